@@ -1,0 +1,53 @@
+//! The environment: the one place where time comes from.
+//!
+//! Tokio's clock is used throughout, because a paused runtime lets the simulator own it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// Wall-clock and monotonic time for the data plane.
+///
+/// The wall clock is only for display, file names and processing-time policies; no protocol
+/// decision rests on it.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// The machine's clocks.
+    System,
+    /// A clock that a test moves by hand; milliseconds since the epoch.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that starts at `now_ms` and moves only by [`Clock::advance`].
+    #[must_use]
+    pub fn manual(now_ms: i64) -> Self {
+        Self::Manual(Arc::new(AtomicI64::new(now_ms)))
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this module is where time comes from")]
+    pub fn now_ms(&self) -> i64 {
+        match self {
+            Self::System => std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |d| d.as_millis() as i64),
+            Self::Manual(now) => now.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Moves a manual clock; does nothing to the system's.
+    pub fn advance(&self, by: Duration) {
+        if let Self::Manual(now) = self {
+            now.fetch_add(by.as_millis() as i64, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A monotonic instant for measuring durations; never part of a decision about correctness.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this module is where time comes from")]
+pub fn instant() -> std::time::Instant {
+    std::time::Instant::now()
+}

@@ -1,0 +1,63 @@
+//! Errors of the data plane: whose fault, and whether trying again can help.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Whose fault an error is, and so what may help.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Fault {
+    /// The user's program, options or data: trying again repeats the error.
+    User,
+    /// A store, broker or network: trying again with backoff may succeed.
+    Outside,
+    /// Weir's own: a bug, or state that should not exist.
+    Ours,
+}
+
+/// An error with its place, cause and way out, ready to be shown to a user.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
+#[error("{message}")]
+pub struct EngineError {
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// Place, cause and fix, in that order, in one or a few lines.
+    pub message: String,
+}
+
+/// Errors that operators return; the task adds its own name.
+pub type OperatorError = EngineError;
+
+impl EngineError {
+    /// An error that only the user can mend.
+    #[must_use]
+    pub fn user(message: impl fmt::Display) -> Self {
+        Self { fault: Fault::User, message: message.to_string() }
+    }
+
+    /// An error of the surroundings, worth another try.
+    #[must_use]
+    pub fn outside(message: impl fmt::Display) -> Self {
+        Self { fault: Fault::Outside, message: message.to_string() }
+    }
+
+    /// A broken invariant of our own.
+    #[must_use]
+    pub fn ours(message: impl fmt::Display) -> Self {
+        Self { fault: Fault::Ours, message: message.to_string() }
+    }
+
+    /// The same error, with the place it happened in front.
+    #[must_use]
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+}
+
+impl From<arrow::error::ArrowError> for EngineError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        // Kernels fail on data (overflow, division by zero, bad casts) in ways a user can mend.
+        Self::user(error)
+    }
+}

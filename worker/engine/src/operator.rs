@@ -1,0 +1,338 @@
+//! What an operator's author writes against.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use weir_protocol::{Attempt, Epoch, KeyGroupRange, OperatorUid, Subtask, Term};
+use weir_state::segment::Segment;
+
+use crate::env::Clock;
+use crate::{Batch, EngineError, OperatorError, Watermark};
+
+/// Whether an operator has more to do for the message it was last given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Progress {
+    /// The message is dealt with.
+    Done,
+    /// Call [`Operator::resume`] once the output has drained; no other call comes before it
+    /// has answered `Done`.
+    More,
+}
+
+/// One step of a chain. Called by one thread at a time, never concurrently.
+///
+/// Work per call is bounded: about one batch in, a few batches out; whoever has more returns
+/// [`Progress::More`]. Nothing blocks: I/O happens on the runtime of [`Context::io`], and an
+/// operator that waits for it answers `false` from [`Operator::is_ready`].
+pub trait Operator: Send {
+    /// Takes over stored state; called once, before anything else, and only when there is some.
+    ///
+    /// # Errors
+    /// When the state is damaged or of a version that this operator cannot read.
+    fn restore(&mut self, cx: &mut Context, state: Restored) -> Result<(), OperatorError> {
+        let _ = (cx, state);
+        Ok(())
+    }
+
+    /// Whether a message can be taken now. Whoever answers `false` wakes the task through
+    /// [`Context::waker`] when that changes.
+    fn is_ready(&mut self, cx: &mut Context) -> bool {
+        let _ = cx;
+        true
+    }
+
+    /// Rows from input `input`.
+    ///
+    /// # Errors
+    /// Any error ends the attempt; see [`EngineError`].
+    fn on_batch(
+        &mut self,
+        cx: &mut Context,
+        input: usize,
+        batch: Batch,
+        out: &mut Output,
+    ) -> Result<Progress, OperatorError>;
+
+    /// The merged watermark has advanced. The task forwards it once this is `Done`.
+    ///
+    /// # Errors
+    /// Any error ends the attempt.
+    fn on_watermark(
+        &mut self,
+        cx: &mut Context,
+        mark: Watermark,
+        out: &mut Output,
+    ) -> Result<Progress, OperatorError> {
+        let _ = (cx, mark, out);
+        Ok(Progress::Done)
+    }
+
+    /// Goes on after [`Progress::More`].
+    ///
+    /// # Errors
+    /// Any error ends the attempt.
+    fn resume(&mut self, cx: &mut Context, out: &mut Output) -> Result<Progress, OperatorError> {
+        let _ = (cx, out);
+        Ok(Progress::Done)
+    }
+
+    /// A barrier is about to pass: whatever is buffered for the next operator and not part of
+    /// the snapshot (local pre-aggregates) leaves now.
+    ///
+    /// # Errors
+    /// Any error ends the attempt.
+    fn before_barrier(
+        &mut self,
+        cx: &mut Context,
+        out: &mut Output,
+    ) -> Result<Progress, OperatorError> {
+        let _ = (cx, out);
+        Ok(Progress::Done)
+    }
+
+    /// Freezes what changed since the last freeze, in O(chunks). Encoding and uploading happen
+    /// after processing has resumed. A frozen delta belongs to the next *published* manifest:
+    /// the member hands it on when the attempt fails, so an operator never freezes it again.
+    ///
+    /// # Errors
+    /// Any error declines the attempt and ends the term's tasks.
+    fn on_barrier(
+        &mut self,
+        cx: &mut Context,
+        request: SnapshotRequest,
+    ) -> Result<Snapshot, OperatorError>;
+
+    /// The snapshot frozen for an attempt is part of a published manifest.
+    ///
+    /// # Errors
+    /// Any error ends the attempt.
+    fn on_published(&mut self, cx: &mut Context, epoch: Epoch) -> Result<(), OperatorError> {
+        let _ = (cx, epoch);
+        Ok(())
+    }
+
+    /// Called about every 100 ms of processing time, unless the task is frozen or aligning.
+    ///
+    /// # Errors
+    /// Any error ends the attempt.
+    fn on_tick(&mut self, cx: &mut Context, out: &mut Output) -> Result<(), OperatorError> {
+        let _ = (cx, out);
+        Ok(())
+    }
+
+    /// Memory that the operator holds, in bytes; accounted to the state pool.
+    fn state_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// What is asked of a snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SnapshotRequest {
+    /// The attempt that it is taken for.
+    pub attempt: Attempt,
+    /// Write all keyed state, not only what changed: superseded segments can then go.
+    pub full: bool,
+    /// The job stops or hands over after this attempt: open files are rolled, so that nothing
+    /// outside the chain is needed.
+    pub last: bool,
+}
+
+/// The frozen state of one operator's subtask.
+#[derive(Default)]
+pub struct Snapshot {
+    /// Keyed state; encoded off the task's thread.
+    pub keyed: Option<Box<dyn Frozen>>,
+    /// Values that are not keyed. On restore they are dealt out evenly over the subtasks.
+    pub items: Vec<Bytes>,
+    /// A sink's pre-commit: finishes flushing what was written before the barrier. On restore
+    /// into another attempt or term it is the manifest's committables that count.
+    pub pre_commit: Option<BoxFuture<'static, Result<PreCommitted, OperatorError>>>,
+}
+
+/// What a sink has made ready for publication.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PreCommitted {
+    /// To be committed once the manifest that lists them is published.
+    pub committables: Vec<Committable>,
+    /// Values to restore the writer from (open files), as [`Snapshot::items`], for those that
+    /// are only known after flushing.
+    pub items: Vec<Bytes>,
+}
+
+/// Output that is ready but not yet visible: committed by any worker, repeatably.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Committable {
+    /// The sink that can commit it.
+    pub sink: OperatorUid,
+    /// The sink's own description of what to do, versioned by the sink.
+    pub payload: Bytes,
+}
+
+/// Keyed state frozen in memory, to be encoded into segments later.
+pub trait Frozen: Send {
+    /// Encodes it. Called once, on an I/O thread.
+    ///
+    /// # Errors
+    /// When a column cannot be encoded.
+    fn encode(self: Box<Self>) -> Result<Vec<Segment>, EngineError>;
+}
+
+/// Stored state handed to a subtask.
+#[derive(Default, Debug)]
+pub struct Restored {
+    /// Segments in the order in which they apply. They may hold groups of other subtasks, to
+    /// be skipped by [`Segment::blocks_in`] with the context's range.
+    pub segments: Vec<Segment>,
+    /// The subtask's share of the items.
+    pub items: Vec<Bytes>,
+    /// The merged watermark at the cut.
+    pub watermark: Option<Watermark>,
+}
+
+/// Who an operator's subtask is and what it may use.
+pub struct Context {
+    /// The operator's stable name.
+    pub uid: OperatorUid,
+    /// The operator's name for people.
+    pub name: Arc<str>,
+    /// Which of the parallel instances this is.
+    pub subtask: Subtask,
+    /// How many instances there are.
+    pub parallelism: u32,
+    /// Number of key groups of the job.
+    pub max_parallelism: u32,
+    /// The key groups that this subtask owns.
+    pub key_groups: KeyGroupRange,
+    /// The term that this task belongs to; part of every name a sink stages under.
+    pub term: Term,
+    /// Wall-clock time for processing-time policies.
+    pub clock: Clock,
+    /// Where I/O runs; never blocked on.
+    pub io: tokio::runtime::Handle,
+    /// Wakes the task from any thread.
+    pub waker: Waker,
+    /// Counters of this operator.
+    pub metrics: Arc<OperatorMetrics>,
+}
+
+/// Wakes a task: it will be stepped soon. Cheap and safe to call from anywhere, any number of
+/// times.
+#[derive(Clone)]
+pub struct Waker(Arc<dyn Fn() + Send + Sync>);
+
+impl Waker {
+    /// A waker that calls `wake`.
+    #[must_use]
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(wake))
+    }
+
+    /// A waker that wakes nobody, for tests.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::new(|| {})
+    }
+
+    /// Wakes the task.
+    pub fn wake(&self) {
+        (self.0)();
+    }
+}
+
+/// What an operator counts about itself; read by status and metrics.
+#[derive(Default, Debug)]
+pub struct OperatorMetrics {
+    /// Rows taken in.
+    pub rows_in: AtomicU64,
+    /// Rows given out.
+    pub rows_out: AtomicU64,
+    /// Rows dropped because every window they belong to was complete.
+    pub late: AtomicU64,
+    /// Input records that could not be read and were skipped as asked.
+    pub malformed: AtomicU64,
+    /// Bytes read or written by a connector.
+    pub bytes: AtomicU64,
+}
+
+impl OperatorMetrics {
+    /// Adds to a counter.
+    pub fn add(counter: &AtomicU64, n: usize) {
+        counter.fetch_add(n as u64, Ordering::Relaxed);
+    }
+}
+
+/// A named output of an operator; the main one has no name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum OutputTag {
+    /// The result.
+    Main,
+    /// Rows dropped as late, in the schema of the operator's input.
+    Late,
+    /// Rows that could not be processed.
+    Errors,
+}
+
+/// Collects what an operator gives out during one call. The chain passes it on in order.
+#[derive(Default, Debug)]
+pub struct Output {
+    batches: Vec<(OutputTag, Batch)>,
+}
+
+impl Output {
+    /// Rows for the next operator; empty batches are dropped.
+    pub fn push(&mut self, batch: Batch) {
+        self.push_to(OutputTag::Main, batch);
+    }
+
+    /// Rows for a named output; dropped where nothing listens.
+    pub fn push_to(&mut self, tag: OutputTag, batch: Batch) {
+        if batch.num_rows() > 0 {
+            self.batches.push((tag, batch));
+        }
+    }
+
+    /// Takes what was collected, in order.
+    pub fn take(&mut self) -> Vec<(OutputTag, Batch)> {
+        std::mem::take(&mut self.batches)
+    }
+
+    /// Whether nothing was collected.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+}
+
+/// Makes the parallel instances of an operator. Every process builds the same factories from
+/// the same program; nothing executable travels over the wire.
+pub trait OperatorFactory: Send + Sync {
+    /// A fresh instance for the subtask that `cx` names.
+    ///
+    /// # Errors
+    /// When the instance cannot be set up, for example because credentials are missing.
+    fn create(&self, cx: &Context) -> Result<Box<dyn Operator>, OperatorError>;
+}
+
+impl<F> OperatorFactory for F
+where
+    F: Fn(&Context) -> Result<Box<dyn Operator>, OperatorError> + Send + Sync,
+{
+    fn create(&self, cx: &Context) -> Result<Box<dyn Operator>, OperatorError> {
+        self(cx)
+    }
+}
+
+/// Names and types of an operator's state, as shown by `weir plan` and kept in every manifest.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct StateSchema {
+    /// Version of the encoding of segments.
+    pub version: u32,
+    /// Column name → Arrow type, for people and for the check at restore.
+    pub columns: BTreeMap<String, String>,
+}

@@ -1,0 +1,208 @@
+//! Sources: an enumerator that finds splits, readers that read them.
+//!
+//! The enumerator lives with the coordinator and hands out splits; a reader lives in a task.
+//! Exactness rests on one rule: messages from the coordinator to a worker keep their order, so
+//! a split that was assigned before a checkpoint was triggered is the reader's at that cut, and
+//! one assigned after it is still the enumerator's.
+
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::operator::Context;
+use crate::time::EventTime;
+use crate::{EngineError, Watermark};
+
+/// A part of a source that is read by one reader, with how far it was read.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Split {
+    /// Unique within the source and stable for ever: a file's path, `topic/partition`.
+    pub id: String,
+    /// Where to go on, in the connector's own versioned encoding (JSON), including everything
+    /// the reader needs to know.
+    pub position: Bytes,
+    /// The largest watermark that the split has produced.
+    pub watermark: Option<EventTime>,
+    /// A known lower bound of the event times in it, from statistics; holds the watermark
+    /// while the split is not assigned.
+    pub lower_bound: Option<EventTime>,
+    /// Bytes (or rows) left, for progress bars; 0 when unknown.
+    pub size: u64,
+}
+
+/// How splits reach readers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Assignment {
+    /// A reader asks when it has nothing left: for many bounded splits.
+    Pull,
+    /// All at once, by `hash(id) % parallelism`: for partitions that are read for ever.
+    Eager,
+}
+
+/// A source as the program names it; makes enumerators and readers.
+pub trait Source: Send + Sync {
+    /// Columns of the batches that readers return (physical and metadata columns, in the
+    /// table's order, before computed columns).
+    fn schema(&self) -> SchemaRef;
+
+    /// Whether it ends by itself.
+    fn is_bounded(&self) -> bool;
+
+    /// How splits are handed out.
+    fn assignment(&self) -> Assignment;
+
+    /// An enumerator, as new or from [`SplitEnumerator::snapshot`].
+    ///
+    /// # Errors
+    /// When the snapshot cannot be read.
+    fn enumerator(&self, snapshot: Option<Bytes>) -> Result<Box<dyn SplitEnumerator>, EngineError>;
+
+    /// A reader for one subtask.
+    ///
+    /// # Errors
+    /// When it cannot be set up.
+    fn reader(&self, cx: &Context) -> Result<Box<dyn SourceReader>, EngineError>;
+}
+
+/// Finds splits. Runs beside the coordinator, on the I/O runtime.
+#[async_trait]
+pub trait SplitEnumerator: Send {
+    /// Splits that were not known before, each with its first position resolved to a number
+    /// (never "latest"), so that a restore cannot skip rows.
+    ///
+    /// # Errors
+    /// When the outside cannot be reached or has lost what was known.
+    async fn discover(&mut self) -> Result<Vec<Split>, EngineError>;
+
+    /// How often to look again; `None` for once only.
+    fn interval(&self) -> Option<Duration>;
+
+    /// What it must remember to not find a split twice.
+    fn snapshot(&self) -> Bytes;
+
+    /// A published manifest covers these positions: a chance to show them outside (consumer
+    /// group offsets). Failures are logged, never fatal.
+    async fn on_published(&mut self, splits: &[Split]) {
+        let _ = splits;
+    }
+}
+
+/// What a reader has.
+#[derive(Debug)]
+pub enum SourcePoll {
+    /// Rows of one split, in the order of the split.
+    Rows {
+        /// [`Split::id`].
+        split: usize,
+        /// The rows, with the schema of [`Source::schema`].
+        records: RecordBatch,
+    },
+    /// The split was read to its end; the reader forgets it. No further rows of it follow.
+    Finished {
+        /// Index as in `Rows`.
+        split: usize,
+    },
+    /// Nothing now; the task is woken through the context's waker.
+    Pending,
+}
+
+/// Reads splits. Lives in a task: it must not block, decoding happens in `poll`, fetching on
+/// the I/O runtime.
+///
+/// Splits are known by the index that [`SourceReader::add`] was given; indices are never used
+/// again within a reader's life.
+pub trait SourceReader: Send {
+    /// Another split to read. `index` names it from now on.
+    ///
+    /// # Errors
+    /// When the position cannot be read.
+    fn add(&mut self, cx: &Context, index: usize, split: &Split) -> Result<(), EngineError>;
+
+    /// The next rows of any split. One call returns at most one batch (4–8 k rows).
+    ///
+    /// # Errors
+    /// Malformed records name the split and the position.
+    fn poll(&mut self, cx: &mut Context) -> Result<SourcePoll, EngineError>;
+
+    /// The position after the last rows that `poll` returned for this split.
+    fn position(&self, index: usize) -> Bytes;
+
+    /// Bytes (or rows) of this split still to read, for progress; 0 when unknown.
+    fn remaining(&self, index: usize) -> u64 {
+        let _ = index;
+        0
+    }
+}
+
+/// How event time and watermarks come from a source's rows. Applied per split.
+pub trait EventTimes: Send {
+    /// Appends computed columns and drops what nobody reads.
+    ///
+    /// # Errors
+    /// When an expression fails on the data.
+    fn project(&mut self, records: RecordBatch) -> Result<RecordBatch, EngineError>;
+
+    /// Where the event time and the watermark expression stand in the projected batch.
+    fn rule(&self) -> Option<&WatermarkRule>;
+}
+
+/// A table's `WATERMARK FOR` clause, and its idle timeout.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WatermarkRule {
+    /// Index of the event-time column: `Timestamp(Millisecond, None)` or `Timestamp(_, _)` of
+    /// another unit, in the projected batch.
+    pub column: usize,
+    /// How a row's watermark follows from it.
+    pub mark: RowMark,
+    /// A split that gave nothing for so long, while it was polled and not held up, is idle.
+    pub idle_after: Option<Duration>,
+}
+
+/// The watermark that one row allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RowMark {
+    /// The row's event time less this many milliseconds: `ts - INTERVAL …`, and 0 for `ts`.
+    Delay(i64),
+    /// The value in another column of the projected batch (any other expression).
+    Column(usize),
+}
+
+/// What the coordinator tells a source task about splits.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct SplitAssignment {
+    /// Splits to read from now on.
+    pub splits: Vec<Split>,
+    /// While splits remain unassigned: the smallest event time they may hold (`None`: −∞). It
+    /// holds the subtask's watermark.
+    pub pending: Pending,
+}
+
+/// What is known about splits that nobody reads yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Pending {
+    /// Some remain; none of their rows has an event time below this (milliseconds).
+    Above(EventTime),
+    /// Some remain, or discovery has not finished: hold the watermark at −∞.
+    #[default]
+    Unknown,
+    /// None remain now, but more may be found later.
+    None,
+    /// None remain and none will come: the source ends when its splits end.
+    Ended,
+}
+
+impl Pending {
+    /// The bound that pending splits put on the subtask's watermark.
+    #[must_use]
+    pub fn bound(self) -> Watermark {
+        match self {
+            Self::Above(time) => Watermark(time),
+            Self::Unknown => Watermark::MIN,
+            Self::None | Self::Ended => Watermark::MAX,
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The words that Weir's processes share.
+//!
+//! What is here: newtypes for every number that names something ([`Term`], [`Version`],
+//! [`Attempt`], …), so that one can never stand for another, and, behind the feature `rpc`,
+//! the control protocol between coordinator and workers.
+//!
+//! What always holds: a value of one of these types means the same thing in every crate,
+//! in every manifest and on every wire. Nothing here does I/O.
+
+mod ids;
+mod keygroup;
+
+pub use ids::{
+    Attempt, ChannelId, Epoch, JobName, Lineage, OperatorUid, Subtask, Term, Version, VertexId,
+    WorkerId,
+};
+pub use keygroup::{KeyGroup, KeyGroupRange, MAX_KEY_GROUPS};

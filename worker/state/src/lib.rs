@@ -1,0 +1,3 @@
+//! Keyed state: canonical keys, key groups, columnar tables, segments.
+
+pub mod segment;
