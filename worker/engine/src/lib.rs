@@ -25,8 +25,11 @@ pub mod error;
 pub mod graph;
 pub mod message;
 pub mod operator;
+pub mod operators;
+pub mod runtime;
 pub mod sink;
 pub mod source;
+pub mod task;
 pub mod time;
 
 pub use batch::{Batch, RowKind};

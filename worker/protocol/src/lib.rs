@@ -15,3 +15,16 @@ pub use ids::{
     WorkerId,
 };
 pub use keygroup::{KeyGroup, KeyGroupRange, MAX_KEY_GROUPS};
+
+/// The control protocol: messages and gRPC service, generated from `proto/control.proto`.
+#[cfg(feature = "rpc")]
+#[expect(
+    missing_docs,
+    clippy::all,
+    clippy::unwrap_used,
+    reason = "generated; documented in the .proto file"
+)]
+#[allow(unreachable_pub, unfulfilled_lint_expectations)]
+pub mod control {
+    tonic::include_proto!("weir.control.v1");
+}

@@ -1,0 +1,101 @@
+//! A table as a connector sees it, and what a connector makes of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use weir_engine::graph::OperatorInfo;
+use weir_engine::operator::OperatorFactory;
+use weir_engine::sink::Committer;
+use weir_engine::source::Source;
+
+/// A `CREATE TABLE`, as far as its connector is concerned.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// The table's name.
+    pub name: String,
+    /// Physical and metadata columns in declaration order; computed columns are not among
+    /// them. For a sink: the columns that are written, in declaration order.
+    pub schema: SchemaRef,
+    /// Metadata columns: index in `schema` → metadata key (`METADATA FROM 'key'`).
+    pub metadata: BTreeMap<usize, String>,
+    /// `PRIMARY KEY (…) NOT ENFORCED`: indices in `schema`.
+    pub primary_key: Vec<usize>,
+    /// `PARTITIONED BY (…)`: indices in `schema`.
+    pub partitioned_by: Vec<usize>,
+    /// The `WITH` clause.
+    pub options: BTreeMap<String, OptionValue>,
+}
+
+/// An option's value and where it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OptionValue {
+    /// The value.
+    pub value: String,
+    /// Position of the option's key in the program.
+    pub at: Position,
+}
+
+/// A place in the program text, both from 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Position {
+    /// Line.
+    pub line: u64,
+    /// Column.
+    pub column: u64,
+}
+
+/// Something that is wrong with a table, with the fix in the message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    /// Where; `None`: the table's own place.
+    pub at: Option<Position>,
+    /// Cause and fix.
+    pub message: String,
+}
+
+/// What a sink guarantees; shown by `weir plan`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Guarantee {
+    /// Each result once, visible when its epoch is committed.
+    ExactlyOnce,
+    /// Each result at least once; some again after a failure.
+    AtLeastOnce,
+    /// Nothing is kept (blackhole), or shown to a person (print).
+    None,
+}
+
+/// What a sink connector gives to the graph.
+#[derive(Clone)]
+pub struct SinkParts {
+    /// Makes the writers.
+    pub factory: Arc<dyn OperatorFactory>,
+    /// Commits what writers stage; absent where nothing is staged.
+    pub committer: Option<Arc<dyn Committer>>,
+    /// What it guarantees.
+    pub guarantee: Guarantee,
+    /// Details for `weir plan`: path, format, topic.
+    pub details: BTreeMap<String, String>,
+}
+
+/// What a source connector gives to the graph.
+#[derive(Clone)]
+pub struct SourceParts {
+    /// The source; its schema holds the columns of `projection`, in that order.
+    pub source: Arc<dyn Source>,
+    /// Idle timeout of a split's watermark (`scan.watermark.idle-timeout`).
+    pub idle_after: Option<std::time::Duration>,
+    /// Details for `weir plan`.
+    pub details: BTreeMap<String, String>,
+}
+
+/// Where a connector's parts go.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// The job, `namespace/name`: part of default names such as a consumer group's.
+    pub job: String,
+    /// The operator that the parts will become; its uid names committables.
+    pub operator: OperatorInfo,
+    /// Directory that relative local paths are resolved against (the manifest's).
+    pub base: std::path::PathBuf,
+}

@@ -1,0 +1,3 @@
+//! The streaming operators, one folder or file each.
+
+pub mod window;

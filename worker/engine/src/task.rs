@@ -1,0 +1,123 @@
+//! What goes into a task and what comes out of it, besides rows.
+
+use std::sync::Arc;
+
+use weir_protocol::{Attempt, Epoch, OperatorUid, Subtask, VertexId};
+
+use crate::operator::{OperatorMetrics, Snapshot};
+use crate::source::{Split, SplitAssignment};
+use crate::{EngineError, Watermark};
+
+/// What the member tells a task. Commands of one task keep their order.
+#[derive(Clone, Debug)]
+pub enum TaskCommand {
+    /// Source tasks only: splits to read, and what is known of those still to come.
+    AddSplits(SplitAssignment),
+    /// Source tasks only: record positions and emit a barrier. Other tasks see the barrier in
+    /// their input.
+    Trigger(TriggerRequest),
+    /// The attempt was published as this epoch.
+    Published {
+        /// The attempt.
+        attempt: Attempt,
+        /// Its epoch.
+        epoch: Epoch,
+    },
+    /// The attempt failed. Inputs that wait for its barrier are read again.
+    Abandon(Attempt),
+    /// A task that froze for this attempt goes on.
+    Resume(Attempt),
+}
+
+/// A checkpoint's cut, asked of the sources.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TriggerRequest {
+    /// The coordinator's number of the try.
+    pub attempt: Attempt,
+    /// Tasks stay frozen behind the barrier.
+    pub freeze: bool,
+    /// Every operator writes all of its keyed state.
+    pub full: bool,
+    /// Open files are rolled.
+    pub last: bool,
+}
+
+/// What a task tells the member.
+pub enum TaskEvent {
+    /// The barrier has passed; here is what was frozen behind it.
+    Frozen(Box<FrozenTask>),
+    /// A source task has no split left to read and has not been told that none will come.
+    SplitRequest {
+        /// Its vertex.
+        vertex: VertexId,
+        /// Its subtask.
+        subtask: Subtask,
+    },
+    /// The task has sent or received `End` everywhere and has nothing left to do. It stays
+    /// available for barriers: an attempt triggered later is answered with its final state.
+    Finished {
+        /// Its vertex.
+        vertex: VertexId,
+        /// Its subtask.
+        subtask: Subtask,
+    },
+    /// The task cannot go on; the attempt and the term's tasks end.
+    Failed {
+        /// Its vertex.
+        vertex: VertexId,
+        /// Its subtask.
+        subtask: Subtask,
+        /// Place, cause and fix.
+        error: EngineError,
+    },
+}
+
+/// One task's share of an attempt.
+pub struct FrozenTask {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The task's vertex.
+    pub vertex: VertexId,
+    /// The task's subtask.
+    pub subtask: Subtask,
+    /// What each operator of the chain froze.
+    pub operators: Vec<(OperatorUid, Snapshot)>,
+    /// A source's splits with their positions behind the last row that was emitted.
+    pub splits: Option<(OperatorUid, Vec<Split>)>,
+    /// The merged input watermark at the cut.
+    pub watermark: Option<Watermark>,
+    /// From the first barrier to the last, in microseconds.
+    pub align_us: u64,
+    /// Freezing itself, in microseconds: the pause of the task.
+    pub freeze_us: u64,
+}
+
+/// What a task has done so far.
+#[derive(Clone, Debug)]
+pub struct TaskReport {
+    /// Its vertex.
+    pub vertex: VertexId,
+    /// Its subtask.
+    pub subtask: Subtask,
+    /// Counters per operator of the chain, in order.
+    pub operators: Vec<(OperatorUid, Arc<OperatorMetrics>, usize)>,
+    /// Merged watermark.
+    pub watermark: Option<Watermark>,
+    /// Bytes or rows that its splits still hold.
+    pub remaining: u64,
+    /// Microseconds spent stepping, waiting for output room, waiting for input, aligning.
+    pub time: TimeInState,
+}
+
+/// Where a task's time goes, in microseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TimeInState {
+    /// Stepping.
+    pub busy: u64,
+    /// Not stepped because its output has no room.
+    pub backpressured: u64,
+    /// Nothing to read.
+    pub idle: u64,
+    /// Inputs blocked behind a barrier.
+    pub aligning: u64,
+}
