@@ -1,1 +1,55 @@
-//! weir-crds
+//! The API of Weir: what a manifest says, as Rust types.
+//!
+//! - **In**: the text of a manifest, as a user wrote it.
+//! - **Out**: a [`StreamJob`] whose every value is within its range, or all that is wrong with
+//!   the text, each error with its line and the path of the field.
+//! - **Always**: a field that is accepted does what its description says; a field that nothing
+//!   implements is refused like a misspelt one. Reading is pure: no files, no clock, no network.
+//! - **Deliberately absent**: Kubernetes. The engine reads manifests without it, and whatever
+//!   needs an API server stands behind a feature.
+//!
+//! ```text
+//!  text ──► yaml (tree with positions) ──► manifest (types, ranges, names) ──► StreamJob
+//!                                                   └──► Vec<ManifestError>
+//! ```
+
+mod duration;
+mod error;
+mod fields;
+mod manifest;
+mod types;
+mod yaml;
+
+pub use duration::{format_duration, parse_duration};
+pub use error::ManifestError;
+pub use types::{
+    Backoff, Checkpoint, Metadata, Restart, SqlPosition, State, StreamJob, StreamJobSpec, Workers,
+};
+
+/// The API group and version of every resource of Weir.
+pub const API_VERSION: &str = "weir.dev/v1alpha1";
+
+/// Bounds and defaults of the fields, in one place.
+pub mod limits {
+    use std::time::Duration;
+
+    /// Characters of a job's name: room for the suffixes of the objects made from it.
+    pub const NAME_LEN: usize = 40;
+    /// Bytes of `spec.sql`; a manifest must fit an API server's object limit many times over.
+    pub const SQL_BYTES: usize = 128 * 1024;
+    /// Largest `spec.maxParallelism`, the number of key groups.
+    pub const MAX_PARALLELISM: u32 = 32_768;
+    /// `spec.maxParallelism` where none is given: 720 divides evenly among 2, 3, 4, 5, 6, 8, 9,
+    /// 10, 12 and many more subtasks.
+    pub const DEFAULT_MAX_PARALLELISM: u32 = 720;
+    /// Shortest duration any field takes.
+    pub const MIN_DURATION: Duration = Duration::from_millis(10);
+    /// Longest duration any field takes.
+    pub const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
+    /// Largest `spec.state.checkpoint.retained`.
+    pub const MAX_RETAINED: u32 = 100;
+    /// Largest `spec.workers.slots`.
+    pub const MAX_SLOTS: u32 = 1024;
+    /// Entries of `spec.state.allowDroppedState`, and of labels and annotations.
+    pub const LIST_LEN: usize = 256;
+}

@@ -1,0 +1,622 @@
+//! What a manifest may say, and the exact words for what it may not.
+
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+use weir_crds::StreamJob;
+
+/// Reads `text` as `job.yaml` and compares the faults, one per line.
+fn check(text: &str, expected: Expect) {
+    let shown = match StreamJob::from_yaml(text, "job.yaml") {
+        Ok(job) => format!("accepted: {job:?}\n"),
+        Err(faults) => faults.iter().map(|fault| format!("{fault}\n")).collect(),
+    };
+    expected.assert_eq(&shown);
+}
+
+/// A manifest whose spec is `sql` and the given lines.
+fn with_spec(lines: &str) -> String {
+    let mut text = "apiVersion: weir.dev/v1alpha1\nkind: StreamJob\nmetadata:\n  name: job\nspec:\n  sql: SELECT 1\n".to_owned();
+    for line in lines.lines() {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text
+}
+
+/// A manifest whose metadata is the given text.
+fn with_metadata(metadata: &str) -> String {
+    format!(
+        "apiVersion: weir.dev/v1alpha1\nkind: StreamJob\nmetadata: {metadata}\nspec:\n  sql: SELECT 1\n"
+    )
+}
+
+fn read(text: &str) -> StreamJob {
+    StreamJob::from_yaml(text, "job.yaml").unwrap_or_else(|faults| panic!("{faults:#?}"))
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let job = read(&with_spec(""));
+    expect![[r#"
+        {
+          "metadata": {
+            "name": "job",
+            "namespace": "default"
+          },
+          "spec": {
+            "sql": "SELECT 1",
+            "parallelism": 1,
+            "maxParallelism": 720,
+            "state": {
+              "checkpoint": {
+                "interval": "10s",
+                "timeout": "5m",
+                "retained": 3
+              },
+              "allowDroppedState": []
+            },
+            "restart": {
+              "backoff": {
+                "initial": "1s",
+                "max": "1m"
+              },
+              "resetAfter": "10m"
+            },
+            "workers": {
+              "slots": 1
+            }
+          }
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&job).expect("plain values"));
+}
+
+#[test]
+fn every_field_is_read() {
+    let job = read(
+        r#"
+apiVersion: weir.dev/v1alpha1
+kind: StreamJob
+metadata: {name: delays, namespace: air, labels: {team: airports}, annotations: {note: "7"}}
+spec:
+  sql: |
+    SELECT 1
+  parallelism: 6
+  maxParallelism: 64
+  state:
+    root: s3://bucket/weir/
+    checkpoint: {interval: 250ms, timeout: 1m30s, retained: 7}
+    allowDroppedState: [top 10 routes, "hourly count"]
+  restart:
+    backoff: {initial: 2s, max: 2m}
+    resetAfter: 1h
+  workers: {slots: 4}
+"#,
+    );
+    assert_eq!(
+        (job.metadata.name.as_str(), job.metadata.namespace.as_str()),
+        ("delays", "air")
+    );
+    assert_eq!(job.metadata.labels["team"], "airports");
+    assert_eq!(job.metadata.annotations["note"], "7");
+    assert_eq!((job.spec.parallelism, job.spec.max_parallelism), (6, 64));
+    assert_eq!(job.spec.state.root.as_deref(), Some("s3://bucket/weir"));
+    assert_eq!(
+        job.spec.state.checkpoint.interval,
+        Duration::from_millis(250)
+    );
+    assert_eq!(job.spec.state.checkpoint.timeout, Duration::from_secs(90));
+    assert_eq!(job.spec.state.checkpoint.retained, 7);
+    assert_eq!(
+        job.spec.state.allow_dropped_state,
+        ["top 10 routes", "hourly count"]
+    );
+    assert_eq!(job.spec.restart.backoff.initial, Duration::from_secs(2));
+    assert_eq!(job.spec.restart.backoff.max, Duration::from_secs(120));
+    assert_eq!(job.spec.restart.reset_after, Duration::from_secs(3600));
+    assert_eq!(job.worker_count(), 2, "6 subtasks at 4 a process");
+}
+
+#[test]
+fn a_job_written_as_json_reads_back() {
+    let job = read(&with_spec("parallelism: 3\nstate: {root: /data/weir}"));
+    let json = serde_json::to_string(&job).expect("plain values");
+    let back: StreamJob = serde_json::from_str(&json).expect("what was written");
+    assert_eq!((back.metadata, back.spec), (job.metadata, job.spec));
+}
+
+#[test]
+fn aliases_and_a_closing_document_mark_are_plain_yaml() {
+    let job = read(
+        "---\napiVersion: weir.dev/v1alpha1\nkind: StreamJob\nmetadata: {name: job, labels: {a: &x one, b: *x}}\nspec: {sql: SELECT 1}\n---\n",
+    );
+    assert_eq!(job.metadata.labels["b"], "one");
+}
+
+#[test]
+fn an_edit_names_the_fields_it_changes() {
+    let running = read(&with_spec("parallelism: 2"));
+    let edited = read(&with_spec(
+        "parallelism: 4\nstate: {checkpoint: {interval: 1s}}",
+    ));
+    assert_eq!(
+        edited.changed_fields(&running),
+        ["spec.parallelism", "spec.state.checkpoint.interval"]
+    );
+    assert!(running.changed_fields(&running).is_empty());
+}
+
+#[test]
+fn a_place_in_the_sql_is_a_place_in_the_file() {
+    let locate = |text: &str, line, column| read(text).sql_position.locate(line, column);
+    let head = "apiVersion: weir.dev/v1alpha1\nkind: StreamJob\nmetadata: {name: job}\nspec:\n";
+    let block = format!("{head}  sql: |\n    SELECT 1\n      FROM t\n");
+    assert_eq!(locate(&block, 1, 1), (6, Some(5)));
+    assert_eq!(locate(&block, 2, 3), (7, Some(7)));
+    let with_comment =
+        format!("{head}  # the program\n  sql: |- # here\n\n    SELECT 1\n\n    FROM t\n");
+    assert_eq!(
+        locate(&with_comment, 2, 1),
+        (8, Some(5)),
+        "a block may begin with an empty line"
+    );
+    assert_eq!(locate(&with_comment, 4, 6), (10, Some(10)));
+    let indented = format!("{head}  sql: |2\n        SELECT 1\n");
+    assert_eq!(
+        locate(&indented, 1, 5),
+        (6, Some(9)),
+        "an indent given by hand"
+    );
+    let plain = format!("{head}  sql: SELECT 1\n");
+    assert_eq!(locate(&plain, 1, 8), (5, Some(15)));
+    let quoted = format!("{head}  sql: \"SELECT 1\"\n");
+    assert_eq!(locate(&quoted, 1, 8), (5, Some(16)));
+    let folded = format!("{head}  sql: >\n    SELECT\n    1\n");
+    assert_eq!(locate(&folded, 1, 8), (6, None), "folding joins lines");
+}
+
+#[test]
+fn a_file_must_hold_one_job() {
+    check(
+        "",
+        expect![[r#"
+        job.yaml:1 the file is empty; a manifest begins with 'kind: StreamJob'
+    "#]],
+    );
+    check(
+        "# nothing\n",
+        expect![[r#"
+        job.yaml:1 the file is empty; a manifest begins with 'kind: StreamJob'
+    "#]],
+    );
+    check(
+        "just text",
+        expect![[r#"
+        job.yaml:1 expected a mapping such as 'apiVersion: …', found 'just text'
+    "#]],
+    );
+    check(
+        "- a\n- b\n",
+        expect![[r#"
+        job.yaml:1 expected a mapping such as 'apiVersion: …', found a list
+    "#]],
+    );
+    check(
+        &format!("{}---\n{}", with_spec(""), with_spec("")),
+        expect![[r#"
+            job.yaml:8 the file holds 2 documents; keep one StreamJob per file
+        "#]],
+    );
+    check(
+        "apiVersion: v1\nkind: ConfigMap\ndata: {a: b}\n",
+        expect![[r#"
+            job.yaml:2 kind: 'ConfigMap' cannot be run; the kind must be StreamJob
+        "#]],
+    );
+    check(
+        "kind: Streamjob\nspec: {sql: SELECT 1}\n",
+        expect![[r#"
+        job.yaml:1 apiVersion: is missing; write 'apiVersion: weir.dev/v1alpha1'
+        job.yaml:1 kind: 'Streamjob' is not known; write StreamJob
+        job.yaml:1 metadata: is missing; a job needs a name: 'metadata: {name: my-job}'
+    "#]],
+    );
+    check(
+        "apiVersion: weir.dev/v1\nkind: StreamJob\nmetadata: {name: a}\nspec: {sql: a}\n",
+        expect![[r#"
+            job.yaml:1 apiVersion: 'weir.dev/v1' is not known; write weir.dev/v1alpha1
+        "#]],
+    );
+}
+
+#[test]
+fn broken_yaml_names_its_line() {
+    check(
+        "apiVersion: weir.dev/v1alpha1\nkind: [StreamJob\n",
+        expect![[r#"
+            job.yaml:3 not YAML: while parsing a flow sequence, expected ',' or ']' (column 1)
+        "#]],
+    );
+    check(
+        "apiVersion: weir.dev/v1alpha1\n\tkind: StreamJob\n",
+        expect![[r#"
+            job.yaml:1 not YAML: while scanning a plain scalar, found a tab (column 13)
+        "#]],
+    );
+    check(
+        "kind: StreamJob\nspec:\n  sql: |\n    a\n  parallelism: 1\n parallelism: 2\n",
+        expect![[r#"
+            job.yaml:6 not YAML: while parsing a block mapping, did not find expected key (column 2)
+        "#]],
+    );
+    check(
+        "metadata: *nobody\n",
+        expect![[r#"
+        job.yaml:1 not YAML: while parsing node, found unknown anchor (column 11)
+    "#]],
+    );
+    check(
+        "? {a: b}\n: c\n",
+        expect![[r#"
+        job.yaml:1 a key must be plain text
+    "#]],
+    );
+    check(
+        &format!("spec: {}1{}\n", "[".repeat(40), "]".repeat(40)),
+        expect![[r#"
+            job.yaml:1 values are nested more than 32 deep
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_missing_says_what_to_write() {
+    check(
+        "kind: StreamJob\n",
+        expect![[r#"
+        job.yaml:1 apiVersion: is missing; write 'apiVersion: weir.dev/v1alpha1'
+        job.yaml:1 metadata: is missing; a job needs a name: 'metadata: {name: my-job}'
+        job.yaml:1 spec: is missing; a job needs at least 'spec: {sql: …}'
+    "#]],
+    );
+    check(
+        "apiVersion: weir.dev/v1alpha1\nkind: StreamJob\nmetadata: {}\nspec:\n  parallelism: 2\n",
+        expect![[r#"
+            job.yaml:3 metadata.name: is missing; give the job a name such as 'my-job'
+            job.yaml:4 spec.sql: is missing; write the job's program as 'sql: |' and the statements below it
+        "#]],
+    );
+    check(
+        "apiVersion: weir.dev/v1alpha1\nkind: StreamJob\nmetadata:\nspec:\n  sql:\n",
+        expect![[r#"
+            job.yaml:3 metadata: is empty; a job needs a name: 'metadata: {name: my-job}'
+            job.yaml:5 spec.sql: is empty; write the job's program as 'sql: |' and the statements below it
+        "#]],
+    );
+}
+
+#[test]
+fn names_are_dns_labels() {
+    check(
+        &with_metadata("{name: Airport_Delays}"),
+        expect![[r#"
+        job.yaml:3 metadata.name: 'Airport_Delays' contains 'A'; use a to z, 0 to 9 and '-' only
+    "#]],
+    );
+    check(
+        &with_metadata("{name: 7-days}"),
+        expect![[r#"
+        job.yaml:3 metadata.name: '7-days' must start with a letter
+    "#]],
+    );
+    check(
+        &with_metadata("{name: delays-}"),
+        expect![[r#"
+        job.yaml:3 metadata.name: 'delays-' must end with a letter or digit
+    "#]],
+    );
+    check(
+        &with_metadata("{name: ''}"),
+        expect![[r#"
+        job.yaml:3 metadata.name: is empty; give it a name such as 'my-job'
+    "#]],
+    );
+    check(
+        &with_metadata(&format!("{{name: {}}}", "a".repeat(41))),
+        expect![[r#"
+            job.yaml:3 metadata.name: 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…' has 41 characters; at most 40
+        "#]],
+    );
+    check(
+        &with_metadata("{name: 42}"),
+        expect![[r#"
+        job.yaml:3 metadata.name: expected text, found the number 42; write "42"
+    "#]],
+    );
+    check(
+        &with_metadata("{name: job, namespace: -x}"),
+        expect![[r#"
+        job.yaml:3 metadata.namespace: '-x' must start with a letter or digit
+    "#]],
+    );
+    check(
+        &with_metadata("{name: job, labels: [a]}"),
+        expect![[r#"
+        job.yaml:3 metadata.labels: expected a mapping such as 'team: airports', found a list
+    "#]],
+    );
+    check(
+        &with_metadata("{name: job, annotations: {enabled: true}}"),
+        expect![[r#"
+            job.yaml:3 metadata.annotations.enabled: expected text, found the boolean true; write "true"
+        "#]],
+    );
+    check(
+        &with_metadata("{name: job, uid: x}"),
+        expect![[r#"
+        job.yaml:3 metadata.uid: unknown field; here can stand name, namespace, labels, annotations
+    "#]],
+    );
+}
+
+#[test]
+fn parallelism_is_one_to_max_parallelism() {
+    check(
+        &with_spec("parallelism: 2000"),
+        expect![[r#"
+        job.yaml:7 spec.parallelism: 2000 is above maxParallelism 720; parallelism can be 1 to 720 for this job
+    "#]],
+    );
+    check(
+        &with_spec("parallelism: 0"),
+        expect![[r#"
+        job.yaml:7 spec.parallelism: 0 would do no work; parallelism is at least 1 (stop the job to pause it)
+    "#]],
+    );
+    check(
+        &with_spec("parallelism: -2"),
+        expect![[r#"
+        job.yaml:7 spec.parallelism: -2 is below 1; parallelism can be 1 to 720 for this job
+    "#]],
+    );
+    check(
+        &with_spec("parallelism: two"),
+        expect![[r#"
+        job.yaml:7 spec.parallelism: expected a whole number, found 'two'
+    "#]],
+    );
+    check(
+        &with_spec("parallelism: \"2\""),
+        expect![[r#"
+        job.yaml:7 spec.parallelism: expected a whole number, found the text "2"; write 2 without quotes
+    "#]],
+    );
+    check(
+        &with_spec("parallelism: 2.5"),
+        expect![[r#"
+        job.yaml:7 spec.parallelism: expected a whole number, found the number 2.5
+    "#]],
+    );
+    check(
+        &with_spec("parallelism: [2]"),
+        expect![[r#"
+        job.yaml:7 spec.parallelism: expected a whole number, found a list
+    "#]],
+    );
+    check(
+        &with_spec("parallelism: 99999999999999999999"),
+        expect![[r#"
+        job.yaml:7 spec.parallelism: expected a whole number, found the number 99999999999999999999
+    "#]],
+    );
+    check(
+        &with_spec("maxParallelism: 32769\nparallelism: 7"),
+        expect![[r#"
+            job.yaml:7 spec.maxParallelism: 32769 is out of range; maxParallelism can be 1 to 32768
+        "#]],
+    );
+    check(
+        &with_spec("maxParallelism: 4\nparallelism: 5"),
+        expect![[r#"
+        job.yaml:8 spec.parallelism: 5 is above maxParallelism 4; parallelism can be 1 to 4 for this job
+    "#]],
+    );
+}
+
+#[test]
+fn sql_is_text_and_not_empty() {
+    let head = "apiVersion: weir.dev/v1alpha1\nkind: StreamJob\nmetadata: {name: job}\nspec:\n";
+    check(
+        &format!("{head}  sql: ''\n"),
+        expect![[r#"
+        job.yaml:5 spec.sql: is empty; a job needs at least one INSERT INTO
+    "#]],
+    );
+    check(
+        &format!("{head}  sql: 1\n"),
+        expect![[r#"
+        job.yaml:5 spec.sql: expected text, found the number 1; write "1"
+    "#]],
+    );
+    check(
+        &format!("{head}  sql: {{file: a.sql}}\n"),
+        expect![[r#"
+        job.yaml:5 spec.sql: expected text, found a mapping
+    "#]],
+    );
+    check(
+        &format!("{head}  sql: '{}'\n", "x".repeat(131_073)),
+        expect![[r#"
+            job.yaml:5 spec.sql: 131073 bytes; at most 131072
+        "#]],
+    );
+}
+
+#[test]
+fn misspelt_fields_are_recognised() {
+    check(
+        &with_spec("paralelism: 2"),
+        expect![[r#"
+        job.yaml:7 spec.paralelism: unknown field; did you mean 'parallelism'?
+    "#]],
+    );
+    check(
+        &with_spec("max_parallelism: 2"),
+        expect![[r#"
+        job.yaml:7 spec.max_parallelism: unknown field; did you mean 'maxParallelism'?
+    "#]],
+    );
+    check(
+        &with_spec("checkpoint: {interval: 10s}"),
+        expect![[r#"
+        job.yaml:7 spec.checkpoint: unknown field; here can stand sql, parallelism, maxParallelism, state, restart, workers
+    "#]],
+    );
+    check(
+        &with_spec("state:\n  checkpoint:\n    intervall: 10s\n    retain: 3"),
+        expect![[r#"
+            job.yaml:9 spec.state.checkpoint.intervall: unknown field; did you mean 'interval'?
+            job.yaml:10 spec.state.checkpoint.retain: unknown field; did you mean 'retained'?
+        "#]],
+    );
+    check(
+        &with_spec("parallelism: 1\nparallelism: 2"),
+        expect![[r#"
+        job.yaml:8 spec.parallelism: is given twice, first in line 7; keep one
+    "#]],
+    );
+}
+
+#[test]
+fn state_and_restart_have_ranges() {
+    check(
+        &with_spec("state: {root: gs://bucket/x}"),
+        expect![[r#"
+        job.yaml:7 spec.state.root: stores of the kind 'gs://' are not supported; write a directory or s3://bucket/prefix
+    "#]],
+    );
+    check(
+        &with_spec("state: {root: s3://b}"),
+        expect![[r#"
+        job.yaml:7 spec.state.root: 's3://b' names no bucket of at least 3 characters; write s3://bucket/prefix
+    "#]],
+    );
+    check(
+        &with_spec("state: {root: file://here}"),
+        expect![[r#"
+        job.yaml:7 spec.state.root: 'file://here' is not an absolute path; write file:///path or just the path
+    "#]],
+    );
+    check(
+        &with_spec("state: {root: ''}"),
+        expect![[r#"
+        job.yaml:7 spec.state.root: is empty; write a directory or s3://bucket/prefix
+    "#]],
+    );
+    check(
+        &with_spec("state: /data"),
+        expect![[r#"
+        job.yaml:7 spec.state: expected a mapping such as 'root: …', found '/data'
+    "#]],
+    );
+    check(
+        &with_spec("state: {checkpoint: {interval: 10}}"),
+        expect![[r#"
+            job.yaml:7 spec.state.checkpoint.interval: 10 has no unit; write it as 10s, 5m, 1h30m or 250ms
+        "#]],
+    );
+    check(
+        &with_spec("state: {checkpoint: {interval: 1ms}}"),
+        expect![[r#"
+            job.yaml:7 spec.state.checkpoint.interval: 1ms is too short; the least is 10ms
+        "#]],
+    );
+    check(
+        &with_spec("state: {checkpoint: {interval: 10 seconds, timeout: 9000h}}"),
+        expect![[r#"
+            job.yaml:7 spec.state.checkpoint.interval: '10 seconds' is not a duration; write it as 10s, 5m, 1h30m or 250ms
+            job.yaml:7 spec.state.checkpoint.timeout: 9000h is too long; the most is 8760h
+        "#]],
+    );
+    check(
+        &with_spec("state: {checkpoint: {retained: 0}}"),
+        expect![[r#"
+            job.yaml:7 spec.state.checkpoint.retained: 0 is out of range; retained can be 1 to 100
+        "#]],
+    );
+    check(
+        &with_spec("state: {allowDroppedState: hourly}"),
+        expect![[r#"
+            job.yaml:7 spec.state.allowDroppedState: expected a list such as ["hourly count by origin"], found 'hourly'
+        "#]],
+    );
+    check(
+        &with_spec("state: {allowDroppedState: [1]}"),
+        expect![[r#"
+        job.yaml:7 spec.state.allowDroppedState[0]: expected text, found the number 1; write "1"
+    "#]],
+    );
+    check(
+        &with_spec("restart: {backoff: {initial: 2m, max: 1m}}"),
+        expect![[r#"
+            job.yaml:7 spec.restart.backoff: initial 2m is longer than max 1m; raise max or lower initial
+        "#]],
+    );
+    check(
+        &with_spec("workers: {slots: 0}"),
+        expect![[r#"
+        job.yaml:7 spec.workers.slots: 0 is out of range; slots can be 1 to 1024
+    "#]],
+    );
+}
+
+#[test]
+fn every_fault_is_told_at_once() {
+    check(
+        "apiVersion: weir.dev/v1beta1
+kind: StreamJob
+metadata:
+  name: Delays
+spec:
+  paralelism: 2
+  parallelism: 2000
+  state:
+    checkpoint: {interval: 5, timeout: soon}
+    root: hdfs://x/y
+  restart: {resetAfter: 0s}
+",
+        expect![[r#"
+            job.yaml:1 apiVersion: 'weir.dev/v1beta1' is not known; write weir.dev/v1alpha1
+            job.yaml:4 metadata.name: 'Delays' contains 'D'; use a to z, 0 to 9 and '-' only
+            job.yaml:5 spec.sql: is missing; write the job's program as 'sql: |' and the statements below it
+            job.yaml:6 spec.paralelism: unknown field; did you mean 'parallelism'?
+            job.yaml:7 spec.parallelism: 2000 is above maxParallelism 720; parallelism can be 1 to 720 for this job
+            job.yaml:9 spec.state.checkpoint.interval: 5 has no unit; write it as 10s, 5m, 1h30m or 250ms
+            job.yaml:9 spec.state.checkpoint.timeout: 'soon' is not a duration; write it as 10s, 5m, 1h30m or 250ms
+            job.yaml:10 spec.state.root: stores of the kind 'hdfs://' are not supported; write a directory or s3://bucket/prefix
+            job.yaml:11 spec.restart.resetAfter: 0s is too short; the least is 10ms
+        "#]],
+    );
+}
+
+mod any_text {
+    use proptest::prelude::*;
+    use weir_crds::StreamJob;
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "(\\PC|[\\n\\t:{}\\[\\]&*|>'\" -]){0,80}") {
+            let _ = StreamJob::from_yaml(&text, "job.yaml");
+        }
+
+        #[test]
+        fn a_fault_in_a_good_manifest_never_panics(at in 0usize..400, with in "\\PC{0,3}") {
+            let good = include_str!("../examples/airport-delays.yaml");
+            let at = good.char_indices().map(|(i, _)| i).nth(at).unwrap_or(0);
+            let text = format!("{}{with}{}", &good[..at], &good[at..]);
+            if let Err(faults) = StreamJob::from_yaml(&text, "job.yaml") {
+                prop_assert!(!faults.is_empty());
+                prop_assert!(faults.iter().all(|fault| fault.line >= 1));
+            }
+        }
+    }
+}
