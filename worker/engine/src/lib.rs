@@ -22,6 +22,7 @@
 pub mod batch;
 pub mod env;
 pub mod error;
+pub mod exchange;
 pub mod graph;
 pub mod message;
 pub mod operator;

@@ -14,6 +14,8 @@ pub struct Barrier {
     pub freeze: bool,
     /// Whether operators write all of their keyed state instead of what changed.
     pub full: bool,
+    /// Whether the job stops or hands over after it: open files are rolled.
+    pub last: bool,
 }
 
 /// The only things that channels carry.

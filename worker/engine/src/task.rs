@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weir_protocol::{Attempt, Epoch, OperatorUid, Subtask, VertexId};
+use weir_protocol::{Attempt, Epoch, OperatorUid, Subtask, VertexId, WorkerId};
 
 use crate::operator::{OperatorMetrics, Snapshot};
 use crate::source::{Split, SplitAssignment};
@@ -68,6 +68,14 @@ pub enum TaskEvent {
         /// Its subtask.
         subtask: Subtask,
         /// Place, cause and fix.
+        error: EngineError,
+    },
+    /// The exchange connection to a worker broke or was refused; the attempt and the term's
+    /// tasks end.
+    PeerLost {
+        /// The worker at the other end.
+        worker: WorkerId,
+        /// What happened.
         error: EngineError,
     },
 }

@@ -1,0 +1,208 @@
+//! The receiving end: accepts connections of the running term and fills its channels.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use weir_protocol::{Term, WorkerId};
+
+use super::codec;
+use super::frame::{ChannelKey, Credit, Handshake, Header, Kind, Welcome};
+use super::transport::{Listener, Stream, Transport};
+use crate::runtime::Channel;
+use crate::task::TaskEvent;
+use crate::{EngineError, Message};
+
+/// How long a connection may wait for its term to be deployed here.
+const DEPLOY_WAIT: Duration = Duration::from_secs(30);
+
+/// Channels of one term that other workers feed.
+pub(crate) struct Inbound {
+    pub(crate) term: Term,
+    pub(crate) credit: u64,
+    pub(crate) channels: BTreeMap<ChannelKey, (Arc<Channel>, arrow::datatypes::SchemaRef)>,
+    pub(crate) events: tokio::sync::mpsc::UnboundedSender<TaskEvent>,
+    /// Becomes true when the term's tasks end; connections then close.
+    pub(crate) ended: watch::Receiver<bool>,
+}
+
+/// Listens for other workers. One per worker process, for all its terms.
+pub struct ExchangeServer {
+    address: String,
+    job: String,
+    current: watch::Sender<Option<Arc<Inbound>>>,
+    accepting: JoinHandle<()>,
+}
+
+impl ExchangeServer {
+    /// Starts listening at `address`.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn start(
+        transport: &dyn Transport,
+        address: &str,
+        job: &str,
+    ) -> io::Result<Arc<Self>> {
+        let listener = transport.listen(address).await?;
+        let (current, _) = watch::channel(None);
+        Ok(Arc::new(Self {
+            address: listener.address(),
+            job: job.to_owned(),
+            accepting: tokio::spawn(accept_all(listener, job.to_owned(), current.subscribe())),
+            current,
+        }))
+    }
+
+    /// Where other workers reach it.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The job it serves.
+    #[must_use]
+    pub fn job(&self) -> &str {
+        &self.job
+    }
+
+    /// Lets connections of this term in, and those of other terms no longer.
+    pub(crate) fn serve(&self, inbound: Arc<Inbound>) {
+        self.current.send_replace(Some(inbound));
+    }
+}
+
+impl Drop for ExchangeServer {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept_all(
+    listener: Box<dyn Listener>,
+    job: String,
+    current: watch::Receiver<Option<Arc<Inbound>>>,
+) {
+    loop {
+        match listener.accept().await {
+            Ok(stream) => {
+                tokio::spawn(receive(stream, job.clone(), current.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an exchange connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection to its end.
+async fn receive(
+    mut stream: Box<dyn Stream>,
+    job: String,
+    mut current: watch::Receiver<Option<Arc<Inbound>>>,
+) {
+    let Ok(handshake) = Handshake::read(&mut stream).await else { return };
+    let found = if handshake.job == job {
+        let wait = current.wait_for(|c| c.as_ref().is_some_and(|c| c.term >= handshake.term));
+        match tokio::time::timeout(DEPLOY_WAIT, wait).await {
+            Ok(Ok(inbound)) => inbound.clone().filter(|i| i.term == handshake.term),
+            _ => None,
+        }
+    } else {
+        None
+    };
+    let Some(inbound) = found else {
+        let _ = Welcome::Refused.write(&mut stream).await;
+        return;
+    };
+    if (Welcome::Accepted { credit: inbound.credit }).write(&mut stream).await.is_err() {
+        return;
+    }
+    let mut ended = inbound.ended.clone();
+    let error = tokio::select! {
+        result = pump(stream, &inbound, handshake.from) => match result {
+            Ok(never) => match never {},
+            Err(error) => error,
+        },
+        _ = ended.wait_for(|ended| *ended) => return,
+    };
+    let _ = inbound.events.send(TaskEvent::PeerLost {
+        worker: handshake.from,
+        error: EngineError::outside(format!("exchange with worker {}: {error}", handshake.from)),
+    });
+}
+
+enum Never {}
+
+/// Bytes that were taken from channels and not yet granted back.
+#[derive(Default)]
+struct Owed {
+    by_channel: Mutex<BTreeMap<ChannelKey, u64>>,
+    wanted: Notify,
+}
+
+async fn pump(stream: Box<dyn Stream>, inbound: &Inbound, from: WorkerId) -> io::Result<Never> {
+    let owed = Arc::new(Owed::default());
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let grant = async {
+        loop {
+            let credits = std::mem::take(&mut *owed.by_channel.lock());
+            for (channel, bytes) in credits {
+                writer.write_all(&Credit { channel, bytes }.encode()).await?;
+            }
+            writer.flush().await?;
+            owed.wanted.notified().await;
+        }
+    };
+    let fill = async {
+        let mut expected = 0;
+        let mut granting = BTreeSet::new();
+        loop {
+            let header = Header::read(&mut reader).await?;
+            if header.sequence != expected {
+                return Err(io::Error::other(format!(
+                    "frame {expected} of worker {from} is missing, {} came instead",
+                    header.sequence
+                )));
+            }
+            expected += 1;
+            let Some((channel, schema)) = inbound.channels.get(&header.channel) else {
+                return Err(io::Error::other("a frame for a channel that does not exist"));
+            };
+            let message = match header.kind {
+                Kind::Data { cost } => {
+                    let mut body = codec::body(header.body as usize);
+                    tokio::io::AsyncReadExt::read_exact(&mut reader, body.as_slice_mut()).await?;
+                    if crc32c::crc32c(body.as_slice()) != header.crc {
+                        return Err(io::Error::other("a frame's body is damaged"));
+                    }
+                    let batch = codec::decode(schema, body).map_err(io::Error::other)?;
+                    if granting.insert(header.channel) {
+                        let (key, owed) = (header.channel, Arc::clone(&owed));
+                        channel.set_release(Box::new(move |bytes| {
+                            *owed.by_channel.lock().entry(key).or_default() += bytes as u64;
+                            owed.wanted.notify_one();
+                        }));
+                    }
+                    channel.push_costing(Message::Data(batch), cost as usize);
+                    continue;
+                }
+                Kind::Watermark(mark) => Message::Watermark(mark),
+                Kind::Idle => Message::Idle,
+                Kind::Barrier(barrier) => Message::Barrier(barrier),
+                Kind::End => Message::End,
+            };
+            channel.push(message);
+        }
+    };
+    tokio::select! {
+        result = grant => result,
+        result = fill => result,
+    }
+}

@@ -1,0 +1,263 @@
+//! A chain of operators, driven by a stack of work.
+//!
+//! Whatever an operator gives out is dealt with before anything that came after it, so order
+//! holds without recursion. The stack makes a chain resumable at any point: when its output has
+//! no room, driving stops and goes on later exactly there.
+
+use weir_protocol::{Epoch, OperatorUid};
+
+use super::gate::Gate;
+use crate::message::Barrier;
+use crate::operator::{Context, Operator, Output, OutputTag, Progress, Snapshot, SnapshotRequest};
+use crate::operator::OperatorMetrics;
+use crate::{Batch, EngineError, Message, Watermark};
+
+/// One operator of a chain with its context.
+pub(crate) struct Link {
+    pub(crate) operator: Box<dyn Operator>,
+    pub(crate) cx: Context,
+}
+
+/// The operators of one subtask and the gates that they feed.
+pub(crate) struct Chain {
+    links: Vec<Link>,
+    gates: Vec<Gate>,
+    stack: Vec<Work>,
+    out: Output,
+    frozen: Vec<(OperatorUid, Snapshot)>,
+}
+
+/// Something to do, for the operator at a position; one past the last means the chain's end.
+enum Work {
+    Batch { at: usize, port: usize, batch: Batch },
+    Watermark { at: usize, mark: Watermark },
+    Idle { at: usize },
+    Barrier { at: usize, barrier: Barrier },
+    End { at: usize },
+    Resume { at: usize, then: Then },
+}
+
+/// What remains once an operator has nothing more to give for a message.
+#[derive(Clone, Copy)]
+enum Then {
+    Nothing,
+    PassWatermark(Watermark),
+    Freeze(Barrier),
+}
+
+/// Why driving stopped.
+#[derive(Debug)]
+pub(crate) enum Driven {
+    /// Nothing is left to do.
+    Done,
+    /// The output has no room; go on when woken.
+    Full,
+    /// The barrier has passed every operator; [`Chain::take_frozen`] has their snapshots.
+    BarrierPassed,
+    /// `End` has passed every operator.
+    EndPassed,
+}
+
+impl Chain {
+    /// A chain of `links` that feed `gates`.
+    pub(crate) fn new(links: Vec<Link>, gates: Vec<Gate>) -> Self {
+        Self { links, gates, stack: Vec::new(), out: Output::default(), frozen: Vec::new() }
+    }
+
+    /// Whether nothing is left to do from what was given so far.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.stack.is_empty()
+    }
+
+    /// Whether the gates can take one step's output.
+    pub(crate) fn has_room(&self) -> bool {
+        self.gates.iter().all(Gate::has_room)
+    }
+
+    /// Whether every operator can take a message.
+    pub(crate) fn is_ready(&mut self) -> bool {
+        self.links.iter_mut().all(|l| l.operator.is_ready(&mut l.cx))
+    }
+
+    /// The operators.
+    pub(crate) fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    /// Rows for input `port` of the first operator.
+    pub(crate) fn give_batch(&mut self, port: usize, batch: Batch) {
+        self.give(Work::Batch { at: 0, port, batch });
+    }
+
+    /// A watermark, which each operator deals with before the next one sees it.
+    pub(crate) fn give_watermark(&mut self, mark: Watermark) {
+        self.give(Work::Watermark { at: 0, mark });
+    }
+
+    /// Idleness, which only travels through.
+    pub(crate) fn give_idle(&mut self) {
+        self.give(Work::Idle { at: 0 });
+    }
+
+    /// A barrier, behind which each operator freezes its state.
+    pub(crate) fn give_barrier(&mut self, barrier: Barrier) {
+        self.frozen.clear();
+        self.give(Work::Barrier { at: 0, barrier });
+    }
+
+    /// The end, which only travels through: operators have seen `Watermark::MAX`.
+    pub(crate) fn give_end(&mut self) {
+        self.give(Work::End { at: 0 });
+    }
+
+    /// What is given waits below everything that came before it.
+    fn give(&mut self, work: Work) {
+        self.stack.insert(0, work);
+    }
+
+    /// What the operators froze for the barrier that passed last.
+    pub(crate) fn take_frozen(&mut self) -> Vec<(OperatorUid, Snapshot)> {
+        std::mem::take(&mut self.frozen)
+    }
+
+    /// Works until nothing is left, the output is full, or something has passed through.
+    ///
+    /// # Errors
+    /// The first error of an operator, with its name in front.
+    pub(crate) fn drive(&mut self) -> Result<Driven, EngineError> {
+        loop {
+            if !self.has_room() {
+                return Ok(if self.stack.is_empty() { Driven::Done } else { Driven::Full });
+            }
+            let Some(work) = self.stack.pop() else { return Ok(Driven::Done) };
+            match work {
+                Work::Batch { at, port, batch } => {
+                    let Some(link) = self.links.get_mut(at) else { continue };
+                    OperatorMetrics::add(&link.cx.metrics.rows_in, batch.num_rows());
+                    let progress = link.operator.on_batch(&mut link.cx, port, batch, &mut self.out);
+                    self.after(at, progress, Then::Nothing)?;
+                }
+                Work::Watermark { at, mark } => {
+                    let Some(link) = self.links.get_mut(at) else { continue };
+                    let progress = link.operator.on_watermark(&mut link.cx, mark, &mut self.out);
+                    self.after(at, progress, Then::PassWatermark(mark))?;
+                }
+                Work::Resume { at, then } => {
+                    let Some(link) = self.links.get_mut(at) else { continue };
+                    let progress = link.operator.resume(&mut link.cx, &mut self.out);
+                    self.after(at, progress, then)?;
+                }
+                Work::Idle { at } => {
+                    if at < self.links.len() {
+                        self.control(at, &Message::Idle);
+                        self.stack.push(Work::Idle { at: at + 1 });
+                    }
+                }
+                Work::End { at } => {
+                    if at >= self.links.len() {
+                        return Ok(Driven::EndPassed);
+                    }
+                    self.control(at, &Message::End);
+                    self.stack.push(Work::End { at: at + 1 });
+                }
+                Work::Barrier { at, barrier } => {
+                    let Some(link) = self.links.get_mut(at) else {
+                        return Ok(Driven::BarrierPassed);
+                    };
+                    let progress = link.operator.before_barrier(&mut link.cx, &mut self.out);
+                    self.after(at, progress, Then::Freeze(barrier))?;
+                }
+            }
+        }
+    }
+
+    /// Passes on what an operator gave, and then what its message asks for.
+    fn after(
+        &mut self,
+        at: usize,
+        progress: Result<Progress, EngineError>,
+        then: Then,
+    ) -> Result<(), EngineError> {
+        let progress = progress.map_err(|e| self.named(at, e))?;
+        let given = self.out.take();
+        let mut onward = Vec::with_capacity(given.len());
+        for (tag, batch) in given {
+            if tag == OutputTag::Main {
+                OperatorMetrics::add(&self.links[at].cx.metrics.rows_out, batch.num_rows());
+            }
+            let chained = tag == OutputTag::Main && at + 1 < self.links.len();
+            for gate in self.gates.iter_mut().filter(|g| g.operator == at && g.output == tag) {
+                gate.send(batch.clone())?;
+            }
+            if chained {
+                onward.push(Work::Batch { at: at + 1, port: 0, batch });
+            }
+        }
+        // What comes later in the stream goes below what was given just now.
+        match (progress, then) {
+            (Progress::More, then) => self.stack.push(Work::Resume { at, then }),
+            (Progress::Done, Then::Nothing) => {}
+            (Progress::Done, Then::PassWatermark(mark)) => {
+                self.control(at, &Message::Watermark(mark));
+                self.stack.push(Work::Watermark { at: at + 1, mark });
+            }
+            (Progress::Done, Then::Freeze(barrier)) => {
+                let request = SnapshotRequest {
+                    attempt: barrier.attempt,
+                    full: barrier.full,
+                    last: barrier.last,
+                };
+                let link = &mut self.links[at];
+                let snapshot = link.operator.on_barrier(&mut link.cx, request);
+                let snapshot = snapshot.map_err(|e| self.named(at, e))?;
+                self.frozen.push((self.links[at].cx.uid.clone(), snapshot));
+                self.control(at, &Message::Barrier(barrier));
+                self.stack.push(Work::Barrier { at: at + 1, barrier });
+            }
+        }
+        self.stack.extend(onward.into_iter().rev());
+        Ok(())
+    }
+
+    /// Sends a control message to the gates that an operator feeds.
+    fn control(&self, at: usize, message: &Message) {
+        for gate in self.gates.iter().filter(|g| g.operator == at) {
+            gate.send_all(message);
+        }
+    }
+
+    fn named(&self, at: usize, error: EngineError) -> EngineError {
+        match self.links.get(at) {
+            Some(link) => error.at(&link.cx.name),
+            None => error,
+        }
+    }
+
+    /// Tells every operator that its frozen state is part of a published epoch.
+    ///
+    /// # Errors
+    /// The first error of an operator.
+    pub(crate) fn published(&mut self, epoch: Epoch) -> Result<(), EngineError> {
+        for link in &mut self.links {
+            let name = std::sync::Arc::clone(&link.cx.name);
+            link.operator.on_published(&mut link.cx, epoch).map_err(|e| e.at(name))?;
+        }
+        Ok(())
+    }
+
+    /// Gives every operator its tick; what they give out travels on as usual.
+    ///
+    /// # Errors
+    /// The first error of an operator.
+    pub(crate) fn tick(&mut self) -> Result<(), EngineError> {
+        debug_assert!(self.stack.is_empty(), "ticks come between messages");
+        // In chain order: what a later operator gives now lands above on the stack and leaves
+        // first, so that rows which only now reach that operator do not overtake it.
+        for at in 0..self.links.len() {
+            let link = &mut self.links[at];
+            let ticked = link.operator.on_tick(&mut link.cx, &mut self.out);
+            self.after(at, ticked.map(|()| Progress::Done), Then::Nothing)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! Memory pools: what state may hold, accounted per task.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::EngineError;
+
+/// A limit that several tasks share.
+#[derive(Debug)]
+pub struct Pool {
+    name: &'static str,
+    used: AtomicUsize,
+    limit: usize,
+}
+
+impl Pool {
+    /// A pool of `limit` bytes.
+    #[must_use]
+    pub fn new(name: &'static str, limit: usize) -> Self {
+        Self { name, used: AtomicUsize::new(0), limit }
+    }
+
+    /// Bytes in use.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// The limit in bytes.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+}
+
+/// One task's part of a pool; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    pool: std::sync::Arc<Pool>,
+    bytes: usize,
+}
+
+impl Share {
+    pub(crate) fn new(pool: std::sync::Arc<Pool>) -> Self {
+        Self { pool, bytes: 0 }
+    }
+
+    /// Sets what the task holds now.
+    ///
+    /// # Errors
+    /// When all tasks together hold more than the pool's limit.
+    pub(crate) fn set(&mut self, bytes: usize) -> Result<(), EngineError> {
+        self.pool.used.fetch_add(bytes, Ordering::Relaxed);
+        let used = self.pool.used.fetch_sub(self.bytes, Ordering::Relaxed) - self.bytes;
+        let grew = bytes > self.bytes;
+        self.bytes = bytes;
+        if grew && used > self.pool.limit {
+            return Err(EngineError::user(format!(
+                "{} needs {} MiB, above its limit of {} MiB; give the job more memory, more workers, or windows and keys that hold less",
+                self.pool.name,
+                used >> 20,
+                self.pool.limit >> 20
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.pool.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}

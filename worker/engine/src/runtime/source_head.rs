@@ -1,0 +1,292 @@
+//! The head of a source task: reads splits, makes watermarks (PROTOCOL section 7).
+//!
+//! Whether a row is behind is decided against the watermark of its own split in force before
+//! that row, so it depends on the split's content alone. The task's watermark is the minimum
+//! over its active splits and over what is known of splits that nobody reads yet.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::{
+    DataType, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
+};
+
+use crate::env::instant;
+use crate::operator::Context;
+use crate::source::{
+    EventTimes, Pending, RowMark, SourcePoll, SourceReader, Split, SplitAssignment, WatermarkRule,
+};
+use crate::{Batch, EngineError, Watermark};
+
+/// What the head has for the chain.
+#[derive(Debug)]
+pub(crate) enum Read {
+    /// Rows of one split.
+    Rows(Batch),
+    /// Nothing now.
+    Nothing,
+}
+
+/// How the task's watermark stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Standing {
+    /// At least one split, or splits to come, hold it here.
+    At(Watermark),
+    /// Nothing is read and nothing is known to come: this was the furthest.
+    Idle(Watermark),
+}
+
+/// A reader, its splits and their watermarks.
+pub(crate) struct SourceHead {
+    pub(crate) cx: Context,
+    reader: Box<dyn SourceReader>,
+    times: Box<dyn EventTimes>,
+    active: BTreeMap<usize, Active>,
+    next_index: usize,
+    pending: Pending,
+    furthest: Watermark,
+    /// When the reader last had nothing, with nothing in the way since.
+    waiting_since: Option<std::time::Instant>,
+}
+
+struct Active {
+    split: Split,
+    watermark: Watermark,
+    quiet: Duration,
+    idle: bool,
+}
+
+impl SourceHead {
+    pub(crate) fn new(
+        cx: Context,
+        reader: Box<dyn SourceReader>,
+        times: Box<dyn EventTimes>,
+        watermark: Option<Watermark>,
+    ) -> Self {
+        Self {
+            cx,
+            reader,
+            times,
+            active: BTreeMap::new(),
+            next_index: 0,
+            pending: Pending::Unknown,
+            furthest: watermark.unwrap_or(Watermark::MIN),
+            waiting_since: None,
+        }
+    }
+
+    /// Takes over splits and what is known of those to come.
+    pub(crate) fn assign(&mut self, assignment: SplitAssignment) -> Result<(), EngineError> {
+        for split in assignment.splits {
+            let index = self.next_index;
+            self.next_index += 1;
+            self.reader.add(&self.cx, index, &split)?;
+            let watermark = split.watermark.map_or(Watermark::MIN, Watermark);
+            self.active
+                .insert(index, Active { split, watermark, quiet: Duration::ZERO, idle: false });
+        }
+        self.pending = assignment.pending;
+        Ok(())
+    }
+
+    /// Whether another split is wanted.
+    pub(crate) fn wants_split(&self) -> bool {
+        self.active.is_empty() && self.pending != Pending::Ended
+    }
+
+    /// Whether everything was read and nothing will come.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.active.is_empty() && self.pending == Pending::Ended
+    }
+
+    /// Splits with their positions behind the last rows that were given to the chain.
+    pub(crate) fn positions(&self) -> Vec<Split> {
+        self.active
+            .iter()
+            .map(|(&index, active)| Split {
+                position: self.reader.position(index),
+                watermark: (active.watermark != Watermark::MIN).then_some(active.watermark.0),
+                ..active.split.clone()
+            })
+            .collect()
+    }
+
+    /// Bytes or rows that the splits still hold.
+    pub(crate) fn remaining(&self) -> u64 {
+        self.active.keys().map(|&index| self.reader.remaining(index)).sum()
+    }
+
+    /// Something held reading up: the time until the next poll does not count as silence.
+    pub(crate) fn held_up(&mut self) {
+        self.waiting_since = None;
+    }
+
+    /// Reads once.
+    pub(crate) fn read(&mut self) -> Result<Read, EngineError> {
+        let polled = self.reader.poll(&mut self.cx)?;
+        let quiet = self.waiting_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        let heard = match &polled {
+            SourcePoll::Rows { split, .. } | SourcePoll::Finished { split } => Some(*split),
+            SourcePoll::Pending => None,
+        };
+        self.count_silence(quiet, heard);
+        match polled {
+            SourcePoll::Rows { split, records } => self.rows(split, records).map(Read::Rows),
+            SourcePoll::Finished { split } => {
+                self.active.remove(&split);
+                Ok(Read::Nothing)
+            }
+            SourcePoll::Pending => {
+                self.waiting_since = Some(instant());
+                Ok(Read::Nothing)
+            }
+        }
+    }
+
+    /// Whether the last read found nothing, so that only a wake-up makes another one useful.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting_since.is_some()
+    }
+
+    fn count_silence(&mut self, quiet: Duration, heard: Option<usize>) {
+        let Some(limit) = self.times.rule().and_then(|rule| rule.idle_after) else { return };
+        for (index, active) in &mut self.active {
+            if heard == Some(*index) {
+                active.quiet = Duration::ZERO;
+                active.idle = false;
+            } else {
+                active.quiet += quiet;
+                active.idle = active.quiet >= limit;
+            }
+        }
+    }
+
+    fn rows(&mut self, index: usize, records: RecordBatch) -> Result<Batch, EngineError> {
+        let projected = self.times.project(records)?;
+        let Some(rule) = self.times.rule() else { return Ok(Batch::new(projected)) };
+        let Some(active) = self.active.get_mut(&index) else {
+            return Err(EngineError::ours(format!("a reader gave rows of split {index}, which it does not have")));
+        };
+        let (behind, watermark) = mark_rows(&projected, rule, active.watermark)?;
+        active.watermark = watermark;
+        self.furthest = self.furthest.max(watermark);
+        Ok(Batch::new(projected).with_behind(behind))
+    }
+
+    /// Where the task's watermark stands; it is up to the caller to never step back.
+    pub(crate) fn standing(&self) -> Standing {
+        if self.times.rule().is_none() {
+            // Without event time nothing waits for this source.
+            return if self.has_ended() { Standing::At(Watermark::MAX) } else { Standing::Idle(Watermark::MIN) };
+        }
+        if self.has_ended() {
+            return Standing::At(Watermark::MAX);
+        }
+        let splits = self.active.values().filter(|a| !a.idle).map(|a| a.watermark).min();
+        let to_come = match self.pending {
+            Pending::None | Pending::Ended => None,
+            pending => Some(pending.bound()),
+        };
+        match splits.into_iter().chain(to_come).min() {
+            Some(mark) => Standing::At(mark),
+            None => Standing::Idle(self.furthest),
+        }
+    }
+}
+
+/// The watermark of each row that was read behind it, and the split's watermark afterwards.
+fn mark_rows(
+    records: &RecordBatch,
+    rule: &WatermarkRule,
+    before: Watermark,
+) -> Result<(Option<Int64Array>, Watermark), EngineError> {
+    let times = milliseconds(records, rule.column)?;
+    let marks = match rule.mark {
+        RowMark::Delay(_) => None,
+        RowMark::Column(column) => Some(milliseconds(records, column)?),
+    };
+    let mark_of = |row: usize| match (&marks, rule.mark) {
+        (Some(marks), _) => marks.is_valid(row).then(|| marks.value(row)),
+        (None, RowMark::Delay(delay)) => Some(times.value(row).saturating_sub(delay)),
+        (None, RowMark::Column(_)) => None,
+    };
+    let mut watermark = before.0;
+    let mut behind: Option<Vec<Option<i64>>> = None;
+    for row in 0..times.len() {
+        if times.is_null(row) {
+            return Err(EngineError::user(format!(
+                "the event time \"{}\" is NULL in row {row} of a batch; declare it NOT NULL at its origin, or filter such rows out before the watermark",
+                records.schema_ref().field(rule.column).name()
+            )));
+        }
+        if times.value(row) < watermark {
+            behind.get_or_insert_with(|| vec![None; times.len()])[row] = Some(watermark);
+        }
+        if let Some(mark) = mark_of(row) {
+            watermark = watermark.max(mark);
+        }
+    }
+    Ok((behind.map(Int64Array::from), Watermark(watermark)))
+}
+
+/// A timestamp column in milliseconds, rounded down.
+fn milliseconds(records: &RecordBatch, column: usize) -> Result<Int64Array, EngineError> {
+    let array = records.column(column);
+    let converted = match array.data_type() {
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            array.as_primitive::<TimestampMillisecondType>().reinterpret_cast::<Int64Type>()
+        }
+        DataType::Timestamp(TimeUnit::Second, _) => {
+            array.as_primitive::<TimestampSecondType>().unary(|t| t.saturating_mul(1000))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            array.as_primitive::<TimestampMicrosecondType>().unary(|t| t.div_euclid(1000))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            array.as_primitive::<TimestampNanosecondType>().unary(|t| t.div_euclid(1_000_000))
+        }
+        other => {
+            return Err(EngineError::ours(format!(
+                "column \"{}\" is {other}, but event time needs a timestamp",
+                records.schema_ref().field(column).name()
+            )));
+        }
+    };
+    Ok(converted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, TimestampMillisecondArray};
+
+    use super::*;
+
+    fn marks(times: &[i64], delay: i64, before: i64) -> (Vec<Option<i64>>, i64) {
+        let column: ArrayRef = Arc::new(TimestampMillisecondArray::from(times.to_vec()));
+        let records = RecordBatch::try_from_iter([("ts", column)]).expect("one column");
+        let rule = WatermarkRule { column: 0, mark: RowMark::Delay(delay), idle_after: None };
+        let (behind, after) = mark_rows(&records, &rule, Watermark(before)).expect("timestamps");
+        (behind.map_or_else(|| vec![None; times.len()], |b| b.iter().collect()), after.0)
+    }
+
+    #[test]
+    fn a_row_is_behind_only_the_rows_before_it() {
+        assert_eq!(marks(&[10, 5, 20, 14, 15], 5, i64::MIN), (vec![None, None, None, Some(15), None], 15));
+    }
+
+    #[test]
+    fn cutting_a_split_into_batches_changes_nothing() {
+        let times: Vec<i64> = (0..200).map(|i| (i * 7919) % 1000).collect();
+        let (whole, end) = marks(&times, 100, i64::MIN);
+        for cut in [1, 7, 100, 199] {
+            let (mut first, middle) = marks(&times[..cut], 100, i64::MIN);
+            let (second, last) = marks(&times[cut..], 100, middle);
+            first.extend(second);
+            assert_eq!((first, last), (whole.clone(), end), "cut at {cut}");
+        }
+    }
+}

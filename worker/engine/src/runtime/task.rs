@@ -1,0 +1,412 @@
+//! One subtask: a head that brings messages, a chain that works on them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc::UnboundedSender;
+use weir_protocol::{Attempt, OperatorUid, Subtask, VertexId};
+
+use super::chain::{Chain, Driven};
+use super::input::{Event, Inputs};
+use super::memory::Share;
+use super::source_head::{Read, SourceHead, Standing};
+use crate::env::instant;
+use crate::message::Barrier;
+use crate::source::Split;
+use crate::task::{FrozenTask, TaskCommand, TaskEvent, TimeInState, TriggerRequest};
+use crate::{EngineError, Watermark};
+
+/// How long a task may keep its thread before others get a turn.
+const SLICE: Duration = Duration::from_millis(2);
+
+/// What a task is told and what it shows, reachable while it is being stepped.
+pub(crate) struct Desk {
+    pub(crate) vertex: VertexId,
+    pub(crate) subtask: Subtask,
+    pub(crate) commands: Mutex<VecDeque<TaskCommand>>,
+    pub(crate) tick_due: AtomicBool,
+    pub(crate) watermark: AtomicI64,
+    pub(crate) remaining: AtomicU64,
+    pub(crate) state_bytes: Mutex<Vec<usize>>,
+    pub(crate) time: [AtomicU64; 4],
+}
+
+impl Desk {
+    pub(crate) fn new(vertex: VertexId, subtask: Subtask) -> Self {
+        Self {
+            vertex,
+            subtask,
+            commands: Mutex::new(VecDeque::new()),
+            tick_due: AtomicBool::new(false),
+            watermark: AtomicI64::new(i64::MIN),
+            remaining: AtomicU64::new(0),
+            state_bytes: Mutex::new(Vec::new()),
+            time: Default::default(),
+        }
+    }
+
+    pub(crate) fn time_in_state(&self) -> TimeInState {
+        let [busy, backpressured, idle, aligning] = &self.time;
+        TimeInState {
+            busy: busy.load(Ordering::Relaxed),
+            backpressured: backpressured.load(Ordering::Relaxed),
+            idle: idle.load(Ordering::Relaxed),
+            aligning: aligning.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Where messages come from.
+pub(crate) enum Head {
+    /// A source's splits, and the operator that their positions belong to.
+    Source(Box<SourceHead>, OperatorUid),
+    /// Channels from other subtasks.
+    Inputs(Inputs),
+}
+
+/// Why a task stopped stepping.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rest {
+    /// Its turn is over; there is more to do.
+    Yielded,
+    /// Until its output has room.
+    Backpressured,
+    /// Until there is input, or a command.
+    Idle,
+    /// Until the barrier arrives on the other inputs.
+    Aligning,
+}
+
+/// One subtask.
+pub(crate) struct Task {
+    desk: Arc<Desk>,
+    head: Head,
+    chain: Chain,
+    events: UnboundedSender<TaskEvent>,
+    share: Share,
+    /// Behind which attempt the task is frozen.
+    frozen: Option<Attempt>,
+    /// The last watermark given to the chain by a source.
+    sent: Watermark,
+    sent_idle: bool,
+    requested_split: bool,
+    end: End,
+    passing: Option<Passing>,
+    aligning_since: Option<std::time::Instant>,
+    rested: Option<(std::time::Instant, Rest)>,
+    steps: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    NotYet,
+    Passing,
+    Passed,
+}
+
+/// A barrier on its way through the chain.
+struct Passing {
+    barrier: Barrier,
+    splits: Option<(OperatorUid, Vec<Split>)>,
+    watermark: Option<Watermark>,
+    align_us: u64,
+    began: std::time::Instant,
+}
+
+impl Task {
+    pub(crate) fn new(
+        desk: Arc<Desk>,
+        head: Head,
+        chain: Chain,
+        events: UnboundedSender<TaskEvent>,
+        share: Share,
+        watermark: Option<Watermark>,
+    ) -> Self {
+        Self {
+            desk,
+            head,
+            chain,
+            events,
+            share,
+            frozen: None,
+            sent: watermark.unwrap_or(Watermark::MIN),
+            sent_idle: false,
+            requested_split: false,
+            end: End::NotYet,
+            passing: None,
+            aligning_since: None,
+            rested: None,
+            steps: 0,
+        }
+    }
+
+    /// Steps until the turn is over or nothing can be done. Failures are reported as events;
+    /// `false` means that the task must not be stepped again.
+    pub(crate) fn run(&mut self) -> (Rest, bool) {
+        let began = instant();
+        if let Some((since, rest)) = self.rested.take() {
+            let slot = match rest {
+                Rest::Yielded | Rest::Idle => 2,
+                Rest::Backpressured => 1,
+                Rest::Aligning => 3,
+            };
+            self.add_time(slot, began.duration_since(since));
+        }
+        let outcome = loop {
+            match self.step() {
+                Ok(None) if began.elapsed() < SLICE => {}
+                Ok(None) => break Ok(Rest::Yielded),
+                Ok(Some(rest)) => break Ok(rest),
+                Err(error) => break Err(error),
+            }
+        };
+        let outcome = outcome.and_then(|rest| self.account().map(|()| rest));
+        let now = instant();
+        self.add_time(0, now.duration_since(began));
+        match outcome {
+            Ok(rest) => {
+                self.rested = Some((now, rest));
+                (rest, true)
+            }
+            Err(error) => {
+                self.report(TaskEvent::Failed {
+                    vertex: self.desk.vertex,
+                    subtask: self.desk.subtask,
+                    error,
+                });
+                (Rest::Idle, false)
+            }
+        }
+    }
+
+    fn add_time(&self, slot: usize, time: Duration) {
+        self.desk.time[slot].fetch_add(time.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// Shows what the task holds, and holds it against the pool's limit.
+    fn account(&mut self) -> Result<(), EngineError> {
+        let watermark = match &self.head {
+            Head::Source(head, _) => {
+                self.desk.remaining.store(head.remaining(), Ordering::Relaxed);
+                self.sent
+            }
+            Head::Inputs(inputs) => inputs.watermark(),
+        };
+        self.desk.watermark.store(watermark.0, Ordering::Relaxed);
+        let mut shown = self.desk.state_bytes.lock();
+        shown.clear();
+        shown.extend(self.chain.links().iter().map(|l| l.operator.state_bytes()));
+        let total = shown.iter().sum();
+        drop(shown);
+        self.share.set(total)
+    }
+
+    /// Takes at most one message and works on it; `None` when there may be more to do at once.
+    fn step(&mut self) -> Result<Option<Rest>, EngineError> {
+        self.steps = self.steps.wrapping_add(1);
+        if !self.chain.is_idle() {
+            match self.chain.drive()? {
+                Driven::Done => {}
+                Driven::Full => return Ok(Some(self.hold(Rest::Backpressured))),
+                Driven::BarrierPassed => self.barrier_passed(),
+                Driven::EndPassed => self.end_passed(),
+            }
+            return Ok(None);
+        }
+        if self.obey()? {
+            return Ok(None);
+        }
+        if self.frozen.is_some() {
+            return Ok(Some(self.hold(Rest::Idle)));
+        }
+        if self.desk.tick_due.swap(false, Ordering::AcqRel) && !self.is_aligning() {
+            self.chain.tick()?;
+            if !self.chain.is_idle() {
+                return Ok(None);
+            }
+        }
+        if !self.chain.has_room() || !self.chain.is_ready() {
+            return Ok(Some(self.hold(Rest::Backpressured)));
+        }
+        match &mut self.head {
+            Head::Source(..) => self.read_source(),
+            Head::Inputs(_) => Ok(self.read_inputs()),
+        }
+    }
+
+    fn is_aligning(&self) -> bool {
+        matches!(&self.head, Head::Inputs(inputs) if inputs.is_aligning())
+    }
+
+    /// While something holds the task up, silence of its splits means nothing.
+    fn hold(&mut self, rest: Rest) -> Rest {
+        if let Head::Source(head, _) = &mut self.head {
+            head.held_up();
+        }
+        rest
+    }
+
+    /// Deals with one command; `false` when there is none.
+    fn obey(&mut self) -> Result<bool, EngineError> {
+        let Some(command) = self.desk.commands.lock().pop_front() else { return Ok(false) };
+        match command {
+            TaskCommand::AddSplits(assignment) => {
+                if let Head::Source(head, _) = &mut self.head {
+                    self.requested_split = false;
+                    head.assign(assignment)?;
+                }
+            }
+            TaskCommand::Trigger(request) => self.trigger(&request),
+            TaskCommand::Published { epoch, .. } => self.chain.published(epoch)?,
+            TaskCommand::Abandon(attempt) => {
+                if let Head::Inputs(inputs) = &mut self.head {
+                    inputs.abandon(attempt);
+                    if !inputs.is_aligning() {
+                        self.aligning_since = None;
+                    }
+                }
+                self.thaw(attempt);
+            }
+            TaskCommand::Resume(attempt) => self.thaw(attempt),
+        }
+        Ok(true)
+    }
+
+    fn thaw(&mut self, attempt: Attempt) {
+        if self.frozen.is_some_and(|behind| behind <= attempt) {
+            self.frozen = None;
+        }
+    }
+
+    fn trigger(&mut self, request: &TriggerRequest) {
+        let Head::Source(head, uid) = &self.head else { return };
+        let barrier = Barrier {
+            attempt: request.attempt,
+            freeze: request.freeze,
+            full: request.full,
+            last: request.last,
+        };
+        let splits = Some((uid.clone(), head.positions()));
+        let watermark = (self.sent != Watermark::MIN).then_some(self.sent);
+        self.pass(barrier, splits, watermark, 0);
+    }
+
+    fn pass(
+        &mut self,
+        barrier: Barrier,
+        splits: Option<(OperatorUid, Vec<Split>)>,
+        watermark: Option<Watermark>,
+        align_us: u64,
+    ) {
+        self.passing = Some(Passing { barrier, splits, watermark, align_us, began: instant() });
+        self.chain.give_barrier(barrier);
+    }
+
+    fn barrier_passed(&mut self) {
+        let operators = self.chain.take_frozen();
+        let Some(passing) = self.passing.take() else { return };
+        if passing.barrier.freeze {
+            self.frozen = Some(passing.barrier.attempt);
+        }
+        // A source's positions travel beside its (empty) snapshot.
+        let source = passing.splits.as_ref().map(|(uid, _)| uid.clone());
+        let operators =
+            operators.into_iter().filter(|(uid, _)| source.as_ref() != Some(uid)).collect();
+        self.report(TaskEvent::Frozen(Box::new(FrozenTask {
+            attempt: passing.barrier.attempt,
+            vertex: self.desk.vertex,
+            subtask: self.desk.subtask,
+            operators,
+            splits: passing.splits,
+            watermark: passing.watermark,
+            align_us: passing.align_us,
+            freeze_us: passing.began.elapsed().as_micros() as u64,
+        })));
+    }
+
+    fn end_passed(&mut self) {
+        self.end = End::Passed;
+        self.report(TaskEvent::Finished { vertex: self.desk.vertex, subtask: self.desk.subtask });
+    }
+
+    fn report(&self, event: TaskEvent) {
+        // The receiver is gone only when the term has ended, and with it all interest.
+        let _ = self.events.send(event);
+    }
+
+    fn read_source(&mut self) -> Result<Option<Rest>, EngineError> {
+        let Head::Source(head, _) = &mut self.head else { return Ok(Some(Rest::Idle)) };
+        if self.end != End::NotYet {
+            return Ok(Some(Rest::Idle));
+        }
+        if head.wants_split() && !self.requested_split {
+            self.requested_split = true;
+            let event =
+                TaskEvent::SplitRequest { vertex: self.desk.vertex, subtask: self.desk.subtask };
+            let _ = self.events.send(event);
+        }
+        // Given in this order to the chain, taken out in this order.
+        if let Read::Rows(batch) = head.read()? {
+            self.chain.give_batch(0, batch);
+        }
+        match head.standing() {
+            Standing::At(mark) => {
+                if mark > self.sent || (self.sent_idle && mark != Watermark::MIN) {
+                    self.sent = self.sent.max(mark);
+                    self.sent_idle = false;
+                    self.chain.give_watermark(self.sent);
+                }
+            }
+            Standing::Idle(furthest) => {
+                if furthest > self.sent {
+                    self.sent = furthest;
+                    self.sent_idle = false;
+                    self.chain.give_watermark(furthest);
+                }
+                if !self.sent_idle {
+                    self.sent_idle = true;
+                    self.chain.give_idle();
+                }
+            }
+        }
+        if head.has_ended() {
+            self.end = End::Passing;
+            if self.sent < Watermark::MAX {
+                self.sent = Watermark::MAX;
+                self.chain.give_watermark(Watermark::MAX);
+            }
+            self.chain.give_end();
+        }
+        let nothing = self.chain.is_idle() && head.is_waiting();
+        Ok(nothing.then_some(Rest::Idle))
+    }
+
+    fn read_inputs(&mut self) -> Option<Rest> {
+        let Head::Inputs(inputs) = &mut self.head else { return Some(Rest::Idle) };
+        let event = inputs.pending_idle().or_else(|| inputs.next());
+        if inputs.is_aligning() {
+            self.aligning_since.get_or_insert_with(instant);
+        }
+        match event {
+            None if inputs.is_aligning() => return Some(Rest::Aligning),
+            None => return Some(Rest::Idle),
+            Some(Event::Batch(port, batch)) => self.chain.give_batch(port, batch),
+            Some(Event::Watermark(mark)) => self.chain.give_watermark(mark),
+            Some(Event::Idle) => self.chain.give_idle(),
+            Some(Event::Aligned(barrier)) => {
+                let mark = inputs.watermark();
+                let watermark = (mark != Watermark::MIN).then_some(mark);
+                let align = self.aligning_since.take().map_or(0, |s| s.elapsed().as_micros() as u64);
+                self.pass(barrier, None, watermark, align);
+            }
+            Some(Event::End) => {
+                self.end = End::Passing;
+                self.chain.give_end();
+            }
+        }
+        None
+    }
+}
