@@ -54,7 +54,7 @@ pub struct StreamJobSpec {
 }
 
 /// Where state is kept, and how often it is saved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct State {
     /// `s3://bucket/prefix`, or a local directory as a path or `file://` URL. Absent: whoever
@@ -217,16 +217,6 @@ impl StreamJob {
         .into_iter()
         .filter_map(|(path, changed)| changed.then_some(path))
         .collect()
-    }
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            root: None,
-            checkpoint: Checkpoint::default(),
-            allow_dropped_state: Vec::new(),
-        }
     }
 }
 

@@ -1,4 +1,5 @@
 //! What a manifest may say, and the exact words for what it may not.
+#![allow(clippy::panic, reason = "a test's way to fail")]
 
 use std::time::Duration;
 
