@@ -203,32 +203,45 @@ fn mark_rows(
     before: Watermark,
 ) -> Result<(Option<Int64Array>, Watermark), EngineError> {
     let times = milliseconds(records, rule.column)?;
-    let marks = match rule.mark {
-        RowMark::Delay(_) => None,
-        RowMark::Column(column) => Some(milliseconds(records, column)?),
-    };
-    let mark_of = |row: usize| match (&marks, rule.mark) {
-        (Some(marks), _) => marks.is_valid(row).then(|| marks.value(row)),
-        (None, RowMark::Delay(delay)) => Some(times.value(row).saturating_sub(delay)),
-        (None, RowMark::Column(_)) => None,
-    };
-    let mut watermark = before.0;
-    let mut behind: Option<Vec<Option<i64>>> = None;
-    for row in 0..times.len() {
-        if times.is_null(row) {
-            return Err(EngineError::user(format!(
-                "the event time \"{}\" is NULL in row {row} of a batch; declare it NOT NULL at its origin, or filter such rows out before the watermark",
-                records.schema_ref().field(rule.column).name()
-            )));
+    if let Some(nulls) = times.nulls().filter(|n| n.null_count() > 0) {
+        let row = (0..times.len()).find(|&row| nulls.is_null(row)).unwrap_or(0);
+        return Err(EngineError::user(format!(
+            "the event time \"{}\" is NULL in row {row} of a batch; declare it NOT NULL at its origin, or filter such rows out before the watermark",
+            records.schema_ref().field(rule.column).name()
+        )));
+    }
+    let mut marking = Marking { watermark: before.0, behind: None, rows: times.len() };
+    match rule.mark {
+        RowMark::Delay(delay) => {
+            for (row, &time) in times.values().iter().enumerate() {
+                marking.row(row, time, time.saturating_sub(delay));
+            }
         }
-        if times.value(row) < watermark {
-            behind.get_or_insert_with(|| vec![None; times.len()])[row] = Some(watermark);
-        }
-        if let Some(mark) = mark_of(row) {
-            watermark = watermark.max(mark);
+        RowMark::Column(column) => {
+            let marks = milliseconds(records, column)?;
+            for (row, (&time, mark)) in times.values().iter().zip(&marks).enumerate() {
+                marking.row(row, time, mark.unwrap_or(i64::MIN));
+            }
         }
     }
-    Ok((behind.map(Int64Array::from), Watermark(watermark)))
+    Ok((marking.behind.map(Int64Array::from), Watermark(marking.watermark)))
+}
+
+/// Walks a split's rows with the watermark in force before each.
+struct Marking {
+    watermark: i64,
+    behind: Option<Vec<Option<i64>>>,
+    rows: usize,
+}
+
+impl Marking {
+    #[inline]
+    fn row(&mut self, row: usize, time: i64, mark: i64) {
+        if time < self.watermark {
+            self.behind.get_or_insert_with(|| vec![None; self.rows])[row] = Some(self.watermark);
+        }
+        self.watermark = self.watermark.max(mark);
+    }
 }
 
 /// A timestamp column in milliseconds, rounded down.

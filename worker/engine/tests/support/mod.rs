@@ -1,5 +1,7 @@
 //! A small dataflow for tests: numbers from splits, keyed, counted by a sink that remembers.
 
+#![allow(unreachable_pub, missing_docs, reason = "a test's own module")]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
