@@ -1,0 +1,375 @@
+//! Builds the manifest that comes next. Pure: everything that is random or read comes in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use weir_protocol::{Attempt, JobName, Lineage, OperatorUid, Term, Version, VertexId};
+
+use super::decide::carry_pending;
+use super::retention::{dropped_between, retain};
+use super::takeover::{SealPlan, SealRequest, Start};
+use crate::Nonce;
+use crate::manifest::{
+    Assignment, Blob, CommitId, FORMAT, Manifest, ManifestKind, OperatorEntry, PendingCommit,
+    RollBack, compose,
+};
+
+/// Output of an attempt that becomes visible once its manifest is published.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewCommit {
+    /// The sink that can commit it.
+    pub sink: OperatorUid,
+    /// The sink's own description of what to do.
+    pub payload: Blob,
+    /// Names of objects under `data/` that the payload refers to.
+    pub objects: BTreeSet<String>,
+}
+
+/// What an attempt adds to the chain.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct CheckpointBody {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// Every operator of the plan, also those without news: an operator that is not here loses
+    /// its state. Segments are only the new ones; the rest of an entry is complete.
+    pub operators: BTreeMap<OperatorUid, OperatorEntry>,
+    /// Merged watermark of each vertex at the cut.
+    pub watermarks: BTreeMap<VertexId, i64>,
+    /// Output ready to be committed, in order.
+    pub commits: Vec<NewCommit>,
+    /// The savepoint or operation that needs this version: it stays restorable until unpinned.
+    pub pin: Option<String>,
+    /// Milliseconds since 1970, for display.
+    pub created_ms: i64,
+}
+
+/// What the holder of the head remembers beside it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    /// Listed by the head and known to be committed.
+    pub(super) acknowledged: BTreeSet<CommitId>,
+    /// Pins to be taken off.
+    pub(super) unpinned: BTreeSet<String>,
+    /// Dropped by the head and deleted.
+    pub(super) deleted: BTreeSet<String>,
+}
+
+impl Memory {
+    /// Forgets what a new head already says.
+    pub(super) fn settle(&mut self, head: &Manifest) {
+        let pending: BTreeSet<CommitId> = head.pending.iter().map(PendingCommit::id).collect();
+        self.acknowledged.retain(|id| pending.contains(id));
+        self.deleted.retain(|name| head.dropped.contains(name));
+        self.unpinned.retain(|pin| {
+            head.pinned_by.as_ref() == Some(pin)
+                || head
+                    .retained
+                    .iter()
+                    .any(|r| r.pinned_by.as_ref() == Some(pin))
+        });
+    }
+}
+
+fn finish(
+    mut next: Manifest,
+    before: &Manifest,
+    memory: &Memory,
+    retained: usize,
+    kind: ManifestKind,
+    nonce: Nonce,
+) -> Manifest {
+    next.format = FORMAT;
+    next.version = before.version.next();
+    next.kind = kind;
+    next.nonce = nonce;
+    // A checkpoint is one of the versions to be kept itself.
+    let keep = if kind == ManifestKind::Checkpoint {
+        retained.saturating_sub(1)
+    } else {
+        retained
+    };
+    next.retained = retain(before, keep, &memory.unpinned);
+    let newly_committed = before
+        .pending
+        .iter()
+        .filter(|p| memory.acknowledged.contains(&p.id()))
+        .map(|p| p.epoch)
+        .max();
+    next.committed_through = before.committed_through.max(newly_committed);
+    next.bytes = Manifest::count_bytes(&next.operators);
+    next.dropped = dropped_between(before, &next, &memory.deleted);
+    next
+}
+
+pub(super) fn build_checkpoint(
+    before: &Manifest,
+    body: CheckpointBody,
+    memory: &Memory,
+    retained: usize,
+    nonce: Nonce,
+) -> Manifest {
+    let version = before.version.next();
+    let new = body
+        .commits
+        .into_iter()
+        .enumerate()
+        .map(|(index, commit)| PendingCommit {
+            epoch: version,
+            index: index as u32,
+            sink: commit.sink,
+            payload: commit.payload,
+            objects: commit.objects,
+            lineage: None,
+        });
+    let pending = carry_pending(
+        &before.pending,
+        |p| memory.acknowledged.contains(&p.id()),
+        new,
+    );
+    let operators = body
+        .operators
+        .into_iter()
+        .map(|(uid, mut entry)| {
+            let old = before.operators.get(&uid).map_or(&[][..], |e| &e.segments);
+            entry.segments = compose(old, entry.segments);
+            (uid, entry)
+        })
+        .collect();
+    let next = Manifest {
+        parent: Some(before.version),
+        attempt: body.attempt,
+        state_of: Some(version),
+        operators,
+        watermarks: body.watermarks,
+        pending,
+        pinned_by: body.pin,
+        created_ms: body.created_ms,
+        ..before.clone()
+    };
+    finish(
+        next,
+        before,
+        memory,
+        retained,
+        ManifestKind::Checkpoint,
+        nonce,
+    )
+}
+
+/// Repeats `before` under the next name, so that nothing else can take it.
+pub(super) fn build_void(
+    before: &Manifest,
+    memory: &Memory,
+    retained: usize,
+    nonce: Nonce,
+) -> Manifest {
+    let next = Manifest {
+        parent: Some(before.version),
+        pinned_by: None,
+        ..before.clone()
+    };
+    finish(next, before, memory, retained, ManifestKind::Void, nonce)
+}
+
+/// The older state `older` as the next version. What was published since and not committed is
+/// no longer listed: the caller has destroyed it, or there was none.
+pub(super) fn build_restored(
+    before: &Manifest,
+    older: &Manifest,
+    memory: &Memory,
+    retained: usize,
+    nonce: Nonce,
+) -> Manifest {
+    let still: BTreeSet<CommitId> = before.pending.iter().map(PendingCommit::id).collect();
+    let next = Manifest {
+        parent: Some(older.version),
+        attempt: older.attempt,
+        state_of: older.state_of,
+        operators: older.operators.clone(),
+        watermarks: older.watermarks.clone(),
+        pending: carry_pending(
+            &older.pending,
+            |p| !still.contains(&p.id()) || memory.acknowledged.contains(&p.id()),
+            [],
+        ),
+        roll_back: None,
+        pinned_by: None,
+        ..before.clone()
+    };
+    let mut next = finish(next, before, memory, retained, ManifestKind::Seal, nonce);
+    // Their output is destroyed: they cannot be gone back to.
+    next.retained.retain(|r| r.version <= older.version);
+    next.dropped = dropped_between(before, &next, &memory.deleted);
+    next
+}
+
+/// Goes on from the head after a roll-back that came too late.
+pub(super) fn build_forward(
+    before: &Manifest,
+    memory: &Memory,
+    retained: usize,
+    nonce: Nonce,
+) -> Manifest {
+    let next = Manifest {
+        parent: Some(before.version),
+        roll_back: None,
+        pinned_by: None,
+        ..before.clone()
+    };
+    finish(next, before, memory, retained, ManifestKind::Seal, nonce)
+}
+
+/// What is new with a term.
+pub(super) struct Fresh {
+    pub(super) nonce: Nonce,
+    pub(super) lineage: Lineage,
+}
+
+/// The seal. `older` is the version to go back to, already read, where the plan says so.
+pub(super) fn build_seal(
+    job: &JobName,
+    head: Option<&Manifest>,
+    request: &SealRequest,
+    plan: &SealPlan,
+    older: Option<&Manifest>,
+    retained: usize,
+    fresh: Fresh,
+) -> Manifest {
+    let memory = Memory::default();
+    let mut seal = match (head, plan, older) {
+        (Some(head), SealPlan::GoBack(to), Some(older)) => {
+            let covered: BTreeSet<CommitId> = older.pending.iter().map(PendingCommit::id).collect();
+            let destroy: BTreeSet<CommitId> = head
+                .pending
+                .iter()
+                .map(PendingCommit::id)
+                .filter(|id| !covered.contains(id))
+                .collect();
+            if destroy.is_empty() {
+                build_restored(head, older, &memory, retained, fresh.nonce)
+            } else {
+                let mut seal = build_forward(head, &memory, retained, fresh.nonce);
+                seal.roll_back = Some(RollBack { to: *to, destroy });
+                seal
+            }
+        }
+        (Some(head), SealPlan::StartOver, _) => {
+            let mut next = empty(job, request, &fresh);
+            next.pending = under_lineage(head);
+            let mut next = finish(
+                next,
+                head,
+                &memory,
+                retained,
+                ManifestKind::Seal,
+                fresh.nonce,
+            );
+            next.used_tokens = head.used_tokens.clone();
+            // The new state has nothing to go back to.
+            next.retained = Vec::new();
+            next.committed_through = None;
+            next.dropped = dropped_between(head, &next, &memory.deleted);
+            next
+        }
+        (Some(head), SealPlan::FromSavepoint, _) => {
+            let next = Manifest {
+                parent: None,
+                state_of: None,
+                pinned_by: None,
+                roll_back: None,
+                ..head.clone()
+            };
+            let next = with_savepoint(next, &request.start);
+            finish(
+                next,
+                head,
+                &memory,
+                retained,
+                ManifestKind::Seal,
+                fresh.nonce,
+            )
+        }
+        (Some(head), _, _) => {
+            let next = Manifest {
+                parent: Some(head.version),
+                pinned_by: None,
+                ..head.clone()
+            };
+            finish(
+                next,
+                head,
+                &memory,
+                retained,
+                ManifestKind::Seal,
+                fresh.nonce,
+            )
+        }
+        (None, _, _) => with_savepoint(empty(job, request, &fresh), &request.start),
+    };
+    seal.term = head.map_or(Term(1), |h| h.term.next());
+    seal.job = job.clone();
+    seal.job_uid.clone_from(&request.job_uid);
+    seal.revision.clone_from(&request.revision);
+    seal.plan_hash.clone_from(&request.plan_hash);
+    seal.coordinator.clone_from(&request.coordinator);
+    seal.assignment.clone_from(&request.assignment);
+    seal.created_ms = request.created_ms;
+    seal.used_tokens
+        .extend(request.start.token().map(str::to_owned));
+    seal
+}
+
+fn empty(job: &JobName, request: &SealRequest, fresh: &Fresh) -> Manifest {
+    Manifest {
+        format: FORMAT,
+        lineage: fresh.lineage.clone(),
+        version: Version(1),
+        parent: None,
+        term: Term(1),
+        nonce: fresh.nonce,
+        kind: ManifestKind::Seal,
+        job: job.clone(),
+        job_uid: None,
+        revision: String::new(),
+        plan_hash: String::new(),
+        coordinator: request.coordinator.clone(),
+        assignment: Assignment::default(),
+        max_parallelism: request.max_parallelism,
+        attempt: Attempt(0),
+        state_of: None,
+        operators: BTreeMap::new(),
+        watermarks: BTreeMap::new(),
+        pending: Vec::new(),
+        committed_through: None,
+        retained: Vec::new(),
+        dropped: BTreeSet::new(),
+        pinned_by: None,
+        used_tokens: BTreeSet::new(),
+        roll_back: None,
+        origin: None,
+        created_ms: 0,
+        bytes: 0,
+    }
+}
+
+/// Output published under the head's lineage stays to be committed under it.
+fn under_lineage(head: &Manifest) -> Vec<PendingCommit> {
+    head.pending
+        .iter()
+        .map(|p| PendingCommit {
+            lineage: p.lineage.clone().or_else(|| Some(head.lineage.clone())),
+            ..p.clone()
+        })
+        .collect()
+}
+
+fn with_savepoint(mut next: Manifest, start: &Start) -> Manifest {
+    if let Start::Savepoint { savepoint, .. } = start {
+        let (operators, origin) = savepoint.absolute();
+        next.operators = operators;
+        next.watermarks.clone_from(&savepoint.manifest.watermarks);
+        next.max_parallelism = savepoint.manifest.max_parallelism;
+        next.origin = Some(origin);
+        next.bytes = Manifest::count_bytes(&next.operators);
+    }
+    next
+}

@@ -1,0 +1,176 @@
+//! The store's side of an undecided name: put, read back, list above.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use weir_protocol::Version;
+
+use super::decide::{Above, Occupant, occupant};
+use super::{Chain, ChainError, nonce_of};
+use crate::manifest::{Manifest, ManifestError, chain_name, version_of};
+use crate::steps;
+use crate::store::{Created, ErrorKind, StoreError};
+
+/// A manifest with its bytes: every repetition puts the same.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) manifest: Arc<Manifest>,
+    bytes: Bytes,
+}
+
+impl Candidate {
+    pub(super) fn new(manifest: Manifest) -> Result<Self, serde_json::Error> {
+        let bytes = manifest.encode()?;
+        Ok(Self {
+            manifest: Arc::new(manifest),
+            bytes,
+        })
+    }
+}
+
+/// Waits between repetitions: 50 ms, doubling, at most 2 s, without end.
+pub(super) fn backoff() -> impl Iterator<Item = Duration> + Send {
+    (0_u32..).map(|n| Duration::from_millis(50 << n.min(5)).min(Duration::from_secs(2)))
+}
+
+/// Puts the candidate (the void one when there is one) and finds out who holds the name, and
+/// then, with a listing that begins after that, whether anything is above it.
+pub(super) async fn look(
+    chain: &Chain,
+    version: Version,
+    mine: &Candidate,
+    void: Option<&Candidate>,
+    after_put: &'static str,
+) -> Result<(Occupant, Above), StoreError> {
+    let name = chain_name(version);
+    let put = void.unwrap_or(mine);
+    let answer = timed(
+        chain,
+        "create",
+        &name,
+        chain.store.create_if_absent(&name, put.bytes.clone()),
+    )
+    .await;
+    chain.options.steps.reached(after_put).await;
+    let seen = match &answer {
+        Ok(Created::Created) if void.is_some() => Occupant::MyVoid,
+        Ok(Created::Created) => Occupant::Mine,
+        // Neither a "taken" nor an error says by whom: our own earlier try may have won.
+        Ok(Created::AlreadyExists) | Err(_) => {
+            chain.options.steps.reached(steps::PUBLISH_READ_BACK).await;
+            let found = timed(chain, "read", &name, chain.store.get(&name)).await?;
+            let found = found.map(|bytes| Manifest::decode(&name, &bytes));
+            let found = match found {
+                None => None,
+                Some(Ok(manifest)) => Some(nonce_of(&manifest)),
+                // Whoever wrote what we cannot read, it was not us.
+                Some(Err(_)) => return Ok((Occupant::Another, above(chain, version).await?)),
+            };
+            let void = void.map(|v| nonce_of(&v.manifest));
+            occupant(found.as_ref(), &nonce_of(&mine.manifest), void.as_ref())
+        }
+    };
+    let above = above(chain, version).await?;
+    // Nobody there and a refusal that stands: the caller has to know why nothing moves.
+    match answer {
+        Err(error) if seen == Occupant::Nobody && error.kind == ErrorKind::Definite => Err(error),
+        _ => Ok((seen, above)),
+    }
+}
+
+async fn above(chain: &Chain, version: Version) -> Result<Above, StoreError> {
+    let name = chain_name(version);
+    let listed = timed(
+        chain,
+        "list",
+        "chain",
+        chain.store.list("chain", Some(&name)),
+    )
+    .await?;
+    let higher = listed
+        .iter()
+        .filter_map(|n| version_of(n))
+        .any(|v| v > version);
+    Ok(if higher {
+        Above::Something
+    } else {
+        Above::Nothing
+    })
+}
+
+/// Bounds a call: what takes longer is undecided.
+pub(super) async fn timed<T>(
+    chain: &Chain,
+    operation: &'static str,
+    name: &str,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let limit = chain.options.call_timeout;
+    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+        Err(StoreError {
+            operation,
+            object: format!("{}/{name}", chain.store.address()),
+            problem: format!("no answer within {limit:?}"),
+            kind: ErrorKind::Ambiguous,
+        })
+    })
+}
+
+/// The name of the head hint.
+pub(super) const HEAD_HINT: &str = "head-hint";
+
+/// How often a head that vanishes between listing and reading is looked for again: each time,
+/// somebody published and collected in between.
+const HEAD_TRIES: u32 = 20;
+
+/// Lists the chain and reads its largest name.
+pub(super) async fn fetch_head(chain: &Chain) -> Result<Option<Manifest>, ChainError> {
+    let hint = read_hint(chain).await;
+    let mut last_seen = None;
+    for _ in 0..HEAD_TRIES {
+        let mut largest = None;
+        if let Some(hint) = hint {
+            // Only names from the hint on. It was a head once, so the head is not below it;
+            // when nothing is there the hint is wrong and everything is listed.
+            let after = chain_name(Version(hint.0.saturating_sub(1)));
+            let names = timed(
+                chain,
+                "list",
+                "chain",
+                chain.store.list("chain", Some(&after)),
+            )
+            .await?;
+            largest = names.iter().filter_map(|n| version_of(n)).max();
+        }
+        if largest.is_none() {
+            let names = timed(chain, "list", "chain", chain.store.list("chain", None)).await?;
+            largest = names.iter().filter_map(|n| version_of(n)).max();
+        }
+        let Some(version) = largest else {
+            return Ok(None);
+        };
+        last_seen = Some(version);
+        let name = chain_name(version);
+        if let Some(bytes) = timed(chain, "read", &name, chain.store.get(&name)).await? {
+            return Ok(Some(Manifest::decode(&name, &bytes)?));
+        }
+    }
+    let name = last_seen.map(chain_name).unwrap_or_default();
+    Err(ChainError::Manifest(ManifestError::Damaged {
+        problem: format!("it is listed and cannot be read, {HEAD_TRIES} times in a row"),
+        name,
+    }))
+}
+
+async fn read_hint(chain: &Chain) -> Option<Version> {
+    let bytes = timed(chain, "read", HEAD_HINT, chain.store.get(HEAD_HINT))
+        .await
+        .ok()??;
+    std::str::from_utf8(&bytes)
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Version)
+}
