@@ -1,0 +1,488 @@
+//! From keys to dense slots: typed tables, resolved once per batch.
+
+use arrow::array::{Array, ArrayRef};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::DataType;
+
+use crate::UnsupportedType;
+use crate::canonical::{
+    self, BytesColumn, DecodeError, KeyColumn, Shape, decode_rows, encode_rows, from_words,
+    to_words,
+};
+use crate::chunked::Chunked;
+use crate::index::Index;
+use crate::packed::{INLINE, PackedBatch, PackedStore};
+
+/// What [`KeyTable::lookup`] gives for a key that is not in the table.
+pub const ABSENT: u32 = crate::index::ABSENT;
+
+#[derive(Debug)]
+enum Store {
+    /// One column of at most 64 bits.
+    Words {
+        words: Chunked<u64>,
+        null: Option<u32>,
+    },
+    /// One column of strings or bytes, or any columns in canonical encoding.
+    Packed(PackedStore),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Words,
+    Bytes,
+    Canonical,
+}
+
+/// The keys of a table, each with a slot: 0, 1, 2, … in the order in which they came; within
+/// a batch, a single NULL comes after the other new keys.
+#[derive(Debug)]
+pub struct KeyTable {
+    types: Vec<DataType>,
+    kind: Kind,
+    store: Store,
+    index: Index,
+    scratch: PackedBatch,
+}
+
+impl KeyTable {
+    /// An empty table for keys of these types; no type at all is a table of one key.
+    ///
+    /// # Errors
+    /// When a type cannot be part of a key.
+    pub fn new(types: &[DataType]) -> Result<Self, UnsupportedType> {
+        Self::with_capacity(types, 0)
+    }
+
+    /// An empty table with room for `keys` keys.
+    ///
+    /// # Errors
+    /// When a type cannot be part of a key.
+    pub fn with_capacity(types: &[DataType], keys: usize) -> Result<Self, UnsupportedType> {
+        let shapes = types.iter().map(Shape::of).collect::<Result<Vec<_>, _>>()?;
+        let kind = match shapes.as_slice() {
+            [Shape::Word { .. }] => Kind::Words,
+            [Shape::Bytes { .. }] => Kind::Bytes,
+            _ => Kind::Canonical,
+        };
+        let store = match kind {
+            Kind::Words => Store::Words {
+                words: Chunked::new(),
+                null: None,
+            },
+            Kind::Bytes | Kind::Canonical => Store::Packed(PackedStore::default()),
+        };
+        Ok(Self {
+            types: types.to_vec(),
+            kind,
+            store,
+            index: Index::with_capacity(keys),
+            scratch: PackedBatch::default(),
+        })
+    }
+
+    /// Number of keys.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.store {
+            Store::Words { words, .. } => words.len(),
+            Store::Packed(store) => store.len(),
+        }
+    }
+
+    /// Whether there are no keys.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The slot of each row's key; new keys get new slots.
+    ///
+    /// # Errors
+    /// When the columns are of other types than the table's.
+    pub fn resolve(
+        &mut self,
+        columns: &[ArrayRef],
+        rows: usize,
+        slots: &mut Vec<u32>,
+    ) -> Result<(), UnsupportedType> {
+        match &mut self.store {
+            Store::Words {
+                words: stored,
+                null,
+            } => {
+                let column = single(columns, &self.types)?;
+                let words = to_words(column)?;
+                match column.nulls().filter(|n| n.null_count() > 0) {
+                    None => resolve_words(&mut self.index, stored, &words, slots),
+                    Some(nulls) => {
+                        let valid: Vec<u64> = nulls.valid_indices().map(|i| words[i]).collect();
+                        let mut found = Vec::new();
+                        resolve_words(&mut self.index, stored, &valid, &mut found);
+                        let null = *null.get_or_insert_with(|| {
+                            stored.push(0);
+                            (stored.len() - 1) as u32
+                        });
+                        scatter(nulls, &found, null, slots);
+                    }
+                }
+            }
+            Store::Packed(store) => {
+                pack(self.kind, columns, rows, &mut self.scratch)?;
+                let batch = &self.scratch;
+                self.index.resolve(
+                    store,
+                    batch.words(),
+                    slots,
+                    |store, row, slot| store.same(batch, row, slot),
+                    |store, row| store.push(batch, row),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The slot of each row's key, or [`ABSENT`].
+    ///
+    /// # Errors
+    /// When the columns are of other types than the table's.
+    pub fn lookup(
+        &mut self,
+        columns: &[ArrayRef],
+        rows: usize,
+        slots: &mut Vec<u32>,
+    ) -> Result<(), UnsupportedType> {
+        match &self.store {
+            Store::Words { null, .. } => {
+                let column = single(columns, &self.types)?;
+                let words = to_words(column)?;
+                self.index.lookup(&(), &words, slots, |(), _, _| true);
+                if let Some(nulls) = column.nulls() {
+                    for (row, slot) in slots.iter_mut().enumerate() {
+                        if nulls.is_null(row) {
+                            *slot = null.unwrap_or(ABSENT);
+                        }
+                    }
+                }
+            }
+            Store::Packed(store) => {
+                pack(self.kind, columns, rows, &mut self.scratch)?;
+                let batch = &self.scratch;
+                self.index
+                    .lookup(store, batch.words(), slots, |store, row, slot| {
+                        store.same(batch, row, slot)
+                    });
+            }
+        }
+        Ok(())
+    }
+
+    /// The key columns of `slots`.
+    ///
+    /// # Errors
+    /// When a stored key does not fit the table's types, which is a bug or damaged state.
+    pub fn keys(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, DecodeError> {
+        match (&self.store, self.kind) {
+            (Store::Words { words, null }, _) => {
+                let values = slots.iter().map(|&s| *words.get(s as usize)).collect();
+                let nulls = null
+                    .filter(|null| slots.contains(null))
+                    .map(|null| slots.iter().map(|&s| s != null).collect::<NullBuffer>());
+                Ok(vec![from_words(&self.types[0], values, nulls)?])
+            }
+            (Store::Packed(store), Kind::Bytes) => {
+                let (mut all, mut ends) = (Vec::new(), Vec::with_capacity(slots.len()));
+                for &slot in slots {
+                    store.read(slot, |bytes| {
+                        all.extend_from_slice(bytes.unwrap_or_default());
+                        ends.push((all.len(), bytes.is_some()));
+                    });
+                }
+                let mut start = 0;
+                let values = ends.into_iter().map(|(end, valid)| {
+                    let value = &all[start..end];
+                    start = end;
+                    valid.then_some(value)
+                });
+                Ok(vec![canonical::from_bytes(&self.types[0], values)?])
+            }
+            (Store::Packed(store), _) => decode_rows(&self.types, slots.len(), |each| {
+                for &slot in slots {
+                    store.read(slot, |bytes| each(bytes.unwrap_or_default()));
+                }
+            }),
+        }
+    }
+
+    /// The keys as they are now, in O(chunks), for another thread to read; it cannot resolve.
+    #[must_use]
+    pub fn freeze(&mut self) -> FrozenKeys {
+        let store = match &mut self.store {
+            Store::Words { words, null } => Store::Words {
+                words: words.freeze(),
+                null: *null,
+            },
+            Store::Packed(store) => Store::Packed(store.freeze()),
+        };
+        FrozenKeys(Self {
+            types: self.types.clone(),
+            kind: self.kind,
+            store,
+            index: Index::with_capacity(0),
+            scratch: PackedBatch::default(),
+        })
+    }
+
+    /// Memory in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.index.bytes()
+            + match &self.store {
+                Store::Words { words, .. } => words.bytes(),
+                Store::Packed(store) => store.bytes(),
+            }
+    }
+}
+
+/// The keys of a table at some moment.
+#[derive(Debug)]
+pub struct FrozenKeys(KeyTable);
+
+impl FrozenKeys {
+    /// Number of keys.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are no keys.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The key columns of `slots`.
+    ///
+    /// # Errors
+    /// As [`KeyTable::keys`].
+    pub fn keys(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, DecodeError> {
+        self.0.keys(slots)
+    }
+}
+
+fn single<'a>(
+    columns: &'a [ArrayRef],
+    types: &[DataType],
+) -> Result<&'a dyn Array, UnsupportedType> {
+    match columns {
+        [column] if column.data_type() == &types[0] => Ok(column.as_ref()),
+        [column, ..] => Err(UnsupportedType(column.data_type().clone())),
+        [] => Err(UnsupportedType(DataType::Null)),
+    }
+}
+
+fn resolve_words(
+    index: &mut Index,
+    stored: &mut Chunked<u64>,
+    words: &[u64],
+    slots: &mut Vec<u32>,
+) {
+    index.resolve(
+        stored,
+        words,
+        slots,
+        |_, _, _| true,
+        |stored, row| {
+            stored.push(words[row]);
+            (stored.len() - 1) as u32
+        },
+    );
+}
+
+fn scatter(nulls: &NullBuffer, found: &[u32], null: u32, slots: &mut Vec<u32>) {
+    let mut found = found.iter();
+    slots.clear();
+    slots.extend(nulls.iter().map(|valid| {
+        if valid {
+            found.next().copied().unwrap_or(null)
+        } else {
+            null
+        }
+    }));
+}
+
+fn pack(
+    kind: Kind,
+    columns: &[ArrayRef],
+    rows: usize,
+    batch: &mut PackedBatch,
+) -> Result<(), UnsupportedType> {
+    batch.clear();
+    if let (Kind::Bytes, [column]) = (kind, columns) {
+        let values = BytesColumn::of(column.as_ref())
+            .ok_or_else(|| UnsupportedType(column.data_type().clone()))?;
+        match column.nulls() {
+            None => (0..rows).for_each(|row| batch.push(Some(values.value(row)))),
+            Some(nulls) => {
+                (0..rows).for_each(|row| batch.push(nulls.is_valid(row).then(|| values.value(row))))
+            }
+        }
+        return Ok(());
+    }
+    let keys: Vec<KeyColumn<'_>> = columns
+        .iter()
+        .map(|c| KeyColumn::new(c.as_ref()))
+        .collect::<Result<_, _>>()?;
+    let fixed: Option<usize> = keys.iter().map(KeyColumn::fixed).sum();
+    if fixed.is_some_and(|len| len <= INLINE) {
+        pack_fixed(&keys, rows, batch);
+    } else {
+        encode_rows(columns, rows, &mut Vec::with_capacity(128), |key| {
+            batch.push(Some(key));
+            key.clear();
+        })?;
+    }
+    Ok(())
+}
+
+/// Canonical keys short enough for a view, without a buffer in between.
+fn pack_fixed(keys: &[KeyColumn<'_>], rows: usize, batch: &mut PackedBatch) {
+    let columns: Vec<_> = keys
+        .iter()
+        .filter_map(|k| k.words().map(|w| (k, w)))
+        .collect();
+    for row in 0..rows {
+        let (mut bytes, mut len) = (0_u128, 0);
+        for (column, (tag, width, words)) in &columns {
+            if column.is_null(row) {
+                len += 1;
+                continue;
+            }
+            let value = words[row] & (u64::MAX >> (64 - 8 * width));
+            bytes |= (u128::from(value) << 8 | u128::from(*tag)) << (8 * len);
+            len += 1 + width;
+        }
+        batch.push_inline(bytes, len);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use arrow::array::*;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::hash::hash_columns;
+
+    fn types(columns: &[ArrayRef]) -> Vec<DataType> {
+        columns.iter().map(|c| c.data_type().clone()).collect()
+    }
+
+    /// Resolves the rows in batches of `step` and checks slots, keys and lookups.
+    fn check(columns: &[ArrayRef], step: usize) {
+        let rows = columns[0].len();
+        let mut table = KeyTable::new(&types(columns)).unwrap();
+        let mut by_key: HashMap<Vec<u8>, u32> = HashMap::new();
+        let mut slots = Vec::new();
+        let mut first = Vec::new();
+        for start in (0..rows).step_by(step) {
+            let len = step.min(rows - start);
+            let part: Vec<ArrayRef> = columns.iter().map(|c| c.slice(start, len)).collect();
+            let mut keys = Vec::new();
+            encode_rows(&part, len, &mut Vec::new(), |key| {
+                keys.push(key.clone());
+                key.clear();
+            })
+            .unwrap();
+            let mut known = Vec::new();
+            table.lookup(&part, len, &mut known).unwrap();
+            for (key, slot) in keys.iter().zip(&known) {
+                assert_eq!(by_key.get(key).copied().unwrap_or(ABSENT), *slot);
+            }
+            table.resolve(&part, len, &mut slots).unwrap();
+            for (row, (key, slot)) in keys.into_iter().zip(&slots).enumerate() {
+                assert_eq!(*by_key.entry(key).or_insert(*slot), *slot);
+                let unknown = first.len().max(*slot as usize + 1);
+                first.resize(unknown, u32::MAX);
+                let first = &mut first[*slot as usize];
+                *first = (*first).min((start + row) as u32);
+            }
+        }
+        assert_eq!(table.len(), by_key.len());
+        let all: Vec<u32> = (0..table.len() as u32).collect();
+        let frozen = table.freeze();
+        for keys in [table.keys(&all).unwrap(), frozen.keys(&all).unwrap()] {
+            let indices = UInt32Array::from(first.clone());
+            let wanted: Vec<ArrayRef> = columns
+                .iter()
+                .map(|c| arrow::compute::take(c, &indices, None).unwrap())
+                .collect();
+            // By hash, because a stored −0.0 comes back as 0.0.
+            let rows = first.len();
+            assert_eq!(
+                hash_columns(&keys, rows).unwrap(),
+                hash_columns(&wanted, rows).unwrap()
+            );
+            assert_eq!(types(&keys), types(columns));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_has_one_slot_for_any_types_and_batches(
+            rows in prop::collection::vec(
+                (prop::option::of(-20_i64..20), prop::option::of(0_usize..30), prop::num::f64::ANY, prop::option::of(-3_i32..3)),
+                1..700,
+            ),
+            step in 1_usize..400,
+        ) {
+            let text = |n: usize| "abcdefghijklmnopqrstuvwxyzäöü"[..].chars().take(n).collect::<String>();
+            let ints: ArrayRef = Arc::new(rows.iter().map(|r| r.0).collect::<Int64Array>());
+            let strings: ArrayRef = Arc::new(rows.iter().map(|r| r.1.map(text)).collect::<StringArray>());
+            let views: ArrayRef = Arc::new(rows.iter().map(|r| r.1.map(text)).collect::<StringViewArray>());
+            let floats: ArrayRef = Arc::new(rows.iter().map(|r| Some(r.2)).collect::<Float64Array>());
+            let small: ArrayRef = Arc::new(rows.iter().map(|r| r.3).collect::<Int32Array>());
+            let flags: ArrayRef = Arc::new(rows.iter().map(|r| r.0.map(|v| v > 0)).collect::<BooleanArray>());
+            let wide: ArrayRef = Arc::new(rows.iter().map(|r| r.0.map(i128::from)).collect::<Decimal128Array>());
+            check(&[Arc::clone(&ints)], step);
+            check(&[Arc::clone(&strings)], step);
+            check(&[Arc::clone(&views)], step);
+            check(&[Arc::clone(&floats)], step);
+            check(&[Arc::clone(&flags)], step);
+            check(&[Arc::clone(&small), Arc::clone(&flags)], step);
+            check(&[Arc::clone(&small), Arc::clone(&ints), views], step);
+            check(&[wide], step);
+            check(&[strings, floats], step);
+        }
+    }
+
+    #[test]
+    fn no_key_column_is_one_key() {
+        let mut table = KeyTable::new(&[]).unwrap();
+        let mut slots = Vec::new();
+        table.resolve(&[], 3, &mut slots).unwrap();
+        assert_eq!((slots, table.len()), (vec![0, 0, 0], 1));
+    }
+
+    #[test]
+    fn many_keys_survive_growth() {
+        let keys: ArrayRef = Arc::new(
+            (0..200_000_i64)
+                .map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64))
+                .collect::<Int64Array>(),
+        );
+        let mut table = KeyTable::new(&[DataType::Int64]).unwrap();
+        let (mut slots, mut again) = (Vec::new(), Vec::new());
+        table
+            .resolve(&[Arc::clone(&keys)], keys.len(), &mut slots)
+            .unwrap();
+        table
+            .resolve(&[Arc::clone(&keys)], keys.len(), &mut again)
+            .unwrap();
+        assert_eq!(slots, (0..200_000).collect::<Vec<u32>>());
+        assert_eq!(slots, again);
+    }
+}

@@ -1,0 +1,188 @@
+//! Byte strings as 128-bit views: up to 15 bytes within the view, longer ones in an arena.
+
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::chunked::Chunked;
+use crate::index::mix;
+
+/// The longest string that a view holds by itself.
+pub const INLINE: usize = 15;
+const NULL: u128 = 0xFE;
+const LONG: u8 = 0xFF;
+const BLOCK: usize = 64 * 1024;
+
+/// A view: the low byte is the length (0–15), or says NULL or long. A long view holds the
+/// length in bits 32–64 and block and position in the arena above.
+pub type View = u128;
+
+fn long_view(len: usize, block: usize, at: usize) -> View {
+    u128::from(LONG) | (len as u128) << 32 | (block as u128) << 64 | (at as u128) << 96
+}
+
+fn is_long(view: View) -> bool {
+    view as u8 == LONG
+}
+
+/// The strings of one batch, to be looked up.
+#[derive(Default, Debug)]
+pub struct PackedBatch {
+    views: Vec<View>,
+    /// Per row a hash, to find it by.
+    words: Vec<u64>,
+    long: Vec<u8>,
+}
+
+impl PackedBatch {
+    /// Forgets all rows; keeps the memory.
+    pub fn clear(&mut self) {
+        self.views.clear();
+        self.words.clear();
+        self.long.clear();
+    }
+
+    /// Adds a row.
+    #[inline]
+    pub fn push(&mut self, value: Option<&[u8]>) {
+        match value {
+            None => self.push_view(NULL),
+            Some(bytes) if bytes.len() <= INLINE => {
+                let mut view = [0; 16];
+                view[0] = bytes.len() as u8;
+                view[1..=bytes.len()].copy_from_slice(bytes);
+                self.push_view(View::from_le_bytes(view));
+            }
+            Some(bytes) => {
+                self.views.push(long_view(bytes.len(), 0, self.long.len()));
+                self.words.push(xxh3_64(bytes));
+                self.long.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    /// Adds a row whose bytes, at most [`INLINE`], are the low ones of `bytes`.
+    #[inline]
+    pub fn push_inline(&mut self, bytes: u128, len: usize) {
+        self.push_view(bytes << 8 | len as u128);
+    }
+
+    #[inline]
+    fn push_view(&mut self, view: View) {
+        self.views.push(view);
+        let (low, high) = (view as u64, (view >> 64) as u64);
+        self.words
+            .push(mix(low).wrapping_add(mix(high ^ 0x5851_F42D_4C95_7F2D).rotate_left(23)));
+    }
+
+    /// A hash per row.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    fn long(&self, view: View) -> &[u8] {
+        let (len, at) = ((view >> 32) as u32 as usize, (view >> 96) as usize);
+        &self.long[at..at + len]
+    }
+}
+
+/// Stored strings, by slot.
+#[derive(Default, Debug)]
+pub struct PackedStore {
+    views: Chunked<View>,
+    /// Full or frozen blocks.
+    blocks: Vec<Arc<Vec<u8>>>,
+    /// The block that is being filled; its number is `blocks.len()`.
+    open: Vec<u8>,
+    arena_bytes: usize,
+}
+
+impl PackedStore {
+    /// Number of strings.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.views.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.views.is_empty()
+    }
+
+    /// Stores a row of a batch and gives its slot.
+    pub fn push(&mut self, batch: &PackedBatch, row: usize) -> u32 {
+        let mut view = batch.views[row];
+        if is_long(view) {
+            let bytes = batch.long(view);
+            if !self.open.is_empty() && self.open.len() + bytes.len() > BLOCK {
+                self.seal();
+            }
+            view = long_view(bytes.len(), self.blocks.len(), self.open.len());
+            self.open.extend_from_slice(bytes);
+            self.arena_bytes += bytes.len();
+        }
+        self.views.push(view);
+        (self.views.len() - 1) as u32
+    }
+
+    fn seal(&mut self) {
+        self.blocks.push(Arc::new(std::mem::take(&mut self.open)));
+    }
+
+    /// Whether the string in `slot` is the one in the batch's row.
+    #[must_use]
+    #[inline]
+    pub fn same(&self, batch: &PackedBatch, row: usize, slot: u32) -> bool {
+        let (stored, wanted) = (*self.views.get(slot as usize), batch.views[row]);
+        if is_long(wanted) {
+            is_long(stored) && self.long(stored) == batch.long(wanted)
+        } else {
+            stored == wanted
+        }
+    }
+
+    fn long(&self, view: View) -> &[u8] {
+        let (len, block, at) = (
+            (view >> 32) as u32 as usize,
+            (view >> 64) as u32 as usize,
+            (view >> 96) as usize,
+        );
+        let block = self.blocks.get(block).map_or(&self.open, |b| b.as_ref());
+        &block[at..at + len]
+    }
+
+    /// Hands the string in `slot` to `read`; `None` is NULL.
+    pub fn read<R>(&self, slot: u32, read: impl FnOnce(Option<&[u8]>) -> R) -> R {
+        let view = *self.views.get(slot as usize);
+        if view == NULL {
+            read(None)
+        } else if is_long(view) {
+            read(Some(self.long(view)))
+        } else {
+            let bytes = view.to_le_bytes();
+            let len = usize::from(bytes[0]).min(INLINE);
+            read(Some(&bytes[1..=len]))
+        }
+    }
+
+    /// A handle to the strings as they are now, in O(chunks).
+    #[must_use]
+    pub fn freeze(&mut self) -> Self {
+        if !self.open.is_empty() {
+            self.seal();
+        }
+        Self {
+            views: self.views.freeze(),
+            blocks: self.blocks.clone(),
+            open: Vec::new(),
+            arena_bytes: self.arena_bytes,
+        }
+    }
+
+    /// Memory in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.views.bytes() + self.arena_bytes + self.open.capacity() - self.open.len()
+    }
+}
