@@ -1,0 +1,31 @@
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.table.api.EnvironmentSettings;
+import org.apache.flink.table.api.TableEnvironment;
+import org.apache.flink.table.api.TableResult;
+
+/** Runs the statements of a SQL file in one JVM: FlinkSql.java FILE PARALLELISM. */
+public class FlinkSql {
+  public static void main(String[] arguments) throws Exception {
+    Configuration settings = new Configuration();
+    settings.setString("parallelism.default", arguments[1]);
+    settings.setString("pipeline.object-reuse", "true");
+    settings.setString("execution.checkpointing.interval", "10 s");
+    settings.setString("table.local-time-zone", "UTC");
+    settings.setString("taskmanager.numberOfTaskSlots", "16");
+    settings.setString("taskmanager.memory.managed.size", "1g");
+    settings.setString("taskmanager.memory.network.min", "256m");
+    settings.setString("taskmanager.memory.network.max", "256m");
+    TableEnvironment tables =
+        TableEnvironment.create(
+            EnvironmentSettings.newInstance().inStreamingMode().withConfiguration(settings).build());
+    for (String statement : Files.readString(Path.of(arguments[0])).split(";\\s*\\n")) {
+      String text = statement.strip().replaceAll(";$", "");
+      if (text.isEmpty()) continue;
+      TableResult result = tables.executeSql(text);
+      if (text.startsWith("INSERT") || text.startsWith("EXECUTE")) result.await();
+    }
+    System.exit(0);
+  }
+}

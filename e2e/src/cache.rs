@@ -1,0 +1,117 @@
+//! The folder for downloads and derived data. Nothing in it is precious: whatever is missing is
+//! made again, and two processes that make the same thing at once wait for each other.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// `$WEIR_TESTBED`, or `~/.cache/weir-testbed`.
+///
+/// # Errors
+/// When there is no home directory or the folder cannot be made.
+pub fn root() -> Result<PathBuf> {
+    let root = match (std::env::var_os("WEIR_TESTBED"), std::env::var_os("HOME")) {
+        (Some(chosen), _) => PathBuf::from(chosen),
+        (None, Some(home)) => PathBuf::from(home).join(".cache/weir-testbed"),
+        (None, None) => bail!("neither WEIR_TESTBED nor HOME is set"),
+    };
+    fs::create_dir_all(&root).with_context(|| format!("create {}", root.display()))?;
+    Ok(root)
+}
+
+/// The folder `name` of the cache, filled by `make` if it is not there yet.
+///
+/// `make` gets an empty folder beside the final one; only when it succeeds is that renamed, so
+/// what exists is complete.
+///
+/// # Errors
+/// Those of `make`, and of the file system.
+pub fn folder(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let root = root()?;
+    let done = root.join(name);
+    if done.exists() {
+        return Ok(done);
+    }
+    let lock_name = format!("{}.lock", name.replace('/', "-"));
+    let lock =
+        File::create(root.join(&lock_name)).with_context(|| format!("create {lock_name}"))?;
+    lock.lock().with_context(|| format!("lock {lock_name}"))?;
+    if done.exists() {
+        return Ok(done);
+    }
+    let partial = root.join(format!("{}.partial", name.replace('/', "-")));
+    if partial.exists() {
+        fs::remove_dir_all(&partial)?;
+    }
+    fs::create_dir_all(&partial)?;
+    make(&partial).with_context(|| format!("make {}", done.display()))?;
+    if let Some(parent) = done.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::rename(&partial, &done).with_context(|| format!("rename to {}", done.display()))?;
+    Ok(done)
+}
+
+/// Like [`folder`], but `make` gets the final path: for what does not survive a rename, such as
+/// a Python environment. A mark file says that it is complete.
+///
+/// # Errors
+/// Those of `make`, and of the file system.
+pub fn folder_in_place(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let root = root()?;
+    let path = root.join(name);
+    folder(&format!("{name}.complete"), |_| {
+        if path.exists() {
+            fs::remove_dir_all(&path)?;
+        }
+        make(&path)
+    })?;
+    Ok(path)
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// When it cannot be started or fails; the message holds its last lines.
+pub fn run(command: &mut Command) -> Result<String> {
+    let shown = format!("{command:?}");
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("start {shown}"))?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "{shown} ended with {}:\n{}\n{}",
+            output.status,
+            tail(&stdout),
+            tail(&stderr)
+        );
+    }
+    Ok(stdout)
+}
+
+/// The last lines of a text.
+#[must_use]
+pub fn tail(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+/// A Python environment with the given packages.
+///
+/// # Errors
+/// When Python 3 with `venv` is missing or a package cannot be installed.
+pub fn python(name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let home = folder_in_place(name, |home| {
+        run(Command::new("python3").args(["-m", "venv"]).arg(home))?;
+        run(Command::new(home.join("bin/pip"))
+            .args(["install", "--quiet", "--disable-pip-version-check"])
+            .args(packages))?;
+        Ok(())
+    })?;
+    Ok(home)
+}

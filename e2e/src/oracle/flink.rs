@@ -1,0 +1,85 @@
+//! Flink 2.3, the peer: its answers where it and DuckDB differ, and its speed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::time::Instant;
+
+use crate::cache;
+use crate::process::Process;
+
+const RUNNER: &str = include_str!("../../flink/FlinkSql.java");
+
+/// How a run went.
+#[derive(Clone, Copy, Debug)]
+pub struct FlinkRun {
+    /// CPU time of the JVM, its start included.
+    pub cpu: Duration,
+    /// From start to end.
+    pub wall: Duration,
+}
+
+/// Runs a program of statements, each ending in `;` and a line break, to the end of its input.
+///
+/// # Errors
+/// When Flink cannot be installed, or the program fails.
+pub fn run(sql: &str, parallelism: u32) -> Result<FlinkRun> {
+    let home = cache::python("python-flink-2.3.0", &["apache-flink==2.3.0"])?;
+    let flink = find_flink(&home)?;
+    let scratch = tempfile::tempdir()?;
+    let runner = scratch.path().join("FlinkSql.java");
+    let program = scratch.path().join("program.sql");
+    let log = scratch.path().join("log");
+    fs::write(&runner, RUNNER)?;
+    fs::write(&program, sql)?;
+    let output = fs::File::create(&log)?;
+    let mut command = Command::new("java");
+    command
+        .args(java_options(&flink)?)
+        .args(["-Xmx3g", "-cp"])
+        .arg(format!("{}/*", flink.join("lib").display()))
+        .arg(&runner)
+        .arg(&program)
+        .arg(parallelism.to_string())
+        .current_dir(scratch.path())
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output);
+    let start = Instant::now();
+    let mut process = Process::start("Flink", &mut command)?;
+    let (status, cpu) = process.wait_with_cpu()?;
+    if !status.success() {
+        bail!(
+            "Flink ended with {status}:\n{}",
+            cache::tail(&fs::read_to_string(&log)?)
+        );
+    }
+    Ok(FlinkRun {
+        cpu,
+        wall: start.elapsed(),
+    })
+}
+
+fn find_flink(home: &Path) -> Result<PathBuf> {
+    let python = fs::read_dir(home.join("lib"))?
+        .flatten()
+        .map(|entry| entry.path().join("site-packages/pyflink"))
+        .find(|path| path.join("lib").is_dir());
+    python.with_context(|| format!("no pyflink below {}", home.display()))
+}
+
+/// Flink opens the JDK's modules by options that it keeps in its configuration.
+fn java_options(flink: &Path) -> Result<Vec<String>> {
+    let path = flink.join("conf/config.yaml");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    let options: Vec<_> = text
+        .split_whitespace()
+        .filter(|word| word.starts_with("--add-opens") || word.starts_with("--add-exports"))
+        .map(str::to_owned)
+        .collect();
+    ensure!(!options.is_empty(), "no --add-opens in {}", path.display());
+    Ok(options)
+}

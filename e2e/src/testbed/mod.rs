@@ -1,0 +1,4 @@
+//! Servers on loopback, started for one test and ended with it.
+
+pub mod proxy;
+pub mod s3;
