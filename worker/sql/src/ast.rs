@@ -1,0 +1,368 @@
+//! What a program says, with the place of every part; nothing is resolved yet.
+
+use crate::error::Span;
+use crate::types::SqlType;
+
+/// A name as written. Names of tables and columns are case-sensitive, as in Flink.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Ident {
+    pub(crate) text: String,
+    pub(crate) span: Span,
+}
+
+/// A statement.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Statement {
+    CreateTable(CreateTable),
+    CreateView(CreateView),
+    Insert(Insert),
+    Set {
+        key: String,
+        value: String,
+        span: Span,
+    },
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct CreateTable {
+    pub(crate) name: Ident,
+    pub(crate) if_not_exists: bool,
+    pub(crate) columns: Vec<ColumnDef>,
+    pub(crate) watermark: Option<WatermarkDef>,
+    pub(crate) primary_key: Vec<Ident>,
+    pub(crate) partitioned_by: Vec<Ident>,
+    pub(crate) options: Vec<OptionDef>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct OptionDef {
+    pub(crate) key: String,
+    pub(crate) value: String,
+    pub(crate) key_span: Span,
+    pub(crate) value_span: Span,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct ColumnDef {
+    pub(crate) name: Ident,
+    pub(crate) kind: ColumnKind,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum ColumnKind {
+    Physical(SqlType),
+    Computed(Expr),
+    Metadata {
+        ty: SqlType,
+        key: Option<String>,
+        is_virtual: bool,
+    },
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct WatermarkDef {
+    pub(crate) column: Ident,
+    pub(crate) expr: Expr,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct CreateView {
+    pub(crate) name: Ident,
+    pub(crate) if_not_exists: bool,
+    pub(crate) columns: Vec<Ident>,
+    pub(crate) query: Query,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Insert {
+    pub(crate) table: Ident,
+    pub(crate) columns: Vec<Ident>,
+    pub(crate) query: Query,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Query {
+    pub(crate) ctes: Vec<Cte>,
+    pub(crate) body: Body,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Cte {
+    pub(crate) name: Ident,
+    pub(crate) columns: Vec<Ident>,
+    pub(crate) query: Query,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Body {
+    Select(Box<Select>),
+    Values { rows: Vec<Vec<Expr>>, span: Span },
+    Union(Vec<Query>),
+    Nested(Box<Query>),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Select {
+    pub(crate) distinct: Option<Span>,
+    pub(crate) items: Vec<SelectItem>,
+    pub(crate) from: Option<Relation>,
+    pub(crate) filter: Option<Expr>,
+    pub(crate) group_by: Option<GroupBy>,
+    pub(crate) having: Option<Expr>,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct GroupBy {
+    pub(crate) keys: Vec<Expr>,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum SelectItem {
+    /// `*` or `t.*`.
+    Star {
+        qualifier: Option<Ident>,
+        span: Span,
+    },
+    Expr {
+        expr: Expr,
+        alias: Option<Ident>,
+    },
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Relation {
+    pub(crate) kind: RelationKind,
+    pub(crate) alias: Option<Ident>,
+    pub(crate) columns: Vec<Ident>,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum RelationKind {
+    Table(Ident),
+    Subquery(Box<Query>),
+    Window(Box<WindowCall>),
+}
+
+/// `TABLE(TUMBLE(…))`: the arguments by name, whichever way they were written.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct WindowCall {
+    pub(crate) function: Ident,
+    pub(crate) hop: bool,
+    pub(crate) data: Relation,
+    pub(crate) time: Ident,
+    pub(crate) size: Expr,
+    pub(crate) slide: Option<Expr>,
+    pub(crate) offset: Option<Expr>,
+}
+
+/// An expression.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Expr {
+    pub(crate) kind: ExprKind,
+    pub(crate) span: Span,
+    /// Height of the tree, limited so that no program can exhaust the stack.
+    pub(crate) height: u16,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum ExprKind {
+    Column(Vec<Ident>),
+    Number(String),
+    Text(String),
+    Bool(bool),
+    Null,
+    /// `DATE '…'`, `TIME '…'`, `TIMESTAMP '…'`.
+    Typed {
+        keyword: &'static str,
+        text: String,
+    },
+    Interval {
+        text: String,
+        from: Unit,
+        to: Option<Unit>,
+    },
+    Negate(Box<Expr>),
+    Not(Box<Expr>),
+    Binary {
+        left: Box<Expr>,
+        op: BinaryOp,
+        right: Box<Expr>,
+    },
+    IsNull {
+        of: Box<Expr>,
+        negated: bool,
+    },
+    /// `IS TRUE`, `IS FALSE`, `IS UNKNOWN`.
+    IsBool {
+        of: Box<Expr>,
+        value: Option<bool>,
+        negated: bool,
+    },
+    IsDistinct {
+        left: Box<Expr>,
+        right: Box<Expr>,
+        negated: bool,
+    },
+    Between {
+        of: Box<Expr>,
+        low: Box<Expr>,
+        high: Box<Expr>,
+        negated: bool,
+        symmetric: bool,
+    },
+    InList {
+        of: Box<Expr>,
+        list: Vec<Expr>,
+        negated: bool,
+    },
+    Like {
+        of: Box<Expr>,
+        pattern: Box<Expr>,
+        escape: Option<String>,
+        negated: bool,
+        similar: bool,
+    },
+    Case {
+        operand: Option<Box<Expr>>,
+        whens: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
+    Cast {
+        of: Box<Expr>,
+        ty: SqlType,
+        lenient: bool,
+    },
+    Call(Box<Call>),
+    /// A time unit where a function takes one.
+    Unit(Unit),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Call {
+    pub(crate) name: Ident,
+    pub(crate) args: Vec<Expr>,
+    pub(crate) star: bool,
+    pub(crate) distinct: bool,
+    pub(crate) filter: Option<Expr>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum BinaryOp {
+    Or,
+    And,
+    Eq,
+    NotEq,
+    Less,
+    LessEq,
+    Greater,
+    GreaterEq,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+    Concat,
+}
+
+impl BinaryOp {
+    pub(crate) fn sign(self) -> &'static str {
+        match self {
+            Self::Or => "OR",
+            Self::And => "AND",
+            Self::Eq => "=",
+            Self::NotEq => "<>",
+            Self::Less => "<",
+            Self::LessEq => "<=",
+            Self::Greater => ">",
+            Self::GreaterEq => ">=",
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Modulo => "%",
+            Self::Concat => "||",
+        }
+    }
+}
+
+/// A unit of time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Unit {
+    Millennium,
+    Century,
+    Decade,
+    Year,
+    Quarter,
+    Month,
+    Week,
+    Day,
+    Hour,
+    Minute,
+    Second,
+    Millisecond,
+    Microsecond,
+    Nanosecond,
+    DayOfWeek,
+    IsoDayOfWeek,
+    DayOfYear,
+    IsoYear,
+    Epoch,
+}
+
+impl Unit {
+    /// The unit that a keyword names, in singular or plural.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Some(match word.to_ascii_uppercase().as_str() {
+            "MILLENNIUM" => Self::Millennium,
+            "CENTURY" => Self::Century,
+            "DECADE" => Self::Decade,
+            "YEAR" | "YEARS" | "SQL_TSI_YEAR" => Self::Year,
+            "QUARTER" | "QUARTERS" | "SQL_TSI_QUARTER" => Self::Quarter,
+            "MONTH" | "MONTHS" | "SQL_TSI_MONTH" => Self::Month,
+            "WEEK" | "WEEKS" | "SQL_TSI_WEEK" => Self::Week,
+            "DAY" | "DAYS" | "SQL_TSI_DAY" => Self::Day,
+            "HOUR" | "HOURS" | "SQL_TSI_HOUR" => Self::Hour,
+            "MINUTE" | "MINUTES" | "SQL_TSI_MINUTE" => Self::Minute,
+            "SECOND" | "SECONDS" | "SQL_TSI_SECOND" => Self::Second,
+            "MILLISECOND" | "MILLISECONDS" => Self::Millisecond,
+            "MICROSECOND" | "MICROSECONDS" => Self::Microsecond,
+            "NANOSECOND" | "NANOSECONDS" => Self::Nanosecond,
+            "DOW" => Self::DayOfWeek,
+            "ISODOW" => Self::IsoDayOfWeek,
+            "DOY" => Self::DayOfYear,
+            "ISOYEAR" => Self::IsoYear,
+            "EPOCH" => Self::Epoch,
+            _ => return None,
+        })
+    }
+
+    /// Milliseconds, for units of fixed length.
+    pub(crate) fn millis(self) -> Option<i64> {
+        Some(match self {
+            Self::Week => 7 * 86_400_000,
+            Self::Day => 86_400_000,
+            Self::Hour => 3_600_000,
+            Self::Minute => 60_000,
+            Self::Second => 1000,
+            Self::Millisecond => 1,
+            _ => return None,
+        })
+    }
+
+    /// Months, for units made of months.
+    pub(crate) fn months(self) -> Option<i64> {
+        Some(match self {
+            Self::Millennium => 12_000,
+            Self::Century => 1200,
+            Self::Decade => 120,
+            Self::Year => 12,
+            Self::Quarter => 3,
+            Self::Month => 1,
+            _ => return None,
+        })
+    }
+}

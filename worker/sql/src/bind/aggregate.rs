@@ -1,0 +1,529 @@
+//! GROUP BY over windows: which columns are window bounds, what is computed before the
+//! aggregation, what after it.
+
+use std::sync::Arc;
+
+use weir_engine::operators::window::spec::Window;
+
+use super::expr::FoundAggregate;
+use super::query::{From, short_name};
+use super::{Binder, Reported};
+use crate::ast;
+use crate::error::Span;
+use crate::expr::{Call, Col, Expr, Node, Style};
+use crate::rel::{Aggregate, AggregateCall, Field, Rel, RelKind, Role, WindowId, calc, identity};
+use crate::types::{Kind, SqlType};
+
+const NEEDS_WINDOW: &str = "an aggregation without a window would have to correct its results for ever, which is not supported; write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR)) and GROUP BY window_start, window_end";
+
+/// Columns of the aggregation's result that stand for the window.
+struct Bounds {
+    start: usize,
+    end: usize,
+    time: usize,
+}
+
+impl Binder<'_> {
+    #[expect(clippy::too_many_arguments, reason = "the clauses of one SELECT")]
+    pub(super) fn aggregate(
+        &mut self,
+        select: &ast::Select,
+        from: &From,
+        filter: Option<Expr>,
+        keys: Vec<Expr>,
+        found: Vec<FoundAggregate>,
+        items: Vec<(Expr, String)>,
+        having: Option<(Expr, Span)>,
+    ) -> Result<Arc<Rel>, Reported> {
+        let at = select.group_by.as_ref().map_or(select.span, |g| g.span);
+        let role = |expr: &Expr| expr.as_column().map(|i| from.rel.fields[i].role.clone());
+        let start = keys.iter().find_map(|k| match role(k) {
+            Some(Role::WindowStart(id)) => Some(id),
+            _ => None,
+        });
+        let end = keys.iter().find_map(|k| match role(k) {
+            Some(Role::WindowEnd(id)) => Some(id),
+            _ => None,
+        });
+        let id = match (start, end) {
+            (Some(start), Some(end)) if start == end => start,
+            (Some(_), Some(_)) => return self.fail(at, "window_start and window_end are of different windows"),
+            (Some(_), None) => return self.fail(at, "GROUP BY has window_start, but not window_end: a window is grouped by both; add window_end"),
+            (None, Some(_)) => return self.fail(at, "GROUP BY has window_end, but not window_start: a window is grouped by both; add window_start"),
+            (None, None) => {
+                let has_window = from.rel.fields.iter().any(|f| matches!(f.role, Role::WindowStart(_)));
+                let message = if has_window { "GROUP BY lacks window_start and window_end; add both" } else { NEEDS_WINDOW };
+                return self.fail(at, message);
+            }
+        };
+        // Keys that are not the window itself.
+        let is_bound = |expr: &Expr| match role(expr) {
+            Some(Role::WindowStart(other) | Role::WindowEnd(other) | Role::WindowTime(other)) => {
+                other == id
+            }
+            _ => false,
+        };
+        let mut plain_keys: Vec<Expr> = Vec::new();
+        for key in keys.iter().filter(|k| !is_bound(k)) {
+            if !plain_keys.iter().any(|known| same(known, key)) {
+                plain_keys.push(key.clone());
+            }
+        }
+        let base = self.below_window(from, filter, &id, at)?;
+
+        // What the aggregation reads: the time, keys, arguments and filters, each once.
+        let mut exprs: Vec<Expr> = vec![base.time.clone()];
+        let mut names: Vec<String> = vec![short_name(&base.time, &base.rel.fields)];
+        let mut place = |binder: &mut Self, expr: &Expr| -> Result<usize, Reported> {
+            let name = short_name(expr, &from.rel.fields);
+            let expr = binder.onto(expr, &base)?;
+            if let Some(known) = exprs.iter().position(|e| same(e, &expr)) {
+                return Ok(known);
+            }
+            exprs.push(expr);
+            names.push(name);
+            Ok(exprs.len() - 1)
+        };
+        let key_columns = plain_keys
+            .iter()
+            .map(|k| place(self, k))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut calls = Vec::new();
+        for call in &found {
+            let input = call.arg.as_ref().map(|a| place(self, a)).transpose()?;
+            let filter = call.filter.as_ref().map(|f| place(self, f)).transpose()?;
+            let name = call_name(call, &from.rel.fields);
+            calls.push(AggregateCall {
+                function: call.function,
+                input,
+                filter,
+                distinct: call.distinct,
+                kind: call.kind,
+                name,
+            });
+        }
+        for name in &mut names {
+            if name.is_empty() {
+                *name = "time".to_owned();
+            }
+        }
+        // In the order of the columns below, so that a projection that changes nothing vanishes.
+        let mut order: Vec<usize> = (0..exprs.len()).collect();
+        order.sort_by_key(|&i| (exprs[i].as_column().unwrap_or(usize::MAX), i));
+        let position = |old: usize| order.iter().position(|&o| o == old).unwrap_or(old);
+        let fields: Vec<Field> = order
+            .iter()
+            .map(|&i| Field {
+                name: names[i].clone(),
+                ty: exprs[i].ty,
+                role: Role::Plain,
+            })
+            .collect();
+        let input = calc(
+            &base.rel,
+            base.filter.clone(),
+            order.iter().map(|&i| exprs[i].clone()).collect(),
+            unique(fields),
+        );
+
+        let mut fields: Vec<Field> = Vec::new();
+        for key in &plain_keys {
+            fields.push(Field {
+                name: short_name(key, &from.rel.fields),
+                ty: key.ty,
+                role: Role::Plain,
+            });
+        }
+        for call in &calls {
+            let nullable = call.function != weir_engine::operators::window::spec::Function::Count;
+            fields.push(Field {
+                name: call.name.clone(),
+                ty: SqlType {
+                    kind: call.kind,
+                    nullable,
+                },
+                role: Role::Plain,
+            });
+        }
+        let bounds = Bounds {
+            start: fields.len(),
+            end: fields.len() + 1,
+            time: fields.len() + 2,
+        };
+        for (name, role) in [
+            ("window_start", Role::WindowStart(id.clone())),
+            ("window_end", Role::WindowEnd(id.clone())),
+            ("window_time", Role::WindowTime(id.clone())),
+        ] {
+            fields.push(Field {
+                name: name.to_owned(),
+                ty: SqlType::not_null(Kind::Timestamp(3)),
+                role,
+            });
+        }
+        let n_keys = plain_keys.len();
+        let aggregate = Arc::new(Rel {
+            kind: RelKind::Aggregate(Aggregate {
+                input,
+                span: at,
+                time: position(0),
+                window: base.window,
+                keys: key_columns.into_iter().map(position).collect(),
+                calls: calls
+                    .into_iter()
+                    .map(|c| AggregateCall {
+                        input: c.input.map(position),
+                        filter: c.filter.map(position),
+                        ..c
+                    })
+                    .collect(),
+            }),
+            fields: unique(fields),
+        });
+
+        let after = |binder: &mut Self, expr: &Expr| {
+            binder.after(expr, from, &plain_keys, n_keys, &bounds, &id, base.hop_size)
+        };
+        let mut exprs = Vec::new();
+        let mut fields = Vec::new();
+        let mut failed = false;
+        for (expr, name) in &items {
+            match after(self, expr) {
+                Ok(result) => {
+                    let role = result
+                        .as_column()
+                        .map_or(Role::Plain, |i| aggregate.fields[i].role.clone());
+                    fields.push(Field {
+                        name: name.clone(),
+                        ty: result.ty,
+                        role: window_role(expr, from).unwrap_or(role),
+                    });
+                    exprs.push(result);
+                }
+                Err(Reported) => failed = true,
+            }
+        }
+        let having = match having {
+            Some((having, _)) => match after(self, &having) {
+                Ok(having) => Some(having),
+                Err(Reported) => return Err(Reported),
+            },
+            None => None,
+        };
+        if failed {
+            return Err(Reported);
+        }
+        Ok(calc(&aggregate, having, exprs, fields))
+    }
+
+    /// An expression of SELECT or HAVING in terms of the aggregation's columns.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what one level of the query knows"
+    )]
+    fn after(
+        &mut self,
+        expr: &Expr,
+        from: &From,
+        keys: &[Expr],
+        n_keys: usize,
+        bounds: &Bounds,
+        id: &WindowId,
+        hop_size: Option<i64>,
+    ) -> Result<Expr, Reported> {
+        if let Some(key) = keys.iter().position(|k| same(k, expr)) {
+            return Ok(Expr::column(key, expr.ty, expr.span));
+        }
+        if let Some(index) = expr.as_column() {
+            let n = from.rel.fields.len();
+            if index >= n {
+                return Ok(Expr::column(n_keys + index - n, expr.ty, expr.span));
+            }
+            let field = &from.rel.fields[index];
+            let column = match &field.role {
+                Role::WindowStart(other) if other == id => {
+                    if let Some(size) = hop_size {
+                        let end = Expr::column(bounds.end, expr.ty, expr.span);
+                        return Ok(moved(end, -size, expr.span));
+                    }
+                    bounds.start
+                }
+                Role::WindowEnd(other) if other == id => bounds.end,
+                Role::WindowTime(other) if other == id => bounds.time,
+                _ => {
+                    return self.fail(expr.span, format!("column \"{}\" is neither in GROUP BY nor inside an aggregate; add it to GROUP BY, or use MAX({})", field.name, field.name));
+                }
+            };
+            let column = Expr::column(column, SqlType::not_null(Kind::Timestamp(3)), expr.span);
+            return self.keep(super::expr::cast_to(column, expr.kind(), expr.span));
+        }
+        let mut failed = false;
+        let result = map_children(expr, &mut |child| match self
+            .after(child, from, keys, n_keys, bounds, id, hop_size)
+        {
+            Ok(child) => child,
+            Err(Reported) => {
+                failed = true;
+                child.clone()
+            }
+        });
+        if failed { Err(Reported) } else { Ok(result) }
+    }
+
+    /// The relation under the window function, and everything between as expressions over it.
+    fn below_window(
+        &mut self,
+        from: &From,
+        filter: Option<Expr>,
+        id: &WindowId,
+        at: Span,
+    ) -> Result<Base, Reported> {
+        let mut rel = from.rel.clone();
+        let mut exprs = identity(&rel);
+        let mut filter = filter;
+        loop {
+            let below = match &rel.kind {
+                RelKind::Calc {
+                    input,
+                    filter: below,
+                    exprs: inner,
+                } => {
+                    let replace = |i: usize| inner[i].clone();
+                    exprs = exprs.iter().map(|e| e.substitute(&replace)).collect();
+                    filter = crate::rel::and(below.clone(), filter.map(|f| f.substitute(&replace)));
+                    input.clone()
+                }
+                RelKind::Window {
+                    input,
+                    time,
+                    id: own,
+                    ..
+                } if own == id => {
+                    let time_field = &input.fields[*time];
+                    let time = Expr::column(*time, time_field.ty, Span::default());
+                    let mut base = Base {
+                        rel: input.clone(),
+                        exprs,
+                        filter: None,
+                        time: time.clone(),
+                        window: id.window,
+                        hop_size: None,
+                        width: input.fields.len(),
+                    };
+                    let time = self.keep(super::expr::cast_to(time, Kind::Timestamp(3), at))?;
+                    base.time = time;
+                    base.filter = match filter {
+                        Some(filter) => Some(self.below(&filter, &base)?),
+                        None => None,
+                    };
+                    return Ok(base);
+                }
+                RelKind::Aggregate(_) => {
+                    // The same windows once more: results of a window fall into one slice of it.
+                    let (window, hop_size) = match id.window {
+                        Window::Hop {
+                            size,
+                            slide,
+                            offset,
+                        } => (
+                            Window::Tumble {
+                                size: slide,
+                                offset,
+                            },
+                            Some(size),
+                        ),
+                        tumble => (tumble, None),
+                    };
+                    let time = rel
+                        .fields
+                        .iter()
+                        .position(|f| matches!(f.role, Role::WindowTime(_)));
+                    let Some(time) = time else {
+                        return self.fail(at, NEEDS_WINDOW);
+                    };
+                    let time = Expr::column(time, rel.fields[time].ty, Span::default());
+                    let width = rel.fields.len();
+                    return Ok(Base {
+                        rel,
+                        exprs,
+                        filter,
+                        time,
+                        window,
+                        hop_size,
+                        width,
+                    });
+                }
+                _ => return self.fail(at, NEEDS_WINDOW),
+            };
+            rel = below;
+        }
+    }
+
+    /// An expression over FROM's columns as one over the base's.
+    fn onto(&mut self, expr: &Expr, base: &Base) -> Result<Expr, Reported> {
+        let expr = expr.substitute(&|i| base.exprs[i].clone());
+        self.below(&expr, base)
+    }
+
+    /// Replaces the window's own columns, which do not exist below it.
+    fn below(&mut self, expr: &Expr, base: &Base) -> Result<Expr, Reported> {
+        let mut used = std::collections::BTreeSet::new();
+        expr.columns(&mut used);
+        let Some(bound) = used.iter().copied().find(|i| *i >= base.width) else {
+            return Ok(expr.clone());
+        };
+        let Window::Tumble { size, offset } = base.window else {
+            let name = ["window_start", "window_end", "window_time"][(bound - base.width).min(2)];
+            return self.fail(expr.span, format!("{name} of HOP cannot be used before the aggregation, as a row is in several windows; filter with HAVING, or around the query"));
+        };
+        let time = base.time.clone();
+        Ok(expr.substitute(&|i| {
+            if i < base.width {
+                return Expr::column(i, base.rel.fields[i].ty, Span::default());
+            }
+            let start = window_start(time.clone(), size, offset);
+            match i - base.width {
+                0 => start,
+                1 => moved(start, size, Span::default()),
+                _ => moved(start, size - 1, Span::default()),
+            }
+        }))
+    }
+}
+
+/// What an aggregation stands on.
+struct Base {
+    rel: Arc<Rel>,
+    /// FROM's columns over `rel`'s; those from `width` on are the window's.
+    exprs: Vec<Expr>,
+    filter: Option<Expr>,
+    time: Expr,
+    window: Window,
+    /// Set where windows of HOP are grouped once more: their start is the end less this.
+    hop_size: Option<i64>,
+    width: usize,
+}
+
+fn same(a: &Expr, b: &Expr) -> bool {
+    let column = |i: usize| format!("#{i}");
+    a.kind() == b.kind() && a.canonical(&column) == b.canonical(&column)
+}
+
+/// Window columns keep their meaning through an aggregation of an aggregation of HOP.
+fn window_role(expr: &Expr, from: &From) -> Option<Role> {
+    match &from.rel.fields.get(expr.as_column()?)?.role {
+        role @ (Role::WindowStart(_) | Role::WindowEnd(_) | Role::WindowTime(_)) => {
+            Some(role.clone())
+        }
+        _ => None,
+    }
+}
+
+fn map_children(expr: &Expr, f: &mut impl FnMut(&Expr) -> Expr) -> Expr {
+    let node = match &*expr.node {
+        Node::Column(_) | Node::Literal(_) => return expr.clone(),
+        Node::And(a, b) => Node::And(f(a), f(b)),
+        Node::Or(a, b) => Node::Or(f(a), f(b)),
+        Node::Case { whens, otherwise } => Node::Case {
+            whens: whens.iter().map(|(w, t)| (f(w), f(t))).collect(),
+            otherwise: f(otherwise),
+        },
+        Node::Call(call) => Node::Call(Call {
+            name: call.name.clone(),
+            args: call.args.iter().map(f).collect(),
+            kernel: call.kernel.clone(),
+            ..*call
+        }),
+    };
+    Expr::new(node, expr.ty, expr.span)
+}
+
+/// A time moved by a fixed number of milliseconds.
+pub(crate) fn moved(time: Expr, ms: i64, span: Span) -> Expr {
+    let ty = time.ty;
+    map_time(time, format!("MOVE[{ms}]"), ty, span, move |t| {
+        t.saturating_add(ms)
+    })
+}
+
+/// The start of the tumbling window that a time falls into.
+pub(crate) fn window_start(time: Expr, size: i64, offset: i64) -> Expr {
+    let span = time.span;
+    let ty = SqlType {
+        kind: Kind::Timestamp(3),
+        nullable: time.ty.nullable,
+    };
+    map_time(
+        time,
+        format!("WINDOW_START[{size},{offset}]"),
+        ty,
+        span,
+        move |t| t - (t - offset).rem_euclid(size),
+    )
+}
+
+fn map_time(
+    time: Expr,
+    name: String,
+    ty: SqlType,
+    span: Span,
+    f: impl Fn(i64) -> i64 + Send + Sync + 'static,
+) -> Expr {
+    use arrow::array::AsArray;
+    use arrow::datatypes::TimestampMillisecondType;
+    let call = Call {
+        name,
+        args: vec![time],
+        kernel: Arc::new(move |args, _| {
+            let times = args[0].values();
+            let moved = times
+                .as_primitive::<TimestampMillisecondType>()
+                .unary::<_, TimestampMillisecondType>(&f);
+            Ok(Col::of(
+                Arc::new(moved.with_data_type(times.data_type().clone())),
+                args,
+            ))
+        }),
+        fallible: false,
+        nondeterministic: None,
+        style: Style::Function,
+    };
+    Expr::new(Node::Call(call), ty, span)
+}
+
+/// `COUNT(*) FILTER (WHERE delay > 15)`.
+fn call_name(call: &FoundAggregate, fields: &[Field]) -> String {
+    use weir_engine::operators::window::spec::Function;
+    let function = match call.function {
+        Function::Count => "COUNT",
+        Function::Sum => "SUM",
+        Function::Min => "MIN",
+        Function::Max => "MAX",
+        Function::Avg => "AVG",
+    };
+    let arg = call
+        .arg
+        .as_ref()
+        .map_or("*".to_owned(), |a| short_name(a, fields));
+    let distinct = if call.distinct { "DISTINCT " } else { "" };
+    let filter = call.filter.as_ref().map_or(String::new(), |f| {
+        format!(" FILTER (WHERE {})", short_name(f, fields))
+    });
+    format!("{function}({distinct}{arg}){filter}")
+}
+
+/// Gives columns of the same name numbers, as state and schemas go by name.
+pub(crate) fn unique(mut fields: Vec<Field>) -> Vec<Field> {
+    for i in 1..fields.len() {
+        let mut number = 1;
+        while fields[..i].iter().any(|f| f.name == fields[i].name) {
+            number += 1;
+            let base = fields[i]
+                .name
+                .trim_end_matches(|c: char| c.is_ascii_digit() || c == '#')
+                .to_owned();
+            fields[i].name = format!("{base}#{number}");
+        }
+    }
+    fields
+}

@@ -1,0 +1,321 @@
+//! `CREATE TABLE`: columns, watermark, options.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::Int64Type;
+use weir_connectors::table::OptionValue;
+
+use super::expr::{Scope, bind_plain};
+use super::{Binder, Reported};
+use crate::ast;
+use crate::catalog::{Column, ColumnKind, LATE_ROWS_TABLE, TableDef, Watermark, WatermarkRule};
+use crate::error::{Span, SqlError, did_you_mean};
+use crate::expr::{Expr, Node};
+use crate::rel::{Field, Role};
+use crate::types::{Kind, SqlType};
+
+impl Binder<'_> {
+    pub(super) fn create_table(&mut self, table: &ast::CreateTable) -> Result<TableDef, Reported> {
+        let before = self.errors.len();
+        let columns = self.columns(table);
+        let watermark = columns.as_ref().ok().and_then(|columns| {
+            table
+                .watermark
+                .as_ref()
+                .and_then(|w| self.watermark(table, w, columns).ok())
+        });
+        let place = format!("table \"{}\"", table.name.text);
+        let named = |binder: &mut Self, names: &[ast::Ident], clause: &str| {
+            let mut found = Vec::new();
+            for name in names {
+                match table.columns.iter().position(|c| c.name.text == name.text) {
+                    Some(index) => found.push(index),
+                    None => {
+                        let hint = did_you_mean(
+                            &name.text,
+                            table.columns.iter().map(|c| c.name.text.as_str()),
+                            '"',
+                        );
+                        binder.report(SqlError::new(
+                            name.span,
+                            format!(
+                                "{clause}: column \"{}\" not found in {place}{hint}",
+                                name.text
+                            ),
+                        ));
+                    }
+                }
+            }
+            found
+        };
+        let primary_key = named(self, &table.primary_key, "PRIMARY KEY");
+        let partitioned_by = named(self, &table.partitioned_by, "PARTITIONED BY");
+        let (options, written, late_rows) = self.options(table);
+        let Ok(mut columns) = columns else {
+            return Err(Reported);
+        };
+        if self.errors.len() > before {
+            return Err(Reported);
+        }
+        for &key in &primary_key {
+            columns[key].ty.nullable = false;
+        }
+        Ok(TableDef {
+            name: table.name.text.clone(),
+            span: table.name.span,
+            columns,
+            watermark,
+            primary_key,
+            partitioned_by,
+            options,
+            written,
+            late_rows,
+        })
+    }
+
+    fn columns(&mut self, table: &ast::CreateTable) -> Result<Vec<Column>, Reported> {
+        if table.columns.is_empty() {
+            return self.fail(
+                table.name.span,
+                format!("table \"{}\" has no columns", table.name.text),
+            );
+        }
+        // Computed columns see the stored ones, whatever the order, but not each other.
+        let visible: Vec<Field> = table
+            .columns
+            .iter()
+            .map(|column| Field {
+                name: column.name.text.clone(),
+                ty: match &column.kind {
+                    ast::ColumnKind::Physical(ty) | ast::ColumnKind::Metadata { ty, .. } => *ty,
+                    ast::ColumnKind::Computed(_) => SqlType::nullable(Kind::Null),
+                },
+                role: Role::Plain,
+            })
+            .collect();
+        let computed: Vec<bool> = table
+            .columns
+            .iter()
+            .map(|c| matches!(c.kind, ast::ColumnKind::Computed(_)))
+            .collect();
+        let place = format!("table \"{}\"", table.name.text);
+        let scope = Scope {
+            fields: &visible,
+            qualifier: None,
+            place: &place,
+            aliases: &[],
+        };
+        let mut columns = Vec::new();
+        let mut failed = false;
+        for column in &table.columns {
+            let (ty, kind) = match &column.kind {
+                ast::ColumnKind::Physical(ty) => (*ty, ColumnKind::Physical),
+                ast::ColumnKind::Metadata {
+                    ty,
+                    key,
+                    is_virtual,
+                } => {
+                    let key = key.clone().unwrap_or_else(|| column.name.text.clone());
+                    (
+                        *ty,
+                        ColumnKind::Metadata {
+                            key,
+                            is_virtual: *is_virtual,
+                        },
+                    )
+                }
+                ast::ColumnKind::Computed(expr) => {
+                    let bound = bind_plain(expr, &scope, "has no place in a computed column");
+                    let bound = bound.and_then(|bound| {
+                        let mut used = std::collections::BTreeSet::new();
+                        bound.columns(&mut used);
+                        match used.into_iter().find(|&i| computed[i]) {
+                            Some(other) => Err(SqlError::new(expr.span, format!("a computed column cannot use another one, \"{}\"; repeat its expression", visible[other].name))),
+                            None => Ok(bound),
+                        }
+                    });
+                    match self.keep(bound) {
+                        Ok(bound) => (bound.ty, ColumnKind::Computed(bound)),
+                        Err(Reported) => {
+                            failed = true;
+                            continue;
+                        }
+                    }
+                }
+            };
+            columns.push(Column {
+                name: column.name.text.clone(),
+                ty,
+                kind,
+            });
+        }
+        if failed { Err(Reported) } else { Ok(columns) }
+    }
+
+    fn watermark(
+        &mut self,
+        table: &ast::CreateTable,
+        mark: &ast::WatermarkDef,
+        columns: &[Column],
+    ) -> Result<Watermark, Reported> {
+        let place = format!("table \"{}\"", table.name.text);
+        let Some(column) = columns.iter().position(|c| c.name == mark.column.text) else {
+            let hint = did_you_mean(
+                &mark.column.text,
+                columns.iter().map(|c| c.name.as_str()),
+                '"',
+            );
+            return self.fail(
+                mark.column.span,
+                format!("column \"{}\" not found in {place}{hint}", mark.column.text),
+            );
+        };
+        let kind = columns[column].ty.kind;
+        if !matches!(kind, Kind::Timestamp(0..=3) | Kind::TimestampLtz(0..=3)) {
+            let hint = match kind {
+                Kind::Timestamp(_) => format!(
+                    "; declare \"{}\" as TIMESTAMP(3), as TIMESTAMP alone has 6 digits",
+                    mark.column.text
+                ),
+                Kind::TimestampLtz(_) => {
+                    format!("; declare \"{}\" as TIMESTAMP_LTZ(3)", mark.column.text)
+                }
+                Kind::BigInt | Kind::Int => format!(
+                    "; add a column: ts AS TO_TIMESTAMP_LTZ(`{}`, 3)",
+                    mark.column.text
+                ),
+                kind if kind.is_text() => {
+                    format!("; add a column: ts AS TO_TIMESTAMP(`{}`)", mark.column.text)
+                }
+                _ => String::new(),
+            };
+            return self.fail(mark.column.span, format!("the event time \"{}\" is {kind}, but must be TIMESTAMP(p) or TIMESTAMP_LTZ(p) with p from 0 to 3{hint}", mark.column.text));
+        }
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|c| Field {
+                name: c.name.clone(),
+                ty: c.ty,
+                role: Role::Plain,
+            })
+            .collect();
+        let scope = Scope {
+            fields: &fields,
+            qualifier: None,
+            place: &place,
+            aliases: &[],
+        };
+        let bound = bind_plain(&mark.expr, &scope, "has no place in a watermark");
+        let expr = self.keep(bound)?;
+        if !expr.kind().is_timestamp() {
+            return self.fail(mark.expr.span, format!("a watermark is a TIMESTAMP(3) or TIMESTAMP_LTZ(3), not {}; write \"{}\" - INTERVAL '5' SECOND for example", expr.kind(), mark.column.text));
+        }
+        let rule = match delay(&expr, column) {
+            Some(ms) => {
+                let Ok(ms) = u64::try_from(ms) else {
+                    return self.fail(mark.expr.span, "this watermark is ahead of its rows, so that all of them would be late; subtract the interval");
+                };
+                WatermarkRule::Delay(Duration::from_millis(ms))
+            }
+            None => WatermarkRule::Expr(expr),
+        };
+        Ok(Watermark { column, rule })
+    }
+
+    #[expect(
+        clippy::type_complexity,
+        reason = "three results of one walk over the options"
+    )]
+    fn options(
+        &mut self,
+        table: &ast::CreateTable,
+    ) -> (
+        BTreeMap<String, OptionValue>,
+        BTreeMap<String, String>,
+        Option<(String, Span)>,
+    ) {
+        let mut options = BTreeMap::new();
+        let mut written = BTreeMap::new();
+        let mut late_rows = None;
+        for option in &table.options {
+            if option.key == LATE_ROWS_TABLE {
+                late_rows = Some((option.value.clone(), option.value_span));
+                written.insert(option.key.clone(), option.value.clone());
+                continue;
+            }
+            if option.key.starts_with("weir.") {
+                let hint = did_you_mean(&option.key, [LATE_ROWS_TABLE], '\'');
+                self.report(SqlError::new(
+                    option.key_span,
+                    format!("option '{}' is unknown{hint}", option.key),
+                ));
+                continue;
+            }
+            written.insert(option.key.clone(), option.value.clone());
+            if let Ok(value) = self.replace_env(&option.value, option.value_span) {
+                options.insert(
+                    option.key.clone(),
+                    OptionValue {
+                        value,
+                        at: option.key_span.start(),
+                    },
+                );
+            }
+        }
+        if !written.contains_key("connector") {
+            self.report(SqlError::new(
+                table.name.span,
+                format!(
+                    "table \"{}\" has no connector; add WITH ('connector' = '…')",
+                    table.name.text
+                ),
+            ));
+        }
+        (options, written, late_rows)
+    }
+
+    /// Replaces every `${env:NAME}`.
+    fn replace_env(&mut self, value: &str, span: Span) -> Result<String, Reported> {
+        let mut result = String::new();
+        let mut rest = value;
+        while let Some(start) = rest.find("${env:") {
+            result.push_str(&rest[..start]);
+            let after = &rest[start + 6..];
+            let Some(end) = after.find('}') else {
+                return self.fail(span, "'${env:' has no closing '}'");
+            };
+            let name = &after[..end];
+            let Some(found) = (self.options.env)(name) else {
+                return self.fail(span, format!("the environment variable {name} is not set; set it for the workers (spec.workers.env or envFrom), or in the shell for `weir run`"));
+            };
+            result.push_str(&found);
+            rest = &after[end + 1..];
+        }
+        result.push_str(rest);
+        Ok(result)
+    }
+}
+
+/// The delay of `column - INTERVAL …` in milliseconds, 0 for the column itself.
+fn delay(expr: &Expr, column: usize) -> Option<i64> {
+    match &*expr.node {
+        Node::Column(index) => (*index == column).then_some(0),
+        Node::Call(call) if call.args.len() == 2 => {
+            let sign = match call.name.as_str() {
+                "-" => 1,
+                "+" => -1,
+                _ => return None,
+            };
+            if call.args[0].as_column() != Some(column)
+                || call.args[1].kind() != Kind::IntervalMillis
+            {
+                return None;
+            }
+            let value = call.args[1].as_literal().filter(|v| v.is_valid(0))?;
+            Some(sign * value.as_primitive::<Int64Type>().value(0))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,167 @@
+//! The program's own tables and views.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::{Field as ArrowField, Schema};
+use weir_connectors::table::{OptionValue, Table};
+
+use crate::error::Span;
+use crate::expr::Expr;
+use crate::rel::Rel;
+use crate::types::{Kind, SqlType};
+
+/// The option of a source table that names the table for late rows.
+pub const LATE_ROWS_TABLE: &str = "weir.late-rows.table";
+
+/// What a name stands for.
+#[derive(Clone)]
+pub(crate) enum Relation {
+    Table(Arc<TableDef>),
+    View(Arc<Rel>),
+    /// Declared, but wrongly: whoever uses it is not told again.
+    Broken,
+}
+
+/// A declared table.
+pub(crate) struct TableDef {
+    pub(crate) name: String,
+    pub(crate) span: Span,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) watermark: Option<Watermark>,
+    /// Indices in `columns`.
+    pub(crate) primary_key: Vec<usize>,
+    /// Indices in `columns`.
+    pub(crate) partitioned_by: Vec<usize>,
+    /// Options with `${env:…}` replaced; those of the planner itself are not among them.
+    pub(crate) options: BTreeMap<String, OptionValue>,
+    /// Options as written, for names and hashes: no secrets in them.
+    pub(crate) written: BTreeMap<String, String>,
+    /// The table that late rows go to, and where that is said.
+    pub(crate) late_rows: Option<(String, Span)>,
+}
+
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) ty: SqlType,
+    pub(crate) kind: ColumnKind,
+}
+
+pub(crate) enum ColumnKind {
+    Physical,
+    Metadata {
+        key: String,
+        is_virtual: bool,
+    },
+    /// Over the table's columns, computed columns already replaced.
+    Computed(Expr),
+}
+
+/// `WATERMARK FOR`.
+#[derive(Clone)]
+pub(crate) struct Watermark {
+    /// Index in the table's columns.
+    pub(crate) column: usize,
+    pub(crate) rule: WatermarkRule,
+}
+
+#[derive(Clone)]
+pub(crate) enum WatermarkRule {
+    /// The event time less so many milliseconds.
+    Delay(Duration),
+    /// Any other expression, over the table's columns.
+    Expr(Expr),
+}
+
+impl TableDef {
+    /// Whether the column is the connector's.
+    fn is_stored(&self, index: usize) -> bool {
+        !matches!(self.columns[index].kind, ColumnKind::Computed(_))
+    }
+
+    /// Columns that a source's connector gives, as indices in `columns`.
+    pub(crate) fn source_columns(&self) -> Vec<usize> {
+        (0..self.columns.len())
+            .filter(|&i| self.is_stored(i))
+            .collect()
+    }
+
+    /// Columns that are written, as indices in `columns`.
+    pub(crate) fn sink_columns(&self) -> Vec<usize> {
+        (0..self.columns.len())
+            .filter(|&i| match self.columns[i].kind {
+                ColumnKind::Physical => true,
+                ColumnKind::Metadata { is_virtual, .. } => !is_virtual,
+                ColumnKind::Computed(_) => false,
+            })
+            .collect()
+    }
+
+    /// The table as a source's connector sees it.
+    pub(crate) fn as_source(&self) -> Table {
+        self.as_table(&self.source_columns(), true)
+    }
+
+    /// The table as a sink's connector sees it.
+    pub(crate) fn as_sink(&self) -> Table {
+        self.as_table(&self.sink_columns(), false)
+    }
+
+    fn as_table(&self, columns: &[usize], source: bool) -> Table {
+        let fields: Vec<ArrowField> = columns
+            .iter()
+            .map(|&i| {
+                let column = &self.columns[i];
+                // What is read may hold NULL whatever is declared, as Flink trusts sources too.
+                ArrowField::new(
+                    &column.name,
+                    column.ty.kind.arrow(),
+                    source || column.ty.nullable,
+                )
+            })
+            .collect();
+        let place = |index: &usize| columns.iter().position(|c| c == index);
+        Table {
+            name: self.name.clone(),
+            schema: Arc::new(Schema::new(fields)),
+            metadata: columns
+                .iter()
+                .enumerate()
+                .filter_map(|(position, &i)| match &self.columns[i].kind {
+                    ColumnKind::Metadata { key, .. } => Some((position, key.clone())),
+                    _ => None,
+                })
+                .collect(),
+            primary_key: self.primary_key.iter().filter_map(place).collect(),
+            partitioned_by: self.partitioned_by.iter().filter_map(place).collect(),
+            options: self.options.clone(),
+        }
+    }
+
+    /// The connector's name, or `?`.
+    pub(crate) fn connector(&self) -> &str {
+        self.written.get("connector").map_or("?", String::as_str)
+    }
+}
+
+/// Whether a value may be stored in a column without an explicit CAST, as Flink decides it.
+pub(crate) fn implicit(from: Kind, to: Kind) -> bool {
+    use Kind::{
+        BigInt, Date, Decimal, Double, Float, Int, Null, SmallInt, Time, Timestamp, TimestampLtz,
+        TinyInt,
+    };
+    if from == to || from == Null {
+        return true;
+    }
+    match (from, to) {
+        (TinyInt, SmallInt | Int | BigInt) | (SmallInt, Int | BigInt) | (Int, BigInt) => true,
+        (a, Decimal(..)) => a.is_numeric(),
+        (a, Float) => a.is_integer() || matches!(a, Decimal(..)),
+        (a, Double) => a.is_numeric(),
+        (a, b) if a.is_text() && b.is_text() => true,
+        (Timestamp(_) | TimestampLtz(_), Timestamp(_) | TimestampLtz(_)) => true,
+        (Timestamp(_), Date | Time) => true,
+        _ => false,
+    }
+}

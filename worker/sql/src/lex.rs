@@ -1,0 +1,247 @@
+//! Program text → tokens with their places.
+
+use crate::error::{Span, SqlError};
+
+/// What a token is.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Tok {
+    /// An identifier or keyword as written; `quoted` when it stood in backquotes.
+    Word { text: String, quoted: bool },
+    /// A number as written.
+    Number(String),
+    /// A string without its quotes.
+    Text(String),
+    /// Punctuation.
+    Sign(&'static str),
+    /// The end of the program.
+    End,
+}
+
+/// A token and where it stands.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Token {
+    pub(crate) tok: Tok,
+    pub(crate) span: Span,
+}
+
+impl Token {
+    /// The keyword that it is, in capitals, when it is a word without quotes.
+    pub(crate) fn keyword(&self) -> Option<String> {
+        match &self.tok {
+            Tok::Word {
+                text,
+                quoted: false,
+            } => Some(text.to_ascii_uppercase()),
+            _ => None,
+        }
+    }
+
+    /// The token as an error message names it.
+    pub(crate) fn describe(&self) -> String {
+        match &self.tok {
+            Tok::Word { text, .. } => format!("'{text}'"),
+            Tok::Number(text) => format!("'{text}'"),
+            Tok::Text(text) => format!("the string '{text}'"),
+            Tok::Sign(sign) => format!("'{sign}'"),
+            Tok::End => "the end of the program".to_owned(),
+        }
+    }
+}
+
+/// Longest first, so that `<=` is not read as `<` and `=`.
+const SIGNS: [&str; 24] = [
+    "<=>", "<>", "<=", ">=", "!=", "||", "=>", "::", "(", ")", "[", "]", ",", ";", ".", "+", "-",
+    "*", "/", "%", "=", "<", ">", ":",
+];
+
+struct Cursor<'a> {
+    rest: &'a str,
+    line: u32,
+    column: u32,
+    last: (u32, u32),
+}
+
+impl<'a> Cursor<'a> {
+    fn peek(&self) -> Option<char> {
+        self.rest.chars().next()
+    }
+
+    fn bump(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.rest = &self.rest[c.len_utf8()..];
+        self.last = (self.line, self.column);
+        if c == '\n' {
+            self.line += 1;
+            self.column = 1;
+        } else {
+            self.column += 1;
+        }
+        Some(c)
+    }
+
+    fn bump_all(&mut self, chars: usize) {
+        for _ in 0..chars {
+            self.bump();
+        }
+    }
+
+    fn take_while(&mut self, keep: impl Fn(char) -> bool) -> String {
+        let mut text = String::new();
+        while let Some(c) = self.peek().filter(|&c| keep(c)) {
+            text.push(c);
+            self.bump();
+        }
+        text
+    }
+
+    fn here(&self) -> Span {
+        Span {
+            line: self.line,
+            column: self.column,
+            end_line: self.line,
+            end_column: self.column,
+        }
+    }
+
+    fn since(&self, start: Span) -> Span {
+        Span {
+            end_line: self.last.0,
+            end_column: self.last.1,
+            ..start
+        }
+    }
+}
+
+/// Cuts a program into tokens; the last one is always [`Tok::End`].
+pub(crate) fn tokenize(sql: &str) -> Result<Vec<Token>, SqlError> {
+    let mut cursor = Cursor {
+        rest: sql,
+        line: 1,
+        column: 1,
+        last: (1, 1),
+    };
+    let mut tokens = Vec::new();
+    loop {
+        skip_blanks(&mut cursor)?;
+        let start = cursor.here();
+        let Some(c) = cursor.peek() else {
+            tokens.push(Token {
+                tok: Tok::End,
+                span: start,
+            });
+            return Ok(tokens);
+        };
+        let tok = match c {
+            '\'' => Tok::Text(quoted(&mut cursor, '\'', "string")?),
+            '`' => Tok::Word {
+                text: quoted(&mut cursor, '`', "identifier")?,
+                quoted: true,
+            },
+            '"' => {
+                return Err(SqlError::new(
+                    start,
+                    "'\"' does not begin anything here; identifiers are quoted with `backquotes`, strings with 'single quotes'",
+                ));
+            }
+            c if c.is_ascii_digit() => Tok::Number(number(&mut cursor)),
+            '.' if cursor.rest[1..].starts_with(|c: char| c.is_ascii_digit()) => {
+                Tok::Number(number(&mut cursor))
+            }
+            c if c.is_alphabetic() || c == '_' => {
+                let text = cursor.take_while(|c| c.is_alphanumeric() || c == '_' || c == '$');
+                Tok::Word {
+                    text,
+                    quoted: false,
+                }
+            }
+            c => match SIGNS.iter().find(|sign| cursor.rest.starts_with(**sign)) {
+                Some(sign) => {
+                    cursor.bump_all(sign.len());
+                    Tok::Sign(sign)
+                }
+                None => {
+                    return Err(SqlError::new(
+                        start,
+                        format!("the character '{c}' has no meaning here"),
+                    ));
+                }
+            },
+        };
+        let span = cursor.since(start);
+        tokens.push(Token { tok, span });
+    }
+}
+
+fn skip_blanks(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
+    loop {
+        cursor.take_while(|c| c.is_whitespace() || c == '\u{feff}');
+        if cursor.rest.starts_with("--") {
+            cursor.take_while(|c| c != '\n');
+        } else if cursor.rest.starts_with("/*") {
+            let start = cursor.here();
+            let Some(length) = cursor.rest.find("*/") else {
+                return Err(SqlError::new(
+                    start,
+                    "the comment that begins here has no end; close it with */",
+                ));
+            };
+            let chars = cursor.rest[..length + 2].chars().count();
+            cursor.bump_all(chars);
+        } else {
+            return Ok(());
+        }
+    }
+}
+
+/// Text between two quotes; a doubled quote stands for itself.
+fn quoted(cursor: &mut Cursor<'_>, quote: char, what: &str) -> Result<String, SqlError> {
+    let start = cursor.here();
+    cursor.bump();
+    let mut text = String::new();
+    loop {
+        match cursor.bump() {
+            Some(c) if c == quote => {
+                if cursor.peek() == Some(quote) {
+                    cursor.bump();
+                    text.push(quote);
+                } else {
+                    return Ok(text);
+                }
+            }
+            Some(c) => text.push(c),
+            None => {
+                return Err(SqlError::new(
+                    start,
+                    format!("the {what} that begins here has no end; close it with {quote}"),
+                ));
+            }
+        }
+    }
+}
+
+fn number(cursor: &mut Cursor<'_>) -> String {
+    let mut text = cursor.take_while(|c| c.is_ascii_digit());
+    if cursor.peek() == Some('.') {
+        text.push('.');
+        cursor.bump();
+        text.push_str(&cursor.take_while(|c| c.is_ascii_digit()));
+    }
+    let mut after = cursor.rest.chars();
+    if matches!(after.next(), Some('e' | 'E')) {
+        let next = after.next();
+        let digits = match next {
+            Some('+' | '-') => after.next(),
+            other => other,
+        };
+        if digits.is_some_and(|c| c.is_ascii_digit()) {
+            cursor.bump();
+            text.push('E');
+            if let Some(sign @ ('+' | '-')) = cursor.peek() {
+                cursor.bump();
+                text.push(sign);
+            }
+            text.push_str(&cursor.take_while(|c| c.is_ascii_digit()));
+        }
+    }
+    text
+}

@@ -1,0 +1,198 @@
+//! What a part of the plan means, as text: the source of stable uids and of the graph's hash.
+//!
+//! Names of tables and views, positions, comments and options that do not change what is read
+//! are not part of it. The list of aggregates is not part of a window's identity either, so
+//! that an aggregate can be added without losing the state of the others.
+
+use weir_engine::graph::JobGraph;
+use weir_engine::operators::window::spec::Window;
+
+use crate::catalog::{ColumnKind, TableDef, WatermarkRule};
+use crate::rel::{AggregateCall, Rel, RelKind};
+
+/// Options that say where the data is.
+const WHERE: [&str; 5] = ["connector", "path", "topic", "topic-pattern", "format"];
+
+/// Text that is long stands for itself by its hash.
+fn short(text: String) -> String {
+    if text.len() <= 400 {
+        text
+    } else {
+        format!(
+            "{:016x}{:08x}",
+            xxhash_rust::xxh3::xxh3_64(text.as_bytes()),
+            text.len()
+        )
+    }
+}
+
+/// A source's identity.
+pub(super) fn source(table: &TableDef) -> String {
+    let mut text = String::new();
+    for (key, value) in &table.written {
+        // A generator's rows follow from all of its options.
+        if WHERE.contains(&key.as_str()) || table.connector() == "datagen" {
+            text.push_str(&format!("{key}={value:?} "));
+        }
+    }
+    text
+}
+
+/// A sink's identity.
+pub(super) fn sink(table: &TableDef) -> String {
+    source(table)
+}
+
+/// Which rows a relation has: everything but its list of columns. `exact`: as this program
+/// names them, so that equal text means that one operator can serve both.
+pub(super) fn rows(rel: &Rel, exact: bool) -> String {
+    short(match &rel.kind {
+        RelKind::Scan(table) if exact => format!("table {:?}", table.name),
+        RelKind::Scan(table) => {
+            let mark = table.watermark.as_ref().map_or(String::new(), |w| {
+                let on = column(rel, w.column, exact);
+                match &w.rule {
+                    WatermarkRule::Delay(_) => format!("watermark {on}"),
+                    WatermarkRule::Expr(e) => {
+                        format!("watermark {on} {}", e.canonical(&|i| column(rel, i, exact)))
+                    }
+                }
+            });
+            format!("scan({}{mark})", source(table))
+        }
+        RelKind::Values { rows } => {
+            let none = |_: usize| String::new();
+            let rows: Vec<String> = rows
+                .iter()
+                .map(|row| {
+                    row.iter()
+                        .map(|e| e.canonical(&none))
+                        .collect::<Vec<_>>()
+                        .join(",")
+                })
+                .collect();
+            format!("values({})", rows.join(";"))
+        }
+        RelKind::Union(branches) => {
+            let parts: Vec<String> = branches.iter().map(|b| full(b, exact)).collect();
+            format!("union({})", parts.join(","))
+        }
+        RelKind::Calc { input, filter, .. } => {
+            let below = rows(input, exact);
+            match filter {
+                Some(filter) => {
+                    format!(
+                        "filter({},{below})",
+                        filter.canonical(&|i| column(input, i, exact))
+                    )
+                }
+                None => below,
+            }
+        }
+        RelKind::Window {
+            input, time, id, ..
+        } => {
+            format!(
+                "windows({},{},{})",
+                window(id.window),
+                column(input, *time, exact),
+                rows(input, exact)
+            )
+        }
+        RelKind::Aggregate(aggregate) => {
+            let keys: Vec<String> = aggregate
+                .keys
+                .iter()
+                .map(|&k| column(&aggregate.input, k, exact))
+                .collect();
+            format!(
+                "aggregate({},{},[{}],{})",
+                window(aggregate.window),
+                column(&aggregate.input, aggregate.time, exact),
+                keys.join(","),
+                rows(&aggregate.input, exact)
+            )
+        }
+    })
+}
+
+/// Rows and columns.
+pub(super) fn full(rel: &Rel, exact: bool) -> String {
+    let columns: Vec<String> = (0..rel.fields.len())
+        .map(|i| column(rel, i, exact))
+        .collect();
+    short(format!("{}[{}]", rows(rel, exact), columns.join(",")))
+}
+
+/// What a column holds.
+fn column(rel: &Rel, index: usize, exact: bool) -> String {
+    short(match &rel.kind {
+        RelKind::Scan(table) => match table.columns.get(index) {
+            Some(found) => match &found.kind {
+                ColumnKind::Physical => format!("{:?}:{}", found.name, found.ty.kind),
+                ColumnKind::Metadata { key, .. } => format!("metadata {key:?}:{}", found.ty.kind),
+                ColumnKind::Computed(expr) => expr.canonical(&|i| column(rel, i, exact)),
+            },
+            None => format!("#{index}"),
+        },
+        RelKind::Calc { input, exprs, .. } => match exprs.get(index) {
+            Some(expr) => expr.canonical(&|i| column(input, i, exact)),
+            None => format!("#{index}"),
+        },
+        RelKind::Window { input, .. } if index < input.fields.len() => column(input, index, exact),
+        RelKind::Aggregate(aggregate) => {
+            let keys = aggregate.keys.len();
+            if let Some(key) = aggregate.keys.get(index) {
+                column(&aggregate.input, *key, exact)
+            } else if let Some(call) = aggregate.calls.get(index - keys) {
+                call_text(call, &aggregate.input, exact)
+            } else {
+                format!("bound {}", index - keys - aggregate.calls.len())
+            }
+        }
+        RelKind::Union(_) | RelKind::Values { .. } | RelKind::Window { .. } => format!("#{index}"),
+    })
+}
+
+fn call_text(call: &AggregateCall, input: &Rel, exact: bool) -> String {
+    let of = |i: Option<usize>| i.map_or("*".to_owned(), |i| column(input, i, exact));
+    format!(
+        "{:?}({},{},{})",
+        call.function,
+        call.distinct,
+        of(call.input),
+        of(call.filter)
+    )
+}
+
+fn window(window: Window) -> String {
+    match window {
+        Window::Tumble { size, offset } => format!("tumble {size} {offset}"),
+        Window::Hop {
+            size,
+            slide,
+            offset,
+        } => format!("hop {size} {slide} {offset}"),
+    }
+}
+
+/// Hash of everything that must agree between processes that run one job.
+pub(super) fn graph_hash(graph: &JobGraph, tables: &[std::sync::Arc<TableDef>]) -> String {
+    let mut text = format!("max parallelism {}\n", graph.max_parallelism);
+    for vertex in &graph.vertices {
+        text.push_str(&format!("vertex {} {:?}\n", vertex.id, vertex.parallelism));
+        for (info, _) in &vertex.chain {
+            text.push_str(&format!(
+                "  {} {} {:?} {:?}\n",
+                info.uid, info.kind, info.details, info.state
+            ));
+        }
+    }
+    for edge in &graph.edges {
+        text.push_str(&format!("edge {edge:?}\n"));
+    }
+    for table in tables {
+        text.push_str(&format!("table {:?}\n", table.written));
+    }
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
+}

@@ -1,0 +1,445 @@
+//! `CREATE TABLE` and `CREATE VIEW`.
+
+use super::{Parsed, Parser};
+use crate::ast::{
+    ColumnDef, ColumnKind, CreateTable, CreateView, Ident, OptionDef, Statement, WatermarkDef,
+};
+use crate::error::{Span, did_you_mean};
+use crate::lex::Tok;
+use crate::types::{Kind, STRING_LENGTH, SqlType};
+
+const TYPES: [&str; 24] = [
+    "TINYINT",
+    "SMALLINT",
+    "INT",
+    "INTEGER",
+    "BIGINT",
+    "FLOAT",
+    "DOUBLE",
+    "DECIMAL",
+    "DEC",
+    "NUMERIC",
+    "BOOLEAN",
+    "CHAR",
+    "VARCHAR",
+    "STRING",
+    "BYTES",
+    "BINARY",
+    "VARBINARY",
+    "DATE",
+    "TIME",
+    "TIMESTAMP",
+    "TIMESTAMP_LTZ",
+    "ROW",
+    "ARRAY",
+    "MAP",
+];
+
+impl Parser {
+    pub(super) fn create(&mut self) -> Parsed<Statement> {
+        self.expect_word("CREATE")?;
+        if self.are_words(&["OR", "REPLACE"]) {
+            let span = self.span();
+            return self.error(
+                span,
+                "OR REPLACE is not supported: every table is declared once",
+            );
+        }
+        self.eat_word("TEMPORARY");
+        if self.eat_word("TABLE") {
+            let table = self.create_table()?;
+            self.end_of_statement()?;
+            return Ok(Statement::CreateTable(table));
+        }
+        if self.eat_word("VIEW") {
+            let view = self.create_view()?;
+            self.end_of_statement()?;
+            return Ok(Statement::CreateView(view));
+        }
+        let token = self.peek();
+        let what = token.keyword().unwrap_or_default();
+        match what.as_str() {
+            "FUNCTION" | "SYSTEM" => self.error(token.span, "CREATE FUNCTION is not supported: functions of your own are not available in SQL"),
+            "CATALOG" => self.error(token.span, "CREATE CATALOG is not supported: a program declares its tables itself"),
+            "DATABASE" => self.error(token.span, "CREATE DATABASE is not supported: there is one catalog, made of the program's own tables"),
+            "MODEL" => self.error(token.span, "CREATE MODEL is not supported"),
+            "MATERIALIZED" => self.error(token.span, "MATERIALIZED tables are not supported; write into a table with INSERT INTO"),
+            _ => Err(self.unexpected("TABLE or VIEW")),
+        }
+    }
+
+    fn if_not_exists(&mut self) -> bool {
+        self.eat_words(&["IF", "NOT", "EXISTS"])
+    }
+
+    fn create_view(&mut self) -> Parsed<CreateView> {
+        let if_not_exists = self.if_not_exists();
+        let name = self.table_name()?;
+        let columns = if self.is("(") {
+            self.names("a column's name")?
+        } else {
+            Vec::new()
+        };
+        if self.eat_word("COMMENT") {
+            self.text("a comment in quotes")?;
+        }
+        self.expect_word("AS")?;
+        let query = self.query()?;
+        Ok(CreateView {
+            name,
+            if_not_exists,
+            columns,
+            query,
+        })
+    }
+
+    fn create_table(&mut self) -> Parsed<CreateTable> {
+        let if_not_exists = self.if_not_exists();
+        let name = self.table_name()?;
+        let mut table = CreateTable {
+            name,
+            if_not_exists,
+            columns: Vec::new(),
+            watermark: None,
+            primary_key: Vec::new(),
+            partitioned_by: Vec::new(),
+            options: Vec::new(),
+        };
+        if self.is_word("AS") {
+            let span = self.span();
+            return self.error(span, "CREATE TABLE … AS SELECT is not supported; declare the columns and use INSERT INTO");
+        }
+        self.expect("(")?;
+        while !self.is(")") {
+            self.table_element(&mut table)?;
+            if !self.eat(",") {
+                break;
+            }
+        }
+        self.expect(")")?;
+        if self.eat_word("COMMENT") {
+            self.text("a comment in quotes")?;
+        }
+        if self.is_word("DISTRIBUTED") {
+            let span = self.span();
+            return self.error(span, "DISTRIBUTED BY is not supported; leave it out");
+        }
+        if self.eat_words(&["PARTITIONED", "BY"]) {
+            table.partitioned_by = self.names("a column's name")?;
+        }
+        if self.is_word("LIKE") {
+            let span = self.span();
+            return self.error(
+                span,
+                "LIKE is not supported; write the columns and options of the other table out",
+            );
+        }
+        if self.eat_word("WITH") {
+            self.options(&mut table)?;
+        }
+        if self.is_word("AS") {
+            let span = self.span();
+            return self.error(
+                span,
+                "CREATE TABLE … AS SELECT is not supported; use INSERT INTO after it",
+            );
+        }
+        if self.is_word("LIKE") {
+            let span = self.span();
+            return self.error(
+                span,
+                "LIKE is not supported; write the columns and options of the other table out",
+            );
+        }
+        Ok(table)
+    }
+
+    fn options(&mut self, table: &mut CreateTable) -> Parsed<()> {
+        self.expect("(")?;
+        while !self.is(")") {
+            let (key, key_span) =
+                self.text("an option's name in quotes, as in 'connector' = 'kafka'")?;
+            self.expect("=")?;
+            let (value, value_span) = self.text("the option's value in quotes")?;
+            if table.options.iter().any(|o| o.key == key) {
+                return self.error(key_span, format!("option '{key}' is given twice; keep one"));
+            }
+            table.options.push(OptionDef {
+                key,
+                value,
+                key_span,
+                value_span,
+            });
+            if !self.eat(",") {
+                break;
+            }
+        }
+        self.expect(")")?;
+        Ok(())
+    }
+
+    fn table_element(&mut self, table: &mut CreateTable) -> Parsed<()> {
+        let start = self.span();
+        if self.is_word("WATERMARK") && self.is_word_at(1, "FOR") {
+            self.at += 2;
+            let column = self.ident("the event-time column's name")?;
+            if self.is(".") {
+                let span = self.span();
+                return self.error(span, "WATERMARK FOR a nested field is not supported; declare a computed column for it");
+            }
+            self.expect_word("AS")?;
+            let expr = self.expr()?;
+            if table.watermark.is_some() {
+                return self.error(start, "a table has one WATERMARK; leave the second out");
+            }
+            table.watermark = Some(WatermarkDef { column, expr });
+            return Ok(());
+        }
+        if self.eat_word("CONSTRAINT") {
+            self.ident("the constraint's name")?;
+            if !self.is_word("PRIMARY") {
+                return Err(self.unexpected("PRIMARY KEY"));
+            }
+        }
+        if self.is_word("PRIMARY") && self.is_word_at(1, "KEY") {
+            self.at += 2;
+            let columns = self.names("a column's name")?;
+            return self.primary_key(table, columns, start);
+        }
+        if self.is_word("UNIQUE") {
+            return self.error(
+                start,
+                "UNIQUE is not supported; use PRIMARY KEY (…) NOT ENFORCED",
+            );
+        }
+        let name = self.ident("a column's name")?;
+        if let Some(first) = table.columns.iter().find(|c| c.name.text == name.text) {
+            let message = format!(
+                "column \"{}\" is declared twice, first at {}:{}",
+                name.text, first.name.span.line, first.name.span.column
+            );
+            return self.error(name.span, message);
+        }
+        if self.eat_word("AS") {
+            let expr = self.expr()?;
+            self.column_comment()?;
+            table.columns.push(ColumnDef {
+                name,
+                kind: ColumnKind::Computed(expr),
+            });
+            return Ok(());
+        }
+        let ty = self.data_type()?;
+        let mut kind = ColumnKind::Physical(ty);
+        if self.eat_word("METADATA") {
+            let key = if self.eat_word("FROM") {
+                Some(self.text("a metadata key in quotes")?.0)
+            } else {
+                None
+            };
+            kind = ColumnKind::Metadata {
+                ty,
+                key,
+                is_virtual: self.eat_word("VIRTUAL"),
+            };
+        }
+        let at = self.span();
+        if self.eat_words(&["PRIMARY", "KEY"]) {
+            self.primary_key(table, vec![name.clone()], at)?;
+        }
+        if self.is_word("DEFAULT") {
+            let span = self.span();
+            return self.error(span, "DEFAULT is not supported; compute the value in the query, with COALESCE for example");
+        }
+        self.column_comment()?;
+        table.columns.push(ColumnDef { name, kind });
+        Ok(())
+    }
+
+    fn column_comment(&mut self) -> Parsed<()> {
+        if self.eat_word("COMMENT") {
+            self.text("a comment in quotes")?;
+        }
+        Ok(())
+    }
+
+    fn primary_key(
+        &mut self,
+        table: &mut CreateTable,
+        columns: Vec<Ident>,
+        start: Span,
+    ) -> Parsed<()> {
+        if !table.primary_key.is_empty() {
+            return self.error(
+                start,
+                "a table has one PRIMARY KEY; list all of its columns there",
+            );
+        }
+        if !self.eat_words(&["NOT", "ENFORCED"]) {
+            let span = self.since(start);
+            return self.error(
+                span,
+                "a PRIMARY KEY is not checked, so it must say NOT ENFORCED",
+            );
+        }
+        table.primary_key = columns;
+        Ok(())
+    }
+
+    /// A type with its nullability.
+    pub(super) fn data_type(&mut self) -> Parsed<SqlType> {
+        let kind = self.kind()?;
+        if self.eat_words(&["NOT", "NULL"]) {
+            return Ok(SqlType::not_null(kind));
+        }
+        self.eat_word("NULL");
+        Ok(SqlType::nullable(kind))
+    }
+
+    pub(super) fn kind(&mut self) -> Parsed<Kind> {
+        let token = self.peek().clone();
+        let Some(word) = token.keyword() else {
+            return Err(self.unexpected("a type such as INT or STRING"));
+        };
+        if matches!(token.tok, Tok::Word { quoted: true, .. }) {
+            return Err(self.unexpected("a type such as INT or STRING"));
+        }
+        self.next();
+        let kind = match word.as_str() {
+            "TINYINT" => Kind::TinyInt,
+            "SMALLINT" => Kind::SmallInt,
+            "INT" | "INTEGER" => Kind::Int,
+            "BIGINT" => Kind::BigInt,
+            "FLOAT" => Kind::Float,
+            "DOUBLE" => {
+                self.eat_word("PRECISION");
+                Kind::Double
+            }
+            "DECIMAL" | "DEC" | "NUMERIC" => self.decimal()?,
+            "BOOLEAN" => Kind::Boolean,
+            "CHAR" => Kind::Char(self.length("CHAR", 1)?),
+            "VARCHAR" => Kind::VarChar(self.length("VARCHAR", 1)?),
+            "STRING" => Kind::STRING,
+            "BYTES" => Kind::Bytes,
+            "BINARY" | "VARBINARY" => {
+                self.length(&word, 1)?;
+                Kind::Bytes
+            }
+            "DATE" => Kind::Date,
+            "TIME" => {
+                self.precision("TIME", 0)?;
+                self.zone(false)?;
+                Kind::Time
+            }
+            "TIMESTAMP" => {
+                let precision = self.precision("TIMESTAMP", 6)?;
+                if self.zone(true)? {
+                    Kind::TimestampLtz(precision)
+                } else {
+                    Kind::Timestamp(precision)
+                }
+            }
+            "TIMESTAMP_LTZ" => Kind::TimestampLtz(self.precision("TIMESTAMP_LTZ", 6)?),
+            "ROW" | "ARRAY" | "MAP" | "MULTISET" | "RAW" | "VARIANT" | "STRUCTURED" => {
+                return self.error(
+                    token.span,
+                    format!("the type {word} is not supported; declare the fields you need as columns of their own, or read the whole as STRING"),
+                );
+            }
+            "INTERVAL" => {
+                return self.error(token.span, "INTERVAL is not a type for columns; store a number of milliseconds or months as BIGINT");
+            }
+            _ => {
+                let hint = did_you_mean(&word, TYPES, '\'');
+                let hint = match word.as_str() {
+                    "TEXT" => "; did you mean 'STRING'?".to_owned(),
+                    "LONG" | "INT8" | "INT64" => "; did you mean 'BIGINT'?".to_owned(),
+                    "BOOL" => "; did you mean 'BOOLEAN'?".to_owned(),
+                    "DATETIME" => "; did you mean 'TIMESTAMP(3)'?".to_owned(),
+                    "REAL" => "; did you mean 'FLOAT'?".to_owned(),
+                    _ => hint,
+                };
+                return self.error(
+                    token.span,
+                    format!("the type {} is unknown{hint}", token.describe()),
+                );
+            }
+        };
+        if self.is_word("ARRAY") || self.is_word("MULTISET") {
+            let span = self.span();
+            return self.error(
+                span,
+                "collection types are not supported; read the whole as STRING",
+            );
+        }
+        Ok(kind)
+    }
+
+    fn decimal(&mut self) -> Parsed<Kind> {
+        let (mut precision, mut scale) = (10, 0);
+        if self.eat("(") {
+            let (digits, span) = self.whole_number("the number of digits")?;
+            if !(1..=38).contains(&digits) {
+                return self.error(span, format!("DECIMAL has 1 to 38 digits, not {digits}"));
+            }
+            precision = digits;
+            if self.eat(",") {
+                let (digits, span) = self.whole_number("the number of digits behind the point")?;
+                if digits > precision {
+                    return self.error(span, format!("DECIMAL({precision}, …) has 0 to {precision} digits behind the point, not {digits}"));
+                }
+                scale = digits;
+            }
+            self.expect(")")?;
+        }
+        Ok(Kind::Decimal(precision as u8, scale as u8))
+    }
+
+    fn length(&mut self, name: &str, default: u32) -> Parsed<u32> {
+        if !self.eat("(") {
+            return Ok(default);
+        }
+        let (length, span) = self.whole_number("a length")?;
+        if !(1..=STRING_LENGTH).contains(&length) {
+            return self.error(
+                span,
+                format!("{name} has a length of 1 to {STRING_LENGTH}, not {length}"),
+            );
+        }
+        self.expect(")")?;
+        Ok(length)
+    }
+
+    fn precision(&mut self, name: &str, default: u8) -> Parsed<u8> {
+        if !self.eat("(") {
+            return Ok(default);
+        }
+        let (digits, span) = self.whole_number("a number of digits of a second")?;
+        if digits > 9 {
+            return self.error(
+                span,
+                format!("{name} has 0 to 9 digits of a second, not {digits}"),
+            );
+        }
+        self.expect(")")?;
+        Ok(digits as u8)
+    }
+
+    /// `WITHOUT TIME ZONE` and `WITH LOCAL TIME ZONE`; answers whether it is the latter.
+    fn zone(&mut self, local_allowed: bool) -> Parsed<bool> {
+        if self.eat_words(&["WITHOUT", "TIME", "ZONE"]) {
+            return Ok(false);
+        }
+        if local_allowed && self.eat_words(&["WITH", "LOCAL", "TIME", "ZONE"]) {
+            return Ok(true);
+        }
+        if self.are_words(&["WITH", "TIME", "ZONE"]) {
+            let span = self.span();
+            return self.error(
+                span,
+                "WITH TIME ZONE is not supported (nor is it in Flink); use TIMESTAMP_LTZ(3)",
+            );
+        }
+        Ok(false)
+    }
+}

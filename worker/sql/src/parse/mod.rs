@@ -1,0 +1,468 @@
+//! Tokens → statements. A recursive-descent parser of Flink's dialect: every refusal stands at
+//! the token that it is about. After an error the parser goes on behind the next semicolon, so
+//! that one run names the errors of all statements.
+
+mod ddl;
+mod expr;
+mod query;
+
+use crate::ast::{Ident, Insert, Statement};
+use crate::error::{Span, SqlError, did_you_mean};
+use crate::lex::{Tok, Token, tokenize};
+
+pub(crate) type Parsed<T> = Result<T, SqlError>;
+
+/// Highest tree of nested expressions or queries: what a thread's stack surely takes.
+const MAX_HEIGHT: u16 = 200;
+
+/// Words that end an expression or a table reference, so that they are no alias.
+const RESERVED: [&str; 49] = [
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "HAVING",
+    "UNION",
+    "ALL",
+    "INTERSECT",
+    "EXCEPT",
+    "MINUS",
+    "ORDER",
+    "LIMIT",
+    "OFFSET",
+    "FETCH",
+    "ON",
+    "JOIN",
+    "INNER",
+    "LEFT",
+    "RIGHT",
+    "FULL",
+    "CROSS",
+    "NATURAL",
+    "USING",
+    "AS",
+    "CASE",
+    "WHEN",
+    "THEN",
+    "ELSE",
+    "END",
+    "AND",
+    "OR",
+    "NOT",
+    "IN",
+    "IS",
+    "LIKE",
+    "BETWEEN",
+    "INSERT",
+    "INTO",
+    "VALUES",
+    "WITH",
+    "WINDOW",
+    "QUALIFY",
+    "TABLE",
+    "DISTINCT",
+    "CREATE",
+    "EXISTS",
+    "MATCH_RECOGNIZE",
+    "FOR",
+    "TABLESAMPLE",
+];
+
+/// Statements that Flink knows and that are not here, with what to do instead.
+const STATEMENTS: [(&str, &str); 16] = [
+    (
+        "SELECT",
+        "a query on its own has nowhere to put its rows; write INSERT INTO <table> SELECT …",
+    ),
+    (
+        "WITH",
+        "a query on its own has nowhere to put its rows; write INSERT INTO <table> WITH …",
+    ),
+    (
+        "DELETE",
+        "DELETE is not supported: a stream is changed by what is inserted",
+    ),
+    (
+        "UPDATE",
+        "UPDATE is not supported: a stream is changed by what is inserted",
+    ),
+    ("TRUNCATE", "TRUNCATE is not supported"),
+    (
+        "DROP",
+        "DROP is not supported: a program declares its own tables and ends with them",
+    ),
+    (
+        "ALTER",
+        "ALTER is not supported: change the CREATE statement instead",
+    ),
+    (
+        "USE",
+        "USE is not supported: there is one catalog, made of the program's own tables",
+    ),
+    (
+        "EXPLAIN",
+        "EXPLAIN is not a statement here; run `weir plan` on the manifest",
+    ),
+    ("DESCRIBE", "DESCRIBE is not supported in a program"),
+    ("DESC", "DESC is not supported in a program"),
+    ("SHOW", "SHOW is not supported in a program"),
+    (
+        "LOAD",
+        "LOAD MODULE is not supported: all functions are built in",
+    ),
+    ("ADD", "ADD JAR is not supported: connectors are built in"),
+    (
+        "RESET",
+        "RESET is not supported; leave the SET statement out instead",
+    ),
+    ("ANALYZE", "ANALYZE is not supported"),
+];
+
+/// Parses a whole program.
+pub(crate) fn parse(sql: &str) -> (Vec<Statement>, Vec<SqlError>) {
+    let tokens = match tokenize(sql) {
+        Ok(tokens) => tokens,
+        Err(error) => return (Vec::new(), vec![error]),
+    };
+    let mut parser = Parser {
+        tokens,
+        at: 0,
+        depth: 0,
+        in_set: None,
+    };
+    let mut statements = Vec::new();
+    let mut errors = Vec::new();
+    loop {
+        while parser.eat(";") {}
+        if parser.peek().tok == Tok::End {
+            break;
+        }
+        match parser.statement() {
+            Ok(Some(statement)) => statements.push(statement),
+            Ok(None) => {}
+            Err(error) => {
+                errors.push(error);
+                parser.depth = 0;
+                parser.skip_statement();
+            }
+        }
+    }
+    if let Some(span) = parser.in_set.filter(|_| errors.is_empty()) {
+        errors.push(SqlError::new(
+            span,
+            "the STATEMENT SET that begins here has no END",
+        ));
+    }
+    (statements, errors)
+}
+
+/// Parses one expression, for tests.
+#[cfg(test)]
+pub(crate) fn parse_expr(sql: &str) -> Parsed<crate::ast::Expr> {
+    let mut parser = Parser {
+        tokens: tokenize(sql)?,
+        at: 0,
+        depth: 0,
+        in_set: None,
+    };
+    let expr = parser.expr()?;
+    match parser.peek().tok {
+        Tok::End => Ok(expr),
+        _ => Err(parser.unexpected("the end of the expression")),
+    }
+}
+
+pub(crate) struct Parser {
+    tokens: Vec<Token>,
+    at: usize,
+    depth: u16,
+    in_set: Option<Span>,
+}
+
+impl Parser {
+    fn peek(&self) -> &Token {
+        self.peek_at(0)
+    }
+
+    fn peek_at(&self, ahead: usize) -> &Token {
+        // The last token is always `End`, and there is always one.
+        &self.tokens[(self.at + ahead).min(self.tokens.len() - 1)]
+    }
+
+    fn next(&mut self) -> Token {
+        let token = self.peek().clone();
+        if self.at < self.tokens.len() - 1 {
+            self.at += 1;
+        }
+        token
+    }
+
+    fn span(&self) -> Span {
+        self.peek().span
+    }
+
+    /// From `start` to the token that was taken last.
+    fn since(&self, start: Span) -> Span {
+        start.to(self.tokens[self.at.saturating_sub(1)].span)
+    }
+
+    fn is(&self, sign: &str) -> bool {
+        matches!(self.peek().tok, Tok::Sign(s) if s == sign)
+    }
+
+    fn eat(&mut self, sign: &str) -> bool {
+        let found = self.is(sign);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    fn expect(&mut self, sign: &str) -> Parsed<Span> {
+        let span = self.span();
+        if self.eat(sign) {
+            Ok(span)
+        } else {
+            Err(self.unexpected(&format!("'{sign}'")))
+        }
+    }
+
+    fn is_word(&self, word: &str) -> bool {
+        self.is_word_at(0, word)
+    }
+
+    fn is_word_at(&self, ahead: usize, word: &str) -> bool {
+        matches!(&self.peek_at(ahead).tok,
+            Tok::Word { text, quoted: false } if text.eq_ignore_ascii_case(word))
+    }
+
+    fn is_sign_at(&self, ahead: usize, sign: &str) -> bool {
+        matches!(self.peek_at(ahead).tok, Tok::Sign(s) if s == sign)
+    }
+
+    fn are_words(&self, words: &[&str]) -> bool {
+        words
+            .iter()
+            .enumerate()
+            .all(|(i, word)| self.is_word_at(i, word))
+    }
+
+    fn eat_word(&mut self, word: &str) -> bool {
+        let found = self.is_word(word);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    fn eat_words(&mut self, words: &[&str]) -> bool {
+        let found = self.are_words(words);
+        if found {
+            self.at += words.len();
+        }
+        found
+    }
+
+    fn expect_word(&mut self, word: &str) -> Parsed<Span> {
+        let span = self.span();
+        if self.eat_word(word) {
+            Ok(span)
+        } else {
+            Err(self.unexpected(word))
+        }
+    }
+
+    fn unexpected(&self, wanted: &str) -> SqlError {
+        let token = self.peek();
+        SqlError::new(
+            token.span,
+            format!("expected {wanted}, found {}", token.describe()),
+        )
+    }
+
+    fn error<T>(&self, span: Span, message: impl Into<String>) -> Parsed<T> {
+        Err(SqlError::new(span, message))
+    }
+
+    /// A name, which must not be a reserved word unless quoted.
+    fn ident(&mut self, what: &str) -> Parsed<Ident> {
+        let token = self.peek().clone();
+        match token.tok {
+            Tok::Word { text, quoted } => {
+                if !quoted && is_reserved(&text) {
+                    return self.error(
+                        token.span,
+                        format!("expected {what}, found the keyword '{text}'; a name like this is written `{text}`"),
+                    );
+                }
+                self.next();
+                Ok(Ident {
+                    text,
+                    span: token.span,
+                })
+            }
+            _ => Err(self.unexpected(what)),
+        }
+    }
+
+    /// A table's name. Catalog and database prefixes are refused, as there is one catalog.
+    fn table_name(&mut self) -> Parsed<Ident> {
+        let name = self.ident("a table's name")?;
+        if self.is(".") {
+            let span = self.span();
+            return self.error(
+                span,
+                "names with a catalog or database are not supported: a program knows the tables it declares; use the table's name alone",
+            );
+        }
+        Ok(name)
+    }
+
+    fn text(&mut self, what: &str) -> Parsed<(String, Span)> {
+        let token = self.peek().clone();
+        match token.tok {
+            Tok::Text(text) => {
+                self.next();
+                Ok((text, token.span))
+            }
+            _ => Err(self.unexpected(what)),
+        }
+    }
+
+    fn whole_number(&mut self, what: &str) -> Parsed<(u32, Span)> {
+        let token = self.peek().clone();
+        if let Tok::Number(text) = &token.tok
+            && let Ok(number) = text.parse()
+        {
+            self.next();
+            return Ok((number, token.span));
+        }
+        Err(self.unexpected(what))
+    }
+
+    /// `(a, b, …)`.
+    fn names(&mut self, what: &str) -> Parsed<Vec<Ident>> {
+        self.expect("(")?;
+        let mut names = vec![self.ident(what)?];
+        while self.eat(",") {
+            names.push(self.ident(what)?);
+        }
+        self.expect(")")?;
+        Ok(names)
+    }
+
+    /// Runs `parse` one level deeper.
+    fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        self.depth += 1;
+        if self.depth > MAX_HEIGHT {
+            let span = self.span();
+            return self.error(
+                span,
+                format!("nested deeper than {MAX_HEIGHT} levels; split the query with CREATE VIEW"),
+            );
+        }
+        let result = parse(self);
+        self.depth -= 1;
+        result
+    }
+
+    fn skip_statement(&mut self) {
+        while self.peek().tok != Tok::End && !self.eat(";") {
+            self.next();
+        }
+    }
+
+    fn statement(&mut self) -> Parsed<Option<Statement>> {
+        let start = self.span();
+        if self.eat_words(&["EXECUTE", "STATEMENT", "SET"]) {
+            self.expect_word("BEGIN")?;
+            return self.begin_set(start);
+        }
+        if self.eat_words(&["BEGIN", "STATEMENT", "SET"]) {
+            self.expect(";")?;
+            return self.begin_set(start);
+        }
+        if self.in_set.is_some() && self.eat_word("END") {
+            self.in_set = None;
+            self.end_of_statement()?;
+            return Ok(None);
+        }
+        if self.is_word("CREATE") {
+            return self.create().map(Some);
+        }
+        if self.is_word("EXECUTE") && self.is_word_at(1, "INSERT") {
+            self.next();
+        }
+        if self.is_word("INSERT") {
+            let insert = self.insert()?;
+            self.end_of_statement()?;
+            return Ok(Some(Statement::Insert(insert)));
+        }
+        if self.eat_word("SET") {
+            let (key, span) = self.text("an option's name in quotes, as in SET 'key' = 'value'")?;
+            self.expect("=")?;
+            let (value, _) = self.text("the option's value in quotes")?;
+            self.end_of_statement()?;
+            return Ok(Some(Statement::Set { key, value, span }));
+        }
+        let token = self.peek();
+        let word = token.keyword().unwrap_or_default();
+        if let Some((_, message)) = STATEMENTS.iter().find(|(known, _)| *known == word) {
+            return self.error(token.span, *message);
+        }
+        let hint = did_you_mean(&word, ["CREATE", "INSERT", "SET", "EXECUTE", "BEGIN"], '\'');
+        self.error(
+            token.span,
+            format!("expected a statement (CREATE TABLE, CREATE VIEW, INSERT INTO, SET, EXECUTE STATEMENT SET), found {}{hint}", token.describe()),
+        )
+    }
+
+    fn begin_set(&mut self, start: Span) -> Parsed<Option<Statement>> {
+        if self.in_set.is_some() {
+            return self.error(
+                start,
+                "a STATEMENT SET cannot stand inside another; close the first with END",
+            );
+        }
+        self.in_set = Some(self.since(start));
+        Ok(None)
+    }
+
+    fn end_of_statement(&mut self) -> Parsed<()> {
+        if self.eat(";") || self.peek().tok == Tok::End {
+            return Ok(());
+        }
+        Err(self.unexpected("';' or the end of the statement"))
+    }
+
+    fn insert(&mut self) -> Parsed<Insert> {
+        self.expect_word("INSERT")?;
+        if self.is_word("OVERWRITE") {
+            let span = self.span();
+            return self.error(span, "INSERT OVERWRITE is not supported: it replaces what is there, which a stream cannot; use INSERT INTO");
+        }
+        self.expect_word("INTO")?;
+        let table = self.table_name()?;
+        if self.is_word("PARTITION") {
+            let span = self.span();
+            return self.error(span, "PARTITION (…) with fixed values is not supported; select the value as a column instead");
+        }
+        let columns = if self.is("(") {
+            self.names("a column's name")?
+        } else {
+            Vec::new()
+        };
+        let query = self.query()?;
+        Ok(Insert {
+            table,
+            columns,
+            query,
+        })
+    }
+}
+
+pub(crate) fn is_reserved(word: &str) -> bool {
+    RESERVED
+        .iter()
+        .any(|reserved| reserved.eq_ignore_ascii_case(word))
+}

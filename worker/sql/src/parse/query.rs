@@ -1,0 +1,580 @@
+//! Queries and table references.
+
+use super::{Parsed, Parser, is_reserved};
+use crate::ast::{
+    Body, Cte, Expr, ExprKind, GroupBy, Ident, Query, Relation, RelationKind, Select, SelectItem,
+    WindowCall,
+};
+use crate::error::{Span, SqlError, did_you_mean};
+use crate::lex::Tok;
+
+/// One argument of a window function before it is known which one it is.
+enum WindowArg {
+    Data(Relation),
+    Time(Ident),
+    Value(Expr),
+}
+
+impl Parser {
+    pub(super) fn query(&mut self) -> Parsed<Query> {
+        self.deeper(Self::query_inner)
+    }
+
+    fn query_inner(&mut self) -> Parsed<Query> {
+        let start = self.span();
+        let mut ctes = Vec::new();
+        if self.eat_word("WITH") {
+            if self.is_word("RECURSIVE") {
+                let span = self.span();
+                return self.error(span, "WITH RECURSIVE is not supported");
+            }
+            loop {
+                let name = self.ident("a name for the query")?;
+                let columns = if self.is("(") {
+                    self.names("a column's name")?
+                } else {
+                    Vec::new()
+                };
+                self.expect_word("AS")?;
+                self.expect("(")?;
+                let query = self.query()?;
+                self.expect(")")?;
+                ctes.push(Cte {
+                    name,
+                    columns,
+                    query,
+                });
+                if !self.eat(",") {
+                    break;
+                }
+            }
+        }
+        let first = self.query_term()?;
+        let mut branches = vec![first];
+        loop {
+            let span = self.span();
+            if self.eat_word("UNION") {
+                if !self.eat_word("ALL") {
+                    self.eat_word("DISTINCT");
+                    return self.error(span, "UNION without ALL removes duplicates over the whole stream, which is not supported; use UNION ALL");
+                }
+                branches.push(self.query_term()?);
+            } else if let Some(word) = ["INTERSECT", "EXCEPT", "MINUS"]
+                .into_iter()
+                .find(|w| self.is_word(w))
+            {
+                return self.error(
+                    span,
+                    format!("{word} is not supported; only UNION ALL combines queries"),
+                );
+            } else {
+                break;
+            }
+        }
+        let span = self.since(start);
+        let body = if branches.len() == 1 {
+            branches.remove(0).body
+        } else {
+            Body::Union(branches)
+        };
+        self.refuse_query_tail()?;
+        Ok(Query { ctes, body, span })
+    }
+
+    fn refuse_query_tail(&self) -> Parsed<()> {
+        let span = self.span();
+        let message = if self.is_word("ORDER") {
+            "ORDER BY is not supported: a stream has no end to sort at"
+        } else if self.is_word("LIMIT") {
+            "LIMIT is not supported: which rows come first depends on timing"
+        } else if self.is_word("OFFSET") && !self.is_sign_at(1, ",") {
+            "OFFSET is not supported: which rows come first depends on timing"
+        } else if self.is_word("FETCH") {
+            "FETCH is not supported: which rows come first depends on timing"
+        } else if self.is_word("EMIT") {
+            "EMIT is not supported: a window's result is given once, when the watermark passes its end"
+        } else {
+            return Ok(());
+        };
+        self.error(span, message)
+    }
+
+    fn query_term(&mut self) -> Parsed<Query> {
+        let start = self.span();
+        let body = if self.eat("(") {
+            let query = self.query()?;
+            self.expect(")")?;
+            Body::Nested(Box::new(query))
+        } else if self.is_word("VALUES") {
+            self.values()?
+        } else if self.is_word("SELECT") {
+            Body::Select(Box::new(self.select()?))
+        } else if self.is_word("TABLE") && matches!(self.peek_at(1).tok, Tok::Word { .. }) {
+            self.next();
+            let name = self.table_name()?;
+            let span = self.since(start);
+            let relation = Relation {
+                kind: RelationKind::Table(name),
+                alias: None,
+                columns: Vec::new(),
+                span,
+            };
+            Body::Select(Box::new(star_of(relation, span)))
+        } else {
+            return Err(self.unexpected("SELECT or VALUES"));
+        };
+        Ok(Query {
+            ctes: Vec::new(),
+            body,
+            span: self.since(start),
+        })
+    }
+
+    fn values(&mut self) -> Parsed<Body> {
+        let start = self.expect_word("VALUES")?;
+        let mut rows = Vec::new();
+        loop {
+            self.eat_word("ROW");
+            self.expect("(")?;
+            let mut row = vec![self.expr()?];
+            while self.eat(",") {
+                row.push(self.expr()?);
+            }
+            self.expect(")")?;
+            rows.push(row);
+            if !self.eat(",") {
+                break;
+            }
+        }
+        Ok(Body::Values {
+            rows,
+            span: self.since(start),
+        })
+    }
+
+    fn select(&mut self) -> Parsed<Select> {
+        let start = self.expect_word("SELECT")?;
+        if self.is("/") || self.is_word("STREAM") {
+            let span = self.span();
+            return self.error(span, "hints are not supported here");
+        }
+        let at = self.span();
+        let distinct = self.eat_word("DISTINCT").then_some(at);
+        if distinct.is_none() {
+            self.eat_word("ALL");
+        }
+        let mut items = vec![self.select_item()?];
+        while self.eat(",") {
+            items.push(self.select_item()?);
+        }
+        let span = self.since(start);
+        let from = if self.eat_word("FROM") {
+            Some(self.from()?)
+        } else {
+            None
+        };
+        let filter = if self.eat_word("WHERE") {
+            Some(self.expr()?)
+        } else {
+            None
+        };
+        let at = self.span();
+        let group_by = if self.eat_words(&["GROUP", "BY"]) {
+            Some(self.group_by(at)?)
+        } else {
+            None
+        };
+        let having = if self.eat_word("HAVING") {
+            Some(self.expr()?)
+        } else {
+            None
+        };
+        if self.is_word("WINDOW") {
+            let span = self.span();
+            return self.error(
+                span,
+                "the WINDOW clause is not supported, nor is OVER; aggregate over TABLE(TUMBLE(…))",
+            );
+        }
+        if self.is_word("QUALIFY") {
+            let span = self.span();
+            return self.error(span, "QUALIFY is not supported, nor is OVER");
+        }
+        Ok(Select {
+            distinct,
+            items,
+            from,
+            filter,
+            group_by,
+            having,
+            span,
+        })
+    }
+
+    fn group_by(&mut self, start: Span) -> Parsed<GroupBy> {
+        let mut keys = Vec::new();
+        loop {
+            let span = self.span();
+            if self.are_words(&["GROUPING", "SETS"]) {
+                return self.error(span, "GROUPING SETS is not supported; write one INSERT INTO per grouping, in one STATEMENT SET");
+            }
+            if let Some(word) = ["ROLLUP", "CUBE"]
+                .into_iter()
+                .find(|w| self.is_word(w) && self.is_sign_at(1, "("))
+            {
+                return self.error(span, format!("{word} is not supported; write one INSERT INTO per grouping, in one STATEMENT SET"));
+            }
+            if self.is("(") && self.is_sign_at(1, ")") {
+                return self.error(
+                    span,
+                    "GROUP BY () is not supported; group by window_start, window_end",
+                );
+            }
+            keys.push(self.expr()?);
+            if !self.eat(",") {
+                break;
+            }
+        }
+        Ok(GroupBy {
+            keys,
+            span: self.since(start),
+        })
+    }
+
+    fn select_item(&mut self) -> Parsed<SelectItem> {
+        let start = self.span();
+        if self.eat("*") {
+            return Ok(SelectItem::Star {
+                qualifier: None,
+                span: start,
+            });
+        }
+        if matches!(self.peek().tok, Tok::Word { .. })
+            && self.is_sign_at(1, ".")
+            && self.is_sign_at(2, "*")
+        {
+            let qualifier = self.ident("a table's name")?;
+            self.at += 2;
+            return Ok(SelectItem::Star {
+                qualifier: Some(qualifier),
+                span: self.since(start),
+            });
+        }
+        let expr = self.expr()?;
+        let alias = if self.eat_word("AS") {
+            Some(self.ident("a column's name")?)
+        } else {
+            self.alias()
+        };
+        Ok(SelectItem::Expr { expr, alias })
+    }
+
+    /// An alias without AS: a word that is not reserved.
+    fn alias(&mut self) -> Option<Ident> {
+        let token = self.peek().clone();
+        match token.tok {
+            Tok::Word { text, quoted }
+                if quoted || !is_reserved(&text) && !text.eq_ignore_ascii_case("EMIT") =>
+            {
+                self.next();
+                Some(Ident {
+                    text,
+                    span: token.span,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn from(&mut self) -> Parsed<Relation> {
+        let relation = self.relation()?;
+        let span = self.span();
+        if self.is(",") {
+            return self.error(
+                span,
+                "several tables in FROM are a join, which is not supported",
+            );
+        }
+        for word in ["JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL"] {
+            if self.is_word(word) {
+                return self.error(span, "joins are not supported");
+            }
+        }
+        if self.is_word("MATCH_RECOGNIZE") {
+            return self.error(span, "MATCH_RECOGNIZE is not supported");
+        }
+        Ok(relation)
+    }
+
+    fn relation(&mut self) -> Parsed<Relation> {
+        let start = self.span();
+        let kind = if self.is("(") {
+            self.next();
+            let query = self.query()?;
+            self.expect(")")?;
+            RelationKind::Subquery(Box::new(query))
+        } else if self.is_word("TABLE") {
+            self.next();
+            self.expect("(")?;
+            let kind = if matches!(self.peek().tok, Tok::Word { .. }) && self.is_sign_at(1, "(") {
+                self.window_call()?
+            } else {
+                RelationKind::Table(self.table_name()?)
+            };
+            self.expect(")")?;
+            kind
+        } else if self.is_word("LATERAL") {
+            return self.error(start, "LATERAL is not supported");
+        } else if self.is_word("UNNEST") {
+            return self.error(start, "UNNEST is not supported");
+        } else if matches!(self.peek().tok, Tok::Word { .. }) && self.is_sign_at(1, "(") {
+            self.window_call()?
+        } else {
+            let name = self.table_name()?;
+            RelationKind::Table(name)
+        };
+        let span = self.since(start);
+        let at = self.span();
+        if self.is_word("FOR") {
+            return self.error(
+                at,
+                "FOR SYSTEM_TIME AS OF (temporal and lookup joins) is not supported",
+            );
+        }
+        if self.is_word("TABLESAMPLE") {
+            return self.error(at, "TABLESAMPLE is not supported");
+        }
+        if self.is_word("MATCH_RECOGNIZE") {
+            return self.error(at, "MATCH_RECOGNIZE is not supported");
+        }
+        let alias = if self.eat_word("AS") {
+            Some(self.ident("an alias")?)
+        } else {
+            self.alias()
+        };
+        let columns = if alias.is_some() && self.is("(") {
+            self.names("a column's name")?
+        } else {
+            Vec::new()
+        };
+        Ok(Relation {
+            kind,
+            alias,
+            columns,
+            span,
+        })
+    }
+
+    fn window_call(&mut self) -> Parsed<RelationKind> {
+        let function = self.ident("a window function")?;
+        let name = function.text.to_ascii_uppercase();
+        let hop = match name.as_str() {
+            "TUMBLE" => false,
+            "HOP" => true,
+            "CUMULATE" => {
+                return self.error(
+                    function.span,
+                    "CUMULATE windows are not supported; TUMBLE and HOP are",
+                );
+            }
+            "SESSION" => {
+                return self.error(
+                    function.span,
+                    "SESSION windows are not supported; TUMBLE and HOP are",
+                );
+            }
+            _ => {
+                let hint = did_you_mean(&name, ["TUMBLE", "HOP"], '\'');
+                return self.error(
+                    function.span,
+                    format!(
+                        "\"{}\" is not a table function; TUMBLE and HOP are{hint}",
+                        function.text
+                    ),
+                );
+            }
+        };
+        self.expect("(")?;
+        let parameters: &[&str] = if hop {
+            &["DATA", "TIMECOL", "SLIDE", "SIZE", "OFFSET"]
+        } else {
+            &["DATA", "TIMECOL", "SIZE", "OFFSET"]
+        };
+        let mut found: Vec<Option<(WindowArg, Span)>> = parameters.iter().map(|_| None).collect();
+        let mut position = 0;
+        loop {
+            let start = self.span();
+            let named = self.is_sign_at(1, "=>");
+            let index = if named {
+                let name = self.next().keyword().unwrap_or_default();
+                self.next();
+                match parameters.iter().position(|p| *p == name) {
+                    Some(index) => index,
+                    None => {
+                        let hint = did_you_mean(&name, parameters.iter().copied(), '\'');
+                        return self.error(
+                            start,
+                            format!(
+                                "{} has no argument {name}; it has {}{hint}",
+                                function.text,
+                                parameters.join(", ")
+                            ),
+                        );
+                    }
+                }
+            } else {
+                position
+            };
+            let argument = self.window_argument()?;
+            let span = self.since(start);
+            let Some(slot) = found.get_mut(index) else {
+                return self.error(
+                    span,
+                    format!(
+                        "{name} takes at most {} arguments: {}",
+                        parameters.len(),
+                        parameters.join(", ")
+                    ),
+                );
+            };
+            if slot.is_some() {
+                return self.error(
+                    span,
+                    format!("the argument {} is given twice", parameters[index]),
+                );
+            }
+            *slot = Some((argument, span));
+            position += 1;
+            if !self.eat(",") {
+                break;
+            }
+        }
+        let close = self.expect(")")?;
+        let mut found = found.into_iter();
+        let mut take = || found.next().flatten();
+        let missing = |what: &str| {
+            SqlError::new(
+                function.span.to(close),
+                format!(
+                    "{name} lacks its argument {what}; it takes {}",
+                    parameters.join(", ")
+                ),
+            )
+        };
+        let data = match take().ok_or_else(|| missing("DATA"))? {
+            (WindowArg::Data(relation), _) => relation,
+            (_, span) => {
+                return self.error(
+                    span,
+                    format!("the first argument of {name} is a table: write TABLE <name>"),
+                );
+            }
+        };
+        let time = match take().ok_or_else(|| missing("TIMECOL"))? {
+            (WindowArg::Time(column), _) => column,
+            (_, span) => return self.error(span, format!("the second argument of {name} is the event-time column: write DESCRIPTOR(<column>)")),
+        };
+        let value = |arg: Option<(WindowArg, Span)>, what: &str| match arg {
+            None => Ok(None),
+            Some((WindowArg::Value(expr), _)) => Ok(Some(expr)),
+            Some((_, span)) => Err(SqlError::new(
+                span,
+                format!("the argument {what} of {name} is an interval, such as INTERVAL '1' HOUR"),
+            )),
+        };
+        let slide = if hop {
+            Some(value(take(), "SLIDE")?.ok_or_else(|| missing("SLIDE"))?)
+        } else {
+            None
+        };
+        let size = value(take(), "SIZE")?.ok_or_else(|| missing("SIZE"))?;
+        let offset = value(take(), "OFFSET")?;
+        Ok(RelationKind::Window(Box::new(WindowCall {
+            function: function.clone(),
+            hop,
+            data,
+            time,
+            size,
+            slide,
+            offset,
+        })))
+    }
+
+    fn window_argument(&mut self) -> Parsed<WindowArg> {
+        let start = self.span();
+        if self.eat_word("TABLE") {
+            let kind = if self.eat("(") {
+                let query = self.query()?;
+                self.expect(")")?;
+                RelationKind::Subquery(Box::new(query))
+            } else {
+                RelationKind::Table(self.table_name()?)
+            };
+            let span = self.since(start);
+            if self.is_word("PARTITION") {
+                let at = self.span();
+                return self.error(at, "PARTITION BY is only for SESSION windows, which are not supported; group by the columns instead");
+            }
+            return Ok(WindowArg::Data(Relation {
+                kind,
+                alias: None,
+                columns: Vec::new(),
+                span,
+            }));
+        }
+        if self.is("(")
+            && (self.is_word_at(1, "SELECT")
+                || self.is_word_at(1, "WITH")
+                || self.is_word_at(1, "VALUES"))
+        {
+            self.next();
+            let query = self.query()?;
+            self.expect(")")?;
+            let span = self.since(start);
+            return Ok(WindowArg::Data(Relation {
+                kind: RelationKind::Subquery(Box::new(query)),
+                alias: None,
+                columns: Vec::new(),
+                span,
+            }));
+        }
+        if self.is_word("DESCRIPTOR") && self.is_sign_at(1, "(") {
+            self.at += 2;
+            let column = self.ident("the event-time column's name")?;
+            if self.is(",") || self.is(".") {
+                let span = self.span();
+                return self.error(span, "DESCRIPTOR names one column");
+            }
+            self.expect(")")?;
+            return Ok(WindowArg::Time(column));
+        }
+        let expr = self.expr()?;
+        // A bare name is what other engines take for a table.
+        if let ExprKind::Column(parts) = &expr.kind
+            && let [name] = parts.as_slice()
+        {
+            return Ok(WindowArg::Data(Relation {
+                kind: RelationKind::Table(name.clone()),
+                alias: None,
+                columns: Vec::new(),
+                span: expr.span,
+            }));
+        }
+        Ok(WindowArg::Value(expr))
+    }
+}
+
+fn star_of(from: Relation, span: Span) -> Select {
+    Select {
+        distinct: None,
+        items: vec![SelectItem::Star {
+            qualifier: None,
+            span,
+        }],
+        from: Some(from),
+        filter: None,
+        group_by: None,
+        having: None,
+        span,
+    }
+}

@@ -1,0 +1,25 @@
+//! Whole programs: their plans, and what is wrong with wrong ones.
+
+mod fake;
+mod plans;
+
+use std::sync::Arc;
+
+use crate::{PlanOptions, Planned, plan, render};
+
+pub(crate) fn options() -> PlanOptions {
+    PlanOptions {
+        job: "default/test".to_owned(),
+        max_parallelism: 720,
+        base: "/jobs".into(),
+        env: Box::new(|name| (name == "BUCKET").then(|| "s3://bucket".to_owned())),
+        parts: Arc::new(fake::Fake),
+    }
+}
+
+pub(crate) fn planned(sql: &str) -> Planned {
+    match plan(sql, &options()) {
+        Ok(planned) => planned,
+        Err(errors) => panic!("{}", render(&errors, sql)),
+    }
+}

@@ -1,0 +1,266 @@
+//! Flink's types and what they are in Arrow.
+
+use std::fmt;
+
+use arrow::datatypes::{DataType, TimeUnit};
+
+/// The kind of a value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Kind {
+    /// Only NULL so far: an untyped `NULL` literal.
+    Null,
+    /// `BOOLEAN`.
+    Boolean,
+    /// `TINYINT`: 8 bits.
+    TinyInt,
+    /// `SMALLINT`: 16 bits.
+    SmallInt,
+    /// `INT`: 32 bits.
+    Int,
+    /// `BIGINT`: 64 bits.
+    BigInt,
+    /// `FLOAT`: 32 bits.
+    Float,
+    /// `DOUBLE`: 64 bits.
+    Double,
+    /// `DECIMAL(precision, scale)`, at most 38 digits.
+    Decimal(u8, u8),
+    /// `CHAR(n)`, padded with blanks when cast to.
+    Char(u32),
+    /// `VARCHAR(n)`; `STRING` is the longest.
+    VarChar(u32),
+    /// `BYTES`, `VARBINARY(n)`, `BINARY(n)`.
+    Bytes,
+    /// `DATE`.
+    Date,
+    /// `TIME`, in milliseconds.
+    Time,
+    /// `TIMESTAMP(p)`: wall-clock time without a zone, `p` digits of a second.
+    Timestamp(u8),
+    /// `TIMESTAMP_LTZ(p)`: a point in time.
+    TimestampLtz(u8),
+    /// `INTERVAL DAY TO SECOND`, in milliseconds.
+    IntervalMillis,
+    /// `INTERVAL YEAR TO MONTH`, in months.
+    IntervalMonths,
+}
+
+/// Longest `VARCHAR`, which is `STRING`.
+pub(crate) const STRING_LENGTH: u32 = i32::MAX as u32;
+
+/// A kind and whether NULL may occur.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct SqlType {
+    /// What values are.
+    pub(crate) kind: Kind,
+    /// Whether NULL may occur.
+    pub(crate) nullable: bool,
+}
+
+impl SqlType {
+    /// A type that admits NULL.
+    #[must_use]
+    pub(crate) fn nullable(kind: Kind) -> Self {
+        Self {
+            kind,
+            nullable: true,
+        }
+    }
+
+    /// A type without NULL.
+    #[must_use]
+    pub(crate) fn not_null(kind: Kind) -> Self {
+        Self {
+            kind,
+            nullable: false,
+        }
+    }
+}
+
+impl Kind {
+    /// `STRING`.
+    pub(crate) const STRING: Self = Self::VarChar(STRING_LENGTH);
+
+    /// The Arrow type that holds it.
+    #[must_use]
+    pub(crate) fn arrow(self) -> DataType {
+        match self {
+            Self::Null => DataType::Null,
+            Self::Boolean => DataType::Boolean,
+            Self::TinyInt => DataType::Int8,
+            Self::SmallInt => DataType::Int16,
+            Self::Int => DataType::Int32,
+            Self::BigInt => DataType::Int64,
+            Self::Float => DataType::Float32,
+            Self::Double => DataType::Float64,
+            Self::Decimal(p, s) => DataType::Decimal128(p, s as i8),
+            Self::Char(_) | Self::VarChar(_) => DataType::Utf8,
+            Self::Bytes => DataType::Binary,
+            Self::Date => DataType::Date32,
+            Self::Time => DataType::Time32(TimeUnit::Millisecond),
+            Self::Timestamp(p) => DataType::Timestamp(time_unit(p), None),
+            Self::TimestampLtz(p) => DataType::Timestamp(time_unit(p), Some("UTC".into())),
+            Self::IntervalMillis | Self::IntervalMonths => DataType::Int64,
+        }
+    }
+
+    /// Integers of any width.
+    #[must_use]
+    pub(crate) fn is_integer(self) -> bool {
+        matches!(
+            self,
+            Self::TinyInt | Self::SmallInt | Self::Int | Self::BigInt
+        )
+    }
+
+    /// `FLOAT` and `DOUBLE`.
+    #[must_use]
+    pub(crate) fn is_approximate(self) -> bool {
+        matches!(self, Self::Float | Self::Double)
+    }
+
+    /// Anything to calculate with.
+    #[must_use]
+    pub(crate) fn is_numeric(self) -> bool {
+        self.is_integer() || self.is_approximate() || matches!(self, Self::Decimal(..))
+    }
+
+    /// `CHAR` and `VARCHAR`.
+    #[must_use]
+    pub(crate) fn is_text(self) -> bool {
+        matches!(self, Self::Char(_) | Self::VarChar(_))
+    }
+
+    /// Both kinds of timestamps.
+    #[must_use]
+    pub(crate) fn is_timestamp(self) -> bool {
+        matches!(self, Self::Timestamp(_) | Self::TimestampLtz(_))
+    }
+
+    /// Dates, times and timestamps.
+    #[must_use]
+    pub(crate) fn is_temporal(self) -> bool {
+        self.is_timestamp() || matches!(self, Self::Date | Self::Time)
+    }
+
+    /// Integers as the DECIMAL that holds all of their values; decimals as they are.
+    #[must_use]
+    pub(crate) fn as_decimal(self) -> Option<(u8, u8)> {
+        Some(match self {
+            Self::TinyInt => (3, 0),
+            Self::SmallInt => (5, 0),
+            Self::Int => (10, 0),
+            Self::BigInt => (19, 0),
+            Self::Decimal(p, s) => (p, s),
+            _ => return None,
+        })
+    }
+
+    fn integer_rank(self) -> Option<u8> {
+        Some(match self {
+            Self::TinyInt => 0,
+            Self::SmallInt => 1,
+            Self::Int => 2,
+            Self::BigInt => 3,
+            _ => return None,
+        })
+    }
+
+    /// The type that values of both can be brought to without asking, as Calcite's
+    /// `leastRestrictive` finds it; `None` when there is none.
+    #[must_use]
+    pub(crate) fn common(self, other: Self) -> Option<Self> {
+        use Kind::{Char, Date, Decimal, Double, Float, Null, Timestamp, TimestampLtz, VarChar};
+        if self == other {
+            return Some(self);
+        }
+        Some(match (self, other) {
+            (Null, kind) | (kind, Null) => kind,
+            (a, b) if a.is_integer() && b.is_integer() => {
+                if a.integer_rank() >= b.integer_rank() {
+                    a
+                } else {
+                    b
+                }
+            }
+            (Double, b) if b.is_numeric() => Double,
+            (a, Double) if a.is_numeric() => Double,
+            (Float, Decimal(..)) | (Decimal(..), Float) => Double,
+            (Float, b) if b.is_integer() => Float,
+            (a, Float) if a.is_integer() => Float,
+            (a, b) if a.is_numeric() && b.is_numeric() => {
+                let ((p1, s1), (p2, s2)) = (a.as_decimal()?, b.as_decimal()?);
+                let scale = s1.max(s2);
+                let digits = (p1 - s1).max(p2 - s2);
+                Decimal(
+                    (digits + scale).min(38),
+                    scale.min(38u8.saturating_sub(digits)),
+                )
+            }
+            (Char(a), Char(b)) => {
+                if a == b {
+                    Char(a)
+                } else {
+                    VarChar(a.max(b))
+                }
+            }
+            (Char(a) | VarChar(a), Char(b) | VarChar(b)) => VarChar(a.max(b)),
+            (Timestamp(a), Timestamp(b)) => Timestamp(a.max(b)),
+            (TimestampLtz(a), TimestampLtz(b)) => TimestampLtz(a.max(b)),
+            (Timestamp(a), TimestampLtz(b)) | (TimestampLtz(b), Timestamp(a)) => {
+                TimestampLtz(a.max(b))
+            }
+            (Date, Timestamp(p)) | (Timestamp(p), Date) => Timestamp(p),
+            (Date, TimestampLtz(p)) | (TimestampLtz(p), Date) => TimestampLtz(p),
+            _ => return None,
+        })
+    }
+}
+
+/// The coarsest Arrow unit that holds `precision` digits of a second; never seconds, because
+/// event time is in milliseconds.
+#[must_use]
+pub(crate) fn time_unit(precision: u8) -> TimeUnit {
+    match precision {
+        0..=3 => TimeUnit::Millisecond,
+        4..=6 => TimeUnit::Microsecond,
+        _ => TimeUnit::Nanosecond,
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Null => f.write_str("NULL"),
+            Self::Boolean => f.write_str("BOOLEAN"),
+            Self::TinyInt => f.write_str("TINYINT"),
+            Self::SmallInt => f.write_str("SMALLINT"),
+            Self::Int => f.write_str("INT"),
+            Self::BigInt => f.write_str("BIGINT"),
+            Self::Float => f.write_str("FLOAT"),
+            Self::Double => f.write_str("DOUBLE"),
+            Self::Decimal(p, s) => write!(f, "DECIMAL({p}, {s})"),
+            Self::Char(n) => write!(f, "CHAR({n})"),
+            Self::VarChar(STRING_LENGTH) => f.write_str("STRING"),
+            Self::VarChar(n) => write!(f, "VARCHAR({n})"),
+            Self::Bytes => f.write_str("BYTES"),
+            Self::Date => f.write_str("DATE"),
+            Self::Time => f.write_str("TIME"),
+            Self::Timestamp(p) => write!(f, "TIMESTAMP({p})"),
+            Self::TimestampLtz(p) => write!(f, "TIMESTAMP_LTZ({p})"),
+            Self::IntervalMillis => f.write_str("INTERVAL DAY TO SECOND"),
+            Self::IntervalMonths => f.write_str("INTERVAL YEAR TO MONTH"),
+        }
+    }
+}
+
+impl fmt::Display for SqlType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}{}",
+            self.kind,
+            if self.nullable { "" } else { " NOT NULL" }
+        )
+    }
+}
