@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::cache;
 use crate::data::Format;
-use crate::process::Process;
+use crate::process::{self, Process};
 use crate::rows::{Rows, timestamp};
 
 /// The folder of the repository.
@@ -125,6 +125,7 @@ pub struct Job {
     /// `None` for a manifest that somebody else wrote.
     manifest: Option<Manifest>,
     environment: Vec<(&'static str, String)>,
+    arguments: Vec<&'static str>,
 }
 
 impl Job {
@@ -140,6 +141,7 @@ impl Job {
             file,
             manifest: Some(manifest),
             environment: Vec::new(),
+            arguments: Vec::new(),
         };
         job.write()?;
         Ok(job)
@@ -156,6 +158,7 @@ impl Job {
             file: file.to_path_buf(),
             manifest: None,
             environment: Vec::new(),
+            arguments: Vec::new(),
         })
     }
 
@@ -163,6 +166,13 @@ impl Job {
     #[must_use]
     pub fn with_environment(mut self, environment: Vec<(&'static str, String)>) -> Self {
         self.environment.extend(environment);
+        self
+    }
+
+    /// Adds arguments of `weir run`.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: &[&'static str]) -> Self {
+        self.arguments.extend(arguments);
         self
     }
 
@@ -208,7 +218,10 @@ impl Job {
         let log = self.folder.path().join(format!("run-{run}.log"));
         let output = File::create(&log)?;
         let mut command = Command::new(weir_binary()?);
-        command.arg("run").arg(self.manifest_file());
+        command
+            .arg("run")
+            .arg(self.manifest_file())
+            .args(&self.arguments);
         if workers > 0 {
             command.args(["--workers", &workers.to_string()]);
         }
@@ -249,6 +262,17 @@ pub struct Run {
 }
 
 impl Run {
+    /// The worker process with this ordinal, if there is one now. Ordinal 0 coordinates.
+    #[must_use]
+    pub fn worker(&self, ordinal: u32) -> Option<u32> {
+        let wanted = ["--ordinal".to_owned(), ordinal.to_string()];
+        self.process.descendants().into_iter().find(|id| {
+            process::command_line(*id)
+                .windows(2)
+                .any(|pair| pair == wanted)
+        })
+    }
+
     /// What it has printed.
     #[must_use]
     pub fn log(&self) -> String {

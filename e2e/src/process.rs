@@ -195,6 +195,16 @@ pub fn descendants(root: u32) -> Vec<u32> {
     found
 }
 
+/// The words a process was started with.
+#[must_use]
+pub fn command_line(id: u32) -> Vec<String> {
+    let bytes = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    let words = bytes
+        .split(|byte| *byte == 0)
+        .map(|word| String::from_utf8_lossy(word).into());
+    words.collect()
+}
+
 /// Which of `candidates` owns the loopback connection that comes from `port`.
 #[must_use]
 pub fn owner_of_port(port: u16, candidates: &[u32]) -> Option<u32> {

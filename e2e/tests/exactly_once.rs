@@ -53,7 +53,7 @@ fn twenty_kills_a_lying_store_and_three_rescales_change_no_row() -> Result<()> {
     let mut fire = Fire::start(kills, seed)?;
     let outcome = fire.burn();
     println!(
-        "seed {seed}: {} kills, {} restarts of the coordinator",
+        "seed {seed}: {} kills, {} new starts of weir run",
         fire.kills, fire.restarts
     );
     println!("{}", fire.histogram());
@@ -172,29 +172,26 @@ impl Fire {
             .count() as u64
     }
 
-    /// A random process of the job: the coordinator in one case of four.
+    /// A random process of the job: the coordinator's more often than another's, and now and
+    /// then the one that watches over them all.
     fn kill_someone(&mut self) -> Result<()> {
-        let root = self.run.process.id();
         let workers = self.run.process.descendants();
-        let victim = match workers.choose(&mut self.rng) {
-            Some(worker) if self.rng.random_bool(0.75) => *worker,
-            _ => root,
+        let (role, victim) = match self.rng.random_range(0..10) {
+            0 => ("supervisor", Some(self.run.process.id())),
+            1..=4 => ("coordinator", self.run.worker(0)),
+            _ => ("worker", workers.choose(&mut self.rng).copied()),
         };
+        let Some(victim) = victim else { return Ok(()) };
         let step = self.stage.proxy.step_of(victim);
         // It may have ended between the look and the kill.
         if signal(victim, Signal::KILL).is_ok() {
-            let role = if victim == root {
-                "coordinator"
-            } else {
-                "worker"
-            };
             self.histogram.add(step, &format!("{role} killed"));
             self.kills += 1;
         }
         Ok(())
     }
 
-    /// Watches the job; a coordinator that was killed is started again, beside whatever is
+    /// Watches the job; if its supervisor was killed, `weir run` is started again, beside whatever is
     /// still alive of the old term.
     fn ended_within(&mut self, time: Duration) -> Result<bool> {
         let deadline = Instant::now() + time;
@@ -272,9 +269,14 @@ fn stopped_and_continued(step: Step, moment: Moment) -> Result<()> {
             .any(|done| matches!(done.fault, Fault::Stop(_))))
     })?;
     let stopped = Instant::now();
-    // Whoever was stopped: the whole old term's coordinator sleeps too, so that only what the
-    // store holds can tell the successor anything.
-    old.process.signal(Signal::STOP)?;
+    // Whoever sent the request, its coordinator and supervisor sleep too, so that nobody can
+    // tell the successor anything but what the store holds.
+    for id in [Some(old.process.id()), old.worker(0)]
+        .into_iter()
+        .flatten()
+    {
+        signal(id, Signal::STOP)?;
+    }
 
     let mut new = stage.job.start(WORKERS)?;
     wait_for(
@@ -294,7 +296,12 @@ fn stopped_and_continued(step: Step, moment: Moment) -> Result<()> {
     let left = asleep.saturating_sub(stopped.elapsed());
     std::thread::sleep(left);
 
-    old.process.signal(Signal::CONT)?;
+    for id in [old.worker(0), Some(old.process.id())]
+        .into_iter()
+        .flatten()
+    {
+        signal(id, Signal::CONT)?;
+    }
     stage.proxy.release();
     let status = old
         .process

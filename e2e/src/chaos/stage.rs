@@ -71,7 +71,10 @@ impl Stage {
             interval,
             ..Manifest::new("under-fire", &program())
         };
-        let job = Job::new(manifest)?.with_environment(S3::client_environment(proxy.port()));
+        let job = Job::new(manifest)?
+            .with_environment(S3::client_environment(proxy.port()))
+            // Failures are what these runs are about: however many come in a row, go on.
+            .with_arguments(&["--retries", "0"]);
         Ok(Self {
             proxy,
             job,

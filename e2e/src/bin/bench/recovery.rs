@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use tokio::time::Instant;
 use weir_e2e::process::{signal, wait_for};
@@ -17,17 +17,22 @@ pub(crate) struct Arguments {
     /// Worker processes, and subtasks.
     #[arg(long, default_value_t = 2)]
     workers: u32,
+    /// Which worker is killed: 0 coordinates.
+    #[arg(long, default_value_t = 1)]
+    ordinal: u32,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    ensure!(
+        arguments.ordinal < arguments.workers,
+        "there is no such worker"
+    );
     let mut live = Live::start(arguments.workers, arguments.workers)?;
     let mut seconds = Vec::new();
     for _ in 0..arguments.tries {
         live.wait_for_windows(30, Duration::from_secs(60))?;
-        let workers = live.run.process.descendants();
-        let victim = *workers
-            .first()
-            .context("weir run --workers has no processes below it")?;
+        let victim = live.run.worker(arguments.ordinal);
+        let victim = victim.context("no worker process of that ordinal")?;
         let killed = Instant::now();
         signal(victim, Signal::KILL)?;
         // The window that was just being written may still come; one further than the next
