@@ -8,4 +8,5 @@
 //! Option names and meanings are Flink's. Deliberately absent: SQL, expressions, anything that
 //! spans rows.
 
+pub mod formats;
 pub mod table;

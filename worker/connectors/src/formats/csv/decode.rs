@@ -1,0 +1,335 @@
+//! CSV records to columns.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, SchemaRef};
+
+use super::CsvOptions;
+use super::split::{Field, Split, split, unescape};
+use crate::formats::column::{Column, Refused, shorten};
+use crate::formats::{DecodeError, Decoded, RecordDecoder, TimestampFormat};
+
+/// Text in one batch; far below what 32-bit offsets hold.
+const FULL_BYTES: usize = 256 << 20;
+
+/// Decodes CSV records; see the module.
+pub struct CsvDecoder {
+    schema: SchemaRef,
+    options: CsvOptions,
+    /// Fields that a record must have.
+    arity: usize,
+    /// Position in the record per column.
+    positions: Vec<usize>,
+    columns: Vec<Column>,
+    rows: usize,
+    skipped: u64,
+    fields: Vec<Field>,
+    scratch: Vec<u8>,
+}
+
+/// What is wrong with a record: offset and message.
+struct Failure(usize, String);
+
+impl CsvDecoder {
+    /// A decoder of the columns `projection` of a table's physical columns.
+    ///
+    /// # Errors
+    /// When a column's type cannot be read from CSV; the message names it.
+    pub fn new(
+        schema: &SchemaRef,
+        projection: &[usize],
+        options: CsvOptions,
+    ) -> Result<Self, String> {
+        let projected = schema.project(projection).map_err(|error| error.to_string())?;
+        for field in projected.fields() {
+            if matches!(
+                field.data_type(),
+                DataType::Struct(_) | DataType::List(_) | DataType::Map(..)
+            ) {
+                return Err(format!(
+                    "column `{}` has a nested type, which CSV cannot hold; declare it as STRING, \
+                     or use 'format' = 'json'",
+                    field.name()
+                ));
+            }
+        }
+        let columns = projected.fields().iter().map(Column::new).collect::<Result<_, _>>()?;
+        Ok(Self {
+            schema: Arc::new(projected),
+            options,
+            arity: schema.fields().len(),
+            positions: projection.to_vec(),
+            columns,
+            rows: 0,
+            skipped: 0,
+            fields: Vec::new(),
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Appends the record whose fields were found.
+    fn take_record(&mut self, data: &[u8], start: usize, end: usize) -> Result<(), Failure> {
+        let ignore = self.options.ignore_parse_errors;
+        if let Err(error) = std::str::from_utf8(&data[start..end]) {
+            return Err(Failure(start + error.valid_up_to(), "not UTF-8".to_owned()));
+        }
+        if self.fields.len() != self.arity && !ignore {
+            return Err(Failure(
+                start,
+                format!(
+                    "the table has {} columns, but the record has {} fields: `{}`",
+                    self.arity,
+                    self.fields.len(),
+                    shorten(data[start..end].trim_ascii_end())
+                ),
+            ));
+        }
+        for (column, &position) in self.columns.iter_mut().zip(&self.positions) {
+            let field = self.fields.get(position).copied();
+            let text = match field {
+                Some(field) if field.escaped => {
+                    self.scratch.clear();
+                    let raw = &data[field.start..field.end];
+                    unescape(raw, field.quoted, &self.options, &mut self.scratch);
+                    Some(self.scratch.as_slice())
+                }
+                Some(field) => Some(&data[field.start..field.end]),
+                None => None,
+            };
+            let text = text.filter(|text| {
+                self.options.null_literal.as_ref().is_none_or(|null| null.as_bytes() != *text)
+            });
+            push(column, text, ignore).map_err(|why| {
+                let text = text.unwrap_or_default();
+                let mut message = column.refusal(why, text, TimestampFormat::Sql);
+                if text.is_empty() && why == Refused::Type {
+                    message = format!(
+                        "column `{}`: the field is empty; to read that as NULL set \
+                         'csv.null-literal' = ''",
+                        column.field.name()
+                    );
+                }
+                Failure(field.map_or(start, |field| field.start), message)
+            })?;
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Reads one record, or what stands in its place; `None`: it is incomplete.
+    fn step(&mut self, data: &[u8], at: usize, last: bool) -> Result<Option<usize>, DecodeError> {
+        let mut fields = std::mem::take(&mut self.fields);
+        let found = split(data, at, last, &self.options, &mut fields);
+        self.fields = fields;
+        let (next, failure) = match found {
+            Split::Incomplete => return Ok(None),
+            Split::Nothing { next } => return Ok(Some(next)),
+            Split::Broken { at: place, next, what } => (
+                next,
+                Failure(place, format!("{what}: `{}`", shorten(data[at..next].trim_ascii_end()))),
+            ),
+            Split::Record { next } => match self.take_record(data, at, next) {
+                Ok(()) => return Ok(Some(next)),
+                Err(failure) => (next, failure),
+            },
+        };
+        for column in &mut self.columns {
+            column.truncate(self.rows);
+        }
+        if self.options.ignore_parse_errors {
+            self.skipped += 1;
+            return Ok(Some(next));
+        }
+        let Failure(place, mut message) = failure;
+        message.push_str("; to go on, correct the data or set 'csv.ignore-parse-errors' = 'true'");
+        Err(DecodeError::at(data, at, place, message))
+    }
+}
+
+fn push(column: &mut Column, text: Option<&[u8]>, ignore: bool) -> Result<(), Refused> {
+    let rows = column.len();
+    let pushed = match text {
+        None => column.push_null(),
+        Some(text) => {
+            let is_text = matches!(column.field.data_type(), DataType::Utf8 | DataType::Utf8View);
+            let text = if is_text { text } else { text.trim_ascii() };
+            column.push_text(text, TimestampFormat::Sql)
+        }
+    };
+    match pushed {
+        Err(why) if ignore => {
+            column.truncate(rows);
+            column.push_null().map_err(|_| why)
+        }
+        pushed => pushed,
+    }
+}
+
+impl RecordDecoder for CsvDecoder {
+    fn decode(&mut self, data: &[u8], max_rows: usize, last: bool) -> Result<Decoded, DecodeError> {
+        let before = self.rows;
+        let mut consumed = 0;
+        let mut room =
+            FULL_BYTES - self.columns.iter().map(Column::text_bytes).sum::<usize>().min(FULL_BYTES);
+        while self.rows < max_rows && consumed < data.len() && room > 0 {
+            let Some(next) = self.step(data, consumed, last)? else { break };
+            room = room.saturating_sub(next - consumed);
+            consumed = next;
+        }
+        Ok(Decoded { consumed, rows: self.rows - before })
+    }
+
+    fn decode_message(&mut self, message: &[u8]) -> Result<bool, DecodeError> {
+        let before = self.rows;
+        match self.step(message, 0, true)? {
+            Some(next) if next < message.len() && self.rows > before => {
+                for column in &mut self.columns {
+                    column.truncate(before);
+                }
+                self.rows = before;
+                if self.options.ignore_parse_errors {
+                    self.skipped += 1;
+                    return Ok(false);
+                }
+                let what = "the message goes on behind its record; one message is one record";
+                Err(DecodeError::at(message, 0, next, what.to_owned()))
+            }
+            _ => Ok(self.rows > before),
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn finish(&mut self) -> Result<RecordBatch, DecodeError> {
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        self.rows = 0;
+        let columns = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>();
+        columns
+            .and_then(|columns| {
+                RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+            })
+            .map_err(|error| DecodeError::columns(&error))
+    }
+
+    fn skipped(&self) -> u64 {
+        self.skipped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::{Field, Int64Type, Schema};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::formats::RecordEncoder;
+    use crate::formats::csv::CsvEncoder;
+
+    fn schema() -> SchemaRef {
+        Arc::new(Schema::new(vec![
+            Field::new("a", DataType::Utf8, true),
+            Field::new("n", DataType::Int64, true),
+            Field::new("b", DataType::Utf8, true),
+        ]))
+    }
+
+    fn decode(data: &[u8], options: CsvOptions) -> Result<RecordBatch, DecodeError> {
+        let mut decoder = CsvDecoder::new(&schema(), &[0, 1, 2], options).unwrap();
+        let decoded = decoder.decode(data, 1_000, true)?;
+        assert_eq!(decoded.consumed, data.len());
+        decoder.finish()
+    }
+
+    #[test]
+    fn quotes_newlines_and_line_ends_are_understood() {
+        let data = b"x,1,y\r\n\"a\"\"b\nc\",2,\n\n\"q\",3,\"r\"";
+        let batch = decode(data, CsvOptions::default()).unwrap();
+        let a: Vec<_> = batch.column(0).as_string::<i32>().iter().flatten().collect();
+        let b: Vec<_> = batch.column(2).as_string::<i32>().iter().flatten().collect();
+        assert_eq!(a, ["x", "a\"b\nc", "q"]);
+        assert_eq!(b, ["y", "", "r"]);
+        assert_eq!(batch.column(1).as_primitive::<Int64Type>().values(), &[1, 2, 3]);
+    }
+
+    #[test]
+    fn only_the_projected_columns_are_built_in_their_order() {
+        let mut decoder = CsvDecoder::new(&schema(), &[2, 1], CsvOptions::default()).unwrap();
+        assert!(decoder.decode_message(b"x,7,y").unwrap());
+        let batch = decoder.finish().unwrap();
+        assert_eq!(batch.column(0).as_string::<i32>().value(0), "y");
+        assert_eq!(batch.column(1).as_primitive::<Int64Type>().value(0), 7);
+    }
+
+    #[test]
+    fn broken_records_are_errors_or_skipped_one_by_one() {
+        let data = b"a,1,b\n\"x\"y,2,b\na,z,b\na,4\na,5,b\n";
+        let error = decode(data, CsvOptions::default()).unwrap_err();
+        assert_eq!((error.line_in_data, error.offset_in_data), (2, 9));
+        let ignore = CsvOptions { ignore_parse_errors: true, ..CsvOptions::default() };
+        let batch = decode(data, ignore).unwrap();
+        let numbers: Vec<_> = batch.column(1).as_primitive::<Int64Type>().iter().collect();
+        assert_eq!(numbers, [Some(1), None, Some(4), Some(5)]);
+    }
+
+    #[test]
+    fn an_empty_field_is_null_only_where_the_user_says_so() {
+        let error = decode(b"a,,b\n", CsvOptions::default()).unwrap_err();
+        assert!(error.message.contains("'csv.null-literal' = ''"), "{error}");
+        let nulls = CsvOptions { null_literal: Some(String::new()), ..CsvOptions::default() };
+        assert_eq!(decode(b"a,,b\n", nulls).unwrap().column(1).null_count(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded_however_it_is_cut(
+            rows in prop::collection::vec(
+                ("[a-c\",;\n\r\\\\# é]{0,12}", any::<i64>(), "[a-z,\" ]{0,40}"), 1..12),
+            cuts in prop::collection::vec(any::<usize>(), 0..5),
+            escape in any::<bool>(),
+        ) {
+            let options = CsvOptions { escape: escape.then_some(b'\\'), ..CsvOptions::default() };
+            let batch = RecordBatch::try_new(schema(), vec![
+                Arc::new(arrow::array::StringArray::from_iter_values(rows.iter().map(|r| &r.0))),
+                Arc::new(arrow::array::Int64Array::from_iter_values(rows.iter().map(|r| r.1))),
+                Arc::new(arrow::array::StringArray::from_iter_values(rows.iter().map(|r| &r.2))),
+            ]).unwrap();
+            let mut data = Vec::new();
+            CsvEncoder::new(schema(), options.clone()).unwrap().encode(&batch, &mut data).unwrap();
+            let mut ends: Vec<_> = cuts.iter().map(|cut| cut % data.len()).collect();
+            ends.sort_unstable();
+            ends.push(data.len());
+            let mut decoder = CsvDecoder::new(&schema(), &[0, 1, 2], options).unwrap();
+            let mut start = 0;
+            for &end in &ends {
+                let piece: Box<[u8]> = data[start.min(end)..end].into();
+                start += decoder.decode(&piece, 1_000, end == data.len()).unwrap().consumed;
+            }
+            prop_assert_eq!(decoder.finish().unwrap(), batch, "{}", String::from_utf8_lossy(&data));
+        }
+
+        #[test]
+        fn random_bytes_never_panic(
+            data in prop::collection::vec(
+                prop_oneof![prop::sample::select(b"\",\n\r\\#a1".to_vec()), any::<u8>()], 0..200),
+            escape in any::<bool>(),
+            last in any::<bool>(),
+        ) {
+            let options = CsvOptions {
+                escape: escape.then_some(b'\\'),
+                ignore_parse_errors: true,
+                comments: true,
+                ..CsvOptions::default()
+            };
+            let mut decoder = CsvDecoder::new(&schema(), &[1, 0], options).unwrap();
+            let data: Box<[u8]> = data.into();
+            let decoded = decoder.decode(&data, 1_000, last).unwrap();
+            prop_assert!(decoded.consumed <= data.len());
+            prop_assert!(!last || decoded.consumed == data.len());
+            prop_assert_eq!(decoder.finish().unwrap().num_rows(), decoded.rows);
+        }
+    }
+}

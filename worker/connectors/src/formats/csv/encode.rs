@@ -1,0 +1,139 @@
+//! Columns to CSV records, quoted as Flink's format does.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use super::CsvOptions;
+use crate::formats::cell::{Cells, Style};
+use crate::formats::{EncodeError, RecordEncoder};
+
+/// Jackson looks for characters that need quotes only in strings up to this length.
+const LOOKED_AT: usize = 24;
+
+/// Encodes rows as CSV records.
+pub struct CsvEncoder {
+    schema: SchemaRef,
+    options: CsvOptions,
+    /// Bytes below need quotes.
+    safe: u8,
+}
+
+impl CsvEncoder {
+    /// An encoder of the columns of `schema`.
+    ///
+    /// # Errors
+    /// When a column's type cannot be written as CSV; the message names it.
+    pub fn new(schema: SchemaRef, options: CsvOptions) -> Result<Self, String> {
+        let empty = RecordBatch::new_empty(schema.clone());
+        for (field, column) in schema.fields().iter().zip(empty.columns()) {
+            if Cells::new(field, column.as_ref())?.nested().is_some() {
+                return Err(format!(
+                    "column `{}` has a nested type, which CSV cannot hold; use 'format' = 'json'",
+                    field.name()
+                ));
+            }
+        }
+        let special = [Some(options.delimiter), options.quote, options.escape, Some(b'\r')];
+        let safe = special.into_iter().flatten().max().map_or(0, |byte| byte.saturating_add(1));
+        Ok(Self { schema, options, safe })
+    }
+
+    fn rows(
+        &self,
+        batch: &RecordBatch,
+        out: &mut Vec<u8>,
+        mut end: impl FnMut(&mut Vec<u8>),
+    ) -> Result<(), EncodeError> {
+        let fields = self.schema.fields();
+        let cells = fields
+            .iter()
+            .zip(batch.columns())
+            .map(|(field, column)| Cells::new(field, column.as_ref()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|message| EncodeError { message })?;
+        let style = Style { plain_decimals: self.options.plain_decimals, ..Style::default() };
+        for row in 0..batch.num_rows() {
+            let first = out.len();
+            for (number, cells) in cells.iter().enumerate() {
+                if number > 0 {
+                    out.push(self.options.delimiter);
+                }
+                if cells.is_null(row) {
+                    let literal = self.options.null_literal.as_deref().unwrap_or_default();
+                    out.extend_from_slice(literal.as_bytes());
+                    continue;
+                }
+                let start = out.len();
+                cells.write(row, style, out);
+                if cells.is_quoted() && !self.protect(out, start, number == 0) {
+                    return Err(EncodeError {
+                        message: format!(
+                            "column `{}`: `{}` holds a delimiter or newline, and quotes are off; \
+                             remove 'csv.disable-quote-character' or choose another \
+                             'csv.field-delimiter'",
+                            fields.get(number).map_or("", |field| field.name()),
+                            crate::formats::column::shorten(&out[start..])
+                        ),
+                    });
+                }
+            }
+            // A record without a byte would read as an empty line, which is no record.
+            if out.len() == first
+                && let Some(quote) = self.options.quote
+            {
+                out.extend_from_slice(&[quote, quote]);
+            }
+            end(out);
+        }
+        Ok(())
+    }
+
+    /// Puts quotes around the text from `start` on where it needs them; `false` where it does
+    /// and quotes are off.
+    fn protect(&self, out: &mut Vec<u8>, start: usize, first: bool) -> bool {
+        let text = out.get(start..).unwrap_or_default();
+        let Some(quote) = self.options.quote else {
+            let special = |&b: &u8| {
+                b == self.options.delimiter
+                    || b == b'\n'
+                    || b == b'\r'
+                    || Some(b) == self.options.escape
+            };
+            return !text.iter().any(special);
+        };
+        let comment = first && text.first() == Some(&b'#');
+        let escape = self.options.escape;
+        if text.len() <= LOOKED_AT
+            && !comment
+            && !text.iter().any(|&b| b < self.safe || Some(b) == escape)
+        {
+            return true;
+        }
+        let text = out.split_off(start);
+        out.push(quote);
+        for byte in text {
+            // With an escape character both are escaped by it; without, a quote is doubled.
+            if byte == quote || Some(byte) == escape {
+                out.push(escape.unwrap_or(quote));
+            }
+            out.push(byte);
+        }
+        out.push(quote);
+        true
+    }
+}
+
+impl RecordEncoder for CsvEncoder {
+    fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.rows(batch, out, |out| out.push(b'\n'))
+    }
+
+    fn encode_rows(
+        &mut self,
+        batch: &RecordBatch,
+        out: &mut Vec<u8>,
+        ends: &mut Vec<usize>,
+    ) -> Result<(), EncodeError> {
+        self.rows(batch, out, |out| ends.push(out.len()))
+    }
+}

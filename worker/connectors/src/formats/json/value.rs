@@ -1,0 +1,303 @@
+//! From a value's place in a record to a value in a column, by the rules of Flink's format.
+//!
+//! Numbers may stand in strings, and anything may be read as a string; a fraction is cut off
+//! for INT and BIGINT; whatever is not true is false; a decimal that does not fit is NULL.
+
+use arrow::datatypes::{DataType, FieldRef};
+
+use super::JsonOptions;
+use super::scan::{self, Broken, Kind, Names, Token};
+use crate::formats::TimestampFormat;
+use crate::formats::column::{Column, Data, Refused};
+use crate::formats::number::{self, Decimal};
+
+/// The names inside a column's type.
+pub(super) enum Shape {
+    Scalar,
+    Row(Names, Vec<Shape>),
+    List(Box<Shape>),
+    Map(Box<Shape>),
+}
+
+impl Shape {
+    pub(super) fn new(field: &FieldRef) -> Self {
+        match field.data_type() {
+            DataType::Struct(fields) => Self::Row(
+                Names::new(fields.iter().map(|f| f.name().as_str())),
+                fields.iter().map(Self::new).collect(),
+            ),
+            DataType::List(item) => Self::List(Box::new(Self::new(item))),
+            DataType::Map(entries, _) => match entries.data_type() {
+                DataType::Struct(fields) if fields.len() == 2 => {
+                    Self::Map(Box::new(Self::new(&fields[1])))
+                }
+                _ => Self::Scalar,
+            },
+            _ => Self::Scalar,
+        }
+    }
+}
+
+/// A value that a column does not take, as an error at a place in the record.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) at: usize,
+    pub(super) message: String,
+}
+
+impl From<Broken> for Problem {
+    fn from(broken: Broken) -> Self {
+        Self { at: broken.at, message: broken.what.to_owned() }
+    }
+}
+
+/// What conversions need besides the value.
+pub(super) struct Converter {
+    pub(super) options: JsonOptions,
+    scratch: Vec<u8>,
+}
+
+impl Converter {
+    pub(super) fn new(options: JsonOptions) -> Self {
+        Self { options, scratch: Vec::new() }
+    }
+
+    /// Appends the value to the column. With `ignore-parse-errors` a value that the column does
+    /// not take becomes NULL.
+    #[inline]
+    pub(super) fn push(
+        &mut self,
+        column: &mut Column,
+        shape: &Shape,
+        data: &[u8],
+        token: Token,
+    ) -> Result<(), Problem> {
+        // What most rows consist of.
+        if token.kind == Kind::Number
+            && let Data::Int64(values) = &mut column.data
+            && let Some(value) = number::unsigned16(data, token.start, token.end)
+        {
+            // 16 digits are fewer than i64::MAX has.
+            values.push(value.cast_signed());
+            column.nulls.append_non_null();
+            return Ok(());
+        }
+        self.push_any(column, shape, data, token)
+    }
+
+    fn push_any(
+        &mut self,
+        column: &mut Column,
+        shape: &Shape,
+        data: &[u8],
+        token: Token,
+    ) -> Result<(), Problem> {
+        let rows = if self.options.ignore_parse_errors { column.len() } else { 0 };
+        let problem = match self.convert(column, shape, data, token) {
+            Ok(()) => return Ok(()),
+            Err(problem) => problem,
+        };
+        if self.options.ignore_parse_errors {
+            column.truncate(rows);
+            return column.push_null().map_err(|_| problem);
+        }
+        Err(problem)
+    }
+
+    fn convert(
+        &mut self,
+        column: &mut Column,
+        shape: &Shape,
+        data: &[u8],
+        token: Token,
+    ) -> Result<(), Problem> {
+        let text = &data[token.start..token.end];
+        let format = self.options.timestamp_format;
+        let pushed = match token.kind {
+            Kind::Missing if self.options.fail_on_missing_field => {
+                return Err(Problem {
+                    at: token.start,
+                    message: format!(
+                        "there is no field `{}`, and 'json.fail-on-missing-field' is true",
+                        column.field.name()
+                    ),
+                });
+            }
+            Kind::Missing | Kind::Null => column.push_null(),
+            Kind::Text => column.push_text(text, format),
+            Kind::Escaped => {
+                self.scratch.clear();
+                scan::unescape(text, &mut self.scratch);
+                column.push_text(&self.scratch, format)
+            }
+            Kind::Number => push_number(column, text),
+            Kind::True | Kind::False => match &mut column.data {
+                Data::Boolean(_) | Data::Text(_) | Data::TextView(_) => {
+                    column.push_text(text, format)
+                }
+                _ => Err(Refused::Type),
+            },
+            Kind::Object | Kind::Array => match &mut column.data {
+                Data::Text(_) | Data::TextView(_) => {
+                    self.scratch.clear();
+                    compact(text, &mut self.scratch);
+                    column.push_text(&self.scratch, format)
+                }
+                _ => return self.nested(column, shape, data, token),
+            },
+        };
+        pushed.map_err(|why| {
+            let mut message = column.refusal(why, text, format);
+            message.push_str(hint(column, token.kind, text, why, format));
+            Problem { at: token.start, message }
+        })
+    }
+
+    fn nested(
+        &mut self,
+        column: &mut Column,
+        shape: &Shape,
+        data: &[u8],
+        token: Token,
+    ) -> Result<(), Problem> {
+        let text = &data[token.start..token.end];
+        let inside = |problem: Problem| Problem { at: problem.at + token.start, ..problem };
+        match (&mut column.data, shape, token.kind) {
+            (Data::Row(children, _), Shape::Row(names, shapes), Kind::Object) => {
+                let mut tokens = vec![Token::MISSING; names.len()];
+                scan::object(text, names, &mut tokens, None).map_err(|b| inside(b.into()))?;
+                for ((child, shape), token) in children.iter_mut().zip(shapes).zip(tokens) {
+                    self.push(child, shape, text, token).map_err(inside)?;
+                }
+                column.nulls.append_non_null();
+                Ok(())
+            }
+            (Data::List(_, child), Shape::List(shape), Kind::Array) => {
+                scan::elements(text, |token| self.push(child, shape, text, token))
+                    .map_err(inside)?;
+                close(column, token, text)
+            }
+            (Data::Map(_, keys, values, _), Shape::Map(shape), Kind::Object) => {
+                // The last of duplicate keys wins, as everywhere.
+                let mut pairs: Vec<(Vec<u8>, Token)> = Vec::new();
+                scan::members(text, |name, value| {
+                    let mut key = Vec::new();
+                    scan::unescape(&text[name.start..name.end], &mut key);
+                    match pairs.iter_mut().find(|(known, _)| *known == key) {
+                        Some(pair) => pair.1 = value,
+                        None => pairs.push((key, value)),
+                    }
+                    Ok::<_, Problem>(())
+                })
+                .map_err(inside)?;
+                let format = self.options.timestamp_format;
+                for (key, value) in pairs {
+                    keys.push_text(&key, format).map_err(|why| {
+                        inside(Problem { at: 0, message: keys.refusal(why, &key, format) })
+                    })?;
+                    self.push(values, shape, text, value).map_err(inside)?;
+                }
+                close(column, token, text)
+            }
+            _ => {
+                let format = self.options.timestamp_format;
+                Err(Problem {
+                    at: token.start,
+                    message: column.refusal(Refused::Type, text, format),
+                })
+            }
+        }
+    }
+}
+
+/// The way out of the two mistakes that timestamps invite.
+fn hint(
+    column: &Column,
+    kind: Kind,
+    text: &[u8],
+    why: Refused,
+    format: TimestampFormat,
+) -> &'static str {
+    if why != Refused::Type || !matches!(column.data, Data::Timestamp(..)) {
+        return "";
+    }
+    match (kind, format) {
+        (Kind::Number, _) => {
+            "; for a number declare the column BIGINT and compute TO_TIMESTAMP_LTZ(column, 3)"
+        }
+        (Kind::Text, TimestampFormat::Sql) if text.contains(&b'T') => {
+            "; for a `T` between date and time set 'json.timestamp-format.standard' = 'ISO-8601'"
+        }
+        _ => "",
+    }
+}
+
+fn close(column: &mut Column, token: Token, text: &[u8]) -> Result<(), Problem> {
+    column.close_list().map_err(|why| Problem {
+        at: token.start,
+        message: column.refusal(why, text, Default::default()),
+    })
+}
+
+/// Appends a JSON number, whose form has been checked.
+fn push_number(column: &mut Column, text: &[u8]) -> Result<(), Refused> {
+    let whole = !text.iter().any(|b| matches!(b, b'.' | b'e' | b'E'));
+    match &mut column.data {
+        Data::Int8(_) | Data::Int16(_) if !whole => Err(Refused::Type),
+        Data::Int8(_) | Data::Int16(_) | Data::Int32(_) | Data::Int64(_) => {
+            let value = if whole {
+                number::parse_i64(text)
+            } else {
+                // Cut towards zero, exactly: rounding to 38 digits first would lose that.
+                truncated(text)
+            };
+            column.push_i64(value.ok_or(Refused::Range)?)
+        }
+        Data::Date(_) | Data::Time32(..) | Data::Time64(..) | Data::Timestamp(..) => {
+            Err(Refused::Type)
+        }
+        Data::Binary(_) => Err(Refused::Type),
+        Data::Decimal(values, precision, scale) => {
+            match number::parse_decimal(text, *precision, *scale).ok_or(Refused::Type)? {
+                Decimal::Value(value) => {
+                    values.push(value);
+                    column.nulls.append_non_null();
+                    Ok(())
+                }
+                Decimal::TooLarge => column.push_null().map_err(|_| Refused::Range),
+            }
+        }
+        _ => column.push_text(text, Default::default()),
+    }
+}
+
+/// The whole part of a number with a fraction or an exponent.
+fn truncated(text: &[u8]) -> Option<i64> {
+    let value = number::parse_f64(text)?.trunc();
+    // Both bounds are powers of two, so exact as floats.
+    let range = -9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0;
+    range.contains(&value).then_some(value as i64)
+}
+
+/// Appends a container's JSON without white space, its strings in their shortest form.
+fn compact(text: &[u8], out: &mut Vec<u8>) {
+    let mut at = 0;
+    let mut plain = Vec::new();
+    while let Some(&byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b' ' | b'\t' | b'\r' | b'\n' => {}
+            b'"' => {
+                let start = at;
+                while let Some(&byte) = text.get(at).filter(|&&byte| byte != b'"') {
+                    at += 1 + usize::from(byte == b'\\');
+                }
+                plain.clear();
+                scan::unescape(text.get(start..at).unwrap_or_default(), &mut plain);
+                super::encode::quote(&plain, out);
+                at += 1;
+            }
+            _ => out.push(byte),
+        }
+    }
+}
