@@ -300,6 +300,7 @@ pub fn from_bytes<'a>(
 }
 
 enum Values<'a> {
+    Null,
     Word {
         tag: u8,
         width: usize,
@@ -322,6 +323,12 @@ pub(crate) struct KeyColumn<'a> {
 }
 
 impl<'a> KeyColumn<'a> {
+    /// NULL in every row.
+    pub(crate) const NULL: Self = Self {
+        values: Values::Null,
+        nulls: None,
+    };
+
     pub(crate) fn new(array: &'a dyn Array) -> Result<Self, UnsupportedType> {
         let unsupported = || UnsupportedType(array.data_type().clone());
         let values = match Shape::of(array.data_type())? {
@@ -350,7 +357,7 @@ impl<'a> KeyColumn<'a> {
         match self.values {
             Values::Word { width, .. } => Some(1 + width),
             Values::Wide { .. } => Some(18),
-            Values::Bytes { .. } => None,
+            Values::Null | Values::Bytes { .. } => None,
         }
     }
 
@@ -379,6 +386,7 @@ impl<'a> KeyColumn<'a> {
             return;
         }
         match &self.values {
+            Values::Null => out.push(NULL),
             Values::Word { tag, width, words } => {
                 out.push(*tag);
                 out.extend_from_slice(&words[row].to_le_bytes()[..*width]);

@@ -3,26 +3,34 @@
 use arrow::array::{ArrayRef, UInt64Array};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::UnsupportedType;
-use crate::canonical::{KeyColumn, encode_rows};
+use crate::canonical::KeyColumn;
 
 /// The canonical hash of each row's key.
 ///
-/// # Errors
-/// When a column has a type that state cannot hold.
-pub fn hash_columns(columns: &[ArrayRef], rows: usize) -> Result<UInt64Array, UnsupportedType> {
-    if let [column] = columns {
-        let column = KeyColumn::new(column.as_ref())?;
+/// A column of a type that cannot be part of a key ([`crate::canonical::Shape::of`]) counts as
+/// NULL: equal keys still meet, and the table behind the exchange refuses the type.
+#[must_use]
+pub fn hash_columns(columns: &[ArrayRef], rows: usize) -> UInt64Array {
+    let columns: Vec<KeyColumn<'_>> = columns
+        .iter()
+        .map(|c| KeyColumn::new(c.as_ref()).unwrap_or(KeyColumn::NULL))
+        .collect();
+    if let [column] = columns.as_slice() {
         if let Some((tag, width, words)) = column.words() {
-            return Ok(hash_words(&column, tag, width, words));
+            return hash_words(column, tag, width, words);
         }
     }
-    let mut hashes = Vec::with_capacity(rows);
-    encode_rows(columns, rows, &mut Vec::with_capacity(64), |key| {
-        hashes.push(xxh3_64(key));
-        key.clear();
-    })?;
-    Ok(hashes.into())
+    let mut key = Vec::with_capacity(64);
+    let hashes: Vec<u64> = (0..rows)
+        .map(|row| {
+            key.clear();
+            columns
+                .iter()
+                .for_each(|column| column.encode(row, &mut key));
+            xxh3_64(&key)
+        })
+        .collect();
+    hashes.into()
 }
 
 /// One number, date or time: no buffer, one length known to the loop.
@@ -63,10 +71,11 @@ mod tests {
     use arrow::array::*;
 
     use super::*;
+    use crate::canonical::encode_rows;
 
     fn hash(columns: Vec<ArrayRef>) -> Vec<u64> {
         let rows = columns[0].len();
-        hash_columns(&columns, rows).unwrap().values().to_vec()
+        hash_columns(&columns, rows).values().to_vec()
     }
 
     /// These values are stored in every checkpoint; a change would lose state.

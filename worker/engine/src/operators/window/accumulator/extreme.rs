@@ -1,0 +1,221 @@
+//! MIN and MAX. Partial result: the value in its own type, NULL when there was none.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType, Decimal128Type, Float32Type};
+use weir_state::canonical::{BytesColumn, from_bytes, from_words, to_words};
+use weir_state::chunked::Chunked;
+
+use super::{Accumulator, Export, malformed};
+use crate::OperatorError;
+
+/// How values of a type are kept and compared.
+pub(super) trait Ordered: Send + std::fmt::Debug + 'static {
+    /// A value, ordered as SQL orders the type.
+    type Value: Ord + Clone + Send + Sync + std::fmt::Debug;
+
+    /// Calls `each` with every value that is not NULL and its row.
+    fn read(array: &ArrayRef, each: &mut dyn FnMut(usize, Self::Value)) -> Option<()>;
+    /// A column of values.
+    fn write(
+        data_type: &DataType,
+        values: Vec<Option<Self::Value>>,
+    ) -> Result<ArrayRef, OperatorError>;
+    /// Memory that a value points to.
+    fn bytes(_value: &Self::Value) -> usize {
+        0
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Extreme<O: Ordered> {
+    data_type: DataType,
+    max: bool,
+    values: Chunked<Option<O::Value>>,
+    pointed: usize,
+}
+
+impl<O: Ordered> Extreme<O> {
+    pub(super) fn new(data_type: DataType, max: bool) -> Self {
+        Self {
+            data_type,
+            max,
+            values: Chunked::new(),
+            pointed: 0,
+        }
+    }
+}
+
+impl<O: Ordered> Export for Extreme<O> {
+    fn export(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
+        Ok(vec![self.finish(slots)?])
+    }
+}
+
+impl<O: Ordered> Accumulator for Extreme<O> {
+    fn grow(&mut self, groups: usize) {
+        self.values.grow(groups);
+    }
+
+    fn merge(&mut self, slots: &[u32], partial: &[ArrayRef]) -> Result<(), OperatorError> {
+        let [values] = partial else {
+            return Err(malformed("MIN or MAX"));
+        };
+        let (stored, max, pointed) = (&mut self.values, self.max, &mut self.pointed);
+        O::read(values, &mut |row, value| {
+            let slot = slots[row] as usize;
+            let better = match stored.get(slot) {
+                None => true,
+                Some(old) if max => value > *old,
+                Some(old) => value < *old,
+            };
+            // Chunks are copied when written while frozen, so nothing is written in vain.
+            if better {
+                *pointed += O::bytes(&value);
+                let old = stored.get_mut(slot).replace(value);
+                *pointed -= old.as_ref().map_or(0, O::bytes);
+            }
+        })
+        .ok_or_else(|| malformed("MIN or MAX"))
+    }
+
+    fn reset(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            let old = self.values.get_mut(slot as usize).take();
+            self.pointed -= old.as_ref().map_or(0, O::bytes);
+        }
+    }
+
+    fn finish(&self, slots: &[u32]) -> Result<ArrayRef, OperatorError> {
+        let values = slots
+            .iter()
+            .map(|&s| self.values.get(s as usize).clone())
+            .collect();
+        O::write(&self.data_type, values)
+    }
+
+    fn freeze(&mut self, _full: bool) -> Box<dyn Export> {
+        Box::new(Self {
+            data_type: self.data_type.clone(),
+            max: self.max,
+            values: self.values.freeze(),
+            pointed: 0,
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        self.values.bytes() + self.pointed
+    }
+}
+
+/// Numbers, dates and times of at most 64 bits, mapped to integers of the same order. NaN is
+/// the largest float, as in Java.
+#[derive(Debug)]
+pub(super) struct Word;
+
+/// Float bits ↔ integers of the same order; its own inverse.
+fn flip(bits: i64) -> i64 {
+    bits ^ (((bits >> 63) as u64) >> 1) as i64
+}
+
+impl Ordered for Word {
+    type Value = i64;
+
+    fn read(array: &ArrayRef, each: &mut dyn FnMut(usize, i64)) -> Option<()> {
+        let words = match array.data_type() {
+            // As 64 bits: one mapping for both widths.
+            DataType::Float32 => {
+                let wide: ArrayRef = Arc::new(
+                    array
+                        .as_primitive::<Float32Type>()
+                        .unary::<_, arrow::datatypes::Float64Type>(f64::from),
+                );
+                to_words(wide.as_ref()).ok()?
+            }
+            _ => to_words(array.as_ref()).ok()?,
+        };
+        let order = |word: u64| match array.data_type() {
+            DataType::Float32 | DataType::Float64 => flip(word as i64),
+            DataType::UInt64 => (word ^ 1 << 63) as i64,
+            _ => word as i64,
+        };
+        match array.nulls() {
+            None => words
+                .iter()
+                .enumerate()
+                .for_each(|(row, &w)| each(row, order(w))),
+            Some(nulls) => nulls
+                .valid_indices()
+                .for_each(|row| each(row, order(words[row]))),
+        }
+        Some(())
+    }
+
+    fn write(data_type: &DataType, values: Vec<Option<i64>>) -> Result<ArrayRef, OperatorError> {
+        let nulls: NullBuffer = values.iter().map(Option::is_some).collect();
+        let word = |value: i64| match data_type {
+            DataType::Float64 => flip(value) as u64,
+            DataType::Float32 => u64::from((f64::from_bits(flip(value) as u64) as f32).to_bits()),
+            DataType::UInt64 => value as u64 ^ 1 << 63,
+            _ => value as u64,
+        };
+        let words = values.into_iter().map(|v| v.map_or(0, word)).collect();
+        let nulls = (nulls.null_count() > 0).then_some(nulls);
+        from_words(data_type, words, nulls).map_err(OperatorError::ours)
+    }
+}
+
+/// DECIMAL.
+#[derive(Debug)]
+pub(super) struct Wide;
+
+impl Ordered for Wide {
+    type Value = i128;
+
+    fn read(array: &ArrayRef, each: &mut dyn FnMut(usize, i128)) -> Option<()> {
+        let values = array.as_primitive_opt::<Decimal128Type>()?;
+        for (row, value) in values.iter().enumerate() {
+            if let Some(value) = value {
+                each(row, value);
+            }
+        }
+        Some(())
+    }
+
+    fn write(data_type: &DataType, values: Vec<Option<i128>>) -> Result<ArrayRef, OperatorError> {
+        Ok(Arc::new(
+            Decimal128Array::from(values).with_data_type(data_type.clone()),
+        ))
+    }
+}
+
+/// Strings and bytes, in the order of their bytes.
+#[derive(Debug)]
+pub(super) struct Text;
+
+impl Ordered for Text {
+    type Value = Arc<[u8]>;
+
+    fn read(array: &ArrayRef, each: &mut dyn FnMut(usize, Arc<[u8]>)) -> Option<()> {
+        let values = BytesColumn::of(array.as_ref())?;
+        for row in 0..array.len() {
+            if array.is_valid(row) {
+                each(row, values.value(row).into());
+            }
+        }
+        Some(())
+    }
+
+    fn write(
+        data_type: &DataType,
+        values: Vec<Option<Arc<[u8]>>>,
+    ) -> Result<ArrayRef, OperatorError> {
+        Ok(from_bytes(data_type, values.iter().map(Option::as_deref))?)
+    }
+
+    fn bytes(value: &Arc<[u8]>) -> usize {
+        value.len() + 16
+    }
+}

@@ -1,0 +1,145 @@
+//! A window aggregation, compiled: what both halves and stored state agree on.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+
+use super::accumulator::Call;
+use super::slices::{SliceId, Slices};
+use super::spec::WindowAggregate;
+use crate::OperatorError;
+
+/// Rows of a batch that is given out.
+pub(super) const ROWS: usize = 8192;
+
+/// The compiled aggregation.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) slices: Slices,
+    pub(super) time: usize,
+    pub(super) keys: Vec<usize>,
+    pub(super) key_types: Vec<DataType>,
+    pub(super) calls: Vec<Call>,
+    /// Keys, `$slice_end`, `$visible_from`, partial results.
+    pub(super) intermediate: SchemaRef,
+    pub(super) output: SchemaRef,
+    /// Changes when the columns of stored state do.
+    pub(super) fingerprint: u64,
+}
+
+impl Plan {
+    pub(super) fn new(spec: &WindowAggregate) -> Result<Self, OperatorError> {
+        let slices = Slices::new(spec.window)?;
+        let timestamp = DataType::Timestamp(TimeUnit::Millisecond, None);
+        if spec
+            .input
+            .fields()
+            .get(spec.time)
+            .is_none_or(|f| *f.data_type() != timestamp)
+        {
+            return Err(OperatorError::user(
+                "windows need an event-time column of type TIMESTAMP(3)",
+            ));
+        }
+        let key_fields = spec
+            .keys
+            .iter()
+            .map(|&k| spec.input.fields().get(k).cloned())
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| OperatorError::ours("a key column is not part of the input"))?;
+        let key_types = key_fields.iter().map(|f| f.data_type().clone()).collect();
+        let calls = spec
+            .aggregates
+            .iter()
+            .map(|call| Call::new(call, &spec.input))
+            .collect::<Result<Vec<_>, _>>()?;
+
+        let mut intermediate: Vec<Arc<Field>> = key_fields.clone();
+        intermediate.push(Arc::new(Field::new("$slice_end", DataType::Int64, false)));
+        intermediate.push(Arc::new(Field::new(
+            "$visible_from",
+            DataType::Int64,
+            false,
+        )));
+        for call in &calls {
+            intermediate.extend(call.partial_fields()?.into_iter().map(Arc::new));
+        }
+        let mut output = key_fields;
+        for call in &calls {
+            output.push(Arc::new(Field::new(
+                call.name(),
+                call.output().clone(),
+                true,
+            )));
+        }
+        for name in ["window_start", "window_end", "window_time"] {
+            output.push(Arc::new(Field::new(name, timestamp.clone(), false)));
+        }
+        Ok(Self {
+            slices,
+            time: spec.time,
+            keys: spec.keys.clone(),
+            key_types,
+            calls,
+            fingerprint: fingerprint(&intermediate),
+            intermediate: Arc::new(Schema::new(intermediate)),
+            output: Arc::new(Schema::new(output)),
+        })
+    }
+
+    /// Number of columns of partial results of each call, in order.
+    pub(super) fn partial_widths(&self) -> Result<Vec<usize>, OperatorError> {
+        self.calls
+            .iter()
+            .map(|call| Ok(call.partial_fields()?.len()))
+            .collect()
+    }
+
+    /// Where partial results begin in the intermediate columns.
+    pub(super) fn first_partial(&self) -> usize {
+        self.keys.len() + 2
+    }
+
+    /// A batch for the exchange from keys and partial results of one slice.
+    pub(super) fn intermediate(
+        &self,
+        keys: Vec<ArrayRef>,
+        id: SliceId,
+        partial: Vec<ArrayRef>,
+        rows: usize,
+    ) -> Result<RecordBatch, OperatorError> {
+        let constant = |value| Arc::new(Int64Array::from(vec![value; rows])) as ArrayRef;
+        self.intermediate_with(keys, constant(id.end), constant(id.visible_from), partial)
+    }
+
+    /// As [`Plan::intermediate`], of any slices.
+    pub(super) fn intermediate_with(
+        &self,
+        keys: Vec<ArrayRef>,
+        ends: ArrayRef,
+        visible_from: ArrayRef,
+        partial: Vec<ArrayRef>,
+    ) -> Result<RecordBatch, OperatorError> {
+        let columns = keys
+            .into_iter()
+            .chain([ends, visible_from])
+            .chain(partial)
+            .collect();
+        Ok(RecordBatch::try_new(
+            Arc::clone(&self.intermediate),
+            columns,
+        )?)
+    }
+}
+
+/// FNV-1a over names and types: stable, and computed once per plan.
+fn fingerprint(fields: &[Arc<Field>]) -> u64 {
+    let text: String = fields
+        .iter()
+        .map(|f| format!("{}:{};", f.name(), f.data_type()))
+        .collect();
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
