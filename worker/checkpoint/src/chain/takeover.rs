@@ -243,6 +243,10 @@ pub fn decide_take_over(
             }
         }
     }
+    if head.roll_back.is_some() {
+        // Some of its output may be destroyed already: it is finished before anything else.
+        return Ok(SealPlan::Repeat);
+    }
     if starts_over {
         return Ok(SealPlan::StartOver);
     }
