@@ -11,7 +11,7 @@ use arrow::compute::take;
 use arrow::datatypes::Int64Type;
 
 use super::local::group;
-use super::plan::{Plan, ROWS};
+use super::plan::Plan;
 use super::slices::SliceId;
 use super::snapshot::{self, FrozenWindows, Tombstone};
 use super::table::Table;
@@ -144,7 +144,7 @@ impl Global {
             }
             *budget -= 1;
             if let Some(table) = self.tables.get(id) {
-                let slots = next_slots(firing.input_row, table.len());
+                let slots = self.plan.next_slots(firing.input_row, table.len());
                 let (keys, partial) = (table.keys(&slots)?, table.partial(&slots)?);
                 merged.merge(&keys, &partial, slots.len(), &mut self.slots)?;
                 firing.input_row += slots.len();
@@ -162,7 +162,7 @@ impl Global {
                     return Ok(false);
                 }
                 *budget -= 1;
-                let slots = next_slots(firing.row, table.len());
+                let slots = self.plan.next_slots(firing.row, table.len());
                 out.push(Batch::new(results(&self.plan, table, firing.end, &slots)?));
                 firing.row += slots.len();
             }
@@ -185,10 +185,6 @@ impl Global {
             }
         }
     }
-}
-
-fn next_slots(row: usize, len: usize) -> Vec<u32> {
-    (row as u32..(row + ROWS).min(len) as u32).collect()
 }
 
 /// Rows of a window's result.

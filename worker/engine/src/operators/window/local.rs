@@ -12,7 +12,7 @@ use arrow::compute::take;
 use arrow::datatypes::TimestampMillisecondType;
 use weir_state::hash::hash_columns;
 
-use super::plan::{Plan, ROWS};
+use super::plan::Plan;
 use super::slices::{SliceId, Slices};
 use super::table::Table;
 use crate::operator::{OperatorMetrics, OutputTag, SnapshotRequest};
@@ -20,23 +20,40 @@ use crate::{
     Batch, Context, Operator, OperatorError, Output, Progress, RowKind, Snapshot, Watermark,
 };
 
-/// Partial results beyond this many bytes leave early.
-const MEMORY: usize = 48 << 20;
-/// Rows after which it is judged whether pre-aggregation pays.
-const SAMPLE: usize = 100_000;
-/// It does not when more than this share of rows makes a new group.
-const NEW_GROUPS: f64 = 0.8;
-/// Rows that then pass as they are, before it is tried again.
-const BYPASS: usize = 20 * SAMPLE;
+/// When partial results leave early, and when rows are not pre-aggregated at all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Partial results beyond this many bytes leave.
+    pub(super) memory: usize,
+    /// Rows after which it is judged whether pre-aggregation pays: it does not when more than
+    /// four in five made a new group.
+    pub(super) sample: usize,
+    /// Rows that then pass as they are, before it is tried again.
+    pub(super) bypass: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 48 << 20,
+            sample: 100_000,
+            bypass: 2_000_000,
+        }
+    }
+}
+
 /// Batches given out per call.
 const BATCHES: usize = 4;
 
 /// The operator.
 pub(super) struct Local {
     plan: Arc<Plan>,
+    limits: Limits,
     tables: BTreeMap<SliceId, Table>,
     leaving: Option<Leaving>,
     sample: Sample,
+    /// Groups of a recent slice: room that a new one is given.
+    expected: usize,
     rows_since_tick: usize,
     slots: Vec<u32>,
 }
@@ -57,26 +74,25 @@ struct Sample {
 }
 
 impl Sample {
-    fn add(&mut self, rows: usize, groups: usize) {
+    fn add(&mut self, rows: usize, groups: usize, limits: &Limits) {
         self.rows += rows;
         self.groups += groups;
-        if self.rows >= SAMPLE {
-            let pays = self.groups as f64 <= NEW_GROUPS * self.rows as f64;
-            *self = Self {
-                bypass: if pays { 0 } else { BYPASS },
-                ..Self::default()
-            };
+        if self.rows >= limits.sample {
+            let pays = self.groups * 5 <= self.rows * 4;
+            *self = Self { bypass: if pays { 0 } else { limits.bypass }, ..Self::default() };
         }
     }
 }
 
 impl Local {
-    pub(super) fn new(plan: Arc<Plan>) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, limits: Limits) -> Self {
         Self {
             plan,
+            limits,
             tables: BTreeMap::new(),
             leaving: None,
             sample: Sample::default(),
+            expected: 0,
             rows_since_tick: 0,
             slots: Vec::new(),
         }
@@ -111,15 +127,15 @@ impl Local {
             let Some((id, table)) = leaving.tables.last() else {
                 break;
             };
-            let end = (leaving.row + ROWS).min(table.len());
-            let slots: Vec<u32> = (leaving.row as u32..end as u32).collect();
+            let slots = self.plan.next_slots(leaving.row, table.len());
             let keys = table.keys(&slots)?;
             let hashes = hash_columns(&keys, slots.len());
             let partial = table.partial(&slots)?;
             let records = self.plan.intermediate(keys, *id, partial, slots.len())?;
             out.push(Batch::new(records).with_hashes(hashes));
-            leaving.row = end;
-            if end == table.len() {
+            leaving.row += slots.len();
+            if leaving.row == table.len() {
+                self.expected = table.len();
                 leaving.tables.pop();
                 leaving.row = 0;
             }
@@ -165,12 +181,12 @@ impl Local {
         let table = match self.tables.entry(id) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert(Table::new(&self.plan, 0)?)
+                entry.insert(Table::new(&self.plan, self.expected)?)
             }
         };
         let before = table.len();
         table.merge(keys, partial, rows, &mut self.slots)?;
-        self.sample.add(rows, table.len() - before);
+        self.sample.add(rows, table.len() - before, &self.limits);
         Ok(())
     }
 
@@ -314,7 +330,7 @@ impl Operator for Local {
                 self.take_mixed(kept.records(), &ids, out)?;
             }
         }
-        if self.state_bytes() > MEMORY {
+        if self.state_bytes() > self.limits.memory {
             return self.start_leaving(|_| true, out);
         }
         Ok(Progress::Done)
@@ -356,7 +372,7 @@ impl Operator for Local {
 
     fn on_tick(&mut self, _cx: &mut Context, out: &mut Output) -> Result<(), OperatorError> {
         if self.rows_since_tick == 0 && !self.tables.is_empty() {
-            // At most `MEMORY` bytes, and only once the input has fallen silent.
+            // At most the limit's bytes, and only once the input has fallen silent.
             let mut progress = self.start_leaving(|_| true, out)?;
             while progress == Progress::More {
                 progress = self.leave(out)?;

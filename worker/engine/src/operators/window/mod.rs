@@ -48,7 +48,10 @@ use crate::{Context, Operator, OperatorError};
 pub fn local(spec: &WindowAggregate) -> Result<Arc<dyn OperatorFactory>, OperatorError> {
     let plan = Arc::new(Plan::new(spec)?);
     Ok(Arc::new(move |_: &Context| {
-        Ok(Box::new(local::Local::new(Arc::clone(&plan))) as Box<dyn Operator>)
+        Ok(Box::new(local::Local::new(
+            Arc::clone(&plan),
+            local::Limits::default(),
+        )) as Box<dyn Operator>)
     }))
 }
 

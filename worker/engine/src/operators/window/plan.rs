@@ -11,7 +11,7 @@ use super::spec::WindowAggregate;
 use crate::OperatorError;
 
 /// Rows of a batch that is given out.
-pub(super) const ROWS: usize = 8192;
+const ROWS: usize = 8192;
 
 /// The compiled aggregation.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(super) struct Plan {
     pub(super) output: SchemaRef,
     /// Changes when the columns of stored state do.
     pub(super) fingerprint: u64,
+    /// Rows of a batch that is given out, at most.
+    pub(super) rows: usize,
 }
 
 impl Plan {
@@ -83,6 +85,7 @@ impl Plan {
             key_types,
             calls,
             fingerprint: fingerprint(&intermediate),
+            rows: ROWS,
             intermediate: Arc::new(Schema::new(intermediate)),
             output: Arc::new(Schema::new(output)),
         })
@@ -94,6 +97,11 @@ impl Plan {
             .iter()
             .map(|call| Ok(call.partial_fields()?.len()))
             .collect()
+    }
+
+    /// The slots of the next batch from `row` on, of `len`.
+    pub(super) fn next_slots(&self, row: usize, len: usize) -> Vec<u32> {
+        (row as u32..(row + self.rows).min(len) as u32).collect()
     }
 
     /// Where partial results begin in the intermediate columns.

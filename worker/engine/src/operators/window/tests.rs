@@ -12,12 +12,13 @@ use weir_protocol::{Attempt, KeyGroup, KeyGroupRange, OperatorUid, Subtask, Term
 use weir_state::hash::hash_columns;
 use weir_state::segment::Segment;
 
+use super::global::Global;
+use super::local::{Limits, Local};
+use super::plan::Plan;
 use super::spec::{AggregateCall, Function, Window, WindowAggregate};
-use super::{exchange_columns, global, intermediate_schema, local, output_schema};
+use super::{exchange_columns, intermediate_schema, output_schema};
 use crate::env::Clock;
-use crate::operator::{
-    OperatorFactory, OperatorMetrics, OutputTag, Restored, SnapshotRequest, Waker,
-};
+use crate::operator::{OperatorMetrics, OutputTag, Restored, SnapshotRequest, Waker};
 use crate::{Batch, Context, Operator, Output, Progress, Watermark};
 
 const GROUPS: u32 = 24;
@@ -380,8 +381,26 @@ struct Checkpoint {
     late: u64,
 }
 
+/// How much the halves do per call and keep; small ones make every path be taken.
+#[derive(Clone, Copy, Debug)]
+struct Tuning {
+    rows: usize,
+    limits: Limits,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            rows: 8192,
+            limits: Limits::default(),
+        }
+    }
+}
+
 struct Run {
     spec: WindowAggregate,
+    plan: Arc<Plan>,
+    tuning: Tuning,
     io: tokio::runtime::Runtime,
     locals: Vec<Task>,
     globals: Vec<Task>,
@@ -392,13 +411,12 @@ struct Run {
     checkpoint: Checkpoint,
 }
 
-fn create(factory: &Arc<dyn OperatorFactory>, cx: Context) -> Task {
-    let operator = factory.create(&cx).unwrap();
-    (cx, operator)
-}
-
 impl Run {
-    fn new(spec: WindowAggregate, sources: usize, parallelism: u32) -> Self {
+    fn new(spec: WindowAggregate, sources: usize, parallelism: u32, tuning: Tuning) -> Self {
+        let plan = Arc::new(Plan {
+            rows: tuning.rows,
+            ..Plan::new(&spec).unwrap()
+        });
         let checkpoint = Checkpoint {
             watermarks: vec![i64::MIN; sources],
             ..Checkpoint::default()
@@ -408,6 +426,8 @@ impl Run {
             .unwrap();
         let mut run = Self {
             spec,
+            plan,
+            tuning,
             io,
             locals: Vec::new(),
             globals: Vec::new(),
@@ -431,12 +451,18 @@ impl Run {
         self.results.truncate(rows_out);
         self.late = late;
         let sources = watermarks.len() as u32;
-        let (before, behind) = (local(&self.spec).unwrap(), global(&self.spec).unwrap());
+        let before = || Box::new(Local::new(Arc::clone(&self.plan), self.tuning.limits));
+        let behind = || Box::new(Global::new(Arc::clone(&self.plan)));
         self.locals = (0..sources)
-            .map(|s| create(&before, context(s, sources, &self.io)))
+            .map(|s| (context(s, sources, &self.io), before() as Box<dyn Operator>))
             .collect();
         self.globals = (0..parallelism)
-            .map(|s| create(&behind, context(s, parallelism, &self.io)))
+            .map(|s| {
+                (
+                    context(s, parallelism, &self.io),
+                    behind() as Box<dyn Operator>,
+                )
+            })
             .collect();
         let merged = *watermarks.iter().min().unwrap();
         self.watermarks = watermarks;
@@ -486,7 +512,7 @@ impl Run {
     fn collect(&mut self, batches: Vec<(OutputTag, Batch)>) {
         for (tag, batch) in batches {
             assert_eq!(tag, OutputTag::Main);
-            assert!(batch.num_rows() <= 8192);
+            assert!(batch.num_rows() <= self.tuning.rows);
             assert_eq!(batch.records().schema(), output_schema(&self.spec).unwrap());
             let columns: Vec<Vec<String>> =
                 batch.records().columns().iter().map(|c| shown(c)).collect();
@@ -531,18 +557,20 @@ impl Run {
         }
     }
 
-    fn barrier(&mut self, next_event: usize, full: bool) {
-        let request = SnapshotRequest {
-            attempt: Attempt(1),
-            full,
-            last: false,
-        };
+    /// Whatever the local halves hold leaves.
+    fn exchange_all(&mut self) {
         for source in 0..self.locals.len() {
             let out = drive(&mut self.locals[source], |cx, op, out| {
                 op.before_barrier(cx, out).unwrap()
             });
             self.exchange(out);
-            let (cx, operator) = &mut self.locals[source];
+        }
+    }
+
+    fn barrier(&mut self, next_event: usize, full: bool) {
+        let request = SnapshotRequest { attempt: Attempt(1), full, last: false };
+        self.exchange_all();
+        for (cx, operator) in &mut self.locals {
             assert!(operator.on_barrier(cx, request).unwrap().keyed.is_none());
         }
         for (cx, operator) in &mut self.globals {
@@ -652,9 +680,9 @@ fn spec(window: Window, keys: &[&str]) -> WindowAggregate {
     }
 }
 
-fn check(window: Window, keys: &[&str], events: &[Event]) {
+fn check(window: Window, keys: &[&str], events: &[Event], tuning: Tuning) {
     let spec = spec(window, keys);
-    let (results, late) = Run::new(spec.clone(), 2, 2).run(events);
+    let (results, late) = Run::new(spec.clone(), 2, 2, tuning).run(events);
     let (wanted, wanted_late) = model(&spec, 2, events);
     assert_eq!(results, wanted);
     assert_eq!(late, wanted_late);
@@ -710,6 +738,23 @@ fn any_window() -> impl Strategy<Value = Window> {
     ]
 }
 
+fn any_tuning() -> impl Strategy<Value = Tuning> {
+    let limits = (
+        prop_oneof![Just(0_usize), Just(1 << 20)],
+        1_usize..30,
+        1_usize..30,
+    )
+        .prop_map(|(memory, sample, bypass)| Limits {
+            memory,
+            sample,
+            bypass,
+        });
+    prop_oneof![
+        Just(Tuning::default()),
+        (1_usize..4, limits).prop_map(|(rows, limits)| Tuning { rows, limits }),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -720,7 +765,254 @@ proptest! {
             vec!["k"], vec!["text"], vec!["float"], vec!["text", "int"], vec!["flag", "k"], vec![],
         ]),
         events in prop::collection::vec(any_event(), 1..40),
+        tuning in any_tuning(),
     ) {
-        check(window, &keys, &events);
+        check(window, &keys, &events, tuning);
     }
+}
+
+const MINUTE: Window = Window::Tumble {
+    size: 60,
+    offset: 0,
+};
+
+fn row(ts: i64, k: i64) -> Row {
+    let (int, float) = (Some(k as i32), Some(k as f64));
+    Row {
+        ts,
+        k: Some(k),
+        int,
+        float,
+        text: Some(k.to_string()),
+        decimal: None,
+        flag: Some(true),
+    }
+}
+
+fn snapshot(task: &mut Task, full: bool) -> Vec<Segment> {
+    let request = SnapshotRequest {
+        attempt: Attempt(1),
+        full,
+        last: false,
+    };
+    task.1
+        .on_barrier(&mut task.0, request)
+        .unwrap()
+        .keyed
+        .unwrap()
+        .encode()
+        .unwrap()
+}
+
+#[test]
+fn a_late_row_is_counted_once_and_goes_to_the_late_output() {
+    let mut run = Run::new(spec(MINUTE, &["k"]), 1, 1, Tuning::default());
+    run.data(0, &[row(10, 1)]);
+    run.watermark(0, 60);
+    run.data(0, &[row(59, 1), row(60, 1)]);
+    assert_eq!(run.late, 1);
+    assert_eq!(run.locals[0].0.metrics.late.load(Ordering::Relaxed), 1);
+    assert_eq!(run.results.len(), 1);
+}
+
+#[test]
+fn a_row_ahead_of_its_own_split_is_not_late_behind_faster_ones() {
+    let mut run = Run::new(spec(MINUTE, &["k"]), 2, 1, Tuning::default());
+    run.watermark(0, 600);
+    run.data(1, &[row(10, 1)]);
+    run.watermark(1, 600);
+    assert_eq!((run.results.len(), run.late), (1, 0));
+}
+
+#[test]
+fn a_split_that_was_idle_counts_in_the_windows_that_are_left() {
+    let hop = Window::Hop {
+        size: 120,
+        slide: 60,
+        offset: 0,
+    };
+    let mut run = Run::new(spec(hop, &["k"]), 1, 1, Tuning::default());
+    // The merged watermark went on without it.
+    let mark = |run: &mut Run, ms| {
+        let out = drive(&mut run.globals[0], |cx, op, out| {
+            op.on_watermark(cx, Watermark(ms), out).unwrap()
+        });
+        run.collect(out);
+    };
+    mark(&mut run, 60);
+    run.data(0, &[row(30, 1), row(-30, 1)]);
+    run.barrier(1, false);
+    mark(&mut run, 200);
+    let ends: Vec<&String> = run.results.iter().map(|r| &r[r.len() - 2]).collect();
+    assert_eq!(ends, ["1970-01-01T00:00:00.120"]);
+    assert_eq!(run.globals[0].0.metrics.late.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn nothing_changed_is_an_empty_delta() {
+    let mut run = Run::new(spec(MINUTE, &["k"]), 1, 1, Tuning::default());
+    assert!(snapshot(&mut run.globals[0], false)[0].is_empty_delta());
+    run.data(0, &[row(10, 1)]);
+    run.barrier(1, false);
+    assert_eq!(run.checkpoint.segments[0].blocks.len(), 1);
+    assert!(snapshot(&mut run.globals[0], false)[0].is_empty_delta());
+    assert_eq!(snapshot(&mut run.globals[0], true)[0].blocks.len(), 1);
+    run.watermark(0, 60);
+    let gone = snapshot(&mut run.globals[0], false);
+    assert_eq!(gone[0].blocks.len(), 1);
+    assert!(snapshot(&mut run.globals[0], false)[0].is_empty_delta());
+}
+
+#[test]
+fn a_delta_holds_only_the_groups_that_changed() {
+    let mut run = Run::new(spec(MINUTE, &["k"]), 1, 1, Tuning::default());
+    run.data(0, &(0..500).map(|k| row(10, k)).collect::<Vec<_>>());
+    run.barrier(1, false);
+    run.data(0, &[row(11, 7)]);
+    run.barrier(2, false);
+    let sizes: Vec<usize> = run
+        .checkpoint
+        .segments
+        .iter()
+        .map(|s| s.bytes.len())
+        .collect();
+    assert!(sizes[1] * 50 < sizes[0], "{sizes:?}");
+}
+
+#[test]
+fn what_is_frozen_stays_as_it_was_while_processing_goes_on() {
+    let mut run = Run::new(spec(MINUTE, &["k"]), 1, 1, Tuning::default());
+    run.data(0, &[row(10, 1), row(10, 2)]);
+    run.exchange_all();
+    let (cx, operator) = &mut run.globals[0];
+    let request = SnapshotRequest {
+        attempt: Attempt(1),
+        full: false,
+        last: false,
+    };
+    let frozen = operator.on_barrier(cx, request).unwrap().keyed.unwrap();
+    run.data(0, &[row(11, 1), row(11, 3)]);
+    run.exchange_all();
+    run.watermark(0, 60);
+    run.checkpoint.segments = frozen.encode().unwrap();
+    run.checkpoint.next_event = 1;
+    run.start(3);
+    run.watermark(0, 60);
+    run.results.sort();
+    let counts: Vec<&[String]> = run.results.iter().map(|r| &r[..2]).collect();
+    assert_eq!(counts, [["1", "1"], ["2", "1"]]);
+}
+
+#[test]
+fn applying_a_delta_twice_changes_nothing() {
+    let mut run = Run::new(spec(MINUTE, &["k"]), 1, 2, Tuning::default());
+    run.data(0, &[row(10, 1), row(10, 2)]);
+    run.barrier(1, false);
+    run.data(0, &[row(12, 2)]);
+    run.barrier(2, false);
+    let twice = run.checkpoint.segments[2..].to_vec();
+    run.checkpoint.segments.extend(twice);
+    run.start(1);
+    run.watermark(0, 60);
+    run.results.sort();
+    let counts: Vec<&[String]> = run.results.iter().map(|r| &r[..2]).collect();
+    assert_eq!(counts, [["1", "1"], ["2", "2"]]);
+}
+
+#[test]
+fn many_groups_leave_in_bounded_batches() {
+    let rows: Vec<Row> = (0..20_000).map(|n| row(n % 120, n % 9_000)).collect();
+    let mut events: Vec<Event> = rows
+        .chunks(3_000)
+        .map(|rows| Event::Data(0, rows.to_vec()))
+        .collect();
+    events.insert(3, Event::Barrier { full: false });
+    events.insert(5, Event::Barrier { full: false });
+    events.insert(6, Event::Kill(3));
+    check(MINUTE, &["k"], &events, Tuning::default());
+}
+
+#[test]
+fn a_row_without_event_time_is_refused() {
+    let mut run = Run::new(spec(MINUTE, &["k"]), 1, 1, Tuning::default());
+    let mut columns = records(&[row(1, 1)]).columns().to_vec();
+    columns[0] = Arc::new(TimestampMillisecondArray::from(vec![None]));
+    let batch = Batch::new(RecordBatch::try_new(schema(), columns).unwrap());
+    let (cx, operator) = &mut run.locals[0];
+    let error = operator
+        .on_batch(cx, 0, batch, &mut Output::default())
+        .unwrap_err();
+    assert!(error.message.contains("no event time"), "{error}");
+}
+
+#[test]
+fn state_of_other_aggregates_is_refused() {
+    let mut run = Run::new(spec(MINUTE, &["k"]), 1, 1, Tuning::default());
+    run.data(0, &[row(10, 1)]);
+    run.barrier(1, false);
+    let mut other = spec(MINUTE, &["k"]);
+    other.aggregates.pop();
+    let mut global = Global::new(Arc::new(Plan::new(&other).unwrap()));
+    let segments = run.checkpoint.segments.clone();
+    let state = Restored {
+        segments,
+        ..Restored::default()
+    };
+    let error = global
+        .restore(&mut context(0, 1, &run.io), state)
+        .unwrap_err();
+    assert!(
+        error.message.contains("other keys or aggregates"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_local_half_lets_go_when_its_input_falls_silent() {
+    let mut run = Run::new(spec(MINUTE, &["k"]), 1, 1, Tuning::default());
+    run.data(0, &[row(10, 1)]);
+    for _ in 0..2 {
+        let out = drive(&mut run.locals[0], |cx, op, out| {
+            op.on_tick(cx, out).unwrap();
+            Progress::Done
+        });
+        run.exchange(out);
+    }
+    assert_eq!(run.locals[0].1.state_bytes(), 0);
+    assert!(run.globals[0].1.state_bytes() > 0);
+}
+
+#[test]
+fn sums_of_more_than_38_digits_are_null_and_integers_wrap() {
+    let mut spec = spec(MINUTE, &["k"]);
+    spec.aggregates = vec![
+        call(
+            "sum",
+            Function::Sum,
+            Some("decimal"),
+            false,
+            false,
+            DataType::Decimal128(38, 2),
+        ),
+        call(
+            "int",
+            Function::Sum,
+            Some("int"),
+            false,
+            false,
+            DataType::Int32,
+        ),
+    ];
+    let mut run = Run::new(spec, 1, 1, Tuning::default());
+    let large = |k| Row {
+        decimal: Some(10_i128.pow(38) - 1),
+        int: Some(i32::MAX),
+        ..row(1, k)
+    };
+    run.data(0, &[large(1), large(1), large(2)]);
+    run.watermark(0, 60);
+    run.results.sort();
+    let sums: Vec<&[String]> = run.results.iter().map(|r| &r[1..3]).collect();
+    let all_nines = format!("{}.99", "9".repeat(36));
+    assert_eq!(sums, [["NULL", "-2"], [all_nines.as_str(), "2147483647"]]);
 }

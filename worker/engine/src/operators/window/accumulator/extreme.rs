@@ -1,5 +1,6 @@
 //! MIN and MAX. Partial result: the value in its own type, NULL when there was none.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
@@ -14,10 +15,16 @@ use crate::OperatorError;
 /// How values of a type are kept and compared.
 pub(super) trait Ordered: Send + std::fmt::Debug + 'static {
     /// A value, ordered as SQL orders the type.
-    type Value: Ord + Clone + Send + Sync + std::fmt::Debug;
+    type Value: Clone + Send + Sync + std::fmt::Debug;
+    /// A value where it lies in its column.
+    type Read<'a>: Copy;
 
-    /// Calls `each` with every value that is not NULL and its row.
-    fn read(array: &ArrayRef, each: &mut dyn FnMut(usize, Self::Value)) -> Option<()>;
+    /// Calls `each` with the row and value of everything that is not NULL.
+    fn read<'a>(array: &'a ArrayRef, each: impl FnMut(usize, Self::Read<'a>)) -> Option<()>;
+    /// How a value compares to a kept one.
+    fn compare(value: Self::Read<'_>, kept: &Self::Value) -> Ordering;
+    /// The value, to be kept.
+    fn keep(value: Self::Read<'_>) -> Self::Value;
     /// A column of values.
     fn write(
         data_type: &DataType,
@@ -63,18 +70,23 @@ impl<O: Ordered> Accumulator for Extreme<O> {
         let [values] = partial else {
             return Err(malformed("MIN or MAX"));
         };
-        let (stored, max, pointed) = (&mut self.values, self.max, &mut self.pointed);
-        O::read(values, &mut |row, value| {
+        let better = if self.max {
+            Ordering::Greater
+        } else {
+            Ordering::Less
+        };
+        let (kept, pointed) = (&mut self.values, &mut self.pointed);
+        O::read(values, |row, value| {
             let slot = slots[row] as usize;
-            let better = match stored.get(slot) {
-                None => true,
-                Some(old) if max => value > *old,
-                Some(old) => value < *old,
-            };
-            // Chunks are copied when written while frozen, so nothing is written in vain.
-            if better {
+            // Read before it is written: a write copies a chunk that is frozen.
+            if kept
+                .get(slot)
+                .as_ref()
+                .is_none_or(|kept| O::compare(value, kept) == better)
+            {
+                let value = O::keep(value);
                 *pointed += O::bytes(&value);
-                let old = stored.get_mut(slot).replace(value);
+                let old = kept.get_mut(slot).replace(value);
                 *pointed -= old.as_ref().map_or(0, O::bytes);
             }
         })
@@ -122,8 +134,9 @@ fn flip(bits: i64) -> i64 {
 
 impl Ordered for Word {
     type Value = i64;
+    type Read<'a> = i64;
 
-    fn read(array: &ArrayRef, each: &mut dyn FnMut(usize, i64)) -> Option<()> {
+    fn read<'a>(array: &'a ArrayRef, mut each: impl FnMut(usize, Self::Read<'a>)) -> Option<()> {
         let words = match array.data_type() {
             // As 64 bits: one mapping for both widths.
             DataType::Float32 => {
@@ -153,6 +166,14 @@ impl Ordered for Word {
         Some(())
     }
 
+    fn compare(value: i64, kept: &i64) -> Ordering {
+        value.cmp(kept)
+    }
+
+    fn keep(value: i64) -> i64 {
+        value
+    }
+
     fn write(data_type: &DataType, values: Vec<Option<i64>>) -> Result<ArrayRef, OperatorError> {
         let nulls: NullBuffer = values.iter().map(Option::is_some).collect();
         let word = |value: i64| match data_type {
@@ -173,8 +194,9 @@ pub(super) struct Wide;
 
 impl Ordered for Wide {
     type Value = i128;
+    type Read<'a> = i128;
 
-    fn read(array: &ArrayRef, each: &mut dyn FnMut(usize, i128)) -> Option<()> {
+    fn read<'a>(array: &'a ArrayRef, mut each: impl FnMut(usize, Self::Read<'a>)) -> Option<()> {
         let values = array.as_primitive_opt::<Decimal128Type>()?;
         for (row, value) in values.iter().enumerate() {
             if let Some(value) = value {
@@ -182,6 +204,14 @@ impl Ordered for Wide {
             }
         }
         Some(())
+    }
+
+    fn compare(value: i128, kept: &i128) -> Ordering {
+        value.cmp(kept)
+    }
+
+    fn keep(value: i128) -> i128 {
+        value
     }
 
     fn write(data_type: &DataType, values: Vec<Option<i128>>) -> Result<ArrayRef, OperatorError> {
@@ -197,15 +227,24 @@ pub(super) struct Text;
 
 impl Ordered for Text {
     type Value = Arc<[u8]>;
+    type Read<'a> = &'a [u8];
 
-    fn read(array: &ArrayRef, each: &mut dyn FnMut(usize, Arc<[u8]>)) -> Option<()> {
+    fn read<'a>(array: &'a ArrayRef, mut each: impl FnMut(usize, &'a [u8])) -> Option<()> {
         let values = BytesColumn::of(array.as_ref())?;
         for row in 0..array.len() {
             if array.is_valid(row) {
-                each(row, values.value(row).into());
+                each(row, values.value(row));
             }
         }
         Some(())
+    }
+
+    fn compare(value: &[u8], kept: &Arc<[u8]>) -> Ordering {
+        value.cmp(kept)
+    }
+
+    fn keep(value: &[u8]) -> Arc<[u8]> {
+        value.into()
     }
 
     fn write(
