@@ -1,0 +1,596 @@
+//! Fetching on a thread of its own: librdkafka's calls block, and a task must not.
+//!
+//! What enters: partitions to read. What leaves: messages of one partition at a time, in order,
+//! through a queue that is bounded in bytes. The task wakes the thread by taking, the thread
+//! wakes the task by adding. Reading goes by `assign`, never by `subscribe`: the coordinator
+//! decides who reads what, and no group protocol gets a say.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::Consumer;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaErrorCode;
+use weir_engine::EngineError;
+use weir_engine::operator::Waker;
+
+use super::batch::{BatchConsumer, Message, Messages};
+use super::client::{Events, Meaning, Subject, explain, meaning};
+use super::offsets::Position;
+
+/// Bytes of keys and values that may wait for the task. librdkafka holds as much again.
+pub(super) const QUEUE_BYTES: usize = 16 << 20;
+/// Messages of one batch: what one call to the source's `poll` decodes.
+pub(super) const BATCH_ROWS: usize = 8192;
+/// How long the thread sleeps at most while nothing arrives.
+const IDLE: Duration = Duration::from_millis(50);
+/// How long it waits for a batch to fill up once something has arrived.
+const FILL: Duration = Duration::from_millis(2);
+/// Requests about lost positions, which are asked while others wait.
+const ASK: Duration = Duration::from_secs(10);
+
+/// Something for the task.
+pub(super) enum Fetched {
+    /// Messages of one split.
+    Messages {
+        /// The split's index.
+        split: usize,
+        /// They, in order.
+        messages: Messages,
+        /// Bytes of their keys and values.
+        bytes: usize,
+    },
+    /// The split has been read to its end; nothing of it follows.
+    End {
+        /// The split's index.
+        split: usize,
+    },
+}
+
+/// What a fetcher has for the task.
+pub(super) enum Taken {
+    /// Something.
+    Some(Fetched),
+    /// Nothing yet; the waker will be called.
+    Nothing,
+}
+
+#[derive(Default)]
+struct State {
+    fetched: VecDeque<Fetched>,
+    bytes: usize,
+    added: Vec<(usize, Position)>,
+    failed: Option<EngineError>,
+    stop: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task's end of the queue. Dropping it stops the thread without waiting for it.
+pub(super) struct Fetcher {
+    shared: Arc<Shared>,
+}
+
+/// How to fetch.
+pub(super) struct FetchPlan {
+    /// The client's settings.
+    pub(super) config: ClientConfig,
+    /// For messages.
+    pub(super) subject: Arc<Subject>,
+    /// Go on at the first offset that is left when a position is gone.
+    pub(super) skip_lost: bool,
+}
+
+impl Fetcher {
+    /// Starts the thread. It connects to nothing before there is something to read.
+    pub(super) fn start(plan: FetchPlan, waker: Waker) -> Result<Self, EngineError> {
+        let shared = Arc::new(Shared::default());
+        let thread = Thread {
+            plan,
+            shared: Arc::clone(&shared),
+            waker,
+            consumer: None,
+            splits: BTreeMap::new(),
+            sources: HashMap::new(),
+        };
+        std::thread::Builder::new()
+            .name("kafka-fetch".into())
+            .spawn(move || thread.run())
+            .map_err(|error| EngineError::outside(format!("cannot start a thread: {error}")))?;
+        Ok(Self { shared })
+    }
+
+    /// Another split to read.
+    pub(super) fn add(&self, split: usize, position: Position) {
+        self.shared.lock().added.push((split, position));
+        self.shared.changed.notify_one();
+    }
+
+    /// The next messages.
+    pub(super) fn take(&self) -> Result<Taken, EngineError> {
+        let mut state = self.shared.lock();
+        match state.fetched.pop_front() {
+            Some(fetched) => {
+                if let Fetched::Messages { bytes, .. } = &fetched {
+                    state.bytes -= bytes;
+                }
+                drop(state);
+                self.shared.changed.notify_one();
+                Ok(Taken::Some(fetched))
+            }
+            None => match state.failed.clone() {
+                Some(error) => Err(error),
+                None => Ok(Taken::Nothing),
+            },
+        }
+    }
+}
+
+impl Drop for Fetcher {
+    fn drop(&mut self) {
+        // Messages go first, so that the thread is the last to hold the consumer: closing it
+        // takes time that a task does not have.
+        let fetched = {
+            let mut state = self.shared.lock();
+            state.stop = true;
+            std::mem::take(&mut state.fetched)
+        };
+        drop(fetched);
+        self.shared.changed.notify_all();
+    }
+}
+
+struct Reading {
+    /// The next offset, as handed out.
+    position: Position,
+}
+
+struct Thread {
+    plan: FetchPlan,
+    shared: Arc<Shared>,
+    waker: Waker,
+    consumer: Option<Arc<BatchConsumer>>,
+    splits: BTreeMap<usize, Reading>,
+    /// Which split a message's source is, filled as messages come.
+    sources: HashMap<(usize, i32), usize>,
+}
+
+/// What woke the thread up.
+enum Next {
+    Stop,
+    Read,
+}
+
+impl Thread {
+    fn run(mut self) {
+        let outcome = self.serve();
+        if let Err(error) = outcome {
+            self.shared.lock().failed = Some(error);
+            self.waker.wake();
+            // Whoever reads the error drops the fetcher.
+            let mut state = self.shared.lock();
+            while !state.stop {
+                state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    fn serve(&mut self) -> Result<(), EngineError> {
+        let mut messages = Vec::with_capacity(BATCH_ROWS);
+        loop {
+            match self.wait()? {
+                Next::Stop => return Ok(()),
+                Next::Read => {}
+            }
+            let Some(consumer) = self.consumer.clone() else { continue };
+            self.serve_events(&consumer)?;
+            let mut count = consumer.consume(BATCH_ROWS, Duration::ZERO, &mut messages);
+            if count == 0 {
+                count = consumer.consume(1, IDLE, &mut messages);
+            }
+            if count == 0 {
+                self.check_ends(&consumer)?;
+                continue;
+            }
+            if count < BATCH_ROWS / 2 {
+                consumer.consume(BATCH_ROWS - count, FILL, &mut messages);
+            }
+            self.hand_out(&consumer, &mut messages)?;
+        }
+    }
+
+    /// Waits for room in the queue and takes on new splits.
+    fn wait(&mut self) -> Result<Next, EngineError> {
+        let added = {
+            let mut state = self.shared.lock();
+            loop {
+                if state.stop {
+                    return Ok(Next::Stop);
+                }
+                let room = state.bytes < QUEUE_BYTES && !self.splits.is_empty();
+                if room || !state.added.is_empty() {
+                    break std::mem::take(&mut state.added);
+                }
+                state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        };
+        if !added.is_empty() {
+            for (split, position) in &added {
+                self.splits.insert(*split, Reading { position: position.clone() });
+            }
+            self.assign(added.into_iter().map(|(split, _)| split).collect())?;
+        }
+        Ok(Next::Read)
+    }
+
+    fn consumer(&mut self) -> Result<Arc<BatchConsumer>, EngineError> {
+        if let Some(consumer) = &self.consumer {
+            return Ok(Arc::clone(consumer));
+        }
+        let subject = &self.plan.subject;
+        let refused = |why: &str| explain(subject, "setting up a Kafka consumer", None, why);
+        let consumer = self
+            .plan
+            .config
+            .create_with_context(Events::new(Arc::clone(subject)))
+            .map_err(|error| refused(&error.to_string()))?;
+        let consumer = BatchConsumer::new(consumer).ok_or_else(|| refused("out of memory"))?;
+        let consumer = Arc::new(consumer);
+        self.consumer = Some(Arc::clone(&consumer));
+        Ok(consumer)
+    }
+
+    fn assign(&mut self, splits: Vec<usize>) -> Result<(), EngineError> {
+        let consumer = self.consumer()?;
+        let mut list = TopicPartitionList::with_capacity(splits.len());
+        for split in splits {
+            let Some(Reading { position }) = self.splits.get(&split) else { continue };
+            let (topic, partition) = (&position.topic, position.partition);
+            let named = consumer.forward(topic, partition);
+            let added =
+                list.add_partition_offset(topic, partition, Offset::Offset(position.offset));
+            if !named || added.is_err() {
+                return Err(EngineError::ours(format!(
+                    "table '{}': '{}' at {} cannot be assigned",
+                    self.plan.subject.table,
+                    position.split_id(),
+                    position.offset
+                )));
+            }
+        }
+        consumer.consumer().incremental_assign(&list).map_err(|error| {
+            explain(
+                &self.plan.subject,
+                "assigning partitions",
+                error.rdkafka_error_code(),
+                &error.to_string(),
+            )
+        })
+    }
+
+    /// Log lines and errors that concern no partition.
+    fn serve_events(&self, consumer: &BatchConsumer) -> Result<(), EngineError> {
+        for _ in 0..64 {
+            match consumer.consumer().poll(Duration::ZERO) {
+                None => break,
+                Some(Ok(message)) => {
+                    drop(message);
+                    // Would be lost: partitions are forwarded before they are assigned.
+                    return Err(EngineError::ours("a Kafka message came in by the wrong queue"));
+                }
+                // Reading needs no group: only showing positions does.
+                Some(Err(error))
+                    if error.rdkafka_error_code()
+                        == Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {}
+                Some(Err(error)) => {
+                    let code = error.rdkafka_error_code();
+                    match code.map_or(Meaning::End, meaning) {
+                        Meaning::Passing | Meaning::End | Meaning::Other => {
+                            tracing::debug!(target: "weir::kafka", "{error}");
+                        }
+                        Meaning::Credentials
+                        | Meaning::Forbidden
+                        | Meaning::Missing
+                        | Meaning::LostPosition => {
+                            let last = consumer.consumer().client().context().last();
+                            let reason = last.map_or_else(|| error.to_string(), |(_, why)| why);
+                            return Err(explain(&self.plan.subject, "reading", code, &reason));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sorts messages by split and passes them on, in order.
+    fn hand_out(
+        &mut self,
+        consumer: &Arc<BatchConsumer>,
+        messages: &mut Vec<Message>,
+    ) -> Result<(), EngineError> {
+        let mut groups: Vec<(usize, Vec<Message>)> = Vec::new();
+        let mut ended = Vec::new();
+        let mut lost = false;
+        let mut last = None;
+        for message in messages.drain(..) {
+            if message.error().is_some() {
+                match self.on_error(consumer, &message)? {
+                    Errored::Ignored => {}
+                    Errored::Ended(split) => ended.push(split),
+                    Errored::Moved => lost = true,
+                }
+                continue;
+            }
+            let source = message.source();
+            let split = match last {
+                Some((known, split)) if known == source => Some(split),
+                _ => self.split_of(&message),
+            };
+            // A split that has ended may still have rows on the way.
+            let Some(split) = split else { continue };
+            last = Some((source, split));
+            match groups.iter_mut().find(|(known, _)| *known == split) {
+                Some((_, group)) => group.push(message),
+                None => groups.push((split, vec![message])),
+            }
+        }
+        for (split, group) in groups {
+            if self.pass_on(consumer, split, group) {
+                ended.push(split);
+            }
+        }
+        for split in ended {
+            self.end(consumer, split)?;
+        }
+        if lost {
+            self.start_over()?;
+        }
+        Ok(())
+    }
+
+    fn split_of(&mut self, message: &Message) -> Option<usize> {
+        if let Some(split) = self.sources.get(&message.source()) {
+            return Some(*split);
+        }
+        let split = self.split_named(&message.topic(), message.partition())?;
+        self.sources.insert(message.source(), split);
+        Some(split)
+    }
+
+    fn split_named(&self, topic: &str, partition: i32) -> Option<usize> {
+        self.splits
+            .iter()
+            .find(|(_, r)| r.position.partition == partition && r.position.topic == topic)
+            .map(|(split, _)| *split)
+    }
+
+    /// Puts a split's messages into the queue; whether its end has been reached.
+    fn pass_on(
+        &mut self,
+        consumer: &Arc<BatchConsumer>,
+        split: usize,
+        mut group: Vec<Message>,
+    ) -> bool {
+        let Some(Reading { position }) = self.splits.get_mut(&split) else { return false };
+        let beyond = position.end.and_then(|end| group.iter().position(|m| m.offset() >= end));
+        if let Some(beyond) = beyond {
+            group.truncate(beyond);
+        }
+        if let Some(message) = group.last() {
+            position.offset = message.offset() + 1;
+        }
+        let ended = beyond.is_some() || position.at_end();
+        if !group.is_empty() {
+            let bytes = group
+                .iter()
+                .map(|m| m.value().map_or(0, <[u8]>::len) + m.key().map_or(0, <[u8]>::len))
+                .sum();
+            let messages = Messages::new(group, Arc::clone(consumer));
+            self.push(Fetched::Messages { split, messages, bytes });
+        }
+        ended
+    }
+
+    fn push(&self, fetched: Fetched) {
+        let mut state = self.shared.lock();
+        if state.stop {
+            return;
+        }
+        if let Fetched::Messages { bytes, .. } = &fetched {
+            state.bytes += bytes;
+        }
+        state.fetched.push_back(fetched);
+        drop(state);
+        self.waker.wake();
+    }
+
+    fn end(&mut self, consumer: &BatchConsumer, split: usize) -> Result<(), EngineError> {
+        let Some(Reading { position }) = self.splits.remove(&split) else { return Ok(()) };
+        self.sources.retain(|_, known| *known != split);
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&position.topic, position.partition);
+        consumer.consumer().incremental_unassign(&list).map_err(|error| {
+            explain(
+                &self.plan.subject,
+                "releasing a partition",
+                error.rdkafka_error_code(),
+                &error.to_string(),
+            )
+        })?;
+        self.push(Fetched::End { split });
+        Ok(())
+    }
+
+    /// Ends the bounded splits whose last offsets hold nothing visible: aborted transactions
+    /// and the marks of transactions move the position without a message.
+    fn check_ends(&mut self, consumer: &BatchConsumer) -> Result<(), EngineError> {
+        if self.splits.values().all(|r| r.position.end.is_none()) {
+            return Ok(());
+        }
+        // Bounded splits that were empty from the start never get a position.
+        let mut ended: Vec<usize> = self
+            .splits
+            .iter()
+            .filter(|(_, r)| r.position.at_end())
+            .map(|(split, _)| *split)
+            .collect();
+        let positions = consumer.consumer().position().map_err(|error| {
+            explain(
+                &self.plan.subject,
+                "asking for positions",
+                error.rdkafka_error_code(),
+                &error.to_string(),
+            )
+        })?;
+        for element in positions.elements() {
+            let Offset::Offset(offset) = element.offset() else { continue };
+            let Some(split) = self.split_named(element.topic(), element.partition()) else {
+                continue;
+            };
+            let end = self.splits.get(&split).and_then(|r| r.position.end);
+            if end.is_some_and(|end| offset >= end) && !ended.contains(&split) {
+                ended.push(split);
+            }
+        }
+        for split in ended {
+            self.end(consumer, split)?;
+        }
+        Ok(())
+    }
+
+    fn on_error(
+        &mut self,
+        consumer: &BatchConsumer,
+        message: &Message,
+    ) -> Result<Errored, EngineError> {
+        let Some(code) = message.error() else { return Ok(Errored::Ignored) };
+        let (topic, partition) = (message.topic(), message.partition());
+        let Some(split) = self.split_named(&topic, partition) else {
+            tracing::debug!(target: "weir::kafka", "{}", message.error_text());
+            return Ok(Errored::Ignored);
+        };
+        match meaning(code) {
+            Meaning::End => {
+                let end = self.splits.get(&split).and_then(|r| r.position.end);
+                Ok(match end {
+                    Some(end) if message.offset() >= end => Errored::Ended(split),
+                    _ => Errored::Ignored,
+                })
+            }
+            Meaning::Passing => {
+                let table = &self.plan.subject.table;
+                tracing::debug!(target: "weir::kafka", table, "{}", message.error_text());
+                Ok(Errored::Ignored)
+            }
+            Meaning::LostPosition => self.on_lost(consumer, split).map(|()| Errored::Moved),
+            Meaning::Credentials | Meaning::Forbidden | Meaning::Missing | Meaning::Other => {
+                Err(explain(
+                    &self.plan.subject,
+                    &format!("reading '{topic}/{partition}'"),
+                    Some(code),
+                    &message.error_text(),
+                ))
+            }
+        }
+    }
+
+    /// A position that the broker no longer has, or does not have yet.
+    fn on_lost(&mut self, consumer: &BatchConsumer, split: usize) -> Result<(), EngineError> {
+        let Some(Reading { position }) = self.splits.get_mut(&split) else { return Ok(()) };
+        let subject = &self.plan.subject;
+        let name = position.split_id();
+        let range = consumer.consumer().fetch_watermarks(&position.topic, position.partition, ASK);
+        let (low, high) = range.map_err(|error| {
+            let doing = format!("asking for the offsets of '{name}'");
+            explain(subject, &doing, error.rdkafka_error_code(), &error.to_string())
+        })?;
+        match decide_lost(position.offset, (low, high), self.plan.skip_lost) {
+            Lost::Skip { to } => {
+                tracing::warn!(
+                    target: "weir::kafka",
+                    table = subject.table,
+                    "'{name}': offsets {} to {to} are gone and were skipped, as asked by 'scan.on-lost-position'",
+                    position.offset
+                );
+                position.offset = to;
+                Ok(())
+            }
+            Lost::Refuse(why) => {
+                let table = &subject.table;
+                Err(EngineError::user(format!("table '{table}': '{name}': {why}")))
+            }
+        }
+    }
+
+    /// Reads on with a fresh consumer: an assignment that has failed cannot be moved.
+    fn start_over(&mut self) -> Result<(), EngineError> {
+        self.consumer = None;
+        self.sources.clear();
+        self.assign(self.splits.keys().copied().collect())
+    }
+}
+
+enum Errored {
+    Ignored,
+    Ended(usize),
+    Moved,
+}
+
+/// What to do about a position outside of what the broker has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Lost {
+    Skip { to: i64 },
+    Refuse(String),
+}
+
+fn decide_lost(offset: i64, (low, high): (i64, i64), skip: bool) -> Lost {
+    if offset < low {
+        if skip {
+            return Lost::Skip { to: low };
+        }
+        return Lost::Refuse(format!(
+            "offset {offset} is gone: the topic now begins at {low}, so {} offsets were deleted before they were read; start the job afresh, keep rows for longer ('retention.ms' of the topic), or set 'scan.on-lost-position' = 'skip' to go on without them",
+            low - offset
+        ));
+    }
+    // Skipping would repeat or lose an unknown number of rows.
+    Lost::Refuse(format!(
+        "offset {offset} does not exist: the topic holds {low} to {high}, so it was truncated or created again; start the job afresh"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_are_gone_are_skipped_only_when_asked() {
+        assert_eq!(decide_lost(5, (10, 20), true), Lost::Skip { to: 10 });
+        let Lost::Refuse(why) = decide_lost(5, (10, 20), false) else { panic!("skipped") };
+        assert!(
+            why.starts_with("offset 5 is gone: the topic now begins at 10, so 5 offsets"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn a_topic_created_again_is_refused_in_any_case() {
+        for skip in [false, true] {
+            let Lost::Refuse(why) = decide_lost(50, (0, 20), skip) else { panic!("skipped") };
+            assert!(why.contains("was truncated or created again"), "{why}");
+        }
+    }
+}

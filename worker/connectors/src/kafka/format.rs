@@ -1,0 +1,166 @@
+//! Formats by name: `format`, `value.format` and `key.format` with their own options.
+
+use std::sync::Arc;
+
+use super::layout::Columns;
+use super::rows::DecoderFactory;
+use super::sink::EncoderFactory;
+use super::{Part, Wanted};
+use crate::format_options::{csv, json};
+use crate::formats::csv::{CsvDecoder, CsvEncoder, CsvOptions};
+use crate::formats::json::{JsonDecoder, JsonEncoder, JsonOptions};
+use crate::options::Options;
+
+#[derive(Clone, Debug)]
+enum Format {
+    Json(JsonOptions),
+    Csv(CsvOptions),
+}
+
+const NAMES: [(&str, &str); 2] = [("json", "json"), ("csv", "csv")];
+
+/// The decoder of a part; `None` when something is wrong, which stands among the problems.
+pub(super) fn decoder(
+    part: Part,
+    wanted: Wanted<'_>,
+    options: &mut Options<'_>,
+) -> Option<DecoderFactory> {
+    let (option, format) = read(part, options)?;
+    let Columns { all, wanted } = wanted?.clone();
+    let factory: DecoderFactory = match format {
+        Format::Json(json) => {
+            let schema = Arc::new(all.project(&wanted).ok()?);
+            Arc::new(move || Ok(Box::new(JsonDecoder::new(Arc::clone(&schema), json)?)))
+        }
+        Format::Csv(csv) => {
+            Arc::new(move || Ok(Box::new(CsvDecoder::new(&all, &wanted, csv.clone())?)))
+        }
+    };
+    // Made once here, so that a column that the format cannot hold is told in time.
+    match factory() {
+        Ok(_) => Some(factory),
+        Err(why) => {
+            options.refuse(&option, why);
+            None
+        }
+    }
+}
+
+/// The encoder of a part.
+pub(super) fn encoder(
+    part: Part,
+    wanted: Wanted<'_>,
+    options: &mut Options<'_>,
+) -> Option<EncoderFactory> {
+    let (option, format) = read(part, options)?;
+    let schema = Arc::new(wanted?.all.as_ref().clone());
+    let factory: EncoderFactory = match format {
+        Format::Json(json) => {
+            Arc::new(move || Ok(Box::new(JsonEncoder::new(Arc::clone(&schema), json)?)))
+        }
+        Format::Csv(csv) => {
+            Arc::new(move || Ok(Box::new(CsvEncoder::new(Arc::clone(&schema), csv.clone())?)))
+        }
+    };
+    match factory() {
+        Ok(_) => Some(factory),
+        Err(why) => {
+            options.refuse(&option, why);
+            None
+        }
+    }
+}
+
+/// The option that names the format, and the format with its options. A key's are read whether
+/// or not anybody wants the key, so that a wrong one is always refused.
+fn read(part: Part, options: &mut Options<'_>) -> Option<(String, Format)> {
+    let (option, prefix) = match part {
+        Part::Key => ("key.format", "key."),
+        Part::Value => match (options.is_given("format"), options.is_given("value.format")) {
+            (true, true) => {
+                options.refuse(
+                    "value.format",
+                    "'format' and 'value.format' exclude each other; remove one",
+                );
+                options.allow("format");
+                ("value.format", "value.")
+            }
+            (_, true) => ("value.format", "value."),
+            (true, false) => ("format", ""),
+            (false, false) => {
+                ["format", "value.format"].iter().for_each(|name| options.allow(name));
+                options.refuse_table("'format' is missing; give 'json' or 'csv'");
+                return None;
+            }
+        },
+    };
+    if !options.is_given(option) {
+        options.allow(option);
+        return None;
+    }
+    let format = match options.choice(option, "", &NAMES) {
+        "json" => Format::Json(json(options, prefix)),
+        "csv" => Format::Csv(csv(options, prefix)),
+        _ => return None,
+    };
+    Some((option.to_owned(), format))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::DataType;
+
+    use super::*;
+    use crate::testing::table;
+
+    fn problems(pairs: &[(&str, &str)]) -> Vec<String> {
+        let table = table(pairs, &[("a", DataType::Int64)]);
+        let columns = Columns { all: table.schema.clone(), wanted: vec![0] };
+        let mut options = Options::new(&table);
+        decoder(Part::Value, Some(&columns), &mut options);
+        decoder(Part::Key, None, &mut options);
+        options.finish().into_iter().map(|p| p.message).collect()
+    }
+
+    #[test]
+    fn options_stand_behind_the_name_of_their_format_and_part() {
+        for pairs in [
+            &[("format", "json"), ("json.ignore-parse-errors", "true")][..],
+            &[("value.format", "csv"), ("value.csv.field-delimiter", "\\t")],
+            &[("format", "json"), ("key.format", "csv"), ("key.csv.null-literal", "-")],
+        ] {
+            assert_eq!(problems(pairs), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn wrong_formats_and_options_are_refused() {
+        for (pairs, expected) in [
+            (&[("topic", "t")][..], "'format' is missing; give 'json' or 'csv'"),
+            (&[("format", "jsn")], "'format' = 'jsn' is not known; did you mean 'json'?"),
+            (
+                &[("format", "json"), ("value.format", "json")],
+                "'format' and 'value.format' exclude each other; remove one",
+            ),
+            (
+                &[("format", "csv"), ("csv.field-delimiter", ";;")],
+                "'csv.field-delimiter' is ';;'; give one ASCII character, or '\\t'",
+            ),
+            (
+                &[
+                    ("format", "json"),
+                    ("json.fail-on-missing-field", "true"),
+                    ("json.ignore-parse-errors", "true"),
+                ],
+                "'json.fail-on-missing-field' and 'json.ignore-parse-errors' exclude each other; remove one",
+            ),
+            (
+                &[("value.format", "json"), ("json.ignore-parse-errors", "true")],
+                "option 'json.ignore-parse-errors' is unknown for connector ''; did you mean 'value.json.ignore-parse-errors'?",
+            ),
+        ] {
+            let found = problems(pairs);
+            assert!(found.iter().any(|m| m == expected), "{found:#?}");
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! Which column of a table stands where in a message: in its value, its key, or beside them.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+
+use crate::options::Options;
+use crate::table::Table;
+
+/// What stands beside key and value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Metadata {
+    /// The topic's name.
+    Topic,
+    /// The partition's number.
+    Partition,
+    /// The message's offset.
+    Offset,
+    /// The leader epoch under which it was written.
+    LeaderEpoch,
+    /// When it was written.
+    Timestamp,
+    /// By whose clock.
+    TimestampType,
+}
+
+const KEYS: &[(&str, Metadata)] = &[
+    ("topic", Metadata::Topic),
+    ("partition", Metadata::Partition),
+    ("offset", Metadata::Offset),
+    ("leader-epoch", Metadata::LeaderEpoch),
+    ("timestamp", Metadata::Timestamp),
+    ("timestamp-type", Metadata::TimestampType),
+];
+
+impl Metadata {
+    /// The type that it has by itself; a column of another type gets it cast.
+    pub(super) fn data_type(self) -> DataType {
+        match self {
+            Self::Topic | Self::TimestampType => DataType::Utf8,
+            Self::Partition | Self::LeaderEpoch => DataType::Int32,
+            Self::Offset => DataType::Int64,
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+        }
+    }
+}
+
+/// Where a column's values come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Origin {
+    /// The value, by index among the decoded columns.
+    Value(usize),
+    /// The key, by index among the decoded columns.
+    Key(usize),
+    /// Beside them.
+    Metadata(Metadata),
+}
+
+/// Columns of a key or a value, of which some are wanted.
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    /// All, as they stand in the message: formats without names count positions.
+    pub(super) all: SchemaRef,
+    /// Indices in `all`.
+    pub(super) wanted: Vec<usize>,
+}
+
+/// How messages become rows.
+#[derive(Clone, Debug)]
+pub(super) struct SourceLayout {
+    /// What comes out.
+    pub(super) schema: SchemaRef,
+    /// By column of `schema`.
+    pub(super) origins: Vec<Origin>,
+    /// Columns to decode from the value.
+    pub(super) value: Columns,
+    /// Columns to decode from the key, named as in the key; absent when none is wanted.
+    pub(super) key: Option<Columns>,
+}
+
+/// How rows become messages: column indices of the table.
+#[derive(Clone, Debug)]
+pub(super) struct SinkLayout {
+    /// Columns of the table that make the value.
+    pub(super) value_columns: Vec<usize>,
+    /// Columns of the value.
+    pub(super) value: Columns,
+    /// Columns of the table that make the key.
+    pub(super) key_columns: Vec<usize>,
+    /// Columns of the key, named as in the key; absent when messages have no key.
+    pub(super) key: Option<Columns>,
+    /// The column that gives the message its timestamp.
+    pub(super) timestamp: Option<usize>,
+}
+
+/// What the options say about keys.
+struct KeyFields {
+    /// Table columns in the key.
+    columns: Vec<usize>,
+    prefix: String,
+    /// Whether the value holds them too.
+    in_value: bool,
+}
+
+impl KeyFields {
+    /// Table columns in the value.
+    fn value_columns(&self, table: &Table) -> Vec<usize> {
+        (0..table.schema.fields().len())
+            .filter(|column| !table.metadata.contains_key(column))
+            .filter(|column| self.in_value || !self.columns.contains(column))
+            .collect()
+    }
+
+    fn schema(&self, table: &Table) -> SchemaRef {
+        let fields: Vec<Field> = self
+            .columns
+            .iter()
+            .map(|&column| {
+                let field = table.schema.field(column);
+                let name = field.name().strip_prefix(&self.prefix).unwrap_or(field.name());
+                // A message without a key has NULL in all of its columns.
+                field.clone().with_name(name).with_nullable(true)
+            })
+            .collect();
+        Arc::new(Schema::new(fields))
+    }
+}
+
+const FORMAT: &str = "key.format";
+const FIELDS: &str = "key.fields";
+const PREFIX: &str = "key.fields-prefix";
+const INCLUDE: &str = "value.fields-include";
+
+fn key_fields(options: &mut Options<'_>) -> KeyFields {
+    let table = options.table();
+    let prefix = options.string(PREFIX).unwrap_or_default().to_owned();
+    let in_value = options.choice(INCLUDE, true, &[("ALL", true), ("EXCEPT_KEY", false)]);
+    let mut columns = Vec::new();
+    match (options.string(FORMAT), options.string(FIELDS)) {
+        (None, Some(_)) => {
+            options.refuse(FIELDS, "'key.fields' needs 'key.format'; give it, such as 'json'");
+        }
+        (Some(_), None) => options.refuse(
+            FORMAT,
+            "'key.format' needs 'key.fields'; name the columns of the key, separated by ';'",
+        ),
+        (None, None) if !in_value => options.refuse(
+            INCLUDE,
+            "'value.fields-include' = 'EXCEPT_KEY' needs 'key.format' and 'key.fields'",
+        ),
+        (None, None) => {}
+        (Some(_), Some(names)) => {
+            for name in names.split(';').map(str::trim).filter(|name| !name.is_empty()) {
+                match key_column(table, name, &prefix, &columns) {
+                    Ok(column) => columns.push(column),
+                    Err(why) => options.refuse(FIELDS, format!("'key.fields': {why}")),
+                }
+            }
+            if names.split(';').all(|name| name.trim().is_empty()) {
+                options.refuse(
+                    FIELDS,
+                    "'key.fields' is empty; name the columns of the key, separated by ';'",
+                );
+            }
+        }
+    }
+    if !prefix.is_empty() && in_value {
+        options.refuse(PREFIX, "'key.fields-prefix' needs 'value.fields-include' = 'EXCEPT_KEY': the value has no fields with that prefix");
+    }
+    KeyFields { columns, prefix, in_value }
+}
+
+fn key_column(table: &Table, name: &str, prefix: &str, taken: &[usize]) -> Result<usize, String> {
+    let Ok(column) = table.schema.index_of(name) else {
+        let names: Vec<_> = table.schema.fields().iter().map(|f| f.name().as_str()).collect();
+        return Err(format!(
+            "table '{}' has no column '{name}'; it has {}",
+            table.name,
+            names.join(", ")
+        ));
+    };
+    if table.metadata.contains_key(&column) {
+        return Err(format!("'{name}' is a metadata column and cannot be in the key"));
+    }
+    if taken.contains(&column) {
+        return Err(format!("'{name}' is named twice"));
+    }
+    if !name.starts_with(prefix) {
+        return Err(format!("'{name}' does not begin with 'key.fields-prefix' = '{prefix}'"));
+    }
+    Ok(column)
+}
+
+fn metadata(table: &Table, column: usize) -> Option<Result<Metadata, String>> {
+    let key = table.metadata.get(&column)?;
+    let name = table.schema.field(column).name();
+    Some(match KEYS.iter().find(|(known, _)| known == key) {
+        Some((_, metadata)) => Ok(*metadata),
+        None if key == "headers" => Err(format!(
+            "column '{name}': 'headers' of Kafka messages cannot be read or written yet; remove the column"
+        )),
+        None => {
+            let names: Vec<_> = KEYS.iter().map(|(name, _)| *name).collect();
+            Err(format!(
+                "column '{name}': Kafka has no metadata '{key}'; it has {}",
+                names.join(", ")
+            ))
+        }
+    })
+}
+
+/// Lays out a source that gives the columns of `projection`.
+pub(super) fn source(options: &mut Options<'_>, projection: &[usize]) -> SourceLayout {
+    let table = options.table();
+    let keys = key_fields(options);
+    // Also of columns that nobody reads: a table is right or wrong as a whole.
+    for &column in table.metadata.keys() {
+        if let Some(Err(message)) = metadata(table, column) {
+            options.refuse_table(message);
+        }
+    }
+    let value_columns = keys.value_columns(table);
+    let mut value = Vec::new();
+    let mut key = Vec::new();
+    let mut origins = Vec::with_capacity(projection.len());
+    for &column in projection {
+        let field = table.schema.field(column);
+        if let Some(known) = metadata(table, column) {
+            let metadata = known.unwrap_or(Metadata::Offset);
+            if !arrow::compute::can_cast_types(&metadata.data_type(), field.data_type()) {
+                options.refuse_table(format!(
+                    "column '{}': {} cannot be read as {}",
+                    field.name(),
+                    metadata.data_type(),
+                    field.data_type()
+                ));
+            }
+            origins.push(Origin::Metadata(metadata));
+        } else if let Some(at) = value_columns.iter().position(|&c| c == column) {
+            origins.push(Origin::Value(value.len()));
+            value.push(at);
+        } else if let Some(at) = keys.columns.iter().position(|&c| c == column) {
+            origins.push(Origin::Key(key.len()));
+            key.push(at);
+        }
+    }
+    SourceLayout {
+        schema: chosen(table, projection),
+        origins,
+        value: Columns { all: chosen(table, &value_columns), wanted: value },
+        key: (!key.is_empty()).then(|| Columns { all: keys.schema(table), wanted: key }),
+    }
+}
+
+fn chosen(table: &Table, columns: &[usize]) -> SchemaRef {
+    let fields: Fields = columns.iter().map(|&c| Arc::clone(&table.schema.fields()[c])).collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// Lays out a sink.
+pub(super) fn sink(options: &mut Options<'_>) -> SinkLayout {
+    let table = options.table();
+    let keys = key_fields(options);
+    let mut timestamp = None;
+    for &column in table.metadata.keys() {
+        let field = table.schema.field(column);
+        match metadata(table, column) {
+            None => {}
+            Some(Ok(Metadata::Timestamp)) => {
+                if !arrow::compute::can_cast_types(
+                    field.data_type(),
+                    &Metadata::Timestamp.data_type(),
+                ) {
+                    options.refuse_table(format!(
+                        "column '{}': {} cannot be written as a timestamp",
+                        field.name(),
+                        field.data_type()
+                    ));
+                }
+                timestamp = Some(column);
+            }
+            Some(Ok(_)) => options.refuse_table(format!(
+                "column '{}': the metadata '{}' cannot be written; declare the column VIRTUAL",
+                field.name(),
+                table.metadata[&column]
+            )),
+            Some(Err(message)) => options.refuse_table(message),
+        }
+    }
+    let value_columns = keys.value_columns(table);
+    let all_of = |all: SchemaRef| Columns { wanted: (0..all.fields().len()).collect(), all };
+    SinkLayout {
+        value: all_of(chosen(table, &value_columns)),
+        value_columns,
+        key: (!keys.columns.is_empty()).then(|| all_of(keys.schema(table))),
+        key_columns: keys.columns,
+        timestamp,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(options: &[(&str, &str)]) -> Table {
+        let int = DataType::Int64;
+        let mut table = crate::testing::table(
+            options,
+            &[
+                ("k_id", int.clone()),
+                ("price", int.clone()),
+                ("at", DataType::Timestamp(TimeUnit::Millisecond, None)),
+                ("k_zone", int),
+            ],
+        );
+        table.metadata.insert(2, "timestamp".to_owned());
+        table
+    }
+
+    fn laid_out<T>(table: &Table, lay_out: impl FnOnce(&mut Options<'_>) -> T) -> (T, Vec<String>) {
+        let mut options = Options::new(table);
+        let layout = lay_out(&mut options);
+        (layout, options.finish().into_iter().map(|p| p.message).collect())
+    }
+
+    const KEYED: &[(&str, &str)] = &[
+        ("key.format", "json"),
+        ("key.fields", "k_id;k_zone"),
+        ("key.fields-prefix", "k_"),
+        ("value.fields-include", "EXCEPT_KEY"),
+    ];
+
+    fn names(schema: &Schema) -> Vec<&str> {
+        schema.fields().iter().map(|f| f.name().as_str()).collect()
+    }
+
+    fn wanted(columns: &Columns) -> Vec<&str> {
+        columns.wanted.iter().map(|&c| columns.all.field(c).name().as_str()).collect()
+    }
+
+    #[test]
+    fn only_what_is_read_is_decoded() {
+        let (layout, problems) = laid_out(&table(KEYED), |o| source(o, &[3, 1, 2]));
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(names(&layout.schema), ["k_zone", "price", "at"]);
+        assert_eq!(wanted(&layout.value), ["price"]);
+        assert_eq!(names(&layout.value.all), ["price"]);
+        let key = layout.key.as_ref().unwrap();
+        assert_eq!((wanted(key), names(&key.all)), (vec!["zone"], vec!["id", "zone"]));
+        assert_eq!(
+            layout.origins,
+            [Origin::Key(0), Origin::Value(0), Origin::Metadata(Metadata::Timestamp)]
+        );
+        assert!(laid_out(&table(KEYED), |o| source(o, &[1])).0.key.is_none());
+    }
+
+    #[test]
+    fn key_columns_come_from_the_value_when_it_has_them() {
+        let options = &[("key.format", "json"), ("key.fields", "k_id")];
+        let (layout, problems) = laid_out(&table(options), |o| source(o, &[0, 1]));
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(layout.origins, [Origin::Value(0), Origin::Value(1)]);
+        assert!(layout.key.is_none());
+    }
+
+    #[test]
+    fn a_sink_splits_rows_into_key_value_and_time() {
+        let (layout, problems) = laid_out(&table(KEYED), sink);
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(layout.value_columns, [1]);
+        assert_eq!(layout.key_columns, [0, 3]);
+        assert_eq!(names(&layout.key.unwrap().all), ["id", "zone"]);
+        assert_eq!(layout.timestamp, Some(2));
+        let layout = laid_out(&table(&[]), sink).0;
+        assert_eq!((layout.value_columns.as_slice(), layout.key.is_none()), (&[0, 1, 3][..], true));
+    }
+
+    #[test]
+    fn wrong_key_options_are_refused_with_the_fix() {
+        for (options, expected) in [
+            (
+                &[("key.format", "json")][..],
+                "'key.format' needs 'key.fields'; name the columns of the key, separated by ';'",
+            ),
+            (&[("key.fields", "k_id")], "'key.fields' needs 'key.format'; give it, such as 'json'"),
+            (
+                &[("key.format", "json"), ("key.fields", "id")],
+                "'key.fields': table 't' has no column 'id'; it has k_id, price, at, k_zone",
+            ),
+            (
+                &[("key.format", "json"), ("key.fields", "at")],
+                "'key.fields': 'at' is a metadata column and cannot be in the key",
+            ),
+            (
+                &[("value.fields-include", "SOME")],
+                "'value.fields-include' = 'SOME' is not known; give one of: ALL, EXCEPT_KEY",
+            ),
+            (
+                &[("value.fields-include", "EXCEPT_KEY")],
+                "'value.fields-include' = 'EXCEPT_KEY' needs 'key.format' and 'key.fields'",
+            ),
+            (
+                &[("key.format", "json"), ("key.fields", "k_id"), ("key.fields-prefix", "k_")],
+                "'key.fields-prefix' needs 'value.fields-include' = 'EXCEPT_KEY': the value has no fields with that prefix",
+            ),
+        ] {
+            assert_eq!(laid_out(&table(options), |o| source(o, &[0])).1, [expected]);
+        }
+    }
+
+    #[test]
+    fn unknown_metadata_is_refused() {
+        let mut wrong = table(&[]);
+        wrong.metadata.insert(2, "headers".into());
+        wrong.metadata.insert(1, "ofset".into());
+        assert_eq!(
+            laid_out(&wrong, |o| source(o, &[0])).1,
+            [
+                "column 'price': Kafka has no metadata 'ofset'; it has topic, partition, offset, leader-epoch, timestamp, timestamp-type",
+                "column 'at': 'headers' of Kafka messages cannot be read or written yet; remove the column",
+            ]
+        );
+    }
+}

@@ -1,0 +1,236 @@
+//! Kafka: topics as sources and sinks.
+//!
+//! What enters: a table with `'connector' = 'kafka'`. What leaves: a source with one split per
+//! partition, or an at-least-once sink.
+//!
+//! What always holds: positions are the checkpoint's, never the consumer group's, which only
+//! shows them to people; a partition is read from a number that was fixed before anybody read;
+//! rows that the broker no longer has are an error, not a jump; passwords never stand in a
+//! message.
+//!
+//! Deliberately absent: consumer groups' assignment of partitions (the coordinator assigns),
+//! transactions (exactly once), and `headers`.
+
+mod batch;
+mod client;
+mod delivery;
+mod enumerator;
+mod fetch;
+mod format;
+mod jaas;
+mod layout;
+mod offsets;
+mod properties;
+mod reader;
+mod rows;
+mod settings;
+mod sink;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::client::{Subject, Topics};
+use self::enumerator::Plan;
+use self::layout::Columns;
+use self::offsets::{Bound, Startup};
+use self::properties::Properties;
+use self::reader::KafkaSource;
+use self::rows::DecoderFactory;
+use self::settings::{SinkSettings, SourceSettings};
+use self::sink::{EncoderFactory, IN_FLIGHT_BYTES, SinkMaker};
+use crate::options::Options;
+use crate::table::{Guarantee, Place, Problem, SinkParts, SourceParts, Table};
+
+/// The part of a message that a format is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    Value,
+    Key,
+}
+
+/// Columns that somebody wants of a part.
+type Wanted<'a> = Option<&'a Columns>;
+/// Finds a part's decoder; what is wrong with its options goes to the problems.
+type FindDecoder<'a> = &'a dyn Fn(Part, Wanted<'_>, &mut Options<'_>) -> Option<DecoderFactory>;
+/// Finds a part's encoder.
+type FindEncoder<'a> = &'a dyn Fn(Part, Wanted<'_>, &mut Options<'_>) -> Option<EncoderFactory>;
+
+/// A source with the columns of `projection`: indices in the table's schema.
+///
+/// # Errors
+/// Every problem with the table's options.
+pub fn source(
+    table: &Table,
+    projection: &[usize],
+    place: &Place,
+) -> Result<SourceParts, Vec<Problem>> {
+    build_source(table, projection, place, &format::decoder)
+}
+
+/// A sink that writes each row at least once.
+///
+/// # Errors
+/// Every problem with the table's options.
+pub fn sink(table: &Table) -> Result<SinkParts, Vec<Problem>> {
+    build_sink(table, &format::encoder)
+}
+
+fn subject(table: &Table, properties: &Properties) -> Arc<Subject> {
+    Arc::new(Subject {
+        table: table.name.clone(),
+        servers: properties.servers().to_owned(),
+        secrets: properties.secrets.clone(),
+    })
+}
+
+/// Bytes that librdkafka fetches ahead for one reader, in its unit.
+const FETCH_AHEAD_KB: &str = "16384";
+
+/// The group that positions are shown under when the user names none.
+fn default_group(job: &str) -> String {
+    format!("weir.{}", job.replace('/', "."))
+}
+
+fn build_source(
+    table: &Table,
+    projection: &[usize],
+    place: &Place,
+    decoder: FindDecoder<'_>,
+) -> Result<SourceParts, Vec<Problem>> {
+    let mut options = Options::new(table);
+    let settings = settings::source(&mut options);
+    let layout = layout::source(&mut options, projection);
+    let value = decoder(Part::Value, Some(&layout.value), &mut options);
+    let key = decoder(Part::Key, layout.key.as_ref(), &mut options);
+    let problems = options.finish();
+    let Some(value) = value.filter(|_| problems.is_empty()) else { return Err(problems) };
+    let details = source_details(&settings);
+    let SourceSettings { topics, startup, bound, interval, skip_lost, properties } = settings;
+    let subject = subject(table, &properties);
+    let named_group = properties.config.contains_key("group.id");
+    let group = match properties.config.get("group.id") {
+        Some(group) => group.clone(),
+        None => default_group(&place.job),
+    };
+    let eof = if bound == Bound::Unbounded { "false" } else { "true" };
+    let defaults = [
+        ("client.id", "weir"),
+        // librdkafka's own default, and Kafka's, would show rows of aborted transactions.
+        ("isolation.level", "read_committed"),
+        ("queued.max.messages.kbytes", FETCH_AHEAD_KB),
+        // A second's pause after each full buffer, by default.
+        ("fetch.queue.backoff.ms", "5"),
+        ("check.crcs", "true"),
+        ("socket.keepalive.enable", "true"),
+    ];
+    let fixed = [
+        ("group.id", group.as_str()),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("auto.offset.reset", "error"),
+        ("enable.partition.eof", eof),
+    ];
+    let config = properties.client(&defaults, &fixed);
+    let plan = Plan {
+        topics,
+        startup,
+        bound,
+        interval,
+        named_group,
+        commit: properties.commit_offsets,
+    };
+    let source = KafkaSource {
+        plan: Arc::new(plan),
+        layout: Arc::new(layout),
+        subject,
+        cluster: config.clone(),
+        config,
+        skip_lost,
+        value,
+        key,
+    };
+    Ok(SourceParts { source: Arc::new(source), idle_after: None, details })
+}
+
+fn source_details(settings: &SourceSettings) -> BTreeMap<String, String> {
+    let topics = match &settings.topics {
+        Topics::List(names) => names.join(";"),
+        Topics::Pattern(pattern) => pattern.to_string(),
+    };
+    let starts = match &settings.startup {
+        Startup::Earliest => "earliest-offset",
+        Startup::Latest => "latest-offset",
+        Startup::Group(_) => "group-offsets",
+        Startup::Timestamp(_) => "timestamp",
+        Startup::Specific(_) => "specific-offsets",
+    };
+    let ends = match &settings.bound {
+        Bound::Unbounded => "never",
+        Bound::Latest => "latest-offset",
+        Bound::Timestamp(_) => "timestamp",
+        Bound::Specific(_) => "specific-offsets",
+    };
+    BTreeMap::from([
+        ("topic".to_owned(), topics),
+        ("servers".to_owned(), settings.properties.servers().to_owned()),
+        ("starts".to_owned(), starts.to_owned()),
+        ("ends".to_owned(), ends.to_owned()),
+    ])
+}
+
+fn build_sink(table: &Table, encoder: FindEncoder<'_>) -> Result<SinkParts, Vec<Problem>> {
+    let mut options = Options::new(table);
+    let settings = settings::sink(&mut options);
+    let layout = layout::sink(&mut options);
+    let value = encoder(Part::Value, Some(&layout.value), &mut options);
+    let key = encoder(Part::Key, layout.key.as_ref(), &mut options);
+    let problems = options.finish();
+    let Some(value) = value.filter(|_| problems.is_empty()) else { return Err(problems) };
+    let SinkSettings { topic, partitioner, flush, properties } = settings;
+    let details = BTreeMap::from([
+        ("topic".to_owned(), topic.clone()),
+        ("servers".to_owned(), properties.servers().to_owned()),
+    ]);
+    // An idempotent producer repeats nothing by itself, but asks for settings that a user may
+    // have set otherwise.
+    let set = |name: &str| properties.config.get(name).map(String::as_str);
+    let idempotent = matches!(set("acks"), None | Some("all" | "-1"))
+        && set("retries") != Some("0")
+        && set("max.in.flight.requests.per.connection")
+            .is_none_or(|n| n.parse().is_ok_and(|n: u32| n <= 5));
+    let defaults = [
+        ("client.id", "weir"),
+        ("enable.idempotence", if idempotent { "true" } else { "false" }),
+        ("message.timeout.ms", "120000"),
+        ("socket.keepalive.enable", "true"),
+    ];
+    let fixed = [
+        // As Kafka's Java client; librdkafka's own choice would send keys elsewhere.
+        ("partitioner", "murmur2_random"),
+        // The sink counts bytes itself and holds the job back.
+        ("queue.buffering.max.messages", "0"),
+        ("queue.buffering.max.kbytes", "2147483647"),
+    ];
+    let limit = properties.buffer_bytes.unwrap_or(IN_FLIGHT_BYTES).clamp(1 << 16, 1 << 30);
+    let maker = SinkMaker {
+        subject: subject(table, &properties),
+        topic,
+        config: properties.client(&defaults, &fixed),
+        layout: Arc::new(layout),
+        partitioner,
+        flush,
+        limit: usize::try_from(limit).unwrap_or(1 << 30),
+        value,
+        key,
+    };
+    Ok(SinkParts {
+        factory: Arc::new(maker),
+        committer: None,
+        guarantee: if flush { Guarantee::AtLeastOnce } else { Guarantee::None },
+        details,
+    })
+}

@@ -1,0 +1,187 @@
+//! Messages of one partition → rows.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
+    TimestampMillisecondArray, UInt32Array,
+};
+use arrow::compute::{cast, take};
+use weir_engine::EngineError;
+
+use super::batch::Message;
+use super::layout::{Metadata, Origin, SourceLayout};
+use crate::formats::{DecodeError, RecordDecoder};
+
+/// Makes decoders of one format and schema.
+pub(super) type DecoderFactory =
+    Arc<dyn Fn() -> Result<Box<dyn RecordDecoder>, String> + Send + Sync>;
+
+/// What a row is decoded from. Tests have their own.
+pub(super) trait Record {
+    /// The value; `None` for a tombstone.
+    fn value(&self) -> Option<&[u8]>;
+    /// The key.
+    fn key(&self) -> Option<&[u8]>;
+    /// The offset.
+    fn offset(&self) -> i64;
+    /// The leader's epoch.
+    fn leader_epoch(&self) -> Option<i32>;
+    /// Milliseconds since the epoch, and the name of their kind.
+    fn timestamp(&self) -> (Option<i64>, &'static str);
+}
+
+impl Record for Message {
+    fn value(&self) -> Option<&[u8]> {
+        self.value()
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        self.key()
+    }
+
+    fn offset(&self) -> i64 {
+        self.offset()
+    }
+
+    fn leader_epoch(&self) -> Option<i32> {
+        self.leader_epoch()
+    }
+
+    fn timestamp(&self) -> (Option<i64>, &'static str) {
+        let (ms, kind) = self.timestamp();
+        (ms, kind.name())
+    }
+}
+
+/// Decodes batches of messages.
+pub(super) struct RowDecoder {
+    layout: Arc<SourceLayout>,
+    value: Box<dyn RecordDecoder>,
+    key: Option<Box<dyn RecordDecoder>>,
+}
+
+impl RowDecoder {
+    /// A decoder for one reader.
+    pub(super) fn new(
+        layout: Arc<SourceLayout>,
+        value: &DecoderFactory,
+        key: Option<&DecoderFactory>,
+    ) -> Result<Self, EngineError> {
+        let made = |factory: &DecoderFactory| factory().map_err(EngineError::user);
+        let key = key.filter(|_| layout.key.is_some()).map(made).transpose()?;
+        Ok(Self { value: made(value)?, key, layout })
+    }
+
+    /// Broken records that were skipped since the start.
+    pub(super) fn skipped(&self) -> u64 {
+        self.value.skipped() + self.key.as_ref().map_or(0, |key| key.skipped())
+    }
+
+    /// Decodes messages of one partition, in order. There may be fewer rows than messages:
+    /// tombstones are no rows of a table that only grows, and broken ones may be skipped. A
+    /// message without a key has NULL in the key's columns.
+    pub(super) fn decode<R: Record>(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        messages: &[R],
+    ) -> Result<RecordBatch, EngineError> {
+        let broken = |part: &str, record: &R, error: &DecodeError| {
+            EngineError::user(format!(
+                "'{topic}/{partition}', {part} of the message at offset {}, byte {}: {}",
+                record.offset(),
+                error.offset_in_data,
+                error.message
+            ))
+        };
+        // Which messages gave a row, and where their keys are among the decoded ones.
+        let mut kept: Vec<u32> = Vec::with_capacity(messages.len());
+        let mut keys: Vec<Option<u32>> = Vec::new();
+        for (index, message) in (0u32..).zip(messages) {
+            let Some(value) = message.value() else { continue };
+            let rows = self.key.as_ref().map_or(0, |key| key.rows());
+            let key = match (&mut self.key, message.key()) {
+                (Some(decoder), Some(key)) => {
+                    match decoder.decode_message(key).map_err(|e| broken("key", message, &e))? {
+                        true => Some(rows as u32),
+                        false => continue,
+                    }
+                }
+                _ => None,
+            };
+            if self.value.decode_message(value).map_err(|e| broken("value", message, &e))? {
+                kept.push(index);
+                if self.key.is_some() {
+                    keys.push(key);
+                }
+            }
+        }
+        let failed = |error: &dyn std::fmt::Display| {
+            EngineError::user(format!("'{topic}/{partition}': {error}"))
+        };
+        let values = self.value.finish().map_err(|error| failed(&error))?;
+        let keys = match &mut self.key {
+            Some(decoder) => {
+                Some((decoder.finish().map_err(|error| failed(&error))?, UInt32Array::from(keys)))
+            }
+            None => None,
+        };
+        let rows = kept.len();
+        let columns = self
+            .layout
+            .origins
+            .iter()
+            .zip(self.layout.schema.fields())
+            .map(|(origin, field)| match *origin {
+                Origin::Value(column) => Ok(Arc::clone(values.column(column))),
+                Origin::Key(column) => match &keys {
+                    Some((keys, at)) => take(keys.column(column), at, None),
+                    None => Ok(arrow::array::new_null_array(field.data_type(), rows)),
+                },
+                Origin::Metadata(metadata) => {
+                    let own = metadata_column(metadata, topic, partition, messages, &kept);
+                    match own.data_type() == field.data_type() {
+                        true => Ok(own),
+                        false => cast(&own, field.data_type()),
+                    }
+                }
+            })
+            .collect::<Result<Vec<ArrayRef>, _>>()
+            .map_err(|error| failed(&error))?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::clone(&self.layout.schema), columns, &options)
+            .map_err(|error| failed(&error))
+    }
+}
+
+fn metadata_column<R: Record>(
+    metadata: Metadata,
+    topic: &str,
+    partition: i32,
+    messages: &[R],
+    kept: &[u32],
+) -> ArrayRef {
+    let kept_messages = kept.iter().map(|&index| &messages[index as usize]);
+    match metadata {
+        Metadata::Topic => {
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(topic, kept.len())))
+        }
+        Metadata::Partition => Arc::new(Int32Array::from_value(partition, kept.len())),
+        Metadata::Offset => {
+            Arc::new(Int64Array::from_iter_values(kept_messages.map(Record::offset)))
+        }
+        Metadata::LeaderEpoch => {
+            Arc::new(kept_messages.map(Record::leader_epoch).collect::<Int32Array>())
+        }
+        Metadata::Timestamp => Arc::new(
+            kept_messages
+                .map(|m| m.timestamp().0)
+                .collect::<TimestampMillisecondArray>()
+                .with_timezone("UTC"),
+        ),
+        Metadata::TimestampType => {
+            Arc::new(StringArray::from_iter_values(kept_messages.map(|m| m.timestamp().1)))
+        }
+    }
+}
