@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use weir_checkpoint::store::testing::{FaultRates, LyingStore, MemoryStore, Operation};
 use weir_checkpoint::{Chain, ChainOptions, Nonces, PublishError, Steps, steps};
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 300;
 const RUN: Duration = Duration::from_secs(600);
 
 /// One process after the other in the same place: takes over, works, dies, comes back.

@@ -15,7 +15,7 @@ use weir_checkpoint::steps::{self, Steps};
 use weir_checkpoint::store::testing::{Fault, LyingStore, Operation};
 use weir_checkpoint::{
     Authority, Chain, ChainOptions, CollectError, DataWriter, Destroyed, ManifestKind,
-    PublishError, Refusal, RollBackEnd, Start, Store, TakeOverError,
+    PublishError, Refusal, RollBackEnd, Start, TakeOverError,
 };
 use weir_protocol::{KeyGroup, KeyGroupRange, Version};
 use weir_state::segment::{SegmentBuilder, SegmentKind};
@@ -701,6 +701,44 @@ async fn s15_a_zombie_that_commits_before_the_destruction_sends_the_job_forward(
     toy.checkpoint(1).await;
     toy.commit_all().await;
     rig.sink.assert_exactly(8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unfinished_roll_back_is_finished_before_any_other_request_and_keeps_its_target() {
+    let rig = Rig::new();
+    let mut old = rig.recover(0).await;
+    old.checkpoint(3).await;
+    old.commit_all().await;
+    old.checkpoint(4).await;
+    let start = |token: &str, start: fn(String) -> Start| weir_checkpoint::SealRequest {
+        start: start(token.into()),
+        ..request(1)
+    };
+    let back = start("back", |token| Start::Version {
+        token,
+        version: v(2),
+        repeat_output: false,
+    });
+    // The limit was lowered meanwhile.
+    let options = ChainOptions {
+        retained: 0,
+        ..rig.options()
+    };
+    let chain = Chain::attach(Arc::new(rig.memory.clone()), &job(), options);
+    let toy = Toy::on(chain.take_over(&back, NEVER).await.unwrap(), &rig.sink);
+    toy.discard();
+    let over = start("over", |token| Start::Empty { token });
+    let toy = Toy::on(chain.take_over(&over, NEVER).await.unwrap(), &rig.sink);
+    toy.reign.collect().await.unwrap();
+    assert!(toy.reign.head().roll_back.is_some());
+    let end = toy.reign.finish_roll_back(&toy.discard()).await.unwrap();
+    assert!(matches!(end, Some(RollBackEnd::Restored(_))));
+    let toy = Toy::on(toy.reign, &rig.sink);
+    assert_eq!(toy.position, 3);
+    // Then the request is carried out.
+    let toy = Toy::start(&chain, &rig.sink, &over).await.unwrap();
+    assert_eq!(toy.position, 0);
+    assert_eq!(toy.reign.head().used_tokens.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

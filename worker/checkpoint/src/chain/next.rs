@@ -81,11 +81,12 @@ fn finish(
     next.version = before.version.next();
     next.kind = kind;
     next.nonce = nonce;
-    // A checkpoint is one of the versions to be kept itself.
-    let keep = if kind == ManifestKind::Checkpoint {
-        retained.saturating_sub(1)
-    } else {
-        retained
+    let keep = match kind {
+        // What a roll-back goes back to stays, whatever the limit is now.
+        _ if next.roll_back.is_some() => usize::MAX,
+        // A checkpoint is one of the versions to be kept itself.
+        ManifestKind::Checkpoint => retained.saturating_sub(1),
+        ManifestKind::Seal | ManifestKind::Void => retained,
     };
     next.retained = retain(before, keep, &memory.unpinned);
     let newly_committed = before
@@ -247,9 +248,20 @@ pub(super) fn build_seal(
             if destroy.is_empty() {
                 build_restored(head, older, &memory, retained, fresh.nonce)
             } else {
-                let mut seal = build_forward(head, &memory, retained, fresh.nonce);
-                seal.roll_back = Some(RollBack { to: *to, destroy });
-                seal
+                let next = Manifest {
+                    parent: Some(head.version),
+                    pinned_by: None,
+                    roll_back: Some(RollBack { to: *to, destroy }),
+                    ..head.clone()
+                };
+                finish(
+                    next,
+                    head,
+                    &memory,
+                    retained,
+                    ManifestKind::Seal,
+                    fresh.nonce,
+                )
             }
         }
         (Some(head), SealPlan::StartOver, _) => {
@@ -313,8 +325,11 @@ pub(super) fn build_seal(
     seal.coordinator.clone_from(&request.coordinator);
     seal.assignment.clone_from(&request.assignment);
     seal.created_ms = request.created_ms;
-    seal.used_tokens
-        .extend(request.start.token().map(str::to_owned));
+    // A roll-back that is still to be finished comes first; the request waits for the next seal.
+    if head.is_none_or(|h| h.roll_back.is_none()) {
+        seal.used_tokens
+            .extend(request.start.token().map(str::to_owned));
+    }
     seal
 }
 

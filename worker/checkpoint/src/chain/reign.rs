@@ -342,9 +342,7 @@ impl Reign {
     /// As [`Reign::publish`].
     pub async fn settle(&self, give_up_after: Duration) -> Option<Result<Published, PublishError>> {
         let _one_at_a_time = self.publishing.lock().await;
-        if self.state().undecided.is_none() {
-            return None;
-        }
+        self.state().undecided.as_ref()?;
         Some(self.decide(Some(give_up_after)).await)
     }
 

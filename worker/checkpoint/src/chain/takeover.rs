@@ -206,13 +206,14 @@ pub fn decide_take_over(
         (Some(theirs), None) => Some(theirs),
         (None, _) => None,
     };
-    if let Some(uid) = other_uid {
-        if request.adopt.as_ref() != Some(uid) && !starts_over {
-            return Err(Refusal::ForeignUid {
-                place: place.to_owned(),
-                uid: uid.clone(),
-            });
-        }
+    if let Some(uid) = other_uid
+        && request.adopt.as_ref() != Some(uid)
+        && !starts_over
+    {
+        return Err(Refusal::ForeignUid {
+            place: place.to_owned(),
+            uid: uid.clone(),
+        });
     }
     match request.authority {
         Authority::Own => {
