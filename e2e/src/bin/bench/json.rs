@@ -9,10 +9,10 @@ use weir_e2e::oracle::flink;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Rows of the smaller input; must be more than 64 MB.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = 2_000_000)]
     small: u64,
     /// Rows of the larger input.
-    #[arg(long, default_value_t = 5_000_000)]
+    #[arg(long, default_value_t = 8_000_000)]
     large: u64,
     /// Subtasks, and files of the input.
     #[arg(long, default_value_t = 2)]
@@ -20,9 +20,15 @@ pub(crate) struct Arguments {
     /// Runs of each; the fastest counts.
     #[arg(long, default_value_t = 3)]
     runs: u32,
-    /// Leave Flink out.
-    #[arg(long)]
-    without_flink: bool,
+    /// Measure one of the two only.
+    #[arg(long, value_enum)]
+    only: Option<Engine>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Engine {
+    Weir,
+    Flink,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -31,27 +37,33 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         large,
         parallelism,
         runs,
-        without_flink,
+        only,
     } = *arguments;
     ensure!(small < large, "the smaller input must have fewer rows");
-    let weir = slope(small, large, |rows| weir_cpu(rows, parallelism), runs)?;
-    println!("{:10} {:>12} {:>14}", "", "rows/CPU-s", "ns of CPU/row");
-    print("Weir", weir);
-    if !without_flink {
-        let flink = slope(
+    println!("{:10} {:>11} {:>13}", "", "rows/CPU-s", "CPU ns/row");
+    let mut rates = Vec::new();
+    if only != Some(Engine::Flink) {
+        rates.push(slope(
             small,
             large,
-            |rows| flink_cpu(rows, parallelism),
-            runs.min(2),
-        )?;
-        print("Flink 2.3", flink);
-        println!("ratio      {:>12.1}", weir / flink);
+            |rows| weir_cpu(rows, parallelism),
+            runs,
+        )?);
+        print("Weir", rates[0]);
+    }
+    if only != Some(Engine::Weir) {
+        let flink = |rows| flink_cpu(rows, parallelism);
+        rates.push(slope(small, large, flink, runs.min(2))?);
+        print("Flink 2.3", rates[rates.len() - 1]);
+    }
+    if let [weir, flink] = rates.as_slice() {
+        println!("ratio      {:>9.1} ×", weir / flink);
     }
     Ok(())
 }
 
 fn print(name: &str, rate: f64) {
-    println!("{name:10} {:>9.2} M {:>14.0}", rate / 1e6, 1e9 / rate);
+    println!("{name:10} {:>9.2} M {:>13.0}", rate / 1e6, 1e9 / rate);
 }
 
 /// Rows per CPU-second between two sizes; the least CPU time of `runs` counts for each.
