@@ -1,0 +1,206 @@
+//! The control protocol over gRPC.
+//!
+//! Both sides probe the connection each second: one that does not answer for three seconds is
+//! broken, so a worker that is cut off ends its tasks when its coordinator gives them up.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::transport::{Endpoint, Server};
+use tonic::{Request, Response, Status, Streaming};
+use weir_protocol::control::control_client::ControlClient;
+use weir_protocol::control::control_server::{Control, ControlServer};
+use weir_protocol::control::{
+    FromWorker, JobStatus, RescaleReply, RescaleRequest, SavepointReply, SavepointRequest,
+    StatusRequest, ToWorker,
+};
+
+use crate::link::{Connect, ConnectError, MasterLink, QUEUE, WorkerLink};
+use crate::master::{CoordinatorHandle, NotDone};
+
+/// Time between probes of a connection.
+const PROBE: Duration = Duration::from_secs(1);
+/// A probe that is not answered by then breaks the connection.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A deployment or an ack carries at most 64 KiB of state per worker, and references; a job of
+/// 32,768 key groups and a hundred operators stays below this.
+const MAX_MESSAGE: usize = 256 << 20;
+
+/// Serves the coordinator's control protocol until the listener fails or the coordinator ends.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    coordinator: CoordinatorHandle,
+) -> Result<(), tonic::transport::Error> {
+    let ended = coordinator.clone();
+    let service = ControlServer::new(Service { coordinator })
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE);
+    Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(PROBE))
+        .http2_keepalive_timeout(Some(PROBE_TIMEOUT))
+        .add_service(service)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+            ended.ended().await;
+        })
+        .await
+}
+
+struct Service {
+    coordinator: CoordinatorHandle,
+}
+
+#[async_trait]
+impl Control for Service {
+    type AttachStream = BoxStream<'static, Result<ToWorker, Status>>;
+
+    async fn attach(
+        &self,
+        request: Request<Streaming<FromWorker>>,
+    ) -> Result<Response<Self::AttachStream>, Status> {
+        let mut incoming = request.into_inner();
+        let (to_worker, outgoing) = mpsc::channel(QUEUE);
+        let (to_master, from_worker) = mpsc::channel(QUEUE);
+        let link = MasterLink {
+            to: to_worker,
+            from: from_worker,
+        };
+        let attached = self.coordinator.attachments().attach(link).await;
+        attached.map_err(|e| Status::unavailable(e.to_string()))?;
+        tokio::spawn(async move {
+            // Ends with the connection; the queue's end tells the coordinator.
+            while let Some(Ok(message)) = incoming.next().await {
+                if to_master.send(message).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(outgoing).map(Ok).boxed()))
+    }
+
+    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<JobStatus>, Status> {
+        Ok(Response::new(self.coordinator.status()))
+    }
+
+    async fn savepoint(
+        &self,
+        request: Request<SavepointRequest>,
+    ) -> Result<Response<SavepointReply>, Status> {
+        let SavepointRequest { name, stop } = request.into_inner();
+        let saved = self
+            .coordinator
+            .savepoint(&name, stop)
+            .await
+            .map_err(refused)?;
+        Ok(Response::new(SavepointReply {
+            epoch: saved.epoch.0,
+            bytes: saved.info.bytes,
+            path: saved.info.path,
+            watermark: saved.watermark,
+        }))
+    }
+
+    async fn rescale(
+        &self,
+        request: Request<RescaleRequest>,
+    ) -> Result<Response<RescaleReply>, Status> {
+        let parallelism = request.into_inner().parallelism;
+        let done = self
+            .coordinator
+            .rescale(parallelism)
+            .await
+            .map_err(refused)?;
+        Ok(Response::new(RescaleReply {
+            total_ms: done.total_ms,
+            pause_ms: done.pause_ms,
+            groups_moved: done.groups_moved,
+        }))
+    }
+}
+
+fn refused(why: NotDone) -> Status {
+    Status::failed_precondition(why.0)
+}
+
+/// Connects members to a coordinator elsewhere.
+#[derive(Clone, Debug)]
+pub struct GrpcConnect {
+    address: String,
+}
+
+impl GrpcConnect {
+    /// `address` is `host:port` or an `http://` URL. The name is resolved at every connection.
+    #[must_use]
+    pub fn new(address: &str) -> Self {
+        let address = if address.contains("://") {
+            address.to_owned()
+        } else {
+            format!("http://{address}")
+        };
+        Self { address }
+    }
+
+    /// A client for the other calls: status, savepoint, rescale.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn client(&self) -> Result<ControlClient<tonic::transport::Channel>, ConnectError> {
+        let endpoint =
+            Endpoint::from_shared(self.address.clone()).map_err(|e| self.error(&e.to_string()))?;
+        let channel = endpoint
+            .connect_timeout(Duration::from_secs(2))
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(PROBE)
+            .keep_alive_timeout(PROBE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .connect()
+            .await
+            .map_err(|e| self.error(&describe(&e)))?;
+        Ok(ControlClient::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE)
+            .max_encoding_message_size(MAX_MESSAGE))
+    }
+
+    fn error(&self, problem: &str) -> ConnectError {
+        ConnectError {
+            address: self.address.clone(),
+            problem: problem.to_owned(),
+        }
+    }
+}
+
+#[async_trait]
+impl Connect for GrpcConnect {
+    async fn connect(&self) -> Result<WorkerLink, ConnectError> {
+        let mut client = self.client().await?;
+        let (to_master, outgoing) = mpsc::channel(QUEUE);
+        let attached = client.attach(ReceiverStream::new(outgoing)).await;
+        let mut incoming = attached.map_err(|e| self.error(e.message()))?.into_inner();
+        let (to_member, from_master) = mpsc::channel(QUEUE);
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = incoming.next().await {
+                if to_member.send(message).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(WorkerLink::new(to_master, from_master))
+    }
+}
+
+/// The innermost cause says what happened ("connection refused"); the outer ones only where.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

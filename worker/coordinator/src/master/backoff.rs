@@ -1,0 +1,156 @@
+//! How long to wait before the next restart, and when to give up.
+
+use weir_engine::Fault;
+
+/// When and how often a failing job is restarted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RestartPolicy {
+    /// Wait before the first restart after an error of the job's own.
+    pub initial_ms: u64,
+    /// The wait doubles up to this.
+    pub max_ms: u64,
+    /// A job that ran for so long starts counting anew.
+    pub reset_after_ms: u64,
+    /// Errors of the user's program or data after which the job fails for good; `None`: never,
+    /// someone may mend the data or the options.
+    pub max_user_errors: Option<u32>,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self {
+            initial_ms: 1_000,
+            max_ms: 60_000,
+            reset_after_ms: 600_000,
+            max_user_errors: None,
+        }
+    }
+}
+
+/// What to do about a failure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Restart {
+    /// Restart after this many milliseconds.
+    After(u64),
+    /// The job has failed.
+    GiveUp,
+}
+
+/// Counts failures in a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Backoff {
+    failures: u32,
+    user_errors: u32,
+    running_since: Option<u64>,
+}
+
+impl Backoff {
+    /// The job's tasks run since `now_ms`.
+    pub fn running(&mut self, now_ms: u64) {
+        self.running_since = Some(now_ms);
+    }
+
+    /// A failure of the tasks. Failures from outside get one restart without waiting: most of
+    /// them are a connection that broke.
+    pub fn failed(&mut self, policy: &RestartPolicy, fault: Fault, now_ms: u64) -> Restart {
+        self.reset_after_quiet(policy, now_ms);
+        let before = self.failures;
+        self.failures = self.failures.saturating_add(1);
+        if fault == Fault::User {
+            self.user_errors += 1;
+            if policy
+                .max_user_errors
+                .is_some_and(|max| self.user_errors >= max)
+            {
+                return Restart::GiveUp;
+            }
+        }
+        let doublings = match fault {
+            Fault::Outside if before == 0 => return Restart::After(0),
+            Fault::Outside => before - 1,
+            Fault::User | Fault::Ours => before,
+        };
+        let wait = policy.initial_ms.saturating_mul(1 << doublings.min(32));
+        Restart::After(wait.min(policy.max_ms))
+    }
+
+    /// A worker was lost: survivors go on at once, whatever happened before.
+    pub fn lost_worker(&mut self, policy: &RestartPolicy, now_ms: u64) -> Restart {
+        self.reset_after_quiet(policy, now_ms);
+        Restart::After(0)
+    }
+
+    fn reset_after_quiet(&mut self, policy: &RestartPolicy, now_ms: u64) {
+        if let Some(since) = self.running_since.take()
+            && now_ms.saturating_sub(since) >= policy.reset_after_ms
+        {
+            *self = Self::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_to_a_minute_and_a_quiet_time_resets_it() {
+        let policy = RestartPolicy::default();
+        let mut backoff = Backoff::default();
+        let waits: Vec<_> = (0..8)
+            .map(|_| backoff.failed(&policy, Fault::Ours, 0))
+            .collect();
+        let expected = [1, 2, 4, 8, 16, 32, 60, 60].map(|s| Restart::After(s * 1000));
+        assert_eq!(waits, expected);
+        backoff.running(1_000);
+        assert_eq!(
+            backoff.failed(&policy, Fault::Ours, 600_999),
+            Restart::After(60_000)
+        );
+        backoff.running(700_000);
+        assert_eq!(
+            backoff.failed(&policy, Fault::Ours, 1_300_000),
+            Restart::After(1_000)
+        );
+    }
+
+    #[test]
+    fn a_first_failure_from_outside_restarts_at_once() {
+        let policy = RestartPolicy::default();
+        let mut backoff = Backoff::default();
+        assert_eq!(
+            backoff.failed(&policy, Fault::Outside, 0),
+            Restart::After(0)
+        );
+        assert_eq!(
+            backoff.failed(&policy, Fault::Outside, 0),
+            Restart::After(1_000)
+        );
+        assert_eq!(
+            backoff.failed(&policy, Fault::Outside, 0),
+            Restart::After(2_000)
+        );
+    }
+
+    #[test]
+    fn a_user_error_that_repeats_ends_the_job_where_that_is_asked() {
+        let policy = RestartPolicy {
+            max_user_errors: Some(3),
+            ..RestartPolicy::default()
+        };
+        let mut backoff = Backoff::default();
+        assert_eq!(
+            backoff.failed(&policy, Fault::User, 0),
+            Restart::After(1_000)
+        );
+        assert_eq!(
+            backoff.failed(&policy, Fault::Outside, 0),
+            Restart::After(1_000)
+        );
+        assert_eq!(
+            backoff.failed(&policy, Fault::User, 0),
+            Restart::After(4_000)
+        );
+        assert_eq!(backoff.failed(&policy, Fault::User, 0), Restart::GiveUp);
+    }
+}

@@ -1,0 +1,219 @@
+//! From one term to the next: seal, commit what the head lists, deploy, run.
+
+use std::collections::BTreeMap;
+
+use weir_engine::Fault;
+use weir_protocol::WorkerId;
+use weir_protocol::control::to_worker;
+
+use super::attempt::TaskId;
+use super::backoff::Restart;
+use super::commits::Commits;
+use super::cut::{Head, build_deploys, build_splits};
+use super::event::{Action, Reply};
+use super::machine::Master;
+use super::place::{Spread, count_moved, decide_spread};
+use super::state::{Ask, Live, Phase, Rescale, State, Why};
+
+impl Master {
+    /// The workers that take part at a parallelism, with their slots: the lowest ordinals whose
+    /// slots suffice, since the highest are the first to leave.
+    fn participants(&self, parallelism: u32) -> BTreeMap<WorkerId, u32> {
+        let mut slots = 0;
+        let mut count = 0;
+        let enough = self.workers.iter().take_while(|(_, worker)| {
+            let needed = slots < parallelism || count < self.config.least_workers;
+            slots += worker.slots;
+            count += 1;
+            needed
+        });
+        enough.map(|(id, worker)| (*id, worker.slots)).collect()
+    }
+
+    pub(super) fn plan_spread(&self, parallelism: u32) -> Option<Spread> {
+        let workers = self.participants(parallelism);
+        decide_spread(
+            parallelism,
+            self.plan.max_parallelism,
+            &workers,
+            self.spread.as_ref(),
+        )
+    }
+
+    /// Goes to the next term.
+    pub(super) fn seal(&mut self, why: Why) {
+        let parallelism = match &why {
+            Why::Rescale(rescale) => rescale.target,
+            Why::Start | Why::Recover { .. } => self.parallelism,
+        };
+        let spread = self.plan_spread(parallelism).unwrap_or_default();
+        self.step("seal");
+        self.out.push(Action::Seal {
+            spread,
+            parallelism,
+        });
+        self.state = State::Changing {
+            why,
+            phase: Phase::Sealing,
+        };
+    }
+
+    pub(super) fn on_sealed(&mut self, head: Head) {
+        let State::Changing {
+            why,
+            phase: phase @ Phase::Sealing,
+        } = &mut self.state
+        else {
+            return;
+        };
+        *phase = Phase::Committing;
+        let rescaled = match why {
+            Why::Rescale(rescale) => Some(rescale.target),
+            Why::Start | Why::Recover { .. } => None,
+        };
+        self.step("sealed");
+        self.head = head;
+        self.stats.epoch = self.head.version.into();
+        if let Some(target) = rescaled {
+            self.parallelism = target;
+            self.stop_tasks();
+        }
+        self.commits = Commits::new(self.head.cut.committables.iter().cloned());
+        self.splits = build_splits(&self.plan, self.parallelism, &self.head.cut);
+        for (vertex, splits) in &self.splits {
+            self.out.push(Action::Enumerate {
+                term: self.head.term,
+                vertex: *vertex,
+                snapshot: splits.snapshot(),
+                look: !splits.is_complete(),
+            });
+        }
+    }
+
+    pub(super) fn on_seal_failed(&mut self, message: String) {
+        let why = match std::mem::replace(&mut self.state, State::Opening) {
+            State::Changing {
+                why,
+                phase: Phase::Sealing,
+            } => why,
+            other => {
+                self.state = other;
+                return;
+            }
+        };
+        self.stats.failure.clone_from(&message);
+        if let Why::Rescale(rescale) = why {
+            // Not sealed: the old assignment goes on.
+            self.refuse(&Ask::Rescale(rescale), &message);
+            self.state = State::Running(self.fresh_live());
+            let resume = weir_protocol::control::Resume {
+                attempt: self.last_attempt().0,
+            };
+            self.broadcast(&to_worker::Kind::Resume(resume));
+            return;
+        }
+        match self
+            .backoff
+            .failed(&self.config.restart, Fault::Outside, self.now)
+        {
+            Restart::After(wait) => {
+                let until_ms = self.now + wait.max(self.config.restart.initial_ms);
+                self.state = State::Recovering { until_ms, why };
+            }
+            Restart::GiveUp => self.end(super::event::Ending::Failed(message)),
+        }
+    }
+
+    /// Everything that the head lists is committed and no earlier task runs.
+    pub(super) fn deploy(&mut self) {
+        let Some(spread) = self.plan_spread(self.parallelism) else {
+            return;
+        };
+        let State::Changing { why, phase } = &mut self.state else {
+            return;
+        };
+        let workers = spread.workers();
+        *phase = Phase::Deploying {
+            waiting: workers.iter().copied().collect(),
+            until_ms: self.now + self.config.deploy_timeout_ms,
+        };
+        if let Why::Rescale(rescale) = why {
+            // Remembered until the end of the change, when `spread` is the new one.
+            rescale.moved = self.spread.as_ref().map_or(0, |from| {
+                count_moved(from, &spread, self.plan.max_parallelism)
+            });
+        }
+        let addresses: BTreeMap<WorkerId, String> = self
+            .workers
+            .iter()
+            .map(|(id, w)| (*id, w.address.clone()))
+            .collect();
+        let deploys = build_deploys(&self.plan, &spread, &self.head.cut, &addresses);
+        self.spread = Some(spread);
+        self.finished.clear();
+        self.step("deploy");
+        for (worker, deploy) in deploys {
+            self.send(worker, to_worker::Kind::Deploy(deploy));
+        }
+    }
+
+    /// Every task is restored and waits for splits.
+    pub(super) fn run(&mut self) {
+        let live = self.fresh_live();
+        let why = match std::mem::replace(&mut self.state, State::Running(live)) {
+            State::Changing { why, .. } => why,
+            _ => Why::Start,
+        };
+        self.step("running");
+        self.backoff.running(self.now);
+        let told: Vec<_> = self
+            .splits
+            .iter_mut()
+            .map(|(v, splits)| (*v, splits.start()))
+            .collect();
+        for (vertex, told) in told {
+            self.tell_readers(vertex, told);
+        }
+        match why {
+            Why::Start => {}
+            Why::Recover { began_ms, message } => {
+                let total = self.now - began_ms;
+                let version = self.head.version;
+                let text = format!("{message}; restored version {version} in {total} ms");
+                self.report("Recovered", text, total, total);
+            }
+            Why::Rescale(rescale) => self.report_rescale(&rescale),
+        }
+    }
+
+    fn report_rescale(&mut self, rescale: &Rescale) {
+        let (total_ms, pause_ms) = (self.now - rescale.began_ms, self.now - rescale.frozen_ms);
+        let text = format!(
+            "to parallelism {}; {} of {} key groups moved",
+            rescale.target, rescale.moved, self.plan.max_parallelism
+        );
+        self.report("Rescaled", text, total_ms, pause_ms);
+        if let Some(id) = rescale.request {
+            let groups_moved = rescale.moved;
+            let reply = Reply::Rescaled {
+                total_ms,
+                pause_ms,
+                groups_moved,
+            };
+            self.out.push(Action::Reply { id, reply });
+        }
+    }
+
+    pub(super) fn fresh_live(&self) -> Live {
+        Live {
+            flight: None,
+            saving: None,
+            next_checkpoint_ms: self.now + self.config.checkpoint_interval_ms,
+        }
+    }
+
+    /// Every task of the newest deployment.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = TaskId> + '_ {
+        self.plan.tasks(self.parallelism)
+    }
+}

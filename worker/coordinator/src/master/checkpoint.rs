@@ -1,0 +1,271 @@
+//! Attempts: trigger, acks, publication.
+
+use weir_protocol::control::{self, to_worker};
+use weir_protocol::{Attempt, Epoch, Subtask, VertexId};
+
+use super::attempt::{Flight, Stage, TaskAck};
+use super::cut::{Head, build_body, is_unchanged};
+use super::event::Action;
+use super::machine::Master;
+use super::state::{Ask, Copying, HoldPhase, Saving, State, Stop};
+
+impl Master {
+    /// Whether a periodic attempt may start: not too much output waits for its commit.
+    pub(super) fn may_checkpoint(&self) -> bool {
+        self.commits.versions() < self.config.max_uncommitted
+    }
+
+    /// The number of the newest attempt.
+    pub(super) fn last_attempt(&self) -> Attempt {
+        Attempt(self.next_attempt.0.saturating_sub(1))
+    }
+
+    /// Sends a trigger to every worker with tasks.
+    pub(super) fn trigger(&mut self, freeze: bool, last: bool) -> Flight {
+        let attempt = self.next_attempt;
+        self.next_attempt = attempt.next();
+        // Rewriting everything would lengthen a pause.
+        let cut = &self.head.cut;
+        let full = if freeze {
+            cut.foreign.clone()
+        } else {
+            cut.write_full.clone()
+        };
+        let trigger = control::Trigger {
+            attempt: attempt.0,
+            freeze,
+            full: full.into_iter().map(|uid| uid.0).collect(),
+            last,
+        };
+        // Taken now: whatever is assigned after this stays the enumerator's at this cut.
+        let enumerators = self.splits.iter().map(|(v, s)| (*v, s.at_cut())).collect();
+        let flight = Flight::new(attempt, freeze, self.now, enumerators, self.tasks());
+        self.step("trigger");
+        self.broadcast(&to_worker::Kind::Trigger(trigger));
+        flight
+    }
+
+    /// A periodic attempt, or one for a savepoint behind which the job goes on.
+    pub(super) fn begin_checkpoint(&mut self, saving: Option<Saving>) {
+        // A savepoint refers to nothing outside its folder: open files are rolled for it.
+        let flight = self.trigger(false, saving.is_some());
+        let next = self.now + self.config.checkpoint_interval_ms;
+        if let State::Running(live) = &mut self.state {
+            live.flight = Some(flight);
+            live.saving = saving;
+            live.next_checkpoint_ms = next;
+        }
+    }
+
+    pub(super) fn on_ack(&mut self, ack: &control::Ack) {
+        let task = (VertexId(ack.vertex), Subtask(ack.subtask));
+        let decoded = match TaskAck::decode(ack) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                let name = self.task_name(task.0, task.1);
+                self.abandon(Attempt(ack.attempt), &format!("{name}: its ack: {error}"));
+                return;
+            }
+        };
+        let Some(live) = self.live_mut() else { return };
+        let Some(flight) = live.flight.as_mut().filter(|f| f.attempt.0 == ack.attempt) else {
+            return;
+        };
+        if flight.acknowledge(task, decoded) {
+            self.step("all acks");
+            self.publish();
+        }
+    }
+
+    /// Every task has acknowledged.
+    fn publish(&mut self) {
+        let (parallelism, must) = (self.parallelism, self.must_publish());
+        let pin = self.pin();
+        let Some(mut flight) = self.live_mut().and_then(|live| live.flight.take()) else {
+            return;
+        };
+        let mut body = build_body(&self.plan, parallelism, &flight);
+        body.pin = pin;
+        if !must && is_unchanged(&self.head.cut, &self.plan, &body) {
+            self.step("nothing changed");
+            let abandon = control::Abandon {
+                attempt: flight.attempt.0,
+            };
+            self.broadcast(&to_worker::Kind::Abandon(abandon));
+            return;
+        }
+        let attempt = flight.attempt;
+        if let Some(live) = self.live_mut() {
+            flight.stage = Stage::Publishing;
+            live.flight = Some(flight);
+        }
+        self.step("publish");
+        self.out.push(Action::Publish {
+            attempt,
+            body: Box::new(body),
+        });
+    }
+
+    /// Whether somebody waits for this attempt's version itself.
+    fn must_publish(&self) -> bool {
+        match &self.state {
+            State::Running(live) => live.saving.is_some(),
+            _ => true,
+        }
+    }
+
+    fn pin(&self) -> Option<String> {
+        match &self.state {
+            State::Running(live) => live.saving.as_ref().map(|s| s.name.clone()),
+            State::Stopping {
+                stop: Stop::Save(saving),
+                ..
+            } => Some(saving.name.clone()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn on_published(&mut self, attempt: Attempt, head: Head) {
+        let (version, epoch) = (head.version, Epoch::from(head.version));
+        self.stats.epoch = epoch;
+        self.stats.checkpoint_bytes = head.bytes;
+        self.step("published");
+        let now = self.now;
+        self.head = head;
+        let Some(live) = self.live_mut() else { return }; // The term's tasks ended meanwhile.
+        let Some(flight) = live.flight.take_if(|f| f.attempt == attempt) else {
+            return;
+        };
+        let saving = live.saving.take();
+        self.stats.checkpoint_ms = now - flight.began_ms;
+        let new = self
+            .head
+            .cut
+            .committables
+            .iter()
+            .filter(|p| p.epoch == epoch);
+        let new: Vec<_> = new.cloned().collect();
+        self.commits.add(new);
+        let published = control::Published {
+            attempt: attempt.0,
+            epoch: epoch.0,
+        };
+        self.broadcast(&to_worker::Kind::Published(published));
+        self.show_positions();
+        self.out.push(Action::Collect);
+        if let Some(saving) = saving {
+            let watermark = self.event_time();
+            let copy = Copying {
+                request: saving.request,
+                version,
+                watermark,
+            };
+            self.copying.insert(saving.name.clone(), copy);
+            self.out.push(Action::CopySavepoint {
+                name: saving.name,
+                version,
+            });
+        }
+        let until_ms = now + self.config.checkpoint_timeout_ms;
+        if let State::Rescaling { phase, .. } | State::Stopping { phase, .. } = &mut self.state {
+            *phase = HoldPhase::Commits { attempt, until_ms };
+        }
+    }
+
+    /// Tells enumerators which positions the newest manifest covers.
+    fn show_positions(&mut self) {
+        for (vertex, _) in self.plan.sources() {
+            let Some(stored) = self.head.cut.operators.get(&vertex.head()) else {
+                continue;
+            };
+            let unassigned = stored.enumerator.iter().flat_map(|e| &e.unassigned);
+            let splits = stored.splits.iter().chain(unassigned).cloned().collect();
+            self.out.push(Action::ShowPositions {
+                vertex: vertex.id,
+                splits,
+            });
+        }
+    }
+
+    /// The smallest watermark of the sources at the newest checkpoint.
+    pub(super) fn event_time(&self) -> Option<i64> {
+        let heads = self
+            .plan
+            .sources()
+            .filter_map(|(v, _)| self.head.cut.operators.get(&v.head()));
+        let marks: Option<Vec<i64>> = heads.map(|stored| stored.watermark).collect();
+        marks.and_then(|marks| marks.into_iter().min())
+    }
+
+    /// The attempt failed; what was frozen for it belongs to the next one.
+    pub(super) fn abandon(&mut self, attempt: Attempt, why: &str) {
+        let now = self.now;
+        let soon = now + self.config.checkpoint_interval_ms.min(1_000);
+        let Some(live) = self.live_mut() else { return };
+        let Some(flight) = live.flight.take_if(|f| f.attempt == attempt) else {
+            return;
+        };
+        let saving = live.saving.take();
+        live.next_checkpoint_ms = live.next_checkpoint_ms.max(soon);
+        self.stats.failed_attempts += 1;
+        self.stats.failure = format!("checkpoint attempt {attempt} failed: {why}");
+        self.step("abandoned");
+        self.broadcast(&to_worker::Kind::Abandon(control::Abandon {
+            attempt: attempt.0,
+        }));
+        if flight.freeze {
+            self.broadcast(&to_worker::Kind::Resume(control::Resume {
+                attempt: attempt.0,
+            }));
+        }
+        if let Some(saving) = saving {
+            self.ask_again(Ask::Save(saving), why);
+        }
+        self.release(why);
+    }
+
+    /// A frozen job that is not to change after all goes on; who asked may be tried again.
+    pub(super) fn release(&mut self, why: &str) {
+        match std::mem::replace(&mut self.state, State::Opening) {
+            State::Rescaling { live, rescale, .. } => {
+                self.state = State::Running(live);
+                self.ask_again(Ask::Rescale(rescale), why);
+            }
+            State::Stopping { live, stop, .. } => {
+                self.state = State::Running(live);
+                if let Stop::Save(saving) = stop {
+                    self.ask_again(Ask::Stop(saving), why);
+                }
+            }
+            other => self.state = other,
+        }
+    }
+
+    /// Gives up an attempt that takes too long.
+    pub(super) fn check_timeout(&mut self) -> bool {
+        let (now, limit) = (self.now, self.config.checkpoint_timeout_ms);
+        let Some(live) = self.live_mut() else {
+            return false;
+        };
+        let Some(flight) = &live.flight else {
+            return false;
+        };
+        // On its way to the store it is undecided, and stays so until the store has decided.
+        if flight.stage != Stage::Collecting || now < flight.began_ms + limit {
+            return false;
+        }
+        let attempt = flight.attempt;
+        let why = match flight.missing() {
+            Some((task, more)) => {
+                let name = self.task_name(task.0, task.1);
+                format!(
+                    "{name} and {more} more did not answer within {} s",
+                    limit / 1000
+                )
+            }
+            None => "no task answered".to_owned(),
+        };
+        self.abandon(attempt, &why);
+        true
+    }
+}

@@ -1,0 +1,157 @@
+//! Between manifests and what the core works with.
+
+use std::collections::BTreeMap;
+
+use weir_checkpoint::manifest::{Assignment, Blob, Member, Placement, StateSchema};
+use weir_checkpoint::{CheckpointBody, Manifest, NewCommit, OperatorEntry};
+use weir_engine::operator::{Committable, StateSchema as EngineSchema};
+use weir_protocol::{Attempt, Epoch, WorkerId};
+
+use super::cut::{Body, Cut, Head, OperatorCut, Pending};
+use super::place::Spread;
+use super::plan::Plan;
+
+/// A manifest whose sources' state cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "version {version}, operator \"{operator}\": its splits cannot be read: {problem}; restore with the version of Weir that wrote it"
+)]
+pub(super) struct Unreadable {
+    version: u64,
+    operator: String,
+    problem: serde_json::Error,
+}
+
+/// What the core needs of a manifest. Watermarks are kept by vertex: they hold only for the
+/// plan that wrote them.
+pub(super) fn build_head(
+    plan: &Plan,
+    manifest: &Manifest,
+    marks_hold: bool,
+) -> Result<Head, Unreadable> {
+    let mut operators = BTreeMap::new();
+    for (uid, entry) in &manifest.operators {
+        let unreadable = |problem| Unreadable {
+            version: manifest.version.0,
+            operator: entry.name.clone(),
+            problem,
+        };
+        let splits = entry.splits.iter().cloned().map(serde_json::from_value);
+        let splits = splits.collect::<Result<_, _>>().map_err(unreadable)?;
+        let enumerator = entry.enumerator.clone().map(serde_json::from_value);
+        let vertex = plan.vertices.iter().find(|v| v.head() == *uid);
+        let schema = &entry.schema;
+        let cut = OperatorCut {
+            name: entry.name.clone(),
+            kind: entry.kind.clone(),
+            schema: Some(EngineSchema {
+                version: schema.version,
+                columns: schema.columns.clone(),
+            }),
+            segments: entry.segments.iter().cloned().map(Into::into).collect(),
+            items: entry.items.iter().map(|i| i.0.clone()).collect(),
+            splits,
+            enumerator: enumerator.transpose().map_err(unreadable)?,
+            watermark: vertex
+                .filter(|_| marks_hold)
+                .and_then(|v| manifest.watermarks.get(&v.id).copied()),
+        };
+        operators.insert(uid.clone(), cut);
+    }
+    let committables = manifest.pending.iter().map(|p| Pending {
+        epoch: Epoch::from(p.epoch),
+        index: p.index,
+        committable: Committable {
+            sink: p.sink.clone(),
+            payload: p.payload.0.clone(),
+        },
+    });
+    Ok(Head {
+        term: manifest.term,
+        version: manifest.version,
+        lineage: manifest.lineage.0.clone(),
+        bytes: manifest.bytes,
+        cut: Cut {
+            parallelism: manifest.assignment.parallelism,
+            max_parallelism: manifest.max_parallelism,
+            plan_hash: manifest.plan_hash.clone(),
+            operators,
+            committables: committables.collect(),
+            write_full: manifest.operators_to_write_full(),
+            foreign: manifest.foreign_operators(),
+        },
+    })
+}
+
+/// What an attempt publishes.
+pub(super) fn build_checkpoint(
+    plan: &Plan,
+    attempt: Attempt,
+    body: Body,
+    created_ms: i64,
+) -> Result<CheckpointBody, serde_json::Error> {
+    let mut watermarks = BTreeMap::new();
+    let mut operators = BTreeMap::new();
+    for (uid, cut) in body.operators {
+        if let Some(mark) = cut.watermark
+            && let Some(vertex) = plan.vertices.iter().find(|v| v.head() == uid)
+        {
+            watermarks.insert(vertex.id, mark);
+        }
+        let schema = cut.schema.unwrap_or_default();
+        let splits = cut.splits.iter().map(serde_json::to_value);
+        let enumerator = cut.enumerator.as_ref().map(serde_json::to_value);
+        let entry = OperatorEntry {
+            name: cut.name,
+            kind: cut.kind,
+            schema: StateSchema {
+                version: schema.version,
+                columns: schema.columns,
+            },
+            segments: cut.segments.into_iter().map(Into::into).collect(),
+            items: cut.items.into_iter().map(Blob).collect(),
+            splits: splits.collect::<Result<_, _>>()?,
+            enumerator: enumerator.transpose()?,
+            ..OperatorEntry::default()
+        };
+        operators.insert(uid, entry);
+    }
+    let commits = body.committables.into_iter().map(|c| NewCommit {
+        sink: c.sink,
+        payload: Blob(c.payload),
+        objects: std::collections::BTreeSet::new(),
+    });
+    Ok(CheckpointBody {
+        attempt,
+        operators,
+        watermarks,
+        commits: commits.collect(),
+        pin: body.pin,
+        created_ms,
+    })
+}
+
+/// Who runs what, as manifests have it.
+pub(super) fn build_assignment(
+    plan: &Plan,
+    spread: &Spread,
+    parallelism: u32,
+    addresses: &BTreeMap<WorkerId, String>,
+) -> Assignment {
+    let workers = spread.workers().into_iter().map(|worker| Member {
+        worker,
+        address: addresses.get(&worker).cloned().unwrap_or_default(),
+    });
+    let placements = plan.tasks(parallelism).filter_map(|(vertex, subtask)| {
+        Some(Placement {
+            vertex,
+            subtask,
+            worker: spread.worker(subtask)?,
+        })
+    });
+    Assignment {
+        parallelism,
+        workers: workers.collect(),
+        placements: placements.collect(),
+    }
+}

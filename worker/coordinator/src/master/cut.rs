@@ -1,0 +1,390 @@
+//! The state of the whole job at one cut: what a manifest says and a deployment restores.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use weir_engine::operator::{Committable, StateSchema};
+use weir_engine::source::Split;
+use weir_protocol::control::{self, OperatorState, RestoreState, SegmentRef};
+use weir_protocol::{
+    Epoch, KeyGroupRange, OperatorUid, Subtask, Term, Version, VertexId, WorkerId,
+};
+
+use super::attempt::{Flight, TaskAck};
+use super::place::Spread;
+use super::plan::Plan;
+use super::splits::{EnumeratorState, SourceSplits};
+
+/// The newest manifest of the job's chain.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Head {
+    /// The writer's term.
+    pub term: Term,
+    /// Its place in the chain.
+    pub version: Version,
+    /// The state's lineage.
+    pub lineage: String,
+    /// Bytes of state that it names.
+    pub bytes: u64,
+    /// What it says.
+    pub cut: Cut,
+}
+
+/// The job's state at a cut.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Cut {
+    /// The parallelism that the job ran at.
+    pub parallelism: u32,
+    /// Its number of key groups.
+    pub max_parallelism: u32,
+    /// The plan that wrote it.
+    pub plan_hash: String,
+    /// State per operator. Chains keep splits and watermark under their first operator.
+    pub operators: BTreeMap<OperatorUid, OperatorCut>,
+    /// Staged output that is not known to be committed, with the epoch that first listed it, in
+    /// order.
+    pub committables: Vec<Pending>,
+    /// Operators that should write all of their state at the next attempt.
+    pub write_full: Vec<OperatorUid>,
+    /// Operators whose state lies outside the job's folder: they must.
+    pub foreign: Vec<OperatorUid>,
+}
+
+/// Staged output that is listed by the chain and not known to be committed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pending {
+    /// The manifest that listed it first.
+    pub epoch: Epoch,
+    /// Its position there.
+    pub index: u32,
+    /// What to commit.
+    pub committable: Committable,
+}
+
+/// One operator's state, of all its subtasks.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct OperatorCut {
+    /// Its name for people.
+    pub name: String,
+    /// What sort of operator it is.
+    pub kind: String,
+    /// Encoding of its keyed state.
+    pub schema: Option<StateSchema>,
+    /// Keyed state, in the order in which it applies.
+    pub segments: Vec<SegmentRef>,
+    /// Values that are not keyed, in the order of subtasks.
+    pub items: Vec<Bytes>,
+    /// Sources: splits being read.
+    pub splits: Vec<Split>,
+    /// Sources: the enumerator's side.
+    pub enumerator: Option<EnumeratorState>,
+    /// First operators of chains: the smallest merged watermark of the subtasks.
+    pub watermark: Option<i64>,
+}
+
+impl OperatorCut {
+    /// Whether dropping it would lose anything.
+    #[must_use]
+    pub fn holds_state(&self) -> bool {
+        !self.segments.is_empty()
+            || !self.items.is_empty()
+            || !self.splits.is_empty()
+            || self.enumerator.is_some()
+    }
+}
+
+/// Refusal to go on from a manifest.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RestoreRefused {
+    /// The program has no place for some state.
+    #[error(
+        "operator \"{name}\" ({uid}) has state in version {version} that this program has no place \
+         for; put it back, or name it in state.allowDroppedState"
+    )]
+    WouldDrop {
+        /// Its stable name.
+        uid: OperatorUid,
+        /// Its name for people.
+        name: String,
+        /// The manifest.
+        version: Version,
+    },
+    /// The encoding of an operator's state has changed.
+    #[error(
+        "operator \"{name}\": its state in version {version} is of schema {stored}, this program \
+         reads schema {wanted}; restore with the program that wrote it, or give the operator a new \
+         name and allow its state to be dropped"
+    )]
+    Schema {
+        /// Its name for people.
+        name: String,
+        /// The manifest.
+        version: Version,
+        /// What is stored.
+        stored: u32,
+        /// What the program reads.
+        wanted: u32,
+    },
+    /// Key groups cannot be counted anew.
+    #[error(
+        "the state in version {version} has {stored} key groups, this program {wanted}; \
+         maxParallelism cannot change, set it back to {stored}"
+    )]
+    KeyGroups {
+        /// The manifest.
+        version: Version,
+        /// What is stored.
+        stored: u32,
+        /// What the program wants.
+        wanted: u32,
+    },
+    /// Staged output would never become visible.
+    #[error(
+        "operator \"{uid}\" has output in version {version} that is not committed yet and this \
+         program has no such sink; run the program that wrote it until its output is committed"
+    )]
+    UncommittedSink {
+        /// The sink.
+        uid: OperatorUid,
+        /// The manifest.
+        version: Version,
+    },
+}
+
+/// Checks that a program can go on from a manifest without losing anything.
+///
+/// # Errors
+/// When it cannot; says what to do.
+pub fn validate_restore(
+    plan: &Plan,
+    head: &Head,
+    committers: &BTreeSet<OperatorUid>,
+    allow_dropped: &[String],
+) -> Result<(), RestoreRefused> {
+    let version = head.version;
+    let stored = head.cut.max_parallelism;
+    let has_state = head.cut.operators.values().any(OperatorCut::holds_state);
+    if has_state && stored != plan.max_parallelism {
+        let wanted = plan.max_parallelism;
+        return Err(RestoreRefused::KeyGroups {
+            version,
+            stored,
+            wanted,
+        });
+    }
+    for (uid, operator) in &head.cut.operators {
+        let Some((_, planned)) = plan.operator(uid) else {
+            let allowed = allow_dropped
+                .iter()
+                .any(|a| *a == operator.name || a == uid.as_str());
+            if operator.holds_state() && !allowed {
+                let (uid, name) = (uid.clone(), operator.name.clone());
+                return Err(RestoreRefused::WouldDrop { uid, name, version });
+            }
+            continue;
+        };
+        if let (Some(stored), Some(wanted)) = (&operator.schema, &planned.state)
+            && stored.version != wanted.version
+            && !operator.segments.is_empty()
+        {
+            return Err(RestoreRefused::Schema {
+                name: planned.name.clone(),
+                version,
+                stored: stored.version,
+                wanted: wanted.version,
+            });
+        }
+    }
+    match head
+        .cut
+        .committables
+        .iter()
+        .find(|p| !committers.contains(&p.committable.sink))
+    {
+        Some(orphan) => {
+            let uid = orphan.committable.sink.clone();
+            Err(RestoreRefused::UncommittedSink { uid, version })
+        }
+        None => Ok(()),
+    }
+}
+
+/// What an attempt adds to the chain.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Body {
+    /// The parallelism that the job runs at.
+    pub parallelism: u32,
+    /// Per operator: new segments, and everything else whole.
+    pub operators: BTreeMap<OperatorUid, OperatorCut>,
+    /// Staged output that this manifest lists first, in order.
+    pub committables: Vec<Committable>,
+    /// Pinned for this savepoint.
+    pub pin: Option<String>,
+}
+
+/// What an attempt's acks say.
+#[must_use]
+pub(super) fn build_body(plan: &Plan, parallelism: u32, flight: &Flight) -> Body {
+    let mut body = Body {
+        parallelism,
+        ..Body::default()
+    };
+    for vertex in &plan.vertices {
+        let subtasks = plan.subtasks(vertex.id, parallelism);
+        let acks: Vec<&TaskAck> = (0..subtasks)
+            .filter_map(|s| flight.ack(vertex.id, Subtask(s)))
+            .collect();
+        for (position, planned) in vertex.operators.iter().enumerate() {
+            let mut cut = OperatorCut {
+                name: planned.name.clone(),
+                kind: planned.kind.to_owned(),
+                schema: planned.state.clone(),
+                ..OperatorCut::default()
+            };
+            for ack in &acks {
+                let Some(part) = ack.operators.get(&planned.uid) else {
+                    continue;
+                };
+                cut.segments.extend(part.segments.iter().cloned());
+                cut.items.extend(part.items.iter().cloned());
+                cut.splits.extend(part.splits.iter().cloned());
+                body.committables.extend(part.committables.iter().cloned());
+            }
+            if position == 0 {
+                cut.enumerator = flight.enumerators.get(&vertex.id).cloned();
+                let marks: Option<Vec<i64>> = acks.iter().map(|ack| ack.watermark).collect();
+                cut.watermark = marks.and_then(|marks| marks.into_iter().min());
+            }
+            body.operators.insert(planned.uid.clone(), cut);
+        }
+    }
+    body
+}
+
+/// Whether publishing `body` would say nothing that `head` does not.
+#[must_use]
+pub(super) fn is_unchanged(head: &Cut, plan: &Plan, body: &Body) -> bool {
+    let nothing = OperatorCut::default();
+    body.committables.is_empty()
+        && head.plan_hash == plan.hash
+        && head.parallelism == body.parallelism
+        && body.operators.iter().all(|(uid, now)| {
+            let before = head.operators.get(uid).unwrap_or(&nothing);
+            // Watermarks may move without anything being read; that alone is not worth a version.
+            now.segments.is_empty()
+                && now.items == before.items
+                && now.splits == before.splits
+                && now.enumerator == before.enumerator
+        })
+}
+
+/// The splits of every source at the beginning of a term.
+#[must_use]
+pub(super) fn build_splits(
+    plan: &Plan,
+    parallelism: u32,
+    cut: &Cut,
+) -> BTreeMap<VertexId, SourceSplits> {
+    let sources = plan.sources().map(|(vertex, source)| {
+        let stored = cut.operators.get(&vertex.head());
+        let subtasks = plan.subtasks(vertex.id, parallelism);
+        let reading = stored.map(|s| s.splits.clone()).unwrap_or_default();
+        let enumerator = stored.and_then(|s| s.enumerator.clone());
+        (
+            vertex.id,
+            SourceSplits::restore(source, subtasks, enumerator, reading),
+        )
+    });
+    sources.collect()
+}
+
+/// What each worker has to build and restore.
+#[must_use]
+pub(super) fn build_deploys(
+    plan: &Plan,
+    spread: &Spread,
+    cut: &Cut,
+    addresses: &BTreeMap<WorkerId, String>,
+) -> BTreeMap<WorkerId, control::Deploy> {
+    let parallelism = spread.parallelism();
+    let placements: Vec<control::Placement> = plan
+        .tasks(parallelism)
+        .filter_map(|(vertex, subtask)| {
+            let worker = spread.worker(subtask)?;
+            Some(control::Placement {
+                vertex: vertex.0,
+                subtask: subtask.0,
+                worker: worker.0,
+            })
+        })
+        .collect();
+    let workers = spread.workers();
+    let peers: Vec<control::Peer> = workers
+        .iter()
+        .map(|worker| control::Peer {
+            worker: worker.0,
+            exchange_address: addresses.get(worker).cloned().unwrap_or_default(),
+        })
+        .collect();
+    let mut restore: BTreeMap<WorkerId, Vec<RestoreState>> = BTreeMap::new();
+    for vertex in &plan.vertices {
+        let subtasks = plan.subtasks(vertex.id, parallelism);
+        let watermark = cut.operators.get(&vertex.head()).and_then(|o| o.watermark);
+        for planned in &vertex.operators {
+            let stored = cut.operators.get(&planned.uid);
+            if stored.is_none() && watermark.is_none() {
+                continue;
+            }
+            for subtask in (0..subtasks).map(Subtask) {
+                let Some(worker) = spread.worker(subtask) else {
+                    continue;
+                };
+                let range = KeyGroupRange::of_subtask(subtask, subtasks, plan.max_parallelism);
+                let state = stored.map(|s| share(&planned.uid, s, subtask, subtasks, range));
+                restore.entry(worker).or_default().push(RestoreState {
+                    subtask: subtask.0,
+                    state: Some(state.unwrap_or_else(|| OperatorState {
+                        uid: planned.uid.0.clone(),
+                        ..OperatorState::default()
+                    })),
+                    watermark,
+                });
+            }
+        }
+    }
+    let deploys = workers.into_iter().map(|worker| {
+        let deploy = control::Deploy {
+            parallelism,
+            peers: peers.clone(),
+            placements: placements.clone(),
+            restore: restore.remove(&worker).unwrap_or_default(),
+        };
+        (worker, deploy)
+    });
+    deploys.collect()
+}
+
+/// One subtask's share of an operator's state: segments with groups of its range, every n-th
+/// item. Splits are handed out anew.
+fn share(
+    uid: &OperatorUid,
+    stored: &OperatorCut,
+    subtask: Subtask,
+    subtasks: u32,
+    range: KeyGroupRange,
+) -> OperatorState {
+    let mine = |group: u32| u32::from(range.start) <= group && group < u32::from(range.end);
+    let segments = stored
+        .segments
+        .iter()
+        .filter(|s| s.blocks.iter().any(|b| mine(b.group)));
+    let items = stored.items.iter().enumerate();
+    let items = items.filter(|(i, _)| i % subtasks.max(1) as usize == subtask.0 as usize);
+    OperatorState {
+        uid: uid.0.clone(),
+        segments: segments.cloned().collect(),
+        items: items.map(|(_, item)| item.to_vec()).collect(),
+        committables: Vec::new(),
+        splits_json: Vec::new(),
+    }
+}

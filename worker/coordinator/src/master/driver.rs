@@ -1,0 +1,344 @@
+//! Runs the core: connections, timers, enumerators and the chain around [`Master`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use weir_engine::EngineError;
+use weir_engine::graph::JobGraph;
+use weir_engine::source::{Source, Split, SplitEnumerator};
+use weir_protocol::control::{JobStatus, ToWorker};
+use weir_protocol::{Term, VertexId, WorkerId};
+
+use super::event::{Action, Ending, Event, Found, LinkId, Reply, Request, RequestId};
+use super::keeper::Task;
+use super::machine::Master;
+use crate::link::MasterLink;
+
+/// Tries of a first look for splits before the job restarts.
+const LOOKS: u32 = 5;
+
+/// What reaches the driver.
+#[derive(Debug)]
+pub(super) enum Input {
+    Event(Box<Event>),
+    Attached(MasterLink),
+    Asked(Request, oneshot::Sender<Reply>),
+}
+
+/// A task that ends when this is dropped.
+struct Guard(JoinHandle<()>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+struct Link {
+    to: mpsc::Sender<ToWorker>,
+    _reader: Guard,
+}
+
+struct Enumerating {
+    positions: mpsc::Sender<Vec<Split>>,
+    _task: Guard,
+}
+
+pub(super) struct Driver {
+    master: Master,
+    graph: Arc<JobGraph>,
+    inputs: mpsc::Receiver<Input>,
+    /// For tasks that report back.
+    events: mpsc::Sender<Input>,
+    keeper: mpsc::Sender<Task>,
+    status: watch::Sender<JobStatus>,
+    began: Instant,
+    links: BTreeMap<LinkId, Link>,
+    next_link: u64,
+    waiting: BTreeMap<RequestId, oneshot::Sender<Reply>>,
+    next_request: u64,
+    enumerators: BTreeMap<VertexId, Enumerating>,
+}
+
+impl Driver {
+    pub(super) fn new(
+        master: Master,
+        graph: Arc<JobGraph>,
+        (events, inputs): (mpsc::Sender<Input>, mpsc::Receiver<Input>),
+        keeper: mpsc::Sender<Task>,
+        status: watch::Sender<JobStatus>,
+    ) -> Self {
+        Self {
+            master,
+            graph,
+            inputs,
+            events,
+            keeper,
+            status,
+            began: Instant::now(),
+            links: BTreeMap::new(),
+            next_link: 0,
+            waiting: BTreeMap::new(),
+            next_request: 0,
+            enumerators: BTreeMap::new(),
+        }
+    }
+
+    /// Runs until the coordinator's work has ended.
+    pub(super) async fn run(mut self) -> Ending {
+        loop {
+            self.status.send_replace(self.master.status());
+            let deadline = self.master.next_deadline();
+            let timer = async {
+                match deadline {
+                    Some(ms) => {
+                        tokio::time::sleep_until(self.began + Duration::from_millis(ms)).await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            let event = tokio::select! {
+                biased;
+                input = self.inputs.recv() => match input {
+                    Some(Input::Event(event)) => *event,
+                    Some(Input::Attached(link)) => {
+                        self.attach(link);
+                        continue;
+                    }
+                    Some(Input::Asked(request, answer)) => {
+                        let id = RequestId(self.next_request);
+                        self.next_request += 1;
+                        self.waiting.insert(id, answer);
+                        Event::Request { id, request }
+                    }
+                    // Never: the driver holds a sender.
+                    None => Event::Tick,
+                },
+                () = timer => Event::Tick,
+            };
+            let now = self.began.elapsed().as_millis() as u64;
+            for action in self.master.on(event, now) {
+                if let Some(ending) = self.act(action) {
+                    self.status.send_replace(self.master.status());
+                    return ending;
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Option<Ending> {
+        match action {
+            Action::Send { link, message } => {
+                // A queue that is full belongs to a worker that does not listen.
+                let sent = self.links.get(&link).map(|l| l.to.try_send(message));
+                if let Some(Err(_)) = sent {
+                    self.links.remove(&link);
+                    self.report(Event::LinkClosed { link });
+                }
+            }
+            Action::Disconnect { link } => {
+                self.links.remove(&link);
+            }
+            Action::Seal {
+                spread,
+                parallelism,
+            } => {
+                let addresses = self.master.addresses();
+                self.keep(Task::Seal {
+                    spread,
+                    parallelism,
+                    addresses,
+                });
+            }
+            Action::Publish { attempt, body } => self.keep(Task::Publish { attempt, body }),
+            Action::Acknowledged { epoch, indices } => {
+                self.keep(Task::Acknowledged { epoch, indices });
+            }
+            Action::Collect => self.keep(Task::Collect),
+            Action::CopySavepoint { name, version } => {
+                self.keep(Task::CopySavepoint { name, version });
+            }
+            Action::Enumerate {
+                term,
+                vertex,
+                snapshot,
+                look,
+            } => {
+                self.enumerate(term, vertex, snapshot, look);
+            }
+            Action::ShowPositions { vertex, splits } => {
+                if let Some(enumerating) = self.enumerators.get(&vertex) {
+                    // Only for show: a slow outside misses some.
+                    enumerating.positions.try_send(splits).ok();
+                }
+            }
+            Action::Reply { id, reply } => {
+                if let Some(answer) = self.waiting.remove(&id) {
+                    answer.send(reply).ok(); // Whoever asked may have gone.
+                }
+            }
+            Action::End(ending) => return Some(ending),
+        }
+        None
+    }
+
+    fn keep(&mut self, task: Task) {
+        if self.keeper.try_send(task).is_err() {
+            // The keeper ends only after it has said why; that event is on its way.
+            tracing::debug!("nobody keeps the chain any more");
+        }
+    }
+
+    /// Reports something that the driver itself found, after what is being done now.
+    fn report(&self, event: Event) {
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            events.send(Input::Event(Box::new(event))).await.ok();
+        });
+    }
+
+    fn attach(&mut self, link: MasterLink) {
+        let id = LinkId(self.next_link);
+        self.next_link += 1;
+        let MasterLink { to, mut from } = link;
+        let events = self.events.clone();
+        let reader = tokio::spawn(async move {
+            while let Some(message) = from.recv().await {
+                let event = Event::Message { link: id, message };
+                if events.send(Input::Event(Box::new(event))).await.is_err() {
+                    return;
+                }
+            }
+            events
+                .send(Input::Event(Box::new(Event::LinkClosed { link: id })))
+                .await
+                .ok();
+        });
+        self.links.insert(
+            id,
+            Link {
+                to,
+                _reader: Guard(reader),
+            },
+        );
+    }
+
+    fn enumerate(
+        &mut self,
+        term: Term,
+        vertex: VertexId,
+        snapshot: Option<bytes::Bytes>,
+        look: bool,
+    ) {
+        let Some((_, _, node)) = self.graph.sources().find(|(v, _, _)| v.id == vertex) else {
+            return;
+        };
+        let (positions, receiver) = mpsc::channel(4);
+        let enumerating = enumerate(
+            Arc::clone(&node.source),
+            snapshot,
+            look,
+            (term, vertex),
+            self.events.clone(),
+            receiver,
+        );
+        // The enumerator of the term before ends here.
+        let task = Guard(tokio::spawn(enumerating));
+        self.enumerators.insert(
+            vertex,
+            Enumerating {
+                positions,
+                _task: task,
+            },
+        );
+    }
+}
+
+/// Looks for splits of one source, as often as it wants, for one term.
+async fn enumerate(
+    source: Arc<dyn Source>,
+    snapshot: Option<bytes::Bytes>,
+    look: bool,
+    (term, vertex): (Term, VertexId),
+    events: mpsc::Sender<Input>,
+    mut positions: mpsc::Receiver<Vec<Split>>,
+) {
+    let report = async |result: Result<Found, EngineError>| {
+        let event = Event::Discovered {
+            term,
+            vertex,
+            result,
+        };
+        events.send(Input::Event(Box::new(event))).await.ok();
+    };
+    let mut enumerator = match source.enumerator(snapshot) {
+        Ok(enumerator) => enumerator,
+        Err(error) => return report(Err(error)).await,
+    };
+    let mut next = look.then(Instant::now);
+    let mut first = true;
+    loop {
+        let due = async {
+            match next {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = due => {
+                let interval = enumerator.interval();
+                next = interval.map(|i| Instant::now() + i);
+                match discover(enumerator.as_mut(), if first { LOOKS } else { 1 }).await {
+                    Ok(splits) => {
+                        let snapshot = enumerator.snapshot();
+                        let again = interval.is_some();
+                        if first || !splits.is_empty() {
+                            report(Ok(Found { splits, snapshot, again })).await;
+                        }
+                        first = false;
+                    }
+                    // What is known is being read; the next look may succeed.
+                    Err(error) if !first && error.fault == weir_engine::Fault::Outside => {
+                        tracing::warn!(%error, "new splits could not be looked for");
+                    }
+                    Err(error) => return report(Err(error)).await,
+                }
+            }
+            splits = positions.recv() => match splits {
+                Some(splits) => enumerator.on_published(&splits).await,
+                None => return,
+            },
+        }
+    }
+}
+
+async fn discover(
+    enumerator: &mut dyn SplitEnumerator,
+    tries: u32,
+) -> Result<Vec<Split>, EngineError> {
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        match enumerator.discover().await {
+            Err(error) if error.fault == weir_engine::Fault::Outside && tried < tries => {
+                tracing::warn!(%error, "splits could not be looked for yet");
+                tokio::time::sleep(Duration::from_millis(200 << tried)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+impl Master {
+    /// Where workers' data exchanges listen.
+    fn addresses(&self) -> BTreeMap<WorkerId, String> {
+        self.workers
+            .iter()
+            .map(|(id, w)| (*id, w.address.clone()))
+            .collect()
+    }
+}

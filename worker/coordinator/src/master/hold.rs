@@ -1,0 +1,233 @@
+//! What a running job does next, and what a frozen one waits for.
+
+use weir_protocol::control::{self, to_worker};
+
+use super::event::{Action, Ending, Reply, SavepointInfo};
+use super::machine::Master;
+use super::place::Spread;
+use super::state::{Ask, HoldPhase, Rescale, State, Stop, Why};
+
+impl Master {
+    /// Decides what to do while no attempt is in flight. True when something has begun.
+    pub(super) fn choose_next(&mut self) -> bool {
+        if let Some(position) = (0..self.asks.len()).find(|i| self.is_ready(*i))
+            && let Some(ask) = self.asks.remove(position)
+        {
+            self.begin(ask);
+            return true;
+        }
+        if self.tasks().all(|task| self.finished.contains(&task)) {
+            self.hold_for_stop(Stop::Finish);
+            return true;
+        }
+        if self.now >= self.rebalance_after_ms && self.wants_rebalance().is_some() {
+            self.hold_for_rescale(Rescale {
+                request: None,
+                target: self.parallelism,
+                began_ms: self.now,
+                frozen_ms: self.now,
+                tries: 0,
+                moved: 0,
+            });
+            return true;
+        }
+        let due = matches!(&self.state, State::Running(l) if self.now >= l.next_checkpoint_ms);
+        if due && self.may_checkpoint() {
+            self.begin_checkpoint(None);
+            return true;
+        }
+        false
+    }
+
+    /// Whether a request can begin: a rescale waits for its slots, or for the end of its
+    /// patience.
+    fn is_ready(&self, position: usize) -> bool {
+        match self.asks.get(position) {
+            Some(Ask::Rescale(rescale)) => {
+                let slots: u32 = self.workers.values().map(|w| w.slots).sum();
+                slots >= rescale.target
+                    || rescale.target <= self.parallelism
+                    || self.now >= rescale.began_ms + self.config.rescale_wait_ms
+            }
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    fn begin(&mut self, ask: Ask) {
+        match ask {
+            Ask::Save(saving) => self.begin_checkpoint(Some(saving)),
+            Ask::Stop(saving) => self.hold_for_stop(Stop::Save(saving)),
+            Ask::Rescale(rescale) => {
+                let slots: u32 = self.workers.values().map(|w| w.slots).sum();
+                if rescale.target == self.parallelism && self.wants_rebalance().is_none() {
+                    if let Some(id) = rescale.request {
+                        let reply = Reply::Rescaled {
+                            total_ms: 0,
+                            pause_ms: 0,
+                            groups_moved: 0,
+                        };
+                        self.out.push(Action::Reply { id, reply });
+                    }
+                } else if slots < rescale.target && rescale.target > self.parallelism {
+                    let why = format!(
+                        "parallelism {} needs {} slots, {slots} have registered within {} s; the \
+                         job goes on at parallelism {}",
+                        rescale.target,
+                        rescale.target,
+                        self.config.rescale_wait_ms / 1000,
+                        self.parallelism
+                    );
+                    self.refuse(&Ask::Rescale(rescale), &why);
+                } else {
+                    self.hold_for_rescale(rescale);
+                }
+            }
+        }
+    }
+
+    fn hold_for_rescale(&mut self, mut rescale: Rescale) {
+        rescale.frozen_ms = self.now;
+        let flight = self.trigger(true, false);
+        let mut live = self.fresh_live();
+        live.flight = Some(flight);
+        self.state = State::Rescaling {
+            live,
+            rescale,
+            phase: HoldPhase::Cut,
+        };
+    }
+
+    fn hold_for_stop(&mut self, stop: Stop) {
+        let flight = self.trigger(true, true);
+        let mut live = self.fresh_live();
+        live.flight = Some(flight);
+        self.state = State::Stopping {
+            live,
+            stop,
+            phase: HoldPhase::Cut,
+        };
+    }
+
+    /// The next step of a frozen job, once its commits allow it.
+    pub(super) fn advance_hold(&mut self) -> bool {
+        let committed = self.commits.is_empty();
+        match &mut self.state {
+            State::Rescaling {
+                rescale,
+                phase: HoldPhase::Commits { attempt, until_ms },
+                ..
+            } => {
+                if committed {
+                    let why = Why::Rescale(rescale.clone());
+                    self.seal(why);
+                    return true;
+                }
+                if self.now < *until_ms {
+                    return false;
+                }
+                let attempt = attempt.0;
+                let problem = self
+                    .commits
+                    .last_problem()
+                    .unwrap_or("no answer")
+                    .to_owned();
+                self.broadcast(&to_worker::Kind::Resume(control::Resume { attempt }));
+                self.release(&format!(
+                    "its output could not be committed in time: {problem}"
+                ));
+                true
+            }
+            State::Stopping {
+                stop,
+                phase: phase @ HoldPhase::Commits { .. },
+                ..
+            } if committed => {
+                match stop {
+                    Stop::Finish => self.end(Ending::Finished),
+                    Stop::Save(saving) => {
+                        let HoldPhase::Commits { attempt, .. } = *phase else {
+                            return false;
+                        };
+                        let (name, version) = (saving.name.clone(), self.head.version);
+                        *phase = HoldPhase::Copy { attempt };
+                        self.out.push(Action::CopySavepoint { name, version });
+                    }
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn on_savepoint_done(&mut self, name: &str, result: Result<SavepointInfo, String>) {
+        let (version, watermark) = (self.head.version, self.event_time());
+        if let State::Stopping {
+            stop: Stop::Save(saving),
+            phase: HoldPhase::Copy { attempt },
+            ..
+        } = &self.state
+            && saving.name == name
+        {
+            let (id, attempt) = (saving.request, attempt.0);
+            match result {
+                Ok(info) => {
+                    let savepoint = info.path.clone();
+                    let reply = Reply::Saved {
+                        epoch: version.into(),
+                        info,
+                        watermark,
+                    };
+                    self.out.push(Action::Reply { id, reply });
+                    self.end(Ending::Stopped { savepoint });
+                }
+                Err(why) => {
+                    self.broadcast(&to_worker::Kind::Resume(control::Resume { attempt }));
+                    self.release(&why);
+                }
+            }
+            return;
+        }
+        let Some(copy) = self.copying.remove(name) else {
+            return;
+        };
+        let reply = match result {
+            Ok(info) => {
+                self.step("savepoint");
+                let text = format!("{name} at {}", info.path);
+                self.report("Savepoint", text, 0, 0);
+                Reply::Saved {
+                    epoch: copy.version.into(),
+                    info,
+                    watermark: copy.watermark,
+                }
+            }
+            Err(why) => Reply::Refused(why),
+        };
+        self.out.push(Action::Reply {
+            id: copy.request,
+            reply,
+        });
+    }
+
+    /// A spread that relieves the busiest worker, if there is one: after survivors have taken
+    /// over and a replacement has come.
+    pub(super) fn wants_rebalance(&self) -> Option<Spread> {
+        let now = self.spread.as_ref()?;
+        let better = self.plan_spread(self.parallelism)?;
+        (self.strain(&better) < self.strain(now)).then_some(better)
+    }
+
+    /// Subtasks per slot of the busiest worker, in thousandths.
+    fn strain(&self, spread: &Spread) -> u64 {
+        let loads = spread.workers().into_iter().map(|id| {
+            let load = spread.0.iter().filter(|w| **w == id).count() as u64;
+            let slots = self.workers.get(&id).map_or(1, |w| w.slots);
+            let strain = (load * 1000).div_ceil(u64::from(slots));
+            // A slot that is full is as good as one that is half empty, unless subtasks are to
+            // spread over more workers than have to take part.
+            if self.config.least_workers > 1 { strain } else { strain.max(1000) }
+        });
+        loads.max().unwrap_or(0)
+    }
+}

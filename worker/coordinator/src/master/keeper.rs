@@ -1,0 +1,425 @@
+//! Carries out the core's wishes on the chain, one after the other.
+//!
+//! Order is what makes it safe: a seal that follows a publication is tried only after the
+//! publication is decided (rule 4), and acknowledged commits reach the reign before the next
+//! manifest is built.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use weir_checkpoint::chain::{Authority, ChainError, Refusal, SealRequest, TakeOverError};
+use weir_checkpoint::savepoint::{self, SavepointError};
+use weir_checkpoint::{
+    Chain, ChainOptions, CommitId, Destroyed, Manifest, ManifestKind, PublishError, Reign, Store,
+};
+use weir_engine::env::Clock;
+use weir_engine::graph::JobGraph;
+use weir_engine::operator::Committable;
+use weir_engine::sink::{CommitAnswer, CommitContext};
+use weir_protocol::{Attempt, Epoch, JobName, Version};
+
+use super::convert::{build_assignment, build_checkpoint, build_head};
+use super::cut::Body;
+use super::driver::Input;
+use super::event::{Event, SavepointInfo};
+use super::place::Spread;
+use super::plan::Plan;
+
+/// A call that takes longer than this is given up or tried anew.
+const GIVE_UP: Duration = Duration::from_secs(60);
+/// How long a savepoint waits for the output of its checkpoint to be committed.
+const SAVEPOINT_WAIT: Duration = Duration::from_secs(600);
+
+/// What is to be done on the chain.
+#[derive(Debug)]
+pub(super) enum Task {
+    Seal {
+        spread: Spread,
+        parallelism: u32,
+        addresses: BTreeMap<weir_protocol::WorkerId, String>,
+    },
+    Publish {
+        attempt: Attempt,
+        body: Box<Body>,
+    },
+    Acknowledged {
+        epoch: Epoch,
+        indices: Vec<u32>,
+    },
+    Collect,
+    CopySavepoint {
+        name: String,
+        version: Version,
+    },
+}
+
+/// Holds the job's reign.
+pub(super) struct Keeper {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) job: JobName,
+    pub(super) options: ChainOptions,
+    pub(super) plan: Plan,
+    pub(super) graph: Arc<JobGraph>,
+    /// The first take-over; later ones go on from the keeper's own head.
+    pub(super) request: SealRequest,
+    pub(super) clock: Clock,
+    pub(super) events: mpsc::Sender<Input>,
+}
+
+impl Keeper {
+    /// Opens the chain, then does what it is told until nobody tells it anything.
+    pub(super) async fn run(self, mut tasks: mpsc::Receiver<Task>) {
+        let Some((chain, marks_hold)) = self.open().await else {
+            return;
+        };
+        let mut reign: Option<Reign> = None;
+        let mut marks_hold = marks_hold;
+        let mut behind: Option<tokio::task::JoinHandle<()>> = None;
+        while let Some(task) = tasks.recv().await {
+            match task {
+                Task::Seal {
+                    spread,
+                    parallelism,
+                    addresses,
+                } => {
+                    let assignment = build_assignment(&self.plan, &spread, parallelism, &addresses);
+                    let mut request = SealRequest {
+                        assignment,
+                        ..self.request.clone()
+                    };
+                    request.created_ms = self.clock.now_ms();
+                    match self.seal(&chain, reign.as_ref(), request).await {
+                        Ok(next) => {
+                            self.tell_sealed(&next, marks_hold).await;
+                            reign = Some(next);
+                        }
+                        Err(event) => self.tell(event).await,
+                    }
+                }
+                Task::Publish { attempt, body } => {
+                    let Some(reign) = &reign else { continue };
+                    self.publish(reign, attempt, *body, &mut marks_hold).await;
+                }
+                Task::Acknowledged { epoch, indices } => {
+                    if let Some(reign) = &reign {
+                        reign.commits_acknowledged(Version(epoch.0), &indices).await;
+                    }
+                }
+                Task::Collect => {
+                    // Behind the running job; one at a time, the next one does what is left.
+                    let idle = behind
+                        .as_ref()
+                        .is_none_or(tokio::task::JoinHandle::is_finished);
+                    if let (true, Some(reign)) = (idle, reign.clone()) {
+                        behind = Some(tokio::spawn(async move {
+                            if let Err(error) = reign.collect().await {
+                                tracing::warn!(%error, "old checkpoints were not collected");
+                            }
+                        }));
+                    }
+                }
+                Task::CopySavepoint { name, version } => {
+                    if let Some(reign) = reign.clone() {
+                        tokio::spawn(copy_savepoint(reign, name, version, self.events.clone()));
+                    }
+                }
+            }
+        }
+        // A collection that was begun may end; it deletes only what is dropped for good.
+        if let Some(behind) = behind {
+            behind.await.ok();
+        }
+    }
+
+    /// Reads the chain, for as long as it takes the store to answer.
+    async fn open(&self) -> Option<(Chain, bool)> {
+        let mut wait = Duration::from_millis(200);
+        let opened = loop {
+            match Chain::open(self.store.clone(), &self.job, self.options.clone()).await {
+                Ok(opened) => break opened,
+                Err(ChainError::Store(error)) => {
+                    tracing::warn!(%error, "the job's state cannot be read yet");
+                    self.tell(Event::StoreTrouble {
+                        message: error.to_string(),
+                    })
+                    .await;
+                }
+                Err(error) => {
+                    self.tell(Event::Unusable {
+                        message: error.to_string(),
+                    })
+                    .await;
+                    return None;
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(5));
+        };
+        let marks_hold = opened
+            .head
+            .as_ref()
+            .is_none_or(|h| h.plan_hash == self.plan.hash);
+        let head = opened
+            .head
+            .as_ref()
+            .map(|h| build_head(&self.plan, h, marks_hold))
+            .transpose();
+        match head {
+            Ok(head) => self.tell(Event::Opened { head }).await,
+            Err(error) => {
+                self.tell(Event::Unusable {
+                    message: error.to_string(),
+                })
+                .await;
+                return None;
+            }
+        }
+        Some((opened.chain, marks_hold))
+    }
+
+    /// Takes the job over, or goes to the next term of the same process.
+    async fn seal(
+        &self,
+        chain: &Chain,
+        before: Option<&Reign>,
+        mut request: SealRequest,
+    ) -> Result<Reign, Event> {
+        if let Some(before) = before {
+            request.must_exist = true;
+            request.authority = Authority::TakeOver {
+                expected: self.expected(chain, &before.head()).await?,
+            };
+        }
+        let reign = match chain.take_over(&request, GIVE_UP).await {
+            Ok(reign) => reign,
+            Err(TakeOverError::Lost { head }) => {
+                return Err(Event::Fenced {
+                    message: lost_to(head.as_deref()),
+                });
+            }
+            // The chain has moved since this process was its head: somebody else moved it.
+            Err(TakeOverError::Refused(refusal @ Refusal::HeadMoved { .. }))
+                if before.is_some() =>
+            {
+                return Err(Event::Fenced {
+                    message: refusal.to_string(),
+                });
+            }
+            Err(TakeOverError::Refused(refusal)) => {
+                return Err(Event::Unusable {
+                    message: refusal.to_string(),
+                });
+            }
+            Err(TakeOverError::Chain(ChainError::Manifest(error))) => {
+                return Err(Event::Unusable {
+                    message: error.to_string(),
+                });
+            }
+            Err(error) => {
+                return Err(Event::SealFailed {
+                    message: error.to_string(),
+                });
+            }
+        };
+        if let Some(before) = before {
+            // What this process has seen committed need not be committed again.
+            for pending in reign.pending() {
+                if before.is_committed(pending.id()) {
+                    reign
+                        .commits_acknowledged(pending.epoch, &[pending.index])
+                        .await;
+                }
+            }
+        }
+        self.finish_roll_back(&reign).await?;
+        Ok(reign)
+    }
+
+    /// The version that the chain should be at: our newest, or a seal of ours whose answer was
+    /// lost.
+    async fn expected(&self, chain: &Chain, mine: &Manifest) -> Result<Version, Event> {
+        let head = chain.read_head().await;
+        let head = head.map_err(|e| Event::SealFailed {
+            message: e.to_string(),
+        })?;
+        Ok(match head {
+            Some(head)
+                if head.version == mine.version.next()
+                    && head.kind == ManifestKind::Seal
+                    && head.coordinator == self.request.coordinator =>
+            {
+                head.version
+            }
+            _ => mine.version,
+        })
+    }
+
+    /// Destroys published output that a roll-back drops, before the older state is restored.
+    async fn finish_roll_back(&self, reign: &Reign) -> Result<(), Event> {
+        let head = reign.head();
+        let Some(roll_back) = &head.roll_back else {
+            return Ok(());
+        };
+        let mut outcomes = Vec::new();
+        for pending in head
+            .pending
+            .iter()
+            .filter(|p| roll_back.destroy.contains(&p.id()))
+        {
+            let Some(committer) = self.graph.committers.get(&pending.sink) else {
+                let message = format!(
+                    "the roll-back to version {} drops output of sink {}, which this program does \
+                     not have; roll back with the program that wrote it",
+                    roll_back.to, pending.sink
+                );
+                return Err(Event::Unusable { message });
+            };
+            let cx = CommitContext {
+                epoch: Epoch::from(pending.epoch),
+            };
+            let item = Committable {
+                sink: pending.sink.clone(),
+                payload: pending.payload.0.clone(),
+            };
+            let outcome = loop {
+                match committer.discard(&cx, &item).await {
+                    CommitAnswer::Committed => break Destroyed::Gone,
+                    CommitAnswer::Lost(_) => break Destroyed::AlreadyVisible,
+                    CommitAnswer::Retry(why) => {
+                        tracing::warn!(why, "dropped output is not destroyed yet");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                }
+            };
+            outcomes.push((pending.id(), outcome));
+        }
+        match reign.finish_roll_back(&outcomes).await {
+            Ok(Some(weir_checkpoint::RollBackEnd::Torn { visible })) => {
+                let message = format!(
+                    "the roll-back to version {} cannot go on: {} pieces of its output are visible \
+                     already and others are destroyed; restore a savepoint",
+                    roll_back.to,
+                    visible.len()
+                );
+                Err(Event::Unusable { message })
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(Event::SealFailed {
+                message: error.to_string(),
+            }),
+        }
+    }
+
+    async fn tell_sealed(&self, reign: &Reign, marks_hold: bool) {
+        let event = match build_head(&self.plan, &reign.head(), marks_hold) {
+            Ok(mut head) => {
+                let committed = |p: &super::cut::Pending| {
+                    reign.is_committed(CommitId {
+                        epoch: Version(p.epoch.0),
+                        index: p.index,
+                    })
+                };
+                head.cut.committables.retain(|p| !committed(p));
+                Event::Sealed { head }
+            }
+            Err(error) => Event::Unusable {
+                message: error.to_string(),
+            },
+        };
+        self.tell(event).await;
+    }
+
+    async fn publish(&self, reign: &Reign, attempt: Attempt, body: Body, marks_hold: &mut bool) {
+        let event = match build_checkpoint(&self.plan, attempt, body, self.clock.now_ms()) {
+            Err(error) => Event::NotPublished {
+                attempt,
+                message: error.to_string(),
+            },
+            Ok(body) => match reign.publish(body, GIVE_UP).await {
+                Ok(published) => {
+                    *marks_hold = true;
+                    match build_head(&self.plan, &published.head, true) {
+                        Ok(head) => Event::Published { attempt, head },
+                        Err(error) => Event::Unusable {
+                            message: error.to_string(),
+                        },
+                    }
+                }
+                Err(error @ PublishError::Fenced { .. }) => Event::Fenced {
+                    message: error.to_string(),
+                },
+                Err(error @ PublishError::Voided { version }) => Event::Voided {
+                    attempt,
+                    version,
+                    message: error.to_string(),
+                },
+                Err(error) => Event::NotPublished {
+                    attempt,
+                    message: error.to_string(),
+                },
+            },
+        };
+        self.tell(event).await;
+    }
+
+    async fn tell(&self, event: Event) {
+        // Nobody listens any more only when the coordinator has ended.
+        self.events.send(Input::Event(Box::new(event))).await.ok();
+    }
+}
+
+fn lost_to(head: Option<&Manifest>) -> String {
+    match head {
+        Some(head) => format!(
+            "worker {} at {} took over with term {}",
+            head.coordinator.worker, head.coordinator.address, head.term
+        ),
+        None => "another coordinator took over".to_owned(),
+    }
+}
+
+/// Copies a pinned checkpoint behind the running job, once its output is committed.
+async fn copy_savepoint(reign: Reign, name: String, version: Version, events: mpsc::Sender<Input>) {
+    let result = tokio::time::timeout(SAVEPOINT_WAIT, try_copy(&reign, &name, version)).await;
+    let result = result.unwrap_or_else(|_| {
+        Err(format!(
+            "savepoint {name}: the output of version {version} was not committed within {} s",
+            SAVEPOINT_WAIT.as_secs()
+        ))
+    });
+    reign.unpin(&name);
+    let event = Event::SavepointDone { name, result };
+    events.send(Input::Event(Box::new(event))).await.ok();
+}
+
+async fn try_copy(reign: &Reign, name: &str, version: Version) -> Result<SavepointInfo, String> {
+    let chain = reign.chain();
+    let head = reign.head();
+    let manifest = if head.version == version {
+        head
+    } else {
+        let read = chain
+            .read_version(version)
+            .await
+            .map_err(|e| e.to_string())?;
+        Arc::new(read.ok_or_else(|| format!("savepoint {name}: version {version} is gone"))?)
+    };
+    loop {
+        let committed = |p: &weir_checkpoint::PendingCommit| reign.is_committed(p.id());
+        let steps = &chain.options().steps;
+        match savepoint::copy(chain.store(), &manifest, name, committed, steps).await {
+            Ok(done) => {
+                return Ok(SavepointInfo {
+                    bytes: done.manifest.bytes,
+                    path: done.url,
+                });
+            }
+            Err(SavepointError::Uncommitted { .. }) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Where the coordinator is. Every variant holds only what is valid there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use weir_protocol::control::TaskStats;
+use weir_protocol::{Attempt, Epoch, Version, WorkerId};
+
+use super::attempt::Flight;
+use super::event::{Ending, LinkId, RequestId};
+
+/// The coordinator's state machine.
+///
+/// ```text
+/// Opening → Starting → Changing: Sealing → Committing → Deploying → Running ⇄ Rescaling
+///                         ▲  ▲                                        │  │  └──► Changing
+///                         │  └──────────── Recovering ◄── failure ────┘  ▼
+///                         └───────────────────┘                       Stopping → Ended
+/// ```
+#[derive(Debug)]
+pub(super) enum State {
+    /// The chain has not been read yet.
+    Opening,
+    /// Waits for workers.
+    Starting {
+        /// When the first worker came.
+        since_ms: Option<u64>,
+    },
+    /// Goes to the next term.
+    Changing { why: Why, phase: Phase },
+    /// The tasks run.
+    Running(Live),
+    /// The tasks run or are frozen for a rescale that is not sealed yet.
+    Rescaling {
+        live: Live,
+        rescale: Rescale,
+        phase: HoldPhase,
+    },
+    /// The tasks run or are frozen for the job's end.
+    Stopping {
+        live: Live,
+        stop: Stop,
+        phase: HoldPhase,
+    },
+    /// The tasks are stopped; the next term begins at `until_ms`, or when a worker comes.
+    Recovering { until_ms: u64, why: Why },
+    /// Nothing happens any more.
+    Ended(Ending),
+}
+
+/// Why a new term begins.
+#[derive(Clone, Debug)]
+pub(super) enum Why {
+    Start,
+    Recover { began_ms: u64, message: String },
+    Rescale(Rescale),
+}
+
+/// The steps of a change of term.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// The seal is on its way to the store.
+    Sealing,
+    /// What the head lists is being committed, and earlier tasks end.
+    Committing,
+    /// Tasks are being built and restored.
+    Deploying {
+        waiting: BTreeSet<WorkerId>,
+        until_ms: u64,
+    },
+}
+
+/// Running tasks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Live {
+    pub(super) flight: Option<Flight>,
+    /// The savepoint that the flight is for.
+    pub(super) saving: Option<Saving>,
+    pub(super) next_checkpoint_ms: u64,
+}
+
+/// A savepoint under way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Saving {
+    pub(super) name: String,
+    pub(super) request: RequestId,
+    pub(super) tries: u32,
+}
+
+/// What a frozen job waits for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum HoldPhase {
+    /// The frozen attempt.
+    Cut,
+    /// Its commits, until the given time.
+    Commits { attempt: Attempt, until_ms: u64 },
+    /// The copy of the savepoint.
+    Copy { attempt: Attempt },
+}
+
+/// A change of parallelism, or of placement alone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Rescale {
+    /// Absent when the coordinator rebalances by itself.
+    pub(super) request: Option<RequestId>,
+    pub(super) target: u32,
+    pub(super) began_ms: u64,
+    /// When the frozen attempt was triggered: output pauses from here.
+    pub(super) frozen_ms: u64,
+    pub(super) tries: u32,
+    /// Key groups that change their task; known once the new spread is.
+    pub(super) moved: u32,
+}
+
+/// How the job is to end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Stop {
+    /// All tasks have finished.
+    Finish,
+    /// With a savepoint.
+    Save(Saving),
+}
+
+/// Something asked that has not begun.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Ask {
+    Save(Saving),
+    Stop(Saving),
+    Rescale(Rescale),
+}
+
+impl Ask {
+    pub(super) fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::Save(saving) | Self::Stop(saving) => Some(saving.request),
+            Self::Rescale(rescale) => rescale.request,
+        }
+    }
+}
+
+/// A savepoint that is being copied behind the running job.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Copying {
+    pub(super) request: RequestId,
+    pub(super) version: Version,
+    pub(super) watermark: Option<i64>,
+}
+
+/// A registered worker.
+#[derive(Clone, Debug)]
+pub(super) struct Worker {
+    pub(super) link: LinkId,
+    pub(super) incarnation: String,
+    pub(super) address: String,
+    pub(super) slots: u32,
+    pub(super) heard_ms: u64,
+    pub(super) stats: Vec<TaskStats>,
+    pub(super) state_bytes: u64,
+}
+
+/// Counters for status.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stats {
+    pub(super) restarts: u64,
+    pub(super) failed_attempts: u64,
+    pub(super) failure: String,
+    pub(super) epoch: Epoch,
+    pub(super) checkpoint_bytes: u64,
+    pub(super) checkpoint_ms: u64,
+    pub(super) total: u64,
+    pub(super) operations: Vec<weir_protocol::control::OperationReport>,
+    /// How often each protocol step was taken.
+    pub(super) steps: BTreeMap<&'static str, u64>,
+}

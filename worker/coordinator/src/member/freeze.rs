@@ -1,0 +1,342 @@
+//! From what a task froze to what its ack says.
+//!
+//! Every frozen piece goes into the ledger and stays there until a manifest that lists it is
+//! published (rule 6): an attempt that fails, or a store that is away, hands it on to the next.
+//! The pieces of all of the worker's tasks are merged into one object.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use weir_checkpoint::FrozenLedger;
+use weir_checkpoint::data::{DataError, DataWriter};
+use weir_checkpoint::manifest::SegmentRef;
+use weir_engine::env::instant;
+use weir_engine::operator::{Committable, Snapshot};
+use weir_engine::task::FrozenTask;
+use weir_engine::{EngineError, Watermark};
+use weir_protocol::{Attempt, OperatorUid, Subtask, VertexId, control};
+use weir_state::segment::Segment;
+
+/// A task by vertex and subtask.
+pub(super) type TaskId = (VertexId, Subtask);
+
+/// Attempts in a row that may fail before the worker gives up: their deltas stay in memory.
+const MAX_UNPUBLISHED: usize = 64;
+
+/// What one operator's subtask froze for one attempt.
+#[derive(Debug)]
+struct Piece {
+    committables: Vec<Committable>,
+    keyed: Mutex<Keyed>,
+}
+
+#[derive(Debug)]
+enum Keyed {
+    Encoded(Vec<Segment>),
+    Stored(Vec<SegmentRef>),
+}
+
+/// One task's frozen state, encoded and flushed, not yet stored.
+pub(super) struct Prepared {
+    pub(super) attempt: Attempt,
+    pub(super) task: TaskId,
+    operators: Vec<PreparedOperator>,
+    splits: Option<(OperatorUid, Vec<Vec<u8>>)>,
+    watermark: Option<Watermark>,
+    align_us: u64,
+    freeze_us: u64,
+    encode_us: u64,
+}
+
+struct PreparedOperator {
+    uid: OperatorUid,
+    segments: Vec<Segment>,
+    items: Vec<Bytes>,
+    committables: Vec<Committable>,
+}
+
+/// Encodes what a task froze, off the task's thread, and finishes its sinks' pre-commits.
+pub(super) async fn prepare(frozen: FrozenTask) -> Result<Prepared, EngineError> {
+    let began = instant();
+    let operators = frozen
+        .operators
+        .into_iter()
+        .map(|(uid, snapshot)| prepare_one(uid, snapshot));
+    let operators = futures::future::try_join_all(operators).await?;
+    let splits = frozen.splits.map(|(uid, splits)| {
+        // Names, numbers and bytes always encode.
+        let json = splits
+            .iter()
+            .map(|s| serde_json::to_vec(s).unwrap_or_default())
+            .collect();
+        (uid, json)
+    });
+    Ok(Prepared {
+        attempt: frozen.attempt,
+        task: (frozen.vertex, frozen.subtask),
+        operators,
+        splits,
+        watermark: frozen.watermark,
+        align_us: frozen.align_us,
+        freeze_us: frozen.freeze_us,
+        encode_us: began.elapsed().as_micros() as u64,
+    })
+}
+
+async fn prepare_one(
+    uid: OperatorUid,
+    snapshot: Snapshot,
+) -> Result<PreparedOperator, EngineError> {
+    let Snapshot {
+        keyed,
+        mut items,
+        pre_commit,
+    } = snapshot;
+    let encode = async {
+        let Some(frozen) = keyed else {
+            return Ok(Vec::new());
+        };
+        let encoded = tokio::task::spawn_blocking(move || frozen.encode()).await;
+        let encoded = encoded.unwrap_or_else(|e| Err(EngineError::ours(e)));
+        encoded.map(|mut segments| {
+            segments.retain(|s| !s.is_empty_delta());
+            segments
+        })
+    };
+    let flush = async {
+        match pre_commit {
+            Some(pre_commit) => pre_commit.await,
+            None => Ok(weir_engine::operator::PreCommitted::default()),
+        }
+    };
+    let (segments, flushed) = futures::future::try_join(encode, flush)
+        .await
+        .map_err(|e| e.at(format!("operator {uid}, preparing its checkpoint")))?;
+    items.extend(flushed.items);
+    Ok(PreparedOperator {
+        uid,
+        segments,
+        items,
+        committables: flushed.committables,
+    })
+}
+
+/// Everything that the tasks of one worker and term have frozen.
+pub(super) struct Frozen {
+    tasks: BTreeSet<TaskId>,
+    ledger: FrozenLedger<Arc<Piece>>,
+    unpublished: BTreeSet<Attempt>,
+    /// Attempts up to this one are over.
+    over: Attempt,
+    collecting: BTreeMap<Attempt, BTreeMap<TaskId, Collected>>,
+}
+
+/// What an ack says besides what is in the ledger.
+struct Collected {
+    operators: Vec<(OperatorUid, Vec<Bytes>)>,
+    splits: Option<(OperatorUid, Vec<Vec<u8>>)>,
+    watermark: Option<Watermark>,
+    align_us: u64,
+    freeze_us: u64,
+    encode_us: u64,
+}
+
+/// An attempt of which this worker has everything: to be stored, then acknowledged.
+pub(super) struct Upload {
+    pub(super) attempt: Attempt,
+    tasks: Vec<(TaskId, Collected, Vec<(OperatorUid, Vec<Arc<Piece>>)>)>,
+}
+
+impl Frozen {
+    pub(super) fn new(tasks: BTreeSet<TaskId>) -> Self {
+        Self {
+            tasks,
+            ledger: FrozenLedger::new(),
+            unpublished: BTreeSet::new(),
+            over: Attempt(0),
+            collecting: BTreeMap::new(),
+        }
+    }
+
+    /// Takes what a task has prepared; an upload once all tasks have.
+    ///
+    /// # Errors
+    /// When too many attempts have failed in a row.
+    pub(super) fn add(&mut self, prepared: Prepared) -> Result<Option<Upload>, EngineError> {
+        let attempt = prepared.attempt;
+        let (_, subtask) = prepared.task;
+        let mut operators = Vec::new();
+        for PreparedOperator {
+            uid,
+            segments,
+            items,
+            committables,
+        } in prepared.operators
+        {
+            if !segments.is_empty() || !committables.is_empty() {
+                let piece = Piece {
+                    committables,
+                    keyed: Mutex::new(Keyed::Encoded(segments)),
+                };
+                self.ledger.freeze(&uid, subtask, attempt, Arc::new(piece));
+                self.unpublished.insert(attempt);
+            }
+            operators.push((uid, items));
+        }
+        if self.unpublished.len() > MAX_UNPUBLISHED {
+            return Err(EngineError::outside(format!(
+                "{MAX_UNPUBLISHED} checkpoints in a row could not be published; what they froze \
+                 fills the memory, the job starts again from the last one that was"
+            )));
+        }
+        if attempt <= self.over {
+            return Ok(None);
+        }
+        let collected = Collected {
+            operators,
+            splits: prepared.splits,
+            watermark: prepared.watermark,
+            align_us: prepared.align_us,
+            freeze_us: prepared.freeze_us,
+            encode_us: prepared.encode_us,
+        };
+        let collecting = self.collecting.entry(attempt).or_default();
+        collecting.insert(prepared.task, collected);
+        if collecting.len() < self.tasks.len() {
+            return Ok(None);
+        }
+        let complete = self.collecting.remove(&attempt).unwrap_or_default();
+        let tasks = complete.into_iter().map(|(task, collected)| {
+            let pieces = collected
+                .operators
+                .iter()
+                .map(|(uid, _)| (uid.clone(), self.ledger.included(uid, task.1, attempt)));
+            let pieces = pieces.collect();
+            (task, collected, pieces)
+        });
+        Ok(Some(Upload {
+            attempt,
+            tasks: tasks.collect(),
+        }))
+    }
+
+    /// The attempt is over. What was frozen for it stays.
+    pub(super) fn abandon(&mut self, attempt: Attempt) {
+        self.over = self.over.max(attempt);
+        self.collecting.retain(|a, _| *a > attempt);
+    }
+
+    /// The attempt's manifest counts.
+    pub(super) fn published(&mut self, attempt: Attempt) {
+        self.abandon(attempt);
+        self.ledger.published(attempt);
+        self.unpublished.retain(|a| *a > attempt);
+    }
+
+    /// Whether the attempt still waits for this worker's acks.
+    pub(super) fn is_open(&self, attempt: Attempt) -> bool {
+        attempt > self.over
+    }
+}
+
+impl Upload {
+    /// Stores what is not stored yet, as one object, and gives the acks.
+    ///
+    /// # Errors
+    /// When the store fails. What could not be stored stays encoded for the next attempt.
+    pub(super) async fn store(self, writer: &DataWriter) -> Result<Vec<control::Ack>, DataError> {
+        let began = instant();
+        let pieces = self.tasks.iter().flat_map(|(_, _, operators)| operators);
+        let mut folder = None;
+        let mut waiting: Vec<(Arc<Piece>, usize)> = Vec::new();
+        let mut segments = Vec::new();
+        for (uid, pieces) in pieces {
+            for piece in pieces {
+                let keyed = piece.keyed.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Keyed::Encoded(encoded) = &*keyed {
+                    // The bytes are shared, not copied.
+                    segments.extend(encoded.iter().cloned());
+                    waiting.push((Arc::clone(piece), encoded.len()));
+                    if !encoded.is_empty() {
+                        folder.get_or_insert_with(|| uid.clone());
+                    }
+                }
+            }
+        }
+        let mut stored = match folder {
+            Some(folder) => writer.write(&folder, &segments).await?.into_iter(),
+            None => Vec::new().into_iter(),
+        };
+        for (piece, count) in waiting {
+            let refs = stored.by_ref().take(count).collect();
+            *piece.keyed.lock().unwrap_or_else(PoisonError::into_inner) = Keyed::Stored(refs);
+        }
+        let upload_us = began.elapsed().as_micros() as u64;
+        let attempt = self.attempt.0;
+        let acks = self.tasks.into_iter().map(|(task, collected, pieces)| {
+            build_ack(attempt, task, collected, pieces, upload_us)
+        });
+        Ok(acks.collect())
+    }
+}
+
+fn build_ack(
+    attempt: u64,
+    (vertex, subtask): TaskId,
+    collected: Collected,
+    pieces: Vec<(OperatorUid, Vec<Arc<Piece>>)>,
+    upload_us: u64,
+) -> control::Ack {
+    let mut splits = collected.splits;
+    let operators =
+        collected
+            .operators
+            .into_iter()
+            .zip(pieces)
+            .map(|((uid, items), (_, pieces))| {
+                let mut state = control::OperatorState {
+                    uid: uid.0.clone(),
+                    items: items.iter().map(|i| i.to_vec()).collect(),
+                    ..control::OperatorState::default()
+                };
+                for piece in pieces {
+                    if let Keyed::Stored(refs) =
+                        &*piece.keyed.lock().unwrap_or_else(PoisonError::into_inner)
+                    {
+                        state
+                            .segments
+                            .extend(refs.iter().cloned().map(control::SegmentRef::from));
+                    }
+                    // Names and bytes always encode.
+                    let json = piece
+                        .committables
+                        .iter()
+                        .map(|c| serde_json::to_vec(c).unwrap_or_default());
+                    state.committables.extend(json);
+                }
+                if let Some((_, splits)) = splits.take_if(|(source, _)| *source == uid) {
+                    state.splits_json = splits;
+                }
+                state
+            });
+    let mut operators: Vec<_> = operators.collect();
+    if let Some((uid, splits_json)) = splits {
+        let state = control::OperatorState {
+            uid: uid.0,
+            splits_json,
+            ..Default::default()
+        };
+        operators.push(state);
+    }
+    control::Ack {
+        attempt,
+        vertex: vertex.0,
+        subtask: subtask.0,
+        operators,
+        watermark: collected.watermark.map(|w| w.0),
+        align_us: collected.align_us,
+        freeze_us: collected.freeze_us,
+        upload_us: upload_us + collected.encode_us,
+    }
+}

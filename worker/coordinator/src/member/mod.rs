@@ -1,0 +1,110 @@
+//! The worker's end of the control protocol.
+//!
+//! What enters: messages of the coordinator, events of the tasks. What leaves: acks of stored
+//! state, commits carried out, heartbeats.
+//!
+//! What always holds: messages of a term below the newest one seen are ignored; a broken
+//! connection ends the tasks at once, since the coordinator has given them up at the same
+//! moment; what was frozen and not published stays in the ledger until the term ends.
+
+mod commit;
+mod freeze;
+mod host;
+mod restore;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use weir_checkpoint::steps::Steps;
+use weir_checkpoint::{DataReader, Nonces, Store};
+use weir_engine::graph::JobGraph;
+use weir_protocol::WorkerId;
+
+pub use host::{HostedTasks, TaskHost};
+
+use crate::link::Connect;
+use session::{Session, SessionEnd};
+
+/// First wait after a connection that could not be made, and the longest.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// Who a worker is.
+#[derive(Clone, Debug)]
+pub struct MemberConfig {
+    /// Its ordinal.
+    pub worker: WorkerId,
+    /// Random, new with every start of the process.
+    pub incarnation: String,
+    /// Where its data exchange listens; empty when nobody else needs it.
+    pub exchange_address: String,
+    /// Subtasks of each vertex that it can run.
+    pub slots: u32,
+    /// Where names of state objects come from.
+    pub nonces: Nonces,
+    /// Who is told of protocol steps.
+    pub steps: Steps,
+}
+
+/// Why a member has ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MemberEnd {
+    /// The coordinator said so; its reason.
+    Shutdown(String),
+}
+
+/// A worker's end of the control protocol.
+pub struct Member {
+    pub(crate) config: MemberConfig,
+    pub(crate) graph: Arc<JobGraph>,
+    pub(crate) host: Arc<dyn TaskHost>,
+    /// The job's folder.
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) reader: DataReader,
+}
+
+impl Member {
+    /// A member that is not connected yet. `store` is the job's folder
+    /// (`weir_checkpoint::Chain::store`).
+    #[must_use]
+    pub fn new(
+        config: MemberConfig,
+        graph: Arc<JobGraph>,
+        host: Arc<dyn TaskHost>,
+        store: Arc<dyn Store>,
+    ) -> Self {
+        let reader = DataReader::new(store.clone());
+        Self {
+            config,
+            graph,
+            host,
+            store,
+            reader,
+        }
+    }
+
+    /// State that lies elsewhere (a job that starts from another job's savepoint) is read from
+    /// `store` for addresses below `url`.
+    #[must_use]
+    pub fn with_foreign(mut self, url: &str, store: Arc<dyn Store>) -> Self {
+        self.reader = self.reader.with_foreign(url, store);
+        self
+    }
+
+    /// Connects, serves, and connects again, until the coordinator shuts it down.
+    pub async fn run(self, coordinator: &dyn Connect) -> MemberEnd {
+        let mut wait = RECONNECT.0;
+        loop {
+            match coordinator.connect().await {
+                Ok(link) => match Session::new(&self, link).serve().await {
+                    SessionEnd::Shutdown(reason) => return MemberEnd::Shutdown(reason),
+                    SessionEnd::Broken { served: true } => wait = RECONNECT.0,
+                    SessionEnd::Broken { served: false } => {}
+                },
+                Err(error) => tracing::debug!(%error, "trying again"),
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RECONNECT.1);
+        }
+    }
+}
