@@ -13,13 +13,18 @@
 
 mod cell;
 mod column;
+mod compression;
 pub mod csv;
 pub mod json;
 mod number;
+mod options;
+pub mod parquet;
 mod time;
 
 use arrow::array::RecordBatch;
 
+pub use compression::Compression;
+pub use options::{Format, FormatOptions};
 pub use time::TimestampFormat;
 
 /// What one call of [`RecordDecoder::decode`] did.

@@ -13,6 +13,7 @@ pub struct JsonEncoder {
     style: Style,
     /// `{"name":` or `,"name":` per column.
     names: Vec<Vec<u8>>,
+    ignore_nulls: bool,
 }
 
 impl JsonEncoder {
@@ -30,7 +31,7 @@ impl JsonEncoder {
             timestamps: options.timestamp_format,
             plain_decimals: options.decimal_as_plain_number,
         };
-        Ok(Self { schema, style, names })
+        Ok(Self { schema, style, names, ignore_nulls: options.ignore_null_fields })
     }
 
     fn rows(
@@ -46,14 +47,7 @@ impl JsonEncoder {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|message| EncodeError { message })?;
         for row in 0..batch.num_rows() {
-            if cells.is_empty() {
-                out.push(b'{');
-            }
-            for (name, cells) in self.names.iter().zip(&cells) {
-                out.extend_from_slice(name);
-                value(cells, row, self.style, out);
-            }
-            out.push(b'}');
+            object(self.names.iter().zip(&cells), row, self.style, self.ignore_nulls, out);
             end(out);
         }
         Ok(())
@@ -86,7 +80,33 @@ pub(in crate::formats) fn member_names<'a>(names: impl Iterator<Item = &'a str>)
     names.enumerate().map(member).collect()
 }
 
-fn value(cells: &Cells<'_>, row: usize, style: Style, out: &mut Vec<u8>) {
+fn object<'a>(
+    members: impl Iterator<Item = (&'a Vec<u8>, &'a Cells<'a>)>,
+    row: usize,
+    style: Style,
+    ignore_nulls: bool,
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
+    for (name, cells) in members {
+        if ignore_nulls && cells.is_null(row) {
+            continue;
+        }
+        let first = out.len();
+        out.extend_from_slice(name);
+        // The name was made for its place among all members; some before it may be left out.
+        if let Some(mark) = out.get_mut(first) {
+            *mark = if first == start { b'{' } else { b',' };
+        }
+        value(cells, row, style, ignore_nulls, out);
+    }
+    if out.len() == start {
+        out.push(b'{');
+    }
+    out.push(b'}');
+}
+
+fn value(cells: &Cells<'_>, row: usize, style: Style, ignore_nulls: bool, out: &mut Vec<u8>) {
     if cells.is_null(row) {
         out.extend_from_slice(b"null");
         return;
@@ -111,20 +131,14 @@ fn value(cells: &Cells<'_>, row: usize, style: Style, out: &mut Vec<u8>) {
             }
         }
         Some(Nested::Row(children)) => {
-            if children.is_empty() {
-                out.push(b'{');
-            }
-            for (name, child) in children {
-                out.extend_from_slice(name);
-                value(child, row, style, out);
-            }
-            out.push(b'}');
+            let members = children.iter().map(|(name, child)| (name, child));
+            object(members, row, style, ignore_nulls, out);
         }
         Some(Nested::List(list, items)) => {
             let offsets = list.value_offsets();
             out.push(b'[');
             for item in range(offsets, row) {
-                value(items, item, style, out);
+                value(items, item, style, ignore_nulls, out);
                 out.push(b',');
             }
             close(out, b'[', b']');
@@ -134,7 +148,7 @@ fn value(cells: &Cells<'_>, row: usize, style: Style, out: &mut Vec<u8>) {
             for entry in range(map.value_offsets(), row) {
                 quote(keys.text(entry).unwrap_or_default(), out);
                 out.push(b':');
-                value(values, entry, style, out);
+                value(values, entry, style, ignore_nulls, out);
                 out.push(b',');
             }
             close(out, b'{', b'}');

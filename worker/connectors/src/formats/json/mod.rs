@@ -59,6 +59,8 @@ pub struct JsonOptions {
     pub timestamp_format: TimestampFormat,
     /// `json.encode.decimal-as-plain-number`: never an exponent.
     pub decimal_as_plain_number: bool,
+    /// `json.encode.ignore-null-fields`: NULL fields are left out.
+    pub ignore_null_fields: bool,
 }
 
 /// Decodes JSON objects; see the module.
