@@ -228,5 +228,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         offset: 0,
     };
     measure(&io, hop, 10_000, 40, 20, false)?;
+    let day = Window::Hop {
+        size: 1440 * SIZE,
+        slide: SIZE,
+        offset: 0,
+    };
+    measure(&io, day, 1_000, 40, 3_000, false)?;
     Ok(())
 }

@@ -51,3 +51,20 @@ impl Clock {
 pub fn instant() -> std::time::Instant {
     std::time::Instant::now()
 }
+
+/// Runs work that may take long away from the tasks of the I/O runtime.
+///
+/// On a runtime of one thread, which is what the simulator has, it runs in place, so that a
+/// seed decides everything.
+///
+/// # Errors
+/// When the work panics.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
+    let flavor = tokio::runtime::Handle::current().runtime_flavor();
+    if flavor == tokio::runtime::RuntimeFlavor::CurrentThread {
+        return tokio::spawn(async move { work() }).await;
+    }
+    tokio::task::spawn_blocking(work).await
+}

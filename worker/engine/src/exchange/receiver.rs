@@ -126,6 +126,7 @@ async fn receive(
     }
     let mut ended = inbound.ended.clone();
     let error = tokio::select! {
+        biased;
         result = pump(stream, &inbound, handshake.from) => match result {
             Ok(never) => match never {},
             Err(error) => error,
@@ -202,6 +203,7 @@ async fn pump(stream: Box<dyn Stream>, inbound: &Inbound, from: WorkerId) -> io:
         }
     };
     tokio::select! {
+        biased;
         result = grant => result,
         result = fill => result,
     }

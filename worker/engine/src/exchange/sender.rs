@@ -69,6 +69,7 @@ async fn try_send_all(
     }
     let (reader, writer) = tokio::io::split(stream);
     tokio::select! {
+        biased;
         result = take_credits(reader, outbound) => result,
         result = write_frames(writer, outbound) => result,
     }

@@ -14,11 +14,14 @@ use super::local::group;
 use super::plan::Plan;
 use super::slices::SliceId;
 use super::snapshot::{self, FrozenWindows, Tombstone};
+use super::spans::{Merge, Part, Spans};
 use super::table::Table;
 use crate::operator::{OperatorMetrics, Restored, SnapshotRequest};
 use crate::{
     Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Snapshot, Watermark,
 };
+
+type Result<T, E = OperatorError> = std::result::Result<T, E>;
 
 /// Batches merged or given out per call.
 const BATCHES: usize = 4;
@@ -27,6 +30,7 @@ const BATCHES: usize = 4;
 pub(super) struct Global {
     plan: Arc<Plan>,
     tables: BTreeMap<SliceId, Table>,
+    spans: Spans,
     /// Windows that end here or before are complete.
     done: EventTime,
     /// The watermark whose windows are being fired.
@@ -34,21 +38,31 @@ pub(super) struct Global {
     firing: Option<Firing>,
     /// Slices that a snapshot knows and that are gone since.
     tombstones: Vec<Tombstone>,
-    /// Groups of the largest recent slice: room that a new one is given.
-    expected: usize,
+    /// Groups of the last slice and of the last window: room that new ones are given.
+    slice_groups: usize,
+    window_groups: usize,
     slots: Vec<u32>,
 }
 
 /// A window on its way out.
 struct Firing {
     end: EventTime,
-    /// What it is merged from, the next one last; a single one is given out as it is.
-    inputs: Vec<SliceId>,
-    /// The row of the last input to go on merging with.
-    input_row: usize,
+    /// What is merged first, the next one last.
+    merges: Vec<Merge>,
+    /// The row of the current part to go on merging with.
+    part_row: usize,
+    /// What the current merge has given so far.
     merged: Option<Table>,
-    /// The row to go on giving out with.
+    /// Once nothing is left to merge: what is given out, and the row to go on with.
+    result: Option<Fired>,
     row: usize,
+}
+
+/// A window's groups.
+enum Fired {
+    Merged(Box<Table>),
+    /// A single part, given out as it is.
+    Part(Part),
 }
 
 impl Global {
@@ -56,23 +70,20 @@ impl Global {
         Self {
             plan,
             tables: BTreeMap::new(),
+            spans: Spans::default(),
             done: EventTime::MIN,
             target: EventTime::MIN,
             firing: None,
             tombstones: Vec::new(),
-            expected: 0,
+            slice_groups: 0,
+            window_groups: 0,
             slots: Vec::new(),
         }
     }
 
     /// Merges rows of one slice. `None` of the windows is open when every other input was ahead
     /// of an idle one that came back; its rows are late then.
-    fn merge(
-        &mut self,
-        cx: &Context,
-        id: SliceId,
-        records: &RecordBatch,
-    ) -> Result<(), OperatorError> {
+    fn merge(&mut self, cx: &Context, id: SliceId, records: &RecordBatch) -> Result<()> {
         let Some(visible_from) = self.plan.slices.next_window(id, self.done) else {
             OperatorMetrics::add(&cx.metrics.late, records.num_rows());
             return Ok(());
@@ -82,7 +93,7 @@ impl Global {
             end: id.end,
         }) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Table::new(&self.plan, self.expected)?),
+            Entry::Vacant(entry) => entry.insert(Table::new(&self.plan, self.slice_groups)?),
         };
         let columns = records.columns();
         let keys = &columns[..self.plan.keys.len()];
@@ -91,7 +102,7 @@ impl Global {
     }
 
     /// Goes on with the windows up to `target`, in order, a few batches per call.
-    fn fire(&mut self, out: &mut Output) -> Result<Progress, OperatorError> {
+    fn fire(&mut self, out: &mut Output) -> Result<Progress> {
         let mut budget = BATCHES;
         loop {
             if self.firing.is_none() {
@@ -119,58 +130,105 @@ impl Global {
     }
 
     fn open(&self, end: EventTime) -> Firing {
-        let counts = |id: &&SliceId| self.plan.slices.counts_in(**id, end);
-        let inputs = self.tables.keys().filter(counts).copied().collect();
+        let mut merges = self.spans.merges(&self.plan, &self.tables, end);
+        merges.reverse();
         Firing {
             end,
-            inputs,
-            input_row: 0,
+            merges,
+            part_row: 0,
             merged: None,
+            result: None,
             row: 0,
         }
     }
 
     /// Works on the open window; `true` when it is finished, `false` when the budget is.
-    fn advance(&mut self, budget: &mut usize, out: &mut Output) -> Result<bool, OperatorError> {
-        let Some(firing) = &mut self.firing else {
+    fn advance(&mut self, budget: &mut usize, out: &mut Output) -> Result<bool> {
+        let Some(mut firing) = self.firing.take() else {
             return Ok(true);
         };
-        if firing.inputs.len() > 1 && firing.merged.is_none() {
-            firing.merged = Some(Table::new(&self.plan, self.expected)?);
+        let finished =
+            self.merge_parts(&mut firing, budget)? && self.give_out(&mut firing, budget, out)?;
+        if !finished {
+            self.firing = Some(firing);
+            return Ok(false);
         }
-        while let (Some(merged), Some(id)) = (&mut firing.merged, firing.inputs.last()) {
+        let slice = self.tables.get(&SliceId::plain(firing.end));
+        self.slice_groups = slice.map_or(self.slice_groups, Table::len);
+        self.done = firing.end;
+        self.expire();
+        Ok(true)
+    }
+
+    fn table(&self, part: Part) -> Option<&Table> {
+        match part {
+            Part::Slice(id) => self.tables.get(&id),
+            Part::Span(span) => self.spans.get(span),
+        }
+    }
+
+    fn merge_parts(&mut self, firing: &mut Firing, budget: &mut usize) -> Result<bool> {
+        while let Some(merge) = firing.merges.last_mut() {
+            if let (None, None, [part]) = (merge.into, &firing.merged, merge.parts.as_slice()) {
+                firing.result = Some(Fired::Part(*part));
+                firing.merges.pop();
+                continue;
+            }
+            let mut merged = match firing.merged.take() {
+                Some(merged) => merged,
+                None if merge.into.is_none() => Table::new(&self.plan, self.window_groups)?,
+                None => Table::new(&self.plan, self.slice_groups)?,
+            };
+            while let Some(&part) = merge.parts.last() {
+                if *budget == 0 {
+                    firing.merged = Some(merged);
+                    return Ok(false);
+                }
+                *budget -= 1;
+                if let Some(table) = self.table(part) {
+                    let slots = self.plan.next_slots(firing.part_row, table.len());
+                    let (keys, partial) = (table.keys(&slots)?, table.partial(&slots)?);
+                    firing.part_row += slots.len();
+                    let rest = firing.part_row < table.len();
+                    merged.merge(&keys, &partial, slots.len(), &mut self.slots)?;
+                    if rest {
+                        continue;
+                    }
+                }
+                merge.parts.pop();
+                firing.part_row = 0;
+            }
+            match merge.into {
+                Some(span) => self.spans.insert(span, merged),
+                None => firing.result = Some(Fired::Merged(Box::new(merged))),
+            }
+            firing.merges.pop();
+        }
+        Ok(true)
+    }
+
+    fn give_out(
+        &mut self,
+        firing: &mut Firing,
+        budget: &mut usize,
+        out: &mut Output,
+    ) -> Result<bool> {
+        let table = match &firing.result {
+            Some(Fired::Merged(table)) => Some(table.as_ref()),
+            Some(Fired::Part(part)) => self.table(*part),
+            None => None,
+        };
+        let Some(table) = table else { return Ok(true) };
+        while firing.row < table.len() {
             if *budget == 0 {
                 return Ok(false);
             }
             *budget -= 1;
-            if let Some(table) = self.tables.get(id) {
-                let slots = self.plan.next_slots(firing.input_row, table.len());
-                let (keys, partial) = (table.keys(&slots)?, table.partial(&slots)?);
-                merged.merge(&keys, &partial, slots.len(), &mut self.slots)?;
-                firing.input_row += slots.len();
-                if firing.input_row < table.len() {
-                    continue;
-                }
-            }
-            firing.inputs.pop();
-            firing.input_row = 0;
+            let slots = self.plan.next_slots(firing.row, table.len());
+            out.push(Batch::new(results(&self.plan, table, firing.end, &slots)?));
+            firing.row += slots.len();
         }
-        let single = firing.inputs.first().and_then(|id| self.tables.get(id));
-        if let Some(table) = firing.merged.as_ref().or(single) {
-            while firing.row < table.len() {
-                if *budget == 0 {
-                    return Ok(false);
-                }
-                *budget -= 1;
-                let slots = self.plan.next_slots(firing.row, table.len());
-                out.push(Batch::new(results(&self.plan, table, firing.end, &slots)?));
-                firing.row += slots.len();
-            }
-            self.expected = table.len();
-        }
-        self.done = firing.end;
-        self.firing = None;
-        self.expire();
+        self.window_groups = table.len();
         Ok(true)
     }
 
@@ -184,16 +242,12 @@ impl Global {
                 self.tombstones.push(Tombstone { id, keys });
             }
         }
+        self.spans.expire(&self.plan, done);
     }
 }
 
 /// Rows of a window's result.
-fn results(
-    plan: &Plan,
-    table: &Table,
-    end: EventTime,
-    slots: &[u32],
-) -> Result<RecordBatch, OperatorError> {
+fn results(plan: &Plan, table: &Table, end: EventTime, slots: &[u32]) -> Result<RecordBatch> {
     let constant =
         |ms| Arc::new(TimestampMillisecondArray::from(vec![ms; slots.len()])) as ArrayRef;
     let mut columns = table.keys(slots)?;
@@ -218,7 +272,7 @@ fn common_slice(ends: &[i64], visible_from: &[i64]) -> Option<SliceId> {
 }
 
 impl Operator for Global {
-    fn restore(&mut self, cx: &mut Context, state: Restored) -> Result<(), OperatorError> {
+    fn restore(&mut self, cx: &mut Context, state: Restored) -> Result<()> {
         self.done = state.watermark.map_or(EventTime::MIN, |w| w.0);
         self.target = self.done;
         self.tables = snapshot::restore(&self.plan, cx.key_groups, &state.segments)?;
@@ -231,7 +285,7 @@ impl Operator for Global {
         _input: usize,
         batch: Batch,
         _out: &mut Output,
-    ) -> Result<Progress, OperatorError> {
+    ) -> Result<Progress> {
         let records = batch.records();
         let column = |at: usize| {
             records
@@ -269,20 +323,16 @@ impl Operator for Global {
         _cx: &mut Context,
         mark: Watermark,
         out: &mut Output,
-    ) -> Result<Progress, OperatorError> {
+    ) -> Result<Progress> {
         self.target = self.target.max(mark.0);
         self.fire(out)
     }
 
-    fn resume(&mut self, _cx: &mut Context, out: &mut Output) -> Result<Progress, OperatorError> {
+    fn resume(&mut self, _cx: &mut Context, out: &mut Output) -> Result<Progress> {
         self.fire(out)
     }
 
-    fn on_barrier(
-        &mut self,
-        cx: &mut Context,
-        request: SnapshotRequest,
-    ) -> Result<Snapshot, OperatorError> {
+    fn on_barrier(&mut self, cx: &mut Context, request: SnapshotRequest) -> Result<Snapshot> {
         let tables = self
             .tables
             .iter_mut()
@@ -303,6 +353,6 @@ impl Operator for Global {
     }
 
     fn state_bytes(&self) -> usize {
-        self.tables.values().map(Table::bytes).sum()
+        self.tables.values().map(Table::bytes).sum::<usize>() + self.spans.bytes()
     }
 }

@@ -79,7 +79,10 @@ impl Sample {
         self.groups += groups;
         if self.rows >= limits.sample {
             let pays = self.groups * 5 <= self.rows * 4;
-            *self = Self { bypass: if pays { 0 } else { limits.bypass }, ..Self::default() };
+            *self = Self {
+                bypass: if pays { 0 } else { limits.bypass },
+                ..Self::default()
+            };
         }
     }
 }

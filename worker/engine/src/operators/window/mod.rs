@@ -25,6 +25,7 @@ mod local;
 mod plan;
 mod slices;
 mod snapshot;
+mod spans;
 pub mod spec;
 mod table;
 

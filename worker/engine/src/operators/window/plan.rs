@@ -12,6 +12,8 @@ use crate::OperatorError;
 
 /// Rows of a batch that is given out.
 const ROWS: usize = 8192;
+/// Windows of fewer slices are merged from slices directly.
+const SPAN_SLICES: i64 = 12;
 
 /// The compiled aggregation.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(super) struct Plan {
     pub(super) fingerprint: u64,
     /// Rows of a batch that is given out, at most.
     pub(super) rows: usize,
+    /// Windows of at least this many slices are merged from spans of slices.
+    pub(super) span_slices: i64,
 }
 
 impl Plan {
@@ -86,6 +90,7 @@ impl Plan {
             calls,
             fingerprint: fingerprint(&intermediate),
             rows: ROWS,
+            span_slices: SPAN_SLICES,
             intermediate: Arc::new(Schema::new(intermediate)),
             output: Arc::new(Schema::new(output)),
         })

@@ -65,6 +65,24 @@ impl Slices {
         end.clamp(i128::from(EventTime::MIN), i128::from(EventTime::MAX)) as EventTime
     }
 
+    /// Number of slices in a window.
+    pub(super) fn per_window(&self) -> i64 {
+        self.size / self.slide
+    }
+
+    /// Number of the slice that ends at `end`; neighbours differ by one.
+    pub(super) fn number(&self, end: EventTime) -> i64 {
+        let from_grid = i128::from(end) - i128::from(self.offset);
+        from_grid.div_euclid(i128::from(self.slide)) as i64
+    }
+
+    /// End of the slice with this number.
+    pub(super) fn end_of_number(&self, number: i64) -> EventTime {
+        number
+            .saturating_mul(self.slide)
+            .saturating_add(self.offset)
+    }
+
     /// End of the last window that holds the slice.
     pub(super) fn last_window(&self, slice_end: EventTime) -> EventTime {
         slice_end.saturating_add(self.size - self.slide)

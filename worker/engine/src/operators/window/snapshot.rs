@@ -6,6 +6,7 @@
 //! partial results. A later section of the same slice and key replaces an earlier one; a slice
 //! that is gone voids all of its earlier sections in the group.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -202,17 +203,15 @@ pub(super) fn restore(
             if section.kind != ROWS || void {
                 return Ok(());
             }
-            if !tables.contains_key(&section.id) {
-                tables.insert(section.id, Table::new(plan, 0)?);
-            }
+            let table = match tables.entry(section.id) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(Table::new(plan, 0)?),
+            };
             let mut body = section.body;
             let (rows, columns) =
                 decode(plan, &mut body).map_err(|e| damaged(*group, &e.to_string()))?;
             let (keys, partial) = columns.split_at(plan.keys.len());
-            match tables.get_mut(&section.id) {
-                Some(table) => table.restore(keys, partial, rows, &mut slots),
-                None => Ok(()),
-            }
+            table.restore(keys, partial, rows, &mut slots)
         })?;
     }
     tables.values_mut().for_each(Table::restored);

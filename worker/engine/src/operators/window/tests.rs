@@ -385,6 +385,7 @@ struct Checkpoint {
 #[derive(Clone, Copy, Debug)]
 struct Tuning {
     rows: usize,
+    span_slices: i64,
     limits: Limits,
 }
 
@@ -392,6 +393,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             rows: 8192,
+            span_slices: 100,
             limits: Limits::default(),
         }
     }
@@ -415,6 +417,7 @@ impl Run {
     fn new(spec: WindowAggregate, sources: usize, parallelism: u32, tuning: Tuning) -> Self {
         let plan = Arc::new(Plan {
             rows: tuning.rows,
+            span_slices: tuning.span_slices,
             ..Plan::new(&spec).unwrap()
         });
         let checkpoint = Checkpoint {
@@ -568,7 +571,11 @@ impl Run {
     }
 
     fn barrier(&mut self, next_event: usize, full: bool) {
-        let request = SnapshotRequest { attempt: Attempt(1), full, last: false };
+        let request = SnapshotRequest {
+            attempt: Attempt(1),
+            full,
+            last: false,
+        };
         self.exchange_all();
         for (cx, operator) in &mut self.locals {
             assert!(operator.on_barrier(cx, request).unwrap().keyed.is_none());
@@ -730,7 +737,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 fn any_window() -> impl Strategy<Value = Window> {
     prop_oneof![
         (1_i64..40, -5_i64..5).prop_map(|(size, offset)| Window::Tumble { size, offset }),
-        (1_i64..12, 1_i64..6, -7_i64..7).prop_map(|(slide, n, offset)| Window::Hop {
+        (1_i64..12, 1_i64..20, -7_i64..7).prop_map(|(slide, n, offset)| Window::Hop {
             size: slide * n,
             slide,
             offset
@@ -751,7 +758,11 @@ fn any_tuning() -> impl Strategy<Value = Tuning> {
         });
     prop_oneof![
         Just(Tuning::default()),
-        (1_usize..4, limits).prop_map(|(rows, limits)| Tuning { rows, limits }),
+        (1_usize..4, 2_i64..20, limits).prop_map(|(rows, span_slices, limits)| Tuning {
+            rows,
+            span_slices,
+            limits
+        }),
     ]
 }
 

@@ -1,0 +1,152 @@
+//! The outside world that the simulated job writes to: stage, commit, discard.
+//!
+//! It keeps the rules that a transactional system has: committing is repeatable, what was
+//! discarded can never be committed, and staged rows are invisible. It checks what it is asked:
+//! a commit of discarded or unknown output is a violation, and so is a second commit under
+//! another name of the same rows, which shows as a repeated row.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{Int64Type, TimestampMillisecondType};
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use weir_engine::operator::{
+    Committable, OperatorFactory, PreCommitted, SnapshotRequest,
+};
+use weir_engine::sink::{CommitAnswer, CommitContext, Committer};
+use weir_engine::{Batch, Context, EngineError, Operator, Output, Progress, Snapshot};
+
+/// The outside world.
+#[derive(Default)]
+pub struct Outside {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    staged: BTreeMap<u64, Vec<String>>,
+    committed: BTreeSet<u64>,
+    discarded: BTreeSet<u64>,
+    visible: BTreeMap<String, u64>,
+    violations: Vec<String>,
+    /// How many of the next commits answer `Retry` though they were applied.
+    lose_answers: u32,
+}
+
+impl Outside {
+    /// Rows that anybody can see, and how often each.
+    #[must_use]
+    pub fn visible(&self) -> BTreeMap<String, u64> {
+        self.state.lock().visible.clone()
+    }
+
+    /// What must never happen and did.
+    #[must_use]
+    pub fn violations(&self) -> Vec<String> {
+        self.state.lock().violations.clone()
+    }
+
+    /// Applies the next `n` commits but answers that they failed.
+    pub fn lose_answers(&self, n: u32) {
+        self.state.lock().lose_answers += n;
+    }
+
+    fn stage(&self, rows: Vec<String>) -> u64 {
+        let mut state = self.state.lock();
+        state.next += 1;
+        let name = state.next;
+        state.staged.insert(name, rows);
+        name
+    }
+}
+
+fn name(item: &Committable) -> Option<u64> {
+    std::str::from_utf8(&item.payload).ok()?.parse().ok()
+}
+
+#[async_trait]
+impl Committer for Outside {
+    async fn commit(&self, _: &CommitContext, item: &Committable) -> CommitAnswer {
+        let mut state = self.state.lock();
+        let Some(name) = name(item) else {
+            return CommitAnswer::Lost("a committable that no writer made".into());
+        };
+        if state.discarded.contains(&name) {
+            state.violations.push(format!("discarded output {name} was committed"));
+            return CommitAnswer::Lost("it was discarded".into());
+        }
+        if state.committed.insert(name) {
+            let Some(rows) = state.staged.remove(&name) else {
+                state.violations.push(format!("output {name} was committed but never staged"));
+                return CommitAnswer::Lost("it was never staged".into());
+            };
+            for row in rows {
+                *state.visible.entry(row).or_default() += 1;
+            }
+        }
+        if state.lose_answers > 0 {
+            state.lose_answers -= 1;
+            return CommitAnswer::Retry("no answer".into());
+        }
+        CommitAnswer::Committed
+    }
+
+    async fn discard(&self, _: &CommitContext, item: &Committable) -> CommitAnswer {
+        let mut state = self.state.lock();
+        if let Some(name) = name(item) {
+            if state.committed.contains(&name) {
+                state.violations.push(format!("committed output {name} was discarded"));
+            }
+            state.staged.remove(&name);
+            state.discarded.insert(name);
+        }
+        CommitAnswer::Committed
+    }
+}
+
+/// A sink that stages what came since the last barrier.
+pub(crate) fn sink_factory(outside: &Arc<Outside>) -> Arc<dyn OperatorFactory> {
+    let outside = Arc::clone(outside);
+    Arc::new(move |_: &Context| -> Result<Box<dyn Operator>, EngineError> {
+        Ok(Box::new(Sink { outside: Arc::clone(&outside), rows: Vec::new() }))
+    })
+}
+
+struct Sink {
+    outside: Arc<Outside>,
+    rows: Vec<String>,
+}
+
+impl Operator for Sink {
+    fn on_batch(
+        &mut self,
+        _: &mut Context,
+        _: usize,
+        batch: Batch,
+        _: &mut Output,
+    ) -> Result<Progress, EngineError> {
+        let columns = batch.records();
+        let keys = columns.column(0).as_primitive::<Int64Type>();
+        let counts = columns.column(1).as_primitive::<Int64Type>();
+        let starts = columns.column(2).as_primitive::<TimestampMillisecondType>();
+        for row in 0..columns.num_rows() {
+            let (key, start, n) = (keys.value(row), starts.value(row), counts.value(row));
+            self.rows.push(format!("{key} {start} {n}"));
+        }
+        Ok(Progress::Done)
+    }
+
+    fn on_barrier(&mut self, cx: &mut Context, _: SnapshotRequest) -> Result<Snapshot, EngineError> {
+        if self.rows.is_empty() {
+            return Ok(Snapshot::default());
+        }
+        let name = self.outside.stage(std::mem::take(&mut self.rows));
+        let item = Committable { sink: cx.uid.clone(), payload: Bytes::from(name.to_string()) };
+        let ready = PreCommitted { committables: vec![item], items: Vec::new() };
+        Ok(Snapshot { pre_commit: Some(Box::pin(async { Ok(ready) })), ..Snapshot::default() })
+    }
+}

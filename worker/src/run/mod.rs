@@ -1,0 +1,392 @@
+//! `weir run`: one job on this machine, from start to end.
+
+pub mod screen;
+mod supervisor;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use weir_checkpoint::steps::Steps;
+use weir_checkpoint::store::{Store, StoreOptions, open};
+use weir_checkpoint::{Chain, ChainOptions, Nonces};
+use weir_coordinator::{
+    Coordinator, CoordinatorConfig, CoordinatorHandle, Ending, MasterConfig, Member, MemberConfig,
+    grpc,
+};
+use weir_crds::StreamJob;
+use weir_engine::graph::JobGraph;
+use weir_protocol::control::JobStatus;
+use weir_protocol::{JobName, WorkerId};
+
+use crate::cli::{Report, RunArgs};
+use crate::exit;
+use crate::host::EngineHost;
+use crate::load::{Loaded, load};
+use screen::{Ends, Screen, Totals, bytes, event_time, grouped};
+use supervisor::{Supervisor, WorkerCommand, WorkerEvent};
+use watch::Edit;
+
+/// How often progress is shown.
+const REDRAW: Duration = Duration::from_millis(200);
+
+/// Where a job's state is: the manifest's word, else the command line's.
+#[must_use]
+pub fn state_root(job: &StreamJob, asked: &str) -> String {
+    job.spec.state.root.clone().unwrap_or_else(|| asked.to_owned())
+}
+
+/// Subtasks of a vertex that one worker takes. On one machine any number fits: workers are
+/// processes, not machines, and threads are shared.
+#[must_use]
+pub fn slots(job: &StreamJob) -> u32 {
+    job.spec.max_parallelism
+}
+
+/// Runs a job to its end; the exit code says how it ended.
+///
+/// # Errors
+/// What is wrong with the manifest or its surroundings; nothing was started then.
+pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
+    let loaded = load(&args.manifest)?;
+    let root = state_root(&loaded.job, &args.state);
+    let store = open(&root, &StoreOptions::default())?;
+    if args.fresh {
+        forget(&store, &loaded.name()).await?;
+    }
+    let mut screen = Screen::new(args.no_color || args.output == Report::Json);
+    let ends = ends(&loaded.planned.graph);
+    if args.output == Report::Text {
+        screen.say(&header(&loaded, &root));
+        for warning in &loaded.planned.warnings {
+            screen.say(&format!("  warning: {warning}"));
+        }
+    }
+    let began = Instant::now();
+    let name = loaded.name();
+    let job = loaded.job;
+    let graph = Arc::new(loaded.planned.graph);
+    let config = coordinator_config(&job, name.clone(), args);
+    let (coordinator, workers) = match args.workers {
+        None => {
+            let handle = Coordinator::start(config, Arc::clone(&graph), Arc::clone(&store));
+            let member = in_process(&job, &name, &graph, &store, args)?;
+            let attachments = handle.attachments();
+            tokio::spawn(async move { member.run(&attachments).await });
+            (handle, Workers { _supervisor: None, events: None })
+        }
+        Some(n) => with_workers(config, &graph, &store, args, n).await?,
+    };
+    let mut running = Running { coordinator, workers, ends, json: args.output == Report::Json };
+    let ending = running.follow(&args.manifest, job, &mut screen).await;
+    screen.clear();
+    let status = running.coordinator.status();
+    let totals = Totals::of(&status, &running.ends);
+    if running.json {
+        eprintln!("{}", status_json(&status, &totals));
+    }
+    Ok(conclude(&ending, &totals, began.elapsed(), running.json))
+}
+
+struct Workers {
+    _supervisor: Option<Supervisor>,
+    events: Option<mpsc::Receiver<WorkerEvent>>,
+}
+
+fn header(loaded: &Loaded, root: &str) -> String {
+    let place = root.trim_end_matches('/');
+    format!(
+        "{}  parallelism {}  state {place}/{}\n\n{}",
+        loaded.job.metadata.name,
+        loaded.job.spec.parallelism,
+        loaded.name(),
+        weir_sql::explain::text(&loaded.planned.graph)
+    )
+}
+
+/// Operators whose counters are rows in and rows out.
+fn ends(graph: &JobGraph) -> Ends {
+    let mut ends = Ends::default();
+    for (info, _) in graph.vertices.iter().flat_map(|v| &v.chain) {
+        match info.kind {
+            "source" => ends.sources.push(info.uid.0.clone()),
+            "sink" => ends.sinks.push(info.uid.0.clone()),
+            _ => {}
+        }
+    }
+    ends
+}
+
+fn coordinator_config(job: &StreamJob, name: JobName, args: &RunArgs) -> CoordinatorConfig {
+    let spec = &job.spec;
+    let mut master = MasterConfig::new(name, spec.parallelism);
+    master.checkpoint_interval_ms = spec.state.checkpoint.interval.as_millis() as u64;
+    master.checkpoint_timeout_ms = spec.state.checkpoint.timeout.as_millis() as u64;
+    master.allow_dropped_state.clone_from(&spec.state.allow_dropped_state);
+    master.restart.initial_ms = spec.restart.backoff.initial.as_millis() as u64;
+    master.restart.max_ms = spec.restart.backoff.max.as_millis() as u64;
+    master.restart.reset_after_ms = spec.restart.reset_after.as_millis() as u64;
+    master.restart.max_user_errors = (args.retries > 0).then_some(args.retries);
+    let mut config = CoordinatorConfig::new(master);
+    config.chain = ChainOptions {
+        retained: spec.state.checkpoint.retained as usize,
+        ..ChainOptions::default()
+    };
+    config
+}
+
+fn in_process(
+    job: &StreamJob,
+    name: &JobName,
+    graph: &Arc<JobGraph>,
+    store: &Arc<dyn Store>,
+    args: &RunArgs,
+) -> anyhow::Result<Member> {
+    let chain = Chain::attach(Arc::clone(store), name, ChainOptions::default());
+    let config = MemberConfig {
+        worker: WorkerId(0),
+        incarnation: uuid::Uuid::new_v4().to_string(),
+        exchange_address: String::new(),
+        slots: slots(job),
+        nonces: Nonces::random(),
+        steps: Steps::none(),
+    };
+    let host = Arc::new(EngineHost::start(None, args.memory.as_deref())?);
+    Ok(Member::new(config, Arc::clone(graph), host, Arc::clone(chain.store())))
+}
+
+async fn with_workers(
+    mut config: CoordinatorConfig,
+    graph: &Arc<JobGraph>,
+    store: &Arc<dyn Store>,
+    args: &RunArgs,
+    workers: u32,
+) -> anyhow::Result<(CoordinatorHandle, Workers)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
+    let address = listener.local_addr()?.to_string();
+    config.address.clone_from(&address);
+    config.master.least_workers = workers;
+    let handle = Coordinator::start(config, Arc::clone(graph), Arc::clone(store));
+    let serving = handle.clone();
+    tokio::spawn(async move {
+        if let Err(error) = grpc::serve(listener, serving).await {
+            tracing::error!(%error, "the control service has ended");
+        }
+    });
+    let manifest = args.manifest.to_str().context("the manifest's path is not UTF-8")?;
+    let mut worker_args = vec!["worker".to_owned(), manifest.to_owned()];
+    for (flag, value) in [
+        ("--workers", workers.to_string()),
+        ("--coordinator", address),
+        ("--state", args.state.clone()),
+    ] {
+        worker_args.extend([flag.to_owned(), value]);
+    }
+    if let Some(memory) = &args.memory {
+        worker_args.extend(["--memory".to_owned(), memory.clone()]);
+    }
+    let command = WorkerCommand { program: program()?, args: worker_args };
+    let (supervisor, events) =
+        Supervisor::start(&command, workers).context("cannot start worker processes")?;
+    Ok((handle, Workers { _supervisor: Some(supervisor), events: Some(events) }))
+}
+
+fn program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("cannot find the weir program itself")
+}
+
+/// Deletes a job's folder: `--fresh`.
+async fn forget(store: &Arc<dyn Store>, job: &JobName) -> anyhow::Result<()> {
+    let names = store.list(job.as_str(), None).await?;
+    for name in names {
+        store.delete(&name).await?;
+    }
+    if !store.list(job.as_str(), None).await?.is_empty() {
+        bail!("{}: the state of {job} is still being written; stop the job that writes it", store.address());
+    }
+    Ok(())
+}
+
+struct Running {
+    coordinator: CoordinatorHandle,
+    workers: Workers,
+    ends: Ends,
+    json: bool,
+}
+
+impl Running {
+    /// Shows progress and obeys edits and Ctrl-C until the job has ended.
+    async fn follow(&mut self, manifest: &Path, job: StreamJob, screen: &mut Screen) -> Ending {
+        let (edits, mut edited) = mpsc::channel(8);
+        let path = manifest.to_path_buf();
+        let watching = tokio::spawn(async move { watch::follow(&path, job, edits).await });
+        let mut redraw = tokio::time::interval(REDRAW);
+        let coordinator = self.coordinator.clone();
+        let mut said = 0;
+        let mut failures = 0;
+        let ending = loop {
+            tokio::select! {
+                ending = coordinator.ended() => break ending,
+                _ = redraw.tick() => self.show(screen, &mut said, &mut failures),
+                Some(edit) = edited.recv() => self.edit(edit, screen),
+                event = next_event(&mut self.workers.events) => {
+                    if let Some(ending) = worker_event(event, screen) {
+                        // The coordinator knows best why its workers ended; give it a moment.
+                        let patience = Duration::from_secs(5);
+                        break tokio::time::timeout(patience, coordinator.ended()).await.unwrap_or(ending);
+                    }
+                }
+                _ = tokio::signal::ctrl_c() => break self.stop(screen).await,
+            }
+        };
+        self.show(screen, &mut said, &mut failures);
+        watching.abort();
+        ending
+    }
+
+    /// Draws progress, and says what has happened since the last time.
+    fn show(&self, screen: &mut Screen, said: &mut usize, failures: &mut u64) {
+        let status = self.coordinator.status();
+        let totals = Totals::of(&status, &self.ends);
+        if self.json {
+            eprintln!("{}", status_json(&status, &totals));
+            return;
+        }
+        if status.restarts > *failures && !status.failure.is_empty() {
+            screen.say(&format!("  restarting: {}", status.failure));
+        }
+        *failures = status.restarts;
+        for operation in status.operations.iter().skip(*said) {
+            screen.say(&format!(
+                "  {} {} in {:.2} s (output paused {:.2} s)",
+                operation.kind.to_lowercase(),
+                operation.message,
+                operation.total_ms as f64 / 1e3,
+                operation.pause_ms as f64 / 1e3
+            ));
+        }
+        *said = status.operations.len().max(*said);
+        screen.draw(&status, &totals);
+    }
+
+    fn edit(&self, edit: Edit, screen: &mut Screen) {
+        match edit {
+            Edit::Say(text) => screen.say(&format!("  {text}")),
+            Edit::Rescale(parallelism) => {
+                let coordinator = self.coordinator.clone();
+                // What came of it is shown as an operation; a refusal only here.
+                tokio::spawn(async move {
+                    if let Err(why) = coordinator.rescale(parallelism).await {
+                        eprintln!("  not rescaled: {why}");
+                    }
+                });
+            }
+        }
+    }
+
+    /// Ctrl-C: a savepoint, then the end; a second Ctrl-C ends at once, and loses nothing
+    /// either, since the newest checkpoint stays.
+    async fn stop(&self, screen: &mut Screen) -> Ending {
+        screen.say("^C stopping with a savepoint …");
+        let name = format!("stop-{}", weir_engine::env::Clock::System.now_ms());
+        tokio::select! {
+            saved = self.coordinator.savepoint(&name, true) => match saved {
+                Ok(saved) => {
+                    screen.say(&format!(
+                        "saved at event time {} (epoch {}, {})\n  run it again to go on from there; `--fresh` starts over",
+                        saved.watermark.map_or_else(|| "-".to_owned(), event_time),
+                        saved.epoch,
+                        bytes(saved.info.bytes)
+                    ));
+                    Ending::Stopped { savepoint: saved.info.path }
+                }
+                Err(why) => {
+                    screen.say(&format!("no savepoint: {why}\n  run it again to go on from the newest checkpoint"));
+                    Ending::Stopped { savepoint: String::new() }
+                }
+            },
+            _ = tokio::signal::ctrl_c() => {
+                screen.say("stopped at once; run it again to go on from the newest checkpoint");
+                Ending::Stopped { savepoint: String::new() }
+            }
+        }
+    }
+}
+
+async fn next_event(events: &mut Option<mpsc::Receiver<WorkerEvent>>) -> WorkerEvent {
+    let received = match events {
+        Some(events) => events.recv().await,
+        None => None,
+    };
+    match received {
+        Some(event) => event,
+        None => std::future::pending().await,
+    }
+}
+
+/// Says what happened to a worker; an ending when the job cannot go on without it.
+fn worker_event(event: WorkerEvent, screen: &mut Screen) -> Option<Ending> {
+    match event {
+        WorkerEvent::Restarted { ordinal, status } => {
+            screen.say(&format!("  worker {ordinal} ended ({status}) and was started again"));
+            None
+        }
+        WorkerEvent::Ended { code: exit::DONE, .. } => None,
+        WorkerEvent::Ended { ordinal, code } => {
+            Some(Ending::Failed(format!("worker {ordinal} ended with code {code}; its message is above")))
+        }
+    }
+}
+
+fn status_json(status: &JobStatus, totals: &Totals) -> String {
+    serde_json::json!({
+        "state": status.state,
+        "term": status.term,
+        "parallelism": status.parallelism,
+        "workers": status.workers,
+        "restarts": status.restarts,
+        "epoch": status.epoch,
+        "checkpointBytes": status.checkpoint_bytes,
+        "checkpointMs": status.checkpoint_ms,
+        "failedAttempts": status.failed_attempts,
+        "rowsIn": totals.rows_in,
+        "rowsOut": totals.rows_out,
+        "late": totals.late,
+        "malformed": totals.malformed,
+        "watermark": totals.watermark,
+        "failure": status.failure,
+    })
+    .to_string()
+}
+
+fn conclude(ending: &Ending, totals: &Totals, took: Duration, json: bool) -> u8 {
+    match ending {
+        Ending::Finished => {
+            if !json {
+                eprintln!(
+                    "finished in {:.1} s: {} rows in, {} out, {} late, {} malformed",
+                    took.as_secs_f64(),
+                    grouped(totals.rows_in),
+                    grouped(totals.rows_out),
+                    grouped(totals.late),
+                    grouped(totals.malformed)
+                );
+            }
+            exit::DONE
+        }
+        Ending::Stopped { .. } => exit::DONE,
+        Ending::Failed(message) => {
+            eprintln!("{message}");
+            exit::FAILED
+        }
+        Ending::Fenced(message) => {
+            eprintln!("{message}");
+            exit::FENCED
+        }
+    }
+}

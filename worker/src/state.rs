@@ -1,0 +1,207 @@
+//! `weir state`: what a chain holds, read without touching it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use weir_checkpoint::manifest::{chain_name, version_of};
+use weir_checkpoint::store::{Scoped, Store, StoreOptions, open};
+use weir_checkpoint::{Chain, ChainOptions, DataReader, Manifest, ManifestKind};
+use weir_protocol::{JobName, KeyGroupRange, Version};
+
+use crate::cli::{Report, StateCommand};
+use crate::run::screen::{bytes, event_time};
+
+/// Runs a `weir state` command; the text is for standard output.
+///
+/// # Errors
+/// Place, cause and fix, ready to be shown.
+pub async fn run(command: &StateCommand) -> anyhow::Result<String> {
+    match command {
+        StateCommand::Ls { place, output } => list(place, *output).await,
+        StateCommand::Show { place, version, output } => show(place, *version, *output).await,
+        StateCommand::Verify { place } => verify(place).await,
+    }
+}
+
+/// A job's folder `<root>/<namespace>/<name>` as root and job.
+fn split_place(place: &str) -> anyhow::Result<(String, JobName)> {
+    let parts: Vec<&str> = place.trim_end_matches('/').rsplitn(3, '/').collect();
+    match parts[..] {
+        [name, namespace, root] if !root.is_empty() && !name.is_empty() => {
+            Ok((root.to_owned(), JobName(format!("{namespace}/{name}"))))
+        }
+        [name, namespace] => Ok((".".to_owned(), JobName(format!("{namespace}/{name}")))),
+        _ => bail!("{place}: not a job's state; write <root>/<namespace>/<name>, for example .weir/default/airport-delays"),
+    }
+}
+
+fn open_root(root: &str) -> anyhow::Result<Arc<dyn Store>> {
+    let local = !root.contains("://");
+    if local && !std::path::Path::new(root).is_dir() {
+        bail!("{root}: no such directory; nothing was stored here");
+    }
+    Ok(open(root, &StoreOptions::default())?)
+}
+
+fn attach(place: &str) -> anyhow::Result<Chain> {
+    let (root, job) = split_place(place)?;
+    Ok(Chain::attach(open_root(&root)?, &job, ChainOptions::default()))
+}
+
+async fn head(chain: &Chain, place: &str) -> anyhow::Result<Manifest> {
+    let head = chain.read_head().await?;
+    head.with_context(|| format!("{place}: no job has kept state here; `weir state ls <root>` lists those that have"))
+}
+
+async fn list(place: &str, output: Report) -> anyhow::Result<String> {
+    let store = open_root(place)?;
+    let names = store.list("", None).await?;
+    let mut versions: BTreeMap<String, Vec<Version>> = BTreeMap::new();
+    for name in &names {
+        // `<job's folder>/chain/<version>`, or `chain/<version>` when the place is a job's.
+        let Some(at) = name.find("chain/") else { continue };
+        if at > 0 && !name[..at].ends_with('/') {
+            continue;
+        }
+        if let Some(version) = version_of(&name[at..]) {
+            versions.entry(name[..at].trim_end_matches('/').to_owned()).or_default().push(version);
+        }
+    }
+    if versions.is_empty() {
+        bail!("{place}: no job has kept state here");
+    }
+    let mut manifests = Vec::new();
+    for (folder, mut found) in versions {
+        found.sort_unstable();
+        // A job's own folder lists every version, a root only the newest of each job.
+        let wanted = if folder.is_empty() { &found[..] } else { &found[found.len() - 1..] };
+        for &version in wanted {
+            let scoped = Scoped::new(Arc::clone(&store), &folder);
+            let in_job: &dyn Store = if folder.is_empty() { store.as_ref() } else { &scoped };
+            if let Some(bytes) = in_job.get(&chain_name(version)).await? {
+                manifests.push(Manifest::decode(&chain_name(version), &bytes)?);
+            }
+        }
+    }
+    if output == Report::Json {
+        return Ok(serde_json::to_string_pretty(&manifests)?);
+    }
+    let mut text = format!(
+        "{:<32} {:>8} {:<11} {:>6} {:>12} {:<19} RESTORABLE\n",
+        "JOB", "VERSION", "KIND", "TERM", "PARALLELISM", "WRITTEN"
+    );
+    for m in manifests {
+        let kept: Vec<String> = m.retained.iter().map(|r| r.version.to_string()).collect();
+        let kind = format!("{:?}", m.kind).to_lowercase();
+        writeln!(
+            text,
+            "{:<32} {:>8} {:<11} {:>6} {:>12} {:<19} {}",
+            m.job,
+            m.version,
+            kind,
+            m.term,
+            m.assignment.parallelism,
+            event_time(m.created_ms),
+            kept.join(" ")
+        )?;
+    }
+    Ok(text)
+}
+
+async fn show(place: &str, version: Option<u64>, output: Report) -> anyhow::Result<String> {
+    let chain = attach(place)?;
+    let head = head(&chain, place).await?;
+    let manifest = match version {
+        None => head,
+        Some(version) => chain.read_version(Version(version)).await?.with_context(|| {
+            let kept: Vec<String> = head.retained.iter().map(|r| r.version.to_string()).collect();
+            format!("{place}: version {version} is not there; kept are {}", kept.join(", "))
+        })?,
+    };
+    if output == Report::Json {
+        return Ok(serde_json::to_string_pretty(&manifest)?);
+    }
+    describe(&manifest)
+}
+
+fn describe(m: &Manifest) -> anyhow::Result<String> {
+    let mut text = String::new();
+    writeln!(text, "{}  version {}  {}", m.job, m.version, kind(m))?;
+    writeln!(text, "  lineage       {}", m.lineage)?;
+    writeln!(text, "  term          {} (worker {} at {})", m.term, m.coordinator.worker, m.coordinator.address)?;
+    writeln!(text, "  parallelism   {} of at most {}", m.assignment.parallelism, m.max_parallelism)?;
+    writeln!(text, "  written       {}", event_time(m.created_ms))?;
+    writeln!(text, "  state         {}", bytes(m.bytes))?;
+    writeln!(text, "  uncommitted   {}", m.pending.len())?;
+    for (uid, entry) in &m.operators {
+        writeln!(text, "\n  {}  ({uid}, {})", entry.name, entry.kind)?;
+        for (column, kind) in &entry.schema.columns {
+            writeln!(text, "    {column}: {kind}")?;
+        }
+        if !entry.segments.is_empty() {
+            let size: u64 = entry.segments.iter().map(|s| s.len).sum();
+            let full = entry.segments.iter().filter(|s| s.is_full()).count();
+            writeln!(
+                text,
+                "    {} segments ({full} full), {}",
+                entry.segments.len(),
+                bytes(size)
+            )?;
+        }
+        if !entry.items.is_empty() {
+            writeln!(text, "    {} values that are not keyed", entry.items.len())?;
+        }
+        for split in &entry.splits {
+            let id = split.get("id").and_then(|v| v.as_str()).unwrap_or("?");
+            writeln!(text, "    split {id}")?;
+        }
+    }
+    Ok(text)
+}
+
+fn kind(m: &Manifest) -> String {
+    match m.kind {
+        ManifestKind::Checkpoint => "checkpoint".to_owned(),
+        ManifestKind::Seal => "seal: a coordinator took over here".to_owned(),
+        ManifestKind::Void => "void: an attempt was given up here".to_owned(),
+    }
+}
+
+async fn verify(place: &str) -> anyhow::Result<String> {
+    let chain = attach(place)?;
+    let manifest = head(&chain, place).await?;
+    let reader = DataReader::new(Arc::clone(chain.store()));
+    let mut segments = 0;
+    let mut size = 0;
+    for (uid, entry) in &manifest.operators {
+        let all = KeyGroupRange::all(manifest.max_parallelism);
+        let read = reader
+            .read(&entry.segments, all)
+            .await
+            .with_context(|| format!("{place}: version {}, {} ({uid})", manifest.version, entry.name))?;
+        segments += read.len();
+        size += read.iter().map(|s| s.bytes.len() as u64).sum::<u64>();
+    }
+    Ok(format!(
+        "{} version {}: {segments} segments, {} read and checked; everything that it needs is there\n",
+        manifest.job,
+        manifest.version,
+        bytes(size)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_root_and_a_job() {
+        let split = |p: &str| split_place(p).map(|(root, job)| (root, job.0)).ok();
+        assert_eq!(split(".weir/default/a"), Some((".weir".into(), "default/a".into())));
+        assert_eq!(split("s3://b/p/ns/a/"), Some(("s3://b/p".into(), "ns/a".into())));
+        assert_eq!(split("default/a"), Some((".".into(), "default/a".into())));
+        assert_eq!(split("a"), None);
+    }
+}
