@@ -168,8 +168,12 @@ impl LocalStore {
             .map_err(|e| self.error(operation, name, &e))
     }
 
-    /// Refuses names that would leave the root or hide among the temporary files.
+    /// Refuses names that would leave the root or hide among the temporary files. The empty
+    /// name, which no object can have, is the root, to list it.
     fn path(&self, name: &str) -> io::Result<PathBuf> {
+        if name.is_empty() {
+            return Ok(self.root.to_path_buf());
+        }
         let fine = name
             .split('/')
             .all(|part| !part.is_empty() && !part.starts_with('.'));
