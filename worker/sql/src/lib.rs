@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 pub use catalog::LATE_ROWS_TABLE;
 pub use error::{Span, SqlError, Warning, render};
-pub use parts::{Parts, WindowParts};
+pub use parts::{BuiltIn, Parts, WindowParts};
 use weir_engine::graph::JobGraph;
 
 /// What a plan depends on besides the program.
@@ -53,6 +53,20 @@ pub struct PlanOptions {
     pub env: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
     /// Where sources, sinks and stateful operators come from.
     pub parts: Arc<dyn Parts + Send + Sync>,
+}
+
+impl PlanOptions {
+    /// Options with the built-in connectors and the process's environment.
+    #[must_use]
+    pub fn new(job: impl Into<String>, max_parallelism: u32, base: impl Into<PathBuf>) -> Self {
+        Self {
+            job: job.into(),
+            max_parallelism,
+            base: base.into(),
+            env: Box::new(|name| std::env::var(name).ok()),
+            parts: Arc::new(BuiltIn),
+        }
+    }
 }
 
 /// A program that can run.

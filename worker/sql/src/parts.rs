@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use weir_connectors::registry;
 use weir_connectors::table::{Place, Problem, SinkParts, SourceParts, Table};
 use weir_engine::EngineError;
 use weir_engine::operator::{OperatorFactory, StateSchema};
@@ -55,5 +56,18 @@ pub trait Parts {
             exchange: window::exchange_columns(aggregate),
             state: window::state_schema(aggregate)?,
         })
+    }
+}
+
+/// The connectors that are built in.
+pub struct BuiltIn;
+
+impl Parts for BuiltIn {
+    fn source(&self, table: &Table, projection: &[usize], place: &Place) -> Result<SourceParts, Vec<Problem>> {
+        registry::source(table, projection, place)
+    }
+
+    fn sink(&self, table: &Table, place: &Place) -> Result<SinkParts, Vec<Problem>> {
+        registry::sink(table, place)
     }
 }

@@ -105,7 +105,7 @@ fn kernel(from: Kind, to: Kind, lenient: bool) -> Kernel {
     })
 }
 
-fn convert(
+pub(crate) fn convert(
     col: &Col,
     from: Kind,
     to: Kind,

@@ -133,22 +133,3 @@ where
         })
         .collect()
 }
-
-/// Maps a column of numbers; NULL stays NULL.
-pub(crate) fn unary<A, O>(
-    col: &Col,
-    mut f: impl FnMut(A::Native) -> Result<Option<O::Native>, EngineError>,
-) -> Result<PrimitiveArray<O>, EngineError>
-where
-    A: ArrowPrimitiveType,
-    O: ArrowPrimitiveType,
-{
-    col.values()
-        .as_primitive::<A>()
-        .iter()
-        .map(|v| match v {
-            Some(v) => f(v),
-            None => Ok(None),
-        })
-        .collect()
-}

@@ -4,6 +4,7 @@ pub(crate) mod arith;
 pub(crate) mod cast;
 pub(crate) mod col;
 pub(crate) mod compare;
+pub(crate) mod format;
 pub(crate) mod program;
 pub(crate) mod render;
 pub(crate) mod time;

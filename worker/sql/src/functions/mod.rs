@@ -66,7 +66,6 @@ pub(crate) enum Want {
     BigInt,
     Double,
     Boolean,
-    Bytes,
 }
 
 /// A call while it is bound.
@@ -264,7 +263,6 @@ impl Site {
             Want::BigInt => (kind.is_integer(), Kind::BigInt, "an integer"),
             Want::Double => (kind.is_numeric(), Kind::Double, "a number"),
             Want::Boolean => (kind == Kind::Boolean, Kind::Boolean, "a BOOLEAN"),
-            Want::Bytes => (
                 kind == Kind::Bytes || kind.is_text(),
                 Kind::Bytes,
                 "a string or BYTES",

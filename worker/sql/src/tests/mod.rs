@@ -1,6 +1,9 @@
 //! Whole programs: their plans, and what is wrong with wrong ones.
 
+mod errors;
 mod fake;
+mod functions;
+mod operators;
 mod plans;
 
 use std::sync::Arc;
