@@ -63,7 +63,12 @@ pub trait Parts {
 pub struct BuiltIn;
 
 impl Parts for BuiltIn {
-    fn source(&self, table: &Table, projection: &[usize], place: &Place) -> Result<SourceParts, Vec<Problem>> {
+    fn source(
+        &self,
+        table: &Table,
+        projection: &[usize],
+        place: &Place,
+    ) -> Result<SourceParts, Vec<Problem>> {
         registry::source(table, projection, place)
     }
 

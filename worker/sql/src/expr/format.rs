@@ -14,11 +14,28 @@ enum Part {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
-const DAYS: [&str; 7] =
-    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const DAYS: [&str; 7] = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+];
 
 impl Pattern {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
@@ -39,10 +56,16 @@ impl Pattern {
                     }
                 }
                 // Two quotes are one.
-                parts.push(Part::Literal(if literal.is_empty() { "'".to_owned() } else { literal }));
+                parts.push(Part::Literal(if literal.is_empty() {
+                    "'".to_owned()
+                } else {
+                    literal
+                }));
             } else if c.is_ascii_alphabetic() {
                 if !"yuMdHhmsSaEDk".contains(c) {
-                    return Err(format!("the letter '{c}' is not supported; known are y M d D E a H h k m s S, and 'text' in quotes"));
+                    return Err(format!(
+                        "the letter '{c}' is not supported; known are y M d D E a H h k m s S, and 'text' in quotes"
+                    ));
                 }
                 let mut count = 1;
                 while chars.next_if_eq(&c).is_some() {
@@ -130,7 +153,9 @@ impl Pattern {
                 let names: &[&str] = if letter == 'E' { &DAYS } else { &MONTHS };
                 let (index, length) = names.iter().enumerate().find_map(|(i, name)| {
                     let length = if count <= 3 { 3 } else { name.len() };
-                    rest.get(..length)?.eq_ignore_ascii_case(&name[..length]).then_some((i, length))
+                    rest.get(..length)?
+                        .eq_ignore_ascii_case(&name[..length])
+                        .then_some((i, length))
                 })?;
                 if letter == 'M' {
                     month = index as u32 + 1;
@@ -148,7 +173,11 @@ impl Pattern {
                 (false, 'D') => 3,
                 _ => count.max(2),
             };
-            let length = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
+            let length = rest
+                .bytes()
+                .take(most)
+                .take_while(u8::is_ascii_digit)
+                .count();
             if length == 0 || count > 1 && letter != 'S' && length < count.min(2) {
                 return None;
             }
@@ -179,6 +208,8 @@ impl Pattern {
             hour = hour % 12 + 12;
         }
         let date = NaiveDate::from_ymd_opt(year, month, day)?;
-        Some(Instant::of_datetime(date.and_hms_nano_opt(hour, minute, second, nanos)?))
+        Some(Instant::of_datetime(
+            date.and_hms_nano_opt(hour, minute, second, nanos)?,
+        ))
     }
 }

@@ -263,10 +263,6 @@ impl Site {
             Want::BigInt => (kind.is_integer(), Kind::BigInt, "an integer"),
             Want::Double => (kind.is_numeric(), Kind::Double, "a number"),
             Want::Boolean => (kind == Kind::Boolean, Kind::Boolean, "a BOOLEAN"),
-                kind == Kind::Bytes || kind.is_text(),
-                Kind::Bytes,
-                "a string or BYTES",
-            ),
         };
         if !fits && kind != Kind::Null {
             return self.type_error(i, name);

@@ -1,7 +1,7 @@
 //! Wrong programs and their exact messages.
 
-use crate::{plan, render};
 use super::options;
+use crate::{plan, render};
 
 const TABLES: &str = "\
 CREATE TABLE flights (`date` TIMESTAMP(3), delay INT, distance INT, origin STRING,
@@ -33,70 +33,220 @@ fn check(cases: &[(&str, &str)]) {
 #[test]
 fn names_that_do_not_exist() {
     check(&[
-        ("INSERT INTO out1 SELECT dist FROM flights", "sql:6:25: column \"dist\" not found in table \"flights\"; did you mean \"distance\"?"),
-        ("INSERT INTO out1 SELECT Delay FROM flights", "sql:6:25: column \"Delay\" not found in table \"flights\"; did you mean \"delay\"?"),
-        ("INSERT INTO out1 SELECT zzz FROM plain", "sql:6:25: column \"zzz\" not found in table \"plain\"; it has a, s, t"),
-        ("INSERT INTO out1 SELECT f.a FROM plain p", "sql:6:25: table \"f\" is not in FROM; FROM has \"p\""),
-        ("INSERT INTO out1 SELECT a FROM plane", "sql:6:32: table \"plane\" not found; did you mean \"plain\"?"),
-        ("INSERT INTO out3 SELECT a FROM plain", "sql:6:13: table \"out3\" not found; did you mean \"out1\"?"),
-        ("INSERT INTO out1 SELECT window_start FROM plain", "sql:6:25: column \"window_start\" not found in table \"plain\": it comes from a window function, FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …))"),
-        ("INSERT INTO out1 SELECT a + 1 AS b FROM plain WHERE b > 1", "sql:6:53: \"b\" is a name given in SELECT, which is not visible here; repeat its expression, or name it in a subquery"),
-        ("INSERT INTO out1 SELECT abc", "sql:6:25: column \"abc\" not found: there is no FROM; strings are written in 'single quotes'"),
-        ("INSERT INTO out1 SELECT UPER(s) FROM plain", "sql:6:25: the function \"UPER\" is unknown; did you mean \"UPPER\"?"),
-        ("INSERT INTO out1 SELECT LISTAGG(s) FROM plain", "sql:6:25: the aggregate function LISTAGG is not supported; COUNT, SUM, AVG, MIN and MAX are"),
-        ("INSERT INTO out2 (a, c) SELECT a, s FROM plain", "sql:6:22: column \"c\" not found in table \"out2\""),
-        ("CREATE TABLE plain (a INT) WITH ('connector' = 'print')", "sql:6:14: \"plain\" is declared twice, first at 3:14"),
+        (
+            "INSERT INTO out1 SELECT dist FROM flights",
+            "sql:6:25: column \"dist\" not found in table \"flights\"; did you mean \"distance\"?",
+        ),
+        (
+            "INSERT INTO out1 SELECT Delay FROM flights",
+            "sql:6:25: column \"Delay\" not found in table \"flights\"; did you mean \"delay\"?",
+        ),
+        (
+            "INSERT INTO out1 SELECT zzz FROM plain",
+            "sql:6:25: column \"zzz\" not found in table \"plain\"; it has a, s, t",
+        ),
+        (
+            "INSERT INTO out1 SELECT f.a FROM plain p",
+            "sql:6:25: table \"f\" is not in FROM; FROM has \"p\"",
+        ),
+        (
+            "INSERT INTO out1 SELECT a FROM plane",
+            "sql:6:32: table \"plane\" not found; did you mean \"plain\"?",
+        ),
+        (
+            "INSERT INTO out3 SELECT a FROM plain",
+            "sql:6:13: table \"out3\" not found; did you mean \"out1\"?",
+        ),
+        (
+            "INSERT INTO out1 SELECT window_start FROM plain",
+            "sql:6:25: column \"window_start\" not found in table \"plain\": it comes from a window function, FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …))",
+        ),
+        (
+            "INSERT INTO out1 SELECT a + 1 AS b FROM plain WHERE b > 1",
+            "sql:6:53: \"b\" is a name given in SELECT, which is not visible here; repeat its expression, or name it in a subquery",
+        ),
+        (
+            "INSERT INTO out1 SELECT abc",
+            "sql:6:25: column \"abc\" not found: there is no FROM; strings are written in 'single quotes'",
+        ),
+        (
+            "INSERT INTO out1 SELECT UPER(s) FROM plain",
+            "sql:6:25: the function \"UPER\" is unknown; did you mean \"UPPER\"?",
+        ),
+        (
+            "INSERT INTO out1 SELECT LISTAGG(s) FROM plain",
+            "sql:6:25: the aggregate function LISTAGG is not supported; COUNT, SUM, AVG, MIN and MAX are",
+        ),
+        (
+            "INSERT INTO out2 (a, c) SELECT a, s FROM plain",
+            "sql:6:22: column \"c\" not found in table \"out2\"",
+        ),
+        (
+            "CREATE TABLE plain (a INT) WITH ('connector' = 'print')",
+            "sql:6:14: \"plain\" is declared twice, first at 3:14",
+        ),
     ]);
 }
 
 #[test]
 fn types_that_do_not_fit() {
     check(&[
-        ("INSERT INTO out1 SELECT s FROM plain", "sql:6:25: column 1 of the query, \"s\", is STRING, but column \"a\" of table \"out1\" is BIGINT; write CAST(… AS BIGINT)"),
-        ("INSERT INTO out1 SELECT a, s FROM plain", "sql:6:18: table \"out1\" takes 1 column, the query gives 2: [a BIGINT] against [a INT, s STRING]"),
-        ("INSERT INTO out2 (b) SELECT s FROM plain", "sql:6:22: column \"a\" of table \"out2\" is NOT NULL, but gets no value"),
-        ("INSERT INTO out1 SELECT a + s FROM plain", "sql:6:25: '+' cannot take INT and STRING; strings are joined with ||"),
-        ("INSERT INTO out1 SELECT a FROM plain WHERE a = s", "sql:6:44: INT and STRING cannot be compared; CAST one side to the other's type"),
-        ("INSERT INTO out1 SELECT a FROM plain WHERE a", "sql:6:44: WHERE is a BOOLEAN, not INT; compare the value with something"),
-        ("INSERT INTO out1 SELECT UPPER(a) FROM plain", "sql:6:31: argument 1 of UPPER is a string, not INT; it is UPPER(string)"),
-        ("INSERT INTO out1 SELECT UPPER(s, s) FROM plain", "sql:6:25: UPPER does not take 2 arguments; it is UPPER(string)"),
-        ("INSERT INTO out1 SELECT s || a FROM plain", "sql:6:30: || joins strings, and this is INT; write CAST(… AS STRING)"),
-        ("INSERT INTO out1 SELECT CASE WHEN a > 1 THEN a ELSE s END FROM plain", "sql:6:53: the results of CASE have no common type: INT and STRING; CAST one of them"),
-        ("INSERT INTO out1 SELECT CAST(a AS TIMESTAMP(3)) FROM plain", "sql:6:25: CAST from INT to TIMESTAMP(3) does not exist; use CAST(TO_TIMESTAMP_LTZ(number, 3) AS TIMESTAMP(3))"),
-        ("INSERT INTO out1 SELECT t - t FROM plain", "sql:6:25: '-' cannot take TIMESTAMP(3) and TIMESTAMP(3); use TIMESTAMPDIFF(SECOND, b, a)"),
-        ("INSERT INTO out1 SELECT 1 / 0", "sql:6:25: division by zero; guard it with NULLIF(divisor, 0) or CASE"),
-        ("INSERT INTO out1 SELECT a FROM plain UNION ALL SELECT s FROM plain", "sql:6:48: column \"s\" is STRING here, but INT in the first query of UNION ALL; CAST one of them"),
-        ("INSERT INTO out1 VALUES (1), (2, 3)", "sql:6:31: this row has 2 values, the first has 1"),
-        ("INSERT INTO out1 SELECT DATE '2001-13-01'", "sql:6:25: '2001-13-01' is no DATE; it is written DATE '2001-01-31'"),
+        (
+            "INSERT INTO out1 SELECT s FROM plain",
+            "sql:6:25: column 1 of the query, \"s\", is STRING, but column \"a\" of table \"out1\" is BIGINT; write CAST(… AS BIGINT)",
+        ),
+        (
+            "INSERT INTO out1 SELECT a, s FROM plain",
+            "sql:6:18: table \"out1\" takes 1 column, the query gives 2: [a BIGINT] against [a INT, s STRING]",
+        ),
+        (
+            "INSERT INTO out2 (b) SELECT s FROM plain",
+            "sql:6:22: column \"a\" of table \"out2\" is NOT NULL, but gets no value",
+        ),
+        (
+            "INSERT INTO out1 SELECT a + s FROM plain",
+            "sql:6:25: '+' cannot take INT and STRING; strings are joined with ||",
+        ),
+        (
+            "INSERT INTO out1 SELECT a FROM plain WHERE a = s",
+            "sql:6:44: INT and STRING cannot be compared; CAST one side to the other's type",
+        ),
+        (
+            "INSERT INTO out1 SELECT a FROM plain WHERE a",
+            "sql:6:44: WHERE is a BOOLEAN, not INT; compare the value with something",
+        ),
+        (
+            "INSERT INTO out1 SELECT UPPER(a) FROM plain",
+            "sql:6:31: argument 1 of UPPER is a string, not INT; it is UPPER(string)",
+        ),
+        (
+            "INSERT INTO out1 SELECT UPPER(s, s) FROM plain",
+            "sql:6:25: UPPER does not take 2 arguments; it is UPPER(string)",
+        ),
+        (
+            "INSERT INTO out1 SELECT s || a FROM plain",
+            "sql:6:30: || joins strings, and this is INT; write CAST(… AS STRING)",
+        ),
+        (
+            "INSERT INTO out1 SELECT CASE WHEN a > 1 THEN a ELSE s END FROM plain",
+            "sql:6:53: the results of CASE have no common type: INT and STRING; CAST one of them",
+        ),
+        (
+            "INSERT INTO out1 SELECT CAST(a AS TIMESTAMP(3)) FROM plain",
+            "sql:6:25: CAST from INT to TIMESTAMP(3) does not exist; use CAST(TO_TIMESTAMP_LTZ(number, 3) AS TIMESTAMP(3))",
+        ),
+        (
+            "INSERT INTO out1 SELECT t - t FROM plain",
+            "sql:6:25: '-' cannot take TIMESTAMP(3) and TIMESTAMP(3); use TIMESTAMPDIFF(SECOND, b, a)",
+        ),
+        (
+            "INSERT INTO out1 SELECT 1 / 0",
+            "sql:6:25: division by zero; guard it with NULLIF(divisor, 0) or CASE",
+        ),
+        (
+            "INSERT INTO out1 SELECT a FROM plain UNION ALL SELECT s FROM plain",
+            "sql:6:48: column \"s\" is STRING here, but INT in the first query of UNION ALL; CAST one of them",
+        ),
+        (
+            "INSERT INTO out1 VALUES (1), (2, 3)",
+            "sql:6:31: this row has 2 values, the first has 1",
+        ),
+        (
+            "INSERT INTO out1 SELECT DATE '2001-13-01'",
+            "sql:6:25: '2001-13-01' is no DATE; it is written DATE '2001-01-31'",
+        ),
     ]);
 }
 
 #[test]
 fn windows_that_make_no_sense() {
     const HOURLY: &str = "FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR))";
-    let case = |select: &str, group: &str| format!("INSERT INTO out1 SELECT {select} {HOURLY} {group}");
+    let case =
+        |select: &str, group: &str| format!("INSERT INTO out1 SELECT {select} {HOURLY} {group}");
     let cases = [
-        (case("COUNT(*)", "GROUP BY origin"), "sql:6:107: GROUP BY lacks window_start and window_end; add both"),
-        (case("COUNT(*)", "GROUP BY window_start"), "sql:6:107: GROUP BY has window_start, but not window_end: a window is grouped by both; add window_end"),
-        (case("COUNT(*), delay", "GROUP BY window_start, window_end"), "sql:6:35: column \"delay\" is neither in GROUP BY nor inside an aggregate; add it to GROUP BY, or use MAX(delay)"),
-        (case("SUM(COUNT(*))", "GROUP BY window_start, window_end"), "sql:6:29: COUNT is an aggregate, which cannot stand inside another aggregate"),
-        (case("SUM(origin)", "GROUP BY window_start, window_end"), "sql:6:29: SUM needs a number, not STRING"),
-        (case("COUNT(*)", "GROUP BY 1"), "sql:6:116: GROUP BY takes columns and expressions, not positions"),
-        (case("COUNT(*)", "WHERE COUNT(*) > 1 GROUP BY window_start, window_end"), "sql:6:113: COUNT is an aggregate, which has no place in WHERE; use HAVING"),
+        (
+            case("COUNT(*)", "GROUP BY origin"),
+            "sql:6:107: GROUP BY lacks window_start and window_end; add both",
+        ),
+        (
+            case("COUNT(*)", "GROUP BY window_start"),
+            "sql:6:107: GROUP BY has window_start, but not window_end: a window is grouped by both; add window_end",
+        ),
+        (
+            case("COUNT(*), delay", "GROUP BY window_start, window_end"),
+            "sql:6:35: column \"delay\" is neither in GROUP BY nor inside an aggregate; add it to GROUP BY, or use MAX(delay)",
+        ),
+        (
+            case("SUM(COUNT(*))", "GROUP BY window_start, window_end"),
+            "sql:6:29: COUNT is an aggregate, which cannot stand inside another aggregate",
+        ),
+        (
+            case("SUM(origin)", "GROUP BY window_start, window_end"),
+            "sql:6:29: SUM needs a number, not STRING",
+        ),
+        (
+            case("COUNT(*)", "GROUP BY 1"),
+            "sql:6:116: GROUP BY takes columns and expressions, not positions",
+        ),
+        (
+            case(
+                "COUNT(*)",
+                "WHERE COUNT(*) > 1 GROUP BY window_start, window_end",
+            ),
+            "sql:6:113: COUNT is an aggregate, which has no place in WHERE; use HAVING",
+        ),
     ];
-    check(&cases.iter().map(|(sql, message)| (sql.as_str(), *message)).collect::<Vec<_>>());
+    check(
+        &cases
+            .iter()
+            .map(|(sql, message)| (sql.as_str(), *message))
+            .collect::<Vec<_>>(),
+    );
     check(&[
-        ("INSERT INTO out1 SELECT COUNT(*) FROM flights", "sql:6:18: an aggregation without a window would have to correct its results for ever, which is not supported; write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR)) and GROUP BY window_start, window_end"),
-        ("INSERT INTO out1 SELECT a FROM TABLE(TUMBLE(TABLE plain, DESCRIPTOR(t), INTERVAL '1' HOUR))", "sql:6:69: \"t\" is no event time: table \"plain\" has no WATERMARK; declare WATERMARK FOR `t` AS `t` - INTERVAL '5' SECOND"),
-        ("INSERT INTO out1 SELECT delay FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(delay), INTERVAL '1' HOUR))", "sql:6:75: \"delay\" is no event time of table \"flights\"; its event time is \"date\""),
-        ("INSERT INTO out1 SELECT delay FROM TABLE(HOP(TABLE flights, DESCRIPTOR(`date`), INTERVAL '2' HOUR, INTERVAL '1' HOUR))", "sql:6:100: the size of HOP must be a multiple of its slide; the slide comes before the size: HOP(TABLE t, DESCRIPTOR(ts), slide, size)"),
-        ("INSERT INTO out1 SELECT delay FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`)))", "sql:6:42: TUMBLE lacks its argument SIZE; it takes DATA, TIMECOL, SIZE, OFFSET"),
-        ("INSERT INTO out1 SELECT delay FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`), 5))", "sql:6:84: the SIZE of TUMBLE is an interval, such as INTERVAL '1' HOUR"),
-        ("INSERT INTO out1 SELECT delay FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' MONTH))", "sql:6:84: the SIZE of TUMBLE has a fixed length; months and years have not: use DAY and shorter units"),
-        ("INSERT INTO out1 SELECT delay FROM TABLE(SESSION(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR))", "sql:6:42: SESSION windows are not supported; TUMBLE and HOP are"),
-        ("INSERT INTO out1 SELECT delay FROM TABLE(TUMBLE(DATA => TABLE flights, TIME => DESCRIPTOR(`date`), SIZE => INTERVAL '1' HOUR))", "sql:6:72: TUMBLE has no argument TIME; it has DATA, TIMECOL, SIZE, OFFSET; did you mean 'TIMECOL'?"),
-        ("INSERT INTO out1 SELECT COUNT(*) FROM TABLE(HOP(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR, INTERVAL '2' HOUR)) WHERE window_start > TIMESTAMP '2001-01-01 00:00:00' GROUP BY window_start, window_end", "sql:6:129: window_start of HOP cannot be used before the aggregation, as a row is in several windows; filter with HAVING, or around the query"),
-        ("INSERT INTO out1 SELECT TUMBLE_START(`date`, INTERVAL '1' HOUR) FROM flights", "sql:6:25: the old group windows (TUMBLE_START in GROUP BY) are not supported; write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …)) and GROUP BY window_start, window_end"),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) FROM flights",
+            "sql:6:18: an aggregation without a window would have to correct its results for ever, which is not supported; write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR)) and GROUP BY window_start, window_end",
+        ),
+        (
+            "INSERT INTO out1 SELECT a FROM TABLE(TUMBLE(TABLE plain, DESCRIPTOR(t), INTERVAL '1' HOUR))",
+            "sql:6:69: \"t\" is no event time: table \"plain\" has no WATERMARK; declare WATERMARK FOR `t` AS `t` - INTERVAL '5' SECOND",
+        ),
+        (
+            "INSERT INTO out1 SELECT delay FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(delay), INTERVAL '1' HOUR))",
+            "sql:6:75: \"delay\" is no event time of table \"flights\"; its event time is \"date\"",
+        ),
+        (
+            "INSERT INTO out1 SELECT delay FROM TABLE(HOP(TABLE flights, DESCRIPTOR(`date`), INTERVAL '2' HOUR, INTERVAL '1' HOUR))",
+            "sql:6:100: the size of HOP must be a multiple of its slide; the slide comes before the size: HOP(TABLE t, DESCRIPTOR(ts), slide, size)",
+        ),
+        (
+            "INSERT INTO out1 SELECT delay FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`)))",
+            "sql:6:42: TUMBLE lacks its argument SIZE; it takes DATA, TIMECOL, SIZE, OFFSET",
+        ),
+        (
+            "INSERT INTO out1 SELECT delay FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`), 5))",
+            "sql:6:84: the SIZE of TUMBLE is an interval, such as INTERVAL '1' HOUR",
+        ),
+        (
+            "INSERT INTO out1 SELECT delay FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' MONTH))",
+            "sql:6:84: the SIZE of TUMBLE has a fixed length; months and years have not: use DAY and shorter units",
+        ),
+        (
+            "INSERT INTO out1 SELECT delay FROM TABLE(SESSION(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR))",
+            "sql:6:42: SESSION windows are not supported; TUMBLE and HOP are",
+        ),
+        (
+            "INSERT INTO out1 SELECT delay FROM TABLE(TUMBLE(DATA => TABLE flights, TIME => DESCRIPTOR(`date`), SIZE => INTERVAL '1' HOUR))",
+            "sql:6:72: TUMBLE has no argument TIME; it has DATA, TIMECOL, SIZE, OFFSET; did you mean 'TIMECOL'?",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) FROM TABLE(HOP(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR, INTERVAL '2' HOUR)) WHERE window_start > TIMESTAMP '2001-01-01 00:00:00' GROUP BY window_start, window_end",
+            "sql:6:129: window_start of HOP cannot be used before the aggregation, as a row is in several windows; filter with HAVING, or around the query",
+        ),
+        (
+            "INSERT INTO out1 SELECT TUMBLE_START(`date`, INTERVAL '1' HOUR) FROM flights",
+            "sql:6:25: the old group windows (TUMBLE_START in GROUP BY) are not supported; write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …)) and GROUP BY window_start, window_end",
+        ),
     ]);
 }
 
@@ -131,20 +281,62 @@ fn syntax_that_is_refused_says_what_is_missing() {
 #[test]
 fn tables_that_are_declared_wrongly() {
     check(&[
-        ("CREATE TABLE x (a TEXT) WITH ('connector' = 'print')", "sql:6:19: the type 'TEXT' is unknown; did you mean 'STRING'?"),
-        ("CREATE TABLE x (a ROW<b INT>) WITH ('connector' = 'print')", "sql:6:19: the type ROW is not supported; declare the fields you need as columns of their own, or read the whole as STRING"),
-        ("CREATE TABLE x (a DECIMAL(40, 2)) WITH ('connector' = 'print')", "sql:6:27: DECIMAL has 1 to 38 digits, not 40"),
-        ("CREATE TABLE x (a INT, a INT) WITH ('connector' = 'print')", "sql:6:24: column \"a\" is declared twice, first at 6:17"),
-        ("CREATE TABLE x (a INT, PRIMARY KEY (a)) WITH ('connector' = 'print')", "sql:6:24: a PRIMARY KEY is not checked, so it must say NOT ENFORCED"),
-        ("CREATE TABLE x (a INT)", "sql:6:14: table \"x\" has no connector; add WITH ('connector' = '…')"),
-        ("CREATE TABLE x (a INT, PRIMARY KEY (b) NOT ENFORCED) WITH ('connector' = 'print')", "sql:6:37: PRIMARY KEY: column \"b\" not found in table \"x\""),
-        ("CREATE TABLE x (t TIMESTAMP, WATERMARK FOR t AS t) WITH ('connector' = 'kafka')", "sql:6:44: the event time \"t\" is TIMESTAMP(6), but must be TIMESTAMP(p) or TIMESTAMP_LTZ(p) with p from 0 to 3; declare \"t\" as TIMESTAMP(3), as TIMESTAMP alone has 6 digits"),
-        ("CREATE TABLE x (t BIGINT, WATERMARK FOR t AS t) WITH ('connector' = 'kafka')", "sql:6:41: the event time \"t\" is BIGINT, but must be TIMESTAMP(p) or TIMESTAMP_LTZ(p) with p from 0 to 3; add a column: ts AS TO_TIMESTAMP_LTZ(`t`, 3)"),
-        ("CREATE TABLE x (t TIMESTAMP(3), WATERMARK FOR t AS t + INTERVAL '1' HOUR) WITH ('connector' = 'kafka')", "sql:6:52: this watermark is ahead of its rows, so that all of them would be late; subtract the interval"),
-        ("CREATE TABLE x (a INT, b AS a + 1, c AS b + 1) WITH ('connector' = 'kafka')", "sql:6:41: a computed column cannot use another one, \"b\"; repeat its expression"),
-        ("CREATE TABLE x (a INT) WITH ('connector' = 'kafka', 'topic' = '${env:NOPE}')", "sql:6:63: the environment variable NOPE is not set; set it for the workers (spec.workers.env or envFrom), or in the shell for `weir run`"),
-        ("CREATE TABLE x (a INT) WITH ('connector' = 'print', 'weir.late' = 'y')", "sql:6:53: option 'weir.late' is unknown"),
-        ("CREATE TABLE x (a INT) WITH ('connector' = 'kafka', 'bad' = '1'); INSERT INTO out1 SELECT a FROM x", "sql:6:53: option 'bad' is unknown for connector 'kafka'"),
+        (
+            "CREATE TABLE x (a TEXT) WITH ('connector' = 'print')",
+            "sql:6:19: the type 'TEXT' is unknown; did you mean 'STRING'?",
+        ),
+        (
+            "CREATE TABLE x (a ROW<b INT>) WITH ('connector' = 'print')",
+            "sql:6:19: the type ROW is not supported; declare the fields you need as columns of their own, or read the whole as STRING",
+        ),
+        (
+            "CREATE TABLE x (a DECIMAL(40, 2)) WITH ('connector' = 'print')",
+            "sql:6:27: DECIMAL has 1 to 38 digits, not 40",
+        ),
+        (
+            "CREATE TABLE x (a INT, a INT) WITH ('connector' = 'print')",
+            "sql:6:24: column \"a\" is declared twice, first at 6:17",
+        ),
+        (
+            "CREATE TABLE x (a INT, PRIMARY KEY (a)) WITH ('connector' = 'print')",
+            "sql:6:24: a PRIMARY KEY is not checked, so it must say NOT ENFORCED",
+        ),
+        (
+            "CREATE TABLE x (a INT)",
+            "sql:6:14: table \"x\" has no connector; add WITH ('connector' = '…')",
+        ),
+        (
+            "CREATE TABLE x (a INT, PRIMARY KEY (b) NOT ENFORCED) WITH ('connector' = 'print')",
+            "sql:6:37: PRIMARY KEY: column \"b\" not found in table \"x\"",
+        ),
+        (
+            "CREATE TABLE x (t TIMESTAMP, WATERMARK FOR t AS t) WITH ('connector' = 'kafka')",
+            "sql:6:44: the event time \"t\" is TIMESTAMP(6), but must be TIMESTAMP(p) or TIMESTAMP_LTZ(p) with p from 0 to 3; declare \"t\" as TIMESTAMP(3), as TIMESTAMP alone has 6 digits",
+        ),
+        (
+            "CREATE TABLE x (t BIGINT, WATERMARK FOR t AS t) WITH ('connector' = 'kafka')",
+            "sql:6:41: the event time \"t\" is BIGINT, but must be TIMESTAMP(p) or TIMESTAMP_LTZ(p) with p from 0 to 3; add a column: ts AS TO_TIMESTAMP_LTZ(`t`, 3)",
+        ),
+        (
+            "CREATE TABLE x (t TIMESTAMP(3), WATERMARK FOR t AS t + INTERVAL '1' HOUR) WITH ('connector' = 'kafka')",
+            "sql:6:52: this watermark is ahead of its rows, so that all of them would be late; subtract the interval",
+        ),
+        (
+            "CREATE TABLE x (a INT, b AS a + 1, c AS b + 1) WITH ('connector' = 'kafka')",
+            "sql:6:41: a computed column cannot use another one, \"b\"; repeat its expression",
+        ),
+        (
+            "CREATE TABLE x (a INT) WITH ('connector' = 'kafka', 'topic' = '${env:NOPE}')",
+            "sql:6:63: the environment variable NOPE is not set; set it for the workers (spec.workers.env or envFrom), or in the shell for `weir run`",
+        ),
+        (
+            "CREATE TABLE x (a INT) WITH ('connector' = 'print', 'weir.late' = 'y')",
+            "sql:6:53: option 'weir.late' is unknown",
+        ),
+        (
+            "CREATE TABLE x (a INT) WITH ('connector' = 'kafka', 'bad' = '1'); INSERT INTO out1 SELECT a FROM x",
+            "sql:6:53: option 'bad' is unknown for connector 'kafka'",
+        ),
     ]);
 }
 
@@ -169,16 +361,39 @@ fn an_error_in_a_view_is_told_once() {
 
 #[test]
 fn an_empty_program_is_refused() {
-    assert_eq!(messages(" -- nothing"), ["sql:1:1: the program has no INSERT INTO, so it would do nothing"]);
+    assert_eq!(
+        messages(" -- nothing"),
+        ["sql:1:1: the program has no INSERT INTO, so it would do nothing"]
+    );
 }
 
 #[test]
 fn deep_nesting_is_refused_and_never_exhausts_the_stack() {
-    let deep = format!("{TABLES}INSERT INTO out1 SELECT {}1{}", "(".repeat(5000), ")".repeat(5000));
-    assert_eq!(messages(&deep), ["sql:6:222: nested deeper than 200 levels; split the query with CREATE VIEW"]);
-    let long = format!("{TABLES}INSERT INTO out1 SELECT {}", vec!["1"; 5000].join(" + "));
-    assert!(messages(&long)[0].contains("the expression is nested deeper than 200 levels"), "{:?}", messages(&long));
-    let many = format!("{TABLES}INSERT INTO out1 SELECT a FROM plain WHERE a IN ({})", (0..5000).map(|n| n.to_string()).collect::<Vec<_>>().join(", "));
+    let deep = format!(
+        "{TABLES}INSERT INTO out1 SELECT {}1{}",
+        "(".repeat(5000),
+        ")".repeat(5000)
+    );
+    assert_eq!(
+        messages(&deep),
+        ["sql:6:222: nested deeper than 200 levels; split the query with CREATE VIEW"]
+    );
+    let long = format!(
+        "{TABLES}INSERT INTO out1 SELECT {}",
+        vec!["1"; 5000].join(" + ")
+    );
+    assert!(
+        messages(&long)[0].contains("the expression is nested deeper than 200 levels"),
+        "{:?}",
+        messages(&long)
+    );
+    let many = format!(
+        "{TABLES}INSERT INTO out1 SELECT a FROM plain WHERE a IN ({})",
+        (0..5000)
+            .map(|n| n.to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
     assert_eq!(messages(&many), ["it plans"]);
 }
 

@@ -43,10 +43,7 @@ fn an_hourly_count_has_two_halves() {
 
 #[test]
 fn a_projection_reads_only_its_columns() {
-    check(
-        "INSERT INTO names SELECT origin FROM flights;",
-        expect![""],
-    );
+    check("INSERT INTO names SELECT origin FROM flights;", expect![""]);
 }
 
 #[test]
@@ -107,18 +104,12 @@ fn a_filter_goes_below_union_all() {
 
 #[test]
 fn values_are_a_bounded_source() {
-    check(
-        "INSERT INTO pairs VALUES (1, 'a'), (2, NULL);",
-        expect![""],
-    );
+    check("INSERT INTO pairs VALUES (1, 'a'), (2, NULL);", expect![""]);
 }
 
 #[test]
 fn a_select_without_from_is_one_row() {
-    check(
-        "INSERT INTO pairs SELECT 1 + 1, 'x';",
-        expect![""],
-    );
+    check("INSERT INTO pairs SELECT 1 + 1, 'x';", expect![""]);
 }
 
 #[test]
@@ -215,18 +206,12 @@ fn computed_columns_are_computed_at_the_source() {
 
 #[test]
 fn a_watermark_may_be_any_expression() {
-    check(
-        "INSERT INTO names SELECT k FROM odd;",
-        expect![""],
-    );
+    check("INSERT INTO names SELECT k FROM odd;", expect![""]);
 }
 
 #[test]
 fn metadata_columns_are_the_connectors() {
-    check(
-        "INSERT INTO topics SELECT s, price FROM bids;",
-        expect![""],
-    );
+    check("INSERT INTO topics SELECT s, price FROM bids;", expect![""]);
 }
 
 #[test]
@@ -264,8 +249,15 @@ fn the_clock_is_marked() {
 /// The uids of a program's operators that keep state, and its hash.
 fn stable(sql: &str) -> (Vec<String>, String) {
     let graph = planned(&format!("{FLIGHTS}{sql}")).graph;
-    let uids = graph.vertices.iter().flat_map(|v| &v.chain).filter(|(i, _)| i.state.is_some() || i.kind == "source");
-    (uids.map(|(info, _)| info.uid.0.clone()).collect(), graph.hash.clone())
+    let uids = graph
+        .vertices
+        .iter()
+        .flat_map(|v| &v.chain)
+        .filter(|(i, _)| i.state.is_some() || i.kind == "source");
+    (
+        uids.map(|(info, _)| info.uid.0.clone()).collect(),
+        graph.hash.clone(),
+    )
 }
 
 const COUNTS: &str = "INSERT INTO names SELECT origin FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR)) GROUP BY window_start, window_end, origin";
@@ -274,7 +266,13 @@ const COUNTS: &str = "INSERT INTO names SELECT origin FROM TABLE(TUMBLE(TABLE fl
 fn uids_do_not_depend_on_names_positions_or_comments() {
     let (uids, hash) = stable(COUNTS);
     let renamed = COUNTS.replace("TABLE flights", "/* the same */ TABLE v");
-    assert_eq!(stable(&format!("CREATE VIEW v AS\n\nSELECT *\n FROM flights; {renamed}")).0, uids);
+    assert_eq!(
+        stable(&format!(
+            "CREATE VIEW v AS\n\nSELECT *\n FROM flights; {renamed}"
+        ))
+        .0,
+        uids
+    );
     assert_eq!(stable(&format!("-- a comment\n{COUNTS}")), (uids, hash));
 }
 
@@ -290,14 +288,20 @@ fn another_aggregate_keeps_the_windows_uid_but_changes_the_hash() {
 fn another_filter_key_or_window_is_another_state() {
     let window = |sql: &str| stable(sql).0.remove(1);
     let first = window(COUNTS);
-    assert_ne!(window(&COUNTS.replace("GROUP", "WHERE delay > 1 GROUP")), first);
+    assert_ne!(
+        window(&COUNTS.replace("GROUP", "WHERE delay > 1 GROUP")),
+        first
+    );
     assert_ne!(window(&COUNTS.replace("'1' HOUR", "'2' HOUR")), first);
     assert_ne!(window(&COUNTS.replace("origin", "destination")), first);
 }
 
 #[test]
 fn equal_parts_get_different_uids() {
-    let (uids, _) = stable(&format!("{COUNTS}; {}", COUNTS.replace("origin", "destination")));
+    let (uids, _) = stable(&format!(
+        "{COUNTS}; {}",
+        COUNTS.replace("origin", "destination")
+    ));
     let mut unique = uids.clone();
     unique.sort();
     unique.dedup();
@@ -309,8 +313,14 @@ fn the_json_form_names_operators_state_and_exchanges() {
     let json = explain::json(&planned(&format!("{FLIGHTS}{COUNTS}")).graph);
     assert_eq!(json["edges"][0]["exchange"], "hash");
     assert_eq!(json["edges"][0]["by"][0], "origin");
-    assert_eq!(json["chains"][0]["operators"][0]["name"], "filesystem flights");
-    assert_eq!(json["chains"][1]["operators"][0]["kind"], "window aggregate");
+    assert_eq!(
+        json["chains"][0]["operators"][0]["name"],
+        "filesystem flights"
+    );
+    assert_eq!(
+        json["chains"][1]["operators"][0]["kind"],
+        "window aggregate"
+    );
     assert!(json["chains"][1]["operators"][0]["state"]["columns"].is_object());
 }
 
