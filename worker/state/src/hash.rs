@@ -15,10 +15,10 @@ pub fn hash_columns(columns: &[ArrayRef], rows: usize) -> UInt64Array {
         .iter()
         .map(|c| KeyColumn::new(c.as_ref()).unwrap_or(KeyColumn::NULL))
         .collect();
-    if let [column] = columns.as_slice() {
-        if let Some((tag, width, words)) = column.words() {
-            return hash_words(column, tag, width, words);
-        }
+    if let [column] = columns.as_slice()
+        && let Some((tag, width, words)) = column.words()
+    {
+        return hash_words(column, tag, width, words);
     }
     let mut key = Vec::with_capacity(64);
     let hashes: Vec<u64> = (0..rows)
