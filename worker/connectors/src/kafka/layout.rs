@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use arrow::array::{Array, ArrayRef, make_array};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
 
 use crate::options::Options;
 use crate::table::Table;
@@ -40,7 +43,8 @@ impl Metadata {
             Self::Topic | Self::TimestampType => DataType::Utf8,
             Self::Partition | Self::LeaderEpoch => DataType::Int32,
             Self::Offset => DataType::Int64,
-            Self::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            // An instant; a column with a time zone shows the same one.
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, None),
         }
     }
 }
@@ -298,6 +302,25 @@ pub(super) fn sink(options: &mut Options<'_>) -> SinkLayout {
     }
 }
 
+/// Casts a metadata column. Time zones are only labels here: the values are instants on both
+/// sides, so they stay as they are, and no time zone's rules are needed.
+pub(super) fn cast_metadata(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    let labelled = |column: &ArrayRef, kind: DataType| {
+        let data = column.to_data().into_builder().data_type(kind).build()?;
+        Ok::<_, ArrowError>(make_array(data))
+    };
+    let plain = match column.data_type() {
+        DataType::Timestamp(unit, Some(_)) => labelled(column, DataType::Timestamp(*unit, None))?,
+        _ => Arc::clone(column),
+    };
+    match to {
+        DataType::Timestamp(unit, Some(_)) => {
+            labelled(&cast(&plain, &DataType::Timestamp(*unit, None))?, to.clone())
+        }
+        _ => cast(&plain, to),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -420,5 +443,22 @@ mod tests {
                 "column 'at': 'headers' of Kafka messages cannot be read or written yet; remove the column",
             ]
         );
+    }
+
+    #[test]
+    fn a_time_zone_is_a_label() {
+        use arrow::array::{AsArray, TimestampMicrosecondArray, TimestampMillisecondArray};
+        use arrow::datatypes::{TimestampMicrosecondType, TimestampMillisecondType};
+        let at: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(5), None]));
+        let local = DataType::Timestamp(TimeUnit::Microsecond, Some("Europe/Berlin".into()));
+        let cast = cast_metadata(&at, &local).unwrap();
+        assert_eq!(cast.data_type(), &local);
+        assert_eq!(cast.as_primitive::<TimestampMicrosecondType>().value(0), 5000);
+        assert!(cast.is_null(1));
+        let back: ArrayRef =
+            Arc::new(TimestampMicrosecondArray::from(vec![5000]).with_timezone("UTC"));
+        let back = cast_metadata(&back, &Metadata::Timestamp.data_type()).unwrap();
+        assert_eq!(back.as_primitive::<TimestampMillisecondType>().value(0), 5);
+        assert!(cast_metadata(&back, &DataType::Utf8).is_ok());
     }
 }

@@ -6,11 +6,11 @@ use arrow::array::{
     Array, ArrayRef, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
     TimestampMillisecondArray, UInt32Array,
 };
-use arrow::compute::{cast, take};
+use arrow::compute::take;
 use weir_engine::EngineError;
 
 use super::batch::Message;
-use super::layout::{Metadata, Origin, SourceLayout};
+use super::layout::{Metadata, Origin, SourceLayout, cast_metadata};
 use crate::formats::{DecodeError, RecordDecoder};
 
 /// Makes decoders of one format and schema.
@@ -143,7 +143,7 @@ impl RowDecoder {
                     let own = metadata_column(metadata, topic, partition, messages, &kept);
                     match own.data_type() == field.data_type() {
                         true => Ok(own),
-                        false => cast(&own, field.data_type()),
+                        false => cast_metadata(&own, field.data_type()),
                     }
                 }
             })
@@ -174,12 +174,9 @@ fn metadata_column<R: Record>(
         Metadata::LeaderEpoch => {
             Arc::new(kept_messages.map(Record::leader_epoch).collect::<Int32Array>())
         }
-        Metadata::Timestamp => Arc::new(
-            kept_messages
-                .map(|m| m.timestamp().0)
-                .collect::<TimestampMillisecondArray>()
-                .with_timezone("UTC"),
-        ),
+        Metadata::Timestamp => {
+            Arc::new(kept_messages.map(|m| m.timestamp().0).collect::<TimestampMillisecondArray>())
+        }
         Metadata::TimestampType => {
             Arc::new(StringArray::from_iter_values(kept_messages.map(|m| m.timestamp().1)))
         }

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::cast;
 use arrow::datatypes::TimestampMillisecondType;
 use rdkafka::config::ClientConfig;
 use weir_engine::batch::RowKind;
@@ -18,7 +17,7 @@ use weir_engine::{Batch, OperatorError};
 
 use super::client::Subject;
 use super::delivery::{Outgoing, Sender};
-use super::layout::{Metadata, SinkLayout};
+use super::layout::{Metadata, SinkLayout, cast_metadata};
 use super::settings::Partitioner;
 use crate::formats::{EncodeError, RecordEncoder};
 
@@ -145,7 +144,9 @@ impl Writer {
         }
         let timestamps = match self.layout.timestamp {
             None => None,
-            Some(column) => Some(cast(records.column(column), &Metadata::Timestamp.data_type())?),
+            Some(column) => {
+                Some(cast_metadata(records.column(column), &Metadata::Timestamp.data_type())?)
+            }
         };
         let timestamps = timestamps.as_ref().map(|t| t.as_primitive::<TimestampMillisecondType>());
         for row in 0..records.num_rows() {
