@@ -186,3 +186,32 @@ impl PackedStore {
         self.views.bytes() + self.arena_bytes + self.open.capacity() - self.open.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_strings_survive_full_blocks_and_freezes() {
+        let mut store = PackedStore::default();
+        let mut frozen = Vec::new();
+        let text = |n: usize| vec![n as u8; 16 + n * 997 % 70_000];
+        for n in 0..200 {
+            let mut batch = PackedBatch::default();
+            batch.push(Some(&text(n)));
+            assert_eq!(store.push(&batch, 0), n as u32);
+            assert!(store.same(&batch, 0, n as u32));
+            assert!(n == 0 || !store.same(&batch, 0, n as u32 - 1));
+            if n % 50 == 7 {
+                frozen.push(store.freeze());
+            }
+        }
+        for handle in frozen.iter().chain([&store]) {
+            for n in 0..handle.len() {
+                handle.read(n as u32, |bytes| {
+                    assert_eq!(bytes, Some(text(n).as_slice()))
+                });
+            }
+        }
+    }
+}

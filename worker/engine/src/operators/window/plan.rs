@@ -5,6 +5,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
+use weir_state::canonical::Shape;
+
 use super::accumulator::Call;
 use super::slices::{SliceId, Slices};
 use super::spec::WindowAggregate;
@@ -88,7 +90,7 @@ impl Plan {
             keys: spec.keys.clone(),
             key_types,
             calls,
-            fingerprint: fingerprint(&intermediate),
+            fingerprint: fingerprint(&intermediate)?,
             rows: ROWS,
             span_slices: SPAN_SLICES,
             intermediate: Arc::new(Schema::new(intermediate)),
@@ -147,12 +149,24 @@ impl Plan {
 }
 
 /// FNV-1a over names and types: stable, and computed once per plan.
-fn fingerprint(fields: &[Arc<Field>]) -> u64 {
-    let text: String = fields
-        .iter()
-        .map(|f| format!("{}:{};", f.name(), f.data_type()))
-        .collect();
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+fn fingerprint(fields: &[Arc<Field>]) -> Result<u64, OperatorError> {
+    let mut text = String::new();
+    for field in fields {
+        text += field.name();
+        text += &stable_name(field.data_type())?;
+    }
+    Ok(text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    }))
+}
+
+/// A type by the tags of the canonical encoding: a library's names may change.
+fn stable_name(data_type: &DataType) -> Result<String, OperatorError> {
+    if let DataType::List(item) = data_type {
+        return Ok(format!(":list{}", stable_name(item.data_type())?));
+    }
+    Ok(match Shape::of(data_type).map_err(OperatorError::user)? {
+        Shape::Word { tag, .. } | Shape::Bytes { tag } => format!(":{tag};"),
+        Shape::Wide { scale } => format!(":decimal{scale};"),
     })
 }

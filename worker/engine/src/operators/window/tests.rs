@@ -1027,3 +1027,18 @@ fn sums_of_more_than_38_digits_are_null_and_integers_wrap() {
     let all_nines = format!("{}.99", "9".repeat(36));
     assert_eq!(sums, [["NULL", "-2"], [all_nines.as_str(), "2147483647"]]);
 }
+
+/// Stored windows of version 1 must be readable for ever: these bytes may not change.
+#[test]
+fn the_stored_form_of_version_1_never_changes() {
+    let mut spec = spec(MINUTE, &["k"]);
+    let wanted = ["count", "sum_int", "min_text", "distinct_text"];
+    spec.aggregates
+        .retain(|call| wanted.contains(&call.name.as_str()));
+    let mut run = Run::new(spec, 1, 1, Tuning::default());
+    run.data(0, &[row(10, 1), row(20, 1)]);
+    run.barrier(1, false);
+    let segment = &run.checkpoint.segments[0];
+    let bytes: String = segment.bytes.iter().map(|b| format!("{b:02x}")).collect();
+    expect_test::expect!["1 fd0831397f607ed1450000003c000000000000003c000000000000000001000000000100000000000000000200000000000000000200000000000000000100000031000100000001000000000100000031"].assert_eq(&format!("{} {}", segment.schema, bytes));
+}
