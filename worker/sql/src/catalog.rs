@@ -12,7 +12,13 @@ use crate::expr::Expr;
 use crate::rel::Rel;
 use crate::types::{Kind, SqlType};
 
-/// The option of a source table that names the table for late rows.
+/// The option of a source table that names the table for late rows: `'weir.late-rows.table' =
+/// 'missed'`.
+///
+/// A row that a window over the source drops, because the watermark had passed the end of all
+/// of its windows, is written to that table. Its columns are found by name among those of the
+/// source table (computed and metadata columns too), and may be fewer. Rows that a WHERE removed
+/// before the window are not late. Where several windows read the source, each gives its own.
 pub const LATE_ROWS_TABLE: &str = "weir.late-rows.table";
 
 /// What a name stands for.

@@ -183,7 +183,7 @@ pub(crate) fn nearest<'a>(
             let longest = lower.chars().count().max(other.chars().count());
             let prefix = lower.len() >= 3
                 && (other.starts_with(&lower) || lower.starts_with(&other) && other.len() >= 3);
-            if distance * 3 <= longest {
+            if distance * 5 <= longest * 2 {
                 Some((distance, candidate))
             } else if prefix {
                 Some((longest, candidate))

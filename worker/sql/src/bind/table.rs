@@ -16,6 +16,13 @@ use crate::expr::{Expr, Node};
 use crate::rel::{Field, Role};
 use crate::types::{Kind, SqlType};
 
+/// Options as connectors see them, as written, and the table that late rows go to.
+type Options = (
+    BTreeMap<String, OptionValue>,
+    BTreeMap<String, String>,
+    Option<(String, Span)>,
+);
+
 impl Binder<'_> {
     pub(super) fn create_table(&mut self, table: &ast::CreateTable) -> Result<TableDef, Reported> {
         let before = self.errors.len();
@@ -95,11 +102,6 @@ impl Binder<'_> {
                 role: Role::Plain,
             })
             .collect();
-        let computed: Vec<bool> = table
-            .columns
-            .iter()
-            .map(|c| matches!(c.kind, ast::ColumnKind::Computed(_)))
-            .collect();
         let place = format!("table \"{}\"", table.name.text);
         let scope = Scope {
             fields: &visible,
@@ -128,14 +130,17 @@ impl Binder<'_> {
                 }
                 ast::ColumnKind::Computed(expr) => {
                     let bound = bind_plain(expr, &scope, "has no place in a computed column");
-                    let bound = bound.and_then(|bound| {
-                        let mut used = std::collections::BTreeSet::new();
-                        bound.columns(&mut used);
-                        match used.into_iter().find(|&i| computed[i]) {
-                            Some(other) => Err(SqlError::new(expr.span, format!("a computed column cannot use another one, \"{}\"; repeat its expression", visible[other].name))),
-                            None => Ok(bound),
-                        }
-                    });
+                    let other = first_computed(expr, table);
+                    let bound = match other {
+                        Some(other) => Err(SqlError::new(
+                            other.span,
+                            format!(
+                                "a computed column cannot use another one, \"{}\"; repeat its expression",
+                                other.text
+                            ),
+                        )),
+                        None => bound,
+                    };
                     match self.keep(bound) {
                         Ok(bound) => (bound.ty, ColumnKind::Computed(bound)),
                         Err(Reported) => {
@@ -224,18 +229,7 @@ impl Binder<'_> {
         Ok(Watermark { column, rule })
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "three results of one walk over the options"
-    )]
-    fn options(
-        &mut self,
-        table: &ast::CreateTable,
-    ) -> (
-        BTreeMap<String, OptionValue>,
-        BTreeMap<String, String>,
-        Option<(String, Span)>,
-    ) {
+    fn options(&mut self, table: &ast::CreateTable) -> Options {
         let mut options = BTreeMap::new();
         let mut written = BTreeMap::new();
         let mut late_rows = None;
@@ -318,4 +312,15 @@ fn delay(expr: &Expr, column: usize) -> Option<i64> {
         }
         _ => None,
     }
+}
+
+/// The first computed column that an expression names.
+fn first_computed<'a>(expr: &'a ast::Expr, table: &ast::CreateTable) -> Option<&'a ast::Ident> {
+    if let ast::ExprKind::Column(parts) = &expr.kind
+        && let Some(name) = parts.last()
+    {
+        let column = table.columns.iter().find(|c| c.name.text == name.text)?;
+        return matches!(column.kind, ast::ColumnKind::Computed(_)).then_some(name);
+    }
+    crate::parse::children(&expr.kind).find_map(|child| first_computed(child, table))
 }

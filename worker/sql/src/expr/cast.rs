@@ -17,7 +17,7 @@ use super::col::{Bools, Col, Prims, Texts, rows_of};
 use super::time::{Instant, Instants, parse_date, parse_time, parse_timestamp, timestamps};
 use super::{Call, Expr, Kernel, Style, render};
 use crate::error::Span;
-use crate::types::{Kind, STRING_LENGTH, SqlType};
+use crate::types::{Kind, STRING_LENGTH, SqlType, time_unit};
 
 /// Whether `CAST` exists between two types.
 pub(crate) fn exists(from: Kind, to: Kind) -> bool {
@@ -451,6 +451,9 @@ fn temporal(col: &Col, from: Kind, to: Kind, rows: usize) -> Result<ArrayRef, En
         };
         return timestamps(to, (0..rows).map(|r| Ok(at(r))));
     }
+    if let Some(same) = reinterpret(col, from, to) {
+        return Ok(same);
+    }
     let instants = Instants::of(col);
     Ok(match to {
         Kind::Date => {
@@ -481,4 +484,25 @@ fn temporal(col: &Col, from: Kind, to: Kind, rows: usize) -> Result<ArrayRef, En
             timestamps(to, (0..rows).map(|r| Ok(instants.get(r).map(cut))))?
         }
     })
+}
+
+/// Timestamps of one unit are stored alike, whether with a zone or without: in UTC nothing has
+/// to be computed.
+fn reinterpret(col: &Col, from: Kind, to: Kind) -> Option<ArrayRef> {
+    let digits = |kind: Kind| match kind {
+        Kind::Timestamp(p) | Kind::TimestampLtz(p) => Some(p),
+        _ => None,
+    };
+    let (from, digits) = (digits(from)?, digits(to)?);
+    if digits < from || time_unit(from) != time_unit(digits) {
+        return None;
+    }
+    let data = col
+        .values()
+        .to_data()
+        .into_builder()
+        .data_type(to.arrow())
+        .build()
+        .ok()?;
+    Some(arrow::array::make_array(data))
 }

@@ -71,10 +71,14 @@ pub(crate) fn distinct(kind: Kind, negated: bool) -> Kernel {
         let rows = rows_of(args, rows);
         let equal = equal(args, rows)?.to_rows(rows)?;
         let equal = equal.as_boolean();
-        let (a, b) = (args[0].to_rows(rows)?, args[1].to_rows(rows)?);
+        // The kernel also knows that a column of type NULL is all NULL.
+        let (a, b) = (
+            is_null(&args[0].to_rows(rows)?)?,
+            is_null(&args[1].to_rows(rows)?)?,
+        );
         let result: BooleanArray = (0..rows)
             .map(|row| {
-                let same = match (a.is_null(row), b.is_null(row)) {
+                let same = match (a.value(row), b.value(row)) {
                     (true, true) => true,
                     (false, false) => equal.is_valid(row) && equal.value(row),
                     _ => false,

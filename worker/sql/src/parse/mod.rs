@@ -6,6 +6,8 @@ mod ddl;
 mod expr;
 mod query;
 
+pub(crate) use expr::children;
+
 use crate::ast::{Ident, Insert, Statement};
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::lex::{Tok, Token, tokenize};

@@ -331,7 +331,7 @@ fn tables_that_are_declared_wrongly() {
         ),
         (
             "CREATE TABLE x (a INT) WITH ('connector' = 'print', 'weir.late' = 'y')",
-            "sql:6:53: option 'weir.late' is unknown",
+            "sql:6:53: option 'weir.late' is unknown; did you mean 'weir.late-rows.table'?",
         ),
         (
             "CREATE TABLE x (a INT) WITH ('connector' = 'kafka', 'bad' = '1'); INSERT INTO out1 SELECT a FROM x",
@@ -376,7 +376,7 @@ fn deep_nesting_is_refused_and_never_exhausts_the_stack() {
     );
     assert_eq!(
         messages(&deep),
-        ["sql:6:222: nested deeper than 200 levels; split the query with CREATE VIEW"]
+        ["sql:6:224: nested deeper than 200 levels; split the query with CREATE VIEW"]
     );
     let long = format!(
         "{TABLES}INSERT INTO out1 SELECT {}",
@@ -401,5 +401,12 @@ fn deep_nesting_is_refused_and_never_exhausts_the_stack() {
 fn an_error_shows_its_line_with_carets() {
     let sql = "CREATE TABLE t (a INT) WITH ('connector' = 'kafka');\nINSERT INTO u\n\tSELECT distance / delay\nFROM t;";
     let errors = plan(sql, &options()).err().unwrap_or_default();
-    expect_test::expect![""].assert_eq(&render(&errors, sql));
+    expect_test::expect![[r#"
+        sql:2:13: table "u" not found; the program declares "t"
+          2 | INSERT INTO u
+            |             ^
+        sql:3:9: column "distance" not found in table "t"; it has a
+          3 | 	SELECT distance / delay
+            | 	       ^^^^^^^^"#]]
+    .assert_eq(&render(&errors, sql));
 }
