@@ -4,7 +4,7 @@
 //! `WEIR_E2E_KILLS` (20) and `WEIR_E2E_SEED` choose the length and the course of the fire;
 //! `cargo test -p weir-e2e --test exactly_once -- --nocapture` shows the histogram.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -87,7 +87,8 @@ impl Fire {
         // Input arrives over the time that the kills take, a file every 250 ms.
         let files = usize::try_from(kills * 14)?.max(80);
         let stage = Stage::new(ROWS, files, INTERVAL)?;
-        let weather = Weather::new(seed, Some(Pace::new(Duration::from_millis(250))));
+        let mut weather = Weather::new(seed, Some(Pace::new(Duration::from_millis(250))));
+        weather.close_gate(u32::try_from(files)? - 4);
         let weather = Arc::new(Mutex::new(weather));
         let deciding = weather.clone();
         stage.proxy.set_policy(move |call| {
@@ -109,6 +110,10 @@ impl Fire {
             restarts: 0,
             started: Instant::now(),
         })
+    }
+
+    fn weather(&self) -> MutexGuard<'_, Weather> {
+        self.weather.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn histogram(&self) -> Histogram {
@@ -143,6 +148,8 @@ impl Fire {
                 continue;
             }
             if self.kills >= self.wanted {
+                self.weather().open_gate();
+                self.stage.proxy.release();
                 continue;
             }
             if self.rng.random_bool(0.4) {
@@ -155,10 +162,7 @@ impl Fire {
                 } else {
                     Moment::After
                 };
-                self.weather
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .arm(step, moment);
+                self.weather().arm(step, moment);
             } else {
                 self.kill_someone()?;
             }
@@ -236,7 +240,8 @@ impl Fire {
 fn stopped_and_continued(step: Step, moment: Moment) -> Result<()> {
     let retained = 3;
     let asleep = INTERVAL * retained + Duration::from_secs(31);
-    let stage = Stage::new(ROWS, 240, INTERVAL)?;
+    let mut stage = Stage::new(ROWS, 240, INTERVAL)?;
+    stage.job.set_parallelism(2)?;
     let pace = Pace::new(Duration::from_millis(250));
     let armed = Arc::new(Mutex::new(0u32));
     let weather = Mutex::new(Weather::calm(pace));

@@ -23,8 +23,9 @@ const HOURLY: Windows = Windows {
 };
 const COLUMNS: &str = "departure TIMESTAMP(3), delay BIGINT, distance BIGINT, route STRING";
 
-/// Everything one run needs. Flights are read from Parquet files whose statistics let windows
-/// close on the way; one sink takes every row at once, the other the hours when they close.
+/// Everything one run needs. One sink takes every row as it comes, so that there is something to
+/// commit at every checkpoint; the other takes the hours, whose state grows until the last file
+/// lets them close.
 pub struct Stage {
     /// The proxy, through which all of the job's requests go.
     pub proxy: Proxy,
@@ -61,8 +62,8 @@ impl Stage {
             .collect();
         for split in &splits {
             write(
-                &input.join(format!("{}.parquet", split.name)),
-                Format::Parquet,
+                &input.join(format!("{}.json", split.name)),
+                Format::Json,
                 &split.rows,
             )?;
         }
@@ -158,7 +159,7 @@ WITH ('connector' = 'filesystem', 'path' = 's3://{bucket}/out/{name}', 'format' 
   SELECT `date`, delay, distance, CONCAT(origin, '-', destination) FROM flights;
 END;
 ",
-        sql::flights(&format!("s3://{bucket}/in"), Format::Parquet),
+        sql::flights(&format!("s3://{bucket}/in"), Format::Json),
         table("hourly", sql::HOURLY_COLUMNS, Format::Json),
         table("`every`", COLUMNS, Format::Parquet).replace("out/`every`", "out/every"),
         sql::HOURLY,

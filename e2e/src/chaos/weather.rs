@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::testbed::proxy::{Call, Fault, Moment, Step};
 
-/// How fast input may be read: the `n`-th file (`…-0042.parquet`) not before `n` steps have
+/// How fast input may be read: the `n`-th file (`…-0042.json`) not before `n` steps have
 /// passed. It makes a bounded job last, without making it less determined.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -27,16 +27,17 @@ impl Pace {
     }
 
     fn wait(self, path: &str) -> Option<Duration> {
-        let digits: String = path
-            .rsplit('/')
-            .next()?
-            .chars()
-            .filter(char::is_ascii_digit)
-            .collect();
-        let due = self.start + self.step * digits.parse().ok()?;
+        let due = self.start + self.step * number_of(path)?;
         due.checked_duration_since(Instant::now())
             .filter(|wait| !wait.is_zero())
     }
+}
+
+/// The number in a file's name.
+fn number_of(path: &str) -> Option<u32> {
+    let name = path.rsplit('/').next()?;
+    let digits: String = name.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().ok()
 }
 
 /// Random faults of a store.
@@ -45,6 +46,8 @@ pub struct Weather {
     rng: StdRng,
     pace: Option<Pace>,
     calm: bool,
+    /// Files from this number on are held back, so that the job cannot end before its faults.
+    gate: Option<u32>,
     /// How long a request that is applied late takes.
     late: Duration,
     /// Late applies still allowed.
@@ -62,6 +65,7 @@ impl Weather {
             rng,
             pace,
             calm: false,
+            gate: None,
             late: Duration::from_secs(20),
             lates_left: 3,
             armed: None,
@@ -77,6 +81,17 @@ impl Weather {
         }
     }
 
+    /// Holds files back from this number on, until [`Weather::open_gate`].
+    pub fn close_gate(&mut self, from: u32) {
+        self.gate = Some(from);
+    }
+
+    /// Lets all files pass from now on; those that wait need a
+    /// [`release`](crate::testbed::proxy::Proxy::release) too.
+    pub fn open_gate(&mut self) {
+        self.gate = None;
+    }
+
     /// Kills whoever sends the next request of this step.
     pub fn arm(&mut self, step: Step, moment: Moment) {
         self.armed = Some((step, moment));
@@ -85,6 +100,14 @@ impl Weather {
     /// Decides about one request.
     pub fn decide(&mut self, call: &Call) -> Fault {
         if call.step == Step::SourceRead {
+            let number = number_of(&call.path);
+            if self
+                .gate
+                .zip(number)
+                .is_some_and(|(gate, number)| number >= gate)
+            {
+                return Fault::Hold;
+            }
             return match self.pace.and_then(|pace| pace.wait(&call.path)) {
                 Some(wait) => Fault::Delay(wait),
                 None if !self.calm && self.rng.random_bool(0.01) => Fault::Refuse,
@@ -123,9 +146,9 @@ mod tests {
     #[test]
     fn input_is_held_back_by_its_number() {
         let pace = Pace::new(Duration::from_secs(10));
-        assert!(pace.wait("/b/in/flights-0000.parquet").is_none());
+        assert!(pace.wait("/b/in/flights-0000.json").is_none());
         let wait = pace
-            .wait("/b/in/flights-0002.parquet")
+            .wait("/b/in/flights-0002.json")
             .expect("not before 20 s");
         assert!(
             wait > Duration::from_secs(19) && wait <= Duration::from_secs(20),

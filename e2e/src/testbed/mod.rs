@@ -1,4 +1,5 @@
 //! Servers on loopback, started for one test and ended with it.
 
+pub mod kafka;
 pub mod proxy;
 pub mod s3;

@@ -61,6 +61,8 @@ pub enum Fault {
     Refuse,
     /// Applied and answered, after a while.
     Delay(Duration),
+    /// Applied and answered after [`Proxy::release`].
+    Hold,
     /// Applied; the connection breaks instead of an answer.
     LoseAnswer,
     /// The connection breaks at once; applied after a while.
@@ -77,6 +79,7 @@ impl fmt::Display for Fault {
             Self::None => "none",
             Self::Refuse => "refused",
             Self::Delay(_) => "answered late",
+            Self::Hold => "held",
             Self::LoseAnswer => "answer lost",
             Self::ApplyLater(_) => "applied later",
             Self::Kill(Moment::Before) => "killed before",
@@ -329,6 +332,12 @@ async fn act(
                 note(None);
             }
             tokio::time::sleep(wait).await;
+            forward(upstream, request).await
+        }
+        Fault::Hold => {
+            let mut released = shared.released.subscribe();
+            // Fails only when the proxy ends.
+            let _ = released.changed().await;
             forward(upstream, request).await
         }
         Fault::LoseAnswer => {
