@@ -10,7 +10,7 @@ use super::attempt::TaskId;
 use super::backoff::Restart;
 use super::commits::Commits;
 use super::cut::{Head, build_deploys, build_splits};
-use super::event::{Action, Reply};
+use super::event::{Action, Ending, Reply};
 use super::machine::Master;
 use super::place::{Spread, count_moved, decide_spread};
 use super::state::{Ask, Live, Phase, Rescale, State, Why};
@@ -71,9 +71,14 @@ impl Master {
             Why::Rescale(rescale) => Some(rescale.target),
             Why::Start | Why::Recover { .. } => None,
         };
+        let starts = matches!(why, Why::Start);
         self.step("sealed");
         self.head = head;
-        self.stats.epoch = self.head.version.into();
+        self.stats.epoch = self.head.epoch;
+        if starts && let Some(refused) = self.refuse_restore() {
+            self.end(Ending::Failed(refused));
+            return;
+        }
         if let Some(target) = rescaled {
             self.parallelism = target;
             self.stop_tasks();
@@ -120,7 +125,7 @@ impl Master {
                 let until_ms = self.now + wait.max(self.config.restart.initial_ms);
                 self.state = State::Recovering { until_ms, why };
             }
-            Restart::GiveUp => self.end(super::event::Ending::Failed(message)),
+            Restart::GiveUp => self.end(Ending::Failed(message)),
         }
     }
 
@@ -178,8 +183,8 @@ impl Master {
             Why::Start => {}
             Why::Recover { began_ms, message } => {
                 let total = self.now - began_ms;
-                let version = self.head.version;
-                let text = format!("{message}; restored version {version} in {total} ms");
+                let epoch = self.head.epoch;
+                let text = format!("{message}; restored epoch {epoch} in {total} ms");
                 self.report("Recovered", text, total, total);
             }
             Why::Rescale(rescale) => self.report_rescale(&rescale),

@@ -207,6 +207,7 @@ impl Master {
         };
         let saving = live.saving.take();
         live.next_checkpoint_ms = live.next_checkpoint_ms.max(soon);
+        self.retry_at_ms = soon;
         self.stats.failed_attempts += 1;
         self.stats.failure = format!("checkpoint attempt {attempt} failed: {why}");
         self.step("abandoned");

@@ -285,7 +285,7 @@ mod tests {
         );
         assert_eq!(
             commits.answered(W, Epoch(2), vec![(0, Outcome::Committed)], 0),
-            Ok(vec![0])
+            Ok(vec![1])
         );
         assert_eq!(commits.dispatch(&[W], 0)[0].items, [item("a", "2")]);
         let left = commits.pending();

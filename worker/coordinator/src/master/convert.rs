@@ -69,6 +69,7 @@ pub(super) fn build_head(
     Ok(Head {
         term: manifest.term,
         version: manifest.version,
+        epoch: manifest.epoch().unwrap_or_default(),
         lineage: manifest.lineage.0.clone(),
         bytes: manifest.bytes,
         cut: Cut {

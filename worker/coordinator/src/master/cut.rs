@@ -22,6 +22,8 @@ pub struct Head {
     pub term: Term,
     /// Its place in the chain.
     pub version: Version,
+    /// The checkpoint whose state it holds; 0 before the first.
+    pub epoch: Epoch,
     /// The state's lineage.
     pub lineage: String,
     /// Bytes of state that it names.

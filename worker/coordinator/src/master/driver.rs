@@ -21,6 +21,9 @@ use crate::link::MasterLink;
 /// Tries of a first look for splits before the job restarts.
 const LOOKS: u32 = 5;
 
+/// A status without news is shown this often.
+const STATUS_MS: u64 = 200;
+
 /// What reaches the driver.
 #[derive(Debug)]
 pub(super) enum Input {
@@ -90,8 +93,14 @@ impl Driver {
 
     /// Runs until the coordinator's work has ended.
     pub(super) async fn run(mut self) -> Ending {
+        let mut shown = None;
         loop {
-            self.status.send_replace(self.master.status());
+            // A status lists every task: not for each of a thousand acks.
+            let key = (self.master.status_key(), self.master.now() / STATUS_MS);
+            if shown != Some(key) {
+                self.status.send_replace(self.master.status());
+                shown = Some(key);
+            }
             let deadline = self.master.next_deadline();
             let timer = async {
                 match deadline {
@@ -334,6 +343,10 @@ async fn discover(
 }
 
 impl Master {
+    fn now(&self) -> u64 {
+        self.now
+    }
+
     /// Where workers' data exchanges listen.
     fn addresses(&self) -> BTreeMap<WorkerId, String> {
         self.workers

@@ -10,6 +10,11 @@ use super::state::{Ask, HoldPhase, Rescale, State, Stop, Why};
 impl Master {
     /// Decides what to do while no attempt is in flight. True when something has begun.
     pub(super) fn choose_next(&mut self) -> bool {
+        // Every step from here takes an attempt; one that cannot succeed yet is not repeated
+        // in a circle.
+        if self.now < self.retry_at_ms || !self.may_checkpoint() {
+            return false;
+        }
         if let Some(position) = (0..self.asks.len()).find(|i| self.is_ready(*i))
             && let Some(ask) = self.asks.remove(position)
         {
@@ -32,7 +37,7 @@ impl Master {
             return true;
         }
         let due = matches!(&self.state, State::Running(l) if self.now >= l.next_checkpoint_ms);
-        if due && self.may_checkpoint() {
+        if due {
             self.begin_checkpoint(None);
             return true;
         }
@@ -226,7 +231,11 @@ impl Master {
             let strain = (load * 1000).div_ceil(u64::from(slots));
             // A slot that is full is as good as one that is half empty, unless subtasks are to
             // spread over more workers than have to take part.
-            if self.config.least_workers > 1 { strain } else { strain.max(1000) }
+            if self.config.least_workers > 1 {
+                strain
+            } else {
+                strain.max(1000)
+            }
         });
         loads.max().unwrap_or(0)
     }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use weir_checkpoint::chain::{Authority, ChainError, Refusal, SealRequest, TakeOverError};
+use weir_checkpoint::chain::{Authority, ChainError, Refusal, SealRequest, Start, TakeOverError};
 use weir_checkpoint::savepoint::{self, SavepointError};
+use weir_checkpoint::store::{ErrorKind, ProbeError};
 use weir_checkpoint::{
     Chain, ChainOptions, CommitId, Destroyed, Manifest, ManifestKind, PublishError, Reign, Store,
 };
@@ -139,7 +140,10 @@ impl Keeper {
         let opened = loop {
             match Chain::open(self.store.clone(), &self.job, self.options.clone()).await {
                 Ok(opened) => break opened,
-                Err(ChainError::Store(error)) => {
+                // Permissions and names do not mend themselves; a store that is away comes back.
+                Err(ChainError::Store(error) | ChainError::Probe(ProbeError::Store(error)))
+                    if error.kind == ErrorKind::Ambiguous =>
+                {
                     tracing::warn!(%error, "the job's state cannot be read yet");
                     self.tell(Event::StoreTrouble {
                         message: error.to_string(),
@@ -157,13 +161,18 @@ impl Keeper {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(5));
         };
-        let marks_hold = opened
-            .head
-            .as_ref()
-            .is_none_or(|h| h.plan_hash == self.plan.hash);
-        let head = opened
-            .head
-            .as_ref()
+        // Watermarks are kept by vertex, and hold for the plan that wrote them.
+        let same = |hash: &str| hash == self.plan.hash;
+        let marks_hold = match &self.request.start {
+            Start::Latest => opened.head.as_ref().is_none_or(|h| same(&h.plan_hash)),
+            Start::Savepoint { savepoint, .. } => same(&savepoint.manifest.plan_hash),
+            Start::Empty { .. } | Start::Version { .. } => false,
+        };
+        // Another start than the latest leaves the head's state behind, whatever it is; what it
+        // starts from is checked when it is sealed.
+        let latest = matches!(self.request.start, Start::Latest);
+        let head = opened.head.as_ref().filter(|_| latest);
+        let head = head
             .map(|h| build_head(&self.plan, h, marks_hold))
             .transpose();
         match head {

@@ -48,6 +48,8 @@ pub struct Master {
     pub(super) stopping_until_ms: u64,
     /// After a rebalance that failed, when the next one may be tried.
     pub(super) rebalance_after_ms: u64,
+    /// After an attempt that failed, when the next one may be tried.
+    pub(super) retry_at_ms: u64,
     pub(super) backoff: Backoff,
     pub(super) state: State,
     pub(super) stats: Stats,
@@ -77,6 +79,7 @@ impl Master {
             stopping: BTreeSet::new(),
             stopping_until_ms: 0,
             rebalance_after_ms: 0,
+            retry_at_ms: 0,
             backoff: Backoff::default(),
             state: State::Opening,
             stats: Stats::default(),
@@ -161,7 +164,12 @@ impl Master {
                 at.extend(self.commits.next_retry_ms());
                 match &live.flight {
                     Some(flight) => at.push(flight.began_ms + self.config.checkpoint_timeout_ms),
-                    None if self.may_checkpoint() => at.push(live.next_checkpoint_ms),
+                    None if self.may_checkpoint() => {
+                        at.push(live.next_checkpoint_ms.max(self.retry_at_ms));
+                        if self.retry_at_ms > self.now {
+                            at.push(self.retry_at_ms);
+                        }
+                    }
                     None => {}
                 }
                 at.extend(self.asks.iter().filter_map(|ask| match ask {
@@ -202,18 +210,24 @@ impl Master {
             return;
         }
         if let Some(head) = head {
-            let allowed = &self.config.allow_dropped_state;
-            if let Err(refused) = validate_restore(&self.plan, &head, &self.committers, allowed) {
-                self.end(Ending::Failed(refused.to_string()));
+            self.head = head;
+            if let Some(refused) = self.refuse_restore() {
+                self.end(Ending::Failed(refused));
                 return;
             }
-            if self.config.keep_parallelism && head.cut.parallelism > 0 {
-                self.parallelism = head.cut.parallelism;
+            if self.config.keep_parallelism && self.head.cut.parallelism > 0 {
+                self.parallelism = self.head.cut.parallelism;
             }
-            self.head = head;
         }
         let since_ms = (!self.workers.is_empty()).then_some(self.now);
         self.state = State::Starting { since_ms };
+    }
+
+    /// Why the program cannot go on from the head, if it cannot.
+    pub(super) fn refuse_restore(&self) -> Option<String> {
+        let allowed = &self.config.allow_dropped_state;
+        let valid = validate_restore(&self.plan, &self.head, &self.committers, allowed);
+        valid.err().map(|refused| refused.to_string())
     }
 
     fn on_message(&mut self, link: LinkId, message: FromWorker) {

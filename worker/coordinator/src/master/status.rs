@@ -36,6 +36,20 @@ impl Master {
         }
     }
 
+    /// What makes a status worth showing at once when it differs from the last one shown.
+    pub(super) fn status_key(&self) -> (&'static str, [u64; 7]) {
+        let counts = [
+            self.head.term.0,
+            u64::from(self.parallelism),
+            self.workers.len() as u64,
+            self.stats.restarts,
+            self.stats.epoch.0,
+            self.stats.failed_attempts,
+            self.stats.total,
+        ];
+        (self.state_name(), counts)
+    }
+
     /// The state's name, as `kubectl get` shows it.
     #[must_use]
     pub fn state_name(&self) -> &'static str {

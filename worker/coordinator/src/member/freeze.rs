@@ -97,7 +97,7 @@ async fn prepare_one(
         let Some(frozen) = keyed else {
             return Ok(Vec::new());
         };
-        let encoded = tokio::task::spawn_blocking(move || frozen.encode()).await;
+        let encoded = weir_engine::env::blocking(move || frozen.encode()).await;
         let encoded = encoded.unwrap_or_else(|e| Err(EngineError::ours(e)));
         encoded.map(|mut segments| {
             segments.retain(|s| !s.is_empty_delta());

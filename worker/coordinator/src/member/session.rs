@@ -177,6 +177,8 @@ impl<'a> Session<'a> {
 
     /// Waits for the next thing to do. Every branch loses nothing when another one wins.
     async fn next_turn(&mut self) -> Turn {
+        // Tasks may speak before they are known to be built; they are heard after that.
+        let running = matches!(self.work, Work::Running(_));
         let work = async {
             match &mut self.work {
                 Work::Idle => std::future::pending().await,
@@ -202,7 +204,7 @@ impl<'a> Session<'a> {
         tokio::select! {
             biased;
             message = self.link.receive() => Turn::Message(message),
-            Some(event) = self.events.recv() => Turn::Event(event),
+            Some(event) = self.events.recv(), if running => Turn::Event(event),
             turn = work => turn,
             Some((term, committed)) = self.commits.next() => Turn::Committed(term, committed),
             _ = self.heartbeat.tick() => Turn::Heartbeat,
@@ -307,6 +309,9 @@ impl<'a> Session<'a> {
                 self.send(term, from_worker::Kind::SplitRequest(request))
             }
             TaskEvent::Finished { vertex, subtask } => {
+                // The last counts of a task that has ended must not wait for the next beat: the
+                // job may be over by then.
+                self.beat()?;
                 let finished = control::TaskFinished {
                     vertex: vertex.0,
                     subtask: subtask.0,
@@ -423,7 +428,7 @@ impl<'a> Session<'a> {
         let build = async move {
             let deployment = build_deployment(graph, reader, worker, term, deploy).await?;
             // Restoring decodes state: not on a thread that carries heartbeats.
-            let built = tokio::task::spawn_blocking(move || host.deploy(deployment, events)).await;
+            let built = weir_engine::env::blocking(move || host.deploy(deployment, events)).await;
             built.unwrap_or_else(|e| Err(EngineError::ours(e)))
         };
         build.boxed()

@@ -1,0 +1,368 @@
+//! Coordinator and members over a store in memory, with a fake program; time is tokio's, paused.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use weir_checkpoint::store::testing::MemoryStore;
+use weir_checkpoint::{Chain, ChainOptions, DataReader, Manifest, Nonces, Steps, Store};
+use weir_coordinator::grpc::{GrpcConnect, serve};
+use weir_coordinator::link::Connect;
+use weir_coordinator::master::MasterConfig;
+use weir_coordinator::{
+    Coordinator, CoordinatorConfig, CoordinatorHandle, Ending, Member, MemberConfig, MemberEnd,
+};
+use weir_engine::graph::JobGraph;
+use weir_engine::source::Assignment;
+use weir_protocol::{JobName, KeyGroupRange, WorkerId};
+
+use crate::fake::{FakeHost, MAX_PARALLELISM, World, graph, user_error};
+
+struct Job {
+    world: Arc<World>,
+    graph: Arc<JobGraph>,
+    store: Arc<dyn Store>,
+    config: CoordinatorConfig,
+}
+
+impl Job {
+    fn new(world: &Arc<World>, parallelism: u32, bounded: bool, assignment: Assignment) -> Self {
+        let mut master = MasterConfig::new(JobName::from("default/numbers"), parallelism);
+        master.checkpoint_interval_ms = 20;
+        Self {
+            world: world.clone(),
+            graph: graph(world, bounded, assignment),
+            store: Arc::new(MemoryStore::new()),
+            config: CoordinatorConfig::new(master),
+        }
+    }
+
+    fn start(&self) -> CoordinatorHandle {
+        Coordinator::start(self.config.clone(), self.graph.clone(), self.store.clone())
+    }
+
+    fn worker(
+        &self,
+        ordinal: u32,
+        slots: u32,
+        coordinator: Arc<dyn Connect>,
+    ) -> tokio::task::JoinHandle<MemberEnd> {
+        let config = MemberConfig {
+            worker: WorkerId(ordinal),
+            incarnation: Nonces::random().draw().to_string(),
+            exchange_address: String::new(),
+            slots,
+            nonces: Nonces::random(),
+            steps: Steps::none(),
+        };
+        let host = FakeHost {
+            world: self.world.clone(),
+            pace: Duration::from_millis(1),
+        };
+        let store = self.chain().store().clone();
+        let member = Member::new(config, self.graph.clone(), Arc::new(host), store);
+        tokio::spawn(async move { member.run(coordinator.as_ref()).await })
+    }
+
+    fn chain(&self) -> Chain {
+        let job = &self.config.master.job;
+        Chain::attach(self.store.clone(), job, ChainOptions::default())
+    }
+
+    async fn head(&self) -> Manifest {
+        self.chain().read_head().await.unwrap().unwrap()
+    }
+
+    /// The sum of the counter's keyed state at the head: how many rows it has counted.
+    async fn counted(&self) -> u64 {
+        let head = self.head().await;
+        let Some(entry) = head.operators.get(&"counter".into()) else {
+            return 0;
+        };
+        let reader = DataReader::new(self.chain().store().clone());
+        let all = KeyGroupRange::all(MAX_PARALLELISM);
+        let mut counts = std::collections::BTreeMap::new();
+        for segment in reader.read(&entry.segments, all).await.unwrap() {
+            for block in segment.blocks_in(all) {
+                let (group, bytes) = block.unwrap();
+                counts.insert(group, u64::from_le_bytes(bytes[..8].try_into().unwrap()));
+            }
+        }
+        counts.values().sum()
+    }
+}
+
+fn local(handle: &CoordinatorHandle) -> Arc<dyn Connect> {
+    Arc::new(handle.attachments())
+}
+
+async fn until(
+    handle: &CoordinatorHandle,
+    what: impl Fn(&weir_protocol::control::JobStatus) -> bool,
+) {
+    let mut status = handle.watch();
+    let seen = tokio::time::timeout(Duration::from_secs(60), status.wait_for(|s| what(s))).await;
+    assert!(seen.is_ok(), "it never came to it: {:?}", handle.status());
+}
+
+async fn end(handle: &CoordinatorHandle) -> Ending {
+    let ended = tokio::time::timeout(Duration::from_secs(120), handle.ended()).await;
+    ended.unwrap_or_else(|_| panic!("it does not end: {:?}", handle.status()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bounded_job_shows_each_row_once_and_finishes() {
+    let world = World::with_rows(7, 30);
+    let job = Job::new(&world, 2, true, Assignment::Pull);
+    let handle = job.start();
+    let worker = job.worker(0, 8, local(&handle));
+    assert_eq!(end(&handle).await, Ending::Finished);
+    assert_eq!(
+        worker.await.unwrap(),
+        MemberEnd::Shutdown("finished".into())
+    );
+    assert_eq!(world.rows(), world.expected());
+    assert_eq!(job.counted().await, 210);
+    let status = handle.status();
+    assert_eq!((status.state.as_str(), status.restarts), ("Finished", 0));
+    assert!(
+        status.epoch > 2,
+        "checkpoints were taken on the way: {status:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_worker_is_survived_and_its_replacement_gets_its_share_back() {
+    let world = World::with_rows(40, 40);
+    let job = Job::new(&world, 2, true, Assignment::Pull);
+    let handle = job.start();
+    let _first = job.worker(0, 1, local(&handle));
+    let second = job.worker(1, 1, local(&handle));
+    until(&handle, |s| s.epoch >= 4).await;
+    second.abort();
+    until(&handle, |s| s.restarts == 1 && s.state == "Running").await;
+    assert_eq!(handle.status().workers, 1);
+    let _third = job.worker(1, 1, local(&handle));
+    until(&handle, |s| {
+        s.operations.iter().any(|o| o.kind == "Rescaled")
+    })
+    .await;
+    assert_eq!(end(&handle).await, Ending::Finished);
+    assert_eq!(world.rows(), world.expected());
+    assert_eq!(job.counted().await, 1600);
+    assert!(world.restored.load(Ordering::SeqCst) >= 4);
+    let kinds: Vec<_> = handle
+        .status()
+        .operations
+        .iter()
+        .map(|o| o.kind.clone())
+        .collect();
+    assert_eq!(kinds, ["Recovered", "Rescaled"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_rescale_moves_half_of_the_groups_and_loses_no_row() {
+    let world = World::with_rows(30, 40);
+    let job = Job::new(&world, 2, true, Assignment::Eager);
+    let handle = job.start();
+    let _worker = job.worker(0, 8, local(&handle));
+    until(&handle, |s| s.epoch >= 3).await;
+    let wider = handle.rescale(4).await.unwrap();
+    assert_eq!(wider.groups_moved, MAX_PARALLELISM / 2);
+    assert_eq!(handle.status().parallelism, 4);
+    until(&handle, |s| s.epoch >= 8).await;
+    handle.rescale(1).await.unwrap();
+    assert_eq!(end(&handle).await, Ending::Finished);
+    assert_eq!(world.rows(), world.expected());
+    assert_eq!(job.counted().await, 1200);
+    assert_eq!(handle.status().restarts, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_was_stopped_with_a_savepoint_goes_on_where_it_was() {
+    let world = World::with_rows(4, 200);
+    let job = Job::new(&world, 2, true, Assignment::Pull);
+    let handle = job.start();
+    let worker = job.worker(0, 2, local(&handle));
+    until(&handle, |s| s.epoch >= 4).await;
+    let saved = handle.savepoint("before-lunch", true).await.unwrap();
+    assert!(
+        saved.info.path.ends_with("savepoints/before-lunch"),
+        "{saved:?}"
+    );
+    assert!(matches!(end(&handle).await, Ending::Stopped { .. }));
+    assert!(matches!(worker.await.unwrap(), MemberEnd::Shutdown(_)));
+    let before = world.rows();
+    assert!(!before.is_empty() && before.len() < 800);
+    assert_eq!(
+        job.counted().await,
+        before.len() as u64,
+        "everything up to it is visible"
+    );
+
+    let again = job.start();
+    let _worker = job.worker(0, 2, local(&again));
+    assert_eq!(end(&again).await, Ending::Finished);
+    assert_eq!(world.rows(), world.expected());
+    assert_eq!(job.counted().await, 800);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_savepoint_is_copied_behind_the_running_job() {
+    let world = World::with_rows(4, 300);
+    let job = Job::new(&world, 2, true, Assignment::Pull);
+    let handle = job.start();
+    let _worker = job.worker(0, 2, local(&handle));
+    until(&handle, |s| s.epoch >= 3).await;
+    let saved = handle.savepoint("nightly", false).await.unwrap();
+    assert_eq!(handle.status().state, "Running");
+    assert_eq!(end(&handle).await, Ending::Finished);
+    assert!(job.head().await.version.0 > saved.epoch.0);
+    assert_eq!(world.rows(), world.expected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_that_fail_hand_their_rows_on_to_the_next_one() {
+    let world = World::with_rows(4, 200);
+    let mut job = Job::new(&world, 2, true, Assignment::Pull);
+    job.config.master.checkpoint_timeout_ms = 50;
+    let handle = job.start();
+    let _first = job.worker(0, 1, local(&handle));
+    let _second = job.worker(1, 1, local(&handle));
+    until(&handle, |s| s.epoch >= 3).await;
+    world.deaf.store(true, Ordering::SeqCst);
+    until(&handle, |s| s.failed_attempts >= 2).await;
+    world.deaf.store(false, Ordering::SeqCst);
+    assert_eq!(end(&handle).await, Ending::Finished);
+    assert_eq!(handle.status().restarts, 0);
+    assert_eq!(world.rows(), world.expected());
+    assert_eq!(job.counted().await, 800);
+}
+
+#[tokio::test(start_paused = true)]
+async fn commits_are_repeated_until_the_sink_takes_them() {
+    let world = World::with_rows(4, 100);
+    world.retries.store(9, Ordering::SeqCst);
+    let job = Job::new(&world, 2, true, Assignment::Pull);
+    let handle = job.start();
+    let _worker = job.worker(0, 2, local(&handle));
+    assert_eq!(end(&handle).await, Ending::Finished);
+    assert_eq!(world.rows(), world.expected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_output_fails_the_job_and_names_the_sink() {
+    let world = World::with_rows(4, 100);
+    world.lost.store(true, Ordering::SeqCst);
+    let job = Job::new(&world, 1, true, Assignment::Pull);
+    let handle = job.start();
+    let _worker = job.worker(0, 1, local(&handle));
+    let Ending::Failed(why) = end(&handle).await else {
+        panic!("it did not fail")
+    };
+    assert!(
+        why.contains("sink \"sink\"") && why.contains("the upload is gone"),
+        "{why}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_task_restarts_and_a_user_error_that_repeats_ends_the_job() {
+    let world = World::with_rows(4, 200);
+    let mut job = Job::new(&world, 2, true, Assignment::Pull);
+    job.config.master.restart.max_user_errors = Some(2);
+    let handle = job.start();
+    let _worker = job.worker(0, 2, local(&handle));
+    until(&handle, |s| s.epoch >= 3).await;
+    *world.failure.lock().unwrap() = Some(user_error("division by zero"));
+    until(&handle, |s| s.restarts == 1 && s.state == "Running").await;
+    until(&handle, |s| {
+        s.operations
+            .iter()
+            .any(|o| o.message.contains("division by zero"))
+    })
+    .await;
+    *world.failure.lock().unwrap() = Some(user_error("division by zero"));
+    let Ending::Failed(why) = end(&handle).await else {
+        panic!("it did not fail")
+    };
+    assert!(
+        why.contains("task \"numbers, counter, sink\"") && why.contains("zero"),
+        "{why}"
+    );
+    let rows = world.rows();
+    let mut once = rows.clone();
+    once.dedup();
+    assert_eq!(rows, once, "no row is visible twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_coordinator_fences_the_first() {
+    let world = World::with_rows(4, 500);
+    let job = Job::new(&world, 1, true, Assignment::Pull);
+    let first = job.start();
+    let _worker = job.worker(0, 1, local(&first));
+    until(&first, |s| s.epoch >= 3).await;
+    let second = job.start();
+    let _other = job.worker(7, 1, local(&second));
+    assert!(matches!(end(&first).await, Ending::Fenced(_)));
+    assert_eq!(end(&second).await, Ending::Finished);
+    assert_eq!(world.rows(), world.expected());
+    assert_eq!(job.counted().await, 2000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn splits_found_later_are_read_from_an_unbounded_source() {
+    let world = World::with_rows(3, 50);
+    let job = Job::new(&world, 2, false, Assignment::Eager);
+    let handle = job.start();
+    let _worker = job.worker(0, 2, local(&handle));
+    until(&handle, |s| s.epoch >= 3).await;
+    world
+        .splits
+        .lock()
+        .unwrap()
+        .push(("late".into(), 9_000, 9_050));
+    let expected = world.expected();
+    let seen = async {
+        while world.rows() != expected {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), seen)
+        .await
+        .expect("all rows become visible");
+    assert_eq!(handle.status().state, "Running");
+    // Nothing changes any more, so nothing is published any more.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let epoch = handle.status().epoch;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(handle.status().epoch, epoch);
+}
+
+#[tokio::test]
+async fn workers_attach_and_requests_are_answered_over_grpc() {
+    let world = World::with_rows(8, 150);
+    let job = Job::new(&world, 2, true, Assignment::Pull);
+    let handle = job.start();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = tokio::spawn(serve(listener, handle.clone()));
+    let connect = GrpcConnect::new(&address);
+    let first = job.worker(0, 1, Arc::new(connect.clone()));
+    let _second = job.worker(1, 1, Arc::new(connect.clone()));
+    until(&handle, |s| s.epoch >= 3).await;
+    let mut client = connect.client().await.unwrap();
+    let status = client
+        .status(weir_protocol::control::StatusRequest {})
+        .await
+        .unwrap();
+    assert_eq!(status.into_inner().workers, 2);
+    let rescale = weir_protocol::control::RescaleRequest { parallelism: 99 };
+    let refused = client.rescale(rescale).await.unwrap_err();
+    assert!(refused.message().contains("1 to 8"), "{refused}");
+    assert_eq!(end(&handle).await, Ending::Finished);
+    assert_eq!(first.await.unwrap(), MemberEnd::Shutdown("finished".into()));
+    assert_eq!(world.rows(), world.expected());
+    server.abort();
+}
