@@ -1,1 +1,24 @@
-//! weir-sim
+//! The simulator: the same engine, coordinator and chain, stepped by a seed.
+//!
+//! ```text
+//!            seed
+//!             │ who is stepped, what strikes when, which messages are late
+//!             ▼
+//!  coordinators ── roads ── workers (stepped executors) ── net ── workers
+//!       │                      │
+//!       └── gate ── lying store (in memory)      gate ── outside (stage, commit)
+//! ```
+//!
+//! What always holds: one thread, a paused clock, and every choice from the seed, so a run can
+//! be repeated; a process that dies or sleeps is cut off at its gates, never tidied up; what is
+//! visible outside at the end equals a naive model of the job's input.
+//!
+//! Deliberately absent: any simulated version of engine or protocol code.
+
+pub mod cluster;
+pub mod job;
+pub mod net;
+pub mod outside;
+pub mod plant;
+pub mod process;
+pub mod run;

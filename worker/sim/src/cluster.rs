@@ -1,0 +1,387 @@
+//! A job's processes in one simulation: coordinators, workers, their links and stores.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::sync::mpsc::UnboundedSender;
+use weir_checkpoint::steps::Steps;
+use weir_checkpoint::store::testing::{FaultRates, LyingStore};
+use weir_checkpoint::{Chain, ChainOptions, Nonces, Store};
+use weir_coordinator::link::{Connect, ConnectError, MasterLink, WorkerLink, in_process};
+use weir_coordinator::{
+    Coordinator, CoordinatorConfig, CoordinatorHandle, HostedTasks, MasterConfig, Member,
+    MemberConfig, TaskHost,
+};
+use weir_engine::EngineError;
+use weir_engine::env::Clock;
+use weir_engine::exchange::ExchangeServer;
+use weir_engine::graph::JobGraph;
+use weir_engine::runtime::{Deployment, Executor, Pool, Runtime, RuntimeConfig, TermTasks};
+use weir_engine::task::{TaskCommand, TaskEvent, TaskReport};
+use weir_protocol::{JobName, Subtask, VertexId, WorkerId};
+
+use crate::job::JobSpec;
+use crate::net::Net;
+use crate::outside::Outside;
+use crate::plant::Plant;
+use crate::process::{GatedCommitter, GatedStore, Life, Process};
+
+/// How a simulated cluster is made.
+#[derive(Clone, Debug)]
+pub struct ClusterSpec {
+    /// The job.
+    pub job: JobSpec,
+    /// Decides everything that is left to chance.
+    pub seed: u64,
+    /// Worker processes.
+    pub workers: u32,
+    /// Parallelism at the start.
+    pub parallelism: u32,
+    /// Whether stores lie.
+    pub weather: Option<FaultRates>,
+    /// A bug to be found.
+    pub plant: Plant,
+}
+
+/// A worker process.
+struct Worker {
+    process: Process,
+    executor: Executor,
+    host: String,
+}
+
+/// A coordinator process.
+struct Reign {
+    process: Process,
+    handle: CoordinatorHandle,
+    stores: LyingStore,
+}
+
+/// The processes of one job.
+pub struct Cluster {
+    spec: ClusterSpec,
+    net: Net,
+    store: Arc<dyn Store>,
+    outside: Arc<Outside>,
+    rng: StdRng,
+    workers: BTreeMap<u32, Worker>,
+    reigns: Vec<Reign>,
+    current: Arc<Mutex<Option<(Process, CoordinatorHandle)>>>,
+    worker_stores: Vec<LyingStore>,
+    steps: Steps,
+    starts: u64,
+}
+
+const JOB: &str = "simulated/job";
+
+impl Cluster {
+    /// A cluster with its workers and a first coordinator.
+    ///
+    /// # Errors
+    /// When the engine refuses the job.
+    pub async fn start(
+        spec: ClusterSpec,
+        store: Arc<dyn Store>,
+        outside: Arc<Outside>,
+    ) -> Result<Self, EngineError> {
+        let mut cluster = Self {
+            net: Net::default(),
+            store,
+            outside,
+            rng: StdRng::seed_from_u64(spec.seed),
+            workers: BTreeMap::new(),
+            reigns: Vec::new(),
+            current: Arc::default(),
+            worker_stores: Vec::new(),
+            steps: Steps::counting(),
+            starts: 0,
+            spec,
+        };
+        cluster.start_coordinator()?;
+        for ordinal in 0..cluster.spec.workers {
+            cluster.start_worker(ordinal).await?;
+        }
+        Ok(cluster)
+    }
+
+    /// How often each protocol step was reached.
+    #[must_use]
+    pub fn steps(&self) -> BTreeMap<&'static str, u64> {
+        self.steps.histogram()
+    }
+
+    /// The newest coordinator.
+    #[must_use]
+    pub fn coordinator(&self) -> Option<CoordinatorHandle> {
+        self.reigns.last().map(|r| r.handle.clone())
+    }
+
+    fn graph(&self, process: &Process) -> Result<Arc<JobGraph>, EngineError> {
+        let graph = self.spec.job.graph(&self.outside)?;
+        let mut graph = Arc::unwrap_or_clone(graph);
+        for committer in graph.committers.values_mut() {
+            *committer = Arc::new(GatedCommitter::new(process, Arc::clone(committer)));
+        }
+        Ok(Arc::new(graph))
+    }
+
+    /// The store as a new process reaches it.
+    fn store_of(&mut self, process: &Process) -> (GatedStore, LyingStore) {
+        let honest = self.spec.plant.over_store(Arc::clone(&self.store));
+        let lying = match self.spec.weather {
+            Some(rates) => LyingStore::seeded(honest, self.rng.random(), rates),
+            None => LyingStore::new(honest),
+        };
+        (GatedStore::new(process, Arc::new(lying.clone())), lying)
+    }
+
+    /// Starts a coordinator beside whatever is left of earlier ones.
+    ///
+    /// # Errors
+    /// When the engine refuses the job.
+    pub fn start_coordinator(&mut self) -> Result<(), EngineError> {
+        let process = Process::default();
+        let (store, stores) = self.store_of(&process);
+        let mut master = MasterConfig::new(JobName(JOB.to_owned()), self.spec.parallelism);
+        master.checkpoint_interval_ms = 200;
+        master.checkpoint_timeout_ms = 5_000;
+        master.patience_ms = 1_000;
+        master.least_workers = self.spec.workers;
+        master.restart.initial_ms = 100;
+        master.restart.max_ms = 1_000;
+        // A start keeps the parallelism that a rescale has reached.
+        master.keep_parallelism = true;
+        let mut config = CoordinatorConfig::new(master);
+        config.chain = ChainOptions {
+            nonces: Nonces::seeded(self.rng.random()),
+            steps: self.steps.clone(),
+            call_timeout: Duration::from_secs(2),
+            ..ChainOptions::default()
+        };
+        config.clock = Clock::manual(1_000_000);
+        let graph = self.graph(&process)?;
+        let handle = Coordinator::start(config, graph, Arc::new(store));
+        *self.current.lock() = Some((process.clone(), handle.clone()));
+        self.reigns.push(Reign { process, handle, stores });
+        Ok(())
+    }
+
+    /// Starts a worker process in place of whatever had its ordinal.
+    ///
+    /// # Errors
+    /// When the engine refuses the job.
+    pub async fn start_worker(&mut self, ordinal: u32) -> Result<(), EngineError> {
+        self.starts += 1;
+        let process = Process::default();
+        let (store, lying) = self.store_of(&process);
+        self.worker_stores.push(lying);
+        let host = format!("worker-{ordinal}-{}", self.starts);
+        let transport = self.net.transport(&host);
+        let exchange = ExchangeServer::start(&*transport, "", JOB).await;
+        let exchange = exchange.map_err(EngineError::ours)?;
+        let executor = Executor::stepped();
+        let config = MemberConfig {
+            worker: WorkerId(ordinal),
+            incarnation: format!("{ordinal}-{}", self.starts),
+            exchange_address: exchange.address().to_owned(),
+            slots: 64,
+            nonces: Nonces::seeded(self.rng.random()),
+            steps: self.steps.clone(),
+        };
+        let runtime = Runtime::new(RuntimeConfig {
+            executor: executor.clone(),
+            clock: Clock::manual(1_000_000),
+            io: tokio::runtime::Handle::current(),
+            state_pool: Arc::new(Pool::new("simulated state", 1 << 30)),
+            exchange_bytes: 1 << 20,
+            transport,
+            exchange: Some(exchange),
+        });
+        let name = JobName(JOB.to_owned());
+        let chain = Chain::attach(Arc::new(store), &name, ChainOptions::default());
+        let graph = self.graph(&process)?;
+        let member =
+            Member::new(config, graph, Arc::new(Host(runtime)), Arc::clone(chain.store()));
+        let road = Road {
+            worker: process.clone(),
+            current: Arc::clone(&self.current),
+            seed: self.rng.random(),
+            plant: self.spec.plant,
+        };
+        tokio::spawn(async move { member.run(&road).await });
+        self.workers.insert(ordinal, Worker { process, executor, host });
+        Ok(())
+    }
+
+    /// Kills a worker, if it lives.
+    pub fn kill_worker(&mut self, ordinal: u32) {
+        if let Some(worker) = self.workers.get(&ordinal) {
+            worker.process.kill();
+            self.net.cut(&worker.host);
+        }
+    }
+
+    /// Kills the newest coordinator.
+    pub fn kill_coordinator(&mut self) {
+        if let Some(reign) = self.reigns.last() {
+            reign.process.kill();
+        }
+        *self.current.lock() = None;
+    }
+
+    /// Stops the newest coordinator; workers no longer find it.
+    pub fn put_coordinator_to_sleep(&mut self) {
+        if let Some(reign) = self.reigns.last() {
+            reign.process.sleep();
+        }
+        *self.current.lock() = None;
+    }
+
+    /// Lets every process go on that was stopped.
+    pub fn wake_all(&mut self) {
+        for reign in &self.reigns {
+            reign.process.wake();
+        }
+    }
+
+    /// Stores tell the truth from now on.
+    pub fn heal(&mut self) {
+        for store in self.reigns.iter().map(|r| &r.stores).chain(&self.worker_stores) {
+            store.heal();
+        }
+        self.spec.weather = None;
+    }
+
+    /// Gives one task of one living worker a turn; `false` when no task wants one.
+    pub fn step(&mut self) -> bool {
+        let ready: Vec<_> = self
+            .workers
+            .values()
+            .filter(|w| w.process.life() == Life::Alive && w.executor.ready() > 0)
+            .map(|w| w.executor.clone())
+            .collect();
+        if ready.is_empty() {
+            return false;
+        }
+        let executor = &ready[self.rng.random_range(0..ready.len())];
+        executor.step_one(self.rng.random_range(0..1_000))
+    }
+
+    /// The source of chance.
+    pub fn rng(&mut self) -> &mut StdRng {
+        &mut self.rng
+    }
+}
+
+struct Host(Runtime);
+struct Tasks(TermTasks);
+
+impl TaskHost for Host {
+    fn deploy(
+        &self,
+        deployment: Deployment,
+        events: UnboundedSender<TaskEvent>,
+    ) -> Result<Box<dyn HostedTasks>, EngineError> {
+        Ok(Box::new(Tasks(self.0.deploy(deployment, events)?)))
+    }
+}
+
+#[async_trait]
+impl HostedTasks for Tasks {
+    fn command(&self, vertex: VertexId, subtask: Subtask, command: TaskCommand) {
+        self.0.command(vertex, subtask, command);
+    }
+
+    fn reports(&self) -> Vec<TaskReport> {
+        self.0.reports()
+    }
+
+    async fn stop(self: Box<Self>) {
+        self.0.stop();
+    }
+}
+
+/// The way from a worker to whoever coordinates now: messages keep their order, take their
+/// time, and stop with either process.
+struct Road {
+    worker: Process,
+    current: Arc<Mutex<Option<(Process, CoordinatorHandle)>>>,
+    seed: u64,
+    plant: Plant,
+}
+
+#[async_trait]
+impl Connect for Road {
+    async fn connect(&self) -> Result<WorkerLink, ConnectError> {
+        self.worker.gate().await;
+        let unreachable = || ConnectError {
+            address: "the coordinator".to_owned(),
+            problem: "nobody coordinates".to_owned(),
+        };
+        let (master, handle) = self.current.lock().clone().ok_or_else(unreachable)?;
+        if master.life() != Life::Alive {
+            return Err(unreachable());
+        }
+        let (near, worker_side) = in_process();
+        let (master_side, link) = in_process();
+        handle.attachments().attach(link).await?;
+        tokio::spawn(carry(
+            worker_side,
+            master_side,
+            [self.worker.clone(), master],
+            StdRng::seed_from_u64(self.seed),
+            self.plant,
+        ));
+        Ok(near)
+    }
+}
+
+/// Carries messages both ways until one side ends.
+async fn carry(
+    mut worker: MasterLink,
+    mut master: WorkerLink,
+    ends: [Process; 2],
+    mut rng: StdRng,
+    plant: Plant,
+) {
+    let mut planted = plant.over_link();
+    loop {
+        tokio::select! {
+            biased;
+            () = ends[0].death() => return,
+            () = ends[1].death() => return,
+            message = worker.from.recv() => {
+                let Some(mut message) = message else { return };
+                delay(&mut rng, &ends).await;
+                planted.from_worker(&mut message);
+                if master.send(message).is_err() { return }
+            }
+            message = master.receive() => {
+                let Some(message) = message else { return };
+                delay(&mut rng, &ends).await;
+                planted.to_worker(&message);
+                if worker.to.send(message).await.is_err() { return }
+            }
+        }
+    }
+}
+
+async fn delay(rng: &mut StdRng, ends: &[Process; 2]) {
+    // Most messages are quick; a few are so late that others overtake them on other links.
+    let ms = if rng.random_ratio(1, 50) { rng.random_range(0..300) } else { rng.random_range(0..3) };
+    if ms > 0 {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+    for end in ends {
+        tokio::select! {
+            biased;
+            () = end.gate() => {}
+            () = end.death() => {}
+        }
+    }
+}

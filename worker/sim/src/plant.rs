@@ -1,0 +1,113 @@
+//! Bugs that are planted to see that the simulator finds them.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use weir_checkpoint::Store;
+use weir_checkpoint::store::{Created, StoreError};
+use weir_protocol::control::{FromWorker, ToWorker, from_worker, to_worker};
+
+/// A bug.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Plant {
+    /// None.
+    #[default]
+    Nothing,
+    /// A create is believed without the listing after it: listings that look for names above a
+    /// version find none.
+    CreateBelieved,
+    /// What was frozen for an attempt that failed is not handed on to the next one.
+    DeclinedDropsDelta,
+}
+
+impl Plant {
+    /// The store, with the bug.
+    pub(crate) fn over_store(self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        match self {
+            Self::CreateBelieved => Arc::new(Believing(store)),
+            Self::Nothing | Self::DeclinedDropsDelta => store,
+        }
+    }
+
+    /// What the bug does to a worker's messages.
+    pub(crate) fn over_link(self) -> PlantedLink {
+        PlantedLink { drops: self == Self::DeclinedDropsDelta, ..PlantedLink::default() }
+    }
+}
+
+#[derive(Debug)]
+struct Believing(Arc<dyn Store>);
+
+#[async_trait]
+impl Store for Believing {
+    fn address(&self) -> String {
+        self.0.address()
+    }
+
+    async fn create_if_absent(&self, name: &str, bytes: Bytes) -> Result<Created, StoreError> {
+        self.0.create_if_absent(name, bytes).await
+    }
+
+    async fn put(&self, name: &str, bytes: Bytes) -> Result<(), StoreError> {
+        self.0.put(name, bytes).await
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
+        self.0.get(name).await
+    }
+
+    async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        self.0.get_range(name, range).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, StoreError> {
+        match after {
+            Some(_) if prefix.starts_with("simulated/job/chain") => Ok(Vec::new()),
+            _ => self.0.list(prefix, after).await,
+        }
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), StoreError> {
+        self.0.delete(name).await
+    }
+}
+
+/// Remembers which segments and committables belong to failed attempts, and takes them out of
+/// later acks.
+#[derive(Default)]
+pub(crate) struct PlantedLink {
+    drops: bool,
+    /// Attempt → what its acks listed first.
+    seen: BTreeMap<u64, Vec<Vec<u8>>>,
+    dropped: Vec<Vec<u8>>,
+}
+
+impl PlantedLink {
+    pub(crate) fn to_worker(&mut self, message: &ToWorker) {
+        if !self.drops {
+            return;
+        }
+        match &message.kind {
+            Some(to_worker::Kind::Abandon(abandon)) => {
+                self.dropped.extend(self.seen.remove(&abandon.attempt).unwrap_or_default());
+            }
+            Some(to_worker::Kind::Published(_)) => self.seen.clear(),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn from_worker(&mut self, message: &mut FromWorker) {
+        if !self.drops {
+            return;
+        }
+        let Some(from_worker::Kind::Ack(ack)) = &mut message.kind else { return };
+        for operator in &mut ack.operators {
+            operator.committables.retain(|c| !self.dropped.contains(c));
+            let seen = self.seen.entry(ack.attempt).or_default();
+            seen.extend(operator.committables.iter().cloned());
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! One simulated run: a seed decides what happens, the oracle says whether it was right.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::Rng;
+use tokio::time::Instant;
+use weir_checkpoint::store::testing::{FaultRates, MemoryStore};
+use weir_coordinator::Ending;
+
+use crate::cluster::{Cluster, ClusterSpec};
+use crate::job::JobSpec;
+use crate::outside::Outside;
+use crate::plant::Plant;
+
+/// Simulated time during which things go wrong.
+const FIRE: Duration = Duration::from_secs(20);
+/// Simulated time after which a run that has not ended is stuck.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// What a run came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// Faults and protocol steps, and how often each.
+    pub histogram: BTreeMap<String, u64>,
+}
+
+/// A run that went wrong.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("seed {seed}: {problem}")]
+pub struct Violation {
+    /// Repeats the run.
+    pub seed: u64,
+    /// What must never happen and did.
+    pub problem: String,
+}
+
+/// What one run is.
+#[derive(Clone, Copy, Debug)]
+pub struct RunSpec {
+    /// Decides everything.
+    pub seed: u64,
+    /// Whether anything goes wrong.
+    pub calm: bool,
+    /// A bug to be found.
+    pub plant: Plant,
+}
+
+/// The job that all runs run.
+#[must_use]
+pub fn job() -> JobSpec {
+    JobSpec { splits: 5, rows: 1_500, keys: 40, batch: 20, pause: Duration::from_millis(40) }
+}
+
+/// Runs once, in a runtime of its own.
+///
+/// # Errors
+/// When rows are lost or repeated, the outside world saw what it must not see, or the job never
+/// ends.
+pub fn run(spec: RunSpec) -> Result<Outcome, Violation> {
+    let violation = |problem: String| Violation { seed: spec.seed, problem };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .map_err(|e| violation(format!("no runtime: {e}")))?;
+    runtime.block_on(Simulation::run(spec)).map_err(violation)
+}
+
+struct Simulation {
+    cluster: Cluster,
+    outside: Arc<Outside>,
+    histogram: BTreeMap<String, u64>,
+    /// What happens at which time, beyond what is drawn at random.
+    due: Vec<(Instant, Due)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Due {
+    StartWorker(u32),
+    StartCoordinator,
+    WakeSleepers,
+}
+
+impl Simulation {
+    async fn run(spec: RunSpec) -> Result<Outcome, String> {
+        let outside = Arc::new(Outside::default());
+        let weather = FaultRates {
+            writes: 120,
+            reads: 30,
+            deletes: 60,
+            longest: Duration::from_secs(20),
+        };
+        let cluster = ClusterSpec {
+            job: job(),
+            seed: spec.seed,
+            workers: 3,
+            parallelism: 1 + (spec.seed % 4) as u32,
+            weather: (!spec.calm).then_some(weather),
+            plant: spec.plant,
+        };
+        let cluster = Cluster::start(cluster, Arc::new(MemoryStore::new()), Arc::clone(&outside))
+            .await
+            .map_err(|e| e.to_string())?;
+        let mut simulation =
+            Self { cluster, outside, histogram: BTreeMap::new(), due: Vec::new() };
+        simulation.to_the_end(spec.calm).await?;
+        simulation.check()
+    }
+
+    async fn to_the_end(&mut self, calm: bool) -> Result<(), String> {
+        let began = Instant::now();
+        let mut next_fault = began + Duration::from_millis(300);
+        let mut healed = false;
+        loop {
+            self.burst().await;
+            if let Some(ending) = self.ending().await {
+                return ending;
+            }
+            let now = Instant::now();
+            if now.duration_since(began) > LIMIT {
+                return Err(format!("the job has not ended: {:?}", self.status()));
+            }
+            self.obey_clock(now).await?;
+            if !calm && now.duration_since(began) < FIRE {
+                if now >= next_fault {
+                    next_fault = now + Duration::from_millis(self.cluster.rng().random_range(50..1_500));
+                    self.strike(now).await?;
+                }
+            } else if !healed {
+                healed = true;
+                self.cluster.heal();
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Steps tasks that want a turn, in an order that the seed decides, between turns of
+    /// everything else.
+    async fn burst(&mut self) {
+        let turns = self.cluster.rng().random_range(1..64);
+        for _ in 0..turns {
+            if !self.cluster.step() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// How the newest coordinator's work ended, if it did.
+    async fn ending(&mut self) -> Option<Result<(), String>> {
+        let coordinator = self.cluster.coordinator()?;
+        let ended = tokio::time::timeout(Duration::ZERO, coordinator.ended()).await.ok()?;
+        match ended {
+            Ending::Finished => Some(Ok(())),
+            Ending::Fenced(_) => {
+                // It lost against an older one that slept or was slow: whoever holds the job
+                // goes on, or is replaced like any coordinator that is gone.
+                self.count("fenced");
+                self.cluster.kill_coordinator();
+                self.due.push((Instant::now(), Due::StartCoordinator));
+                None
+            }
+            other => Some(Err(format!("the job ended as {other:?}"))),
+        }
+    }
+
+    fn status(&self) -> Option<String> {
+        let status = self.cluster.coordinator()?.status();
+        Some(format!("{} term {} epoch {} {}", status.state, status.term, status.epoch, status.failure))
+    }
+
+    async fn obey_clock(&mut self, now: Instant) -> Result<(), String> {
+        let (due, later) = self.due.iter().copied().partition(|(at, _)| *at <= now);
+        self.due = later;
+        let due: Vec<(Instant, Due)> = due;
+        for (_, due) in due {
+            match due {
+                Due::StartWorker(ordinal) => {
+                    self.cluster.start_worker(ordinal).await.map_err(|e| e.to_string())?;
+                }
+                Due::StartCoordinator => {
+                    self.cluster.start_coordinator().map_err(|e| e.to_string())?;
+                }
+                Due::WakeSleepers => self.cluster.wake_all(),
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, what: &str) {
+        *self.histogram.entry(what.to_owned()).or_default() += 1;
+    }
+
+    async fn strike(&mut self, now: Instant) -> Result<(), String> {
+        let busy = self.due.iter().any(|(_, due)| *due == Due::StartCoordinator);
+        let soon = now + Duration::from_millis(self.cluster.rng().random_range(10..2_000));
+        match self.cluster.rng().random_range(0..10) {
+            0..=3 => {
+                let ordinal = self.cluster.rng().random_range(0..3);
+                if !self.due.iter().any(|(_, due)| *due == Due::StartWorker(ordinal)) {
+                    self.count("worker killed");
+                    self.cluster.kill_worker(ordinal);
+                    self.due.push((soon, Due::StartWorker(ordinal)));
+                }
+            }
+            4..=5 if !busy => {
+                self.count("coordinator killed");
+                self.cluster.kill_coordinator();
+                self.due.push((soon, Due::StartCoordinator));
+            }
+            6..=7 if !busy => {
+                self.count("coordinator stopped and continued");
+                self.cluster.put_coordinator_to_sleep();
+                self.due.push((soon, Due::StartCoordinator));
+                let late = Duration::from_millis(self.cluster.rng().random_range(100..30_000));
+                self.due.push((soon + late, Due::WakeSleepers));
+            }
+            8 => {
+                self.count("commit answers lost");
+                self.outside.lose_answers(3);
+            }
+            _ => {
+                let parallelism = self.cluster.rng().random_range(1..=5);
+                if let Some(coordinator) = self.cluster.coordinator() {
+                    self.count("rescale asked");
+                    tokio::spawn(async move { coordinator.rescale(parallelism).await });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check(mut self) -> Result<Outcome, String> {
+        if let Some(problem) = self.outside.violations().first() {
+            return Err(problem.clone());
+        }
+        let expected = job().expected();
+        let visible = self.outside.visible();
+        for (row, times) in &visible {
+            let right = expected.get(row).copied().unwrap_or(0);
+            if *times != right {
+                return Err(format!("row `{row}` is visible {times} times instead of {right}"));
+            }
+        }
+        if let Some(row) = expected.keys().find(|row| !visible.contains_key(*row)) {
+            return Err(format!("row `{row}` is missing"));
+        }
+        for (step, times) in self.cluster.steps() {
+            *self.histogram.entry(step.to_owned()).or_default() += times;
+        }
+        Ok(Outcome { histogram: self.histogram })
+    }
+}

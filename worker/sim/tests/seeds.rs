@@ -1,0 +1,70 @@
+//! Runs by seed. `WEIR_SIM_SEEDS=5000 cargo test -p weir-sim --release --test seeds` runs more;
+//! `WEIR_SIM_FIRST` says where to begin.
+
+use std::collections::BTreeMap;
+use std::thread;
+
+use weir_sim::plant::Plant;
+use weir_sim::run::{Outcome, RunSpec, Violation, run};
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Runs seeds on all cores until one fails.
+fn all(first: u64, count: u64, plant: Plant) -> Result<Vec<Outcome>, Violation> {
+    let threads = thread::available_parallelism().map_or(2, usize::from) as u64;
+    thread::scope(|scope| {
+        let lanes: Vec<_> = (0..threads)
+            .map(|lane| {
+                scope.spawn(move || {
+                    (first..first + count)
+                        .filter(|seed| seed % threads == lane)
+                        .map(|seed| run(RunSpec { seed, calm: false, plant }))
+                        .collect::<Result<Vec<_>, _>>()
+                })
+            })
+            .collect();
+        let mut outcomes = Vec::new();
+        for lane in lanes {
+            outcomes.extend(lane.join().expect("a lane runs to its end")?);
+        }
+        Ok(outcomes)
+    })
+}
+
+#[test]
+fn a_calm_run_shows_every_row_once() {
+    for seed in 0..4 {
+        run(RunSpec { seed, calm: true, plant: Plant::Nothing }).expect("a calm run is right");
+    }
+}
+
+#[test]
+fn two_hundred_runs_under_fire_equal_the_calm_one() {
+    let count = setting("WEIR_SIM_SEEDS", 200);
+    let outcomes = all(setting("WEIR_SIM_FIRST", 0), count, Plant::Nothing).unwrap_or_else(|v| panic!("{v}"));
+    let mut histogram: BTreeMap<String, u64> = BTreeMap::new();
+    for (what, times) in outcomes.into_iter().flat_map(|o| o.histogram) {
+        *histogram.entry(what).or_default() += times;
+    }
+    println!("{count} seeds");
+    for (what, times) in &histogram {
+        println!("{times:>8}  {what}");
+    }
+    for needed in ["worker killed", "coordinator killed", "coordinator stopped and continued"] {
+        assert!(histogram.get(needed).is_some_and(|n| *n > 0), "{needed} never happened");
+    }
+}
+
+#[test]
+fn a_create_believed_without_the_listing_after_it_is_found() {
+    let found = all(0, 200, Plant::CreateBelieved);
+    assert!(found.is_err(), "200 seeds did not find it");
+}
+
+#[test]
+fn a_declined_attempt_that_drops_its_delta_is_found() {
+    let found = all(0, 200, Plant::DeclinedDropsDelta);
+    assert!(found.is_err(), "200 seeds did not find it");
+}
