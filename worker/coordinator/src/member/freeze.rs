@@ -142,10 +142,13 @@ struct Collected {
     encode_us: u64,
 }
 
+/// Per operator, what was frozen and is not published, oldest first.
+type OperatorPieces = Vec<(OperatorUid, Vec<Arc<Piece>>)>;
+
 /// An attempt of which this worker has everything: to be stored, then acknowledged.
 pub(super) struct Upload {
     pub(super) attempt: Attempt,
-    tasks: Vec<(TaskId, Collected, Vec<(OperatorUid, Vec<Arc<Piece>>)>)>,
+    tasks: Vec<(TaskId, Collected, OperatorPieces)>,
 }
 
 impl Frozen {
@@ -285,7 +288,7 @@ fn build_ack(
     attempt: u64,
     (vertex, subtask): TaskId,
     collected: Collected,
-    pieces: Vec<(OperatorUid, Vec<Arc<Piece>>)>,
+    pieces: OperatorPieces,
     upload_us: u64,
 ) -> control::Ack {
     let mut splits = collected.splits;

@@ -35,6 +35,9 @@ pub(super) enum SessionEnd {
     Broken { served: bool },
 }
 
+/// An attempt that was stored, or was not.
+type Uploaded = (Attempt, Result<Vec<control::Ack>, DataError>);
+
 /// Tasks that were built.
 type Built = Result<Box<dyn HostedTasks>, EngineError>;
 
@@ -52,7 +55,7 @@ struct Running {
     preparing: FuturesUnordered<BoxFuture<'static, (TaskId, Result<Prepared, EngineError>)>>,
     /// One object at a time; an upload that waits behind another is of a later attempt.
     uploads: VecDeque<Upload>,
-    uploading: Option<BoxFuture<'static, (Attempt, Result<Vec<control::Ack>, DataError>)>>,
+    uploading: Option<BoxFuture<'static, Uploaded>>,
     failed: bool,
 }
 

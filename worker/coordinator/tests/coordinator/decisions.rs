@@ -193,12 +193,12 @@ impl Script {
     }
 
     fn trigger(&self) -> control::Trigger {
-        let triggers = self.sent.iter().filter_map(|(_, kind)| match kind {
+        let mut triggers = self.sent.iter().filter_map(|(_, kind)| match kind {
             to_worker::Kind::Trigger(trigger) => Some(trigger.clone()),
             _ => None,
         });
         triggers
-            .last()
+            .next_back()
             .unwrap_or_else(|| panic!("no trigger in {:?}", self.sent))
     }
 
