@@ -109,6 +109,31 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Every coordinator so far, the newest last.
+    #[must_use]
+    pub fn coordinators(&self) -> Vec<CoordinatorHandle> {
+        self.reigns.iter().map(|r| r.handle.clone()).collect()
+    }
+
+    /// Every coordinator so far: what it is doing and what it says.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let reign = |r: &Reign| {
+            let s = r.handle.status();
+            format!(
+                "{:?}: {} term {} epoch {} workers {} {}",
+                r.process.life(),
+                s.state,
+                s.term,
+                s.epoch,
+                s.workers,
+                s.failure
+            )
+        };
+        let workers = self.workers.iter().map(|(n, w)| format!("worker {n} {:?}", w.process.life()));
+        self.reigns.iter().map(reign).chain(workers).collect::<Vec<_>>().join("\n  ")
+    }
+
     /// How often each protocol step was reached.
     #[must_use]
     pub fn steps(&self) -> BTreeMap<&'static str, u64> {
@@ -357,13 +382,13 @@ async fn carry(
             () = ends[1].death() => return,
             message = worker.from.recv() => {
                 let Some(mut message) = message else { return };
-                delay(&mut rng, &ends).await;
+                if !delay(&mut rng, &ends).await { return }
                 planted.from_worker(&mut message);
                 if master.send(message).is_err() { return }
             }
             message = master.receive() => {
                 let Some(message) = message else { return };
-                delay(&mut rng, &ends).await;
+                if !delay(&mut rng, &ends).await { return }
                 planted.to_worker(&message);
                 if worker.to.send(message).await.is_err() { return }
             }
@@ -371,17 +396,20 @@ async fn carry(
     }
 }
 
-async fn delay(rng: &mut StdRng, ends: &[Process; 2]) {
+/// A connection whose other end does not answer for so long is given up, as keep-alive does.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// Waits as long as a message takes; `false` when the connection breaks meanwhile.
+async fn delay(rng: &mut StdRng, ends: &[Process; 2]) -> bool {
     // Most messages are quick; a few are so late that others overtake them on other links.
     let ms = if rng.random_ratio(1, 50) { rng.random_range(0..300) } else { rng.random_range(0..3) };
     if ms > 0 {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
     for end in ends {
-        tokio::select! {
-            biased;
-            () = end.gate() => {}
-            () = end.death() => {}
+        if tokio::time::timeout(SILENCE, end.gate()).await.is_err() {
+            return false;
         }
     }
+    true
 }

@@ -120,7 +120,7 @@ impl Simulation {
             }
             let now = Instant::now();
             if now.duration_since(began) > LIMIT {
-                return Err(format!("the job has not ended: {:?}", self.status()));
+                return Err(format!("the job has not ended:\n  {}", self.cluster.describe()));
             }
             self.obey_clock(now).await?;
             if !calm && now.duration_since(began) < FIRE {
@@ -148,27 +148,29 @@ impl Simulation {
         }
     }
 
-    /// How the newest coordinator's work ended, if it did.
+    /// How the job ended, if it did. A coordinator that slept may have become the job's again:
+    /// any of them may bring it to its end.
     async fn ending(&mut self) -> Option<Result<(), String>> {
-        let coordinator = self.cluster.coordinator()?;
-        let ended = tokio::time::timeout(Duration::ZERO, coordinator.ended()).await.ok()?;
-        match ended {
-            Ending::Finished => Some(Ok(())),
-            Ending::Fenced(_) => {
-                // It lost against an older one that slept or was slow: whoever holds the job
-                // goes on, or is replaced like any coordinator that is gone.
-                self.count("fenced");
-                self.cluster.kill_coordinator();
-                self.due.push((Instant::now(), Due::StartCoordinator));
-                None
+        let coordinators = self.cluster.coordinators();
+        let newest = coordinators.len().saturating_sub(1);
+        for (n, coordinator) in coordinators.into_iter().enumerate() {
+            match tokio::time::timeout(Duration::ZERO, coordinator.ended()).await {
+                Err(_) => {}
+                Ok(Ending::Finished) => return Some(Ok(())),
+                Ok(Ending::Fenced(_)) if n == newest && !self.starts_soon() => {
+                    self.count("newest coordinator fenced");
+                    self.cluster.kill_coordinator();
+                    self.due.push((Instant::now(), Due::StartCoordinator));
+                }
+                Ok(Ending::Fenced(_)) => {}
+                Ok(other) => return Some(Err(format!("the job ended as {other:?}"))),
             }
-            other => Some(Err(format!("the job ended as {other:?}"))),
         }
+        None
     }
 
-    fn status(&self) -> Option<String> {
-        let status = self.cluster.coordinator()?.status();
-        Some(format!("{} term {} epoch {} {}", status.state, status.term, status.epoch, status.failure))
+    fn starts_soon(&self) -> bool {
+        self.due.iter().any(|(_, due)| *due == Due::StartCoordinator)
     }
 
     async fn obey_clock(&mut self, now: Instant) -> Result<(), String> {
@@ -194,7 +196,7 @@ impl Simulation {
     }
 
     async fn strike(&mut self, now: Instant) -> Result<(), String> {
-        let busy = self.due.iter().any(|(_, due)| *due == Due::StartCoordinator);
+        let busy = self.starts_soon();
         let soon = now + Duration::from_millis(self.cluster.rng().random_range(10..2_000));
         match self.cluster.rng().random_range(0..10) {
             0..=3 => {

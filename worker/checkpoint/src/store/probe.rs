@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Created, Store, StoreError};
+use super::{Created, ErrorKind, Store, StoreError};
 use crate::Nonces;
 
 /// A store that cannot hold a job's state.
@@ -39,7 +39,16 @@ pub async fn probe(store: &dyn Store, nonces: &Nonces) -> Result<(), ProbeError>
 }
 
 async fn check(store: &dyn Store, name: &str, first: Bytes) -> Result<(), ProbeError> {
-    store.create_if_absent(name, first.clone()).await?;
+    if store.create_if_absent(name, first.clone()).await? == Created::AlreadyExists {
+        // The name is fresh: an earlier try of the same call won without our hearing of it, or a
+        // store that answers so where nobody won. Neither says anything about conditions.
+        return Err(ProbeError::Store(StoreError {
+            operation: "probe",
+            object: format!("{}/{name}", store.address()),
+            problem: "a fresh name was taken".to_owned(),
+            kind: ErrorKind::Ambiguous,
+        }));
+    }
     let second = store
         .create_if_absent(name, Bytes::from_static(b"second"))
         .await?;
