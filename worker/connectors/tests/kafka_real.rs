@@ -4,6 +4,8 @@
 //! takes SASL PLAIN with user `weir` and password `weir-secret`, of a broker that creates topics
 //! only when asked. Topics are made anew for every test.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail the test")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -479,7 +481,7 @@ fn what_the_sink_writes_the_source_reads() {
     table.schema = crate::table("", &[], &columns).schema;
     table.metadata = BTreeMap::from([(2, "timestamp".into())]);
     let mut cx = context(&topic.io);
-    let mut writer = kafka::sink(&table).unwrap().factory.create(&cx).unwrap();
+    let mut writer = kafka::sink(&table, &Place::default()).unwrap().factory.create(&cx).unwrap();
     let rows = 50_000i64;
     for start in (0..rows).step_by(5000) {
         let numbers = start..start + 5000;
@@ -565,8 +567,11 @@ fn java_credentials_open_the_door_and_wrong_ones_are_refused_in_time_without_the
     assert!(!error.message.contains("not-this-one"), "{error}");
 
     let mut cx = context(&topic.io);
-    let mut writer =
-        kafka::sink(&table_with("not-this-one", &[])).unwrap().factory.create(&cx).unwrap();
+    let mut writer = kafka::sink(&table_with("not-this-one", &[]), &Place::default())
+        .unwrap()
+        .factory
+        .create(&cx)
+        .unwrap();
     ready(&mut *writer, &mut cx);
     let error = writer.on_tick(&mut cx, &mut Output::default()).unwrap_err();
     assert_eq!(error.fault, Fault::User, "{error}");

@@ -109,20 +109,20 @@ unsafe impl Send for Message {}
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum TimestampType {
     /// It has none.
-    NoTimestampType,
+    Absent,
     /// From the producer.
-    CreateTime,
+    Create,
     /// From the broker.
-    LogAppendTime,
+    LogAppend,
 }
 
 impl TimestampType {
     /// The name that Kafka's clients use.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::NoTimestampType => "NoTimestampType",
-            Self::CreateTime => "CreateTime",
-            Self::LogAppendTime => "LogAppendTime",
+            Self::Absent => "NoTimestampType",
+            Self::Create => "CreateTime",
+            Self::LogAppend => "LogAppendTime",
         }
     }
 }
@@ -201,9 +201,9 @@ impl Message {
         // SAFETY: the message is valid, `kind` is written during the call only.
         let ms = unsafe { sys::rd_kafka_message_timestamp(self.0.as_ptr(), &raw mut kind) };
         match kind {
-            native::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE => (None, TimestampType::NoTimestampType),
-            native::RD_KAFKA_TIMESTAMP_CREATE_TIME => (Some(ms), TimestampType::CreateTime),
-            native::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => (Some(ms), TimestampType::LogAppendTime),
+            native::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE => (None, TimestampType::Absent),
+            native::RD_KAFKA_TIMESTAMP_CREATE_TIME => (Some(ms), TimestampType::Create),
+            native::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => (Some(ms), TimestampType::LogAppend),
         }
     }
 

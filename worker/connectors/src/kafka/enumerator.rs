@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -148,7 +149,12 @@ pub(super) struct Enumerator {
     cluster: Arc<Cluster>,
     subject: Arc<Subject>,
     memory: Memory,
+    /// Positions are on their way to the group.
+    committing: Arc<AtomicBool>,
 }
+
+/// How long the coordinator is held up by positions that are only shown.
+const SHOW: Duration = Duration::from_secs(2);
 
 impl Enumerator {
     /// An enumerator that goes on from a memory.
@@ -158,7 +164,7 @@ impl Enumerator {
         subject: Arc<Subject>,
         memory: Memory,
     ) -> Self {
-        Self { plan, cluster: Arc::new(cluster), subject, memory }
+        Self { plan, cluster: Arc::new(cluster), subject, memory, committing: Arc::default() }
     }
 
     async fn on_blocking_thread<T: Send + 'static>(
@@ -229,6 +235,10 @@ fn resolve(
 #[async_trait]
 impl SplitEnumerator for Enumerator {
     async fn discover(&mut self) -> Result<Vec<Split>, EngineError> {
+        if self.memory.started && self.plan.bound != Bound::Unbounded {
+            // A bounded table has the partitions that existed at its start, after a restore too.
+            return Ok(Vec::new());
+        }
         let found = match self.look().await {
             Ok(found) => found,
             // Readers go on with what they have, and wait for the brokers by themselves.
@@ -294,11 +304,22 @@ impl SplitEnumerator for Enumerator {
         if positions.is_empty() {
             return;
         }
-        let answer = self.on_blocking_thread(move |cluster| cluster.commit(&positions)).await;
-        let failed = match answer {
-            Ok(Ok(())) => return,
+        // While brokers are away an earlier call may still wait; the next one shows newer
+        // positions anyway.
+        if self.committing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let committing = Arc::clone(&self.committing);
+        let answer = self.on_blocking_thread(move |cluster| {
+            let answer = cluster.commit(&positions);
+            committing.store(false, Ordering::Release);
+            answer
+        });
+        let failed = match tokio::time::timeout(SHOW, answer).await {
+            Ok(Ok(Ok(()))) => return,
+            Ok(Ok(Err(error))) => error.to_string(),
             Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
+            Err(_) => format!("no answer within {SHOW:?}"),
         };
         tracing::warn!(
             target: "weir::kafka",

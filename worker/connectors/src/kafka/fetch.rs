@@ -6,6 +6,7 @@
 //! decides who reads what, and no group protocol gets a say.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -175,7 +176,9 @@ enum Next {
 
 impl Thread {
     fn run(mut self) {
-        let outcome = self.serve();
+        // A thread that is gone would look like a topic without rows.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.serve()))
+            .unwrap_or_else(|_| Err(EngineError::ours("the thread that reads Kafka panicked")));
         if let Err(error) = outcome {
             self.shared.lock().failed = Some(error);
             self.waker.wake();

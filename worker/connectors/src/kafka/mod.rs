@@ -75,8 +75,8 @@ pub fn source(
 ///
 /// # Errors
 /// Every problem with the table's options.
-pub fn sink(table: &Table) -> Result<SinkParts, Vec<Problem>> {
-    build_sink(table, &format::encoder)
+pub fn sink(table: &Table, place: &Place) -> Result<SinkParts, Vec<Problem>> {
+    build_sink(table, place, &format::encoder)
 }
 
 fn subject(table: &Table, properties: &Properties) -> Arc<Subject> {
@@ -85,6 +85,16 @@ fn subject(table: &Table, properties: &Properties) -> Arc<Subject> {
         servers: properties.servers().to_owned(),
         secrets: properties.secrets.clone(),
     })
+}
+
+/// Clauses of `CREATE TABLE` that would change nothing.
+fn refuse_clauses(options: &mut Options<'_>) {
+    if !options.table().primary_key.is_empty() {
+        options.refuse_table("'kafka' tables hold rows that are never replaced, so PRIMARY KEY has no meaning; remove it, and name the columns of the messages' key in 'key.fields'");
+    }
+    if !options.table().partitioned_by.is_empty() {
+        options.refuse_table("PARTITIONED BY is for files; remove it: rows with equal 'key.fields' go to one partition");
+    }
 }
 
 /// Bytes that librdkafka fetches ahead for one reader, in its unit.
@@ -104,12 +114,15 @@ fn build_source(
     let mut options = Options::new(table);
     let settings = settings::source(&mut options);
     let layout = layout::source(&mut options, projection);
+    let idle_after = options.duration("scan.watermark.idle-timeout");
+    refuse_clauses(&mut options);
     let value = decoder(Part::Value, Some(&layout.value), &mut options);
     let key = decoder(Part::Key, layout.key.as_ref(), &mut options);
     let problems = options.finish();
     let Some(value) = value.filter(|_| problems.is_empty()) else { return Err(problems) };
     let details = source_details(&settings);
-    let SourceSettings { topics, startup, bound, interval, skip_lost, properties } = settings;
+    let SourceSettings { topics, startup, bound, interval, skip_lost, mut properties } = settings;
+    properties.resolve_files(&place.base);
     let subject = subject(table, &properties);
     let named_group = properties.config.contains_key("group.id");
     let group = match properties.config.get("group.id") {
@@ -153,7 +166,7 @@ fn build_source(
         value,
         key,
     };
-    Ok(SourceParts { source: Arc::new(source), idle_after: None, details })
+    Ok(SourceParts { source: Arc::new(source), idle_after, details })
 }
 
 fn source_details(settings: &SourceSettings) -> BTreeMap<String, String> {
@@ -182,15 +195,22 @@ fn source_details(settings: &SourceSettings) -> BTreeMap<String, String> {
     ])
 }
 
-fn build_sink(table: &Table, encoder: FindEncoder<'_>) -> Result<SinkParts, Vec<Problem>> {
+fn build_sink(
+    table: &Table,
+    place: &Place,
+    encoder: FindEncoder<'_>,
+) -> Result<SinkParts, Vec<Problem>> {
     let mut options = Options::new(table);
     let settings = settings::sink(&mut options);
     let layout = layout::sink(&mut options);
+    options.allow("scan.watermark.idle-timeout");
+    refuse_clauses(&mut options);
     let value = encoder(Part::Value, Some(&layout.value), &mut options);
     let key = encoder(Part::Key, layout.key.as_ref(), &mut options);
     let problems = options.finish();
     let Some(value) = value.filter(|_| problems.is_empty()) else { return Err(problems) };
-    let SinkSettings { topic, partitioner, flush, properties } = settings;
+    let SinkSettings { topic, partitioner, flush, mut properties } = settings;
+    properties.resolve_files(&place.base);
     let details = BTreeMap::from([
         ("topic".to_owned(), topic.clone()),
         ("servers".to_owned(), properties.servers().to_owned()),

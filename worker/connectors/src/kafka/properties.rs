@@ -5,6 +5,7 @@
 //! Java client knows, each with what to do instead. Values are checked by librdkafka itself.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
@@ -46,6 +47,18 @@ impl Properties {
         self.config.get("bootstrap.servers").map_or("", String::as_str)
     }
 
+    /// Finds files whose names are relative in the folder of the manifest.
+    pub(super) fn resolve_files(&mut self, base: &Path) {
+        for name in FILES {
+            if let Some(file) = self.config.get_mut(*name)
+                && Path::new(&file).is_relative()
+                && !(*name == "ssl.ca.location" && file == "probe")
+            {
+                *file = base.join(&file).to_string_lossy().into_owned();
+            }
+        }
+    }
+
     /// A client's configuration: Weir's defaults, then the user's settings, then what must be.
     pub(super) fn client(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -61,6 +74,15 @@ impl Properties {
         config
     }
 }
+
+/// Settings that name a file.
+const FILES: &[&str] = &[
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.crl.location",
+    "ssl.key.location",
+    "ssl.keystore.location",
+];
 
 /// Same name and meaning in librdkafka.
 const SAME: &[&str] = &[
@@ -530,6 +552,17 @@ mod tests {
             ssl.endpoint.identification.algorithm=none
         "#]]
         .assert_eq(&(config.join("\n") + "\n"));
+    }
+
+    #[test]
+    fn files_are_looked_for_beside_the_manifest() {
+        let (mut done, _) = translated(
+            Role::Consumer,
+            &[("ssl.ca.location", "ca.pem"), ("ssl.key.location", "/k.pem")],
+        );
+        done.resolve_files(Path::new("/jobs"));
+        assert_eq!(done.config["ssl.ca.location"], "/jobs/ca.pem");
+        assert_eq!(done.config["ssl.key.location"], "/k.pem");
     }
 
     #[test]

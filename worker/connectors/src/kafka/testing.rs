@@ -144,7 +144,7 @@ pub(super) fn source(table: &Table, projection: &[usize]) -> Result<SourceParts,
 
 /// The table as a sink.
 pub(super) fn sink(table: &Table) -> Result<SinkParts, Vec<Problem>> {
-    build_sink(table, &|_, columns, _| columns.map(encoder))
+    build_sink(table, &Place::default(), &|_, columns, _| columns.map(encoder))
 }
 
 /// Finds splits, as a new job or from a snapshot.

@@ -149,6 +149,47 @@ fn a_known_partition_is_not_found_again_and_a_new_one_starts_at_the_beginning() 
 }
 
 #[test]
+fn a_restored_bounded_table_finds_no_further_partitions() {
+    let mock = cluster("a", 1);
+    write(&mock, "a", 0, 0..5);
+    let io = runtime();
+    let options = [("topic-pattern", "[ab]"), EARLIEST, BOUNDED];
+    let source = source(&numbers(&mock.bootstrap_servers(), &options), &[0]).unwrap().source;
+    let (enumerator, splits) = discover(&io, &source, None).unwrap();
+    assert_eq!(splits.len(), 1);
+    mock.create_topic("b", 1, 1).unwrap();
+    let (_, found) = discover(&io, &source, Some(enumerator.snapshot())).unwrap();
+    assert_eq!(found, []);
+}
+
+#[test]
+fn positions_that_cannot_be_shown_hold_nobody_up() {
+    let mock = cluster("t", 1);
+    write(&mock, "t", 0, 0..5);
+    let io = runtime();
+    let source =
+        source(&numbers(&mock.bootstrap_servers(), &[TOPIC, EARLIEST]), &[0]).unwrap().source;
+    let (mut enumerator, splits) = discover(&io, &source, None).unwrap();
+    mock.broker_down(1).unwrap();
+    let start = instant();
+    for _ in 0..5 {
+        io.block_on(enumerator.on_published(&splits));
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    mock.broker_up(1).unwrap();
+}
+
+#[test]
+fn clauses_that_would_change_nothing_are_refused() {
+    let mut table = numbers("b:9092", &[TOPIC, EARLIEST]);
+    table.primary_key = vec![0];
+    table.partitioned_by = vec![0];
+    let Err(problems) = source(&table, &[0]) else { panic!("accepted") };
+    assert_eq!(problems.len(), 2);
+    assert!(problems[0].message.contains("PRIMARY KEY has no meaning; remove it"));
+}
+
+#[test]
 fn positions_are_shown_as_the_groups_and_a_new_job_can_start_there() {
     let mock = cluster("t", 1);
     write(&mock, "t", 0, 0..9);
