@@ -8,5 +8,15 @@
 //! Option names and meanings are Flink's. Deliberately absent: SQL, expressions, anything that
 //! spans rows.
 
+pub mod blackhole;
+pub mod datagen;
+pub mod filesystem;
+mod format_options;
 pub mod formats;
+pub mod kafka;
+pub mod options;
+pub mod print;
+pub mod registry;
 pub mod table;
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,367 @@
+//! Reads a file's bytes ahead of its decoder, on the I/O runtime.
+//!
+//! What enters: a file as it was found and where to begin. What leaves: a few chunks ahead, in
+//! order, decompressed, each with room in front for the rest of the one before it, so that a
+//! record across two chunks costs a small copy and nothing else does.
+//!
+//! What always holds: the bytes are those of the file that was found. Its size and modification
+//! time (local) or ETag (bucket) are checked before the first and after the last byte.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use bytes::{Buf, Bytes};
+use object_store::{GetOptions, GetRange};
+use tokio::sync::mpsc;
+use weir_engine::EngineError;
+use weir_engine::operator::Waker;
+
+use super::list::local_info;
+use super::position::FileInfo;
+use super::store::RemoteStore;
+use crate::formats::Compression;
+
+/// Room in front of every chunk for the unfinished record of the one before.
+pub(crate) const HEADROOM: usize = 64 << 10;
+/// Bytes per chunk: large enough that handing over costs nothing, small enough for the cache.
+const CHUNK: usize = 1 << 20;
+/// Chunks read ahead.
+const AHEAD: usize = 4;
+/// Bytes per request to a bucket, and requests ahead of the decompression.
+const RANGE: u64 = 8 << 20;
+const RANGES_AHEAD: usize = 2;
+
+/// A buffer with [`HEADROOM`] free bytes, then data up to `end`.
+pub(crate) struct Chunk {
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) end: usize,
+}
+
+/// The chunks of a file from some byte on.
+pub(crate) struct Chunks {
+    ready: mpsc::Receiver<Result<Chunk, EngineError>>,
+    /// Buffers to be filled again.
+    empty: SyncSender<Vec<u8>>,
+}
+
+/// What there is to take.
+pub(crate) enum Next {
+    Chunk(Chunk),
+    Pending,
+    End,
+}
+
+impl Chunks {
+    /// Begins to read `file` at byte `offset` of its uncompressed content.
+    pub(crate) fn open(
+        io: &tokio::runtime::Handle,
+        waker: Waker,
+        file: FileInfo,
+        store: Option<Arc<dyn RemoteStore>>,
+        offset: u64,
+    ) -> Self {
+        let (send, ready) = mpsc::channel(AHEAD);
+        let (empty, emptied) = sync_channel(AHEAD + 2);
+        let handle = io.clone();
+        io.spawn_blocking(move || {
+            let read = Content::open(&handle, file, store, offset)
+                .and_then(|mut bytes| bytes.pump(&send, &emptied, &waker));
+            if let Err(error) = read {
+                // Nobody listens when the reader is gone, which is fine.
+                let _ = send.blocking_send(Err(error));
+            }
+            // The end is told by the channel closing.
+            drop(send);
+            waker.wake();
+        });
+        Self { ready, empty }
+    }
+
+    /// The next chunk, if it is there.
+    pub(crate) fn next(&mut self) -> Result<Next, EngineError> {
+        match self.ready.try_recv() {
+            Ok(chunk) => chunk.map(Next::Chunk),
+            Err(mpsc::error::TryRecvError::Empty) => Ok(Next::Pending),
+            Err(mpsc::error::TryRecvError::Disconnected) => Ok(Next::End),
+        }
+    }
+
+    /// Gives a buffer back.
+    pub(crate) fn recycle(&self, buffer: Vec<u8>) {
+        // Buffers made for an oversized record are not kept.
+        if buffer.len() == HEADROOM + CHUNK {
+            let _ = self.empty.try_send(buffer);
+        }
+    }
+}
+
+/// A file's uncompressed bytes.
+struct Content {
+    file: FileInfo,
+    read: Box<dyn Read + Send>,
+    check: Check,
+}
+
+/// What is looked at after the last byte.
+enum Check {
+    Local,
+    /// Every request carried the ETag.
+    Done,
+}
+
+impl Content {
+    fn open(
+        io: &tokio::runtime::Handle,
+        file: FileInfo,
+        store: Option<Arc<dyn RemoteStore>>,
+        offset: u64,
+    ) -> Result<Self, EngineError> {
+        let packing = Compression::of_path(&file.path);
+        // Only plain bytes can be entered in the middle.
+        let from = if packing == Compression::None { offset } else { 0 };
+        let (raw, check): (Box<dyn Read + Send>, _) = match store {
+            None => (Box::new(open_local(&file, from)?), Check::Local),
+            Some(store) => (Box::new(Ranges::open(io, &file, store, from)), Check::Done),
+        };
+        let failed = |error: io::Error| read_error(&file, &error);
+        let mut read: Box<dyn Read + Send> = match packing {
+            Compression::None => raw,
+            Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(
+                io::BufReader::with_capacity(CHUNK / 4, raw),
+            )),
+            Compression::Deflate => Box::new(flate2::read::ZlibDecoder::new(
+                io::BufReader::with_capacity(CHUNK / 4, raw),
+            )),
+            Compression::Zstd => Box::new(zstd::stream::read::Decoder::new(raw).map_err(failed)?),
+        };
+        if packing != Compression::None && offset > 0 {
+            let skipped =
+                io::copy(&mut read.by_ref().take(offset), &mut io::sink()).map_err(failed)?;
+            if skipped < offset {
+                return Err(file
+                    .changed(&format!("it ends at byte {skipped}, before the position {offset}")));
+            }
+        }
+        Ok(Self { file, read, check })
+    }
+
+    /// Fills a buffer from `at` on; the end of what was filled.
+    fn fill(&mut self, buffer: &mut [u8], mut at: usize) -> Result<usize, EngineError> {
+        while at < buffer.len() {
+            match self.read.read(&mut buffer[at..]) {
+                Ok(0) => break,
+                Ok(n) => at += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(read_error(&self.file, &error)),
+            }
+        }
+        Ok(at)
+    }
+
+    /// Sends everything; returns early when nobody listens any more.
+    fn pump(
+        &mut self,
+        to: &mpsc::Sender<Result<Chunk, EngineError>>,
+        emptied: &Receiver<Vec<u8>>,
+        waker: &Waker,
+    ) -> Result<(), EngineError> {
+        loop {
+            let mut buffer = emptied.try_recv().unwrap_or_else(|_| vec![0; HEADROOM + CHUNK]);
+            let end = self.fill(&mut buffer, HEADROOM)?;
+            let last = end < buffer.len();
+            if last {
+                // Before the last rows can be seen: they must not come from a changed file.
+                self.check_end()?;
+            }
+            if end > HEADROOM && to.blocking_send(Ok(Chunk { buffer, end })).is_err() {
+                return Ok(());
+            }
+            waker.wake();
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    fn check_end(&self) -> Result<(), EngineError> {
+        match self.check {
+            Check::Local => same_file(&self.file).map(|_| ()),
+            Check::Done => Ok(()),
+        }
+    }
+}
+
+fn read_error(file: &FileInfo, error: &io::Error) -> EngineError {
+    // Errors of a bucket travel through `Read` and keep their own words and fault.
+    if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<EngineError>()) {
+        return inner.clone();
+    }
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::InvalidData
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::Other
+            if Compression::of_path(&file.path) != Compression::None =>
+        {
+            EngineError::user(format!(
+                "{}: the compressed content is damaged or cut off: {error}; replace the file",
+                file.path
+            ))
+        }
+        _ => EngineError::outside(format!("{}: cannot be read: {error}", file.path)),
+    }
+}
+
+/// The local file, if it still is the one that was found.
+fn same_file(file: &FileInfo) -> Result<std::fs::Metadata, EngineError> {
+    let metadata = match std::fs::metadata(&file.path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(file.changed("it is gone"));
+        }
+        Err(error) => return Err(read_error(file, &error)),
+    };
+    let now = local_info(Path::new(&file.path), &metadata)?;
+    if now.size != file.size {
+        return Err(file.changed(&format!("from {} to {} bytes", file.size, now.size)));
+    }
+    if now.modified_ns != file.modified_ns {
+        return Err(file.changed("its modification time is another"));
+    }
+    Ok(metadata)
+}
+
+/// Opens a local file for reading at `offset`, after checking that it is the one that was found.
+pub(crate) fn open_local(file: &FileInfo, offset: u64) -> Result<File, EngineError> {
+    same_file(file)?;
+    let open = || -> io::Result<File> {
+        let mut opened = File::open(&file.path)?;
+        opened.seek(SeekFrom::Start(offset))?;
+        Ok(opened)
+    };
+    open().map_err(|error| read_error(file, &error))
+}
+
+/// A range of an object, if it still is the one that was found.
+pub(crate) async fn get_range(
+    store: &dyn RemoteStore,
+    file: &FileInfo,
+    range: std::ops::Range<u64>,
+) -> Result<Bytes, EngineError> {
+    let key = remote_key(file)?;
+    let options = GetOptions {
+        if_match: file.etag.clone(),
+        range: Some(GetRange::Bounded(range)),
+        ..GetOptions::default()
+    };
+    let failed = |error: object_store::Error| match error {
+        object_store::Error::Precondition { .. } => file.changed("its ETag is another"),
+        object_store::Error::NotFound { .. } => file.changed("it is gone"),
+        error => EngineError::outside(format!("{}: cannot be read: {error}", file.path)),
+    };
+    let result = store.get_opts(&key, options).await.map_err(failed)?;
+    if result.meta.size != file.size {
+        return Err(file.changed(&format!("from {} to {} bytes", file.size, result.meta.size)));
+    }
+    result.bytes().await.map_err(failed)
+}
+
+fn remote_key(file: &FileInfo) -> Result<object_store::path::Path, EngineError> {
+    let key = file
+        .path
+        .strip_prefix("s3://")
+        .and_then(|path| path.split_once('/'))
+        .map_or("", |(_, key)| key);
+    object_store::path::Path::parse(key)
+        .map_err(|error| EngineError::user(format!("{}: not a key: {error}", file.path)))
+}
+
+/// An object's bytes as a blocking reader; requests run ahead.
+struct Ranges {
+    ready: mpsc::Receiver<Result<Bytes, EngineError>>,
+    current: Bytes,
+}
+
+impl Ranges {
+    fn open(
+        io: &tokio::runtime::Handle,
+        file: &FileInfo,
+        store: Arc<dyn RemoteStore>,
+        from: u64,
+    ) -> Self {
+        let (send, ready) = mpsc::channel(RANGES_AHEAD);
+        let file = file.clone();
+        io.spawn(async move {
+            let mut at = from;
+            while at < file.size {
+                let end = (at + RANGE).min(file.size);
+                let bytes = get_range(store.as_ref(), &file, at..end).await;
+                let failed = bytes.is_err();
+                if send.send(bytes).await.is_err() || failed {
+                    return;
+                }
+                at = end;
+            }
+        });
+        Self { ready, current: Bytes::new() }
+    }
+}
+
+impl Read for Ranges {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.ready.blocking_recv() {
+                Some(Ok(bytes)) => self.current = bytes,
+                Some(Err(error)) => return Err(io::Error::other(error)),
+                None => return Ok(0),
+            }
+        }
+        let n = buffer.len().min(self.current.len());
+        buffer[..n].copy_from_slice(&self.current[..n]);
+        self.current.advance(n);
+        Ok(n)
+    }
+}
+
+/// The line, from 1, of byte `offset` of the uncompressed content; blocks.
+pub(crate) fn line_at(
+    io: &tokio::runtime::Handle,
+    file: FileInfo,
+    store: Option<Arc<dyn RemoteStore>>,
+    offset: u64,
+) -> Result<u64, EngineError> {
+    let mut bytes = Content::open(io, file, store, 0)?;
+    let mut buffer = vec![0; CHUNK];
+    let (mut left, mut lines) = (offset, 1);
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+        let end = bytes.fill(&mut buffer[..most], 0)?;
+        if end == 0 {
+            break;
+        }
+        lines += memchr::memchr_iter(b'\n', &buffer[..end]).count() as u64;
+        left -= end as u64;
+    }
+    Ok(lines)
+}
+
+/// Ranges of a local file, if it still is the one that was found; blocks.
+pub(crate) fn read_ranges(
+    file: &FileInfo,
+    ranges: &[std::ops::Range<u64>],
+) -> Result<Vec<Bytes>, EngineError> {
+    use std::os::unix::fs::FileExt;
+    let opened = open_local(file, 0)?;
+    let read = |range: &std::ops::Range<u64>| {
+        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; length];
+        opened.read_exact_at(&mut bytes, range.start).map_err(|error| read_error(file, &error))?;
+        Ok::<_, EngineError>(Bytes::from(bytes))
+    };
+    let bytes = ranges.iter().map(read).collect::<Result<_, _>>()?;
+    same_file(file)?;
+    Ok(bytes)
+}

@@ -1,0 +1,47 @@
+//! A table's `format`: what reads and writes the content of its files.
+
+use arrow::datatypes::SchemaRef;
+use weir_engine::EngineError;
+
+use crate::formats::{Format, FormatOptions, RecordDecoder};
+use crate::options::Options;
+
+/// Reads `format` and its options; `None` after a problem.
+pub(crate) fn read(options: &mut Options<'_>) -> Option<Format> {
+    options.required("format", "give 'json', 'csv' or 'parquet'")?;
+    let FormatOptions { format, problems, keys } =
+        Format::from_options(&options.table().options, "");
+    options.extend(problems);
+    keys.iter().for_each(|key| options.allow(key));
+    format
+}
+
+/// How the content of files is read.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadFormat {
+    pub(crate) format: Format,
+    /// The columns that files hold, in the table's order.
+    pub(crate) physical: SchemaRef,
+    /// Those of them that are wanted.
+    pub(crate) wanted: Vec<usize>,
+    /// `partition.default-name`.
+    pub(crate) default_partition: String,
+}
+
+impl ReadFormat {
+    /// A decoder of lines; `None` for Parquet.
+    ///
+    /// # Errors
+    /// When a column cannot be read from the format.
+    pub(crate) fn decoder(&self) -> Result<Option<Box<dyn RecordDecoder>>, EngineError> {
+        self.try_decoder().map_err(EngineError::user)
+    }
+
+    /// As [`Self::decoder`], with the bare message.
+    pub(crate) fn try_decoder(&self) -> Result<Option<Box<dyn RecordDecoder>>, String> {
+        match self.format {
+            Format::Parquet(_) => Ok(None),
+            _ => self.format.decoder(&self.physical, &self.wanted).map(Some),
+        }
+    }
+}

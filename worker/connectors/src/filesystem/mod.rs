@@ -1,0 +1,235 @@
+//! `filesystem`: files in local directories and buckets, read exactly where they were left,
+//! written so that they appear whole and once.
+//!
+//! One split is one file. Files must not change: what a split was found as (size, time, ETag)
+//! stands in its position, and a file that differs is an error.
+
+mod enumerator;
+mod fetch;
+mod format;
+mod list;
+mod location;
+mod parquet;
+mod position;
+mod reader;
+mod sink;
+mod store;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use bytes::Bytes;
+use weir_engine::EngineError;
+use weir_engine::operator::Context;
+use weir_engine::source::{Assignment, Source, SourceReader, SplitEnumerator};
+
+use crate::options::Options;
+use crate::table::{Place, Problem, SinkParts, SourceParts, Table};
+use enumerator::FileEnumerator;
+use format::ReadFormat;
+use location::{Location, Root};
+use reader::{FileReader, Metadata, Origin, ReadPlan};
+pub use store::{RemoteStore, S3, Stores};
+
+const MONITOR: &str = "source.monitor-interval";
+const REGEX: &str = "source.path.regex-pattern";
+const IDLE: &str = "scan.watermark.idle-timeout";
+/// Options that only a source reads.
+pub(crate) const SOURCE_OPTIONS: [&str; 3] = [MONITOR, REGEX, IDLE];
+
+/// The parts of a filesystem source.
+///
+/// # Errors
+/// Every problem with the table's options.
+pub fn source(
+    table: &Table,
+    projection: &[usize],
+    place: &Place,
+) -> Result<SourceParts, Vec<Problem>> {
+    source_with(table, projection, place, &S3)
+}
+
+/// The same with other buckets than S3's.
+///
+/// # Errors
+/// Every problem with the table's options.
+pub fn source_with(
+    table: &Table,
+    projection: &[usize],
+    place: &Place,
+    stores: &dyn Stores,
+) -> Result<SourceParts, Vec<Problem>> {
+    let mut options = Options::new(table);
+    // Options of the sink, so that one table can be read and written.
+    options.prefixed("sink.rolling-policy.");
+    let location = read_location(&mut options, place);
+    let format = format::read(&mut options);
+    let interval = options.duration(MONITOR);
+    if interval.is_some_and(|interval| interval < Duration::from_millis(100)) {
+        options.refuse(
+            MONITOR,
+            format!("'{MONITOR}' is less than 100 ms; directories cannot be listed that often"),
+        );
+    }
+    let idle_after = options.duration(IDLE);
+    let default_partition =
+        options.string("partition.default-name").unwrap_or(sink::DEFAULT_PARTITION).to_owned();
+    let regex = options.string(REGEX).and_then(|pattern| {
+        // Whole paths, as Java's `matches`.
+        regex::Regex::new(&format!("^(?:{pattern})$"))
+            .map_err(|error| {
+                options.refuse(REGEX, format!("'{REGEX}' is not a regular expression: {error}"))
+            })
+            .ok()
+    });
+    let store = match location.as_ref().map(|location| &location.root) {
+        Some(Root::Remote { bucket, .. }) => {
+            stores.open(bucket).map_err(|why| options.refuse("path", why)).ok()
+        }
+        _ => None,
+    };
+    let columns = Columns::read(&mut options, projection);
+    let read_format = format.map(|format| ReadFormat {
+        format,
+        physical: columns.physical.clone(),
+        wanted: columns.wanted.clone(),
+        default_partition,
+    });
+    // Made once here, so that a column that the format cannot hold is told in time.
+    if let Some(Err(why)) = read_format.as_ref().map(ReadFormat::try_decoder) {
+        options.refuse("format", why);
+    }
+    let problems = options.finish();
+    let (Some(location), Some(format), true) = (location, read_format, problems.is_empty()) else {
+        return Err(problems);
+    };
+    let mut details = BTreeMap::from([
+        ("connector".to_owned(), "filesystem".to_owned()),
+        ("path".to_owned(), location.to_string()),
+        ("format".to_owned(), format.format.name().to_owned()),
+    ]);
+    if let Some(interval) = interval {
+        details.insert("looks again every".to_owned(), format!("{interval:?}"));
+    }
+    let plan =
+        ReadPlan { schema: columns.schema, origins: columns.origins, format, store: store.clone() };
+    let place = list::Place { location, store, regex };
+    let source = FileSource { plan: Arc::new(plan), place, interval };
+    Ok(SourceParts { source: Arc::new(source), idle_after, details })
+}
+
+/// The parts of a filesystem sink.
+///
+/// # Errors
+/// Every problem with the table's options.
+pub fn sink(table: &Table, place: &Place) -> Result<SinkParts, Vec<Problem>> {
+    sink_with(table, place, Arc::new(S3))
+}
+
+/// The same with other buckets than S3's.
+///
+/// # Errors
+/// Every problem with the table's options.
+pub fn sink_with(
+    table: &Table,
+    place: &Place,
+    stores: Arc<dyn Stores>,
+) -> Result<SinkParts, Vec<Problem>> {
+    sink::sink(table, place, stores)
+}
+
+fn read_location(options: &mut Options<'_>, place: &Place) -> Option<Location> {
+    let path = options.required("path", "give a file, a directory or 's3://bucket/folder'")?;
+    Location::parse(path, &place.base)
+        .map_err(|why| options.refuse("path", format!("'path': {why}")))
+        .ok()
+}
+
+/// The table's columns by where they come from.
+struct Columns {
+    physical: SchemaRef,
+    /// Of `physical`, in order.
+    wanted: Vec<usize>,
+    /// Columns of the projection.
+    schema: SchemaRef,
+    origins: Vec<Origin>,
+}
+
+impl Columns {
+    fn read(options: &mut Options<'_>, projection: &[usize]) -> Self {
+        let table = options.table();
+        let fields = table.schema.fields();
+        let mut metadata = BTreeMap::new();
+        for (&i, key) in &table.metadata {
+            match Metadata::KEYS.iter().find(|(name, _)| name == key) {
+                Some((_, found)) => {
+                    metadata.insert(i, *found);
+                }
+                None => {
+                    let names: Vec<_> = Metadata::KEYS.iter().map(|(name, _)| *name).collect();
+                    let column = fields.get(i).map_or("", |field| field.name());
+                    options.refuse_table(format!(
+                        "column '{column}': metadata '{key}' is unknown for connector 'filesystem'; give one of: {}",
+                        names.join(", ")
+                    ));
+                }
+            }
+        }
+        let is_physical =
+            |i: &usize| !table.metadata.contains_key(i) && !table.partitioned_by.contains(i);
+        let physical: Vec<usize> = (0..fields.len()).filter(is_physical).collect();
+        let mut wanted: Vec<usize> =
+            projection.iter().filter_map(|i| physical.iter().position(|p| p == i)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let origins = projection.iter().map(|i| {
+            match (metadata.get(i), physical.iter().position(|p| p == i)) {
+                (Some(found), _) => Origin::Metadata(*found),
+                (None, Some(at)) => Origin::Content(wanted.binary_search(&at).unwrap_or_default()),
+                (None, None) => {
+                    Origin::Directory(fields.get(*i).map(|f| f.name().clone()).unwrap_or_default())
+                }
+            }
+        });
+        let origins = origins.collect();
+        let project = |indices: &[usize]| -> SchemaRef {
+            Arc::new(Schema::new(
+                indices.iter().filter_map(|&i| fields.get(i).cloned()).collect::<Vec<_>>(),
+            ))
+        };
+        Self { physical: project(&physical), wanted, schema: project(projection), origins }
+    }
+}
+
+struct FileSource {
+    plan: Arc<ReadPlan>,
+    place: list::Place,
+    interval: Option<Duration>,
+}
+
+impl Source for FileSource {
+    fn schema(&self) -> SchemaRef {
+        self.plan.schema.clone()
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.interval.is_none()
+    }
+
+    fn assignment(&self) -> Assignment {
+        Assignment::Pull
+    }
+
+    fn enumerator(&self, snapshot: Option<Bytes>) -> Result<Box<dyn SplitEnumerator>, EngineError> {
+        Ok(Box::new(FileEnumerator::new(self.place.clone(), self.interval, snapshot.as_ref())?))
+    }
+
+    fn reader(&self, _cx: &Context) -> Result<Box<dyn SourceReader>, EngineError> {
+        Ok(Box::new(FileReader::new(self.plan.clone())))
+    }
+}

@@ -1,0 +1,223 @@
+//! Makes staged files visible, on any worker, any number of times.
+//!
+//! What always holds: `Committed` is only said after the final name was seen with the recorded
+//! size; a staged file that is gone while its final name is absent is `Lost`, by name.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use object_store::{ObjectStoreExt, PutPayload};
+use weir_engine::EngineError;
+use weir_engine::operator::Committable;
+use weir_engine::sink::{CommitAnswer, CommitContext, Committer};
+
+use super::local;
+use super::payload::{self, Commit};
+use super::remote::Bucket;
+use crate::filesystem::store::Stores;
+
+pub(crate) struct FileCommitter {
+    pub(crate) stores: Arc<dyn Stores>,
+}
+
+#[async_trait]
+impl Committer for FileCommitter {
+    async fn commit(&self, _cx: &CommitContext, item: &Committable) -> CommitAnswer {
+        match payload::decode::<Commit>(&item.payload) {
+            Err(error) => CommitAnswer::Lost(error.message),
+            Ok((Commit::Link { staging, target, size, remove, .. }, _)) => {
+                blocking(move || link(&staging, &target, size, &remove)).await
+            }
+            Ok((Commit::Complete { bucket, key, upload, parts, size, remove, .. }, _)) => {
+                match self.bucket(&bucket) {
+                    Ok(bucket) => complete(&bucket, &key, &upload, &parts, size, &remove)
+                        .await
+                        .unwrap_or_else(|error| CommitAnswer::Retry(error.message)),
+                    Err(why) => CommitAnswer::Retry(why),
+                }
+            }
+        }
+    }
+
+    async fn discard(&self, _cx: &CommitContext, item: &Committable) -> CommitAnswer {
+        match payload::decode::<Commit>(&item.payload) {
+            Err(error) => CommitAnswer::Lost(error.message),
+            Ok((Commit::Link { staging, target, size, held, .. }, _)) => {
+                blocking(move || match local::discard(&staging, &target, size, held) {
+                    Ok(()) => CommitAnswer::Committed,
+                    Err(error) => {
+                        CommitAnswer::Retry(format!("{target}: cannot be discarded: {error}"))
+                    }
+                })
+                .await
+            }
+            Ok((Commit::Complete { bucket, key, upload, parts, size, held, .. }, _)) => {
+                match self.bucket(&bucket) {
+                    Ok(bucket) => abort(&bucket, &key, &upload, parts.len(), size, held)
+                        .await
+                        .unwrap_or_else(|error| CommitAnswer::Retry(error.message)),
+                    Err(why) => CommitAnswer::Retry(why),
+                }
+            }
+        }
+    }
+}
+
+impl FileCommitter {
+    fn bucket(&self, name: &str) -> Result<Bucket, String> {
+        Ok(Bucket { name: name.to_owned(), store: self.stores.open(name)? })
+    }
+}
+
+async fn blocking(work: impl FnOnce() -> CommitAnswer + Send + 'static) -> CommitAnswer {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| CommitAnswer::Retry(format!("the commit ended early: {error}")))
+}
+
+fn lost(target: &str, why: &str) -> CommitAnswer {
+    CommitAnswer::Lost(format!("SinkCommitLost: {target}: {why}"))
+}
+
+fn gone(target: &str, staged: &str) -> CommitAnswer {
+    lost(
+        target,
+        &format!(
+            "{staged} is gone and the file was never made visible; its rows are lost unless it is brought back"
+        ),
+    )
+}
+
+fn wrong_size(target: &str, found: u64, size: u64) -> CommitAnswer {
+    lost(
+        target,
+        &format!(
+            "holds {found} bytes instead of {size}: somebody else wrote it; move it away to let the commit go on"
+        ),
+    )
+}
+
+fn link(staging: &str, target: &str, size: u64, remove: &[String]) -> CommitAnswer {
+    let retry = |what: &str, error: std::io::Error| {
+        CommitAnswer::Retry(format!("{target}: cannot {what}: {error}"))
+    };
+    // Looked at first, because the final name alone decides.
+    match std::fs::metadata(target) {
+        Ok(found) if found.len() != size => return wrong_size(target, found.len(), size),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            match std::fs::metadata(staging) {
+                Ok(staged) if staged.len() != size => {
+                    return lost(
+                        target,
+                        &format!("{staging} holds {} bytes instead of {size}", staged.len()),
+                    );
+                }
+                Ok(_) => {}
+                // Another committer may have finished between the two looks.
+                Err(_) if Path::new(target).exists() => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return gone(target, staging);
+                }
+                Err(error) => return retry("look at the staged file", error),
+            }
+        }
+        Err(error) => return retry("look at the file", error),
+    }
+    match local::link(Path::new(staging), Path::new(target)) {
+        Ok(_) => {}
+        Err(error) => return retry("link the staged file", error),
+    }
+    match std::fs::metadata(target) {
+        Ok(found) if found.len() == size => {
+            // The links that are left take room, nothing more.
+            for path in remove.iter().map(String::as_str).chain([staging]) {
+                let _ = std::fs::remove_file(path);
+            }
+            CommitAnswer::Committed
+        }
+        Ok(found) => wrong_size(target, found.len(), size),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => gone(target, staging),
+        Err(error) => retry("look at the file", error),
+    }
+}
+
+async fn complete(
+    bucket: &Bucket,
+    key: &str,
+    upload: &String,
+    parts: &[String],
+    size: u64,
+    remove: &[String],
+) -> Result<CommitAnswer, EngineError> {
+    let target = format!("s3://{}/{key}", bucket.name);
+    let visible = match bucket.size(key).await? {
+        Some(found) => Some(found),
+        None => {
+            let completed = bucket
+                .store
+                .complete_multipart(&bucket.path(key)?, upload, Bucket::part_ids(parts))
+                .await;
+            // Whatever the answer was: it may have been lost, or be about an earlier success.
+            match (bucket.size(key).await?, completed) {
+                (Some(found), _) => Some(found),
+                (None, Err(object_store::Error::NotFound { .. })) => None,
+                (None, Err(error)) => return Err(bucket.failed("complete the upload", key)(error)),
+                (None, Ok(_)) => {
+                    return Err(EngineError::outside(format!(
+                        "{target}: completed and not yet to be seen"
+                    )));
+                }
+            }
+        }
+    };
+    match visible {
+        None => Ok(gone(&target, &format!("upload {upload}"))),
+        Some(found) if found != size => Ok(wrong_size(&target, found, size)),
+        Some(_) => {
+            for key in remove {
+                // What is left takes room, nothing more.
+                if let Ok(path) = bucket.path(key) {
+                    let _ = bucket.store.delete(&path).await;
+                }
+            }
+            Ok(CommitAnswer::Committed)
+        }
+    }
+}
+
+/// Makes an upload impossible to complete, and keeps what an older checkpoint restores from.
+async fn abort(
+    bucket: &Bucket,
+    key: &str,
+    upload: &String,
+    parts: usize,
+    size: u64,
+    held: Option<usize>,
+) -> Result<CommitAnswer, EngineError> {
+    let path = bucket.path(key)?;
+    if bucket.size(key).await? == Some(size) {
+        if held.is_some() {
+            return Ok(CommitAnswer::Lost(format!(
+                "s3://{}/{key}: is visible already and holds rows from before the point that is gone back to; its later rows come twice",
+                bucket.name
+            )));
+        }
+        bucket.store.delete(&path).await.map_err(bucket.failed("remove the object", key))?;
+    }
+    let done = match held {
+        None => bucket.store.abort_multipart(&path, upload).await,
+        // Another last part: a completion that names the former one is refused by its ETag.
+        Some(held) if held < parts => {
+            let nothing = PutPayload::from_static(b"discarded");
+            bucket.store.put_part(&path, upload, parts - 1, nothing).await.map(|_| ())
+        }
+        // Completing it makes visible what the older checkpoint's restore makes visible.
+        Some(_) => Ok(()),
+    };
+    match done {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(CommitAnswer::Committed),
+        Err(error) => Err(bucket.failed("discard the upload", key)(error)),
+    }
+}

@@ -1,0 +1,175 @@
+//! The sink: rows to files that appear whole, once, when their epoch is committed.
+//!
+//! ```text
+//! rows ─▶ partition ─▶ encode ─▶ queue ═▶ stage (local files | bucket)
+//!                                           │ barrier: committables, items of open files
+//!                                           ▼
+//!                              manifest ─▶ committer: final names appear
+//! ```
+//!
+//! What always holds (PROTOCOL section 6):
+//! - A final name appears by one atomic act (a link, a completed upload) and only in the
+//!   committer; readers never see part of a file, and no file is empty.
+//! - A file's final name is made once, with a random part, and is never used for anything else.
+//! - Nothing of a term is changed by another: a restore copies, or completes what its
+//!   checkpoint names.
+
+mod committer;
+mod encode;
+mod local;
+mod partition;
+mod payload;
+mod policy;
+mod remote;
+mod stage;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use weir_engine::OperatorError;
+use weir_engine::operator::{Context, Operator, OperatorFactory};
+use weir_protocol::Term;
+
+use super::format;
+use super::location::Root;
+use super::store::Stores;
+use crate::options::Options;
+use crate::table::{Guarantee, Place, Problem, SinkParts, Table};
+use committer::FileCommitter;
+use encode::Encoder;
+use local::LocalStage;
+use partition::Layout;
+use policy::Policy;
+use remote::{Bucket, RemoteStage};
+use stage::Queue;
+use writer::FileWriter;
+
+/// Where files are staged, below the sink's path.
+pub(crate) const STAGING: &str = ".staging";
+/// As Hive and Flink name the directory of NULL.
+pub(crate) const DEFAULT_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// A part of a name that no other term, process or file has.
+pub(crate) fn fresh(term: Term) -> String {
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    format!("{term}-{}", &random[..12])
+}
+
+/// Options that only a source reads, so that one table can be read and written.
+pub(crate) fn allow_source_options(options: &mut Options<'_>) {
+    for key in super::SOURCE_OPTIONS {
+        options.allow(key);
+    }
+}
+
+/// The parts of a filesystem sink.
+pub(crate) fn sink(
+    table: &Table,
+    place: &Place,
+    stores: Arc<dyn Stores>,
+) -> Result<SinkParts, Vec<Problem>> {
+    let mut options = Options::new(table);
+    allow_source_options(&mut options);
+    let location = super::read_location(&mut options, place);
+    if location.as_ref().is_some_and(|location| !location.pattern.is_empty()) {
+        options.refuse("path", "'path' of a sink names one directory; remove '*' and '?'");
+    }
+    let format = format::read(&mut options);
+    let policy = read_policy(&mut options);
+    let default = options.string("partition.default-name").unwrap_or(DEFAULT_PARTITION).to_owned();
+    for (i, key) in &table.metadata {
+        let name = table.schema.fields().get(*i).map_or("", |field| field.name());
+        options.refuse_table(format!("column '{name}': metadata '{key}' of files cannot be written; make it VIRTUAL or remove it"));
+    }
+    let layout = read_layout(table, default);
+    if layout.written.is_empty() {
+        options.refuse_table(
+            "every column is in PARTITIONED BY; at least one must be written into the files",
+        );
+    }
+    let store = match location.as_ref().map(|location| &location.root) {
+        Some(Root::Remote { bucket, .. }) => stores
+            .open(bucket)
+            .map_err(|why| options.refuse("path", why))
+            .ok()
+            .map(|store| Bucket { name: bucket.clone(), store }),
+        _ => None,
+    };
+    let encoder = format.map(|format| Encoder { format, schema: layout.schema.clone() });
+    if let Some(Err(error)) = encoder.as_ref().map(Encoder::open) {
+        options.refuse("format", error.message);
+    }
+    let problems = options.finish();
+    let (Some(location), Some(encoder), true) = (location, encoder, problems.is_empty()) else {
+        return Err(problems);
+    };
+    let details = BTreeMap::from([
+        ("connector".to_owned(), "filesystem".to_owned()),
+        ("path".to_owned(), location.to_string()),
+        ("format".to_owned(), encoder.format.name().to_owned()),
+    ]);
+    let (uid, shown) = (place.operator.uid.clone(), location.to_string());
+    let factory = move |cx: &Context| -> Result<Box<dyn Operator>, OperatorError> {
+        let queue = match (&location.root, &store) {
+            (Root::Remote { key, .. }, Some(bucket)) => {
+                let stage =
+                    RemoteStage::new(bucket.clone(), key.clone(), cx.term, encoder.is_parquet());
+                Queue::start(cx, stage, false)
+            }
+            (Root::Local(root), _) => {
+                Queue::start(cx, LocalStage::new(root.clone(), cx.term), true)
+            }
+            (Root::Remote { .. }, None) => {
+                return Err(weir_engine::EngineError::ours("the bucket was not opened"));
+            }
+        };
+        let (layout, encoder) = (layout.clone(), encoder.clone());
+        Ok(Box::new(FileWriter::new(uid.clone(), shown.clone(), layout, policy, encoder, queue)))
+    };
+    let factory: Arc<dyn OperatorFactory> = Arc::new(factory);
+    let committer = Arc::new(FileCommitter { stores });
+    Ok(SinkParts {
+        factory,
+        committer: Some(committer),
+        guarantee: Guarantee::ExactlyOnce,
+        details,
+    })
+}
+
+fn read_policy(options: &mut Options<'_>) -> Policy {
+    const MINUTE_MS: i64 = 60_000;
+    let mut ms = |name: &str, default: i64| {
+        let given = options.duration(&format!("sink.rolling-policy.{name}"));
+        given.map_or(default, |given| i64::try_from(given.as_millis()).unwrap_or(i64::MAX))
+    };
+    let (rollover_ms, inactivity_ms) =
+        (ms("rollover-interval", 30 * MINUTE_MS), ms("inactivity-interval", 30 * MINUTE_MS));
+    let check_ms = ms("check-interval", MINUTE_MS);
+    let file_size = options.memory("sink.rolling-policy.file-size").unwrap_or(128 << 20);
+    if file_size == 0 {
+        options.refuse(
+            "sink.rolling-policy.file-size",
+            "'sink.rolling-policy.file-size' is 0; give a size such as '128 MB'",
+        );
+    }
+    Policy { file_size, rollover_ms, inactivity_ms, check_ms }
+}
+
+fn read_layout(table: &Table, default: String) -> Layout {
+    let fields = table.schema.fields();
+    let name = |i: usize| fields.get(i).map(|field| field.name().clone()).unwrap_or_default();
+    let written: Vec<usize> =
+        (0..fields.len()).filter(|i| !table.partitioned_by.contains(i)).collect();
+    let schema =
+        Schema::new(written.iter().filter_map(|&i| fields.get(i).cloned()).collect::<Vec<_>>());
+    Layout {
+        directories: table.partitioned_by.iter().map(|&i| (i, name(i))).collect(),
+        written,
+        schema: Arc::new(schema),
+        default,
+    }
+}

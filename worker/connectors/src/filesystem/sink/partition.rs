@@ -1,0 +1,137 @@
+//! Deals a batch's rows to directories: `day=2024-01-01/hour=7`.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array};
+use arrow::compute::{CastOptions, cast_with_options, take_record_batch};
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::util::display::FormatOptions;
+use weir_engine::EngineError;
+
+use crate::filesystem::location::escape;
+
+/// The columns that make directories, and those that are written.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    /// Indices and names, in the order of the directories.
+    pub(crate) directories: Vec<(usize, String)>,
+    /// Indices of the other columns, in order.
+    pub(crate) written: Vec<usize>,
+    /// The other columns.
+    pub(crate) schema: SchemaRef,
+    /// The directory's value for NULL and for empty text.
+    pub(crate) default: String,
+}
+
+impl Layout {
+    /// The rows of every directory, in their order, without the directories' columns.
+    pub(crate) fn split(
+        &self,
+        records: &RecordBatch,
+    ) -> Result<Vec<(String, RecordBatch)>, EngineError> {
+        if self.directories.is_empty() {
+            return Ok(vec![(String::new(), records.clone())]);
+        }
+        let written = records.project(&self.written)?;
+        let texts: Vec<ArrayRef> = self
+            .directories
+            .iter()
+            .map(|(i, _)| text_of(records.column(*i)))
+            .collect::<Result<_, _>>()?;
+        let texts: Vec<&StringArray> =
+            texts.iter().filter_map(|t| t.as_any().downcast_ref()).collect();
+        let mut groups: Vec<(String, Vec<u32>)> = Vec::new();
+        let mut known: HashMap<String, usize> = HashMap::new();
+        let mut current = 0;
+        for row in 0..records.num_rows() {
+            // Neighbours mostly share their directory.
+            if row == 0 || !texts.iter().all(|t| same(t, row - 1, row)) {
+                let directory = self.directory(&texts, row);
+                current = *known.entry(directory.clone()).or_insert_with(|| {
+                    groups.push((directory, Vec::new()));
+                    groups.len() - 1
+                });
+            }
+            if let Some((_, rows)) = groups.get_mut(current) {
+                rows.push(row as u32);
+            }
+        }
+        let take = |(directory, rows): (String, Vec<u32>)| {
+            let part = if rows.len() == written.num_rows() {
+                written.clone()
+            } else {
+                take_record_batch(&written, &UInt32Array::from(rows))?
+            };
+            Ok((directory, part))
+        };
+        groups.into_iter().map(take).collect()
+    }
+
+    fn directory(&self, texts: &[&StringArray], row: usize) -> String {
+        let mut directory = String::new();
+        for ((_, name), text) in self.directories.iter().zip(texts) {
+            if !directory.is_empty() {
+                directory.push('/');
+            }
+            let value = if text.is_null(row) { "" } else { text.value(row) };
+            let value = if value.is_empty() { &self.default } else { value };
+            directory.push_str(&format!("{}={}", escape(name), escape(value)));
+        }
+        directory
+    }
+}
+
+fn same(texts: &StringArray, a: usize, b: usize) -> bool {
+    texts.is_null(a) == texts.is_null(b) && (texts.is_null(a) || texts.value(a) == texts.value(b))
+}
+
+/// Values as directory names: as SQL casts them to STRING.
+fn text_of(column: &ArrayRef) -> Result<ArrayRef, EngineError> {
+    let format = FormatOptions::new()
+        .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
+        .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f"));
+    let options = CastOptions { safe: false, format_options: format };
+    Ok(cast_with_options(column, &DataType::Utf8, &options)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{AsArray, Date32Array, Int64Array};
+    use arrow::datatypes::{Field, Int64Type, Schema};
+
+    use super::*;
+
+    #[test]
+    fn rows_are_dealt_to_their_directories_in_order() {
+        let layout = Layout {
+            directories: vec![(1, "day".into()), (0, "to/from".into())],
+            written: vec![2],
+            schema: Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)])),
+            default: "__HIVE_DEFAULT_PARTITION__".into(),
+        };
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            (
+                "to/from",
+                Arc::new(StringArray::from(vec![Some("A/B"), None, Some("A/B"), Some("")])),
+            ),
+            ("day", Arc::new(Date32Array::from(vec![19_723; 4]))),
+            ("n", Arc::new(Int64Array::from(vec![1, 2, 3, 4]))),
+        ];
+        let parts = layout.split(&RecordBatch::try_from_iter(columns).unwrap()).unwrap();
+        let parts: Vec<_> = parts
+            .into_iter()
+            .map(|(d, r)| {
+                (d, r.num_columns(), r.column(0).as_primitive::<Int64Type>().values().to_vec())
+            })
+            .collect();
+        assert_eq!(
+            parts,
+            [
+                ("day=2024-01-01/to%2Ffrom=A%2FB".to_owned(), 1, vec![1, 3]),
+                ("day=2024-01-01/to%2Ffrom=__HIVE_DEFAULT_PARTITION__".to_owned(), 1, vec![2, 4]),
+            ]
+        );
+    }
+}

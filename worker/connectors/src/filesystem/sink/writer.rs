@@ -1,0 +1,221 @@
+//! The sink's operator: rows to encoded bytes, bytes to the stage, files rolled by the policy.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use weir_engine::operator::{
+    Committable, Context, Operator, OperatorMetrics, Output, PreCommitted, Progress, Restored,
+    Snapshot, SnapshotRequest,
+};
+use weir_engine::{Batch, EngineError, OperatorError, RowKind};
+use weir_protocol::OperatorUid;
+
+use super::encode::{Encoder, FileEncoder};
+use super::fresh;
+use super::partition::Layout;
+use super::payload;
+use super::policy::{Age, Policy};
+use super::stage::{FileId, FileName, Queue};
+
+/// Encoded bytes that are handed over at once.
+const HAND_OVER: usize = 1 << 20;
+/// Files open at a time; the one that was written to longest ago is closed first.
+const OPEN_FILES: usize = 512;
+
+pub(crate) struct FileWriter {
+    uid: OperatorUid,
+    place: String,
+    layout: Layout,
+    policy: Policy,
+    encoder: Encoder,
+    queue: Queue,
+    /// By directory.
+    open: BTreeMap<String, Writing>,
+    next: FileId,
+    checked_ms: i64,
+}
+
+struct Writing {
+    id: FileId,
+    name: Arc<FileName>,
+    encoder: FileEncoder,
+    age: Age,
+}
+
+impl FileWriter {
+    pub(crate) fn new(
+        uid: OperatorUid,
+        place: String,
+        layout: Layout,
+        policy: Policy,
+        encoder: Encoder,
+        queue: Queue,
+    ) -> Self {
+        Self {
+            uid,
+            place,
+            layout,
+            policy,
+            encoder,
+            queue,
+            open: BTreeMap::new(),
+            next: 0,
+            checked_ms: 0,
+        }
+    }
+
+    fn open_file(&mut self, cx: &Context, directory: &str) -> Result<(), OperatorError> {
+        if self.open.len() >= OPEN_FILES {
+            let oldest = self.open.iter().min_by_key(|(_, file)| (file.age.written_ms, file.id));
+            if let Some(oldest) = oldest.map(|(directory, _)| directory.clone()) {
+                self.roll(&oldest)?;
+            }
+        }
+        let now_ms = cx.clock.now_ms();
+        let uid: String =
+            self.uid.as_str().chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+        let name = format!(
+            "part-{uid}-{}-{}-{}{}",
+            cx.subtask,
+            self.next,
+            fresh(cx.term),
+            self.encoder.ending()
+        );
+        let file = Writing {
+            id: self.next,
+            name: Arc::new(FileName { directory: directory.to_owned(), name }),
+            encoder: self.encoder.open()?,
+            age: Age { bytes: 0, opened_ms: now_ms, written_ms: now_ms },
+        };
+        self.next += 1;
+        self.open.insert(directory.to_owned(), file);
+        Ok(())
+    }
+
+    /// Closes a file: everything that it holds becomes a committable at the next barrier.
+    fn roll(&mut self, directory: &str) -> Result<(), OperatorError> {
+        let Some(file) = self.open.remove(directory) else {
+            return Ok(());
+        };
+        let rest = file.encoder.finish()?;
+        if !rest.is_empty() {
+            self.queue.append(file.id, &file.name, rest)?;
+        }
+        self.queue.roll(file.id)
+    }
+
+    fn roll_where(&mut self, due: impl Fn(&Writing) -> bool) -> Result<(), OperatorError> {
+        let directories: Vec<String> = self
+            .open
+            .iter()
+            .filter(|(_, file)| due(file))
+            .map(|(directory, _)| directory.clone())
+            .collect();
+        directories.iter().try_for_each(|directory| self.roll(directory))
+    }
+}
+
+impl Operator for FileWriter {
+    fn restore(&mut self, _cx: &mut Context, state: Restored) -> Result<(), OperatorError> {
+        state.items.into_iter().try_for_each(|item| self.queue.restore(item))
+    }
+
+    fn is_ready(&mut self, _cx: &mut Context) -> bool {
+        self.queue.has_room()
+    }
+
+    fn on_batch(
+        &mut self,
+        cx: &mut Context,
+        _input: usize,
+        batch: Batch,
+        _out: &mut Output,
+    ) -> Result<Progress, OperatorError> {
+        self.queue.check()?;
+        if batch.kinds().is_some_and(|kinds| kinds.iter().any(|kind| *kind != RowKind::Insert)) {
+            return Err(EngineError::user(format!(
+                "{}: connector 'filesystem' only takes new rows, and this result also updates or deletes; write it to a sink that takes updates",
+                self.place
+            )));
+        }
+        if batch.num_rows() == 0 {
+            return Ok(Progress::Done);
+        }
+        let now_ms = cx.clock.now_ms();
+        for (directory, records) in self.layout.split(batch.records())? {
+            if !self.open.contains_key(&directory) {
+                self.open_file(cx, &directory)?;
+            }
+            let Some(file) = self.open.get_mut(&directory) else {
+                continue;
+            };
+            file.encoder.write(&records).map_err(|error| error.at(&self.place))?;
+            file.age.written_ms = now_ms;
+            file.age.bytes = file.encoder.bytes();
+            let full = self.policy.is_full(file.age);
+            if full || file.encoder.pending() >= HAND_OVER {
+                let data = file.encoder.take()?;
+                OperatorMetrics::add(&cx.metrics.bytes, data.len());
+                if !data.is_empty() {
+                    self.queue.append(file.id, &file.name, data)?;
+                }
+            }
+            if full {
+                self.roll(&directory)?;
+            }
+        }
+        Ok(Progress::Done)
+    }
+
+    fn on_tick(&mut self, cx: &mut Context, _out: &mut Output) -> Result<(), OperatorError> {
+        self.queue.check()?;
+        let now_ms = cx.clock.now_ms();
+        if now_ms - self.checked_ms >= self.policy.check_ms || now_ms < self.checked_ms {
+            self.checked_ms = now_ms;
+            let policy = self.policy;
+            // Parquet waits for a barrier, so that its row groups are not cut more than needed.
+            if !self.encoder.is_parquet() {
+                self.roll_where(|file| policy.is_due(file.age, now_ms))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_barrier(
+        &mut self,
+        cx: &mut Context,
+        request: SnapshotRequest,
+    ) -> Result<Snapshot, OperatorError> {
+        self.queue.check()?;
+        let (policy, now_ms) = (self.policy, cx.clock.now_ms());
+        let parquet = self.encoder.is_parquet();
+        self.roll_where(|file| request.last || (parquet && policy.is_due(file.age, now_ms)))?;
+        let mut footers = Vec::new();
+        for file in self.open.values_mut() {
+            file.encoder.pause()?;
+            let data = file.encoder.take()?;
+            let footer = file.encoder.footer()?;
+            if !data.is_empty() {
+                OperatorMetrics::add(&cx.metrics.bytes, data.len());
+                self.queue.append(file.id, &file.name, data)?;
+            }
+            if !footer.is_empty() {
+                footers.push((file.id, footer));
+            }
+        }
+        let staged = self.queue.barrier(footers);
+        let uid = self.uid.clone();
+        let pre_commit = async move {
+            let (commits, items) = staged.await?;
+            let committable =
+                |commit| Committable { sink: uid.clone(), payload: payload::encode(&commit, &[]) };
+            Ok(PreCommitted { committables: commits.into_iter().map(committable).collect(), items })
+        };
+        Ok(Snapshot { pre_commit: Some(Box::pin(pre_commit)), ..Snapshot::default() })
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.queue.queued_bytes()
+            + self.open.values().map(|file| file.encoder.memory()).sum::<usize>()
+    }
+}

@@ -1,0 +1,37 @@
+//! Buckets: one way to open them, so that tests can bring their own.
+
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::aws::AmazonS3Builder;
+use object_store::multipart::MultipartStore;
+
+/// A store with the multipart calls that a sink needs to hand an upload from one process to
+/// another.
+pub trait RemoteStore: ObjectStore + MultipartStore {}
+
+impl<T: ObjectStore + MultipartStore> RemoteStore for T {}
+
+/// Opens buckets.
+pub trait Stores: Send + Sync {
+    /// The bucket of this name. Does no I/O.
+    ///
+    /// # Errors
+    /// Cause and fix.
+    fn open(&self, bucket: &str) -> Result<Arc<dyn RemoteStore>, String>;
+}
+
+/// S3 and what speaks its protocol; credentials and endpoint from `AWS_*` variables.
+pub struct S3;
+
+impl Stores for S3 {
+    fn open(&self, bucket: &str) -> Result<Arc<dyn RemoteStore>, String> {
+        let store = AmazonS3Builder::from_env().with_bucket_name(bucket).build();
+        let store = store.map_err(|error| {
+            format!(
+                "bucket '{bucket}' cannot be opened: {error}; check the AWS_* environment variables"
+            )
+        })?;
+        Ok(Arc::new(store))
+    }
+}

@@ -1,0 +1,529 @@
+//! The source against real files: every format and packing, resumed everywhere, and every way a
+//! file can go wrong.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Int64Type, TimeUnit};
+use object_store::{ObjectStoreExt, PutPayload};
+use weir_engine::source::{SourcePoll, Split, SplitEnumerator};
+
+use super::*;
+use crate::formats::Format;
+use crate::formats::parquet::{ParquetOptions, ParquetRows};
+use crate::testing::{MemoryStores, context, runtime, table};
+
+/// Enough for several batches and for chunks to end within records.
+const ROWS: usize = 40_000;
+
+fn columns() -> Vec<(&'static str, DataType)> {
+    vec![("id", DataType::Int64), ("name", DataType::Utf8)]
+}
+
+fn rows() -> RecordBatch {
+    let ids = Int64Array::from_iter_values(0..ROWS as i64);
+    let names =
+        StringArray::from_iter_values((0..ROWS).map(|i| format!("{}ä", "x".repeat(i % 97))));
+    RecordBatch::try_from_iter([
+        ("id", Arc::new(ids) as ArrayRef),
+        ("name", Arc::new(names) as ArrayRef),
+    ])
+    .unwrap()
+}
+
+fn encoded(format: &str, packing: &str) -> Vec<u8> {
+    let rows = rows();
+    let mut plain = Vec::new();
+    match format {
+        "json" => Format::Json(Default::default())
+            .encoder(rows.schema())
+            .unwrap()
+            .encode(&rows, &mut plain)
+            .unwrap(),
+        "csv" => Format::Csv(Default::default())
+            .encoder(rows.schema())
+            .unwrap()
+            .encode(&rows, &mut plain)
+            .unwrap(),
+        _ => {
+            let options = ParquetOptions { row_group_bytes: 200_000, ..ParquetOptions::default() };
+            let mut writer = ParquetRows::new(&rows.schema(), &options).unwrap();
+            for at in (0..ROWS).step_by(1000) {
+                writer.write(&rows.slice(at, 1000)).unwrap();
+            }
+            plain = writer.finish().unwrap();
+        }
+    }
+    match packing {
+        ".gz" => {
+            // Two members, as `cat a.gz b.gz` makes them.
+            let mut packed = Vec::new();
+            for part in [&plain[..plain.len() / 3], &plain[plain.len() / 3..]] {
+                let mut encoder =
+                    flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+                encoder.write_all(part).unwrap();
+                packed = encoder.finish().unwrap();
+            }
+            packed
+        }
+        ".zst" => zstd::encode_all(&plain[..], 1).unwrap(),
+        _ => plain,
+    }
+}
+
+struct Bench {
+    io: tokio::runtime::Runtime,
+    directory: tempfile::TempDir,
+    stores: MemoryStores,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { io: runtime(), directory: tempfile::tempdir().unwrap(), stores: MemoryStores::new() }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &[u8]) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn put(&self, key: &str, content: &[u8]) {
+        let payload = PutPayload::from(content.to_vec());
+        self.io.block_on(self.stores.0.put(&object_store::path::Path::from(key), payload)).unwrap();
+    }
+
+    fn place(&self) -> Place {
+        Place { base: self.directory.path().to_owned(), ..Place::default() }
+    }
+
+    fn source(&self, table: &Table) -> Arc<dyn Source> {
+        let all: Vec<usize> = (0..table.schema.fields().len()).collect();
+        source_with(table, &all, &self.place(), &self.stores).map(|parts| parts.source).unwrap()
+    }
+
+    fn simple(&self, path: &str, format: &str) -> Arc<dyn Source> {
+        self.source(&table(
+            &[("connector", "filesystem"), ("path", path), ("format", format)],
+            &columns(),
+        ))
+    }
+
+    fn discover(
+        &self,
+        enumerator: &mut Box<dyn SplitEnumerator>,
+    ) -> Result<Vec<Split>, EngineError> {
+        self.io.block_on(enumerator.discover())
+    }
+
+    fn splits(&self, source: &Arc<dyn Source>) -> Vec<Split> {
+        self.discover(&mut source.enumerator(None).unwrap()).unwrap()
+    }
+
+    /// Reads a split from its position; `each` is told the position behind every batch.
+    fn read(
+        &self,
+        source: &Arc<dyn Source>,
+        split: &Split,
+        mut each: impl FnMut(&Bytes, &RecordBatch),
+    ) -> Result<Vec<RecordBatch>, EngineError> {
+        let mut cx = context(self.io.handle(), 1, 0, 1);
+        let mut reader = source.reader(&cx)?;
+        reader.add(&cx, 7, split)?;
+        let mut batches = Vec::new();
+        loop {
+            match reader.poll(&mut cx)? {
+                SourcePoll::Rows { split: 7, records } => {
+                    each(&reader.position(7), &records);
+                    batches.push(records);
+                }
+                SourcePoll::Finished { split: 7 } => return Ok(batches),
+                SourcePoll::Pending => std::thread::sleep(Duration::from_micros(200)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn message(&self, source: &Arc<dyn Source>, split: &Split) -> String {
+        self.read(source, split, |_, _| {})
+            .unwrap_err()
+            .message
+            .replace(self.directory.path().to_str().unwrap(), "")
+    }
+}
+
+fn joined(batches: &[RecordBatch]) -> RecordBatch {
+    concat_batches(&batches[0].schema(), batches).unwrap()
+}
+
+/// Reads whole, then from behind every batch; all must agree.
+fn resumes_everywhere(bench: &Bench, source: &Arc<dyn Source>) {
+    let splits = bench.splits(source);
+    assert_eq!(splits.len(), 1);
+    let split = &splits[0];
+    let mut cuts = Vec::new();
+    let mut seen = 0;
+    let calm = bench
+        .read(source, split, |position, records| {
+            seen += records.num_rows();
+            cuts.push((seen, position.clone()));
+        })
+        .unwrap();
+    assert!(calm.iter().all(|batch| batch.num_rows() <= 8192));
+    assert!(cuts.len() >= 4, "{} batches", cuts.len());
+    let calm = joined(&calm);
+    assert_eq!(calm.columns(), rows().columns());
+    for (seen, position) in cuts {
+        let split = Split { position, ..split.clone() };
+        let rest = bench.read(source, &split, |_, _| {}).unwrap();
+        let read: usize = rest.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(read, ROWS - seen);
+        if read > 0 {
+            assert_eq!(joined(&rest), calm.slice(seen, read));
+        }
+    }
+}
+
+#[test]
+fn every_format_and_packing_goes_on_exactly_behind_any_batch() {
+    let bench = Bench::new();
+    for (format, packing) in [
+        ("json", ""),
+        ("json", ".gz"),
+        ("json", ".zst"),
+        ("csv", ""),
+        ("csv", ".gz"),
+        ("csv", ".zst"),
+        ("parquet", ""),
+    ] {
+        let name = format!("{format}{packing}/data.{format}{packing}");
+        let content = encoded(format, packing);
+        bench.write(&name, &content);
+        resumes_everywhere(&bench, &bench.simple(&name, format));
+        bench.put(&name, &content);
+        resumes_everywhere(&bench, &bench.simple(&format!("s3://b/{name}"), format));
+    }
+}
+
+#[test]
+fn records_longer_than_chunks_are_read() {
+    let bench = Bench::new();
+    let mut content = String::new();
+    let lengths = [10, 70_000, 1 << 20, 5, 3 << 20, 6 << 20, 1, 65_536, 65_535];
+    for (id, length) in lengths.iter().enumerate() {
+        content.push_str(&format!("{{\"id\":{id},\"name\":\"{}\"}}\n", "y".repeat(*length)));
+    }
+    // No newline at the end.
+    content.pop();
+    bench.write("long.json", content.as_bytes());
+    let source = bench.simple("long.json", "json");
+    let read = joined(&bench.read(&source, &bench.splits(&source)[0], |_, _| {}).unwrap());
+    let found: Vec<usize> =
+        read.column(1).as_string::<i32>().iter().map(|s| s.unwrap().len()).collect();
+    assert_eq!(found, lengths);
+}
+
+#[test]
+fn a_file_that_changed_is_refused() {
+    let bench = Bench::new();
+    for format in ["json", "parquet"] {
+        let name = format!("data.{format}");
+        bench.write(&name, &encoded(format, ""));
+        let source = bench.simple(&name, format);
+        let split = bench.splits(&source).remove(0);
+        let mut position = Bytes::new();
+        bench.read(&source, &split, |at, _| position = at.clone()).unwrap();
+        let old = Split { position, ..split };
+
+        let mut file = fs::OpenOptions::new().append(true).open(bench.path(&name)).unwrap();
+        file.write_all(b" ").unwrap();
+        assert!(
+            bench
+                .message(&source, &old)
+                .starts_with(&format!("/{name}: the file changed after it was found (from "))
+        );
+
+        // The same size at another time.
+        bench.write(&name, &encoded(format, ""));
+        let message = bench.message(&source, &old);
+        assert_eq!(
+            message,
+            format!(
+                "/{name}: the file changed after it was found (its modification time is another); files must not change: write a new one beside it and move it into place"
+            )
+        );
+        fs::remove_file(bench.path(&name)).unwrap();
+        assert!(bench.message(&source, &old).contains("changed after it was found (it is gone)"));
+
+        bench.put(&name, &encoded(format, ""));
+        let source = bench.simple(&format!("s3://b/{name}"), format);
+        let split = bench.splits(&source).remove(0);
+        bench.put(&name, &encoded(format, ""));
+        assert!(
+            bench
+                .message(&source, &split)
+                .contains("changed after it was found (its ETag is another)")
+        );
+    }
+}
+
+#[test]
+fn a_malformed_record_is_named_by_its_line_even_after_a_restore() {
+    let bench = Bench::new();
+    let mut content: Vec<String> =
+        (0..20_000).map(|id| format!("{{\"id\":{id},\"name\":\"a\"}}")).collect();
+    content[18_232] = r#"{"id":18232,"name":"a"#.to_owned();
+    let content = content.join("\n");
+    bench.write("flights.json", content.as_bytes());
+    bench.write("flights.json.zst", &zstd::encode_all(content.as_bytes(), 1).unwrap());
+    for name in ["flights.json", "flights.json.zst"] {
+        let source = bench.simple(name, "json");
+        let split = bench.splits(&source).remove(0);
+        let mut cuts = vec![split.position.clone()];
+        let error = bench.read(&source, &split, |at, _| cuts.push(at.clone())).unwrap_err();
+        assert_eq!(cuts.len(), 3, "both whole batches come before the error");
+        assert_eq!(error.fault, weir_engine::Fault::User);
+        for position in cuts {
+            let message = bench.message(&source, &Split { position, ..split.clone() });
+            assert!(message.starts_with(&format!("/{name}:18233: ")), "{message}");
+            assert!(message.contains("'json.ignore-parse-errors' = 'true'"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn malformed_records_are_skipped_and_counted_when_asked() {
+    let bench = Bench::new();
+    bench.write("a.json", b"{\"id\":1}\nnonsense\n{\"id\":2}\n{\"id\":\n{\"id\":3}");
+    let options = [
+        ("connector", "filesystem"),
+        ("path", "a.json"),
+        ("format", "json"),
+        ("json.ignore-parse-errors", "true"),
+    ];
+    let source = bench.source(&table(&options, &columns()));
+    let split = bench.splits(&source).remove(0);
+    let mut cx = context(bench.io.handle(), 1, 0, 1);
+    let mut reader = source.reader(&cx).unwrap();
+    reader.add(&cx, 0, &split).unwrap();
+    let mut ids = Vec::new();
+    loop {
+        match reader.poll(&mut cx).unwrap() {
+            SourcePoll::Rows { records, .. } => {
+                ids.extend(records.column(0).as_primitive::<Int64Type>().values().iter().copied())
+            }
+            SourcePoll::Finished { .. } => break,
+            SourcePoll::Pending => std::thread::sleep(Duration::from_micros(200)),
+        }
+    }
+    assert_eq!(ids, [1, 2, 3]);
+    assert_eq!(cx.metrics.malformed.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn damaged_files_are_named() {
+    let bench = Bench::new();
+    let packed = encoded("json", ".gz");
+    bench.write("cut.json.gz", &packed[..packed.len() / 2]);
+    bench.write("bad.json.zst", b"this is not zstd");
+    bench.write("bad.parquet", b"this is not Parquet either");
+    for (name, format, expected) in [
+        ("cut.json.gz", "json", "/cut.json.gz: the compressed content is damaged or cut off: "),
+        ("bad.json.zst", "json", "/bad.json.zst: the compressed content is damaged or cut off: "),
+        ("bad.parquet", "parquet", "/bad.parquet: not readable as Parquet: "),
+    ] {
+        let source = bench.simple(name, format);
+        let split = bench.splits(&source).remove(0);
+        let message = bench.message(&source, &split);
+        assert!(message.starts_with(expected), "{message}");
+    }
+}
+
+#[test]
+fn files_come_in_the_order_of_their_paths_without_hidden_and_empty_ones() {
+    let bench = Bench::new();
+    for name in [
+        "in/b.json",
+        "in/a.json",
+        "in/d/c.json",
+        "in/.hidden.json",
+        "in/_SUCCESS",
+        "in/.staging/x.json",
+        "in/x.csv",
+    ] {
+        bench.write(name, b"{\"id\":1}\n");
+        bench.put(name, b"{\"id\":1}\n");
+    }
+    bench.write("in/empty.json", b"");
+    let base = bench.directory.path().to_str().unwrap();
+    for (root, shown) in [("in", format!("{base}/")), ("s3://b/in", "s3://b/".to_owned())] {
+        for (pattern, expected) in [
+            ("", &["in/a.json", "in/b.json", "in/d/c.json", "in/x.csv"][..]),
+            ("/*.json", &["in/a.json", "in/b.json"]),
+            ("/**/*.json", &["in/a.json", "in/b.json", "in/d/c.json"]),
+            ("/b.json", &["in/b.json"]),
+        ] {
+            let source = bench.simple(&format!("{root}{pattern}"), "json");
+            let found: Vec<_> =
+                bench.splits(&source).into_iter().map(|s| s.id.replace(&shown, "")).collect();
+            assert_eq!(found, expected, "{root}{pattern}");
+        }
+    }
+    let options = [
+        ("connector", "filesystem"),
+        ("path", "in"),
+        ("format", "json"),
+        ("source.path.regex-pattern", ".*/[ab]\\.json"),
+    ];
+    let source = bench.source(&table(&options, &columns()));
+    assert_eq!(bench.splits(&source).len(), 2);
+}
+
+#[test]
+fn a_watched_directory_gives_each_file_once_even_after_a_restore() {
+    let bench = Bench::new();
+    let options = [
+        ("connector", "filesystem"),
+        ("path", "in"),
+        ("format", "json"),
+        ("source.monitor-interval", "1 s"),
+    ];
+    let source = bench.source(&table(&options, &columns()));
+    assert!(!source.is_bounded());
+    let mut enumerator = source.enumerator(None).unwrap();
+    assert_eq!(enumerator.interval(), Some(Duration::from_secs(1)));
+    assert_eq!(bench.discover(&mut enumerator).unwrap(), [], "the directory may come later");
+    let names = |splits: Vec<Split>| -> Vec<String> {
+        splits.into_iter().map(|s| s.id.rsplit('/').next().unwrap().to_owned()).collect()
+    };
+    bench.write("in/b.json", b"{}");
+    assert_eq!(names(bench.discover(&mut enumerator).unwrap()), ["b.json"]);
+    bench.write("in/a.json", b"{}");
+    let mut restored = source.enumerator(Some(enumerator.snapshot())).unwrap();
+    assert_eq!(names(bench.discover(&mut restored).unwrap()), ["a.json"]);
+    assert_eq!(names(bench.discover(&mut enumerator).unwrap()), ["a.json"]);
+    assert_eq!(bench.discover(&mut restored).unwrap(), []);
+}
+
+#[test]
+fn a_bounded_source_lists_once() {
+    let bench = Bench::new();
+    bench.write("in/a.json", b"{}");
+    let source = bench.simple("in", "json");
+    let mut enumerator = source.enumerator(None).unwrap();
+    assert_eq!(bench.discover(&mut enumerator).unwrap().len(), 1);
+    bench.write("in/b.json", b"{}");
+    assert_eq!(bench.discover(&mut enumerator).unwrap(), []);
+    let mut restored = source.enumerator(Some(enumerator.snapshot())).unwrap();
+    assert_eq!(bench.discover(&mut restored).unwrap(), []);
+}
+
+#[test]
+fn a_path_without_files_is_an_error_with_the_fix() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("in")).unwrap();
+    for (path, expected) in [
+        (
+            "nothing",
+            "/nothing: there is no such file or directory; check 'path', which is relative to the manifest's directory",
+        ),
+        (
+            "in/*.json",
+            "/in/*.json: no file matches; check 'path' and 'source.path.regex-pattern' (names that begin with '.' or '_' are ignored)",
+        ),
+    ] {
+        let source = bench.simple(path, "json");
+        let error = bench.discover(&mut source.enumerator(None).unwrap()).unwrap_err();
+        assert_eq!(error.message.replace(bench.directory.path().to_str().unwrap(), ""), expected);
+    }
+}
+
+#[test]
+fn metadata_and_directories_become_columns() {
+    let bench = Bench::new();
+    bench.write("in/day=2024-01-02/to=A%2FB/x.json", b"{\"id\":5}\n{\"id\":6}\n");
+    bench.write("in/day=2024-01-03/to=__HIVE_DEFAULT_PARTITION__/y.json", b"{\"id\":7}\n");
+    let mut table = table(
+        &[("connector", "filesystem"), ("path", "in"), ("format", "json")],
+        &[
+            ("to", DataType::Utf8),
+            ("n", DataType::Utf8),
+            ("id", DataType::Int64),
+            ("s", DataType::Int64),
+            ("t", DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))),
+            ("day", DataType::Date32),
+            ("p", DataType::Utf8),
+        ],
+    );
+    table.metadata =
+        [(1, "file.name"), (3, "file.size"), (4, "file.modification-time"), (6, "file.path")]
+            .map(|(i, key)| (i, key.to_owned()))
+            .into();
+    table.partitioned_by = vec![5, 0];
+    let source = bench.source(&table);
+    let splits = bench.splits(&source);
+    let read = joined(&bench.read(&source, &splits[0], |_, _| {}).unwrap());
+    let text = |i: usize| {
+        read.column(i).as_string::<i32>().iter().map(|s| s.unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(text(0), ["A/B", "A/B"]);
+    assert_eq!(text(1), ["x.json", "x.json"]);
+    assert_eq!(read.column(2).as_primitive::<Int64Type>().values(), &[5, 6]);
+    assert_eq!(read.column(3).as_primitive::<Int64Type>().values(), &[18, 18]);
+    assert_eq!(read.column(5).as_primitive::<arrow::datatypes::Date32Type>().value(0), 19_724);
+    assert_eq!(text(6)[0], splits[0].id);
+    let read = joined(&bench.read(&source, &splits[1], |_, _| {}).unwrap());
+    assert!(read.column(0).is_null(0));
+
+    // Only what is wanted, in the order in which it is wanted; also without any content.
+    let parts = source_with(&table, &[6, 2], &bench.place(), &bench.stores).unwrap();
+    let read = joined(&bench.read(&parts.source, &splits[0], |_, _| {}).unwrap());
+    assert_eq!(read.column(1).as_primitive::<Int64Type>().values(), &[5, 6]);
+    let parts = source_with(&table, &[], &bench.place(), &bench.stores).unwrap();
+    assert_eq!(bench.read(&parts.source, &splits[0], |_, _| {}).unwrap()[0].num_rows(), 2);
+}
+
+#[test]
+fn wrong_options_are_refused_all_at_once() {
+    let mut table = table(
+        &[
+            ("connector", "filesystem"),
+            ("path", "gs://b/x"),
+            ("format", "jsno"),
+            ("source.monitor-interval", "1 ms"),
+            ("source.path.regex-pattern", "("),
+            ("json.ignore-parse-errors", "true"),
+            ("pathh", "x"),
+            ("sink.rolling-policy.file-size", "1 MB"),
+        ],
+        &columns(),
+    );
+    table.metadata = [(0, "file.nam".to_owned())].into();
+    let problems =
+        source(&table, &[0], &Place { base: Path::new("/").to_owned(), ..Place::default() })
+            .err()
+            .unwrap();
+    let messages: Vec<_> =
+        problems.iter().map(|p| p.message.lines().next().unwrap_or_default()).collect();
+    assert_eq!(
+        messages,
+        [
+            "column 'id': metadata 'file.nam' is unknown for connector 'filesystem'; give one of: file.path, file.name, file.size, file.modification-time",
+            "'path': 'gs://' is not supported; use a local path, 'file://' or 's3://'",
+            "'format' = 'jsno' is no format that Weir knows; did you mean 'json'?",
+            "'source.monitor-interval' is less than 100 ms; directories cannot be listed that often",
+            "'source.path.regex-pattern' is not a regular expression: regex parse error:",
+            "option 'pathh' is unknown for connector 'filesystem'; did you mean 'path'?",
+        ]
+    );
+}

@@ -1,0 +1,226 @@
+//! Reads a file of delimited records: chunks in, batches out, position behind every batch.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use tokio::sync::oneshot;
+use weir_engine::EngineError;
+use weir_engine::operator::{Context, OperatorMetrics};
+
+use super::fetch::{Chunks, HEADROOM, Next, line_at};
+use super::position::{At, FileInfo};
+use super::store::RemoteStore;
+use crate::formats::{DecodeError, RecordDecoder};
+
+/// Rows per batch at most.
+pub(crate) const BATCH: usize = 8192;
+/// A record longer than this is an error: memory must have a limit.
+const LONGEST_RECORD: usize = 64 << 20;
+/// With so many bytes waiting for the end of their record, finished rows go out first.
+const LONG_REST: usize = 4 << 20;
+/// Up to this offset the line of an error is counted; further on, its byte has to do.
+const COUNTED: u64 = 4 << 30;
+
+/// A file that is being read.
+pub(crate) struct TextFile {
+    file: FileInfo,
+    store: Option<Arc<dyn RemoteStore>>,
+    decoder: Box<dyn RecordDecoder>,
+    /// Opened at the first poll.
+    chunks: Option<Chunks>,
+    buffer: Vec<u8>,
+    /// What is not decoded yet: `buffer[start..end]`.
+    start: usize,
+    end: usize,
+    /// Byte of the content at `start`.
+    offset: u64,
+    /// Byte behind the last row that was given out.
+    given: u64,
+    /// The buffer holds no further complete record.
+    starved: bool,
+    /// Nothing follows the buffer.
+    last: bool,
+    skipped: u64,
+    failing: Option<oneshot::Receiver<EngineError>>,
+}
+
+/// What a file has now.
+pub(crate) enum Polled {
+    Rows(RecordBatch),
+    Pending,
+    End,
+}
+
+impl TextFile {
+    pub(crate) fn new(
+        file: FileInfo,
+        store: Option<Arc<dyn RemoteStore>>,
+        decoder: Box<dyn RecordDecoder>,
+        offset: u64,
+    ) -> Self {
+        let skipped = decoder.skipped();
+        Self {
+            file,
+            store,
+            decoder,
+            chunks: None,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            offset,
+            given: offset,
+            starved: true,
+            last: false,
+            skipped,
+            failing: None,
+        }
+    }
+
+    pub(crate) fn at(&self) -> At {
+        At::Byte(self.given)
+    }
+
+    /// Bytes of the content given out so far.
+    pub(crate) fn given(&self) -> u64 {
+        self.given
+    }
+
+    pub(crate) fn poll(&mut self, cx: &Context) -> Result<Polled, EngineError> {
+        if let Some(failing) = &mut self.failing {
+            return match failing.try_recv() {
+                Ok(error) => Err(error),
+                Err(oneshot::error::TryRecvError::Empty) => Ok(Polled::Pending),
+                Err(oneshot::error::TryRecvError::Closed) => Err(EngineError::ours(format!(
+                    "{}: the search for a line ended early",
+                    self.file.path
+                ))),
+            };
+        }
+        loop {
+            if !self.starved {
+                let decoded =
+                    self.decoder.decode(&self.buffer[self.start..self.end], BATCH, self.last);
+                let decoded = match decoded {
+                    Ok(decoded) => decoded,
+                    Err(error) => return Ok(self.fail(cx, &error)),
+                };
+                self.start += decoded.consumed;
+                self.offset += decoded.consumed as u64;
+                let rest = self.end - self.start;
+                if self.decoder.rows() >= BATCH || (rest > LONG_REST && self.decoder.rows() > 0) {
+                    return self.give(cx);
+                }
+                self.starved = true;
+                if rest > LONGEST_RECORD {
+                    let error = DecodeError {
+                        offset_in_data: 0,
+                        record_in_data: 0,
+                        line_in_data: 1,
+                        message: format!(
+                            "a record is longer than {} MiB; is the format right?",
+                            LONGEST_RECORD >> 20
+                        ),
+                    };
+                    return Ok(self.fail(cx, &error));
+                }
+            }
+            if self.last {
+                return if self.decoder.rows() > 0 { self.give(cx) } else { self.end(cx) };
+            }
+            let chunks = self.chunks.get_or_insert_with(|| {
+                Chunks::open(
+                    &cx.io,
+                    cx.waker.clone(),
+                    self.file.clone(),
+                    self.store.clone(),
+                    self.offset,
+                )
+            });
+            match chunks.next()? {
+                Next::Pending => return Ok(Polled::Pending),
+                Next::End => {
+                    self.last = true;
+                    self.starved = self.start == self.end;
+                }
+                Next::Chunk(chunk) => {
+                    OperatorMetrics::add(&cx.metrics.bytes, chunk.end - HEADROOM);
+                    self.append(chunk.buffer, chunk.end);
+                }
+            }
+        }
+    }
+
+    /// Puts the rest of the buffer in front of the next one.
+    fn append(&mut self, mut next: Vec<u8>, end: usize) {
+        let rest = &self.buffer[self.start..self.end];
+        let (start, end) = if rest.len() <= HEADROOM {
+            let start = HEADROOM - rest.len();
+            next[start..HEADROOM].copy_from_slice(rest);
+            (start, end)
+        } else {
+            let mut joined = Vec::with_capacity(rest.len() + end - HEADROOM);
+            joined.extend_from_slice(rest);
+            joined.extend_from_slice(&next[HEADROOM..end]);
+            let spare = std::mem::replace(&mut next, joined);
+            if let Some(chunks) = &self.chunks {
+                chunks.recycle(spare);
+            }
+            (0, next.len())
+        };
+        let used = std::mem::replace(&mut self.buffer, next);
+        if let Some(chunks) = &self.chunks {
+            chunks.recycle(used);
+        }
+        (self.start, self.end, self.starved) = (start, end, false);
+    }
+
+    fn count_skipped(&mut self, cx: &Context) {
+        let skipped = self.decoder.skipped();
+        OperatorMetrics::add(&cx.metrics.malformed, (skipped - self.skipped) as usize);
+        self.skipped = skipped;
+    }
+
+    fn give(&mut self, cx: &Context) -> Result<Polled, EngineError> {
+        self.count_skipped(cx);
+        let records =
+            self.decoder.finish().map_err(|e| EngineError::ours(e.message).at(&self.file.path))?;
+        self.given = self.offset;
+        // A decoder may stop early when its columns are full.
+        self.starved = self.last && self.start == self.end;
+        Ok(Polled::Rows(records))
+    }
+
+    fn end(&mut self, cx: &Context) -> Result<Polled, EngineError> {
+        self.count_skipped(cx);
+        if self.start < self.end {
+            return Err(EngineError::ours(format!(
+                "{}: {} bytes behind the last record were not decoded",
+                self.file.path,
+                self.end - self.start
+            )));
+        }
+        self.given = self.offset;
+        Ok(Polled::End)
+    }
+
+    /// Looks up the line of an error, off the task's thread: counting lines all along would
+    /// cost every reader what only a broken file needs.
+    fn fail(&mut self, cx: &Context, error: &DecodeError) -> Polled {
+        let (send, receive) = oneshot::channel();
+        self.failing = Some(receive);
+        let at = self.offset + error.offset_in_data as u64;
+        let (io, file, store) = (cx.io.clone(), self.file.clone(), self.store.clone());
+        let (message, waker) = (error.message.clone(), cx.waker.clone());
+        cx.io.spawn_blocking(move || {
+            let name = file.path.clone();
+            let line = if at > COUNTED { None } else { line_at(&io, file, store, at).ok() };
+            let error = match line {
+                Some(line) => EngineError::user(format!("{name}:{line}: {message}")),
+                None => EngineError::user(format!("{name}: byte {at}: {message}")),
+            };
+            let _ = send.send(error);
+            waker.wake();
+        });
+        Polled::Pending
+    }
+}

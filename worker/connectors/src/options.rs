@@ -1,0 +1,348 @@
+//! Reads a table's `WITH` options into values.
+//!
+//! Every getter makes its option known; [`Options::finish`] refuses what nobody asked for. No
+//! problem ends the reading: all are reported at once, each at its option.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::table::{OptionValue, Position, Problem, Table};
+
+/// The options of one table, while its connector reads them.
+pub struct Options<'a> {
+    table: &'a Table,
+    known: BTreeSet<String>,
+    prefixes: Vec<String>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Options<'a> {
+    /// Options of `table`; only `connector` is known so far.
+    #[must_use]
+    pub fn new(table: &'a Table) -> Self {
+        Self {
+            table,
+            known: BTreeSet::from(["connector".to_owned()]),
+            prefixes: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// The table that the options belong to.
+    #[must_use]
+    pub fn table(&self) -> &'a Table {
+        self.table
+    }
+
+    /// Makes an option known that somebody else reads.
+    pub fn allow(&mut self, key: &str) {
+        self.known.insert(key.to_owned());
+    }
+
+    /// Makes every option known that begins with `prefix`, and returns those that are given.
+    pub fn prefixed(&mut self, prefix: &str) -> Vec<(&'a str, &'a OptionValue)> {
+        self.prefixes.push(prefix.to_owned());
+        let given = self.table.options.iter().filter(|(key, _)| key.starts_with(prefix));
+        given.map(|(key, value)| (key.as_str(), value)).collect()
+    }
+
+    /// Whether the option is given; does not make it known.
+    #[must_use]
+    pub fn is_given(&self, key: &str) -> bool {
+        self.table.options.contains_key(key)
+    }
+
+    /// The place of an option that is given.
+    #[must_use]
+    pub fn at(&self, key: &str) -> Option<Position> {
+        self.table.options.get(key).map(|option| option.at)
+    }
+
+    /// Records a problem with an option, at its place.
+    pub fn refuse(&mut self, key: &str, message: impl Into<String>) {
+        let at = self.at(key);
+        self.problems.push(Problem { at, message: message.into() });
+    }
+
+    /// Records a problem with the table as a whole.
+    pub fn refuse_table(&mut self, message: impl Into<String>) {
+        self.problems.push(Problem { at: None, message: message.into() });
+    }
+
+    /// Takes over problems that somebody else found.
+    pub fn extend(&mut self, problems: impl IntoIterator<Item = Problem>) {
+        self.problems.extend(problems);
+    }
+
+    /// An option that is only used together with another: refused when given.
+    pub fn only_with(&mut self, key: &str, condition: &str) {
+        self.allow(key);
+        if self.is_given(key) {
+            self.refuse(
+                key,
+                format!("'{key}' is only used with {condition}; remove it, or set that"),
+            );
+        }
+    }
+
+    /// Text.
+    pub fn string(&mut self, key: &str) -> Option<&'a str> {
+        self.allow(key);
+        self.table.options.get(key).map(|option| option.value.as_str())
+    }
+
+    /// Text that must be given and not be empty; `hint` says what.
+    pub fn required(&mut self, key: &str, hint: &str) -> Option<&'a str> {
+        match self.string(key) {
+            None => {
+                self.refuse_table(format!("'{key}' is missing; {hint}"));
+                None
+            }
+            Some(value) if value.trim().is_empty() => {
+                self.refuse(key, format!("'{key}' is empty; {hint}"));
+                None
+            }
+            given => given,
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn bool(&mut self, key: &str, default: bool) -> bool {
+        match self.string(key).map(str::trim) {
+            None => default,
+            Some(value) if value.eq_ignore_ascii_case("true") => true,
+            Some(value) if value.eq_ignore_ascii_case("false") => false,
+            Some(value) => {
+                self.refuse(key, format!("'{key}' is '{value}'; give 'true' or 'false'"));
+                default
+            }
+        }
+    }
+
+    /// A value that `FromStr` reads; `example` shows one.
+    pub fn parsed<T: std::str::FromStr>(&mut self, key: &str, example: &str) -> Option<T> {
+        let value = self.string(key)?.trim();
+        match value.parse() {
+            Ok(parsed) => Some(parsed),
+            Err(_) => {
+                self.refuse(key, format!("'{key}' is '{value}'; give a value such as '{example}'"));
+                None
+            }
+        }
+    }
+
+    /// A whole number that is not negative.
+    pub fn number(&mut self, key: &str) -> Option<u64> {
+        let value = self.string(key)?.trim();
+        match value.parse() {
+            Ok(number) => Some(number),
+            Err(_) => {
+                self.refuse(key, format!("'{key}' is '{value}'; give a whole number from 0"));
+                None
+            }
+        }
+    }
+
+    /// A duration as Flink writes it: `10 s`, `1min`; without a unit milliseconds.
+    pub fn duration(&mut self, key: &str) -> Option<Duration> {
+        let value = self.string(key)?;
+        let parsed = parse_duration(value);
+        if parsed.is_none() {
+            self.refuse(
+                key,
+                format!(
+                    "'{key}' is '{value}'; give a duration such as '10 s', '30 min' or '500 ms'"
+                ),
+            );
+        }
+        parsed
+    }
+
+    /// A size in bytes as Flink writes it: `128MB`, `64 kb`; units count in 1024.
+    pub fn memory(&mut self, key: &str) -> Option<u64> {
+        let value = self.string(key)?;
+        let parsed = parse_memory(value);
+        if parsed.is_none() {
+            self.refuse(
+                key,
+                format!("'{key}' is '{value}'; give a size such as '128 MB' or '64 kb'"),
+            );
+        }
+        parsed
+    }
+
+    /// One of several names.
+    pub fn choice<T: Copy>(&mut self, key: &str, default: T, choices: &[(&str, T)]) -> T {
+        let Some(value) = self.string(key) else {
+            return default;
+        };
+        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == value.trim()) {
+            return *choice;
+        }
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        let hint = did_you_mean(value, names.iter().copied()).map_or_else(
+            || format!("give one of: {}", names.join(", ")),
+            |name| format!("did you mean '{name}'?"),
+        );
+        self.refuse(key, format!("'{key}' = '{value}' is not known; {hint}"));
+        default
+    }
+
+    /// All problems, those of unknown options included.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Problem> {
+        let connector = self.table.options.get("connector").map_or("", |c| c.value.as_str());
+        for (key, option) in &self.table.options {
+            let known = self.known.contains(key)
+                || self.prefixes.iter().any(|prefix| key.starts_with(prefix.as_str()));
+            if known {
+                continue;
+            }
+            let hint = did_you_mean(key, self.known.iter().map(String::as_str)).map_or_else(
+                || {
+                    let known: Vec<_> = self.known.iter().map(String::as_str).collect();
+                    format!("remove it; known are: {}", known.join(", "))
+                },
+                |name| format!("did you mean '{name}'?"),
+            );
+            let message = format!("option '{key}' is unknown for connector '{connector}'; {hint}");
+            self.problems.push(Problem { at: Some(option.at), message });
+        }
+        self.problems.sort_by_key(|problem| problem.at);
+        self.problems
+    }
+}
+
+/// The name that was probably meant.
+#[must_use]
+pub fn did_you_mean<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let given = given.trim().to_ascii_lowercase();
+    names
+        .map(|name| (strsim::damerau_levenshtein(&given, &name.to_ascii_lowercase()), name))
+        // A third of the letters wrong is no longer a slip of the finger.
+        .filter(|(distance, name)| *distance * 3 <= name.len().max(given.len()))
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Splits a leading whole number from its unit.
+fn number_and_unit(text: &str) -> Option<(u64, String)> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    Some((text[..digits].parse().ok()?, text[digits..].trim().to_ascii_lowercase()))
+}
+
+/// Reads Flink's durations: a whole number and a unit; without a unit milliseconds.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let (number, unit) = number_and_unit(text)?;
+    let ns: u64 = match unit.as_str() {
+        "ns" | "nano" | "nanos" | "nanosecond" | "nanoseconds" => 1,
+        "µs" | "micro" | "micros" | "microsecond" | "microseconds" => 1_000,
+        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1_000_000,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1_000_000_000,
+        "m" | "min" | "minute" | "minutes" => 60_000_000_000,
+        "h" | "hour" | "hours" => 3_600_000_000_000,
+        "d" | "day" | "days" => 86_400_000_000_000,
+        _ => return None,
+    };
+    number.checked_mul(ns).map(Duration::from_nanos)
+}
+
+/// Reads Flink's memory sizes: a whole number and a unit; without a unit bytes.
+#[must_use]
+pub fn parse_memory(text: &str) -> Option<u64> {
+    let (number, unit) = number_and_unit(text)?;
+    let shift = match unit.as_str() {
+        "" | "b" | "byte" | "bytes" => 0,
+        "k" | "kb" | "kib" | "kibibyte" | "kibibytes" => 10,
+        "m" | "mb" | "mib" | "mebibyte" | "mebibytes" => 20,
+        "g" | "gb" | "gib" | "gibibyte" | "gibibytes" => 30,
+        "t" | "tb" | "tib" | "tebibyte" | "tebibytes" => 40,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::table;
+
+    #[test]
+    fn an_unknown_option_is_refused_with_the_name_that_was_meant() {
+        let table = table(&[("connector", "kafka"), ("scan.startup.mod", "x"), ("zzz", "1")], &[]);
+        let mut options = Options::new(&table);
+        options.string("scan.startup.mode");
+        let problems = options.finish();
+        let messages: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                "option 'scan.startup.mod' is unknown for connector 'kafka'; did you mean 'scan.startup.mode'?",
+                "option 'zzz' is unknown for connector 'kafka'; remove it; known are: connector, scan.startup.mode",
+            ]
+        );
+        assert_eq!(problems[0].at, Some(table.options["scan.startup.mod"].at));
+    }
+
+    #[test]
+    fn every_wrong_value_is_reported_at_once_and_in_order() {
+        let table = table(
+            &[
+                ("connector", "c"),
+                ("a", "yes"),
+                ("b", "-1"),
+                ("d", "10 parsecs"),
+                ("e", "1 XB"),
+                ("f", "jsno"),
+                ("g", " "),
+            ],
+            &[],
+        );
+        let mut options = Options::new(&table);
+        assert!(!options.bool("a", false));
+        assert_eq!(options.number("b"), None);
+        assert_eq!(options.duration("d"), None);
+        assert_eq!(options.memory("e"), None);
+        assert_eq!(options.choice("f", 0, &[("json", 1), ("csv", 2)]), 0);
+        assert_eq!(options.required("g", "name a thing"), None);
+        assert_eq!(options.required("h", "name a thing"), None);
+        let messages: Vec<_> = options.finish().into_iter().map(|p| p.message).collect();
+        assert_eq!(
+            messages,
+            [
+                "'h' is missing; name a thing",
+                "'a' is 'yes'; give 'true' or 'false'",
+                "'b' is '-1'; give a whole number from 0",
+                "'d' is '10 parsecs'; give a duration such as '10 s', '30 min' or '500 ms'",
+                "'e' is '1 XB'; give a size such as '128 MB' or '64 kb'",
+                "'f' = 'jsno' is not known; did you mean 'json'?",
+                "'g' is empty; name a thing",
+            ]
+        );
+    }
+
+    #[test]
+    fn durations_and_sizes_are_read_as_flink_writes_them() {
+        for (text, ms) in [
+            ("10 s", 10_000),
+            ("1min", 60_000),
+            ("30 min", 1_800_000),
+            ("5", 5),
+            ("2 Days", 172_800_000),
+            ("7ms", 7),
+        ] {
+            assert_eq!(parse_duration(text), Some(Duration::from_millis(ms)), "{text}");
+        }
+        for (text, bytes) in
+            [("128MB", 128 << 20), ("64 kb", 64 << 10), ("12", 12), ("1g", 1 << 30), ("3 bytes", 3)]
+        {
+            assert_eq!(parse_memory(text), Some(bytes), "{text}");
+        }
+        for text in ["", "s", "1.5 s", "-1 s", "1 fortnight", "99999999999 d"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+        assert_eq!(parse_memory("99999999999 tb"), None);
+    }
+}

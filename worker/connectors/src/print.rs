@@ -1,0 +1,156 @@
+//! `print`: every row as a line for a person to read, in Flink's form: `+I[ATL, 17, null]`.
+
+mod value;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use arrow::array::ArrayRef;
+use weir_engine::operator::{
+    Context, Operator, OperatorFactory, OperatorMetrics, Output, Progress, Snapshot,
+    SnapshotRequest,
+};
+use weir_engine::{Batch, EngineError, OperatorError, RowKind};
+
+use crate::options::Options;
+use crate::table::{Guarantee, Problem, SinkParts, Table};
+
+/// Where lines go.
+pub type Lines = Arc<Mutex<dyn Write + Send>>;
+
+/// A print sink to the standard output, or to the standard error when the options say so.
+///
+/// # Errors
+/// Every problem with the table's options.
+pub fn sink(table: &Table) -> Result<SinkParts, Vec<Problem>> {
+    sink_to(table, Arc::new(Mutex::new(std::io::stdout())), Arc::new(Mutex::new(std::io::stderr())))
+}
+
+/// A print sink to these writers.
+///
+/// # Errors
+/// Every problem with the table's options.
+pub fn sink_to(table: &Table, out: Lines, err: Lines) -> Result<SinkParts, Vec<Problem>> {
+    let mut options = Options::new(table);
+    let identifier = options.string("print-identifier").unwrap_or_default().to_owned();
+    let to = if options.bool("standard-error", false) { err } else { out };
+    let problems = options.finish();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let factory = move |cx: &Context| -> Result<Box<dyn Operator>, OperatorError> {
+        Ok(Box::new(Print { prefix: prefix(&identifier, cx), to: to.clone(), line: Vec::new() }))
+    };
+    let factory: Arc<dyn OperatorFactory> = Arc::new(factory);
+    let details = [("connector".to_owned(), "print".to_owned())].into();
+    Ok(SinkParts { factory, committer: None, guarantee: Guarantee::None, details })
+}
+
+/// As Flink: `identifier:subtask> `, the subtask only where there are several.
+fn prefix(identifier: &str, cx: &Context) -> String {
+    let subtask = (cx.parallelism > 1).then(|| (cx.subtask.0 + 1).to_string());
+    match (identifier.is_empty(), subtask) {
+        (true, None) => String::new(),
+        (true, Some(subtask)) => format!("{subtask}> "),
+        (false, None) => format!("{identifier}> "),
+        (false, Some(subtask)) => format!("{identifier}:{subtask}> "),
+    }
+}
+
+struct Print {
+    prefix: String,
+    to: Lines,
+    line: Vec<u8>,
+}
+
+impl Operator for Print {
+    fn on_batch(
+        &mut self,
+        cx: &mut Context,
+        _input: usize,
+        batch: Batch,
+        _out: &mut Output,
+    ) -> Result<Progress, OperatorError> {
+        self.line.clear();
+        let columns: &[ArrayRef] = batch.records().columns();
+        for row in 0..batch.num_rows() {
+            let kind = batch.kinds().map_or(RowKind::Insert, |kinds| kinds[row]);
+            self.line.extend_from_slice(self.prefix.as_bytes());
+            value::write_row(&mut self.line, kind, columns, row);
+            self.line.push(b'\n');
+        }
+        OperatorMetrics::add(&cx.metrics.bytes, self.line.len());
+        // Whole batches at once, so that subtasks do not mix their lines.
+        let mut to = self.to.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        to.write_all(&self.line).and_then(|()| to.flush()).map_err(|error| {
+            EngineError::outside(format!("{}: rows cannot be printed: {error}", cx.name))
+        })?;
+        Ok(Progress::Done)
+    }
+
+    fn on_barrier(
+        &mut self,
+        _cx: &mut Context,
+        _request: SnapshotRequest,
+    ) -> Result<Snapshot, OperatorError> {
+        Ok(Snapshot::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, RecordBatch, StringArray};
+    use arrow::datatypes::DataType;
+
+    use super::*;
+    use crate::testing::{context, runtime, table};
+
+    fn printed(options: &[(&str, &str)], parallelism: u32) -> (String, String) {
+        let table = table(options, &[("s", DataType::Utf8), ("n", DataType::Int64)]);
+        let (out, err) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let parts = sink_to(&table, out.clone(), err.clone()).unwrap();
+        let io = runtime();
+        let mut cx = context(io.handle(), 1, 1, parallelism);
+        let mut sink = parts.factory.create(&cx).unwrap();
+        let records = RecordBatch::try_new(
+            table.schema.clone(),
+            vec![
+                Arc::new(StringArray::from(vec![Some("ATL"), None])),
+                Arc::new(Int64Array::from(vec![17, -2])),
+            ],
+        );
+        let batch = Batch::new(records.unwrap())
+            .with_kinds(Some([RowKind::Insert, RowKind::Delete].into()));
+        let progress = sink.on_batch(&mut cx, 0, batch, &mut Output::default()).unwrap();
+        assert_eq!(progress, Progress::Done);
+        let text =
+            |lines: &Mutex<Vec<u8>>| String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+        (text(&out), text(&err))
+    }
+
+    #[test]
+    fn rows_are_printed_as_flink_prints_them() {
+        assert_eq!(
+            printed(&[("connector", "print")], 1),
+            ("+I[ATL, 17]\n-D[null, -2]\n".into(), String::new())
+        );
+        let named =
+            [("connector", "print"), ("print-identifier", "late"), ("standard-error", "true")];
+        assert_eq!(
+            printed(&named, 4),
+            (String::new(), "late:2> +I[ATL, 17]\nlate:2> -D[null, -2]\n".into())
+        );
+        assert_eq!(printed(&named[..1], 2).0, "2> +I[ATL, 17]\n2> -D[null, -2]\n");
+        assert_eq!(printed(&named[..2], 1).0, "late> +I[ATL, 17]\nlate> -D[null, -2]\n");
+    }
+
+    #[test]
+    fn an_unknown_option_is_refused() {
+        let table = table(&[("connector", "print"), ("print-identifer", "x")], &[]);
+        let problems = sink(&table).err().unwrap();
+        assert_eq!(
+            problems[0].message,
+            "option 'print-identifer' is unknown for connector 'print'; did you mean 'print-identifier'?"
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! Values as Java prints them, which is what users of Flink's `print` compare with.
+
+use std::io::Write;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{
+    DataType, Date32Type, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use chrono::{DateTime, NaiveDateTime, Timelike};
+use weir_engine::RowKind;
+
+/// `+I[a, b]`.
+pub(super) fn write_row(out: &mut Vec<u8>, kind: RowKind, columns: &[ArrayRef], row: usize) {
+    out.extend_from_slice(match kind {
+        RowKind::Insert => b"+I[",
+        RowKind::UpdateBefore => b"-U[",
+        RowKind::UpdateAfter => b"+U[",
+        RowKind::Delete => b"-D[",
+    });
+    for (i, column) in columns.iter().enumerate() {
+        if i > 0 {
+            out.extend_from_slice(b", ");
+        }
+        write_value(out, column.as_ref(), row);
+    }
+    out.push(b']');
+}
+
+fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
+    if array.is_null(row) {
+        return out.extend_from_slice(b"null");
+    }
+    match array.data_type() {
+        DataType::Utf8 => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
+        DataType::Float32 => {
+            let value = array.as_primitive::<Float32Type>().value(row);
+            write_float(out, f64::from(value), &format!("{value:?}"), &format!("{value:e}"));
+        }
+        DataType::Float64 => {
+            let value = array.as_primitive::<Float64Type>().value(row);
+            write_float(out, value, &format!("{value:?}"), &format!("{value:e}"));
+        }
+        DataType::Binary => write_list(out, array.as_binary::<i32>().value(row), |out, byte| {
+            put(out, format_args!("{}", *byte as i8));
+        }),
+        DataType::Timestamp(unit, zone) => {
+            if let Some(time) = timestamp(array, unit, row) {
+                write_timestamp(out, time, zone.is_some());
+            }
+        }
+        DataType::Date32 => put(
+            out,
+            format_args!("{}", {
+                let days = array.as_primitive::<Date32Type>().value(row);
+                DateTime::from_timestamp(i64::from(days) * 86_400, 0)
+                    .map_or_else(|| days.to_string(), |d| d.format("%Y-%m-%d").to_string())
+            }),
+        ),
+        DataType::List(_) => {
+            let items = array.as_list::<i32>().value(row);
+            let rows: Vec<usize> = (0..items.len()).collect();
+            write_list(out, &rows, |out, &i| write_value(out, items.as_ref(), i));
+        }
+        DataType::Struct(_) => write_row(out, RowKind::Insert, array.as_struct().columns(), row),
+        DataType::Map(_, _) => {
+            let entries = array.as_map().value(row);
+            out.push(b'{');
+            for i in 0..entries.len() {
+                if i > 0 {
+                    out.extend_from_slice(b", ");
+                }
+                write_value(out, entries.column(0).as_ref(), i);
+                out.push(b'=');
+                write_value(out, entries.column(1).as_ref(), i);
+            }
+            out.push(b'}');
+        }
+        _ => match ArrayFormatter::try_new(array, &FormatOptions::new()) {
+            Ok(formatter) => put(out, format_args!("{}", formatter.value(row))),
+            Err(error) => put(out, format_args!("<{error}>")),
+        },
+    }
+}
+
+fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    // Writing to a vector cannot fail.
+    let _ = out.write_fmt(text);
+}
+
+fn write_list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (i, item) in items.iter().enumerate() {
+        if i > 0 {
+            out.extend_from_slice(b", ");
+        }
+        write(out, item);
+    }
+    out.push(b']');
+}
+
+/// `Double.toString`: plain from 0.001 to 10,000,000, else `1.0E10`.
+fn write_float(out: &mut Vec<u8>, value: f64, plain: &str, scientific: &str) {
+    let size = value.abs();
+    if value.is_nan() {
+        out.extend_from_slice(b"NaN");
+    } else if value.is_infinite() {
+        out.extend_from_slice(if value > 0.0 { b"Infinity" } else { b"-Infinity" });
+    } else if size == 0.0 || (1e-3..1e7).contains(&size) {
+        out.extend_from_slice(plain.as_bytes());
+    } else {
+        let (digits, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+        let point = if digits.contains('.') { "" } else { ".0" };
+        put(out, format_args!("{digits}{point}E{exponent}"));
+    }
+}
+
+fn timestamp(array: &dyn Array, unit: &TimeUnit, row: usize) -> Option<NaiveDateTime> {
+    let (seconds, nanos) = match unit {
+        TimeUnit::Second => (array.as_primitive::<TimestampSecondType>().value(row), 0),
+        TimeUnit::Millisecond => {
+            split(array.as_primitive::<TimestampMillisecondType>().value(row), 1_000)
+        }
+        TimeUnit::Microsecond => {
+            split(array.as_primitive::<TimestampMicrosecondType>().value(row), 1_000_000)
+        }
+        TimeUnit::Nanosecond => {
+            split(array.as_primitive::<TimestampNanosecondType>().value(row), 1_000_000_000)
+        }
+    };
+    DateTime::from_timestamp(seconds, nanos).map(|time| time.naive_utc())
+}
+
+fn split(value: i64, per_second: i64) -> (i64, u32) {
+    let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
+    (value.div_euclid(per_second), nanos as u32)
+}
+
+/// `LocalDateTime.toString` and `Instant.toString`: seconds only where they are not zero (an
+/// instant always has them), fractions in groups of three digits.
+fn write_timestamp(out: &mut Vec<u8>, time: NaiveDateTime, instant: bool) {
+    let nanos = time.nanosecond();
+    put(out, format_args!("{}", time.format("%Y-%m-%dT%H:%M")));
+    if instant || time.second() > 0 || nanos > 0 {
+        put(out, format_args!(":{:02}", time.second()));
+    }
+    if nanos > 0 {
+        if nanos % 1_000_000 == 0 {
+            put(out, format_args!(".{:03}", nanos / 1_000_000));
+        } else if nanos % 1000 == 0 {
+            put(out, format_args!(".{:06}", nanos / 1000));
+        } else {
+            put(out, format_args!(".{nanos:09}"));
+        }
+    }
+    if instant {
+        out.push(b'Z');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        BinaryArray, Date32Array, Decimal128Array, Float64Array, TimestampMillisecondArray,
+        TimestampNanosecondArray,
+    };
+
+    use super::*;
+
+    fn text(array: ArrayRef) -> String {
+        let mut out = Vec::new();
+        for row in 0..array.len() {
+            write_row(&mut out, RowKind::Insert, std::slice::from_ref(&array), row);
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn values_look_as_java_prints_them() {
+        let floats = Float64Array::from(vec![
+            1.0,
+            0.5,
+            1e7,
+            1.25e-4,
+            -0.0,
+            f64::NAN,
+            123456.789,
+            f64::INFINITY,
+        ]);
+        assert_eq!(
+            text(Arc::new(floats)),
+            "+I[1.0]+I[0.5]+I[1.0E7]+I[1.25E-4]+I[-0.0]+I[NaN]+I[123456.789]+I[Infinity]"
+        );
+        let times = TimestampMillisecondArray::from(vec![0, 5_000, 5_010, -1]);
+        assert_eq!(
+            text(Arc::new(times.clone())),
+            "+I[1970-01-01T00:00]+I[1970-01-01T00:00:05]+I[1970-01-01T00:00:05.010]+I[1969-12-31T23:59:59.999]"
+        );
+        assert_eq!(
+            text(Arc::new(times.with_timezone("UTC").slice(0, 2) as TimestampMillisecondArray)),
+            "+I[1970-01-01T00:00:00Z]+I[1970-01-01T00:00:05Z]"
+        );
+        assert_eq!(
+            text(Arc::new(TimestampNanosecondArray::from(vec![1_000, 1]))),
+            "+I[1970-01-01T00:00:00.000001]+I[1970-01-01T00:00:00.000000001]"
+        );
+        assert_eq!(text(Arc::new(Date32Array::from(vec![19_723]))), "+I[2024-01-01]");
+        assert_eq!(text(Arc::new(BinaryArray::from(vec![&[1u8, 255][..]]))), "+I[[1, -1]]");
+        let decimal = Decimal128Array::from(vec![1250]).with_precision_and_scale(10, 2).unwrap();
+        assert_eq!(text(Arc::new(decimal)), "+I[12.50]");
+    }
+}
