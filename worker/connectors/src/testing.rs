@@ -84,12 +84,15 @@ impl crate::filesystem::Stores for MemoryStores {
     }
 }
 
+/// An upload's parts: index → ETag and bytes.
+type Parts = BTreeMap<usize, (String, PutPayload)>;
+
 /// A bucket in memory whose uploads behave as S3's: exactly the listed parts are completed, by
 /// their ETags, and an upload that is completed or aborted is not found.
 #[derive(Default, Debug)]
 pub(crate) struct Bucket {
     objects: InMemory,
-    uploads: Mutex<BTreeMap<String, BTreeMap<usize, (String, PutPayload)>>>,
+    uploads: Mutex<BTreeMap<String, Parts>>,
     next: AtomicU64,
 }
 

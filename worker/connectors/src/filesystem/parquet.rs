@@ -231,10 +231,12 @@ async fn fetch(
                 .map_err(|error| EngineError::ours(format!("reading ended early: {error}")))?
         }
         Some(store) => {
-            let requests = ranges.to_vec().into_iter().map(|range| {
+            // Owned, because a borrowed item would tie the future to one lifetime.
+            let request = |range: Range<u64>| {
                 let (store, file) = (store.clone(), file.clone());
                 async move { get_range(store.as_ref(), &file, range).await }
-            });
+            };
+            let requests: Vec<_> = ranges.iter().cloned().map(request).collect();
             futures::stream::iter(requests).buffered(REQUESTS).try_collect().await
         }
     }

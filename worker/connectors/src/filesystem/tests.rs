@@ -527,3 +527,29 @@ fn wrong_options_are_refused_all_at_once() {
         ]
     );
 }
+
+#[test]
+#[ignore = "measures; run with --release"]
+fn bytes_arrive_faster_than_any_decoder_takes_them() {
+    let bench = Bench::new();
+    bench.write("big.json", &vec![b'x'; 1 << 30]);
+    let source = bench.simple("big.json", "json");
+    let file = position::Position::decode(&bench.splits(&source)[0]).unwrap().file;
+    let waker = weir_engine::operator::Waker::none();
+    let began = weir_engine::env::instant();
+    let mut chunks = fetch::Chunks::open(bench.io.handle(), waker, file, None, 0);
+    let mut bytes = 0;
+    loop {
+        match chunks.next().unwrap() {
+            fetch::Next::Chunk(chunk) => {
+                bytes += chunk.end - fetch::HEADROOM;
+                chunks.recycle(chunk.buffer);
+            }
+            fetch::Next::Pending => std::thread::yield_now(),
+            fetch::Next::End => break,
+        }
+    }
+    let rate = bytes as f64 / began.elapsed().as_secs_f64() / 1e9;
+    assert!(rate > 2.0, "{rate:.2} GB/s");
+    println!("{rate:.2} GB/s");
+}

@@ -146,9 +146,9 @@ fn write_timestamp(out: &mut Vec<u8>, time: NaiveDateTime, instant: bool) {
         put(out, format_args!(":{:02}", time.second()));
     }
     if nanos > 0 {
-        if nanos % 1_000_000 == 0 {
+        if nanos.is_multiple_of(1_000_000) {
             put(out, format_args!(".{:03}", nanos / 1_000_000));
-        } else if nanos % 1000 == 0 {
+        } else if nanos.is_multiple_of(1000) {
             put(out, format_args!(".{:06}", nanos / 1000));
         } else {
             put(out, format_args!(".{nanos:09}"));

@@ -3,8 +3,9 @@
 //! What always holds: `Committed` is only said after the final name was seen with the recorded
 //! size; a staged file that is gone while its final name is absent is `Lost`, by name.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use object_store::{ObjectStoreExt, PutPayload};
@@ -18,7 +19,9 @@ use super::remote::Bucket;
 use crate::filesystem::store::Stores;
 
 pub(crate) struct FileCommitter {
-    pub(crate) stores: Arc<dyn Stores>,
+    stores: Arc<dyn Stores>,
+    /// Buckets by name; connections are kept. As many as the user has ever named in `path`.
+    open: Mutex<HashMap<String, Bucket>>,
 }
 
 #[async_trait]
@@ -65,8 +68,18 @@ impl Committer for FileCommitter {
 }
 
 impl FileCommitter {
+    pub(crate) fn new(stores: Arc<dyn Stores>) -> Self {
+        Self { stores, open: Mutex::default() }
+    }
+
     fn bucket(&self, name: &str) -> Result<Bucket, String> {
-        Ok(Bucket { name: name.to_owned(), store: self.stores.open(name)? })
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = open.get(name) {
+            return Ok(bucket.clone());
+        }
+        let bucket = Bucket { name: name.to_owned(), store: self.stores.open(name)? };
+        open.insert(name.to_owned(), bucket.clone());
+        Ok(bucket)
     }
 }
 

@@ -131,7 +131,7 @@ pub(crate) fn sink(
         Ok(Box::new(FileWriter::new(uid.clone(), shown.clone(), layout, policy, encoder, queue)))
     };
     let factory: Arc<dyn OperatorFactory> = Arc::new(factory);
-    let committer = Arc::new(FileCommitter { stores });
+    let committer = Arc::new(FileCommitter::new(stores));
     Ok(SinkParts {
         factory,
         committer: Some(committer),

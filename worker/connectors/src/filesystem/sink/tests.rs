@@ -282,7 +282,7 @@ fn large_files_are_staged_in_parts() {
         let bench = Bench::new(
             format,
             path,
-            &[("parquet.compression", "UNCOMPRESSED")][..usize::from(format == "parquet")].as_ref(),
+            &[("parquet.compression", "UNCOMPRESSED")][..usize::from(format == "parquet")],
         );
         let mut writer = bench.writer(1, vec![]);
         let (mut first, batch) = (0, 60_000);
