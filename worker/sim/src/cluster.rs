@@ -174,7 +174,7 @@ impl Cluster {
         let (store, stores) = self.store_of(&process);
         let mut master = MasterConfig::new(JobName(JOB.to_owned()), self.spec.parallelism);
         master.checkpoint_interval_ms = 200;
-        master.checkpoint_timeout_ms = 5_000;
+        master.checkpoint_timeout_ms = 1_000;
         master.patience_ms = 1_000;
         master.least_workers = self.spec.workers;
         master.restart.initial_ms = 100;
@@ -374,7 +374,7 @@ async fn carry(
     mut rng: StdRng,
     plant: Plant,
 ) {
-    let mut planted = plant.over_link();
+    let planted = plant.over_link();
     loop {
         tokio::select! {
             biased;
@@ -389,7 +389,6 @@ async fn carry(
             message = master.receive() => {
                 let Some(message) = message else { return };
                 if !delay(&mut rng, &ends).await { return }
-                planted.to_worker(&message);
                 if worker.to.send(message).await.is_err() { return }
             }
         }

@@ -44,6 +44,9 @@ pub struct JobSpec {
     pub batch: i64,
     /// Simulated time between two batches of a reader.
     pub pause: Duration,
+    /// Whether all splits are read at once, so that windows close on the way, or one after the
+    /// other, so that most close at the end.
+    pub assignment: Assignment,
 }
 
 /// One row: event time and key.
@@ -183,7 +186,7 @@ impl Source for Events {
     }
 
     fn assignment(&self) -> Assignment {
-        Assignment::Pull
+        self.0.assignment
     }
 
     fn enumerator(&self, snapshot: Option<Bytes>) -> Result<Box<dyn SplitEnumerator>, EngineError> {

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, TimestampMillisecondType};
@@ -35,7 +36,11 @@ struct State {
     violations: Vec<String>,
     /// How many of the next commits answer `Retry` though they were applied.
     lose_answers: u32,
+    slow_flush_one_in: u64,
 }
+
+/// Longer than an attempt may take in simulated runs.
+const SLOW_FLUSH: Duration = Duration::from_millis(2_500);
 
 impl Outside {
     /// Rows that anybody can see, and how often each.
@@ -55,12 +60,19 @@ impl Outside {
         self.state.lock().lose_answers += n;
     }
 
-    fn stage(&self, rows: Vec<String>) -> u64 {
+    /// Staging takes no time, but one in so many flushes takes longer than an attempt may.
+    pub fn slow_flushes(&self, one_in: u64) {
+        self.state.lock().slow_flush_one_in = one_in;
+    }
+
+    /// Stages rows; says under which name, and how long flushing takes.
+    fn stage(&self, rows: Vec<String>) -> (u64, Duration) {
         let mut state = self.state.lock();
         state.next += 1;
         let name = state.next;
         state.staged.insert(name, rows);
-        name
+        let slow = state.slow_flush_one_in > 0 && name.is_multiple_of(state.slow_flush_one_in);
+        (name, if slow { SLOW_FLUSH } else { Duration::ZERO })
     }
 }
 
@@ -144,9 +156,13 @@ impl Operator for Sink {
         if self.rows.is_empty() {
             return Ok(Snapshot::default());
         }
-        let name = self.outside.stage(std::mem::take(&mut self.rows));
+        let (name, flush) = self.outside.stage(std::mem::take(&mut self.rows));
         let item = Committable { sink: cx.uid.clone(), payload: Bytes::from(name.to_string()) };
         let ready = PreCommitted { committables: vec![item], items: Vec::new() };
-        Ok(Snapshot { pre_commit: Some(Box::pin(async { Ok(ready) })), ..Snapshot::default() })
+        let pre_commit = Box::pin(async move {
+            tokio::time::sleep(flush).await;
+            Ok(ready)
+        });
+        Ok(Snapshot { pre_commit: Some(pre_commit), ..Snapshot::default() })
     }
 }

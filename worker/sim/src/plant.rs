@@ -1,6 +1,5 @@
 //! Bugs that are planted to see that the simulator finds them.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use weir_checkpoint::Store;
 use weir_checkpoint::store::{Created, StoreError};
-use weir_protocol::control::{FromWorker, ToWorker, from_worker, to_worker};
+use weir_protocol::control::{FromWorker, from_worker};
 
 /// A bug.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -34,7 +33,7 @@ impl Plant {
 
     /// What the bug does to a worker's messages.
     pub(crate) fn over_link(self) -> PlantedLink {
-        PlantedLink { drops: self == Self::DeclinedDropsDelta, ..PlantedLink::default() }
+        PlantedLink { drops: self == Self::DeclinedDropsDelta }
     }
 }
 
@@ -75,39 +74,22 @@ impl Store for Believing {
     }
 }
 
-/// Remembers which segments and committables belong to failed attempts, and takes them out of
-/// later acks.
-#[derive(Default)]
+/// Takes what was frozen for earlier attempts out of acks. The simulated sink freezes at most
+/// one committable an attempt, so the last one of an ack is the attempt's own.
+#[derive(Clone, Copy)]
 pub(crate) struct PlantedLink {
     drops: bool,
-    /// Attempt → what its acks listed first.
-    seen: BTreeMap<u64, Vec<Vec<u8>>>,
-    dropped: Vec<Vec<u8>>,
 }
 
 impl PlantedLink {
-    pub(crate) fn to_worker(&mut self, message: &ToWorker) {
-        if !self.drops {
-            return;
-        }
-        match &message.kind {
-            Some(to_worker::Kind::Abandon(abandon)) => {
-                self.dropped.extend(self.seen.remove(&abandon.attempt).unwrap_or_default());
-            }
-            Some(to_worker::Kind::Published(_)) => self.seen.clear(),
-            _ => {}
-        }
-    }
-
-    pub(crate) fn from_worker(&mut self, message: &mut FromWorker) {
-        if !self.drops {
-            return;
-        }
+    pub(crate) fn from_worker(self, message: &mut FromWorker) {
         let Some(from_worker::Kind::Ack(ack)) = &mut message.kind else { return };
+        if !self.drops {
+            return;
+        }
         for operator in &mut ack.operators {
-            operator.committables.retain(|c| !self.dropped.contains(c));
-            let seen = self.seen.entry(ack.attempt).or_default();
-            seen.extend(operator.committables.iter().cloned());
+            let earlier = operator.committables.len().saturating_sub(1);
+            operator.committables.drain(..earlier);
         }
     }
 }

@@ -8,6 +8,7 @@ use rand::Rng;
 use tokio::time::Instant;
 use weir_checkpoint::store::testing::{FaultRates, MemoryStore};
 use weir_coordinator::Ending;
+use weir_engine::source::Assignment;
 
 use crate::cluster::{Cluster, ClusterSpec};
 use crate::job::JobSpec;
@@ -47,10 +48,12 @@ pub struct RunSpec {
     pub plant: Plant,
 }
 
-/// The job that all runs run.
+/// The job that a seed runs.
 #[must_use]
-pub fn job() -> JobSpec {
-    JobSpec { splits: 5, rows: 1_500, keys: 40, batch: 20, pause: Duration::from_millis(40) }
+pub fn job(seed: u64) -> JobSpec {
+    let assignment = if seed.is_multiple_of(3) { Assignment::Pull } else { Assignment::Eager };
+    let pause = Duration::from_millis(40);
+    JobSpec { splits: 5, rows: 1_500, keys: 40, batch: 20, pause, assignment }
 }
 
 /// Runs once, in a runtime of its own.
@@ -93,7 +96,7 @@ impl Simulation {
             longest: Duration::from_secs(20),
         };
         let cluster = ClusterSpec {
-            job: job(),
+            job: job(spec.seed),
             seed: spec.seed,
             workers: 3,
             parallelism: 1 + (spec.seed % 4) as u32,
@@ -106,13 +109,14 @@ impl Simulation {
         let mut simulation =
             Self { cluster, outside, histogram: BTreeMap::new(), due: Vec::new() };
         simulation.to_the_end(spec.calm).await?;
-        simulation.check()
+        simulation.check(spec.seed)
     }
 
     async fn to_the_end(&mut self, calm: bool) -> Result<(), String> {
         let began = Instant::now();
         let mut next_fault = began + Duration::from_millis(300);
         let mut healed = false;
+        self.outside.slow_flushes(if calm { 0 } else { 40 });
         loop {
             self.burst().await;
             if let Some(ending) = self.ending().await {
@@ -131,6 +135,7 @@ impl Simulation {
             } else if !healed {
                 healed = true;
                 self.cluster.heal();
+                self.outside.slow_flushes(0);
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -234,11 +239,11 @@ impl Simulation {
         Ok(())
     }
 
-    fn check(mut self) -> Result<Outcome, String> {
+    fn check(mut self, seed: u64) -> Result<Outcome, String> {
         if let Some(problem) = self.outside.violations().first() {
             return Err(problem.clone());
         }
-        let expected = job().expected();
+        let expected = job(seed).expected();
         let visible = self.outside.visible();
         for (row, times) in &visible {
             let right = expected.get(row).copied().unwrap_or(0);
@@ -249,6 +254,9 @@ impl Simulation {
         if let Some(row) = expected.keys().find(|row| !visible.contains_key(*row)) {
             return Err(format!("row `{row}` is missing"));
         }
+        let failed: u64 =
+            self.cluster.coordinators().iter().map(|c| c.status().failed_attempts).sum();
+        self.histogram.insert("attempts failed".to_owned(), failed);
         for (step, times) in self.cluster.steps() {
             *self.histogram.entry(step.to_owned()).or_default() += times;
         }
