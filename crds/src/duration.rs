@@ -24,10 +24,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         let (number, tail) = rest.split_at(digits);
         let letters = tail.len() - tail.trim_start_matches(|c: char| c.is_alphabetic()).len();
         let (unit, tail) = tail.split_at(letters);
-        let factor = UNITS
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .map(|(_, ms)| *ms);
+        let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, ms)| *ms);
         let (Ok(number), Some(factor)) = (number.parse::<u64>(), factor) else {
             return Err(format!("'{text}' is not a duration; {hint}"));
         };
@@ -94,19 +91,10 @@ mod tests {
 
     #[test]
     fn what_is_not_a_duration_is_named() {
-        let errors: Vec<_> = [
-            "",
-            "10",
-            "ten",
-            "1m1h",
-            "1m1m",
-            "-1s",
-            "1.5s",
-            "99999999999999999h",
-        ]
-        .into_iter()
-        .map(|text| parse_duration(text).expect_err(text))
-        .collect();
+        let errors: Vec<_> = ["", "10", "ten", "1m1h", "1m1m", "-1s", "1.5s", "99999999999999999h"]
+            .into_iter()
+            .map(|text| parse_duration(text).expect_err(text))
+            .collect();
         expect_test::expect![[r#"
             [
                 "the duration is empty; write it as 10s, 5m, 1h30m or 250ms",

@@ -29,10 +29,7 @@ pub(crate) struct Field<'n> {
 
 impl<'f> Faults<'f> {
     pub(crate) fn new(file: &'f str) -> Self {
-        Self {
-            file,
-            found: Vec::new(),
-        }
+        Self { file, found: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, line: usize, path: &str, message: impl Into<String>) {
@@ -67,18 +64,11 @@ impl<'f> Faults<'f> {
             self.add(
                 line,
                 path,
-                format!(
-                    "expected a mapping such as '{example}: …', found {}",
-                    node.describe()
-                ),
+                format!("expected a mapping such as '{example}: …', found {}", node.describe()),
             );
             return None;
         };
-        let mut fields = Fields {
-            path: path.to_owned(),
-            line,
-            entries: Vec::new(),
-        };
+        let mut fields = Fields { path: path.to_owned(), line, entries: Vec::new() };
         for (key, value) in entries {
             let at = fields.path_of(&key.name);
             if !known.contains(&key.name.as_str()) {
@@ -143,10 +133,8 @@ impl<'f> Faults<'f> {
         match u32::try_from(number) {
             Ok(number) if (low..=high).contains(&number) => Some(number),
             _ => {
-                let message = format!(
-                    "{number} is out of range; {} can be {low} to {high}",
-                    field.name()
-                );
+                let message =
+                    format!("{number} is out of range; {} can be {low} to {high}", field.name());
                 self.add(field.line, &field.path, message);
                 None
             }
@@ -184,21 +172,13 @@ impl<'f> Faults<'f> {
 
 impl<'n> Fields<'n> {
     fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        }
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     /// The field, if it is there and not null: like an API server, we read null as absent.
     pub(crate) fn get(&self, name: &str) -> Option<Field<'n>> {
         let (_, line, node) = self.entries.iter().find(|(known, ..)| *known == name)?;
-        (!node.is_null()).then(|| Field {
-            path: self.path_of(name),
-            line: *line,
-            node,
-        })
+        (!node.is_null()).then(|| Field { path: self.path_of(name), line: *line, node })
     }
 
     /// The field, or a fault that says what belongs there.
@@ -240,10 +220,7 @@ pub(crate) fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     known
         .iter()
         .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()),
-                candidate,
-            )
+            (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate)
         })
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 5)
         .min_by_key(|(distance, _)| *distance)

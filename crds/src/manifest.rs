@@ -21,11 +21,7 @@ pub(crate) fn read(text: &str, file: &str) -> Result<StreamJob, Vec<ManifestErro
         }
         Ok(documents) => match documents.as_slice() {
             [] => {
-                faults.add(
-                    1,
-                    "",
-                    "the file is empty; a manifest begins with 'kind: StreamJob'",
-                );
+                faults.add(1, "", "the file is empty; a manifest begins with 'kind: StreamJob'");
                 None
             }
             [document] => read_job(document, file, &mut faults),
@@ -49,48 +45,27 @@ fn read_job(node: &Node, file: &str, faults: &mut Faults<'_>) -> Option<StreamJo
     // Fields of another kind would all be unknown: the kind decides whether they are looked at.
     if let Value::Mapping(entries) = &node.value {
         let kind = entries.iter().find(|(key, _)| key.name == "kind");
-        if let Some((
-            key,
-            Node {
-                value: Value::Scalar(kind),
-                ..
-            },
-        )) = kind
+        if let Some((key, Node { value: Value::Scalar(kind), .. })) = kind
             && kind.text != "StreamJob"
             && closest(&kind.text, &["StreamJob"]).is_none()
         {
-            let message = format!(
-                "'{}' cannot be run; the kind must be StreamJob",
-                shorten(&kind.text)
-            );
+            let message =
+                format!("'{}' cannot be run; the kind must be StreamJob", shorten(&kind.text));
             faults.add(key.line, "kind", message);
             return None;
         }
     }
-    let fields = faults.fields(
-        node,
-        node.line,
-        "",
-        &["apiVersion", "kind", "metadata", "spec"],
-    )?;
+    let fields = faults.fields(node, node.line, "", &["apiVersion", "kind", "metadata", "spec"])?;
     constant(&fields, faults, "apiVersion", API_VERSION);
     constant(&fields, faults, "kind", "StreamJob");
     let metadata = fields
-        .require(
-            faults,
-            "metadata",
-            "a job needs a name: 'metadata: {name: my-job}'",
-        )
+        .require(faults, "metadata", "a job needs a name: 'metadata: {name: my-job}'")
         .and_then(|field| read_metadata(&field, faults));
     let spec = fields
         .require(faults, "spec", "a job needs at least 'spec: {sql: …}'")
         .and_then(|field| read_spec(&field, file, faults));
     let (spec, sql_position) = spec?;
-    Some(StreamJob {
-        metadata: metadata?,
-        spec,
-        sql_position,
-    })
+    Some(StreamJob { metadata: metadata?, spec, sql_position })
 }
 
 fn constant(fields: &Fields<'_>, faults: &mut Faults<'_>, name: &str, wanted: &str) {
@@ -123,12 +98,7 @@ fn read_metadata(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<Metadata>
     };
     let labels = map("labels");
     let annotations = map("annotations");
-    Some(Metadata {
-        name: name?,
-        namespace: namespace?,
-        labels,
-        annotations,
-    })
+    Some(Metadata { name: name?, namespace: namespace?, labels, annotations })
 }
 
 /// A DNS label; a job's name also starts with a letter, since Services are named after it.
@@ -147,23 +117,13 @@ fn label(
     let fault = if text.is_empty() {
         Some("is empty; give it a name such as 'my-job'".to_owned())
     } else if text.chars().count() > longest {
-        Some(format!(
-            "'{shown}' has {} characters; at most {longest}",
-            text.chars().count()
-        ))
-    } else if let Some(wrong) = text
-        .chars()
-        .find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-'))
+        Some(format!("'{shown}' has {} characters; at most {longest}", text.chars().count()))
+    } else if let Some(wrong) =
+        text.chars().find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-'))
     {
-        Some(format!(
-            "'{shown}' contains '{wrong}'; use a to z, 0 to 9 and '-' only"
-        ))
+        Some(format!("'{shown}' contains '{wrong}'; use a to z, 0 to 9 and '-' only"))
     } else if !first_ok {
-        let what = if letter_first {
-            "a letter"
-        } else {
-            "a letter or digit"
-        };
+        let what = if letter_first { "a letter" } else { "a letter or digit" };
         Some(format!("'{shown}' must start with {what}"))
     } else if text.ends_with('-') {
         Some(format!("'{shown}' must end with a letter or digit"))
@@ -191,11 +151,7 @@ fn text_map(field: &Field<'_>, faults: &mut Faults<'_>) -> BTreeMap<String, Stri
     }
     for (key, node) in entries {
         let path = format!("{}.{}", field.path, key.name);
-        if let Some(value) = faults.text(&Field {
-            path,
-            line: key.line,
-            node,
-        }) {
+        if let Some(value) = faults.text(&Field { path, line: key.line, node }) {
             map.insert(key.name.clone(), value.text.clone());
         }
     }
@@ -207,22 +163,11 @@ fn read_spec(
     file: &str,
     faults: &mut Faults<'_>,
 ) -> Option<(StreamJobSpec, SqlPosition)> {
-    let known = [
-        "sql",
-        "parallelism",
-        "maxParallelism",
-        "state",
-        "restart",
-        "workers",
-    ];
+    let known = ["sql", "parallelism", "maxParallelism", "state", "restart", "workers"];
     let fields = faults.fields(field.node, field.line, &field.path, &known)?;
     let defaults = StreamJobSpec::default();
     let sql = fields
-        .require(
-            faults,
-            "sql",
-            "write the job's program as 'sql: |' and the statements below it",
-        )
+        .require(faults, "sql", "write the job's program as 'sql: |' and the statements below it")
         .and_then(|field| read_sql(&field, file, faults));
 
     let max_parallelism = match fields.get("maxParallelism") {
@@ -264,11 +209,7 @@ fn read_sql(
 ) -> Option<(String, SqlPosition)> {
     let scalar = faults.text(field)?;
     if scalar.text.trim().is_empty() {
-        faults.add(
-            field.line,
-            &field.path,
-            "is empty; a job needs at least one INSERT INTO",
-        );
+        faults.add(field.line, &field.path, "is empty; a job needs at least one INSERT INTO");
         return None;
     }
     if scalar.text.len() > limits::SQL_BYTES {
@@ -327,11 +268,7 @@ fn read_state(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<State> {
         Some(field) => text_list(&field, faults),
         None => Vec::new(),
     };
-    Some(State {
-        root: root?,
-        checkpoint: checkpoint?,
-        allow_dropped_state,
-    })
+    Some(State { root: root?, checkpoint: checkpoint?, allow_dropped_state })
 }
 
 /// A root is a directory or an S3 URL; whether it can be reached is found out when it is opened.
@@ -343,9 +280,9 @@ fn read_root(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<String> {
         }
         None => None,
         Some(("file", path)) if path.starts_with('/') => None,
-        Some(("file", _)) => Some(format!(
-            "'{text}' is not an absolute path; write file:///path or just the path"
-        )),
+        Some(("file", _)) => {
+            Some(format!("'{text}' is not an absolute path; write file:///path or just the path"))
+        }
         Some(("s3", rest)) => {
             let bucket = rest.split('/').next().unwrap_or_default();
             (bucket.len() < 3).then(|| {
@@ -386,20 +323,11 @@ fn read_checkpoint(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<Checkpo
         Some(field) => faults.integer_within(&field, 1, limits::MAX_RETAINED),
         None => Some(defaults.retained),
     };
-    Some(Checkpoint {
-        interval: interval?,
-        timeout: timeout?,
-        retained: retained?,
-    })
+    Some(Checkpoint { interval: interval?, timeout: timeout?, retained: retained? })
 }
 
 fn read_restart(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<Restart> {
-    let fields = faults.fields(
-        field.node,
-        field.line,
-        &field.path,
-        &["backoff", "resetAfter"],
-    )?;
+    let fields = faults.fields(field.node, field.line, &field.path, &["backoff", "resetAfter"])?;
     let defaults = Restart::default();
     let backoff = match fields.get("backoff") {
         Some(field) => read_backoff(&field, faults),
@@ -409,10 +337,7 @@ fn read_restart(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<Restart> {
         Some(field) => faults.duration(&field),
         None => Some(defaults.reset_after),
     };
-    Some(Restart {
-        backoff: backoff?,
-        reset_after: reset_after?,
-    })
+    Some(Restart { backoff: backoff?, reset_after: reset_after? })
 }
 
 fn read_backoff(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<Backoff> {
@@ -426,15 +351,10 @@ fn read_backoff(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<Backoff> {
         Some(field) => faults.duration(&field),
         None => Some(defaults.max),
     };
-    let backoff = Backoff {
-        initial: initial?,
-        max: max?,
-    };
+    let backoff = Backoff { initial: initial?, max: max? };
     if backoff.initial > backoff.max {
-        let (initial, max) = (
-            crate::format_duration(backoff.initial),
-            crate::format_duration(backoff.max),
-        );
+        let (initial, max) =
+            (crate::format_duration(backoff.initial), crate::format_duration(backoff.max));
         let message =
             format!("initial {initial} is longer than max {max}; raise max or lower initial");
         faults.add(field.line, &field.path, message);
@@ -467,13 +387,7 @@ fn text_list(field: &Field<'_>, faults: &mut Faults<'_>) -> Vec<String> {
         .enumerate()
         .filter_map(|(index, node)| {
             let path = format!("{}[{index}]", field.path);
-            faults
-                .text(&Field {
-                    path,
-                    line: node.line,
-                    node,
-                })
-                .map(|scalar| scalar.text.clone())
+            faults.text(&Field { path, line: node.line, node }).map(|scalar| scalar.text.clone())
         })
         .collect()
 }

@@ -132,10 +132,7 @@ impl SqlPosition {
     #[must_use]
     pub fn locate(&self, sql_line: usize, sql_column: usize) -> (usize, Option<usize>) {
         match self.indent {
-            Some(indent) => (
-                self.line + sql_line.saturating_sub(1),
-                Some(sql_column + indent),
-            ),
+            Some(indent) => (self.line + sql_line.saturating_sub(1), Some(sql_column + indent)),
             None => (self.line, None),
         }
     }
@@ -153,9 +150,7 @@ impl StreamJob {
     /// Processes that the job needs at its parallelism: one per `workers.slots` subtasks.
     #[must_use]
     pub fn worker_count(&self) -> u32 {
-        self.spec
-            .parallelism
-            .div_ceil(self.spec.workers.slots.max(1))
+        self.spec.parallelism.div_ceil(self.spec.workers.slots.max(1))
     }
 
     /// Paths of the fields in which `self`, the edited manifest, differs from the `running`
@@ -163,54 +158,22 @@ impl StreamJob {
     #[must_use]
     pub fn changed_fields(&self, running: &Self) -> Vec<&'static str> {
         // Destructured without `..`, so that a new field cannot be forgotten here.
-        let StreamJobSpec {
-            sql,
-            parallelism,
-            max_parallelism,
-            state,
-            restart,
-            workers,
-        } = &self.spec;
-        let State {
-            root,
-            checkpoint,
-            allow_dropped_state,
-        } = state;
-        let Checkpoint {
-            interval,
-            timeout,
-            retained,
-        } = checkpoint;
+        let StreamJobSpec { sql, parallelism, max_parallelism, state, restart, workers } =
+            &self.spec;
+        let State { root, checkpoint, allow_dropped_state } = state;
+        let Checkpoint { interval, timeout, retained } = checkpoint;
         let was = &running.spec;
         [
             ("metadata.name", self.metadata.name != running.metadata.name),
-            (
-                "metadata.namespace",
-                self.metadata.namespace != running.metadata.namespace,
-            ),
+            ("metadata.namespace", self.metadata.namespace != running.metadata.namespace),
             ("spec.sql", *sql != was.sql),
             ("spec.parallelism", *parallelism != was.parallelism),
-            (
-                "spec.maxParallelism",
-                *max_parallelism != was.max_parallelism,
-            ),
+            ("spec.maxParallelism", *max_parallelism != was.max_parallelism),
             ("spec.state.root", *root != was.state.root),
-            (
-                "spec.state.checkpoint.interval",
-                *interval != was.state.checkpoint.interval,
-            ),
-            (
-                "spec.state.checkpoint.timeout",
-                *timeout != was.state.checkpoint.timeout,
-            ),
-            (
-                "spec.state.checkpoint.retained",
-                *retained != was.state.checkpoint.retained,
-            ),
-            (
-                "spec.state.allowDroppedState",
-                *allow_dropped_state != was.state.allow_dropped_state,
-            ),
+            ("spec.state.checkpoint.interval", *interval != was.state.checkpoint.interval),
+            ("spec.state.checkpoint.timeout", *timeout != was.state.checkpoint.timeout),
+            ("spec.state.checkpoint.retained", *retained != was.state.checkpoint.retained),
+            ("spec.state.allowDroppedState", *allow_dropped_state != was.state.allow_dropped_state),
             ("spec.restart", *restart != was.restart),
             ("spec.workers.slots", *workers != was.workers),
         ]
@@ -232,19 +195,13 @@ impl Default for Checkpoint {
 
 impl Default for Restart {
     fn default() -> Self {
-        Self {
-            backoff: Backoff::default(),
-            reset_after: Duration::from_secs(10 * 60),
-        }
+        Self { backoff: Backoff::default(), reset_after: Duration::from_secs(10 * 60) }
     }
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            initial: Duration::from_secs(1),
-            max: Duration::from_secs(60),
-        }
+        Self { initial: Duration::from_secs(1), max: Duration::from_secs(60) }
     }
 }
 

@@ -79,18 +79,13 @@ impl Scalar {
 
     pub(crate) fn looks_like_number(&self) -> bool {
         self.style == ScalarStyle::Plain
-            && self
-                .text
-                .starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+            && self.text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
             && self.text.parse::<f64>().is_ok()
     }
 
     pub(crate) fn looks_like_bool(&self) -> bool {
         self.style == ScalarStyle::Plain
-            && matches!(
-                self.text.as_str(),
-                "true" | "false" | "True" | "False" | "TRUE" | "FALSE"
-            )
+            && matches!(self.text.as_str(), "true" | "false" | "True" | "False" | "TRUE" | "FALSE")
     }
 }
 
@@ -138,10 +133,7 @@ struct Builder<'t> {
 
 impl<'t> Builder<'t> {
     fn next(&mut self) -> Result<Option<(Event<'t>, Span)>, SyntaxError> {
-        self.parser
-            .next()
-            .transpose()
-            .map_err(|fault| syntax_error(&fault))
+        self.parser.next().transpose().map_err(|fault| syntax_error(&fault))
     }
 
     fn inner(&mut self, line: usize) -> Result<(Event<'t>, Span), SyntaxError> {
@@ -161,10 +153,9 @@ impl<'t> Builder<'t> {
             });
         }
         let (anchor, value) = match event {
-            Event::Scalar(text, style, anchor, _) => (
-                anchor,
-                Value::Scalar(self.scalar(text.into_owned(), style, span)),
-            ),
+            Event::Scalar(text, style, anchor, _) => {
+                (anchor, Value::Scalar(self.scalar(text.into_owned(), style, span)))
+            }
             Event::SequenceStart(anchor, _) => {
                 let mut items = Vec::new();
                 loop {
@@ -181,10 +172,9 @@ impl<'t> Builder<'t> {
                     let (event, span) = self.inner(line)?;
                     let key = match event {
                         Event::MappingEnd => break,
-                        Event::Scalar(name, ..) => Key {
-                            name: name.into_owned(),
-                            line: span.start.line(),
-                        },
+                        Event::Scalar(name, ..) => {
+                            Key { name: name.into_owned(), line: span.start.line() }
+                        }
                         _ => {
                             return Err(SyntaxError {
                                 line: span.start.line(),
@@ -215,10 +205,7 @@ impl<'t> Builder<'t> {
             | Event::DocumentEnd
             | Event::SequenceEnd
             | Event::MappingEnd => {
-                return Err(SyntaxError {
-                    line,
-                    message: "a value is missing here".to_owned(),
-                });
+                return Err(SyntaxError { line, message: "a value is missing here".to_owned() });
             }
         };
         let node = Node { line, value };
@@ -233,10 +220,7 @@ impl<'t> Builder<'t> {
     fn scalar(&self, text: String, style: ScalarStyle, span: Span) -> Scalar {
         let (line, indent) = match style {
             ScalarStyle::Literal | ScalarStyle::Folded => {
-                let wanted = text
-                    .lines()
-                    .find(|l| !l.trim().is_empty())
-                    .unwrap_or_default();
+                let wanted = text.lines().find(|l| !l.trim().is_empty()).unwrap_or_default();
                 let skipped = text.lines().take_while(|l| l.trim().is_empty()).count();
                 let from = span.start.line().saturating_sub(1);
                 let found = self.lines.iter().enumerate().skip(from).find(|(_, l)| {
@@ -258,12 +242,7 @@ impl<'t> Builder<'t> {
                 (span.start.line(), span.start.col() + 1)
             }
         };
-        Scalar {
-            text,
-            style,
-            line,
-            indent,
-        }
+        Scalar { text, style, line, indent }
     }
 
     fn count(&mut self, nodes: usize, line: usize) -> Result<(), SyntaxError> {
@@ -289,10 +268,6 @@ fn size(node: &Node) -> usize {
 fn syntax_error(fault: &ScanError) -> SyntaxError {
     SyntaxError {
         line: fault.marker().line(),
-        message: format!(
-            "not YAML: {} (column {})",
-            fault.info(),
-            fault.marker().col() + 1
-        ),
+        message: format!("not YAML: {} (column {})", fault.info(), fault.marker().col() + 1),
     }
 }

@@ -16,17 +16,10 @@ fn every_example_reads_and_is_named_like_its_file() {
         let text = std::fs::read_to_string(&path).expect("a text file");
         let job = StreamJob::from_yaml(&text, &path.display().to_string())
             .unwrap_or_else(|faults| panic!("{faults:#?}"));
-        assert_eq!(
-            Some(job.metadata.name.as_str()),
-            path.file_stem().and_then(|s| s.to_str())
-        );
+        assert_eq!(Some(job.metadata.name.as_str()), path.file_stem().and_then(|s| s.to_str()));
         let (line, column) = job.sql_position.locate(1, 1);
         let shown = text.lines().nth(line - 1).expect("the SQL's first line");
-        assert!(
-            shown.trim_start().starts_with("CREATE TABLE"),
-            "{}: {shown}",
-            path.display()
-        );
+        assert!(shown.trim_start().starts_with("CREATE TABLE"), "{}: {shown}", path.display());
         assert_eq!(column, Some(5), "{}", path.display());
         seen += 1;
     }

@@ -93,24 +93,15 @@ spec:
   workers: {slots: 4}
 "#,
     );
-    assert_eq!(
-        (job.metadata.name.as_str(), job.metadata.namespace.as_str()),
-        ("delays", "air")
-    );
+    assert_eq!((job.metadata.name.as_str(), job.metadata.namespace.as_str()), ("delays", "air"));
     assert_eq!(job.metadata.labels["team"], "airports");
     assert_eq!(job.metadata.annotations["note"], "7");
     assert_eq!((job.spec.parallelism, job.spec.max_parallelism), (6, 64));
     assert_eq!(job.spec.state.root.as_deref(), Some("s3://bucket/weir"));
-    assert_eq!(
-        job.spec.state.checkpoint.interval,
-        Duration::from_millis(250)
-    );
+    assert_eq!(job.spec.state.checkpoint.interval, Duration::from_millis(250));
     assert_eq!(job.spec.state.checkpoint.timeout, Duration::from_secs(90));
     assert_eq!(job.spec.state.checkpoint.retained, 7);
-    assert_eq!(
-        job.spec.state.allow_dropped_state,
-        ["top 10 routes", "hourly count"]
-    );
+    assert_eq!(job.spec.state.allow_dropped_state, ["top 10 routes", "hourly count"]);
     assert_eq!(job.spec.restart.backoff.initial, Duration::from_secs(2));
     assert_eq!(job.spec.restart.backoff.max, Duration::from_secs(120));
     assert_eq!(job.spec.restart.reset_after, Duration::from_secs(3600));
@@ -136,9 +127,7 @@ fn aliases_and_a_closing_document_mark_are_plain_yaml() {
 #[test]
 fn an_edit_names_the_fields_it_changes() {
     let running = read(&with_spec("parallelism: 2"));
-    let edited = read(&with_spec(
-        "parallelism: 4\nstate: {checkpoint: {interval: 1s}}",
-    ));
+    let edited = read(&with_spec("parallelism: 4\nstate: {checkpoint: {interval: 1s}}"));
     assert_eq!(
         edited.changed_fields(&running),
         ["spec.parallelism", "spec.state.checkpoint.interval"]
@@ -155,18 +144,10 @@ fn a_place_in_the_sql_is_a_place_in_the_file() {
     assert_eq!(locate(&block, 2, 3), (7, Some(7)));
     let with_comment =
         format!("{head}  # the program\n  sql: |- # here\n\n    SELECT 1\n\n    FROM t\n");
-    assert_eq!(
-        locate(&with_comment, 2, 1),
-        (8, Some(5)),
-        "a block may begin with an empty line"
-    );
+    assert_eq!(locate(&with_comment, 2, 1), (8, Some(5)), "a block may begin with an empty line");
     assert_eq!(locate(&with_comment, 4, 6), (10, Some(10)));
     let indented = format!("{head}  sql: |2\n        SELECT 1\n");
-    assert_eq!(
-        locate(&indented, 1, 5),
-        (6, Some(9)),
-        "an indent given by hand"
-    );
+    assert_eq!(locate(&indented, 1, 5), (6, Some(9)), "an indent given by hand");
     let plain = format!("{head}  sql: SELECT 1\n");
     assert_eq!(locate(&plain, 1, 8), (5, Some(15)));
     let quoted = format!("{head}  sql: \"SELECT 1\"\n");

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use weir_crds::{SqlPosition, StreamJob};
-use weir_protocol::JobName;
 use weir_connectors::registry;
 use weir_connectors::table::{Place, Problem, SinkParts, SourceParts, Table};
+use weir_crds::{SqlPosition, StreamJob};
+use weir_protocol::JobName;
 use weir_sql::{Parts, PlanOptions, Planned, SqlError};
 
 /// A job that can run.

@@ -35,9 +35,9 @@ fn parse(text: &str) -> Result<usize, String> {
 /// nothing can be read.
 fn available() -> usize {
     let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let container = limits.iter().find_map(|path| {
-        std::fs::read_to_string(path).ok()?.trim().parse::<usize>().ok()
-    });
+    let container = limits
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok()?.trim().parse::<usize>().ok());
     let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         let line = text.lines().find(|l| l.starts_with("MemTotal:"))?;
         let kib: usize = line.split_whitespace().nth(1)?.parse().ok()?;

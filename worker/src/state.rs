@@ -33,7 +33,9 @@ fn split_place(place: &str) -> anyhow::Result<(String, JobName)> {
             Ok((root.to_owned(), JobName(format!("{namespace}/{name}"))))
         }
         [name, namespace] => Ok((".".to_owned(), JobName(format!("{namespace}/{name}")))),
-        _ => bail!("{place}: not a job's state; write <root>/<namespace>/<name>, for example .weir/default/airport-delays"),
+        _ => bail!(
+            "{place}: not a job's state; write <root>/<namespace>/<name>, for example .weir/default/airport-delays"
+        ),
     }
 }
 
@@ -52,7 +54,9 @@ fn attach(place: &str) -> anyhow::Result<Chain> {
 
 async fn head(chain: &Chain, place: &str) -> anyhow::Result<Manifest> {
     let head = chain.read_head().await?;
-    head.with_context(|| format!("{place}: no job has kept state here; `weir state ls <root>` lists those that have"))
+    head.with_context(|| {
+        format!("{place}: no job has kept state here; `weir state ls <root>` lists those that have")
+    })
 }
 
 async fn list(place: &str, output: Report) -> anyhow::Result<String> {
@@ -130,8 +134,16 @@ fn describe(m: &Manifest) -> anyhow::Result<String> {
     let mut text = String::new();
     writeln!(text, "{}  version {}  {}", m.job, m.version, kind(m))?;
     writeln!(text, "  lineage       {}", m.lineage)?;
-    writeln!(text, "  term          {} (worker {} at {})", m.term, m.coordinator.worker, m.coordinator.address)?;
-    writeln!(text, "  parallelism   {} of at most {}", m.assignment.parallelism, m.max_parallelism)?;
+    writeln!(
+        text,
+        "  term          {} (worker {} at {})",
+        m.term, m.coordinator.worker, m.coordinator.address
+    )?;
+    writeln!(
+        text,
+        "  parallelism   {} of at most {}",
+        m.assignment.parallelism, m.max_parallelism
+    )?;
     writeln!(text, "  written       {}", event_time(m.created_ms))?;
     writeln!(text, "  state         {}", bytes(m.bytes))?;
     writeln!(text, "  uncommitted   {}", m.pending.len())?;
@@ -143,12 +155,7 @@ fn describe(m: &Manifest) -> anyhow::Result<String> {
         if !entry.segments.is_empty() {
             let size: u64 = entry.segments.iter().map(|s| s.len).sum();
             let full = entry.segments.iter().filter(|s| s.is_full()).count();
-            writeln!(
-                text,
-                "    {} segments ({full} full), {}",
-                entry.segments.len(),
-                bytes(size)
-            )?;
+            writeln!(text, "    {} segments ({full} full), {}", entry.segments.len(), bytes(size))?;
         }
         if !entry.items.is_empty() {
             writeln!(text, "    {} values that are not keyed", entry.items.len())?;
@@ -177,10 +184,9 @@ async fn verify(place: &str) -> anyhow::Result<String> {
     let mut size = 0;
     for (uid, entry) in &manifest.operators {
         let all = KeyGroupRange::all(manifest.max_parallelism);
-        let read = reader
-            .read(&entry.segments, all)
-            .await
-            .with_context(|| format!("{place}: version {}, {} ({uid})", manifest.version, entry.name))?;
+        let read = reader.read(&entry.segments, all).await.with_context(|| {
+            format!("{place}: version {}, {} ({uid})", manifest.version, entry.name)
+        })?;
         segments += read.len();
         size += read.iter().map(|s| s.bytes.len() as u64).sum::<u64>();
     }

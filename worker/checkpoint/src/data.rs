@@ -47,13 +47,7 @@ pub fn data_name(term: Term, folder: &OperatorUid, nonces: &Nonces) -> String {
     let folder: String = folder
         .as_str()
         .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
-                c
-            } else {
-                '_'
-            }
-        })
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' })
         .take(100)
         .collect();
     format!("data/{:020}/{folder}/{}", term.0, nonces.draw())
@@ -71,11 +65,7 @@ impl DataWriter {
     /// `store` is the job's folder ([`Chain::store`](crate::Chain::store)).
     #[must_use]
     pub fn new(store: Arc<dyn Store>, term: Term, nonces: Nonces) -> Self {
-        Self {
-            store,
-            term,
-            nonces,
-        }
+        Self { store, term, nonces }
     }
 
     /// Stores segments, of one operator or of several, as one object below `folder`; small ones
@@ -99,13 +89,7 @@ impl DataWriter {
         let mut references = Vec::with_capacity(segments.len());
         for segment in segments {
             let offset = merged.len() as u64;
-            references.push(reference(
-                segment,
-                Place::Object {
-                    path: path.clone(),
-                    offset,
-                },
-            ));
+            references.push(reference(segment, Place::Object { path: path.clone(), offset }));
             merged.extend_from_slice(&segment.bytes);
         }
         self.put(&path, merged.freeze()).await?;
@@ -166,18 +150,14 @@ impl DataReader {
     /// `store` is the job's folder ([`Chain::store`](crate::Chain::store)).
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self {
-            store,
-            foreign: Vec::new(),
-        }
+        Self { store, foreign: Vec::new() }
     }
 
     /// Where references below `url` are read from: the origin of a job that was started from a
     /// savepoint ([`Origin::url`](crate::manifest::Origin)).
     #[must_use]
     pub fn with_foreign(mut self, url: &str, store: Arc<dyn Store>) -> Self {
-        self.foreign
-            .push((format!("{}/", url.trim_end_matches('/')), store));
+        self.foreign.push((format!("{}/", url.trim_end_matches('/')), store));
         self
     }
 
@@ -206,12 +186,8 @@ impl DataReader {
         reference: &SegmentRef,
         groups: &BTreeSet<KeyGroup>,
     ) -> Result<Segment, DataError> {
-        let wanted: Vec<BlockIndex> = reference
-            .blocks
-            .iter()
-            .filter(|b| groups.contains(&b.group))
-            .copied()
-            .collect();
+        let wanted: Vec<BlockIndex> =
+            reference.blocks.iter().filter(|b| groups.contains(&b.group)).copied().collect();
         let mut bytes = BytesMut::new();
         let mut blocks = Vec::with_capacity(wanted.len());
         for run in runs(&wanted) {
@@ -235,10 +211,7 @@ impl DataReader {
             blocks,
             bytes: bytes.freeze(),
         };
-        for block in segment.blocks_in(KeyGroupRange {
-            start: 0,
-            end: u16::MAX,
-        }) {
+        for block in segment.blocks_in(KeyGroupRange { start: 0, end: u16::MAX }) {
             block.map_err(|damage| DataError::Damaged {
                 object: reference.object().unwrap_or("inline").to_owned(),
                 damage,
@@ -256,9 +229,7 @@ impl DataReader {
         match &reference.place {
             Place::Inline(bytes) => {
                 let len = bytes.0.len();
-                Ok(bytes
-                    .0
-                    .slice((start as usize).min(len)..(end as usize).min(len)))
+                Ok(bytes.0.slice((start as usize).min(len)..(end as usize).min(len)))
             }
             Place::Object { path, offset } => {
                 let (store, name) = self.locate(path)?;
@@ -307,10 +278,9 @@ pub(crate) async fn fetch_whole(
 ) -> Result<Bytes, DataError> {
     let (bytes, object) = match &reference.place {
         Place::Inline(bytes) => (bytes.0.clone(), "inline"),
-        Place::Object { path, offset } => (
-            fetch_range(store, path, *offset..offset + reference.len).await?,
-            path.as_str(),
-        ),
+        Place::Object { path, offset } => {
+            (fetch_range(store, path, *offset..offset + reference.len).await?, path.as_str())
+        }
     };
     let segment = Segment {
         kind: reference.kind,
@@ -319,14 +289,8 @@ pub(crate) async fn fetch_whole(
         blocks: reference.blocks.clone(),
         bytes: bytes.clone(),
     };
-    for block in segment.blocks_in(KeyGroupRange {
-        start: 0,
-        end: u16::MAX,
-    }) {
-        block.map_err(|damage| DataError::Damaged {
-            object: object.to_owned(),
-            damage,
-        })?;
+    for block in segment.blocks_in(KeyGroupRange { start: 0, end: u16::MAX }) {
+        block.map_err(|damage| DataError::Damaged { object: object.to_owned(), damage })?;
     }
     Ok(bytes)
 }

@@ -26,9 +26,7 @@ impl Serialize for Nonce {
 impl<'de> Deserialize<'de> for Nonce {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        u128::from_str_radix(&text, 16)
-            .map(Self)
-            .map_err(serde::de::Error::custom)
+        u128::from_str_radix(&text, 16).map(Self).map_err(serde::de::Error::custom)
     }
 }
 
@@ -56,10 +54,7 @@ impl Nonces {
         let mut bytes = [0; 16];
         match &self.0 {
             None => rand::rng().fill_bytes(&mut bytes),
-            Some(rng) => rng
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .fill_bytes(&mut bytes),
+            Some(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes),
         }
         Nonce(u128::from_le_bytes(bytes))
     }
@@ -67,10 +62,6 @@ impl Nonces {
 
 impl fmt::Debug for Nonces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() {
-            "Nonces(seeded)"
-        } else {
-            "Nonces(random)"
-        })
+        f.write_str(if self.0.is_some() { "Nonces(seeded)" } else { "Nonces(random)" })
     }
 }

@@ -102,14 +102,8 @@ fn folder(name: &str) -> Result<String, SavepointError> {
     let fine = !name.is_empty()
         && name.len() <= 200
         && !name.starts_with('.')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    if fine {
-        Ok(format!("savepoints/{name}"))
-    } else {
-        Err(SavepointError::Name(name.to_owned()))
-    }
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if fine { Ok(format!("savepoints/{name}")) } else { Err(SavepointError::Name(name.to_owned())) }
 }
 
 /// Copies `manifest`, a pinned checkpoint, to `savepoints/<name>/` of the job's folder `store`.
@@ -132,16 +126,9 @@ pub async fn copy(
     }
     let count = manifest.pending.iter().filter(|p| !committed(p)).count();
     if count > 0 {
-        return Err(SavepointError::Uncommitted {
-            version: manifest.version,
-            count,
-        });
+        return Err(SavepointError::Uncommitted { version: manifest.version, count });
     }
-    if let Some((_, entry)) = manifest
-        .operators
-        .iter()
-        .find(|(_, e)| !e.objects.is_empty())
-    {
+    if let Some((_, entry)) = manifest.operators.iter().find(|(_, e)| !e.objects.is_empty()) {
         return Err(SavepointError::Staged(entry.name.clone()));
     }
     let mut copied = manifest.clone();
@@ -152,14 +139,10 @@ pub async fn copy(
     copy_segments(store.as_ref(), &mut copied, &folder, steps).await?;
     steps.reached(steps::SAVEPOINT_BEFORE_MANIFEST).await;
     // Whoever wins wrote the same; the read below decides.
-    let answer = store
-        .create_if_absent(&format!("{folder}/manifest"), copied.encode()?)
-        .await;
+    let answer = store.create_if_absent(&format!("{folder}/manifest"), copied.encode()?).await;
     match existing(store.as_ref(), &folder, &url, name, manifest).await? {
         Some(done) => Ok(done),
-        None => Err(answer
-            .err()
-            .map_or(SavepointError::Missing(url), SavepointError::Store)),
+        None => Err(answer.err().map_or(SavepointError::Missing(url), SavepointError::Store)),
     }
 }
 
@@ -176,15 +159,9 @@ async fn existing(
     };
     let manifest = Manifest::decode(&path, &bytes)?;
     if manifest.lineage != wanted.lineage || manifest.state_of != wanted.state_of {
-        return Err(SavepointError::Taken {
-            name: name.to_owned(),
-            version: manifest.version,
-        });
+        return Err(SavepointError::Taken { name: name.to_owned(), version: manifest.version });
     }
-    Ok(Some(Savepoint {
-        url: url.to_owned(),
-        manifest,
-    }))
+    Ok(Some(Savepoint { url: url.to_owned(), manifest }))
 }
 
 async fn copy_segments(
@@ -196,33 +173,22 @@ async fn copy_segments(
     let mut object = 0_u32;
     let mut buffer: Vec<u8> = Vec::new();
     let name_of = |object: u32| format!("data/{object:06}");
-    for segment in manifest
-        .operators
-        .values_mut()
-        .flat_map(|e| &mut e.segments)
-    {
+    for segment in manifest.operators.values_mut().flat_map(|e| &mut e.segments) {
         if segment.object().is_none() {
             continue;
         }
         let bytes = data::fetch_whole(store, segment).await?;
         if !buffer.is_empty() && buffer.len() + bytes.len() > OBJECT_BYTES {
             let full = Bytes::from(std::mem::take(&mut buffer));
-            store
-                .put(&format!("{folder}/{}", name_of(object)), full)
-                .await?;
+            store.put(&format!("{folder}/{}", name_of(object)), full).await?;
             steps.reached(steps::SAVEPOINT_COPIED).await;
             object += 1;
         }
-        segment.place = Place::Object {
-            path: name_of(object),
-            offset: buffer.len() as u64,
-        };
+        segment.place = Place::Object { path: name_of(object), offset: buffer.len() as u64 };
         buffer.extend_from_slice(&bytes);
     }
     if !buffer.is_empty() {
-        store
-            .put(&format!("{folder}/{}", name_of(object)), buffer.into())
-            .await?;
+        store.put(&format!("{folder}/{}", name_of(object)), buffer.into()).await?;
         steps.reached(steps::SAVEPOINT_COPIED).await;
     }
     Ok(())
@@ -234,10 +200,8 @@ async fn copy_segments(
 /// When there is none, or it cannot be read.
 pub async fn fetch(folder: &dyn Store) -> Result<Savepoint, SavepointError> {
     let url = folder.address();
-    let bytes = folder
-        .get("manifest")
-        .await?
-        .ok_or_else(|| SavepointError::Missing(url.clone()))?;
+    let bytes =
+        folder.get("manifest").await?.ok_or_else(|| SavepointError::Missing(url.clone()))?;
     let manifest = Manifest::decode(&format!("{url}/manifest"), &bytes)?;
     Ok(Savepoint { url, manifest })
 }

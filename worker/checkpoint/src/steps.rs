@@ -97,30 +97,20 @@ impl Steps {
     /// Counts only.
     #[must_use]
     pub fn counting() -> Self {
-        Self {
-            hook: None,
-            counts: Some(Arc::default()),
-        }
+        Self { hook: None, counts: Some(Arc::default()) }
     }
 
     /// Awaits `hook` at each step, and counts.
     #[must_use]
     pub fn with_hook(hook: Hook) -> Self {
-        Self {
-            hook: Some(hook),
-            counts: Some(Arc::default()),
-        }
+        Self { hook: Some(hook), counts: Some(Arc::default()) }
     }
 
     /// To be called wherever a named step is reached.
     pub async fn reached(&self, step: &'static str) {
         tracing::trace!(target: "weir::steps", step);
         if let Some(counts) = &self.counts {
-            *counts
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(step)
-                .or_default() += 1;
+            *counts.lock().unwrap_or_else(PoisonError::into_inner).entry(step).or_default() += 1;
         }
         if let Some(hook) = &self.hook {
             hook(step).await;
@@ -131,18 +121,13 @@ impl Steps {
     #[must_use]
     pub fn histogram(&self) -> BTreeMap<&'static str, u64> {
         self.counts.as_ref().map_or_else(BTreeMap::new, |counts| {
-            counts
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone()
+            counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
         })
     }
 }
 
 impl fmt::Debug for Steps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Steps")
-            .field("hook", &self.hook.is_some())
-            .finish_non_exhaustive()
+        f.debug_struct("Steps").field("hook", &self.hook.is_some()).finish_non_exhaustive()
     }
 }

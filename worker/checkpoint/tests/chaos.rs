@@ -22,10 +22,7 @@ async fn live(chain: Chain, rig: Arc<Rig>, worker: u32, mut rng: StdRng) {
     let mut nap = move |most_ms: u64| Duration::from_millis(rng.random_range(1..=most_ms));
     loop {
         tokio::time::sleep(nap(20_000)).await;
-        let Ok(reign) = chain
-            .take_over(&request(worker), Duration::from_secs(60))
-            .await
-        else {
+        let Ok(reign) = chain.take_over(&request(worker), Duration::from_secs(60)).await else {
             continue;
         };
         let mut toy = Toy::on(reign, &rig.sink);
@@ -57,10 +54,7 @@ async fn live(chain: Chain, rig: Arc<Rig>, worker: u32, mut rng: StdRng) {
     }
 }
 
-type Histogram = (
-    BTreeMap<&'static str, u64>,
-    BTreeMap<(Operation, &'static str), u64>,
-);
+type Histogram = (BTreeMap<&'static str, u64>, BTreeMap<(Operation, &'static str), u64>);
 
 async fn run(seed: u64) -> (u64, Histogram) {
     let mut rng = StdRng::seed_from_u64(seed);
@@ -75,10 +69,7 @@ async fn run(seed: u64) -> (u64, Histogram) {
     for worker in 0..3 {
         let inner = Arc::new(rig.memory.clone());
         let lying = LyingStore::seeded(inner, rng.random(), FaultRates::default());
-        let options = ChainOptions {
-            steps: counted.clone(),
-            ..rig.options()
-        };
+        let options = ChainOptions { steps: counted.clone(), ..rig.options() };
         let chain = Chain::attach(Arc::new(lying.clone()), &job(), options);
         clients.push(lying);
         let rng = StdRng::seed_from_u64(rng.random());
@@ -116,12 +107,8 @@ fn faulty_runs_show_every_row_once() {
             .unwrap();
         let (position, (steps, faults)) = runtime.block_on(run(seed));
         rows += position;
-        steps
-            .into_iter()
-            .for_each(|(k, n)| *all.0.entry(k).or_default() += n);
-        faults
-            .into_iter()
-            .for_each(|(k, n)| *all.1.entry(k).or_default() += n);
+        steps.into_iter().for_each(|(k, n)| *all.0.entry(k).or_default() += n);
+        faults.into_iter().for_each(|(k, n)| *all.1.entry(k).or_default() += n);
     }
     println!("{rows} rows over {SEEDS} seeds\n{:#?}\n{:#?}", all.0, all.1);
     assert!(rows > SEEDS * 20, "somebody makes progress: {rows} rows");
@@ -134,14 +121,7 @@ fn faulty_runs_show_every_row_once() {
         steps::FENCED,
         steps::COLLECT_BEFORE_DELETE,
     ] {
-        assert!(
-            all.0.get(step).copied().unwrap_or_default() > 20,
-            "{step} is hardly reached"
-        );
+        assert!(all.0.get(step).copied().unwrap_or_default() > 20, "{step} is hardly reached");
     }
-    assert!(
-        all.1.len() >= 17,
-        "every fault of every call is met: {:?}",
-        all.1
-    );
+    assert!(all.1.len() >= 17, "every fault of every call is met: {:?}", all.1);
 }

@@ -26,10 +26,7 @@ fn the_first_format_is_read_and_written_unchanged() {
     assert_eq!(&count.items[0].0[..], b"item");
     let again: serde_json::Value = serde_json::from_slice(&manifest.encode().unwrap()).unwrap();
     let golden: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
-    assert_eq!(
-        again, golden,
-        "a change of the format needs a new format number"
-    );
+    assert_eq!(again, golden, "a change of the format needs a new format number");
 }
 
 #[tokio::test]
@@ -38,34 +35,14 @@ async fn a_newer_format_and_a_damaged_head_are_refused_and_nothing_older_is_used
     rig.recover(0).await.checkpoint(1).await;
     let chain = rig.chain();
     let newer = GOLDEN.replacen("\"format\": 1", "\"format\": 9", 1);
-    chain
-        .store()
-        .put(&chain_name(v(3)), newer.into_bytes().into())
-        .await
-        .unwrap();
+    chain.store().put(&chain_name(v(3)), newer.into_bytes().into()).await.unwrap();
     let error = chain.take_over(&request(1), NEVER).await.unwrap_err();
-    let TakeOverError::Chain(ChainError::Manifest(error)) = error else {
-        panic!("{error}")
-    };
+    let TakeOverError::Chain(ChainError::Manifest(error)) = error else { panic!("{error}") };
     assert!(matches!(error, ManifestError::NewerFormat { found: 9, .. }));
-    assert!(
-        error
-            .to_string()
-            .contains("run the version of Weir that wrote it"),
-        "{error}"
-    );
-    chain
-        .store()
-        .put(&chain_name(v(3)), b"{".to_vec().into())
-        .await
-        .unwrap();
+    assert!(error.to_string().contains("run the version of Weir that wrote it"), "{error}");
+    chain.store().put(&chain_name(v(3)), b"{".to_vec().into()).await.unwrap();
     let error = chain.read_head().await.unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("chain/00000000000000000003: not a manifest"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("chain/00000000000000000003: not a manifest"), "{error}");
 }
 
 fn large(stamp: u8) -> Segment {
@@ -104,72 +81,42 @@ async fn a_savepoint_is_complete_and_starts_another_job_that_then_stands_alone()
     let steps = Steps::none();
     let copy = || savepoint::copy(&store, &pinned, "before-upgrade", committed, &steps);
     let unfinished = savepoint::copy(&store, &pinned, "x", |_| false, &Steps::none()).await;
-    assert!(matches!(
-        unfinished,
-        Err(savepoint::SavepointError::Uncommitted { count: 1, .. })
-    ));
+    assert!(matches!(unfinished, Err(savepoint::SavepointError::Uncommitted { count: 1, .. })));
     let first = copy().await.unwrap();
     assert_eq!(copy().await.unwrap(), first, "repeating it changes nothing");
-    let taken = savepoint::copy(
-        &store,
-        &toy.reign.head(),
-        "before-upgrade",
-        |_| true,
-        &Steps::none(),
-    )
-    .await;
-    assert!(matches!(
-        taken,
-        Err(savepoint::SavepointError::Taken { .. })
-    ));
+    let taken =
+        savepoint::copy(&store, &toy.reign.head(), "before-upgrade", |_| true, &Steps::none())
+            .await;
+    assert!(matches!(taken, Err(savepoint::SavepointError::Taken { .. })));
     toy.reign.unpin("before-upgrade");
     for n in 8..12 {
         publish_segment(&mut toy, large(n), None).await;
         toy.reign.collect().await.unwrap();
     }
     let old_object = pinned.own_objects().into_iter().next().unwrap();
-    assert!(
-        store.get(&old_object).await.unwrap().is_none(),
-        "unpinned and collected"
-    );
+    assert!(store.get(&old_object).await.unwrap().is_none(), "unpinned and collected");
 
     // Another job, another root.
     let other = Rig::new();
     let folder: Arc<dyn Store> = Arc::new(Scoped::new(store.clone(), "savepoints/before-upgrade"));
     let savepoint = savepoint::fetch(folder.as_ref()).await.unwrap();
-    let start = Start::Savepoint {
-        token: "s".into(),
-        savepoint: Box::new(savepoint.clone()),
-    };
-    let from = weir_checkpoint::SealRequest {
-        start,
-        ..request(0)
-    };
-    let mut new = Toy::start(&other.chain(), &other.sink, &from)
-        .await
-        .unwrap();
+    let start = Start::Savepoint { token: "s".into(), savepoint: Box::new(savepoint.clone()) };
+    let from = weir_checkpoint::SealRequest { start, ..request(0) };
+    let mut new = Toy::start(&other.chain(), &other.sink, &from).await.unwrap();
     assert_eq!(new.position, 2);
     let head = new.reign.head();
     assert_eq!(head.operators_to_write_full(), ["source".into()]);
     let reader =
         DataReader::new(other.chain().store().clone()).with_foreign(&savepoint.url, folder);
     let entry = &head.operators[&"source".into()];
-    let read = reader
-        .read(&entry.segments, KeyGroupRange::all(128))
-        .await
-        .unwrap();
+    let read = reader.read(&entry.segments, KeyGroupRange::all(128)).await.unwrap();
     assert_eq!(read[0].bytes, large(1).bytes);
     let refused = new.reign.publish(new.body(), NEVER).await;
-    assert!(
-        matches!(refused, Err(PublishError::Foreign { .. })),
-        "a delta on foreign state"
-    );
+    assert!(matches!(refused, Err(PublishError::Foreign { .. })), "a delta on foreign state");
     publish_segment(&mut new, large(7), None).await;
     assert!(new.reign.head().foreign_operators().is_empty());
     // The same spec again: the token is used up.
-    let again = Toy::start(&other.chain(), &other.sink, &from)
-        .await
-        .unwrap();
+    let again = Toy::start(&other.chain(), &other.sink, &from).await.unwrap();
     assert_eq!(again.position, 4);
 }
 
@@ -180,16 +127,10 @@ async fn a_manifest_that_would_break_a_rule_is_not_put() {
     publish_segment(&mut toy, large(1), None).await;
     let mut body = toy.body();
     let mut stray = toy.reign.head().operators[&"source".into()].segments[0].clone();
-    stray.place = Place::Object {
-        path: "data/00000000000000000000/source/x".into(),
-        offset: 0,
-    };
+    stray.place = Place::Object { path: "data/00000000000000000000/source/x".into(), offset: 0 };
     body.operators.get_mut(&"source".into()).unwrap().segments = vec![stray];
     let refused = toy.reign.publish(body, NEVER).await;
-    assert!(
-        matches!(refused, Err(PublishError::Broken { .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(PublishError::Broken { .. })), "{refused:?}");
     toy.checkpoint(1).await;
 }
 
@@ -200,14 +141,8 @@ async fn an_attempt_in_which_nothing_changed_says_nothing_new() {
     toy.checkpoint(2).await;
     assert!(!toy.reign.would_change(&toy.body()));
     toy.commit_all().await;
-    assert!(
-        toy.reign.would_change(&toy.body()),
-        "commits are to be dropped"
-    );
-    let pinned = CheckpointBody {
-        pin: Some("s".into()),
-        ..toy.body()
-    };
+    assert!(toy.reign.would_change(&toy.body()), "commits are to be dropped");
+    let pinned = CheckpointBody { pin: Some("s".into()), ..toy.body() };
     assert!(toy.reign.would_change(&pinned));
     toy.publish(NEVER).await.unwrap();
     assert!(!toy.reign.would_change(&toy.body()));

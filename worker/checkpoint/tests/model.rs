@@ -47,9 +47,7 @@ impl Rows {
         self.0.count_ones() as u8
     }
     fn each(self) -> impl Iterator<Item = (u8, u8)> {
-        (0..16)
-            .filter(move |i| self.0 >> i & 1 == 1)
-            .map(|i| (i / 4, i % 4))
+        (0..16).filter(move |i| self.0 >> i & 1 == 1).map(|i| (i / 4, i % 4))
     }
     /// Terms in which this row was written.
     fn writers(self, row: u8) -> u16 {
@@ -186,12 +184,7 @@ fn steps(w: &World, limits: &Limits, broken: Broken) -> Result<Vec<World>, Strin
         } else {
             Above::Nothing
         };
-        let found = w
-            .chain
-            .get(usize::from(c.version))
-            .copied()
-            .flatten()
-            .map(|m| m.nonce);
+        let found = w.chain.get(usize::from(c.version)).copied().flatten().map(|m| m.nonce);
         let mut to = |phase: Phase, change: &dyn Fn(&mut World, &mut Coordinator)| {
             let mut n = w.clone();
             let mut me = Coordinator { phase, ..c };
@@ -203,11 +196,7 @@ fn steps(w: &World, limits: &Limits, broken: Broken) -> Result<Vec<World>, Strin
             Phase::Off => {
                 let turn = i == 0 || w.who[i - 1].phase != Phase::Off;
                 if turn && head_version < limits.versions {
-                    let m = M {
-                        nonce: w.nonces,
-                        term: head.term + 1,
-                        ..head
-                    };
+                    let m = M { nonce: w.nonces, term: head.term + 1, ..head };
                     to(Phase::Sealing(m), &|n, me| {
                         *me = Coordinator {
                             phase: me.phase,
@@ -239,25 +228,13 @@ fn steps(w: &World, limits: &Limits, broken: Broken) -> Result<Vec<World>, Strin
                     let pending = carry_pending(&before, |_| forget, out.each())
                         .into_iter()
                         .fold(Rows::default(), |set, (r, t)| set.with(Rows::one(r, t)));
-                    let mine = M {
-                        nonce: w.nonces,
-                        term: c.term,
-                        rows: row + 1,
-                        pending,
-                    };
-                    to(
-                        Phase::Undecided {
-                            mine,
-                            out,
-                            void: None,
-                        },
-                        &|n, me| {
-                            me.version += 1;
-                            n.send(me.version, mine);
-                            n.staged = n.staged.with(Rows::one(row, c.term));
-                            n.nonces += 1;
-                        },
-                    );
+                    let mine = M { nonce: w.nonces, term: c.term, rows: row + 1, pending };
+                    to(Phase::Undecided { mine, out, void: None }, &|n, me| {
+                        me.version += 1;
+                        n.send(me.version, mine);
+                        n.staged = n.staged.with(Rows::one(row, c.term));
+                        n.nonces += 1;
+                    });
                 }
                 if c.pending.0 != 0 {
                     if !c.pending.within(w.staged.with(w.visible)) {
@@ -288,11 +265,7 @@ fn steps(w: &World, limits: &Limits, broken: Broken) -> Result<Vec<World>, Strin
                 let void_nonce = void.map(|v| v.nonce);
                 let seen = occupant(found.as_ref(), &mine.nonce, void_nonce.as_ref());
                 // A deadline may pass at any moment, and once passed stays so.
-                for giving_up in if void.is_some() {
-                    vec![true]
-                } else {
-                    vec![false, true]
-                } {
+                for giving_up in if void.is_some() { vec![true] } else { vec![false, true] } {
                     match decide_publication(seen, above, giving_up) {
                         PublicationStep::Published => {
                             to(Phase::Active(Rows::default()), &|_, me| {
@@ -328,17 +301,10 @@ fn steps(w: &World, limits: &Limits, broken: Broken) -> Result<Vec<World>, Strin
                                 pending: c.pending,
                             };
                             let v = void.unwrap_or(fresh);
-                            to(
-                                Phase::Undecided {
-                                    mine,
-                                    out,
-                                    void: Some(v),
-                                },
-                                &|n, me| {
-                                    n.send(me.version, v);
-                                    n.nonces += 1;
-                                },
-                            );
+                            to(Phase::Undecided { mine, out, void: Some(v) }, &|n, me| {
+                                n.send(me.version, v);
+                                n.nonces += 1;
+                            });
                         }
                     }
                 }
@@ -394,10 +360,7 @@ fn explore(versions: u8, rows: u8, broken: Broken) -> Result<(usize, usize), Str
 fn no_order_of_events_loses_or_repeats_a_row() {
     let (states, done) = explore(4, 2, Broken::Nothing).unwrap();
     println!("{states} states, {done} with everything committed");
-    assert!(
-        states > 10_000 && done > 100,
-        "{states} states, {done} done"
-    );
+    assert!(states > 10_000 && done > 100, "{states} states, {done} done");
 }
 
 /// The size that `model/chain.py` explores; run by hand after a change of a rule.

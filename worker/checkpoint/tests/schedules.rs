@@ -35,24 +35,15 @@ fn stalling(rig: &Rig, step: &'static str) -> (Chain, LyingStore, Arc<Notify>, A
             }
         })
     };
-    let first_step_only = Steps::with_hook(Arc::new(move |at| {
-        if at == step {
-            hook(at)
-        } else {
-            Box::pin(async {})
-        }
-    }));
+    let first_step_only =
+        Steps::with_hook(Arc::new(
+            move |at| {
+                if at == step { hook(at) } else { Box::pin(async {}) }
+            },
+        ));
     let lying = LyingStore::new(Arc::new(rig.memory.clone()));
-    let options = ChainOptions {
-        steps: first_step_only,
-        ..rig.options()
-    };
-    (
-        Chain::attach(Arc::new(lying.clone()), &job(), options),
-        lying,
-        reached,
-        go_on,
-    )
+    let options = ChainOptions { steps: first_step_only, ..rig.options() };
+    (Chain::attach(Arc::new(lying.clone()), &job(), options), lying, reached, go_on)
 }
 
 fn object(name: &str) -> String {
@@ -77,20 +68,11 @@ async fn s01_a_writer_that_slept_through_collection_is_fenced() {
         new.commit_all().await;
         new.reign.collect().await.unwrap();
     }
-    assert!(
-        rig.memory.bytes(&object(&chain_name(v(2)))).is_none(),
-        "collected"
-    );
+    assert!(rig.memory.bytes(&object(&chain_name(v(2)))).is_none(), "collected");
     go_on.notify_one();
     let (old, result) = sleeper.await.unwrap();
-    assert!(
-        matches!(result, Err(PublishError::Fenced { .. })),
-        "{result:?}"
-    );
-    assert!(matches!(
-        old.reign.collect().await,
-        Err(CollectError::Fenced { .. })
-    ));
+    assert!(matches!(result, Err(PublishError::Fenced { .. })), "{result:?}");
+    assert!(matches!(old.reign.collect().await, Err(CollectError::Fenced { .. })));
     new.checkpoint(1).await;
     assert_eq!(rig.recover(2).await.position, 17);
     rig.sink.assert_exactly(17);
@@ -108,25 +90,14 @@ async fn s02_numbers_stay_dense_over_given_up_attempts_and_a_seal_between() {
         lying.inject(Operation::Create, "chain", Fault::FailBefore);
     }
     let voided = old.publish(Duration::from_millis(500)).await;
-    assert!(
-        matches!(
-            voided,
-            Err(PublishError::Voided {
-                version: Version(3)
-            })
-        ),
-        "{voided:?}"
-    );
+    assert!(matches!(voided, Err(PublishError::Voided { version: Version(3) })), "{voided:?}");
     assert_eq!(rig.head().await.kind, ManifestKind::Void);
     let mut new = rig.recover(1).await;
     old.freeze(4);
     let fenced = old.publish(NEVER).await;
     assert!(matches!(fenced, Err(PublishError::Fenced { .. })));
     let head = new.checkpoint(6).await.head;
-    assert_eq!(
-        (head.version, head.term, head.parent),
-        (v(5), t(2), Some(v(4)))
-    );
+    assert_eq!((head.version, head.term, head.parent), (v(5), t(2), Some(v(4))));
     new.commit_all().await;
     rig.sink.assert_exactly(9);
 }
@@ -138,11 +109,7 @@ async fn s03_a_put_that_lands_20_s_late_is_recognised_or_was_voided() {
         let (lying, chain) = rig.client();
         let mut toy = Toy::start(&chain, &rig.sink, &request(0)).await.unwrap();
         let late = Duration::from_secs(20);
-        lying.inject(
-            Operation::Create,
-            &chain_name(v(2)),
-            Fault::AppliedLater(late),
-        );
+        lying.inject(Operation::Create, &chain_name(v(2)), Fault::AppliedLater(late));
         for _ in 0..40 {
             lying.inject(Operation::Create, &chain_name(v(2)), Fault::FailBefore);
         }
@@ -164,23 +131,12 @@ async fn s03_a_put_that_lands_20_s_late_is_recognised_or_was_voided() {
     let (lying, chain) = rig.client();
     let mut toy = Toy::start(&chain, &rig.sink, &request(0)).await.unwrap();
     let late = Duration::from_secs(20);
-    lying.inject(
-        Operation::Create,
-        &chain_name(v(2)),
-        Fault::AppliedLater(late),
-    );
+    lying.inject(Operation::Create, &chain_name(v(2)), Fault::AppliedLater(late));
     toy.freeze(4);
     let voided = toy.publish(Duration::ZERO).await;
-    assert!(
-        matches!(voided, Err(PublishError::Voided { .. })),
-        "{voided:?}"
-    );
+    assert!(matches!(voided, Err(PublishError::Voided { .. })), "{voided:?}");
     tokio::time::sleep(2 * late).await;
-    assert_eq!(
-        rig.head().await.kind,
-        ManifestKind::Void,
-        "the late PUT found the name taken"
-    );
+    assert_eq!(rig.head().await.kind, ManifestKind::Void, "the late PUT found the name taken");
     toy.checkpoint(3).await;
     toy.commit_all().await;
     rig.sink.assert_exactly(7);
@@ -188,12 +144,7 @@ async fn s03_a_put_that_lands_20_s_late_is_recognised_or_was_voided() {
 
 #[tokio::test(start_paused = true)]
 async fn s04_taken_by_nobody_and_ones_own_lost_success() {
-    for fault in [
-        Fault::TakenByNobody,
-        Fault::WinsButTaken,
-        Fault::AnswerLost,
-        Fault::FailBefore,
-    ] {
+    for fault in [Fault::TakenByNobody, Fault::WinsButTaken, Fault::AnswerLost, Fault::FailBefore] {
         let rig = Rig::new();
         let (lying, chain) = rig.client();
         lying.inject(Operation::Create, "chain", fault);
@@ -241,10 +192,7 @@ async fn s05_nine_versions_without_a_commit_are_not_published() {
     assert!(!toy.reign.may_start_attempt());
     toy.freeze(1);
     let refused = toy.publish(NEVER).await;
-    assert!(matches!(
-        refused,
-        Err(PublishError::TooManyUncommitted { versions: 8 })
-    ));
+    assert!(matches!(refused, Err(PublishError::TooManyUncommitted { versions: 8 })));
     toy.commit_all().await;
     assert!(toy.reign.may_start_attempt());
     toy.publish(NEVER).await.unwrap();
@@ -271,22 +219,15 @@ async fn s07_of_two_living_coordinators_one_goes_on() {
     let mut b = rig.recover(1).await;
     a.freeze(5);
     b.freeze(2);
-    assert!(matches!(
-        a.publish(NEVER).await,
-        Err(PublishError::Fenced { .. })
-    ));
+    assert!(matches!(a.publish(NEVER).await, Err(PublishError::Fenced { .. })));
     b.publish(NEVER).await.unwrap();
     // Both at once: exactly one seal counts.
-    let (x, y) = tokio::join!(
-        async { rig.chain().take_over(&request(2), NEVER).await },
-        async { rig.chain().take_over(&request(3), NEVER).await }
-    );
+    let (x, y) = tokio::join!(async { rig.chain().take_over(&request(2), NEVER).await }, async {
+        rig.chain().take_over(&request(3), NEVER).await
+    });
     assert_eq!(usize::from(x.is_ok()) + usize::from(y.is_ok()), 1);
     let lost = x.as_ref().err().or(y.as_ref().err());
-    assert!(
-        matches!(lost, Some(TakeOverError::Lost { head: Some(_) })),
-        "{lost:?}"
-    );
+    assert!(matches!(lost, Some(TakeOverError::Lost { head: Some(_) })), "{lost:?}");
     assert_eq!(rig.recover(4).await.position, 2);
     rig.sink.assert_exactly(2);
 }
@@ -296,43 +237,24 @@ async fn s08_an_old_revision_does_not_take_over_by_itself() {
     let rig = Rig::new();
     let mut old = rig.recover(0).await;
     let head = old.checkpoint(3).await.head;
-    let activate = Authority::Activate {
-        expected: head.version,
-    };
+    let activate = Authority::Activate { expected: head.version };
     let new_revision = |authority| weir_checkpoint::SealRequest {
         revision: "77aa".into(),
         authority,
         ..request(0)
     };
-    let refused = rig
-        .chain()
-        .take_over(&new_revision(Authority::Own), NEVER)
-        .await;
-    assert!(matches!(
-        refused,
-        Err(TakeOverError::Refused(Refusal::OtherRevision { .. }))
-    ));
-    let new = Toy::start(&rig.chain(), &rig.sink, &new_revision(activate))
-        .await
-        .unwrap();
+    let refused = rig.chain().take_over(&new_revision(Authority::Own), NEVER).await;
+    assert!(matches!(refused, Err(TakeOverError::Refused(Refusal::OtherRevision { .. }))));
+    let new = Toy::start(&rig.chain(), &rig.sink, &new_revision(activate)).await.unwrap();
     // The old coordinator's pod restarts; the operator is dead.
     for _ in 0..3 {
         let refused = rig.chain().take_over(&request(0), NEVER).await;
-        assert!(matches!(
-            refused,
-            Err(TakeOverError::Refused(Refusal::OtherRevision { .. }))
-        ));
+        assert!(matches!(refused, Err(TakeOverError::Refused(Refusal::OtherRevision { .. }))));
     }
     // Nor does a word spoken about an older head count.
-    let stale = weir_checkpoint::SealRequest {
-        authority: activate,
-        ..request(0)
-    };
+    let stale = weir_checkpoint::SealRequest { authority: activate, ..request(0) };
     let refused = rig.chain().take_over(&stale, NEVER).await;
-    assert!(matches!(
-        refused,
-        Err(TakeOverError::Refused(Refusal::HeadMoved { .. }))
-    ));
+    assert!(matches!(refused, Err(TakeOverError::Refused(Refusal::HeadMoved { .. }))));
     assert_eq!(rig.head().await.term, new.reign.term());
     rig.sink.assert_exactly(3);
 }
@@ -342,15 +264,9 @@ async fn with_segment(toy: &mut Toy, chain: &Chain) -> String {
     let range = KeyGroupRange::all(128);
     let mut segment = SegmentBuilder::new(SegmentKind::Full, range, 1);
     segment.push(KeyGroup(3), &vec![toy.position as u8; 70_000]);
-    let writer = DataWriter::new(
-        chain.store().clone(),
-        toy.reign.term(),
-        chain.options().nonces.clone(),
-    );
-    let refs = writer
-        .write(&"source".into(), &[segment.finish()])
-        .await
-        .unwrap();
+    let writer =
+        DataWriter::new(chain.store().clone(), toy.reign.term(), chain.options().nonces.clone());
+    let refs = writer.write(&"source".into(), &[segment.finish()]).await.unwrap();
     let name = refs[0].object().unwrap().to_owned();
     toy.freeze(1);
     let mut body = toy.body();
@@ -369,24 +285,14 @@ async fn s09_a_late_collector_deletes_nothing_that_can_be_restored() {
     for _ in 0..5 {
         names.push(with_segment(&mut old, &chain).await);
     }
-    let retained: Vec<u64> = old
-        .reign
-        .head()
-        .retained
-        .iter()
-        .map(|r| r.version.0)
-        .collect();
+    let retained: Vec<u64> = old.reign.head().retained.iter().map(|r| r.version.0).collect();
     assert_eq!(retained, [4, 5], "three with the head");
     let reign = old.reign.clone();
     let collector = tokio::spawn(async move { reign.collect().await });
     reached.notified().await;
     // Meanwhile the job is set back to version 4 by a new term, and writes new segments.
     let back = weir_checkpoint::SealRequest {
-        start: Start::Version {
-            token: "x".into(),
-            version: v(4),
-            repeat_output: false,
-        },
+        start: Start::Version { token: "x".into(), version: v(4), repeat_output: false },
         ..request(1)
     };
     let chain = rig.chain();
@@ -394,12 +300,7 @@ async fn s09_a_late_collector_deletes_nothing_that_can_be_restored() {
     let new = Toy::on(reign, &rig.sink);
     let outcomes = new.discard();
     assert_eq!(outcomes.len(), 2, "the output of 5 and 6 is destroyed");
-    let end = new
-        .reign
-        .finish_roll_back(&outcomes)
-        .await
-        .unwrap()
-        .unwrap();
+    let end = new.reign.finish_roll_back(&outcomes).await.unwrap().unwrap();
     assert!(matches!(end, RollBackEnd::Restored(_)));
     let mut new = Toy::on(new.reign, &rig.sink);
     assert_eq!(new.position, 3);
@@ -431,60 +332,27 @@ async fn s10_state_of_a_deleted_job_needs_its_uid_named_once() {
         adopt: adopt.map(str::to_owned),
         ..request(0)
     };
-    let refused = rig
-        .chain()
-        .take_over(&as_uid("uid-b", None), NEVER)
-        .await
-        .unwrap_err();
-    assert!(
-        refused
-            .to_string()
-            .contains("set state.adopt: uid-a to go on from it"),
-        "{refused}"
-    );
+    let refused = rig.chain().take_over(&as_uid("uid-b", None), NEVER).await.unwrap_err();
+    assert!(refused.to_string().contains("set state.adopt: uid-a to go on from it"), "{refused}");
     // Two clusters adopt at once: one wins, and the other is refused from then on.
     let (chain_b, chain_c) = (rig.chain(), rig.chain());
-    let (request_b, request_c) = (
-        as_uid("uid-b", Some("uid-a")),
-        as_uid("uid-c", Some("uid-a")),
-    );
-    let (b, c) = tokio::join!(
-        chain_b.take_over(&request_b, NEVER),
-        chain_c.take_over(&request_c, NEVER)
-    );
+    let (request_b, request_c) = (as_uid("uid-b", Some("uid-a")), as_uid("uid-c", Some("uid-a")));
+    let (b, c) =
+        tokio::join!(chain_b.take_over(&request_b, NEVER), chain_c.take_over(&request_c, NEVER));
     assert_eq!(usize::from(b.is_ok()) + usize::from(c.is_ok()), 1);
-    let loser = if b.is_ok() {
-        as_uid("uid-c", Some("uid-a"))
-    } else {
-        as_uid("uid-b", Some("uid-a"))
-    };
+    let loser =
+        if b.is_ok() { as_uid("uid-c", Some("uid-a")) } else { as_uid("uid-b", Some("uid-a")) };
     let again = rig.chain().take_over(&loser, NEVER).await;
-    assert!(
-        matches!(
-            again,
-            Err(TakeOverError::Refused(Refusal::ForeignUid { .. }))
-        ),
-        "{again:?}"
-    );
+    assert!(matches!(again, Err(TakeOverError::Refused(Refusal::ForeignUid { .. }))), "{again:?}");
     // The winner goes on; an empty root is refused to a job that has published.
-    let winner = if b.is_ok() {
-        as_uid("uid-b", None)
-    } else {
-        as_uid("uid-c", None)
-    };
+    let winner = if b.is_ok() { as_uid("uid-b", None) } else { as_uid("uid-c", None) };
     let toy = Toy::start(&rig.chain(), &rig.sink, &winner).await.unwrap();
     assert_eq!(toy.position, 3);
     rig.sink.assert_exactly(3);
     let elsewhere = Rig::new();
-    let must = weir_checkpoint::SealRequest {
-        must_exist: true,
-        ..request(0)
-    };
+    let must = weir_checkpoint::SealRequest { must_exist: true, ..request(0) };
     let missing = elsewhere.chain().take_over(&must, NEVER).await;
-    assert!(matches!(
-        missing,
-        Err(TakeOverError::Refused(Refusal::StateMissing { .. }))
-    ));
+    assert!(matches!(missing, Err(TakeOverError::Refused(Refusal::StateMissing { .. }))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -495,17 +363,11 @@ async fn s10_an_empty_token_is_used_up_and_published_output_is_still_committed()
     let mut first = first;
     first.checkpoint(3).await;
     let over = weir_checkpoint::SealRequest {
-        start: Start::Empty {
-            token: "again".into(),
-        },
+        start: Start::Empty { token: "again".into() },
         ..request(0)
     };
     let fresh = rig.chain().take_over(&over, NEVER).await.unwrap();
-    assert_eq!(
-        (fresh.head().version, fresh.head().parent),
-        (v(3), None),
-        "never steps back"
-    );
+    assert_eq!((fresh.head().version, fresh.head().parent), (v(3), None), "never steps back");
     assert_ne!(fresh.head().lineage, lineage);
     assert_eq!(fresh.pending()[0].lineage.as_ref(), Some(&lineage));
     let mut fresh = Toy::on(fresh, &rig.sink);
@@ -528,10 +390,7 @@ async fn s11_a_zombie_that_commits_after_its_successor_changes_nothing() {
     old.commit_all().await;
     rig.sink.assert_exactly(5);
     old.freeze(2);
-    assert!(matches!(
-        old.publish(NEVER).await,
-        Err(PublishError::Fenced { .. })
-    ));
+    assert!(matches!(old.publish(NEVER).await, Err(PublishError::Fenced { .. })));
     assert!(old.reign.collect().await.is_err());
     new.checkpoint(1).await;
     new.commit_all().await;
@@ -546,11 +405,7 @@ async fn s13_a_late_put_on_a_collected_name_does_not_count() {
     first.freeze(3);
     // The PUT lands, its answer is lost, and the same PUT lands again much later.
     let name = chain_name(v(2));
-    lying.inject(
-        Operation::Create,
-        &name,
-        Fault::AppliedAgain(Duration::from_secs(60)),
-    );
+    lying.inject(Operation::Create, &name, Fault::AppliedAgain(Duration::from_secs(60)));
     lying.inject(Operation::Get, &name, Fault::FailBefore);
     let writer = tokio::spawn(async move {
         let result = first.publish(NEVER).await;
@@ -567,16 +422,10 @@ async fn s13_a_late_put_on_a_collected_name_does_not_count() {
     }
     assert!(rig.memory.bytes(&object(&name)).is_none());
     tokio::time::sleep(Duration::from_secs(90)).await;
-    assert!(
-        rig.memory.bytes(&object(&name)).is_some(),
-        "the late PUT took the name again"
-    );
+    assert!(rig.memory.bytes(&object(&name)).is_some(), "the late PUT took the name again");
     go_on.notify_one();
     let (first, result) = writer.await.unwrap();
-    assert!(
-        matches!(result, Err(PublishError::Fenced { .. })),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(PublishError::Fenced { .. })), "{result:?}");
     // It may not destroy what its successor has committed.
     assert!(first.reign.collect().await.is_err());
     assert_eq!(rig.recover(2).await.position, 8);
@@ -597,23 +446,14 @@ async fn s14_a_seal_that_lands_on_a_collected_name_does_not_count() {
         c.commit_all().await;
         c.reign.collect().await.unwrap();
     }
-    assert!(
-        rig.memory.bytes(&object(&chain_name(v(3)))).is_none(),
-        "its target is free again"
-    );
+    assert!(rig.memory.bytes(&object(&chain_name(v(3)))).is_none(), "its target is free again");
     go_on.notify_one();
     let lost = sleeper.await.unwrap();
-    assert!(
-        matches!(lost, Err(TakeOverError::Lost { head: Some(_) })),
-        "{lost:?}"
-    );
+    assert!(matches!(lost, Err(TakeOverError::Lost { head: Some(_) })), "{lost:?}");
     c.checkpoint(2).await;
     c.commit_all().await;
     c.reign.collect().await.unwrap();
-    assert!(
-        rig.memory.bytes(&object(&chain_name(v(3)))).is_none(),
-        "the stray name is collected"
-    );
+    assert!(rig.memory.bytes(&object(&chain_name(v(3)))).is_none(), "the stray name is collected");
     assert_eq!(rig.recover(3).await.position, 11);
     rig.sink.assert_exactly(11);
 }
@@ -627,21 +467,12 @@ async fn s15_output_dropped_by_a_roll_back_cannot_be_committed_by_a_zombie() {
     old.checkpoint(4).await;
     let zombie = old.reign.pending();
     let back = weir_checkpoint::SealRequest {
-        start: Start::Version {
-            token: "back".into(),
-            version: v(2),
-            repeat_output: false,
-        },
+        start: Start::Version { token: "back".into(), version: v(2), repeat_output: false },
         ..request(1)
     };
     let reign = rig.chain().take_over(&back, NEVER).await.unwrap();
-    assert!(
-        reign.pending().iter().all(|p| p.epoch == v(2)),
-        "the doomed are not committed"
-    );
-    let refused = reign
-        .publish(Toy::on(reign.clone(), &rig.sink).body(), NEVER)
-        .await;
+    assert!(reign.pending().iter().all(|p| p.epoch == v(2)), "the doomed are not committed");
+    let refused = reign.publish(Toy::on(reign.clone(), &rig.sink).body(), NEVER).await;
     assert!(matches!(refused, Err(PublishError::RollingBack { .. })));
     // The process dies after destroying: its successor goes on destroying, never commits.
     Toy::on(reign, &rig.sink).discard();
@@ -652,14 +483,8 @@ async fn s15_output_dropped_by_a_roll_back_cannot_be_committed_by_a_zombie() {
     assert!(matches!(end, Some(RollBackEnd::Restored(_))));
     assert_eq!(toy.reign.head().parent, Some(v(2)));
     // Now the old revision's coordinator wakes and commits.
-    let lost = zombie
-        .iter()
-        .filter(|p| p.epoch == v(3))
-        .map(|p| rig.sink.commit(&text(p)));
-    assert!(
-        lost.into_iter().all(|r| r.is_err()),
-        "what is destroyed stays destroyed"
-    );
+    let lost = zombie.iter().filter(|p| p.epoch == v(3)).map(|p| rig.sink.commit(&text(p)));
+    assert!(lost.into_iter().all(|r| r.is_err()), "what is destroyed stays destroyed");
     let mut toy = Toy::on(toy.reign, &rig.sink);
     assert_eq!(toy.position, 3);
     toy.commit_all().await;
@@ -676,24 +501,13 @@ async fn s15_a_zombie_that_commits_before_the_destruction_sends_the_job_forward(
     old.commit_all().await;
     old.checkpoint(4).await;
     let back = weir_checkpoint::SealRequest {
-        start: Start::Version {
-            token: "back".into(),
-            version: v(2),
-            repeat_output: false,
-        },
+        start: Start::Version { token: "back".into(), version: v(2), repeat_output: false },
         ..request(1)
     };
-    let toy = Toy::on(
-        rig.chain().take_over(&back, NEVER).await.unwrap(),
-        &rig.sink,
-    );
+    let toy = Toy::on(rig.chain().take_over(&back, NEVER).await.unwrap(), &rig.sink);
     old.commit_all().await;
     let outcomes = toy.discard();
-    assert!(
-        outcomes
-            .iter()
-            .all(|(_, o)| *o == Destroyed::AlreadyVisible)
-    );
+    assert!(outcomes.iter().all(|(_, o)| *o == Destroyed::AlreadyVisible));
     let end = toy.reign.finish_roll_back(&outcomes).await.unwrap();
     assert!(matches!(end, Some(RollBackEnd::WentForward(_))));
     let mut toy = Toy::on(toy.reign, &rig.sink);
@@ -714,16 +528,9 @@ async fn an_unfinished_roll_back_is_finished_before_any_other_request_and_keeps_
         start: start(token.into()),
         ..request(1)
     };
-    let back = start("back", |token| Start::Version {
-        token,
-        version: v(2),
-        repeat_output: false,
-    });
+    let back = start("back", |token| Start::Version { token, version: v(2), repeat_output: false });
     // The limit was lowered meanwhile.
-    let options = ChainOptions {
-        retained: 0,
-        ..rig.options()
-    };
+    let options = ChainOptions { retained: 0, ..rig.options() };
     let chain = Chain::attach(Arc::new(rig.memory.clone()), &job(), options);
     let toy = Toy::on(chain.take_over(&back, NEVER).await.unwrap(), &rig.sink);
     toy.discard();
@@ -750,18 +557,11 @@ async fn committed_output_is_not_repeated_by_a_roll_back_unless_asked() {
         toy.commit_all().await;
     }
     let back = |repeat_output| weir_checkpoint::SealRequest {
-        start: Start::Version {
-            token: "back".into(),
-            version: v(2),
-            repeat_output,
-        },
+        start: Start::Version { token: "back".into(), version: v(2), repeat_output },
         ..request(1)
     };
     let refused = rig.chain().take_over(&back(false), NEVER).await;
-    assert!(matches!(
-        refused,
-        Err(TakeOverError::Refused(Refusal::OutputCommitted { .. }))
-    ));
+    assert!(matches!(refused, Err(TakeOverError::Refused(Refusal::OutputCommitted { .. }))));
     rig.chain().take_over(&back(true), NEVER).await.unwrap();
 }
 
@@ -778,12 +578,7 @@ async fn a_publication_whose_future_was_dropped_is_settled_before_the_next() {
     }
     assert!(!toy.reign.may_start_attempt());
     let second = toy.reign.publish(toy.body(), NEVER).await;
-    assert!(matches!(
-        second,
-        Err(PublishError::Undecided {
-            version: Version(2)
-        })
-    ));
+    assert!(matches!(second, Err(PublishError::Undecided { version: Version(2) })));
     let settled = toy.reign.settle(SOON).await.unwrap().unwrap();
     assert_eq!(settled.head.version, v(2));
     assert!(toy.reign.settle(SOON).await.is_none());
@@ -798,15 +593,7 @@ async fn a_wrong_head_hint_misleads_nobody() {
         let rig = Rig::new();
         rig.recover(0).await.checkpoint(2).await;
         let chain = rig.chain();
-        chain
-            .store()
-            .put("head-hint", hint.to_owned().into_bytes().into())
-            .await
-            .unwrap();
-        assert_eq!(
-            chain.read_head().await.unwrap().unwrap().version,
-            v(2),
-            "{hint}"
-        );
+        chain.store().put("head-hint", hint.to_owned().into_bytes().into()).await.unwrap();
+        assert_eq!(chain.read_head().await.unwrap().unwrap().version, v(2), "{hint}");
     }
 }

@@ -17,10 +17,7 @@ const GROUPS: u32 = 12;
 /// it writes: full or delta, and the groups that it has something for.
 fn history() -> impl Strategy<Value = Vec<(u32, Vec<(bool, u16)>)>> {
     let publication = (1..5_u32).prop_flat_map(|p| {
-        (
-            Just(p),
-            prop::collection::vec((prop::bool::weighted(0.3), any::<u16>()), p as usize),
-        )
+        (Just(p), prop::collection::vec((prop::bool::weighted(0.3), any::<u16>()), p as usize))
     });
     prop::collection::vec(publication, 1..12)
 }
@@ -129,40 +126,21 @@ fn an_attempt_frozen_later_outlives_the_publication_of_an_earlier_one() {
 #[test]
 fn compaction_is_due_by_depth_or_by_size() {
     let r = |kind, range: (u16, u16), len| SegmentRef {
-        place: Place::Object {
-            path: "data/1/x/y".into(),
-            offset: 0,
-        },
+        place: Place::Object { path: "data/1/x/y".into(), offset: 0 },
         len,
         schema: 1,
         kind,
-        range: KeyGroupRange {
-            start: range.0,
-            end: range.1,
-        },
+        range: KeyGroupRange { start: range.0, end: range.1 },
         blocks: Vec::new(),
     };
     let full = |len| r(SegmentKind::Full, (0, 8), len);
     let delta = |range, len| r(SegmentKind::Delta, range, len);
     assert!(!should_compact(&[]));
     assert!(!should_compact(&[full(1 << 20), delta((0, 8), 1 << 19)]));
-    assert!(should_compact(&[
-        full(1 << 20),
-        delta((0, 8), (1 << 19) + 1)
-    ]));
+    assert!(should_compact(&[full(1 << 20), delta((0, 8), (1 << 19) + 1)]));
     let deep = |n| (0..n).map(|_| delta((0, 4), 1));
-    assert!(!should_compact(
-        &[full(1 << 20)]
-            .into_iter()
-            .chain(deep(8))
-            .collect::<Vec<_>>()
-    ));
-    assert!(should_compact(
-        &[full(1 << 20)]
-            .into_iter()
-            .chain(deep(9))
-            .collect::<Vec<_>>()
-    ));
+    assert!(!should_compact(&[full(1 << 20)].into_iter().chain(deep(8)).collect::<Vec<_>>()));
+    assert!(should_compact(&[full(1 << 20)].into_iter().chain(deep(9)).collect::<Vec<_>>()));
     // Sixteen subtasks with one delta each are not deep.
     let wide: Vec<_> = (0..16).map(|s| delta((s, s + 1), 1 << 20)).collect();
     assert!(!should_compact(&wide));
@@ -183,10 +161,7 @@ async fn segments_are_merged_and_only_wanted_groups_are_fetched() {
     let store: Arc<dyn Store> = Arc::new(lying.clone());
     let writer = DataWriter::new(store.clone(), Term(4), Nonces::seeded(1));
     lying.inject(Operation::Put, "data", Fault::AnswerLost);
-    let refs = writer
-        .write(&"count by key/1".into(), &[large(0), large(100)])
-        .await
-        .unwrap();
+    let refs = writer.write(&"count by key/1".into(), &[large(0), large(100)]).await.unwrap();
     assert_eq!(memory.names().len(), 1, "one object");
     assert!(memory.names()[0].starts_with("data/00000000000000000004/count_by_key_1/"));
     let range = KeyGroupRange { start: 4, end: 6 };
@@ -194,33 +169,15 @@ async fn segments_are_merged_and_only_wanted_groups_are_fetched() {
     let reader = DataReader::new(store);
     let got = reader.read(&refs[..1], range).await.unwrap();
     assert_eq!(got[0].bytes.len(), 600_000);
-    assert_eq!(
-        got[0]
-            .blocks_in(range)
-            .map(|b| b.unwrap().1[0])
-            .collect::<Vec<_>>(),
-        [4, 5]
-    );
-    assert_eq!(
-        reader.read(&refs, range).await.unwrap().len(),
-        1,
-        "the later full one"
-    );
+    assert_eq!(got[0].blocks_in(range).map(|b| b.unwrap().1[0]).collect::<Vec<_>>(), [4, 5]);
+    assert_eq!(reader.read(&refs, range).await.unwrap().len(), 1, "the later full one");
 
     let mut bytes = memory.bytes(&memory.names()[0]).unwrap().to_vec();
     bytes[300_000 * 5 + 7] ^= 1;
     memory.put(&memory.names()[0], bytes.into()).await.unwrap();
     let damaged = reader.read(&refs[..1], range).await;
-    assert!(
-        matches!(damaged, Err(DataError::Damaged { .. })),
-        "{damaged:?}"
-    );
-    assert!(
-        reader
-            .read(&refs[..1], KeyGroupRange { start: 0, end: 4 })
-            .await
-            .is_ok()
-    );
+    assert!(matches!(damaged, Err(DataError::Damaged { .. })), "{damaged:?}");
+    assert!(reader.read(&refs[..1], KeyGroupRange { start: 0, end: 4 }).await.is_ok());
 }
 
 #[tokio::test]
@@ -228,13 +185,8 @@ async fn small_segments_travel_inline() {
     let memory = MemoryStore::new();
     let writer = DataWriter::new(Arc::new(memory.clone()), Term(4), Nonces::seeded(1));
     let small = segment(SegmentKind::Delta, KeyGroupRange::all(GROUPS), 0b1010, 9);
-    let refs = writer
-        .write(&"count".into(), std::slice::from_ref(&small))
-        .await
-        .unwrap();
+    let refs = writer.write(&"count".into(), std::slice::from_ref(&small)).await.unwrap();
     assert!(memory.names().is_empty());
-    let read = DataReader::new(Arc::new(memory))
-        .read(&refs, KeyGroupRange::all(GROUPS))
-        .await;
+    let read = DataReader::new(Arc::new(memory)).read(&refs, KeyGroupRange::all(GROUPS)).await;
     assert_eq!(read.unwrap(), [small]);
 }

@@ -26,26 +26,18 @@ async fn a_local_directory_conforms() {
     let store = open(dir.path().to_str().unwrap(), &StoreOptions::default()).unwrap();
     conformance(store).await.unwrap();
     let url = format!("file://{}/below", dir.path().display());
-    conformance(open(&url, &StoreOptions::default()).unwrap())
-        .await
-        .unwrap();
+    conformance(open(&url, &StoreOptions::default()).unwrap()).await.unwrap();
 }
 
 #[tokio::test]
 async fn the_object_store_client_conforms() {
     let client = Arc::new(object_store::memory::InMemory::new());
-    conformance(Arc::new(ObjectStore::new(client, "s3://bucket".into())))
-        .await
-        .unwrap();
+    conformance(Arc::new(ObjectStore::new(client, "s3://bucket".into()))).await.unwrap();
 }
 
 #[test]
 fn addresses_that_lead_nowhere_say_what_to_write() {
-    let error = |address: &str| {
-        open(address, &StoreOptions::default())
-            .unwrap_err()
-            .to_string()
-    };
+    let error = |address: &str| open(address, &StoreOptions::default()).unwrap_err().to_string();
     assert!(error("gs://x").contains("write a path, file:///path or s3://bucket/prefix"));
     assert!(error("s3://").contains("the bucket is missing"));
 }
@@ -86,12 +78,7 @@ impl Store for Careless {
 #[tokio::test]
 async fn a_store_that_ignores_conditions_or_lists_late_is_refused_by_name() {
     let refused = |conditional| async move {
-        probe(
-            &Careless(MemoryStore::new(), conditional),
-            &Nonces::seeded(1),
-        )
-        .await
-        .unwrap_err()
+        probe(&Careless(MemoryStore::new(), conditional), &Nonces::seeded(1)).await.unwrap_err()
     };
     assert_eq!(
         refused(false).await.to_string(),
@@ -118,10 +105,7 @@ struct FragileState {
 
 impl Fragile {
     fn with_calls(calls: usize) -> Self {
-        Self(Mutex::new(FragileState {
-            calls_left: calls,
-            ..Default::default()
-        }))
+        Self(Mutex::new(FragileState { calls_left: calls, ..Default::default() }))
     }
 
     fn call<T>(&self, f: impl FnOnce(&mut FragileState) -> io::Result<T>) -> io::Result<T> {
@@ -188,10 +172,7 @@ impl Disk for Fragile {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.call(|s| {
             s.durable.retain(|name, _| name.parent() != Some(path));
-            let now = s
-                .names
-                .iter()
-                .filter(|(name, _)| name.parent() == Some(path));
+            let now = s.names.iter().filter(|(name, _)| name.parent() == Some(path));
             let now: Vec<_> = now.map(|(n, i)| (n.clone(), *i)).collect();
             s.durable.extend(now);
             Ok(())
@@ -199,10 +180,7 @@ impl Disk for Fragile {
     }
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let s = self.0.lock().unwrap();
-        s.names
-            .get(path)
-            .map(|inode| s.files[inode].0.clone())
-            .ok_or_else(absent)
+        s.names.get(path).map(|inode| s.files[inode].0.clone()).ok_or_else(absent)
     }
     fn read_range(&self, _: &Path, _: Range<u64>) -> io::Result<Vec<u8>> {
         Err(absent())
@@ -230,14 +208,8 @@ async fn s12_a_power_cut_leaves_a_manifest_whole_or_absent_and_an_answered_one_w
             };
             for lucky in [true, false] {
                 let found = disk.after_power_cut(&path, lucky);
-                assert!(
-                    found.as_ref().is_none_or(|f| *f == whole),
-                    "torn after {calls} calls"
-                );
-                assert!(
-                    !done || found.is_some(),
-                    "answered and gone after {calls} calls"
-                );
+                assert!(found.as_ref().is_none_or(|f| *f == whole), "torn after {calls} calls");
+                assert!(!done || found.is_some(), "answered and gone after {calls} calls");
             }
             answered += usize::from(done);
             cut += usize::from(!done);
@@ -251,10 +223,7 @@ async fn left_over_temporary_files_are_never_listed() {
     let dir = tempfile::tempdir().unwrap();
     let store = LocalStore::open(dir.path().to_owned()).unwrap();
     std::fs::write(dir.path().join(".tmp/left-over"), b"x").unwrap();
-    store
-        .put("data/1/a", Bytes::from_static(b"x"))
-        .await
-        .unwrap();
+    store.put("data/1/a", Bytes::from_static(b"x")).await.unwrap();
     assert_eq!(store.list("data", None).await.unwrap(), ["data/1/a"]);
     assert!(store.get("../etc/passwd").await.is_err());
 }

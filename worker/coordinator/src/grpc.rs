@@ -69,10 +69,7 @@ impl Control for Service {
         let mut incoming = request.into_inner();
         let (to_worker, outgoing) = mpsc::channel(QUEUE);
         let (to_master, from_worker) = mpsc::channel(QUEUE);
-        let link = MasterLink {
-            to: to_worker,
-            from: from_worker,
-        };
+        let link = MasterLink { to: to_worker, from: from_worker };
         let attached = self.coordinator.attachments().attach(link).await;
         attached.map_err(|e| Status::unavailable(e.to_string()))?;
         tokio::spawn(async move {
@@ -95,11 +92,7 @@ impl Control for Service {
         request: Request<SavepointRequest>,
     ) -> Result<Response<SavepointReply>, Status> {
         let SavepointRequest { name, stop } = request.into_inner();
-        let saved = self
-            .coordinator
-            .savepoint(&name, stop)
-            .await
-            .map_err(refused)?;
+        let saved = self.coordinator.savepoint(&name, stop).await.map_err(refused)?;
         Ok(Response::new(SavepointReply {
             epoch: saved.epoch.0,
             bytes: saved.info.bytes,
@@ -113,11 +106,7 @@ impl Control for Service {
         request: Request<RescaleRequest>,
     ) -> Result<Response<RescaleReply>, Status> {
         let parallelism = request.into_inner().parallelism;
-        let done = self
-            .coordinator
-            .rescale(parallelism)
-            .await
-            .map_err(refused)?;
+        let done = self.coordinator.rescale(parallelism).await.map_err(refused)?;
         Ok(Response::new(RescaleReply {
             total_ms: done.total_ms,
             pause_ms: done.pause_ms,
@@ -140,11 +129,8 @@ impl GrpcConnect {
     /// `address` is `host:port` or an `http://` URL. The name is resolved at every connection.
     #[must_use]
     pub fn new(address: &str) -> Self {
-        let address = if address.contains("://") {
-            address.to_owned()
-        } else {
-            format!("http://{address}")
-        };
+        let address =
+            if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
         Self { address }
     }
 
@@ -170,10 +156,7 @@ impl GrpcConnect {
     }
 
     fn error(&self, problem: &str) -> ConnectError {
-        ConnectError {
-            address: self.address.clone(),
-            problem: problem.to_owned(),
-        }
+        ConnectError { address: self.address.clone(), problem: problem.to_owned() }
     }
 }
 

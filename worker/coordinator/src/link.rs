@@ -59,13 +59,7 @@ pub struct MasterLink {
 pub fn in_process() -> (WorkerLink, MasterLink) {
     let (to_master, from_worker) = mpsc::channel(QUEUE);
     let (to_worker, from_master) = mpsc::channel(QUEUE);
-    (
-        WorkerLink::new(to_master, from_master),
-        MasterLink {
-            to: to_worker,
-            from: from_worker,
-        },
-    )
+    (WorkerLink::new(to_master, from_master), MasterLink { to: to_worker, from: from_worker })
 }
 
 /// Makes connections to the coordinator, again and again.

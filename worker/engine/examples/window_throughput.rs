@@ -18,11 +18,7 @@ const SIZE: i64 = 10_000;
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
-        Field::new(
-            "ts",
-            DataType::Timestamp(TimeUnit::Millisecond, None),
-            false,
-        ),
+        Field::new("ts", DataType::Timestamp(TimeUnit::Millisecond, None), false),
         Field::new("k", DataType::Int64, false),
     ]))
 }
@@ -49,9 +45,7 @@ fn window(keys: u64, per_key: u64, number: u64) -> Result<Vec<Batch>, EngineErro
         let key = |r: u64| scramble(scramble(number * rows + r) % keys) as i64;
         let time = |r: u64| number as i64 * SIZE + (r * SIZE as u64 / rows) as i64;
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(TimestampMillisecondArray::from_iter_values(
-                (row..end).map(time),
-            )),
+            Arc::new(TimestampMillisecondArray::from_iter_values((row..end).map(time))),
             Arc::new(Int64Array::from_iter_values((row..end).map(key))),
         ];
         batches.push(Batch::new(RecordBatch::try_new(schema(), columns)?));
@@ -121,24 +115,15 @@ fn measure(
         waker: Waker::none(),
         metrics: Arc::new(OperatorMetrics::default()),
     };
-    let mut before = Task {
-        operator: local(&spec)?.create(&cx())?,
-        cx: cx(),
-    };
-    let mut behind = Task {
-        operator: global(&spec)?.create(&cx())?,
-        cx: cx(),
-    };
+    let mut before = Task { operator: local(&spec)?.create(&cx())?, cx: cx() };
+    let mut behind = Task { operator: global(&spec)?.create(&cx())?, cx: cx() };
     let (mut cpu_time, mut rows, mut counted, mut groups) = (0.0, 0_u64, 0_u64, 0);
     let (mut pause, mut encode, mut stored) = (0.0_f64, 0.0, 0);
     for number in 0..windows {
         let batches = window(keys, per_key, number)?;
         let start = cpu();
         let merge = |behind: &mut Task, batch: Batch| {
-            behind.drive(
-                |cx, op, out| op.on_batch(cx, 0, batch, out),
-                &mut |_| Ok(()),
-            )
+            behind.drive(|cx, op, out| op.on_batch(cx, 0, batch, out), &mut |_| Ok(()))
         };
         for batch in batches {
             rows += batch.num_rows() as u64;
@@ -147,31 +132,21 @@ fn measure(
             })?;
         }
         if checkpoints {
-            before.drive(|cx, op, out| op.before_barrier(cx, out), &mut |b| {
-                merge(&mut behind, b)
-            })?;
-            let request = SnapshotRequest {
-                attempt: Attempt(1),
-                full: false,
-                last: false,
-            };
+            before
+                .drive(|cx, op, out| op.before_barrier(cx, out), &mut |b| merge(&mut behind, b))?;
+            let request = SnapshotRequest { attempt: Attempt(1), full: false, last: false };
             let at = instant();
             let snapshot = behind.operator.on_barrier(&mut behind.cx, request)?;
             pause = pause.max(at.elapsed().as_secs_f64());
             if let Some(frozen) = snapshot.keyed {
                 let at = instant();
-                stored += frozen
-                    .encode()?
-                    .iter()
-                    .map(|s| s.bytes.len())
-                    .sum::<usize>();
+                stored += frozen.encode()?.iter().map(|s| s.bytes.len()).sum::<usize>();
                 encode += at.elapsed().as_secs_f64();
             }
         }
         let mark = Watermark((number + 1) as i64 * SIZE);
-        before.drive(|cx, op, out| op.on_watermark(cx, mark, out), &mut |b| {
-            merge(&mut behind, b)
-        })?;
+        before
+            .drive(|cx, op, out| op.on_watermark(cx, mark, out), &mut |b| merge(&mut behind, b))?;
         behind.drive(|cx, op, out| op.on_watermark(cx, mark, out), &mut |batch| {
             groups += batch.num_rows();
             let counts = batch.records().column(1).to_data();
@@ -206,14 +181,8 @@ fn measure(
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let io = tokio::runtime::Builder::new_current_thread().build()?;
-    let tumble = Window::Tumble {
-        size: SIZE,
-        offset: 0,
-    };
-    let numbers: Vec<u64> = std::env::args()
-        .skip(1)
-        .filter_map(|a| a.parse().ok())
-        .collect();
+    let tumble = Window::Tumble { size: SIZE, offset: 0 };
+    let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
     if let [keys, per_key, windows] = numbers[..] {
         measure(&io, tumble, keys, per_key, windows, false)?;
         return Ok(());
@@ -222,17 +191,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     measure(&io, tumble, 1_000_000, 4, 5, false)?;
     measure(&io, tumble, 1_000_000, 40, 3, false)?;
     measure(&io, tumble, 1_000_000, 4, 4, true)?;
-    let hop = Window::Hop {
-        size: 6 * SIZE,
-        slide: SIZE,
-        offset: 0,
-    };
+    let hop = Window::Hop { size: 6 * SIZE, slide: SIZE, offset: 0 };
     measure(&io, hop, 10_000, 40, 20, false)?;
-    let day = Window::Hop {
-        size: 1440 * SIZE,
-        slide: SIZE,
-        offset: 0,
-    };
+    let day = Window::Hop { size: 1440 * SIZE, slide: SIZE, offset: 0 };
     measure(&io, day, 1_000, 40, 3_000, false)?;
     Ok(())
 }

@@ -65,7 +65,13 @@ fn cut(tasks: &[FrozenTask], each: i64, sources: i64) -> (i64, i64) {
     let mut counted = 0;
     for task in tasks {
         if let Some((_, splits)) = &task.splits {
-            left += splits.iter().map(|s| { let (at, end) = position(s); end - at }).sum::<i64>();
+            left += splits
+                .iter()
+                .map(|s| {
+                    let (at, end) = position(s);
+                    end - at
+                })
+                .sum::<i64>();
         }
         for (operator, snapshot) in &task.operators {
             assert_eq!(*operator, uid("remember"));

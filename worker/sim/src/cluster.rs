@@ -130,7 +130,8 @@ impl Cluster {
                 s.failure
             )
         };
-        let workers = self.workers.iter().map(|(n, w)| format!("worker {n} {:?}", w.process.life()));
+        let workers =
+            self.workers.iter().map(|(n, w)| format!("worker {n} {:?}", w.process.life()));
         self.reigns.iter().map(reign).chain(workers).collect::<Vec<_>>().join("\n  ")
     }
 
@@ -230,8 +231,7 @@ impl Cluster {
         let name = JobName(JOB.to_owned());
         let chain = Chain::attach(Arc::new(store), &name, ChainOptions::default());
         let graph = self.graph(&process)?;
-        let member =
-            Member::new(config, graph, Arc::new(Host(runtime)), Arc::clone(chain.store()));
+        let member = Member::new(config, graph, Arc::new(Host(runtime)), Arc::clone(chain.store()));
         let road = Road {
             worker: process.clone(),
             current: Arc::clone(&self.current),
@@ -401,7 +401,8 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// Waits as long as a message takes; `false` when the connection breaks meanwhile.
 async fn delay(rng: &mut StdRng, ends: &[Process; 2]) -> bool {
     // Most messages are quick; a few are so late that others overtake them on other links.
-    let ms = if rng.random_ratio(1, 50) { rng.random_range(0..300) } else { rng.random_range(0..3) };
+    let ms =
+        if rng.random_ratio(1, 50) { rng.random_range(0..300) } else { rng.random_range(0..3) };
     if ms > 0 {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }

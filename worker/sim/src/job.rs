@@ -139,10 +139,7 @@ impl JobSpec {
             output: OutputTag::Main,
             to: VertexId(1),
             input: 0,
-            exchange: Exchange::Hash {
-                columns: window::exchange_columns(&aggregate),
-                reuse: true,
-            },
+            exchange: Exchange::Hash { columns: window::exchange_columns(&aggregate), reuse: true },
             schema: between,
         }];
         Ok(Arc::new(JobGraph {
@@ -190,7 +187,11 @@ impl Source for Events {
     }
 
     fn enumerator(&self, snapshot: Option<Bytes>) -> Result<Box<dyn SplitEnumerator>, EngineError> {
-        Ok(Box::new(Enumerator { splits: self.0.splits, rows: self.0.rows, found: snapshot.is_some() }))
+        Ok(Box::new(Enumerator {
+            splits: self.0.splits,
+            rows: self.0.rows,
+            found: snapshot.is_some(),
+        }))
     }
 
     fn reader(&self, _: &Context) -> Result<Box<dyn SourceReader>, EngineError> {
@@ -274,7 +275,10 @@ impl SourceReader for Reader {
         let times: ArrayRef =
             Arc::new(TimestampMillisecondArray::from_iter_values(rows.iter().map(|r| r.0)));
         let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.1)));
-        Ok(SourcePoll::Rows { split: index, records: RecordBatch::try_new(schema(), vec![times, keys])? })
+        Ok(SourcePoll::Rows {
+            split: index,
+            records: RecordBatch::try_new(schema(), vec![times, keys])?,
+        })
     }
 
     fn position(&self, index: usize) -> Bytes {

@@ -93,7 +93,8 @@ fn host_of(address: &str) -> &str {
 impl Transport for Host {
     async fn connect(&self, address: &str) -> io::Result<Box<dyn Stream>> {
         let refused = || io::Error::new(io::ErrorKind::ConnectionRefused, address.to_owned());
-        let listener = self.net.shared.lock().listeners.get(address).cloned().ok_or_else(refused)?;
+        let listener =
+            self.net.shared.lock().listeners.get(address).cloned().ok_or_else(refused)?;
         let ends = [self.net.watch(&self.host)?, self.net.watch(host_of(address))?];
         if ends.iter().any(|end| *end.borrow() == Reach::Cut) {
             return Err(refused());

@@ -14,9 +14,7 @@ use arrow::datatypes::{Int64Type, TimestampMillisecondType};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use weir_engine::operator::{
-    Committable, OperatorFactory, PreCommitted, SnapshotRequest,
-};
+use weir_engine::operator::{Committable, OperatorFactory, PreCommitted, SnapshotRequest};
 use weir_engine::sink::{CommitAnswer, CommitContext, Committer};
 use weir_engine::{Batch, Context, EngineError, Operator, Output, Progress, Snapshot};
 
@@ -152,7 +150,11 @@ impl Operator for Sink {
         Ok(Progress::Done)
     }
 
-    fn on_barrier(&mut self, cx: &mut Context, _: SnapshotRequest) -> Result<Snapshot, EngineError> {
+    fn on_barrier(
+        &mut self,
+        cx: &mut Context,
+        _: SnapshotRequest,
+    ) -> Result<Snapshot, EngineError> {
         if self.rows.is_empty() {
             return Ok(Snapshot::default());
         }

@@ -89,12 +89,8 @@ enum Due {
 impl Simulation {
     async fn run(spec: RunSpec) -> Result<Outcome, String> {
         let outside = Arc::new(Outside::default());
-        let weather = FaultRates {
-            writes: 120,
-            reads: 30,
-            deletes: 60,
-            longest: Duration::from_secs(20),
-        };
+        let weather =
+            FaultRates { writes: 120, reads: 30, deletes: 60, longest: Duration::from_secs(20) };
         let cluster = ClusterSpec {
             job: job(spec.seed),
             seed: spec.seed,
@@ -106,8 +102,7 @@ impl Simulation {
         let cluster = Cluster::start(cluster, Arc::new(MemoryStore::new()), Arc::clone(&outside))
             .await
             .map_err(|e| e.to_string())?;
-        let mut simulation =
-            Self { cluster, outside, histogram: BTreeMap::new(), due: Vec::new() };
+        let mut simulation = Self { cluster, outside, histogram: BTreeMap::new(), due: Vec::new() };
         simulation.to_the_end(spec.calm).await?;
         simulation.check(spec.seed)
     }
@@ -129,7 +124,8 @@ impl Simulation {
             self.obey_clock(now).await?;
             if !calm && now.duration_since(began) < FIRE {
                 if now >= next_fault {
-                    next_fault = now + Duration::from_millis(self.cluster.rng().random_range(50..1_500));
+                    next_fault =
+                        now + Duration::from_millis(self.cluster.rng().random_range(50..1_500));
                     self.strike(now).await?;
                 }
             } else if !healed {

@@ -43,7 +43,8 @@ fn a_calm_run_shows_every_row_once() {
 #[test]
 fn two_hundred_runs_under_fire_equal_the_calm_one() {
     let count = setting("WEIR_SIM_SEEDS", 200);
-    let outcomes = all(setting("WEIR_SIM_FIRST", 0), count, Plant::Nothing).unwrap_or_else(|v| panic!("{v}"));
+    let outcomes =
+        all(setting("WEIR_SIM_FIRST", 0), count, Plant::Nothing).unwrap_or_else(|v| panic!("{v}"));
     let mut histogram: BTreeMap<String, u64> = BTreeMap::new();
     for (what, times) in outcomes.into_iter().flat_map(|o| o.histogram) {
         *histogram.entry(what).or_default() += times;

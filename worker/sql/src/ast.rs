@@ -16,11 +16,7 @@ pub(crate) enum Statement {
     CreateTable(CreateTable),
     CreateView(CreateView),
     Insert(Insert),
-    Set {
-        key: String,
-        value: String,
-        span: Span,
-    },
+    Set { key: String, value: String, span: Span },
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -52,11 +48,7 @@ pub(crate) struct ColumnDef {
 pub(crate) enum ColumnKind {
     Physical(SqlType),
     Computed(Expr),
-    Metadata {
-        ty: SqlType,
-        key: Option<String>,
-        is_virtual: bool,
-    },
+    Metadata { ty: SqlType, key: Option<String>, is_virtual: bool },
 }
 
 #[derive(Clone, PartialEq, Debug)]

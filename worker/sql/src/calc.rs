@@ -34,10 +34,7 @@ impl Calc {
 
     /// Fails on NULL in these columns, with this message.
     pub(crate) fn with_not_null(self, columns: Vec<(usize, String)>) -> Self {
-        Self {
-            not_null: columns.into(),
-            ..self
-        }
+        Self { not_null: columns.into(), ..self }
     }
 
     /// The rows that pass, with the computed columns. Key hashes are dropped, as columns change.
@@ -45,9 +42,8 @@ impl Calc {
         let batch = match &self.filter {
             Some(filter) => {
                 let mask = filter.evaluate(batch.records())?;
-                let mask = mask
-                    .first()
-                    .ok_or_else(|| EngineError::ours("a filter without a column"))?;
+                let mask =
+                    mask.first().ok_or_else(|| EngineError::ours("a filter without a column"))?;
                 batch.filter(truth(mask.as_boolean())?.values())?
             }
             None => batch,
@@ -69,11 +65,7 @@ impl Calc {
             }
         }
         let options = RecordBatchOptions::new().with_row_count(Some(records.num_rows()));
-        Ok(RecordBatch::try_new_with_options(
-            self.schema.clone(),
-            columns,
-            &options,
-        )?)
+        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
     }
 }
 

@@ -88,9 +88,7 @@ impl TableDef {
 
     /// Columns that a source's connector gives, as indices in `columns`.
     pub(crate) fn source_columns(&self) -> Vec<usize> {
-        (0..self.columns.len())
-            .filter(|&i| self.is_stored(i))
-            .collect()
+        (0..self.columns.len()).filter(|&i| self.is_stored(i)).collect()
     }
 
     /// Columns that are written, as indices in `columns`.
@@ -120,11 +118,7 @@ impl TableDef {
             .map(|&i| {
                 let column = &self.columns[i];
                 // What is read may hold NULL whatever is declared, as Flink trusts sources too.
-                ArrowField::new(
-                    &column.name,
-                    column.ty.kind.arrow(),
-                    source || column.ty.nullable,
-                )
+                ArrowField::new(&column.name, column.ty.kind.arrow(), source || column.ty.nullable)
             })
             .collect();
         let place = |index: &usize| columns.iter().position(|c| c == index);

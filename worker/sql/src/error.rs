@@ -27,32 +27,20 @@ impl Span {
         if other.line == 0 {
             return self;
         }
-        Self {
-            end_line: other.end_line,
-            end_column: other.end_column,
-            ..self
-        }
+        Self { end_line: other.end_line, end_column: other.end_column, ..self }
     }
 
     /// Where it begins.
     #[must_use]
     pub fn start(self) -> Position {
-        Position {
-            line: u64::from(self.line),
-            column: u64::from(self.column),
-        }
+        Position { line: u64::from(self.line), column: u64::from(self.column) }
     }
 }
 
 impl From<Position> for Span {
     fn from(at: Position) -> Self {
         let (line, column) = (at.line as u32, at.column as u32);
-        Self {
-            line,
-            column,
-            end_line: line,
-            end_column: column,
-        }
+        Self { line, column, end_line: line, end_column: column }
     }
 }
 
@@ -75,10 +63,7 @@ impl SqlError {
     /// An error at `span`.
     #[must_use]
     pub fn new(span: Span, message: impl Into<String>) -> Self {
-        Self {
-            span,
-            message: message.into(),
-        }
+        Self { span, message: message.into() }
     }
 
     /// Line of the first wrong character, from 1.
@@ -109,16 +94,9 @@ impl SqlError {
         } else {
             width.max(from + 1)
         };
-        let tabs: String = line
-            .chars()
-            .take(from)
-            .map(|c| if c == '\t' { '\t' } else { ' ' })
-            .collect();
-        text.push_str(&format!(
-            "\n  {number} | {line}\n  {:w$} | ",
-            "",
-            w = number.len()
-        ));
+        let tabs: String =
+            line.chars().take(from).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        text.push_str(&format!("\n  {number} | {line}\n  {:w$} | ", "", w = number.len()));
         text.push_str(&tabs);
         text.extend(std::iter::repeat_n('^', to - from));
         text
@@ -151,11 +129,7 @@ impl fmt::Display for Warning {
 /// Renders every error with its excerpt, in the order of the program.
 #[must_use]
 pub fn render(errors: &[SqlError], sql: &str) -> String {
-    errors
-        .iter()
-        .map(|e| e.render(sql))
-        .collect::<Vec<_>>()
-        .join("\n")
+    errors.iter().map(|e| e.render(sql)).collect::<Vec<_>>().join("\n")
 }
 
 /// `; did you mean "x"?` for the candidate nearest to `name`, or nothing.

@@ -78,11 +78,7 @@ pub fn explain(graph: &JobGraph) -> Explained {
         hash: graph.hash.clone(),
         max_parallelism: graph.max_parallelism,
         chains: graph.vertices.iter().map(chain).collect(),
-        edges: graph
-            .edges
-            .iter()
-            .map(|edge| connection(graph, edge))
-            .collect(),
+        edges: graph.edges.iter().map(|edge| connection(graph, edge)).collect(),
     }
 }
 
@@ -135,15 +131,8 @@ fn connection(graph: &JobGraph, edge: &Edge) -> Connection {
         output: output(edge.output),
         to: edge.to.0,
         exchange,
-        by: by
-            .iter()
-            .filter_map(|&i| fields.get(i))
-            .map(|f| f.name().clone())
-            .collect(),
-        columns: fields
-            .iter()
-            .map(|f| (f.name().clone(), f.data_type().to_string()))
-            .collect(),
+        by: by.iter().filter_map(|&i| fields.get(i)).map(|f| f.name().clone()).collect(),
+        columns: fields.iter().map(|f| (f.name().clone(), f.data_type().to_string())).collect(),
     }
 }
 
@@ -190,11 +179,8 @@ pub fn text(graph: &JobGraph) -> String {
                 let _ = writeln!(out, "    {key}: {value}");
             }
             if let Some(state) = &operator.state {
-                let columns: Vec<String> = state
-                    .columns
-                    .iter()
-                    .map(|(name, ty)| format!("{name} {ty}"))
-                    .collect();
+                let columns: Vec<String> =
+                    state.columns.iter().map(|(name, ty)| format!("{name} {ty}")).collect();
                 let _ = writeln!(out, "    state v{}: {}", state.version, columns.join(", "));
             }
             if let Some(reason) = &operator.nondeterministic {

@@ -28,10 +28,7 @@ impl Token {
     /// The keyword that it is, in capitals, when it is a word without quotes.
     pub(crate) fn keyword(&self) -> Option<String> {
         match &self.tok {
-            Tok::Word {
-                text,
-                quoted: false,
-            } => Some(text.to_ascii_uppercase()),
+            Tok::Word { text, quoted: false } => Some(text.to_ascii_uppercase()),
             _ => None,
         }
     }
@@ -95,48 +92,28 @@ impl<'a> Cursor<'a> {
     }
 
     fn here(&self) -> Span {
-        Span {
-            line: self.line,
-            column: self.column,
-            end_line: self.line,
-            end_column: self.column,
-        }
+        Span { line: self.line, column: self.column, end_line: self.line, end_column: self.column }
     }
 
     fn since(&self, start: Span) -> Span {
-        Span {
-            end_line: self.last.0,
-            end_column: self.last.1,
-            ..start
-        }
+        Span { end_line: self.last.0, end_column: self.last.1, ..start }
     }
 }
 
 /// Cuts a program into tokens; the last one is always [`Tok::End`].
 pub(crate) fn tokenize(sql: &str) -> Result<Vec<Token>, SqlError> {
-    let mut cursor = Cursor {
-        rest: sql,
-        line: 1,
-        column: 1,
-        last: (1, 1),
-    };
+    let mut cursor = Cursor { rest: sql, line: 1, column: 1, last: (1, 1) };
     let mut tokens = Vec::new();
     loop {
         skip_blanks(&mut cursor)?;
         let start = cursor.here();
         let Some(c) = cursor.peek() else {
-            tokens.push(Token {
-                tok: Tok::End,
-                span: start,
-            });
+            tokens.push(Token { tok: Tok::End, span: start });
             return Ok(tokens);
         };
         let tok = match c {
             '\'' => Tok::Text(quoted(&mut cursor, '\'', "string")?),
-            '`' => Tok::Word {
-                text: quoted(&mut cursor, '`', "identifier")?,
-                quoted: true,
-            },
+            '`' => Tok::Word { text: quoted(&mut cursor, '`', "identifier")?, quoted: true },
             '"' => {
                 return Err(SqlError::new(
                     start,
@@ -149,10 +126,7 @@ pub(crate) fn tokenize(sql: &str) -> Result<Vec<Token>, SqlError> {
             }
             c if c.is_alphabetic() || c == '_' => {
                 let text = cursor.take_while(|c| c.is_alphanumeric() || c == '_' || c == '$');
-                Tok::Word {
-                    text,
-                    quoted: false,
-                }
+                Tok::Word { text, quoted: false }
             }
             c => match SIGNS.iter().find(|sign| cursor.rest.starts_with(**sign)) {
                 Some(sign) => {

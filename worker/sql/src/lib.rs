@@ -92,12 +92,7 @@ pub fn plan(sql: &str, options: &PlanOptions) -> Result<Planned, Vec<SqlError>> 
         errors.append(&mut binder.errors);
         if errors.is_empty() && program.inserts.is_empty() {
             errors.push(SqlError::new(
-                Span {
-                    line: 1,
-                    column: 1,
-                    end_line: 1,
-                    end_column: 1,
-                },
+                Span { line: 1, column: 1, end_line: 1, end_column: 1 },
                 "the program has no INSERT INTO, so it would do nothing",
             ));
         }
@@ -105,11 +100,7 @@ pub fn plan(sql: &str, options: &PlanOptions) -> Result<Planned, Vec<SqlError>> 
             match lower::lower(&program, options) {
                 Ok((graph, bounded, mut warnings)) => {
                     warnings.append(&mut binder.warnings);
-                    return Ok(Planned {
-                        graph,
-                        warnings,
-                        bounded,
-                    });
+                    return Ok(Planned { graph, warnings, bounded });
                 }
                 Err(found) => errors = found,
             }

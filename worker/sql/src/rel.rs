@@ -125,13 +125,7 @@ fn merged_size(expr: &Expr, sizes: &[usize]) -> usize {
                     .map(|(w, t)| merged_size(w, sizes) + merged_size(t, sizes))
                     .sum::<usize>()
         }
-        Node::Call(call) => {
-            1 + call
-                .args
-                .iter()
-                .map(|a| merged_size(a, sizes))
-                .sum::<usize>()
-        }
+        Node::Call(call) => 1 + call.args.iter().map(|a| merged_size(a, sizes)).sum::<usize>(),
     }
 }
 
@@ -139,10 +133,7 @@ fn merged_size(expr: &Expr, sizes: &[usize]) -> usize {
 pub(crate) fn and(first: Option<Expr>, second: Option<Expr>) -> Option<Expr> {
     match (first, second) {
         (Some(a), Some(b)) => {
-            let ty = SqlType {
-                kind: Kind::Boolean,
-                nullable: a.ty.nullable || b.ty.nullable,
-            };
+            let ty = SqlType { kind: Kind::Boolean, nullable: a.ty.nullable || b.ty.nullable };
             let span = a.span;
             Some(Expr::new(Node::And(a, b), ty, span))
         }
@@ -163,22 +154,11 @@ pub(crate) fn calc(
                 .iter()
                 .map(|b| calc(b, filter.clone(), exprs.clone(), fields.clone()))
                 .collect();
-            Arc::new(Rel {
-                kind: RelKind::Union(branches),
-                fields,
-            })
+            Arc::new(Rel { kind: RelKind::Union(branches), fields })
         }
-        RelKind::Calc {
-            input: below,
-            filter: first,
-            exprs: inner,
-        } => {
+        RelKind::Calc { input: below, filter: first, exprs: inner } => {
             let sizes: Vec<usize> = inner.iter().map(size).collect();
-            let total: usize = exprs
-                .iter()
-                .chain(&filter)
-                .map(|e| merged_size(e, &sizes))
-                .sum();
+            let total: usize = exprs.iter().chain(&filter).map(|e| merged_size(e, &sizes)).sum();
             let repeatable = inner.iter().all(|e| e.nondeterministic().is_none());
             if total > MAX_MERGED_NODES || !repeatable {
                 return stack(input, filter, exprs, fields);
@@ -186,28 +166,14 @@ pub(crate) fn calc(
             let replace = |index: usize| inner[index].clone();
             let filter = and(first.clone(), filter.map(|f| f.substitute(&replace)));
             let exprs = exprs.iter().map(|e| e.substitute(&replace)).collect();
-            Arc::new(Rel {
-                kind: RelKind::Calc {
-                    input: below.clone(),
-                    filter,
-                    exprs,
-                },
-                fields,
-            })
+            Arc::new(Rel { kind: RelKind::Calc { input: below.clone(), filter, exprs }, fields })
         }
         _ => stack(input, filter, exprs, fields),
     }
 }
 
 fn stack(input: &Arc<Rel>, filter: Option<Expr>, exprs: Vec<Expr>, fields: Vec<Field>) -> Arc<Rel> {
-    Arc::new(Rel {
-        kind: RelKind::Calc {
-            input: input.clone(),
-            filter,
-            exprs,
-        },
-        fields,
-    })
+    Arc::new(Rel { kind: RelKind::Calc { input: input.clone(), filter, exprs }, fields })
 }
 
 /// Every column of `input` as an expression.
@@ -222,9 +188,5 @@ pub(crate) fn identity(input: &Rel) -> Vec<Expr> {
 
 /// Column names, for rendering expressions.
 pub(crate) fn names(fields: &[Field]) -> impl Fn(usize) -> String + '_ {
-    |index| {
-        fields
-            .get(index)
-            .map_or_else(|| format!("#{index}"), |f| f.name.clone())
-    }
+    |index| fields.get(index).map_or_else(|| format!("#{index}"), |f| f.name.clone())
 }

@@ -61,19 +61,13 @@ impl SqlType {
     /// A type that admits NULL.
     #[must_use]
     pub(crate) fn nullable(kind: Kind) -> Self {
-        Self {
-            kind,
-            nullable: true,
-        }
+        Self { kind, nullable: true }
     }
 
     /// A type without NULL.
     #[must_use]
     pub(crate) fn not_null(kind: Kind) -> Self {
-        Self {
-            kind,
-            nullable: false,
-        }
+        Self { kind, nullable: false }
     }
 }
 
@@ -107,10 +101,7 @@ impl Kind {
     /// Integers of any width.
     #[must_use]
     pub(crate) fn is_integer(self) -> bool {
-        matches!(
-            self,
-            Self::TinyInt | Self::SmallInt | Self::Int | Self::BigInt
-        )
+        matches!(self, Self::TinyInt | Self::SmallInt | Self::Int | Self::BigInt)
     }
 
     /// `FLOAT` and `DOUBLE`.
@@ -192,10 +183,7 @@ impl Kind {
                 let ((p1, s1), (p2, s2)) = (a.as_decimal()?, b.as_decimal()?);
                 let scale = s1.max(s2);
                 let digits = (p1 - s1).max(p2 - s2);
-                Decimal(
-                    (digits + scale).min(38),
-                    scale.min(38u8.saturating_sub(digits)),
-                )
+                Decimal((digits + scale).min(38), scale.min(38u8.saturating_sub(digits)))
             }
             (Char(a), Char(b)) => {
                 if a == b {
@@ -256,11 +244,6 @@ impl fmt::Display for Kind {
 
 impl fmt::Display for SqlType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}{}",
-            self.kind,
-            if self.nullable { "" } else { " NOT NULL" }
-        )
+        write!(f, "{}{}", self.kind, if self.nullable { "" } else { " NOT NULL" })
     }
 }

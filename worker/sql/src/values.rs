@@ -31,9 +31,7 @@ impl ValuesSource {
             .map(|i| concat(&rows.iter().map(|row| &*row[i]).collect::<Vec<_>>()))
             .collect::<Result<Vec<_>, _>>()?;
         let count = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        Ok(Self {
-            records: RecordBatch::try_new_with_options(schema, columns, &count)?,
-        })
+        Ok(Self { records: RecordBatch::try_new_with_options(schema, columns, &count)? })
     }
 }
 
@@ -58,10 +56,7 @@ impl Source for ValuesSource {
     }
 
     fn reader(&self, _: &Context) -> Result<Box<dyn SourceReader>, EngineError> {
-        Ok(Box::new(Reader {
-            records: self.records.clone(),
-            todo: VecDeque::new(),
-        }))
+        Ok(Box::new(Reader { records: self.records.clone(), todo: VecDeque::new() }))
     }
 }
 
@@ -90,11 +85,7 @@ impl SplitEnumerator for Once {
     }
 
     fn snapshot(&self) -> Bytes {
-        if self.found {
-            Bytes::from_static(b"found")
-        } else {
-            Bytes::new()
-        }
+        if self.found { Bytes::from_static(b"found") } else { Bytes::new() }
     }
 }
 

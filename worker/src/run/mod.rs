@@ -207,7 +207,10 @@ async fn forget(store: &Arc<dyn Store>, job: &JobName) -> anyhow::Result<()> {
         store.delete(&name).await?;
     }
     if !store.list(job.as_str(), None).await?.is_empty() {
-        bail!("{}: the state of {job} is still being written; stop the job that writes it", store.address());
+        bail!(
+            "{}: the state of {job} is still being written; stop the job that writes it",
+            store.address()
+        );
     }
     Ok(())
 }
@@ -337,9 +340,9 @@ fn worker_event(event: WorkerEvent, screen: &mut Screen) -> Option<Ending> {
             None
         }
         WorkerEvent::Ended { code: exit::DONE, .. } => None,
-        WorkerEvent::Ended { ordinal, code } => {
-            Some(Ending::Failed(format!("worker {ordinal} ended with code {code}; its message is above")))
-        }
+        WorkerEvent::Ended { ordinal, code } => Some(Ending::Failed(format!(
+            "worker {ordinal} ended with code {code}; its message is above"
+        ))),
     }
 }
 

@@ -92,7 +92,8 @@ impl Screen {
             let seconds = now.duration_since(then).as_secs_f64();
             if seconds > 0.0 {
                 let current = totals.rows_in.saturating_sub(rows) as f64 / seconds;
-                self.rate = if self.rate == 0.0 { current } else { 0.7 * self.rate + 0.3 * current };
+                self.rate =
+                    if self.rate == 0.0 { current } else { 0.7 * self.rate + 0.3 * current };
             }
         }
         self.last = Some((now, totals.rows_in));

@@ -110,7 +110,8 @@ async fn watch(
             Ok(again) => child = again,
             Err(error) => {
                 tracing::error!(%error, ordinal, "a worker could not be started again");
-                let _ = events.send(WorkerEvent::Ended { ordinal, code: crate::exit::FAILED }).await;
+                let _ =
+                    events.send(WorkerEvent::Ended { ordinal, code: crate::exit::FAILED }).await;
                 return;
             }
         }

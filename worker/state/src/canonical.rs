@@ -197,10 +197,8 @@ pub fn from_words(
 ) -> Result<ArrayRef, UnsupportedType> {
     macro_rules! narrow {
         ($t:ty) => {{
-            let values: Vec<_> = words
-                .into_iter()
-                .map(|w| w as <$t as ArrowPrimitiveType>::Native)
-                .collect();
+            let values: Vec<_> =
+                words.into_iter().map(|w| w as <$t as ArrowPrimitiveType>::Native).collect();
             Ok(Arc::new(
                 PrimitiveArray::<$t>::new(values.into(), nulls).with_data_type(data_type.clone()),
             ))
@@ -212,21 +210,12 @@ pub fn from_words(
             Ok(Arc::new(BooleanArray::new(bits, nulls)))
         }
         DataType::Float32 => {
-            let values: Vec<_> = words
-                .into_iter()
-                .map(|w| f32::from_bits(w as u32))
-                .collect();
-            Ok(Arc::new(PrimitiveArray::<Float32Type>::new(
-                values.into(),
-                nulls,
-            )))
+            let values: Vec<_> = words.into_iter().map(|w| f32::from_bits(w as u32)).collect();
+            Ok(Arc::new(PrimitiveArray::<Float32Type>::new(values.into(), nulls)))
         }
         DataType::Float64 => {
             let values: Vec<_> = words.into_iter().map(f64::from_bits).collect();
-            Ok(Arc::new(PrimitiveArray::<Float64Type>::new(
-                values.into(),
-                nulls,
-            )))
+            Ok(Arc::new(PrimitiveArray::<Float64Type>::new(values.into(), nulls)))
         }
         other => with_primitive!(other, narrow, Err(UnsupportedType(other.clone()))),
     }
@@ -292,28 +281,14 @@ pub fn from_bytes<'a>(
         builder.append_option(value);
     }
     let array: ArrayRef = Arc::new(builder.finish());
-    if *data_type == DataType::Binary {
-        Ok(array)
-    } else {
-        cast(&array, data_type)
-    }
+    if *data_type == DataType::Binary { Ok(array) } else { cast(&array, data_type) }
 }
 
 enum Values<'a> {
     Null,
-    Word {
-        tag: u8,
-        width: usize,
-        words: ScalarBuffer<u64>,
-    },
-    Wide {
-        scale: i8,
-        values: &'a Decimal128Array,
-    },
-    Bytes {
-        tag: u8,
-        values: BytesColumn<'a>,
-    },
+    Word { tag: u8, width: usize, words: ScalarBuffer<u64> },
+    Wide { scale: i8, values: &'a Decimal128Array },
+    Bytes { tag: u8, values: BytesColumn<'a> },
 }
 
 /// A key column, ready to be encoded row by row.
@@ -324,32 +299,18 @@ pub(crate) struct KeyColumn<'a> {
 
 impl<'a> KeyColumn<'a> {
     /// NULL in every row.
-    pub(crate) const NULL: Self = Self {
-        values: Values::Null,
-        nulls: None,
-    };
+    pub(crate) const NULL: Self = Self { values: Values::Null, nulls: None };
 
     pub(crate) fn new(array: &'a dyn Array) -> Result<Self, UnsupportedType> {
         let unsupported = || UnsupportedType(array.data_type().clone());
         let values = match Shape::of(array.data_type())? {
-            Shape::Word { tag, width } => Values::Word {
-                tag,
-                width,
-                words: to_words(array)?,
-            },
-            Shape::Wide { scale } => Values::Wide {
-                scale,
-                values: array.as_primitive(),
-            },
-            Shape::Bytes { tag } => Values::Bytes {
-                tag,
-                values: BytesColumn::of(array).ok_or_else(unsupported)?,
-            },
+            Shape::Word { tag, width } => Values::Word { tag, width, words: to_words(array)? },
+            Shape::Wide { scale } => Values::Wide { scale, values: array.as_primitive() },
+            Shape::Bytes { tag } => {
+                Values::Bytes { tag, values: BytesColumn::of(array).ok_or_else(unsupported)? }
+            }
         };
-        Ok(Self {
-            values,
-            nulls: array.nulls().filter(|n| n.null_count() > 0),
-        })
+        Ok(Self { values, nulls: array.nulls().filter(|n| n.null_count() > 0) })
     }
 
     /// Bytes that a value needs at most when the width is fixed.
@@ -416,10 +377,8 @@ pub fn encode_rows(
     out: &mut Vec<u8>,
     mut each: impl FnMut(&mut Vec<u8>),
 ) -> Result<(), UnsupportedType> {
-    let columns: Vec<KeyColumn<'_>> = columns
-        .iter()
-        .map(|c| KeyColumn::new(c.as_ref()))
-        .collect::<Result<_, _>>()?;
+    let columns: Vec<KeyColumn<'_>> =
+        columns.iter().map(|c| KeyColumn::new(c.as_ref())).collect::<Result<_, _>>()?;
     for row in 0..rows {
         for column in &columns {
             column.encode(row, out);
@@ -464,12 +423,7 @@ impl<'a> Decoder<'a> {
             Shape::Wide { .. } => Decoded::Wide(Vec::with_capacity(rows)),
             Shape::Bytes { .. } => Decoded::Bytes(Vec::new(), Vec::with_capacity(rows)),
         };
-        Ok(Self {
-            data_type,
-            shape,
-            values,
-            valid: Vec::with_capacity(rows),
-        })
+        Ok(Self { data_type, shape, values, valid: Vec::with_capacity(rows) })
     }
 
     /// Takes one value off the front of `bytes`.
@@ -517,11 +471,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn finish(self) -> Result<ArrayRef, DecodeError> {
-        let nulls = || {
-            self.valid
-                .contains(&false)
-                .then(|| NullBuffer::from(self.valid.clone()))
-        };
+        let nulls = || self.valid.contains(&false).then(|| NullBuffer::from(self.valid.clone()));
         match self.values {
             Decoded::Word(ref words) => Ok(from_words(self.data_type, words.clone(), nulls())?),
             Decoded::Wide(ref values) => Ok(Arc::new(
@@ -550,10 +500,8 @@ pub fn decode_rows(
     rows: usize,
     for_each: impl FnOnce(&mut dyn FnMut(&[u8])),
 ) -> Result<Vec<ArrayRef>, DecodeError> {
-    let mut decoders: Vec<Decoder<'_>> = types
-        .iter()
-        .map(|t| Decoder::new(t, rows))
-        .collect::<Result<_, _>>()?;
+    let mut decoders: Vec<Decoder<'_>> =
+        types.iter().map(|t| Decoder::new(t, rows)).collect::<Result<_, _>>()?;
     let mut damaged = None;
     for_each(&mut |mut key| {
         for decoder in &mut decoders {

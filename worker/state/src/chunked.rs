@@ -29,10 +29,7 @@ pub struct Chunked<T> {
 
 impl<T> Default for Chunked<T> {
     fn default() -> Self {
-        Self {
-            chunks: Vec::new(),
-            len: 0,
-        }
+        Self { chunks: Vec::new(), len: 0 }
     }
 }
 
@@ -106,14 +103,8 @@ impl<T: Clone + Default> Chunked<T> {
                 Chunk::Shared(values) => values,
             })
             .collect();
-        self.chunks = shared
-            .iter()
-            .map(|values| Chunk::Shared(Arc::clone(values)))
-            .collect();
-        Self {
-            chunks: shared.into_iter().map(Chunk::Shared).collect(),
-            len: self.len,
-        }
+        self.chunks = shared.iter().map(|values| Chunk::Shared(Arc::clone(values))).collect();
+        Self { chunks: shared.into_iter().map(Chunk::Shared).collect(), len: self.len }
     }
 
     /// Memory of the values in bytes, without what they point to.

@@ -90,11 +90,7 @@ pub fn encode_column(array: &dyn Array, out: &mut Vec<u8>) -> Result<(), Unsuppo
             let values =
                 BytesColumn::of(array).ok_or_else(|| UnsupportedType(array.data_type().clone()))?;
             let value = |row| {
-                if array.is_null(row) {
-                    &[]
-                } else {
-                    values.value(row)
-                }
+                if array.is_null(row) { &[] } else { values.value(row) }
             };
             for row in 0..array.len() {
                 out.extend_from_slice(&(value(row).len() as u32).to_le_bytes());
@@ -131,11 +127,7 @@ pub fn decode_column(
         None
     } else {
         let bits = take_bytes(bytes, rows.div_ceil(8))?;
-        Some(NullBuffer::new(BooleanBuffer::new(
-            Buffer::from(bits),
-            0,
-            rows,
-        )))
+        Some(NullBuffer::new(BooleanBuffer::new(Buffer::from(bits), 0, rows)))
     };
     if let DataType::List(item) = data_type {
         let lengths = take_lengths(bytes, rows)?;
@@ -145,12 +137,7 @@ pub fn decode_column(
         }
         let values = decode_column(item.data_type(), items, bytes)?;
         let offsets = OffsetBuffer::from_lengths(lengths);
-        return Ok(Arc::new(ListArray::try_new(
-            Arc::clone(item),
-            offsets,
-            values,
-            nulls,
-        )?));
+        return Ok(Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, nulls)?));
     }
     match Shape::of(data_type)? {
         Shape::Word { width, .. } => {
@@ -178,10 +165,7 @@ pub fn decode_column(
             let values = lengths.iter().enumerate().map(|(row, &len)| {
                 let (value, rest) = all.split_at(len);
                 all = rest;
-                nulls
-                    .as_ref()
-                    .is_none_or(|n| n.is_valid(row))
-                    .then_some(value)
+                nulls.as_ref().is_none_or(|n| n.is_valid(row)).then_some(value)
             });
             Ok(from_bytes(data_type, values)?)
         }
@@ -189,9 +173,7 @@ pub fn decode_column(
 }
 
 fn take_lengths(bytes: &mut &[u8], rows: usize) -> Result<Vec<usize>, CodecError> {
-    (0..rows)
-        .map(|_| take_u32(bytes).map(|n| n as usize))
-        .collect()
+    (0..rows).map(|_| take_u32(bytes).map(|n| n as usize)).collect()
 }
 
 #[cfg(test)]
@@ -205,10 +187,7 @@ mod tests {
         let mut out = Vec::new();
         encode_column(array.as_ref(), &mut out).unwrap();
         let mut rest = out.as_slice();
-        assert_eq!(
-            &decode_column(array.data_type(), array.len(), &mut rest).unwrap(),
-            &array
-        );
+        assert_eq!(&decode_column(array.data_type(), array.len(), &mut rest).unwrap(), &array);
         assert!(rest.is_empty());
         let mut short = &out[..out.len() - 1];
         decode_column(array.data_type(), array.len(), &mut short).unwrap_err();
@@ -216,32 +195,14 @@ mod tests {
 
     #[test]
     fn columns_come_back_as_they_were() {
-        check(Arc::new(Int64Array::from(vec![
-            Some(1),
-            None,
-            Some(i64::MIN),
-        ])));
+        check(Arc::new(Int64Array::from(vec![Some(1), None, Some(i64::MIN)])));
         check(Arc::new(Int8Array::from(vec![-1, 0, 127])));
-        check(Arc::new(BooleanArray::from(vec![
-            Some(true),
-            None,
-            Some(false),
-        ])));
+        check(Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)])));
         check(Arc::new(Float32Array::from(vec![1.5, -2.5])));
-        check(Arc::new(StringArray::from(vec![
-            Some("a"),
-            None,
-            Some(""),
-            Some("ß"),
-        ])));
-        check(Arc::new(StringViewArray::from(vec![
-            Some("a string beyond twelve bytes"),
-            None,
-        ])));
+        check(Arc::new(StringArray::from(vec![Some("a"), None, Some(""), Some("ß")])));
+        check(Arc::new(StringViewArray::from(vec![Some("a string beyond twelve bytes"), None])));
         check(Arc::new(
-            Decimal128Array::from(vec![Some(-7), None])
-                .with_precision_and_scale(38, 3)
-                .unwrap(),
+            Decimal128Array::from(vec![Some(-7), None]).with_precision_and_scale(38, 3).unwrap(),
         ));
         let list = ListArray::from_iter_primitive::<Int64Type, _, _>(vec![
             Some(vec![Some(1), Some(2)]),
@@ -251,8 +212,6 @@ mod tests {
         ]);
         check(Arc::new(list.clone()));
         check(Arc::new(list.slice(1, 3)));
-        check(Arc::new(
-            StringArray::from(vec!["ab", "cd", "ef"]).slice(1, 2),
-        ));
+        check(Arc::new(StringArray::from(vec!["ab", "cd", "ef"]).slice(1, 2)));
     }
 }

@@ -51,11 +51,7 @@ impl Dirty {
     /// The marks so far; from now on nothing of the first `len` slots counts as changed.
     #[must_use]
     pub fn freeze(&mut self, len: usize) -> Self {
-        let fresh = Self {
-            frozen: len,
-            words: vec![0; len.div_ceil(64)],
-            any: false,
-        };
+        let fresh = Self { frozen: len, words: vec![0; len.div_ceil(64)], any: false };
         std::mem::replace(self, fresh)
     }
 

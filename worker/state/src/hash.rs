@@ -11,10 +11,8 @@ use crate::canonical::KeyColumn;
 /// NULL: equal keys still meet, and the table behind the exchange refuses the type.
 #[must_use]
 pub fn hash_columns(columns: &[ArrayRef], rows: usize) -> UInt64Array {
-    let columns: Vec<KeyColumn<'_>> = columns
-        .iter()
-        .map(|c| KeyColumn::new(c.as_ref()).unwrap_or(KeyColumn::NULL))
-        .collect();
+    let columns: Vec<KeyColumn<'_>> =
+        columns.iter().map(|c| KeyColumn::new(c.as_ref()).unwrap_or(KeyColumn::NULL)).collect();
     if let [column] = columns.as_slice()
         && let Some((tag, width, words)) = column.words()
     {
@@ -24,9 +22,7 @@ pub fn hash_columns(columns: &[ArrayRef], rows: usize) -> UInt64Array {
     let hashes: Vec<u64> = (0..rows)
         .map(|row| {
             key.clear();
-            columns
-                .iter()
-                .for_each(|column| column.encode(row, &mut key));
+            columns.iter().for_each(|column| column.encode(row, &mut key));
             xxh3_64(&key)
         })
         .collect();
@@ -36,15 +32,9 @@ pub fn hash_columns(columns: &[ArrayRef], rows: usize) -> UInt64Array {
 /// One number, date or time: no buffer, one length known to the loop.
 fn hash_words(column: &KeyColumn<'_>, tag: u8, width: usize, words: &[u64]) -> UInt64Array {
     let mut hashes: Vec<u64> = if width == 8 {
-        words
-            .iter()
-            .map(|word| xxh3_64(&tagged::<9>(tag, *word)))
-            .collect()
+        words.iter().map(|word| xxh3_64(&tagged::<9>(tag, *word))).collect()
     } else {
-        words
-            .iter()
-            .map(|word| xxh3_64(&tagged::<9>(tag, *word)[..=width]))
-            .collect()
+        words.iter().map(|word| xxh3_64(&tagged::<9>(tag, *word)[..=width])).collect()
     };
     if column.has_nulls() {
         let null = xxh3_64(&[0]);
@@ -82,41 +72,23 @@ mod tests {
     #[test]
     fn golden_hashes_never_change() {
         let golden = |name: &str, column: ArrayRef| {
-            hash(vec![column])
-                .iter()
-                .map(|h| format!("{name} {h:016x}\n"))
-                .collect::<String>()
+            hash(vec![column]).iter().map(|h| format!("{name} {h:016x}\n")).collect::<String>()
         };
         let all = [
             golden("bool", Arc::new(BooleanArray::from(vec![Some(true), None]))),
-            golden(
-                "i32",
-                Arc::new(Int32Array::from(vec![Some(0), Some(-1), None])),
-            ),
+            golden("i32", Arc::new(Int32Array::from(vec![Some(0), Some(-1), None]))),
             golden("i64", Arc::new(Int64Array::from(vec![0, -1, i64::MAX]))),
-            golden(
-                "f64",
-                Arc::new(Float64Array::from(vec![0.0, 1.5, f64::NAN])),
-            ),
+            golden("f64", Arc::new(Float64Array::from(vec![0.0, 1.5, f64::NAN]))),
             golden(
                 "utf8",
-                Arc::new(StringArray::from(vec![
-                    "",
-                    "key",
-                    "a string of more than sixteen bytes",
-                ])),
+                Arc::new(StringArray::from(vec!["", "key", "a string of more than sixteen bytes"])),
             ),
             golden("date", Arc::new(Date32Array::from(vec![19_000]))),
-            golden(
-                "ts",
-                Arc::new(TimestampMillisecondArray::from(vec![1_700_000_000_000])),
-            ),
+            golden("ts", Arc::new(TimestampMillisecondArray::from(vec![1_700_000_000_000]))),
             golden(
                 "decimal",
                 Arc::new(
-                    Decimal128Array::from(vec![12_345])
-                        .with_precision_and_scale(10, 2)
-                        .unwrap(),
+                    Decimal128Array::from(vec![12_345]).with_precision_and_scale(10, 2).unwrap(),
                 ),
             ),
         ]
@@ -145,20 +117,10 @@ mod tests {
 
     #[test]
     fn equal_keys_hash_equally_whatever_their_representation() {
-        let text = [
-            "x",
-            "",
-            "a string that does not fit into a view's twelve bytes",
-        ];
+        let text = ["x", "", "a string that does not fit into a view's twelve bytes"];
         let utf8 = hash(vec![Arc::new(StringArray::from(text.to_vec()))]);
-        assert_eq!(
-            utf8,
-            hash(vec![Arc::new(LargeStringArray::from(text.to_vec()))])
-        );
-        assert_eq!(
-            utf8,
-            hash(vec![Arc::new(StringViewArray::from(text.to_vec()))])
-        );
+        assert_eq!(utf8, hash(vec![Arc::new(LargeStringArray::from(text.to_vec()))]));
+        assert_eq!(utf8, hash(vec![Arc::new(StringViewArray::from(text.to_vec()))]));
         let zeros = hash(vec![Arc::new(Float64Array::from(vec![
             0.0,
             -0.0,
@@ -166,10 +128,7 @@ mod tests {
             -f64::NAN,
             f64::from_bits(f64::NAN.to_bits() | 1),
         ]))]);
-        assert_eq!(
-            (zeros[0], zeros[2], zeros[2]),
-            (zeros[1], zeros[3], zeros[4])
-        );
+        assert_eq!((zeros[0], zeros[2], zeros[2]), (zeros[1], zeros[3], zeros[4]));
         assert_ne!(zeros[0], zeros[2]);
     }
 
@@ -179,10 +138,7 @@ mod tests {
         assert_ne!(narrow, hash(vec![Arc::new(Int64Array::from(vec![1]))]));
         let nulls = hash(vec![Arc::new(Int64Array::from(vec![None, Some(0)]))]);
         assert_ne!(nulls[0], nulls[1]);
-        assert_eq!(
-            nulls[0],
-            hash(vec![Arc::new(StringArray::from(vec![None::<&str>]))])[0]
-        );
+        assert_eq!(nulls[0], hash(vec![Arc::new(StringArray::from(vec![None::<&str>]))])[0]);
     }
 
     #[test]

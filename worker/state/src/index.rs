@@ -35,11 +35,7 @@ pub(crate) fn mix(word: u64) -> u64 {
 impl Index {
     pub(crate) fn with_capacity(keys: usize) -> Self {
         let size = (keys.max(SMALLEST / 2) * 2).next_power_of_two();
-        Self {
-            entries: vec![Entry::default(); size],
-            shift: 64 - size.trailing_zeros(),
-            used: 0,
-        }
+        Self { entries: vec![Entry::default(); size], shift: 64 - size.trailing_zeros(), used: 0 }
     }
 
     #[inline]
@@ -140,10 +136,7 @@ impl Index {
             at = (at + 1) & mask;
         }
         let slot = insert(cx, row);
-        self.entries[at] = Entry {
-            word,
-            slot: slot + 1,
-        };
+        self.entries[at] = Entry { word, slot: slot + 1 };
         self.used += 1;
         // At most half full: two in three keys of a full table sit where they are looked for.
         if self.used * 2 > self.entries.len() {

@@ -19,10 +19,7 @@ pub const ABSENT: u32 = crate::index::ABSENT;
 #[derive(Debug)]
 enum Store {
     /// One column of at most 64 bits.
-    Words {
-        words: Chunked<u64>,
-        null: Option<u32>,
-    },
+    Words { words: Chunked<u64>, null: Option<u32> },
     /// One column of strings or bytes, or any columns in canonical encoding.
     Packed(PackedStore),
 }
@@ -66,10 +63,7 @@ impl KeyTable {
             _ => Kind::Canonical,
         };
         let store = match kind {
-            Kind::Words => Store::Words {
-                words: Chunked::new(),
-                null: None,
-            },
+            Kind::Words => Store::Words { words: Chunked::new(), null: None },
             Kind::Bytes | Kind::Canonical => Store::Packed(PackedStore::default()),
         };
         Ok(Self {
@@ -107,10 +101,7 @@ impl KeyTable {
         slots: &mut Vec<u32>,
     ) -> Result<(), UnsupportedType> {
         match &mut self.store {
-            Store::Words {
-                words: stored,
-                null,
-            } => {
+            Store::Words { words: stored, null } => {
                 let column = single(columns, &self.types)?;
                 let words = to_words(column)?;
                 match column.nulls().filter(|n| n.null_count() > 0) {
@@ -168,10 +159,9 @@ impl KeyTable {
             Store::Packed(store) => {
                 pack(self.kind, columns, rows, &mut self.scratch)?;
                 let batch = &self.scratch;
-                self.index
-                    .lookup(store, batch.words(), slots, |store, row, slot| {
-                        store.same(batch, row, slot)
-                    });
+                self.index.lookup(store, batch.words(), slots, |store, row, slot| {
+                    store.same(batch, row, slot)
+                });
             }
         }
         Ok(())
@@ -218,10 +208,7 @@ impl KeyTable {
     #[must_use]
     pub fn freeze(&mut self) -> FrozenKeys {
         let store = match &mut self.store {
-            Store::Words { words, null } => Store::Words {
-                words: words.freeze(),
-                null: *null,
-            },
+            Store::Words { words, null } => Store::Words { words: words.freeze(), null: *null },
             Store::Packed(store) => Store::Packed(store.freeze()),
         };
         FrozenKeys(Self {
@@ -302,13 +289,9 @@ fn resolve_words(
 fn scatter(nulls: &NullBuffer, found: &[u32], null: u32, slots: &mut Vec<u32>) {
     let mut found = found.iter();
     slots.clear();
-    slots.extend(nulls.iter().map(|valid| {
-        if valid {
-            found.next().copied().unwrap_or(null)
-        } else {
-            null
-        }
-    }));
+    slots.extend(
+        nulls.iter().map(|valid| if valid { found.next().copied().unwrap_or(null) } else { null }),
+    );
 }
 
 fn pack(
@@ -329,10 +312,8 @@ fn pack(
         }
         return Ok(());
     }
-    let keys: Vec<KeyColumn<'_>> = columns
-        .iter()
-        .map(|c| KeyColumn::new(c.as_ref()))
-        .collect::<Result<_, _>>()?;
+    let keys: Vec<KeyColumn<'_>> =
+        columns.iter().map(|c| KeyColumn::new(c.as_ref())).collect::<Result<_, _>>()?;
     let fixed: Option<usize> = keys.iter().map(KeyColumn::fixed).sum();
     if fixed.is_some_and(|len| len <= INLINE) {
         pack_fixed(&keys, rows, batch);
@@ -347,10 +328,7 @@ fn pack(
 
 /// Canonical keys short enough for a view, without a buffer in between.
 fn pack_fixed(keys: &[KeyColumn<'_>], rows: usize, batch: &mut PackedBatch) {
-    let columns: Vec<_> = keys
-        .iter()
-        .filter_map(|k| k.words().map(|w| (k, w)))
-        .collect();
+    let columns: Vec<_> = keys.iter().filter_map(|k| k.words().map(|w| (k, w))).collect();
     for row in 0..rows {
         let (mut bytes, mut len) = (0_u128, 0);
         for (column, (tag, width, words)) in &columns {
@@ -416,10 +394,8 @@ mod tests {
         let frozen = table.freeze();
         for keys in [table.keys(&all).unwrap(), frozen.keys(&all).unwrap()] {
             let indices = UInt32Array::from(first.clone());
-            let wanted: Vec<ArrayRef> = columns
-                .iter()
-                .map(|c| arrow::compute::take(c, &indices, None).unwrap())
-                .collect();
+            let wanted: Vec<ArrayRef> =
+                columns.iter().map(|c| arrow::compute::take(c, &indices, None).unwrap()).collect();
             // By hash, because a stored −0.0 comes back as 0.0.
             let rows = first.len();
             assert_eq!(hash_columns(&keys, rows), hash_columns(&wanted, rows));
@@ -473,12 +449,8 @@ mod tests {
         );
         let mut table = KeyTable::new(&[DataType::Int64]).unwrap();
         let (mut slots, mut again) = (Vec::new(), Vec::new());
-        table
-            .resolve(&[Arc::clone(&keys)], keys.len(), &mut slots)
-            .unwrap();
-        table
-            .resolve(&[Arc::clone(&keys)], keys.len(), &mut again)
-            .unwrap();
+        table.resolve(&[Arc::clone(&keys)], keys.len(), &mut slots).unwrap();
+        table.resolve(&[Arc::clone(&keys)], keys.len(), &mut again).unwrap();
         assert_eq!(slots, (0..200_000).collect::<Vec<u32>>());
         assert_eq!(slots, again);
     }

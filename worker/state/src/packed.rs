@@ -71,8 +71,7 @@ impl PackedBatch {
     fn push_view(&mut self, view: View) {
         self.views.push(view);
         let (low, high) = (view as u64, (view >> 64) as u64);
-        self.words
-            .push(mix(low).wrapping_add(mix(high ^ 0x5851_F42D_4C95_7F2D).rotate_left(23)));
+        self.words.push(mix(low).wrapping_add(mix(high ^ 0x5851_F42D_4C95_7F2D).rotate_left(23)));
     }
 
     /// A hash per row.
@@ -143,11 +142,8 @@ impl PackedStore {
     }
 
     fn long(&self, view: View) -> &[u8] {
-        let (len, block, at) = (
-            (view >> 32) as u32 as usize,
-            (view >> 64) as u32 as usize,
-            (view >> 96) as usize,
-        );
+        let (len, block, at) =
+            ((view >> 32) as u32 as usize, (view >> 64) as u32 as usize, (view >> 96) as usize);
         let block = self.blocks.get(block).map_or(&self.open, |b| b.as_ref());
         &block[at..at + len]
     }
@@ -208,9 +204,7 @@ mod tests {
         }
         for handle in frozen.iter().chain([&store]) {
             for n in 0..handle.len() {
-                handle.read(n as u32, |bytes| {
-                    assert_eq!(bytes, Some(text(n).as_slice()))
-                });
+                handle.read(n as u32, |bytes| assert_eq!(bytes, Some(text(n).as_slice())));
             }
         }
     }

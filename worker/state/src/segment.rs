@@ -72,13 +72,7 @@ impl SegmentBuilder {
     /// An empty segment.
     #[must_use]
     pub fn new(kind: SegmentKind, range: KeyGroupRange, schema: u32) -> Self {
-        Self {
-            kind,
-            range,
-            schema,
-            blocks: Vec::new(),
-            bytes: Vec::new(),
-        }
+        Self { kind, range, schema, blocks: Vec::new(), bytes: Vec::new() }
     }
 
     /// Appends one group's block.
@@ -116,25 +110,19 @@ impl Segment {
         &self,
         range: KeyGroupRange,
     ) -> impl Iterator<Item = Result<(KeyGroup, Bytes), DamagedBlock>> + '_ {
-        self.blocks
-            .iter()
-            .filter(move |b| range.contains(b.group))
-            .map(|index| {
-                let damaged = |problem| DamagedBlock {
-                    group: index.group.0,
-                    problem,
-                };
-                let start = index.offset as usize;
-                let end = start.saturating_add(index.len as usize);
-                if end > self.bytes.len() {
-                    return Err(damaged("the segment ends before it"));
-                }
-                let block = self.bytes.slice(start..end);
-                if crc32c::crc32c(&block) != index.crc {
-                    return Err(damaged("its checksum differs"));
-                }
-                Ok((index.group, block))
-            })
+        self.blocks.iter().filter(move |b| range.contains(b.group)).map(|index| {
+            let damaged = |problem| DamagedBlock { group: index.group.0, problem };
+            let start = index.offset as usize;
+            let end = start.saturating_add(index.len as usize);
+            if end > self.bytes.len() {
+                return Err(damaged("the segment ends before it"));
+            }
+            let block = self.bytes.slice(start..end);
+            if crc32c::crc32c(&block) != index.crc {
+                return Err(damaged("its checksum differs"));
+            }
+            Ok((index.group, block))
+        })
     }
 
     /// Whether nothing at all changed: an attempt whose segments are all empty deltas and whose

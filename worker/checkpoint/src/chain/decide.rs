@@ -106,10 +106,5 @@ pub fn carry_pending<P: Clone>(
     acknowledged: impl Fn(&P) -> bool,
     new: impl IntoIterator<Item = P>,
 ) -> Vec<P> {
-    before
-        .iter()
-        .filter(|p| !acknowledged(p))
-        .cloned()
-        .chain(new)
-        .collect()
+    before.iter().filter(|p| !acknowledged(p)).cloned().chain(new).collect()
 }

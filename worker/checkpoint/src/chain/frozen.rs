@@ -16,9 +16,7 @@ pub struct FrozenLedger<T> {
 
 impl<T> Default for FrozenLedger<T> {
     fn default() -> Self {
-        Self {
-            entries: BTreeMap::new(),
-        }
+        Self { entries: BTreeMap::new() }
     }
 }
 
@@ -31,10 +29,7 @@ impl<T: Clone> FrozenLedger<T> {
 
     /// Adds what an operator's subtask froze for an attempt.
     pub fn freeze(&mut self, uid: &OperatorUid, subtask: Subtask, attempt: Attempt, frozen: T) {
-        self.entries
-            .entry((uid.clone(), subtask))
-            .or_default()
-            .push((attempt, frozen));
+        self.entries.entry((uid.clone(), subtask)).or_default().push((attempt, frozen));
     }
 
     /// What the subtask's ack of `attempt` carries: everything since the last published

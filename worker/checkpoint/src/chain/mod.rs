@@ -132,11 +132,7 @@ impl Chain {
     #[must_use]
     pub fn attach(store: Arc<dyn Store>, job: &JobName, options: ChainOptions) -> Self {
         let store = Arc::new(Scoped::new(store, job.as_str()));
-        Self {
-            store,
-            job: job.clone(),
-            options,
-        }
+        Self { store, job: job.clone(), options }
     }
 
     /// The job's folder, for [`DataWriter`](crate::DataWriter) and [`DataReader`](crate::DataReader).

@@ -61,10 +61,7 @@ impl Memory {
         self.deleted.retain(|name| head.dropped.contains(name));
         self.unpinned.retain(|pin| {
             head.pinned_by.as_ref() == Some(pin)
-                || head
-                    .retained
-                    .iter()
-                    .any(|r| r.pinned_by.as_ref() == Some(pin))
+                || head.retained.iter().any(|r| r.pinned_by.as_ref() == Some(pin))
         });
     }
 }
@@ -109,23 +106,15 @@ pub(super) fn build_checkpoint(
     nonce: Nonce,
 ) -> Manifest {
     let version = before.version.next();
-    let new = body
-        .commits
-        .into_iter()
-        .enumerate()
-        .map(|(index, commit)| PendingCommit {
-            epoch: version,
-            index: index as u32,
-            sink: commit.sink,
-            payload: commit.payload,
-            objects: commit.objects,
-            lineage: None,
-        });
-    let pending = carry_pending(
-        &before.pending,
-        |p| memory.acknowledged.contains(&p.id()),
-        new,
-    );
+    let new = body.commits.into_iter().enumerate().map(|(index, commit)| PendingCommit {
+        epoch: version,
+        index: index as u32,
+        sink: commit.sink,
+        payload: commit.payload,
+        objects: commit.objects,
+        lineage: None,
+    });
+    let pending = carry_pending(&before.pending, |p| memory.acknowledged.contains(&p.id()), new);
     let operators = body
         .operators
         .into_iter()
@@ -146,14 +135,7 @@ pub(super) fn build_checkpoint(
         created_ms: body.created_ms,
         ..before.clone()
     };
-    finish(
-        next,
-        before,
-        memory,
-        retained,
-        ManifestKind::Checkpoint,
-        nonce,
-    )
+    finish(next, before, memory, retained, ManifestKind::Checkpoint, nonce)
 }
 
 /// Repeats `before` under the next name, so that nothing else can take it.
@@ -163,11 +145,7 @@ pub(super) fn build_void(
     retained: usize,
     nonce: Nonce,
 ) -> Manifest {
-    let next = Manifest {
-        parent: Some(before.version),
-        pinned_by: None,
-        ..before.clone()
-    };
+    let next = Manifest { parent: Some(before.version), pinned_by: None, ..before.clone() };
     finish(next, before, memory, retained, ManifestKind::Void, nonce)
 }
 
@@ -254,27 +232,13 @@ pub(super) fn build_seal(
                     roll_back: Some(RollBack { to: *to, destroy }),
                     ..head.clone()
                 };
-                finish(
-                    next,
-                    head,
-                    &memory,
-                    retained,
-                    ManifestKind::Seal,
-                    fresh.nonce,
-                )
+                finish(next, head, &memory, retained, ManifestKind::Seal, fresh.nonce)
             }
         }
         (Some(head), SealPlan::StartOver, _) => {
             let mut next = empty(job, request, &fresh);
             next.pending = under_lineage(head);
-            let mut next = finish(
-                next,
-                head,
-                &memory,
-                retained,
-                ManifestKind::Seal,
-                fresh.nonce,
-            );
+            let mut next = finish(next, head, &memory, retained, ManifestKind::Seal, fresh.nonce);
             next.used_tokens = head.used_tokens.clone();
             // The new state has nothing to go back to.
             next.retained = Vec::new();
@@ -291,29 +255,11 @@ pub(super) fn build_seal(
                 ..head.clone()
             };
             let next = with_savepoint(next, &request.start);
-            finish(
-                next,
-                head,
-                &memory,
-                retained,
-                ManifestKind::Seal,
-                fresh.nonce,
-            )
+            finish(next, head, &memory, retained, ManifestKind::Seal, fresh.nonce)
         }
         (Some(head), _, _) => {
-            let next = Manifest {
-                parent: Some(head.version),
-                pinned_by: None,
-                ..head.clone()
-            };
-            finish(
-                next,
-                head,
-                &memory,
-                retained,
-                ManifestKind::Seal,
-                fresh.nonce,
-            )
+            let next = Manifest { parent: Some(head.version), pinned_by: None, ..head.clone() };
+            finish(next, head, &memory, retained, ManifestKind::Seal, fresh.nonce)
         }
         (None, _, _) => with_savepoint(empty(job, request, &fresh), &request.start),
     };
@@ -327,8 +273,7 @@ pub(super) fn build_seal(
     seal.created_ms = request.created_ms;
     // A roll-back that is still to be finished comes first; the request waits for the next seal.
     if head.is_none_or(|h| h.roll_back.is_none()) {
-        seal.used_tokens
-            .extend(request.start.token().map(str::to_owned));
+        seal.used_tokens.extend(request.start.token().map(str::to_owned));
     }
     seal
 }

@@ -220,11 +220,7 @@ impl Reign {
     /// Versions whose output is not committed.
     #[must_use]
     pub fn uncommitted_versions(&self) -> usize {
-        self.pending()
-            .iter()
-            .map(|p| p.epoch)
-            .collect::<BTreeSet<_>>()
-            .len()
+        self.pending().iter().map(|p| p.epoch).collect::<BTreeSet<_>>().len()
     }
 
     /// Whether a new attempt may start (rule 7). False also turns CheckpointHealthy false.
@@ -245,9 +241,7 @@ impl Reign {
         let same_operators = body.operators.len() == head.operators.len()
             && body.operators.iter().all(|(uid, new)| {
                 head.operators.get(uid).is_some_and(|old| {
-                    new.segments
-                        .iter()
-                        .all(|s| s.blocks.is_empty() && !s.is_full())
+                    new.segments.iter().all(|s| s.blocks.is_empty() && !s.is_full())
                         && new.items == old.items
                         && new.splits == old.splits
                         && new.enumerator == old.enumerator
@@ -269,16 +263,9 @@ impl Reign {
             let pending: BTreeSet<CommitId> =
                 state.head.pending.iter().map(PendingCommit::id).collect();
             let ids = indices.iter().map(|&index| CommitId { epoch, index });
-            state
-                .memory
-                .acknowledged
-                .extend(ids.filter(|id| pending.contains(id)));
+            state.memory.acknowledged.extend(ids.filter(|id| pending.contains(id)));
         }
-        self.chain
-            .options
-            .steps
-            .reached(steps::COMMIT_ACKNOWLEDGED)
-            .await;
+        self.chain.options.steps.reached(steps::COMMIT_ACKNOWLEDGED).await;
     }
 
     /// The savepoint or operation no longer needs the versions that it pinned; the next manifest
@@ -317,21 +304,14 @@ impl Reign {
             let next = build_checkpoint(head, body, memory, retained, nonce);
             let foreign = next.operators.iter().find_map(|(uid, entry)| {
                 let segment = entry.segments.iter().find(|s| s.is_foreign())?;
-                Some((
-                    uid.to_string(),
-                    segment.object().unwrap_or_default().to_owned(),
-                ))
+                Some((uid.to_string(), segment.object().unwrap_or_default().to_owned()))
             });
             match foreign {
                 Some((operator, object)) => Err(PublishError::Foreign { operator, object }),
                 None => Ok(next),
             }
         })?;
-        self.chain
-            .options
-            .steps
-            .reached(steps::PUBLISH_BEFORE_PUT)
-            .await;
+        self.chain.options.steps.reached(steps::PUBLISH_BEFORE_PUT).await;
         self.decide(Some(give_up_after)).await
     }
 
@@ -365,11 +345,7 @@ impl Reign {
         if missing > 0 {
             return Err(RollBackError::NotAllDestroyed { missing });
         }
-        self.chain
-            .options
-            .steps
-            .reached(steps::ROLL_BACK_DESTROYED)
-            .await;
+        self.chain.options.steps.reached(steps::ROLL_BACK_DESTROYED).await;
         let visible: Vec<CommitId> = outcomes
             .iter()
             .filter(|(_, outcome)| *outcome == Destroyed::AlreadyVisible)
@@ -380,9 +356,7 @@ impl Reign {
         if visible.is_empty() {
             let older = self.chain.read_version(roll_back.to).await?.ok_or(
                 // Retained by our own manifest, so only a successor can have dropped it.
-                PublishError::Fenced {
-                    version: head.version.next(),
-                },
+                PublishError::Fenced { version: head.version.next() },
             )?;
             self.propose(|head, memory| Ok(build_restored(head, &older, memory, retained, nonce)))?;
             return Ok(Some(RollBackEnd::Restored(self.decide(None).await?)));
@@ -410,10 +384,7 @@ impl Reign {
         let next = build(&state.head, &state.memory)?;
         check_successor(&state.head, &next)
             .map_err(|problem| PublishError::Broken { version, problem })?;
-        state.undecided = Some(Undecided {
-            mine: Candidate::new(next)?,
-            void: None,
-        });
+        state.undecided = Some(Undecided { mine: Candidate::new(next)?, void: None });
         Ok(())
     }
 
@@ -439,10 +410,7 @@ impl Reign {
                 Ok(PublicationStep::Published) => {
                     let head = self.adopt(mine.manifest);
                     steps.reached(steps::PUBLISHED).await;
-                    return Ok(Published {
-                        epoch: Epoch::from(version),
-                        head,
-                    });
+                    return Ok(Published { epoch: Epoch::from(version), head });
                 }
                 Ok(PublicationStep::Voided) => {
                     let void = void.map_or(mine.manifest, |v| v.manifest);
@@ -487,11 +455,7 @@ impl Reign {
                 undecided.void = Some(Candidate::new(void)?);
             }
         }
-        self.chain
-            .options
-            .steps
-            .reached(steps::PUBLISH_BEFORE_VOID)
-            .await;
+        self.chain.options.steps.reached(steps::PUBLISH_BEFORE_VOID).await;
         Ok(())
     }
 
@@ -536,11 +500,7 @@ impl Reign {
         debug_assert!(!doomed.contains(&chain_name(head.version)));
         let mut done = Collected::default();
         for name in doomed {
-            chain
-                .options
-                .steps
-                .reached(steps::COLLECT_BEFORE_DELETE)
-                .await;
+            chain.options.steps.reached(steps::COLLECT_BEFORE_DELETE).await;
             match timed(chain, "delete", &name, chain.store.delete(&name)).await {
                 Ok(()) => {
                     done.deleted += 1;

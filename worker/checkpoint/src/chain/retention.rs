@@ -24,11 +24,7 @@ pub fn retain(before: &Manifest, keep: usize, unpinned: &BTreeSet<String>) -> Ve
         });
     }
     for retained in &mut candidates {
-        if retained
-            .pinned_by
-            .as_ref()
-            .is_some_and(|pin| unpinned.contains(pin))
-        {
+        if retained.pinned_by.as_ref().is_some_and(|pin| unpinned.contains(pin)) {
             retained.pinned_by = None;
         }
     }
@@ -90,12 +86,7 @@ pub fn plan_sweep(held: &Manifest, data: &[String]) -> Vec<String> {
 /// The term in the name of a data object.
 #[must_use]
 pub fn term_of(name: &str) -> Option<Term> {
-    name.strip_prefix("data/")?
-        .split('/')
-        .next()?
-        .parse()
-        .ok()
-        .map(Term)
+    name.strip_prefix("data/")?.split('/').next()?.parse().ok().map(Term)
 }
 
 /// What must hold between a manifest and the next one; checked before every PUT.
@@ -104,29 +95,15 @@ pub fn term_of(name: &str) -> Option<Term> {
 /// Says which rule would be broken.
 pub fn check_successor(before: &Manifest, next: &Manifest) -> Result<(), String> {
     if next.version != before.version.next() {
-        return Err(format!(
-            "version {} cannot follow {}",
-            next.version, before.version
-        ));
+        return Err(format!("version {} cannot follow {}", next.version, before.version));
     }
     if next.term < before.term {
         return Err(format!("term {} cannot follow {}", next.term, before.term));
     }
-    let restorable: BTreeSet<Version> = before
-        .retained
-        .iter()
-        .map(|r| r.version)
-        .chain([before.version])
-        .collect();
-    if let Some(regained) = next
-        .retained
-        .iter()
-        .find(|r| !restorable.contains(&r.version))
-    {
-        return Err(format!(
-            "version {} had been dropped and is retained again",
-            regained.version
-        ));
+    let restorable: BTreeSet<Version> =
+        before.retained.iter().map(|r| r.version).chain([before.version]).collect();
+    if let Some(regained) = next.retained.iter().find(|r| !restorable.contains(&r.version)) {
+        return Err(format!("version {} had been dropped and is retained again", regained.version));
     }
     let live = next.live_objects();
     if let Some(name) = before.dropped.intersection(&live).next() {

@@ -22,10 +22,7 @@ pub(super) struct Candidate {
 impl Candidate {
     pub(super) fn new(manifest: Manifest) -> Result<Self, serde_json::Error> {
         let bytes = manifest.encode()?;
-        Ok(Self {
-            manifest: Arc::new(manifest),
-            bytes,
-        })
+        Ok(Self { manifest: Arc::new(manifest), bytes })
     }
 }
 
@@ -45,13 +42,8 @@ pub(super) async fn look(
 ) -> Result<(Occupant, Above), StoreError> {
     let name = chain_name(version);
     let put = void.unwrap_or(mine);
-    let answer = timed(
-        chain,
-        "create",
-        &name,
-        chain.store.create_if_absent(&name, put.bytes.clone()),
-    )
-    .await;
+    let answer =
+        timed(chain, "create", &name, chain.store.create_if_absent(&name, put.bytes.clone())).await;
     chain.options.steps.reached(after_put).await;
     let seen = match &answer {
         Ok(Created::Created) if void.is_some() => Occupant::MyVoid,
@@ -81,22 +73,9 @@ pub(super) async fn look(
 
 async fn above(chain: &Chain, version: Version) -> Result<Above, StoreError> {
     let name = chain_name(version);
-    let listed = timed(
-        chain,
-        "list",
-        "chain",
-        chain.store.list("chain", Some(&name)),
-    )
-    .await?;
-    let higher = listed
-        .iter()
-        .filter_map(|n| version_of(n))
-        .any(|v| v > version);
-    Ok(if higher {
-        Above::Something
-    } else {
-        Above::Nothing
-    })
+    let listed = timed(chain, "list", "chain", chain.store.list("chain", Some(&name))).await?;
+    let higher = listed.iter().filter_map(|n| version_of(n)).any(|v| v > version);
+    Ok(if higher { Above::Something } else { Above::Nothing })
 }
 
 /// Bounds a call: what takes longer is undecided.
@@ -134,13 +113,8 @@ pub(super) async fn fetch_head(chain: &Chain) -> Result<Option<Manifest>, ChainE
             // Only names from the hint on. It was a head once, so the head is not below it;
             // when nothing is there the hint is wrong and everything is listed.
             let after = chain_name(Version(hint.0.saturating_sub(1)));
-            let names = timed(
-                chain,
-                "list",
-                "chain",
-                chain.store.list("chain", Some(&after)),
-            )
-            .await?;
+            let names =
+                timed(chain, "list", "chain", chain.store.list("chain", Some(&after))).await?;
             largest = names.iter().filter_map(|n| version_of(n)).max();
         }
         if largest.is_none() {
@@ -164,13 +138,6 @@ pub(super) async fn fetch_head(chain: &Chain) -> Result<Option<Manifest>, ChainE
 }
 
 async fn read_hint(chain: &Chain) -> Option<Version> {
-    let bytes = timed(chain, "read", HEAD_HINT, chain.store.get(HEAD_HINT))
-        .await
-        .ok()??;
-    std::str::from_utf8(&bytes)
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-        .map(Version)
+    let bytes = timed(chain, "read", HEAD_HINT, chain.store.get(HEAD_HINT)).await.ok()??;
+    std::str::from_utf8(&bytes).ok()?.trim().parse().ok().map(Version)
 }

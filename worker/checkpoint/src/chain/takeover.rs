@@ -187,17 +187,12 @@ pub fn decide_take_over(
 ) -> Result<SealPlan, Refusal> {
     let Some(head) = head else {
         return if request.must_exist {
-            Err(Refusal::StateMissing {
-                place: place.to_owned(),
-            })
+            Err(Refusal::StateMissing { place: place.to_owned() })
         } else {
             Ok(SealPlan::First)
         };
     };
-    let fresh_token = request
-        .start
-        .token()
-        .is_some_and(|t| !head.used_tokens.contains(t));
+    let fresh_token = request.start.token().is_some_and(|t| !head.used_tokens.contains(t));
     let starts_over = fresh_token && matches!(request.start, Start::Empty { .. });
 
     let other_uid = match (&head.job_uid, &request.job_uid) {
@@ -210,10 +205,7 @@ pub fn decide_take_over(
         && request.adopt.as_ref() != Some(uid)
         && !starts_over
     {
-        return Err(Refusal::ForeignUid {
-            place: place.to_owned(),
-            uid: uid.clone(),
-        });
+        return Err(Refusal::ForeignUid { place: place.to_owned(), uid: uid.clone() });
     }
     match request.authority {
         Authority::Own => {
@@ -228,10 +220,7 @@ pub fn decide_take_over(
         }
         Authority::TakeOver { expected } | Authority::Activate { expected } => {
             if head.version != expected {
-                return Err(Refusal::HeadMoved {
-                    head: head.version,
-                    expected,
-                });
+                return Err(Refusal::HeadMoved { head: head.version, expected });
             }
             if matches!(request.authority, Authority::TakeOver { .. })
                 && head.revision != request.revision
@@ -259,11 +248,9 @@ pub fn decide_take_over(
     }
     match &request.start {
         Start::Savepoint { .. } if fresh_token => Ok(SealPlan::FromSavepoint),
-        Start::Version {
-            version,
-            repeat_output,
-            ..
-        } if fresh_token => decide_go_back(head, *version, *repeat_output),
+        Start::Version { version, repeat_output, .. } if fresh_token => {
+            decide_go_back(head, *version, *repeat_output)
+        }
         _ => Ok(SealPlan::Repeat),
     }
 }
@@ -273,15 +260,8 @@ fn decide_go_back(head: &Manifest, to: Version, repeat: bool) -> Result<SealPlan
         return Ok(SealPlan::Repeat);
     }
     if head.retained(to).is_none() {
-        let retained: Vec<String> = head
-            .retained
-            .iter()
-            .map(|r| r.version.to_string())
-            .collect();
-        return Err(Refusal::NotRetained {
-            version: to,
-            retained: retained.join(", "),
-        });
+        let retained: Vec<String> = head.retained.iter().map(|r| r.version.to_string()).collect();
+        return Err(Refusal::NotRetained { version: to, retained: retained.join(", ") });
     }
     match head.committed_through {
         Some(committed) if committed > to && !repeat => {

@@ -132,10 +132,7 @@ impl PendingCommit {
     /// What tells it from every other of the chain.
     #[must_use]
     pub fn id(&self) -> CommitId {
-        CommitId {
-            epoch: self.epoch,
-            index: self.index,
-        }
+        CommitId { epoch: self.epoch, index: self.index }
     }
 }
 
@@ -299,10 +296,7 @@ impl Manifest {
         };
         let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
         if format > FORMAT {
-            return Err(ManifestError::NewerFormat {
-                name: name.to_owned(),
-                found: format,
-            });
+            return Err(ManifestError::NewerFormat { name: name.to_owned(), found: format });
         }
         serde_json::from_slice(bytes).map_err(damaged)
     }
@@ -318,12 +312,7 @@ impl Manifest {
     pub fn own_objects(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         for entry in self.operators.values() {
-            names.extend(
-                entry
-                    .segments
-                    .iter()
-                    .filter_map(|s| s.object().map(str::to_owned)),
-            );
+            names.extend(entry.segments.iter().filter_map(|s| s.object().map(str::to_owned)));
             names.extend(entry.objects.iter().cloned());
         }
         names.extend(self.pending.iter().flat_map(|p| p.objects.iter().cloned()));
@@ -391,7 +380,5 @@ pub fn chain_name(version: Version) -> String {
 #[must_use]
 pub fn version_of(name: &str) -> Option<Version> {
     let digits = name.strip_prefix("chain/")?;
-    (digits.len() == 20)
-        .then(|| digits.parse().ok().map(Version))
-        .flatten()
+    (digits.len() == 20).then(|| digits.parse().ok().map(Version)).flatten()
 }

@@ -147,10 +147,8 @@ pub fn should_compact(segments: &[SegmentRef]) -> bool {
         segments.iter().partition(|s| s.kind == SegmentKind::Full);
     let depth = {
         // +1 where a delta's range begins, -1 where it ends; the running sum is the depth.
-        let mut edges: Vec<(u16, i32)> = deltas
-            .iter()
-            .flat_map(|s| [(s.range.start, 1), (s.range.end, -1)])
-            .collect();
+        let mut edges: Vec<(u16, i32)> =
+            deltas.iter().flat_map(|s| [(s.range.start, 1), (s.range.end, -1)]).collect();
         edges.sort_unstable();
         edges
             .iter()
@@ -209,11 +207,7 @@ impl Cover {
     }
 
     fn holds_all(&self, range: KeyGroupRange) -> bool {
-        range.is_empty()
-            || self
-                .0
-                .iter()
-                .any(|&(s, e)| s <= range.start && range.end <= e)
+        range.is_empty() || self.0.iter().any(|&(s, e)| s <= range.start && range.end <= e)
     }
 }
 
@@ -290,18 +284,11 @@ mod rpc {
                 place: if segment.path.is_empty() {
                     Place::Inline(segment.inline.into())
                 } else {
-                    Place::Object {
-                        path: segment.path,
-                        offset: segment.offset,
-                    }
+                    Place::Object { path: segment.path, offset: segment.offset }
                 },
                 len: segment.len,
                 schema: segment.schema,
-                kind: if segment.full {
-                    SegmentKind::Full
-                } else {
-                    SegmentKind::Delta
-                },
+                kind: if segment.full { SegmentKind::Full } else { SegmentKind::Delta },
                 range: KeyGroupRange {
                     start: segment.range_start as u16,
                     end: segment.range_end as u16,

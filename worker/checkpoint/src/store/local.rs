@@ -122,11 +122,7 @@ impl LocalStore {
     /// # Errors
     /// When the directory cannot be made.
     pub fn with_disk(root: PathBuf, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
-        let store = Self {
-            root: Arc::new(root),
-            disk,
-            nonces: Nonces::random(),
-        };
+        let store = Self { root: Arc::new(root), disk, nonces: Nonces::random() };
         let temp = store.root.join(TEMP);
         store
             .disk
@@ -158,9 +154,7 @@ impl LocalStore {
         name: &str,
         work: impl FnOnce(&Self, &Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let path = self
-            .path(name)
-            .map_err(|e| self.error(operation, name, &e))?;
+        let path = self.path(name).map_err(|e| self.error(operation, name, &e))?;
         let store = self.clone();
         tokio::task::spawn_blocking(move || work(&store, &path))
             .await
@@ -174,16 +168,11 @@ impl LocalStore {
         if name.is_empty() {
             return Ok(self.root.to_path_buf());
         }
-        let fine = name
-            .split('/')
-            .all(|part| !part.is_empty() && !part.starts_with('.'));
+        let fine = name.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
         if fine {
             Ok(self.root.join(name))
         } else {
-            Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a name of an object",
-            ))
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a name of an object"))
         }
     }
 
@@ -197,9 +186,7 @@ impl LocalStore {
         }
         self.make_parent(parent)?;
         self.disk.create_dir_all(parent)?;
-        parent
-            .parent()
-            .map_or(Ok(()), |above| self.disk.sync_dir(above))
+        parent.parent().map_or(Ok(()), |above| self.disk.sync_dir(above))
     }
 
     /// Writes and syncs under a temporary name, then lets `settle` give it its own.
@@ -219,28 +206,21 @@ impl LocalStore {
         // Already gone after a rename; a left-over is out of every listing.
         self.disk.remove(&temp).ok();
         let result = result?;
-        path.parent()
-            .map_or(Ok(()), |parent| self.disk.sync_dir(parent))?;
+        path.parent().map_or(Ok(()), |parent| self.disk.sync_dir(parent))?;
         Ok(result)
     }
 
     fn walk(&self, folder: &Path, names: &mut Vec<String>) -> io::Result<()> {
         let entries = match self.disk.entries(folder) {
             Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
+                if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
             {
                 return Ok(());
             }
             other => other?,
         };
         for (path, is_dir) in entries {
-            if path
-                .file_name()
-                .is_some_and(|n| n.to_string_lossy().starts_with('.'))
-            {
+            if path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.')) {
                 continue;
             }
             if is_dir {
@@ -278,10 +258,7 @@ impl Store for LocalStore {
     }
 
     async fn get(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
-        match self
-            .blocking("read", name, |store, path| store.disk.read(path))
-            .await
-        {
+        match self.blocking("read", name, |store, path| store.disk.read(path)).await {
             Ok(bytes) => Ok(Some(bytes.into())),
             Err(e) if e.kind == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
@@ -289,11 +266,9 @@ impl Store for LocalStore {
     }
 
     async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
-        self.blocking("read", name, |store, path| {
-            store.disk.read_range(path, range)
-        })
-        .await
-        .map(Bytes::from)
+        self.blocking("read", name, |store, path| store.disk.read_range(path, range))
+            .await
+            .map(Bytes::from)
     }
 
     async fn list(
@@ -318,8 +293,7 @@ impl Store for LocalStore {
     async fn delete(&self, name: &str) -> Result<(), StoreError> {
         let deleted = self.blocking("delete", name, |store, path| {
             store.disk.remove(path)?;
-            path.parent()
-                .map_or(Ok(()), |parent| store.disk.sync_dir(parent))
+            path.parent().map_or(Ok(()), |parent| store.disk.sync_dir(parent))
         });
         match deleted.await {
             Err(e) if e.kind == ErrorKind::NotFound => Ok(()),

@@ -119,10 +119,7 @@ impl Scoped {
     /// What lies below `folder`.
     #[must_use]
     pub fn new(inner: Arc<dyn Store>, folder: &str) -> Self {
-        Self {
-            inner,
-            folder: folder.trim_matches('/').to_owned(),
-        }
+        Self { inner, folder: folder.trim_matches('/').to_owned() }
     }
 
     fn full(&self, name: &str) -> String {
@@ -158,15 +155,9 @@ impl Store for Scoped {
         start_after: Option<&str>,
     ) -> Result<Vec<String>, StoreError> {
         let start_after = start_after.map(|s| self.full(s));
-        let names = self
-            .inner
-            .list(&self.full(prefix), start_after.as_deref())
-            .await?;
+        let names = self.inner.list(&self.full(prefix), start_after.as_deref()).await?;
         let skip = self.folder.len() + 1;
-        Ok(names
-            .into_iter()
-            .filter_map(|n| n.get(skip..).map(str::to_owned))
-            .collect())
+        Ok(names.into_iter().filter_map(|n| n.get(skip..).map(str::to_owned)).collect())
     }
 
     async fn delete(&self, name: &str) -> Result<(), StoreError> {

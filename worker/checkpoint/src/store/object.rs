@@ -47,15 +47,11 @@ impl ObjectStore {
     /// # Errors
     /// When the client refuses its settings.
     pub fn s3(address: &str, bucket: &str, options: &StoreOptions) -> Result<Self, OpenError> {
-        let settings = |problem: String| OpenError::Settings {
-            address: address.to_owned(),
-            problem,
-        };
+        let settings =
+            |problem: String| OpenError::Settings { address: address.to_owned(), problem };
         let mut builder = AmazonS3Builder::from_env()
             .with_client_options(
-                ClientOptions::new()
-                    .with_timeout(REQUEST_TIMEOUT)
-                    .with_allow_http(true),
+                ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_allow_http(true),
             )
             .with_bucket_name(bucket)
             .with_conditional_put(S3ConditionalPut::ETagMatch)
@@ -65,10 +61,8 @@ impl ObjectStore {
                 ..RetryConfig::default()
             });
         for (key, value) in &options.settings {
-            let key: AmazonS3ConfigKey = key
-                .to_ascii_lowercase()
-                .parse()
-                .map_err(|e: Error| settings(e.to_string()))?;
+            let key: AmazonS3ConfigKey =
+                key.to_ascii_lowercase().parse().map_err(|e: Error| settings(e.to_string()))?;
             builder = builder.with_config(key, value);
         }
         let client = builder.build().map_err(|e| settings(e.to_string()))?;
@@ -100,15 +94,8 @@ impl Store for ObjectStore {
     }
 
     async fn create_if_absent(&self, name: &str, bytes: Bytes) -> Result<Created, StoreError> {
-        let options = PutOptions {
-            mode: PutMode::Create,
-            ..PutOptions::default()
-        };
-        match self
-            .client
-            .put_opts(&Path::from(name), bytes.into(), options)
-            .await
-        {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.client.put_opts(&Path::from(name), bytes.into(), options).await {
             Ok(_) => Ok(Created::Created),
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
                 Ok(Created::AlreadyExists)
@@ -168,9 +155,7 @@ impl Store for ObjectStore {
     ) -> Result<Vec<String>, StoreError> {
         let path = Path::from(prefix);
         let found = match start_after {
-            Some(after) => self
-                .client
-                .list_with_offset(Some(&path), &Path::from(after)),
+            Some(after) => self.client.list_with_offset(Some(&path), &Path::from(after)),
             None => self.client.list(Some(&path)),
         };
         found

@@ -41,21 +41,14 @@ pub enum OpenError {
 /// # Errors
 /// When the address leads to no store. Whether the store answers is for [`probe`](super::probe).
 pub fn open(address: &str, options: &StoreOptions) -> Result<Arc<dyn Store>, OpenError> {
-    if let Some(rest) = address
-        .strip_prefix("s3://")
-        .or_else(|| address.strip_prefix("s3a://"))
-    {
+    if let Some(rest) = address.strip_prefix("s3://").or_else(|| address.strip_prefix("s3a://")) {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
             return Err(OpenError::Bucket(address.to_owned()));
         }
         let store: Arc<dyn Store> = Arc::new(ObjectStore::s3(address, bucket, options)?);
         let prefix = prefix.trim_matches('/');
-        return Ok(if prefix.is_empty() {
-            store
-        } else {
-            Arc::new(Scoped::new(store, prefix))
-        });
+        return Ok(if prefix.is_empty() { store } else { Arc::new(Scoped::new(store, prefix)) });
     }
     let path = match address.strip_prefix("file://") {
         Some(path) => path,

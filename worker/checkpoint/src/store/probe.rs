@@ -49,9 +49,7 @@ async fn check(store: &dyn Store, name: &str, first: Bytes) -> Result<(), ProbeE
             kind: ErrorKind::Ambiguous,
         }));
     }
-    let second = store
-        .create_if_absent(name, Bytes::from_static(b"second"))
-        .await?;
+    let second = store.create_if_absent(name, Bytes::from_static(b"second")).await?;
     if second == Created::Created || store.get(name).await?.as_ref() != Some(&first) {
         return Err(ProbeError::IgnoresConditions(store.address()));
     }

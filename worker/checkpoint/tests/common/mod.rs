@@ -1,11 +1,5 @@
 //! A toy job over the real chain: rows are numbers, a sink stages, commits and discards them.
-#![allow(
-    dead_code,
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::panic
-)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -35,10 +29,7 @@ pub fn request(worker: u32) -> SealRequest {
         revision: "5c9f".into(),
         authority: Authority::Own,
         plan_hash: "plan".into(),
-        coordinator: Member {
-            worker: WorkerId(worker),
-            address: format!("job-{worker}:7000"),
-        },
+        coordinator: Member { worker: WorkerId(worker), address: format!("job-{worker}:7000") },
         assignment: Assignment::default(),
         max_parallelism: 128,
         start: Start::Latest,
@@ -125,24 +116,16 @@ pub struct Toy {
 }
 
 pub fn position_of(manifest: &Manifest) -> u64 {
-    manifest.operators.get(&"source".into()).map_or(0, |e| {
-        e.splits
-            .first()
-            .and_then(serde_json::Value::as_u64)
-            .unwrap()
-    })
+    manifest
+        .operators
+        .get(&"source".into())
+        .map_or(0, |e| e.splits.first().and_then(serde_json::Value::as_u64).unwrap())
 }
 
 impl Toy {
     pub fn on(reign: Reign, sink: &Sink) -> Self {
         let position = position_of(&reign.head());
-        Self {
-            reign,
-            sink: sink.clone(),
-            position,
-            frozen: Vec::new(),
-            attempts: 0,
-        }
+        Self { reign, sink: sink.clone(), position, frozen: Vec::new(), attempts: 0 }
     }
 
     /// Takes over and recovers: commits what the head lists, then starts.
@@ -165,10 +148,7 @@ impl Toy {
 
     pub fn body(&self) -> CheckpointBody {
         let sink = OperatorUid::from("sink");
-        let source = OperatorEntry {
-            splits: vec![self.position.into()],
-            ..Default::default()
-        };
+        let source = OperatorEntry { splits: vec![self.position.into()], ..Default::default() };
         CheckpointBody {
             attempt: Attempt(self.attempts),
             operators: [("source".into(), source)].into(),
@@ -202,19 +182,13 @@ impl Toy {
     pub async fn commit_all(&self) {
         for pending in self.reign.pending() {
             self.sink.commit(&text(&pending)).unwrap();
-            self.reign
-                .commits_acknowledged(pending.epoch, &[pending.index])
-                .await;
+            self.reign.commits_acknowledged(pending.epoch, &[pending.index]).await;
         }
     }
 
     pub fn discard(&self) -> Vec<(CommitId, Destroyed)> {
         let head = self.reign.head();
-        let doomed = head
-            .roll_back
-            .as_ref()
-            .map(|r| r.destroy.clone())
-            .unwrap_or_default();
+        let doomed = head.roll_back.as_ref().map(|r| r.destroy.clone()).unwrap_or_default();
         head.pending
             .iter()
             .filter(|p| doomed.contains(&p.id()))
@@ -232,19 +206,11 @@ pub struct Rig {
 
 impl Rig {
     pub fn new() -> Self {
-        Self {
-            memory: MemoryStore::new(),
-            sink: Sink::default(),
-            nonces: Nonces::seeded(7),
-        }
+        Self { memory: MemoryStore::new(), sink: Sink::default(), nonces: Nonces::seeded(7) }
     }
 
     pub fn options(&self) -> ChainOptions {
-        ChainOptions {
-            nonces: self.nonces.clone(),
-            steps: Steps::counting(),
-            ..Default::default()
-        }
+        ChainOptions { nonces: self.nonces.clone(), steps: Steps::counting(), ..Default::default() }
     }
 
     /// A client with faults of its own.
@@ -264,9 +230,7 @@ impl Rig {
 
     /// The job as a successor finds it: takes over, commits, and says how many rows are covered.
     pub async fn recover(&self, worker: u32) -> Toy {
-        Toy::start(&self.chain(), &self.sink, &request(worker))
-            .await
-            .unwrap()
+        Toy::start(&self.chain(), &self.sink, &request(worker)).await.unwrap()
     }
 }
 

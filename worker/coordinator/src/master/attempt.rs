@@ -47,20 +47,13 @@ impl TaskAck {
             let splits = state.splits_json.iter().map(|s| serde_json::from_slice(s));
             let part = TaskPart {
                 segments: state.segments.clone(),
-                items: state
-                    .items
-                    .iter()
-                    .map(|i| Bytes::copy_from_slice(i))
-                    .collect(),
+                items: state.items.iter().map(|i| Bytes::copy_from_slice(i)).collect(),
                 committables: committables.collect::<Result<_, _>>()?,
                 splits: splits.collect::<Result<_, _>>()?,
             };
             operators.insert(OperatorUid(state.uid.clone()), part);
         }
-        Ok(Self {
-            operators,
-            watermark: ack.watermark,
-        })
+        Ok(Self { operators, watermark: ack.watermark })
     }
 }
 
@@ -129,8 +122,6 @@ impl Flight {
     /// The first task that has not answered, and how many more there are.
     #[must_use]
     pub fn missing(&self) -> Option<(TaskId, usize)> {
-        self.waiting
-            .first()
-            .map(|task| (*task, self.waiting.len() - 1))
+        self.waiting.first().map(|task| (*task, self.waiting.len() - 1))
     }
 }

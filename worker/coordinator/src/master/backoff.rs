@@ -18,12 +18,7 @@ pub struct RestartPolicy {
 
 impl Default for RestartPolicy {
     fn default() -> Self {
-        Self {
-            initial_ms: 1_000,
-            max_ms: 60_000,
-            reset_after_ms: 600_000,
-            max_user_errors: None,
-        }
+        Self { initial_ms: 1_000, max_ms: 60_000, reset_after_ms: 600_000, max_user_errors: None }
     }
 }
 
@@ -58,10 +53,7 @@ impl Backoff {
         self.failures = self.failures.saturating_add(1);
         if fault == Fault::User {
             self.user_errors += 1;
-            if policy
-                .max_user_errors
-                .is_some_and(|max| self.user_errors >= max)
-            {
+            if policy.max_user_errors.is_some_and(|max| self.user_errors >= max) {
                 return Restart::GiveUp;
             }
         }
@@ -97,60 +89,31 @@ mod tests {
     fn the_wait_doubles_to_a_minute_and_a_quiet_time_resets_it() {
         let policy = RestartPolicy::default();
         let mut backoff = Backoff::default();
-        let waits: Vec<_> = (0..8)
-            .map(|_| backoff.failed(&policy, Fault::Ours, 0))
-            .collect();
+        let waits: Vec<_> = (0..8).map(|_| backoff.failed(&policy, Fault::Ours, 0)).collect();
         let expected = [1, 2, 4, 8, 16, 32, 60, 60].map(|s| Restart::After(s * 1000));
         assert_eq!(waits, expected);
         backoff.running(1_000);
-        assert_eq!(
-            backoff.failed(&policy, Fault::Ours, 600_999),
-            Restart::After(60_000)
-        );
+        assert_eq!(backoff.failed(&policy, Fault::Ours, 600_999), Restart::After(60_000));
         backoff.running(700_000);
-        assert_eq!(
-            backoff.failed(&policy, Fault::Ours, 1_300_000),
-            Restart::After(1_000)
-        );
+        assert_eq!(backoff.failed(&policy, Fault::Ours, 1_300_000), Restart::After(1_000));
     }
 
     #[test]
     fn a_first_failure_from_outside_restarts_at_once() {
         let policy = RestartPolicy::default();
         let mut backoff = Backoff::default();
-        assert_eq!(
-            backoff.failed(&policy, Fault::Outside, 0),
-            Restart::After(0)
-        );
-        assert_eq!(
-            backoff.failed(&policy, Fault::Outside, 0),
-            Restart::After(1_000)
-        );
-        assert_eq!(
-            backoff.failed(&policy, Fault::Outside, 0),
-            Restart::After(2_000)
-        );
+        assert_eq!(backoff.failed(&policy, Fault::Outside, 0), Restart::After(0));
+        assert_eq!(backoff.failed(&policy, Fault::Outside, 0), Restart::After(1_000));
+        assert_eq!(backoff.failed(&policy, Fault::Outside, 0), Restart::After(2_000));
     }
 
     #[test]
     fn a_user_error_that_repeats_ends_the_job_where_that_is_asked() {
-        let policy = RestartPolicy {
-            max_user_errors: Some(3),
-            ..RestartPolicy::default()
-        };
+        let policy = RestartPolicy { max_user_errors: Some(3), ..RestartPolicy::default() };
         let mut backoff = Backoff::default();
-        assert_eq!(
-            backoff.failed(&policy, Fault::User, 0),
-            Restart::After(1_000)
-        );
-        assert_eq!(
-            backoff.failed(&policy, Fault::Outside, 0),
-            Restart::After(1_000)
-        );
-        assert_eq!(
-            backoff.failed(&policy, Fault::User, 0),
-            Restart::After(4_000)
-        );
+        assert_eq!(backoff.failed(&policy, Fault::User, 0), Restart::After(1_000));
+        assert_eq!(backoff.failed(&policy, Fault::Outside, 0), Restart::After(1_000));
+        assert_eq!(backoff.failed(&policy, Fault::User, 0), Restart::After(4_000));
         assert_eq!(backoff.failed(&policy, Fault::User, 0), Restart::GiveUp);
     }
 }

@@ -32,12 +32,7 @@ impl Master {
 
     pub(super) fn plan_spread(&self, parallelism: u32) -> Option<Spread> {
         let workers = self.participants(parallelism);
-        decide_spread(
-            parallelism,
-            self.plan.max_parallelism,
-            &workers,
-            self.spread.as_ref(),
-        )
+        decide_spread(parallelism, self.plan.max_parallelism, &workers, self.spread.as_ref())
     }
 
     /// Goes to the next term.
@@ -48,22 +43,12 @@ impl Master {
         };
         let spread = self.plan_spread(parallelism).unwrap_or_default();
         self.step("seal");
-        self.out.push(Action::Seal {
-            spread,
-            parallelism,
-        });
-        self.state = State::Changing {
-            why,
-            phase: Phase::Sealing,
-        };
+        self.out.push(Action::Seal { spread, parallelism });
+        self.state = State::Changing { why, phase: Phase::Sealing };
     }
 
     pub(super) fn on_sealed(&mut self, head: Head) {
-        let State::Changing {
-            why,
-            phase: phase @ Phase::Sealing,
-        } = &mut self.state
-        else {
+        let State::Changing { why, phase: phase @ Phase::Sealing } = &mut self.state else {
             return;
         };
         *phase = Phase::Committing;
@@ -97,10 +82,7 @@ impl Master {
 
     pub(super) fn on_seal_failed(&mut self, message: String) {
         let why = match std::mem::replace(&mut self.state, State::Opening) {
-            State::Changing {
-                why,
-                phase: Phase::Sealing,
-            } => why,
+            State::Changing { why, phase: Phase::Sealing } => why,
             other => {
                 self.state = other;
                 return;
@@ -111,16 +93,11 @@ impl Master {
             // Not sealed: the old assignment goes on.
             self.refuse(&Ask::Rescale(rescale), &message);
             self.state = State::Running(self.fresh_live());
-            let resume = weir_protocol::control::Resume {
-                attempt: self.last_attempt().0,
-            };
+            let resume = weir_protocol::control::Resume { attempt: self.last_attempt().0 };
             self.broadcast(&to_worker::Kind::Resume(resume));
             return;
         }
-        match self
-            .backoff
-            .failed(&self.config.restart, Fault::Outside, self.now)
-        {
+        match self.backoff.failed(&self.config.restart, Fault::Outside, self.now) {
             Restart::After(wait) => {
                 let until_ms = self.now + wait.max(self.config.restart.initial_ms);
                 self.state = State::Recovering { until_ms, why };
@@ -144,15 +121,13 @@ impl Master {
         };
         if let Why::Rescale(rescale) = why {
             // Remembered until the end of the change, when `spread` is the new one.
-            rescale.moved = self.spread.as_ref().map_or(0, |from| {
-                count_moved(from, &spread, self.plan.max_parallelism)
-            });
+            rescale.moved = self
+                .spread
+                .as_ref()
+                .map_or(0, |from| count_moved(from, &spread, self.plan.max_parallelism));
         }
-        let addresses: BTreeMap<WorkerId, String> = self
-            .workers
-            .iter()
-            .map(|(id, w)| (*id, w.address.clone()))
-            .collect();
+        let addresses: BTreeMap<WorkerId, String> =
+            self.workers.iter().map(|(id, w)| (*id, w.address.clone())).collect();
         let deploys = build_deploys(&self.plan, &spread, &self.head.cut, &addresses);
         self.spread = Some(spread);
         self.finished.clear();
@@ -171,11 +146,7 @@ impl Master {
         };
         self.step("running");
         self.backoff.running(self.now);
-        let told: Vec<_> = self
-            .splits
-            .iter_mut()
-            .map(|(v, splits)| (*v, splits.start()))
-            .collect();
+        let told: Vec<_> = self.splits.iter_mut().map(|(v, splits)| (*v, splits.start())).collect();
         for (vertex, told) in told {
             self.tell_readers(vertex, told);
         }
@@ -200,11 +171,7 @@ impl Master {
         self.report("Rescaled", text, total_ms, pause_ms);
         if let Some(id) = rescale.request {
             let groups_moved = rescale.moved;
-            let reply = Reply::Rescaled {
-                total_ms,
-                pause_ms,
-                groups_moved,
-            };
+            let reply = Reply::Rescaled { total_ms, pause_ms, groups_moved };
             self.out.push(Action::Reply { id, reply });
         }
     }

@@ -26,11 +26,7 @@ impl Master {
         self.next_attempt = attempt.next();
         // Rewriting everything would lengthen a pause.
         let cut = &self.head.cut;
-        let full = if freeze {
-            cut.foreign.clone()
-        } else {
-            cut.write_full.clone()
-        };
+        let full = if freeze { cut.foreign.clone() } else { cut.write_full.clone() };
         let trigger = control::Trigger {
             attempt: attempt.0,
             freeze,
@@ -88,9 +84,7 @@ impl Master {
         body.pin = pin;
         if !must && is_unchanged(&self.head.cut, &self.plan, &body) {
             self.step("nothing changed");
-            let abandon = control::Abandon {
-                attempt: flight.attempt.0,
-            };
+            let abandon = control::Abandon { attempt: flight.attempt.0 };
             self.broadcast(&to_worker::Kind::Abandon(abandon));
             return;
         }
@@ -100,10 +94,7 @@ impl Master {
             live.flight = Some(flight);
         }
         self.step("publish");
-        self.out.push(Action::Publish {
-            attempt,
-            body: Box::new(body),
-        });
+        self.out.push(Action::Publish { attempt, body: Box::new(body) });
     }
 
     /// Whether somebody waits for this attempt's version itself.
@@ -117,10 +108,7 @@ impl Master {
     fn pin(&self) -> Option<String> {
         match &self.state {
             State::Running(live) => live.saving.as_ref().map(|s| s.name.clone()),
-            State::Stopping {
-                stop: Stop::Save(saving),
-                ..
-            } => Some(saving.name.clone()),
+            State::Stopping { stop: Stop::Save(saving), .. } => Some(saving.name.clone()),
             _ => None,
         }
     }
@@ -138,33 +126,18 @@ impl Master {
         };
         let saving = live.saving.take();
         self.stats.checkpoint_ms = now - flight.began_ms;
-        let new = self
-            .head
-            .cut
-            .committables
-            .iter()
-            .filter(|p| p.epoch == epoch);
+        let new = self.head.cut.committables.iter().filter(|p| p.epoch == epoch);
         let new: Vec<_> = new.cloned().collect();
         self.commits.add(new);
-        let published = control::Published {
-            attempt: attempt.0,
-            epoch: epoch.0,
-        };
+        let published = control::Published { attempt: attempt.0, epoch: epoch.0 };
         self.broadcast(&to_worker::Kind::Published(published));
         self.show_positions();
         self.out.push(Action::Collect);
         if let Some(saving) = saving {
             let watermark = self.event_time();
-            let copy = Copying {
-                request: saving.request,
-                version,
-                watermark,
-            };
+            let copy = Copying { request: saving.request, version, watermark };
             self.copying.insert(saving.name.clone(), copy);
-            self.out.push(Action::CopySavepoint {
-                name: saving.name,
-                version,
-            });
+            self.out.push(Action::CopySavepoint { name: saving.name, version });
         }
         let until_ms = now + self.config.checkpoint_timeout_ms;
         if let State::Rescaling { phase, .. } | State::Stopping { phase, .. } = &mut self.state {
@@ -180,19 +153,13 @@ impl Master {
             };
             let unassigned = stored.enumerator.iter().flat_map(|e| &e.unassigned);
             let splits = stored.splits.iter().chain(unassigned).cloned().collect();
-            self.out.push(Action::ShowPositions {
-                vertex: vertex.id,
-                splits,
-            });
+            self.out.push(Action::ShowPositions { vertex: vertex.id, splits });
         }
     }
 
     /// The smallest watermark of the sources at the newest checkpoint.
     pub(super) fn event_time(&self) -> Option<i64> {
-        let heads = self
-            .plan
-            .sources()
-            .filter_map(|(v, _)| self.head.cut.operators.get(&v.head()));
+        let heads = self.plan.sources().filter_map(|(v, _)| self.head.cut.operators.get(&v.head()));
         let marks: Option<Vec<i64>> = heads.map(|stored| stored.watermark).collect();
         marks.and_then(|marks| marks.into_iter().min())
     }
@@ -211,13 +178,9 @@ impl Master {
         self.stats.failed_attempts += 1;
         self.stats.failure = format!("checkpoint attempt {attempt} failed: {why}");
         self.step("abandoned");
-        self.broadcast(&to_worker::Kind::Abandon(control::Abandon {
-            attempt: attempt.0,
-        }));
+        self.broadcast(&to_worker::Kind::Abandon(control::Abandon { attempt: attempt.0 }));
         if flight.freeze {
-            self.broadcast(&to_worker::Kind::Resume(control::Resume {
-                attempt: attempt.0,
-            }));
+            self.broadcast(&to_worker::Kind::Resume(control::Resume { attempt: attempt.0 }));
         }
         if let Some(saving) = saving {
             self.ask_again(Ask::Save(saving), why);
@@ -259,10 +222,7 @@ impl Master {
         let why = match flight.missing() {
             Some((task, more)) => {
                 let name = self.task_name(task.0, task.1);
-                format!(
-                    "{name} and {more} more did not answer within {} s",
-                    limit / 1000
-                )
+                format!("{name} and {more} more did not answer within {} s", limit / 1000)
             }
             None => "no task answered".to_owned(),
         };

@@ -81,18 +81,8 @@ impl Commits {
 
     /// A manifest was published that lists these for the first time.
     pub fn add(&mut self, pending: impl IntoIterator<Item = Pending>) {
-        for Pending {
-            epoch,
-            index,
-            committable,
-        } in pending
-        {
-            let item = Item {
-                index,
-                committable,
-                tries: 0,
-                not_before_ms: 0,
-            };
+        for Pending { epoch, index, committable } in pending {
+            let item = Item { index, committable, tries: 0, not_before_ms: 0 };
             self.epochs.entry(epoch).or_default().items.push(item);
         }
     }
@@ -132,9 +122,7 @@ impl Commits {
     #[must_use]
     pub fn next_retry_ms(&self) -> Option<u64> {
         let idle = self.epochs.values().filter(|e| e.asked.is_none());
-        idle.flat_map(|e| e.items.iter().map(|item| item.not_before_ms))
-            .filter(|at| *at > 0)
-            .min()
+        idle.flat_map(|e| e.items.iter().map(|item| item.not_before_ms)).filter(|at| *at > 0).min()
     }
 
     /// What can be sent out now. Each epoch has at most one worker at it.
@@ -155,15 +143,8 @@ impl Commits {
                     .collect();
                 if !due.is_empty() {
                     let worker = workers[epoch.0 as usize % workers.len()];
-                    let items = due
-                        .iter()
-                        .map(|i| e.items[*i].committable.clone())
-                        .collect();
-                    sent.push(Dispatch {
-                        worker,
-                        epoch: *epoch,
-                        items,
-                    });
+                    let items = due.iter().map(|i| e.items[*i].committable.clone()).collect();
+                    sent.push(Dispatch { worker, epoch: *epoch, items });
                     e.asked = Some((worker, due));
                 }
             }
@@ -211,18 +192,11 @@ impl Commits {
                     self.last_problem = Some(why);
                 }
                 Outcome::Lost(why) => {
-                    return Err(Lost {
-                        sink: item.committable.sink.clone(),
-                        why,
-                    });
+                    return Err(Lost { sink: item.committable.sink.clone(), why });
                 }
             }
         }
-        let acknowledged = done
-            .iter()
-            .filter_map(|i| e.items.get(*i))
-            .map(|i| i.index)
-            .collect();
+        let acknowledged = done.iter().filter_map(|i| e.items.get(*i)).map(|i| i.index).collect();
         let mut index = 0;
         e.items.retain(|_| {
             index += 1;
@@ -250,10 +224,7 @@ mod tests {
     use super::*;
 
     fn item(sink: &str, payload: &str) -> Committable {
-        Committable {
-            sink: sink.into(),
-            payload: payload.to_owned().into(),
-        }
+        Committable { sink: sink.into(), payload: payload.to_owned().into() }
     }
 
     fn listed(epoch: u64, items: &[(&str, &str)]) -> Vec<Pending> {
@@ -279,14 +250,8 @@ mod tests {
         assert_eq!(sent[1].items, [item("c", "2")]);
         let outcomes = vec![(0, Outcome::Committed), (1, Outcome::Retry("slow".into()))];
         assert_eq!(commits.answered(W, Epoch(1), outcomes, 0), Ok(vec![0]));
-        assert!(
-            commits.dispatch(&[W], 0).is_empty(),
-            "epoch 2 is being committed"
-        );
-        assert_eq!(
-            commits.answered(W, Epoch(2), vec![(0, Outcome::Committed)], 0),
-            Ok(vec![1])
-        );
+        assert!(commits.dispatch(&[W], 0).is_empty(), "epoch 2 is being committed");
+        assert_eq!(commits.answered(W, Epoch(2), vec![(0, Outcome::Committed)], 0), Ok(vec![1]));
         assert_eq!(commits.dispatch(&[W], 0)[0].items, [item("a", "2")]);
         let left = commits.pending();
         let left: Vec<_> = left.iter().map(|p| (p.epoch.0, p.index)).collect();
@@ -317,13 +282,7 @@ mod tests {
         let mut commits = Commits::new(listed(3, &[("a", "x")]));
         commits.dispatch(&[W], 0);
         let lost = commits.answered(W, Epoch(3), vec![(0, Outcome::Lost("gone".into()))], 0);
-        assert_eq!(
-            lost,
-            Err(Lost {
-                sink: "a".into(),
-                why: "gone".into()
-            })
-        );
+        assert_eq!(lost, Err(Lost { sink: "a".into(), why: "gone".into() }));
         assert_eq!(commits.pending().len(), 1);
     }
 }

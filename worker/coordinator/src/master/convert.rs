@@ -44,10 +44,7 @@ pub(super) fn build_head(
         let cut = OperatorCut {
             name: entry.name.clone(),
             kind: entry.kind.clone(),
-            schema: Some(EngineSchema {
-                version: schema.version,
-                columns: schema.columns.clone(),
-            }),
+            schema: Some(EngineSchema { version: schema.version, columns: schema.columns.clone() }),
             segments: entry.segments.iter().cloned().map(Into::into).collect(),
             items: entry.items.iter().map(|i| i.0.clone()).collect(),
             splits,
@@ -61,10 +58,7 @@ pub(super) fn build_head(
     let committables = manifest.pending.iter().map(|p| Pending {
         epoch: Epoch::from(p.epoch),
         index: p.index,
-        committable: Committable {
-            sink: p.sink.clone(),
-            payload: p.payload.0.clone(),
-        },
+        committable: Committable { sink: p.sink.clone(), payload: p.payload.0.clone() },
     });
     Ok(Head {
         term: manifest.term,
@@ -105,10 +99,7 @@ pub(super) fn build_checkpoint(
         let entry = OperatorEntry {
             name: cut.name,
             kind: cut.kind,
-            schema: StateSchema {
-                version: schema.version,
-                columns: schema.columns,
-            },
+            schema: StateSchema { version: schema.version, columns: schema.columns },
             segments: cut.segments.into_iter().map(Into::into).collect(),
             items: cut.items.into_iter().map(Blob).collect(),
             splits: splits.collect::<Result<_, _>>()?,
@@ -144,15 +135,7 @@ pub(super) fn build_assignment(
         address: addresses.get(&worker).cloned().unwrap_or_default(),
     });
     let placements = plan.tasks(parallelism).filter_map(|(vertex, subtask)| {
-        Some(Placement {
-            vertex,
-            subtask,
-            worker: spread.worker(subtask)?,
-        })
+        Some(Placement { vertex, subtask, worker: spread.worker(subtask)? })
     });
-    Assignment {
-        parallelism,
-        workers: workers.collect(),
-        placements: placements.collect(),
-    }
+    Assignment { parallelism, workers: workers.collect(), placements: placements.collect() }
 }

@@ -168,17 +168,11 @@ pub fn validate_restore(
     let has_state = head.cut.operators.values().any(OperatorCut::holds_state);
     if has_state && stored != plan.max_parallelism {
         let wanted = plan.max_parallelism;
-        return Err(RestoreRefused::KeyGroups {
-            version,
-            stored,
-            wanted,
-        });
+        return Err(RestoreRefused::KeyGroups { version, stored, wanted });
     }
     for (uid, operator) in &head.cut.operators {
         let Some((_, planned)) = plan.operator(uid) else {
-            let allowed = allow_dropped
-                .iter()
-                .any(|a| *a == operator.name || a == uid.as_str());
+            let allowed = allow_dropped.iter().any(|a| *a == operator.name || a == uid.as_str());
             if operator.holds_state() && !allowed {
                 let (uid, name) = (uid.clone(), operator.name.clone());
                 return Err(RestoreRefused::WouldDrop { uid, name, version });
@@ -197,12 +191,7 @@ pub fn validate_restore(
             });
         }
     }
-    match head
-        .cut
-        .committables
-        .iter()
-        .find(|p| !committers.contains(&p.committable.sink))
-    {
+    match head.cut.committables.iter().find(|p| !committers.contains(&p.committable.sink)) {
         Some(orphan) => {
             let uid = orphan.committable.sink.clone();
             Err(RestoreRefused::UncommittedSink { uid, version })
@@ -227,15 +216,11 @@ pub struct Body {
 /// What an attempt's acks say.
 #[must_use]
 pub(super) fn build_body(plan: &Plan, parallelism: u32, flight: &Flight) -> Body {
-    let mut body = Body {
-        parallelism,
-        ..Body::default()
-    };
+    let mut body = Body { parallelism, ..Body::default() };
     for vertex in &plan.vertices {
         let subtasks = plan.subtasks(vertex.id, parallelism);
-        let acks: Vec<&TaskAck> = (0..subtasks)
-            .filter_map(|s| flight.ack(vertex.id, Subtask(s)))
-            .collect();
+        let acks: Vec<&TaskAck> =
+            (0..subtasks).filter_map(|s| flight.ack(vertex.id, Subtask(s))).collect();
         for (position, planned) in vertex.operators.iter().enumerate() {
             let mut cut = OperatorCut {
                 name: planned.name.clone(),
@@ -292,10 +277,7 @@ pub(super) fn build_splits(
         let subtasks = plan.subtasks(vertex.id, parallelism);
         let reading = stored.map(|s| s.splits.clone()).unwrap_or_default();
         let enumerator = stored.and_then(|s| s.enumerator.clone());
-        (
-            vertex.id,
-            SourceSplits::restore(source, subtasks, enumerator, reading),
-        )
+        (vertex.id, SourceSplits::restore(source, subtasks, enumerator, reading))
     });
     sources.collect()
 }
@@ -313,11 +295,7 @@ pub(super) fn build_deploys(
         .tasks(parallelism)
         .filter_map(|(vertex, subtask)| {
             let worker = spread.worker(subtask)?;
-            Some(control::Placement {
-                vertex: vertex.0,
-                subtask: subtask.0,
-                worker: worker.0,
-            })
+            Some(control::Placement { vertex: vertex.0, subtask: subtask.0, worker: worker.0 })
         })
         .collect();
     let workers = spread.workers();
@@ -376,10 +354,7 @@ fn share(
     range: KeyGroupRange,
 ) -> OperatorState {
     let mine = |group: u32| u32::from(range.start) <= group && group < u32::from(range.end);
-    let segments = stored
-        .segments
-        .iter()
-        .filter(|s| s.blocks.iter().any(|b| mine(b.group)));
+    let segments = stored.segments.iter().filter(|s| s.blocks.iter().any(|b| mine(b.group)));
     let items = stored.items.iter().enumerate();
     let items = items.filter(|(i, _)| i % subtasks.max(1) as usize == subtask.0 as usize);
     OperatorState {

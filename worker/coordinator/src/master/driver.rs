@@ -152,16 +152,9 @@ impl Driver {
             Action::Disconnect { link } => {
                 self.links.remove(&link);
             }
-            Action::Seal {
-                spread,
-                parallelism,
-            } => {
+            Action::Seal { spread, parallelism } => {
                 let addresses = self.master.addresses();
-                self.keep(Task::Seal {
-                    spread,
-                    parallelism,
-                    addresses,
-                });
+                self.keep(Task::Seal { spread, parallelism, addresses });
             }
             Action::Publish { attempt, body } => self.keep(Task::Publish { attempt, body }),
             Action::Acknowledged { epoch, indices } => {
@@ -171,12 +164,7 @@ impl Driver {
             Action::CopySavepoint { name, version } => {
                 self.keep(Task::CopySavepoint { name, version });
             }
-            Action::Enumerate {
-                term,
-                vertex,
-                snapshot,
-                look,
-            } => {
+            Action::Enumerate { term, vertex, snapshot, look } => {
                 self.enumerate(term, vertex, snapshot, look);
             }
             Action::ShowPositions { vertex, splits } => {
@@ -222,18 +210,9 @@ impl Driver {
                     return;
                 }
             }
-            events
-                .send(Input::Event(Box::new(Event::LinkClosed { link: id })))
-                .await
-                .ok();
+            events.send(Input::Event(Box::new(Event::LinkClosed { link: id }))).await.ok();
         });
-        self.links.insert(
-            id,
-            Link {
-                to,
-                _reader: Guard(reader),
-            },
-        );
+        self.links.insert(id, Link { to, _reader: Guard(reader) });
     }
 
     fn enumerate(
@@ -257,13 +236,7 @@ impl Driver {
         );
         // The enumerator of the term before ends here.
         let task = Guard(tokio::spawn(enumerating));
-        self.enumerators.insert(
-            vertex,
-            Enumerating {
-                positions,
-                _task: task,
-            },
-        );
+        self.enumerators.insert(vertex, Enumerating { positions, _task: task });
     }
 }
 
@@ -277,11 +250,7 @@ async fn enumerate(
     mut positions: mpsc::Receiver<Vec<Split>>,
 ) {
     let report = async |result: Result<Found, EngineError>| {
-        let event = Event::Discovered {
-            term,
-            vertex,
-            result,
-        };
+        let event = Event::Discovered { term, vertex, result };
         events.send(Input::Event(Box::new(event))).await.ok();
     };
     let mut enumerator = match source.enumerator(snapshot) {
@@ -349,9 +318,6 @@ impl Master {
 
     /// Where workers' data exchanges listen.
     fn addresses(&self) -> BTreeMap<WorkerId, String> {
-        self.workers
-            .iter()
-            .map(|(id, w)| (*id, w.address.clone()))
-            .collect()
+        self.workers.iter().map(|(id, w)| (*id, w.address.clone())).collect()
     }
 }

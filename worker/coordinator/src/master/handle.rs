@@ -92,10 +92,7 @@ impl Coordinator {
             revision: config.revision,
             authority: config.authority,
             plan_hash: plan.hash.clone(),
-            coordinator: Member {
-                worker: config.worker,
-                address: config.address,
-            },
+            coordinator: Member { worker: config.worker, address: config.address },
             assignment: Assignment::default(),
             max_parallelism: plan.max_parallelism,
             start: config.start,
@@ -131,12 +128,7 @@ impl Coordinator {
             let ending = driver.run().await;
             ended.send_replace(Some(ending));
         });
-        CoordinatorHandle {
-            status: watched,
-            inputs: events,
-            attachments,
-            ending,
-        }
+        CoordinatorHandle { status: watched, inputs: events, attachments, ending }
     }
 }
 
@@ -200,22 +192,8 @@ impl CoordinatorHandle {
     /// # Errors
     /// When it was not taken; the job goes on.
     pub async fn savepoint(&self, name: &str, stop: bool) -> Result<Saved, NotDone> {
-        match self
-            .ask(Request::Savepoint {
-                name: name.to_owned(),
-                stop,
-            })
-            .await?
-        {
-            Reply::Saved {
-                epoch,
-                info,
-                watermark,
-            } => Ok(Saved {
-                epoch,
-                info,
-                watermark,
-            }),
+        match self.ask(Request::Savepoint { name: name.to_owned(), stop }).await? {
+            Reply::Saved { epoch, info, watermark } => Ok(Saved { epoch, info, watermark }),
             other => Err(not_done(other)),
         }
     }
@@ -226,15 +204,9 @@ impl CoordinatorHandle {
     /// When it does not; the job goes on at the old parallelism.
     pub async fn rescale(&self, parallelism: u32) -> Result<Rescaled, NotDone> {
         match self.ask(Request::Rescale { parallelism }).await? {
-            Reply::Rescaled {
-                total_ms,
-                pause_ms,
-                groups_moved,
-            } => Ok(Rescaled {
-                total_ms,
-                pause_ms,
-                groups_moved,
-            }),
+            Reply::Rescaled { total_ms, pause_ms, groups_moved } => {
+                Ok(Rescaled { total_ms, pause_ms, groups_moved })
+            }
             other => Err(not_done(other)),
         }
     }
@@ -250,10 +222,7 @@ impl CoordinatorHandle {
     async fn ask(&self, request: Request) -> Result<Reply, NotDone> {
         let (answer, reply) = oneshot::channel();
         let gone = || NotDone("the coordinator has ended".to_owned());
-        self.inputs
-            .send(Input::Asked(request, answer))
-            .await
-            .map_err(|_| gone())?;
+        self.inputs.send(Input::Asked(request, answer)).await.map_err(|_| gone())?;
         reply.await.map_err(|_| gone())
     }
 }

@@ -67,11 +67,7 @@ impl Master {
                 let slots: u32 = self.workers.values().map(|w| w.slots).sum();
                 if rescale.target == self.parallelism && self.wants_rebalance().is_none() {
                     if let Some(id) = rescale.request {
-                        let reply = Reply::Rescaled {
-                            total_ms: 0,
-                            pause_ms: 0,
-                            groups_moved: 0,
-                        };
+                        let reply = Reply::Rescaled { total_ms: 0, pause_ms: 0, groups_moved: 0 };
                         self.out.push(Action::Reply { id, reply });
                     }
                 } else if slots < rescale.target && rescale.target > self.parallelism {
@@ -96,22 +92,14 @@ impl Master {
         let flight = self.trigger(true, false);
         let mut live = self.fresh_live();
         live.flight = Some(flight);
-        self.state = State::Rescaling {
-            live,
-            rescale,
-            phase: HoldPhase::Cut,
-        };
+        self.state = State::Rescaling { live, rescale, phase: HoldPhase::Cut };
     }
 
     fn hold_for_stop(&mut self, stop: Stop) {
         let flight = self.trigger(true, true);
         let mut live = self.fresh_live();
         live.flight = Some(flight);
-        self.state = State::Stopping {
-            live,
-            stop,
-            phase: HoldPhase::Cut,
-        };
+        self.state = State::Stopping { live, stop, phase: HoldPhase::Cut };
     }
 
     /// The next step of a frozen job, once its commits allow it.
@@ -119,9 +107,7 @@ impl Master {
         let committed = self.commits.is_empty();
         match &mut self.state {
             State::Rescaling {
-                rescale,
-                phase: HoldPhase::Commits { attempt, until_ms },
-                ..
+                rescale, phase: HoldPhase::Commits { attempt, until_ms }, ..
             } => {
                 if committed {
                     let why = Why::Rescale(rescale.clone());
@@ -132,22 +118,12 @@ impl Master {
                     return false;
                 }
                 let attempt = attempt.0;
-                let problem = self
-                    .commits
-                    .last_problem()
-                    .unwrap_or("no answer")
-                    .to_owned();
+                let problem = self.commits.last_problem().unwrap_or("no answer").to_owned();
                 self.broadcast(&to_worker::Kind::Resume(control::Resume { attempt }));
-                self.release(&format!(
-                    "its output could not be committed in time: {problem}"
-                ));
+                self.release(&format!("its output could not be committed in time: {problem}"));
                 true
             }
-            State::Stopping {
-                stop,
-                phase: phase @ HoldPhase::Commits { .. },
-                ..
-            } if committed => {
+            State::Stopping { stop, phase: phase @ HoldPhase::Commits { .. }, .. } if committed => {
                 match stop {
                     Stop::Finish => self.end(Ending::Finished),
                     Stop::Save(saving) => {
@@ -168,9 +144,7 @@ impl Master {
     pub(super) fn on_savepoint_done(&mut self, name: &str, result: Result<SavepointInfo, String>) {
         let (version, watermark) = (self.head.version, self.event_time());
         if let State::Stopping {
-            stop: Stop::Save(saving),
-            phase: HoldPhase::Copy { attempt },
-            ..
+            stop: Stop::Save(saving), phase: HoldPhase::Copy { attempt }, ..
         } = &self.state
             && saving.name == name
         {
@@ -178,11 +152,7 @@ impl Master {
             match result {
                 Ok(info) => {
                     let savepoint = info.path.clone();
-                    let reply = Reply::Saved {
-                        epoch: version.into(),
-                        info,
-                        watermark,
-                    };
+                    let reply = Reply::Saved { epoch: version.into(), info, watermark };
                     self.out.push(Action::Reply { id, reply });
                     self.end(Ending::Stopped { savepoint });
                 }
@@ -201,18 +171,11 @@ impl Master {
                 self.step("savepoint");
                 let text = format!("{name} at {}", info.path);
                 self.report("Savepoint", text, 0, 0);
-                Reply::Saved {
-                    epoch: copy.version.into(),
-                    info,
-                    watermark: copy.watermark,
-                }
+                Reply::Saved { epoch: copy.version.into(), info, watermark: copy.watermark }
             }
             Err(why) => Reply::Refused(why),
         };
-        self.out.push(Action::Reply {
-            id: copy.request,
-            reply,
-        });
+        self.out.push(Action::Reply { id: copy.request, reply });
     }
 
     /// A spread that relieves the busiest worker, if there is one: after survivors have taken
@@ -231,11 +194,7 @@ impl Master {
             let strain = (load * 1000).div_ceil(u64::from(slots));
             // A slot that is full is as good as one that is half empty, unless subtasks are to
             // spread over more workers than have to take part.
-            if self.config.least_workers > 1 {
-                strain
-            } else {
-                strain.max(1000)
-            }
+            if self.config.least_workers > 1 { strain } else { strain.max(1000) }
         });
         loads.max().unwrap_or(0)
     }

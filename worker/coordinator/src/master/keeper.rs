@@ -36,24 +36,11 @@ const SAVEPOINT_WAIT: Duration = Duration::from_secs(600);
 /// What is to be done on the chain.
 #[derive(Debug)]
 pub(super) enum Task {
-    Seal {
-        spread: Spread,
-        parallelism: u32,
-        addresses: BTreeMap<weir_protocol::WorkerId, String>,
-    },
-    Publish {
-        attempt: Attempt,
-        body: Box<Body>,
-    },
-    Acknowledged {
-        epoch: Epoch,
-        indices: Vec<u32>,
-    },
+    Seal { spread: Spread, parallelism: u32, addresses: BTreeMap<weir_protocol::WorkerId, String> },
+    Publish { attempt: Attempt, body: Box<Body> },
+    Acknowledged { epoch: Epoch, indices: Vec<u32> },
     Collect,
-    CopySavepoint {
-        name: String,
-        version: Version,
-    },
+    CopySavepoint { name: String, version: Version },
 }
 
 /// Holds the job's reign.
@@ -80,16 +67,9 @@ impl Keeper {
         let mut behind: Option<tokio::task::JoinHandle<()>> = None;
         while let Some(task) = tasks.recv().await {
             match task {
-                Task::Seal {
-                    spread,
-                    parallelism,
-                    addresses,
-                } => {
+                Task::Seal { spread, parallelism, addresses } => {
                     let assignment = build_assignment(&self.plan, &spread, parallelism, &addresses);
-                    let mut request = SealRequest {
-                        assignment,
-                        ..self.request.clone()
-                    };
+                    let mut request = SealRequest { assignment, ..self.request.clone() };
                     request.created_ms = self.clock.now_ms();
                     match self.seal(&chain, reign.as_ref(), request).await {
                         Ok(next) => {
@@ -110,9 +90,7 @@ impl Keeper {
                 }
                 Task::Collect => {
                     // Behind the running job; one at a time, the next one does what is left.
-                    let idle = behind
-                        .as_ref()
-                        .is_none_or(tokio::task::JoinHandle::is_finished);
+                    let idle = behind.as_ref().is_none_or(tokio::task::JoinHandle::is_finished);
                     if let (true, Some(reign)) = (idle, reign.clone()) {
                         behind = Some(tokio::spawn(async move {
                             if let Err(error) = reign.collect().await {
@@ -145,16 +123,10 @@ impl Keeper {
                     if error.kind == ErrorKind::Ambiguous =>
                 {
                     tracing::warn!(%error, "the job's state cannot be read yet");
-                    self.tell(Event::StoreTrouble {
-                        message: error.to_string(),
-                    })
-                    .await;
+                    self.tell(Event::StoreTrouble { message: error.to_string() }).await;
                 }
                 Err(error) => {
-                    self.tell(Event::Unusable {
-                        message: error.to_string(),
-                    })
-                    .await;
+                    self.tell(Event::Unusable { message: error.to_string() }).await;
                     return None;
                 }
             }
@@ -172,16 +144,11 @@ impl Keeper {
         // starts from is checked when it is sealed.
         let latest = matches!(self.request.start, Start::Latest);
         let head = opened.head.as_ref().filter(|_| latest);
-        let head = head
-            .map(|h| build_head(&self.plan, h, marks_hold))
-            .transpose();
+        let head = head.map(|h| build_head(&self.plan, h, marks_hold)).transpose();
         match head {
             Ok(head) => self.tell(Event::Opened { head }).await,
             Err(error) => {
-                self.tell(Event::Unusable {
-                    message: error.to_string(),
-                })
-                .await;
+                self.tell(Event::Unusable { message: error.to_string() }).await;
                 return None;
             }
         }
@@ -197,48 +164,35 @@ impl Keeper {
     ) -> Result<Reign, Event> {
         if let Some(before) = before {
             request.must_exist = true;
-            request.authority = Authority::TakeOver {
-                expected: self.expected(chain, &before.head()).await?,
-            };
+            request.authority =
+                Authority::TakeOver { expected: self.expected(chain, &before.head()).await? };
         }
         let reign = match chain.take_over(&request, GIVE_UP).await {
             Ok(reign) => reign,
             Err(TakeOverError::Lost { head }) => {
-                return Err(Event::Fenced {
-                    message: lost_to(head.as_deref()),
-                });
+                return Err(Event::Fenced { message: lost_to(head.as_deref()) });
             }
             // The chain has moved since this process was its head: somebody else moved it.
             Err(TakeOverError::Refused(refusal @ Refusal::HeadMoved { .. }))
                 if before.is_some() =>
             {
-                return Err(Event::Fenced {
-                    message: refusal.to_string(),
-                });
+                return Err(Event::Fenced { message: refusal.to_string() });
             }
             Err(TakeOverError::Refused(refusal)) => {
-                return Err(Event::Unusable {
-                    message: refusal.to_string(),
-                });
+                return Err(Event::Unusable { message: refusal.to_string() });
             }
             Err(TakeOverError::Chain(ChainError::Manifest(error))) => {
-                return Err(Event::Unusable {
-                    message: error.to_string(),
-                });
+                return Err(Event::Unusable { message: error.to_string() });
             }
             Err(error) => {
-                return Err(Event::SealFailed {
-                    message: error.to_string(),
-                });
+                return Err(Event::SealFailed { message: error.to_string() });
             }
         };
         if let Some(before) = before {
             // What this process has seen committed need not be committed again.
             for pending in reign.pending() {
                 if before.is_committed(pending.id()) {
-                    reign
-                        .commits_acknowledged(pending.epoch, &[pending.index])
-                        .await;
+                    reign.commits_acknowledged(pending.epoch, &[pending.index]).await;
                 }
             }
         }
@@ -250,9 +204,7 @@ impl Keeper {
     /// lost.
     async fn expected(&self, chain: &Chain, mine: &Manifest) -> Result<Version, Event> {
         let head = chain.read_head().await;
-        let head = head.map_err(|e| Event::SealFailed {
-            message: e.to_string(),
-        })?;
+        let head = head.map_err(|e| Event::SealFailed { message: e.to_string() })?;
         Ok(match head {
             Some(head)
                 if head.version == mine.version.next()
@@ -272,11 +224,7 @@ impl Keeper {
             return Ok(());
         };
         let mut outcomes = Vec::new();
-        for pending in head
-            .pending
-            .iter()
-            .filter(|p| roll_back.destroy.contains(&p.id()))
-        {
+        for pending in head.pending.iter().filter(|p| roll_back.destroy.contains(&p.id())) {
             let Some(committer) = self.graph.committers.get(&pending.sink) else {
                 let message = format!(
                     "the roll-back to version {} drops output of sink {}, which this program does \
@@ -285,13 +233,9 @@ impl Keeper {
                 );
                 return Err(Event::Unusable { message });
             };
-            let cx = CommitContext {
-                epoch: Epoch::from(pending.epoch),
-            };
-            let item = Committable {
-                sink: pending.sink.clone(),
-                payload: pending.payload.0.clone(),
-            };
+            let cx = CommitContext { epoch: Epoch::from(pending.epoch) };
+            let item =
+                Committable { sink: pending.sink.clone(), payload: pending.payload.0.clone() };
             let outcome = loop {
                 match committer.discard(&cx, &item).await {
                     CommitAnswer::Committed => break Destroyed::Gone,
@@ -315,9 +259,7 @@ impl Keeper {
                 Err(Event::Unusable { message })
             }
             Ok(_) => Ok(()),
-            Err(error) => Err(Event::SealFailed {
-                message: error.to_string(),
-            }),
+            Err(error) => Err(Event::SealFailed { message: error.to_string() }),
         }
     }
 
@@ -325,49 +267,34 @@ impl Keeper {
         let event = match build_head(&self.plan, &reign.head(), marks_hold) {
             Ok(mut head) => {
                 let committed = |p: &super::cut::Pending| {
-                    reign.is_committed(CommitId {
-                        epoch: Version(p.epoch.0),
-                        index: p.index,
-                    })
+                    reign.is_committed(CommitId { epoch: Version(p.epoch.0), index: p.index })
                 };
                 head.cut.committables.retain(|p| !committed(p));
                 Event::Sealed { head }
             }
-            Err(error) => Event::Unusable {
-                message: error.to_string(),
-            },
+            Err(error) => Event::Unusable { message: error.to_string() },
         };
         self.tell(event).await;
     }
 
     async fn publish(&self, reign: &Reign, attempt: Attempt, body: Body, marks_hold: &mut bool) {
         let event = match build_checkpoint(&self.plan, attempt, body, self.clock.now_ms()) {
-            Err(error) => Event::NotPublished {
-                attempt,
-                message: error.to_string(),
-            },
+            Err(error) => Event::NotPublished { attempt, message: error.to_string() },
             Ok(body) => match reign.publish(body, GIVE_UP).await {
                 Ok(published) => {
                     *marks_hold = true;
                     match build_head(&self.plan, &published.head, true) {
                         Ok(head) => Event::Published { attempt, head },
-                        Err(error) => Event::Unusable {
-                            message: error.to_string(),
-                        },
+                        Err(error) => Event::Unusable { message: error.to_string() },
                     }
                 }
-                Err(error @ PublishError::Fenced { .. }) => Event::Fenced {
-                    message: error.to_string(),
-                },
-                Err(error @ PublishError::Voided { version }) => Event::Voided {
-                    attempt,
-                    version,
-                    message: error.to_string(),
-                },
-                Err(error) => Event::NotPublished {
-                    attempt,
-                    message: error.to_string(),
-                },
+                Err(error @ PublishError::Fenced { .. }) => {
+                    Event::Fenced { message: error.to_string() }
+                }
+                Err(error @ PublishError::Voided { version }) => {
+                    Event::Voided { attempt, version, message: error.to_string() }
+                }
+                Err(error) => Event::NotPublished { attempt, message: error.to_string() },
             },
         };
         self.tell(event).await;
@@ -409,10 +336,7 @@ async fn try_copy(reign: &Reign, name: &str, version: Version) -> Result<Savepoi
     let manifest = if head.version == version {
         head
     } else {
-        let read = chain
-            .read_version(version)
-            .await
-            .map_err(|e| e.to_string())?;
+        let read = chain.read_version(version).await.map_err(|e| e.to_string())?;
         Arc::new(read.ok_or_else(|| format!("savepoint {name}: version {version} is gone"))?)
     };
     loop {
@@ -420,10 +344,7 @@ async fn try_copy(reign: &Reign, name: &str, version: Version) -> Result<Savepoi
         let steps = &chain.options().steps;
         match savepoint::copy(chain.store(), &manifest, name, committed, steps).await {
             Ok(done) => {
-                return Ok(SavepointInfo {
-                    bytes: done.manifest.bytes,
-                    path: done.url,
-                });
+                return Ok(SavepointInfo { bytes: done.manifest.bytes, path: done.url });
             }
             Err(SavepointError::Uncommitted { .. }) => {
                 tokio::time::sleep(Duration::from_millis(50)).await;

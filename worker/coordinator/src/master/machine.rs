@@ -109,11 +109,7 @@ impl Master {
             Event::Sealed { head } => self.on_sealed(head),
             Event::SealFailed { message } => self.on_seal_failed(message),
             Event::Published { attempt, head } => self.on_published(attempt, head),
-            Event::Voided {
-                attempt,
-                version,
-                message,
-            } => {
+            Event::Voided { attempt, version, message } => {
                 self.head.version = version;
                 self.abandon(attempt, &message);
             }
@@ -122,11 +118,7 @@ impl Master {
             Event::Unusable { message } => self.end(Ending::Failed(message)),
             Event::Fenced { message } => self.end(Ending::Fenced(message)),
             Event::SavepointDone { name, result } => self.on_savepoint_done(&name, result),
-            Event::Discovered {
-                term,
-                vertex,
-                result,
-            } if term == self.head.term => {
+            Event::Discovered { term, vertex, result } if term == self.head.term => {
                 self.on_discovered(vertex, result);
             }
             Event::Discovered { .. } | Event::Tick => {}
@@ -139,11 +131,8 @@ impl Master {
     /// When to send [`Event::Tick`] if nothing else happens before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
-        let mut at: Vec<u64> = self
-            .workers
-            .values()
-            .map(|w| w.heard_ms + self.config.silence_ms)
-            .collect();
+        let mut at: Vec<u64> =
+            self.workers.values().map(|w| w.heard_ms + self.config.silence_ms).collect();
         if !self.stopping.is_empty() {
             at.push(self.stopping_until_ms);
         }
@@ -155,10 +144,7 @@ impl Master {
             }
             State::Recovering { until_ms, .. } if !self.workers.is_empty() => at.push(*until_ms),
             State::Recovering { .. } => {}
-            State::Changing {
-                phase: Phase::Deploying { until_ms, .. },
-                ..
-            } => at.push(*until_ms),
+            State::Changing { phase: Phase::Deploying { until_ms, .. }, .. } => at.push(*until_ms),
             State::Changing { .. } => at.extend(self.commits.next_retry_ms()),
             State::Running(live) => {
                 at.extend(self.commits.next_retry_ms());
@@ -191,9 +177,7 @@ impl Master {
             }
         }
         // A deadline that has passed and could not be acted on must not spin.
-        at.into_iter()
-            .min()
-            .map(|at| if at <= self.now { self.now + 100 } else { at })
+        at.into_iter().min().map(|at| if at <= self.now { self.now + 100 } else { at })
     }
 
     /// How the work ended, once it has.
@@ -256,10 +240,8 @@ impl Master {
                 worker.state_bytes = heartbeat.state_bytes;
             }
             from_worker::Kind::Deployed(_) => {
-                if let State::Changing {
-                    phase: Phase::Deploying { waiting, .. },
-                    ..
-                } = &mut self.state
+                if let State::Changing { phase: Phase::Deploying { waiting, .. }, .. } =
+                    &mut self.state
                 {
                     waiting.remove(&id);
                 }
@@ -278,8 +260,7 @@ impl Master {
                 }
             }
             from_worker::Kind::TaskFinished(task) => {
-                self.finished
-                    .insert((VertexId(task.vertex), Subtask(task.subtask)));
+                self.finished.insert((VertexId(task.vertex), Subtask(task.subtask)));
             }
             from_worker::Kind::Failed(failed) => {
                 let fault = match failed.fault() {
@@ -304,10 +285,7 @@ impl Master {
                 short(&self.plan.hash)
             );
             let kind = to_worker::Kind::Shutdown(control::Shutdown { reason });
-            let message = ToWorker {
-                term: self.head.term.0,
-                kind: Some(kind),
-            };
+            let message = ToWorker { term: self.head.term.0, kind: Some(kind) };
             self.out.push(Action::Send { link, message });
             self.out.push(Action::Disconnect { link });
             return;
@@ -333,15 +311,10 @@ impl Master {
         };
         self.links.insert(link, id);
         self.workers.insert(id, worker);
-        let welcome = control::Welcome {
-            job: self.config.job.0.clone(),
-            lineage: self.head.lineage.clone(),
-        };
+        let welcome =
+            control::Welcome { job: self.config.job.0.clone(), lineage: self.head.lineage.clone() };
         self.send(id, to_worker::Kind::Welcome(welcome));
-        if let State::Starting {
-            since_ms: since_ms @ None,
-        } = &mut self.state
-        {
+        if let State::Starting { since_ms: since_ms @ None } = &mut self.state {
             *since_ms = Some(self.now);
         }
     }
@@ -358,10 +331,7 @@ impl Master {
             (result.index, outcome)
         });
         let epoch = Epoch(committed.epoch);
-        match self
-            .commits
-            .answered(worker, epoch, outcomes.collect(), self.now)
-        {
+        match self.commits.answered(worker, epoch, outcomes.collect(), self.now) {
             Ok(indices) if indices.is_empty() => {}
             Ok(indices) => {
                 self.step("commits acknowledged");
@@ -389,11 +359,7 @@ impl Master {
                 }
             }
             Err(error) => {
-                let name = self
-                    .plan
-                    .vertices
-                    .get(vertex.0 as usize)
-                    .map(|v| v.name.clone());
+                let name = self.plan.vertices.get(vertex.0 as usize).map(|v| v.name.clone());
                 let name = name.unwrap_or_default();
                 self.fail_tasks(format!("source \"{name}\": {error}"), Some(error.fault));
             }
@@ -417,35 +383,18 @@ impl Master {
             _ => None,
         };
         if let Some(why) = refused {
-            self.out.push(Action::Reply {
-                id,
-                reply: Reply::Refused(why),
-            });
+            self.out.push(Action::Reply { id, reply: Reply::Refused(why) });
             return;
         }
         let ask = match request {
             Request::Savepoint { name, stop } => {
-                let saving = Saving {
-                    name,
-                    request: id,
-                    tries: 0,
-                };
-                if stop {
-                    Ask::Stop(saving)
-                } else {
-                    Ask::Save(saving)
-                }
+                let saving = Saving { name, request: id, tries: 0 };
+                if stop { Ask::Stop(saving) } else { Ask::Save(saving) }
             }
             Request::Rescale { parallelism } => {
                 // The newest wish counts.
                 let superseded = |ask: &Ask| matches!(ask, Ask::Rescale(_));
-                for ask in self
-                    .asks
-                    .iter()
-                    .filter(|a| superseded(a))
-                    .cloned()
-                    .collect::<Vec<_>>()
-                {
+                for ask in self.asks.iter().filter(|a| superseded(a)).cloned().collect::<Vec<_>>() {
                     self.refuse(&ask, &format!("superseded by a rescale to {parallelism}"));
                 }
                 self.asks.retain(|ask| !superseded(ask));
@@ -466,17 +415,10 @@ impl Master {
     fn advance(&mut self) {
         let deadline = self.now.saturating_sub(self.config.silence_ms);
         let silent = |w: &Worker| w.heard_ms <= deadline && self.now >= self.config.silence_ms;
-        let lost: Vec<WorkerId> = self
-            .workers
-            .iter()
-            .filter(|(_, w)| silent(w))
-            .map(|(id, _)| *id)
-            .collect();
+        let lost: Vec<WorkerId> =
+            self.workers.iter().filter(|(_, w)| silent(w)).map(|(id, _)| *id).collect();
         for worker in lost {
-            self.lose(
-                worker,
-                &format!("it was silent for {} ms", self.config.silence_ms),
-            );
+            self.lose(worker, &format!("it was silent for {} ms", self.config.silence_ms));
         }
         if self.now >= self.stopping_until_ms {
             for worker in std::mem::take(&mut self.stopping) {
@@ -565,10 +507,8 @@ impl Master {
             let committables = sent.items.iter().map(|item| {
                 serde_json::to_vec(item).unwrap_or_default() // names and bytes always encode
             });
-            let commit = control::Commit {
-                epoch: sent.epoch.0,
-                committables: committables.collect(),
-            };
+            let commit =
+                control::Commit { epoch: sent.epoch.0, committables: committables.collect() };
             self.step("commit dispatched");
             self.send(sent.worker, to_worker::Kind::Commit(commit));
         }
@@ -583,11 +523,7 @@ impl Master {
         self.out.push(Action::Disconnect { link: worker.link });
         self.commits.worker_gone(id);
         self.stopping.remove(&id);
-        if self
-            .spread
-            .as_ref()
-            .is_some_and(|s| s.workers().contains(&id))
-        {
+        if self.spread.as_ref().is_some_and(|s| s.workers().contains(&id)) {
             self.fail_tasks(format!("worker {id} was lost: {why}"), None);
         }
     }
@@ -601,25 +537,17 @@ impl Master {
             | State::Starting { .. }
             | State::Ended(_)
             | State::Recovering { .. }
-            | State::Changing {
-                phase: Phase::Sealing | Phase::Committing,
-                ..
-            }) => {
+            | State::Changing { phase: Phase::Sealing | Phase::Committing, .. }) => {
                 self.state = other;
                 return;
             }
-            State::Changing {
-                why,
-                phase: Phase::Deploying { .. },
-            } => match why {
+            State::Changing { why, phase: Phase::Deploying { .. } } => match why {
                 Why::Recover { began_ms, .. } => began_ms,
                 Why::Start => self.now,
                 Why::Rescale(rescale) => {
                     // Sealed: it goes forward at the new parallelism.
-                    let why = format!(
-                        "the job restarts at parallelism {}: {message}",
-                        rescale.target
-                    );
+                    let why =
+                        format!("the job restarts at parallelism {}: {message}", rescale.target);
                     self.refuse(&Ask::Rescale(rescale), &why);
                     self.now
                 }
@@ -652,14 +580,8 @@ impl Master {
             Restart::GiveUp => self.end(Ending::Failed(message)),
             Restart::After(wait) => {
                 self.stop_tasks();
-                let why = Why::Recover {
-                    began_ms: began,
-                    message,
-                };
-                self.state = State::Recovering {
-                    until_ms: self.now + wait,
-                    why,
-                };
+                let why = Why::Recover { began_ms: began, message };
+                self.state = State::Recovering { until_ms: self.now + wait, why };
             }
         }
     }
@@ -683,18 +605,13 @@ impl Master {
         }
         for (_, copy) in std::mem::take(&mut self.copying) {
             let reply = Reply::Refused(format!("the job has ended: {reason}"));
-            self.out.push(Action::Reply {
-                id: copy.request,
-                reply,
-            });
+            self.out.push(Action::Reply { id: copy.request, reply });
         }
         // A fenced coordinator's workers are its successor's: they are let go, not shut down.
         if !matches!(ending, Ending::Fenced(_)) {
             let workers: Vec<WorkerId> = self.workers.keys().copied().collect();
             for worker in workers {
-                let shutdown = control::Shutdown {
-                    reason: reason.clone(),
-                };
+                let shutdown = control::Shutdown { reason: reason.clone() };
                 self.send(worker, to_worker::Kind::Shutdown(shutdown));
             }
         }
@@ -724,20 +641,15 @@ impl Master {
 
     pub(super) fn refuse(&mut self, ask: &Ask, why: &str) {
         match ask.request() {
-            Some(id) => self.out.push(Action::Reply {
-                id,
-                reply: Reply::Refused(why.to_owned()),
-            }),
+            Some(id) => self.out.push(Action::Reply { id, reply: Reply::Refused(why.to_owned()) }),
             None => self.rebalance_after_ms = self.now + 30_000,
         }
     }
 
     pub(super) fn tell_readers(&mut self, vertex: VertexId, told: Vec<ToReader>) {
         let Some(spread) = &self.spread else { return };
-        let addressed: Vec<_> = told
-            .into_iter()
-            .filter_map(|(s, a)| Some((spread.worker(s)?, s, a)))
-            .collect();
+        let addressed: Vec<_> =
+            told.into_iter().filter_map(|(s, a)| Some((spread.worker(s)?, s, a))).collect();
         for (worker, subtask, assignment) in addressed {
             let assign = control::AssignSplits {
                 vertex: vertex.0,
@@ -751,24 +663,14 @@ impl Master {
 
     pub(super) fn send(&mut self, worker: WorkerId, kind: to_worker::Kind) {
         if let Some(w) = self.workers.get(&worker) {
-            let message = ToWorker {
-                term: self.head.term.0,
-                kind: Some(kind),
-            };
-            self.out.push(Action::Send {
-                link: w.link,
-                message,
-            });
+            let message = ToWorker { term: self.head.term.0, kind: Some(kind) };
+            self.out.push(Action::Send { link: w.link, message });
         }
     }
 
     /// Sends to every worker that has tasks.
     pub(super) fn broadcast(&mut self, kind: &to_worker::Kind) {
-        let workers = self
-            .spread
-            .as_ref()
-            .map(Spread::workers)
-            .unwrap_or_default();
+        let workers = self.spread.as_ref().map(Spread::workers).unwrap_or_default();
         for worker in workers {
             self.send(worker, kind.clone());
         }
@@ -784,11 +686,7 @@ impl Master {
     }
 
     pub(super) fn task_name(&self, vertex: VertexId, subtask: Subtask) -> String {
-        let name = self
-            .plan
-            .vertices
-            .get(vertex.0 as usize)
-            .map_or("?", |v| v.name.as_str());
+        let name = self.plan.vertices.get(vertex.0 as usize).map_or("?", |v| v.name.as_str());
         format!("task \"{name}\" {subtask}")
     }
 
@@ -801,12 +699,7 @@ impl Master {
         if self.stats.operations.len() >= MAX_REPORTS {
             self.stats.operations.remove(0);
         }
-        let report = control::OperationReport {
-            kind,
-            message,
-            total_ms,
-            pause_ms,
-        };
+        let report = control::OperationReport { kind, message, total_ms, pause_ms };
         self.stats.operations.push(report);
     }
 

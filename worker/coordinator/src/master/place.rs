@@ -62,13 +62,9 @@ pub fn decide_spread(
         }
     }
     // The rest in order, so that neighbours share a worker.
-    let mut free = room
-        .into_iter()
-        .flat_map(|(worker, left)| (0..left).map(move |_| worker));
-    let placed: Option<Vec<WorkerId>> = spread
-        .into_iter()
-        .map(|place| place.or_else(|| free.next()))
-        .collect();
+    let mut free = room.into_iter().flat_map(|(worker, left)| (0..left).map(move |_| worker));
+    let placed: Option<Vec<WorkerId>> =
+        spread.into_iter().map(|place| place.or_else(|| free.next())).collect();
     placed.map(Spread)
 }
 
@@ -105,10 +101,7 @@ fn overlaps(parallelism: u32, max: u32, now: &Spread) -> Vec<(usize, u32, Worker
             }
         }
     }
-    let mut pairs: Vec<_> = held
-        .into_iter()
-        .map(|((s, w), common)| (common, s, w))
-        .collect();
+    let mut pairs: Vec<_> = held.into_iter().map(|((s, w), common)| (common, s, w)).collect();
     pairs.sort_by_key(|(common, subtask, worker)| (usize::MAX - common, *subtask, *worker));
     pairs
 }
@@ -161,10 +154,7 @@ mod tests {
     fn subtasks_fill_slots_in_proportion_and_then_share_them() {
         let two = workers(&[(0, 1), (1, 1)]);
         assert_eq!(decide_spread(2, 720, &two, None), Some(spread(&[0, 1])));
-        assert_eq!(
-            decide_spread(4, 720, &two, None),
-            Some(spread(&[0, 0, 1, 1]))
-        );
+        assert_eq!(decide_spread(4, 720, &two, None), Some(spread(&[0, 0, 1, 1])));
         assert_eq!(
             decide_spread(4, 720, &workers(&[(0, 3), (1, 1)]), None),
             Some(spread(&[0, 0, 0, 1]))
@@ -179,10 +169,7 @@ mod tests {
         assert_eq!(wider, spread(&[0, 2, 1, 3]));
         assert_eq!(count_moved(&spread(&[0, 1]), &wider, 720), 360);
         // One process alone: half of the groups change their task all the same.
-        assert_eq!(
-            count_moved(&spread(&[0, 0]), &spread(&[0, 0, 0, 0]), 720),
-            360
-        );
+        assert_eq!(count_moved(&spread(&[0, 0]), &spread(&[0, 0, 0, 0]), 720), 360);
         assert_eq!(count_moved(&spread(&[0, 1]), &spread(&[0, 1]), 720), 0);
     }
 

@@ -89,11 +89,7 @@ impl Plan {
                 source: sources.get(&vertex.id).copied(),
             })
             .collect();
-        Self {
-            hash: graph.hash.clone(),
-            max_parallelism: graph.max_parallelism,
-            vertices,
-        }
+        Self { hash: graph.hash.clone(), max_parallelism: graph.max_parallelism, vertices }
     }
 
     /// Number of subtasks of a vertex at this parallelism.
@@ -115,20 +111,15 @@ impl Plan {
 
     /// Vertices that read a source, in order.
     pub fn sources(&self) -> impl Iterator<Item = (&PlanVertex, PlanSource)> {
-        self.vertices
-            .iter()
-            .filter_map(|v| v.source.map(|source| (v, source)))
+        self.vertices.iter().filter_map(|v| v.source.map(|source| (v, source)))
     }
 
     /// The vertex that runs this operator, and the operator.
     #[must_use]
     pub fn operator(&self, uid: &OperatorUid) -> Option<(&PlanVertex, &PlanOperator)> {
-        self.vertices.iter().find_map(|v| {
-            v.operators
-                .iter()
-                .find(|o| o.uid == *uid)
-                .map(|operator| (v, operator))
-        })
+        self.vertices
+            .iter()
+            .find_map(|v| v.operators.iter().find(|o| o.uid == *uid).map(|operator| (v, operator)))
     }
 }
 
@@ -137,9 +128,6 @@ impl PlanVertex {
     /// operator's.
     #[must_use]
     pub fn head(&self) -> OperatorUid {
-        self.operators
-            .first()
-            .map(|o| o.uid.clone())
-            .unwrap_or_default()
+        self.operators.first().map(|o| o.uid.clone()).unwrap_or_default()
     }
 }

@@ -116,11 +116,7 @@ impl SourceSplits {
     ) -> Vec<ToReader> {
         self.unassigned.extend(found);
         self.snapshot = Some(snapshot);
-        self.discovery = if again {
-            Discovery::Repeats
-        } else {
-            Discovery::Complete
-        };
+        self.discovery = if again { Discovery::Repeats } else { Discovery::Complete };
         self.hand_out()
     }
 
@@ -200,10 +196,7 @@ impl SourceSplits {
             };
         }
         // A split that was read in part has shown its watermark: no later row is below it.
-        let bounds = self
-            .unassigned
-            .iter()
-            .map(|split| split.lower_bound.max(split.watermark));
+        let bounds = self.unassigned.iter().map(|split| split.lower_bound.max(split.watermark));
         match bounds.min().flatten() {
             Some(time) => Pending::Above(time),
             None => Pending::Unknown,
@@ -227,25 +220,11 @@ mod tests {
     use super::*;
 
     fn split(id: &str, lower_bound: Option<i64>) -> Split {
-        Split {
-            id: id.into(),
-            position: Bytes::new(),
-            watermark: None,
-            lower_bound,
-            size: 1,
-        }
+        Split { id: id.into(), position: Bytes::new(), watermark: None, lower_bound, size: 1 }
     }
 
     fn source(assignment: Assignment, bounded: bool, parallelism: u32) -> SourceSplits {
-        SourceSplits::restore(
-            PlanSource {
-                bounded,
-                assignment,
-            },
-            parallelism,
-            None,
-            vec![],
-        )
+        SourceSplits::restore(PlanSource { bounded, assignment }, parallelism, None, vec![])
     }
 
     fn ids(message: &ToReader) -> Vec<&str> {
@@ -257,36 +236,19 @@ mod tests {
         let mut splits = source(Assignment::Pull, true, 2);
         let first = splits.start();
         assert_eq!(first.len(), 2);
-        assert!(
-            first
-                .iter()
-                .all(|(_, a)| a.pending == Pending::Unknown && a.splits.is_empty())
-        );
+        assert!(first.iter().all(|(_, a)| a.pending == Pending::Unknown && a.splits.is_empty()));
         assert!(splits.requested(Subtask(1)).is_empty());
-        let found = vec![
-            split("a", Some(10)),
-            split("b", Some(20)),
-            split("c", Some(30)),
-        ];
+        let found = vec![split("a", Some(10)), split("b", Some(20)), split("c", Some(30))];
         let sent = splits.discovered(found, Bytes::new(), false);
         assert_eq!(ids(&sent[1]), ["a"]);
         assert_eq!(sent[0].1.pending, Pending::Above(20));
         let sent = splits.requested(Subtask(0));
-        assert_eq!(
-            (ids(&sent[0]), sent[0].1.pending),
-            (vec!["b"], Pending::Above(30))
-        );
-        assert_eq!(
-            (ids(&sent[1]), sent[1].1.pending),
-            (vec![], Pending::Above(30))
-        );
+        assert_eq!((ids(&sent[0]), sent[0].1.pending), (vec!["b"], Pending::Above(30)));
+        assert_eq!((ids(&sent[1]), sent[1].1.pending), (vec![], Pending::Above(30)));
         let sent = splits.requested(Subtask(1));
         assert_eq!(ids(&sent[1]), ["c"]);
         assert!(sent.iter().all(|(_, a)| a.pending == Pending::Ended));
-        assert!(
-            splits.requested(Subtask(0)).is_empty(),
-            "it knows already that nothing comes"
-        );
+        assert!(splits.requested(Subtask(0)).is_empty(), "it knows already that nothing comes");
     }
 
     #[test]
@@ -295,10 +257,7 @@ mod tests {
         splits.start();
         let found: Vec<_> = (0..9).map(|p| split(&format!("t/{p}"), None)).collect();
         let sent = splits.discovered(found.clone(), Bytes::new(), true);
-        assert!(
-            sent.iter()
-                .all(|(_, a)| a.splits.len() == 3 && a.pending == Pending::None)
-        );
+        assert!(sent.iter().all(|(_, a)| a.splits.len() == 3 && a.pending == Pending::None));
         let mut again = source(Assignment::Eager, false, 3);
         again.start();
         assert_eq!(again.discovered(found, Bytes::new(), true), sent);
@@ -309,11 +268,7 @@ mod tests {
     fn a_split_is_the_readers_or_the_enumerators_at_a_cut_and_never_both() {
         let mut splits = source(Assignment::Pull, true, 1);
         splits.start();
-        splits.discovered(
-            vec![split("a", None), split("b", None)],
-            Bytes::new(),
-            false,
-        );
+        splits.discovered(vec![split("a", None), split("b", None)], Bytes::new(), false);
         let before = splits.requested(Subtask(0));
         assert_eq!(ids(&before[0]), ["a"]);
         let cut = splits.at_cut();
@@ -322,10 +277,7 @@ mod tests {
         // The cut holds what was assigned after it, and only that.
         assert_eq!(cut.unassigned, [split("b", None)]);
         let mut restored = SourceSplits::restore(
-            PlanSource {
-                bounded: true,
-                assignment: Assignment::Pull,
-            },
+            PlanSource { bounded: true, assignment: Assignment::Pull },
             1,
             Some(cut),
             vec![split("a", None)],
@@ -345,31 +297,17 @@ mod tests {
             complete: true,
             unassigned: vec![],
         };
-        let plan = PlanSource {
-            bounded: true,
-            assignment: Assignment::Pull,
-        };
+        let plan = PlanSource { bounded: true, assignment: Assignment::Pull };
         let mut splits = SourceSplits::restore(plan, 2, Some(stored), vec![]);
-        assert!(
-            splits
-                .start()
-                .iter()
-                .all(|(_, a)| a.pending == Pending::Ended)
-        );
+        assert!(splits.start().iter().all(|(_, a)| a.pending == Pending::Ended));
     }
 
     #[test]
     fn a_half_read_split_holds_the_watermark_at_what_it_had_shown() {
         let mut half = split("a", Some(5));
         half.watermark = Some(50);
-        let plan = PlanSource {
-            bounded: true,
-            assignment: Assignment::Pull,
-        };
-        let stored = EnumeratorState {
-            complete: true,
-            ..EnumeratorState::default()
-        };
+        let plan = PlanSource { bounded: true, assignment: Assignment::Pull };
+        let stored = EnumeratorState { complete: true, ..EnumeratorState::default() };
         let mut splits = SourceSplits::restore(plan, 1, Some(stored), vec![half]);
         assert_eq!(splits.start()[0].1.pending, Pending::Above(50));
     }

@@ -30,17 +30,9 @@ pub(super) enum State {
     /// The tasks run.
     Running(Live),
     /// The tasks run or are frozen for a rescale that is not sealed yet.
-    Rescaling {
-        live: Live,
-        rescale: Rescale,
-        phase: HoldPhase,
-    },
+    Rescaling { live: Live, rescale: Rescale, phase: HoldPhase },
     /// The tasks run or are frozen for the job's end.
-    Stopping {
-        live: Live,
-        stop: Stop,
-        phase: HoldPhase,
-    },
+    Stopping { live: Live, stop: Stop, phase: HoldPhase },
     /// The tasks are stopped; the next term begins at `until_ms`, or when a worker comes.
     Recovering { until_ms: u64, why: Why },
     /// Nothing happens any more.
@@ -63,10 +55,7 @@ pub(super) enum Phase {
     /// What the head lists is being committed, and earlier tasks end.
     Committing,
     /// Tasks are being built and restored.
-    Deploying {
-        waiting: BTreeSet<WorkerId>,
-        until_ms: u64,
-    },
+    Deploying { waiting: BTreeSet<WorkerId>, until_ms: u64 },
 }
 
 /// Running tasks.

@@ -10,11 +10,8 @@ impl Master {
     /// A picture of the job as it is now.
     #[must_use]
     pub fn status(&self) -> JobStatus {
-        let tasks: Vec<TaskStats> = self
-            .workers
-            .values()
-            .flat_map(|w| w.stats.iter().cloned())
-            .collect();
+        let tasks: Vec<TaskStats> =
+            self.workers.values().flat_map(|w| w.stats.iter().cloned()).collect();
         let unread: u64 = self.splits.values().map(|s| s.unassigned_size()).sum();
         let remaining = unread + tasks.iter().map(|t| t.remaining).sum::<u64>();
         JobStatus {

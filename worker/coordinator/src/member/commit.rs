@@ -15,29 +15,19 @@ pub(super) async fn execute(
     steps: &Steps,
     commit: control::Commit,
 ) -> control::Committed {
-    let cx = CommitContext {
-        epoch: Epoch(commit.epoch),
-    };
+    let cx = CommitContext { epoch: Epoch(commit.epoch) };
     let mut sinks: BTreeMap<OperatorUid, Vec<(u32, Committable)>> = BTreeMap::new();
     let mut results = Vec::new();
     for (bytes, index) in commit.committables.iter().zip(0..) {
         match serde_json::from_slice::<Committable>(bytes) {
-            Ok(item) => sinks
-                .entry(item.sink.clone())
-                .or_default()
-                .push((index, item)),
+            Ok(item) => sinks.entry(item.sink.clone()).or_default().push((index, item)),
             Err(error) => results.push(lost(index, format!("it cannot be read: {error}"))),
         }
     }
-    let sinks = sinks
-        .into_iter()
-        .map(|(uid, items)| commit_sink(graph, steps, &cx, uid, items));
+    let sinks = sinks.into_iter().map(|(uid, items)| commit_sink(graph, steps, &cx, uid, items));
     results.extend(futures::future::join_all(sinks).await.into_iter().flatten());
     results.sort_by_key(|r| r.index);
-    control::Committed {
-        epoch: commit.epoch,
-        results,
-    }
+    control::Committed { epoch: commit.epoch, results }
 }
 
 async fn commit_sink(
@@ -49,10 +39,7 @@ async fn commit_sink(
 ) -> Vec<control::CommitResult> {
     let Some(committer) = graph.committers.get(&uid) else {
         let why = format!("this program has no sink {uid} that could commit it");
-        return items
-            .into_iter()
-            .map(|(index, _)| lost(index, why.clone()))
-            .collect();
+        return items.into_iter().map(|(index, _)| lost(index, why.clone())).collect();
     };
     let mut results = Vec::with_capacity(items.len());
     let mut behind: Option<String> = None;
@@ -68,24 +55,13 @@ async fn commit_sink(
         steps.reached(BEFORE_COMMIT).await;
         match committer.commit(cx, &item).await {
             CommitAnswer::Committed => {
-                results.push(control::CommitResult {
-                    index,
-                    ..Default::default()
-                });
+                results.push(control::CommitResult { index, ..Default::default() });
             }
             CommitAnswer::Retry(why) => {
                 // An empty reason would read as success.
-                let retry = if why.is_empty() {
-                    "no reason given".to_owned()
-                } else {
-                    why
-                };
+                let retry = if why.is_empty() { "no reason given".to_owned() } else { why };
                 behind = Some(retry.clone());
-                results.push(control::CommitResult {
-                    index,
-                    retry,
-                    lost: String::new(),
-                });
+                results.push(control::CommitResult { index, retry, lost: String::new() });
             }
             CommitAnswer::Lost(why) => {
                 behind = Some(why.clone());
@@ -97,14 +73,6 @@ async fn commit_sink(
 }
 
 fn lost(index: u32, why: String) -> control::CommitResult {
-    let lost = if why.is_empty() {
-        "no reason given".to_owned()
-    } else {
-        why
-    };
-    control::CommitResult {
-        index,
-        retry: String::new(),
-        lost,
-    }
+    let lost = if why.is_empty() { "no reason given".to_owned() } else { why };
+    control::CommitResult { index, retry: String::new(), lost }
 }

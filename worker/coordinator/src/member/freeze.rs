@@ -59,17 +59,11 @@ struct PreparedOperator {
 /// Encodes what a task froze, off the task's thread, and finishes its sinks' pre-commits.
 pub(super) async fn prepare(frozen: FrozenTask) -> Result<Prepared, EngineError> {
     let began = instant();
-    let operators = frozen
-        .operators
-        .into_iter()
-        .map(|(uid, snapshot)| prepare_one(uid, snapshot));
+    let operators = frozen.operators.into_iter().map(|(uid, snapshot)| prepare_one(uid, snapshot));
     let operators = futures::future::try_join_all(operators).await?;
     let splits = frozen.splits.map(|(uid, splits)| {
         // Names, numbers and bytes always encode.
-        let json = splits
-            .iter()
-            .map(|s| serde_json::to_vec(s).unwrap_or_default())
-            .collect();
+        let json = splits.iter().map(|s| serde_json::to_vec(s).unwrap_or_default()).collect();
         (uid, json)
     });
     Ok(Prepared {
@@ -88,11 +82,7 @@ async fn prepare_one(
     uid: OperatorUid,
     snapshot: Snapshot,
 ) -> Result<PreparedOperator, EngineError> {
-    let Snapshot {
-        keyed,
-        mut items,
-        pre_commit,
-    } = snapshot;
+    let Snapshot { keyed, mut items, pre_commit } = snapshot;
     let encode = async {
         let Some(frozen) = keyed else {
             return Ok(Vec::new());
@@ -114,12 +104,7 @@ async fn prepare_one(
         .await
         .map_err(|e| e.at(format!("operator {uid}, preparing its checkpoint")))?;
     items.extend(flushed.items);
-    Ok(PreparedOperator {
-        uid,
-        segments,
-        items,
-        committables: flushed.committables,
-    })
+    Ok(PreparedOperator { uid, segments, items, committables: flushed.committables })
 }
 
 /// Everything that the tasks of one worker and term have frozen.
@@ -170,18 +155,9 @@ impl Frozen {
         let attempt = prepared.attempt;
         let (_, subtask) = prepared.task;
         let mut operators = Vec::new();
-        for PreparedOperator {
-            uid,
-            segments,
-            items,
-            committables,
-        } in prepared.operators
-        {
+        for PreparedOperator { uid, segments, items, committables } in prepared.operators {
             if !segments.is_empty() || !committables.is_empty() {
-                let piece = Piece {
-                    committables,
-                    keyed: Mutex::new(Keyed::Encoded(segments)),
-                };
+                let piece = Piece { committables, keyed: Mutex::new(Keyed::Encoded(segments)) };
                 self.ledger.freeze(&uid, subtask, attempt, Arc::new(piece));
                 self.unpublished.insert(attempt);
             }
@@ -218,10 +194,7 @@ impl Frozen {
             let pieces = pieces.collect();
             (task, collected, pieces)
         });
-        Ok(Some(Upload {
-            attempt,
-            tasks: tasks.collect(),
-        }))
+        Ok(Some(Upload { attempt, tasks: tasks.collect() }))
     }
 
     /// The attempt is over. What was frozen for it stays.
@@ -293,43 +266,31 @@ fn build_ack(
 ) -> control::Ack {
     let mut splits = collected.splits;
     let operators =
-        collected
-            .operators
-            .into_iter()
-            .zip(pieces)
-            .map(|((uid, items), (_, pieces))| {
-                let mut state = control::OperatorState {
-                    uid: uid.0.clone(),
-                    items: items.iter().map(|i| i.to_vec()).collect(),
-                    ..control::OperatorState::default()
-                };
-                for piece in pieces {
-                    if let Keyed::Stored(refs) =
-                        &*piece.keyed.lock().unwrap_or_else(PoisonError::into_inner)
-                    {
-                        state
-                            .segments
-                            .extend(refs.iter().cloned().map(control::SegmentRef::from));
-                    }
-                    // Names and bytes always encode.
-                    let json = piece
-                        .committables
-                        .iter()
-                        .map(|c| serde_json::to_vec(c).unwrap_or_default());
-                    state.committables.extend(json);
+        collected.operators.into_iter().zip(pieces).map(|((uid, items), (_, pieces))| {
+            let mut state = control::OperatorState {
+                uid: uid.0.clone(),
+                items: items.iter().map(|i| i.to_vec()).collect(),
+                ..control::OperatorState::default()
+            };
+            for piece in pieces {
+                if let Keyed::Stored(refs) =
+                    &*piece.keyed.lock().unwrap_or_else(PoisonError::into_inner)
+                {
+                    state.segments.extend(refs.iter().cloned().map(control::SegmentRef::from));
                 }
-                if let Some((_, splits)) = splits.take_if(|(source, _)| *source == uid) {
-                    state.splits_json = splits;
-                }
-                state
-            });
+                // Names and bytes always encode.
+                let json =
+                    piece.committables.iter().map(|c| serde_json::to_vec(c).unwrap_or_default());
+                state.committables.extend(json);
+            }
+            if let Some((_, splits)) = splits.take_if(|(source, _)| *source == uid) {
+                state.splits_json = splits;
+            }
+            state
+        });
     let mut operators: Vec<_> = operators.collect();
     if let Some((uid, splits_json)) = splits {
-        let state = control::OperatorState {
-            uid: uid.0,
-            splits_json,
-            ..Default::default()
-        };
+        let state = control::OperatorState { uid: uid.0, splits_json, ..Default::default() };
         operators.push(state);
     }
     control::Ack {

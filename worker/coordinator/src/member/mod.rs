@@ -74,13 +74,7 @@ impl Member {
         store: Arc<dyn Store>,
     ) -> Self {
         let reader = DataReader::new(store.clone());
-        Self {
-            config,
-            graph,
-            host,
-            store,
-            reader,
-        }
+        Self { config, graph, host, store, reader }
     }
 
     /// State that lies elsewhere (a job that starts from another job's savepoint) is read from

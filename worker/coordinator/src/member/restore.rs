@@ -20,8 +20,7 @@ const FETCHES: usize = 8;
 /// The tasks that a `Deploy` places on this worker.
 pub(super) fn own_tasks(deploy: &control::Deploy, worker: WorkerId) -> BTreeSet<TaskId> {
     let mine = deploy.placements.iter().filter(|p| p.worker == worker.0);
-    mine.map(|p| (VertexId(p.vertex), Subtask(p.subtask)))
-        .collect()
+    mine.map(|p| (VertexId(p.vertex), Subtask(p.subtask))).collect()
 }
 
 /// Fetches the state of this worker's tasks: only blocks of their key groups, each checked.
@@ -39,17 +38,13 @@ pub(super) async fn build_deployment(
     });
     let placements = placements.collect();
     let peers = deploy.peers.iter().filter(|p| p.worker != worker.0);
-    let peers = peers
-        .map(|p| (WorkerId(p.worker), p.exchange_address.clone()))
-        .collect();
+    let peers = peers.map(|p| (WorkerId(p.worker), p.exchange_address.clone())).collect();
     let fetches = deploy
         .restore
         .into_iter()
         .map(|restore| fetch(&graph, &reader, deploy.parallelism, restore));
-    let restored: BTreeMap<_, _> = stream::iter(fetches)
-        .buffer_unordered(FETCHES)
-        .try_collect()
-        .await?;
+    let restored: BTreeMap<_, _> =
+        stream::iter(fetches).buffer_unordered(FETCHES).try_collect().await?;
     Ok(Deployment {
         term,
         worker,
@@ -78,10 +73,7 @@ async fn fetch(
     let range = KeyGroupRange::of_subtask(subtask, subtasks, graph.max_parallelism);
     let references: Vec<SegmentRef> = state.segments.into_iter().map(Into::into).collect();
     let segments = reader.read(&references, range).await.map_err(|e| {
-        let name = vertex
-            .chain
-            .get(position)
-            .map_or("", |(info, _)| info.name.as_str());
+        let name = vertex.chain.get(position).map_or("", |(info, _)| info.name.as_str());
         EngineError::outside(format!("operator \"{name}\" {subtask}: its state: {e}"))
     })?;
     let restored = Restored {

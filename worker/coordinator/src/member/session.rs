@@ -64,11 +64,7 @@ enum Work {
     /// No tasks.
     Idle,
     /// State is fetched and tasks are built.
-    Building {
-        term: Term,
-        all: BTreeSet<TaskId>,
-        built: BoxFuture<'static, Built>,
-    },
+    Building { term: Term, all: BTreeSet<TaskId>, built: BoxFuture<'static, Built> },
     /// Tasks run.
     Running(Box<Running>),
     /// Tasks end; then `next` is built, if set.
@@ -151,8 +147,7 @@ impl<'a> Session<'a> {
             let done = match self.next_turn().await {
                 Turn::Message(None) => Err(LinkBroken),
                 Turn::Message(Some(ToWorker {
-                    kind: Some(to_worker::Kind::Shutdown(s)),
-                    ..
+                    kind: Some(to_worker::Kind::Shutdown(s)), ..
                 })) => {
                     return SessionEnd::Shutdown(s.reason);
                 }
@@ -171,9 +166,7 @@ impl<'a> Session<'a> {
                 Turn::Heartbeat => self.beat(),
             };
             if done.is_err() {
-                return SessionEnd::Broken {
-                    served: self.served,
-                };
+                return SessionEnd::Broken { served: self.served };
             }
         }
     }
@@ -191,11 +184,7 @@ impl<'a> Session<'a> {
                     Turn::Ended
                 }
                 Work::Running(running) => {
-                    let Running {
-                        preparing,
-                        uploading,
-                        ..
-                    } = running.as_mut();
+                    let Running { preparing, uploading, .. } = running.as_mut();
                     tokio::select! {
                         biased;
                         Some((task, result)) = preparing.next() => Turn::Prepared(task, result),
@@ -236,8 +225,7 @@ impl<'a> Session<'a> {
             to_worker::Kind::Commit(commit) => {
                 let (graph, steps) = (&*self.member.graph, &self.member.config.steps);
                 let work = commit::execute(graph, steps, commit);
-                self.commits
-                    .push(work.map(move |committed| (term, committed)).boxed());
+                self.commits.push(work.map(move |committed| (term, committed)).boxed());
                 Ok(())
             }
             to_worker::Kind::Trigger(trigger) => {
@@ -281,9 +269,7 @@ impl<'a> Session<'a> {
         match serde_json::from_slice::<SplitAssignment>(&assign.assignment_json) {
             Ok(assignment) => {
                 let (vertex, subtask) = (VertexId(assign.vertex), Subtask(assign.subtask));
-                running
-                    .tasks
-                    .command(vertex, subtask, TaskCommand::AddSplits(assignment));
+                running.tasks.command(vertex, subtask, TaskCommand::AddSplits(assignment));
                 Ok(())
             }
             Err(error) => {
@@ -305,32 +291,18 @@ impl<'a> Session<'a> {
                 Ok(())
             }
             TaskEvent::SplitRequest { vertex, subtask } => {
-                let request = control::SplitRequest {
-                    vertex: vertex.0,
-                    subtask: subtask.0,
-                };
+                let request = control::SplitRequest { vertex: vertex.0, subtask: subtask.0 };
                 self.send(term, from_worker::Kind::SplitRequest(request))
             }
             TaskEvent::Finished { vertex, subtask } => {
                 // The last counts of a task that has ended must not wait for the next beat: the
                 // job may be over by then.
                 self.beat()?;
-                let finished = control::TaskFinished {
-                    vertex: vertex.0,
-                    subtask: subtask.0,
-                };
+                let finished = control::TaskFinished { vertex: vertex.0, subtask: subtask.0 };
                 self.send(term, from_worker::Kind::TaskFinished(finished))
             }
-            TaskEvent::Failed {
-                vertex,
-                subtask,
-                error,
-            } => {
-                let name = self
-                    .member
-                    .graph
-                    .vertex(vertex)
-                    .map_or("", |v| v.name.as_str());
+            TaskEvent::Failed { vertex, subtask, error } => {
+                let name = self.member.graph.vertex(vertex).map_or("", |v| v.name.as_str());
                 let error = error.at(format!("task \"{name}\" {subtask}"));
                 self.fail(error, None)
             }
@@ -388,11 +360,7 @@ impl<'a> Session<'a> {
         };
         // Events of the tasks that end are of no interest any more.
         self.events = mpsc::unbounded_channel().1;
-        self.work = Work::Ending {
-            ended,
-            answer: answer.or(before),
-            next,
-        };
+        self.work = Work::Ending { ended, answer: answer.or(before), next };
     }
 
     fn on_ended(&mut self) -> Result<(), LinkBroken> {
@@ -405,11 +373,7 @@ impl<'a> Session<'a> {
             let (events, receiver) = mpsc::unbounded_channel();
             self.events = receiver;
             let built = self.build(*deploy, events);
-            self.work = Work::Building {
-                term: self.term,
-                all,
-                built,
-            };
+            self.work = Work::Building { term: self.term, all, built };
         }
         match answer {
             Some(term) => self.send(term, from_worker::Kind::Stopped(control::Stopped {})),
@@ -423,11 +387,7 @@ impl<'a> Session<'a> {
         events: mpsc::UnboundedSender<TaskEvent>,
     ) -> BoxFuture<'static, Built> {
         let (graph, reader) = (self.member.graph.clone(), self.member.reader.clone());
-        let (host, worker, term) = (
-            self.member.host.clone(),
-            self.member.config.worker,
-            self.term,
-        );
+        let (host, worker, term) = (self.member.host.clone(), self.member.config.worker, self.term);
         let build = async move {
             let deployment = build_deployment(graph, reader, worker, term, deploy).await?;
             // Restoring decodes state: not on a thread that carries heartbeats.
@@ -467,17 +427,14 @@ impl<'a> Session<'a> {
         };
         running.uploading = None;
         running.upload_next();
-        let (term, first) = (
-            running.term,
-            running.all.first().copied().unwrap_or_default(),
-        );
+        let (term, first) = (running.term, running.all.first().copied().unwrap_or_default());
         if !running.frozen.is_open(attempt) {
             return Ok(());
         }
         match result {
-            Ok(acks) => acks
-                .into_iter()
-                .try_for_each(|ack| self.send(term, from_worker::Kind::Ack(ack))),
+            Ok(acks) => {
+                acks.into_iter().try_for_each(|ack| self.send(term, from_worker::Kind::Ack(ack)))
+            }
             Err(error) => {
                 let declined = control::Declined {
                     attempt: attempt.0,
@@ -496,15 +453,8 @@ impl<'a> Session<'a> {
             _ => (self.term, Vec::new()),
         };
         let tasks: Vec<_> = reports.iter().map(task_stats).collect();
-        let state_bytes = tasks
-            .iter()
-            .flat_map(|t| &t.operators)
-            .map(|o| o.state_bytes)
-            .sum();
-        self.send(
-            term,
-            from_worker::Kind::Heartbeat(control::Heartbeat { tasks, state_bytes }),
-        )
+        let state_bytes = tasks.iter().flat_map(|t| &t.operators).map(|o| o.state_bytes).sum();
+        self.send(term, from_worker::Kind::Heartbeat(control::Heartbeat { tasks, state_bytes }))
     }
 
     /// The tasks cannot go on; the coordinator is told once, and will say `Stop`.
@@ -538,10 +488,7 @@ impl<'a> Session<'a> {
     }
 
     fn send(&self, term: Term, kind: from_worker::Kind) -> Result<(), LinkBroken> {
-        self.link.send(FromWorker {
-            term: term.0,
-            kind: Some(kind),
-        })
+        self.link.send(FromWorker { term: term.0, kind: Some(kind) })
     }
 }
 
@@ -561,8 +508,7 @@ impl Running {
             return;
         };
         let taken = std::mem::replace(first, placeholder(task));
-        self.preparing
-            .push(prepare(taken).map(move |result| (task, result)).boxed());
+        self.preparing.push(prepare(taken).map(move |result| (task, result)).boxed());
     }
 
     fn prepare_next(&mut self, task: TaskId) {
@@ -610,27 +556,20 @@ fn failed_message(error: EngineError, peer: Option<u32>) -> from_worker::Kind {
         Fault::Outside => control::Fault::Outside,
         Fault::Ours => control::Fault::Ours,
     };
-    from_worker::Kind::Failed(control::Failed {
-        message: error.message,
-        fault: fault.into(),
-        peer,
-    })
+    from_worker::Kind::Failed(control::Failed { message: error.message, fault: fault.into(), peer })
 }
 
 fn task_stats(report: &TaskReport) -> control::TaskStats {
     let operators =
-        report
-            .operators
-            .iter()
-            .map(|(uid, metrics, state_bytes)| control::OperatorStats {
-                uid: uid.0.clone(),
-                rows_in: metrics.rows_in.load(Ordering::Relaxed),
-                rows_out: metrics.rows_out.load(Ordering::Relaxed),
-                late: metrics.late.load(Ordering::Relaxed),
-                malformed: metrics.malformed.load(Ordering::Relaxed),
-                bytes: metrics.bytes.load(Ordering::Relaxed),
-                state_bytes: *state_bytes as u64,
-            });
+        report.operators.iter().map(|(uid, metrics, state_bytes)| control::OperatorStats {
+            uid: uid.0.clone(),
+            rows_in: metrics.rows_in.load(Ordering::Relaxed),
+            rows_out: metrics.rows_out.load(Ordering::Relaxed),
+            late: metrics.late.load(Ordering::Relaxed),
+            malformed: metrics.malformed.load(Ordering::Relaxed),
+            bytes: metrics.bytes.load(Ordering::Relaxed),
+            state_bytes: *state_bytes as u64,
+        });
     control::TaskStats {
         vertex: report.vertex.0,
         subtask: report.subtask.0,

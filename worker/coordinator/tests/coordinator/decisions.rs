@@ -17,10 +17,7 @@ fn plan() -> Plan {
         kind: "test",
         state,
     };
-    let schema = StateSchema {
-        version: 1,
-        ..StateSchema::default()
-    };
+    let schema = StateSchema { version: 1, ..StateSchema::default() };
     Plan {
         hash: "plan".into(),
         max_parallelism: 8,
@@ -30,10 +27,7 @@ fn plan() -> Plan {
                 name: "source".into(),
                 single: false,
                 operators: vec![operator("source", None)],
-                source: Some(PlanSource {
-                    bounded: true,
-                    assignment: Assignment::Pull,
-                }),
+                source: Some(PlanSource { bounded: true, assignment: Assignment::Pull }),
             },
             PlanVertex {
                 id: VertexId(1),
@@ -57,10 +51,7 @@ struct Script {
 
 impl Script {
     fn new(parallelism: u32) -> Self {
-        Self::with(
-            MasterConfig::new(JobName::from("ns/job"), parallelism),
-            None,
-        )
+        Self::with(MasterConfig::new(JobName::from("ns/job"), parallelism), None)
     }
 
     fn with(config: MasterConfig, head: Option<Head>) -> Self {
@@ -102,10 +93,7 @@ impl Script {
         while self.now < to_ms {
             self.now = to_ms.min(self.now + 1_000);
             for link in 0..8 {
-                self.say_more(
-                    link,
-                    from_worker::Kind::Heartbeat(control::Heartbeat::default()),
-                );
+                self.say_more(link, from_worker::Kind::Heartbeat(control::Heartbeat::default()));
             }
         }
         self.more(Event::Tick);
@@ -117,49 +105,30 @@ impl Script {
     }
 
     fn say_more(&mut self, link: u64, kind: from_worker::Kind) {
-        let message = FromWorker {
-            term: self.master.term().0,
-            kind: Some(kind),
-        };
-        self.more(Event::Message {
-            link: LinkId(link),
-            message,
-        });
+        let message = FromWorker { term: self.master.term().0, kind: Some(kind) };
+        self.more(Event::Message { link: LinkId(link), message });
     }
 
     fn hello(&mut self, worker: u32, link: u64, slots: u32) {
         let incarnation = format!("start of {link}");
         let plan_hash = "plan".into();
-        let hello = control::Hello {
-            worker,
-            incarnation,
-            plan_hash,
-            slots,
-            ..control::Hello::default()
-        };
+        let hello =
+            control::Hello { worker, incarnation, plan_hash, slots, ..control::Hello::default() };
         self.say(link, from_worker::Kind::Hello(hello));
     }
 
     fn wants_seal(&self) -> bool {
-        self.actions
-            .iter()
-            .any(|a| matches!(a, Action::Seal { .. }))
+        self.actions.iter().any(|a| matches!(a, Action::Seal { .. }))
     }
 
     fn seal(&mut self) {
         self.head.term = self.head.term.next();
         self.head.version = self.head.version.next();
-        self.on(Event::Sealed {
-            head: self.head.clone(),
-        });
+        self.on(Event::Sealed { head: self.head.clone() });
     }
 
     fn told(&self, what: impl Fn(&to_worker::Kind) -> bool) -> Vec<u64> {
-        self.sent
-            .iter()
-            .filter(|(_, kind)| what(kind))
-            .map(|(link, _)| *link)
-            .collect()
+        self.sent.iter().filter(|(_, kind)| what(kind)).map(|(link, _)| *link).collect()
     }
 
     fn deployed(&mut self, links: &[u64]) {
@@ -183,10 +152,7 @@ impl Script {
         script.hello(1, 1, 1);
         assert!(script.wants_seal());
         script.seal();
-        assert_eq!(
-            script.told(|k| matches!(k, to_worker::Kind::Deploy(_))),
-            [0, 1]
-        );
+        assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Deploy(_))), [0, 1]);
         script.deployed(&[0, 1]);
         assert_eq!(script.master.state_name(), "Running");
         script
@@ -197,9 +163,7 @@ impl Script {
             to_worker::Kind::Trigger(trigger) => Some(trigger.clone()),
             _ => None,
         });
-        triggers
-            .next_back()
-            .unwrap_or_else(|| panic!("no trigger in {:?}", self.sent))
+        triggers.next_back().unwrap_or_else(|| panic!("no trigger in {:?}", self.sent))
     }
 
     /// Every task acknowledges; `output` is staged by subtask 0 of the sink.
@@ -207,12 +171,7 @@ impl Script {
         let parallelism = self.master.status().parallelism;
         self.clear();
         for (vertex, subtask) in (0..2).flat_map(|v| (0..parallelism).map(move |s| (v, s))) {
-            let mut ack = control::Ack {
-                attempt,
-                vertex,
-                subtask,
-                ..control::Ack::default()
-            };
+            let mut ack = control::Ack { attempt, vertex, subtask, ..control::Ack::default() };
             if (vertex, subtask) == (1, 0) {
                 ack.operators.push(control::OperatorState {
                     uid: "sink".into(),
@@ -239,16 +198,12 @@ impl Script {
         cut.plan_hash = "plan".into();
         cut.max_parallelism = 8;
         let new = body.committables.into_iter().zip(0..);
-        cut.committables
-            .extend(new.map(|(committable, index)| Pending {
-                epoch,
-                index,
-                committable,
-            }));
-        self.on(Event::Published {
-            attempt,
-            head: self.head.clone(),
-        });
+        cut.committables.extend(new.map(|(committable, index)| Pending {
+            epoch,
+            index,
+            committable,
+        }));
+        self.on(Event::Published { attempt, head: self.head.clone() });
         epoch
     }
 
@@ -261,18 +216,12 @@ impl Script {
     }
 
     fn committed(&mut self, link: u64, epoch: Epoch, results: Vec<control::CommitResult>) {
-        let committed = control::Committed {
-            epoch: epoch.0,
-            results,
-        };
+        let committed = control::Committed { epoch: epoch.0, results };
         self.say(link, from_worker::Kind::Committed(committed));
     }
 
     fn ask(&mut self, id: u64, request: Request) {
-        self.on(Event::Request {
-            id: RequestId(id),
-            request,
-        });
+        self.on(Event::Request { id: RequestId(id), request });
     }
 
     fn replies(&self) -> Vec<&Reply> {
@@ -285,10 +234,7 @@ impl Script {
 }
 
 fn item(text: &str) -> Committable {
-    Committable {
-        sink: "sink".into(),
-        payload: text.to_owned().into(),
-    }
+    Committable { sink: "sink".into(), payload: text.to_owned().into() }
 }
 
 fn json(value: &impl serde::Serialize) -> Vec<u8> {
@@ -296,21 +242,12 @@ fn json(value: &impl serde::Serialize) -> Vec<u8> {
 }
 
 fn done(index: u32) -> control::CommitResult {
-    control::CommitResult {
-        index,
-        ..control::CommitResult::default()
-    }
+    control::CommitResult { index, ..control::CommitResult::default() }
 }
 
 fn split(id: &str) -> Split {
     let (position, watermark, lower_bound, size) = (vec![].into(), None, Some(0), 1);
-    Split {
-        id: id.into(),
-        position,
-        watermark,
-        lower_bound,
-        size,
-    }
+    Split { id: id.into(), position, watermark, lower_bound, size }
 }
 
 #[test]
@@ -329,45 +266,22 @@ fn a_job_starts_once_its_slots_are_there_and_after_its_patience_with_fewer() {
 
 #[test]
 fn what_the_head_lists_is_committed_before_a_task_starts() {
-    let pending = Pending {
-        epoch: Epoch(4),
-        index: 0,
-        committable: item("x"),
-    };
-    let cut = Cut {
-        committables: vec![pending],
-        max_parallelism: 8,
-        ..Cut::default()
-    };
-    let head = Head {
-        term: Term(3),
-        version: Version(5),
-        cut,
-        ..Head::default()
-    };
+    let pending = Pending { epoch: Epoch(4), index: 0, committable: item("x") };
+    let cut = Cut { committables: vec![pending], max_parallelism: 8, ..Cut::default() };
+    let head = Head { term: Term(3), version: Version(5), cut, ..Head::default() };
     let mut script = Script::with(MasterConfig::new(JobName::from("ns/job"), 1), Some(head));
     script.hello(0, 0, 1);
     script.seal();
     assert_eq!(script.commits(), [(0, 4, 1)]);
-    assert!(
-        script
-            .told(|k| matches!(k, to_worker::Kind::Deploy(_)))
-            .is_empty()
-    );
+    assert!(script.told(|k| matches!(k, to_worker::Kind::Deploy(_))).is_empty());
     script.committed(0, Epoch(4), vec![done(0)]);
-    assert_eq!(
-        script.told(|k| matches!(k, to_worker::Kind::Deploy(_))),
-        [0]
-    );
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Deploy(_))), [0]);
 }
 
 #[test]
 fn a_worker_with_another_plan_is_refused_and_told_why() {
     let mut script = Script::new(1);
-    let hello = control::Hello {
-        plan_hash: "other".into(),
-        ..control::Hello::default()
-    };
+    let hello = control::Hello { plan_hash: "other".into(), ..control::Hello::default() };
     script.say(5, from_worker::Kind::Hello(hello));
     let why = script.told(
         |k| matches!(k, to_worker::Kind::Shutdown(s) if s.reason.contains("built plan other")),
@@ -385,25 +299,12 @@ fn state_without_a_place_is_refused_unless_it_may_be_dropped() {
         ..OperatorCut::default()
     };
     let operators = [(OperatorUid::from("gone"), gone)].into();
-    let cut = Cut {
-        operators,
-        max_parallelism: 8,
-        ..Cut::default()
-    };
-    let head = Head {
-        version: Version(9),
-        cut,
-        ..Head::default()
-    };
+    let cut = Cut { operators, max_parallelism: 8, ..Cut::default() };
+    let head = Head { version: Version(9), cut, ..Head::default() };
     let mut config = MasterConfig::new(JobName::from("ns/job"), 1);
     let refused = Script::with(config.clone(), Some(head.clone()));
-    let Some(Ending::Failed(why)) = refused.master.ending() else {
-        panic!("it was not refused")
-    };
-    assert!(
-        why.contains("\"top ten\"") && why.contains("allowDroppedState"),
-        "{why}"
-    );
+    let Some(Ending::Failed(why)) = refused.master.ending() else { panic!("it was not refused") };
+    assert!(why.contains("\"top ten\"") && why.contains("allowDroppedState"), "{why}");
     config.allow_dropped_state.push("top ten".into());
     assert_eq!(Script::with(config, Some(head)).master.ending(), None);
 }
@@ -412,28 +313,14 @@ fn state_without_a_place_is_refused_unless_it_may_be_dropped() {
 fn a_split_assigned_after_the_trigger_stays_the_enumerators_at_that_cut() {
     let mut script = Script::running();
     let snapshot = b"2".as_slice().into();
-    let found = Found {
-        splits: vec![split("a"), split("b")],
-        snapshot,
-        again: false,
-    };
+    let found = Found { splits: vec![split("a"), split("b")], snapshot, again: false };
     let (term, vertex) = (script.master.term(), VertexId(0));
-    script.on(Event::Discovered {
-        term,
-        vertex,
-        result: Ok(found),
-    });
-    let request = control::SplitRequest {
-        vertex: 0,
-        subtask: 0,
-    };
+    script.on(Event::Discovered { term, vertex, result: Ok(found) });
+    let request = control::SplitRequest { vertex: 0, subtask: 0 };
     script.say(0, from_worker::Kind::SplitRequest(request));
     script.tick(10_000);
     let attempt = script.trigger().attempt;
-    let request = control::SplitRequest {
-        vertex: 0,
-        subtask: 1,
-    };
+    let request = control::SplitRequest { vertex: 0, subtask: 1 };
     script.say(1, from_worker::Kind::SplitRequest(request));
     let assigned = script.sent.iter().any(|(link, kind)| match kind {
         to_worker::Kind::AssignSplits(a) => {
@@ -452,16 +339,8 @@ fn a_split_assigned_after_the_trigger_stays_the_enumerators_at_that_cut() {
 #[test]
 fn what_an_old_terms_enumerator_finds_counts_for_nothing() {
     let mut script = Script::running();
-    let found = Found {
-        splits: vec![split("a")],
-        snapshot: vec![].into(),
-        again: false,
-    };
-    script.on(Event::Discovered {
-        term: Term(0),
-        vertex: VertexId(0),
-        result: Ok(found),
-    });
+    let found = Found { splits: vec![split("a")], snapshot: vec![].into(), again: false };
+    script.on(Event::Discovered { term: Term(0), vertex: VertexId(0), result: Ok(found) });
     assert!(script.sent.is_empty());
     assert_eq!(script.master.status().total, 0);
 }
@@ -475,38 +354,17 @@ fn an_attempt_is_published_after_the_last_ack_and_its_output_committed_after_tha
     script.acknowledge(trigger.attempt, &["x", "y"]);
     assert!(script.commits().is_empty());
     let epoch = script.publish();
-    assert_eq!(
-        script.told(|k| matches!(k, to_worker::Kind::Published(_))),
-        [0, 1]
-    );
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Published(_))), [0, 1]);
     assert!(script.actions.contains(&Action::Collect));
-    let [(link, of, 2)] = script.commits()[..] else {
-        panic!("{:?}", script.sent)
-    };
+    let [(link, of, 2)] = script.commits()[..] else { panic!("{:?}", script.sent) };
     assert_eq!(of, epoch.0);
-    let retry = control::CommitResult {
-        index: 1,
-        retry: "slow".into(),
-        lost: String::new(),
-    };
+    let retry = control::CommitResult { index: 1, retry: "slow".into(), lost: String::new() };
     script.committed(link, epoch, vec![done(0), retry]);
-    assert_eq!(
-        script.actions,
-        [Action::Acknowledged {
-            epoch,
-            indices: vec![0]
-        }]
-    );
+    assert_eq!(script.actions, [Action::Acknowledged { epoch, indices: vec![0] }]);
     script.tick(script.now + 200);
     assert_eq!(script.commits(), [(link, epoch.0, 1)]);
     script.committed(link, epoch, vec![done(0)]);
-    assert_eq!(
-        script.actions,
-        [Action::Acknowledged {
-            epoch,
-            indices: vec![1]
-        }]
-    );
+    assert_eq!(script.actions, [Action::Acknowledged { epoch, indices: vec![1] }]);
 }
 
 #[test]
@@ -520,10 +378,7 @@ fn an_attempt_in_which_nothing_changed_publishes_nothing() {
     let attempt = script.trigger().attempt;
     script.acknowledge(attempt, &[]);
     assert!(script.actions.is_empty(), "{:?}", script.actions);
-    assert_eq!(
-        script.told(|k| matches!(k, to_worker::Kind::Abandon(_))),
-        [0, 1]
-    );
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Abandon(_))), [0, 1]);
     assert_eq!(script.master.status().failed_attempts, 0);
 }
 
@@ -533,23 +388,11 @@ fn a_declined_attempt_is_abandoned_and_a_late_ack_of_it_is_ignored() {
     script.tick(10_000);
     let attempt = script.trigger().attempt;
     let reason = "the store is away".into();
-    let declined = control::Declined {
-        attempt,
-        vertex: 1,
-        subtask: 1,
-        reason,
-    };
+    let declined = control::Declined { attempt, vertex: 1, subtask: 1, reason };
     script.say(1, from_worker::Kind::Declined(declined));
-    assert_eq!(
-        script.told(|k| matches!(k, to_worker::Kind::Abandon(_))),
-        [0, 1]
-    );
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Abandon(_))), [0, 1]);
     let status = script.master.status();
-    assert!(
-        status
-            .failure
-            .contains("task \"sink\" 1 declined: the store is away")
-    );
+    assert!(status.failure.contains("task \"sink\" 1 declined: the store is away"));
     assert_eq!((status.failed_attempts, status.restarts), (1, 0));
     script.acknowledge(attempt, &["x"]);
     assert!(script.actions.is_empty());
@@ -562,15 +405,9 @@ fn an_attempt_that_takes_too_long_names_who_did_not_answer() {
     let mut script = Script::running();
     script.tick(10_000);
     script.tick(310_000);
-    assert_eq!(
-        script.told(|k| matches!(k, to_worker::Kind::Abandon(_))),
-        [0, 1]
-    );
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Abandon(_))), [0, 1]);
     let failure = script.master.status().failure;
-    assert!(
-        failure.contains("task \"source\" 0 and 3 more did not answer"),
-        "{failure}"
-    );
+    assert!(failure.contains("task \"source\" 0 and 3 more did not answer"), "{failure}");
 }
 
 #[test]
@@ -583,15 +420,8 @@ fn a_manifest_on_its_way_is_undecided_however_long_it_takes() {
     assert!(script.sent.is_empty() && script.actions.is_empty());
     script.head.version = script.head.version.next();
     let (version, message) = (script.head.version, "given up".into());
-    script.on(Event::Voided {
-        attempt: Attempt(attempt),
-        version,
-        message,
-    });
-    assert_eq!(
-        script.told(|k| matches!(k, to_worker::Kind::Abandon(_))),
-        [0, 1]
-    );
+    script.on(Event::Voided { attempt: Attempt(attempt), version, message });
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Abandon(_))), [0, 1]);
 }
 
 #[test]
@@ -604,11 +434,7 @@ fn eight_versions_with_uncommitted_output_stop_new_attempts() {
         script.publish();
     }
     script.tick(200_000);
-    assert!(
-        script
-            .told(|k| matches!(k, to_worker::Kind::Trigger(_)))
-            .is_empty()
-    );
+    assert!(script.told(|k| matches!(k, to_worker::Kind::Trigger(_))).is_empty());
     script.committed(0, Epoch(2), vec![done(0)]);
     assert_eq!(script.trigger().attempt, 9);
 }
@@ -639,10 +465,7 @@ fn survivors_take_over_at_once_and_the_replacement_gets_its_share_back() {
     assert!(script.wants_seal());
     script.seal();
     script.stopped(&[0]);
-    assert_eq!(
-        script.told(|k| matches!(k, to_worker::Kind::Deploy(_))),
-        [0, 2]
-    );
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Deploy(_))), [0, 2]);
     script.deployed(&[0, 2]);
     assert_eq!(script.master.status().state, "Running");
 }
@@ -651,17 +474,10 @@ fn survivors_take_over_at_once_and_the_replacement_gets_its_share_back() {
 fn a_silent_worker_is_lost_after_four_seconds() {
     let mut script = Script::running();
     script.now = 3_900;
-    script.say(
-        0,
-        from_worker::Kind::Heartbeat(control::Heartbeat::default()),
-    );
+    script.say(0, from_worker::Kind::Heartbeat(control::Heartbeat::default()));
     script.now = 4_000;
     script.on(Event::Tick);
-    assert!(
-        script
-            .actions
-            .contains(&Action::Disconnect { link: LinkId(1) })
-    );
+    assert!(script.actions.contains(&Action::Disconnect { link: LinkId(1) }));
     assert_eq!(script.master.state_name(), "Recovering");
     assert_eq!(script.master.status().workers, 1);
 }
@@ -676,24 +492,13 @@ fn a_manifest_published_during_recovery_is_the_one_that_is_restored() {
     script.on(Event::LinkClosed { link: LinkId(1) });
     script.actions = wanted;
     let epoch = script.publish();
-    assert!(
-        script
-            .told(|k| matches!(k, to_worker::Kind::Published(_)))
-            .is_empty()
-    );
+    assert!(script.told(|k| matches!(k, to_worker::Kind::Published(_))).is_empty());
     script.seal();
     assert_eq!(script.commits(), [(0, epoch.0, 1)]);
     script.stopped(&[0]);
-    assert!(
-        script
-            .told(|k| matches!(k, to_worker::Kind::Deploy(_)))
-            .is_empty()
-    );
+    assert!(script.told(|k| matches!(k, to_worker::Kind::Deploy(_))).is_empty());
     script.committed(0, epoch, vec![done(0)]);
-    assert_eq!(
-        script.told(|k| matches!(k, to_worker::Kind::Deploy(_))),
-        [0]
-    );
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Deploy(_))), [0]);
 }
 
 #[test]
@@ -708,30 +513,18 @@ fn a_rescale_freezes_commits_seals_and_only_then_stops_the_old_tasks() {
     script.acknowledge(trigger.attempt, &["x"]);
     let epoch = script.publish();
     assert!(!script.wants_seal(), "its output is not committed yet");
-    let [(link, _, 1)] = script.commits()[..] else {
-        panic!("{:?}", script.sent)
-    };
+    let [(link, _, 1)] = script.commits()[..] else { panic!("{:?}", script.sent) };
     script.now += 50;
     script.committed(link, epoch, vec![done(0)]);
     assert!(script.wants_seal());
     script.head.cut.committables.clear();
     script.seal();
-    assert_eq!(
-        script.told(|k| matches!(k, to_worker::Kind::Stop(_))),
-        [0, 1]
-    );
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Stop(_))), [0, 1]);
     script.stopped(&[0, 1]);
-    assert_eq!(
-        script.told(|k| matches!(k, to_worker::Kind::Deploy(_))),
-        [0, 1, 2, 3]
-    );
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Deploy(_))), [0, 1, 2, 3]);
     script.now += 50;
     script.deployed(&[0, 1, 2, 3]);
-    let reply = Reply::Rescaled {
-        total_ms: 100,
-        pause_ms: 100,
-        groups_moved: 4,
-    };
+    let reply = Reply::Rescaled { total_ms: 100, pause_ms: 100, groups_moved: 4 };
     assert_eq!(script.replies(), [&reply]);
 }
 
@@ -743,22 +536,11 @@ fn a_rescale_whose_seal_fails_goes_on_at_the_old_assignment() {
     script.acknowledge(trigger.attempt, &[]);
     script.publish();
     assert!(script.wants_seal());
-    script.on(Event::SealFailed {
-        message: "the store is away".into(),
-    });
-    assert_eq!(
-        script.told(|k| matches!(k, to_worker::Kind::Resume(_))),
-        [0, 1]
-    );
-    assert_eq!(
-        script.replies(),
-        [&Reply::Refused("the store is away".into())]
-    );
+    script.on(Event::SealFailed { message: "the store is away".into() });
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Resume(_))), [0, 1]);
+    assert_eq!(script.replies(), [&Reply::Refused("the store is away".into())]);
     let status = script.master.status();
-    assert_eq!(
-        (status.state.as_str(), status.parallelism, status.restarts),
-        ("Running", 2, 0)
-    );
+    assert_eq!((status.state.as_str(), status.parallelism, status.restarts), ("Running", 2, 0));
 }
 
 #[test]
@@ -770,18 +552,12 @@ fn a_rescale_goes_forward_after_its_seal_whatever_happens() {
     script.publish();
     script.seal();
     script.stopped(&[0, 1]);
-    assert_eq!(
-        script.told(|k| matches!(k, to_worker::Kind::Deploy(_))),
-        [0]
-    );
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Deploy(_))), [0]);
     script.on(Event::LinkClosed { link: LinkId(0) });
     assert!(matches!(script.replies()[..], [Reply::Refused(_)]));
     assert!(script.wants_seal());
     script.seal();
-    assert_eq!(
-        script.told(|k| matches!(k, to_worker::Kind::Deploy(d) if d.parallelism == 1)),
-        [1]
-    );
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Deploy(d) if d.parallelism == 1)), [1]);
 }
 
 #[test]
@@ -791,17 +567,9 @@ fn a_rescale_whose_cut_is_declined_releases_the_tasks_and_tries_again() {
     for n in 1..=3 {
         let attempt = script.trigger().attempt;
         let reason = "not now".into();
-        let declined = control::Declined {
-            attempt,
-            vertex: 0,
-            subtask: 0,
-            reason,
-        };
+        let declined = control::Declined { attempt, vertex: 0, subtask: 0, reason };
         script.say(0, from_worker::Kind::Declined(declined));
-        assert_eq!(
-            script.told(|k| matches!(k, to_worker::Kind::Resume(_))),
-            [0, 1]
-        );
+        assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Resume(_))), [0, 1]);
         if n < 3 {
             script.tick(n * 1_000);
         }
@@ -825,64 +593,32 @@ fn all_tasks_finished_means_one_last_attempt_and_its_commits() {
     let link = script.commits()[0].0;
     script.committed(link, epoch, vec![done(0)]);
     assert_eq!(script.master.ending(), Some(&Ending::Finished));
-    assert_eq!(
-        script.told(|k| matches!(k, to_worker::Kind::Shutdown(_))),
-        [0, 1]
-    );
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Shutdown(_))), [0, 1]);
 }
 
 #[test]
 fn a_stop_with_a_savepoint_waits_for_commits_and_for_the_copy() {
     let mut script = Script::running();
-    script.ask(
-        7,
-        Request::Savepoint {
-            name: "s".into(),
-            stop: true,
-        },
-    );
+    script.ask(7, Request::Savepoint { name: "s".into(), stop: true });
     let trigger = script.trigger();
     assert!(trigger.freeze && trigger.last);
     script.acknowledge(trigger.attempt, &["x"]);
     let epoch = script.publish();
     let link = script.commits()[0].0;
     script.committed(link, epoch, vec![done(0)]);
-    let copy = Action::CopySavepoint {
-        name: "s".into(),
-        version: Version(epoch.0),
-    };
+    let copy = Action::CopySavepoint { name: "s".into(), version: Version(epoch.0) };
     assert!(script.actions.contains(&copy), "{:?}", script.actions);
-    let info = SavepointInfo {
-        bytes: 3,
-        path: "there".into(),
-    };
-    script.on(Event::SavepointDone {
-        name: "s".into(),
-        result: Ok(info.clone()),
-    });
-    assert_eq!(
-        script.replies(),
-        [&Reply::Saved {
-            epoch,
-            info,
-            watermark: None
-        }]
-    );
-    assert_eq!(
-        script.master.ending(),
-        Some(&Ending::Stopped {
-            savepoint: "there".into()
-        })
-    );
+    let info = SavepointInfo { bytes: 3, path: "there".into() };
+    script.on(Event::SavepointDone { name: "s".into(), result: Ok(info.clone()) });
+    assert_eq!(script.replies(), [&Reply::Saved { epoch, info, watermark: None }]);
+    assert_eq!(script.master.ending(), Some(&Ending::Stopped { savepoint: "there".into() }));
 }
 
 #[test]
 fn who_is_fenced_says_nothing_more_and_shuts_nobody_down() {
     let mut script = Script::running();
     script.ask(1, Request::Rescale { parallelism: 8 });
-    script.on(Event::Fenced {
-        message: "worker 1 took over".into(),
-    });
+    script.on(Event::Fenced { message: "worker 1 took over".into() });
     assert!(script.sent.is_empty());
     let fenced = Ending::Fenced("worker 1 took over".into());
     assert!(script.actions.contains(&Action::End(fenced)));
@@ -896,18 +632,9 @@ fn who_is_fenced_says_nothing_more_and_shuts_nobody_down() {
 #[test]
 fn messages_of_another_term_change_nothing() {
     let mut script = Script::running();
-    let failed = control::Failed {
-        message: "old".into(),
-        ..control::Failed::default()
-    };
-    let message = FromWorker {
-        term: 0,
-        kind: Some(from_worker::Kind::Failed(failed)),
-    };
-    script.on(Event::Message {
-        link: LinkId(0),
-        message,
-    });
+    let failed = control::Failed { message: "old".into(), ..control::Failed::default() };
+    let message = FromWorker { term: 0, kind: Some(from_worker::Kind::Failed(failed)) };
+    script.on(Event::Message { link: LinkId(0), message });
     assert_eq!(script.master.state_name(), "Running");
 }
 
@@ -915,10 +642,7 @@ fn messages_of_another_term_change_nothing() {
 fn a_failing_job_waits_longer_each_time() {
     let mut script = Script::running();
     for wait in [1_000, 2_000, 4_000] {
-        let mut failed = control::Failed {
-            message: "bug".into(),
-            ..control::Failed::default()
-        };
+        let mut failed = control::Failed { message: "bug".into(), ..control::Failed::default() };
         failed.set_fault(control::Fault::Ours);
         script.say(0, from_worker::Kind::Failed(failed));
         script.stopped(&[0, 1]);

@@ -55,10 +55,7 @@ impl Job {
             nonces: Nonces::random(),
             steps: Steps::none(),
         };
-        let host = FakeHost {
-            world: self.world.clone(),
-            pace: Duration::from_millis(1),
-        };
+        let host = FakeHost { world: self.world.clone(), pace: Duration::from_millis(1) };
         let store = self.chain().store().clone();
         let member = Member::new(config, self.graph.clone(), Arc::new(host), store);
         tokio::spawn(async move { member.run(coordinator.as_ref()).await })
@@ -117,18 +114,12 @@ async fn a_bounded_job_shows_each_row_once_and_finishes() {
     let handle = job.start();
     let worker = job.worker(0, 8, local(&handle));
     assert_eq!(end(&handle).await, Ending::Finished);
-    assert_eq!(
-        worker.await.unwrap(),
-        MemberEnd::Shutdown("finished".into())
-    );
+    assert_eq!(worker.await.unwrap(), MemberEnd::Shutdown("finished".into()));
     assert_eq!(world.rows(), world.expected());
     assert_eq!(job.counted().await, 210);
     let status = handle.status();
     assert_eq!((status.state.as_str(), status.restarts), ("Finished", 0));
-    assert!(
-        status.epoch > 2,
-        "checkpoints were taken on the way: {status:?}"
-    );
+    assert!(status.epoch > 2, "checkpoints were taken on the way: {status:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -143,20 +134,12 @@ async fn a_lost_worker_is_survived_and_its_replacement_gets_its_share_back() {
     until(&handle, |s| s.restarts == 1 && s.state == "Running").await;
     assert_eq!(handle.status().workers, 1);
     let _third = job.worker(1, 1, local(&handle));
-    until(&handle, |s| {
-        s.operations.iter().any(|o| o.kind == "Rescaled")
-    })
-    .await;
+    until(&handle, |s| s.operations.iter().any(|o| o.kind == "Rescaled")).await;
     assert_eq!(end(&handle).await, Ending::Finished);
     assert_eq!(world.rows(), world.expected());
     assert_eq!(job.counted().await, 1600);
     assert!(world.restored.load(Ordering::SeqCst) >= 4);
-    let kinds: Vec<_> = handle
-        .status()
-        .operations
-        .iter()
-        .map(|o| o.kind.clone())
-        .collect();
+    let kinds: Vec<_> = handle.status().operations.iter().map(|o| o.kind.clone()).collect();
     assert_eq!(kinds, ["Recovered", "Rescaled"]);
 }
 
@@ -186,19 +169,12 @@ async fn a_job_that_was_stopped_with_a_savepoint_goes_on_where_it_was() {
     let worker = job.worker(0, 2, local(&handle));
     until(&handle, |s| s.epoch >= 4).await;
     let saved = handle.savepoint("before-lunch", true).await.unwrap();
-    assert!(
-        saved.info.path.ends_with("savepoints/before-lunch"),
-        "{saved:?}"
-    );
+    assert!(saved.info.path.ends_with("savepoints/before-lunch"), "{saved:?}");
     assert!(matches!(end(&handle).await, Ending::Stopped { .. }));
     assert!(matches!(worker.await.unwrap(), MemberEnd::Shutdown(_)));
     let before = world.rows();
     assert!(!before.is_empty() && before.len() < 800);
-    assert_eq!(
-        job.counted().await,
-        before.len() as u64,
-        "everything up to it is visible"
-    );
+    assert_eq!(job.counted().await, before.len() as u64, "everything up to it is visible");
 
     let again = job.start();
     let _worker = job.worker(0, 2, local(&again));
@@ -257,13 +233,8 @@ async fn lost_output_fails_the_job_and_names_the_sink() {
     let job = Job::new(&world, 1, true, Assignment::Pull);
     let handle = job.start();
     let _worker = job.worker(0, 1, local(&handle));
-    let Ending::Failed(why) = end(&handle).await else {
-        panic!("it did not fail")
-    };
-    assert!(
-        why.contains("sink \"sink\"") && why.contains("the upload is gone"),
-        "{why}"
-    );
+    let Ending::Failed(why) = end(&handle).await else { panic!("it did not fail") };
+    assert!(why.contains("sink \"sink\"") && why.contains("the upload is gone"), "{why}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -276,20 +247,10 @@ async fn a_failing_task_restarts_and_a_user_error_that_repeats_ends_the_job() {
     until(&handle, |s| s.epoch >= 3).await;
     *world.failure.lock().unwrap() = Some(user_error("division by zero"));
     until(&handle, |s| s.restarts == 1 && s.state == "Running").await;
-    until(&handle, |s| {
-        s.operations
-            .iter()
-            .any(|o| o.message.contains("division by zero"))
-    })
-    .await;
+    until(&handle, |s| s.operations.iter().any(|o| o.message.contains("division by zero"))).await;
     *world.failure.lock().unwrap() = Some(user_error("division by zero"));
-    let Ending::Failed(why) = end(&handle).await else {
-        panic!("it did not fail")
-    };
-    assert!(
-        why.contains("task \"numbers, counter, sink\"") && why.contains("zero"),
-        "{why}"
-    );
+    let Ending::Failed(why) = end(&handle).await else { panic!("it did not fail") };
+    assert!(why.contains("task \"numbers, counter, sink\"") && why.contains("zero"), "{why}");
     let rows = world.rows();
     let mut once = rows.clone();
     once.dedup();
@@ -318,20 +279,14 @@ async fn splits_found_later_are_read_from_an_unbounded_source() {
     let handle = job.start();
     let _worker = job.worker(0, 2, local(&handle));
     until(&handle, |s| s.epoch >= 3).await;
-    world
-        .splits
-        .lock()
-        .unwrap()
-        .push(("late".into(), 9_000, 9_050));
+    world.splits.lock().unwrap().push(("late".into(), 9_000, 9_050));
     let expected = world.expected();
     let seen = async {
         while world.rows() != expected {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), seen)
-        .await
-        .expect("all rows become visible");
+    tokio::time::timeout(Duration::from_secs(60), seen).await.expect("all rows become visible");
     assert_eq!(handle.status().state, "Running");
     // Nothing changes any more, so nothing is published any more.
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -353,10 +308,7 @@ async fn workers_attach_and_requests_are_answered_over_grpc() {
     let _second = job.worker(1, 1, Arc::new(connect.clone()));
     until(&handle, |s| s.epoch >= 3).await;
     let mut client = connect.client().await.unwrap();
-    let status = client
-        .status(weir_protocol::control::StatusRequest {})
-        .await
-        .unwrap();
+    let status = client.status(weir_protocol::control::StatusRequest {}).await.unwrap();
     assert_eq!(status.into_inner().workers, 2);
     let rescale = weir_protocol::control::RescaleRequest { parallelism: 99 };
     let refused = client.rescale(rescale).await.unwrap_err();

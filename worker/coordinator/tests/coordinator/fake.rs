@@ -53,34 +53,21 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn with_rows(splits: u64, rows: u64) -> Arc<Self> {
         let world = Self::default();
-        *world.splits.lock().unwrap() = (0..splits)
-            .map(|s| (format!("s{s:03}"), s * rows, (s + 1) * rows))
-            .collect();
+        *world.splits.lock().unwrap() =
+            (0..splits).map(|s| (format!("s{s:03}"), s * rows, (s + 1) * rows)).collect();
         Arc::new(world)
     }
 
     /// All visible rows, in order; repeated ones appear repeatedly.
     pub(crate) fn rows(&self) -> Vec<u64> {
-        let mut rows: Vec<u64> = self
-            .visible
-            .lock()
-            .unwrap()
-            .values()
-            .flatten()
-            .copied()
-            .collect();
+        let mut rows: Vec<u64> = self.visible.lock().unwrap().values().flatten().copied().collect();
         rows.sort_unstable();
         rows
     }
 
     pub(crate) fn expected(&self) -> Vec<u64> {
-        let mut rows: Vec<u64> = self
-            .splits
-            .lock()
-            .unwrap()
-            .iter()
-            .flat_map(|(_, from, to)| *from..*to)
-            .collect();
+        let mut rows: Vec<u64> =
+            self.splits.lock().unwrap().iter().flat_map(|(_, from, to)| *from..*to).collect();
         rows.sort_unstable();
         rows
     }
@@ -110,11 +97,7 @@ impl Source for Numbers {
             Some(bytes) => serde_json::from_slice(&bytes).map_err(EngineError::ours)?,
             None => BTreeSet::new(),
         };
-        Ok(Box::new(Enumerator {
-            world: self.world.clone(),
-            bounded: self.bounded,
-            known,
-        }))
+        Ok(Box::new(Enumerator { world: self.world.clone(), bounded: self.bounded, known }))
     }
 
     fn reader(&self, _: &Context) -> Result<Box<dyn SourceReader>, EngineError> {
@@ -132,9 +115,7 @@ struct Enumerator {
 impl SplitEnumerator for Enumerator {
     async fn discover(&mut self) -> Result<Vec<Split>, EngineError> {
         let all = self.world.splits.lock().unwrap().clone();
-        let fresh = all
-            .into_iter()
-            .filter(|(id, _, _)| self.known.insert(id.clone()));
+        let fresh = all.into_iter().filter(|(id, _, _)| self.known.insert(id.clone()));
         Ok(fresh
             .map(|(id, from, to)| Split {
                 id,
@@ -189,19 +170,12 @@ pub(crate) fn graph(world: &Arc<World>, bounded: bool, assignment: Assignment) -
         ..OperatorInfo::default()
     };
     let source = SourceNode {
-        source: Arc::new(Numbers {
-            world: world.clone(),
-            bounded,
-            assignment,
-        }),
+        source: Arc::new(Numbers { world: world.clone(), bounded, assignment }),
         event_times: Arc::new(|| -> Box<dyn EventTimes> { unreachable!("nobody asks") }),
         describe: BTreeMap::new(),
     };
     let mut counter = info("counter", "aggregate");
-    counter.state = Some(StateSchema {
-        version: 1,
-        ..StateSchema::default()
-    });
+    counter.state = Some(StateSchema { version: 1, ..StateSchema::default() });
     let committer: Arc<dyn Committer> = Arc::new(Outbox(world.clone()));
     Arc::new(JobGraph {
         vertices: vec![Vertex {
@@ -369,13 +343,7 @@ impl FakeTask {
     fn step(&mut self) {
         if let Some(error) = self.world.failure.lock().unwrap().take() {
             let (vertex, subtask) = (VertexId(0), self.subtask);
-            self.events
-                .send(TaskEvent::Failed {
-                    vertex,
-                    subtask,
-                    error,
-                })
-                .ok();
+            self.events.send(TaskEvent::Failed { vertex, subtask, error }).ok();
         }
         if let Some((split, from, to)) = self.splits.first_mut() {
             let group = KeyGroup(self.range.start);
@@ -392,25 +360,17 @@ impl FakeTask {
         let (vertex, subtask) = (VertexId(0), self.subtask);
         if self.pending == Pending::Ended && !self.finished {
             self.finished = true;
-            self.events
-                .send(TaskEvent::Finished { vertex, subtask })
-                .ok();
+            self.events.send(TaskEvent::Finished { vertex, subtask }).ok();
         } else if !self.asked && self.pending != Pending::Ended {
             self.asked = true;
-            self.events
-                .send(TaskEvent::SplitRequest { vertex, subtask })
-                .ok();
+            self.events.send(TaskEvent::SplitRequest { vertex, subtask }).ok();
         }
     }
 
     fn freeze(&mut self, trigger: &TriggerRequest) {
         self.frozen = trigger.freeze;
         let mut segment = SegmentBuilder::new(
-            if trigger.full {
-                SegmentKind::Full
-            } else {
-                SegmentKind::Delta
-            },
+            if trigger.full { SegmentKind::Full } else { SegmentKind::Delta },
             self.range,
             1,
         );
@@ -426,15 +386,9 @@ impl FakeTask {
             let payload = serde_json::to_vec(&(name, &staged)).unwrap().into();
             let committables = match staged.is_empty() {
                 true => Vec::new(),
-                false => vec![Committable {
-                    sink: "sink".into(),
-                    payload,
-                }],
+                false => vec![Committable { sink: "sink".into(), payload }],
             };
-            Ok(PreCommitted {
-                committables,
-                items: Vec::new(),
-            })
+            Ok(PreCommitted { committables, items: Vec::new() })
         };
         let keyed: Box<dyn Frozen> = Box::new(Encoded(segment.finish()));
         let frozen = FrozenTask {
@@ -443,27 +397,15 @@ impl FakeTask {
             subtask: self.subtask,
             operators: vec![
                 ("numbers".into(), Snapshot::default()),
-                (
-                    "counter".into(),
-                    Snapshot {
-                        keyed: Some(keyed),
-                        ..Snapshot::default()
-                    },
-                ),
+                ("counter".into(), Snapshot { keyed: Some(keyed), ..Snapshot::default() }),
                 (
                     "sink".into(),
-                    Snapshot {
-                        pre_commit: Some(flush.boxed()),
-                        ..Snapshot::default()
-                    },
+                    Snapshot { pre_commit: Some(flush.boxed()), ..Snapshot::default() },
                 ),
             ],
             splits: Some((
                 "numbers".into(),
-                self.splits
-                    .iter()
-                    .map(|(split, _, _)| split.clone())
-                    .collect(),
+                self.splits.iter().map(|(split, _, _)| split.clone()).collect(),
             )),
             watermark: None,
             align_us: 0,
@@ -482,8 +424,5 @@ impl Frozen for Encoded {
 }
 
 pub(crate) fn user_error(message: &str) -> EngineError {
-    EngineError {
-        fault: Fault::User,
-        message: message.into(),
-    }
+    EngineError { fault: Fault::User, message: message.into() }
 }

@@ -13,9 +13,7 @@ use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::datatypes::{DataType, Field, Int8Type, Int64Type, Schema, SchemaRef, UInt64Type};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::read_record_batch;
-use arrow::ipc::writer::{
-    DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions,
-};
+use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow::ipc::{MetadataVersion, root_as_message};
 
 use crate::batch::RowKind;
@@ -73,12 +71,16 @@ pub(super) fn body(length: usize) -> MutableBuffer {
 /// Reads a batch of the edge's schema; its columns point into `bytes`.
 pub(super) fn decode(schema: &SchemaRef, bytes: MutableBuffer) -> Result<Batch, EngineError> {
     let bytes = Buffer::from(bytes);
-    let damaged = |what: &str| EngineError::outside(format!("a batch between workers is damaged: {what}"));
+    let damaged =
+        |what: &str| EngineError::outside(format!("a batch between workers is damaged: {what}"));
     let head = bytes.as_slice().get(..8).ok_or_else(|| damaged("it is too short"))?;
     let flags = head[0];
     let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
     let message_end = ALIGN.saturating_add(length);
-    let message = bytes.as_slice().get(ALIGN..message_end).ok_or_else(|| damaged("its metadata is cut off"))?;
+    let message = bytes
+        .as_slice()
+        .get(ALIGN..message_end)
+        .ok_or_else(|| damaged("its metadata is cut off"))?;
     let message = root_as_message(message).map_err(|e| damaged(&e.to_string()))?;
     let header = message.header_as_record_batch().ok_or_else(|| damaged("it holds no rows"))?;
     let body_start = message_end.next_multiple_of(ALIGN);
@@ -115,7 +117,12 @@ pub(super) fn decode(schema: &SchemaRef, bytes: MutableBuffer) -> Result<Batch, 
     if flags & KINDS != 0
         && let Some(column) = metadata.next()
     {
-        let kinds = column.as_primitive::<Int8Type>().values().iter().map(|&k| kind(k)).collect::<Result<Arc<[_]>, _>>()?;
+        let kinds = column
+            .as_primitive::<Int8Type>()
+            .values()
+            .iter()
+            .map(|&k| kind(k))
+            .collect::<Result<Arc<[_]>, _>>()?;
         batch = batch.with_kinds(Some(kinds));
     }
     Ok(batch)

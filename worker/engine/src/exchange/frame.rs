@@ -45,7 +45,9 @@ pub(crate) enum Welcome {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     /// Its body holds a batch that counts `cost` bytes of credit.
-    Data { cost: u64 },
+    Data {
+        cost: u64,
+    },
     Watermark(Watermark),
     Idle,
     Barrier(Barrier),
@@ -73,7 +75,8 @@ impl Handshake {
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&self.term.0.to_le_bytes());
         bytes.extend_from_slice(&self.from.0.to_le_bytes());
-        let length = u16::try_from(self.job.len()).map_err(|_| bad("the job's name is too long"))?;
+        let length =
+            u16::try_from(self.job.len()).map_err(|_| bad("the job's name is too long"))?;
         bytes.extend_from_slice(&length.to_le_bytes());
         bytes.extend_from_slice(self.job.as_bytes());
         to.write_all(&bytes).await?;

@@ -75,7 +75,10 @@ async fn try_send_all(
     }
 }
 
-async fn take_credits(mut reader: impl AsyncRead + Unpin, outbound: &Outbound) -> io::Result<Never> {
+async fn take_credits(
+    mut reader: impl AsyncRead + Unpin,
+    outbound: &Outbound,
+) -> io::Result<Never> {
     let positions: BTreeMap<ChannelKey, usize> =
         outbound.channels.iter().enumerate().map(|(i, (key, _, _))| (*key, i)).collect();
     loop {

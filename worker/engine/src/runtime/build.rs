@@ -151,7 +151,12 @@ impl TaskBuilder<'_> {
             let operator = match node {
                 Node::Source(node) => {
                     let reader = node.source.reader(&cx).map_err(|e| e.at(&info.name))?;
-                    source = Some((reader, (node.event_times)(), self.context_like(&cx), info.uid.clone()));
+                    source = Some((
+                        reader,
+                        (node.event_times)(),
+                        self.context_like(&cx),
+                        info.uid.clone(),
+                    ));
                     Box::new(PassThrough)
                 }
                 Node::Operator(factory) => {

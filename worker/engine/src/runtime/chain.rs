@@ -8,8 +8,8 @@ use weir_protocol::{Epoch, OperatorUid};
 
 use super::gate::Gate;
 use crate::message::Barrier;
-use crate::operator::{Context, Operator, Output, OutputTag, Progress, Snapshot, SnapshotRequest};
 use crate::operator::OperatorMetrics;
+use crate::operator::{Context, Operator, Output, OutputTag, Progress, Snapshot, SnapshotRequest};
 use crate::{Batch, EngineError, Message, Watermark};
 
 /// One operator of a chain with its context.

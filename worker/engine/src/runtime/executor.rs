@@ -167,7 +167,10 @@ impl Shared {
 
     fn step(&self, cell: &Arc<Cell>) {
         let mut slot = cell.task.lock();
-        if cell.state.compare_exchange(QUEUED, RUNNING, Ordering::AcqRel, Ordering::Acquire).is_err()
+        if cell
+            .state
+            .compare_exchange(QUEUED, RUNNING, Ordering::AcqRel, Ordering::Acquire)
+            .is_err()
         {
             return;
         }

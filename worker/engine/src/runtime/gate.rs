@@ -24,8 +24,14 @@ pub(crate) struct Gate {
 enum Route {
     /// There is only one place to go.
     One,
-    Hash { columns: Vec<usize>, reuse: bool, owners: Owners },
-    RoundRobin { next: usize },
+    Hash {
+        columns: Vec<usize>,
+        reuse: bool,
+        owners: Owners,
+    },
+    RoundRobin {
+        next: usize,
+    },
     All,
 }
 
@@ -85,12 +91,19 @@ impl Gate {
                 let hashes = match batch.hashes() {
                     Some(hashes) if *reuse => hashes.clone(),
                     _ => {
-                        let keys: Vec<_> =
-                            columns.iter().map(|&c| Arc::clone(batch.records().column(c))).collect();
+                        let keys: Vec<_> = columns
+                            .iter()
+                            .map(|&c| Arc::clone(batch.records().column(c)))
+                            .collect();
                         hash_columns(&keys, batch.num_rows())
                     }
                 };
-                let parts = scatter(&batch.with_hashes(hashes.clone()), &hashes, owners, self.channels.len())?;
+                let parts = scatter(
+                    &batch.with_hashes(hashes.clone()),
+                    &hashes,
+                    owners,
+                    self.channels.len(),
+                )?;
                 for (destination, part) in parts {
                     self.push(destination, Message::Data(part));
                 }
@@ -175,8 +188,7 @@ mod tests {
         let records = RecordBatch::try_from_iter([("k", Arc::clone(&column))]).expect("one column");
         let channels: Vec<_> = (0..3).map(|_| Arc::new(Channel::new(usize::MAX))).collect();
         let exchange = Exchange::Hash { columns: vec![0], reuse: false };
-        let mut gate =
-            Gate::new(0, OutputTag::Main, &exchange, channels.clone(), Subtask(0), 720);
+        let mut gate = Gate::new(0, OutputTag::Main, &exchange, channels.clone(), Subtask(0), 720);
         gate.send(Batch::new(records)).expect("sends");
 
         let hashes = hash_columns(&[column], 10_000);

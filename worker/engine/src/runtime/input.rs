@@ -225,7 +225,12 @@ mod tests {
     }
 
     fn barrier(attempt: u64) -> Message {
-        Message::Barrier(Barrier { attempt: Attempt(attempt), freeze: false, full: false, last: false })
+        Message::Barrier(Barrier {
+            attempt: Attempt(attempt),
+            freeze: false,
+            full: false,
+            last: false,
+        })
     }
 
     #[test]

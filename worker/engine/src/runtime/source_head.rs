@@ -167,7 +167,9 @@ impl SourceHead {
         let projected = self.times.project(records)?;
         let Some(rule) = self.times.rule() else { return Ok(Batch::new(projected)) };
         let Some(active) = self.active.get_mut(&index) else {
-            return Err(EngineError::ours(format!("a reader gave rows of split {index}, which it does not have")));
+            return Err(EngineError::ours(format!(
+                "a reader gave rows of split {index}, which it does not have"
+            )));
         };
         let (behind, watermark) = mark_rows(&projected, rule, active.watermark)?;
         active.watermark = watermark;
@@ -179,7 +181,11 @@ impl SourceHead {
     pub(crate) fn standing(&self) -> Standing {
         if self.times.rule().is_none() {
             // Without event time nothing waits for this source.
-            return if self.has_ended() { Standing::At(Watermark::MAX) } else { Standing::Idle(Watermark::MIN) };
+            return if self.has_ended() {
+                Standing::At(Watermark::MAX)
+            } else {
+                Standing::Idle(Watermark::MIN)
+            };
         }
         if self.has_ended() {
             return Standing::At(Watermark::MAX);
@@ -288,7 +294,10 @@ mod tests {
 
     #[test]
     fn a_row_is_behind_only_the_rows_before_it() {
-        assert_eq!(marks(&[10, 5, 20, 14, 15], 5, i64::MIN), (vec![None, None, None, Some(15), None], 15));
+        assert_eq!(
+            marks(&[10, 5, 20, 14, 15], 5, i64::MIN),
+            (vec![None, None, None, Some(15), None], 15)
+        );
     }
 
     #[test]

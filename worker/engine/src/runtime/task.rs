@@ -399,7 +399,8 @@ impl Task {
             Some(Event::Aligned(barrier)) => {
                 let mark = inputs.watermark();
                 let watermark = (mark != Watermark::MIN).then_some(mark);
-                let align = self.aligning_since.take().map_or(0, |s| s.elapsed().as_micros() as u64);
+                let align =
+                    self.aligning_since.take().map_or(0, |s| s.elapsed().as_micros() as u64);
                 self.pass(barrier, None, watermark, align);
             }
             Some(Event::End) => {

@@ -16,15 +16,15 @@ use weir_engine::graph::{
     Edge, Exchange, JobGraph, Node, OperatorInfo, Parallelism, SourceNode, Vertex,
 };
 use weir_engine::operator::{OutputTag, SnapshotRequest};
-use weir_engine::runtime::{Deployment, Executor, Placement, Pool, Runtime, RuntimeConfig, TermTasks};
+use weir_engine::runtime::{
+    Deployment, Executor, Placement, Pool, Runtime, RuntimeConfig, TermTasks,
+};
 use weir_engine::source::{
     Assignment, EventTimes, Pending, RowMark, Source, SourcePoll, SourceReader, Split,
     SplitAssignment, SplitEnumerator, WatermarkRule,
 };
 use weir_engine::task::{TaskCommand, TaskEvent};
-use weir_engine::{
-    Batch, Context, EngineError, Operator, Output, Progress, Snapshot, Watermark,
-};
+use weir_engine::{Batch, Context, EngineError, Operator, Output, Progress, Snapshot, Watermark};
 use weir_protocol::{OperatorUid, Subtask, Term, VertexId, WorkerId};
 
 pub const SOURCE: VertexId = VertexId(0);
@@ -220,7 +220,8 @@ impl Cluster {
         let mut runtimes = Vec::new();
         let mut peers = BTreeMap::new();
         for w in 0..workers {
-            let server = ExchangeServer::start(&*transport, "127.0.0.1:0", "test").await.expect("listens");
+            let server =
+                ExchangeServer::start(&*transport, "127.0.0.1:0", "test").await.expect("listens");
             peers.insert(WorkerId(w), server.address().to_owned());
             runtimes.push(Runtime::new(RuntimeConfig {
                 executor: Executor::threaded(1).expect("a thread"),
@@ -234,11 +235,13 @@ impl Cluster {
         }
         let placements: Vec<_> = [SOURCE, SINK]
             .into_iter()
-            .flat_map(|vertex| (0..parallelism).map(move |s| Placement {
-                vertex,
-                subtask: Subtask(s),
-                worker: WorkerId(s % workers),
-            }))
+            .flat_map(|vertex| {
+                (0..parallelism).map(move |s| Placement {
+                    vertex,
+                    subtask: Subtask(s),
+                    worker: WorkerId(s % workers),
+                })
+            })
             .collect();
         let tasks = (0..workers)
             .map(|w| {
@@ -279,7 +282,9 @@ impl Cluster {
     pub async fn event(&mut self) -> TaskEvent {
         let event = tokio::time::timeout(Duration::from_secs(20), self.events.recv()).await;
         match event.expect("an event within 20 s").expect("tasks run") {
-            TaskEvent::Failed { error, .. } | TaskEvent::PeerLost { error, .. } => panic!("{error}"),
+            TaskEvent::Failed { error, .. } | TaskEvent::PeerLost { error, .. } => {
+                panic!("{error}")
+            }
             event => event,
         }
     }

@@ -84,10 +84,8 @@ impl Binder<'_> {
             names.push(name);
             Ok(exprs.len() - 1)
         };
-        let key_columns = plain_keys
-            .iter()
-            .map(|k| place(self, k))
-            .collect::<Result<Vec<_>, _>>()?;
+        let key_columns =
+            plain_keys.iter().map(|k| place(self, k)).collect::<Result<Vec<_>, _>>()?;
         let mut calls = Vec::new();
         for call in &found {
             let input = call.arg.as_ref().map(|a| place(self, a)).transpose()?;
@@ -113,11 +111,7 @@ impl Binder<'_> {
         let position = |old: usize| order.iter().position(|&o| o == old).unwrap_or(old);
         let fields: Vec<Field> = order
             .iter()
-            .map(|&i| Field {
-                name: names[i].clone(),
-                ty: exprs[i].ty,
-                role: Role::Plain,
-            })
+            .map(|&i| Field { name: names[i].clone(), ty: exprs[i].ty, role: Role::Plain })
             .collect();
         let input = calc(
             &base.rel,
@@ -138,18 +132,11 @@ impl Binder<'_> {
             let nullable = call.function != weir_engine::operators::window::spec::Function::Count;
             fields.push(Field {
                 name: call.name.clone(),
-                ty: SqlType {
-                    kind: call.kind,
-                    nullable,
-                },
+                ty: SqlType { kind: call.kind, nullable },
                 role: Role::Plain,
             });
         }
-        let bounds = Bounds {
-            start: fields.len(),
-            end: fields.len() + 1,
-            time: fields.len() + 2,
-        };
+        let bounds = Bounds { start: fields.len(), end: fields.len() + 1, time: fields.len() + 2 };
         for (name, role) in [
             ("window_start", Role::WindowStart(id.clone())),
             ("window_end", Role::WindowEnd(id.clone())),
@@ -217,10 +204,7 @@ impl Binder<'_> {
     }
 
     /// An expression of SELECT or HAVING in terms of the aggregation's columns.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what one level of the query knows"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "what one level of the query knows")]
     fn after(
         &mut self,
         expr: &Expr,
@@ -283,22 +267,13 @@ impl Binder<'_> {
         let mut filter = filter;
         loop {
             let below = match &rel.kind {
-                RelKind::Calc {
-                    input,
-                    filter: below,
-                    exprs: inner,
-                } => {
+                RelKind::Calc { input, filter: below, exprs: inner } => {
                     let replace = |i: usize| inner[i].clone();
                     exprs = exprs.iter().map(|e| e.substitute(&replace)).collect();
                     filter = crate::rel::and(below.clone(), filter.map(|f| f.substitute(&replace)));
                     input.clone()
                 }
-                RelKind::Window {
-                    input,
-                    time,
-                    id: own,
-                    ..
-                } if own == id => {
+                RelKind::Window { input, time, id: own, .. } if own == id => {
                     let time_field = &input.fields[*time];
                     let time = Expr::column(*time, time_field.ty, Span::default());
                     let mut base = Base {
@@ -321,37 +296,19 @@ impl Binder<'_> {
                 RelKind::Aggregate(_) => {
                     // The same windows once more: results of a window fall into one slice of it.
                     let (window, hop_size) = match id.window {
-                        Window::Hop {
-                            size,
-                            slide,
-                            offset,
-                        } => (
-                            Window::Tumble {
-                                size: slide,
-                                offset,
-                            },
-                            Some(size),
-                        ),
+                        Window::Hop { size, slide, offset } => {
+                            (Window::Tumble { size: slide, offset }, Some(size))
+                        }
                         tumble => (tumble, None),
                     };
-                    let time = rel
-                        .fields
-                        .iter()
-                        .position(|f| matches!(f.role, Role::WindowTime(_)));
+                    let time =
+                        rel.fields.iter().position(|f| matches!(f.role, Role::WindowTime(_)));
                     let Some(time) = time else {
                         return self.fail(at, NEEDS_WINDOW);
                     };
                     let time = Expr::column(time, rel.fields[time].ty, Span::default());
                     let width = rel.fields.len();
-                    return Ok(Base {
-                        rel,
-                        exprs,
-                        filter,
-                        time,
-                        window,
-                        hop_size,
-                        width,
-                    });
+                    return Ok(Base { rel, exprs, filter, time, window, hop_size, width });
                 }
                 _ => return self.fail(at, NEEDS_WINDOW),
             };
@@ -441,25 +398,16 @@ fn map_children(expr: &Expr, f: &mut impl FnMut(&Expr) -> Expr) -> Expr {
 /// A time moved by a fixed number of milliseconds.
 pub(crate) fn moved(time: Expr, ms: i64, span: Span) -> Expr {
     let ty = time.ty;
-    map_time(time, format!("MOVE[{ms}]"), ty, span, move |t| {
-        t.saturating_add(ms)
-    })
+    map_time(time, format!("MOVE[{ms}]"), ty, span, move |t| t.saturating_add(ms))
 }
 
 /// The start of the tumbling window that a time falls into.
 pub(crate) fn window_start(time: Expr, size: i64, offset: i64) -> Expr {
     let span = time.span;
-    let ty = SqlType {
-        kind: Kind::Timestamp(3),
-        nullable: time.ty.nullable,
-    };
-    map_time(
-        time,
-        format!("WINDOW_START[{size},{offset}]"),
-        ty,
-        span,
-        move |t| t - (t - offset).rem_euclid(size),
-    )
+    let ty = SqlType { kind: Kind::Timestamp(3), nullable: time.ty.nullable };
+    map_time(time, format!("WINDOW_START[{size},{offset}]"), ty, span, move |t| {
+        t - (t - offset).rem_euclid(size)
+    })
 }
 
 fn map_time(
@@ -479,10 +427,7 @@ fn map_time(
             let moved = times
                 .as_primitive::<TimestampMillisecondType>()
                 .unary::<_, TimestampMillisecondType>(&f);
-            Ok(Col::of(
-                Arc::new(moved.with_data_type(times.data_type().clone())),
-                args,
-            ))
+            Ok(Col::of(Arc::new(moved.with_data_type(times.data_type().clone())), args))
         }),
         fallible: false,
         nondeterministic: None,
@@ -501,14 +446,12 @@ fn call_name(call: &FoundAggregate, fields: &[Field]) -> String {
         Function::Max => "MAX",
         Function::Avg => "AVG",
     };
-    let arg = call
-        .arg
-        .as_ref()
-        .map_or("*".to_owned(), |a| short_name(a, fields));
+    let arg = call.arg.as_ref().map_or("*".to_owned(), |a| short_name(a, fields));
     let distinct = if call.distinct { "DISTINCT " } else { "" };
-    let filter = call.filter.as_ref().map_or(String::new(), |f| {
-        format!(" FILTER (WHERE {})", short_name(f, fields))
-    });
+    let filter = call
+        .filter
+        .as_ref()
+        .map_or(String::new(), |f| format!(" FILTER (WHERE {})", short_name(f, fields)));
     format!("{function}({distinct}{arg}){filter}")
 }
 

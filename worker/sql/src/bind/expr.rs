@@ -56,12 +56,7 @@ pub(crate) fn bind_plain(
     scope: &Scope<'_>,
     no_aggregates: &'static str,
 ) -> Bound {
-    ExprBinder {
-        scope,
-        aggregates: None,
-        no_aggregates,
-    }
-    .bind(expr)
+    ExprBinder { scope, aggregates: None, no_aggregates }.bind(expr)
 }
 
 /// Binds a condition: a BOOLEAN.
@@ -84,11 +79,9 @@ impl ExprBinder<'_> {
             ExprKind::Column(parts) => self.column(parts, span),
             ExprKind::Number(text) => number(text, span),
             ExprKind::Text(text) => Ok(text_literal(text, span)),
-            ExprKind::Bool(value) => Ok(Expr::literal(
-                Arc::new(BooleanArray::from(vec![*value])),
-                Kind::Boolean,
-                span,
-            )),
+            ExprKind::Bool(value) => {
+                Ok(Expr::literal(Arc::new(BooleanArray::from(vec![*value])), Kind::Boolean, span))
+            }
             ExprKind::Null => Ok(Expr::null(Kind::Null, span)),
             ExprKind::Typed { keyword, text } => typed_literal(keyword, text, span),
             ExprKind::Interval { text, from, to } => interval::bind(text, *from, *to, span),
@@ -97,14 +90,7 @@ impl ExprBinder<'_> {
             ExprKind::Not(of) => {
                 let of = self.boolean(of, "NOT")?;
                 let ty = of.ty;
-                call(
-                    "NOT",
-                    vec![of],
-                    compare::negation(),
-                    ty,
-                    Style::Prefix,
-                    span,
-                )
+                call("NOT", vec![of], compare::negation(), ty, Style::Prefix, span)
             }
             ExprKind::Binary { left, op, right } => self.binary(left, *op, right, span),
             ExprKind::IsNull { of, negated } => {
@@ -136,18 +122,10 @@ impl ExprBinder<'_> {
                     span,
                 )
             }
-            ExprKind::IsDistinct {
-                left,
-                right,
-                negated,
-            } => {
+            ExprKind::IsDistinct { left, right, negated } => {
                 let (a, b) = (self.bind(left)?, self.bind(right)?);
                 let (a, b, kind) = comparable(a, b, span)?;
-                let name = if *negated {
-                    "IS NOT DISTINCT FROM"
-                } else {
-                    "IS DISTINCT FROM"
-                };
+                let name = if *negated { "IS NOT DISTINCT FROM" } else { "IS DISTINCT FROM" };
                 call(
                     name,
                     vec![a, b],
@@ -157,13 +135,7 @@ impl ExprBinder<'_> {
                     span,
                 )
             }
-            ExprKind::Between {
-                of,
-                low,
-                high,
-                negated,
-                symmetric,
-            } => {
+            ExprKind::Between { of, low, high, negated, symmetric } => {
                 let (of, low, high) = (self.bind(of)?, self.bind(low)?, self.bind(high)?);
                 let between = |low: &Expr, high: &Expr| {
                     let above = compare_op(of.clone(), BinaryOp::GreaterEq, low.clone(), span)?;
@@ -174,11 +146,7 @@ impl ExprBinder<'_> {
                 if *symmetric {
                     result = logical(BinaryOp::Or, result, between(&high, &low)?, span);
                 }
-                if *negated {
-                    not(result, span)
-                } else {
-                    Ok(result)
-                }
+                if *negated { not(result, span) } else { Ok(result) }
             }
             ExprKind::InList { of, list, negated } => {
                 let of = self.bind(of)?;
@@ -203,36 +171,20 @@ impl ExprBinder<'_> {
                     tests = next;
                 }
                 let result = tests.remove(0);
-                if *negated {
-                    not(result, span)
-                } else {
-                    Ok(result)
-                }
+                if *negated { not(result, span) } else { Ok(result) }
             }
-            ExprKind::Like {
-                of,
-                pattern,
-                escape,
-                negated,
-                similar,
-            } => {
+            ExprKind::Like { of, pattern, escape, negated, similar } => {
                 let mut args = vec![Arg::Expr(self.bind(of)?), Arg::Expr(self.bind(pattern)?)];
                 if let Some(escape) = escape {
                     args.push(Arg::Expr(text_literal(escape, span)));
                 }
                 let name = if *similar { "SIMILAR" } else { "LIKE" };
                 let result = functions::bind(name, args, span, span)?;
-                if *negated {
-                    not(result, span)
-                } else {
-                    Ok(result)
-                }
+                if *negated { not(result, span) } else { Ok(result) }
             }
-            ExprKind::Case {
-                operand,
-                whens,
-                otherwise,
-            } => self.case(operand.as_deref(), whens, otherwise.as_deref(), span),
+            ExprKind::Case { operand, whens, otherwise } => {
+                self.case(operand.as_deref(), whens, otherwise.as_deref(), span)
+            }
             ExprKind::Cast { of, ty, lenient } => {
                 let of = self.bind(of)?;
                 let from = of.kind();
@@ -281,11 +233,7 @@ impl ExprBinder<'_> {
             }
             _ => return fail(span, "a column is named as column or table.column"),
         };
-        let mut found = scope
-            .fields
-            .iter()
-            .enumerate()
-            .filter(|(_, f)| f.name == name.text);
+        let mut found = scope.fields.iter().enumerate().filter(|(_, f)| f.name == name.text);
         let Some((index, field)) = found.next() else {
             return fail(name.span, self.not_found(&name.text));
         };
@@ -321,18 +269,9 @@ impl ExprBinder<'_> {
                 scope.place
             );
         }
-        let listed: Vec<&str> = scope
-            .fields
-            .iter()
-            .take(12)
-            .map(|f| f.name.as_str())
-            .collect();
+        let listed: Vec<&str> = scope.fields.iter().take(12).map(|f| f.name.as_str()).collect();
         let hint = if hint.is_empty() {
-            let more = if scope.fields.len() > listed.len() {
-                ", …"
-            } else {
-                ""
-            };
+            let more = if scope.fields.len() > listed.len() { ", …" } else { "" };
             format!("; it has {}{more}", listed.join(", "))
         } else {
             hint
@@ -373,10 +312,7 @@ impl ExprBinder<'_> {
             }
             Kind::Null => return Ok(Expr::null(Kind::Null, span)),
             kind => {
-                return fail(
-                    span,
-                    format!("'-' needs a number or an interval, not {kind}"),
-                );
+                return fail(span, format!("'-' needs a number or an interval, not {kind}"));
             }
         };
         interval::arithmetic(zero, BinaryOp::Subtract, of, span)
@@ -444,16 +380,10 @@ impl ExprBinder<'_> {
             return self.aggregate(&name, call, span);
         }
         if let Some(filter) = &call.filter {
-            return fail(
-                filter.span,
-                format!("FILTER belongs to aggregates, and {name} is none"),
-            );
+            return fail(filter.span, format!("FILTER belongs to aggregates, and {name} is none"));
         }
         if call.distinct {
-            return fail(
-                span,
-                format!("DISTINCT belongs to aggregates, and {name} is none"),
-            );
+            return fail(span, format!("DISTINCT belongs to aggregates, and {name} is none"));
         }
         if call.star {
             return fail(span, format!("only COUNT takes '*', not {name}"));
@@ -471,10 +401,7 @@ impl ExprBinder<'_> {
 
     fn aggregate(&mut self, name: &str, call: &ast::Call, span: Span) -> Bound {
         let Some(found) = self.aggregates.take() else {
-            return fail(
-                span,
-                format!("{name} is an aggregate, which {}", self.no_aggregates),
-            );
+            return fail(span, format!("{name} is an aggregate, which {}", self.no_aggregates));
         };
         // Arguments cannot hold aggregates themselves.
         self.no_aggregates = "cannot stand inside another aggregate";
@@ -541,13 +468,7 @@ impl ExprBinder<'_> {
         } else {
             Some(arg)
         };
-        Ok(FoundAggregate {
-            function,
-            arg,
-            filter,
-            distinct: call.distinct,
-            kind,
-        })
+        Ok(FoundAggregate { function, arg, filter, distinct: call.distinct, kind })
     }
 }
 
@@ -604,40 +525,20 @@ pub(crate) fn call_with(
     fallible: bool,
     span: Span,
 ) -> Bound {
-    let call = Call {
-        name: name.to_owned(),
-        args,
-        kernel,
-        fallible,
-        nondeterministic: None,
-        style,
-    };
+    let call =
+        Call { name: name.to_owned(), args, kernel, fallible, nondeterministic: None, style };
     Expr::call(call, ty, span).map_err(|message| SqlError::new(span, message))
 }
 
 fn not(expr: Expr, span: Span) -> Bound {
     let ty = expr.ty;
-    call(
-        "NOT",
-        vec![expr],
-        compare::negation(),
-        ty,
-        Style::Prefix,
-        span,
-    )
+    call("NOT", vec![expr], compare::negation(), ty, Style::Prefix, span)
 }
 
 /// AND or OR of two conditions.
 pub(crate) fn logical(op: BinaryOp, a: Expr, b: Expr, span: Span) -> Expr {
-    let ty = SqlType {
-        kind: Kind::Boolean,
-        nullable: a.ty.nullable || b.ty.nullable,
-    };
-    let node = if op == BinaryOp::And {
-        Node::And(a, b)
-    } else {
-        Node::Or(a, b)
-    };
+    let ty = SqlType { kind: Kind::Boolean, nullable: a.ty.nullable || b.ty.nullable };
+    let node = if op == BinaryOp::And { Node::And(a, b) } else { Node::Or(a, b) };
     Expr::new(node, ty, span)
 }
 
@@ -670,14 +571,7 @@ pub(crate) fn choose(conditions: Vec<Expr>, results: Vec<Expr>, what: &str, span
         return fail(span, "CASE without results");
     };
     let whens = conditions.into_iter().zip(results).collect();
-    Ok(Expr::new(
-        Node::Case { whens, otherwise },
-        SqlType {
-            kind: common,
-            nullable,
-        },
-        span,
-    ))
+    Ok(Expr::new(Node::Case { whens, otherwise }, SqlType { kind: common, nullable }, span))
 }
 
 pub(crate) fn cast_to(expr: Expr, kind: Kind, span: Span) -> Bound {
@@ -695,11 +589,8 @@ fn comparable(a: Expr, b: Expr, span: Span) -> Result<(Expr, Expr, Kind), SqlErr
         _ => ka.common(kb),
     };
     let Some(common) = common else {
-        let hint = if ka.is_text() || kb.is_text() {
-            "; CAST one side to the other's type"
-        } else {
-            ""
-        };
+        let hint =
+            if ka.is_text() || kb.is_text() { "; CAST one side to the other's type" } else { "" };
         return fail(span, format!("{ka} and {kb} cannot be compared{hint}"));
     };
     let (sa, sb) = (a.span, b.span);
@@ -711,18 +602,8 @@ pub(crate) fn compare_op(a: Expr, op: BinaryOp, b: Expr, span: Span) -> Bound {
     if matches!(kind, Kind::Bytes) && !matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
         return fail(span, "BYTES can only be compared with = and <>");
     }
-    let ty = SqlType {
-        kind: Kind::Boolean,
-        nullable: a.ty.nullable || b.ty.nullable,
-    };
-    call(
-        op.sign(),
-        vec![a, b],
-        compare::kernel(op, kind),
-        ty,
-        Style::Infix,
-        span,
-    )
+    let ty = SqlType { kind: Kind::Boolean, nullable: a.ty.nullable || b.ty.nullable };
+    call(op.sign(), vec![a, b], compare::kernel(op, kind), ty, Style::Infix, span)
 }
 
 pub(crate) fn arithmetic(a: Expr, op: BinaryOp, b: Expr, span: Span) -> Bound {
@@ -748,10 +629,7 @@ pub(crate) fn arithmetic(a: Expr, op: BinaryOp, b: Expr, span: Span) -> Bound {
             (_, a, b) if a.is_text() || b.is_text() => "; CAST the string to a number",
             _ => "",
         };
-        return fail(
-            span,
-            format!("'{}' cannot take {ka} and {kb}{hint}", op.sign()),
-        );
+        return fail(span, format!("'{}' cannot take {ka} and {kb}{hint}", op.sign()));
     };
     let operand = |kind: Kind| match (result, kind.as_decimal()) {
         (Kind::Decimal(..), Some((p, s))) => Kind::Decimal(p, s),
@@ -762,28 +640,19 @@ pub(crate) fn arithmetic(a: Expr, op: BinaryOp, b: Expr, span: Span) -> Bound {
         _ => result,
     };
     let (da, db) = (operand(ka), operand(kb));
-    let computed = if matches!(result, Kind::Decimal(..)) {
-        result
-    } else {
-        da
-    };
+    let computed = if matches!(result, Kind::Decimal(..)) { result } else { da };
     let divides = matches!(op, BinaryOp::Divide | BinaryOp::Modulo);
     let nullable = a.ty.nullable || b.ty.nullable || matches!(result, Kind::Decimal(..));
     let (sa, sb) = (a.span, b.span);
     let safe_divisor = b.as_literal().is_some_and(|v| {
-        crate::expr::render::literal(v, b.kind())
-            .bytes()
-            .any(|d| (b'1'..=b'9').contains(&d))
+        crate::expr::render::literal(v, b.kind()).bytes().any(|d| (b'1'..=b'9').contains(&d))
     });
     let args = vec![cast_to(a, da, sa)?, cast_to(b, db, sb)?];
     let Some(kernel) = arith::kernel(op, computed, da, db) else {
         return fail(span, format!("'{}' cannot take {ka} and {kb}", op.sign()));
     };
     let fallible = divides && !computed.is_approximate() && !safe_divisor;
-    let ty = SqlType {
-        kind: computed,
-        nullable,
-    };
+    let ty = SqlType { kind: computed, nullable };
     let value = call_with(op.sign(), args, kernel, ty, Style::Infix, fallible, span)?;
     cast_to(value, result, span)
 }
@@ -795,9 +664,8 @@ fn negate_decimal(of: Expr, span: Span) -> Bound {
     let kernel: Kernel = Arc::new(|args, _| {
         let values = args[0].values().as_primitive::<Decimal128Type>();
         let (p, s) = (values.precision(), values.scale());
-        let negated: Decimal128Array = values
-            .unary::<_, Decimal128Type>(|v| -v)
-            .with_precision_and_scale(p, s)?;
+        let negated: Decimal128Array =
+            values.unary::<_, Decimal128Type>(|v| -v).with_precision_and_scale(p, s)?;
         Ok(Col::of(Arc::new(negated), args))
     });
     call("-", vec![of], kernel, ty, Style::Prefix, span)
@@ -805,11 +673,7 @@ fn negate_decimal(of: Expr, span: Span) -> Bound {
 
 pub(crate) fn text_literal(text: &str, span: Span) -> Expr {
     let length = text.chars().count() as u32;
-    let kind = if length == 0 {
-        Kind::VarChar(1)
-    } else {
-        Kind::Char(length)
-    };
+    let kind = if length == 0 { Kind::VarChar(1) } else { Kind::Char(length) };
     Expr::literal(Arc::new(StringArray::from(vec![text])), kind, span)
 }
 
@@ -827,11 +691,8 @@ fn number(text: &str, span: Span) -> Bound {
         (Arc::new(Float64Array::from(vec![value])), Kind::Double)
     } else if text.contains('.') {
         let scale = text.split_once('.').map_or(0, |(_, part)| part.len());
-        let digits = text
-            .trim_start_matches(['-', '0'])
-            .chars()
-            .filter(char::is_ascii_digit)
-            .count();
+        let digits =
+            text.trim_start_matches(['-', '0']).chars().filter(char::is_ascii_digit).count();
         let precision = digits.max(scale).max(1);
         if precision > 38 {
             return Err(too_long());
@@ -865,22 +726,13 @@ fn typed_literal(keyword: &str, text: &str, span: Span) -> Bound {
         "DATE" => (Kind::Date, "DATE '2001-01-31'"),
         "TIME" => (Kind::Time, "TIME '23:59:59'"),
         _ => {
-            let digits = text
-                .split_once('.')
-                .map_or(0, |(_, part)| part.trim().len().min(9));
-            (
-                Kind::Timestamp(digits as u8),
-                "TIMESTAMP '2001-01-31 23:59:59.123'",
-            )
+            let digits = text.split_once('.').map_or(0, |(_, part)| part.trim().len().min(9));
+            (Kind::Timestamp(digits as u8), "TIMESTAMP '2001-01-31 23:59:59.123'")
         }
     };
     let literal = text_literal(text, span);
-    cast::cast(literal, SqlType::not_null(kind), Style::Hidden, false, span).map_err(|_| {
-        SqlError::new(
-            span,
-            format!("'{text}' is no {keyword}; it is written {form}"),
-        )
-    })
+    cast::cast(literal, SqlType::not_null(kind), Style::Hidden, false, span)
+        .map_err(|_| SqlError::new(span, format!("'{text}' is no {keyword}; it is written {form}")))
 }
 
 fn cast_hint(from: Kind, to: Kind) -> &'static str {

@@ -32,28 +32,18 @@ pub(crate) fn bind(text: &str, from: Unit, to: Option<Unit>, span: Span) -> Resu
             format!("'{text}' is no interval of this unit; it is written like {form}"),
         ));
     };
-    Ok(Expr::literal(
-        Arc::new(Int64Array::from(vec![value])),
-        kind,
-        span,
-    ))
+    Ok(Expr::literal(Arc::new(Int64Array::from(vec![value])), kind, span))
 }
 
 fn single(text: &str, unit: Unit) -> Option<(i64, Kind)> {
     if let Some(months) = unit.months() {
-        return Some((
-            text.parse::<i64>().ok()?.checked_mul(months)?,
-            Kind::IntervalMonths,
-        ));
+        return Some((text.parse::<i64>().ok()?.checked_mul(months)?, Kind::IntervalMonths));
     }
     let millis = unit.millis()?;
     if unit == Unit::Second && text.contains('.') {
         return Some((seconds(text)?, Kind::IntervalMillis));
     }
-    Some((
-        text.parse::<i64>().ok()?.checked_mul(millis)?,
-        Kind::IntervalMillis,
-    ))
+    Some((text.parse::<i64>().ok()?.checked_mul(millis)?, Kind::IntervalMillis))
 }
 
 /// Seconds with a fraction, in milliseconds.
@@ -79,12 +69,8 @@ fn range(text: &str, from: Unit, to: Unit) -> Option<(i64, Kind)> {
     if from == Unit::Year && to == Unit::Month {
         let (years, months) = text.split_once('-')?;
         let (years, months) = (years.parse::<u32>().ok()?, months.parse::<u32>().ok()?);
-        return (months < 12).then(|| {
-            (
-                sign * (i64::from(years) * 12 + i64::from(months)),
-                Kind::IntervalMonths,
-            )
-        });
+        return (months < 12)
+            .then(|| (sign * (i64::from(years) * 12 + i64::from(months)), Kind::IntervalMonths));
     }
     let units = [Unit::Day, Unit::Hour, Unit::Minute, Unit::Second];
     let first = units.iter().position(|u| *u == from)?;
@@ -94,9 +80,7 @@ fn range(text: &str, from: Unit, to: Unit) -> Option<(i64, Kind)> {
     }
     let parts: Vec<&str> = if from == Unit::Day {
         let (days, clock) = text.split_once(' ')?;
-        std::iter::once(days)
-            .chain(clock.trim().split(':'))
-            .collect()
+        std::iter::once(days).chain(clock.trim().split(':')).collect()
     } else {
         text.split(':').collect()
     };
@@ -172,40 +156,21 @@ fn whole(
         })?;
         Ok(Col::of(Arc::new(result), args))
     });
-    call_with(
-        op.sign(),
-        vec![a, b],
-        kernel,
-        SqlType { kind, nullable },
-        Style::Infix,
-        true,
-        span,
-    )
+    call_with(op.sign(), vec![a, b], kernel, SqlType { kind, nullable }, Style::Infix, true, span)
 }
 
 /// A time moved by an interval.
 fn shift(time: Expr, by: Expr, plus: bool, unit: Kind, span: Span) -> Result<Expr, SqlError> {
     let kind = time.kind();
     // A DATE moved by less than days becomes a time of day in Flink's type, too.
-    let ty = SqlType {
-        kind,
-        nullable: time.ty.nullable || by.ty.nullable,
-    };
+    let ty = SqlType { kind, nullable: time.ty.nullable || by.ty.nullable };
     let kernel: Kernel = Arc::new(move |args, rows| {
         let rows = rows_of(args, rows);
         let amounts = Prims::<Int64Type>::of(&args[1]);
-        let amount = |row: usize| {
-            amounts
-                .get(row)
-                .map(|n| if plus { n } else { n.wrapping_neg() })
-        };
+        let amount = |row: usize| amounts.get(row).map(|n| if plus { n } else { n.wrapping_neg() });
         let moved = |at: Instant, n: i64| {
-            if unit == Kind::IntervalMonths {
-                add_months(at, n)
-            } else {
-                add_millis(at, n)
-            }
-            .ok_or_else(|| EngineError::user("the time is out of range"))
+            if unit == Kind::IntervalMonths { add_months(at, n) } else { add_millis(at, n) }
+                .ok_or_else(|| EngineError::user("the time is out of range"))
         };
         let array: ArrayRef = match kind {
             Kind::Date => {
@@ -213,10 +178,7 @@ fn shift(time: Expr, by: Expr, plus: bool, unit: Kind, span: Span) -> Result<Exp
                 let result = (0..rows)
                     .map(|row| match (days.get(row), amount(row)) {
                         (Some(d), Some(n)) => {
-                            let at = Instant {
-                                seconds: i64::from(d) * 86_400,
-                                nanos: 0,
-                            };
+                            let at = Instant { seconds: i64::from(d) * 86_400, nanos: 0 };
                             moved(at, n).map(|at| Some(at.seconds.div_euclid(86_400) as i32))
                         }
                         _ => Ok(None),
@@ -266,10 +228,7 @@ fn fast_shift(args: &[Col], unit: Kind, plus: bool) -> Option<ArrayRef> {
     };
     if unit != Kind::IntervalMillis
         || by.is_null(0)
-        || !matches!(
-            times.data_type(),
-            DataType::Timestamp(TimeUnit::Millisecond, _)
-        )
+        || !matches!(times.data_type(), DataType::Timestamp(TimeUnit::Millisecond, _))
     {
         return None;
     }

@@ -77,10 +77,7 @@ impl<'a> Binder<'a> {
     }
 
     pub(crate) fn program(&mut self, statements: &[Statement]) -> BoundProgram {
-        let mut program = BoundProgram {
-            inserts: Vec::new(),
-            tables: Vec::new(),
-        };
+        let mut program = BoundProgram { inserts: Vec::new(), tables: Vec::new() };
         for statement in statements {
             match statement {
                 Statement::Set { key, value, span } => self.set(key, value, *span),
@@ -170,10 +167,7 @@ impl<'a> Binder<'a> {
                     key if key.starts_with("sql-client.") => "; it belongs to Flink's SQL client",
                     _ => "; known are 'table.local-time-zone' and 'execution.runtime-mode'",
                 };
-                self.report(SqlError::new(
-                    span,
-                    format!("the option '{key}' is unknown{place}"),
-                ));
+                self.report(SqlError::new(span, format!("the option '{key}' is unknown{place}")));
             }
         }
     }
@@ -225,11 +219,8 @@ impl<'a> Binder<'a> {
         let (table, rel) = (target?, rel?);
         let columns = self.insert_columns(insert, &table)?;
         if columns.len() != rel.fields.len() {
-            let given: Vec<String> = rel
-                .fields
-                .iter()
-                .map(|f| format!("{} {}", f.name, f.ty.kind))
-                .collect();
+            let given: Vec<String> =
+                rel.fields.iter().map(|f| format!("{} {}", f.name, f.ty.kind)).collect();
             let wanted: Vec<String> = columns
                 .iter()
                 .map(|&c| format!("{} {}", table.columns[c].name, table.columns[c].ty.kind))
@@ -270,10 +261,7 @@ impl<'a> Binder<'a> {
                     }
                     match cast::cast(
                         expr,
-                        SqlType {
-                            kind: column.ty.kind,
-                            nullable: true,
-                        },
+                        SqlType { kind: column.ty.kind, nullable: true },
                         Style::Hidden,
                         false,
                         span,
@@ -287,9 +275,7 @@ impl<'a> Binder<'a> {
                     }
                 }
             };
-            if expr
-                .as_literal()
-                .is_some_and(|v| arrow::array::Array::is_null(v, 0))
+            if expr.as_literal().is_some_and(|v| arrow::array::Array::is_null(v, 0))
                 && !column.ty.nullable
             {
                 failed = true;
@@ -302,24 +288,14 @@ impl<'a> Binder<'a> {
                 ));
                 continue;
             }
-            let ty = SqlType {
-                kind: column.ty.kind,
-                nullable: expr.ty.nullable,
-            };
-            fields.push(Field {
-                name: column.name.clone(),
-                ty,
-                role: Role::Plain,
-            });
+            let ty = SqlType { kind: column.ty.kind, nullable: expr.ty.nullable };
+            fields.push(Field { name: column.name.clone(), ty, role: Role::Plain });
             exprs.push(expr);
         }
         if failed {
             return Err(Reported);
         }
-        Ok(BoundInsert {
-            table,
-            rel: calc(&rel, None, exprs, fields),
-        })
+        Ok(BoundInsert { table, rel: calc(&rel, None, exprs, fields) })
     }
 
     /// The table's columns that the query's columns go to, in the query's order.
@@ -334,10 +310,7 @@ impl<'a> Binder<'a> {
         }
         let mut columns = Vec::new();
         for name in &insert.columns {
-            let found = all
-                .iter()
-                .copied()
-                .find(|&c| table.columns[c].name == name.text);
+            let found = all.iter().copied().find(|&c| table.columns[c].name == name.text);
             let Some(found) = found else {
                 let hint = did_you_mean(
                     &name.text,
@@ -346,17 +319,11 @@ impl<'a> Binder<'a> {
                 );
                 return self.fail(
                     name.span,
-                    format!(
-                        "column \"{}\" not found in table \"{}\"{hint}",
-                        name.text, table.name
-                    ),
+                    format!("column \"{}\" not found in table \"{}\"{hint}", name.text, table.name),
                 );
             };
             if columns.contains(&found) {
-                return self.fail(
-                    name.span,
-                    format!("column \"{}\" is listed twice", name.text),
-                );
+                return self.fail(name.span, format!("column \"{}\" is listed twice", name.text));
             }
             columns.push(found);
         }
@@ -365,11 +332,7 @@ impl<'a> Binder<'a> {
 }
 
 fn columns_of(n: usize) -> String {
-    if n == 1 {
-        "1 column".to_owned()
-    } else {
-        format!("{n} columns")
-    }
+    if n == 1 { "1 column".to_owned() } else { format!("{n} columns") }
 }
 
 /// Where the query's column stands, when it is a plain SELECT without `*` before it.

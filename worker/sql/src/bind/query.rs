@@ -57,19 +57,14 @@ impl Binder<'_> {
             return Ok(rel);
         }
         if names.len() != rel.fields.len() {
-            return self.fail(
-                span,
-                format!("{} names for {} columns", names.len(), rel.fields.len()),
-            );
+            return self
+                .fail(span, format!("{} names for {} columns", names.len(), rel.fields.len()));
         }
         let fields = rel
             .fields
             .iter()
             .zip(names)
-            .map(|(field, name)| Field {
-                name: name.text.clone(),
-                ..field.clone()
-            })
+            .map(|(field, name)| Field { name: name.text.clone(), ..field.clone() })
             .collect();
         let exprs = identity(&rel);
         Ok(calc(&rel, None, exprs, fields))
@@ -128,29 +123,17 @@ impl Binder<'_> {
                 _ => inputs.push(rel),
             }
         }
-        Ok(Arc::new(Rel {
-            kind: RelKind::Union(inputs),
-            fields,
-        }))
+        Ok(Arc::new(Rel { kind: RelKind::Union(inputs), fields }))
     }
 
     fn values(&mut self, rows: &[Vec<ast::Expr>], span: Span) -> Result<Arc<Rel>, Reported> {
-        let scope = Scope {
-            fields: &[],
-            qualifier: None,
-            place: "VALUES",
-            aliases: &[],
-        };
+        let scope = Scope { fields: &[], qualifier: None, place: "VALUES", aliases: &[] };
         let mut bound = Vec::new();
         for row in rows {
             if row.len() != rows[0].len() {
                 return self.fail(
                     row.first().map_or(span, |e| e.span),
-                    format!(
-                        "this row has {} values, the first has {}",
-                        row.len(),
-                        rows[0].len()
-                    ),
+                    format!("this row has {} values, the first has {}", row.len(), rows[0].len()),
                 );
             }
             let mut values = Vec::new();
@@ -184,10 +167,7 @@ impl Binder<'_> {
                 role: Role::Plain,
             });
         }
-        Ok(Arc::new(Rel {
-            kind: RelKind::Values { rows: bound },
-            fields,
-        }))
+        Ok(Arc::new(Rel { kind: RelKind::Values { rows: bound }, fields }))
     }
 
     pub(crate) fn from(
@@ -206,22 +186,12 @@ impl Binder<'_> {
                         Relation::Broken => return Err(Reported),
                     },
                 };
-                let what = if matches!(rel.kind, RelKind::Scan(_)) {
-                    "table"
-                } else {
-                    "view"
-                };
-                (
-                    rel,
-                    Some(name.text.clone()),
-                    format!("{what} \"{}\"", name.text),
-                )
+                let what = if matches!(rel.kind, RelKind::Scan(_)) { "table" } else { "view" };
+                (rel, Some(name.text.clone()), format!("{what} \"{}\"", name.text))
             }
-            RelationKind::Subquery(query) => (
-                self.query(query, ctes)?,
-                None,
-                "the query in FROM".to_owned(),
-            ),
+            RelationKind::Subquery(query) => {
+                (self.query(query, ctes)?, None, "the query in FROM".to_owned())
+            }
             RelationKind::Window(call) => {
                 let (rel, place) = self.window(call, ctes)?;
                 (rel, None, place)
@@ -229,11 +199,7 @@ impl Binder<'_> {
         };
         let rel = self.rename(rel, &relation.columns, relation.span)?;
         let qualifier = relation.alias.as_ref().map(|a| a.text.clone()).or(name);
-        Ok(From {
-            rel,
-            qualifier,
-            place,
-        })
+        Ok(From { rel, qualifier, place })
     }
 
     fn window(
@@ -254,10 +220,8 @@ impl Binder<'_> {
         let (from, size, slide, offset) = (from?, size?, slide?, offset?);
         let name = call.function.text.to_ascii_uppercase();
         if size <= 0 {
-            return self.fail(
-                call.size.span,
-                format!("the size of {name} must be longer than nothing"),
-            );
+            return self
+                .fail(call.size.span, format!("the size of {name} must be longer than nothing"));
         }
         let window = match slide {
             None => Window::Tumble { size, offset },
@@ -278,21 +242,14 @@ impl Binder<'_> {
                     format!("the size of HOP must be a multiple of its slide{hint}"),
                 );
             }
-            Some(slide) => Window::Hop {
-                size,
-                slide,
-                offset,
-            },
+            Some(slide) => Window::Hop { size, slide, offset },
         };
         let fields = &from.rel.fields;
         let Some(time) = fields.iter().position(|f| f.name == call.time.text) else {
             let hint = did_you_mean(&call.time.text, fields.iter().map(|f| f.name.as_str()), '"');
             return self.fail(
                 call.time.span,
-                format!(
-                    "column \"{}\" not found in {}{hint}",
-                    call.time.text, from.place
-                ),
+                format!("column \"{}\" not found in {}{hint}", call.time.text, from.place),
             );
         };
         if !fields[time].role.is_rowtime() {
@@ -322,10 +279,7 @@ impl Binder<'_> {
             return self.fail(call.data.span, format!("{} has a column \"{}\" already, which {name} adds; give it another name with AS", from.place, clash.name));
         }
         self.windows += 1;
-        let id = WindowId {
-            number: self.windows,
-            window,
-        };
+        let id = WindowId { number: self.windows, window };
         let time_kind = match fields[time].ty.kind {
             Kind::TimestampLtz(_) => Kind::TimestampLtz(3),
             _ => Kind::Timestamp(3),
@@ -342,28 +296,11 @@ impl Binder<'_> {
             ty: SqlType::not_null(kind),
             role,
         };
-        fields.push(bound(
-            "window_start",
-            Role::WindowStart(id.clone()),
-            Kind::Timestamp(3),
-        ));
-        fields.push(bound(
-            "window_end",
-            Role::WindowEnd(id.clone()),
-            Kind::Timestamp(3),
-        ));
-        fields.push(bound(
-            "window_time",
-            Role::WindowTime(id.clone()),
-            time_kind,
-        ));
+        fields.push(bound("window_start", Role::WindowStart(id.clone()), Kind::Timestamp(3)));
+        fields.push(bound("window_end", Role::WindowEnd(id.clone()), Kind::Timestamp(3)));
+        fields.push(bound("window_time", Role::WindowTime(id.clone()), time_kind));
         let span = call.function.span;
-        let kind = RelKind::Window {
-            input: from.rel.clone(),
-            time,
-            id,
-            span,
-        };
+        let kind = RelKind::Window { input: from.rel.clone(), time, id, span };
         Ok((Arc::new(Rel { kind, fields }), from.place))
     }
 
@@ -374,12 +311,8 @@ impl Binder<'_> {
         call: &ast::WindowCall,
         what: &str,
     ) -> Result<i64, Reported> {
-        let scope = Scope {
-            fields: &[],
-            qualifier: None,
-            place: "a window's arguments",
-            aliases: &[],
-        };
+        let scope =
+            Scope { fields: &[], qualifier: None, place: "a window's arguments", aliases: &[] };
         let bound = bind_plain(expr, &scope, "has no place in a window's arguments");
         let bound = self.keep(bound)?;
         let name = call.function.text.to_ascii_uppercase();
@@ -398,9 +331,7 @@ impl Binder<'_> {
             Some(relation) => self.from(relation, ctes)?,
             None => From {
                 rel: Arc::new(Rel {
-                    kind: RelKind::Values {
-                        rows: vec![Vec::new()],
-                    },
+                    kind: RelKind::Values { rows: vec![Vec::new()] },
                     fields: Vec::new(),
                 }),
                 qualifier: None,
@@ -473,11 +404,8 @@ impl Binder<'_> {
             }
         }
         let having = select.having.as_ref().and_then(|having| {
-            let mut binder = ExprBinder {
-                scope: &scope,
-                aggregates: Some(&mut aggregates),
-                no_aggregates: "",
-            };
+            let mut binder =
+                ExprBinder { scope: &scope, aggregates: Some(&mut aggregates), no_aggregates: "" };
             let bound = condition(&mut binder, having, "HAVING");
             self.keep(bound).ok().map(|bound| (bound, having.span))
         });
@@ -507,17 +435,10 @@ impl Binder<'_> {
             .map(|(expr, name)| Field {
                 name: name.clone(),
                 ty: expr.ty,
-                role: expr
-                    .as_column()
-                    .map_or(Role::Plain, |i| from.rel.fields[i].role.clone()),
+                role: expr.as_column().map_or(Role::Plain, |i| from.rel.fields[i].role.clone()),
             })
             .collect();
-        Ok(calc(
-            &from.rel,
-            filter,
-            items.into_iter().map(|(expr, _)| expr).collect(),
-            fields,
-        ))
+        Ok(calc(&from.rel, filter, items.into_iter().map(|(expr, _)| expr).collect(), fields))
     }
 }
 
@@ -531,25 +452,14 @@ pub(crate) fn scan(table: &Arc<crate::catalog::TableDef>) -> Arc<Rel> {
         .map(|(i, column)| Field {
             name: column.name.clone(),
             ty: column.ty,
-            role: if rowtime == Some(i) {
-                Role::Rowtime
-            } else {
-                Role::Plain
-            },
+            role: if rowtime == Some(i) { Role::Rowtime } else { Role::Plain },
         })
         .collect();
-    Arc::new(Rel {
-        kind: RelKind::Scan(table.clone()),
-        fields,
-    })
+    Arc::new(Rel { kind: RelKind::Scan(table.clone()), fields })
 }
 
 /// A short name for a column that an expression makes.
 pub(crate) fn short_name(expr: &Expr, fields: &[Field]) -> String {
     let text = render::sql(expr, &crate::rel::names(fields));
-    if text.chars().count() <= 40 {
-        text
-    } else {
-        text.chars().take(39).chain(['…']).collect()
-    }
+    if text.chars().count() <= 40 { text } else { text.chars().take(39).chain(['…']).collect() }
 }

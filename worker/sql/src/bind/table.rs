@@ -17,21 +17,14 @@ use crate::rel::{Field, Role};
 use crate::types::{Kind, SqlType};
 
 /// Options as connectors see them, as written, and the table that late rows go to.
-type Options = (
-    BTreeMap<String, OptionValue>,
-    BTreeMap<String, String>,
-    Option<(String, Span)>,
-);
+type Options = (BTreeMap<String, OptionValue>, BTreeMap<String, String>, Option<(String, Span)>);
 
 impl Binder<'_> {
     pub(super) fn create_table(&mut self, table: &ast::CreateTable) -> Result<TableDef, Reported> {
         let before = self.errors.len();
         let columns = self.columns(table);
         let watermark = columns.as_ref().ok().and_then(|columns| {
-            table
-                .watermark
-                .as_ref()
-                .and_then(|w| self.watermark(table, w, columns).ok())
+            table.watermark.as_ref().and_then(|w| self.watermark(table, w, columns).ok())
         });
         let place = format!("table \"{}\"", table.name.text);
         let named = |binder: &mut Self, names: &[ast::Ident], clause: &str| {
@@ -84,10 +77,8 @@ impl Binder<'_> {
 
     fn columns(&mut self, table: &ast::CreateTable) -> Result<Vec<Column>, Reported> {
         if table.columns.is_empty() {
-            return self.fail(
-                table.name.span,
-                format!("table \"{}\" has no columns", table.name.text),
-            );
+            return self
+                .fail(table.name.span, format!("table \"{}\" has no columns", table.name.text));
         }
         // Computed columns see the stored ones, whatever the order, but not each other.
         let visible: Vec<Field> = table
@@ -103,30 +94,15 @@ impl Binder<'_> {
             })
             .collect();
         let place = format!("table \"{}\"", table.name.text);
-        let scope = Scope {
-            fields: &visible,
-            qualifier: None,
-            place: &place,
-            aliases: &[],
-        };
+        let scope = Scope { fields: &visible, qualifier: None, place: &place, aliases: &[] };
         let mut columns = Vec::new();
         let mut failed = false;
         for column in &table.columns {
             let (ty, kind) = match &column.kind {
                 ast::ColumnKind::Physical(ty) => (*ty, ColumnKind::Physical),
-                ast::ColumnKind::Metadata {
-                    ty,
-                    key,
-                    is_virtual,
-                } => {
+                ast::ColumnKind::Metadata { ty, key, is_virtual } => {
                     let key = key.clone().unwrap_or_else(|| column.name.text.clone());
-                    (
-                        *ty,
-                        ColumnKind::Metadata {
-                            key,
-                            is_virtual: *is_virtual,
-                        },
-                    )
+                    (*ty, ColumnKind::Metadata { key, is_virtual: *is_virtual })
                 }
                 ast::ColumnKind::Computed(expr) => {
                     let bound = bind_plain(expr, &scope, "has no place in a computed column");
@@ -150,11 +126,7 @@ impl Binder<'_> {
                     }
                 }
             };
-            columns.push(Column {
-                name: column.name.text.clone(),
-                ty,
-                kind,
-            });
+            columns.push(Column { name: column.name.text.clone(), ty, kind });
         }
         if failed { Err(Reported) } else { Ok(columns) }
     }
@@ -167,11 +139,8 @@ impl Binder<'_> {
     ) -> Result<Watermark, Reported> {
         let place = format!("table \"{}\"", table.name.text);
         let Some(column) = columns.iter().position(|c| c.name == mark.column.text) else {
-            let hint = did_you_mean(
-                &mark.column.text,
-                columns.iter().map(|c| c.name.as_str()),
-                '"',
-            );
+            let hint =
+                did_you_mean(&mark.column.text, columns.iter().map(|c| c.name.as_str()), '"');
             return self.fail(
                 mark.column.span,
                 format!("column \"{}\" not found in {place}{hint}", mark.column.text),
@@ -187,10 +156,9 @@ impl Binder<'_> {
                 Kind::TimestampLtz(_) => {
                     format!("; declare \"{}\" as TIMESTAMP_LTZ(3)", mark.column.text)
                 }
-                Kind::BigInt | Kind::Int => format!(
-                    "; add a column: ts AS TO_TIMESTAMP_LTZ(`{}`, 3)",
-                    mark.column.text
-                ),
+                Kind::BigInt | Kind::Int => {
+                    format!("; add a column: ts AS TO_TIMESTAMP_LTZ(`{}`, 3)", mark.column.text)
+                }
                 kind if kind.is_text() => {
                     format!("; add a column: ts AS TO_TIMESTAMP(`{}`)", mark.column.text)
                 }
@@ -200,18 +168,9 @@ impl Binder<'_> {
         }
         let fields: Vec<Field> = columns
             .iter()
-            .map(|c| Field {
-                name: c.name.clone(),
-                ty: c.ty,
-                role: Role::Plain,
-            })
+            .map(|c| Field { name: c.name.clone(), ty: c.ty, role: Role::Plain })
             .collect();
-        let scope = Scope {
-            fields: &fields,
-            qualifier: None,
-            place: &place,
-            aliases: &[],
-        };
+        let scope = Scope { fields: &fields, qualifier: None, place: &place, aliases: &[] };
         let bound = bind_plain(&mark.expr, &scope, "has no place in a watermark");
         let expr = self.keep(bound)?;
         if !expr.kind().is_timestamp() {
@@ -249,13 +208,8 @@ impl Binder<'_> {
             }
             written.insert(option.key.clone(), option.value.clone());
             if let Ok(value) = self.replace_env(&option.value, option.value_span) {
-                options.insert(
-                    option.key.clone(),
-                    OptionValue {
-                        value,
-                        at: option.key_span.start(),
-                    },
-                );
+                options
+                    .insert(option.key.clone(), OptionValue { value, at: option.key_span.start() });
             }
         }
         if !written.contains_key("connector") {

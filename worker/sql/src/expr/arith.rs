@@ -104,11 +104,7 @@ where
         Arc::new(move |args, rows| {
             let zero = T::Native::default();
             let result: PrimitiveArray<T> = binary::<T, T, T>(args, rows, |a, b| {
-                if b == zero {
-                    Err(division_by_zero())
-                } else {
-                    Ok(f(a, b))
-                }
+                if b == zero { Err(division_by_zero()) } else { Ok(f(a, b)) }
             })?;
             Ok(Col::of(Arc::new(result), args))
         })
@@ -149,9 +145,7 @@ where
 
 /// 10^n, for n up to 76.
 pub(crate) fn power_of_ten(n: u32) -> i256 {
-    (0..n).fold(i256::ONE, |value, _| {
-        value.wrapping_mul(i256::from_i128(10))
-    })
+    (0..n).fold(i256::ONE, |value, _| value.wrapping_mul(i256::from_i128(10)))
 }
 
 /// Divides, rounding half away from zero.
@@ -159,11 +153,7 @@ pub(crate) fn divide_half_up(a: i256, b: i256) -> Option<i256> {
     let quotient = a.checked_div(b)?;
     let rest = a.checked_sub(quotient.checked_mul(b)?)?;
     if rest.wrapping_abs().checked_mul(i256::from_i128(2))? >= b.wrapping_abs() {
-        let away = if (a < i256::ZERO) == (b < i256::ZERO) {
-            i256::ONE
-        } else {
-            i256::MINUS_ONE
-        };
+        let away = if (a < i256::ZERO) == (b < i256::ZERO) { i256::ONE } else { i256::MINUS_ONE };
         return quotient.checked_add(away);
     }
     Some(quotient)
@@ -190,11 +180,7 @@ fn decimal(op: BinaryOp, p: u8, s: u8, s1: u8, s2: u8) -> Option<Kernel> {
         BinaryOp::Add | BinaryOp::Subtract => Box::new(move |a, b| {
             let common = s1.max(s2);
             let (a, b) = (rescale(a, s1, common)?, rescale(b, s2, common)?);
-            let sum = if op == BinaryOp::Add {
-                a.checked_add(b)?
-            } else {
-                a.checked_sub(b)?
-            };
+            let sum = if op == BinaryOp::Add { a.checked_add(b)? } else { a.checked_sub(b)? };
             rescale(sum, common, r)
         }),
         BinaryOp::Multiply => Box::new(move |a, b| rescale(a.checked_mul(b)?, s1 + s2, r)),
@@ -216,10 +202,7 @@ fn decimal(op: BinaryOp, p: u8, s: u8, s1: u8, s2: u8) -> Option<Kernel> {
     };
     let divides = matches!(op, BinaryOp::Divide | BinaryOp::Modulo);
     Some(Arc::new(move |args, rows| {
-        let (a, b) = (
-            Prims::<Decimal128Type>::of(&args[0]),
-            Prims::<Decimal128Type>::of(&args[1]),
-        );
+        let (a, b) = (Prims::<Decimal128Type>::of(&args[0]), Prims::<Decimal128Type>::of(&args[1]));
         let result = (0..rows_of(args, rows))
             .map(|row| match (a.get(row), b.get(row)) {
                 (Some(_), Some(0)) if divides => Err(division_by_zero()),

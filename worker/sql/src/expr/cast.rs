@@ -49,10 +49,7 @@ pub(crate) fn cast(
     let from = expr.kind();
     if from == to.kind || same_values(from, to.kind) && style == Style::Hidden {
         return Ok(Expr {
-            ty: SqlType {
-                kind: to.kind,
-                nullable: expr.ty.nullable,
-            },
+            ty: SqlType { kind: to.kind, nullable: expr.ty.nullable },
             span,
             ..expr
         });
@@ -71,14 +68,7 @@ pub(crate) fn cast(
         nondeterministic: None,
         style,
     };
-    Expr::call(
-        call,
-        SqlType {
-            kind: to.kind,
-            nullable,
-        },
-        span,
-    )
+    Expr::call(call, SqlType { kind: to.kind, nullable }, span)
 }
 
 /// Types whose values are stored alike, so that nothing has to be computed.
@@ -125,11 +115,8 @@ pub(crate) fn convert(
     }
     if to == Kind::Boolean {
         let doubles = numeric(col, from, Kind::Double, rows)?;
-        let result: BooleanArray = doubles
-            .as_primitive::<Float64Type>()
-            .iter()
-            .map(|v| v.map(|v| v != 0.0))
-            .collect();
+        let result: BooleanArray =
+            doubles.as_primitive::<Float64Type>().iter().map(|v| v.map(|v| v != 0.0)).collect();
         return Ok(Arc::new(result));
     }
     if from.is_numeric() && to.is_numeric() {
@@ -168,12 +155,7 @@ fn from_text(col: &Col, to: Kind, rows: usize, lenient: bool) -> Result<ArrayRef
         let result: BinaryArray = (0..rows).map(|r| texts.get(r).map(str::as_bytes)).collect();
         return Ok(Arc::new(result));
     }
-    let read = Read {
-        texts,
-        rows,
-        lenient,
-        to,
-    };
+    let read = Read { texts, rows, lenient, to };
     Ok(match to {
         Kind::TinyInt => Arc::new(read.all::<Int8Type>(|t| whole(t)?.try_into().ok())?),
         Kind::SmallInt => Arc::new(read.all::<Int16Type>(|t| whole(t)?.try_into().ok())?),
@@ -258,12 +240,7 @@ fn float(text: &str) -> Option<f64> {
         "Infinity" | "+Infinity" => Some(f64::INFINITY),
         "-Infinity" => Some(f64::NEG_INFINITY),
         // Rust also reads "inf" and "nan" in any case, Java does not.
-        _ if text
-            .bytes()
-            .any(|b| b.is_ascii_alphabetic() && !matches!(b, b'e' | b'E')) =>
-        {
-            None
-        }
+        _ if text.bytes().any(|b| b.is_ascii_alphabetic() && !matches!(b, b'e' | b'E')) => None,
         _ => text.parse().ok(),
     }
 }
@@ -272,10 +249,7 @@ fn float(text: &str) -> Option<f64> {
 pub(crate) fn decimal(text: &str, precision: u8, scale: u8) -> Option<i128> {
     let text = text.trim();
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((m, e)) => (
-            m,
-            e.parse::<i32>().ok().filter(|e| (-100..=100).contains(e))?,
-        ),
+        Some((m, e)) => (m, e.parse::<i32>().ok().filter(|e| (-100..=100).contains(e))?),
         None => (text, 0),
     };
     let (negative, mantissa) = match mantissa.strip_prefix('-') {
@@ -292,18 +266,12 @@ pub(crate) fn decimal(text: &str, precision: u8, scale: u8) -> Option<i128> {
         return None;
     }
     let value = digits.bytes().fold(i256::ZERO, |value, b| {
-        value
-            .wrapping_mul(i256::from_i128(10))
-            .wrapping_add(i256::from_i128(i128::from(b - b'0')))
+        value.wrapping_mul(i256::from_i128(10)).wrapping_add(i256::from_i128(i128::from(b - b'0')))
     });
     let from = part.len() as i32 - exponent;
     let to = i32::from(scale);
     if (to - from).abs() > 70 {
-        return if value == i256::ZERO || to < from {
-            Some(0)
-        } else {
-            None
-        };
+        return if value == i256::ZERO || to < from { Some(0) } else { None };
     }
     let value = fit(rescale(value, from, to)?, precision)?;
     Some(if negative { -value } else { value })
@@ -335,36 +303,32 @@ fn numeric(col: &Col, from: Kind, to: Kind, rows: usize) -> Result<ArrayRef, Eng
             };
             // As Java: towards zero, NaN is 0, too large is the largest; via INT for the small.
             Ok(match to {
-                Kind::TinyInt => Arc::new(Int8Array::from_iter(
-                    values.iter().map(|v| v.map(|v| v as i32 as i8)),
-                )),
+                Kind::TinyInt => {
+                    Arc::new(Int8Array::from_iter(values.iter().map(|v| v.map(|v| v as i32 as i8))))
+                }
                 Kind::SmallInt => Arc::new(Int16Array::from_iter(
                     values.iter().map(|v| v.map(|v| v as i32 as i16)),
                 )),
-                Kind::Int => Arc::new(Int32Array::from_iter(
-                    values.iter().map(|v| v.map(|v| v as i32)),
-                )),
-                Kind::BigInt => Arc::new(Int64Array::from_iter(
-                    values.iter().map(|v| v.map(|v| v as i64)),
-                )),
-                Kind::Float => Arc::new(Float32Array::from_iter(
-                    values.iter().map(|v| v.map(|v| v as f32)),
-                )),
+                Kind::Int => {
+                    Arc::new(Int32Array::from_iter(values.iter().map(|v| v.map(|v| v as i32))))
+                }
+                Kind::BigInt => {
+                    Arc::new(Int64Array::from_iter(values.iter().map(|v| v.map(|v| v as i64))))
+                }
+                Kind::Float => {
+                    Arc::new(Float32Array::from_iter(values.iter().map(|v| v.map(|v| v as f32))))
+                }
                 _ => Arc::new(Float64Array::from(values)),
             })
         }
         Kind::Decimal(_, s) => {
             let v = Prims::<Decimal128Type>::of(col);
             if to.is_approximate() {
-                let text = |r: usize| {
-                    v.get(r)
-                        .and_then(|v| render::decimal(v, s).parse::<f64>().ok())
-                };
+                let text =
+                    |r: usize| v.get(r).and_then(|v| render::decimal(v, s).parse::<f64>().ok());
                 return Ok(match to {
                     Kind::Float => Arc::new(
-                        (0..rows)
-                            .map(|r| text(r).map(|v| v as f32))
-                            .collect::<Float32Array>(),
+                        (0..rows).map(|r| text(r).map(|v| v as f32)).collect::<Float32Array>(),
                     ),
                     _ => Arc::new((0..rows).map(text).collect::<Float64Array>()),
                 });
@@ -406,16 +370,8 @@ fn integers(values: impl Iterator<Item = Option<i64>>, to: Kind) -> Result<Array
         Kind::TinyInt => Arc::new(values.map(|v| v.map(|v| v as i8)).collect::<Int8Array>()),
         Kind::SmallInt => Arc::new(values.map(|v| v.map(|v| v as i16)).collect::<Int16Array>()),
         Kind::Int => Arc::new(values.map(|v| v.map(|v| v as i32)).collect::<Int32Array>()),
-        Kind::Float => Arc::new(
-            values
-                .map(|v| v.map(|v| v as f32))
-                .collect::<Float32Array>(),
-        ),
-        Kind::Double => Arc::new(
-            values
-                .map(|v| v.map(|v| v as f64))
-                .collect::<Float64Array>(),
-        ),
+        Kind::Float => Arc::new(values.map(|v| v.map(|v| v as f32)).collect::<Float32Array>()),
+        Kind::Double => Arc::new(values.map(|v| v.map(|v| v as f64)).collect::<Float64Array>()),
         _ => Arc::new(values.collect::<Int64Array>()),
     })
 }
@@ -429,13 +385,10 @@ fn to_decimal(col: &Col, from: Kind, p: u8, s: u8, rows: usize) -> Result<ArrayR
             let v = Prims::<Decimal128Type>::of(col);
             (0..rows).map(|r| fixed(v.get(r)?, scale)).collect()
         }
-        Kind::Float | Kind::Double => (0..rows)
-            .map(|r| decimal(&render::value(col, from, r)?, p, s))
-            .collect(),
-        _ => widen(col, from, rows)
-            .into_iter()
-            .map(|v| fixed(i128::from(v?), 0))
-            .collect(),
+        Kind::Float | Kind::Double => {
+            (0..rows).map(|r| decimal(&render::value(col, from, r)?, p, s)).collect()
+        }
+        _ => widen(col, from, rows).into_iter().map(|v| fixed(i128::from(v?), 0)).collect(),
     };
     Ok(Arc::new(result.with_precision_and_scale(p, s as i8)?))
 }
@@ -443,12 +396,8 @@ fn to_decimal(col: &Col, from: Kind, p: u8, s: u8, rows: usize) -> Result<ArrayR
 fn temporal(col: &Col, from: Kind, to: Kind, rows: usize) -> Result<ArrayRef, EngineError> {
     if from == Kind::Date {
         let days = Prims::<Date32Type>::of(col);
-        let at = |r: usize| {
-            days.get(r).map(|d| Instant {
-                seconds: i64::from(d) * 86_400,
-                nanos: 0,
-            })
-        };
+        let at =
+            |r: usize| days.get(r).map(|d| Instant { seconds: i64::from(d) * 86_400, nanos: 0 });
         return timestamps(to, (0..rows).map(|r| Ok(at(r))));
     }
     if let Some(same) = reinterpret(col, from, to) {
@@ -457,11 +406,8 @@ fn temporal(col: &Col, from: Kind, to: Kind, rows: usize) -> Result<ArrayRef, En
     let instants = Instants::of(col);
     Ok(match to {
         Kind::Date => {
-            let days = (0..rows).map(|r| {
-                instants
-                    .get(r)
-                    .map(|at| at.seconds.div_euclid(86_400) as i32)
-            });
+            let days =
+                (0..rows).map(|r| instants.get(r).map(|at| at.seconds.div_euclid(86_400) as i32));
             Arc::new(days.collect::<PrimitiveArray<Date32Type>>())
         }
         Kind::Time => {
@@ -477,10 +423,7 @@ fn temporal(col: &Col, from: Kind, to: Kind, rows: usize) -> Result<ArrayRef, En
                 _ => 9,
             };
             let step = 10u32.pow(9 - digits);
-            let cut = |at: Instant| Instant {
-                nanos: at.nanos / step * step,
-                ..at
-            };
+            let cut = |at: Instant| Instant { nanos: at.nanos / step * step, ..at };
             timestamps(to, (0..rows).map(|r| Ok(instants.get(r).map(cut))))?
         }
     })
@@ -497,12 +440,6 @@ fn reinterpret(col: &Col, from: Kind, to: Kind) -> Option<ArrayRef> {
     if digits < from || time_unit(from) != time_unit(digits) {
         return None;
     }
-    let data = col
-        .values()
-        .to_data()
-        .into_builder()
-        .data_type(to.arrow())
-        .build()
-        .ok()?;
+    let data = col.values().to_data().into_builder().data_type(to.arrow()).build().ok()?;
     Some(arrow::array::make_array(data))
 }

@@ -65,11 +65,7 @@ impl Col {
 
 /// Rows that a kernel has to compute: one when all arguments are single values.
 pub(crate) fn rows_of(args: &[Col], rows: usize) -> usize {
-    if !args.is_empty() && args.iter().all(Col::is_scalar) {
-        1
-    } else {
-        rows
-    }
+    if !args.is_empty() && args.iter().all(Col::is_scalar) { 1 } else { rows }
 }
 
 /// A column of strings by row.

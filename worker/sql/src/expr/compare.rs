@@ -30,20 +30,14 @@ pub(crate) fn kernel(op: BinaryOp, kind: Kind) -> Kernel {
             Ok(Col::of(Arc::new(BooleanArray::new_null(rows)), args))
         }),
         Kind::Float => Arc::new(move |args, rows| {
-            let (a, b) = (
-                Prims::<Float32Type>::of(&args[0]),
-                Prims::<Float32Type>::of(&args[1]),
-            );
+            let (a, b) = (Prims::<Float32Type>::of(&args[0]), Prims::<Float32Type>::of(&args[1]));
             let result: BooleanArray = (0..rows_of(args, rows))
                 .map(|row| Some(holds(a.get(row)?.partial_cmp(&b.get(row)?))))
                 .collect();
             Ok(Col::of(Arc::new(result), args))
         }),
         Kind::Double => Arc::new(move |args, rows| {
-            let (a, b) = (
-                Prims::<Float64Type>::of(&args[0]),
-                Prims::<Float64Type>::of(&args[1]),
-            );
+            let (a, b) = (Prims::<Float64Type>::of(&args[0]), Prims::<Float64Type>::of(&args[1]));
             let result: BooleanArray = (0..rows_of(args, rows))
                 .map(|row| Some(holds(a.get(row)?.partial_cmp(&b.get(row)?))))
                 .collect();
@@ -72,10 +66,7 @@ pub(crate) fn distinct(kind: Kind, negated: bool) -> Kernel {
         let equal = equal(args, rows)?.to_rows(rows)?;
         let equal = equal.as_boolean();
         // The kernel also knows that a column of type NULL is all NULL.
-        let (a, b) = (
-            is_null(&args[0].to_rows(rows)?)?,
-            is_null(&args[1].to_rows(rows)?)?,
-        );
+        let (a, b) = (is_null(&args[0].to_rows(rows)?)?, is_null(&args[1].to_rows(rows)?)?);
         let result: BooleanArray = (0..rows)
             .map(|row| {
                 let same = match (a.value(row), b.value(row)) {
@@ -94,11 +85,7 @@ pub(crate) fn distinct(kind: Kind, negated: bool) -> Kernel {
 pub(crate) fn null_test(negated: bool) -> Kernel {
     Arc::new(move |args, _| {
         let values = args[0].values();
-        let result = if negated {
-            is_not_null(values)?
-        } else {
-            is_null(values)?
-        };
+        let result = if negated { is_not_null(values)? } else { is_null(values)? };
         Ok(Col::of(Arc::new(result), args))
     })
 }
@@ -107,9 +94,8 @@ pub(crate) fn null_test(negated: bool) -> Kernel {
 pub(crate) fn truth_test(value: Option<bool>, negated: bool) -> Kernel {
     Arc::new(move |args, rows| {
         let of = Bools::of(&args[0]);
-        let result: BooleanArray = (0..rows_of(args, rows))
-            .map(|row| Some((of.get(row) == value) != negated))
-            .collect();
+        let result: BooleanArray =
+            (0..rows_of(args, rows)).map(|row| Some((of.get(row) == value) != negated)).collect();
         Ok(Col::of(Arc::new(result), args))
     })
 }

@@ -27,15 +27,8 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const DAYS: [&str; 7] = [
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-];
+const DAYS: [&str; 7] =
+    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 impl Pattern {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
@@ -153,9 +146,7 @@ impl Pattern {
                 let names: &[&str] = if letter == 'E' { &DAYS } else { &MONTHS };
                 let (index, length) = names.iter().enumerate().find_map(|(i, name)| {
                     let length = if count <= 3 { 3 } else { name.len() };
-                    rest.get(..length)?
-                        .eq_ignore_ascii_case(&name[..length])
-                        .then_some((i, length))
+                    rest.get(..length)?.eq_ignore_ascii_case(&name[..length]).then_some((i, length))
                 })?;
                 if letter == 'M' {
                     month = index as u32 + 1;
@@ -173,11 +164,7 @@ impl Pattern {
                 (false, 'D') => 3,
                 _ => count.max(2),
             };
-            let length = rest
-                .bytes()
-                .take(most)
-                .take_while(u8::is_ascii_digit)
-                .count();
+            let length = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
             if length == 0 || count > 1 && letter != 'S' && length < count.min(2) {
                 return None;
             }
@@ -208,8 +195,6 @@ impl Pattern {
             hour = hour % 12 + 12;
         }
         let date = NaiveDate::from_ymd_opt(year, month, day)?;
-        Some(Instant::of_datetime(
-            date.and_hms_nano_opt(hour, minute, second, nanos)?,
-        ))
+        Some(Instant::of_datetime(date.and_hms_nano_opt(hour, minute, second, nanos)?))
     }
 }

@@ -81,11 +81,7 @@ pub(crate) enum Style {
 
 impl Expr {
     pub(crate) fn new(node: Node, ty: SqlType, span: Span) -> Self {
-        Self {
-            node: Arc::new(node),
-            ty,
-            span,
-        }
+        Self { node: Arc::new(node), ty, span }
     }
 
     pub(crate) fn column(index: usize, ty: SqlType, span: Span) -> Self {
@@ -104,25 +100,17 @@ impl Expr {
     /// A call that is replaced by its value when all of its arguments are values.
     pub(crate) fn call(call: Call, ty: SqlType, span: Span) -> Result<Self, String> {
         let foldable = call.nondeterministic.is_none()
-            && call
-                .args
-                .iter()
-                .all(|arg| matches!(*arg.node, Node::Literal(_)));
+            && call.args.iter().all(|arg| matches!(*arg.node, Node::Literal(_)));
         if foldable {
             let values: Vec<Col> = call
                 .args
                 .iter()
                 .filter_map(|arg| arg.as_literal().map(|v| Col::Scalar(v.clone())))
                 .collect();
-            let value = (call.kernel)(&values, 1)
-                .map_err(|e| e.message)?
-                .into_array(1)?;
+            let value = (call.kernel)(&values, 1).map_err(|e| e.message)?.into_array(1)?;
             return Ok(Self::new(
                 Node::Literal(value.slice(0, 1)),
-                SqlType {
-                    nullable: ty.nullable,
-                    ..ty
-                },
+                SqlType { nullable: ty.nullable, ..ty },
                 span,
             ));
         }
@@ -151,11 +139,9 @@ impl Expr {
         match &*self.node {
             Node::Column(_) | Node::Literal(_) => Vec::new(),
             Node::And(a, b) | Node::Or(a, b) => vec![a, b],
-            Node::Case { whens, otherwise } => whens
-                .iter()
-                .flat_map(|(w, t)| [w, t])
-                .chain([otherwise])
-                .collect(),
+            Node::Case { whens, otherwise } => {
+                whens.iter().flat_map(|(w, t)| [w, t]).chain([otherwise]).collect()
+            }
             Node::Call(call) => call.args.iter().collect(),
         }
     }
@@ -177,11 +163,7 @@ impl Expr {
                 let found = columns(*index);
                 return Self {
                     ty: self.ty,
-                    span: if self.span.line > 0 {
-                        self.span
-                    } else {
-                        found.span
-                    },
+                    span: if self.span.line > 0 { self.span } else { found.span },
                     node: found.node,
                 };
             }

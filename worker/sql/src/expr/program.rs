@@ -28,29 +28,16 @@ enum Op {
     Literal(Col),
     And(usize, usize),
     Or(usize, usize),
-    Case {
-        whens: Vec<(usize, usize)>,
-        otherwise: usize,
-    },
-    Call {
-        kernel: Kernel,
-        args: Vec<usize>,
-        place: String,
-    },
+    Case { whens: Vec<(usize, usize)>, otherwise: usize },
+    Call { kernel: Kernel, args: Vec<usize>, place: String },
 }
 
 impl Program {
     /// Compiles `exprs`.
     pub(crate) fn new(exprs: &[Expr]) -> Self {
-        let mut compiler = Compiler {
-            steps: Vec::new(),
-            known: HashMap::new(),
-        };
+        let mut compiler = Compiler { steps: Vec::new(), known: HashMap::new() };
         let outputs = exprs.iter().map(|e| compiler.add(e)).collect();
-        Self {
-            steps: Arc::new(compiler.steps),
-            outputs,
-        }
+        Self { steps: Arc::new(compiler.steps), outputs }
     }
 
     /// Evaluates all of them.
@@ -74,10 +61,8 @@ struct Compiler {
 impl Compiler {
     fn add(&mut self, expr: &Expr) -> usize {
         // Two calls of RAND() are two values.
-        let key = expr
-            .nondeterministic()
-            .is_none()
-            .then(|| expr.canonical(&|index| format!("#{index}")));
+        let key =
+            expr.nondeterministic().is_none().then(|| expr.canonical(&|index| format!("#{index}")));
         if let Some(known) = key.as_ref().and_then(|key| self.known.get(key)) {
             return *known;
         }
@@ -87,10 +72,7 @@ impl Compiler {
             Node::And(a, b) => Op::And(self.add(a), self.add(b)),
             Node::Or(a, b) => Op::Or(self.add(a), self.add(b)),
             Node::Case { whens, otherwise } => Op::Case {
-                whens: whens
-                    .iter()
-                    .map(|(w, t)| (self.add(w), self.add(t)))
-                    .collect(),
+                whens: whens.iter().map(|(w, t)| (self.add(w), self.add(t))).collect(),
                 otherwise: self.add(otherwise),
             },
             Node::Call(call) => Op::Call {
@@ -99,10 +81,7 @@ impl Compiler {
                 place: expr.span.to_string(),
             },
         };
-        self.steps.push(Step {
-            op,
-            fallible: expr.fallible(),
-        });
+        self.steps.push(Step { op, fallible: expr.fallible() });
         let id = self.steps.len() - 1;
         if let Some(key) = key {
             self.known.insert(key, id);
@@ -137,12 +116,7 @@ struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     fn new(program: &'a Program, rows: usize, columns: Columns<'a>) -> Self {
-        Self {
-            program,
-            rows,
-            columns,
-            memo: vec![None; program.steps.len()],
-        }
+        Self { program, rows, columns, memo: vec![None; program.steps.len()] }
     }
 
     fn eval(&mut self, id: usize) -> Result<Col, EngineError> {
@@ -156,15 +130,8 @@ impl<'a> Frame<'a> {
             Op::And(a, b) => self.logical(*a, *b, true)?,
             Op::Or(a, b) => self.logical(*a, *b, false)?,
             Op::Case { whens, otherwise } => self.case(whens, *otherwise)?,
-            Op::Call {
-                kernel,
-                args,
-                place,
-            } => {
-                let args = args
-                    .iter()
-                    .map(|&a| self.eval(a))
-                    .collect::<Result<Vec<_>, _>>()?;
+            Op::Call { kernel, args, place } => {
+                let args = args.iter().map(|&a| self.eval(a)).collect::<Result<Vec<_>, _>>()?;
                 kernel(&args, self.rows).map_err(|e| e.at(place))?
             }
         };
@@ -202,23 +169,15 @@ impl<'a> Frame<'a> {
             for (position, row) in open.iter().enumerate() {
                 back[*row as usize] = Some(position as u32);
             }
-            take(&some, &UInt32Array::from(back), None)?
-                .as_boolean()
-                .clone()
+            take(&some, &UInt32Array::from(back), None)?.as_boolean().clone()
         };
-        let result = if and {
-            and_kleene(&left, &right)?
-        } else {
-            or_kleene(&left, &right)?
-        };
+        let result = if and { and_kleene(&left, &right)? } else { or_kleene(&left, &right)? };
         Ok(Col::Array(Arc::new(result)))
     }
 
     fn case(&mut self, whens: &[(usize, usize)], otherwise: usize) -> Result<Col, EngineError> {
         let steps = &self.program.steps;
-        let careful = whens
-            .iter()
-            .any(|(w, t)| steps[*w].fallible || steps[*t].fallible)
+        let careful = whens.iter().any(|(w, t)| steps[*w].fallible || steps[*t].fallible)
             || steps[otherwise].fallible;
         if !careful {
             let mut result = self.eval(otherwise)?;
@@ -241,11 +200,7 @@ impl<'a> Frame<'a> {
             let holds = |position: usize| condition.is_valid(position) && condition.value(position);
             let (mut taken, mut rest) = (Vec::new(), Vec::new());
             for (position, row) in left.iter().enumerate() {
-                if holds(position) {
-                    taken.push(*row)
-                } else {
-                    rest.push(*row)
-                }
+                if holds(position) { taken.push(*row) } else { rest.push(*row) }
             }
             self.take_branch(*then, taken, &mut pieces, &mut choice)?;
             left = rest;

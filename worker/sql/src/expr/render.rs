@@ -20,24 +20,15 @@ pub(crate) fn value(col: &Col, kind: Kind, row: usize) -> Option<String> {
     }
     Some(match kind {
         Kind::Null => return None,
-        Kind::Boolean => if array.as_boolean().value(row) {
-            "TRUE"
-        } else {
-            "FALSE"
-        }
-        .to_owned(),
+        Kind::Boolean => if array.as_boolean().value(row) { "TRUE" } else { "FALSE" }.to_owned(),
         Kind::TinyInt => array.as_primitive::<Int8Type>().value(row).to_string(),
         Kind::SmallInt => array.as_primitive::<Int16Type>().value(row).to_string(),
         Kind::Int => array.as_primitive::<Int32Type>().value(row).to_string(),
         Kind::BigInt => array.as_primitive::<Int64Type>().value(row).to_string(),
-        Kind::Float => java_float(&format!(
-            "{:e}",
-            array.as_primitive::<Float32Type>().value(row)
-        )),
-        Kind::Double => java_float(&format!(
-            "{:e}",
-            array.as_primitive::<Float64Type>().value(row)
-        )),
+        Kind::Float => java_float(&format!("{:e}", array.as_primitive::<Float32Type>().value(row))),
+        Kind::Double => {
+            java_float(&format!("{:e}", array.as_primitive::<Float64Type>().value(row)))
+        }
         Kind::Decimal(_, s) => decimal(array.as_primitive::<Decimal128Type>().value(row), s),
         Kind::Char(_) | Kind::VarChar(_) => array.as_string::<i32>().value(row).to_owned(),
         Kind::Bytes => String::from_utf8_lossy(array.as_binary::<i32>().value(row)).into_owned(),
@@ -75,11 +66,7 @@ pub(crate) fn decimal(value: i128, scale: u8) -> String {
     let digits = format!("{:0width$}", value.unsigned_abs(), width = scale + 1);
     let (whole, part) = digits.split_at(digits.len() - scale);
     let sign = if value < 0 { "-" } else { "" };
-    if scale == 0 {
-        format!("{sign}{whole}")
-    } else {
-        format!("{sign}{whole}.{part}")
-    }
+    if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
 }
 
 /// Java's `Double.toString`, from Rust's shortest digits in scientific notation.
@@ -141,39 +128,23 @@ pub(crate) fn sql(expr: &Expr, column: &impl Fn(usize) -> String) -> String {
         Node::Case { whens, otherwise } => {
             let mut text = "CASE".to_owned();
             for (when, then) in whens {
-                text.push_str(&format!(
-                    " WHEN {} THEN {}",
-                    sql(when, column),
-                    sql(then, column)
-                ));
+                text.push_str(&format!(" WHEN {} THEN {}", sql(when, column), sql(then, column)));
             }
             text.push_str(&format!(" ELSE {} END", sql(otherwise, column)));
             text
         }
         Node::Call(call) => {
-            let first = || {
-                call.args
-                    .first()
-                    .map(|a| part(a, column))
-                    .unwrap_or_default()
-            };
+            let first = || call.args.first().map(|a| part(a, column)).unwrap_or_default();
             match call.style {
                 Style::Infix if call.args.len() == 2 => {
                     format!("{} {} {}", first(), call.name, part(&call.args[1], column))
                 }
                 Style::Prefix => format!("{} {}", call.name, first()),
                 Style::Postfix => format!("{} {}", first(), call.name),
-                Style::Hidden => call
-                    .args
-                    .first()
-                    .map(|a| sql(a, column))
-                    .unwrap_or_default(),
+                Style::Hidden => call.args.first().map(|a| sql(a, column)).unwrap_or_default(),
                 Style::Cast => format!(
                     "CAST({} AS {})",
-                    call.args
-                        .first()
-                        .map(|a| sql(a, column))
-                        .unwrap_or_default(),
+                    call.args.first().map(|a| sql(a, column)).unwrap_or_default(),
                     expr.kind()
                 ),
                 _ => {
@@ -193,11 +164,9 @@ fn part(expr: &Expr, column: &impl Fn(usize) -> String) -> String {
         Node::Call(call) if matches!(call.style, Style::Infix | Style::Prefix | Style::Postfix) => {
             format!("({text})")
         }
-        Node::Call(call) if call.style == Style::Hidden => call
-            .args
-            .first()
-            .map(|a| part(a, column))
-            .unwrap_or_default(),
+        Node::Call(call) if call.style == Style::Hidden => {
+            call.args.first().map(|a| part(a, column)).unwrap_or_default()
+        }
         _ => text,
     }
 }

@@ -41,24 +41,16 @@ impl Instant {
     }
 
     pub(crate) fn millis(self) -> i64 {
-        self.seconds
-            .saturating_mul(1000)
-            .saturating_add(i64::from(self.nanos / 1_000_000))
+        self.seconds.saturating_mul(1000).saturating_add(i64::from(self.nanos / 1_000_000))
     }
 
     pub(crate) fn of_date(date: NaiveDate) -> Self {
-        Self {
-            seconds: i64::from(days_of(date)) * 86_400,
-            nanos: 0,
-        }
+        Self { seconds: i64::from(days_of(date)) * 86_400, nanos: 0 }
     }
 
     pub(crate) fn of_datetime(at: NaiveDateTime) -> Self {
         let utc = at.and_utc();
-        Self {
-            seconds: utc.timestamp(),
-            nanos: utc.timestamp_subsec_nanos(),
-        }
+        Self { seconds: utc.timestamp(), nanos: utc.timestamp_subsec_nanos() }
     }
 
     pub(crate) fn datetime(self) -> Option<NaiveDateTime> {
@@ -96,21 +88,15 @@ impl<'a> Instants<'a> {
     pub(crate) fn of(col: &'a Col) -> Self {
         let (values, unit): (&[i64], TimeUnit) = match col.values().data_type() {
             DataType::Timestamp(TimeUnit::Microsecond, _) => (
-                col.values()
-                    .as_primitive::<TimestampMicrosecondType>()
-                    .values(),
+                col.values().as_primitive::<TimestampMicrosecondType>().values(),
                 TimeUnit::Microsecond,
             ),
             DataType::Timestamp(TimeUnit::Nanosecond, _) => (
-                col.values()
-                    .as_primitive::<TimestampNanosecondType>()
-                    .values(),
+                col.values().as_primitive::<TimestampNanosecondType>().values(),
                 TimeUnit::Nanosecond,
             ),
             _ => (
-                col.values()
-                    .as_primitive::<TimestampMillisecondType>()
-                    .values(),
+                col.values().as_primitive::<TimestampMillisecondType>().values(),
                 TimeUnit::Millisecond,
             ),
         };
@@ -119,10 +105,7 @@ impl<'a> Instants<'a> {
 
     pub(crate) fn get(&self, row: usize) -> Option<Instant> {
         let row = if self.col.is_scalar() { 0 } else { row };
-        self.col
-            .values()
-            .is_valid(row)
-            .then(|| Instant::of_unit(self.values[row], self.unit))
+        self.col.values().is_valid(row).then(|| Instant::of_unit(self.values[row], self.unit))
     }
 }
 
@@ -150,18 +133,13 @@ pub(crate) fn timestamps(
         })
         .collect::<Result<Vec<Option<i64>>, _>>()?;
     let array: ArrayRef = match unit {
-        TimeUnit::Microsecond => typed(
-            PrimitiveArray::<TimestampMicrosecondType>::from(numbers),
-            kind,
-        ),
-        TimeUnit::Nanosecond => typed(
-            PrimitiveArray::<TimestampNanosecondType>::from(numbers),
-            kind,
-        ),
-        _ => typed(
-            PrimitiveArray::<TimestampMillisecondType>::from(numbers),
-            kind,
-        ),
+        TimeUnit::Microsecond => {
+            typed(PrimitiveArray::<TimestampMicrosecondType>::from(numbers), kind)
+        }
+        TimeUnit::Nanosecond => {
+            typed(PrimitiveArray::<TimestampNanosecondType>::from(numbers), kind)
+        }
+        _ => typed(PrimitiveArray::<TimestampMillisecondType>::from(numbers), kind),
     };
     Ok(array)
 }
@@ -184,12 +162,7 @@ pub(crate) fn format_date(days: i32) -> String {
 /// `HH:mm:ss`; the milliseconds are cut off, as TIME has none of them.
 pub(crate) fn format_time(ms: i32) -> String {
     let seconds = ms / 1000;
-    format!(
-        "{:02}:{:02}:{:02}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// `yyyy-MM-dd HH:mm:ss` and `precision` digits of the second.
@@ -279,21 +252,13 @@ pub(crate) fn add_months(at: Instant, months: i64) -> Option<Instant> {
     let day = (28..=time.day().max(28))
         .rev()
         .find_map(|day| NaiveDate::from_ymd_opt(year, month0 as u32 + 1, day.min(time.day())))?;
-    Some(Instant {
-        nanos: at.nanos,
-        ..Instant::of_datetime(day.and_time(time.time()))
-    })
+    Some(Instant { nanos: at.nanos, ..Instant::of_datetime(day.and_time(time.time())) })
 }
 
 /// Moves a time by milliseconds.
 pub(crate) fn add_millis(at: Instant, ms: i64) -> Option<Instant> {
     let nanos = i64::from(at.nanos) + ms.rem_euclid(1000) * 1_000_000;
-    let seconds = at
-        .seconds
-        .checked_add(ms.div_euclid(1000))?
-        .checked_add(nanos / 1_000_000_000)?;
-    Some(Instant {
-        seconds,
-        nanos: (nanos % 1_000_000_000) as u32,
-    })
+    let seconds =
+        at.seconds.checked_add(ms.div_euclid(1000))?.checked_add(nanos / 1_000_000_000)?;
+    Some(Instant { seconds, nanos: (nanos % 1_000_000_000) as u32 })
 }

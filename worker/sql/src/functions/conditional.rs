@@ -15,12 +15,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     special("NULLIF", "NULLIF(value, value)", nullif),
     special("IF", "IF(condition, value, value)", if_),
-    special("GREATEST", "GREATEST(value, value, …)", |site| {
-        extreme(site, BinaryOp::GreaterEq)
-    }),
-    special("LEAST", "LEAST(value, value, …)", |site| {
-        extreme(site, BinaryOp::LessEq)
-    }),
+    special("GREATEST", "GREATEST(value, value, …)", |site| extreme(site, BinaryOp::GreaterEq)),
+    special("LEAST", "LEAST(value, value, …)", |site| extreme(site, BinaryOp::LessEq)),
 ];
 
 fn is_null(expr: Expr, negated: bool) -> Result<Expr, SqlError> {
@@ -68,12 +64,7 @@ fn nullif(site: &mut Site) -> Result<Expr, SqlError> {
 fn if_(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(3..=3)?;
     let condition = site.want(0, super::Want::Boolean)?;
-    choose(
-        vec![condition],
-        vec![site.expr(1)?, site.expr(2)?],
-        &what(site),
-        site.span,
-    )
+    choose(vec![condition], vec![site.expr(1)?, site.expr(2)?], &what(site), site.span)
 }
 
 /// NULL when any argument is NULL.

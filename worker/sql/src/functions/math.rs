@@ -20,124 +20,55 @@ const DOUBLE: Kind = Kind::Double;
 use Want::Double;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    special("ABS", "ABS(number)", |site| {
-        same_type(site, i64::wrapping_abs, f64::abs, i128::abs)
-    }),
+    special("ABS", "ABS(number)", |site| same_type(site, i64::wrapping_abs, f64::abs, i128::abs)),
     special("SIGN", "SIGN(number)", sign),
     special("MOD", "MOD(number, number)", modulo),
-    special("CEIL", "CEIL(number) or CEIL(time TO unit)", |site| {
-        whole(site, true)
+    special("CEIL", "CEIL(number) or CEIL(time TO unit)", |site| whole(site, true)),
+    special("CEILING", "CEILING(number) or CEILING(time TO unit)", |site| whole(site, true)),
+    special("FLOOR", "FLOOR(number) or FLOOR(time TO unit)", |site| whole(site, false)),
+    special("ROUND", "ROUND(number [, digits])", |site| round(site, true)),
+    special("TRUNCATE", "TRUNCATE(number [, digits])", |site| round(site, false)),
+    simple("POWER", "POWER(number, exponent)", &[Double, Double], DOUBLE, |a, n| {
+        two(a, n, f64::powf)
     }),
-    special(
-        "CEILING",
-        "CEILING(number) or CEILING(time TO unit)",
-        |site| whole(site, true),
-    ),
-    special("FLOOR", "FLOOR(number) or FLOOR(time TO unit)", |site| {
-        whole(site, false)
-    }),
-    special("ROUND", "ROUND(number [, digits])", |site| {
-        round(site, true)
-    }),
-    special("TRUNCATE", "TRUNCATE(number [, digits])", |site| {
-        round(site, false)
-    }),
-    simple(
-        "POWER",
-        "POWER(number, exponent)",
-        &[Double, Double],
-        DOUBLE,
-        |a, n| two(a, n, f64::powf),
-    ),
-    simple("SQRT", "SQRT(number)", &[Double], DOUBLE, |a, n| {
-        one(a, n, f64::sqrt)
-    }),
-    simple("LN", "LN(number)", &[Double], DOUBLE, |a, n| {
-        one(a, n, f64::ln)
-    }),
-    simple("LOG10", "LOG10(number)", &[Double], DOUBLE, |a, n| {
-        one(a, n, f64::log10)
-    }),
-    simple("LOG2", "LOG2(number)", &[Double], DOUBLE, |a, n| {
-        one(a, n, f64::log2)
-    }),
+    simple("SQRT", "SQRT(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::sqrt)),
+    simple("LN", "LN(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::ln)),
+    simple("LOG10", "LOG10(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::log10)),
+    simple("LOG2", "LOG2(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::log2)),
     special("LOG", "LOG([base,] number)", log),
-    simple("EXP", "EXP(number)", &[Double], DOUBLE, |a, n| {
-        one(a, n, f64::exp)
-    }),
-    simple("SIN", "SIN(number)", &[Double], DOUBLE, |a, n| {
-        one(a, n, f64::sin)
-    }),
-    simple("COS", "COS(number)", &[Double], DOUBLE, |a, n| {
-        one(a, n, f64::cos)
-    }),
-    simple("TAN", "TAN(number)", &[Double], DOUBLE, |a, n| {
-        one(a, n, f64::tan)
-    }),
-    simple("COT", "COT(number)", &[Double], DOUBLE, |a, n| {
-        one(a, n, |x| 1.0 / x.tan())
-    }),
-    simple("ASIN", "ASIN(number)", &[Double], DOUBLE, |a, n| {
-        one(a, n, f64::asin)
-    }),
-    simple("ACOS", "ACOS(number)", &[Double], DOUBLE, |a, n| {
-        one(a, n, f64::acos)
-    }),
-    simple("ATAN", "ATAN(number)", &[Double], DOUBLE, |a, n| {
-        one(a, n, f64::atan)
-    }),
-    simple("ATAN2", "ATAN2(y, x)", &[Double, Double], DOUBLE, |a, n| {
-        two(a, n, f64::atan2)
-    }),
-    simple("DEGREES", "DEGREES(number)", &[Double], DOUBLE, |a, n| {
-        one(a, n, f64::to_degrees)
-    }),
-    simple("RADIANS", "RADIANS(number)", &[Double], DOUBLE, |a, n| {
-        one(a, n, f64::to_radians)
-    }),
+    simple("EXP", "EXP(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::exp)),
+    simple("SIN", "SIN(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::sin)),
+    simple("COS", "COS(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::cos)),
+    simple("TAN", "TAN(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::tan)),
+    simple("COT", "COT(number)", &[Double], DOUBLE, |a, n| one(a, n, |x| 1.0 / x.tan())),
+    simple("ASIN", "ASIN(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::asin)),
+    simple("ACOS", "ACOS(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::acos)),
+    simple("ATAN", "ATAN(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::atan)),
+    simple("ATAN2", "ATAN2(y, x)", &[Double, Double], DOUBLE, |a, n| two(a, n, f64::atan2)),
+    simple("DEGREES", "DEGREES(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::to_degrees)),
+    simple("RADIANS", "RADIANS(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::to_radians)),
     special("PI", "PI()", |site| constant(site, std::f64::consts::PI)),
     special("E", "E()", |site| constant(site, std::f64::consts::E)),
 ];
 
 fn one(args: &[Col], _: usize, f: fn(f64) -> f64) -> Result<ArrayRef, EngineError> {
-    Ok(Arc::new(
-        args[0]
-            .values()
-            .as_primitive::<Float64Type>()
-            .unary::<_, Float64Type>(f),
-    ))
+    Ok(Arc::new(args[0].values().as_primitive::<Float64Type>().unary::<_, Float64Type>(f)))
 }
 
 fn two(args: &[Col], rows: usize, f: fn(f64, f64) -> f64) -> Result<ArrayRef, EngineError> {
-    let (a, b) = (
-        Prims::<Float64Type>::of(&args[0]),
-        Prims::<Float64Type>::of(&args[1]),
-    );
-    Ok(Arc::new(
-        (0..rows)
-            .map(|r| Some(f(a.get(r)?, b.get(r)?)))
-            .collect::<Float64Array>(),
-    ))
+    let (a, b) = (Prims::<Float64Type>::of(&args[0]), Prims::<Float64Type>::of(&args[1]));
+    Ok(Arc::new((0..rows).map(|r| Some(f(a.get(r)?, b.get(r)?))).collect::<Float64Array>()))
 }
 
 fn constant(site: &mut Site, value: f64) -> Result<Expr, SqlError> {
     site.expect_count(0..=0)?;
-    Ok(Expr::literal(
-        Arc::new(Float64Array::from(vec![value])),
-        DOUBLE,
-        site.span,
-    ))
+    Ok(Expr::literal(Arc::new(Float64Array::from(vec![value])), DOUBLE, site.span))
 }
 
 fn log(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(1..=2)?;
-    let args = (0..site.args.len())
-        .map(|i| site.want(i, Double))
-        .collect::<Result<Vec<_>, _>>()?;
-    let ty = SqlType {
-        kind: DOUBLE,
-        nullable: args.iter().any(|a| a.ty.nullable),
-    };
+    let args = (0..site.args.len()).map(|i| site.want(i, Double)).collect::<Result<Vec<_>, _>>()?;
+    let ty = SqlType { kind: DOUBLE, nullable: args.iter().any(|a| a.ty.nullable) };
     site.call(args, ty, false, |args, rows| {
         if args.len() == 1 {
             one(args, rows, f64::ln)
@@ -197,35 +128,23 @@ fn by_type(
                     .collect::<Float32Array>(),
             )
         }
-        Kind::Double => Arc::new(
-            col.values()
-                .as_primitive::<Float64Type>()
-                .unary::<_, Float64Type>(float),
-        ),
+        Kind::Double => {
+            Arc::new(col.values().as_primitive::<Float64Type>().unary::<_, Float64Type>(float))
+        }
         Kind::Decimal(p, s) => {
             let values = col.values().as_primitive::<Decimal128Type>();
-            Arc::new(
-                values
-                    .unary::<_, Decimal128Type>(fixed)
-                    .with_precision_and_scale(p, s as i8)?,
-            )
+            Arc::new(values.unary::<_, Decimal128Type>(fixed).with_precision_and_scale(p, s as i8)?)
         }
         // The result wraps in the type's own width.
-        Kind::TinyInt => Arc::new(
-            values()
-                .map(|v| v.map(|v| integer(v) as i8))
-                .collect::<Int8Array>(),
-        ),
-        Kind::SmallInt => Arc::new(
-            values()
-                .map(|v| v.map(|v| integer(v) as i16))
-                .collect::<Int16Array>(),
-        ),
-        Kind::Int => Arc::new(
-            values()
-                .map(|v| v.map(|v| integer(v) as i32))
-                .collect::<Int32Array>(),
-        ),
+        Kind::TinyInt => {
+            Arc::new(values().map(|v| v.map(|v| integer(v) as i8)).collect::<Int8Array>())
+        }
+        Kind::SmallInt => {
+            Arc::new(values().map(|v| v.map(|v| integer(v) as i16)).collect::<Int16Array>())
+        }
+        Kind::Int => {
+            Arc::new(values().map(|v| v.map(|v| integer(v) as i32)).collect::<Int32Array>())
+        }
         _ => Arc::new(values().map(|v| v.map(&integer)).collect::<Int64Array>()),
     })
 }
@@ -240,16 +159,10 @@ fn sign(site: &mut Site) -> Result<Expr, SqlError> {
         _ => 1,
     };
     let float = |x: f64| {
-        if x == 0.0 || x.is_nan() {
-            x
-        } else {
-            x.signum()
-        }
+        if x == 0.0 || x.is_nan() { x } else { x.signum() }
     };
     site.call(vec![arg], ty, false, move |args, rows| {
-        by_type(&args[0], kind, rows, i64::signum, float, |v| {
-            v.signum() * one
-        })
+        by_type(&args[0], kind, rows, i64::signum, float, |v| v.signum() * one)
     })
 }
 
@@ -286,44 +199,28 @@ fn whole(site: &mut Site, up: bool) -> Result<Expr, SqlError> {
     let nullable = arg.ty.nullable;
     match arg.kind() {
         Kind::Decimal(p, s) => {
-            let ty = SqlType {
-                kind: Kind::Decimal(p, 0),
-                nullable,
-            };
+            let ty = SqlType { kind: Kind::Decimal(p, 0), nullable };
             let unit = 10i128.pow(u32::from(s));
             site.call(vec![arg], ty, false, move |args, _| {
                 let values = args[0].values().as_primitive::<Decimal128Type>();
                 let cut = move |v: i128| {
-                    if up {
-                        -(-v).div_euclid(unit)
-                    } else {
-                        v.div_euclid(unit)
-                    }
+                    if up { -(-v).div_euclid(unit) } else { v.div_euclid(unit) }
                 };
-                Ok(Arc::new(
-                    values
-                        .unary::<_, Decimal128Type>(cut)
-                        .with_precision_and_scale(p, 0)?,
-                ))
+                Ok(Arc::new(values.unary::<_, Decimal128Type>(cut).with_precision_and_scale(p, 0)?))
             })
         }
         kind => {
             let float = if up { f64::ceil } else { f64::floor };
-            site.call(
-                vec![arg],
-                SqlType { kind, nullable },
-                false,
-                move |args, rows| by_type(&args[0], kind, rows, |v| v, float, |v| v),
-            )
+            site.call(vec![arg], SqlType { kind, nullable }, false, move |args, rows| {
+                by_type(&args[0], kind, rows, |v| v, float, |v| v)
+            })
         }
     }
 }
 
 /// Digits behind the point: a value known now, or one per row.
 fn literal_digits(expr: &Expr) -> Option<i32> {
-    let value = expr
-        .as_literal()
-        .filter(|v| v.is_valid(0) && expr.kind() == Kind::Int)?;
+    let value = expr.as_literal().filter(|v| v.is_valid(0) && expr.kind() == Kind::Int)?;
     Some(value.as_primitive::<Int32Type>().value(0))
 }
 
@@ -334,11 +231,7 @@ fn round(site: &mut Site, half_up: bool) -> Result<Expr, SqlError> {
     let digits = if site.args.len() == 2 {
         site.want(1, Want::Int)?
     } else {
-        Expr::literal(
-            Arc::new(arrow::array::Int32Array::from(vec![0])),
-            Kind::Int,
-            site.span,
-        )
+        Expr::literal(Arc::new(arrow::array::Int32Array::from(vec![0])), Kind::Int, site.span)
     };
     let known = literal_digits(&digits);
     let kind = arg.kind();
@@ -353,10 +246,7 @@ fn round(site: &mut Site, half_up: bool) -> Result<Expr, SqlError> {
         (kind, _) => kind,
     };
     let nullable = arg.ty.nullable || digits.ty.nullable || matches!(kind, Kind::Decimal(..));
-    let ty = SqlType {
-        kind: result,
-        nullable,
-    };
+    let ty = SqlType { kind: result, nullable };
     site.call(vec![arg, digits], ty, false, move |args, rows| {
         let digits = Prims::<Int32Type>::of(&args[1]);
         match (kind, result) {
@@ -457,9 +347,7 @@ fn round_double(value: f64, digits: i32, half_up: bool) -> f64 {
     if digits > 18 {
         return value;
     }
-    cut.to_i128().map_or(value, |v| {
-        crate::expr::render::decimal(v, 18).parse().unwrap_or(value)
-    })
+    cut.to_i128().map_or(value, |v| crate::expr::render::decimal(v, 18).parse().unwrap_or(value))
 }
 
 /// A different value per row: never folded, never shared.
@@ -477,9 +365,5 @@ pub(super) fn nondeterministic(
         nondeterministic: Some(reason),
         style: Style::Function,
     };
-    Expr::new(
-        crate::expr::Node::Call(call),
-        SqlType::not_null(kind),
-        site.span,
-    )
+    Expr::new(crate::expr::Node::Call(call), SqlType::not_null(kind), site.span)
 }

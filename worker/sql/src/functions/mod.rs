@@ -133,11 +133,7 @@ pub(crate) fn bind(name: &str, args: Vec<Arg>, at: Span, span: Span) -> Result<E
     let Some(function) = all().find(|f| f.name == upper) else {
         return Err(SqlError::new(at, unknown(name, &upper)));
     };
-    let mut site = Site {
-        function,
-        args,
-        span,
-    };
+    let mut site = Site { function, args, span };
     match &function.body {
         Body::Special(bind) => bind(&mut site),
         Body::Simple(simple) => site.simple(simple),
@@ -170,10 +166,7 @@ fn unknown(name: &str, upper: &str) -> String {
         );
     }
     let candidates = all().map(|f| f.name).chain(AGGREGATES);
-    format!(
-        "the function \"{name}\" is unknown{}",
-        did_you_mean(upper, candidates, '"')
-    )
+    format!("the function \"{name}\" is unknown{}", did_you_mean(upper, candidates, '"'))
 }
 
 impl Site {
@@ -189,10 +182,7 @@ impl Site {
         };
         self.error(
             self.span,
-            format!(
-                "{} does not take {given}; it is {}",
-                self.function.name, self.function.usage
-            ),
+            format!("{} does not take {given}; it is {}", self.function.name, self.function.usage),
         )
     }
 
@@ -200,11 +190,7 @@ impl Site {
         &self,
         range: std::ops::RangeInclusive<usize>,
     ) -> Result<(), SqlError> {
-        if range.contains(&self.args.len()) {
-            Ok(())
-        } else {
-            self.count_error()
-        }
+        if range.contains(&self.args.len()) { Ok(()) } else { self.count_error() }
     }
 
     /// Argument `i`, which must be a value.
@@ -255,11 +241,7 @@ impl Site {
         let kind = expr.kind();
         let (fits, to, name) = match want {
             Want::Text => (kind.is_text(), Kind::STRING, "a string"),
-            Want::Int => (
-                kind.is_integer() && kind != Kind::BigInt,
-                Kind::Int,
-                "an INT",
-            ),
+            Want::Int => (kind.is_integer() && kind != Kind::BigInt, Kind::Int, "an INT"),
             Want::BigInt => (kind.is_integer(), Kind::BigInt, "an integer"),
             Want::Double => (kind.is_numeric(), Kind::Double, "a number"),
             Want::Boolean => (kind == Kind::Boolean, Kind::Boolean, "a BOOLEAN"),
@@ -311,26 +293,14 @@ impl Site {
     }
 
     fn simple(&self, simple: &'static Simple) -> Result<Expr, SqlError> {
-        let most = if simple.variadic {
-            usize::MAX
-        } else {
-            simple.wants.len()
-        };
+        let most = if simple.variadic { usize::MAX } else { simple.wants.len() };
         self.expect_count(simple.wants.len() - simple.optional..=most)?;
         let last = simple.wants.last().copied().unwrap_or(Want::Text);
         let args = (0..self.args.len())
             .map(|i| self.want(i, simple.wants.get(i).copied().unwrap_or(last)))
             .collect::<Result<Vec<_>, _>>()?;
         let nullable = simple.may_be_null || args.iter().any(|a| a.ty.nullable);
-        self.call(
-            args,
-            SqlType {
-                kind: simple.ret,
-                nullable,
-            },
-            simple.fallible,
-            simple.run,
-        )
+        self.call(args, SqlType { kind: simple.ret, nullable }, simple.fallible, simple.run)
     }
 }
 
@@ -387,9 +357,5 @@ const fn special(
     usage: &'static str,
     bind: fn(&mut Site) -> Result<Expr, SqlError>,
 ) -> Function {
-    Function {
-        name,
-        usage,
-        body: Body::Special(bind),
-    }
+    Function { name, usage, body: Body::Special(bind) }
 }

@@ -18,11 +18,7 @@ type Array = Result<ArrayRef, EngineError>;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     special("LIKE", "string LIKE pattern [ESCAPE character]", like),
-    special(
-        "SIMILAR",
-        "string SIMILAR TO pattern [ESCAPE character]",
-        similar,
-    ),
+    special("SIMILAR", "string SIMILAR TO pattern [ESCAPE character]", similar),
     special("REGEXP", "REGEXP(string, regular expression)", regexp),
     special(
         "REGEXP_REPLACE",
@@ -42,10 +38,8 @@ const MAX_COMPILED: usize = 1 << 20;
 const MAX_CACHED: usize = 64;
 
 fn compile(pattern: &str) -> Result<Regex, String> {
-    regex::RegexBuilder::new(pattern)
-        .size_limit(MAX_COMPILED)
-        .build()
-        .map_err(|error| match error {
+    regex::RegexBuilder::new(pattern).size_limit(MAX_COMPILED).build().map_err(
+        |error| match error {
             regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
             error => error
                 .to_string()
@@ -55,7 +49,8 @@ fn compile(pattern: &str) -> Result<Regex, String> {
                 .trim()
                 .trim_start_matches("error: ")
                 .to_owned(),
-        })
+        },
+    )
 }
 
 /// How a pattern becomes a regular expression.
@@ -70,11 +65,7 @@ struct Patterns<'a> {
 
 impl<'a> Patterns<'a> {
     fn of(col: &'a Col, translate: &'a Translate) -> Self {
-        Self {
-            texts: Texts::of(col),
-            known: HashMap::new(),
-            translate,
-        }
+        Self { texts: Texts::of(col), known: HashMap::new(), translate }
     }
 
     /// The pattern of a row; `Some(None)` when it is none.
@@ -93,22 +84,13 @@ impl<'a> Patterns<'a> {
 
 /// A literal pattern that cannot be read is an error of the program.
 fn check(expr: &Expr, translate: &Translate, span: Span) -> Result<(), SqlError> {
-    let Some(value) = expr
-        .as_literal()
-        .filter(|v| v.is_valid(0) && expr.kind().is_text())
-    else {
+    let Some(value) = expr.as_literal().filter(|v| v.is_valid(0) && expr.kind().is_text()) else {
         return Ok(());
     };
     let pattern = value.as_string::<i32>().value(0);
-    translate(pattern)
-        .and_then(|p| compile(&p))
-        .map(|_| ())
-        .map_err(|reason| {
-            SqlError::new(
-                span,
-                format!("the pattern '{pattern}' cannot be read: {reason}"),
-            )
-        })
+    translate(pattern).and_then(|p| compile(&p)).map(|_| ()).map_err(|reason| {
+        SqlError::new(span, format!("the pattern '{pattern}' cannot be read: {reason}"))
+    })
 }
 
 fn escape_of(site: &Site) -> Result<Option<char>, SqlError> {
@@ -116,10 +98,8 @@ fn escape_of(site: &Site) -> Result<Option<char>, SqlError> {
         return Ok(None);
     }
     let expr = site.expr(2)?;
-    let text = expr
-        .as_literal()
-        .map(|v| v.as_string::<i32>().value(0).to_owned())
-        .unwrap_or_default();
+    let text =
+        expr.as_literal().map(|v| v.as_string::<i32>().value(0).to_owned()).unwrap_or_default();
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
         (Some(c), None) => Ok(Some(c)),
@@ -131,10 +111,7 @@ fn matcher(site: &Site, translate: Translate, escape: Option<char>) -> Result<Ex
     let (text, pattern) = (site.want(0, Want::Text)?, site.want(1, Want::Text)?);
     let span = site.expr(1)?.span;
     check(&pattern, &translate, span)?;
-    let ty = SqlType {
-        kind: Kind::Boolean,
-        nullable: text.ty.nullable || pattern.ty.nullable,
-    };
+    let ty = SqlType { kind: Kind::Boolean, nullable: text.ty.nullable || pattern.ty.nullable };
     let name = match escape {
         Some(c) => format!("{} ESCAPE '{c}'", site.function.name),
         None => site.function.name.to_owned(),
@@ -183,11 +160,7 @@ fn translate_like(pattern: &str, escape: Option<char>) -> Result<String, String>
 
 fn similar(site: &mut Site) -> Result<Expr, SqlError> {
     let escape = escape_of(site)?;
-    matcher(
-        site,
-        Arc::new(move |p| translate_similar(p, escape)),
-        escape,
-    )
+    matcher(site, Arc::new(move |p| translate_similar(p, escape)), escape)
 }
 
 fn translate_similar(pattern: &str, escape: Option<char>) -> Result<String, String> {
@@ -248,28 +221,21 @@ fn replacement(text: &str) -> String {
 
 fn regexp_replace(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(3..=3)?;
-    let args = (0..3)
-        .map(|i| site.want(i, Want::Text))
-        .collect::<Result<Vec<_>, _>>()?;
+    let args = (0..3).map(|i| site.want(i, Want::Text)).collect::<Result<Vec<_>, _>>()?;
     let translate = plain();
     check(&args[1], &translate, site.expr(1)?.span)?;
-    site.call(
-        args,
-        SqlType::nullable(Kind::STRING),
-        false,
-        move |args, rows| -> Array {
-            let (texts, with) = (Texts::of(&args[0]), Texts::of(&args[2]));
-            let mut patterns = Patterns::of(&args[1], &translate);
-            let result: StringArray = (0..rows)
-                .map(|r| {
-                    let (text, with) = (texts.get(r)?, replacement(with.get(r)?));
-                    let pattern = patterns.get(r)??;
-                    Some(pattern.replace_all(text, with.as_str()).into_owned())
-                })
-                .collect();
-            Ok(Arc::new(result))
-        },
-    )
+    site.call(args, SqlType::nullable(Kind::STRING), false, move |args, rows| -> Array {
+        let (texts, with) = (Texts::of(&args[0]), Texts::of(&args[2]));
+        let mut patterns = Patterns::of(&args[1], &translate);
+        let result: StringArray = (0..rows)
+            .map(|r| {
+                let (text, with) = (texts.get(r)?, replacement(with.get(r)?));
+                let pattern = patterns.get(r)??;
+                Some(pattern.replace_all(text, with.as_str()).into_owned())
+            })
+            .collect();
+        Ok(Arc::new(result))
+    })
 }
 
 fn regexp_extract(site: &mut Site) -> Result<Expr, SqlError> {
@@ -280,26 +246,21 @@ fn regexp_extract(site: &mut Site) -> Result<Expr, SqlError> {
     }
     let translate = plain();
     check(&args[1], &translate, site.expr(1)?.span)?;
-    site.call(
-        args,
-        SqlType::nullable(Kind::STRING),
-        false,
-        move |args, rows| -> Array {
-            let texts = Texts::of(&args[0]);
-            let groups = args.get(2).map(Prims::<Int32Type>::of);
-            let mut patterns = Patterns::of(&args[1], &translate);
-            let result: StringArray = (0..rows)
-                .map(|r| {
-                    let text = texts.get(r)?;
-                    let group = match &groups {
-                        Some(groups) => usize::try_from(groups.get(r)?).ok()?,
-                        None => 0,
-                    };
-                    let pattern = patterns.get(r)??;
-                    Some(pattern.captures(text)?.get(group)?.as_str().to_owned())
-                })
-                .collect();
-            Ok(Arc::new(result))
-        },
-    )
+    site.call(args, SqlType::nullable(Kind::STRING), false, move |args, rows| -> Array {
+        let texts = Texts::of(&args[0]);
+        let groups = args.get(2).map(Prims::<Int32Type>::of);
+        let mut patterns = Patterns::of(&args[1], &translate);
+        let result: StringArray = (0..rows)
+            .map(|r| {
+                let text = texts.get(r)?;
+                let group = match &groups {
+                    Some(groups) => usize::try_from(groups.get(r)?).ok()?,
+                    None => 0,
+                };
+                let pattern = patterns.get(r)??;
+                Some(pattern.captures(text)?.get(group)?.as_str().to_owned())
+            })
+            .collect();
+        Ok(Arc::new(result))
+    })
 }

@@ -18,12 +18,8 @@ const STRING: Kind = Kind::STRING;
 use Want::{Int, Text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    simple("UPPER", "UPPER(string)", &[Text], STRING, |a, n| {
-        map(a, n, |s| Some(s.to_uppercase()))
-    }),
-    simple("LOWER", "LOWER(string)", &[Text], STRING, |a, n| {
-        map(a, n, |s| Some(s.to_lowercase()))
-    }),
+    simple("UPPER", "UPPER(string)", &[Text], STRING, |a, n| map(a, n, |s| Some(s.to_uppercase()))),
+    simple("LOWER", "LOWER(string)", &[Text], STRING, |a, n| map(a, n, |s| Some(s.to_lowercase()))),
     optional(
         "TRIM",
         "TRIM([BOTH | LEADING | TRAILING] [characters FROM] string)",
@@ -32,14 +28,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         STRING,
         |a, n| trim(a, n, true, true),
     ),
-    optional(
-        "BTRIM",
-        "BTRIM(string [, characters])",
-        &[Text, Text],
-        1,
-        STRING,
-        |a, n| trim(a, n, true, true),
-    ),
+    optional("BTRIM", "BTRIM(string [, characters])", &[Text, Text], 1, STRING, |a, n| {
+        trim(a, n, true, true)
+    }),
     optional(
         "TRIM_LEADING",
         "TRIM(LEADING [characters FROM] string)",
@@ -56,36 +47,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         STRING,
         |a, n| trim(a, n, false, true),
     ),
-    optional(
-        "LTRIM",
-        "LTRIM(string [, characters])",
-        &[Text, Text],
-        1,
-        STRING,
-        |a, n| trim(a, n, true, false),
-    ),
-    optional(
-        "RTRIM",
-        "RTRIM(string [, characters])",
-        &[Text, Text],
-        1,
-        STRING,
-        |a, n| trim(a, n, false, true),
-    ),
-    simple(
-        "CHAR_LENGTH",
-        "CHAR_LENGTH(string)",
-        &[Text],
-        Kind::Int,
-        length,
-    ),
-    simple(
-        "CHARACTER_LENGTH",
-        "CHARACTER_LENGTH(string)",
-        &[Text],
-        Kind::Int,
-        length,
-    ),
+    optional("LTRIM", "LTRIM(string [, characters])", &[Text, Text], 1, STRING, |a, n| {
+        trim(a, n, true, false)
+    }),
+    optional("RTRIM", "RTRIM(string [, characters])", &[Text, Text], 1, STRING, |a, n| {
+        trim(a, n, false, true)
+    }),
+    simple("CHAR_LENGTH", "CHAR_LENGTH(string)", &[Text], Kind::Int, length),
+    simple("CHARACTER_LENGTH", "CHARACTER_LENGTH(string)", &[Text], Kind::Int, length),
     special("CONCAT", "CONCAT(string, string, …)", concat),
     special("||", "string || string", concat),
     special("CONCAT_WS", "CONCAT_WS(separator, string, …)", concat_ws),
@@ -97,35 +66,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         STRING,
         substring,
     ),
-    optional(
-        "SUBSTR",
-        "SUBSTR(string, from [, length])",
-        &[Text, Int, Int],
-        1,
-        STRING,
-        substring,
-    ),
-    simple(
-        "POSITION",
-        "POSITION(string IN string)",
-        &[Text, Text],
-        Kind::Int,
-        |a, n| position(&a[1], &a[0], n),
-    ),
-    simple(
-        "INSTR",
-        "INSTR(string, searched)",
-        &[Text, Text],
-        Kind::Int,
-        |a, n| position(&a[0], &a[1], n),
-    ),
-    simple(
-        "LOCATE",
-        "LOCATE(searched, string)",
-        &[Text, Text],
-        Kind::Int,
-        |a, n| position(&a[1], &a[0], n),
-    ),
+    optional("SUBSTR", "SUBSTR(string, from [, length])", &[Text, Int, Int], 1, STRING, substring),
+    simple("POSITION", "POSITION(string IN string)", &[Text, Text], Kind::Int, |a, n| {
+        position(&a[1], &a[0], n)
+    }),
+    simple("INSTR", "INSTR(string, searched)", &[Text, Text], Kind::Int, |a, n| {
+        position(&a[0], &a[1], n)
+    }),
+    simple("LOCATE", "LOCATE(searched, string)", &[Text, Text], Kind::Int, |a, n| {
+        position(&a[1], &a[0], n)
+    }),
     simple(
         "REPLACE",
         "REPLACE(string, searched, replacement)",
@@ -141,51 +91,25 @@ pub(super) const FUNCTIONS: &[Function] = &[
         STRING,
         split_index,
     ),
-    optional(
-        "LPAD",
-        "LPAD(string, length, padding)",
-        &[Text, Int, Text],
-        0,
-        STRING,
-        |a, n| pad(a, n, true),
-    ),
-    optional(
-        "RPAD",
-        "RPAD(string, length, padding)",
-        &[Text, Int, Text],
-        0,
-        STRING,
-        |a, n| pad(a, n, false),
-    ),
+    optional("LPAD", "LPAD(string, length, padding)", &[Text, Int, Text], 0, STRING, |a, n| {
+        pad(a, n, true)
+    }),
+    optional("RPAD", "RPAD(string, length, padding)", &[Text, Int, Text], 0, STRING, |a, n| {
+        pad(a, n, false)
+    }),
     simple("REVERSE", "REVERSE(string)", &[Text], STRING, |a, n| {
         map(a, n, |s| Some(s.chars().rev().collect()))
     }),
-    simple("INITCAP", "INITCAP(string)", &[Text], STRING, |a, n| {
-        map(a, n, |s| Some(initcap(s)))
+    simple("INITCAP", "INITCAP(string)", &[Text], STRING, |a, n| map(a, n, |s| Some(initcap(s)))),
+    simple("LEFT", "LEFT(string, length)", &[Text, Int], STRING, |a, n| {
+        with_int(a, n, |s, k| Some(s.chars().take(k.max(0) as usize).collect()))
     }),
-    simple(
-        "LEFT",
-        "LEFT(string, length)",
-        &[Text, Int],
-        STRING,
-        |a, n| {
-            with_int(a, n, |s, k| {
-                Some(s.chars().take(k.max(0) as usize).collect())
-            })
-        },
-    ),
-    simple(
-        "RIGHT",
-        "RIGHT(string, length)",
-        &[Text, Int],
-        STRING,
-        |a, n| {
-            with_int(a, n, |s, k| {
-                let skip = s.chars().count().saturating_sub(k.max(0) as usize);
-                Some(s.chars().skip(skip).collect())
-            })
-        },
-    ),
+    simple("RIGHT", "RIGHT(string, length)", &[Text, Int], STRING, |a, n| {
+        with_int(a, n, |s, k| {
+            let skip = s.chars().count().saturating_sub(k.max(0) as usize);
+            Some(s.chars().skip(skip).collect())
+        })
+    }),
     Function {
         name: "REPEAT",
         usage: "REPEAT(string, times)",
@@ -202,66 +126,36 @@ pub(super) const FUNCTIONS: &[Function] = &[
     simple("ASCII", "ASCII(string)", &[Text], Kind::Int, |a, n| {
         let texts = Texts::of(&a[0]);
         let first = |s: &str| s.bytes().next().map_or(0, |b| i32::from(b as i8));
-        Ok(Arc::new(
-            (0..n)
-                .map(|r| texts.get(r).map(first))
-                .collect::<Int32Array>(),
-        ))
+        Ok(Arc::new((0..n).map(|r| texts.get(r).map(first)).collect::<Int32Array>()))
     }),
     simple("CHR", "CHR(integer)", &[Int], STRING, |a, n| {
         let codes = Prims::<Int32Type>::of(&a[0]);
         let one = |code: i32| {
-            if code < 0 {
-                " ".to_owned()
-            } else {
-                char::from((code & 0xff) as u8).to_string()
-            }
+            if code < 0 { " ".to_owned() } else { char::from((code & 0xff) as u8).to_string() }
         };
-        Ok(Arc::new(
-            (0..n)
-                .map(|r| codes.get(r).map(one))
-                .collect::<StringArray>(),
-        ))
+        Ok(Arc::new((0..n).map(|r| codes.get(r).map(one)).collect::<StringArray>()))
     }),
-    simple(
-        "STARTSWITH",
-        "STARTSWITH(string, start)",
-        &[Text, Text],
-        Kind::Boolean,
-        |a, n| test(a, n, |s, t| s.starts_with(t)),
-    ),
-    simple(
-        "ENDSWITH",
-        "ENDSWITH(string, end)",
-        &[Text, Text],
-        Kind::Boolean,
-        |a, n| test(a, n, |s, t| s.ends_with(t)),
-    ),
+    simple("STARTSWITH", "STARTSWITH(string, start)", &[Text, Text], Kind::Boolean, |a, n| {
+        test(a, n, |s, t| s.starts_with(t))
+    }),
+    simple("ENDSWITH", "ENDSWITH(string, end)", &[Text, Text], Kind::Boolean, |a, n| {
+        test(a, n, |s, t| s.ends_with(t))
+    }),
 ];
 
 fn map(args: &[Col], rows: usize, f: impl Fn(&str) -> Option<String>) -> Array {
     let texts = Texts::of(&args[0]);
-    Ok(Arc::new(
-        (0..rows).map(|r| f(texts.get(r)?)).collect::<StringArray>(),
-    ))
+    Ok(Arc::new((0..rows).map(|r| f(texts.get(r)?)).collect::<StringArray>()))
 }
 
 fn with_int(args: &[Col], rows: usize, f: impl Fn(&str, i32) -> Option<String>) -> Array {
     let (texts, ints) = (Texts::of(&args[0]), Prims::<Int32Type>::of(&args[1]));
-    Ok(Arc::new(
-        (0..rows)
-            .map(|r| f(texts.get(r)?, ints.get(r)?))
-            .collect::<StringArray>(),
-    ))
+    Ok(Arc::new((0..rows).map(|r| f(texts.get(r)?, ints.get(r)?)).collect::<StringArray>()))
 }
 
 fn test(args: &[Col], rows: usize, f: impl Fn(&str, &str) -> bool) -> Array {
     let (a, b) = (Texts::of(&args[0]), Texts::of(&args[1]));
-    Ok(Arc::new(
-        (0..rows)
-            .map(|r| Some(f(a.get(r)?, b.get(r)?)))
-            .collect::<BooleanArray>(),
-    ))
+    Ok(Arc::new((0..rows).map(|r| Some(f(a.get(r)?, b.get(r)?))).collect::<BooleanArray>()))
 }
 
 fn trim(args: &[Col], rows: usize, start: bool, end: bool) -> Array {
@@ -290,9 +184,7 @@ fn trim(args: &[Col], rows: usize, start: bool, end: bool) -> Array {
 fn length(args: &[Col], rows: usize) -> Array {
     let texts = Texts::of(&args[0]);
     Ok(Arc::new(
-        (0..rows)
-            .map(|r| texts.get(r).map(|s| s.chars().count() as i32))
-            .collect::<Int32Array>(),
+        (0..rows).map(|r| texts.get(r).map(|s| s.chars().count() as i32)).collect::<Int32Array>(),
     ))
 }
 
@@ -319,10 +211,7 @@ fn strings(site: &Site) -> Result<Vec<Expr>, SqlError> {
 fn concat(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(1..=usize::MAX)?;
     let args = strings(site)?;
-    let ty = SqlType {
-        kind: STRING,
-        nullable: args.iter().any(|a| a.ty.nullable),
-    };
+    let ty = SqlType { kind: STRING, nullable: args.iter().any(|a| a.ty.nullable) };
     let run = |args: &[Col], rows: usize| -> Array {
         let texts: Vec<_> = args.iter().map(Texts::of).collect();
         let mut joined = String::new();
@@ -350,10 +239,7 @@ fn concat(site: &mut Site) -> Result<Expr, SqlError> {
 fn concat_ws(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(2..=usize::MAX)?;
     let args = strings(site)?;
-    let ty = SqlType {
-        kind: STRING,
-        nullable: args[0].ty.nullable,
-    };
+    let ty = SqlType { kind: STRING, nullable: args[0].ty.nullable };
     site.call(args, ty, false, |args, rows| {
         let texts: Vec<_> = args.iter().map(Texts::of).collect();
         let result: StringArray = (0..rows)
@@ -391,12 +277,7 @@ fn substring(args: &[Col], rows: usize) -> Array {
             if start < 0 || start >= count {
                 return Some(String::new());
             }
-            Some(
-                text.chars()
-                    .skip(start as usize)
-                    .take(length as usize)
-                    .collect(),
-            )
+            Some(text.chars().skip(start as usize).take(length as usize).collect())
         })
         .collect();
     Ok(Arc::new(result))
@@ -407,29 +288,18 @@ fn position(text: &Col, searched: &Col, rows: usize) -> Array {
     let result: Int32Array = (0..rows)
         .map(|r| {
             let (text, searched) = (texts.get(r)?, searched.get(r)?);
-            Some(
-                text.find(searched)
-                    .map_or(0, |at| text[..at].chars().count() as i32 + 1),
-            )
+            Some(text.find(searched).map_or(0, |at| text[..at].chars().count() as i32 + 1))
         })
         .collect();
     Ok(Arc::new(result))
 }
 
 fn replace(args: &[Col], rows: usize) -> Array {
-    let (texts, from, to) = (
-        Texts::of(&args[0]),
-        Texts::of(&args[1]),
-        Texts::of(&args[2]),
-    );
+    let (texts, from, to) = (Texts::of(&args[0]), Texts::of(&args[1]), Texts::of(&args[2]));
     let result: StringArray = (0..rows)
         .map(|r| {
             let (text, from, to) = (texts.get(r)?, from.get(r)?, to.get(r)?);
-            Some(if from.is_empty() {
-                text.to_owned()
-            } else {
-                text.replace(from, to)
-            })
+            Some(if from.is_empty() { text.to_owned() } else { text.replace(from, to) })
         })
         .collect();
     Ok(Arc::new(result))
@@ -472,11 +342,8 @@ fn pad(args: &[Col], rows: usize, left: bool) -> Array {
             }
             let count = text.chars().count();
             let mut result: String = text.chars().take(length).collect();
-            let filling: String = padding
-                .chars()
-                .cycle()
-                .take(length.saturating_sub(count))
-                .collect();
+            let filling: String =
+                padding.chars().cycle().take(length.saturating_sub(count)).collect();
             if left {
                 result.insert_str(0, &filling);
             } else {
@@ -507,11 +374,7 @@ fn repeat(args: &[Col], rows: usize) -> Array {
             (Some(text), Some(times)) => {
                 let times = times.max(0) as usize;
                 let length = text.len().saturating_mul(times);
-                if length > MAX_MADE {
-                    Err(too_long(length))
-                } else {
-                    Ok(Some(text.repeat(times)))
-                }
+                if length > MAX_MADE { Err(too_long(length)) } else { Ok(Some(text.repeat(times))) }
             }
             _ => Ok(None),
         })

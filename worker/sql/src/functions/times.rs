@@ -38,65 +38,29 @@ pub(super) const FUNCTIONS: &[Function] = &[
     special("QUARTER", "QUARTER(date)", |site| part(site, Unit::Quarter)),
     special("MONTH", "MONTH(date)", |site| part(site, Unit::Month)),
     special("WEEK", "WEEK(date)", |site| part(site, Unit::Week)),
-    special("DAYOFYEAR", "DAYOFYEAR(date)", |site| {
-        part(site, Unit::DayOfYear)
-    }),
-    special("DAYOFMONTH", "DAYOFMONTH(date)", |site| {
-        part(site, Unit::Day)
-    }),
-    special("DAYOFWEEK", "DAYOFWEEK(date)", |site| {
-        part(site, Unit::DayOfWeek)
-    }),
+    special("DAYOFYEAR", "DAYOFYEAR(date)", |site| part(site, Unit::DayOfYear)),
+    special("DAYOFMONTH", "DAYOFMONTH(date)", |site| part(site, Unit::Day)),
+    special("DAYOFWEEK", "DAYOFWEEK(date)", |site| part(site, Unit::DayOfWeek)),
     special("HOUR", "HOUR(time)", |site| part(site, Unit::Hour)),
     special("MINUTE", "MINUTE(time)", |site| part(site, Unit::Minute)),
     special("SECOND", "SECOND(time)", |site| part(site, Unit::Second)),
-    special(
-        "DATE_FORMAT",
-        "DATE_FORMAT(timestamp, pattern)",
-        date_format,
-    ),
-    special(
-        "TO_TIMESTAMP",
-        "TO_TIMESTAMP(string [, pattern])",
-        to_timestamp,
-    ),
+    special("DATE_FORMAT", "DATE_FORMAT(timestamp, pattern)", date_format),
+    special("TO_TIMESTAMP", "TO_TIMESTAMP(string [, pattern])", to_timestamp),
     special("TO_DATE", "TO_DATE(string [, pattern])", to_date),
     special(
         "TO_TIMESTAMP_LTZ",
         "TO_TIMESTAMP_LTZ(number, 0 for seconds or 3 for milliseconds)",
         to_timestamp_ltz,
     ),
-    special(
-        "UNIX_TIMESTAMP",
-        "UNIX_TIMESTAMP([string [, pattern]])",
-        unix_timestamp,
-    ),
-    special(
-        "FROM_UNIXTIME",
-        "FROM_UNIXTIME(seconds [, pattern])",
-        from_unixtime,
-    ),
-    special(
-        "TIMESTAMPADD",
-        "TIMESTAMPADD(unit, number, time)",
-        timestamp_add,
-    ),
-    special(
-        "TIMESTAMPDIFF",
-        "TIMESTAMPDIFF(unit, from, to)",
-        timestamp_diff,
-    ),
-    special("CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP", |site| {
-        now(site, LTZ)
-    }),
+    special("UNIX_TIMESTAMP", "UNIX_TIMESTAMP([string [, pattern]])", unix_timestamp),
+    special("FROM_UNIXTIME", "FROM_UNIXTIME(seconds [, pattern])", from_unixtime),
+    special("TIMESTAMPADD", "TIMESTAMPADD(unit, number, time)", timestamp_add),
+    special("TIMESTAMPDIFF", "TIMESTAMPDIFF(unit, from, to)", timestamp_diff),
+    special("CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP", |site| now(site, LTZ)),
     special("NOW", "NOW()", |site| now(site, LTZ)),
-    special("CURRENT_ROW_TIMESTAMP", "CURRENT_ROW_TIMESTAMP()", |site| {
-        now(site, LTZ)
-    }),
+    special("CURRENT_ROW_TIMESTAMP", "CURRENT_ROW_TIMESTAMP()", |site| now(site, LTZ)),
     special("PROCTIME", "PROCTIME()", |site| now(site, LTZ)),
-    special("LOCALTIMESTAMP", "LOCALTIMESTAMP", |site| {
-        now(site, TIMESTAMP)
-    }),
+    special("LOCALTIMESTAMP", "LOCALTIMESTAMP", |site| now(site, TIMESTAMP)),
     special("CURRENT_DATE", "CURRENT_DATE", |site| now(site, Kind::Date)),
     special("CURRENT_TIME", "CURRENT_TIME", |site| now(site, Kind::Time)),
     special("LOCALTIME", "LOCALTIME", |site| now(site, Kind::Time)),
@@ -107,10 +71,9 @@ fn now(site: &mut Site, kind: Kind) -> Result<Expr, SqlError> {
     Ok(nondeterministic(site, kind, CLOCK, move |rows| {
         let at = Instant::of_millis(Clock::System.now_ms());
         Ok(match kind {
-            Kind::Date => Arc::new(Date32Array::from_value(
-                at.seconds.div_euclid(86_400) as i32,
-                rows,
-            )),
+            Kind::Date => {
+                Arc::new(Date32Array::from_value(at.seconds.div_euclid(86_400) as i32, rows))
+            }
             Kind::Time => Arc::new(Time32MillisecondArray::from_value(
                 (at.seconds.rem_euclid(86_400) * 1000) as i32,
                 rows,
@@ -126,19 +89,12 @@ fn instants(col: &Col, kind: Kind, rows: usize) -> Vec<Option<Instant>> {
         Kind::Date => {
             let days = Prims::<Date32Type>::of(col);
             (0..rows)
-                .map(|r| {
-                    days.get(r).map(|d| Instant {
-                        seconds: i64::from(d) * 86_400,
-                        nanos: 0,
-                    })
-                })
+                .map(|r| days.get(r).map(|d| Instant { seconds: i64::from(d) * 86_400, nanos: 0 }))
                 .collect()
         }
         Kind::Time => {
             let times = Prims::<Time32MillisecondType>::of(col);
-            (0..rows)
-                .map(|r| times.get(r).map(|ms| Instant::of_millis(i64::from(ms))))
-                .collect()
+            (0..rows).map(|r| times.get(r).map(|ms| Instant::of_millis(i64::from(ms)))).collect()
         }
         _ => {
             let times = Instants::of(col);
@@ -173,10 +129,7 @@ fn part(site: &mut Site, unit: Unit) -> Result<Expr, SqlError> {
 fn extract(site: &Site, i: usize, unit: Unit) -> Result<Expr, SqlError> {
     let arg = temporal(site, i)?;
     let kind = arg.kind();
-    if matches!(
-        unit,
-        Unit::Millisecond | Unit::Microsecond | Unit::Nanosecond
-    ) {
+    if matches!(unit, Unit::Millisecond | Unit::Microsecond | Unit::Nanosecond) {
         return Err(SqlError::new(
             site.span,
             "EXTRACT of parts of a second is not supported; format the time with DATE_FORMAT(t, 'SSS')",
@@ -186,25 +139,11 @@ fn extract(site: &Site, i: usize, unit: Unit) -> Result<Expr, SqlError> {
     if kind == Kind::Time && !clock_only {
         return site.type_error(i, "a date or timestamp");
     }
-    let ty = SqlType {
-        kind: Kind::BigInt,
-        nullable: arg.ty.nullable,
-    };
-    site.named_call(
-        format!("EXTRACT {unit:?}"),
-        vec![arg],
-        ty,
-        false,
-        move |args, rows| {
-            let values = instants(&args[0], kind, rows);
-            Ok(Arc::new(
-                values
-                    .into_iter()
-                    .map(|at| field(at?, unit))
-                    .collect::<Int64Array>(),
-            ))
-        },
-    )
+    let ty = SqlType { kind: Kind::BigInt, nullable: arg.ty.nullable };
+    site.named_call(format!("EXTRACT {unit:?}"), vec![arg], ty, false, move |args, rows| {
+        let values = instants(&args[0], kind, rows);
+        Ok(Arc::new(values.into_iter().map(|at| field(at?, unit)).collect::<Int64Array>()))
+    })
 }
 
 fn field(at: Instant, unit: Unit) -> Option<i64> {
@@ -237,18 +176,11 @@ pub(super) fn cut(site: &Site, unit: Unit, up: bool) -> Result<Expr, SqlError> {
     let arg = temporal(site, 0)?;
     let ty = arg.ty;
     let kind = ty.kind;
-    let clock = matches!(
-        unit,
-        Unit::Hour | Unit::Minute | Unit::Second | Unit::Millisecond
-    );
+    let clock = matches!(unit, Unit::Hour | Unit::Minute | Unit::Second | Unit::Millisecond);
     if kind == Kind::Time && !clock || kind == Kind::Date && clock {
         return site.type_error(
             0,
-            if kind == Kind::Time {
-                "a date or timestamp"
-            } else {
-                "a time or timestamp"
-            },
+            if kind == Kind::Time { "a date or timestamp" } else { "a time or timestamp" },
         );
     }
     let name = format!("{} TO {unit:?}", site.function.name);
@@ -263,9 +195,7 @@ pub(super) fn cut(site: &Site, unit: Unit, up: bool) -> Result<Expr, SqlError> {
                 None => crate::expr::time::add_millis(floor, unit.millis()?),
             }
         };
-        let values = instants(&args[0], kind, rows)
-            .into_iter()
-            .map(|at| at.and_then(cut));
+        let values = instants(&args[0], kind, rows).into_iter().map(|at| at.and_then(cut));
         back(kind, values)
     })
 }
@@ -303,21 +233,12 @@ fn floor(at: Instant, unit: Unit) -> Option<Instant> {
         // Weeks begin on Sunday, as Calcite's do.
         Unit::Week => {
             let back = i64::from(time.weekday().num_days_from_sunday());
-            Instant {
-                seconds: (at.seconds.div_euclid(86_400) - back) * 86_400,
-                nanos: 0,
-            }
+            Instant { seconds: (at.seconds.div_euclid(86_400) - back) * 86_400, nanos: 0 }
         }
-        Unit::Millisecond => Instant {
-            nanos: at.nanos / 1_000_000 * 1_000_000,
-            ..at
-        },
+        Unit::Millisecond => Instant { nanos: at.nanos / 1_000_000 * 1_000_000, ..at },
         unit => {
             let length = unit.millis()? / 1000;
-            Instant {
-                seconds: at.seconds.div_euclid(length) * length,
-                nanos: 0,
-            }
+            Instant { seconds: at.seconds.div_euclid(length) * length, nanos: 0 }
         }
     })
 }
@@ -325,19 +246,15 @@ fn floor(at: Instant, unit: Unit) -> Option<Instant> {
 /// The pattern argument: read now when it is a literal, so that errors have a place.
 fn pattern_of(site: &Site, i: usize) -> Result<Option<Arc<Pattern>>, SqlError> {
     let expr = site.expr(i)?;
-    let Some(value) = expr
-        .as_literal()
-        .filter(|v| v.is_valid(0) && expr.kind().is_text())
-    else {
+    let Some(value) = expr.as_literal().filter(|v| v.is_valid(0) && expr.kind().is_text()) else {
         return Ok(None);
     };
     let text = value.as_string::<i32>().value(0);
     match Pattern::parse(text) {
         Ok(pattern) => Ok(Some(Arc::new(pattern))),
-        Err(reason) => Err(SqlError::new(
-            expr.span,
-            format!("the pattern '{text}' cannot be used: {reason}"),
-        )),
+        Err(reason) => {
+            Err(SqlError::new(expr.span, format!("the pattern '{text}' cannot be used: {reason}")))
+        }
     }
 }
 
@@ -358,11 +275,7 @@ fn date_format(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(2..=2)?;
     let arg = site.expr(0)?;
     // A string is read as a timestamp first.
-    let arg = if arg.kind().is_text() {
-        site.cast(arg, TIMESTAMP)?
-    } else {
-        temporal(site, 0)?
-    };
+    let arg = if arg.kind().is_text() { site.cast(arg, TIMESTAMP)? } else { temporal(site, 0)? };
     let kind = arg.kind();
     if !kind.is_timestamp() {
         return site.type_error(0, "a timestamp");
@@ -370,19 +283,14 @@ fn date_format(site: &mut Site) -> Result<Expr, SqlError> {
     let known = pattern_of(site, 1)?;
     let pattern = site.want(1, Want::Text)?;
     let fallible = arg.fallible();
-    site.call(
-        vec![arg, pattern],
-        SqlType::nullable(Kind::STRING),
-        fallible,
-        move |args, rows| {
-            let (times, texts) = (Instants::of(&args[0]), Texts::of(&args[1]));
-            let one = |r: usize| {
-                let at = times.get(r)?;
-                with_pattern(known.as_deref(), &texts, r, |p| p.format(at))
-            };
-            Ok(Arc::new((0..rows).map(one).collect::<StringArray>()))
-        },
-    )
+    site.call(vec![arg, pattern], SqlType::nullable(Kind::STRING), fallible, move |args, rows| {
+        let (times, texts) = (Instants::of(&args[0]), Texts::of(&args[1]));
+        let one = |r: usize| {
+            let at = times.get(r)?;
+            with_pattern(known.as_deref(), &texts, r, |p| p.format(at))
+        };
+        Ok(Arc::new((0..rows).map(one).collect::<StringArray>()))
+    })
 }
 
 /// Arguments `(string [, pattern])`.
@@ -409,36 +317,21 @@ fn parsed(args: &[Col], known: Option<&Pattern>, r: usize) -> Option<Instant> {
 fn to_timestamp(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(1..=2)?;
     let (args, known) = text_and_pattern(site)?;
-    site.call(
-        args,
-        SqlType::nullable(TIMESTAMP),
-        false,
-        move |args, rows| {
-            timestamps(
-                TIMESTAMP,
-                (0..rows).map(|r| Ok(parsed(args, known.as_deref(), r))),
-            )
-        },
-    )
+    site.call(args, SqlType::nullable(TIMESTAMP), false, move |args, rows| {
+        timestamps(TIMESTAMP, (0..rows).map(|r| Ok(parsed(args, known.as_deref(), r))))
+    })
 }
 
 fn to_date(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(1..=2)?;
     let (args, known) = text_and_pattern(site)?;
-    site.call(
-        args,
-        SqlType::nullable(Kind::Date),
-        false,
-        move |args, rows| {
-            let one = |r: usize| match args.len() {
-                1 => parse_date(Texts::of(&args[0]).get(r)?),
-                _ => Some(days_of(
-                    parsed(args, known.as_deref(), r)?.datetime()?.date(),
-                )),
-            };
-            Ok(Arc::new((0..rows).map(one).collect::<Date32Array>()))
-        },
-    )
+    site.call(args, SqlType::nullable(Kind::Date), false, move |args, rows| {
+        let one = |r: usize| match args.len() {
+            1 => parse_date(Texts::of(&args[0]).get(r)?),
+            _ => Some(days_of(parsed(args, known.as_deref(), r)?.datetime()?.date())),
+        };
+        Ok(Arc::new((0..rows).map(one).collect::<Date32Array>()))
+    })
 }
 
 fn to_timestamp_ltz(site: &mut Site) -> Result<Expr, SqlError> {
@@ -451,9 +344,7 @@ fn to_timestamp_ltz(site: &mut Site) -> Result<Expr, SqlError> {
     }
     let precision = if site.args.len() == 2 {
         let expr = site.expr(1)?;
-        let value = expr
-            .as_literal()
-            .filter(|v| v.is_valid(0) && expr.kind() == Kind::Int);
+        let value = expr.as_literal().filter(|v| v.is_valid(0) && expr.kind() == Kind::Int);
         match value.map(|v| v.as_primitive::<Int32Type>().value(0)) {
             Some(n @ (0 | 3)) => n,
             _ => {
@@ -468,10 +359,7 @@ fn to_timestamp_ltz(site: &mut Site) -> Result<Expr, SqlError> {
     };
     let number = site.want(0, Want::BigInt)?;
     let name = format!("TO_TIMESTAMP_LTZ {precision}");
-    let ty = SqlType {
-        kind: LTZ,
-        nullable: number.ty.nullable,
-    };
+    let ty = SqlType { kind: LTZ, nullable: number.ty.nullable };
     site.named_call(name, vec![number], ty, false, move |args, rows| {
         let numbers = Prims::<Int64Type>::of(&args[0]);
         timestamps(
@@ -479,10 +367,7 @@ fn to_timestamp_ltz(site: &mut Site) -> Result<Expr, SqlError> {
             (0..rows).map(|r| {
                 Ok(numbers.get(r).map(|n| {
                     if precision == 0 {
-                        Instant {
-                            seconds: n,
-                            nanos: 0,
-                        }
+                        Instant { seconds: n, nanos: 0 }
                     } else {
                         Instant::of_millis(n)
                     }
@@ -496,31 +381,20 @@ fn unix_timestamp(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(0..=2)?;
     if site.args.is_empty() {
         return Ok(nondeterministic(site, Kind::BigInt, CLOCK, |rows| {
-            Ok(Arc::new(Int64Array::from_value(
-                Clock::System.now_ms().div_euclid(1000),
-                rows,
-            )))
+            Ok(Arc::new(Int64Array::from_value(Clock::System.now_ms().div_euclid(1000), rows)))
         }));
     }
     let (args, known) = text_and_pattern(site)?;
     let nullable = args.iter().any(|a| a.ty.nullable);
-    site.call(
-        args,
-        SqlType {
-            kind: Kind::BigInt,
-            nullable,
-        },
-        false,
-        move |args, rows| {
-            let texts = Texts::of(&args[0]);
-            let one = |r: usize| {
-                texts.get(r)?;
-                // What cannot be read is the smallest number, as in Flink.
-                Some(parsed(args, known.as_deref(), r).map_or(i64::MIN / 1000, |at| at.seconds))
-            };
-            Ok(Arc::new((0..rows).map(one).collect::<Int64Array>()))
-        },
-    )
+    site.call(args, SqlType { kind: Kind::BigInt, nullable }, false, move |args, rows| {
+        let texts = Texts::of(&args[0]);
+        let one = |r: usize| {
+            texts.get(r)?;
+            // What cannot be read is the smallest number, as in Flink.
+            Some(parsed(args, known.as_deref(), r).map_or(i64::MIN / 1000, |at| at.seconds))
+        };
+        Ok(Arc::new((0..rows).map(one).collect::<Int64Array>()))
+    })
 }
 
 fn from_unixtime(site: &mut Site) -> Result<Expr, SqlError> {
@@ -531,27 +405,19 @@ fn from_unixtime(site: &mut Site) -> Result<Expr, SqlError> {
         known = pattern_of(site, 1)?;
         args.push(site.want(1, Want::Text)?);
     }
-    site.call(
-        args,
-        SqlType::nullable(Kind::STRING),
-        false,
-        move |args, rows| {
-            let numbers = Prims::<Int64Type>::of(&args[0]);
-            let one = |r: usize| {
-                let at = Instant {
-                    seconds: numbers.get(r)?,
-                    nanos: 0,
-                };
-                match args.get(1) {
-                    None => Some(crate::expr::time::format_timestamp(at, 0)),
-                    Some(patterns) => {
-                        with_pattern(known.as_deref(), &Texts::of(patterns), r, |p| p.format(at))
-                    }
+    site.call(args, SqlType::nullable(Kind::STRING), false, move |args, rows| {
+        let numbers = Prims::<Int64Type>::of(&args[0]);
+        let one = |r: usize| {
+            let at = Instant { seconds: numbers.get(r)?, nanos: 0 };
+            match args.get(1) {
+                None => Some(crate::expr::time::format_timestamp(at, 0)),
+                Some(patterns) => {
+                    with_pattern(known.as_deref(), &Texts::of(patterns), r, |p| p.format(at))
                 }
-            };
-            Ok(Arc::new((0..rows).map(one).collect::<StringArray>()))
-        },
-    )
+            }
+        };
+        Ok(Arc::new((0..rows).map(one).collect::<StringArray>()))
+    })
 }
 
 fn timestamp_add(site: &mut Site) -> Result<Expr, SqlError> {
@@ -591,10 +457,7 @@ fn timestamp_diff(site: &mut Site) -> Result<Expr, SqlError> {
         ));
     }
     let (a, b) = (from.kind(), to.kind());
-    let ty = SqlType {
-        kind: Kind::Int,
-        nullable: from.ty.nullable || to.ty.nullable,
-    };
+    let ty = SqlType { kind: Kind::Int, nullable: from.ty.nullable || to.ty.nullable };
     site.named_call(
         format!("TIMESTAMPDIFF {unit:?}"),
         vec![from, to],
@@ -611,9 +474,7 @@ fn timestamp_diff(site: &mut Site) -> Result<Expr, SqlError> {
                     }
                 }
             };
-            Ok(Arc::new(
-                from.into_iter().zip(to).map(one).collect::<Int32Array>(),
-            ))
+            Ok(Arc::new(from.into_iter().zip(to).map(one).collect::<Int32Array>()))
         },
     )
 }

@@ -18,11 +18,7 @@ fn short(text: String) -> String {
     if text.len() <= 400 {
         text
     } else {
-        format!(
-            "{:016x}{:08x}",
-            xxhash_rust::xxh3::xxh3_64(text.as_bytes()),
-            text.len()
-        )
+        format!("{:016x}{:08x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()), text.len())
     }
 }
 
@@ -64,12 +60,7 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
             let none = |_: usize| String::new();
             let rows: Vec<String> = rows
                 .iter()
-                .map(|row| {
-                    row.iter()
-                        .map(|e| e.canonical(&none))
-                        .collect::<Vec<_>>()
-                        .join(",")
-                })
+                .map(|row| row.iter().map(|e| e.canonical(&none)).collect::<Vec<_>>().join(","))
                 .collect();
             format!("values({})", rows.join(";"))
         }
@@ -81,17 +72,12 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
             let below = rows(input, exact);
             match filter {
                 Some(filter) => {
-                    format!(
-                        "filter({},{below})",
-                        filter.canonical(&|i| column(input, i, exact))
-                    )
+                    format!("filter({},{below})", filter.canonical(&|i| column(input, i, exact)))
                 }
                 None => below,
             }
         }
-        RelKind::Window {
-            input, time, id, ..
-        } => {
+        RelKind::Window { input, time, id, .. } => {
             format!(
                 "windows({},{},{})",
                 window(id.window),
@@ -100,11 +86,8 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
             )
         }
         RelKind::Aggregate(aggregate) => {
-            let keys: Vec<String> = aggregate
-                .keys
-                .iter()
-                .map(|&k| column(&aggregate.input, k, exact))
-                .collect();
+            let keys: Vec<String> =
+                aggregate.keys.iter().map(|&k| column(&aggregate.input, k, exact)).collect();
             format!(
                 "aggregate({},{},[{}],{})",
                 window(aggregate.window),
@@ -118,9 +101,7 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
 
 /// Rows and columns.
 pub(super) fn full(rel: &Rel, exact: bool) -> String {
-    let columns: Vec<String> = (0..rel.fields.len())
-        .map(|i| column(rel, i, exact))
-        .collect();
+    let columns: Vec<String> = (0..rel.fields.len()).map(|i| column(rel, i, exact)).collect();
     short(format!("{}[{}]", rows(rel, exact), columns.join(",")))
 }
 
@@ -156,23 +137,13 @@ fn column(rel: &Rel, index: usize, exact: bool) -> String {
 
 fn call_text(call: &AggregateCall, input: &Rel, exact: bool) -> String {
     let of = |i: Option<usize>| i.map_or("*".to_owned(), |i| column(input, i, exact));
-    format!(
-        "{:?}({},{},{})",
-        call.function,
-        call.distinct,
-        of(call.input),
-        of(call.filter)
-    )
+    format!("{:?}({},{},{})", call.function, call.distinct, of(call.input), of(call.filter))
 }
 
 fn window(window: Window) -> String {
     match window {
         Window::Tumble { size, offset } => format!("tumble {size} {offset}"),
-        Window::Hop {
-            size,
-            slide,
-            offset,
-        } => format!("hop {size} {slide} {offset}"),
+        Window::Hop { size, slide, offset } => format!("hop {size} {slide} {offset}"),
     }
 }
 

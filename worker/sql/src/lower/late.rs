@@ -28,12 +28,7 @@ pub(super) struct LateColumns {
 impl Lowering<'_> {
     /// What the input of a window has to carry so that late rows can be written whole.
     pub(super) fn late_columns(&mut self, input: &Arc<Rel>) -> Option<LateColumns> {
-        let RelKind::Calc {
-            input: below,
-            filter,
-            exprs,
-        } = &input.kind
-        else {
+        let RelKind::Calc { input: below, filter, exprs } = &input.kind else {
             self.refuse_late_union(input);
             return None;
         };
@@ -69,22 +64,12 @@ impl Lowering<'_> {
                 None => {
                     all.push(Expr::column(index, own.ty, Span::default()));
                     let name = format!("late {}", own.name);
-                    fields.push(Field {
-                        name,
-                        ty: own.ty,
-                        role: Role::Plain,
-                    });
+                    fields.push(Field { name, ty: own.ty, role: Role::Plain });
                     all.len() - 1
                 }
             };
             let expr = Expr::column(position, own.ty, Span::default());
-            match cast::cast(
-                expr,
-                SqlType::nullable(column.ty.kind),
-                Style::Hidden,
-                false,
-                *span,
-            ) {
+            match cast::cast(expr, SqlType::nullable(column.ty.kind), Style::Hidden, false, *span) {
                 Ok(expr) => late.push(expr),
                 Err(message) => {
                     self.late_error(*span, message);
@@ -92,16 +77,9 @@ impl Lowering<'_> {
                 }
             }
         }
-        let kind = RelKind::Calc {
-            input: below.clone(),
-            filter: and(filter.clone(), None),
-            exprs: all,
-        };
-        Some(LateColumns {
-            input: Arc::new(Rel { kind, fields }),
-            target,
-            exprs: late,
-        })
+        let kind =
+            RelKind::Calc { input: below.clone(), filter: and(filter.clone(), None), exprs: all };
+        Some(LateColumns { input: Arc::new(Rel { kind, fields }), target, exprs: late })
     }
 
     fn late_error(&mut self, span: Span, message: String) {
@@ -138,10 +116,7 @@ impl Lowering<'_> {
     pub(super) fn add_late(&mut self, late: &LateColumns, flow: Flow) {
         self.late
             .entry(late.target.name.clone())
-            .or_insert_with(|| LateRows {
-                target: late.target.clone(),
-                flows: Vec::new(),
-            })
+            .or_insert_with(|| LateRows { target: late.target.clone(), flows: Vec::new() })
             .flows
             .push((flow, late.exprs.clone()));
     }
@@ -156,11 +131,7 @@ impl Lowering<'_> {
                 .map(|c| {
                     let column = &late.target.columns[c];
                     let ty = SqlType::nullable(column.ty.kind);
-                    Field {
-                        name: column.name.clone(),
-                        ty,
-                        role: Role::Plain,
-                    }
+                    Field { name: column.name.clone(), ty, role: Role::Plain }
                 })
                 .collect();
             let shape = sink_shape(&late.target, &fields);
@@ -181,11 +152,7 @@ impl Lowering<'_> {
                     shape.schema.clone(),
                 ));
             }
-            self.sink(
-                flows,
-                &format!("late rows {}", identity::sink(&late.target)),
-                &late.target,
-            );
+            self.sink(flows, &format!("late rows {}", identity::sink(&late.target)), &late.target);
         }
     }
 
@@ -195,11 +162,8 @@ impl Lowering<'_> {
             let Some((_, span)) = &table.late_rows else {
                 continue;
             };
-            let used = self
-                .graph
-                .edges
-                .iter()
-                .any(|e| e.output == weir_engine::operator::OutputTag::Late);
+            let used =
+                self.graph.edges.iter().any(|e| e.output == weir_engine::operator::OutputTag::Late);
             if !used && self.errors.is_empty() {
                 self.warnings.push(Warning {
                     span: *span,

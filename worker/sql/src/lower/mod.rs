@@ -69,10 +69,7 @@ pub(crate) fn lower(
         options,
         tables: program.tables.clone(),
         needs: Needs::of(program),
-        graph: JobGraph {
-            max_parallelism: options.max_parallelism,
-            ..JobGraph::default()
-        },
+        graph: JobGraph { max_parallelism: options.max_parallelism, ..JobGraph::default() },
         made: HashMap::new(),
         uids: HashMap::new(),
         late: BTreeMap::new(),
@@ -181,13 +178,7 @@ impl Lowering<'_> {
         for (input, flow) in flows.iter().enumerate() {
             self.edge(flow, vertex, input, Exchange::Forward);
         }
-        Flow {
-            vertex,
-            operator: 0,
-            output: OutputTag::Main,
-            schema,
-            open: true,
-        }
+        Flow { vertex, operator: 0, output: OutputTag::Main, schema, open: true }
     }
 
     fn vertex(&mut self, info: OperatorInfo, node: Node) -> usize {
@@ -218,11 +209,7 @@ impl Lowering<'_> {
         let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(identity.as_bytes()));
         let count = self.uids.entry(hash.clone()).or_insert(0);
         *count += 1;
-        OperatorUid(if *count == 1 {
-            hash
-        } else {
-            format!("{hash}-{count}")
-        })
+        OperatorUid(if *count == 1 { hash } else { format!("{hash}-{count}") })
     }
 
     fn rel(&mut self, rel: &Arc<Rel>, shape: Option<&Shape>) -> Option<Flows> {
@@ -232,26 +219,14 @@ impl Lowering<'_> {
             RelKind::Union(branches) => {
                 let flows: Vec<Option<Flows>> =
                     branches.iter().map(|b| self.rel(b, shape)).collect();
-                Some(
-                    flows
-                        .into_iter()
-                        .collect::<Option<Vec<_>>>()?
-                        .into_iter()
-                        .flatten()
-                        .collect(),
-                )
+                Some(flows.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
             }
-            RelKind::Calc {
-                input,
-                filter,
-                exprs,
-            } => self.calc(rel, input, filter.as_ref(), exprs, shape),
-            RelKind::Window {
-                input,
-                time,
-                id,
-                span,
-            } => self.window_columns(rel, input, *time, id.window, *span),
+            RelKind::Calc { input, filter, exprs } => {
+                self.calc(rel, input, filter.as_ref(), exprs, shape)
+            }
+            RelKind::Window { input, time, id, span } => {
+                self.window_columns(rel, input, *time, id.window, *span)
+            }
             RelKind::Aggregate(aggregate) => self.aggregate(rel, aggregate).map(|flow| vec![flow]),
         }
     }
@@ -268,18 +243,14 @@ impl Lowering<'_> {
         // A scan gives only the columns that are needed, which have other numbers there.
         let kept = self.kept(input);
         let number = |i: usize| {
-            kept.as_ref()
-                .map_or(i, |kept| kept.iter().position(|&k| k == i).unwrap_or(i))
+            kept.as_ref().map_or(i, |kept| kept.iter().position(|&k| k == i).unwrap_or(i))
         };
         let filter = filter.map(|f| f.renumber(&number));
         let exprs: Vec<Expr> = exprs.iter().map(|e| e.renumber(&number)).collect();
         let width = flows.first().map_or(0, |f| f.schema.fields().len());
         let unchanged = filter.is_none()
             && exprs.len() == width
-            && exprs
-                .iter()
-                .enumerate()
-                .all(|(i, e)| e.as_column() == Some(i));
+            && exprs.iter().enumerate().all(|(i, e)| e.as_column() == Some(i));
         let fits = shape.is_none_or(|shape| {
             shape.not_null.is_empty() && flows.iter().all(|f| f.schema == shape.schema)
         });
@@ -296,12 +267,7 @@ impl Lowering<'_> {
         if let Some(shape) = shape {
             calc = calc.with_not_null(shape.not_null.clone());
         }
-        Some(vec![self.append(
-            &flows,
-            info,
-            Arc::new(CalcFactory(calc)),
-            schema,
-        )])
+        Some(vec![self.append(&flows, info, Arc::new(CalcFactory(calc)), schema)])
     }
 
     fn calc_info(
@@ -321,18 +287,11 @@ impl Lowering<'_> {
             .zip(&rel.fields)
             .map(|(e, f)| {
                 let text = render::sql(e, &column);
-                if text == f.name {
-                    text
-                } else {
-                    format!("{text} AS {}", f.name)
-                }
+                if text == f.name { text } else { format!("{text} AS {}", f.name) }
             })
             .collect();
         details.insert("columns".to_owned(), columns.join(", "));
-        let nondeterministic = filter
-            .into_iter()
-            .chain(exprs)
-            .find_map(|e| e.nondeterministic());
+        let nondeterministic = filter.into_iter().chain(exprs).find_map(|e| e.nondeterministic());
         OperatorInfo {
             uid: self.uid(&format!("calc {}", identity::full(rel, false))),
             name: names::calc(filter, exprs, rel, input),
@@ -361,9 +320,7 @@ impl Lowering<'_> {
 
     fn problems(&mut self, table: &TableDef, problems: Vec<Problem>) {
         for problem in problems {
-            let span = problem
-                .at
-                .map_or(table.span, |at| self.options_span(table, Span::from(at)));
+            let span = problem.at.map_or(table.span, |at| self.options_span(table, Span::from(at)));
             let error = SqlError::new(span, problem.message);
             if !self.errors.contains(&error) {
                 self.errors.push(error);
@@ -373,14 +330,10 @@ impl Lowering<'_> {
 
     /// The whole key of an option, where its first character is known.
     fn options_span(&self, table: &TableDef, at: Span) -> Span {
-        table
-            .options
-            .iter()
-            .find(|(_, o)| Span::from(o.at) == at)
-            .map_or(at, |(key, _)| Span {
-                end_column: at.column + key.chars().count() as u32 + 1,
-                ..at
-            })
+        table.options.iter().find(|(_, o)| Span::from(o.at) == at).map_or(at, |(key, _)| Span {
+            end_column: at.column + key.chars().count() as u32 + 1,
+            ..at
+        })
     }
 
     fn scan(&mut self, table: &Arc<TableDef>, rel: &Rel) -> Option<Flow> {
@@ -396,16 +349,11 @@ impl Lowering<'_> {
             ColumnKind::Computed(expr) => expr.clone(),
             _ => Expr::column(index, table.columns[index].ty, Span::default()),
         };
-        let mut outputs: Vec<(Expr, String)> = kept
-            .iter()
-            .map(|&i| (expand(i), table.columns[i].name.clone()))
-            .collect();
+        let mut outputs: Vec<(Expr, String)> =
+            kept.iter().map(|&i| (expand(i), table.columns[i].name.clone())).collect();
         let mut mark = None;
         if let Some(watermark) = &table.watermark {
-            let column = kept
-                .iter()
-                .position(|&k| k == watermark.column)
-                .unwrap_or(0);
+            let column = kept.iter().position(|&k| k == watermark.column).unwrap_or(0);
             let rule = match &watermark.rule {
                 WatermarkRule::Delay(delay) => RowMark::Delay(delay.as_millis() as i64),
                 WatermarkRule::Expr(expr) => {
@@ -418,16 +366,11 @@ impl Lowering<'_> {
         for (expr, _) in &outputs {
             expr.columns(&mut read);
         }
-        let projection: Vec<usize> = read
-            .iter()
-            .filter_map(|i| stored.iter().position(|s| s == i))
-            .collect();
+        let projection: Vec<usize> =
+            read.iter().filter_map(|i| stored.iter().position(|s| s == i)).collect();
         let number = |i: usize| read.iter().position(|&r| r == i).unwrap_or(i);
         let exprs: Vec<Expr> = outputs.iter().map(|(e, _)| e.renumber(&number)).collect();
-        let nondeterministic = exprs
-            .iter()
-            .find_map(Expr::nondeterministic)
-            .map(str::to_owned);
+        let nondeterministic = exprs.iter().find_map(Expr::nondeterministic).map(str::to_owned);
 
         let mut info = OperatorInfo {
             uid: self.uid(&format!("source {}", identity::source(table))),
@@ -438,11 +381,7 @@ impl Lowering<'_> {
             nondeterministic,
         };
         let parts =
-            match self
-                .options
-                .parts
-                .source(&table.as_source(), &projection, &self.place(&info))
-            {
+            match self.options.parts.source(&table.as_source(), &projection, &self.place(&info)) {
                 Ok(parts) => parts,
                 Err(problems) => {
                     self.problems(table, problems);
@@ -465,16 +404,11 @@ impl Lowering<'_> {
             let _ = column;
             info.details.insert("watermark".to_owned(), text);
         }
-        let fields: Vec<ArrowField> = outputs
-            .iter()
-            .map(|(e, name)| ArrowField::new(name, e.kind().arrow(), true))
-            .collect();
+        let fields: Vec<ArrowField> =
+            outputs.iter().map(|(e, name)| ArrowField::new(name, e.kind().arrow(), true)).collect();
         let schema: SchemaRef = Arc::new(Schema::new(fields));
         let same = exprs.len() == projection.len()
-            && exprs
-                .iter()
-                .enumerate()
-                .all(|(i, e)| e.as_column() == Some(i));
+            && exprs.iter().enumerate().all(|(i, e)| e.as_column() == Some(i));
         let times = TableTimes {
             calc: (!same).then(|| Calc::new(None, &exprs, schema.clone())),
             rule: mark.map(|(column, mark)| EngineRule {
@@ -490,13 +424,7 @@ impl Lowering<'_> {
         };
         let vertex = self.vertex(info, Node::Source(node));
         let open = self.needs.uses(&identity) <= 1;
-        let flow = Flow {
-            vertex,
-            operator: 0,
-            output: OutputTag::Main,
-            schema,
-            open,
-        };
+        let flow = Flow { vertex, operator: 0, output: OutputTag::Main, schema, open };
         self.made.insert(identity, flow.clone());
         Some(flow)
     }
@@ -507,20 +435,13 @@ impl Lowering<'_> {
         let source = match values::ValuesSource::new(rows, schema.clone()) {
             Ok(source) => source,
             Err(error) => {
-                let span = rows
-                    .iter()
-                    .flatten()
-                    .next()
-                    .map_or(Span::default(), |e| e.span);
+                let span = rows.iter().flatten().next().map_or(Span::default(), |e| e.span);
                 self.errors.push(SqlError::new(span, error.message));
                 return None;
             }
         };
-        let nondeterministic = rows
-            .iter()
-            .flatten()
-            .find_map(Expr::nondeterministic)
-            .map(str::to_owned);
+        let nondeterministic =
+            rows.iter().flatten().find_map(Expr::nondeterministic).map(str::to_owned);
         let info = OperatorInfo {
             uid: self.uid(&format!("values {identity}")),
             name: format!("{} values", rows.len()),
@@ -529,23 +450,14 @@ impl Lowering<'_> {
             state: None,
             nondeterministic,
         };
-        let times = TableTimes {
-            calc: None,
-            rule: None,
-        };
+        let times = TableTimes { calc: None, rule: None };
         let node = SourceNode {
             source: Arc::new(source),
             event_times: Arc::new(move || Box::new(times.clone()) as Box<dyn EventTimes>),
             describe: BTreeMap::new(),
         };
         let vertex = self.vertex(info, Node::Source(node));
-        Some(Flow {
-            vertex,
-            operator: 0,
-            output: OutputTag::Main,
-            schema,
-            open: true,
-        })
+        Some(Flow { vertex, operator: 0, output: OutputTag::Main, schema, open: true })
     }
 
     /// `SELECT … FROM TABLE(TUMBLE(…))` without GROUP BY: the window's bounds as columns.
@@ -559,11 +471,7 @@ impl Lowering<'_> {
     ) -> Option<Flows> {
         let (slide, size, offset) = match window {
             spec::Window::Tumble { size, offset } => (size, size, offset),
-            spec::Window::Hop {
-                size,
-                slide,
-                offset,
-            } => (slide, size, offset),
+            spec::Window::Hop { size, slide, offset } => (slide, size, offset),
         };
         // Each row once per window that it is in.
         let copies = size / slide;
@@ -619,8 +527,7 @@ impl Lowering<'_> {
         let parts = match self.options.parts.window(&window) {
             Ok(parts) => parts,
             Err(error) => {
-                self.errors
-                    .push(SqlError::new(aggregate.span, error.message));
+                self.errors.push(SqlError::new(aggregate.span, error.message));
                 return None;
             }
         };
@@ -630,11 +537,8 @@ impl Lowering<'_> {
             ("window".to_owned(), names::window(aggregate.window)),
             ("time".to_owned(), input.fields[aggregate.time].name.clone()),
         ]);
-        let keys: Vec<&str> = aggregate
-            .keys
-            .iter()
-            .map(|&k| input.fields[k].name.as_str())
-            .collect();
+        let keys: Vec<&str> =
+            aggregate.keys.iter().map(|&k| input.fields[k].name.as_str()).collect();
         if !keys.is_empty() {
             details.insert("keys".to_owned(), keys.join(", "));
         }
@@ -654,12 +558,7 @@ impl Lowering<'_> {
         if let Some(late) = late {
             self.add_late(
                 &late,
-                Flow {
-                    output: OutputTag::Late,
-                    schema,
-                    open: false,
-                    ..local.clone()
-                },
+                Flow { output: OutputTag::Late, schema, open: false, ..local.clone() },
             );
         }
         let global = OperatorInfo {
@@ -671,10 +570,7 @@ impl Lowering<'_> {
             nondeterministic: None,
         };
         let vertex = self.vertex(global, Node::Operator(parts.global));
-        let exchange = Exchange::Hash {
-            columns: parts.exchange,
-            reuse: true,
-        };
+        let exchange = Exchange::Hash { columns: parts.exchange, reuse: true };
         self.edge(&local, vertex, 0, exchange);
         let open = self.needs.uses(&identity) <= 1;
         let flow = Flow {
@@ -708,8 +604,7 @@ impl Lowering<'_> {
             Guarantee::AtLeastOnce => "at least once",
             Guarantee::None => "none",
         };
-        info.details
-            .insert("guarantee".to_owned(), guarantee.to_owned());
+        info.details.insert("guarantee".to_owned(), guarantee.to_owned());
         if let Some(committer) = parts.committer {
             self.graph.committers.insert(info.uid.clone(), committer);
         }
@@ -718,11 +613,8 @@ impl Lowering<'_> {
 
     fn finish(&mut self) {
         for vertex in &mut self.graph.vertices {
-            let names: Vec<&str> = vertex
-                .chain
-                .iter()
-                .map(|(info, _)| info.name.as_str())
-                .collect();
+            let names: Vec<&str> =
+                vertex.chain.iter().map(|(info, _)| info.name.as_str()).collect();
             vertex.name = names.join(" → ");
         }
         self.graph.hash = identity::graph_hash(&self.graph, &self.tables);
@@ -746,8 +638,5 @@ fn sink_shape(table: &TableDef, fields: &[Field]) -> Shape {
             (position, message)
         })
         .collect();
-    Shape {
-        schema: table.as_sink().schema,
-        not_null,
-    }
+    Shape { schema: table.as_sink().schema, not_null }
 }

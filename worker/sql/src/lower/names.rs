@@ -17,28 +17,16 @@ fn cut(text: String) -> String {
 /// A calc's name: its condition, or its columns.
 pub(super) fn calc(filter: Option<&Expr>, exprs: &[Expr], rel: &Rel, input: &[Field]) -> String {
     if let Some(filter) = filter {
-        return cut(format!(
-            "filter {}",
-            render::sql(filter, &crate::rel::names(input))
-        ));
+        return cut(format!("filter {}", render::sql(filter, &crate::rel::names(input))));
     }
     let computes = exprs.iter().any(|e| e.as_column().is_none());
     let columns: Vec<&str> = rel.fields.iter().map(|f| f.name.as_str()).collect();
-    cut(format!(
-        "{} {}",
-        if computes { "compute" } else { "select" },
-        columns.join(", ")
-    ))
+    cut(format!("{} {}", if computes { "compute" } else { "select" }, columns.join(", ")))
 }
 
 /// A length of time in the largest unit that it is whole in.
 pub(super) fn duration(ms: i64) -> String {
-    for (unit, length) in [
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("min", 60_000),
-        ("s", 1000),
-    ] {
+    for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)] {
         if ms % length == 0 && ms != 0 {
             return format!("{} {unit}", ms / length);
         }
@@ -49,25 +37,12 @@ pub(super) fn duration(ms: i64) -> String {
 /// The windows, for plans.
 pub(super) fn window(window: Window) -> String {
     let shifted = |offset: i64| {
-        if offset == 0 {
-            String::new()
-        } else {
-            format!(", shifted by {}", duration(offset))
-        }
+        if offset == 0 { String::new() } else { format!(", shifted by {}", duration(offset)) }
     };
     match window {
         Window::Tumble { size, offset } => format!("tumble {}{}", duration(size), shifted(offset)),
-        Window::Hop {
-            size,
-            slide,
-            offset,
-        } => {
-            format!(
-                "hop {} every {}{}",
-                duration(size),
-                duration(slide),
-                shifted(offset)
-            )
+        Window::Hop { size, slide, offset } => {
+            format!("hop {} every {}{}", duration(size), duration(slide), shifted(offset))
         }
     }
 }
@@ -76,15 +51,9 @@ pub(super) fn window(window: Window) -> String {
 pub(super) fn aggregate(aggregate: &Aggregate, input: &[Field]) -> String {
     let period = match aggregate.window {
         Window::Tumble { size: 60_000, .. } => "minutely".to_owned(),
-        Window::Tumble {
-            size: 3_600_000, ..
-        } => "hourly".to_owned(),
-        Window::Tumble {
-            size: 86_400_000, ..
-        } => "daily".to_owned(),
-        Window::Tumble {
-            size: 604_800_000, ..
-        } => "weekly".to_owned(),
+        Window::Tumble { size: 3_600_000, .. } => "hourly".to_owned(),
+        Window::Tumble { size: 86_400_000, .. } => "daily".to_owned(),
+        Window::Tumble { size: 604_800_000, .. } => "weekly".to_owned(),
         Window::Tumble { size, .. } => duration(size),
         Window::Hop { size, slide, .. } => format!("{} / {}", duration(size), duration(slide)),
     };
@@ -102,20 +71,8 @@ pub(super) fn aggregate(aggregate: &Aggregate, input: &[Field]) -> String {
             functions.push(name);
         }
     }
-    let what = if functions.is_empty() {
-        "groups".to_owned()
-    } else {
-        functions.join(", ")
-    };
-    let keys: Vec<&str> = aggregate
-        .keys
-        .iter()
-        .map(|&k| input[k].name.as_str())
-        .collect();
-    let by = if keys.is_empty() {
-        String::new()
-    } else {
-        format!(" by {}", keys.join(", "))
-    };
+    let what = if functions.is_empty() { "groups".to_owned() } else { functions.join(", ") };
+    let keys: Vec<&str> = aggregate.keys.iter().map(|&k| input[k].name.as_str()).collect();
+    let by = if keys.is_empty() { String::new() } else { format!(" by {}", keys.join(", ")) };
     cut(format!("{period} {what}{by}"))
 }

@@ -18,10 +18,7 @@ pub(super) struct Needs {
 
 impl Needs {
     pub(super) fn of(program: &BoundProgram) -> Self {
-        let mut needs = Self {
-            columns: BTreeMap::new(),
-            uses: HashMap::new(),
-        };
+        let mut needs = Self { columns: BTreeMap::new(), uses: HashMap::new() };
         for insert in &program.inserts {
             needs.visit(&insert.rel);
         }
@@ -35,10 +32,7 @@ impl Needs {
                 && let Some(late) = program.tables.iter().find(|t| t.name == *late)
             {
                 columns.extend(late.sink_columns().iter().filter_map(|&c| {
-                    table
-                        .columns
-                        .iter()
-                        .position(|own| own.name == late.columns[c].name)
+                    table.columns.iter().position(|own| own.name == late.columns[c].name)
                 }));
             }
             // A connector has to read something to know how many rows there are.
@@ -51,10 +45,7 @@ impl Needs {
 
     /// Columns of a table that somebody reads, in declaration order.
     pub(super) fn columns(&self, table: &TableDef) -> Vec<usize> {
-        self.columns
-            .get(&table.name)
-            .map(|c| c.iter().copied().collect())
-            .unwrap_or_default()
+        self.columns.get(&table.name).map(|c| c.iter().copied().collect()).unwrap_or_default()
     }
 
     /// How many read this part of the plan.
@@ -65,17 +56,10 @@ impl Needs {
     fn visit(&mut self, rel: &Arc<Rel>) {
         match &rel.kind {
             RelKind::Scan(table) => {
-                self.columns
-                    .entry(table.name.clone())
-                    .or_default()
-                    .extend(0..table.columns.len());
+                self.columns.entry(table.name.clone()).or_default().extend(0..table.columns.len());
                 self.count(rel);
             }
-            RelKind::Calc {
-                input,
-                filter,
-                exprs,
-            } => match &input.kind {
+            RelKind::Calc { input, filter, exprs } => match &input.kind {
                 RelKind::Scan(table) => {
                     let columns = self.columns.entry(table.name.clone()).or_default();
                     for expr in exprs.iter().chain(filter) {

@@ -40,10 +40,7 @@ impl Parser {
         self.expect_word("CREATE")?;
         if self.are_words(&["OR", "REPLACE"]) {
             let span = self.span();
-            return self.error(
-                span,
-                "OR REPLACE is not supported: every table is declared once",
-            );
+            return self.error(span, "OR REPLACE is not supported: every table is declared once");
         }
         self.eat_word("TEMPORARY");
         if self.eat_word("TABLE") {
@@ -75,22 +72,13 @@ impl Parser {
     fn create_view(&mut self) -> Parsed<CreateView> {
         let if_not_exists = self.if_not_exists();
         let name = self.table_name()?;
-        let columns = if self.is("(") {
-            self.names("a column's name")?
-        } else {
-            Vec::new()
-        };
+        let columns = if self.is("(") { self.names("a column's name")? } else { Vec::new() };
         if self.eat_word("COMMENT") {
             self.text("a comment in quotes")?;
         }
         self.expect_word("AS")?;
         let query = self.query()?;
-        Ok(CreateView {
-            name,
-            if_not_exists,
-            columns,
-            query,
-        })
+        Ok(CreateView { name, if_not_exists, columns, query })
     }
 
     fn create_table(&mut self) -> Parsed<CreateTable> {
@@ -164,12 +152,7 @@ impl Parser {
             if table.options.iter().any(|o| o.key == key) {
                 return self.error(key_span, format!("option '{key}' is given twice; keep one"));
             }
-            table.options.push(OptionDef {
-                key,
-                value,
-                key_span,
-                value_span,
-            });
+            table.options.push(OptionDef { key, value, key_span, value_span });
             if !self.eat(",") {
                 break;
             }
@@ -207,10 +190,7 @@ impl Parser {
             return self.primary_key(table, columns, start);
         }
         if self.is_word("UNIQUE") {
-            return self.error(
-                start,
-                "UNIQUE is not supported; use PRIMARY KEY (…) NOT ENFORCED",
-            );
+            return self.error(start, "UNIQUE is not supported; use PRIMARY KEY (…) NOT ENFORCED");
         }
         let name = self.ident("a column's name")?;
         if let Some(first) = table.columns.iter().find(|c| c.name.text == name.text) {
@@ -223,10 +203,7 @@ impl Parser {
         if self.eat_word("AS") {
             let expr = self.expr()?;
             self.column_comment()?;
-            table.columns.push(ColumnDef {
-                name,
-                kind: ColumnKind::Computed(expr),
-            });
+            table.columns.push(ColumnDef { name, kind: ColumnKind::Computed(expr) });
             return Ok(());
         }
         let ty = self.data_type()?;
@@ -237,11 +214,7 @@ impl Parser {
             } else {
                 None
             };
-            kind = ColumnKind::Metadata {
-                ty,
-                key,
-                is_virtual: self.eat_word("VIRTUAL"),
-            };
+            kind = ColumnKind::Metadata { ty, key, is_virtual: self.eat_word("VIRTUAL") };
         }
         let at = self.span();
         if self.eat_words(&["PRIMARY", "KEY"]) {
@@ -270,17 +243,11 @@ impl Parser {
         start: Span,
     ) -> Parsed<()> {
         if !table.primary_key.is_empty() {
-            return self.error(
-                start,
-                "a table has one PRIMARY KEY; list all of its columns there",
-            );
+            return self.error(start, "a table has one PRIMARY KEY; list all of its columns there");
         }
         if !self.eat_words(&["NOT", "ENFORCED"]) {
             let span = self.since(start);
-            return self.error(
-                span,
-                "a PRIMARY KEY is not checked, so it must say NOT ENFORCED",
-            );
+            return self.error(span, "a PRIMARY KEY is not checked, so it must say NOT ENFORCED");
         }
         table.primary_key = columns;
         Ok(())
@@ -359,18 +326,14 @@ impl Parser {
                     "REAL" => "; did you mean 'FLOAT'?".to_owned(),
                     _ => hint,
                 };
-                return self.error(
-                    token.span,
-                    format!("the type {} is unknown{hint}", token.describe()),
-                );
+                return self
+                    .error(token.span, format!("the type {} is unknown{hint}", token.describe()));
             }
         };
         if self.is_word("ARRAY") || self.is_word("MULTISET") {
             let span = self.span();
-            return self.error(
-                span,
-                "collection types are not supported; read the whole as STRING",
-            );
+            return self
+                .error(span, "collection types are not supported; read the whole as STRING");
         }
         Ok(kind)
     }
@@ -401,10 +364,8 @@ impl Parser {
         }
         let (length, span) = self.whole_number("a length")?;
         if !(1..=STRING_LENGTH).contains(&length) {
-            return self.error(
-                span,
-                format!("{name} has a length of 1 to {STRING_LENGTH}, not {length}"),
-            );
+            return self
+                .error(span, format!("{name} has a length of 1 to {STRING_LENGTH}, not {length}"));
         }
         self.expect(")")?;
         Ok(length)
@@ -416,10 +377,7 @@ impl Parser {
         }
         let (digits, span) = self.whole_number("a number of digits of a second")?;
         if digits > 9 {
-            return self.error(
-                span,
-                format!("{name} has 0 to 9 digits of a second, not {digits}"),
-            );
+            return self.error(span, format!("{name} has 0 to 9 digits of a second, not {digits}"));
         }
         self.expect(")")?;
         Ok(digits as u8)

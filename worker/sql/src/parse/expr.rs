@@ -14,14 +14,8 @@ const PRODUCT: u8 = 6;
 const UNARY: u8 = 7;
 
 /// Functions of SQL that are written without parentheses.
-const BARE_FUNCTIONS: [&str; 6] = [
-    "CURRENT_TIMESTAMP",
-    "CURRENT_DATE",
-    "CURRENT_TIME",
-    "LOCALTIME",
-    "LOCALTIMESTAMP",
-    "PI",
-];
+const BARE_FUNCTIONS: [&str; 6] =
+    ["CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME", "LOCALTIME", "LOCALTIMESTAMP", "PI"];
 
 impl Parser {
     pub(super) fn expr(&mut self) -> Parsed<Expr> {
@@ -66,14 +60,7 @@ impl Parser {
             let right = self.expr_above(level)?;
             let left = Box::new(take(left));
             return self
-                .node(
-                    start,
-                    ExprKind::Binary {
-                        left,
-                        op,
-                        right: Box::new(right),
-                    },
-                )
+                .node(start, ExprKind::Binary { left, op, right: Box::new(right) })
                 .map(Some);
         }
         if self.is("::") {
@@ -86,9 +73,7 @@ impl Parser {
             return self.is_predicate(left, start).map(Some);
         }
         let negated = self.is_word("NOT")
-            && ["BETWEEN", "IN", "LIKE", "SIMILAR"]
-                .iter()
-                .any(|word| self.is_word_at(1, word));
+            && ["BETWEEN", "IN", "LIKE", "SIMILAR"].iter().any(|word| self.is_word_at(1, word));
         if negated {
             self.next();
         }
@@ -127,9 +112,7 @@ impl Parser {
             }
             self.expect(")")?;
             let of = Box::new(take(left));
-            return self
-                .node(start, ExprKind::InList { of, list, negated })
-                .map(Some);
+            return self.node(start, ExprKind::InList { of, list, negated }).map(Some);
         }
         let similar = self.is_word("SIMILAR");
         if self.eat_word("LIKE") || self.eat_words(&["SIMILAR", "TO"]) {
@@ -141,16 +124,7 @@ impl Parser {
             };
             let of = Box::new(take(left));
             return self
-                .node(
-                    start,
-                    ExprKind::Like {
-                        of,
-                        pattern,
-                        escape,
-                        negated,
-                        similar,
-                    },
-                )
+                .node(start, ExprKind::Like { of, pattern, escape, negated, similar })
                 .map(Some);
         }
         Ok(None)
@@ -173,14 +147,8 @@ impl Parser {
                 "%" => BinaryOp::Modulo,
                 _ => return None,
             },
-            Tok::Word {
-                text,
-                quoted: false,
-            } if text.eq_ignore_ascii_case("AND") => BinaryOp::And,
-            Tok::Word {
-                text,
-                quoted: false,
-            } if text.eq_ignore_ascii_case("OR") => BinaryOp::Or,
+            Tok::Word { text, quoted: false } if text.eq_ignore_ascii_case("AND") => BinaryOp::And,
+            Tok::Word { text, quoted: false } if text.eq_ignore_ascii_case("OR") => BinaryOp::Or,
             _ => return None,
         };
         let level = match op {
@@ -201,20 +169,9 @@ impl Parser {
         }
         if self.eat_words(&["DISTINCT", "FROM"]) {
             let right = Box::new(self.expr_above(COMPARE)?);
-            return self.node(
-                start,
-                ExprKind::IsDistinct {
-                    left: of,
-                    right,
-                    negated,
-                },
-            );
+            return self.node(start, ExprKind::IsDistinct { left: of, right, negated });
         }
-        for (word, value) in [
-            ("TRUE", Some(true)),
-            ("FALSE", Some(false)),
-            ("UNKNOWN", None),
-        ] {
+        for (word, value) in [("TRUE", Some(true)), ("FALSE", Some(false)), ("UNKNOWN", None)] {
             if self.eat_word(word) {
                 return self.node(start, ExprKind::IsBool { of, value, negated });
             }
@@ -248,10 +205,7 @@ impl Parser {
                     return self.error(span, "rows as values are not supported");
                 }
                 self.expect(")")?;
-                Ok(Expr {
-                    span: self.since(start),
-                    ..inner
-                })
+                Ok(Expr { span: self.since(start), ..inner })
             }
             Tok::Sign("-") => {
                 self.next();
@@ -261,10 +215,7 @@ impl Parser {
             Tok::Sign("+") => {
                 self.next();
                 let inner = self.expr_above(UNARY)?;
-                Ok(Expr {
-                    span: self.since(start),
-                    ..inner
-                })
+                Ok(Expr { span: self.since(start), ..inner })
             }
             Tok::Sign("*") => {
                 self.error(start, "'*' stands alone in a SELECT list, or in COUNT(*)")
@@ -283,10 +234,7 @@ impl Parser {
         }
         if self.is("[") {
             let span = self.span();
-            return self.error(
-                span,
-                "element access is not supported, nor are ARRAY and MAP",
-            );
+            return self.error(span, "element access is not supported, nor are ARRAY and MAP");
         }
         self.node(start, ExprKind::Column(parts))
     }
@@ -309,14 +257,7 @@ impl Parser {
                 self.expect_word("AS")?;
                 let ty = self.data_type()?;
                 self.expect(")")?;
-                self.node(
-                    start,
-                    ExprKind::Cast {
-                        of,
-                        ty,
-                        lenient: word == "TRY_CAST",
-                    },
-                )
+                self.node(start, ExprKind::Cast { of, ty, lenient: word == "TRY_CAST" })
             }
             "TRUE" | "FALSE" => {
                 self.next();
@@ -344,13 +285,8 @@ impl Parser {
             _ if call => self.call(start),
             name if BARE_FUNCTIONS.contains(&name) && name != "PI" => {
                 let name = self.ident("a function")?;
-                let call = Call {
-                    name,
-                    args: Vec::new(),
-                    star: false,
-                    distinct: false,
-                    filter: None,
-                };
+                let call =
+                    Call { name, args: Vec::new(), star: false, distinct: false, filter: None };
                 self.node(start, ExprKind::Call(Box::new(call)))
             }
             _ if is_reserved(&word) => Err(self.unexpected("an expression")),
@@ -360,11 +296,7 @@ impl Parser {
 
     fn case(&mut self, start: Span) -> Parsed<Expr> {
         self.next();
-        let operand = if self.is_word("WHEN") {
-            None
-        } else {
-            Some(Box::new(self.expr()?))
-        };
+        let operand = if self.is_word("WHEN") { None } else { Some(Box::new(self.expr()?)) };
         let mut whens = Vec::new();
         while self.eat_word("WHEN") {
             let when = self.expr()?;
@@ -374,20 +306,9 @@ impl Parser {
         if whens.is_empty() {
             return Err(self.unexpected("WHEN"));
         }
-        let otherwise = if self.eat_word("ELSE") {
-            Some(Box::new(self.expr()?))
-        } else {
-            None
-        };
+        let otherwise = if self.eat_word("ELSE") { Some(Box::new(self.expr()?)) } else { None };
         self.expect_word("END")?;
-        self.node(
-            start,
-            ExprKind::Case {
-                operand,
-                whens,
-                otherwise,
-            },
-        )
+        self.node(start, ExprKind::Case { operand, whens, otherwise })
     }
 
     fn interval(&mut self, start: Span) -> Parsed<Expr> {
@@ -421,11 +342,8 @@ impl Parser {
             }
             self.expect(")")?;
         }
-        let to = if self.eat_word("TO") {
-            Some(self.unit("the interval's last unit")?)
-        } else {
-            None
-        };
+        let to =
+            if self.eat_word("TO") { Some(self.unit("the interval's last unit")?) } else { None };
         if self.eat("(") {
             self.whole_number("a precision")?;
             self.expect(")")?;
@@ -456,18 +374,9 @@ impl Parser {
         let Tok::Word { text, .. } = token.tok else {
             return Err(self.unexpected("a function"));
         };
-        let name = Ident {
-            text,
-            span: token.span,
-        };
+        let name = Ident { text, span: token.span };
         self.expect("(")?;
-        let mut call = Call {
-            name,
-            args: Vec::new(),
-            star: false,
-            distinct: false,
-            filter: None,
-        };
+        let mut call = Call { name, args: Vec::new(), star: false, distinct: false, filter: None };
         match call.name.text.to_ascii_uppercase().as_str() {
             "EXTRACT" => {
                 call.args.push(self.unit_argument()?);
@@ -508,11 +417,9 @@ impl Parser {
     }
 
     fn trim(&mut self, call: &mut Call) -> Parsed<()> {
-        for (word, name) in [
-            ("BOTH", "TRIM"),
-            ("LEADING", "TRIM_LEADING"),
-            ("TRAILING", "TRIM_TRAILING"),
-        ] {
+        for (word, name) in
+            [("BOTH", "TRIM"), ("LEADING", "TRIM_LEADING"), ("TRAILING", "TRIM_TRAILING")]
+        {
             if self.eat_word(word) {
                 call.name.text = name.to_owned();
                 if self.eat_word("FROM") {
@@ -571,14 +478,7 @@ impl Parser {
 }
 
 fn take(expr: &mut Expr) -> Expr {
-    std::mem::replace(
-        expr,
-        Expr {
-            kind: ExprKind::Null,
-            span: expr.span,
-            height: 0,
-        },
-    )
+    std::mem::replace(expr, Expr { kind: ExprKind::Null, span: expr.span, height: 0 })
 }
 
 /// The direct parts of an expression.
@@ -597,11 +497,7 @@ pub(crate) fn children(kind: &ExprKind) -> Box<dyn Iterator<Item = &Expr> + '_> 
         ExprKind::Between { of, low, high, .. } => all(vec![of, low, high]),
         ExprKind::InList { of, list, .. } => Box::new(std::iter::once(&**of).chain(list)),
         ExprKind::Like { of, pattern, .. } => all(vec![of, pattern]),
-        ExprKind::Case {
-            operand,
-            whens,
-            otherwise,
-        } => Box::new(
+        ExprKind::Case { operand, whens, otherwise } => Box::new(
             operand
                 .iter()
                 .map(|o| &**o)

@@ -76,47 +76,20 @@ const STATEMENTS: [(&str, &str); 16] = [
         "SELECT",
         "a query on its own has nowhere to put its rows; write INSERT INTO <table> SELECT …",
     ),
-    (
-        "WITH",
-        "a query on its own has nowhere to put its rows; write INSERT INTO <table> WITH …",
-    ),
-    (
-        "DELETE",
-        "DELETE is not supported: a stream is changed by what is inserted",
-    ),
-    (
-        "UPDATE",
-        "UPDATE is not supported: a stream is changed by what is inserted",
-    ),
+    ("WITH", "a query on its own has nowhere to put its rows; write INSERT INTO <table> WITH …"),
+    ("DELETE", "DELETE is not supported: a stream is changed by what is inserted"),
+    ("UPDATE", "UPDATE is not supported: a stream is changed by what is inserted"),
     ("TRUNCATE", "TRUNCATE is not supported"),
-    (
-        "DROP",
-        "DROP is not supported: a program declares its own tables and ends with them",
-    ),
-    (
-        "ALTER",
-        "ALTER is not supported: change the CREATE statement instead",
-    ),
-    (
-        "USE",
-        "USE is not supported: there is one catalog, made of the program's own tables",
-    ),
-    (
-        "EXPLAIN",
-        "EXPLAIN is not a statement here; run `weir plan` on the manifest",
-    ),
+    ("DROP", "DROP is not supported: a program declares its own tables and ends with them"),
+    ("ALTER", "ALTER is not supported: change the CREATE statement instead"),
+    ("USE", "USE is not supported: there is one catalog, made of the program's own tables"),
+    ("EXPLAIN", "EXPLAIN is not a statement here; run `weir plan` on the manifest"),
     ("DESCRIBE", "DESCRIBE is not supported in a program"),
     ("DESC", "DESC is not supported in a program"),
     ("SHOW", "SHOW is not supported in a program"),
-    (
-        "LOAD",
-        "LOAD MODULE is not supported: all functions are built in",
-    ),
+    ("LOAD", "LOAD MODULE is not supported: all functions are built in"),
     ("ADD", "ADD JAR is not supported: connectors are built in"),
-    (
-        "RESET",
-        "RESET is not supported; leave the SET statement out instead",
-    ),
+    ("RESET", "RESET is not supported; leave the SET statement out instead"),
     ("ANALYZE", "ANALYZE is not supported"),
 ];
 
@@ -126,12 +99,7 @@ pub(crate) fn parse(sql: &str) -> (Vec<Statement>, Vec<SqlError>) {
         Ok(tokens) => tokens,
         Err(error) => return (Vec::new(), vec![error]),
     };
-    let mut parser = Parser {
-        tokens,
-        at: 0,
-        depth: 0,
-        in_set: None,
-    };
+    let mut parser = Parser { tokens, at: 0, depth: 0, in_set: None };
     let mut statements = Vec::new();
     let mut errors = Vec::new();
     loop {
@@ -150,10 +118,7 @@ pub(crate) fn parse(sql: &str) -> (Vec<Statement>, Vec<SqlError>) {
         }
     }
     if let Some(span) = parser.in_set.filter(|_| errors.is_empty()) {
-        errors.push(SqlError::new(
-            span,
-            "the STATEMENT SET that begins here has no END",
-        ));
+        errors.push(SqlError::new(span, "the STATEMENT SET that begins here has no END"));
     }
     (statements, errors)
 }
@@ -161,12 +126,7 @@ pub(crate) fn parse(sql: &str) -> (Vec<Statement>, Vec<SqlError>) {
 /// Parses one expression, for tests.
 #[cfg(test)]
 pub(crate) fn parse_expr(sql: &str) -> Parsed<crate::ast::Expr> {
-    let mut parser = Parser {
-        tokens: tokenize(sql)?,
-        at: 0,
-        depth: 0,
-        in_set: None,
-    };
+    let mut parser = Parser { tokens: tokenize(sql)?, at: 0, depth: 0, in_set: None };
     let expr = parser.expr()?;
     match parser.peek().tok {
         Tok::End => Ok(expr),
@@ -222,11 +182,7 @@ impl Parser {
 
     fn expect(&mut self, sign: &str) -> Parsed<Span> {
         let span = self.span();
-        if self.eat(sign) {
-            Ok(span)
-        } else {
-            Err(self.unexpected(&format!("'{sign}'")))
-        }
+        if self.eat(sign) { Ok(span) } else { Err(self.unexpected(&format!("'{sign}'"))) }
     }
 
     fn is_word(&self, word: &str) -> bool {
@@ -243,10 +199,7 @@ impl Parser {
     }
 
     fn are_words(&self, words: &[&str]) -> bool {
-        words
-            .iter()
-            .enumerate()
-            .all(|(i, word)| self.is_word_at(i, word))
+        words.iter().enumerate().all(|(i, word)| self.is_word_at(i, word))
     }
 
     fn eat_word(&mut self, word: &str) -> bool {
@@ -267,19 +220,12 @@ impl Parser {
 
     fn expect_word(&mut self, word: &str) -> Parsed<Span> {
         let span = self.span();
-        if self.eat_word(word) {
-            Ok(span)
-        } else {
-            Err(self.unexpected(word))
-        }
+        if self.eat_word(word) { Ok(span) } else { Err(self.unexpected(word)) }
     }
 
     fn unexpected(&self, wanted: &str) -> SqlError {
         let token = self.peek();
-        SqlError::new(
-            token.span,
-            format!("expected {wanted}, found {}", token.describe()),
-        )
+        SqlError::new(token.span, format!("expected {wanted}, found {}", token.describe()))
     }
 
     fn error<T>(&self, span: Span, message: impl Into<String>) -> Parsed<T> {
@@ -298,10 +244,7 @@ impl Parser {
                     );
                 }
                 self.next();
-                Ok(Ident {
-                    text,
-                    span: token.span,
-                })
+                Ok(Ident { text, span: token.span })
             }
             _ => Err(self.unexpected(what)),
         }
@@ -449,22 +392,12 @@ impl Parser {
             let span = self.span();
             return self.error(span, "PARTITION (…) with fixed values is not supported; select the value as a column instead");
         }
-        let columns = if self.is("(") {
-            self.names("a column's name")?
-        } else {
-            Vec::new()
-        };
+        let columns = if self.is("(") { self.names("a column's name")? } else { Vec::new() };
         let query = self.query()?;
-        Ok(Insert {
-            table,
-            columns,
-            query,
-        })
+        Ok(Insert { table, columns, query })
     }
 }
 
 pub(crate) fn is_reserved(word: &str) -> bool {
-    RESERVED
-        .iter()
-        .any(|reserved| reserved.eq_ignore_ascii_case(word))
+    RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(word))
 }

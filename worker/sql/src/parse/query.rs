@@ -30,20 +30,13 @@ impl Parser {
             }
             loop {
                 let name = self.ident("a name for the query")?;
-                let columns = if self.is("(") {
-                    self.names("a column's name")?
-                } else {
-                    Vec::new()
-                };
+                let columns =
+                    if self.is("(") { self.names("a column's name")? } else { Vec::new() };
                 self.expect_word("AS")?;
                 self.expect("(")?;
                 let query = self.query()?;
                 self.expect(")")?;
-                ctes.push(Cte {
-                    name,
-                    columns,
-                    query,
-                });
+                ctes.push(Cte { name, columns, query });
                 if !self.eat(",") {
                     break;
                 }
@@ -59,9 +52,8 @@ impl Parser {
                     return self.error(span, "UNION without ALL removes duplicates over the whole stream, which is not supported; use UNION ALL");
                 }
                 branches.push(self.query_term()?);
-            } else if let Some(word) = ["INTERSECT", "EXCEPT", "MINUS"]
-                .into_iter()
-                .find(|w| self.is_word(w))
+            } else if let Some(word) =
+                ["INTERSECT", "EXCEPT", "MINUS"].into_iter().find(|w| self.is_word(w))
             {
                 return self.error(
                     span,
@@ -72,11 +64,8 @@ impl Parser {
             }
         }
         let span = self.since(start);
-        let body = if branches.len() == 1 {
-            branches.remove(0).body
-        } else {
-            Body::Union(branches)
-        };
+        let body =
+            if branches.len() == 1 { branches.remove(0).body } else { Body::Union(branches) };
         self.refuse_query_tail()?;
         Ok(Query { ctes, body, span })
     }
@@ -123,11 +112,7 @@ impl Parser {
         } else {
             return Err(self.unexpected("SELECT or VALUES"));
         };
-        Ok(Query {
-            ctes: Vec::new(),
-            body,
-            span: self.since(start),
-        })
+        Ok(Query { ctes: Vec::new(), body, span: self.since(start) })
     }
 
     fn values(&mut self) -> Parsed<Body> {
@@ -146,10 +131,7 @@ impl Parser {
                 break;
             }
         }
-        Ok(Body::Values {
-            rows,
-            span: self.since(start),
-        })
+        Ok(Body::Values { rows, span: self.since(start) })
     }
 
     fn select(&mut self) -> Parsed<Select> {
@@ -168,27 +150,12 @@ impl Parser {
             items.push(self.select_item()?);
         }
         let span = self.since(start);
-        let from = if self.eat_word("FROM") {
-            Some(self.from()?)
-        } else {
-            None
-        };
-        let filter = if self.eat_word("WHERE") {
-            Some(self.expr()?)
-        } else {
-            None
-        };
+        let from = if self.eat_word("FROM") { Some(self.from()?) } else { None };
+        let filter = if self.eat_word("WHERE") { Some(self.expr()?) } else { None };
         let at = self.span();
-        let group_by = if self.eat_words(&["GROUP", "BY"]) {
-            Some(self.group_by(at)?)
-        } else {
-            None
-        };
-        let having = if self.eat_word("HAVING") {
-            Some(self.expr()?)
-        } else {
-            None
-        };
+        let group_by =
+            if self.eat_words(&["GROUP", "BY"]) { Some(self.group_by(at)?) } else { None };
+        let having = if self.eat_word("HAVING") { Some(self.expr()?) } else { None };
         if self.is_word("WINDOW") {
             let span = self.span();
             return self.error(
@@ -200,15 +167,7 @@ impl Parser {
             let span = self.span();
             return self.error(span, "QUALIFY is not supported, nor is OVER");
         }
-        Ok(Select {
-            distinct,
-            items,
-            from,
-            filter,
-            group_by,
-            having,
-            span,
-        })
+        Ok(Select { distinct, items, from, filter, group_by, having, span })
     }
 
     fn group_by(&mut self, start: Span) -> Parsed<GroupBy> {
@@ -218,9 +177,8 @@ impl Parser {
             if self.are_words(&["GROUPING", "SETS"]) {
                 return self.error(span, "GROUPING SETS is not supported; write one INSERT INTO per grouping, in one STATEMENT SET");
             }
-            if let Some(word) = ["ROLLUP", "CUBE"]
-                .into_iter()
-                .find(|w| self.is_word(w) && self.is_sign_at(1, "("))
+            if let Some(word) =
+                ["ROLLUP", "CUBE"].into_iter().find(|w| self.is_word(w) && self.is_sign_at(1, "("))
             {
                 return self.error(span, format!("{word} is not supported; write one INSERT INTO per grouping, in one STATEMENT SET"));
             }
@@ -235,19 +193,13 @@ impl Parser {
                 break;
             }
         }
-        Ok(GroupBy {
-            keys,
-            span: self.since(start),
-        })
+        Ok(GroupBy { keys, span: self.since(start) })
     }
 
     fn select_item(&mut self) -> Parsed<SelectItem> {
         let start = self.span();
         if self.eat("*") {
-            return Ok(SelectItem::Star {
-                qualifier: None,
-                span: start,
-            });
+            return Ok(SelectItem::Star { qualifier: None, span: start });
         }
         if matches!(self.peek().tok, Tok::Word { .. })
             && self.is_sign_at(1, ".")
@@ -255,17 +207,11 @@ impl Parser {
         {
             let qualifier = self.ident("a table's name")?;
             self.at += 2;
-            return Ok(SelectItem::Star {
-                qualifier: Some(qualifier),
-                span: self.since(start),
-            });
+            return Ok(SelectItem::Star { qualifier: Some(qualifier), span: self.since(start) });
         }
         let expr = self.expr()?;
-        let alias = if self.eat_word("AS") {
-            Some(self.ident("a column's name")?)
-        } else {
-            self.alias()
-        };
+        let alias =
+            if self.eat_word("AS") { Some(self.ident("a column's name")?) } else { self.alias() };
         Ok(SelectItem::Expr { expr, alias })
     }
 
@@ -277,10 +223,7 @@ impl Parser {
                 if quoted || !is_reserved(&text) && !text.eq_ignore_ascii_case("EMIT") =>
             {
                 self.next();
-                Some(Ident {
-                    text,
-                    span: token.span,
-                })
+                Some(Ident { text, span: token.span })
             }
             _ => None,
         }
@@ -290,10 +233,7 @@ impl Parser {
         let relation = self.relation()?;
         let span = self.span();
         if self.is(",") {
-            return self.error(
-                span,
-                "several tables in FROM are a join, which is not supported",
-            );
+            return self.error(span, "several tables in FROM are a join, which is not supported");
         }
         for word in ["JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL"] {
             if self.is_word(word) {
@@ -336,10 +276,8 @@ impl Parser {
         let span = self.since(start);
         let at = self.span();
         if self.is_word("FOR") {
-            return self.error(
-                at,
-                "FOR SYSTEM_TIME AS OF (temporal and lookup joins) is not supported",
-            );
+            return self
+                .error(at, "FOR SYSTEM_TIME AS OF (temporal and lookup joins) is not supported");
         }
         if self.is_word("TABLESAMPLE") {
             return self.error(at, "TABLESAMPLE is not supported");
@@ -347,22 +285,13 @@ impl Parser {
         if self.is_word("MATCH_RECOGNIZE") {
             return self.error(at, "MATCH_RECOGNIZE is not supported");
         }
-        let alias = if self.eat_word("AS") {
-            Some(self.ident("an alias")?)
-        } else {
-            self.alias()
-        };
+        let alias = if self.eat_word("AS") { Some(self.ident("an alias")?) } else { self.alias() };
         let columns = if alias.is_some() && self.is("(") {
             self.names("a column's name")?
         } else {
             Vec::new()
         };
-        Ok(Relation {
-            kind,
-            alias,
-            columns,
-            span,
-        })
+        Ok(Relation { kind, alias, columns, span })
     }
 
     fn window_call(&mut self) -> Parsed<RelationKind> {
@@ -378,10 +307,8 @@ impl Parser {
                 );
             }
             "SESSION" => {
-                return self.error(
-                    function.span,
-                    "SESSION windows are not supported; TUMBLE and HOP are",
-                );
+                return self
+                    .error(function.span, "SESSION windows are not supported; TUMBLE and HOP are");
             }
             _ => {
                 let hint = did_you_mean(&name, ["TUMBLE", "HOP"], '\'');
@@ -438,10 +365,8 @@ impl Parser {
                 );
             };
             if slot.is_some() {
-                return self.error(
-                    span,
-                    format!("the argument {} is given twice", parameters[index]),
-                );
+                return self
+                    .error(span, format!("the argument {} is given twice", parameters[index]));
             }
             *slot = Some((argument, span));
             position += 1;
@@ -455,10 +380,7 @@ impl Parser {
         let missing = |what: &str| {
             SqlError::new(
                 function.span.to(close),
-                format!(
-                    "{name} lacks its argument {what}; it takes {}",
-                    parameters.join(", ")
-                ),
+                format!("{name} lacks its argument {what}; it takes {}", parameters.join(", ")),
             )
         };
         let data = match take().ok_or_else(|| missing("DATA"))? {
@@ -482,11 +404,8 @@ impl Parser {
                 format!("the argument {what} of {name} is an interval, such as INTERVAL '1' HOUR"),
             )),
         };
-        let slide = if hop {
-            Some(value(take(), "SLIDE")?.ok_or_else(|| missing("SLIDE"))?)
-        } else {
-            None
-        };
+        let slide =
+            if hop { Some(value(take(), "SLIDE")?.ok_or_else(|| missing("SLIDE"))?) } else { None };
         let size = value(take(), "SIZE")?.ok_or_else(|| missing("SIZE"))?;
         let offset = value(take(), "OFFSET")?;
         Ok(RelationKind::Window(Box::new(WindowCall {
@@ -515,12 +434,7 @@ impl Parser {
                 let at = self.span();
                 return self.error(at, "PARTITION BY is only for SESSION windows, which are not supported; group by the columns instead");
             }
-            return Ok(WindowArg::Data(Relation {
-                kind,
-                alias: None,
-                columns: Vec::new(),
-                span,
-            }));
+            return Ok(WindowArg::Data(Relation { kind, alias: None, columns: Vec::new(), span }));
         }
         if self.is("(")
             && (self.is_word_at(1, "SELECT")
@@ -567,10 +481,7 @@ impl Parser {
 fn star_of(from: Relation, span: Span) -> Select {
     Select {
         distinct: None,
-        items: vec![SelectItem::Star {
-            qualifier: None,
-            span,
-        }],
+        items: vec![SelectItem::Star { qualifier: None, span }],
         from: Some(from),
         filter: None,
         group_by: None,

@@ -147,10 +147,7 @@ fn types_that_do_not_fit() {
             "INSERT INTO out1 SELECT a FROM plain UNION ALL SELECT s FROM plain",
             "sql:6:48: column \"s\" is STRING here, but INT in the first query of UNION ALL; CAST one of them",
         ),
-        (
-            "INSERT INTO out1 VALUES (1), (2, 3)",
-            "sql:6:31: this row has 2 values, the first has 1",
-        ),
+        ("INSERT INTO out1 VALUES (1), (2, 3)", "sql:6:31: this row has 2 values, the first has 1"),
         (
             "INSERT INTO out1 SELECT DATE '2001-13-01'",
             "sql:6:25: '2001-13-01' is no DATE; it is written DATE '2001-01-31'",
@@ -189,19 +186,11 @@ fn windows_that_make_no_sense() {
             "sql:6:116: GROUP BY takes columns and expressions, not positions",
         ),
         (
-            case(
-                "COUNT(*)",
-                "WHERE COUNT(*) > 1 GROUP BY window_start, window_end",
-            ),
+            case("COUNT(*)", "WHERE COUNT(*) > 1 GROUP BY window_start, window_end"),
             "sql:6:113: COUNT is an aggregate, which has no place in WHERE; use HAVING",
         ),
     ];
-    check(
-        &cases
-            .iter()
-            .map(|(sql, message)| (sql.as_str(), *message))
-            .collect::<Vec<_>>(),
-    );
+    check(&cases.iter().map(|(sql, message)| (sql.as_str(), *message)).collect::<Vec<_>>());
     check(&[
         (
             "INSERT INTO out1 SELECT COUNT(*) FROM flights",
@@ -369,19 +358,12 @@ fn an_empty_program_is_refused() {
 
 #[test]
 fn deep_nesting_is_refused_and_never_exhausts_the_stack() {
-    let deep = format!(
-        "{TABLES}INSERT INTO out1 SELECT {}1{}",
-        "(".repeat(5000),
-        ")".repeat(5000)
-    );
+    let deep = format!("{TABLES}INSERT INTO out1 SELECT {}1{}", "(".repeat(5000), ")".repeat(5000));
     assert_eq!(
         messages(&deep),
         ["sql:6:224: nested deeper than 200 levels; split the query with CREATE VIEW"]
     );
-    let long = format!(
-        "{TABLES}INSERT INTO out1 SELECT {}",
-        vec!["1"; 5000].join(" + ")
-    );
+    let long = format!("{TABLES}INSERT INTO out1 SELECT {}", vec!["1"; 5000].join(" + "));
     assert!(
         messages(&long)[0].contains("the expression is nested deeper than 200 levels"),
         "{:?}",
@@ -389,10 +371,7 @@ fn deep_nesting_is_refused_and_never_exhausts_the_stack() {
     );
     let many = format!(
         "{TABLES}INSERT INTO out1 SELECT a FROM plain WHERE a IN ({})",
-        (0..5000)
-            .map(|n| n.to_string())
-            .collect::<Vec<_>>()
-            .join(", ")
+        (0..5000).map(|n| n.to_string()).collect::<Vec<_>>().join(", ")
     );
     assert_eq!(messages(&many), ["it plans"]);
 }

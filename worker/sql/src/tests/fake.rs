@@ -28,10 +28,7 @@ impl Parts for Fake {
         let read: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
         let details = BTreeMap::from([("reads".to_owned(), read.join(", "))]);
         Ok(SourceParts {
-            source: Arc::new(FakeSource {
-                schema: schema.clone(),
-                bounded,
-            }),
+            source: Arc::new(FakeSource { schema: schema.clone(), bounded }),
             idle_after: None,
             details,
         })
@@ -69,18 +66,11 @@ fn check(table: &Table) -> Result<(), Vec<Problem>> {
         if key.starts_with("bad") {
             problems.push(Problem {
                 at: Some(option.at),
-                message: format!(
-                    "option '{key}' is unknown for connector '{}'",
-                    connector.value
-                ),
+                message: format!("option '{key}' is unknown for connector '{}'", connector.value),
             });
         }
     }
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 struct FakeSource {

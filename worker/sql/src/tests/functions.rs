@@ -16,12 +16,7 @@ use crate::types::{Kind, SqlType};
 /// The value and type of an expression, or its error.
 fn eval(sql: &str) -> (String, String) {
     let parsed = parse_expr(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
-    let scope = Scope {
-        fields: &[],
-        qualifier: None,
-        place: "nothing",
-        aliases: &[],
-    };
+    let scope = Scope { fields: &[], qualifier: None, place: "nothing", aliases: &[] };
     let bound: Expr = match bind_plain(&parsed, &scope, "") {
         Ok(bound) => bound,
         Err(error) => return (error.message, "error".to_owned()),
@@ -67,24 +62,12 @@ fn integers_keep_their_type_and_wrap() {
         ("-7 % 3", "-1", "INT"),
         ("MOD(-7, 3)", "-1", "INT"),
         ("MOD(CAST(7 AS BIGINT), 4)", "3", "INT"),
-        (
-            "CAST(127 AS TINYINT) + CAST(1 AS TINYINT)",
-            "-128",
-            "TINYINT",
-        ),
+        ("CAST(127 AS TINYINT) + CAST(1 AS TINYINT)", "-128", "TINYINT"),
         ("CAST(1 AS SMALLINT) + 1", "2", "INT"),
         ("-CAST(5 AS BIGINT)", "-5", "BIGINT"),
         ("-2147483648 / -1", "-2147483648", "INT"),
-        (
-            "1 / 0",
-            "division by zero; guard it with NULLIF(divisor, 0) or CASE",
-            "error",
-        ),
-        (
-            "1 % 0",
-            "division by zero; guard it with NULLIF(divisor, 0) or CASE",
-            "error",
-        ),
+        ("1 / 0", "division by zero; guard it with NULLIF(divisor, 0) or CASE", "error"),
+        ("1 % 0", "division by zero; guard it with NULLIF(divisor, 0) or CASE", "error"),
     ]);
 }
 
@@ -120,16 +103,8 @@ fn decimals_have_the_precision_that_calcite_derives() {
         ("10.0 / 4.0", "2.500000", "DECIMAL(9, 6)"),
         ("-1.0 / 3", "-0.333333333333", "DECIMAL(13, 12)"),
         ("7.5 % 2", "1.5", "DECIMAL(2, 1)"),
-        (
-            "1.0 / 0",
-            "division by zero; guard it with NULLIF(divisor, 0) or CASE",
-            "error",
-        ),
-        (
-            "CAST(1 AS DECIMAL(38, 18)) * CAST(1 AS DECIMAL(38, 18))",
-            "1.000000",
-            "DECIMAL(38, 6)",
-        ),
+        ("1.0 / 0", "division by zero; guard it with NULLIF(divisor, 0) or CASE", "error"),
+        ("CAST(1 AS DECIMAL(38, 18)) * CAST(1 AS DECIMAL(38, 18))", "1.000000", "DECIMAL(38, 6)"),
         (
             "CAST(99999999999999999999999999999999999999 AS DECIMAL(38, 0)) + 1",
             "NULL",
@@ -147,11 +122,7 @@ fn casts_are_flinks() {
     check(&[
         ("CAST('1.9' AS INT)", "1", "INT"),
         ("CAST(' 12 ' AS INT)", "12", "INT"),
-        (
-            "CAST('abc' AS INT)",
-            "cannot cast 'abc' to INT; TRY_CAST gives NULL instead",
-            "error",
-        ),
+        ("CAST('abc' AS INT)", "cannot cast 'abc' to INT; TRY_CAST gives NULL instead", "error"),
         ("TRY_CAST('abc' AS INT)", "NULL", "INT"),
         ("TRY_CAST('3000000000' AS INT)", "NULL", "INT"),
         ("CAST(3000000000 AS INT)", "-1294967296", "INT"),
@@ -173,11 +144,7 @@ fn casts_are_flinks() {
         ("CAST('abcdef' AS VARCHAR(3))", "abc", "VARCHAR(3)"),
         ("CAST('2001-01-02' AS DATE)", "2001-01-02", "DATE"),
         ("CAST('2001-1-2' AS DATE)", "2001-01-02", "DATE"),
-        (
-            "CAST('2001-01-02 03:04:05' AS TIMESTAMP(3))",
-            "2001-01-02 03:04:05.000",
-            "TIMESTAMP(3)",
-        ),
+        ("CAST('2001-01-02 03:04:05' AS TIMESTAMP(3))", "2001-01-02 03:04:05.000", "TIMESTAMP(3)"),
         (
             "CAST('2001-01-02 03:04:05.123456' AS TIMESTAMP)",
             "2001-01-02 03:04:05.123456",
@@ -188,31 +155,15 @@ fn casts_are_flinks() {
             "cannot cast '2001-13-02' to DATE; TRY_CAST gives NULL instead",
             "error",
         ),
-        (
-            "CAST(TIMESTAMP '2001-01-02 03:04:05.678' AS DATE)",
-            "2001-01-02",
-            "DATE",
-        ),
-        (
-            "CAST(TIMESTAMP '2001-01-02 03:04:05.678' AS TIME)",
-            "03:04:05",
-            "TIME",
-        ),
+        ("CAST(TIMESTAMP '2001-01-02 03:04:05.678' AS DATE)", "2001-01-02", "DATE"),
+        ("CAST(TIMESTAMP '2001-01-02 03:04:05.678' AS TIME)", "03:04:05", "TIME"),
         (
             "CAST(TIMESTAMP '2001-01-02 03:04:05.678' AS TIMESTAMP(0))",
             "2001-01-02 03:04:05",
             "TIMESTAMP(0)",
         ),
-        (
-            "CAST(DATE '2001-01-02' AS TIMESTAMP(3))",
-            "2001-01-02 00:00:00.000",
-            "TIMESTAMP(3)",
-        ),
-        (
-            "CAST(TIMESTAMP '2001-01-02 03:04:05.6' AS STRING)",
-            "2001-01-02 03:04:05.6",
-            "STRING",
-        ),
+        ("CAST(DATE '2001-01-02' AS TIMESTAMP(3))", "2001-01-02 00:00:00.000", "TIMESTAMP(3)"),
+        ("CAST(TIMESTAMP '2001-01-02 03:04:05.6' AS STRING)", "2001-01-02 03:04:05.6", "STRING"),
         ("CAST(NULL AS INT)", "NULL", "INT"),
         ("CAST(DATE '1969-12-31' AS STRING)", "1969-12-31", "STRING"),
     ]);
@@ -240,22 +191,10 @@ fn comparisons_and_logic_know_null() {
         ("'a' < 'b'", "TRUE", "BOOLEAN"),
         ("DATE '2001-01-02' > '2001-01-01'", "TRUE", "BOOLEAN"),
         ("1 = 1.0E0", "TRUE", "BOOLEAN"),
-        (
-            "CASE WHEN 1 > 2 THEN 'a' WHEN 2 > 1 THEN 'bc' END",
-            "bc",
-            "VARCHAR(2)",
-        ),
-        (
-            "CASE 3 WHEN 1 THEN 10 WHEN 3 THEN 30 ELSE 0 END",
-            "30",
-            "INT",
-        ),
+        ("CASE WHEN 1 > 2 THEN 'a' WHEN 2 > 1 THEN 'bc' END", "bc", "VARCHAR(2)"),
+        ("CASE 3 WHEN 1 THEN 10 WHEN 3 THEN 30 ELSE 0 END", "30", "INT"),
         ("CASE WHEN FALSE THEN 1 END", "NULL", "INT"),
-        (
-            "CASE WHEN TRUE THEN 1 ELSE 2.5 END",
-            "1.0",
-            "DECIMAL(11, 1)",
-        ),
+        ("CASE WHEN TRUE THEN 1 ELSE 2.5 END", "1.0", "DECIMAL(11, 1)"),
         ("COALESCE(NULL, 5)", "5", "INT"),
         ("IFNULL(CAST(NULL AS INT), 5)", "5", "INT"),
         ("NULLIF(5, 5)", "NULL", "INT"),
@@ -276,25 +215,13 @@ fn strings_are_flinks() {
         ("TRIM(BOTH 'x' FROM 'xxaxx')", "a", ""),
         ("TRIM(LEADING 'x' FROM 'xxaxx')", "axx", ""),
         ("TRIM(TRAILING FROM 'a  ')", "a", ""),
-        (
-            "LTRIM('  This is a test String.')",
-            "This is a test String.",
-            "",
-        ),
-        (
-            "RTRIM('This is a test String. ')",
-            "This is a test String.",
-            "",
-        ),
+        ("LTRIM('  This is a test String.')", "This is a test String.", ""),
+        ("RTRIM('This is a test String. ')", "This is a test String.", ""),
         ("CHAR_LENGTH('Zürich')", "6", "INT"),
         ("CHARACTER_LENGTH('')", "0", "INT"),
         ("CONCAT('AA', 'BB', 'CC')", "AABBCC", "STRING"),
         ("CONCAT('AA', NULL)", "NULL", ""),
-        (
-            "CONCAT_WS('~', 'AA', NULL, 'BB', '', 'CC')",
-            "AA~BB~~CC",
-            "",
-        ),
+        ("CONCAT_WS('~', 'AA', NULL, 'BB', '', 'CC')", "AA~BB~~CC", ""),
         ("CONCAT_WS(CAST(NULL AS STRING), 'AA')", "NULL", ""),
         ("SUBSTRING('hello' FROM 2 FOR 3)", "ell", "STRING"),
         ("SUBSTRING('hello', 2)", "ello", ""),
@@ -306,11 +233,7 @@ fn strings_are_flinks() {
         ("POSITION('x' IN 'hello')", "0", "INT"),
         ("LOCATE('ll', 'hello')", "3", "INT"),
         ("INSTR('hello', 'l')", "3", "INT"),
-        (
-            "REPLACE('hello world', 'world', 'flink')",
-            "hello flink",
-            "",
-        ),
+        ("REPLACE('hello world', 'world', 'flink')", "hello flink", ""),
         ("REPLACE('ababab', 'abab', 'z')", "zab", ""),
         ("SPLIT_INDEX('a,b,,d', ',', 2)", "", ""),
         ("SPLIT_INDEX('a,b', ',', 5)", "NULL", ""),
@@ -325,11 +248,7 @@ fn strings_are_flinks() {
         ("'a' || NULL", "NULL", "STRING"),
         ("LEFT('hello', 2)", "he", ""),
         ("RIGHT('hello', 2)", "lo", ""),
-        (
-            "REPEAT('This is a test String.', 2)",
-            "This is a test String.This is a test String.",
-            "",
-        ),
+        ("REPEAT('This is a test String.', 2)", "This is a test String.This is a test String.", ""),
         ("ASCII('abc')", "97", "INT"),
         ("CHR(97)", "a", ""),
         ("STARTSWITH('hello', 'he')", "TRUE", ""),
@@ -353,19 +272,11 @@ fn patterns_match_whole_strings() {
         ("'abc' SIMILAR TO 'b'", "FALSE", ""),
         ("REGEXP('foobar', 'o+b')", "TRUE", ""),
         ("REGEXP_REPLACE('foobar', 'oo|ar', '')", "fb", "STRING"),
-        (
-            "REGEXP_REPLACE('ab12', '([a-z]+)([0-9]+)', '$2-$1')",
-            "12-ab",
-            "",
-        ),
+        ("REGEXP_REPLACE('ab12', '([a-z]+)([0-9]+)', '$2-$1')", "12-ab", ""),
         ("REGEXP_EXTRACT('foothebar', 'foo(.*?)(bar)', 2)", "bar", ""),
         ("REGEXP_EXTRACT('foothebar', 'x')", "NULL", ""),
         ("REGEXP_EXTRACT('foothebar', 'the')", "the", ""),
-        (
-            "REGEXP_REPLACE('a', '(', '')",
-            "the pattern '(' cannot be read: unclosed group",
-            "error",
-        ),
+        ("REGEXP_REPLACE('a', '(', '')", "the pattern '(' cannot be read: unclosed group", "error"),
     ]);
 }
 
@@ -419,29 +330,13 @@ fn times_are_flinks() {
         ("SECOND(TIMESTAMP '1994-09-27 13:14:15')", "15", ""),
         ("HOUR(TIME '23:59:00')", "23", ""),
         ("HOUR(TIMESTAMP '1969-12-31 23:00:00')", "23", ""),
-        (
-            "EXTRACT(EPOCH FROM TIMESTAMP '1970-01-02 00:00:00')",
-            "86400",
-            "",
-        ),
+        ("EXTRACT(EPOCH FROM TIMESTAMP '1970-01-02 00:00:00')", "86400", ""),
         ("FLOOR(TIME '12:44:31' TO MINUTE)", "12:44:00", "TIME"),
         ("CEIL(TIME '12:44:31' TO MINUTE)", "12:45:00", "TIME"),
-        (
-            "FLOOR(TIMESTAMP '2001-03-15 12:44:31' TO MONTH)",
-            "2001-03-01 00:00:00",
-            "TIMESTAMP(0)",
-        ),
-        (
-            "CEIL(TIMESTAMP '2001-03-15 12:44:31' TO YEAR)",
-            "2002-01-01 00:00:00",
-            "",
-        ),
+        ("FLOOR(TIMESTAMP '2001-03-15 12:44:31' TO MONTH)", "2001-03-01 00:00:00", "TIMESTAMP(0)"),
+        ("CEIL(TIMESTAMP '2001-03-15 12:44:31' TO YEAR)", "2002-01-01 00:00:00", ""),
         ("FLOOR(DATE '2001-05-15' TO QUARTER)", "2001-04-01", "DATE"),
-        (
-            "FLOOR(TIMESTAMP '1969-12-31 23:30:00' TO HOUR)",
-            "1969-12-31 23:00:00",
-            "",
-        ),
+        ("FLOOR(TIMESTAMP '1969-12-31 23:30:00' TO HOUR)", "1969-12-31 23:00:00", ""),
         (
             "DATE_FORMAT(TIMESTAMP '2001-02-03 04:05:06.789', 'yyyy/MM/dd HH:mm:ss.SSS')",
             "2001/02/03 04:05:06.789",
@@ -452,89 +347,37 @@ fn times_are_flinks() {
             "3 Feb 01, 4:05 PM",
             "",
         ),
-        (
-            "DATE_FORMAT(TIMESTAMP '2001-02-03 16:05:06', 'EEEE ''at'' H')",
-            "Saturday at 16",
-            "",
-        ),
-        (
-            "DATE_FORMAT('2001-02-03 04:05:06', 'yyyyMMdd')",
-            "20010203",
-            "",
-        ),
-        (
-            "TO_TIMESTAMP('2001-02-03 04:05:06')",
-            "2001-02-03 04:05:06.000",
-            "TIMESTAMP(3)",
-        ),
-        (
-            "TO_TIMESTAMP('03.02.2001 04:05', 'dd.MM.yyyy HH:mm')",
-            "2001-02-03 04:05:00.000",
-            "",
-        ),
-        (
-            "TO_TIMESTAMP('20010203040506', 'yyyyMMddHHmmss')",
-            "2001-02-03 04:05:06.000",
-            "",
-        ),
+        ("DATE_FORMAT(TIMESTAMP '2001-02-03 16:05:06', 'EEEE ''at'' H')", "Saturday at 16", ""),
+        ("DATE_FORMAT('2001-02-03 04:05:06', 'yyyyMMdd')", "20010203", ""),
+        ("TO_TIMESTAMP('2001-02-03 04:05:06')", "2001-02-03 04:05:06.000", "TIMESTAMP(3)"),
+        ("TO_TIMESTAMP('03.02.2001 04:05', 'dd.MM.yyyy HH:mm')", "2001-02-03 04:05:00.000", ""),
+        ("TO_TIMESTAMP('20010203040506', 'yyyyMMddHHmmss')", "2001-02-03 04:05:06.000", ""),
         ("TO_TIMESTAMP('nonsense')", "NULL", ""),
         ("TO_DATE('2001-02-03')", "2001-02-03", "DATE"),
         ("TO_DATE('3/2/2001', 'd/M/yyyy')", "2001-02-03", "DATE"),
-        (
-            "TO_TIMESTAMP_LTZ(100, 0)",
-            "1970-01-01 00:01:40.000",
-            "TIMESTAMP_LTZ(3)",
-        ),
-        (
-            "TO_TIMESTAMP_LTZ(1000, 3)",
-            "1970-01-01 00:00:01.000",
-            "TIMESTAMP_LTZ(3)",
-        ),
+        ("TO_TIMESTAMP_LTZ(100, 0)", "1970-01-01 00:01:40.000", "TIMESTAMP_LTZ(3)"),
+        ("TO_TIMESTAMP_LTZ(1000, 3)", "1970-01-01 00:00:01.000", "TIMESTAMP_LTZ(3)"),
         ("TO_TIMESTAMP_LTZ(-1, 3)", "1969-12-31 23:59:59.999", ""),
         ("UNIX_TIMESTAMP('1970-01-01 00:01:40')", "100", "BIGINT"),
         ("UNIX_TIMESTAMP('nonsense')", "-9223372036854775", ""),
         ("FROM_UNIXTIME(44)", "1970-01-01 00:00:44", "STRING"),
         ("FROM_UNIXTIME(44, 'HH:mm:ss')", "00:00:44", ""),
-        (
-            "TIMESTAMPADD(WEEK, 1, DATE '2003-01-02')",
-            "2003-01-09",
-            "DATE",
-        ),
-        (
-            "TIMESTAMPADD(MONTH, 1, DATE '2003-01-31')",
-            "2003-02-28",
-            "DATE",
-        ),
-        (
-            "TIMESTAMPADD(HOUR, 25, TIMESTAMP '2003-01-02 00:00:00')",
-            "2003-01-03 01:00:00",
-            "",
-        ),
+        ("TIMESTAMPADD(WEEK, 1, DATE '2003-01-02')", "2003-01-09", "DATE"),
+        ("TIMESTAMPADD(MONTH, 1, DATE '2003-01-31')", "2003-02-28", "DATE"),
+        ("TIMESTAMPADD(HOUR, 25, TIMESTAMP '2003-01-02 00:00:00')", "2003-01-03 01:00:00", ""),
         (
             "TIMESTAMPDIFF(DAY, TIMESTAMP '2003-01-02 10:00:00', TIMESTAMP '2003-01-03 10:00:00')",
             "1",
             "INT",
         ),
-        (
-            "TIMESTAMPDIFF(MONTH, DATE '2003-01-31', DATE '2003-02-28')",
-            "0",
-            "",
-        ),
-        (
-            "TIMESTAMPDIFF(YEAR, DATE '2003-01-31', DATE '2000-01-31')",
-            "-3",
-            "",
-        ),
+        ("TIMESTAMPDIFF(MONTH, DATE '2003-01-31', DATE '2003-02-28')", "0", ""),
+        ("TIMESTAMPDIFF(YEAR, DATE '2003-01-31', DATE '2000-01-31')", "-3", ""),
         (
             "TIMESTAMPDIFF(SECOND, TIMESTAMP '2003-01-02 00:01:00', TIMESTAMP '2003-01-02 00:00:00')",
             "-60",
             "",
         ),
-        (
-            "TIMESTAMP '2001-01-31 00:00:00' + INTERVAL '1' MONTH",
-            "2001-02-28 00:00:00",
-            "",
-        ),
+        ("TIMESTAMP '2001-01-31 00:00:00' + INTERVAL '1' MONTH", "2001-02-28 00:00:00", ""),
         (
             "TIMESTAMP '2001-01-01 00:00:00' - INTERVAL '1:30' HOUR TO MINUTE",
             "2000-12-31 22:30:00",
@@ -546,16 +389,8 @@ fn times_are_flinks() {
             "",
         ),
         ("DATE '2001-01-01' + INTERVAL '1' DAY", "2001-01-02", "DATE"),
-        (
-            "INTERVAL '2' DAY * 3 + INTERVAL '1' HOUR",
-            "+6 01:00:00.000",
-            "INTERVAL DAY TO SECOND",
-        ),
-        (
-            "DATE '2001-01-01' + 2 * INTERVAL '1-1' YEAR TO MONTH",
-            "2003-03-01",
-            "",
-        ),
+        ("INTERVAL '2' DAY * 3 + INTERVAL '1' HOUR", "+6 01:00:00.000", "INTERVAL DAY TO SECOND"),
+        ("DATE '2001-01-01' + 2 * INTERVAL '1-1' YEAR TO MONTH", "2003-03-01", ""),
         ("-INTERVAL '1' HOUR", "-0 01:00:00.000", ""),
         ("TIME '23:30:00' + INTERVAL '1' HOUR", "00:30:00", "TIME"),
     ]);
@@ -565,34 +400,15 @@ fn times_are_flinks() {
 fn digests_are_hexadecimal() {
     check(&[
         ("MD5('Test')", "0cbc6611f5540bd0809a388dc95a615b", "STRING"),
-        (
-            "SHA256('abc')",
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-            "",
-        ),
-        (
-            "SHA224('abc')",
-            "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7",
-            "",
-        ),
+        ("SHA256('abc')", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", ""),
+        ("SHA224('abc')", "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7", ""),
     ]);
 }
 
 #[test]
 fn the_clock_is_named_as_nondeterministic() {
-    for sql in [
-        "CURRENT_TIMESTAMP",
-        "NOW()",
-        "PROCTIME()",
-        "UNIX_TIMESTAMP()",
-        "CURRENT_DATE",
-    ] {
-        let scope = Scope {
-            fields: &[],
-            qualifier: None,
-            place: "nothing",
-            aliases: &[],
-        };
+    for sql in ["CURRENT_TIMESTAMP", "NOW()", "PROCTIME()", "UNIX_TIMESTAMP()", "CURRENT_DATE"] {
+        let scope = Scope { fields: &[], qualifier: None, place: "nothing", aliases: &[] };
         let bound = bind_plain(&parse_expr(sql).unwrap(), &scope, "").unwrap();
         assert!(bound.nondeterministic().is_some(), "{sql}");
     }
@@ -606,29 +422,15 @@ fn rows(sql: &str) -> Result<Vec<String>, String> {
         role: Role::Plain,
     };
     let fields = [field("n", Kind::Int), field("s", Kind::STRING)];
-    let scope = Scope {
-        fields: &fields,
-        qualifier: None,
-        place: "t",
-        aliases: &[],
-    };
+    let scope = Scope { fields: &fields, qualifier: None, place: "t", aliases: &[] };
     let bound = bind_plain(&parse_expr(sql).unwrap(), &scope, "").map_err(|e| e.message)?;
     let n: ArrayRef = Arc::new(Int32Array::from(vec![Some(0), Some(2), None, Some(-3)]));
-    let s: ArrayRef = Arc::new(StringArray::from(vec![
-        Some("a"),
-        None,
-        Some("2"),
-        Some("x,y"),
-    ]));
+    let s: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("2"), Some("x,y")]));
     let batch = RecordBatch::try_from_iter(vec![("n", n), ("s", s)]).unwrap();
     let kind = bound.kind();
-    let values = Program::new(&[bound])
-        .evaluate(&batch)
-        .map_err(|e| e.message)?;
+    let values = Program::new(&[bound]).evaluate(&batch).map_err(|e| e.message)?;
     let col = Col::Array(values[0].clone());
-    Ok((0..4)
-        .map(|r| render::value(&col, kind, r).unwrap_or_else(|| "NULL".to_owned()))
-        .collect())
+    Ok((0..4).map(|r| render::value(&col, kind, r).unwrap_or_else(|| "NULL".to_owned())).collect())
 }
 
 #[test]
@@ -648,32 +450,16 @@ fn columns_and_values_mix() {
         ("GREATEST(n, 1)", "1 2 NULL 1"),
     ];
     for (sql, expected) in cases {
-        assert_eq!(
-            rows(sql).map(|r| r.join(" ")),
-            Ok(expected.to_owned()),
-            "{sql}"
-        );
+        assert_eq!(rows(sql).map(|r| r.join(" ")), Ok(expected.to_owned()), "{sql}");
     }
 }
 
 #[test]
 fn what_is_not_chosen_is_not_computed() {
-    assert_eq!(
-        rows("CASE WHEN n <> 0 THEN 10 / n ELSE -1 END").unwrap(),
-        ["-1", "5", "-1", "-3"]
-    );
-    assert_eq!(
-        rows("n <> 0 AND 10 / n > 4").unwrap(),
-        ["FALSE", "TRUE", "NULL", "FALSE"]
-    );
-    assert_eq!(
-        rows("n = 0 OR 10 / n > 4").unwrap(),
-        ["TRUE", "TRUE", "NULL", "FALSE"]
-    );
-    assert_eq!(
-        rows("IF(s = '2', CAST(s AS INT), 7)").unwrap(),
-        ["7", "7", "2", "7"]
-    );
+    assert_eq!(rows("CASE WHEN n <> 0 THEN 10 / n ELSE -1 END").unwrap(), ["-1", "5", "-1", "-3"]);
+    assert_eq!(rows("n <> 0 AND 10 / n > 4").unwrap(), ["FALSE", "TRUE", "NULL", "FALSE"]);
+    assert_eq!(rows("n = 0 OR 10 / n > 4").unwrap(), ["TRUE", "TRUE", "NULL", "FALSE"]);
+    assert_eq!(rows("IF(s = '2', CAST(s AS INT), 7)").unwrap(), ["7", "7", "2", "7"]);
 }
 
 #[test]

@@ -14,26 +14,14 @@ use crate::rel::{Field, Role};
 use crate::types::{Kind, SqlType};
 
 fn bind(sql: &str) -> Expr {
-    let fields = [Field {
-        name: "n".to_owned(),
-        ty: SqlType::nullable(Kind::Int),
-        role: Role::Plain,
-    }];
-    let scope = Scope {
-        fields: &fields,
-        qualifier: None,
-        place: "t",
-        aliases: &[],
-    };
+    let fields =
+        [Field { name: "n".to_owned(), ty: SqlType::nullable(Kind::Int), role: Role::Plain }];
+    let scope = Scope { fields: &fields, qualifier: None, place: "t", aliases: &[] };
     bind_plain(&parse_expr(sql).unwrap(), &scope, "").unwrap()
 }
 
 fn schema(nullable: bool) -> Arc<Schema> {
-    Arc::new(Schema::new(vec![ArrowField::new(
-        "m",
-        DataType::Int32,
-        nullable,
-    )]))
+    Arc::new(Schema::new(vec![ArrowField::new("m", DataType::Int32, nullable)]))
 }
 
 fn batch() -> Batch {
@@ -42,13 +30,7 @@ fn batch() -> Batch {
         RecordBatch::try_from_iter_with_nullable(vec![("n", Arc::new(n) as _, true)]).unwrap();
     Batch::new(records)
         .with_kinds(Some(
-            [
-                RowKind::Insert,
-                RowKind::Delete,
-                RowKind::Insert,
-                RowKind::UpdateAfter,
-            ]
-            .into(),
+            [RowKind::Insert, RowKind::Delete, RowKind::Insert, RowKind::UpdateAfter].into(),
         ))
         .with_behind(Some(Int64Array::from(vec![None, Some(7), None, Some(9)])))
         .with_hashes(UInt64Array::from(vec![1, 2, 3, 4]))
@@ -58,14 +40,8 @@ fn batch() -> Batch {
 fn a_filter_keeps_metadata_with_its_rows_and_drops_hashes() {
     let calc = Calc::new(Some(&bind("n >= 2")), &[bind("n * 10")], schema(true));
     let out = calc.apply(batch()).unwrap();
-    assert_eq!(
-        out.records().column(0).as_primitive::<Int32Type>().values(),
-        &[20, 40]
-    );
-    assert_eq!(
-        out.kinds().map(|k| k.to_vec()),
-        Some(vec![RowKind::Delete, RowKind::UpdateAfter])
-    );
+    assert_eq!(out.records().column(0).as_primitive::<Int32Type>().values(), &[20, 40]);
+    assert_eq!(out.kinds().map(|k| k.to_vec()), Some(vec![RowKind::Delete, RowKind::UpdateAfter]));
     assert_eq!(out.behind().map(|b| b.values().to_vec()), Some(vec![7, 9]));
     assert!(out.hashes().is_none());
 }
@@ -82,28 +58,16 @@ fn a_filter_that_nothing_passes_gives_an_empty_batch() {
 fn null_in_a_not_null_column_is_an_error_with_its_words() {
     let calc = Calc::new(None, &[bind("n")], schema(false))
         .with_not_null(vec![(0, "m must not be NULL".to_owned())]);
-    assert_eq!(
-        calc.apply(batch()).unwrap_err().message,
-        "m must not be NULL"
-    );
+    assert_eq!(calc.apply(batch()).unwrap_err().message, "m must not be NULL");
     let calc = Calc::new(Some(&bind("n IS NOT NULL")), &[bind("n")], schema(false))
         .with_not_null(vec![(0, String::new())]);
-    assert_eq!(
-        calc.apply(batch())
-            .unwrap()
-            .records()
-            .column(0)
-            .null_count(),
-        0
-    );
+    assert_eq!(calc.apply(batch()).unwrap().records().column(0).null_count(), 0);
 }
 
 /// Runs a plan's operators by hand: rows of the source go in, what reaches the sink comes out.
 fn run(sql: &str, records: RecordBatch, watermark: i64) -> Vec<String> {
     let graph = super::planned(sql).graph;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut carried = vec![Batch::new(records)];
     for vertex in &graph.vertices {
         for (info, node) in &vertex.chain {
@@ -158,13 +122,7 @@ fn run(sql: &str, records: RecordBatch, watermark: i64) -> Vec<String> {
                 arrow::util::display::array_value_to_string(c, r).unwrap()
             };
             (0..batch.num_rows())
-                .map(move |r| {
-                    columns
-                        .iter()
-                        .map(|c| cell(c, r))
-                        .collect::<Vec<_>>()
-                        .join(" ")
-                })
+                .map(move |r| columns.iter().map(|c| cell(c, r)).collect::<Vec<_>>().join(" "))
                 .collect::<Vec<_>>()
         })
         .collect();
@@ -186,24 +144,10 @@ fn a_planned_window_gives_flinks_rows() {
         HAVING COUNT(*) > 1;";
     // Columns as the source gives them: t, delay, origin.
     let t = TimestampMillisecondArray::from(vec![0, 1, HOUR - 1, HOUR, HOUR + 5, 7, 9]);
-    let delay = Int32Array::from(vec![
-        Some(10),
-        Some(21),
-        None,
-        Some(-3),
-        Some(-4),
-        Some(5000),
-        Some(1),
-    ]);
-    let origin = StringArray::from(vec![
-        Some("A"),
-        Some("a"),
-        Some("A"),
-        None,
-        None,
-        Some("A"),
-        Some("B"),
-    ]);
+    let delay =
+        Int32Array::from(vec![Some(10), Some(21), None, Some(-3), Some(-4), Some(5000), Some(1)]);
+    let origin =
+        StringArray::from(vec![Some("A"), Some("a"), Some("A"), None, None, Some("A"), Some("B")]);
     let records = RecordBatch::try_from_iter_with_nullable(vec![
         ("t", Arc::new(t) as _, true),
         ("delay", Arc::new(delay) as _, true),
@@ -212,11 +156,5 @@ fn a_planned_window_gives_flinks_rows() {
     .unwrap();
     let rows = run(&format!("{tables}{insert}"), records, 2 * HOUR);
     // AVG of INT is the quotient cut off: 31 / 2 = 15, -7 / 2 = -3; NULL is a key.
-    assert_eq!(
-        rows,
-        [
-            "1970-01-01T00:00:00 a 3 1 15 15.5",
-            "1970-01-01T01:00:00  2 0 -3 -3.5"
-        ]
-    );
+    assert_eq!(rows, ["1970-01-01T00:00:00 a 3 1 15 15.5", "1970-01-01T01:00:00  2 0 -3 -3.5"]);
 }

@@ -80,12 +80,7 @@ pub struct FaultRates {
 
 impl Default for FaultRates {
     fn default() -> Self {
-        Self {
-            writes: 250,
-            reads: 80,
-            deletes: 150,
-            longest: Duration::from_secs(40),
-        }
+        Self { writes: 250, reads: 80, deletes: 150, longest: Duration::from_secs(40) }
     }
 }
 
@@ -112,15 +107,8 @@ impl LyingStore {
     /// Honest until told otherwise.
     #[must_use]
     pub fn new(inner: Arc<dyn Store>) -> Self {
-        let script = Script {
-            queue: VecDeque::new(),
-            seeded: None,
-            hits: BTreeMap::new(),
-        };
-        Self {
-            inner,
-            script: Arc::new(Mutex::new(script)),
-        }
+        let script = Script { queue: VecDeque::new(), seeded: None, hits: BTreeMap::new() };
+        Self { inner, script: Arc::new(Mutex::new(script)) }
     }
 
     /// Faults drawn from a seed.
@@ -138,9 +126,7 @@ impl LyingStore {
     /// The next call of `operation` on a name that contains `name` goes wrong like this. Several
     /// for the same call apply one after the other.
     pub fn inject(&self, operation: Operation, name: &str, fault: Fault) {
-        self.script()
-            .queue
-            .push_back((operation, name.to_owned(), fault));
+        self.script().queue.push_back((operation, name.to_owned(), fault));
     }
 
     /// Ends all faults; what is under way still lands.
@@ -165,16 +151,10 @@ impl LyingStore {
     fn fault(&self, operation: Operation, name: &str) -> Option<Fault> {
         let mut script = self.script();
         let script = &mut *script;
-        let at = script
-            .queue
-            .iter()
-            .position(|(o, n, _)| *o == operation && name.contains(n));
+        let at = script.queue.iter().position(|(o, n, _)| *o == operation && name.contains(n));
         let fault = match at {
             Some(at) => script.queue.remove(at).map(|(_, _, fault)| fault),
-            None => script
-                .seeded
-                .as_mut()
-                .and_then(|(rng, rates)| draw(rng, *rates, operation)),
+            None => script.seeded.as_mut().and_then(|(rng, rates)| draw(rng, *rates, operation)),
         }?;
         *script.hits.entry((operation, fault.name())).or_default() += 1;
         Some(fault)
@@ -292,15 +272,10 @@ impl Store for LyingStore {
 
     async fn create_if_absent(&self, name: &str, bytes: Bytes) -> Result<Created, StoreError> {
         let object = name.to_owned();
-        self.write(
-            Operation::Create,
-            name,
-            Some(Created::AlreadyExists),
-            move |store| {
-                let (object, bytes) = (object.clone(), bytes.clone());
-                Box::pin(async move { store.create_if_absent(&object, bytes).await })
-            },
-        )
+        self.write(Operation::Create, name, Some(Created::AlreadyExists), move |store| {
+            let (object, bytes) = (object.clone(), bytes.clone());
+            Box::pin(async move { store.create_if_absent(&object, bytes).await })
+        })
         .await
     }
 

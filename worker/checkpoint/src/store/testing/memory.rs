@@ -74,9 +74,7 @@ impl Store for MemoryStore {
             problem: problem.to_owned(),
             kind,
         };
-        let bytes = self
-            .bytes(name)
-            .ok_or_else(|| error("not found", ErrorKind::NotFound))?;
+        let bytes = self.bytes(name).ok_or_else(|| error("not found", ErrorKind::NotFound))?;
         if range.end > bytes.len() as u64 || range.start > range.end {
             return Err(error("shorter than the range", ErrorKind::Definite));
         }

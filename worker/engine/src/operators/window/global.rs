@@ -88,10 +88,7 @@ impl Global {
             OperatorMetrics::add(&cx.metrics.late, records.num_rows());
             return Ok(());
         };
-        let table = match self.tables.entry(SliceId {
-            visible_from,
-            end: id.end,
-        }) {
+        let table = match self.tables.entry(SliceId { visible_from, end: id.end }) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Table::new(&self.plan, self.slice_groups)?),
         };
@@ -132,14 +129,7 @@ impl Global {
     fn open(&self, end: EventTime) -> Firing {
         let mut merges = self.spans.merges(&self.plan, &self.tables, end);
         merges.reverse();
-        Firing {
-            end,
-            merges,
-            part_row: 0,
-            merged: None,
-            result: None,
-            row: 0,
-        }
+        Firing { end, merges, part_row: 0, merged: None, result: None, row: 0 }
     }
 
     /// Works on the open window; `true` when it is finished, `false` when the budget is.
@@ -260,14 +250,9 @@ fn results(plan: &Plan, table: &Table, end: EventTime, slots: &[u32]) -> Result<
 
 /// The slice of all rows, when it is the same.
 fn common_slice(ends: &[i64], visible_from: &[i64]) -> Option<SliceId> {
-    let id = SliceId {
-        end: *ends.first()?,
-        visible_from: *visible_from.first()?,
-    };
+    let id = SliceId { end: *ends.first()?, visible_from: *visible_from.first()? };
     let same = ends.iter().fold(true, |all, &end| all & (end == id.end))
-        && visible_from
-            .iter()
-            .fold(true, |all, &from| all & (from == id.visible_from));
+        && visible_from.iter().fold(true, |all, &from| all & (from == id.visible_from));
     same.then_some(id)
 }
 
@@ -346,10 +331,7 @@ impl Operator for Global {
             tables,
             tombstones: std::mem::take(&mut self.tombstones),
         };
-        Ok(Snapshot {
-            keyed: Some(Box::new(frozen)),
-            ..Snapshot::default()
-        })
+        Ok(Snapshot { keyed: Some(Box::new(frozen)), ..Snapshot::default() })
     }
 
     fn state_bytes(&self) -> usize {

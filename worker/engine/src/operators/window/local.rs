@@ -34,11 +34,7 @@ pub(super) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            memory: 48 << 20,
-            sample: 100_000,
-            bypass: 2_000_000,
-        }
+        Self { memory: 48 << 20, sample: 100_000, bypass: 2_000_000 }
     }
 }
 
@@ -79,10 +75,7 @@ impl Sample {
         self.groups += groups;
         if self.rows >= limits.sample {
             let pays = self.groups * 5 <= self.rows * 4;
-            *self = Self {
-                bypass: if pays { 0 } else { limits.bypass },
-                ..Self::default()
-            };
+            *self = Self { bypass: if pays { 0 } else { limits.bypass }, ..Self::default() };
         }
     }
 }
@@ -107,12 +100,7 @@ impl Local {
         leaves: impl Fn(SliceId) -> bool,
         out: &mut Output,
     ) -> Result<Progress, OperatorError> {
-        let ids: Vec<SliceId> = self
-            .tables
-            .keys()
-            .copied()
-            .filter(|&id| leaves(id))
-            .collect();
+        let ids: Vec<SliceId> = self.tables.keys().copied().filter(|&id| leaves(id)).collect();
         let tables = ids
             .into_iter()
             .rev()
@@ -165,8 +153,7 @@ impl Local {
             ids => {
                 let ends: Int64Array = ids.iter().map(|id| Some(id.end)).collect();
                 let visible: Int64Array = ids.iter().map(|id| Some(id.visible_from)).collect();
-                self.plan
-                    .intermediate_with(keys, Arc::new(ends), Arc::new(visible), partial)?
+                self.plan.intermediate_with(keys, Arc::new(ends), Arc::new(visible), partial)?
             }
         };
         out.push(Batch::new(records).with_hashes(hashes));
@@ -197,12 +184,7 @@ impl Local {
         &self,
         records: &RecordBatch,
     ) -> Result<(Vec<ArrayRef>, Vec<ArrayRef>), OperatorError> {
-        let keys = self
-            .plan
-            .keys
-            .iter()
-            .map(|&k| Arc::clone(records.column(k)))
-            .collect();
+        let keys = self.plan.keys.iter().map(|&k| Arc::clone(records.column(k))).collect();
         let mut partial = Vec::new();
         for call in &self.plan.calls {
             partial.extend(call.partial(records)?);
@@ -224,10 +206,7 @@ impl Local {
         for (id, rows) in group(ids) {
             let rows = UInt32Array::from(rows);
             let pick = |columns: &[ArrayRef]| {
-                columns
-                    .iter()
-                    .map(|c| take(c, &rows, None))
-                    .collect::<Result<Vec<_>, _>>()
+                columns.iter().map(|c| take(c, &rows, None)).collect::<Result<Vec<_>, _>>()
             };
             self.merge(id, &pick(&keys)?, &pick(&partial)?, rows.len())?;
         }
@@ -242,13 +221,10 @@ pub(super) fn group(ids: &[SliceId]) -> Vec<(SliceId, Vec<u32>)> {
     for (row, id) in ids.iter().enumerate() {
         // Neighbours mostly share a slice, and a batch has few of them.
         if groups.get(last).is_none_or(|(known, _)| known != id) {
-            last = groups
-                .iter()
-                .position(|(known, _)| known == id)
-                .unwrap_or_else(|| {
-                    groups.push((*id, Vec::new()));
-                    groups.len() - 1
-                });
+            last = groups.iter().position(|(known, _)| known == id).unwrap_or_else(|| {
+                groups.push((*id, Vec::new()));
+                groups.len() - 1
+            });
         }
         groups[last].1.push(row as u32);
     }
@@ -262,10 +238,7 @@ fn common_slice(slices: &Slices, times: &[i64]) -> Option<SliceId> {
     let length = end.wrapping_sub(start) as u64;
     let within = |time: &i64| (time.wrapping_sub(start) as u64) < length;
     // Without leaving early: the loop stays free of branches.
-    times
-        .iter()
-        .fold(true, |all, time| all & within(time))
-        .then(|| SliceId::plain(end))
+    times.iter().fold(true, |all, time| all & within(time)).then(|| SliceId::plain(end))
 }
 
 impl Operator for Local {
@@ -276,18 +249,13 @@ impl Operator for Local {
         batch: Batch,
         out: &mut Output,
     ) -> Result<Progress, OperatorError> {
-        if batch
-            .kinds()
-            .is_some_and(|k| k.iter().any(|&kind| kind != RowKind::Insert))
-        {
+        if batch.kinds().is_some_and(|k| k.iter().any(|&kind| kind != RowKind::Insert)) {
             return Err(OperatorError::user(
                 "a window aggregation takes rows that are only ever added; its input updates rows",
             ));
         }
         let records = batch.records();
-        let times = records
-            .column(self.plan.time)
-            .as_primitive::<TimestampMillisecondType>();
+        let times = records.column(self.plan.time).as_primitive::<TimestampMillisecondType>();
         if times.null_count() > 0 {
             return Err(OperatorError::user(
                 "a row has no event time (NULL); filter such rows out with WHERE … IS NOT NULL",
@@ -366,9 +334,7 @@ impl Operator for Local {
         _request: SnapshotRequest,
     ) -> Result<Snapshot, OperatorError> {
         if self.leaving.is_some() || !self.tables.is_empty() {
-            return Err(OperatorError::ours(
-                "partial results were left behind a barrier",
-            ));
+            return Err(OperatorError::ours("partial results were left behind a barrier"));
         }
         Ok(Snapshot::default())
     }

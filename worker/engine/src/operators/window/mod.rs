@@ -49,10 +49,8 @@ use crate::{Context, Operator, OperatorError};
 pub fn local(spec: &WindowAggregate) -> Result<Arc<dyn OperatorFactory>, OperatorError> {
     let plan = Arc::new(Plan::new(spec)?);
     Ok(Arc::new(move |_: &Context| {
-        Ok(Box::new(local::Local::new(
-            Arc::clone(&plan),
-            local::Limits::default(),
-        )) as Box<dyn Operator>)
+        Ok(Box::new(local::Local::new(Arc::clone(&plan), local::Limits::default()))
+            as Box<dyn Operator>)
     }))
 }
 
@@ -102,8 +100,5 @@ pub fn state_schema(spec: &WindowAggregate) -> Result<StateSchema, OperatorError
         .iter()
         .map(|f| (f.name().clone(), f.data_type().to_string()))
         .collect();
-    Ok(StateSchema {
-        version: snapshot::VERSION,
-        columns,
-    })
+    Ok(StateSchema { version: snapshot::VERSION, columns })
 }

@@ -40,12 +40,7 @@ impl Plan {
     pub(super) fn new(spec: &WindowAggregate) -> Result<Self, OperatorError> {
         let slices = Slices::new(spec.window)?;
         let timestamp = DataType::Timestamp(TimeUnit::Millisecond, None);
-        if spec
-            .input
-            .fields()
-            .get(spec.time)
-            .is_none_or(|f| *f.data_type() != timestamp)
-        {
+        if spec.input.fields().get(spec.time).is_none_or(|f| *f.data_type() != timestamp) {
             return Err(OperatorError::user(
                 "windows need an event-time column of type TIMESTAMP(3)",
             ));
@@ -65,21 +60,13 @@ impl Plan {
 
         let mut intermediate: Vec<Arc<Field>> = key_fields.clone();
         intermediate.push(Arc::new(Field::new("$slice_end", DataType::Int64, false)));
-        intermediate.push(Arc::new(Field::new(
-            "$visible_from",
-            DataType::Int64,
-            false,
-        )));
+        intermediate.push(Arc::new(Field::new("$visible_from", DataType::Int64, false)));
         for call in &calls {
             intermediate.extend(call.partial_fields()?.into_iter().map(Arc::new));
         }
         let mut output = key_fields;
         for call in &calls {
-            output.push(Arc::new(Field::new(
-                call.name(),
-                call.output().clone(),
-                true,
-            )));
+            output.push(Arc::new(Field::new(call.name(), call.output().clone(), true)));
         }
         for name in ["window_start", "window_end", "window_time"] {
             output.push(Arc::new(Field::new(name, timestamp.clone(), false)));
@@ -100,10 +87,7 @@ impl Plan {
 
     /// Number of columns of partial results of each call, in order.
     pub(super) fn partial_widths(&self) -> Result<Vec<usize>, OperatorError> {
-        self.calls
-            .iter()
-            .map(|call| Ok(call.partial_fields()?.len()))
-            .collect()
+        self.calls.iter().map(|call| Ok(call.partial_fields()?.len())).collect()
     }
 
     /// The slots of the next batch from `row` on, of `len`.
@@ -136,15 +120,8 @@ impl Plan {
         visible_from: ArrayRef,
         partial: Vec<ArrayRef>,
     ) -> Result<RecordBatch, OperatorError> {
-        let columns = keys
-            .into_iter()
-            .chain([ends, visible_from])
-            .chain(partial)
-            .collect();
-        Ok(RecordBatch::try_new(
-            Arc::clone(&self.intermediate),
-            columns,
-        )?)
+        let columns = keys.into_iter().chain([ends, visible_from]).chain(partial).collect();
+        Ok(RecordBatch::try_new(Arc::clone(&self.intermediate), columns)?)
     }
 }
 

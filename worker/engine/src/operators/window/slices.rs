@@ -28,11 +28,7 @@ impl Slices {
     pub(super) fn new(window: Window) -> Result<Self, OperatorError> {
         let (size, slide, offset) = match window {
             Window::Tumble { size, offset } => (size, size, offset),
-            Window::Hop {
-                size,
-                slide,
-                offset,
-            } => (size, slide, offset),
+            Window::Hop { size, slide, offset } => (size, slide, offset),
         };
         if size <= 0 || slide <= 0 || size % slide != 0 {
             return Err(OperatorError::user(format!(
@@ -40,11 +36,7 @@ impl Slices {
                  use a positive size that is a multiple of the slide"
             )));
         }
-        Ok(Self {
-            size,
-            slide,
-            offset: offset.rem_euclid(slide),
-        })
+        Ok(Self { size, slide, offset: offset.rem_euclid(slide) })
     }
 
     /// Start of the window that ends at `end`.
@@ -78,9 +70,7 @@ impl Slices {
 
     /// End of the slice with this number.
     pub(super) fn end_of_number(&self, number: i64) -> EventTime {
-        number
-            .saturating_mul(self.slide)
-            .saturating_add(self.offset)
+        number.saturating_mul(self.slide).saturating_add(self.offset)
     }
 
     /// End of the last window that holds the slice.
@@ -91,13 +81,7 @@ impl Slices {
     /// The slice of a row that came when windows up to `done` were complete for it; `None` when
     /// all of its windows were.
     pub(super) fn behind(&self, end: EventTime, done: EventTime) -> Option<SliceId> {
-        let visible_from = self.next_window(
-            SliceId {
-                visible_from: end,
-                end,
-            },
-            done,
-        )?;
+        let visible_from = self.next_window(SliceId { visible_from: end, end }, done)?;
         Some(SliceId { visible_from, end })
     }
 
@@ -123,10 +107,7 @@ impl Slices {
 impl SliceId {
     /// The id of rows that count in every window of their slice.
     pub(super) fn plain(end: EventTime) -> Self {
-        Self {
-            visible_from: end,
-            end,
-        }
+        Self { visible_from: end, end }
     }
 }
 
@@ -136,30 +117,17 @@ mod tests {
 
     #[test]
     fn edges_belong_to_the_slice_that_they_open() {
-        let slices = Slices::new(Window::Tumble {
-            size: 10,
-            offset: 0,
-        })
-        .unwrap();
+        let slices = Slices::new(Window::Tumble { size: 10, offset: 0 }).unwrap();
         let ends = [-11, -10, -1, 0, 9, 10].map(|t| slices.end_of(t));
         assert_eq!(ends, [-10, 0, 0, 10, 10, 20]);
-        let shifted = Slices::new(Window::Tumble {
-            size: 10,
-            offset: -3,
-        })
-        .unwrap();
+        let shifted = Slices::new(Window::Tumble { size: 10, offset: -3 }).unwrap();
         assert_eq!([-4, -3, 6, 7].map(|t| shifted.end_of(t)), [-3, 7, 7, 17]);
         assert_eq!(slices.end_of(i64::MAX), i64::MAX);
     }
 
     #[test]
     fn a_row_behind_counts_only_in_windows_that_were_open() {
-        let slices = Slices::new(Window::Hop {
-            size: 30,
-            slide: 10,
-            offset: 0,
-        })
-        .unwrap();
+        let slices = Slices::new(Window::Hop { size: 30, slide: 10, offset: 0 }).unwrap();
         let seen = |behind| slices.behind(10, behind).map(|id| id.visible_from);
         assert_eq!(seen(9), Some(10));
         assert_eq!(seen(10), Some(20));
@@ -171,12 +139,7 @@ mod tests {
 
     #[test]
     fn a_size_that_is_no_multiple_of_the_slide_is_refused() {
-        Slices::new(Window::Hop {
-            size: 25,
-            slide: 10,
-            offset: 0,
-        })
-        .unwrap_err();
+        Slices::new(Window::Hop { size: 25, slide: 10, offset: 0 }).unwrap_err();
         Slices::new(Window::Tumble { size: 0, offset: 0 }).unwrap_err();
     }
 }

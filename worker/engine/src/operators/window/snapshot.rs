@@ -71,11 +71,7 @@ impl Frozen for FrozenWindows {
             let slots = table.slots();
             let keys = table.keys.keys(&slots).map_err(OperatorError::ours)?;
             let groups = self.by_group(&keys, &slots)?;
-            let sorted: Vec<u32> = groups
-                .iter()
-                .flat_map(|(_, slots)| slots)
-                .copied()
-                .collect();
+            let sorted: Vec<u32> = groups.iter().flat_map(|(_, slots)| slots).copied().collect();
             let mut columns = table.keys.keys(&sorted).map_err(OperatorError::ours)?;
             columns.extend(table.partial(&sorted)?);
             let mut start = 0;
@@ -89,11 +85,7 @@ impl Frozen for FrozenWindows {
                 start += slots.len();
             }
         }
-        let kind = if self.full {
-            SegmentKind::Full
-        } else {
-            SegmentKind::Delta
-        };
+        let kind = if self.full { SegmentKind::Full } else { SegmentKind::Delta };
         let mut segment = SegmentBuilder::new(kind, self.range, VERSION);
         for (group, block) in blocks {
             segment.push(group, &block);
@@ -121,13 +113,8 @@ impl FrozenWindows {
             }
             groups[usize::from(group.0 - self.range.start)].push(slot);
         }
-        let numbered = groups
-            .into_iter()
-            .enumerate()
-            .filter(|(_, slots)| !slots.is_empty());
-        Ok(numbered
-            .map(|(i, slots)| (KeyGroup(self.range.start + i as u16), slots))
-            .collect())
+        let numbered = groups.into_iter().enumerate().filter(|(_, slots)| !slots.is_empty());
+        Ok(numbered.map(|(i, slots)| (KeyGroup(self.range.start + i as u16), slots)).collect())
     }
 }
 
@@ -144,11 +131,7 @@ fn next_section<'a>(bytes: &mut &'a [u8]) -> Result<Section<'a>, CodecError> {
     let end = i64::from_le_bytes(take_array(&mut body)?);
     let visible_from = i64::from_le_bytes(take_array(&mut body)?);
     let [kind] = take_array(&mut body)?;
-    Ok(Section {
-        id: SliceId { visible_from, end },
-        kind,
-        body,
-    })
+    Ok(Section { id: SliceId { visible_from, end }, kind, body })
 }
 
 /// The tables of the key groups in `range`.
@@ -197,9 +180,7 @@ pub(super) fn restore(
     for (number, group, block) in &blocks {
         each_section(plan, *group, block, |section| {
             // A slice that comes back in the segment that voids it is newer than its end.
-            let void = gone
-                .get(&(*group, section.id))
-                .is_some_and(|at| number < at);
+            let void = gone.get(&(*group, section.id)).is_some_and(|at| number < at);
             if section.kind != ROWS || void {
                 return Ok(());
             }
@@ -249,8 +230,5 @@ fn decode(plan: &Plan, body: &mut &[u8]) -> Result<(usize, Vec<ArrayRef>), Codec
 }
 
 fn damaged(group: KeyGroup, problem: &str) -> OperatorError {
-    OperatorError::ours(format!(
-        "stored windows of key group {} are damaged: {problem}",
-        group.0
-    ))
+    OperatorError::ours(format!("stored windows of key group {} are damaged: {problem}", group.0))
 }

@@ -36,27 +36,15 @@ impl Span {
     }
 
     fn halves(self) -> [Self; 2] {
-        let left = Self {
-            level: self.level - 1,
-            index: self.index * 2,
-        };
-        [
-            left,
-            Self {
-                index: left.index + 1,
-                ..left
-            },
-        ]
+        let left = Self { level: self.level - 1, index: self.index * 2 };
+        [left, Self { index: left.index + 1, ..left }]
     }
 
     /// The longest span that begins with slice `first` and does not go beyond `last`.
     fn longest(first: i64, last: i64) -> Self {
         let fits = (last - first + 1).max(1).ilog2();
         let level = first.trailing_zeros().min(fits);
-        Self {
-            level,
-            index: first >> level,
-        }
+        Self { level, index: first >> level }
     }
 }
 
@@ -157,10 +145,7 @@ impl Spans {
                     let left = self.part(plan, left, plain, merges);
                     let right = self.part(plan, right, plain, merges);
                     let parts = left.into_iter().chain(right).collect();
-                    merges.push(Merge {
-                        into: Some(span),
-                        parts,
-                    });
+                    merges.push(Merge { into: Some(span), parts });
                 }
                 Some(Part::Span(span))
             }
@@ -184,10 +169,7 @@ mod tests {
                     used += 1;
                 }
                 assert_eq!(at, last + 1);
-                assert!(
-                    used <= 2 * (last - first + 2).ilog2().max(1),
-                    "{first}..={last}: {used}"
-                );
+                assert!(used <= 2 * (last - first + 2).ilog2().max(1), "{first}..={last}: {used}");
             }
         }
     }

@@ -91,9 +91,7 @@ impl Table {
         slots: &mut Vec<u32>,
     ) -> Result<(), OperatorError> {
         let before = self.keys.len();
-        self.keys
-            .resolve(keys, rows, slots)
-            .map_err(OperatorError::ours)?;
+        self.keys.resolve(keys, rows, slots).map_err(OperatorError::ours)?;
         if self.keys.len() > before {
             for accumulator in &mut self.accumulators {
                 accumulator.grow(self.keys.len());
@@ -143,11 +141,7 @@ impl Table {
         let dirty = self.dirty.freeze(len);
         Some(FrozenTable {
             keys: self.keys.freeze(),
-            exports: self
-                .accumulators
-                .iter_mut()
-                .map(|a| a.freeze(full))
-                .collect(),
+            exports: self.accumulators.iter_mut().map(|a| a.freeze(full)).collect(),
             dirty: (!full).then_some(dirty),
         })
     }

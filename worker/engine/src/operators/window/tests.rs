@@ -60,9 +60,7 @@ fn records(rows: &[Row]) -> RecordBatch {
     RecordBatch::try_new(
         schema(),
         vec![
-            Arc::new(TimestampMillisecondArray::from_iter_values(
-                rows.iter().map(|r| r.ts),
-            )),
+            Arc::new(TimestampMillisecondArray::from_iter_values(rows.iter().map(|r| r.ts))),
             Arc::new(rows.iter().map(|r| r.k).collect::<Int64Array>()),
             Arc::new(rows.iter().map(|r| r.int).collect::<Int32Array>()),
             Arc::new(rows.iter().map(|r| r.float).collect::<Float64Array>()),
@@ -70,11 +68,7 @@ fn records(rows: &[Row]) -> RecordBatch {
             Arc::new(decimal.with_precision_and_scale(10, 2).unwrap()),
             Arc::new(rows.iter().map(|r| r.flag).collect::<BooleanArray>()),
             Arc::new(rows.iter().map(|r| r.int.map(big)).collect::<Int64Array>()),
-            Arc::new(
-                rows.iter()
-                    .map(|r| single(r.float))
-                    .collect::<Float32Array>(),
-            ),
+            Arc::new(rows.iter().map(|r| single(r.float)).collect::<Float32Array>()),
             Arc::new(rows.iter().map(|r| r.int).collect::<Date32Array>()),
         ],
     )
@@ -110,110 +104,31 @@ fn aggregates() -> Vec<AggregateCall> {
     let decimal = DataType::Decimal128;
     vec![
         call("count", Count, None, false, false, DataType::Int64),
-        call(
-            "count_int",
-            Count,
-            Some("int"),
-            false,
-            false,
-            DataType::Int64,
-        ),
+        call("count_int", Count, Some("int"), false, false, DataType::Int64),
         call("count_if", Count, None, true, false, DataType::Int64),
         call("sum_int", Sum, Some("int"), false, false, DataType::Int32),
         call("sum_big", Sum, Some("big"), true, false, DataType::Int64),
-        call(
-            "sum_float",
-            Sum,
-            Some("float"),
-            false,
-            false,
-            DataType::Float64,
-        ),
-        call(
-            "sum_decimal",
-            Sum,
-            Some("decimal"),
-            false,
-            false,
-            decimal(38, 2),
-        ),
+        call("sum_float", Sum, Some("float"), false, false, DataType::Float64),
+        call("sum_decimal", Sum, Some("decimal"), false, false, decimal(38, 2)),
         call("avg_int", Avg, Some("int"), false, false, DataType::Int32),
-        call(
-            "avg_decimal",
-            Avg,
-            Some("decimal"),
-            false,
-            false,
-            decimal(38, 6),
-        ),
-        call(
-            "min_float",
-            Min,
-            Some("float"),
-            false,
-            false,
-            DataType::Float64,
-        ),
-        call(
-            "max_single",
-            Max,
-            Some("single"),
-            false,
-            false,
-            DataType::Float32,
-        ),
+        call("avg_decimal", Avg, Some("decimal"), false, false, decimal(38, 6)),
+        call("min_float", Min, Some("float"), false, false, DataType::Float64),
+        call("max_single", Max, Some("single"), false, false, DataType::Float32),
         call("min_text", Min, Some("text"), false, false, DataType::Utf8),
         call("max_text", Max, Some("text"), true, false, DataType::Utf8),
-        call(
-            "max_decimal",
-            Max,
-            Some("decimal"),
-            false,
-            true,
-            decimal(10, 2),
-        ),
+        call("max_decimal", Max, Some("decimal"), false, true, decimal(10, 2)),
         call("min_day", Min, Some("day"), false, false, DataType::Date32),
-        call(
-            "distinct_text",
-            Count,
-            Some("text"),
-            false,
-            true,
-            DataType::Int64,
-        ),
-        call(
-            "distinct_sum",
-            Sum,
-            Some("int"),
-            true,
-            true,
-            DataType::Int32,
-        ),
-        call(
-            "distinct_float",
-            Count,
-            Some("float"),
-            false,
-            true,
-            DataType::Int64,
-        ),
-        call(
-            "distinct_avg",
-            Avg,
-            Some("decimal"),
-            false,
-            true,
-            decimal(38, 6),
-        ),
+        call("distinct_text", Count, Some("text"), false, true, DataType::Int64),
+        call("distinct_sum", Sum, Some("int"), true, true, DataType::Int32),
+        call("distinct_float", Count, Some("float"), false, true, DataType::Int64),
+        call("distinct_avg", Avg, Some("decimal"), false, true, decimal(38, 6)),
     ]
 }
 
 fn shown(array: &dyn Array) -> Vec<String> {
     let options = FormatOptions::new().with_null("NULL");
     let formatter = ArrayFormatter::try_new(array, &options).unwrap();
-    (0..array.len())
-        .map(|row| formatter.value(row).to_string())
-        .collect()
+    (0..array.len()).map(|row| formatter.value(row).to_string()).collect()
 }
 
 fn show<A: Array + FromIterator<Option<T>>, T>(value: Option<T>) -> String {
@@ -234,21 +149,15 @@ fn average(values: &[i128]) -> Option<i128> {
 
 /// What [`aggregates`] must give over the rows of one key and window.
 fn expected(rows: &[&Row]) -> Vec<String> {
-    let flagged: Vec<&Row> = rows
-        .iter()
-        .copied()
-        .filter(|r| r.flag == Some(true))
-        .collect();
+    let flagged: Vec<&Row> = rows.iter().copied().filter(|r| r.flag == Some(true)).collect();
     let ints: Vec<i32> = rows.iter().filter_map(|r| r.int).collect();
     let floats: Vec<f64> = rows.iter().filter_map(|r| r.float).collect();
     let decimals: Vec<i128> = rows.iter().filter_map(|r| r.decimal).collect();
     let bigs: Vec<i64> = flagged.iter().filter_map(|r| r.int.map(big)).collect();
     let texts: BTreeSet<&String> = rows.iter().filter_map(|r| r.text.as_ref()).collect();
     let distinct_ints: BTreeSet<i32> = flagged.iter().filter_map(|r| r.int).collect();
-    let distinct_floats: BTreeSet<u64> = floats
-        .iter()
-        .map(|&f| weir_state::canonical::float64_bits(f))
-        .collect();
+    let distinct_floats: BTreeSet<u64> =
+        floats.iter().map(|&f| weir_state::canonical::float64_bits(f)).collect();
     let distinct_decimals: BTreeSet<i128> = decimals.iter().copied().collect();
     let some = |empty: bool| (!empty).then_some(());
     let wrapping = |values: &[i32]| values.iter().fold(0_i32, |a, v| a.wrapping_add(*v));
@@ -269,13 +178,7 @@ fn expected(rows: &[&Row]) -> Vec<String> {
         show::<Int32Array, _>(some(ints.is_empty()).map(|()| average_int() as i32)),
         show_decimal(average(&decimals), 6),
         show::<Float64Array, _>(floats.iter().copied().min_by(order).map(|v| v + 0.0)),
-        show::<Float32Array, _>(
-            floats
-                .iter()
-                .copied()
-                .max_by(order)
-                .map(|v| (v + 0.0) as f32),
-        ),
+        show::<Float32Array, _>(floats.iter().copied().max_by(order).map(|v| (v + 0.0) as f32)),
         show::<StringArray, _>(texts.first().copied()),
         show::<StringArray, _>(flagged.iter().filter_map(|r| r.text.as_ref()).max()),
         show_decimal(decimals.iter().copied().max(), 2),
@@ -286,10 +189,7 @@ fn expected(rows: &[&Row]) -> Vec<String> {
                 .map(|()| distinct_ints.iter().fold(0_i32, |a, v| a.wrapping_add(*v))),
         ),
         distinct_floats.len().to_string(),
-        show_decimal(
-            average(&distinct_decimals.into_iter().collect::<Vec<_>>()),
-            6,
-        ),
+        show_decimal(average(&distinct_decimals.into_iter().collect::<Vec<_>>()), 6),
     ]
 }
 
@@ -297,25 +197,15 @@ fn expected(rows: &[&Row]) -> Vec<String> {
 fn key_of(row: &Row, keys: &[usize]) -> Vec<String> {
     let records = records(std::slice::from_ref(row));
     let normal = |text: String| {
-        if text == "-0.0" {
-            "0.0".to_owned()
-        } else {
-            text
-        }
+        if text == "-0.0" { "0.0".to_owned() } else { text }
     };
-    keys.iter()
-        .map(|&k| normal(shown(records.column(k)).remove(0)))
-        .collect()
+    keys.iter().map(|&k| normal(shown(records.column(k)).remove(0))).collect()
 }
 
 fn windows_of(window: Window, ts: i64) -> Vec<(i64, i64)> {
     let (size, slide, offset) = match window {
         Window::Tumble { size, offset } => (size, size, offset),
-        Window::Hop {
-            size,
-            slide,
-            offset,
-        } => (size, slide, offset),
+        Window::Hop { size, slide, offset } => (size, slide, offset),
     };
     let first = (ts - size - offset).div_euclid(slide);
     (first..)
@@ -391,11 +281,7 @@ struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self {
-            rows: 8192,
-            span_slices: 100,
-            limits: Limits::default(),
-        }
+        Self { rows: 8192, span_slices: 100, limits: Limits::default() }
     }
 }
 
@@ -420,13 +306,9 @@ impl Run {
             span_slices: tuning.span_slices,
             ..Plan::new(&spec).unwrap()
         });
-        let checkpoint = Checkpoint {
-            watermarks: vec![i64::MIN; sources],
-            ..Checkpoint::default()
-        };
-        let io = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+        let checkpoint =
+            Checkpoint { watermarks: vec![i64::MIN; sources], ..Checkpoint::default() };
+        let io = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut run = Self {
             spec,
             plan,
@@ -444,13 +326,7 @@ impl Run {
     }
 
     fn start(&mut self, parallelism: u32) {
-        let Checkpoint {
-            segments,
-            watermarks,
-            rows_out,
-            late,
-            ..
-        } = self.checkpoint.clone();
+        let Checkpoint { segments, watermarks, rows_out, late, .. } = self.checkpoint.clone();
         self.results.truncate(rows_out);
         self.late = late;
         let sources = watermarks.len() as u32;
@@ -460,12 +336,7 @@ impl Run {
             .map(|s| (context(s, sources, &self.io), before() as Box<dyn Operator>))
             .collect();
         self.globals = (0..parallelism)
-            .map(|s| {
-                (
-                    context(s, parallelism, &self.io),
-                    behind() as Box<dyn Operator>,
-                )
-            })
+            .map(|s| (context(s, parallelism, &self.io), behind() as Box<dyn Operator>))
             .collect();
         let merged = *watermarks.iter().min().unwrap();
         self.watermarks = watermarks;
@@ -488,10 +359,7 @@ impl Run {
                 self.late += batch.num_rows() as u64;
                 continue;
             }
-            assert_eq!(
-                batch.records().schema(),
-                intermediate_schema(&self.spec).unwrap()
-            );
+            assert_eq!(batch.records().schema(), intermediate_schema(&self.spec).unwrap());
             let columns: Vec<ArrayRef> = exchange_columns(&self.spec)
                 .into_iter()
                 .map(|c| Arc::clone(batch.records().column(c)))
@@ -520,22 +388,18 @@ impl Run {
             let columns: Vec<Vec<String>> =
                 batch.records().columns().iter().map(|c| shown(c)).collect();
             for row in 0..batch.num_rows() {
-                self.results
-                    .push(columns.iter().map(|c| c[row].clone()).collect());
+                self.results.push(columns.iter().map(|c| c[row].clone()).collect());
             }
         }
     }
 
     fn data(&mut self, source: usize, rows: &[Row]) {
         let watermark = self.watermarks[source];
-        let behind: Int64Array = rows
-            .iter()
-            .map(|r| (r.ts < watermark).then_some(watermark))
-            .collect();
+        let behind: Int64Array =
+            rows.iter().map(|r| (r.ts < watermark).then_some(watermark)).collect();
         let batch = Batch::new(records(rows)).with_behind(Some(behind));
-        let out = drive(&mut self.locals[source], |cx, op, out| {
-            op.on_batch(cx, 0, batch, out).unwrap()
-        });
+        let out =
+            drive(&mut self.locals[source], |cx, op, out| op.on_batch(cx, 0, batch, out).unwrap());
         self.exchange(out);
     }
 
@@ -563,19 +427,14 @@ impl Run {
     /// Whatever the local halves hold leaves.
     fn exchange_all(&mut self) {
         for source in 0..self.locals.len() {
-            let out = drive(&mut self.locals[source], |cx, op, out| {
-                op.before_barrier(cx, out).unwrap()
-            });
+            let out =
+                drive(&mut self.locals[source], |cx, op, out| op.before_barrier(cx, out).unwrap());
             self.exchange(out);
         }
     }
 
     fn barrier(&mut self, next_event: usize, full: bool) {
-        let request = SnapshotRequest {
-            attempt: Attempt(1),
-            full,
-            last: false,
-        };
+        let request = SnapshotRequest { attempt: Attempt(1), full, last: false };
         self.exchange_all();
         for (cx, operator) in &mut self.locals {
             assert!(operator.on_barrier(cx, request).unwrap().keyed.is_none());
@@ -619,11 +478,7 @@ impl Run {
         }
         for (cx, operator) in &mut self.globals {
             assert_eq!(operator.state_bytes(), 0);
-            let request = SnapshotRequest {
-                attempt: Attempt(2),
-                full: true,
-                last: true,
-            };
+            let request = SnapshotRequest { attempt: Attempt(2), full: true, last: true };
             let frozen = operator.on_barrier(cx, request).unwrap().keyed.unwrap();
             assert!(frozen.encode().unwrap()[0].blocks.is_empty());
             assert_eq!(cx.metrics.late.load(Ordering::Relaxed), 0);
@@ -647,16 +502,11 @@ fn model(spec: &WindowAggregate, sources: usize, events: &[Event]) -> (Vec<Vec<S
                 for row in rows {
                     let mark = watermarks[*source];
                     let all = windows_of(spec.window, row.ts);
-                    let open: Vec<_> = all
-                        .into_iter()
-                        .filter(|w| row.ts >= mark || w.1 > mark)
-                        .collect();
+                    let open: Vec<_> =
+                        all.into_iter().filter(|w| row.ts >= mark || w.1 > mark).collect();
                     late += u64::from(open.is_empty());
                     for (start, end) in open {
-                        cells
-                            .entry((key_of(row, &spec.keys), start, end))
-                            .or_default()
-                            .push(row);
+                        cells.entry((key_of(row, &spec.keys), start, end)).or_default().push(row);
                     }
                 }
             }
@@ -746,16 +596,8 @@ fn any_window() -> impl Strategy<Value = Window> {
 }
 
 fn any_tuning() -> impl Strategy<Value = Tuning> {
-    let limits = (
-        prop_oneof![Just(0_usize), Just(1 << 20)],
-        1_usize..30,
-        1_usize..30,
-    )
-        .prop_map(|(memory, sample, bypass)| Limits {
-            memory,
-            sample,
-            bypass,
-        });
+    let limits = (prop_oneof![Just(0_usize), Just(1 << 20)], 1_usize..30, 1_usize..30)
+        .prop_map(|(memory, sample, bypass)| Limits { memory, sample, bypass });
     prop_oneof![
         Just(Tuning::default()),
         (1_usize..4, 2_i64..20, limits).prop_map(|(rows, span_slices, limits)| Tuning {
@@ -782,37 +624,16 @@ proptest! {
     }
 }
 
-const MINUTE: Window = Window::Tumble {
-    size: 60,
-    offset: 0,
-};
+const MINUTE: Window = Window::Tumble { size: 60, offset: 0 };
 
 fn row(ts: i64, k: i64) -> Row {
     let (int, float) = (Some(k as i32), Some(k as f64));
-    Row {
-        ts,
-        k: Some(k),
-        int,
-        float,
-        text: Some(k.to_string()),
-        decimal: None,
-        flag: Some(true),
-    }
+    Row { ts, k: Some(k), int, float, text: Some(k.to_string()), decimal: None, flag: Some(true) }
 }
 
 fn snapshot(task: &mut Task, full: bool) -> Vec<Segment> {
-    let request = SnapshotRequest {
-        attempt: Attempt(1),
-        full,
-        last: false,
-    };
-    task.1
-        .on_barrier(&mut task.0, request)
-        .unwrap()
-        .keyed
-        .unwrap()
-        .encode()
-        .unwrap()
+    let request = SnapshotRequest { attempt: Attempt(1), full, last: false };
+    task.1.on_barrier(&mut task.0, request).unwrap().keyed.unwrap().encode().unwrap()
 }
 
 #[test]
@@ -837,11 +658,7 @@ fn a_row_ahead_of_its_own_split_is_not_late_behind_faster_ones() {
 
 #[test]
 fn a_split_that_was_idle_counts_in_the_windows_that_are_left() {
-    let hop = Window::Hop {
-        size: 120,
-        slide: 60,
-        offset: 0,
-    };
+    let hop = Window::Hop { size: 120, slide: 60, offset: 0 };
     let mut run = Run::new(spec(hop, &["k"]), 1, 1, Tuning::default());
     // The merged watermark went on without it.
     let mark = |run: &mut Run, ms| {
@@ -881,12 +698,7 @@ fn a_delta_holds_only_the_groups_that_changed() {
     run.barrier(1, false);
     run.data(0, &[row(11, 7)]);
     run.barrier(2, false);
-    let sizes: Vec<usize> = run
-        .checkpoint
-        .segments
-        .iter()
-        .map(|s| s.bytes.len())
-        .collect();
+    let sizes: Vec<usize> = run.checkpoint.segments.iter().map(|s| s.bytes.len()).collect();
     assert!(sizes[1] * 50 < sizes[0], "{sizes:?}");
 }
 
@@ -896,11 +708,7 @@ fn what_is_frozen_stays_as_it_was_while_processing_goes_on() {
     run.data(0, &[row(10, 1), row(10, 2)]);
     run.exchange_all();
     let (cx, operator) = &mut run.globals[0];
-    let request = SnapshotRequest {
-        attempt: Attempt(1),
-        full: false,
-        last: false,
-    };
+    let request = SnapshotRequest { attempt: Attempt(1), full: false, last: false };
     let frozen = operator.on_barrier(cx, request).unwrap().keyed.unwrap();
     run.data(0, &[row(11, 1), row(11, 3)]);
     run.exchange_all();
@@ -933,10 +741,8 @@ fn applying_a_delta_twice_changes_nothing() {
 #[test]
 fn many_groups_leave_in_bounded_batches() {
     let rows: Vec<Row> = (0..20_000).map(|n| row(n % 120, n % 9_000)).collect();
-    let mut events: Vec<Event> = rows
-        .chunks(3_000)
-        .map(|rows| Event::Data(0, rows.to_vec()))
-        .collect();
+    let mut events: Vec<Event> =
+        rows.chunks(3_000).map(|rows| Event::Data(0, rows.to_vec())).collect();
     events.insert(3, Event::Barrier { full: false });
     events.insert(5, Event::Barrier { full: false });
     events.insert(6, Event::Kill(3));
@@ -950,9 +756,7 @@ fn a_row_without_event_time_is_refused() {
     columns[0] = Arc::new(TimestampMillisecondArray::from(vec![None]));
     let batch = Batch::new(RecordBatch::try_new(schema(), columns).unwrap());
     let (cx, operator) = &mut run.locals[0];
-    let error = operator
-        .on_batch(cx, 0, batch, &mut Output::default())
-        .unwrap_err();
+    let error = operator.on_batch(cx, 0, batch, &mut Output::default()).unwrap_err();
     assert!(error.message.contains("no event time"), "{error}");
 }
 
@@ -965,17 +769,9 @@ fn state_of_other_aggregates_is_refused() {
     other.aggregates.pop();
     let mut global = Global::new(Arc::new(Plan::new(&other).unwrap()));
     let segments = run.checkpoint.segments.clone();
-    let state = Restored {
-        segments,
-        ..Restored::default()
-    };
-    let error = global
-        .restore(&mut context(0, 1, &run.io), state)
-        .unwrap_err();
-    assert!(
-        error.message.contains("other keys or aggregates"),
-        "{error}"
-    );
+    let state = Restored { segments, ..Restored::default() };
+    let error = global.restore(&mut context(0, 1, &run.io), state).unwrap_err();
+    assert!(error.message.contains("other keys or aggregates"), "{error}");
 }
 
 #[test]
@@ -997,29 +793,11 @@ fn the_local_half_lets_go_when_its_input_falls_silent() {
 fn sums_of_more_than_38_digits_are_null_and_integers_wrap() {
     let mut spec = spec(MINUTE, &["k"]);
     spec.aggregates = vec![
-        call(
-            "sum",
-            Function::Sum,
-            Some("decimal"),
-            false,
-            false,
-            DataType::Decimal128(38, 2),
-        ),
-        call(
-            "int",
-            Function::Sum,
-            Some("int"),
-            false,
-            false,
-            DataType::Int32,
-        ),
+        call("sum", Function::Sum, Some("decimal"), false, false, DataType::Decimal128(38, 2)),
+        call("int", Function::Sum, Some("int"), false, false, DataType::Int32),
     ];
     let mut run = Run::new(spec, 1, 1, Tuning::default());
-    let large = |k| Row {
-        decimal: Some(10_i128.pow(38) - 1),
-        int: Some(i32::MAX),
-        ..row(1, k)
-    };
+    let large = |k| Row { decimal: Some(10_i128.pow(38) - 1), int: Some(i32::MAX), ..row(1, k) };
     run.data(0, &[large(1), large(1), large(2)]);
     run.watermark(0, 60);
     run.results.sort();
@@ -1033,8 +811,7 @@ fn sums_of_more_than_38_digits_are_null_and_integers_wrap() {
 fn the_stored_form_of_version_1_never_changes() {
     let mut spec = spec(MINUTE, &["k"]);
     let wanted = ["count", "sum_int", "min_text", "distinct_text"];
-    spec.aggregates
-        .retain(|call| wanted.contains(&call.name.as_str()));
+    spec.aggregates.retain(|call| wanted.contains(&call.name.as_str()));
     let mut run = Run::new(spec, 1, 1, Tuning::default());
     run.data(0, &[row(10, 1), row(20, 1)]);
     run.barrier(1, false);

@@ -55,12 +55,7 @@ fn ones(rows: usize) -> ArrayRef {
 
 fn counts(mask: &BooleanArray) -> ArrayRef {
     Arc::new(
-        mask.values()
-            .iter()
-            .map(i64::from)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .collect::<Int64Array>(),
+        mask.values().iter().map(i64::from).collect::<Vec<_>>().into_iter().collect::<Int64Array>(),
     )
 }
 
@@ -70,28 +65,16 @@ impl Call {
         input: &Schema,
     ) -> Result<Self, OperatorError> {
         let column = |index: usize| {
-            input
-                .fields()
-                .get(index)
-                .map(|f| f.data_type().clone())
-                .ok_or_else(|| {
-                    OperatorError::ours(format!(
-                        "{} reads column {index}, which is not there",
-                        call.name
-                    ))
-                })
+            input.fields().get(index).map(|f| f.data_type().clone()).ok_or_else(|| {
+                OperatorError::ours(format!(
+                    "{} reads column {index}, which is not there",
+                    call.name
+                ))
+            })
         };
         let value_type = call.input.map(column).transpose()?;
-        if call
-            .filter
-            .map(column)
-            .transpose()?
-            .is_some_and(|t| t != DataType::Boolean)
-        {
-            return Err(OperatorError::ours(format!(
-                "the filter of {} is no BOOLEAN",
-                call.name
-            )));
+        if call.filter.map(column).transpose()?.is_some_and(|t| t != DataType::Boolean) {
+            return Err(OperatorError::ours(format!("the filter of {} is no BOOLEAN", call.name)));
         }
         let plain = Self {
             input: call.input,
@@ -106,18 +89,10 @@ impl Call {
             return Ok(plain);
         }
         if plain.value_type.is_none() {
-            return Err(OperatorError::user(
-                "COUNT(DISTINCT *) needs a column to count",
-            ));
+            return Err(OperatorError::user("COUNT(DISTINCT *) needs a column to count"));
         }
-        let inner = Self {
-            filter: None,
-            ..plain.clone()
-        };
-        Ok(Self {
-            kind: Kind::Distinct(Box::new(inner)),
-            ..plain
-        })
+        let inner = Self { filter: None, ..plain.clone() };
+        Ok(Self { kind: Kind::Distinct(Box::new(inner)), ..plain })
     }
 
     pub(in crate::operators::window) fn name(&self) -> &str {
@@ -130,9 +105,7 @@ impl Call {
 
     /// Type of the argument.
     pub(super) fn input_type(&self) -> Result<&DataType, OperatorError> {
-        self.value_type
-            .as_ref()
-            .ok_or_else(|| malformed(&self.name))
+        self.value_type.as_ref().ok_or_else(|| malformed(&self.name))
     }
 
     /// The columns of partial results.
@@ -153,10 +126,7 @@ impl Call {
             Kind::Float(finish) => sum(finish, DataType::Float64),
             Kind::Decimal(finish) => sum(finish, DataType::Decimal128(38, finish.scale)),
             Kind::Word { max } | Kind::Wide { max } | Kind::Text { max } => {
-                vec![field(
-                    if *max { "max" } else { "min" },
-                    self.input_type()?.clone(),
-                )]
+                vec![field(if *max { "max" } else { "min" }, self.input_type()?.clone())]
             }
             Kind::Distinct(_) => vec![field("values", list_of(self.input_type()?))],
         })
@@ -188,16 +158,10 @@ impl Call {
         let rows = records.num_rows();
         let wanted = self.filter.map(|f| {
             let mask = records.column(f).as_boolean();
-            if mask.null_count() > 0 {
-                prep_null_mask_filter(mask)
-            } else {
-                mask.clone()
-            }
+            if mask.null_count() > 0 { prep_null_mask_filter(mask) } else { mask.clone() }
         });
         let Some(input) = self.input else {
-            return Ok(vec![
-                wanted.map_or_else(|| ones(rows), |mask| counts(&mask)),
-            ]);
+            return Ok(vec![wanted.map_or_else(|| ones(rows), |mask| counts(&mask))]);
         };
         let column = records.column(input);
         match wanted {
@@ -216,11 +180,7 @@ impl Call {
         rows: usize,
     ) -> Result<Vec<ArrayRef>, OperatorError> {
         let with_counts = |sums: ArrayRef, finish: &Finish| {
-            Ok(if finish.counted {
-                vec![sums, present(values, rows)?]
-            } else {
-                vec![sums]
-            })
+            Ok(if finish.counted { vec![sums, present(values, rows)?] } else { vec![sums] })
         };
         match &self.kind {
             Kind::Count => Ok(vec![present(values, rows)?]),
@@ -251,9 +211,7 @@ impl Call {
                 let DataType::List(field) = list_of(values.data_type()) else {
                     return Err(malformed(&self.name));
                 };
-                Ok(vec![Arc::new(ListArray::try_new(
-                    field, offsets, items, None,
-                )?)])
+                Ok(vec![Arc::new(ListArray::try_new(field, offsets, items, None)?)])
             }
         }
     }
@@ -278,26 +236,18 @@ fn kind(call: &AggregateCall, value_type: Option<&DataType>) -> Result<Kind, Ope
     };
     let average = call.function == Function::Avg;
     match (call.function, value_type) {
-        (Function::Count, _) => (call.output == DataType::Int64)
-            .then_some(Kind::Count)
-            .ok_or_else(refused),
+        (Function::Count, _) => {
+            (call.output == DataType::Int64).then_some(Kind::Count).ok_or_else(refused)
+        }
         (Function::Sum | Function::Avg, Some(DataType::Decimal128(_, scale))) => {
             let decimal = matches!(call.output, DataType::Decimal128(..));
-            let finish = Finish {
-                average,
-                counted: true,
-                scale: *scale,
-                output: call.output.clone(),
-            };
+            let finish =
+                Finish { average, counted: true, scale: *scale, output: call.output.clone() };
             decimal.then_some(Kind::Decimal(finish)).ok_or_else(refused)
         }
         (Function::Sum | Function::Avg, Some(value_type)) => {
-            let finish = Finish {
-                average,
-                counted: average,
-                scale: 0,
-                output: call.output.clone(),
-            };
+            let finish =
+                Finish { average, counted: average, scale: 0, output: call.output.clone() };
             if value_type.is_integer() && call.output.is_integer() {
                 Ok(Kind::Integer(finish))
             } else if value_type.is_floating() && call.output.is_floating() {

@@ -30,9 +30,7 @@ impl Accumulator for Count {
         let [counts] = partial else {
             return Err(malformed("COUNT"));
         };
-        let counts = counts
-            .as_primitive_opt::<Int64Type>()
-            .ok_or_else(|| malformed("COUNT"))?;
+        let counts = counts.as_primitive_opt::<Int64Type>().ok_or_else(|| malformed("COUNT"))?;
         for (&slot, count) in slots.iter().zip(counts.values()) {
             *self.counts.get_mut(slot as usize) += count;
         }
@@ -46,18 +44,13 @@ impl Accumulator for Count {
     }
 
     fn finish(&self, slots: &[u32]) -> Result<ArrayRef, OperatorError> {
-        let counts: Int64Array = slots
-            .iter()
-            .map(|&s| *self.counts.get(s as usize))
-            .collect::<Vec<_>>()
-            .into();
+        let counts: Int64Array =
+            slots.iter().map(|&s| *self.counts.get(s as usize)).collect::<Vec<_>>().into();
         Ok(Arc::new(counts))
     }
 
     fn freeze(&mut self, _full: bool) -> Box<dyn Export> {
-        Box::new(Self {
-            counts: self.counts.freeze(),
-        })
+        Box::new(Self { counts: self.counts.freeze() })
     }
 
     fn bytes(&self) -> usize {

@@ -52,13 +52,7 @@ impl Distinct {
         let set =
             KeyTable::new(&[DataType::UInt32, value_type.clone()]).map_err(OperatorError::user)?;
         let aggregate = call.accumulator()?;
-        Ok(Self {
-            call,
-            aggregate,
-            set,
-            chains: Chains::default(),
-            frozen: 0,
-        })
+        Ok(Self { call, aggregate, set, chains: Chains::default(), frozen: 0 })
     }
 }
 
@@ -81,9 +75,7 @@ impl Chains {
             }
             lengths.push(entries.len() - before);
         }
-        let values = values(&entries)?
-            .pop()
-            .ok_or_else(|| malformed("DISTINCT"))?;
+        let values = values(&entries)?.pop().ok_or_else(|| malformed("DISTINCT"))?;
         let field = Arc::new(Field::new_list_field(value_type.clone(), true));
         let list = ListArray::try_new(field, OffsetBuffer::from_lengths(lengths), values, None)?;
         Ok(vec![Arc::new(list)])
@@ -101,10 +93,9 @@ impl Export for Distinct {
 
 impl Export for Frozen {
     fn export(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
-        self.chains
-            .export(slots, self.from, &self.value_type, |entries| {
-                self.set.keys(entries).map_err(OperatorError::ours)
-            })
+        self.chains.export(slots, self.from, &self.value_type, |entries| {
+            self.set.keys(entries).map_err(OperatorError::ours)
+        })
     }
 }
 
@@ -118,9 +109,7 @@ impl Accumulator for Distinct {
         let [list] = partial else {
             return Err(malformed("DISTINCT"));
         };
-        let list = list
-            .as_list_opt::<i32>()
-            .ok_or_else(|| malformed("DISTINCT"))?;
+        let list = list.as_list_opt::<i32>().ok_or_else(|| malformed("DISTINCT"))?;
         let offsets = list.value_offsets();
         let mut owners = Vec::with_capacity(list.values().len());
         for (slot, pair) in slots.iter().zip(offsets.windows(2)) {
@@ -128,13 +117,8 @@ impl Accumulator for Distinct {
         }
         let values = list.values().slice(offsets[0] as usize, owners.len());
         let (mut entries, known) = (Vec::new(), self.set.len() as u32);
-        let columns = [
-            Arc::new(UInt32Array::from(owners.clone())) as ArrayRef,
-            values,
-        ];
-        self.set
-            .resolve(&columns, owners.len(), &mut entries)
-            .map_err(OperatorError::ours)?;
+        let columns = [Arc::new(UInt32Array::from(owners.clone())) as ArrayRef, values];
+        self.set.resolve(&columns, owners.len(), &mut entries).map_err(OperatorError::ours)?;
         let [_, values] = columns;
         let (mut slots, mut rows) = (Vec::new(), Vec::new());
         for (row, (&entry, &slot)) in entries.iter().zip(&owners).enumerate() {
@@ -150,8 +134,7 @@ impl Accumulator for Distinct {
             return Ok(());
         }
         let added = take(&values, &UInt32Array::from(rows), None)?;
-        self.aggregate
-            .merge(&slots, &self.call.partial_of(&added, added.len())?)
+        self.aggregate.merge(&slots, &self.call.partial_of(&added, added.len())?)
     }
 
     fn reset(&mut self, _slots: &[u32]) {
@@ -166,10 +149,7 @@ impl Accumulator for Distinct {
         let from = if full { 0 } else { self.frozen };
         self.frozen = self.set.len() as u32;
         Box::new(Frozen {
-            chains: Chains {
-                heads: self.chains.heads.freeze(),
-                next: self.chains.next.freeze(),
-            },
+            chains: Chains { heads: self.chains.heads.freeze(), next: self.chains.next.freeze() },
             set: self.set.freeze(),
             from,
             value_type: self.call.input_type().cloned().unwrap_or(DataType::Null),

@@ -46,12 +46,7 @@ pub(super) struct Extreme<O: Ordered> {
 
 impl<O: Ordered> Extreme<O> {
     pub(super) fn new(data_type: DataType, max: bool) -> Self {
-        Self {
-            data_type,
-            max,
-            values: Chunked::new(),
-            pointed: 0,
-        }
+        Self { data_type, max, values: Chunked::new(), pointed: 0 }
     }
 }
 
@@ -70,20 +65,12 @@ impl<O: Ordered> Accumulator for Extreme<O> {
         let [values] = partial else {
             return Err(malformed("MIN or MAX"));
         };
-        let better = if self.max {
-            Ordering::Greater
-        } else {
-            Ordering::Less
-        };
+        let better = if self.max { Ordering::Greater } else { Ordering::Less };
         let (kept, pointed) = (&mut self.values, &mut self.pointed);
         O::read(values, |row, value| {
             let slot = slots[row] as usize;
             // Read before it is written: a write copies a chunk that is frozen.
-            if kept
-                .get(slot)
-                .as_ref()
-                .is_none_or(|kept| O::compare(value, kept) == better)
-            {
+            if kept.get(slot).as_ref().is_none_or(|kept| O::compare(value, kept) == better) {
                 let value = O::keep(value);
                 *pointed += O::bytes(&value);
                 let old = kept.get_mut(slot).replace(value);
@@ -101,10 +88,7 @@ impl<O: Ordered> Accumulator for Extreme<O> {
     }
 
     fn finish(&self, slots: &[u32]) -> Result<ArrayRef, OperatorError> {
-        let values = slots
-            .iter()
-            .map(|&s| self.values.get(s as usize).clone())
-            .collect();
+        let values = slots.iter().map(|&s| self.values.get(s as usize).clone()).collect();
         O::write(&self.data_type, values)
     }
 
@@ -155,13 +139,8 @@ impl Ordered for Word {
             _ => word as i64,
         };
         match array.nulls() {
-            None => words
-                .iter()
-                .enumerate()
-                .for_each(|(row, &w)| each(row, order(w))),
-            Some(nulls) => nulls
-                .valid_indices()
-                .for_each(|row| each(row, order(words[row]))),
+            None => words.iter().enumerate().for_each(|(row, &w)| each(row, order(w))),
+            Some(nulls) => nulls.valid_indices().for_each(|row| each(row, order(words[row]))),
         }
         Some(())
     }
@@ -215,9 +194,7 @@ impl Ordered for Wide {
     }
 
     fn write(data_type: &DataType, values: Vec<Option<i128>>) -> Result<ArrayRef, OperatorError> {
-        Ok(Arc::new(
-            Decimal128Array::from(values).with_data_type(data_type.clone()),
-        ))
+        Ok(Arc::new(Decimal128Array::from(values).with_data_type(data_type.clone())))
     }
 }
 

@@ -62,17 +62,12 @@ pub(super) struct Sum<N: Number> {
 
 impl<N: Number + std::fmt::Debug> Sum<N> {
     pub(super) fn new(shape: Finish) -> Self {
-        Self {
-            shape,
-            states: Chunked::new(),
-        }
+        Self { shape, states: Chunked::new() }
     }
 
     fn valid(&self, slots: &[u32]) -> Option<NullBuffer> {
-        let valid: NullBuffer = slots
-            .iter()
-            .map(|&s| self.states.get(s as usize).count > 0)
-            .collect();
+        let valid: NullBuffer =
+            slots.iter().map(|&s| self.states.get(s as usize).count > 0).collect();
         (valid.null_count() > 0).then_some(valid)
     }
 }
@@ -80,11 +75,8 @@ impl<N: Number + std::fmt::Debug> Sum<N> {
 impl<N: Number + std::fmt::Debug> Export for Sum<N> {
     fn export(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
         let states = slots.iter().map(|&s| self.states.get(s as usize));
-        let sums = N::write(
-            &self.shape,
-            states.clone().map(|s| s.sum).collect(),
-            self.valid(slots),
-        );
+        let sums =
+            N::write(&self.shape, states.clone().map(|s| s.sum).collect(), self.valid(slots));
         let mut partial = vec![sums];
         if self.shape.counted {
             let counts: Int64Array = states.map(|s| s.count).collect::<Vec<_>>().into();
@@ -104,11 +96,7 @@ impl<N: Number + std::fmt::Debug> Accumulator for Sum<N> {
             [sums] if !self.shape.counted => (sums, None),
             [sums, counts] if self.shape.counted => (
                 sums,
-                Some(
-                    counts
-                        .as_primitive_opt::<Int64Type>()
-                        .ok_or_else(|| malformed("SUM"))?,
-                ),
+                Some(counts.as_primitive_opt::<Int64Type>().ok_or_else(|| malformed("SUM"))?),
             ),
             _ => return Err(malformed("SUM")),
         };
@@ -127,10 +115,7 @@ impl<N: Number + std::fmt::Debug> Accumulator for Sum<N> {
             if valid && N::add(&mut state.sum, value) {
                 state.count += count;
             } else {
-                *state = State {
-                    sum: N::Sum::default(),
-                    count: OVERFLOWED,
-                };
+                *state = State { sum: N::Sum::default(), count: OVERFLOWED };
             }
         }
         Ok(())
@@ -153,10 +138,7 @@ impl<N: Number + std::fmt::Debug> Accumulator for Sum<N> {
     }
 
     fn freeze(&mut self, _full: bool) -> Box<dyn Export> {
-        Box::new(Self {
-            shape: self.shape.clone(),
-            states: self.states.freeze(),
-        })
+        Box::new(Self { shape: self.shape.clone(), states: self.states.freeze() })
     }
 
     fn bytes(&self) -> usize {
@@ -179,9 +161,7 @@ impl Number for Integer {
     }
 
     fn read(array: &ArrayRef) -> Option<&[i64]> {
-        array
-            .as_primitive_opt::<Int64Type>()
-            .map(|a| &a.values()[..])
+        array.as_primitive_opt::<Int64Type>().map(|a| &a.values()[..])
     }
 
     fn write(_: &Finish, sums: Vec<i64>, nulls: Option<NullBuffer>) -> ArrayRef {
@@ -213,9 +193,7 @@ impl Number for Float {
     }
 
     fn read(array: &ArrayRef) -> Option<&[f64]> {
-        array
-            .as_primitive_opt::<Float64Type>()
-            .map(|a| &a.values()[..])
+        array.as_primitive_opt::<Float64Type>().map(|a| &a.values()[..])
     }
 
     fn write(_: &Finish, sums: Vec<f64>, nulls: Option<NullBuffer>) -> ArrayRef {
@@ -228,11 +206,7 @@ impl Number for Float {
         nulls: Option<NullBuffer>,
     ) -> Result<ArrayRef, OperatorError> {
         let result = |(sum, count): (f64, i64)| {
-            if shape.average {
-                sum / count as f64
-            } else {
-                sum
-            }
+            if shape.average { sum / count as f64 } else { sum }
         };
         let array = Self::write(shape, sums.into_iter().map(result).collect(), nulls);
         Ok(cast(&array, &shape.output)?)
@@ -258,9 +232,7 @@ impl Number for Decimal {
     }
 
     fn read(array: &ArrayRef) -> Option<&[i128]> {
-        array
-            .as_primitive_opt::<Decimal128Type>()
-            .map(|a| &a.values()[..])
+        array.as_primitive_opt::<Decimal128Type>().map(|a| &a.values()[..])
     }
 
     fn write(shape: &Finish, sums: Vec<i128>, nulls: Option<NullBuffer>) -> ArrayRef {
@@ -274,13 +246,9 @@ impl Number for Decimal {
         nulls: Option<NullBuffer>,
     ) -> Result<ArrayRef, OperatorError> {
         let DataType::Decimal128(precision, scale) = shape.output else {
-            return Err(OperatorError::ours(
-                "a DECIMAL aggregate was planned with another type",
-            ));
+            return Err(OperatorError::ours("a DECIMAL aggregate was planned with another type"));
         };
-        let limit = 10_i128
-            .checked_pow(u32::from(precision))
-            .unwrap_or(i128::MAX);
+        let limit = 10_i128.checked_pow(u32::from(precision)).unwrap_or(i128::MAX);
         let result = |(sum, count): (i128, i64)| {
             let divisor = if shape.average { count } else { 1 };
             rescale(sum, i32::from(scale) - i32::from(shape.scale), divisor)
@@ -290,11 +258,7 @@ impl Number for Decimal {
             .into_iter()
             .enumerate()
             .map(|(row, sum)| {
-                nulls
-                    .as_ref()
-                    .is_none_or(|n| n.is_valid(row))
-                    .then(|| result(sum))
-                    .flatten()
+                nulls.as_ref().is_none_or(|n| n.is_valid(row)).then(|| result(sum)).flatten()
             })
             .collect();
         Ok(Arc::new(values.with_data_type(shape.output.clone())))
@@ -316,11 +280,7 @@ fn rescale(value: i128, shift: i32, divisor: i64) -> Option<i128> {
     let (quotient, rest) = (scaled.checked_div(divisor)?, scaled.checked_rem(divisor)?);
     let twice = rest.wrapping_abs().checked_mul(i256::from_i128(2))?;
     let away = i256::from_i128(if value < 0 { -1 } else { 1 });
-    let rounded = if twice >= divisor {
-        quotient.checked_add(away)?
-    } else {
-        quotient
-    };
+    let rounded = if twice >= divisor { quotient.checked_add(away)? } else { quotient };
     rounded.to_i128()
 }
 
