@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weir_protocol::{Attempt, JobName, Lineage, OperatorUid, Term, Version, VertexId};
+use weir_protocol::{Attempt, JobName, Lineage, OperatorUid, Term, Version};
 
 use super::decide::carry_pending;
 use super::retention::{dropped_between, retain};
@@ -32,8 +32,8 @@ pub struct CheckpointBody {
     /// Every operator of the plan, also those without news: an operator that is not here loses
     /// its state. Segments are only the new ones; the rest of an entry is complete.
     pub operators: BTreeMap<OperatorUid, OperatorEntry>,
-    /// Merged watermark of each vertex at the cut.
-    pub watermarks: BTreeMap<VertexId, i64>,
+    /// Merged watermark of each chain of operators at the cut, by the chain's first operator.
+    pub watermarks: BTreeMap<OperatorUid, i64>,
     /// Output ready to be committed, in order.
     pub commits: Vec<NewCommit>,
     /// The savepoint or operation that needs this version: it stays restorable until unpinned.

@@ -221,8 +221,9 @@ pub struct Manifest {
     pub state_of: Option<Version>,
     /// State by operator.
     pub operators: BTreeMap<OperatorUid, OperatorEntry>,
-    /// Merged watermark of each vertex at the cut, in milliseconds.
-    pub watermarks: BTreeMap<VertexId, i64>,
+    /// Merged watermark of each chain of operators at the cut, in milliseconds, by the chain's
+    /// first operator: its name stays the same when the plan around it changes.
+    pub watermarks: BTreeMap<OperatorUid, i64>,
     /// All output not yet known to be committed, in order.
     pub pending: Vec<PendingCommit>,
     /// The largest epoch of which output is known to be committed.

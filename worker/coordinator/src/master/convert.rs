@@ -22,13 +22,9 @@ pub(super) struct Unreadable {
     problem: serde_json::Error,
 }
 
-/// What the core needs of a manifest. Watermarks are kept by vertex: they hold only for the
-/// plan that wrote them.
-pub(super) fn build_head(
-    plan: &Plan,
-    manifest: &Manifest,
-    marks_hold: bool,
-) -> Result<Head, Unreadable> {
+/// What the core needs of a manifest. Everything is kept by the names of operators, so it holds
+/// for any plan that has them.
+pub(super) fn build_head(manifest: &Manifest) -> Result<Head, Unreadable> {
     let mut operators = BTreeMap::new();
     for (uid, entry) in &manifest.operators {
         let unreadable = |problem| Unreadable {
@@ -39,7 +35,6 @@ pub(super) fn build_head(
         let splits = entry.splits.iter().cloned().map(serde_json::from_value);
         let splits = splits.collect::<Result<_, _>>().map_err(unreadable)?;
         let enumerator = entry.enumerator.clone().map(serde_json::from_value);
-        let vertex = plan.vertices.iter().find(|v| v.head() == *uid);
         let schema = &entry.schema;
         let cut = OperatorCut {
             name: entry.name.clone(),
@@ -49,9 +44,7 @@ pub(super) fn build_head(
             items: entry.items.iter().map(|i| i.0.clone()).collect(),
             splits,
             enumerator: enumerator.transpose().map_err(unreadable)?,
-            watermark: vertex
-                .filter(|_| marks_hold)
-                .and_then(|v| manifest.watermarks.get(&v.id).copied()),
+            watermark: manifest.watermarks.get(uid).copied(),
         };
         operators.insert(uid.clone(), cut);
     }
@@ -80,7 +73,6 @@ pub(super) fn build_head(
 
 /// What an attempt publishes.
 pub(super) fn build_checkpoint(
-    plan: &Plan,
     attempt: Attempt,
     body: Body,
     created_ms: i64,
@@ -88,10 +80,8 @@ pub(super) fn build_checkpoint(
     let mut watermarks = BTreeMap::new();
     let mut operators = BTreeMap::new();
     for (uid, cut) in body.operators {
-        if let Some(mark) = cut.watermark
-            && let Some(vertex) = plan.vertices.iter().find(|v| v.head() == uid)
-        {
-            watermarks.insert(vertex.id, mark);
+        if let Some(mark) = cut.watermark {
+            watermarks.insert(uid.clone(), mark);
         }
         let schema = cut.schema.unwrap_or_default();
         let splits = cut.splits.iter().map(serde_json::to_value);

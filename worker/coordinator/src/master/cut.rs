@@ -312,6 +312,8 @@ pub(super) fn build_deploys(
         let watermark = cut.operators.get(&vertex.head()).and_then(|o| o.watermark);
         for planned in &vertex.operators {
             let stored = cut.operators.get(&planned.uid);
+            // An operator that began a chain of its own when it was stored goes on from there.
+            let watermark = stored.and_then(|s| s.watermark).or(watermark);
             if stored.is_none() && watermark.is_none() {
                 continue;
             }

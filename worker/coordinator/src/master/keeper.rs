@@ -59,11 +59,10 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Opens the chain, then does what it is told until nobody tells it anything.
     pub(super) async fn run(self, mut tasks: mpsc::Receiver<Task>) {
-        let Some((chain, marks_hold)) = self.open().await else {
+        let Some(chain) = self.open().await else {
             return;
         };
         let mut reign: Option<Reign> = None;
-        let mut marks_hold = marks_hold;
         let mut behind: Option<tokio::task::JoinHandle<()>> = None;
         while let Some(task) = tasks.recv().await {
             match task {
@@ -73,7 +72,7 @@ impl Keeper {
                     request.created_ms = self.clock.now_ms();
                     match self.seal(&chain, reign.as_ref(), request).await {
                         Ok(next) => {
-                            self.tell_sealed(&next, marks_hold).await;
+                            self.tell_sealed(&next).await;
                             reign = Some(next);
                         }
                         Err(event) => self.tell(event).await,
@@ -81,7 +80,7 @@ impl Keeper {
                 }
                 Task::Publish { attempt, body } => {
                     let Some(reign) = &reign else { continue };
-                    self.publish(reign, attempt, *body, &mut marks_hold).await;
+                    self.publish(reign, attempt, *body).await;
                 }
                 Task::Acknowledged { epoch, indices } => {
                     if let Some(reign) = &reign {
@@ -113,7 +112,7 @@ impl Keeper {
     }
 
     /// Reads the chain, for as long as it takes the store to answer.
-    async fn open(&self) -> Option<(Chain, bool)> {
+    async fn open(&self) -> Option<Chain> {
         let mut wait = Duration::from_millis(200);
         let opened = loop {
             match Chain::open(self.store.clone(), &self.job, self.options.clone()).await {
@@ -133,18 +132,11 @@ impl Keeper {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(5));
         };
-        // Watermarks are kept by vertex, and hold for the plan that wrote them.
-        let same = |hash: &str| hash == self.plan.hash;
-        let marks_hold = match &self.request.start {
-            Start::Latest => opened.head.as_ref().is_none_or(|h| same(&h.plan_hash)),
-            Start::Savepoint { savepoint, .. } => same(&savepoint.manifest.plan_hash),
-            Start::Empty { .. } | Start::Version { .. } => false,
-        };
         // Another start than the latest leaves the head's state behind, whatever it is; what it
         // starts from is checked when it is sealed.
         let latest = matches!(self.request.start, Start::Latest);
         let head = opened.head.as_ref().filter(|_| latest);
-        let head = head.map(|h| build_head(&self.plan, h, marks_hold)).transpose();
+        let head = head.map(|h| build_head(h)).transpose();
         match head {
             Ok(head) => self.tell(Event::Opened { head }).await,
             Err(error) => {
@@ -152,7 +144,7 @@ impl Keeper {
                 return None;
             }
         }
-        Some((opened.chain, marks_hold))
+        Some(opened.chain)
     }
 
     /// Takes the job over, or goes to the next term of the same process.
@@ -263,8 +255,8 @@ impl Keeper {
         }
     }
 
-    async fn tell_sealed(&self, reign: &Reign, marks_hold: bool) {
-        let event = match build_head(&self.plan, &reign.head(), marks_hold) {
+    async fn tell_sealed(&self, reign: &Reign) {
+        let event = match build_head(&reign.head()) {
             Ok(mut head) => {
                 let committed = |p: &super::cut::Pending| {
                     reign.is_committed(CommitId { epoch: Version(p.epoch.0), index: p.index })
@@ -277,17 +269,14 @@ impl Keeper {
         self.tell(event).await;
     }
 
-    async fn publish(&self, reign: &Reign, attempt: Attempt, body: Body, marks_hold: &mut bool) {
-        let event = match build_checkpoint(&self.plan, attempt, body, self.clock.now_ms()) {
+    async fn publish(&self, reign: &Reign, attempt: Attempt, body: Body) {
+        let event = match build_checkpoint(attempt, body, self.clock.now_ms()) {
             Err(error) => Event::NotPublished { attempt, message: error.to_string() },
             Ok(body) => match reign.publish(body, GIVE_UP).await {
-                Ok(published) => {
-                    *marks_hold = true;
-                    match build_head(&self.plan, &published.head, true) {
-                        Ok(head) => Event::Published { attempt, head },
-                        Err(error) => Event::Unusable { message: error.to_string() },
-                    }
-                }
+                Ok(published) => match build_head(&published.head) {
+                    Ok(head) => Event::Published { attempt, head },
+                    Err(error) => Event::Unusable { message: error.to_string() },
+                },
                 Err(error @ PublishError::Fenced { .. }) => {
                     Event::Fenced { message: error.to_string() }
                 }

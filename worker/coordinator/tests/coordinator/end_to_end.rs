@@ -16,7 +16,9 @@ use weir_engine::graph::JobGraph;
 use weir_engine::source::Assignment;
 use weir_protocol::{JobName, KeyGroupRange, WorkerId};
 
-use crate::fake::{FakeHost, MAX_PARALLELISM, World, graph, user_error};
+use crate::fake::{
+    FakeHost, MAX_PARALLELISM, World, graph, graph_with_a_vertex_in_front, user_error,
+};
 
 struct Job {
     world: Arc<World>,
@@ -181,6 +183,27 @@ async fn a_job_that_was_stopped_with_a_savepoint_goes_on_where_it_was() {
     assert_eq!(end(&again).await, Ending::Finished);
     assert_eq!(world.rows(), world.expected());
     assert_eq!(job.counted().await, 800);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_with_an_added_vertex_restores_each_chains_watermark() {
+    let world = World::with_rows(4, 200);
+    let mut job = Job::new(&world, 1, true, Assignment::Pull);
+    let handle = job.start();
+    let worker = job.worker(0, 1, local(&handle));
+    until(&handle, |s| s.epoch >= 4).await;
+    let mark = handle.savepoint("upgrade", true).await.unwrap().watermark.unwrap();
+    worker.await.unwrap();
+    assert!(mark > 0);
+    assert_eq!(job.head().await.watermarks, [("numbers".into(), mark)].into());
+
+    job.graph = graph_with_a_vertex_in_front(&world);
+    let again = job.start();
+    let _worker = job.worker(0, 1, local(&again));
+    until(&again, |s| s.state == "Running").await;
+    let marks = world.marks.lock().unwrap().clone();
+    let chain = ["numbers", "counter", "sink"].map(|uid| (uid.into(), mark));
+    assert_eq!(marks, chain.into(), "nothing for the new vertex, everything for the old one");
 }
 
 #[tokio::test(start_paused = true)]

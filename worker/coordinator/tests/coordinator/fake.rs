@@ -24,7 +24,7 @@ use weir_engine::source::{
     Assignment, EventTimes, Pending, Source, SourceReader, Split, SplitEnumerator,
 };
 use weir_engine::task::{FrozenTask, TaskCommand, TaskEvent, TaskReport, TriggerRequest};
-use weir_engine::{EngineError, Fault, OperatorError};
+use weir_engine::{EngineError, Fault, OperatorError, Watermark};
 use weir_protocol::{KeyGroup, KeyGroupRange, OperatorUid, Subtask, Term, VertexId};
 use weir_state::segment::{Segment, SegmentBuilder, SegmentKind};
 
@@ -48,6 +48,8 @@ pub(crate) struct World {
     pub(crate) deaf: AtomicBool,
     /// How often a state was restored by a task.
     pub(crate) restored: AtomicU32,
+    /// The watermark that each operator was restored with at last.
+    pub(crate) marks: Mutex<BTreeMap<OperatorUid, i64>>,
 }
 
 impl World {
@@ -195,6 +197,30 @@ pub(crate) fn graph(world: &Arc<World>, bounded: bool, assignment: Assignment) -
     })
 }
 
+/// The same program behind one more vertex, which moves the numbers of the others.
+pub(crate) fn graph_with_a_vertex_in_front(world: &Arc<World>) -> Arc<JobGraph> {
+    let graph = graph(world, true, Assignment::Pull);
+    let mut graph = Arc::into_inner(graph).expect("nobody else has it");
+    for vertex in &mut graph.vertices {
+        vertex.id = VertexId(vertex.id.0 + 1);
+    }
+    let no_operator = |_: &Context| -> Result<Box<dyn Operator>, OperatorError> {
+        Err(EngineError::ours("the fake host builds no operators"))
+    };
+    let info = OperatorInfo { uid: "added".into(), name: "added".into(), ..Default::default() };
+    graph.vertices.insert(
+        0,
+        Vertex {
+            id: VertexId(0),
+            name: "added".into(),
+            parallelism: Parallelism::Job,
+            chain: vec![(info, Node::Operator(Arc::new(no_operator)))],
+        },
+    );
+    graph.hash = "plan-2".into();
+    Arc::new(graph)
+}
+
 /// Runs the fake program's tasks.
 pub(crate) struct FakeHost {
     pub(crate) world: Arc<World>,
@@ -214,6 +240,11 @@ impl TaskHost for FakeHost {
         events: mpsc::UnboundedSender<TaskEvent>,
     ) -> Result<Box<dyn HostedTasks>, EngineError> {
         let (mut commands, mut running) = (BTreeMap::new(), Vec::new());
+        for ((uid, _), restored) in &deployment.restored {
+            if let Some(mark) = restored.watermark {
+                self.world.marks.lock().unwrap().insert(uid.clone(), mark.0);
+            }
+        }
         for placement in &deployment.placements {
             if placement.worker != deployment.worker {
                 continue;
@@ -236,6 +267,7 @@ impl TaskHost for FakeHost {
             let task = FakeTask {
                 world: self.world.clone(),
                 term: deployment.term,
+                vertex: placement.vertex,
                 subtask: placement.subtask,
                 range,
                 counts,
@@ -243,6 +275,7 @@ impl TaskHost for FakeHost {
                 splits: Vec::new(),
                 pending: Pending::Unknown,
                 staged: Vec::new(),
+                mark: Watermark::MIN,
                 frozen: false,
                 asked: false,
                 finished: false,
@@ -291,6 +324,7 @@ impl HostedTasks for FakeTasks {
 struct FakeTask {
     world: Arc<World>,
     term: Term,
+    vertex: VertexId,
     subtask: Subtask,
     range: KeyGroupRange,
     counts: BTreeMap<KeyGroup, u64>,
@@ -298,6 +332,8 @@ struct FakeTask {
     splits: Vec<(Split, u64, u64)>,
     pending: Pending,
     staged: Vec<u64>,
+    /// The last row read.
+    mark: Watermark,
     frozen: bool,
     asked: bool,
     finished: bool,
@@ -342,12 +378,13 @@ impl FakeTask {
 
     fn step(&mut self) {
         if let Some(error) = self.world.failure.lock().unwrap().take() {
-            let (vertex, subtask) = (VertexId(0), self.subtask);
+            let (vertex, subtask) = (self.vertex, self.subtask);
             self.events.send(TaskEvent::Failed { vertex, subtask, error }).ok();
         }
         if let Some((split, from, to)) = self.splits.first_mut() {
             let group = KeyGroup(self.range.start);
             self.staged.push(*from);
+            self.mark = self.mark.max(Watermark(*from as i64));
             *self.counts.entry(group).or_default() += 1;
             self.dirty.insert(group);
             *from += 1;
@@ -357,7 +394,7 @@ impl FakeTask {
             }
             return;
         }
-        let (vertex, subtask) = (VertexId(0), self.subtask);
+        let (vertex, subtask) = (self.vertex, self.subtask);
         if self.pending == Pending::Ended && !self.finished {
             self.finished = true;
             self.events.send(TaskEvent::Finished { vertex, subtask }).ok();
@@ -393,7 +430,7 @@ impl FakeTask {
         let keyed: Box<dyn Frozen> = Box::new(Encoded(segment.finish()));
         let frozen = FrozenTask {
             attempt: trigger.attempt,
-            vertex: VertexId(0),
+            vertex: self.vertex,
             subtask: self.subtask,
             operators: vec![
                 ("numbers".into(), Snapshot::default()),
@@ -407,7 +444,7 @@ impl FakeTask {
                 "numbers".into(),
                 self.splits.iter().map(|(split, _, _)| split.clone()).collect(),
             )),
-            watermark: None,
+            watermark: Some(self.mark),
             align_us: 0,
             freeze_us: 0,
         };
