@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// When the text is not a size.
-pub fn state_bytes(asked: Option<&str>) -> Result<usize, String> {
+pub(crate) fn state_bytes(asked: Option<&str>) -> Result<usize, String> {
     match asked {
         Some(text) => parse(text),
         None => Ok(available() / 2),
@@ -13,7 +13,7 @@ pub fn state_bytes(asked: Option<&str>) -> Result<usize, String> {
 
 /// Memory for all exchange channels of a worker: a tenth of what there is, as far as useful.
 #[must_use]
-pub fn exchange_bytes() -> usize {
+pub(crate) fn exchange_bytes() -> usize {
     (available() / 10).min(256 << 20)
 }
 

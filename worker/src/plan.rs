@@ -7,7 +7,7 @@ use crate::load::load;
 ///
 /// # Errors
 /// Everything that is wrong with the manifest.
-pub fn run(args: &PlanArgs) -> anyhow::Result<String> {
+pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<String> {
     let loaded = load(&args.manifest)?;
     for warning in &loaded.planned.warnings {
         eprintln!("warning: {warning}");

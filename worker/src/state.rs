@@ -17,7 +17,7 @@ use crate::run::screen::{bytes, event_time};
 ///
 /// # Errors
 /// Place, cause and fix, ready to be shown.
-pub async fn run(command: &StateCommand) -> anyhow::Result<String> {
+pub(crate) async fn run(command: &StateCommand) -> anyhow::Result<String> {
     match command {
         StateCommand::Ls { place, output } => list(place, *output).await,
         StateCommand::Show { place, version, output } => show(place, *version, *output).await,

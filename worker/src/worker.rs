@@ -21,7 +21,7 @@ use crate::{exit, run};
 ///
 /// # Errors
 /// When the worker cannot be set up.
-pub async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
+pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
     let loaded = load(&args.manifest)?;
     let name = loaded.name();
     let root = run::state_root(&loaded.job, &args.state);

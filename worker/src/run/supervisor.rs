@@ -20,7 +20,7 @@ const RESTART_PAUSE: Duration = Duration::from_millis(50);
 
 /// What every worker is started with.
 #[derive(Clone, Debug)]
-pub struct WorkerCommand {
+pub(crate) struct WorkerCommand {
     /// The `weir` program.
     pub program: PathBuf,
     /// Arguments but for the ordinal.
@@ -29,7 +29,7 @@ pub struct WorkerCommand {
 
 /// Something that happened to a worker.
 #[derive(Debug)]
-pub enum WorkerEvent {
+pub(crate) enum WorkerEvent {
     /// It crashed and has been started again.
     Restarted {
         /// Which.
@@ -47,7 +47,7 @@ pub enum WorkerEvent {
 }
 
 /// Runs worker processes until it is dropped.
-pub struct Supervisor {
+pub(crate) struct Supervisor {
     tasks: BTreeMap<u32, tokio::task::JoinHandle<()>>,
 }
 
@@ -56,7 +56,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// When a process cannot be started at all.
-    pub fn start(
+    pub(crate) fn start(
         command: &WorkerCommand,
         workers: u32,
     ) -> io::Result<(Self, mpsc::Receiver<WorkerEvent>)> {
@@ -97,7 +97,11 @@ async fn watch(
     events: mpsc::Sender<WorkerEvent>,
 ) {
     loop {
+        // Waiting closes a standard input that the child's handle still holds, which would tell
+        // the worker that its supervisor is gone.
+        let stdin = child.stdin.take();
         let status = child.wait().await;
+        drop(stdin);
         let code = status.as_ref().ok().and_then(ExitStatus::code);
         if !wants_restart(code) {
             let code = code.and_then(|c| u8::try_from(c).ok()).unwrap_or(crate::exit::FAILED);

@@ -11,7 +11,7 @@ const LOOK: Duration = Duration::from_millis(300);
 
 /// What an edit asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Edit {
+pub(crate) enum Edit {
     /// Run at another parallelism.
     Rescale(u32),
     /// Something that takes a restart, or that is wrong: to be shown.
@@ -20,7 +20,7 @@ pub enum Edit {
 
 /// Decides what an edited manifest asks of the running job.
 #[must_use]
-pub fn decide_edit(running: &StreamJob, edited: &StreamJob) -> Vec<Edit> {
+pub(crate) fn decide_edit(running: &StreamJob, edited: &StreamJob) -> Vec<Edit> {
     let changed = edited.changed_fields(running);
     let mut edits = Vec::new();
     if changed.contains(&"spec.parallelism") {
@@ -37,7 +37,7 @@ pub fn decide_edit(running: &StreamJob, edited: &StreamJob) -> Vec<Edit> {
 }
 
 /// Follows the file until the receiver is gone.
-pub async fn follow(path: &Path, mut running: StreamJob, edits: mpsc::Sender<Edit>) {
+pub(crate) async fn follow(path: &Path, mut running: StreamJob, edits: mpsc::Sender<Edit>) {
     let name = path.display().to_string();
     let mut known = tokio::fs::read_to_string(path).await.unwrap_or_default();
     loop {
