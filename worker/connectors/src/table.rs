@@ -23,6 +23,11 @@ pub struct Table {
     pub primary_key: Vec<usize>,
     /// `PARTITIONED BY (…)`: indices in `schema`.
     pub partitioned_by: Vec<usize>,
+    /// Of a source: the column of `WATERMARK FOR`, as its index in `schema`, where that is a
+    /// physical column. What a connector knows of its values before they are read
+    /// ([`Split::lower_bound`](weir_engine::source::Split::lower_bound)) lets windows close
+    /// while other splits still wait.
+    pub event_time: Option<usize>,
     /// The `WITH` clause.
     pub options: BTreeMap<String, OptionValue>,
 }

@@ -34,6 +34,7 @@ pub(crate) fn table(options: &[(&str, &str)], columns: &[(&str, DataType)]) -> T
         metadata: BTreeMap::new(),
         primary_key: Vec::new(),
         partitioned_by: Vec::new(),
+        event_time: None,
         options: options.collect(),
     }
 }

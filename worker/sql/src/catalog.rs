@@ -135,6 +135,11 @@ impl TableDef {
                 .collect(),
             primary_key: self.primary_key.iter().filter_map(place).collect(),
             partitioned_by: self.partitioned_by.iter().filter_map(place).collect(),
+            event_time: self
+                .watermark
+                .as_ref()
+                .filter(|w| source && matches!(self.columns[w.column].kind, ColumnKind::Physical))
+                .and_then(|w| place(&w.column)),
             options: self.options.clone(),
         }
     }

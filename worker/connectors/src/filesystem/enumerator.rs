@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use weir_engine::EngineError;
 use weir_engine::source::{Split, SplitEnumerator};
 
+use super::bounds::{Bounds, Earliest};
 use super::list::Place;
 use super::position::{At, FileInfo, Position};
 
@@ -16,6 +17,8 @@ use super::position::{At, FileInfo, Position};
 pub(crate) struct FileEnumerator {
     place: Place,
     interval: Option<Duration>,
+    /// Where the files' earliest event times can be known.
+    bounds: Option<Bounds>,
     state: State,
 }
 
@@ -34,6 +37,7 @@ impl FileEnumerator {
     pub(crate) fn new(
         place: Place,
         interval: Option<Duration>,
+        bounds: Option<Bounds>,
         snapshot: Option<&Bytes>,
     ) -> Result<Self, EngineError> {
         let state = match snapshot {
@@ -54,7 +58,7 @@ impl FileEnumerator {
                 state
             }
         };
-        Ok(Self { place, interval, state })
+        Ok(Self { place, interval, bounds, state })
     }
 }
 
@@ -83,16 +87,28 @@ impl SplitEnumerator for FileEnumerator {
         }
         let mut fresh: Vec<FileInfo> = found;
         fresh.retain(|file| file.size > 0 && !self.state.seen.contains(&file.path));
-        let splits: Vec<Split> = fresh
-            .iter()
-            .map(|file| Split {
+        let earliest = match &self.bounds {
+            Some(bounds) => bounds.find(&fresh).await,
+            None => vec![Earliest::Unknown; fresh.len()],
+        };
+        let splits = fresh.iter().zip(earliest).filter_map(|(file, earliest)| {
+            let lower_bound = match earliest {
+                Earliest::NoRows => return None,
+                Earliest::Unknown => None,
+                Earliest::From(time) => Some(time),
+            };
+            Some(Split {
                 id: file.path.clone(),
                 position: Position::new(file.clone(), At::Byte(0)).encode(),
                 watermark: None,
-                lower_bound: None,
+                lower_bound,
                 size: file.size,
             })
-            .collect();
+        });
+        let mut splits: Vec<Split> = splits.collect();
+        // From the earliest on; files that may hold anything first, because nothing can be
+        // concluded before they are read. Others keep the order of their paths.
+        splits.sort_by_key(|split| split.lower_bound);
         // Only now, so that a listing that failed half-way is repeated whole.
         self.state.listed = true;
         if self.interval.is_some() {

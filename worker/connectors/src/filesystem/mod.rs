@@ -3,7 +3,13 @@
 //!
 //! One split is one file. Files must not change: what a split was found as (size, time, ETag)
 //! stands in its position, and a file that differs is an error.
+//!
+//! Where the event time is a physical column of a Parquet table, the statistics in the files'
+//! footers tell its lowest value in each file (see `bounds`). Files are then read from the
+//! earliest on, and windows close on the way. Without it (other formats, computed event times,
+//! files whose statistics say nothing) windows of a bounded table close at its end.
 
+mod bounds;
 mod enumerator;
 mod fetch;
 mod format;
@@ -30,6 +36,7 @@ use weir_engine::source::{Assignment, Source, SourceReader, SplitEnumerator};
 
 use crate::options::Options;
 use crate::table::{Place, Problem, SinkParts, SourceParts, Table};
+use bounds::Bounds;
 use enumerator::FileEnumerator;
 use format::ReadFormat;
 use location::{Location, Root};
@@ -94,6 +101,7 @@ pub fn source_with(
         _ => None,
     };
     let columns = Columns::read(&mut options, projection);
+    let event_time = columns.event_time;
     let read_format = format.map(|format| ReadFormat {
         format,
         physical: columns.physical.clone(),
@@ -119,7 +127,7 @@ pub fn source_with(
     let plan =
         ReadPlan { schema: columns.schema, origins: columns.origins, format, store: store.clone() };
     let place = list::Place { location, store, regex };
-    let source = FileSource { plan: Arc::new(plan), place, interval };
+    let source = FileSource { plan: Arc::new(plan), place, interval, event_time };
     Ok(SourceParts { source: Arc::new(source), idle_after, details })
 }
 
@@ -155,6 +163,8 @@ struct Columns {
     physical: SchemaRef,
     /// Of `physical`, in order.
     wanted: Vec<usize>,
+    /// The event time, in `physical`, where files hold it.
+    event_time: Option<usize>,
     /// Columns of the projection.
     schema: SchemaRef,
     origins: Vec<Origin>,
@@ -202,7 +212,15 @@ impl Columns {
                 indices.iter().filter_map(|&i| fields.get(i).cloned()).collect::<Vec<_>>(),
             ))
         };
-        Self { physical: project(&physical), wanted, schema: project(projection), origins }
+        let event_time =
+            table.event_time.and_then(|column| physical.iter().position(|p| *p == column));
+        Self {
+            physical: project(&physical),
+            wanted,
+            event_time,
+            schema: project(projection),
+            origins,
+        }
     }
 }
 
@@ -210,6 +228,8 @@ struct FileSource {
     plan: Arc<ReadPlan>,
     place: list::Place,
     interval: Option<Duration>,
+    /// Index in the format's physical columns.
+    event_time: Option<usize>,
 }
 
 impl Source for FileSource {
@@ -226,7 +246,11 @@ impl Source for FileSource {
     }
 
     fn enumerator(&self, snapshot: Option<Bytes>) -> Result<Box<dyn SplitEnumerator>, EngineError> {
-        Ok(Box::new(FileEnumerator::new(self.place.clone(), self.interval, snapshot.as_ref())?))
+        let bounds = self
+            .event_time
+            .map(|column| Bounds::new(&self.plan.format, column, self.place.store.clone()));
+        let (place, bounds) = (self.place.clone(), bounds.flatten());
+        Ok(Box::new(FileEnumerator::new(place, self.interval, bounds, snapshot.as_ref())?))
     }
 
     fn reader(&self, _cx: &Context) -> Result<Box<dyn SourceReader>, EngineError> {

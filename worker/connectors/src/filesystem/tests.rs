@@ -1,6 +1,8 @@
 //! The source against real files: every format and packing, resumed everywhere, and every way a
 //! file can go wrong.
 
+mod bounds;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;

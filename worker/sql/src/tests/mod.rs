@@ -5,6 +5,7 @@ mod fake;
 mod functions;
 mod operators;
 mod plans;
+mod tables;
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
@@ -16,6 +16,8 @@ use parquet::arrow::async_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::ChunkReader;
+
+use crate::formats::time::Instant;
 
 use super::convert::{Conversion, convert, is_readable, mismatch, nulls};
 
@@ -123,7 +125,7 @@ impl ParquetPlan {
     #[must_use]
     pub fn lower_bound_ms(&self, group: usize, column: usize) -> Option<i64> {
         let field = self.schema.fields().get(column)?;
-        let DataType::Timestamp(..) = field.data_type() else { return None };
+        let DataType::Timestamp(read_as, _) = field.data_type() else { return None };
         let file = self.metadata.schema();
         let converter =
             StatisticsConverter::try_new(field.name(), file, self.metadata.parquet_schema())
@@ -136,8 +138,9 @@ impl ParquetPlan {
         }
         let counts = arrow::compute::cast(&lowest, &DataType::Int64).ok()?;
         let value = counts.as_primitive::<Int64Type>().value(0);
-        let instant = crate::formats::time::Instant::from_unit(value, unit);
-        instant.in_unit(arrow::datatypes::TimeUnit::Millisecond)
+        // A coarser column cuts digits off, so that rows are earlier than the file says.
+        let read = Instant::from_unit(value, unit).in_unit(*read_as)?;
+        Instant::from_unit(read, *read_as).in_unit(TimeUnit::Millisecond)
     }
 
     /// A reader from `from` to the end of row group `to - 1`, over bytes at hand.

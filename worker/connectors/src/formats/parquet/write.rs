@@ -263,6 +263,9 @@ mod tests {
         assert_eq!(plan.lower_bound_ms(1, 0), Some(4_001));
         assert_eq!(plan.lower_bound_ms(1, 1), None);
         assert_eq!(plan.lower_bound_ms(3, 0), None);
+        let seconds = self::schema(&[("ts", DataType::Timestamp(TimeUnit::Second, None))]);
+        let plan = self::plan(&file, &seconds, &[0]).unwrap();
+        assert_eq!(plan.lower_bound_ms(1, 0), Some(4_000), "rows are cut to 4 s too");
     }
 
     #[test]
