@@ -170,7 +170,8 @@ pub struct PreCommitted {
 pub struct Committable {
     /// The sink that can commit it.
     pub sink: OperatorUid,
-    /// The sink's own description of what to do, versioned by the sink.
+    /// The sink's own description of what to do, versioned by the sink. It must not refer to
+    /// objects among the job's state, which are not kept for it.
     pub payload: Bytes,
 }
 

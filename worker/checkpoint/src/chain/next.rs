@@ -20,7 +20,8 @@ pub struct NewCommit {
     pub sink: OperatorUid,
     /// The sink's own description of what to do.
     pub payload: Blob,
-    /// Names of objects under `data/` that the payload refers to.
+    /// Names of objects under `data/` that the payload refers to; nothing else there is kept for
+    /// it.
     pub objects: BTreeSet<String>,
 }
 

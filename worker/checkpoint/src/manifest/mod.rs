@@ -119,7 +119,9 @@ pub struct PendingCommit {
     pub sink: OperatorUid,
     /// The sink's own description of what to do.
     pub payload: Blob,
-    /// Names of objects under `data/` that the payload refers to.
+    /// Names of objects under `data/` that the payload refers to: they are kept until it is
+    /// committed. Empty today, since sinks stage in their own system; an object there that is not
+    /// named here is deleted sooner or later.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub objects: BTreeSet<String>,
     /// The lineage it was published under, where that is not the manifest's own: the job was
@@ -306,6 +308,12 @@ impl Manifest {
     #[must_use]
     pub fn epoch(&self) -> Option<Epoch> {
         self.state_of.map(Epoch::from)
+    }
+
+    /// The lineage that pending output was published under.
+    #[must_use]
+    pub fn lineage_of<'a>(&'a self, pending: &'a PendingCommit) -> &'a Lineage {
+        pending.lineage.as_ref().unwrap_or(&self.lineage)
     }
 
     /// Objects that its own state and pending output need, without those of retained versions.

@@ -43,6 +43,8 @@ pub struct Dispatch {
     pub worker: WorkerId,
     /// Epoch of the manifest that first listed the items.
     pub epoch: Epoch,
+    /// Lineage of the state that they were published under.
+    pub lineage: String,
     /// What to commit, in order.
     pub items: Vec<Committable>,
 }
@@ -57,6 +59,8 @@ struct Item {
 
 #[derive(Clone, Debug, Default)]
 struct EpochItems {
+    /// Versions only grow, also where a job is started over: an epoch is of one lineage.
+    lineage: String,
     /// In order.
     items: Vec<Item>,
     /// The worker that was asked, and the positions in `items` it was given.
@@ -81,9 +85,11 @@ impl Commits {
 
     /// A manifest was published that lists these for the first time.
     pub fn add(&mut self, pending: impl IntoIterator<Item = Pending>) {
-        for Pending { epoch, index, committable } in pending {
+        for Pending { epoch, lineage, index, committable } in pending {
             let item = Item { index, committable, tries: 0, not_before_ms: 0 };
-            self.epochs.entry(epoch).or_default().items.push(item);
+            let listed = self.epochs.entry(epoch).or_default();
+            listed.lineage = lineage;
+            listed.items.push(item);
         }
     }
 
@@ -93,6 +99,7 @@ impl Commits {
         let items = self.epochs.iter().flat_map(|(epoch, e)| {
             e.items.iter().map(|item| Pending {
                 epoch: *epoch,
+                lineage: e.lineage.clone(),
                 index: item.index,
                 committable: item.committable.clone(),
             })
@@ -144,7 +151,8 @@ impl Commits {
                 if !due.is_empty() {
                     let worker = workers[epoch.0 as usize % workers.len()];
                     let items = due.iter().map(|i| e.items[*i].committable.clone()).collect();
-                    sent.push(Dispatch { worker, epoch: *epoch, items });
+                    let lineage = e.lineage.clone();
+                    sent.push(Dispatch { worker, epoch: *epoch, lineage, items });
                     e.asked = Some((worker, due));
                 }
             }
@@ -232,6 +240,7 @@ mod tests {
         items
             .map(|((sink, payload), index)| Pending {
                 epoch: Epoch(epoch),
+                lineage: "mine".into(),
                 index,
                 committable: item(sink, payload),
             })

@@ -50,6 +50,7 @@ pub(super) fn build_head(manifest: &Manifest) -> Result<Head, Unreadable> {
     }
     let committables = manifest.pending.iter().map(|p| Pending {
         epoch: Epoch::from(p.epoch),
+        lineage: manifest.lineage_of(p).0.clone(),
         index: p.index,
         committable: Committable { sink: p.sink.clone(), payload: p.payload.0.clone() },
     });

@@ -57,6 +57,9 @@ pub struct Cut {
 pub struct Pending {
     /// The manifest that listed it first.
     pub epoch: Epoch,
+    /// The lineage that it was published under; not the head's where the job was started over
+    /// meanwhile.
+    pub lineage: String,
     /// Its position there.
     pub index: u32,
     /// What to commit.

@@ -225,7 +225,10 @@ impl Keeper {
                 );
                 return Err(Event::Unusable { message });
             };
-            let cx = CommitContext { epoch: Epoch::from(pending.epoch) };
+            let cx = CommitContext {
+                epoch: Epoch::from(pending.epoch),
+                lineage: head.lineage_of(pending).0.clone(),
+            };
             let item =
                 Committable { sink: pending.sink.clone(), payload: pending.payload.0.clone() };
             let outcome = loop {

@@ -507,8 +507,11 @@ impl Master {
             let committables = sent.items.iter().map(|item| {
                 serde_json::to_vec(item).unwrap_or_default() // names and bytes always encode
             });
-            let commit =
-                control::Commit { epoch: sent.epoch.0, committables: committables.collect() };
+            let commit = control::Commit {
+                epoch: sent.epoch.0,
+                committables: committables.collect(),
+                lineage: sent.lineage,
+            };
             self.step("commit dispatched");
             self.send(sent.worker, to_worker::Kind::Commit(commit));
         }

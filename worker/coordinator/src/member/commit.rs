@@ -15,7 +15,7 @@ pub(super) async fn execute(
     steps: &Steps,
     commit: control::Commit,
 ) -> control::Committed {
-    let cx = CommitContext { epoch: Epoch(commit.epoch) };
+    let cx = CommitContext { epoch: Epoch(commit.epoch), lineage: commit.lineage };
     let mut sinks: BTreeMap<OperatorUid, Vec<(u32, Committable)>> = BTreeMap::new();
     let mut results = Vec::new();
     for (bytes, index) in commit.committables.iter().zip(0..) {

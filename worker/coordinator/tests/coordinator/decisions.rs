@@ -200,6 +200,7 @@ impl Script {
         let new = body.committables.into_iter().zip(0..);
         cut.committables.extend(new.map(|(committable, index)| Pending {
             epoch,
+            lineage: String::new(),
             index,
             committable,
         }));
@@ -266,13 +267,16 @@ fn a_job_starts_once_its_slots_are_there_and_after_its_patience_with_fewer() {
 
 #[test]
 fn what_the_head_lists_is_committed_before_a_task_starts() {
-    let pending = Pending { epoch: Epoch(4), index: 0, committable: item("x") };
+    let (epoch, lineage) = (Epoch(4), "the one before".to_owned());
+    let pending = Pending { epoch, lineage, index: 0, committable: item("x") };
     let cut = Cut { committables: vec![pending], max_parallelism: 8, ..Cut::default() };
     let head = Head { term: Term(3), version: Version(5), cut, ..Head::default() };
     let mut script = Script::with(MasterConfig::new(JobName::from("ns/job"), 1), Some(head));
     script.hello(0, 0, 1);
     script.seal();
     assert_eq!(script.commits(), [(0, 4, 1)]);
+    let under = |k: &_| matches!(k, to_worker::Kind::Commit(c) if c.lineage == "the one before");
+    assert_eq!(script.told(under), [0], "not under the lineage of today");
     assert!(script.told(|k| matches!(k, to_worker::Kind::Deploy(_))).is_empty());
     script.committed(0, Epoch(4), vec![done(0)]);
     assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Deploy(_))), [0]);

@@ -35,6 +35,8 @@ pub(crate) const MAX_PARALLELISM: u32 = 8;
 pub(crate) struct World {
     /// Rows that were committed, by what committed them: repeating a commit changes nothing.
     pub(crate) visible: Mutex<BTreeMap<String, Vec<u64>>>,
+    /// Lineages of what was committed.
+    pub(crate) lineages: Mutex<BTreeSet<String>>,
     /// Commits to answer with `Retry`.
     pub(crate) retries: AtomicU32,
     /// Commits answer with `Lost`.
@@ -142,7 +144,7 @@ struct Outbox(Arc<World>);
 
 #[async_trait]
 impl Committer for Outbox {
-    async fn commit(&self, _: &CommitContext, item: &Committable) -> CommitAnswer {
+    async fn commit(&self, cx: &CommitContext, item: &Committable) -> CommitAnswer {
         if self.0.lost.load(Ordering::SeqCst) {
             return CommitAnswer::Lost("the upload is gone".into());
         }
@@ -151,6 +153,7 @@ impl Committer for Outbox {
             return CommitAnswer::Retry("not now".into());
         }
         let (name, rows): (String, Vec<u64>) = serde_json::from_slice(&item.payload).unwrap();
+        self.0.lineages.lock().unwrap().insert(cx.lineage.clone());
         self.0.visible.lock().unwrap().insert(name, rows);
         CommitAnswer::Committed
     }

@@ -21,6 +21,10 @@ use crate::filesystem::{sink_with, source_with};
 use crate::table::{Place, SinkParts, Table};
 use crate::testing::{MemoryStores, context, runtime, table};
 
+fn cx() -> CommitContext {
+    CommitContext { epoch: Epoch(1), lineage: "test".into() }
+}
+
 /// One sink table, its jobs and its readers.
 struct Bench {
     io: tokio::runtime::Runtime,
@@ -83,7 +87,7 @@ impl Bench {
 
     fn commit(&self, item: &Committable) -> CommitAnswer {
         let committer = self.parts().committer.unwrap();
-        self.io.block_on(committer.commit(&CommitContext { epoch: Epoch(1) }, item))
+        self.io.block_on(committer.commit(&cx(), item))
     }
 
     fn commit_all(&self, published: &Published) {
@@ -94,7 +98,7 @@ impl Bench {
 
     fn discard(&self, item: &Committable) -> CommitAnswer {
         let committer = self.parts().committer.unwrap();
-        self.io.block_on(committer.discard(&CommitContext { epoch: Epoch(1) }, item))
+        self.io.block_on(committer.discard(&cx(), item))
     }
 
     /// What our own source reads: visible rows, sorted.
