@@ -51,6 +51,9 @@ struct Enumerating {
     _task: Guard,
 }
 
+/// Where the driver shows the job's status and the protocol steps taken.
+type Shown = (watch::Sender<JobStatus>, watch::Sender<BTreeMap<&'static str, u64>>);
+
 pub(super) struct Driver {
     master: Master,
     graph: Arc<JobGraph>,
@@ -59,6 +62,7 @@ pub(super) struct Driver {
     events: mpsc::Sender<Input>,
     keeper: mpsc::Sender<Task>,
     status: watch::Sender<JobStatus>,
+    steps: watch::Sender<BTreeMap<&'static str, u64>>,
     began: Instant,
     links: BTreeMap<LinkId, Link>,
     next_link: u64,
@@ -73,7 +77,7 @@ impl Driver {
         graph: Arc<JobGraph>,
         (events, inputs): (mpsc::Sender<Input>, mpsc::Receiver<Input>),
         keeper: mpsc::Sender<Task>,
-        status: watch::Sender<JobStatus>,
+        (status, steps): Shown,
     ) -> Self {
         Self {
             master,
@@ -82,6 +86,7 @@ impl Driver {
             events,
             keeper,
             status,
+            steps,
             began: Instant::now(),
             links: BTreeMap::new(),
             next_link: 0,
@@ -98,7 +103,7 @@ impl Driver {
             // A status lists every task: not for each of a thousand acks.
             let key = (self.master.status_key(), self.master.now() / STATUS_MS);
             if shown != Some(key) {
-                self.status.send_replace(self.master.status());
+                self.show();
                 shown = Some(key);
             }
             let deadline = self.master.next_deadline();
@@ -132,11 +137,16 @@ impl Driver {
             let now = self.began.elapsed().as_millis() as u64;
             for action in self.master.on(event, now) {
                 if let Some(ending) = self.act(action) {
-                    self.status.send_replace(self.master.status());
+                    self.show();
                     return ending;
                 }
             }
         }
+    }
+
+    fn show(&self) {
+        self.status.send_replace(self.master.status());
+        self.steps.send_replace(self.master.steps().clone());
     }
 
     fn act(&mut self, action: Action) -> Option<Ending> {

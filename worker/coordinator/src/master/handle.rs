@@ -1,5 +1,6 @@
 //! Starting a coordinator, and what others do with it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -112,8 +113,9 @@ impl Coordinator {
         let committers = graph.committers.keys().cloned().collect();
         let master = Master::new(config.master, plan, committers);
         let (status, watched) = watch::channel(master.status());
+        let (steps, taken) = watch::channel(BTreeMap::new());
         let (ended, ending) = watch::channel(None);
-        let driver = Driver::new(master, graph, (events.clone(), inputs), tasks, status);
+        let driver = Driver::new(master, graph, (events.clone(), inputs), tasks, (status, steps));
         let (attachments, mut attached) = Attachments::new();
         tokio::spawn(keeper.run(from_driver));
         let inputs = events.clone();
@@ -128,7 +130,7 @@ impl Coordinator {
             let ending = driver.run().await;
             ended.send_replace(Some(ending));
         });
-        CoordinatorHandle { status: watched, inputs: events, attachments, ending }
+        CoordinatorHandle { status: watched, steps: taken, inputs: events, attachments, ending }
     }
 }
 
@@ -163,6 +165,7 @@ pub struct NotDone(pub String);
 #[derive(Clone, Debug)]
 pub struct CoordinatorHandle {
     status: watch::Receiver<JobStatus>,
+    steps: watch::Receiver<BTreeMap<&'static str, u64>>,
     inputs: mpsc::Sender<Input>,
     attachments: Attachments,
     ending: watch::Receiver<Option<Ending>>,
@@ -179,6 +182,12 @@ impl CoordinatorHandle {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<JobStatus> {
         self.status.clone()
+    }
+
+    /// How often each protocol step was taken: which paths a run has covered.
+    #[must_use]
+    pub fn steps(&self) -> BTreeMap<&'static str, u64> {
+        self.steps.borrow().clone()
     }
 
     /// Where members of the same process connect.

@@ -3,24 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use weir_engine::Fault;
-use weir_protocol::control::{self, FromWorker, ToWorker, from_worker, to_worker};
-use weir_protocol::{Attempt, Epoch, OperatorUid, Subtask, Term, VertexId, WorkerId};
+use weir_protocol::{Attempt, OperatorUid, Subtask, Term, VertexId, WorkerId, control};
 
 use super::attempt::TaskId;
-use super::backoff::{Backoff, Restart};
-use super::commits::{Commits, Outcome};
+use super::backoff::Backoff;
+use super::commits::Commits;
 use super::config::MasterConfig;
 use super::cut::{Head, validate_restore};
-use super::event::{Action, Ending, Event, Found, LinkId, Reply, Request, RequestId};
+use super::event::{Action, Ending, Event, LinkId, Reply};
+use super::failure::describe;
 use super::place::Spread;
 use super::plan::Plan;
-use super::splits::{SourceSplits, ToReader};
-use super::state::{
-    Ask, Copying, HoldPhase, Live, Phase, Rescale, Saving, State, Stats, Stop, Why, Worker,
-};
+use super::splits::SourceSplits;
+use super::state::{Ask, Copying, HoldPhase, Live, Phase, State, Stats, Why, Worker};
 
-/// Requests that may wait at a time.
-const MAX_ASKS: usize = 16;
 /// Reports of finished operations that status keeps.
 const MAX_REPORTS: usize = 16;
 
@@ -31,7 +27,7 @@ pub struct Master {
     pub(super) plan: Plan,
     pub(super) committers: BTreeSet<OperatorUid>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
-    links: BTreeMap<LinkId, WorkerId>,
+    pub(super) links: BTreeMap<LinkId, WorkerId>,
     pub(super) head: Head,
     pub(super) parallelism: u32,
     /// Where the tasks of the newest deployment run.
@@ -214,203 +210,6 @@ impl Master {
         valid.err().map(|refused| refused.to_string())
     }
 
-    fn on_message(&mut self, link: LinkId, message: FromWorker) {
-        let Some(kind) = message.kind else { return };
-        if let from_worker::Kind::Hello(hello) = kind {
-            self.on_hello(link, hello);
-            return;
-        }
-        let Some(id) = self.links.get(&link).copied() else {
-            return;
-        };
-        let Some(worker) = self.workers.get_mut(&id) else {
-            return;
-        };
-        worker.heard_ms = self.now;
-        if let from_worker::Kind::Stopped(_) = kind {
-            self.stopping.remove(&id);
-            return;
-        }
-        if message.term != self.head.term.0 {
-            return;
-        }
-        match kind {
-            from_worker::Kind::Heartbeat(heartbeat) => {
-                worker.stats = heartbeat.tasks;
-                worker.state_bytes = heartbeat.state_bytes;
-            }
-            from_worker::Kind::Deployed(_) => {
-                if let State::Changing { phase: Phase::Deploying { waiting, .. }, .. } =
-                    &mut self.state
-                {
-                    waiting.remove(&id);
-                }
-            }
-            from_worker::Kind::Ack(ack) => self.on_ack(&ack),
-            from_worker::Kind::Declined(declined) => {
-                let task = self.task_name(VertexId(declined.vertex), Subtask(declined.subtask));
-                let reason = format!("{task} declined: {}", declined.reason);
-                self.abandon(Attempt(declined.attempt), &reason);
-            }
-            from_worker::Kind::SplitRequest(request) => {
-                let vertex = VertexId(request.vertex);
-                if let Some(splits) = self.splits.get_mut(&vertex) {
-                    let told = splits.requested(Subtask(request.subtask));
-                    self.tell_readers(vertex, told);
-                }
-            }
-            from_worker::Kind::TaskFinished(task) => {
-                self.finished.insert((VertexId(task.vertex), Subtask(task.subtask)));
-            }
-            from_worker::Kind::Failed(failed) => {
-                let fault = match failed.fault() {
-                    control::Fault::User => Fault::User,
-                    control::Fault::Ours => Fault::Ours,
-                    control::Fault::Outside | control::Fault::Unspecified => Fault::Outside,
-                };
-                self.fail_tasks(failed.message, Some(fault));
-            }
-            from_worker::Kind::Committed(committed) => self.on_committed(id, committed),
-            from_worker::Kind::Hello(_) | from_worker::Kind::Stopped(_) => {}
-        }
-    }
-
-    fn on_hello(&mut self, link: LinkId, hello: control::Hello) {
-        let id = WorkerId(hello.worker);
-        if hello.plan_hash != self.plan.hash {
-            let reason = format!(
-                "worker {id} built plan {}, the coordinator {}; run the same program and options \
-                 in every process of the job",
-                short(&hello.plan_hash),
-                short(&self.plan.hash)
-            );
-            let kind = to_worker::Kind::Shutdown(control::Shutdown { reason });
-            let message = ToWorker { term: self.head.term.0, kind: Some(kind) };
-            self.out.push(Action::Send { link, message });
-            self.out.push(Action::Disconnect { link });
-            return;
-        }
-        if let Some(before) = self.workers.get(&id)
-            && before.link != link
-        {
-            let why = if before.incarnation == hello.incarnation {
-                "it connected again"
-            } else {
-                "its process was started anew"
-            };
-            self.lose(id, why);
-        }
-        let worker = Worker {
-            link,
-            incarnation: hello.incarnation,
-            address: hello.exchange_address,
-            slots: hello.slots.max(1),
-            heard_ms: self.now,
-            stats: Vec::new(),
-            state_bytes: 0,
-        };
-        self.links.insert(link, id);
-        self.workers.insert(id, worker);
-        let welcome =
-            control::Welcome { job: self.config.job.0.clone(), lineage: self.head.lineage.clone() };
-        self.send(id, to_worker::Kind::Welcome(welcome));
-        if let State::Starting { since_ms: since_ms @ None } = &mut self.state {
-            *since_ms = Some(self.now);
-        }
-    }
-
-    fn on_committed(&mut self, worker: WorkerId, committed: control::Committed) {
-        let outcomes = committed.results.into_iter().map(|result| {
-            let outcome = if !result.lost.is_empty() {
-                Outcome::Lost(result.lost)
-            } else if !result.retry.is_empty() {
-                Outcome::Retry(result.retry)
-            } else {
-                Outcome::Committed
-            };
-            (result.index, outcome)
-        });
-        let epoch = Epoch(committed.epoch);
-        match self.commits.answered(worker, epoch, outcomes.collect(), self.now) {
-            Ok(indices) if indices.is_empty() => {}
-            Ok(indices) => {
-                self.step("commits acknowledged");
-                self.out.push(Action::Acknowledged { epoch, indices });
-            }
-            Err(lost) => {
-                let sink = self.plan.operator(&lost.sink).map(|(_, o)| o.name.clone());
-                let sink = sink.unwrap_or_else(|| lost.sink.0.clone());
-                self.end(Ending::Failed(format!(
-                    "sink \"{sink}\": output of checkpoint {epoch} can no longer be made visible: \
-                     {}; the checkpoint still lists it",
-                    lost.why
-                )));
-            }
-        }
-    }
-
-    fn on_discovered(&mut self, vertex: VertexId, result: Result<Found, weir_engine::EngineError>) {
-        match result {
-            Ok(found) => {
-                self.stats.total += found.splits.iter().map(|s| s.size).sum::<u64>();
-                if let Some(splits) = self.splits.get_mut(&vertex) {
-                    let told = splits.discovered(found.splits, found.snapshot, found.again);
-                    self.tell_readers(vertex, told);
-                }
-            }
-            Err(error) => {
-                let name = self.plan.vertices.get(vertex.0 as usize).map(|v| v.name.clone());
-                let name = name.unwrap_or_default();
-                self.fail_tasks(format!("source \"{name}\": {error}"), Some(error.fault));
-            }
-        }
-    }
-
-    fn on_request(&mut self, id: RequestId, request: Request) {
-        let refused = match &request {
-            _ if self.asks.len() >= MAX_ASKS => {
-                Some(format!("{MAX_ASKS} requests wait already; try again later"))
-            }
-            Request::Rescale { parallelism }
-                if *parallelism == 0 || *parallelism > self.plan.max_parallelism =>
-            {
-                Some(format!(
-                    "parallelism {parallelism} is not possible; it can be 1 to {} for this job \
-                     (maxParallelism)",
-                    self.plan.max_parallelism
-                ))
-            }
-            _ => None,
-        };
-        if let Some(why) = refused {
-            self.out.push(Action::Reply { id, reply: Reply::Refused(why) });
-            return;
-        }
-        let ask = match request {
-            Request::Savepoint { name, stop } => {
-                let saving = Saving { name, request: id, tries: 0 };
-                if stop { Ask::Stop(saving) } else { Ask::Save(saving) }
-            }
-            Request::Rescale { parallelism } => {
-                // The newest wish counts.
-                let superseded = |ask: &Ask| matches!(ask, Ask::Rescale(_));
-                for ask in self.asks.iter().filter(|a| superseded(a)).cloned().collect::<Vec<_>>() {
-                    self.refuse(&ask, &format!("superseded by a rescale to {parallelism}"));
-                }
-                self.asks.retain(|ask| !superseded(ask));
-                Ask::Rescale(Rescale {
-                    request: Some(id),
-                    target: parallelism,
-                    began_ms: self.now,
-                    frozen_ms: self.now,
-                    tries: 0,
-                    moved: 0,
-                })
-            }
-        };
-        self.asks.push_back(ask);
-    }
-
     /// Does everything that has become possible or is due.
     fn advance(&mut self) {
         let deadline = self.now.saturating_sub(self.config.silence_ms);
@@ -493,192 +292,6 @@ impl Master {
         }
     }
 
-    fn dispatch_commits(&mut self) {
-        let may = match &self.state {
-            State::Changing { phase, .. } => *phase != Phase::Sealing,
-            State::Running(_) | State::Rescaling { .. } | State::Stopping { .. } => true,
-            _ => false,
-        };
-        if !may {
-            return;
-        }
-        let workers: Vec<WorkerId> = self.workers.keys().copied().collect();
-        for sent in self.commits.dispatch(&workers, self.now) {
-            let committables = sent.items.iter().map(|item| {
-                serde_json::to_vec(item).unwrap_or_default() // names and bytes always encode
-            });
-            let commit = control::Commit {
-                epoch: sent.epoch.0,
-                committables: committables.collect(),
-                lineage: sent.lineage,
-            };
-            self.step("commit dispatched");
-            self.send(sent.worker, to_worker::Kind::Commit(commit));
-        }
-    }
-
-    /// A worker is no longer there.
-    pub(super) fn lose(&mut self, id: WorkerId, why: &str) {
-        let Some(worker) = self.workers.remove(&id) else {
-            return;
-        };
-        self.links.remove(&worker.link);
-        self.out.push(Action::Disconnect { link: worker.link });
-        self.commits.worker_gone(id);
-        self.stopping.remove(&id);
-        if self.spread.as_ref().is_some_and(|s| s.workers().contains(&id)) {
-            self.fail_tasks(format!("worker {id} was lost: {why}"), None);
-        }
-    }
-
-    /// The term's tasks cannot go on. `fault` is `None` when a worker was lost: then survivors go
-    /// on at once.
-    pub(super) fn fail_tasks(&mut self, message: String, fault: Option<Fault>) {
-        let began = match std::mem::replace(&mut self.state, State::Opening) {
-            // No task runs: nothing of theirs can fail. A late cause says more than its effect.
-            other @ (State::Opening
-            | State::Starting { .. }
-            | State::Ended(_)
-            | State::Recovering { .. }
-            | State::Changing { phase: Phase::Sealing | Phase::Committing, .. }) => {
-                self.state = other;
-                return;
-            }
-            State::Changing { why, phase: Phase::Deploying { .. } } => match why {
-                Why::Recover { began_ms, .. } => began_ms,
-                Why::Start => self.now,
-                Why::Rescale(rescale) => {
-                    // Sealed: it goes forward at the new parallelism.
-                    let why =
-                        format!("the job restarts at parallelism {}: {message}", rescale.target);
-                    self.refuse(&Ask::Rescale(rescale), &why);
-                    self.now
-                }
-            },
-            State::Running(live) => {
-                if let Some(saving) = live.saving {
-                    self.ask_again(Ask::Save(saving), &message);
-                }
-                self.now
-            }
-            State::Rescaling { rescale, .. } => {
-                self.ask_again(Ask::Rescale(rescale), &message);
-                self.now
-            }
-            State::Stopping { stop, .. } => {
-                if let Stop::Save(saving) = stop {
-                    self.ask_again(Ask::Stop(saving), &message);
-                }
-                self.now
-            }
-        };
-        self.stats.restarts += 1;
-        self.stats.failure.clone_from(&message);
-        self.step("tasks failed");
-        let restart = match fault {
-            Some(fault) => self.backoff.failed(&self.config.restart, fault, self.now),
-            None => self.backoff.lost_worker(&self.config.restart, self.now),
-        };
-        match restart {
-            Restart::GiveUp => self.end(Ending::Failed(message)),
-            Restart::After(wait) => {
-                self.stop_tasks();
-                let why = Why::Recover { began_ms: began, message };
-                self.state = State::Recovering { until_ms: self.now + wait, why };
-            }
-        }
-    }
-
-    /// Tells every worker with tasks to end them.
-    pub(super) fn stop_tasks(&mut self) {
-        let Some(spread) = &self.spread else { return };
-        for worker in spread.workers() {
-            if self.workers.contains_key(&worker) && self.stopping.insert(worker) {
-                self.send(worker, to_worker::Kind::Stop(control::Stop {}));
-            }
-        }
-        self.stopping_until_ms = self.now + self.config.stop_timeout_ms;
-    }
-
-    /// The coordinator's work is over.
-    pub(super) fn end(&mut self, ending: Ending) {
-        let reason = describe(&ending);
-        for ask in std::mem::take(&mut self.asks) {
-            self.refuse(&ask, &format!("the job has ended: {reason}"));
-        }
-        for (_, copy) in std::mem::take(&mut self.copying) {
-            let reply = Reply::Refused(format!("the job has ended: {reason}"));
-            self.out.push(Action::Reply { id: copy.request, reply });
-        }
-        // A fenced coordinator's workers are its successor's: they are let go, not shut down.
-        if !matches!(ending, Ending::Fenced(_)) {
-            let workers: Vec<WorkerId> = self.workers.keys().copied().collect();
-            for worker in workers {
-                let shutdown = control::Shutdown { reason: reason.clone() };
-                self.send(worker, to_worker::Kind::Shutdown(shutdown));
-            }
-        }
-        if let Ending::Failed(message) = &ending {
-            self.stats.failure.clone_from(message);
-        }
-        self.step("ended");
-        self.out.push(Action::End(ending.clone()));
-        self.state = State::Ended(ending);
-    }
-
-    /// Puts a request back in front, unless it has been tried often enough.
-    pub(super) fn ask_again(&mut self, mut ask: Ask, why: &str) {
-        let tries = match &mut ask {
-            Ask::Save(saving) | Ask::Stop(saving) => &mut saving.tries,
-            Ask::Rescale(rescale) => &mut rescale.tries,
-        };
-        *tries += 1;
-        if *tries >= 3 {
-            self.refuse(&ask, why);
-        } else if ask.request().is_some() {
-            self.asks.push_front(ask);
-        } else {
-            self.rebalance_after_ms = self.now + 30_000;
-        }
-    }
-
-    pub(super) fn refuse(&mut self, ask: &Ask, why: &str) {
-        match ask.request() {
-            Some(id) => self.out.push(Action::Reply { id, reply: Reply::Refused(why.to_owned()) }),
-            None => self.rebalance_after_ms = self.now + 30_000,
-        }
-    }
-
-    pub(super) fn tell_readers(&mut self, vertex: VertexId, told: Vec<ToReader>) {
-        let Some(spread) = &self.spread else { return };
-        let addressed: Vec<_> =
-            told.into_iter().filter_map(|(s, a)| Some((spread.worker(s)?, s, a))).collect();
-        for (worker, subtask, assignment) in addressed {
-            let assign = control::AssignSplits {
-                vertex: vertex.0,
-                subtask: subtask.0,
-                // Names, numbers and bytes always encode.
-                assignment_json: serde_json::to_vec(&assignment).unwrap_or_default(),
-            };
-            self.send(worker, to_worker::Kind::AssignSplits(assign));
-        }
-    }
-
-    pub(super) fn send(&mut self, worker: WorkerId, kind: to_worker::Kind) {
-        if let Some(w) = self.workers.get(&worker) {
-            let message = ToWorker { term: self.head.term.0, kind: Some(kind) };
-            self.out.push(Action::Send { link: w.link, message });
-        }
-    }
-
-    /// Sends to every worker that has tasks.
-    pub(super) fn broadcast(&mut self, kind: &to_worker::Kind) {
-        let workers = self.spread.as_ref().map(Spread::workers).unwrap_or_default();
-        for worker in workers {
-            self.send(worker, kind.clone());
-        }
-    }
-
     pub(super) fn live_mut(&mut self) -> Option<&mut Live> {
         match &mut self.state {
             State::Running(live) | State::Rescaling { live, .. } | State::Stopping { live, .. } => {
@@ -711,18 +324,4 @@ impl Master {
     pub fn term(&self) -> Term {
         self.head.term
     }
-}
-
-/// An ending in words.
-pub(super) fn describe(ending: &Ending) -> String {
-    match ending {
-        Ending::Finished => "finished".to_owned(),
-        Ending::Stopped { savepoint } => format!("stopped with savepoint {savepoint}"),
-        Ending::Failed(message) => format!("failed: {message}"),
-        Ending::Fenced(message) => format!("another coordinator has taken over: {message}"),
-    }
-}
-
-fn short(hash: &str) -> &str {
-    hash.get(..12).unwrap_or(hash)
 }

@@ -2,6 +2,7 @@
 //!
 //! [`Master`] decides; it has no I/O. The driver does what it says.
 
+mod asks;
 mod attempt;
 mod backoff;
 mod change;
@@ -12,6 +13,7 @@ mod convert;
 mod cut;
 mod driver;
 mod event;
+mod failure;
 mod handle;
 mod hold;
 mod keeper;
@@ -21,6 +23,7 @@ mod plan;
 mod splits;
 mod state;
 mod status;
+mod talk;
 
 pub use attempt::{Flight, Stage, TaskAck, TaskId, TaskPart};
 pub use backoff::{Backoff, Restart, RestartPolicy};

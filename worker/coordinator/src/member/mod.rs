@@ -10,8 +10,10 @@
 mod commit;
 mod freeze;
 mod host;
+mod report;
 mod restore;
 mod session;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;

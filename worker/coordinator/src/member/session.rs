@@ -1,7 +1,5 @@
 //! One connection to the coordinator, and the tasks that live and die with it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -9,17 +7,16 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use weir_checkpoint::{DataError, DataWriter};
-use weir_engine::graph::Node;
+use weir_checkpoint::DataError;
+use weir_engine::EngineError;
 use weir_engine::source::SplitAssignment;
-use weir_engine::task::{FrozenTask, TaskCommand, TaskEvent, TaskReport, TriggerRequest};
-use weir_engine::{EngineError, Fault};
+use weir_engine::task::{TaskCommand, TaskEvent, TriggerRequest};
 use weir_protocol::control::{self, FromWorker, ToWorker, from_worker, to_worker};
 use weir_protocol::{Attempt, Epoch, Subtask, Term, VertexId};
 
-use super::freeze::{Frozen, Prepared, TaskId, Upload, prepare};
-use super::host::HostedTasks;
-use super::restore::{build_deployment, own_tasks};
+use super::freeze::{Prepared, TaskId};
+use super::report::{failed_message, task_stats};
+use super::work::{Built, Running, Work};
 use super::{Member, commit};
 use crate::link::{LinkBroken, WorkerLink};
 
@@ -35,52 +32,12 @@ pub(super) enum SessionEnd {
     Broken { served: bool },
 }
 
-/// An attempt that was stored, or was not.
-type Uploaded = (Attempt, Result<Vec<control::Ack>, DataError>);
-
-/// Tasks that were built.
-type Built = Result<Box<dyn HostedTasks>, EngineError>;
-
-/// The tasks of one term.
-struct Running {
-    term: Term,
-    tasks: Box<dyn HostedTasks>,
-    all: BTreeSet<TaskId>,
-    sources: BTreeSet<TaskId>,
-    frozen: Frozen,
-    writer: DataWriter,
-    /// Frozen tasks that wait for their task's earlier attempt to be prepared: the ledger has to
-    /// see a task's pieces in order.
-    queued: BTreeMap<TaskId, VecDeque<FrozenTask>>,
-    preparing: FuturesUnordered<BoxFuture<'static, (TaskId, Result<Prepared, EngineError>)>>,
-    /// One object at a time; an upload that waits behind another is of a later attempt.
-    uploads: VecDeque<Upload>,
-    uploading: Option<BoxFuture<'static, Uploaded>>,
-    failed: bool,
-}
-
-/// What the worker is at.
-enum Work {
-    /// No tasks.
-    Idle,
-    /// State is fetched and tasks are built.
-    Building { term: Term, all: BTreeSet<TaskId>, built: BoxFuture<'static, Built> },
-    /// Tasks run.
-    Running(Box<Running>),
-    /// Tasks end; then `next` is built, if set.
-    Ending {
-        ended: BoxFuture<'static, ()>,
-        answer: Option<Term>,
-        next: Option<Box<control::Deploy>>,
-    },
-}
-
 pub(super) struct Session<'a> {
-    member: &'a Member,
-    link: WorkerLink,
-    term: Term,
-    work: Work,
-    events: mpsc::UnboundedReceiver<TaskEvent>,
+    pub(super) member: &'a Member,
+    pub(super) link: WorkerLink,
+    pub(super) term: Term,
+    pub(super) work: Work,
+    pub(super) events: mpsc::UnboundedReceiver<TaskEvent>,
     commits: FuturesUnordered<BoxFuture<'a, (Term, control::Committed)>>,
     heartbeat: Interval,
     served: bool,
@@ -310,143 +267,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn on_built(&mut self, built: Built) -> Result<(), LinkBroken> {
-        let Work::Building { term, all, .. } = std::mem::replace(&mut self.work, Work::Idle) else {
-            return Ok(());
-        };
-        match built {
-            Ok(tasks) => {
-                let graph = &self.member.graph;
-                let is_source = |task: &&TaskId| {
-                    let chain = graph.vertex(task.0).map(|v| v.chain.as_slice());
-                    matches!(chain, Some([(_, Node::Source(_)), ..]))
-                };
-                let sources = all.iter().filter(is_source).copied().collect();
-                let nonces = self.member.config.nonces.clone();
-                let writer = DataWriter::new(self.member.store.clone(), term, nonces);
-                self.work = Work::Running(Box::new(Running {
-                    term,
-                    tasks,
-                    frozen: Frozen::new(all.clone()),
-                    all,
-                    sources,
-                    writer,
-                    queued: BTreeMap::new(),
-                    preparing: FuturesUnordered::new(),
-                    uploads: VecDeque::new(),
-                    uploading: None,
-                    failed: false,
-                }));
-                self.send(term, from_worker::Kind::Deployed(control::Deployed {}))
-            }
-            Err(error) => self.send(term, failed_message(error, None)),
-        }
-    }
-
-    /// Ends what runs; then answers `Stopped`, builds the next tasks, or both.
-    fn end_work(&mut self, answer: Option<Term>, next: Option<Box<control::Deploy>>) {
-        let (ended, before) = match std::mem::replace(&mut self.work, Work::Idle) {
-            Work::Idle => (std::future::ready(()).boxed(), None),
-            Work::Running(running) => (running.tasks.stop(), None),
-            Work::Building { built, .. } => {
-                let end = async {
-                    if let Ok(tasks) = built.await {
-                        tasks.stop().await;
-                    }
-                };
-                (end.boxed(), None)
-            }
-            Work::Ending { ended, answer, .. } => (ended, answer),
-        };
-        // Events of the tasks that end are of no interest any more.
-        self.events = mpsc::unbounded_channel().1;
-        self.work = Work::Ending { ended, answer: answer.or(before), next };
-    }
-
-    fn on_ended(&mut self) -> Result<(), LinkBroken> {
-        let Work::Ending { answer, next, .. } = std::mem::replace(&mut self.work, Work::Idle)
-        else {
-            return Ok(());
-        };
-        if let Some(deploy) = next {
-            let all = own_tasks(&deploy, self.member.config.worker);
-            let (events, receiver) = mpsc::unbounded_channel();
-            self.events = receiver;
-            let built = self.build(*deploy, events);
-            self.work = Work::Building { term: self.term, all, built };
-        }
-        match answer {
-            Some(term) => self.send(term, from_worker::Kind::Stopped(control::Stopped {})),
-            None => Ok(()),
-        }
-    }
-
-    fn build(
-        &self,
-        deploy: control::Deploy,
-        events: mpsc::UnboundedSender<TaskEvent>,
-    ) -> BoxFuture<'static, Built> {
-        let (graph, reader) = (self.member.graph.clone(), self.member.reader.clone());
-        let (host, worker, term) = (self.member.host.clone(), self.member.config.worker, self.term);
-        let build = async move {
-            let deployment = build_deployment(graph, reader, worker, term, deploy).await?;
-            // Restoring decodes state: not on a thread that carries heartbeats.
-            let built = weir_engine::env::blocking(move || host.deploy(deployment, events)).await;
-            built.unwrap_or_else(|e| Err(EngineError::ours(e)))
-        };
-        build.boxed()
-    }
-
-    fn on_prepared(
-        &mut self,
-        task: TaskId,
-        result: Result<Prepared, EngineError>,
-    ) -> Result<(), LinkBroken> {
-        let Work::Running(running) = &mut self.work else {
-            return Ok(());
-        };
-        running.prepare_next(task);
-        match result.and_then(|prepared| running.frozen.add(prepared)) {
-            Ok(Some(upload)) => {
-                running.uploads.push_back(upload);
-                running.upload_next();
-                Ok(())
-            }
-            Ok(None) => Ok(()),
-            Err(error) => self.fail(error, None),
-        }
-    }
-
-    fn on_uploaded(
-        &mut self,
-        attempt: Attempt,
-        result: Result<Vec<control::Ack>, DataError>,
-    ) -> Result<(), LinkBroken> {
-        let Work::Running(running) = &mut self.work else {
-            return Ok(());
-        };
-        running.uploading = None;
-        running.upload_next();
-        let (term, first) = (running.term, running.all.first().copied().unwrap_or_default());
-        if !running.frozen.is_open(attempt) {
-            return Ok(());
-        }
-        match result {
-            Ok(acks) => {
-                acks.into_iter().try_for_each(|ack| self.send(term, from_worker::Kind::Ack(ack)))
-            }
-            Err(error) => {
-                let declined = control::Declined {
-                    attempt: attempt.0,
-                    vertex: first.0.0,
-                    subtask: first.1.0,
-                    reason: error.to_string(),
-                };
-                self.send(term, from_worker::Kind::Declined(declined))
-            }
-        }
-    }
-
     fn beat(&mut self) -> Result<(), LinkBroken> {
         let (term, reports) = match &self.work {
             Work::Running(running) => (running.term, running.tasks.reports()),
@@ -458,7 +278,7 @@ impl<'a> Session<'a> {
     }
 
     /// The tasks cannot go on; the coordinator is told once, and will say `Stop`.
-    fn fail(&mut self, error: EngineError, peer: Option<u32>) -> Result<(), LinkBroken> {
+    pub(super) fn fail(&mut self, error: EngineError, peer: Option<u32>) -> Result<(), LinkBroken> {
         let Work::Running(running) = &mut self.work else {
             return Ok(());
         };
@@ -487,59 +307,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn send(&self, term: Term, kind: from_worker::Kind) -> Result<(), LinkBroken> {
+    pub(super) fn send(&self, term: Term, kind: from_worker::Kind) -> Result<(), LinkBroken> {
         self.link.send(FromWorker { term: term.0, kind: Some(kind) })
-    }
-}
-
-impl Running {
-    fn freeze(&mut self, frozen: FrozenTask) {
-        let task = (frozen.vertex, frozen.subtask);
-        let queue = self.queued.entry(task).or_default();
-        queue.push_back(frozen);
-        if queue.len() == 1 {
-            self.prepare_first(task);
-        }
-    }
-
-    /// The queue's first entry stays in it, empty-handed, while it is being prepared.
-    fn prepare_first(&mut self, task: TaskId) {
-        let Some(first) = self.queued.get_mut(&task).and_then(VecDeque::front_mut) else {
-            return;
-        };
-        let taken = std::mem::replace(first, placeholder(task));
-        self.preparing.push(prepare(taken).map(move |result| (task, result)).boxed());
-    }
-
-    fn prepare_next(&mut self, task: TaskId) {
-        if let Some(queue) = self.queued.get_mut(&task) {
-            queue.pop_front();
-        }
-        self.prepare_first(task);
-    }
-
-    fn upload_next(&mut self) {
-        if self.uploading.is_some() {
-            return;
-        }
-        if let Some(upload) = self.uploads.pop_front() {
-            let (attempt, writer) = (upload.attempt, self.writer.clone());
-            let store = async move { (attempt, upload.store(&writer).await) };
-            self.uploading = Some(store.boxed());
-        }
-    }
-}
-
-fn placeholder((vertex, subtask): TaskId) -> FrozenTask {
-    FrozenTask {
-        attempt: Attempt(0),
-        vertex,
-        subtask,
-        operators: Vec::new(),
-        splits: None,
-        watermark: None,
-        align_us: 0,
-        freeze_us: 0,
     }
 }
 
@@ -547,38 +316,5 @@ async fn poll_option<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
     match future {
         Some(future) => future.await,
         None => std::future::pending().await,
-    }
-}
-
-fn failed_message(error: EngineError, peer: Option<u32>) -> from_worker::Kind {
-    let fault = match error.fault {
-        Fault::User => control::Fault::User,
-        Fault::Outside => control::Fault::Outside,
-        Fault::Ours => control::Fault::Ours,
-    };
-    from_worker::Kind::Failed(control::Failed { message: error.message, fault: fault.into(), peer })
-}
-
-fn task_stats(report: &TaskReport) -> control::TaskStats {
-    let operators =
-        report.operators.iter().map(|(uid, metrics, state_bytes)| control::OperatorStats {
-            uid: uid.0.clone(),
-            rows_in: metrics.rows_in.load(Ordering::Relaxed),
-            rows_out: metrics.rows_out.load(Ordering::Relaxed),
-            late: metrics.late.load(Ordering::Relaxed),
-            malformed: metrics.malformed.load(Ordering::Relaxed),
-            bytes: metrics.bytes.load(Ordering::Relaxed),
-            state_bytes: *state_bytes as u64,
-        });
-    control::TaskStats {
-        vertex: report.vertex.0,
-        subtask: report.subtask.0,
-        operators: operators.collect(),
-        watermark: report.watermark.map(|w| w.0),
-        remaining: report.remaining,
-        busy_us: report.time.busy,
-        backpressured_us: report.time.backpressured,
-        idle_us: report.time.idle,
-        aligning_us: report.time.aligning,
     }
 }

@@ -123,6 +123,8 @@ async fn a_bounded_job_shows_each_row_once_and_finishes() {
     let status = handle.status();
     assert_eq!((status.state.as_str(), status.restarts), ("Finished", 0));
     assert!(status.epoch > 2, "checkpoints were taken on the way: {status:?}");
+    let steps = handle.steps();
+    assert!(steps["published"] > 2 && steps["ended"] == 1, "{steps:?}");
 }
 
 #[tokio::test(start_paused = true)]

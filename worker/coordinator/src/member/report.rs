@@ -1,0 +1,40 @@
+//! What tasks say of themselves, as messages.
+
+use std::sync::atomic::Ordering;
+
+use weir_engine::task::TaskReport;
+use weir_engine::{EngineError, Fault};
+use weir_protocol::control::{self, from_worker};
+
+pub(super) fn failed_message(error: EngineError, peer: Option<u32>) -> from_worker::Kind {
+    let fault = match error.fault {
+        Fault::User => control::Fault::User,
+        Fault::Outside => control::Fault::Outside,
+        Fault::Ours => control::Fault::Ours,
+    };
+    from_worker::Kind::Failed(control::Failed { message: error.message, fault: fault.into(), peer })
+}
+
+pub(super) fn task_stats(report: &TaskReport) -> control::TaskStats {
+    let operators =
+        report.operators.iter().map(|(uid, metrics, state_bytes)| control::OperatorStats {
+            uid: uid.0.clone(),
+            rows_in: metrics.rows_in.load(Ordering::Relaxed),
+            rows_out: metrics.rows_out.load(Ordering::Relaxed),
+            late: metrics.late.load(Ordering::Relaxed),
+            malformed: metrics.malformed.load(Ordering::Relaxed),
+            bytes: metrics.bytes.load(Ordering::Relaxed),
+            state_bytes: *state_bytes as u64,
+        });
+    control::TaskStats {
+        vertex: report.vertex.0,
+        subtask: report.subtask.0,
+        operators: operators.collect(),
+        watermark: report.watermark.map(|w| w.0),
+        remaining: report.remaining,
+        busy_us: report.time.busy,
+        backpressured_us: report.time.backpressured,
+        idle_us: report.time.idle,
+        aligning_us: report.time.aligning,
+    }
+}

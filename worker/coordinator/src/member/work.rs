@@ -1,0 +1,253 @@
+//! The tasks of one term: built, running, ending; and the state they froze on its way to the
+//! store.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use weir_checkpoint::{DataError, DataWriter};
+use weir_engine::EngineError;
+use weir_engine::graph::Node;
+use weir_engine::task::{FrozenTask, TaskEvent};
+use weir_protocol::control::{self, from_worker};
+use weir_protocol::{Attempt, Term};
+
+use super::freeze::{Frozen, Prepared, TaskId, Upload, prepare};
+use super::host::HostedTasks;
+use super::report::failed_message;
+use super::restore::{build_deployment, own_tasks};
+use super::session::Session;
+use crate::link::LinkBroken;
+
+/// An attempt that was stored, or was not.
+pub(super) type Uploaded = (Attempt, Result<Vec<control::Ack>, DataError>);
+
+/// Tasks that were built.
+pub(super) type Built = Result<Box<dyn HostedTasks>, EngineError>;
+
+/// The tasks of one term.
+pub(super) struct Running {
+    pub(super) term: Term,
+    pub(super) tasks: Box<dyn HostedTasks>,
+    pub(super) all: BTreeSet<TaskId>,
+    pub(super) sources: BTreeSet<TaskId>,
+    pub(super) frozen: Frozen,
+    pub(super) writer: DataWriter,
+    /// Frozen tasks that wait for their task's earlier attempt to be prepared: the ledger has to
+    /// see a task's pieces in order.
+    pub(super) queued: BTreeMap<TaskId, VecDeque<FrozenTask>>,
+    pub(super) preparing:
+        FuturesUnordered<BoxFuture<'static, (TaskId, Result<Prepared, EngineError>)>>,
+    /// One object at a time; an upload that waits behind another is of a later attempt.
+    pub(super) uploads: VecDeque<Upload>,
+    pub(super) uploading: Option<BoxFuture<'static, Uploaded>>,
+    pub(super) failed: bool,
+}
+
+/// What the worker is at.
+pub(super) enum Work {
+    /// No tasks.
+    Idle,
+    /// State is fetched and tasks are built.
+    Building { term: Term, all: BTreeSet<TaskId>, built: BoxFuture<'static, Built> },
+    /// Tasks run.
+    Running(Box<Running>),
+    /// Tasks end; then `next` is built, if set.
+    Ending {
+        ended: BoxFuture<'static, ()>,
+        answer: Option<Term>,
+        next: Option<Box<control::Deploy>>,
+    },
+}
+
+impl Session<'_> {
+    pub(super) fn build(
+        &self,
+        deploy: control::Deploy,
+        events: mpsc::UnboundedSender<TaskEvent>,
+    ) -> BoxFuture<'static, Built> {
+        let (graph, reader) = (self.member.graph.clone(), self.member.reader.clone());
+        let (host, worker, term) = (self.member.host.clone(), self.member.config.worker, self.term);
+        let build = async move {
+            let deployment = build_deployment(graph, reader, worker, term, deploy).await?;
+            // Restoring decodes state: not on a thread that carries heartbeats.
+            let built = weir_engine::env::blocking(move || host.deploy(deployment, events)).await;
+            built.unwrap_or_else(|e| Err(EngineError::ours(e)))
+        };
+        build.boxed()
+    }
+
+    /// Ends what runs; then answers `Stopped`, builds the next tasks, or both.
+    pub(super) fn end_work(&mut self, answer: Option<Term>, next: Option<Box<control::Deploy>>) {
+        let (ended, before) = match std::mem::replace(&mut self.work, Work::Idle) {
+            Work::Idle => (std::future::ready(()).boxed(), None),
+            Work::Running(running) => (running.tasks.stop(), None),
+            Work::Building { built, .. } => {
+                let end = async {
+                    if let Ok(tasks) = built.await {
+                        tasks.stop().await;
+                    }
+                };
+                (end.boxed(), None)
+            }
+            Work::Ending { ended, answer, .. } => (ended, answer),
+        };
+        // Events of the tasks that end are of no interest any more.
+        self.events = mpsc::unbounded_channel().1;
+        self.work = Work::Ending { ended, answer: answer.or(before), next };
+    }
+
+    pub(super) fn on_ended(&mut self) -> Result<(), LinkBroken> {
+        let Work::Ending { answer, next, .. } = std::mem::replace(&mut self.work, Work::Idle)
+        else {
+            return Ok(());
+        };
+        if let Some(deploy) = next {
+            let all = own_tasks(&deploy, self.member.config.worker);
+            let (events, receiver) = mpsc::unbounded_channel();
+            self.events = receiver;
+            let built = self.build(*deploy, events);
+            self.work = Work::Building { term: self.term, all, built };
+        }
+        match answer {
+            Some(term) => self.send(term, from_worker::Kind::Stopped(control::Stopped {})),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn on_built(&mut self, built: Built) -> Result<(), LinkBroken> {
+        let Work::Building { term, all, .. } = std::mem::replace(&mut self.work, Work::Idle) else {
+            return Ok(());
+        };
+        match built {
+            Ok(tasks) => {
+                let graph = &self.member.graph;
+                let is_source = |task: &&TaskId| {
+                    let chain = graph.vertex(task.0).map(|v| v.chain.as_slice());
+                    matches!(chain, Some([(_, Node::Source(_)), ..]))
+                };
+                let sources = all.iter().filter(is_source).copied().collect();
+                let nonces = self.member.config.nonces.clone();
+                let writer = DataWriter::new(self.member.store.clone(), term, nonces);
+                self.work = Work::Running(Box::new(Running {
+                    term,
+                    tasks,
+                    frozen: Frozen::new(all.clone()),
+                    all,
+                    sources,
+                    writer,
+                    queued: BTreeMap::new(),
+                    preparing: FuturesUnordered::new(),
+                    uploads: VecDeque::new(),
+                    uploading: None,
+                    failed: false,
+                }));
+                self.send(term, from_worker::Kind::Deployed(control::Deployed {}))
+            }
+            Err(error) => self.send(term, failed_message(error, None)),
+        }
+    }
+
+    pub(super) fn on_prepared(
+        &mut self,
+        task: TaskId,
+        result: Result<Prepared, EngineError>,
+    ) -> Result<(), LinkBroken> {
+        let Work::Running(running) = &mut self.work else {
+            return Ok(());
+        };
+        running.prepare_next(task);
+        match result.and_then(|prepared| running.frozen.add(prepared)) {
+            Ok(Some(upload)) => {
+                running.uploads.push_back(upload);
+                running.upload_next();
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => self.fail(error, None),
+        }
+    }
+
+    pub(super) fn on_uploaded(
+        &mut self,
+        attempt: Attempt,
+        result: Result<Vec<control::Ack>, DataError>,
+    ) -> Result<(), LinkBroken> {
+        let Work::Running(running) = &mut self.work else {
+            return Ok(());
+        };
+        running.uploading = None;
+        running.upload_next();
+        let (term, first) = (running.term, running.all.first().copied().unwrap_or_default());
+        if !running.frozen.is_open(attempt) {
+            return Ok(());
+        }
+        match result {
+            Ok(acks) => {
+                acks.into_iter().try_for_each(|ack| self.send(term, from_worker::Kind::Ack(ack)))
+            }
+            Err(error) => {
+                let declined = control::Declined {
+                    attempt: attempt.0,
+                    vertex: first.0.0,
+                    subtask: first.1.0,
+                    reason: error.to_string(),
+                };
+                self.send(term, from_worker::Kind::Declined(declined))
+            }
+        }
+    }
+}
+
+impl Running {
+    pub(super) fn freeze(&mut self, frozen: FrozenTask) {
+        let task = (frozen.vertex, frozen.subtask);
+        let queue = self.queued.entry(task).or_default();
+        queue.push_back(frozen);
+        if queue.len() == 1 {
+            self.prepare_first(task);
+        }
+    }
+
+    /// The queue's first entry stays in it, empty-handed, while it is being prepared.
+    fn prepare_first(&mut self, task: TaskId) {
+        let Some(first) = self.queued.get_mut(&task).and_then(VecDeque::front_mut) else {
+            return;
+        };
+        let taken = std::mem::replace(first, placeholder(task));
+        self.preparing.push(prepare(taken).map(move |result| (task, result)).boxed());
+    }
+
+    fn prepare_next(&mut self, task: TaskId) {
+        if let Some(queue) = self.queued.get_mut(&task) {
+            queue.pop_front();
+        }
+        self.prepare_first(task);
+    }
+
+    fn upload_next(&mut self) {
+        if self.uploading.is_some() {
+            return;
+        }
+        if let Some(upload) = self.uploads.pop_front() {
+            let (attempt, writer) = (upload.attempt, self.writer.clone());
+            let store = async move { (attempt, upload.store(&writer).await) };
+            self.uploading = Some(store.boxed());
+        }
+    }
+}
+
+fn placeholder((vertex, subtask): TaskId) -> FrozenTask {
+    FrozenTask {
+        attempt: Attempt(0),
+        vertex,
+        subtask,
+        operators: Vec::new(),
+        splits: None,
+        watermark: None,
+        align_us: 0,
+        freeze_us: 0,
+    }
+}
