@@ -21,6 +21,7 @@ const MAX_GAP: usize = 1_024;
 /// A fixed byte string, compared in chunks of 16.
 struct Gap {
     length: usize,
+    bytes: Box<[u8]>,
     first: (u128, u128),
     rest: Vec<(u128, u128)>,
 }
@@ -35,27 +36,33 @@ impl Gap {
             (u128::from_le_bytes(value), u128::from_le_bytes(mask))
         });
         let first = chunks.next().unwrap_or((0, 0));
-        Self { length: bytes.len(), first, rest: chunks.collect() }
+        Self { length: bytes.len(), bytes: bytes.into(), first, rest: chunks.collect() }
     }
 
-    /// Whether these bytes stand at `at`; `false` as well too near the end of `data`.
+    /// Whether these bytes stand at `at`.
     #[inline(always)]
     fn is_at(&self, data: &[u8], at: usize) -> bool {
-        let Some(bytes) = load16(data, at) else { return false };
+        let Some(bytes) = load16(data, at) else { return self.is_near_end(data, at) };
         if (bytes ^ self.first.0) & self.first.1 != 0 {
             return false;
         }
-        self.rest.is_empty() || self.rest_is_at(data, at + 16)
+        self.rest.is_empty() || self.rest_is_at(data, at)
     }
 
-    fn rest_is_at(&self, data: &[u8], mut at: usize) -> bool {
-        for &(value, mask) in &self.rest {
-            match load16(data, at) {
-                Some(bytes) if (bytes ^ value) & mask == 0 => at += 16,
-                _ => return false,
+    fn rest_is_at(&self, data: &[u8], start: usize) -> bool {
+        for (number, &(value, mask)) in self.rest.iter().enumerate() {
+            match load16(data, start + 16 * (number + 1)) {
+                Some(bytes) if (bytes ^ value) & mask == 0 => {}
+                Some(_) => return false,
+                None => return self.is_near_end(data, start),
             }
         }
         true
+    }
+
+    /// As [`Self::is_at`] where 16 bytes cannot be loaded.
+    fn is_near_end(&self, data: &[u8], at: usize) -> bool {
+        data.get(at..at + self.length) == Some(&*self.bytes)
     }
 }
 
@@ -176,7 +183,8 @@ impl Layout {
         }
         let ends = self.tail.is_at(window, at)
             && at + self.tail.length == newline
-            && window.get(newline) == Some(&b'\n');
+            // A message ends without one, at the window's end.
+            && window.get(newline).is_none_or(|&byte| byte == b'\n');
         ends.then_some(first + self.entries - 1)
     }
 }

@@ -37,8 +37,6 @@ pub(in crate::formats) use encode::member_names;
 
 /// Indexed at a time: the index and the window stay in the second-level cache.
 const WINDOW: usize = 64 << 10;
-/// Room behind a message so that its last values can be loaded sixteen bytes at a time.
-const PADDING: usize = 64;
 /// Text in one batch; far below what 32-bit offsets hold.
 const FULL_BYTES: usize = 256 << 20;
 /// Layouts kept: variants of rows, such as with and without an optional field.
@@ -76,7 +74,6 @@ pub struct JsonDecoder {
     predictor: Predictor,
     /// One per column, and one for values that nobody wants.
     tokens: Vec<Token>,
-    message: Vec<u8>,
 }
 
 /// The layouts and when to learn another.
@@ -166,7 +163,6 @@ impl JsonDecoder {
             converter: Converter::new(options),
             index: Index::default(),
             predictor: Predictor::default(),
-            message: Vec::new(),
             schema,
         })
     }
@@ -203,8 +199,7 @@ impl JsonDecoder {
                     break position as usize;
                 }
             };
-            // Too near the end of the data no layout can be compared, so nothing is missing.
-            let learn = newline + PADDING <= window.len() && self.predictor.wants_to_learn();
+            let learn = self.predictor.wants_to_learn();
             let walked = self.walk(&window[at..newline], unchecked, learn);
             self.settle(walked, window, at).map_err(|failure| (at, failure))?;
             if learn {
@@ -361,14 +356,7 @@ impl RecordDecoder for JsonDecoder {
             self.record(message).map_err(|failure| Self::error(message, 0, failure))?;
             return Ok(self.rows > before);
         }
-        let mut padded = std::mem::take(&mut self.message);
-        padded.clear();
-        padded.extend_from_slice(message);
-        padded.push(b'\n');
-        padded.resize(message.len() + 1 + PADDING, b' ');
-        let done = self.padded_message(&padded, message.len());
-        self.message = padded;
-        done.map_err(|failure| Self::error(message, 0, failure))?;
+        self.short_message(message).map_err(|failure| Self::error(message, 0, failure))?;
         Ok(self.rows > before)
     }
 
@@ -393,24 +381,25 @@ impl RecordDecoder for JsonDecoder {
 }
 
 impl JsonDecoder {
-    /// One message, with a newline at `end` and padding behind.
-    fn padded_message(&mut self, padded: &[u8], end: usize) -> Result<(), Failure> {
-        self.index.build(padded.get(..=end).unwrap_or(padded));
-        let unchecked = self.index.any_non_ascii
-            && simdutf8::basic::from_utf8(padded.get(..end).unwrap_or(padded)).is_err();
+    /// A message that fits into a window.
+    fn short_message(&mut self, message: &[u8]) -> Result<(), Failure> {
+        self.index.build(message);
+        // Where a line has its newline.
+        self.index.entries.push(u32::try_from(message.len()).unwrap_or(u32::MAX));
+        let unchecked = self.index.any_non_ascii && simdutf8::basic::from_utf8(message).is_err();
         if !unchecked {
-            let found = self.predictor.find(padded, &self.index, 0, 0, &mut self.tokens);
+            let found = self.predictor.find(message, &self.index, 0, 0, &mut self.tokens);
             // White space may hold newlines, but only the last one ends the message.
-            if found.is_some_and(|newline| newline + 1 == self.index.entries.len()) {
-                return self.take_row(padded);
+            if found.is_some_and(|end| end + 1 == self.index.entries.len()) {
+                return self.take_row(message);
             }
         }
         let learn = self.predictor.wants_to_learn();
-        let walked = self.walk(padded.get(..end).unwrap_or(padded), unchecked, learn);
-        self.settle(walked, padded, 0)?;
+        let walked = self.walk(message, unchecked, learn);
+        self.settle(walked, message, 0)?;
         // Lines of files could match a layout with newlines only by being something else.
-        if learn && !padded.get(..end).unwrap_or(padded).contains(&b'\n') {
-            self.learn(padded, 0, (0, end));
+        if learn && !message.contains(&b'\n') {
+            self.learn(message, 0, (0, message.len()));
         }
         Ok(())
     }

@@ -49,8 +49,9 @@ impl Index {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2")
             && std::arch::is_x86_feature_detected!("bmi1")
+            && std::arch::is_x86_feature_detected!("popcnt")
         {
-            // SAFETY: the processor has AVX2 and BMI1, asked in the line above.
+            // SAFETY: the processor has AVX2, BMI1 and POPCNT, asked in the lines above.
             unsafe { self.build_avx2(window) };
             return;
         }
@@ -104,7 +105,7 @@ impl Index {
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,bmi1")]
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
     fn build_avx2(&mut self, window: &[u8]) {
         self.clear(window);
         let mut carry = Carry::default();
