@@ -77,19 +77,11 @@ pub fn folder_in_place(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Re
 /// When it cannot be started or fails; the message holds its last lines.
 pub fn run(command: &mut Command) -> Result<String> {
     let shown = format!("{command:?}");
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("start {shown}"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("start {shown}"))?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "{shown} ended with {}:\n{}\n{}",
-            output.status,
-            tail(&stdout),
-            tail(&stderr)
-        );
+        bail!("{shown} ended with {}:\n{}\n{}", output.status, tail(&stdout), tail(&stderr));
     }
     Ok(stdout)
 }

@@ -105,11 +105,7 @@ impl Manifest {
         if let Err(faults) = weir_crds::StreamJob::from_yaml(&text, "job.yaml") {
             bail!(
                 "{}\n{text}",
-                faults
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("\n")
+                faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
             );
         }
         Ok(text)
@@ -193,10 +189,7 @@ impl Job {
     /// # Errors
     /// When it cannot be written.
     pub fn set_parallelism(&mut self, parallelism: u32) -> Result<()> {
-        self.manifest
-            .as_mut()
-            .context("not a manifest of ours")?
-            .parallelism = parallelism;
+        self.manifest.as_mut().context("not a manifest of ours")?.parallelism = parallelism;
         self.write()
     }
 
@@ -218,18 +211,11 @@ impl Job {
         let log = self.folder.path().join(format!("run-{run}.log"));
         let output = File::create(&log)?;
         let mut command = Command::new(weir_binary()?);
-        command
-            .arg("run")
-            .arg(self.manifest_file())
-            .args(&self.arguments);
+        command.arg("run").arg(self.manifest_file()).args(&self.arguments);
         if workers > 0 {
             command.args(["--workers", &workers.to_string()]);
         }
-        if self
-            .manifest
-            .as_ref()
-            .is_none_or(|manifest| manifest.root.is_none())
-        {
+        if self.manifest.as_ref().is_none_or(|manifest| manifest.root.is_none()) {
             command.arg("--state").arg(self.folder.path().join("state"));
         }
         command
@@ -238,10 +224,7 @@ impl Job {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        Ok(Run {
-            process: Process::start("weir run", &mut command)?,
-            log,
-        })
+        Ok(Run { process: Process::start("weir run", &mut command)?, log })
     }
 
     /// Runs a bounded job to its end.
@@ -266,11 +249,10 @@ impl Run {
     #[must_use]
     pub fn worker(&self, ordinal: u32) -> Option<u32> {
         let wanted = ["--ordinal".to_owned(), ordinal.to_string()];
-        self.process.descendants().into_iter().find(|id| {
-            process::command_line(*id)
-                .windows(2)
-                .any(|pair| pair == wanted)
-        })
+        self.process
+            .descendants()
+            .into_iter()
+            .find(|id| process::command_line(*id).windows(2).any(|pair| pair == wanted))
     }
 
     /// What it has printed.
@@ -312,11 +294,7 @@ impl Run {
     /// When it failed or said nothing.
     pub fn summary(&self, status: ExitStatus) -> Result<Summary> {
         let log = self.log();
-        ensure!(
-            status.success(),
-            "weir run ended with {status}:\n{}",
-            cache::tail(&log)
-        );
+        ensure!(status.success(), "weir run ended with {status}:\n{}", cache::tail(&log));
         Summary::find(&log)
             .with_context(|| format!("no line 'finished in …' in:\n{}", cache::tail(&log)))
     }
@@ -337,10 +315,7 @@ pub struct Summary {
 
 impl Summary {
     fn find(log: &str) -> Option<Self> {
-        let line = log
-            .lines()
-            .rev()
-            .find(|line| line.trim_start().starts_with("finished in "))?;
+        let line = log.lines().rev().find(|line| line.trim_start().starts_with("finished in "))?;
         let (_, counts) = line.split_once(": ")?;
         let number = |suffix: &str| {
             counts.split(", ").find_map(|part| {
@@ -411,15 +386,9 @@ fn read_file(path: &Path, format: Format, columns: &[&str], rows: &mut Rows) -> 
         }
         Format::Csv => {
             for line in fs::read_to_string(path)?.lines() {
-                let values: Vec<_> = line
-                    .split(',')
-                    .map(|field| json!(field.trim_matches('"')))
-                    .collect();
-                ensure!(
-                    values.len() == columns.len(),
-                    "{} fields in {line}",
-                    values.len()
-                );
+                let values: Vec<_> =
+                    line.split(',').map(|field| json!(field.trim_matches('"'))).collect();
+                ensure!(values.len() == columns.len(), "{} fields in {line}", values.len());
                 rows.add(&values);
             }
         }
@@ -435,17 +404,11 @@ fn read_file(path: &Path, format: Format, columns: &[&str], rows: &mut Rows) -> 
 fn read_batch(batch: &RecordBatch, columns: &[&str], rows: &mut Rows) -> Result<()> {
     let columns: Vec<_> = columns
         .iter()
-        .map(|name| {
-            batch
-                .column_by_name(name)
-                .with_context(|| format!("no column {name}"))
-        })
+        .map(|name| batch.column_by_name(name).with_context(|| format!("no column {name}")))
         .collect::<Result<_>>()?;
     for row in 0..batch.num_rows() {
-        let values: Vec<_> = columns
-            .iter()
-            .map(|column| value(column, row))
-            .collect::<Result<_>>()?;
+        let values: Vec<_> =
+            columns.iter().map(|column| value(column, row)).collect::<Result<_>>()?;
         rows.add(&values);
     }
     Ok(())
@@ -461,14 +424,10 @@ fn value(column: &dyn Array, row: usize) -> Result<Value> {
         DataType::Utf8 => json!(column.as_string::<i32>().value(row)),
         DataType::Utf8View => json!(column.as_string_view().value(row)),
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
-            json!(timestamp(
-                column.as_primitive::<TimestampMillisecondType>().value(row)
-            ))
+            json!(timestamp(column.as_primitive::<TimestampMillisecondType>().value(row)))
         }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            json!(timestamp(
-                column.as_primitive::<TimestampMicrosecondType>().value(row) / 1000
-            ))
+            json!(timestamp(column.as_primitive::<TimestampMicrosecondType>().value(row) / 1000))
         }
         other => bail!("columns of type {other} are not read here"),
     })
@@ -481,12 +440,7 @@ mod tests {
     #[test]
     fn the_closing_line_is_read() {
         let log = "  2001-01-01 06:00:00  ATL  38  4\nfinished in 0.4 s: 200,000 rows in, 41,388 out, 7 late, 0 malformed\n";
-        let summary = Summary {
-            rows_in: 200_000,
-            rows_out: 41_388,
-            late: 7,
-            malformed: 0,
-        };
+        let summary = Summary { rows_in: 200_000, rows_out: 41_388, late: 7, malformed: 0 };
         assert_eq!(Summary::find(log), Some(summary));
         assert_eq!(Summary::find("finished in 0.4 s: nothing"), None);
     }
@@ -508,19 +462,14 @@ mod tests {
             .collect();
         assert_eq!(read[0].len(), 1000);
         read[0].check("CSV beside JSON", &read[1]).expect("equal");
-        read[0]
-            .check("Parquet beside JSON", &read[2])
-            .expect("equal");
+        read[0].check("Parquet beside JSON", &read[2]).expect("equal");
     }
 
     #[test]
     fn a_manifest_of_a_test_is_a_right_one() {
         let manifest = Manifest::new("counts", "SELECT 1;\n\n  SELECT 2");
         assert!(manifest.yaml().is_ok());
-        let wrong = Manifest {
-            parallelism: 0,
-            ..manifest
-        };
+        let wrong = Manifest { parallelism: 0, ..manifest };
         assert!(wrong.yaml().is_err());
     }
 }

@@ -29,10 +29,7 @@ impl Process {
             .process_group(0)
             .spawn()
             .with_context(|| format!("start {name}: {command:?}"))?;
-        Ok(Self {
-            child,
-            name: name.to_owned(),
-        })
+        Ok(Self { child, name: name.to_owned() })
     }
 
     /// Its process id.
@@ -46,9 +43,7 @@ impl Process {
     /// # Errors
     /// When the system cannot tell.
     pub fn poll(&mut self) -> Result<Option<ExitStatus>> {
-        self.child
-            .try_wait()
-            .with_context(|| format!("wait for {}", self.name))
+        self.child.try_wait().with_context(|| format!("wait for {}", self.name))
     }
 
     /// Waits for its end.
@@ -75,10 +70,7 @@ impl Process {
     pub fn wait_with_cpu(&mut self) -> Result<(ExitStatus, Duration)> {
         let pid = pid(self.id())?;
         // Left unwaited for a moment, so that the times of the ended process can still be read.
-        waitid(
-            WaitId::Pid(pid),
-            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-        )?;
+        waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
         let cpu = cpu_time(self.id())?;
         let status = self.child.wait()?;
         Ok((status, cpu))
@@ -116,10 +108,7 @@ impl Drop for Process {
 }
 
 fn pid(id: u32) -> Result<Pid> {
-    i32::try_from(id)
-        .ok()
-        .and_then(Pid::from_raw)
-        .with_context(|| format!("{id} is no process"))
+    i32::try_from(id).ok().and_then(Pid::from_raw).with_context(|| format!("{id} is no process"))
 }
 
 /// Sends a signal to one process.
@@ -149,16 +138,8 @@ fn stat(id: u32) -> Option<Stat> {
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
-    let ticks: Vec<u64> = fields
-        .skip(9)
-        .take(4)
-        .filter_map(|field| field.parse().ok())
-        .collect();
-    Some(Stat {
-        state,
-        parent,
-        ticks: ticks.try_into().ok()?,
-    })
+    let ticks: Vec<u64> = fields.skip(9).take(4).filter_map(|field| field.parse().ok()).collect();
+    Some(Stat { state, parent, ticks: ticks.try_into().ok()? })
 }
 
 /// CPU time of a process and of the children it waited for; exact to 10 ms.
@@ -199,9 +180,7 @@ pub fn descendants(root: u32) -> Vec<u32> {
 #[must_use]
 pub fn command_line(id: u32) -> Vec<String> {
     let bytes = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-    let words = bytes
-        .split(|byte| *byte == 0)
-        .map(|word| String::from_utf8_lossy(word).into());
+    let words = bytes.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into());
     words.collect()
 }
 
@@ -212,19 +191,12 @@ pub fn owner_of_port(port: u16, candidates: &[u32]) -> Option<u32> {
     let suffix = format!(":{port:04X}");
     let inode = table.lines().skip(1).find_map(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
-        fields
-            .get(1)?
-            .ends_with(&suffix)
-            .then(|| fields.get(9).map(|i| format!("socket:[{i}]")))?
+        fields.get(1)?.ends_with(&suffix).then(|| fields.get(9).map(|i| format!("socket:[{i}]")))?
     })?;
     candidates.iter().copied().find(|id| {
-        fs::read_dir(format!("/proc/{id}/fd"))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .any(|entry| {
-                fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == inode.as_str())
-            })
+        fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten().any(|entry| {
+            fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == inode.as_str())
+        })
     })
 }
 
@@ -233,9 +205,7 @@ pub fn owner_of_port(port: u16, candidates: &[u32]) -> Option<u32> {
 /// # Errors
 /// When the system has none left.
 pub fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port())
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// Calls `done` until it says yes.
@@ -262,29 +232,18 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 60 & sleep 60"]);
         let process = Process::start("sleepers", &mut command).expect("sh starts");
-        wait_for("two sleepers", Duration::from_secs(5), || {
-            Ok(process.descendants().len() == 2)
-        })
-        .expect("sh starts them");
-        let all: Vec<_> = process
-            .descendants()
-            .into_iter()
-            .chain([process.id()])
-            .collect();
+        wait_for("two sleepers", Duration::from_secs(5), || Ok(process.descendants().len() == 2))
+            .expect("sh starts them");
+        let all: Vec<_> = process.descendants().into_iter().chain([process.id()]).collect();
         drop(process);
-        wait_for("their end", Duration::from_secs(5), || {
-            Ok(!all.iter().any(|id| is_alive(*id)))
-        })
-        .expect("the group was killed");
+        wait_for("their end", Duration::from_secs(5), || Ok(!all.iter().any(|id| is_alive(*id))))
+            .expect("the group was killed");
     }
 
     #[test]
     fn cpu_time_includes_children_that_were_waited_for() {
         let mut command = Command::new("sh");
-        command.args([
-            "-c",
-            "sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'; true",
-        ]);
+        command.args(["-c", "sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'; true"]);
         let mut process = Process::start("loop", &mut command).expect("sh starts");
         let (status, cpu) = process.wait_with_cpu().expect("it ends");
         assert!(status.success());

@@ -20,10 +20,7 @@ impl Rows {
     /// Adds one row.
     pub fn add(&mut self, values: &[Value]) {
         let values: Vec<_> = values.iter().map(canonical).collect();
-        *self
-            .counts
-            .entry(Value::Array(values).to_string())
-            .or_default() += 1;
+        *self.counts.entry(Value::Array(values).to_string()).or_default() += 1;
     }
 
     /// Number of rows.
@@ -46,9 +43,7 @@ impl Rows {
     /// Whether every row here is also in `other`, as often.
     #[must_use]
     pub fn within(&self, other: &Self) -> bool {
-        self.counts
-            .iter()
-            .all(|(row, n)| other.counts.get(row).is_some_and(|m| m >= n))
+        self.counts.iter().all(|(row, n)| other.counts.get(row).is_some_and(|m| m >= n))
     }
 
     /// Fails unless both hold the same rows equally often. `self` is what is right.
@@ -61,11 +56,7 @@ impl Rows {
         if missing.is_empty() && surplus.is_empty() {
             return Ok(());
         }
-        let mut message = format!(
-            "{what}: {} rows expected, {} found\n",
-            self.len(),
-            actual.len()
-        );
+        let mut message = format!("{what}: {} rows expected, {} found\n", self.len(), actual.len());
         show(&mut message, "missing", &missing);
         show(&mut message, "surplus", &surplus);
         bail!(message)
@@ -89,15 +80,8 @@ fn show(message: &mut String, name: &str, rows: &[(&str, u64)]) {
     }
     let _ = writeln!(message, "{total} {name}:");
     for (row, n) in rows.iter().take(SHOWN) {
-        let _ = writeln!(
-            message,
-            "  {row}{}",
-            if *n > 1 {
-                format!(" × {n}")
-            } else {
-                String::new()
-            }
-        );
+        let _ =
+            writeln!(message, "  {row}{}", if *n > 1 { format!(" × {n}") } else { String::new() });
     }
     if rows.len() > SHOWN {
         let _ = writeln!(message, "  … and {} others", rows.len() - SHOWN);
@@ -158,16 +142,10 @@ mod tests {
 
     #[test]
     fn a_row_too_many_and_a_row_too_few_are_both_told() {
-        let right = rows(&[
-            &[json!(1), json!("a")],
-            &[json!(2), json!("b")],
-            &[json!(2), json!("b")],
-        ]);
+        let right =
+            rows(&[&[json!(1), json!("a")], &[json!(2), json!("b")], &[json!(2), json!("b")]]);
         let wrong = rows(&[&[json!(2), json!("b")], &[json!(3), json!(null)]]);
-        let message = right
-            .check("counts", &wrong)
-            .expect_err("they differ")
-            .to_string();
+        let message = right.check("counts", &wrong).expect_err("they differ").to_string();
         assert_eq!(
             message,
             "counts: 3 rows expected, 2 found\n2 missing:\n  [\"1\",\"a\"]\n  [\"2\",\"b\"]\n1 surplus:\n  [\"3\",null]\n"
@@ -177,14 +155,8 @@ mod tests {
 
     #[test]
     fn the_ways_to_write_a_timestamp_are_one() {
-        let a = rows(&[
-            &[json!("2001-01-01T06:00:00.000")],
-            &[json!("2001-01-01 06:00:00.120")],
-        ]);
-        let b = rows(&[
-            &[json!("2001-01-01 06:00:00.12")],
-            &[json!(timestamp(978_328_800_000))],
-        ]);
+        let a = rows(&[&[json!("2001-01-01T06:00:00.000")], &[json!("2001-01-01 06:00:00.120")]]);
+        let b = rows(&[&[json!("2001-01-01 06:00:00.12")], &[json!(timestamp(978_328_800_000))]]);
         a.check("timestamps", &b).expect("equal");
     }
 }

@@ -63,10 +63,7 @@ pub const LONG_DELAYS_COLUMNS: &str =
 /// The names in a list of columns such as [`HOURLY_COLUMNS`].
 #[must_use]
 pub fn names(columns: &str) -> Vec<&str> {
-    columns
-        .split(',')
-        .filter_map(|column| column.split_whitespace().next())
-        .collect()
+    columns.split(',').filter_map(|column| column.split_whitespace().next()).collect()
 }
 
 /// All three queries over the flights of a folder, into tables of files below `output`.

@@ -33,10 +33,7 @@ const DEADLY: [Step; 6] = [
 ];
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|value| value.parse().ok())
-        .unwrap_or(default)
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
 #[test]
@@ -52,20 +49,11 @@ fn twenty_kills_a_lying_store_and_three_rescales_change_no_row() -> Result<()> {
     let seed = setting("WEIR_E2E_SEED", 1);
     let mut fire = Fire::start(kills, seed)?;
     let outcome = fire.burn();
-    println!(
-        "seed {seed}: {} kills, {} new starts of weir run",
-        fire.kills, fire.restarts
-    );
+    println!("seed {seed}: {} kills, {} new starts of weir run", fire.kills, fire.restarts);
     println!("{}", fire.histogram());
     outcome.with_context(|| format!("with WEIR_E2E_SEED={seed}"))?;
-    fire.stage
-        .check()
-        .with_context(|| format!("with WEIR_E2E_SEED={seed}"))?;
-    ensure!(
-        fire.kills >= kills,
-        "only {} of {kills} kills happened",
-        fire.kills
-    );
+    fire.stage.check().with_context(|| format!("with WEIR_E2E_SEED={seed}"))?;
+    ensure!(fire.kills >= kills, "only {} of {kills} kills happened", fire.kills);
     Ok(())
 }
 
@@ -92,10 +80,7 @@ impl Fire {
         let weather = Arc::new(Mutex::new(weather));
         let deciding = weather.clone();
         stage.proxy.set_policy(move |call| {
-            deciding
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .decide(call)
+            deciding.lock().unwrap_or_else(PoisonError::into_inner).decide(call)
         });
         let run = stage.job.start(WORKERS)?;
         stage.proxy.watch(vec![run.process.id()]);
@@ -128,11 +113,7 @@ impl Fire {
         let mut rescales = vec![3, 2, 4];
         let mut at_steps = 0;
         loop {
-            ensure!(
-                self.started.elapsed() < limit,
-                "not done after {limit:?}:\n{}",
-                self.tail()
-            );
+            ensure!(self.started.elapsed() < limit, "not done after {limit:?}:\n{}", self.tail());
             let rest = Duration::from_millis(self.rng.random_range(500..3000));
             if self.ended_within(rest)? {
                 return Ok(());
@@ -153,15 +134,8 @@ impl Fire {
                 continue;
             }
             if self.rng.random_bool(0.4) {
-                let step = DEADLY
-                    .choose(&mut self.rng)
-                    .copied()
-                    .unwrap_or(Step::ChainCreate);
-                let moment = if self.rng.random_bool(0.5) {
-                    Moment::Before
-                } else {
-                    Moment::After
-                };
+                let step = DEADLY.choose(&mut self.rng).copied().unwrap_or(Step::ChainCreate);
+                let moment = if self.rng.random_bool(0.5) { Moment::Before } else { Moment::After };
                 self.weather().arm(step, moment);
             } else {
                 self.kill_someone()?;
@@ -213,9 +187,7 @@ impl Fire {
                     }
                     self.restarts += 1;
                     let next = self.stage.job.start(WORKERS)?;
-                    self.stage
-                        .proxy
-                        .watch(vec![self.run.process.id(), next.process.id()]);
+                    self.stage.proxy.watch(vec![self.run.process.id(), next.process.id()]);
                     // Dropping the old run kills what is left of it: half of the time at once,
                     // else only after the new term has begun beside it.
                     if self.rng.random_bool(0.5) {
@@ -253,58 +225,34 @@ fn stopped_and_continued(step: Step, moment: Moment) -> Result<()> {
                 return Fault::Stop(moment);
             }
         }
-        weather
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .decide(call)
+        weather.lock().unwrap_or_else(PoisonError::into_inner).decide(call)
     });
     let mut old = stage.job.start(WORKERS)?;
     stage.proxy.watch(vec![old.process.id()]);
     wait_for("the stop", Duration::from_secs(60), || {
         if let Some(status) = old.process.poll()? {
-            bail!(
-                "the job ended with {status} before it came to {step}:\n{}",
-                tail(&old.log())
-            );
+            bail!("the job ended with {status} before it came to {step}:\n{}", tail(&old.log()));
         }
-        Ok(stage
-            .proxy
-            .done()
-            .iter()
-            .any(|done| matches!(done.fault, Fault::Stop(_))))
+        Ok(stage.proxy.done().iter().any(|done| matches!(done.fault, Fault::Stop(_))))
     })?;
     let stopped = Instant::now();
     // Whoever sent the request, its coordinator and supervisor sleep too, so that nobody can
     // tell the successor anything but what the store holds.
-    for id in [Some(old.process.id()), old.worker(0)]
-        .into_iter()
-        .flatten()
-    {
+    for id in [Some(old.process.id()), old.worker(0)].into_iter().flatten() {
         signal(id, Signal::STOP)?;
     }
 
     let mut new = stage.job.start(WORKERS)?;
-    wait_for(
-        "the successor's checkpoints",
-        Duration::from_secs(60),
-        || {
-            if let Some(status) = new.process.poll()? {
-                ensure!(
-                    status.success(),
-                    "the successor ended with {status}:\n{}",
-                    tail(&new.log())
-                );
-            }
-            Ok(stopped.elapsed() > Duration::from_secs(10) && stage.visible_rows()? > 0)
-        },
-    )?;
+    wait_for("the successor's checkpoints", Duration::from_secs(60), || {
+        if let Some(status) = new.process.poll()? {
+            ensure!(status.success(), "the successor ended with {status}:\n{}", tail(&new.log()));
+        }
+        Ok(stopped.elapsed() > Duration::from_secs(10) && stage.visible_rows()? > 0)
+    })?;
     let left = asleep.saturating_sub(stopped.elapsed());
     std::thread::sleep(left);
 
-    for id in [old.worker(0), Some(old.process.id())]
-        .into_iter()
-        .flatten()
-    {
+    for id in [old.worker(0), Some(old.process.id())].into_iter().flatten() {
         signal(id, Signal::CONT)?;
     }
     stage.proxy.release();
@@ -312,11 +260,7 @@ fn stopped_and_continued(step: Step, moment: Moment) -> Result<()> {
         .process
         .wait(Duration::from_secs(60))
         .with_context(|| format!("a fenced coordinator must end:\n{}", tail(&old.log())))?;
-    ensure!(
-        !status.success(),
-        "a fenced coordinator called it a success:\n{}",
-        tail(&old.log())
-    );
+    ensure!(!status.success(), "a fenced coordinator called it a success:\n{}", tail(&old.log()));
     new.finish(Duration::from_secs(180))?;
     stage.check()
 }

@@ -34,18 +34,10 @@ fn every_example_plans() -> Result<()> {
     for entry in fs::read_dir(folder.path())? {
         let path = entry?.path();
         if path.extension().is_some_and(|ext| ext == "yaml") {
-            let output = Command::new(weir_binary()?)
-                .arg("plan")
-                .arg(&path)
-                .output()?;
+            let output = Command::new(weir_binary()?).arg("plan").arg(&path).output()?;
             let text = String::from_utf8_lossy(&output.stdout).into_owned()
                 + &String::from_utf8_lossy(&output.stderr);
-            ensure!(
-                output.status.success(),
-                "{}: {}",
-                path.display(),
-                tail(&text)
-            );
+            ensure!(output.status.success(), "{}: {}", path.display(), tail(&text));
             planned += 1;
         }
     }
@@ -58,10 +50,7 @@ fn airport_traffic_is_right_to_the_row() -> Result<()> {
     let folder = examples()?;
     let summary = Job::existing(&folder.path().join("airport-traffic.yaml"))?
         .run_to_end(0, Duration::from_secs(120))?;
-    ensure!(
-        (summary.rows_in, summary.late) == (200_000, 0),
-        "{summary:?}"
-    );
+    ensure!((summary.rows_in, summary.late) == (200_000, 0), "{summary:?}");
     let columns = [
         "window_start",
         "window_end",
@@ -71,11 +60,7 @@ fn airport_traffic_is_right_to_the_row() -> Result<()> {
         "mean_delay",
         "farthest",
     ];
-    let found = read_output(
-        &folder.path().join("out/airport-traffic"),
-        Format::Json,
-        &columns,
-    )?;
+    let found = read_output(&folder.path().join("out/airport-traffic"), Format::Json, &columns)?;
     duckdb::query(&format!(
         "SELECT date_trunc('hour', date) - to_hours(slide),
                 date_trunc('hour', date) - to_hours(slide) + to_hours(6), origin, count(*),
@@ -92,11 +77,7 @@ fn long_delays_is_right_to_the_row() -> Result<()> {
     Job::existing(&folder.path().join("long-delays.yaml"))?
         .run_to_end(0, Duration::from_secs(120))?;
     let columns = ["date", "route", "haul", "hours"];
-    let found = read_output(
-        &folder.path().join("out/long-delays"),
-        Format::Csv,
-        &columns,
-    )?;
+    let found = read_output(&folder.path().join("out/long-delays"), Format::Csv, &columns)?;
     duckdb::query(&format!(
         "SELECT date, origin || '-' || destination,
                 CASE WHEN distance < 500 THEN 'short' ELSE 'long' END, trunc(delay / 60)::BIGINT

@@ -41,15 +41,7 @@ fn a_killed_broker_comes_back_with_what_it_took() -> Result<()> {
 fn the_connectors_tests_pass_against_a_real_broker() -> Result<()> {
     let kafka = Kafka::start()?;
     let status = Command::new(env!("CARGO"))
-        .args([
-            "test",
-            "-p",
-            "weir-connectors",
-            "--features",
-            "real-kafka",
-            "--test",
-            "kafka_real",
-        ])
+        .args(["test", "-p", "weir-connectors", "--features", "real-kafka", "--test", "kafka_real"])
         .env("WEIR_KAFKA", kafka.servers())
         .env("WEIR_KAFKA_SASL", kafka.sasl_servers())
         .status()?;

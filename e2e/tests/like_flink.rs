@@ -17,18 +17,11 @@ fn flink_gives_the_same_rows() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let input = folder.path().join("input");
     fs::create_dir(&input)?;
-    write(
-        &input.join("flights.json"),
-        Format::Json,
-        &flights()?[..ROWS],
-    )?;
+    write(&input.join("flights.json"), Format::Json, &flights()?[..ROWS])?;
 
     let by_weir = folder.path().join("weir");
     let program = sql::three_results(&input, &by_weir, Format::Json, Format::Json);
-    let manifest = Manifest {
-        parallelism: 2,
-        ..Manifest::new("like-flink", &program)
-    };
+    let manifest = Manifest { parallelism: 2, ..Manifest::new("like-flink", &program) };
     Job::new(manifest)?.run_to_end(0, Duration::from_secs(120))?;
 
     let by_flink = folder.path().join("flink");
@@ -43,10 +36,7 @@ fn flink_gives_the_same_rows() -> Result<()> {
         let columns = sql::names(columns);
         let right = read_output(&by_flink.join(name), Format::Json, &columns)?;
         assert!(!right.is_empty(), "Flink wrote no {name}");
-        right.check(
-            name,
-            &read_output(&by_weir.join(name), Format::Json, &columns)?,
-        )?;
+        right.check(name, &read_output(&by_weir.join(name), Format::Json, &columns)?)?;
     }
     Ok(())
 }

@@ -10,15 +10,8 @@ use weir_e2e::oracle::{duckdb, flink};
 use weir_e2e::sql;
 
 const HOUR_MS: i64 = 3_600_000;
-const HOURLY: Windows = Windows {
-    size_ms: HOUR_MS,
-    slide_ms: HOUR_MS,
-    delay_ms: HOUR_MS,
-};
-const SIX_HOURS: Windows = Windows {
-    size_ms: 6 * HOUR_MS,
-    ..HOURLY
-};
+const HOURLY: Windows = Windows { size_ms: HOUR_MS, slide_ms: HOUR_MS, delay_ms: HOUR_MS };
+const SIX_HOURS: Windows = Windows { size_ms: 6 * HOUR_MS, ..HOURLY };
 
 #[test]
 fn a_shuffled_row_is_never_late_and_a_late_one_often_is() -> Result<()> {
@@ -30,10 +23,7 @@ fn a_shuffled_row_is_never_late_and_a_late_one_often_is() -> Result<()> {
         (Layout::Late, 1200, 2200),
     ] {
         let late = aggregate(&layout.arrange(sorted), HOURLY).late;
-        assert!(
-            (least..=most).contains(&late),
-            "{layout}: {late} rows are late"
-        );
+        assert!((least..=most).contains(&late), "{layout}: {late} rows are late");
     }
     Ok(())
 }
@@ -42,22 +32,13 @@ fn a_shuffled_row_is_never_late_and_a_late_one_often_is() -> Result<()> {
 fn every_layout_holds_the_same_rows() -> Result<()> {
     let sorted = &flights()?[..50_000];
     let key = |flight: &weir_e2e::data::Flight| {
-        (
-            flight.date_ms,
-            flight.delay,
-            flight.distance,
-            flight.origin,
-            flight.destination,
-        )
+        (flight.date_ms, flight.delay, flight.distance, flight.origin, flight.destination)
     };
     let mut right: Vec<_> = sorted.iter().map(key).collect();
     right.sort_unstable();
     for layout in Layout::ALL {
         let splits = layout.arrange(sorted);
-        let mut rows: Vec<_> = splits
-            .iter()
-            .flat_map(|split| split.rows.iter().map(key))
-            .collect();
+        let mut rows: Vec<_> = splits.iter().flat_map(|split| split.rows.iter().map(key)).collect();
         rows.sort_unstable();
         assert!(rows == right, "{layout} lost or invented rows");
     }
@@ -79,18 +60,14 @@ fn flink_and_the_definition_agree() -> Result<()> {
     aggregate(&splits, HOURLY)
         .counts()
         .check("Flink's hours", &read("hourly", sql::HOURLY_COLUMNS)?)?;
-    aggregate(&splits, SIX_HOURS).measures().check(
-        "Flink's six hours",
-        &read("six_hours", sql::SIX_HOURS_COLUMNS)?,
-    )?;
+    aggregate(&splits, SIX_HOURS)
+        .measures()
+        .check("Flink's six hours", &read("six_hours", sql::SIX_HOURS_COLUMNS)?)?;
     duckdb::query(&format!(
         "SELECT date, origin || '-' || destination, trunc(delay / 60)::BIGINT,
                 CASE WHEN distance < 500 THEN 'short' ELSE 'long' END
          FROM {} WHERE delay > 60 OR delay < -60",
         duckdb::flights_table(&input, Format::Json)
     ))?
-    .check(
-        "Flink's long delays",
-        &read("long_delays", sql::LONG_DELAYS_COLUMNS)?,
-    )
+    .check("Flink's long delays", &read("long_delays", sql::LONG_DELAYS_COLUMNS)?)
 }

@@ -34,54 +34,26 @@ fn run(command: &str) -> Result<String> {
         .with_context(|| format!("start {command}"))?;
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
-    ensure!(
-        output.status.success(),
-        "{command} ended with {}:\n{}",
-        output.status,
-        tail(&text)
-    );
+    ensure!(output.status.success(), "{command} ended with {}:\n{}", output.status, tail(&text));
     Ok(text)
 }
 
 #[test]
 fn every_command_works() -> Result<()> {
     let commands = commands()?;
-    let (first, rest) = commands
-        .split_first()
-        .context("README.md shows no command")?;
+    let (first, rest) = commands.split_first().context("README.md shows no command")?;
     let output = run(&format!("{first} --fresh"))?;
-    ensure!(
-        output.contains("finished in "),
-        "the first command ends:\n{}",
-        tail(&output)
-    );
-    ensure!(
-        output.contains("200,000 rows in"),
-        "it reads the sample:\n{}",
-        tail(&output)
-    );
-    ensure!(
-        output.contains("0 late, 0 malformed"),
-        "it loses no row:\n{}",
-        tail(&output)
-    );
+    ensure!(output.contains("finished in "), "the first command ends:\n{}", tail(&output));
+    ensure!(output.contains("200,000 rows in"), "it reads the sample:\n{}", tail(&output));
+    ensure!(output.contains("0 late, 0 malformed"), "it loses no row:\n{}", tail(&output));
 
     let second = rest.first().context("README.md shows one command only")?;
-    ensure!(
-        second == "cargo test --workspace",
-        "the tests' command became {second}"
-    );
+    ensure!(second == "cargo test --workspace", "the tests' command became {second}");
     let ci = std::fs::read_to_string(repository().join(".ci/run"))?;
-    ensure!(
-        ci.contains(second.as_str()),
-        ".ci/run does not call {second}"
-    );
+    ensure!(ci.contains(second.as_str()), ".ci/run does not call {second}");
 
     // The second is what runs this test; its faster part, and longer runs, are not run again.
-    for command in rest
-        .iter()
-        .filter(|command| !command.starts_with("cargo test"))
-    {
+    for command in rest.iter().filter(|command| !command.starts_with("cargo test")) {
         run(command)?;
     }
     Ok(())
@@ -96,15 +68,9 @@ fn the_code_map_names_every_crate() -> Result<()> {
         .and_then(|(_, rest)| rest.split_once(']'))
         .context("no members in Cargo.toml")?
         .0;
-    for member in members
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix('"'))
-    {
+    for member in members.lines().filter_map(|line| line.trim().strip_prefix('"')) {
         let member = member.trim_end_matches(['"', ',']);
-        ensure!(
-            readme.contains(&format!("`{member}/`")),
-            "README.md does not mention {member}/"
-        );
+        ensure!(readme.contains(&format!("`{member}/`")), "README.md does not mention {member}/");
     }
     Ok(())
 }

@@ -16,22 +16,12 @@ use weir_e2e::rows::Rows;
 use weir_e2e::sql;
 
 const HOUR_MS: i64 = 3_600_000;
-const HOURLY: Windows = Windows {
-    size_ms: HOUR_MS,
-    slide_ms: HOUR_MS,
-    delay_ms: HOUR_MS,
-};
-const SIX_HOURS: Windows = Windows {
-    size_ms: 6 * HOUR_MS,
-    ..HOURLY
-};
+const HOURLY: Windows = Windows { size_ms: HOUR_MS, slide_ms: HOUR_MS, delay_ms: HOUR_MS };
+const SIX_HOURS: Windows = Windows { size_ms: 6 * HOUR_MS, ..HOURLY };
 const LIMIT: Duration = Duration::from_secs(300);
 
 fn rows() -> usize {
-    std::env::var("WEIR_E2E_ROWS")
-        .ok()
-        .and_then(|rows| rows.parse().ok())
-        .unwrap_or(3_000_000)
+    std::env::var("WEIR_E2E_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(3_000_000)
 }
 
 /// Expected rows of a layout, by name of the result.
@@ -99,13 +89,8 @@ fn check(
     let data = dataset(layout, read, rows())?;
     let folder = tempfile::tempdir()?;
     let program = sql::three_results(&data.folder, folder.path(), read, write);
-    let manifest = Manifest {
-        parallelism,
-        ..Manifest::new("right-to-the-row", &program)
-    };
-    let summary = Job::new(manifest)?
-        .run_to_end(workers, LIMIT)
-        .with_context(|| what.clone())?;
+    let manifest = Manifest { parallelism, ..Manifest::new("right-to-the-row", &program) };
+    let summary = Job::new(manifest)?.run_to_end(workers, LIMIT).with_context(|| what.clone())?;
     for (name, rows) in expected(layout)? {
         let columns = match name {
             "hourly" => sql::HOURLY_COLUMNS,
@@ -115,11 +100,7 @@ fn check(
         let found = read_output(&folder.path().join(name), write, &sql::names(columns))?;
         rows.check(&format!("{name}, {what}"), &found)?;
     }
-    ensure!(
-        summary.malformed == 0,
-        "{what}: {} malformed",
-        summary.malformed
-    );
+    ensure!(summary.malformed == 0, "{what}: {} malformed", summary.malformed);
     Ok(())
 }
 
@@ -150,30 +131,19 @@ fn parquet_in_every_order() -> Result<()> {
 #[test]
 fn eight_files_at_every_parallelism() -> Result<()> {
     for (parallelism, workers) in [(1, 0), (2, 0), (2, 3), (7, 3)] {
-        check(
-            Layout::Files8,
-            Format::Json,
-            Format::Json,
-            parallelism,
-            workers,
-        )?;
+        check(Layout::Files8, Format::Json, Format::Json, parallelism, workers)?;
     }
     Ok(())
 }
 
 #[test]
 fn late_rows_are_counted_exactly() -> Result<()> {
-    for (read, parallelism, workers) in [
-        (Format::Json, 1, 0),
-        (Format::Csv, 3, 0),
-        (Format::Parquet, 3, 3),
-    ] {
+    for (read, parallelism, workers) in
+        [(Format::Json, 1, 0), (Format::Csv, 3, 0), (Format::Parquet, 3, 3)]
+    {
         let data = dataset(Layout::Late, read, rows())?;
         let late = aggregate(&data.splits, HOURLY).late;
-        ensure!(
-            late > 1000,
-            "only {late} rows are late: the test would show little"
-        );
+        ensure!(late > 1000, "only {late} rows are late: the test would show little");
         let folder = tempfile::tempdir()?;
         let program = format!(
             "{}{}{}",
@@ -186,10 +156,7 @@ fn late_rows_are_counted_exactly() -> Result<()> {
             ),
             sql::HOURLY,
         );
-        let manifest = Manifest {
-            parallelism,
-            ..Manifest::new("late-rows", &program)
-        };
+        let manifest = Manifest { parallelism, ..Manifest::new("late-rows", &program) };
         let summary = Job::new(manifest)?.run_to_end(workers, LIMIT)?;
         ensure!(
             (summary.rows_in, summary.late) == (rows() as u64, late),

@@ -19,28 +19,19 @@ impl Histogram {
 
     /// Counts what a proxy did.
     pub fn add_all(&mut self, done: &[Done]) {
-        done.iter()
-            .for_each(|done| self.add(Some(done.step), &done.fault.to_string()));
+        done.iter().for_each(|done| self.add(Some(done.step), &done.fault.to_string()));
     }
 
     /// How often a step was hit, by whatever.
     #[must_use]
     pub fn hits(&self, step: Step) -> u64 {
-        self.counts
-            .iter()
-            .filter(|((hit, _), _)| *hit == Some(step))
-            .map(|(_, n)| n)
-            .sum()
+        self.counts.iter().filter(|((hit, _), _)| *hit == Some(step)).map(|(_, n)| n).sum()
     }
 }
 
 impl fmt::Display for Histogram {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let faults: BTreeSet<&str> = self
-            .counts
-            .keys()
-            .map(|(_, fault)| fault.as_str())
-            .collect();
+        let faults: BTreeSet<&str> = self.counts.keys().map(|(_, fault)| fault.as_str()).collect();
         let steps: BTreeSet<Option<Step>> = self.counts.keys().map(|(step, _)| *step).collect();
         write!(to, "{:18}", "step")?;
         for fault in &faults {

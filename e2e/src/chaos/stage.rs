@@ -16,11 +16,7 @@ use crate::testbed::proxy::Proxy;
 use crate::testbed::s3::S3;
 
 const HOUR_MS: i64 = 3_600_000;
-const HOURLY: Windows = Windows {
-    size_ms: HOUR_MS,
-    slide_ms: HOUR_MS,
-    delay_ms: HOUR_MS,
-};
+const HOURLY: Windows = Windows { size_ms: HOUR_MS, slide_ms: HOUR_MS, delay_ms: HOUR_MS };
 const COLUMNS: &str = "departure TIMESTAMP(3), delay BIGINT, distance BIGINT, route STRING";
 
 /// Everything one run needs. One sink takes every row as it comes, so that there is something to
@@ -48,24 +44,14 @@ impl Stage {
         let proxy = Proxy::start(s3.port())?;
         let input = s3.bucket_folder().join("in");
         fs::create_dir(&input)?;
-        let all = Layout::Shuffled
-            .arrange(&flights()?[..rows])
-            .swap_remove(0)
-            .rows;
+        let all = Layout::Shuffled.arrange(&flights()?[..rows]).swap_remove(0).rows;
         let splits: Vec<_> = all
             .chunks(rows.div_ceil(files))
             .enumerate()
-            .map(|(i, rows)| SplitFile {
-                name: format!("part-{i:04}"),
-                rows: rows.to_vec(),
-            })
+            .map(|(i, rows)| SplitFile { name: format!("part-{i:04}"), rows: rows.to_vec() })
             .collect();
         for split in &splits {
-            write(
-                &input.join(format!("{}.json", split.name)),
-                Format::Json,
-                &split.rows,
-            )?;
+            write(&input.join(format!("{}.json", split.name)), Format::Json, &split.rows)?;
         }
         let manifest = Manifest {
             root: Some(format!("s3://{}/state", S3::BUCKET)),
@@ -76,13 +62,7 @@ impl Stage {
             .with_environment(S3::client_environment(proxy.port()))
             // Failures are what these runs are about: however many come in a row, go on.
             .with_arguments(&["--retries", "0"]);
-        Ok(Self {
-            proxy,
-            job,
-            files: splits.len(),
-            splits,
-            s3,
-        })
+        Ok(Self { proxy, job, files: splits.len(), splits, s3 })
     }
 
     fn folder(&self, name: &str) -> PathBuf {
@@ -96,14 +76,9 @@ impl Stage {
     pub fn check(&self) -> Result<()> {
         let rows = read_output(&self.folder("every"), Format::Parquet, &sql::names(COLUMNS))?;
         expected_rows(&self.splits).check("rows", &rows)?;
-        let hours = read_output(
-            &self.folder("hourly"),
-            Format::Json,
-            &sql::names(sql::HOURLY_COLUMNS),
-        )?;
-        aggregate(&self.splits, HOURLY)
-            .counts()
-            .check("hours", &hours)
+        let hours =
+            read_output(&self.folder("hourly"), Format::Json, &sql::names(sql::HOURLY_COLUMNS))?;
+        aggregate(&self.splits, HOURLY).counts().check("hours", &hours)
     }
 
     /// Rows that are visible now, of the sink that takes every row.
@@ -117,10 +92,7 @@ impl Stage {
     /// Names in the chain now.
     #[must_use]
     pub fn chain(&self) -> Vec<String> {
-        let folder = self
-            .s3
-            .bucket_folder()
-            .join("state/default/under-fire/chain");
+        let folder = self.s3.bucket_folder().join("state/default/under-fire/chain");
         let mut names: Vec<_> = fs::read_dir(folder)
             .into_iter()
             .flatten()
@@ -169,13 +141,7 @@ END;
 fn expected_rows(splits: &[SplitFile]) -> Rows {
     let mut rows = Rows::default();
     for flight in splits.iter().flat_map(|split| &split.rows) {
-        let Flight {
-            date_ms,
-            delay,
-            distance,
-            origin,
-            destination,
-        } = flight;
+        let Flight { date_ms, delay, distance, origin, destination } = flight;
         rows.add(&[
             serde_json::json!(crate::rows::timestamp(*date_ms)),
             serde_json::json!(delay),

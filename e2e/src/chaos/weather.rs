@@ -20,16 +20,12 @@ impl Pace {
     /// Starts now.
     #[must_use]
     pub fn new(step: Duration) -> Self {
-        Self {
-            start: Instant::now(),
-            step,
-        }
+        Self { start: Instant::now(), step }
     }
 
     fn wait(self, path: &str) -> Option<Duration> {
         let due = self.start + self.step * number_of(path)?;
-        due.checked_duration_since(Instant::now())
-            .filter(|wait| !wait.is_zero())
+        due.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())
     }
 }
 
@@ -75,10 +71,7 @@ impl Weather {
     /// Good weather: input comes at a pace, nothing fails.
     #[must_use]
     pub fn calm(pace: Pace) -> Self {
-        Self {
-            calm: true,
-            ..Self::new(0, Some(pace))
-        }
+        Self { calm: true, ..Self::new(0, Some(pace)) }
     }
 
     /// Holds files back from this number on, until [`Weather::open_gate`].
@@ -101,11 +94,7 @@ impl Weather {
     pub fn decide(&mut self, call: &Call) -> Fault {
         if call.step == Step::SourceRead {
             let number = number_of(&call.path);
-            if self
-                .gate
-                .zip(number)
-                .is_some_and(|(gate, number)| number >= gate)
-            {
+            if self.gate.zip(number).is_some_and(|(gate, number)| number >= gate) {
                 return Fault::Hold;
             }
             return match self.pace.and_then(|pace| pace.wait(&call.path)) {
@@ -147,13 +136,8 @@ mod tests {
     fn input_is_held_back_by_its_number() {
         let pace = Pace::new(Duration::from_secs(10));
         assert!(pace.wait("/b/in/flights-0000.json").is_none());
-        let wait = pace
-            .wait("/b/in/flights-0002.json")
-            .expect("not before 20 s");
-        assert!(
-            wait > Duration::from_secs(19) && wait <= Duration::from_secs(20),
-            "{wait:?}"
-        );
+        let wait = pace.wait("/b/in/flights-0002.json").expect("not before 20 s");
+        assert!(wait > Duration::from_secs(19) && wait <= Duration::from_secs(20), "{wait:?}");
     }
 
     #[test]
@@ -162,20 +146,12 @@ mod tests {
             let mut weather = Weather::new(seed, None);
             (0..500)
                 .map(|number| {
-                    weather.decide(&Call {
-                        number,
-                        step: Step::DataWrite,
-                        path: String::new(),
-                    })
+                    weather.decide(&Call { number, step: Step::DataWrite, path: String::new() })
                 })
                 .collect::<Vec<_>>()
         };
         assert_eq!(run(7), run(7));
         assert_ne!(run(7), run(8));
-        assert!(
-            run(7)
-                .iter()
-                .any(|fault| matches!(fault, Fault::ApplyLater(_)))
-        );
+        assert!(run(7).iter().any(|fault| matches!(fault, Fault::ApplyLater(_))));
     }
 }

@@ -73,13 +73,7 @@ pub fn write_part(folder: &Path, name: &str, format: Format, rows: &[Flight]) ->
 }
 
 fn write_row(to: &mut impl Write, format: Format, row: &Flight, date: &str) -> std::io::Result<()> {
-    let Flight {
-        delay,
-        distance,
-        origin,
-        destination,
-        ..
-    } = row;
+    let Flight { delay, distance, origin, destination, .. } = row;
     match format {
         Format::Json => writeln!(
             to,
@@ -87,12 +81,9 @@ fn write_row(to: &mut impl Write, format: Format, row: &Flight, date: &str) -> s
             origin.as_str(),
             destination.as_str()
         ),
-        Format::Csv | Format::Parquet => writeln!(
-            to,
-            "{date},{delay},{distance},{},{}",
-            origin.as_str(),
-            destination.as_str()
-        ),
+        Format::Csv | Format::Parquet => {
+            writeln!(to, "{date},{delay},{distance},{},{}", origin.as_str(), destination.as_str())
+        }
     }
 }
 
@@ -115,11 +106,7 @@ impl Stamp {
 
 fn write_parquet(file: File, rows: &[Flight]) -> Result<()> {
     let schema = Arc::new(Schema::new(vec![
-        Field::new(
-            "date",
-            DataType::Timestamp(TimeUnit::Microsecond, None),
-            true,
-        ),
+        Field::new("date", DataType::Timestamp(TimeUnit::Microsecond, None), true),
         Field::new("delay", DataType::Int64, true),
         Field::new("distance", DataType::Int64, true),
         Field::new("origin", DataType::Utf8, true),
@@ -132,11 +119,8 @@ fn write_parquet(file: File, rows: &[Flight]) -> Result<()> {
     let mut writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))?;
     for rows in rows.chunks(100_000) {
         let int = |get: fn(&Flight) -> i64| rows.iter().map(get).collect::<Int64Array>();
-        let date: TimestampMicrosecondArray = rows
-            .iter()
-            .map(|row| row.date_ms * 1000)
-            .collect::<Vec<_>>()
-            .into();
+        let date: TimestampMicrosecondArray =
+            rows.iter().map(|row| row.date_ms * 1000).collect::<Vec<_>>().into();
         let origin = StringArray::from_iter_values(rows.iter().map(|row| row.origin.as_str()));
         let destination =
             StringArray::from_iter_values(rows.iter().map(|row| row.destination.as_str()));

@@ -74,23 +74,13 @@ pub fn flights() -> Result<&'static [Flight]> {
 /// When npm or tar fail.
 fn source_file() -> Result<PathBuf> {
     let folder = cache::folder("vega-datasets-3.2.1", |folder| {
-        cache::run(
-            Command::new("npm")
-                .args(["pack", "--silent", PACKAGE])
-                .current_dir(folder),
-        )?;
+        cache::run(Command::new("npm").args(["pack", "--silent", PACKAGE]).current_dir(folder))?;
         let archive = fs::read_dir(folder)?
             .flatten()
             .map(|entry| entry.path())
             .find(|path| path.extension().is_some_and(|ext| ext == "tgz"))
             .context("npm pack wrote no archive")?;
-        cache::run(
-            Command::new("tar")
-                .arg("xzf")
-                .arg(&archive)
-                .arg(MEMBER)
-                .current_dir(folder),
-        )?;
+        cache::run(Command::new("tar").arg("xzf").arg(&archive).arg(MEMBER).current_dir(folder))?;
         fs::remove_file(archive)?;
         Ok(())
     })?;
@@ -99,33 +89,20 @@ fn source_file() -> Result<PathBuf> {
 
 fn read(path: &std::path::Path) -> Result<Vec<Flight>> {
     let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)?
-        .with_batch_size(65_536)
-        .build()?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(65_536).build()?;
     let mut flights = Vec::with_capacity(3_000_000);
     for batch in reader {
         let batch = batch?;
-        let column = |name| {
-            batch
-                .column_by_name(name)
-                .with_context(|| format!("no column {name}"))
-        };
+        let column = |name| batch.column_by_name(name).with_context(|| format!("no column {name}"));
         let date = column("date")?.as_primitive::<TimestampMicrosecondType>();
         let delay = column("delay")?.as_primitive::<Int64Type>();
         let distance = column("distance")?.as_primitive::<Int64Type>();
         let text = |name| -> Result<_> {
-            Ok(arrow::compute::cast(
-                column(name)?,
-                &arrow::datatypes::DataType::Utf8,
-            )?)
+            Ok(arrow::compute::cast(column(name)?, &arrow::datatypes::DataType::Utf8)?)
         };
         let (origin, destination) = (text("origin")?, text("destination")?);
         let (origin, destination) = (origin.as_string::<i32>(), destination.as_string::<i32>());
-        ensure!(
-            batch.columns().iter().all(|c| c.null_count() == 0),
-            "nulls in {}",
-            path.display()
-        );
+        ensure!(batch.columns().iter().all(|c| c.null_count() == 0), "nulls in {}", path.display());
         for row in 0..batch.num_rows() {
             flights.push(Flight {
                 date_ms: date.value(row) / 1000,
@@ -136,14 +113,7 @@ fn read(path: &std::path::Path) -> Result<Vec<Flight>> {
             });
         }
     }
-    ensure!(
-        flights.len() == 3_000_000,
-        "{} flights instead of 3,000,000",
-        flights.len()
-    );
-    ensure!(
-        flights.is_sorted_by_key(|flight| flight.date_ms),
-        "the flights are not sorted"
-    );
+    ensure!(flights.len() == 3_000_000, "{} flights instead of 3,000,000", flights.len());
+    ensure!(flights.is_sorted_by_key(|flight| flight.date_ms), "the flights are not sorted");
     Ok(flights)
 }

@@ -64,10 +64,7 @@ impl Layout {
                 let part = rows.len().div_ceil(8).max(1);
                 rows.chunks(part)
                     .zip(names)
-                    .map(|(rows, name)| SplitFile {
-                        name,
-                        rows: rows.to_vec(),
-                    })
+                    .map(|(rows, name)| SplitFile { name, rows: rows.to_vec() })
                     .collect()
             }
         }
@@ -75,10 +72,7 @@ impl Layout {
 }
 
 fn one_file(rows: Vec<Flight>) -> SplitFile {
-    SplitFile {
-        name: "flights".to_owned(),
-        rows,
-    }
+    SplitFile { name: "flights".to_owned(), rows }
 }
 
 /// Orders rows by their date plus a random wait: under 50 minutes, or, for a share of them,

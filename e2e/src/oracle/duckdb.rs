@@ -32,17 +32,10 @@ pub fn query(sql: &str) -> Result<Rows> {
         .spawn()
         .context("start DuckDB")?;
     // Taken, so that it is closed before the output is read.
-    child
-        .stdin
-        .take()
-        .context("DuckDB's input")?
-        .write_all(sql.as_bytes())?;
+    child.stdin.take().context("DuckDB's input")?.write_all(sql.as_bytes())?;
     let output = child.wait_with_output()?;
     if !output.status.success() {
-        bail!(
-            "DuckDB refused\n{sql}\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("DuckDB refused\n{sql}\n{}", String::from_utf8_lossy(&output.stderr));
     }
     let mut rows = Rows::default();
     for line in String::from_utf8(output.stdout)?.lines() {

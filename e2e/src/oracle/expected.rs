@@ -70,10 +70,7 @@ impl Aggregated {
         while start > flight.date_ms - windows.size_ms {
             if start + windows.size_ms > watermark {
                 taken = true;
-                self.groups
-                    .entry((start, flight.origin))
-                    .or_default()
-                    .add(flight);
+                self.groups.entry((start, flight.origin)).or_default().add(flight);
             }
             start -= windows.slide_ms;
         }
@@ -85,9 +82,7 @@ impl Aggregated {
     pub fn counts(&self) -> Rows {
         let mut rows = Rows::default();
         for ((start, origin), group) in &self.groups {
-            let Group {
-                flights, delayed, ..
-            } = group;
+            let Group { flights, delayed, .. } = group;
             rows.add(&[
                 json!(timestamp(*start)),
                 json!(origin.as_str()),
@@ -104,13 +99,7 @@ impl Aggregated {
     pub fn measures(&self) -> Rows {
         let mut rows = Rows::default();
         for ((start, origin), group) in &self.groups {
-            let Group {
-                flights,
-                delay_sum,
-                delay_range,
-                destinations,
-                ..
-            } = group;
+            let Group { flights, delay_sum, delay_range, destinations, .. } = group;
             let (least, most) = delay_range.unwrap_or_default();
             rows.add(&[
                 json!(timestamp(*start)),

@@ -52,15 +52,9 @@ pub fn run(sql: &str, parallelism: u32) -> Result<FlinkRun> {
     let mut process = Process::start("Flink", &mut command)?;
     let (status, cpu) = process.wait_with_cpu()?;
     if !status.success() {
-        bail!(
-            "Flink ended with {status}:\n{}",
-            cache::tail(&fs::read_to_string(&log)?)
-        );
+        bail!("Flink ended with {status}:\n{}", cache::tail(&fs::read_to_string(&log)?));
     }
-    Ok(FlinkRun {
-        cpu,
-        wall: start.elapsed(),
-    })
+    Ok(FlinkRun { cpu, wall: start.elapsed() })
 }
 
 fn find_flink(home: &Path) -> Result<PathBuf> {

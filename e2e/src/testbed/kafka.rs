@@ -60,13 +60,7 @@ impl Kafka {
         fs::write(folder.path().join("KafkaTool.java"), TOOL)?;
         let settings = settings(&folder.path().join("data"), port, sasl_port, controller);
         fs::write(folder.path().join("server.properties"), settings)?;
-        let mut broker = Self {
-            server: None,
-            folder,
-            libraries,
-            port,
-            sasl_port,
-        };
+        let mut broker = Self { server: None, folder, libraries, port, sasl_port };
         let mut format = broker.java();
         format
             .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
@@ -83,10 +77,8 @@ impl Kafka {
     /// When it does not answer.
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.folder.path().join("log"))?;
+        let log =
+            fs::File::options().create(true).append(true).open(self.folder.path().join("log"))?;
         let mut command = self.java();
         command
             .args(["-Xmx512m", "kafka.Kafka"])
@@ -184,20 +176,14 @@ impl Kafka {
 
     fn tool(&self, what: &str, topic: &str) -> Command {
         let mut command = self.java();
-        command
-            .arg(self.folder.path().join("KafkaTool.java"))
-            .args([what, &self.servers(), topic]);
+        command.arg(self.folder.path().join("KafkaTool.java")).args([what, &self.servers(), topic]);
         command
     }
 }
 
 fn record(line: &str) -> Result<Record> {
     let mut fields = line.splitn(4, '\t');
-    let mut next = || {
-        fields
-            .next()
-            .with_context(|| format!("'{line}' has too few fields"))
-    };
+    let mut next = || fields.next().with_context(|| format!("'{line}' has too few fields"));
     Ok(Record {
         partition: next()?.parse()?,
         offset: next()?.parse()?,
@@ -225,12 +211,7 @@ pub fn ensure_installed() -> Result<PathBuf> {
         fs::write(folder.join("pom.xml"), project)?;
         cache::run(
             Command::new("mvn")
-                .args([
-                    "-q",
-                    "-B",
-                    "dependency:copy-dependencies",
-                    "-DoutputDirectory=lib",
-                ])
+                .args(["-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"])
                 .current_dir(folder),
         )?;
         Ok(())

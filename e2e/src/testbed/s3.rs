@@ -52,11 +52,7 @@ impl S3 {
         wait_for("the S3 server", Duration::from_secs(20), || {
             Ok(TcpStream::connect(("127.0.0.1", port)).is_ok())
         })?;
-        Ok(Self {
-            _server: server,
-            folder,
-            port,
-        })
+        Ok(Self { _server: server, folder, port })
     }
 
     /// Its port on loopback.
@@ -115,16 +111,11 @@ mod tests {
         let server = S3::start().expect("it starts");
         let port = server.port();
         let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            .expect("sent");
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
         assert!(answer.starts_with("HTTP/1.1 403"), "unsigned: {answer}");
         drop(server);
-        assert!(
-            TcpStream::connect(("127.0.0.1", port)).is_err(),
-            "nobody listens any more"
-        );
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "nobody listens any more");
     }
 }

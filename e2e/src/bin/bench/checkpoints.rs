@@ -19,11 +19,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments {
-        rows,
-        parallelism,
-        runs,
-    } = *arguments;
+    let Arguments { rows, parallelism, runs } = *arguments;
     let program = super::bids_count(&super::bids(rows, parallelism)?);
     let intervals = [("none", 3600), ("every 10 s", 10), ("every 1 s", 1)];
     let mut least = [Duration::MAX; 3];
@@ -31,11 +27,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for _ in 0..runs {
         for (at, (_, seconds)) in intervals.iter().enumerate() {
             let interval = Duration::from_secs(*seconds);
-            let manifest = Manifest {
-                parallelism,
-                interval,
-                ..Manifest::new("overhead", &program)
-            };
+            let manifest =
+                Manifest { parallelism, interval, ..Manifest::new("overhead", &program) };
             let (_, cpu) = Job::new(manifest)?.start(0)?.finish_with_cpu()?;
             least[at] = least[at].min(cpu);
         }
@@ -43,11 +36,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!("{:12} {:>10} {:>10}", "checkpoints", "CPU", "overhead");
     for ((name, _), cpu) in intervals.iter().zip(least) {
         let overhead = cpu.as_secs_f64() / least[0].as_secs_f64() - 1.0;
-        println!(
-            "{name:12} {:>8.2} s {:>8.1} %",
-            cpu.as_secs_f64(),
-            overhead * 100.0
-        );
+        println!("{name:12} {:>8.2} s {:>8.1} %", cpu.as_secs_f64(), overhead * 100.0);
     }
     Ok(())
 }

@@ -32,23 +32,12 @@ enum Engine {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments {
-        small,
-        large,
-        parallelism,
-        runs,
-        only,
-    } = *arguments;
+    let Arguments { small, large, parallelism, runs, only } = *arguments;
     ensure!(small < large, "the smaller input must have fewer rows");
     println!("{:10} {:>11} {:>13}", "", "rows/CPU-s", "CPU ns/row");
     let mut rates = Vec::new();
     if only != Some(Engine::Flink) {
-        rates.push(slope(
-            small,
-            large,
-            |rows| weir_cpu(rows, parallelism),
-            runs,
-        )?);
+        rates.push(slope(small, large, |rows| weir_cpu(rows, parallelism), runs)?);
         print("Weir", rates[0]);
     }
     if only != Some(Engine::Weir) {
@@ -76,21 +65,14 @@ fn slope(small: u64, large: u64, cpu: impl Fn(u64) -> Result<Duration>, runs: u3
         Ok(least)
     };
     let (few, many) = (least(small)?, least(large)?);
-    ensure!(
-        many > few,
-        "{large} rows took {many:?}, {small} rows {few:?}: take larger inputs"
-    );
+    ensure!(many > few, "{large} rows took {many:?}, {small} rows {few:?}: take larger inputs");
     Ok((large - small) as f64 / (many - few).as_secs_f64())
 }
 
 fn weir_cpu(rows: u64, parallelism: u32) -> Result<Duration> {
     let program = super::bids_count(&super::bids(rows, parallelism)?);
     let interval = Duration::from_secs(10);
-    let manifest = Manifest {
-        parallelism,
-        interval,
-        ..Manifest::new("json-bids", &program)
-    };
+    let manifest = Manifest { parallelism, interval, ..Manifest::new("json-bids", &program) };
     let (summary, cpu) = Job::new(manifest)?.start(0)?.finish_with_cpu()?;
     ensure!(summary.rows_in == rows, "{summary:?} of {rows} rows");
     ensure!((summary.late, summary.malformed) == (0, 0), "{summary:?}");

@@ -40,10 +40,7 @@ pub(crate) struct Live {
 impl Live {
     /// Starts it and waits for its first output.
     pub(crate) fn start(parallelism: u32, workers: u32) -> Result<Self> {
-        let manifest = Manifest {
-            parallelism,
-            ..Manifest::new("live", PROGRAM)
-        };
+        let manifest = Manifest { parallelism, ..Manifest::new("live", PROGRAM) };
         let job = Job::new(manifest)?;
         let run = job.start(workers)?;
         let arrivals = Arc::new(Mutex::new(Vec::new()));
@@ -51,13 +48,7 @@ impl Live {
         let file = File::open(run.log_file())?;
         let (writing, ending) = (arrivals.clone(), over.clone());
         let reader = std::thread::spawn(move || follow(file, &writing, &ending));
-        let mut live = Self {
-            job,
-            run,
-            arrivals,
-            over,
-            reader: Some(reader),
-        };
+        let mut live = Self { job, run, arrivals, over, reader: Some(reader) };
         live.wait_for_windows(20, Duration::from_secs(60))?;
         Ok(live)
     }
@@ -65,20 +56,12 @@ impl Live {
     /// What arrived since `then`.
     pub(crate) fn since(&self, then: Instant) -> Vec<Arrival> {
         let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-        arrivals
-            .iter()
-            .filter(|(at, _)| *at >= then)
-            .cloned()
-            .collect()
+        arrivals.iter().filter(|(at, _)| *at >= then).cloned().collect()
     }
 
     /// The newest window that arrived.
     pub(crate) fn newest(&self) -> Option<Arrival> {
-        self.arrivals
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .last()
-            .cloned()
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
     }
 
     /// Waits until so many windows have arrived from now on.
@@ -86,17 +69,11 @@ impl Live {
         let start = Instant::now();
         while self.since(start).len() < count {
             if let Some(status) = self.run.process.poll()? {
-                bail!(
-                    "the job ended with {status}:\n{}",
-                    weir_e2e::cache::tail(&self.run.log())
-                );
+                bail!("the job ended with {status}:\n{}", weir_e2e::cache::tail(&self.run.log()));
             }
             if start.elapsed() > limit {
                 let log = self.run.log();
-                bail!(
-                    "not {count} windows in {limit:?}:\n{}",
-                    weir_e2e::cache::tail(&log)
-                );
+                bail!("not {count} windows in {limit:?}:\n{}", weir_e2e::cache::tail(&log));
             }
             std::thread::sleep(Duration::from_millis(10));
         }

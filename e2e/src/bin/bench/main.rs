@@ -67,11 +67,7 @@ INSERT INTO counts
 fn bids(rows: u64, files: u32) -> Result<std::path::PathBuf> {
     weir_e2e::cache::folder(&format!("derived-v1/bids-{rows}-{files}"), |folder| {
         let bytes = weir_e2e::data::write_bids(folder, rows, files as usize)?;
-        println!(
-            "wrote {rows} bids, {} MB, {} B each",
-            bytes >> 20,
-            bytes / rows.max(1)
-        );
+        println!("wrote {rows} bids, {} MB, {} B each", bytes >> 20, bytes / rows.max(1));
         Ok(())
     })
 }

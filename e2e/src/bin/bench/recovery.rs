@@ -23,10 +23,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    ensure!(
-        arguments.ordinal < arguments.workers,
-        "there is no such worker"
-    );
+    ensure!(arguments.ordinal < arguments.workers, "there is no such worker");
     let mut live = Live::start(arguments.workers, arguments.workers)?;
     let mut seconds = Vec::new();
     for _ in 0..arguments.tries {
@@ -40,24 +37,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let (_, before) = live.newest().context("output")?;
         let mut first = None;
         wait_for("new output", Duration::from_secs(60), || {
-            first = live
-                .since(killed)
-                .into_iter()
-                .filter(|(_, window)| *window > before)
-                .nth(2);
+            first = live.since(killed).into_iter().filter(|(_, window)| *window > before).nth(2);
             Ok(first.is_some())
         })?;
-        seconds.push(
-            first
-                .context("output")?
-                .0
-                .duration_since(killed)
-                .as_secs_f64(),
-        );
+        seconds.push(first.context("output")?.0.duration_since(killed).as_secs_f64());
     }
-    super::print_spread(
-        "kill of a worker → third new window (each 0.1 s long)",
-        seconds,
-    );
+    super::print_spread("kill of a worker → third new window (each 0.1 s long)", seconds);
     Ok(())
 }

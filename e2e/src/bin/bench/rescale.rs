@@ -36,9 +36,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             .fold(0.0, f64::max);
         pauses.push(longest);
     }
-    super::print_spread(
-        "longest gap in output around a rescale (0.1 s is the calm gap)",
-        pauses,
-    );
+    super::print_spread("longest gap in output around a rescale (0.1 s is the calm gap)", pauses);
     Ok(())
 }

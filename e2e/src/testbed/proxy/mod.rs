@@ -161,12 +161,7 @@ impl Proxy {
             });
             runtime.shutdown_background();
         });
-        Ok(Self {
-            shared,
-            port,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { shared, port, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Its port on loopback.
@@ -217,10 +212,7 @@ impl Proxy {
             .filter(|(_, port, _)| process::owner_of_port(*port, &[id]).is_some())
             .map(|(_, _, step)| step)
             .collect();
-        mine.iter()
-            .find(|step| step.writes())
-            .or(mine.first())
-            .copied()
+        mine.iter().find(|step| step.writes()).or(mine.first()).copied()
     }
 }
 
@@ -278,11 +270,7 @@ async fn handle(shared: Arc<Shared>, from: SocketAddr, request: Request<Incoming
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
         return Err(Broken);
     };
-    let target = head
-        .uri
-        .path_and_query()
-        .map_or("/", |target| target.as_str())
-        .to_owned();
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let step = Step::of(&head.method, &target);
     let request = Request::from_parts(head, Full::new(body.to_bytes()));
     let number = {
@@ -295,9 +283,7 @@ async fn handle(shared: Arc<Shared>, from: SocketAddr, request: Request<Incoming
     let path = target.split('?').next().unwrap_or_default().to_owned();
     let fault = (lock(&shared.policy))(&Call { number, step, path });
     let answer = act(&shared, from.port(), step, fault, request).await;
-    lock(&shared.calls)
-        .in_flight
-        .retain(|(open, ..)| *open != number);
+    lock(&shared.calls).in_flight.retain(|(open, ..)| *open != number);
     answer
 }
 
@@ -309,11 +295,7 @@ async fn act(
     request: Request<Full<Bytes>>,
 ) -> Answer {
     let note = |process| {
-        lock(&shared.calls).done.push(Done {
-            fault,
-            step,
-            process,
-        });
+        lock(&shared.calls).done.push(Done { fault, step, process });
     };
     let upstream = shared.upstream;
     match fault {
@@ -470,16 +452,11 @@ mod tests {
         proxy.set_policy(|_| Fault::ApplyLater(Duration::from_millis(300)));
         assert_eq!(put(proxy.port()), "", "no answer");
         assert_eq!(applied(), 2, "not applied yet");
-        process::wait_for("the late apply", Duration::from_secs(5), || {
-            Ok(applied() == 3)
-        })
-        .expect("it comes");
+        process::wait_for("the late apply", Duration::from_secs(5), || Ok(applied() == 3))
+            .expect("it comes");
 
-        let done: Vec<_> = proxy
-            .done()
-            .iter()
-            .map(|done| format!("{} {}", done.step, done.fault))
-            .collect();
+        let done: Vec<_> =
+            proxy.done().iter().map(|done| format!("{} {}", done.step, done.fault)).collect();
         assert_eq!(
             done,
             [

@@ -58,15 +58,9 @@ impl Step {
     #[must_use]
     pub fn of(method: &Method, target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let key = path
-            .trim_start_matches('/')
-            .split_once('/')
-            .map_or("", |(_, key)| key);
+        let key = path.trim_start_matches('/').split_once('/').map_or("", |(_, key)| key);
         // A listing names its folder in the query.
-        let listed = query
-            .split('&')
-            .find_map(|part| part.strip_prefix("prefix="))
-            .unwrap_or("");
+        let listed = query.split('&').find_map(|part| part.strip_prefix("prefix=")).unwrap_or("");
         let listed = listed.replace("%2F", "/");
         let key = if key.is_empty() { listed.as_str() } else { key };
         let reads = matches!(*method, Method::GET | Method::HEAD);
@@ -96,10 +90,7 @@ impl Step {
     /// Whether it changes what is stored.
     #[must_use]
     pub fn writes(self) -> bool {
-        !matches!(
-            self,
-            Self::ChainRead | Self::DataRead | Self::SinkRead | Self::SourceRead
-        )
+        !matches!(self, Self::ChainRead | Self::DataRead | Self::SinkRead | Self::SourceRead)
     }
 }
 
@@ -110,42 +101,18 @@ mod tests {
     #[test]
     fn requests_are_known_by_their_targets() {
         let step = |method, target| Step::of(&method, target);
+        assert_eq!(step(Method::PUT, "/b/state/default/j/chain/0001"), Step::ChainCreate);
         assert_eq!(
-            step(Method::PUT, "/b/state/default/j/chain/0001"),
-            Step::ChainCreate
-        );
-        assert_eq!(
-            step(
-                Method::GET,
-                "/b?list-type=2&prefix=state%2Fdefault%2Fj%2Fchain%2F"
-            ),
+            step(Method::GET, "/b?list-type=2&prefix=state%2Fdefault%2Fj%2Fchain%2F"),
             Step::ChainRead
         );
-        assert_eq!(
-            step(Method::DELETE, "/b/state/default/j/chain/0001"),
-            Step::ChainDelete
-        );
-        assert_eq!(
-            step(Method::PUT, "/b/state/default/j/data/1/op/x"),
-            Step::DataWrite
-        );
-        assert_eq!(
-            step(Method::DELETE, "/b/state/default/j/data/1/op/x"),
-            Step::DataDelete
-        );
+        assert_eq!(step(Method::DELETE, "/b/state/default/j/chain/0001"), Step::ChainDelete);
+        assert_eq!(step(Method::PUT, "/b/state/default/j/data/1/op/x"), Step::DataWrite);
+        assert_eq!(step(Method::DELETE, "/b/state/default/j/data/1/op/x"), Step::DataDelete);
         assert_eq!(step(Method::POST, "/b/out/part?uploads"), Step::SinkStage);
-        assert_eq!(
-            step(Method::PUT, "/b/out/part?partNumber=1&uploadId=x"),
-            Step::SinkStage
-        );
-        assert_eq!(
-            step(Method::POST, "/b/out/part?uploadId=x"),
-            Step::SinkCommit
-        );
+        assert_eq!(step(Method::PUT, "/b/out/part?partNumber=1&uploadId=x"), Step::SinkStage);
+        assert_eq!(step(Method::POST, "/b/out/part?uploadId=x"), Step::SinkCommit);
         assert_eq!(step(Method::HEAD, "/b/out/part"), Step::SinkRead);
-        assert_eq!(
-            step(Method::GET, "/b/in/flights-1.parquet"),
-            Step::SourceRead
-        );
+        assert_eq!(step(Method::GET, "/b/in/flights-1.parquet"), Step::SourceRead);
     }
 }
