@@ -159,6 +159,9 @@ impl Kind {
 
     /// The type that values of both can be brought to without asking, as Calcite's
     /// `leastRestrictive` finds it; `None` when there is none.
+    ///
+    /// FLOAT and DOUBLE give DOUBLE. In Flink the first operand's type wins (`f + d` is a FLOAT,
+    /// `d + f` a DOUBLE), so that the order of operands decides how exact a result is.
     #[must_use]
     pub(crate) fn common(self, other: Self) -> Option<Self> {
         use Kind::{Char, Date, Decimal, Double, Float, Null, Timestamp, TimestampLtz, VarChar};

@@ -691,9 +691,8 @@ fn number(text: &str, span: Span) -> Bound {
         (Arc::new(Float64Array::from(vec![value])), Kind::Double)
     } else if text.contains('.') {
         let scale = text.split_once('.').map_or(0, |(_, part)| part.len());
-        let digits =
-            text.trim_start_matches(['-', '0']).chars().filter(char::is_ascii_digit).count();
-        let precision = digits.max(scale).max(1);
+        // Leading zeros count: 0.05 is a DECIMAL(3, 2).
+        let precision = text.chars().filter(char::is_ascii_digit).count();
         if precision > 38 {
             return Err(too_long());
         }

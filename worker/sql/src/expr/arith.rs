@@ -30,7 +30,8 @@ pub(crate) fn result_kind(op: BinaryOp, a: Kind, b: Kind) -> Option<Kind> {
                 let s = s1.max(s2);
                 ((p1 - s1).max(p2 - s2) + s + 1, s)
             }
-            BinaryOp::Multiply => (p1 + p2, s1 + s2),
+            // One digit more than the product can have, as Flink derives it.
+            BinaryOp::Multiply => (p1 + p2 + 1, s1 + s2),
             BinaryOp::Divide => {
                 let s = (s1 + p2 + 1).max(6);
                 (p1 - s1 + s2 + s, s)

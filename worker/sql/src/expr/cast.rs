@@ -239,6 +239,11 @@ fn float(text: &str) -> Option<f64> {
         "NaN" => Some(f64::NAN),
         "Infinity" | "+Infinity" => Some(f64::INFINITY),
         "-Infinity" => Some(f64::NEG_INFINITY),
+        // Java's suffixes.
+        _ if text.ends_with(['f', 'F', 'd', 'D']) => {
+            let number = &text[..text.len() - 1];
+            number.ends_with(|c: char| c.is_ascii_digit()).then(|| float(number)).flatten()
+        }
         // Rust also reads "inf" and "nan" in any case, Java does not.
         _ if text.bytes().any(|b| b.is_ascii_alphabetic() && !matches!(b, b'e' | b'E')) => None,
         _ => text.parse().ok(),
@@ -278,7 +283,7 @@ pub(crate) fn decimal(text: &str, precision: u8, scale: u8) -> Option<i128> {
 }
 
 fn truth(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
+    match text.to_ascii_lowercase().as_str() {
         "t" | "true" | "y" | "yes" | "1" => Some(true),
         "f" | "false" | "n" | "no" | "0" => Some(false),
         _ => None,

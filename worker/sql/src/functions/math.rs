@@ -40,6 +40,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     simple("SIN", "SIN(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::sin)),
     simple("COS", "COS(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::cos)),
     simple("TAN", "TAN(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::tan)),
+    simple("SINH", "SINH(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::sinh)),
+    simple("COSH", "COSH(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::cosh)),
+    simple("TANH", "TANH(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::tanh)),
     simple("COT", "COT(number)", &[Double], DOUBLE, |a, n| one(a, n, |x| 1.0 / x.tan())),
     simple("ASIN", "ASIN(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::asin)),
     simple("ACOS", "ACOS(number)", &[Double], DOUBLE, |a, n| one(a, n, f64::acos)),
@@ -78,6 +81,7 @@ fn log(site: &mut Site) -> Result<Expr, SqlError> {
     })
 }
 
+/// Also of DOUBLE, which Flink refuses.
 fn modulo(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(2..=2)?;
     arithmetic(site.expr(0)?, BinaryOp::Modulo, site.expr(1)?, site.span)
@@ -236,7 +240,7 @@ fn round(site: &mut Site, half_up: bool) -> Result<Expr, SqlError> {
     let known = literal_digits(&digits);
     let kind = arg.kind();
     let result = match (kind, known) {
-        (Kind::Decimal(p, s), Some(n)) if half_up && n < i32::from(s) => {
+        (Kind::Decimal(p, s), Some(n)) if n < i32::from(s) => {
             if n < 0 {
                 Kind::Decimal((1 + p - s).min(38), 0)
             } else {

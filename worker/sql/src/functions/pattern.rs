@@ -82,7 +82,8 @@ impl<'a> Patterns<'a> {
     }
 }
 
-/// A literal pattern that cannot be read is an error of the program.
+/// A literal pattern that cannot be read is an error of the program; Flink runs it, and gives
+/// FALSE or NULL for every row.
 fn check(expr: &Expr, translate: &Translate, span: Span) -> Result<(), SqlError> {
     let Some(value) = expr.as_literal().filter(|v| v.is_valid(0) && expr.kind().is_text()) else {
         return Ok(());
@@ -195,30 +196,7 @@ fn regexp(site: &mut Site) -> Result<Expr, SqlError> {
     matcher(site, plain(), None)
 }
 
-/// Java's replacement (`$1`, `\$`) as the regex crate writes it.
-fn replacement(text: &str) -> String {
-    let mut result = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some('$') => result.push_str("$$"),
-                Some(next) => result.push(next),
-                None => {}
-            },
-            '$' if chars.peek().is_some_and(char::is_ascii_digit) => {
-                // Java takes one digit, then more only while the group exists; one is enough.
-                let digit = chars.next().unwrap_or('0');
-                result.push_str(&format!("${{{digit}}}"));
-            }
-            '$' if chars.peek() == Some(&'{') => result.push('$'),
-            '$' => result.push_str("$$"),
-            c => result.push(c),
-        }
-    }
-    result
-}
-
+/// The replacement is taken as it stands: `$1` means nothing in it, as in Flink.
 fn regexp_replace(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(3..=3)?;
     let args = (0..3).map(|i| site.want(i, Want::Text)).collect::<Result<Vec<_>, _>>()?;
@@ -229,9 +207,9 @@ fn regexp_replace(site: &mut Site) -> Result<Expr, SqlError> {
         let mut patterns = Patterns::of(&args[1], &translate);
         let result: StringArray = (0..rows)
             .map(|r| {
-                let (text, with) = (texts.get(r)?, replacement(with.get(r)?));
+                let (text, with) = (texts.get(r)?, with.get(r)?);
                 let pattern = patterns.get(r)??;
-                Some(pattern.replace_all(text, with.as_str()).into_owned())
+                Some(pattern.replace_all(text, regex::NoExpand(with)).into_owned())
             })
             .collect();
         Ok(Arc::new(result))

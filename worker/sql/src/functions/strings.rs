@@ -73,9 +73,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     simple("INSTR", "INSTR(string, searched)", &[Text, Text], Kind::Int, |a, n| {
         position(&a[0], &a[1], n)
     }),
-    simple("LOCATE", "LOCATE(searched, string)", &[Text, Text], Kind::Int, |a, n| {
-        position(&a[1], &a[0], n)
-    }),
+    special("LOCATE", "LOCATE(searched, string [, from])", locate),
     simple(
         "REPLACE",
         "REPLACE(string, searched, replacement)",
@@ -294,12 +292,39 @@ fn position(text: &Col, searched: &Col, rows: usize) -> Array {
     Ok(Arc::new(result))
 }
 
+fn locate(site: &mut Site) -> Result<Expr, SqlError> {
+    site.expect_count(2..=3)?;
+    let mut args = vec![site.want(0, Text)?, site.want(1, Text)?];
+    if site.args.len() == 3 {
+        args.push(site.want(2, Int)?);
+    }
+    let ty = SqlType { kind: Kind::Int, nullable: args.iter().any(|a| a.ty.nullable) };
+    site.call(args, ty, false, |args, rows| {
+        let Some(from) = args.get(2).map(Prims::<Int32Type>::of) else {
+            return position(&args[1], &args[0], rows);
+        };
+        let (searched, texts) = (Texts::of(&args[0]), Texts::of(&args[1]));
+        let one = |r: usize| {
+            let (searched, text) = (searched.get(r)?, texts.get(r)?);
+            if searched.is_empty() {
+                return Some(1);
+            }
+            let skipped = from.get(r)?.saturating_sub(1).max(0) as usize;
+            let start = text.char_indices().nth(skipped).map_or(text.len(), |(at, _)| at);
+            let found = text[start..].find(searched);
+            Some(found.map_or(0, |at| text[..start + at].chars().count() as i32 + 1))
+        };
+        Ok(Arc::new((0..rows).map(one).collect::<Int32Array>()))
+    })
+}
+
 fn replace(args: &[Col], rows: usize) -> Array {
     let (texts, from, to) = (Texts::of(&args[0]), Texts::of(&args[1]), Texts::of(&args[2]));
     let result: StringArray = (0..rows)
         .map(|r| {
             let (text, from, to) = (texts.get(r)?, from.get(r)?, to.get(r)?);
-            Some(if from.is_empty() { text.to_owned() } else { text.replace(from, to) })
+            // An empty `from` is found around every character.
+            Some(text.replace(from, to))
         })
         .collect();
     Ok(Arc::new(result))
@@ -312,6 +337,10 @@ fn split_index(args: &[Col], rows: usize) -> Array {
         .map(|r| {
             let (text, separator) = (texts.get(r)?, separators.get(r)?);
             let index = usize::try_from(indices.get(r)?).ok()?;
+            // An empty string has no parts, not one that is empty.
+            if text.is_empty() {
+                return None;
+            }
             if separator.is_empty() {
                 return text.split_whitespace().nth(index).map(str::to_owned);
             }

@@ -146,6 +146,8 @@ fn extract(site: &Site, i: usize, unit: Unit) -> Result<Expr, SqlError> {
     })
 }
 
+/// Before 1970, too, a field is the calendar's: Flink cuts the day towards 1970 there, so that
+/// `HOUR(TIMESTAMP '1969-12-31 23:00:00')` is -1 and the year of that minute 1970.
 fn field(at: Instant, unit: Unit) -> Option<i64> {
     let time = at.datetime()?;
     let year = i64::from(time.year());
@@ -271,11 +273,25 @@ fn with_pattern<T>(
     }
 }
 
+/// The timestamp in a string, for DATE_FORMAT: whole seconds, and NULL unless both date and time
+/// can be read.
+fn read_timestamp(site: &Site, text: Expr) -> Result<Expr, SqlError> {
+    let ty = SqlType::nullable(TIMESTAMP);
+    site.named_call("READ_TIMESTAMP".to_owned(), vec![text], ty, false, |args, rows| {
+        let texts = Texts::of(&args[0]);
+        let one = |r: usize| {
+            let text = texts.get(r)?.trim();
+            let at = text.contains(' ').then(|| parse_timestamp(text)).flatten()?;
+            Some(Instant { nanos: 0, ..at })
+        };
+        timestamps(TIMESTAMP, (0..rows).map(|r| Ok(one(r))))
+    })
+}
+
 fn date_format(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(2..=2)?;
     let arg = site.expr(0)?;
-    // A string is read as a timestamp first.
-    let arg = if arg.kind().is_text() { site.cast(arg, TIMESTAMP)? } else { temporal(site, 0)? };
+    let arg = if arg.kind().is_text() { read_timestamp(site, arg)? } else { temporal(site, 0)? };
     let kind = arg.kind();
     if !kind.is_timestamp() {
         return site.type_error(0, "a timestamp");
@@ -389,9 +405,13 @@ fn unix_timestamp(site: &mut Site) -> Result<Expr, SqlError> {
     site.call(args, SqlType { kind: Kind::BigInt, nullable }, false, move |args, rows| {
         let texts = Texts::of(&args[0]);
         let one = |r: usize| {
-            texts.get(r)?;
+            let text = texts.get(r)?;
+            // Without a pattern the time has to be there.
+            if args.len() == 1 && !text.trim().contains(' ') {
+                return Some(i64::MIN);
+            }
             // What cannot be read is the smallest number, as in Flink.
-            Some(parsed(args, known.as_deref(), r).map_or(i64::MIN / 1000, |at| at.seconds))
+            Some(parsed(args, known.as_deref(), r).map_or(i64::MIN, |at| at.seconds))
         };
         Ok(Arc::new((0..rows).map(one).collect::<Int64Array>()))
     })
@@ -427,7 +447,7 @@ fn timestamp_add(site: &mut Site) -> Result<Expr, SqlError> {
     let time = temporal(site, 2)?;
     // A date moved by hours is a timestamp.
     let time = if time.kind() == Kind::Date && unit.millis().is_some_and(|ms| ms < 86_400_000) {
-        site.cast(time, TIMESTAMP)?
+        site.cast(time, Kind::Timestamp(6))?
     } else {
         time
     };
@@ -479,15 +499,22 @@ fn timestamp_diff(site: &mut Site) -> Result<Expr, SqlError> {
     )
 }
 
-/// Whole months between two times, towards zero.
+/// Months between two times as Flink counts them: by days first, where a month later than the
+/// 31st is the last day of the month, then one less when the day is met but its time is not.
 fn whole_months(from: Instant, to: Instant) -> Option<i64> {
-    if to < from {
-        return whole_months(to, from).map(|n| -n);
-    }
-    let (a, b) = (from.datetime()?, to.datetime()?);
+    let day = |at: Instant| Instant { seconds: at.seconds.div_euclid(86_400) * 86_400, nanos: 0 };
+    let time = |at: Instant| (at.seconds.rem_euclid(86_400), at.nanos);
+    let (first, last) = (day(from), day(to));
+    let months =
+        if last < first { -months_of_days(last, first)? } else { months_of_days(first, last)? };
+    let met = add_months(first, months)? == last && time(to) < time(from);
+    Some(if met { months - 1 } else { months })
+}
+
+/// The largest number of months that leads from `first` no further than `last`.
+fn months_of_days(first: Instant, last: Instant) -> Option<i64> {
+    let (a, b) = (first.datetime()?, last.datetime()?);
     let months = (i64::from(b.year()) - i64::from(a.year())) * 12 + i64::from(b.month())
         - i64::from(a.month());
-    let rest_a = (a.day(), a.num_seconds_from_midnight(), from.nanos);
-    let rest_b = (b.day(), b.num_seconds_from_midnight(), to.nanos);
-    Some(if rest_b < rest_a { months - 1 } else { months })
+    Some(if add_months(first, months)? > last { months - 1 } else { months })
 }

@@ -1,5 +1,6 @@
 //! Whole programs: their plans, and what is wrong with wrong ones.
 
+mod cases;
 mod errors;
 mod fake;
 mod functions;
