@@ -72,6 +72,17 @@ impl Backoff {
         Restart::After(0)
     }
 
+    /// The newest failure from outside was the loss of a worker: it does not count.
+    pub fn was_lost_worker(&mut self) {
+        self.failures = self.failures.saturating_sub(1);
+    }
+
+    /// Errors of the user's that have been counted.
+    #[must_use]
+    pub fn user_errors(&self) -> u32 {
+        self.user_errors
+    }
+
     fn reset_after_quiet(&mut self, policy: &RestartPolicy, now_ms: u64) {
         if let Some(since) = self.running_since.take()
             && now_ms.saturating_sub(since) >= policy.reset_after_ms

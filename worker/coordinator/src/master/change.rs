@@ -152,7 +152,7 @@ impl Master {
         }
         match why {
             Why::Start => {}
-            Why::Recover { began_ms, message } => {
+            Why::Recover { began_ms, message, .. } => {
                 let total = self.now - began_ms;
                 let epoch = self.head.epoch;
                 let text = format!("{message}; restored epoch {epoch} in {total} ms");

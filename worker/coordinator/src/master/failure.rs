@@ -9,6 +9,15 @@ use super::event::{Action, Ending, Reply};
 use super::machine::Master;
 use super::state::{Ask, Phase, State, Stop, Why};
 
+/// Why tasks cannot go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Cause {
+    /// A worker was lost: survivors go on at once.
+    LostWorker,
+    /// A task or a source said so. `blamed` is the worker whose connection broke, if that was it.
+    Error { fault: Fault, blamed: Option<WorkerId> },
+}
+
 impl Master {
     /// A worker is no longer there.
     pub(super) fn lose(&mut self, id: WorkerId, why: &str) {
@@ -20,13 +29,35 @@ impl Master {
         self.commits.worker_gone(id);
         self.stopping.remove(&id);
         if self.spread.as_ref().is_some_and(|s| s.workers().contains(&id)) {
-            self.fail_tasks(format!("worker {id} was lost: {why}"), None);
+            let message = format!("worker {id} was lost: {why}");
+            self.explain(id, &message);
+            self.fail_tasks(message, Cause::LostWorker);
         }
     }
 
-    /// The term's tasks cannot go on. `fault` is `None` when a worker was lost: then survivors go
-    /// on at once.
-    pub(super) fn fail_tasks(&mut self, message: String, fault: Option<Fault>) {
+    /// A worker that others could not reach turns out to be lost: that is the reason to show, and
+    /// nothing is waited for.
+    fn explain(&mut self, id: WorkerId, lost: &str) {
+        let why = match &mut self.state {
+            State::Recovering { until_ms, why } => {
+                if matches!(why, Why::Recover { blamed, .. } if *blamed == Some(id)) {
+                    *until_ms = self.now;
+                }
+                why
+            }
+            State::Changing { why, .. } => why,
+            _ => return,
+        };
+        let Why::Recover { message, blamed, .. } = why else { return };
+        if blamed.take_if(|b| *b == id).is_some() {
+            lost.clone_into(message);
+            self.stats.failure.clone_from(message);
+            self.backoff.was_lost_worker();
+        }
+    }
+
+    /// The term's tasks cannot go on.
+    pub(super) fn fail_tasks(&mut self, message: String, cause: Cause) {
         let began = match std::mem::replace(&mut self.state, State::Opening) {
             // No task runs: nothing of theirs can fail. A late cause says more than its effect.
             other @ (State::Opening
@@ -68,15 +99,25 @@ impl Master {
         self.stats.restarts += 1;
         self.stats.failure.clone_from(&message);
         self.step("tasks failed");
-        let restart = match fault {
-            Some(fault) => self.backoff.failed(&self.config.restart, fault, self.now),
-            None => self.backoff.lost_worker(&self.config.restart, self.now),
+        let (restart, blamed) = match cause {
+            Cause::Error { fault, blamed } => {
+                let restart = self.backoff.failed(&self.config.restart, fault, self.now);
+                if fault == Fault::User && self.backoff.user_errors() == 1 {
+                    self.first_user_error.clone_from(&message);
+                }
+                (restart, blamed)
+            }
+            Cause::LostWorker => (self.backoff.lost_worker(&self.config.restart, self.now), None),
         };
         match restart {
-            Restart::GiveUp => self.end(Ending::Failed(message)),
+            // Later ones may be consequences of the first, or the same from another task.
+            Restart::GiveUp => {
+                let first = std::mem::take(&mut self.first_user_error);
+                self.end(Ending::Failed(first));
+            }
             Restart::After(wait) => {
                 self.stop_tasks();
-                let why = Why::Recover { began_ms: began, message };
+                let why = Why::Recover { began_ms: began, message, blamed };
                 self.state = State::Recovering { until_ms: self.now + wait, why };
             }
         }

@@ -11,7 +11,7 @@ use super::commits::Commits;
 use super::config::MasterConfig;
 use super::cut::{Head, validate_restore};
 use super::event::{Action, Ending, Event, LinkId, Reply};
-use super::failure::describe;
+use super::failure::{Cause, describe};
 use super::place::Spread;
 use super::plan::Plan;
 use super::splits::SourceSplits;
@@ -47,6 +47,8 @@ pub struct Master {
     /// After an attempt that failed, when the next one may be tried.
     pub(super) retry_at_ms: u64,
     pub(super) backoff: Backoff,
+    /// The first of the user errors that are being counted.
+    pub(super) first_user_error: String,
     pub(super) state: State,
     pub(super) stats: Stats,
     pub(super) now: u64,
@@ -77,6 +79,7 @@ impl Master {
             rebalance_after_ms: 0,
             retry_at_ms: 0,
             backoff: Backoff::default(),
+            first_user_error: String::new(),
             state: State::Opening,
             stats: Stats::default(),
             now: 0,
@@ -276,7 +279,7 @@ impl Master {
                                 "worker {first} has not restored its tasks within {} s",
                                 self.config.deploy_timeout_ms / 1000
                             ),
-                            Some(Fault::Outside),
+                            Cause::Error { fault: Fault::Outside, blamed: None },
                         );
                     }
                     late

@@ -43,7 +43,12 @@ pub(super) enum State {
 #[derive(Clone, Debug)]
 pub(super) enum Why {
     Start,
-    Recover { began_ms: u64, message: String },
+    Recover {
+        began_ms: u64,
+        message: String,
+        /// The worker whose connection broke, where another one said so first.
+        blamed: Option<WorkerId>,
+    },
     Rescale(Rescale),
 }
 

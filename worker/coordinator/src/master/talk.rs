@@ -6,6 +6,7 @@ use weir_protocol::{Attempt, Epoch, Subtask, VertexId, WorkerId};
 
 use super::commits::Outcome;
 use super::event::{Action, Ending, Found, LinkId};
+use super::failure::Cause;
 use super::machine::Master;
 use super::place::Spread;
 use super::splits::ToReader;
@@ -34,8 +35,10 @@ impl Master {
         }
         match kind {
             from_worker::Kind::Heartbeat(heartbeat) => {
-                worker.stats = heartbeat.tasks;
-                worker.state_bytes = heartbeat.state_bytes;
+                if let Some(worker) = self.workers.get_mut(&id) {
+                    worker.stats = heartbeat.tasks;
+                    worker.state_bytes = heartbeat.state_bytes;
+                }
             }
             from_worker::Kind::Deployed(_) => {
                 if let State::Changing { phase: Phase::Deploying { waiting, .. }, .. } =
@@ -66,7 +69,8 @@ impl Master {
                     control::Fault::Ours => Fault::Ours,
                     control::Fault::Outside | control::Fault::Unspecified => Fault::Outside,
                 };
-                self.fail_tasks(failed.message, Some(fault));
+                let blamed = failed.peer.map(WorkerId);
+                self.fail_tasks(failed.message, Cause::Error { fault, blamed });
             }
             from_worker::Kind::Committed(committed) => self.on_committed(id, committed),
             from_worker::Kind::Hello(_) | from_worker::Kind::Stopped(_) => {}
@@ -163,7 +167,8 @@ impl Master {
             Err(error) => {
                 let name = self.plan.vertices.get(vertex.0 as usize).map(|v| v.name.clone());
                 let name = name.unwrap_or_default();
-                self.fail_tasks(format!("source \"{name}\": {error}"), Some(error.fault));
+                let cause = Cause::Error { fault: error.fault, blamed: None };
+                self.fail_tasks(format!("source \"{name}\": {error}"), cause);
             }
         }
     }

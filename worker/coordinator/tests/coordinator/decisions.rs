@@ -661,3 +661,64 @@ fn a_failing_job_waits_longer_each_time() {
         assert_eq!(script.master.state_name(), "Running");
     }
 }
+
+#[test]
+fn a_worker_that_others_could_not_reach_is_named_when_it_is_lost() {
+    let mut script = Script::running();
+    // Two failures before, so that another one would have to wait.
+    for _ in 0..2 {
+        let mut failed = control::Failed { message: "away".into(), ..control::Failed::default() };
+        failed.set_fault(control::Fault::Outside);
+        script.say(0, from_worker::Kind::Failed(failed));
+        script.stopped(&[0, 1]);
+        let at = script.now + 1_000;
+        script.tick(at);
+        script.seal();
+        script.deployed(&[0, 1]);
+        assert_eq!(script.master.state_name(), "Running");
+    }
+    let message = "worker 1 does not answer".to_owned();
+    let mut failed = control::Failed { message, peer: Some(1), ..control::Failed::default() };
+    failed.set_fault(control::Fault::Outside);
+    script.say(0, from_worker::Kind::Failed(failed));
+    assert!(!script.wants_seal());
+    assert_eq!(script.master.status().failure, "worker 1 does not answer");
+    script.on(Event::LinkClosed { link: LinkId(1) });
+    assert!(script.wants_seal(), "survivors go on at once");
+    assert_eq!(script.master.status().failure, "worker 1 was lost: its connection ended");
+    script.seal();
+    script.stopped(&[0]);
+    script.deployed(&[0]);
+    let status = script.master.status();
+    assert_eq!((status.state.as_str(), status.restarts), ("Running", 3));
+    let recovered = &status.operations.last().unwrap().message;
+    assert!(recovered.starts_with("worker 1 was lost: its connection ended"), "{recovered}");
+}
+
+#[test]
+fn a_job_that_is_given_up_ends_with_its_first_user_error_as_it_was() {
+    let mut config = MasterConfig::new(JobName::from("ns/job"), 1);
+    config.restart.max_user_errors = Some(3);
+    let mut script = Script::with(config, None);
+    script.hello(0, 0, 1);
+    script.seal();
+    script.deployed(&[0]);
+    let first = "task \"count\" 0: row 7: division by zero; use NULLIF";
+    for text in [first, "a consequence", "another one"] {
+        assert_eq!(script.master.state_name(), "Running");
+        let message = text.to_owned();
+        let mut failed = control::Failed { message, ..control::Failed::default() };
+        failed.set_fault(control::Fault::User);
+        script.say(0, from_worker::Kind::Failed(failed));
+        if script.master.ending().is_none() {
+            assert_eq!(script.master.status().failure, text);
+            script.stopped(&[0]);
+            let at = script.now + 4_000;
+            script.tick(at);
+            script.seal();
+            script.deployed(&[0]);
+        }
+    }
+    assert_eq!(script.master.ending(), Some(&Ending::Failed(first.to_owned())));
+    assert_eq!(script.master.status().failure, first);
+}

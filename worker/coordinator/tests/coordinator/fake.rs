@@ -50,6 +50,8 @@ pub(crate) struct World {
     pub(crate) deaf: AtomicBool,
     /// How often a state was restored by a task.
     pub(crate) restored: AtomicU32,
+    /// How often tasks were told to end.
+    pub(crate) stopped: AtomicU32,
     /// The watermark that each operator was restored with at last.
     pub(crate) marks: Mutex<BTreeMap<OperatorUid, i64>>,
 }
@@ -232,6 +234,7 @@ pub(crate) struct FakeHost {
 }
 
 struct FakeTasks {
+    world: Arc<World>,
     commands: BTreeMap<(VertexId, Subtask), mpsc::UnboundedSender<TaskCommand>>,
     running: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -286,7 +289,7 @@ impl TaskHost for FakeHost {
             };
             running.push(tokio::spawn(task.run(from, self.pace)));
         }
-        Ok(Box::new(FakeTasks { commands, running }))
+        Ok(Box::new(FakeTasks { world: self.world.clone(), commands, running }))
     }
 }
 
@@ -317,6 +320,7 @@ impl HostedTasks for FakeTasks {
     }
 
     async fn stop(self: Box<Self>) {
+        self.world.stopped.fetch_add(1, Ordering::SeqCst);
         for task in self.running {
             task.abort();
             task.await.ok();
