@@ -42,7 +42,9 @@ pub fn load(path: &Path) -> Result<Loaded, Refused> {
     let job = StreamJob::from_yaml(&text, &file).map_err(|errors| {
         Refused(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     })?;
-    let base = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    // A bare file name has an empty parent, which joined with a path would not be this folder.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let base = folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     let options = PlanOptions {
         job: format!("{}/{}", job.metadata.namespace, job.metadata.name),
         max_parallelism: job.spec.max_parallelism,

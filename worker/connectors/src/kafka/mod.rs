@@ -148,14 +148,8 @@ fn build_source(
         ("enable.partition.eof", eof),
     ];
     let config = properties.client(&defaults, &fixed);
-    let plan = Plan {
-        topics,
-        startup,
-        bound,
-        interval,
-        named_group,
-        commit: properties.commit_offsets,
-    };
+    let plan =
+        Plan { topics, startup, bound, interval, named_group, commit: properties.commit_offsets };
     let source = KafkaSource {
         plan: Arc::new(plan),
         layout: Arc::new(layout),
