@@ -28,7 +28,7 @@ const DEADLY: [Step; 6] = [
     Step::DataWrite,
     Step::SinkStage,
     Step::SinkCommit,
-    Step::ChainDelete,
+    Step::Collect,
     Step::ChainRead,
 ];
 
@@ -282,5 +282,5 @@ fn a_coordinator_stopped_before_a_commit_harms_nothing() -> Result<()> {
 
 #[test]
 fn a_coordinator_stopped_inside_collection_harms_nothing() -> Result<()> {
-    stopped_and_continued(Step::ChainDelete, Moment::Before)
+    stopped_and_continued(Step::Collect, Moment::Before)
 }

@@ -11,14 +11,12 @@ pub enum Step {
     ChainCreate,
     /// The chain is listed or read.
     ChainRead,
-    /// A manifest is collected.
-    ChainDelete,
     /// State is uploaded.
     DataWrite,
     /// State is read back.
     DataRead,
-    /// State is collected.
-    DataDelete,
+    /// Manifests or state are collected, one by one or many at once.
+    Collect,
     /// A sink starts an upload or sends a part of it.
     SinkStage,
     /// A sink's upload is completed: output becomes visible.
@@ -38,10 +36,9 @@ impl fmt::Display for Step {
         to.pad(match self {
             Self::ChainCreate => "manifest create",
             Self::ChainRead => "chain read",
-            Self::ChainDelete => "manifest delete",
             Self::DataWrite => "state upload",
             Self::DataRead => "state read",
-            Self::DataDelete => "state delete",
+            Self::Collect => "collection",
             Self::SinkStage => "sink stage",
             Self::SinkCommit => "sink commit",
             Self::SinkRead => "sink read",
@@ -74,15 +71,15 @@ impl Step {
             "out" => Self::SinkStage,
             "state" if key.contains("/chain") => match () {
                 () if reads => Self::ChainRead,
-                () if deletes => Self::ChainDelete,
+                () if deletes => Self::Collect,
                 () => Self::ChainCreate,
             },
             "state" if key.contains("/data") => match () {
                 () if reads => Self::DataRead,
-                () if deletes => Self::DataDelete,
+                () if deletes => Self::Collect,
                 () => Self::DataWrite,
             },
-            _ if *method == Method::POST && query.contains("delete") => Self::DataDelete,
+            _ if *method == Method::POST && query.contains("delete") => Self::Collect,
             _ => Self::Other,
         }
     }
@@ -106,9 +103,9 @@ mod tests {
             step(Method::GET, "/b?list-type=2&prefix=state%2Fdefault%2Fj%2Fchain%2F"),
             Step::ChainRead
         );
-        assert_eq!(step(Method::DELETE, "/b/state/default/j/chain/0001"), Step::ChainDelete);
+        assert_eq!(step(Method::DELETE, "/b/state/default/j/chain/0001"), Step::Collect);
         assert_eq!(step(Method::PUT, "/b/state/default/j/data/1/op/x"), Step::DataWrite);
-        assert_eq!(step(Method::DELETE, "/b/state/default/j/data/1/op/x"), Step::DataDelete);
+        assert_eq!(step(Method::DELETE, "/b/state/default/j/data/1/op/x"), Step::Collect);
         assert_eq!(step(Method::POST, "/b/out/part?uploads"), Step::SinkStage);
         assert_eq!(step(Method::PUT, "/b/out/part?partNumber=1&uploadId=x"), Step::SinkStage);
         assert_eq!(step(Method::POST, "/b/out/part?uploadId=x"), Step::SinkCommit);
