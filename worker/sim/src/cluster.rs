@@ -383,7 +383,7 @@ async fn carry(
             message = worker.from.recv() => {
                 let Some(mut message) = message else { return };
                 if !delay(&mut rng, &ends).await { return }
-                planted.from_worker(&mut message);
+                planted.drop_earlier(&mut message);
                 if master.send(message).is_err() { return }
             }
             message = master.receive() => {

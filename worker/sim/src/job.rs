@@ -78,7 +78,6 @@ impl JobSpec {
     }
 
     /// The job graph: events → local counts ⇒ global counts → sink.
-    #[must_use]
     ///
     /// # Errors
     /// When the engine refuses the aggregation.

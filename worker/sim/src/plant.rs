@@ -82,7 +82,7 @@ pub(crate) struct PlantedLink {
 }
 
 impl PlantedLink {
-    pub(crate) fn from_worker(self, message: &mut FromWorker) {
+    pub(crate) fn drop_earlier(self, message: &mut FromWorker) {
         let Some(from_worker::Kind::Ack(ack)) = &mut message.kind else { return };
         if !self.drops {
             return;

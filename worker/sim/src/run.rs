@@ -103,11 +103,11 @@ impl Simulation {
             .await
             .map_err(|e| e.to_string())?;
         let mut simulation = Self { cluster, outside, histogram: BTreeMap::new(), due: Vec::new() };
-        simulation.to_the_end(spec.calm).await?;
+        simulation.burn(spec.calm).await?;
         simulation.check(spec.seed)
     }
 
-    async fn to_the_end(&mut self, calm: bool) -> Result<(), String> {
+    async fn burn(&mut self, calm: bool) -> Result<(), String> {
         let began = Instant::now();
         let mut next_fault = began + Duration::from_millis(300);
         let mut healed = false;

@@ -62,6 +62,9 @@ pub use error::{Span, SqlError, Warning, render};
 pub use parts::{BuiltIn, Parts, WindowParts};
 use weir_engine::graph::JobGraph;
 
+/// Looks a variable up by its name.
+pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What a plan depends on besides the program.
 pub struct PlanOptions {
     /// The job, `namespace/name`.
@@ -71,7 +74,7 @@ pub struct PlanOptions {
     /// Directory that relative local paths are resolved against (the manifest's).
     pub base: PathBuf,
     /// Environment variables, for `${env:NAME}` in options.
-    pub env: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub env: Environment,
     /// Where sources, sinks and stateful operators come from.
     pub parts: Arc<dyn Parts + Send + Sync>,
 }

@@ -94,7 +94,7 @@ fn date_prefix(text: &[u8]) -> Option<(i64, usize)> {
     let signed = matches!(text.first()?, b'+' | b'-');
     let digits = text[usize::from(signed)..].iter().take_while(|b| b.is_ascii_digit()).count();
     // As ISO_LOCAL_DATE: four digits, or more with a sign.
-    if digits < 4 || digits > 9 || (digits > 4 && !signed) {
+    if !(4..=9).contains(&digits) || (digits > 4 && !signed) {
         return None;
     }
     let mut at = usize::from(signed);

@@ -136,7 +136,7 @@ impl Keeper {
         // starts from is checked when it is sealed.
         let latest = matches!(self.request.start, Start::Latest);
         let head = opened.head.as_ref().filter(|_| latest);
-        let head = head.map(|h| build_head(h)).transpose();
+        let head = head.map(build_head).transpose();
         match head {
             Ok(head) => self.tell(Event::Opened { head }).await,
             Err(error) => {

@@ -119,7 +119,8 @@ async fn a_bounded_job_shows_each_row_once_and_finishes() {
     assert_eq!(worker.await.unwrap(), MemberEnd::Shutdown("finished".into()));
     assert_eq!(world.rows(), world.expected());
     assert_eq!(job.counted().await, 210);
-    assert_eq!(*world.lineages.lock().unwrap(), [job.head().await.lineage.0].into());
+    let lineage = job.head().await.lineage.0;
+    assert_eq!(*world.lineages.lock().unwrap(), [lineage].into());
     let status = handle.status();
     assert_eq!((status.state.as_str(), status.restarts), ("Finished", 0));
     assert!(status.epoch > 2, "checkpoints were taken on the way: {status:?}");

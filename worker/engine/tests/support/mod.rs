@@ -1,6 +1,6 @@
 //! A small dataflow for tests: numbers from splits, keyed, counted by a sink that remembers.
 
-#![allow(unreachable_pub, missing_docs, reason = "a test's own module")]
+#![allow(unreachable_pub, missing_docs, clippy::panic, reason = "a test's own module")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

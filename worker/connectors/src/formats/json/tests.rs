@@ -42,7 +42,7 @@ fn decode_in_pieces(
     data: &[u8],
     cuts: &[usize],
     max_rows: usize,
-) -> Result<(Vec<Vec<Option<String>>>, u64), usize> {
+) -> Result<(Rows, u64), usize> {
     let mut decoder = JsonDecoder::new(schema.clone(), options).unwrap();
     let mut rows = Vec::new();
     let mut start = 0;
