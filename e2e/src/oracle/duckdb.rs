@@ -12,7 +12,10 @@ use crate::rows::Rows;
 /// Reads SQL, writes one JSON array per row: whole numbers as numbers, all else as text.
 const PROGRAM: &str = r#"
 import duckdb, json, sys
-result = duckdb.connect().execute(sys.stdin.read())
+connection = duckdb.connect()
+# It would be drawn among the rows of whatever takes longer than two seconds.
+connection.execute("SET enable_progress_bar = false")
+result = connection.execute(sys.stdin.read())
 while rows := result.fetchmany(50000):
     for row in rows:
         print(json.dumps([v if v is None or isinstance(v, (int, float, str)) else str(v) for v in row]))
