@@ -1,7 +1,7 @@
 //! JSON, one object per line or per message.
 //!
 //! ```text
-//! bytes ─ 64 KiB ─▶ simd: index of quotes and newlines
+//! bytes ─ 16 KiB ─▶ simd: index of quotes and newlines
 //!                     │
 //!                     ▼            no match
 //!                   layout ───────────────────▶ scan: full walk, learns a layout
@@ -35,8 +35,9 @@ use super::{DecodeError, Decoded, RecordDecoder, TimestampFormat};
 pub use encode::JsonEncoder;
 pub(in crate::formats) use encode::member_names;
 
-/// Indexed at a time: the index and the window stay in the second-level cache.
-const WINDOW: usize = 64 << 10;
+/// Indexed at a time: small enough that the window is still in the first caches when its rows
+/// are matched.
+const WINDOW: usize = 16 << 10;
 /// Text in one batch; far below what 32-bit offsets hold.
 const FULL_BYTES: usize = 256 << 20;
 /// Layouts kept: variants of rows, such as with and without an optional field.
