@@ -318,7 +318,13 @@ impl Master {
         if self.stats.operations.len() >= MAX_REPORTS {
             self.stats.operations.remove(0);
         }
-        let report = control::OperationReport { kind, message, total_ms, pause_ms };
+        let report = control::OperationReport {
+            kind,
+            message,
+            total_ms,
+            pause_ms,
+            ..control::OperationReport::default()
+        };
         self.stats.operations.push(report);
     }
 
