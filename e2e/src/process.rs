@@ -38,6 +38,11 @@ impl Process {
         self.child.id()
     }
 
+    /// The reading end of its standard output, when that is a pipe; once.
+    pub fn take_stdout(&mut self) -> Option<std::process::ChildStdout> {
+        self.child.stdout.take()
+    }
+
     /// How it ended, if it did.
     ///
     /// # Errors

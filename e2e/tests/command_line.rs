@@ -2,8 +2,9 @@
 //! what a mistake looks like.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use weir_e2e::cache::tail;
 use weir_e2e::data::Format;
 use weir_e2e::job::{Job, Manifest, Run, read_output, weir_binary};
-use weir_e2e::process::wait_for;
+use weir_e2e::process::{Process, wait_for};
 use weir_e2e::rows::Rows;
 
 const ROWS: u64 = 20_000;
@@ -49,11 +50,19 @@ fn text(output: &Output) -> String {
     text + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// Until the job has published a checkpoint or two.
-fn let_it_run(run: &mut Run) -> Result<()> {
-    std::thread::sleep(Duration::from_millis(2500));
-    ensure!(run.process.poll()?.is_none(), "it ended early:\n{}", tail(&run.log()));
-    Ok(())
+/// Until the running job has published two checkpoints.
+fn let_it_run(job: &Job, run: &mut Run) -> Result<()> {
+    let chain = job.folder().join("state/default/numbers/chain");
+    let newest = || -> Option<u64> {
+        let names = fs::read_dir(&chain).ok()?.flatten();
+        names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).max()
+    };
+    // The first manifest of a run is its seal.
+    let enough = newest().unwrap_or(0) + 3;
+    wait_for("two checkpoints", LIMIT, || {
+        ensure!(run.process.poll()?.is_none(), "it ended early:\n{}", tail(&run.log()));
+        Ok(newest() >= Some(enough))
+    })
 }
 
 fn interrupt(mut run: Run) -> Result<String> {
@@ -70,7 +79,7 @@ fn ctrl_c_stops_with_a_savepoint_and_the_next_run_goes_on() -> Result<()> {
         let output = TempDir::new()?;
         let job = Job::new(Manifest::new("numbers", &numbers(output.path())))?;
         let mut run = job.start(workers)?;
-        let_it_run(&mut run)?;
+        let_it_run(&job, &mut run)?;
         let log = interrupt(run)?;
         ensure!(log.contains("stopping with a savepoint"), "it says what it does:\n{}", tail(&log));
         ensure!(
@@ -102,7 +111,7 @@ fn saving_the_manifest_rescales_the_running_job() -> Result<()> {
         let output = TempDir::new()?;
         let mut job = Job::new(Manifest::new("numbers", &numbers(output.path())))?;
         let mut run = job.start(workers)?;
-        let_it_run(&mut run)?;
+        let_it_run(&job, &mut run)?;
         job.set_parallelism(3)?;
         wait_for("the line 'rescaled …'", Duration::from_secs(20), || {
             Ok(run.log().contains("rescaled "))
@@ -119,7 +128,7 @@ fn an_edit_that_is_wrong_leaves_the_job_running() -> Result<()> {
     let output = TempDir::new()?;
     let job = Job::new(Manifest::new("numbers", &numbers(output.path())))?;
     let mut run = job.start(0)?;
-    let_it_run(&mut run)?;
+    let_it_run(&job, &mut run)?;
     let right = fs::read_to_string(job.manifest_file())?;
     fs::write(job.manifest_file(), right.replace("parallelism: 1", "parallelism: 0"))?;
     wait_for("the fault of the edited manifest", Duration::from_secs(20), || {
@@ -135,7 +144,7 @@ fn stored_state_can_be_looked_at_and_damage_is_found() -> Result<()> {
     let output = TempDir::new()?;
     let job = Job::new(Manifest::new("numbers", &numbers(output.path())))?;
     let mut run = job.start(0)?;
-    let_it_run(&mut run)?;
+    let_it_run(&job, &mut run)?;
     interrupt(run)?;
 
     let place = job.folder().join("state/default/numbers");
@@ -159,6 +168,48 @@ fn stored_state_can_be_looked_at_and_damage_is_found() -> Result<()> {
     let output = weir(&["state", "verify", place], job.folder())?;
     ensure!(!output.status.success(), "half a manifest passed: {}", text(&output));
     ensure!(!text(&output).contains("panicked"), "{}", text(&output));
+    Ok(())
+}
+
+#[test]
+fn a_reader_of_standard_output_that_leaves_ends_the_job() -> Result<()> {
+    let program = "CREATE TABLE numbers (n BIGINT) WITH (
+  'connector' = 'datagen', 'rows-per-second' = '4000');
+CREATE TABLE seen (n BIGINT) WITH ('connector' = 'print');
+INSERT INTO seen SELECT n FROM numbers;
+";
+    for workers in ["", "--workers 2"] {
+        let job = Job::new(Manifest::new("numbers", program))?;
+        let state = job.folder().join("state");
+        let mut command = Command::new(weir_binary()?);
+        command.arg("run").arg(job.manifest_file()).args(workers.split_whitespace());
+        command.arg("--state").arg(&state).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut run = Process::start("weir run", &mut command)?;
+        let output = run.take_stdout().context("a pipe")?;
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        ensure!(line.contains("+I["), "{line}");
+        // The pipe has no reader from here on.
+        let status = run.wait(Duration::from_secs(20))?;
+        ensure!(status.success(), "it ended with {status}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_manifest_in_the_current_folder_finds_its_files() -> Result<()> {
+    let folder = TempDir::new()?;
+    fs::create_dir(folder.path().join("in"))?;
+    fs::write(folder.path().join("in/a.csv"), "1\n2\n3\n")?;
+    let program = "CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'filesystem', 'path' = 'in', 'format' = 'csv');
+CREATE TABLE seen (n BIGINT) WITH ('connector' = 'print');
+INSERT INTO seen SELECT n FROM numbers;
+";
+    fs::write(folder.path().join("job.yaml"), Manifest::new("numbers", program).yaml()?)?;
+    let output = weir(&["run", "job.yaml"], folder.path())?;
+    let said = text(&output);
+    ensure!(output.status.success() && said.contains("+I[3]"), "{said}");
+    ensure!(said.contains("filesystem numbers ──► print seen"), "the flow in a line:\n{said}");
     Ok(())
 }
 

@@ -111,6 +111,7 @@ impl Fire {
     fn burn(&mut self) -> Result<()> {
         let limit = Duration::from_secs(300 + 15 * self.wanted);
         let mut rescales = vec![3, 2, 4];
+        let mut wanted = None;
         let mut at_steps = 0;
         loop {
             ensure!(self.started.elapsed() < limit, "not done after {limit:?}:\n{}", self.tail());
@@ -122,13 +123,17 @@ impl Fire {
             at_steps = self.killed_at_steps();
             self.kills += at_steps;
             let passed = self.kills * 4 / self.wanted.max(1);
-            if rescales.len() as u64 > 3 - passed.min(3)
+            // Each rescale comes to its end, under fire, before the next is asked for.
+            let rescaling = wanted.is_some() && wanted != self.stage.parallelism();
+            if !rescaling
+                && rescales.len() as u64 > 3 - passed.min(3)
                 && let Some(parallelism) = rescales.pop()
             {
                 self.stage.job.set_parallelism(parallelism)?;
+                wanted = Some(u64::from(parallelism));
                 continue;
             }
-            if self.kills >= self.wanted {
+            if self.kills >= self.wanted && !rescaling && rescales.is_empty() {
                 self.weather().open_gate();
                 self.stage.proxy.release();
                 continue;

@@ -41,7 +41,8 @@ pub struct RunArgs {
     /// Start over: forget the job's state. Output that is already visible stays.
     #[arg(long)]
     pub fresh: bool,
-    /// Give up after that many failures in a row; 0 never gives up.
+    /// Give up after that many errors of the program or its data in a row; 0 never gives up.
+    /// What may mend itself, such as a store that is away, is tried again for ever.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub retries: u32,
     /// Memory for state, such as 512MiB; half of what the machine (or container) has otherwise.

@@ -104,6 +104,17 @@ impl Stage {
         names
     }
 
+    /// The parallelism that the newest readable manifest of the chain assigns.
+    #[must_use]
+    pub fn parallelism(&self) -> Option<u64> {
+        let folder = self.s3.bucket_folder().join("state/default/under-fire/chain");
+        self.chain().iter().rev().find_map(|name| {
+            let bytes = fs::read(folder.join(name)).ok()?;
+            let manifest: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+            manifest["assignment"]["parallelism"].as_u64()
+        })
+    }
+
     /// Waits until none of these processes is left.
     ///
     /// # Errors

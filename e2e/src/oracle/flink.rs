@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use crate::cache;
 use crate::process::Process;
 
+/// Its version: the newest, built for Flink 2.2.
+const KAFKA_CONNECTOR: &str = "5.0.0-2.2";
 const RUNNER: &str = include_str!("../../flink/FlinkSql.java");
 
 /// How a run went.
@@ -27,6 +29,32 @@ pub struct FlinkRun {
 /// # Errors
 /// When Flink cannot be installed, or the program fails.
 pub fn run(sql: &str, parallelism: u32) -> Result<FlinkRun> {
+    run_with(sql, parallelism, &[])
+}
+
+/// Flink's Kafka connector, which does not come with Flink: its jar, fetched from Maven's central
+/// repository if need be.
+///
+/// # Errors
+/// When Maven is missing or cannot fetch it.
+pub fn kafka_connector() -> Result<PathBuf> {
+    let name = format!("flink-sql-connector-kafka-{KAFKA_CONNECTOR}");
+    let folder = cache::folder(&name, |folder| {
+        let artifact = format!("org.apache.flink:flink-sql-connector-kafka:{KAFKA_CONNECTOR}");
+        let mut command = Command::new("mvn");
+        command.args(["-q", "-B", "dependency:copy", "-Dmdep.useBaseVersion=true"]);
+        command.arg(format!("-Dartifact={artifact}")).arg("-DoutputDirectory=.");
+        cache::run(command.current_dir(folder))?;
+        Ok(())
+    })?;
+    Ok(folder.join(format!("{name}.jar")))
+}
+
+/// Runs a program with connectors (jars) that do not come with Flink.
+///
+/// # Errors
+/// When Flink cannot be installed, or the program fails.
+pub fn run_with(sql: &str, parallelism: u32, jars: &[PathBuf]) -> Result<FlinkRun> {
     let home = cache::python("python-flink-2.3.0", &["apache-flink==2.3.0"])?;
     let flink = find_flink(&home)?;
     let scratch = tempfile::tempdir()?;
@@ -40,7 +68,7 @@ pub fn run(sql: &str, parallelism: u32) -> Result<FlinkRun> {
     command
         .args(java_options(&flink)?)
         .args(["-Xmx3g", "-cp"])
-        .arg(format!("{}/*", flink.join("lib").display()))
+        .arg(classpath(&flink, jars))
         .arg(&runner)
         .arg(&program)
         .arg(parallelism.to_string())
@@ -55,6 +83,11 @@ pub fn run(sql: &str, parallelism: u32) -> Result<FlinkRun> {
         bail!("Flink ended with {status}:\n{}", cache::tail(&fs::read_to_string(&log)?));
     }
     Ok(FlinkRun { cpu, wall: start.elapsed() })
+}
+
+fn classpath(flink: &Path, jars: &[PathBuf]) -> String {
+    let jars = jars.iter().map(|jar| format!(":{}", jar.display())).collect::<String>();
+    format!("{}/*{jars}", flink.join("lib").display())
 }
 
 fn find_flink(home: &Path) -> Result<PathBuf> {

@@ -190,3 +190,42 @@ pub fn text(graph: &JobGraph) -> String {
     }
     out
 }
+
+/// The graph in a line per sink: where its rows come from, and what is done to them on the way.
+/// Steps that only shape rows are left out; [`text`] has them.
+#[must_use]
+pub fn flow(graph: &JobGraph) -> String {
+    let mut out = String::new();
+    for vertex in &graph.vertices {
+        for (at, (info, _)) in vertex.chain.iter().enumerate() {
+            if info.kind == "sink" {
+                let _ = writeln!(out, "  {}", path(graph, vertex, at).join(" ──► "));
+            }
+        }
+    }
+    out
+}
+
+/// Names of the operators up to the one at `last` in the vertex's chain, sources first.
+fn path(graph: &JobGraph, vertex: &Vertex, last: usize) -> Vec<String> {
+    let mut before: Vec<Vec<String>> = Vec::new();
+    for edge in graph.edges.iter().filter(|edge| edge.to == vertex.id) {
+        // An edge goes from a vertex to a later one, so this ends.
+        if let Some(from) = graph.vertex(edge.from).filter(|from| from.id < vertex.id) {
+            before.push(path(graph, from, edge.operator));
+        }
+    }
+    let mut names = match before.len() {
+        0 | 1 => before.pop().unwrap_or_default(),
+        _ => vec![before.iter().map(|path| path.join(" ──► ")).collect::<Vec<_>>().join(" + ")],
+    };
+    for (info, _) in vertex.chain.iter().take(last + 1) {
+        if !matches!(info.kind, "calc" | "local window aggregate") {
+            names.push(info.name.clone());
+        }
+        if info.kind == "source" && info.details.contains_key("watermark") {
+            names.push("watermark".to_owned());
+        }
+    }
+    names
+}

@@ -1,6 +1,7 @@
 //! `weir run`: one job on this machine, from start to end.
 
 pub mod screen;
+mod stdout;
 mod supervisor;
 mod watch;
 
@@ -105,7 +106,7 @@ fn header(loaded: &Loaded, root: &str) -> String {
         loaded.job.metadata.name,
         loaded.job.spec.parallelism,
         loaded.name(),
-        weir_sql::explain::text(&loaded.planned.graph)
+        weir_sql::explain::flow(&loaded.planned.graph)
     )
 }
 
@@ -245,6 +246,10 @@ impl Running {
                     }
                 }
                 _ = tokio::signal::ctrl_c() => break self.stop(screen).await,
+                () = stdout::closed() => {
+                    screen.say("nobody reads standard output any more: stopped; run it again to go on from the newest checkpoint");
+                    break Ending::Stopped { savepoint: String::new() };
+                }
             }
         };
         self.show(screen, &mut said, &mut failures);
@@ -253,7 +258,7 @@ impl Running {
     }
 
     /// Draws progress, and says what has happened since the last time.
-    fn show(&self, screen: &mut Screen, said: &mut usize, failures: &mut u64) {
+    fn show(&self, screen: &mut Screen, said: &mut u64, failures: &mut u64) {
         let status = self.coordinator.status();
         let totals = Totals::of(&status, &self.ends);
         if self.json {
@@ -264,16 +269,10 @@ impl Running {
             screen.say(&format!("  restarting: {}", status.failure));
         }
         *failures = status.restarts;
-        for operation in status.operations.iter().skip(*said) {
-            screen.say(&format!(
-                "  {} {} in {:.2} s (output paused {:.2} s)",
-                operation.kind.to_lowercase(),
-                operation.message,
-                operation.total_ms as f64 / 1e3,
-                operation.pause_ms as f64 / 1e3
-            ));
+        for operation in status.operations.iter().filter(|o| o.number > *said) {
+            screen.say(&format!("  {} {}", operation.kind.to_lowercase(), operation.message));
         }
-        *said = status.operations.len().max(*said);
+        *said = status.operations.last().map_or(*said, |newest| newest.number);
         screen.draw(&status, &totals);
     }
 

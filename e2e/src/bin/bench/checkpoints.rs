@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { rows, parallelism, runs } = *arguments;
-    let program = super::bids_count(&super::bids(rows, parallelism)?);
+    let program = super::bids_count(&super::files(&super::bids(rows, parallelism)?));
     let intervals = [("none", 3600), ("every 10 s", 10), ("every 1 s", 1)];
     let mut least = [Duration::MAX; 3];
     // In turn, so that a slow minute of the machine does not fall on one of them.

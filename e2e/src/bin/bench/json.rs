@@ -8,15 +8,22 @@ use weir_e2e::oracle::flink;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Rows of the smaller input; must be more than 64 MB.
-    #[arg(long, default_value_t = 2_000_000)]
-    small: u64,
-    /// Rows of the larger input.
-    #[arg(long, default_value_t = 8_000_000)]
-    large: u64,
+    #[command(flatten)]
+    sizes: Sizes,
     /// Subtasks, and files of the input.
     #[arg(long, default_value_t = 2)]
     parallelism: u32,
+}
+
+/// What is measured: two sizes of input, how often, and for whom.
+#[derive(clap::Args)]
+pub(crate) struct Sizes {
+    /// Rows of the smaller input; must be more than 64 MB.
+    #[arg(long, default_value_t = 2_000_000)]
+    pub(crate) small: u64,
+    /// Rows of the larger input.
+    #[arg(long, default_value_t = 8_000_000)]
+    pub(crate) large: u64,
     /// Runs of each; the fastest counts.
     #[arg(long, default_value_t = 3)]
     runs: u32,
@@ -32,16 +39,30 @@ enum Engine {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { small, large, parallelism, runs, only } = *arguments;
+    let parallelism = arguments.parallelism;
+    compare(
+        &arguments.sizes,
+        |rows| weir_cpu(rows, parallelism),
+        |rows| flink_cpu(rows, parallelism),
+    )
+}
+
+/// Prints both rates and their ratio. The closures run one program over so many rows and return
+/// its CPU time.
+pub(crate) fn compare(
+    sizes: &Sizes,
+    weir: impl Fn(u64) -> Result<Duration>,
+    flink: impl Fn(u64) -> Result<Duration>,
+) -> Result<()> {
+    let Sizes { small, large, runs, only } = *sizes;
     ensure!(small < large, "the smaller input must have fewer rows");
     println!("{:10} {:>11} {:>13}", "", "rows/CPU-s", "CPU ns/row");
     let mut rates = Vec::new();
     if only != Some(Engine::Flink) {
-        rates.push(slope(small, large, |rows| weir_cpu(rows, parallelism), runs)?);
+        rates.push(slope(small, large, weir, runs)?);
         print("Weir", rates[0]);
     }
     if only != Some(Engine::Weir) {
-        let flink = |rows| flink_cpu(rows, parallelism);
         rates.push(slope(small, large, flink, runs.min(2))?);
         print("Flink 2.3", rates[rates.len() - 1]);
     }
@@ -70,7 +91,7 @@ fn slope(small: u64, large: u64, cpu: impl Fn(u64) -> Result<Duration>, runs: u3
 }
 
 fn weir_cpu(rows: u64, parallelism: u32) -> Result<Duration> {
-    let program = super::bids_count(&super::bids(rows, parallelism)?);
+    let program = super::bids_count(&super::files(&super::bids(rows, parallelism)?));
     let interval = Duration::from_secs(10);
     let manifest = Manifest { parallelism, interval, ..Manifest::new("json-bids", &program) };
     let (summary, cpu) = Job::new(manifest)?.start(0)?.finish_with_cpu()?;
@@ -80,6 +101,6 @@ fn weir_cpu(rows: u64, parallelism: u32) -> Result<Duration> {
 }
 
 fn flink_cpu(rows: u64, parallelism: u32) -> Result<Duration> {
-    let program = super::bids_count(&super::bids(rows, parallelism)?);
+    let program = super::bids_count(&super::files(&super::bids(rows, parallelism)?));
     Ok(flink::run(&program, parallelism)?.cpu)
 }

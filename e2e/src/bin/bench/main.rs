@@ -9,6 +9,7 @@
 
 mod checkpoints;
 mod json;
+mod kafka;
 mod live;
 mod recovery;
 mod rescale;
@@ -27,6 +28,8 @@ struct Arguments {
 enum What {
     /// JSON bids to a 10 s tumbling count by key, beside Flink.
     Json(json::Arguments),
+    /// The same from Kafka, beside Flink.
+    Kafka(kafka::Arguments),
     /// What a checkpoint every second, and every ten, costs.
     CheckpointOverhead(checkpoints::Arguments),
     /// From the kill of a worker's process to the first new output.
@@ -38,28 +41,33 @@ enum What {
 fn main() -> Result<()> {
     match Arguments::parse().what {
         What::Json(arguments) => json::run(&arguments),
+        What::Kafka(arguments) => kafka::run(&arguments),
         What::CheckpointOverhead(arguments) => checkpoints::run(&arguments),
         What::Recovery(arguments) => recovery::run(&arguments),
         What::Rescale(arguments) => rescale::run(&arguments),
     }
 }
 
+/// The options of a table that reads files of a folder.
+fn files(folder: &std::path::Path) -> String {
+    format!("'connector' = 'filesystem', 'path' = '{}', 'format' = 'json'", folder.display())
+}
+
 /// The SQL of the JSON benchmarks: two of seven fields, ten thousand keys, windows of 10 s.
-fn bids_count(folder: &std::path::Path) -> String {
+fn bids_count(source: &str) -> String {
     format!(
         "CREATE TABLE bids (
   auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, url STRING,
   `dateTime` TIMESTAMP(3), extra STRING,
   WATERMARK FOR `dateTime` AS `dateTime` - INTERVAL '1' SECOND
-) WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'json');
+) WITH ({source});
 CREATE TABLE counts (window_start TIMESTAMP(3), auction BIGINT, bids BIGINT)
 WITH ('connector' = 'blackhole');
 INSERT INTO counts
   SELECT window_start, auction, COUNT(*)
   FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(`dateTime`), INTERVAL '10' SECOND))
   GROUP BY window_start, window_end, auction;
-",
-        folder.display()
+"
     )
 }
 

@@ -23,8 +23,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for (parallelism, _) in [4, 2].into_iter().cycle().zip(0..arguments.tries) {
         live.wait_for_windows(20, Duration::from_secs(60))?;
         let saved = Instant::now();
-        live.job.set_parallelism(parallelism)?;
         let seen = live.run.log().matches("rescaled ").count();
+        live.job.set_parallelism(parallelism)?;
         weir_e2e::process::wait_for("the line 'rescaled …'", Duration::from_secs(60), || {
             Ok(live.run.log().matches("rescaled ").count() > seen)
         })?;

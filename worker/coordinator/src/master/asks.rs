@@ -41,6 +41,7 @@ impl Master {
                 }
                 self.asks.retain(|ask| !superseded(ask));
                 Ask::Rescale(Rescale {
+                    from: self.parallelism,
                     request: Some(id),
                     target: parallelism,
                     began_ms: self.now,

@@ -52,8 +52,12 @@ impl Master {
             return;
         };
         *phase = Phase::Committing;
+        let before = self.parallelism;
         let rescaled = match why {
-            Why::Rescale(rescale) => Some(rescale.target),
+            Why::Rescale(rescale) => {
+                rescale.from = before;
+                Some(rescale.target)
+            }
             Why::Start | Why::Recover { .. } => None,
         };
         let starts = matches!(why, Why::Start);
@@ -155,7 +159,8 @@ impl Master {
             Why::Recover { began_ms, message, .. } => {
                 let total = self.now - began_ms;
                 let epoch = self.head.epoch;
-                let text = format!("{message}; restored epoch {epoch} in {total} ms");
+                let took = total as f64 / 1e3;
+                let text = format!("{message}; restored epoch {epoch} in {took:.2} s");
                 self.report("Recovered", text, total, total);
             }
             Why::Rescale(rescale) => self.report_rescale(&rescale),
@@ -165,8 +170,13 @@ impl Master {
     fn report_rescale(&mut self, rescale: &Rescale) {
         let (total_ms, pause_ms) = (self.now - rescale.began_ms, self.now - rescale.frozen_ms);
         let text = format!(
-            "to parallelism {}; {} of {} key groups moved",
-            rescale.target, rescale.moved, self.plan.max_parallelism
+            "{} → {} in {:.2} s; output paused {:.2} s; {} of {} key groups moved",
+            rescale.from,
+            rescale.target,
+            total_ms as f64 / 1e3,
+            pause_ms as f64 / 1e3,
+            rescale.moved,
+            self.plan.max_parallelism
         );
         self.report("Rescaled", text, total_ms, pause_ms);
         if let Some(id) = rescale.request {

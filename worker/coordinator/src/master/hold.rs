@@ -27,6 +27,7 @@ impl Master {
         }
         if self.now >= self.rebalance_after_ms && self.wants_rebalance().is_some() {
             self.hold_for_rescale(Rescale {
+                from: self.parallelism,
                 request: None,
                 target: self.parallelism,
                 began_ms: self.now,

@@ -318,11 +318,13 @@ impl Master {
         if self.stats.operations.len() >= MAX_REPORTS {
             self.stats.operations.remove(0);
         }
+        let number = self.stats.operations.last().map_or(0, |report| report.number) + 1;
         let report = control::OperationReport {
             kind,
             message,
             total_ms,
             pause_ms,
+            number,
             ..control::OperationReport::default()
         };
         self.stats.operations.push(report);

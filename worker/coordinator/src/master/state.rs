@@ -96,6 +96,8 @@ pub(super) enum HoldPhase {
 pub(super) struct Rescale {
     /// Absent when the coordinator rebalances by itself.
     pub(super) request: Option<RequestId>,
+    /// The parallelism before; known once the change is sealed.
+    pub(super) from: u32,
     pub(super) target: u32,
     pub(super) began_ms: u64,
     /// When the frozen attempt was triggered: output pauses from here.
