@@ -285,6 +285,7 @@ async fn enumerate(
             }
         };
         tokio::select! {
+            biased;
             () = due => {
                 let interval = enumerator.interval();
                 next = interval.map(|i| Instant::now() + i);
