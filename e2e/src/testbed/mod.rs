@@ -1,5 +1,6 @@
-//! Servers on loopback, started for one test and ended with it.
+//! Servers for one test, on loopback or beside a cluster, and the cluster itself; all end with it.
 
+pub mod cluster;
 pub mod kafka;
 pub mod proxy;
 pub mod s3;
