@@ -53,7 +53,7 @@ for name in "${groups[@]}"; do
   find /sys/fs/cgroup -mindepth 2 -depth -type d -path "/sys/fs/cgroup/*/$name*" \
     -exec rmdir {} + 2> /dev/null
 done
-rm -f /var/lib/cni/results/weir-e2e-*
+grep -lsF "$folder/" /var/lib/cni/results/* 2> /dev/null | xargs -r rm -f
 find /var/log/containers -maxdepth 1 -lname "$folder/*" -delete 2> /dev/null
 for made in /run/containerd/s /run/containerd /var/lib/cni/results /var/lib/cni /var/log/containers; do
   rmdir "$made" 2> /dev/null

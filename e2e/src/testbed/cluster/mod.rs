@@ -34,6 +34,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::cache;
 use crate::job::repository;
 use crate::process::{Process, wait_for};
+use crate::testbed::Place;
 
 pub use images::{OPERATOR_IMAGE, WORKER_IMAGE};
 pub use install::{Tools, ensure_installed};
@@ -205,6 +206,22 @@ impl Cluster {
     #[must_use]
     pub fn is_own(&self) -> bool {
         self.made.is_some()
+    }
+
+    /// Where servers run that its pods reach: inside node 0 of a cluster of its own. For a
+    /// cluster of `KUBECONFIG`, `WEIR_E2E_HOST` is this machine's address as pods know it.
+    ///
+    /// # Errors
+    /// When `WEIR_E2E_HOST` is needed and not set.
+    pub fn server_place(&self) -> Result<Place> {
+        if self.is_own() {
+            return Ok(Place::node(Node(0)));
+        }
+        let host = std::env::var("WEIR_E2E_HOST").context(
+            "pods of the cluster of KUBECONFIG must reach this machine: set WEIR_E2E_HOST to its \
+             address as they know it, such as that of kind's bridge",
+        )?;
+        Ok(Place::address(&host))
     }
 
     /// Its kubeconfig.
