@@ -1,0 +1,3 @@
+//! `weir-operator`: the operator's process.
+
+fn main() {}
