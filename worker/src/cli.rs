@@ -1,6 +1,7 @@
 //! The command line: what `weir` understands.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -25,6 +26,9 @@ pub enum Command {
     /// Run one worker process of a job; started by `weir run --workers` and by the operator.
     #[command(hide = true)]
     Worker(WorkerArgs),
+    /// Keep one worker of a cluster running: the first process of a pod.
+    #[command(hide = true)]
+    Pod(PodArgs),
 }
 
 /// `weir run`.
@@ -94,6 +98,15 @@ pub enum StateCommand {
         #[arg(short, long, value_enum, default_value_t = Report::Text)]
         output: Report,
     },
+    /// Delete everything of one job, if it is still the job with this UID. Repeating it is
+    /// harmless.
+    Delete {
+        /// `<root>/<namespace>/<name>`.
+        place: String,
+        /// UID of the StreamJob that owned the state.
+        #[arg(long)]
+        uid: String,
+    },
     /// Read everything that the newest version needs and check it.
     Verify {
         /// `<root>/<namespace>/<name>`.
@@ -102,31 +115,110 @@ pub enum StateCommand {
 }
 
 /// `weir worker`.
+///
+/// With an ordinal it is a process of `weir run --workers`; without, one of a cluster.
 #[derive(Debug, Clone, Args)]
 pub struct WorkerArgs {
     /// The job's manifest.
+    #[arg(env = "WEIR_MANIFEST")]
     pub manifest: PathBuf,
-    /// Which worker this is; worker 0 also coordinates.
-    #[arg(long)]
-    pub ordinal: u32,
+    /// Which worker this is, for `weir run`; worker 0 of a cluster's pods is named by its pod.
+    #[arg(long, requires = "coordinator")]
+    pub ordinal: Option<u32>,
     /// How many workers there are at the start.
     #[arg(long)]
-    pub workers: u32,
-    /// Where the coordinator listens, host:port.
-    #[arg(long)]
-    pub coordinator: String,
-    /// Where this worker's data exchange listens.
-    #[arg(long, default_value = "127.0.0.1:0")]
-    pub exchange: String,
+    pub workers: Option<u32>,
+    /// Where the coordinator listens, host:port; in a cluster, where somebody knows who it is.
+    #[arg(long, env = "WEIR_COORDINATOR")]
+    pub coordinator: Option<String>,
     /// Where state is kept unless the manifest says so.
-    #[arg(long)]
+    #[arg(long, default_value = ".weir")]
     pub state: String,
     /// Give up after that many failures in a row; 0 never gives up.
     #[arg(long, default_value_t = 0)]
     pub retries: u32,
     /// Memory for state.
-    #[arg(long)]
+    #[arg(long, env = "WEIR_MEMORY")]
     pub memory: Option<String>,
+    /// What only a worker of a cluster needs.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+/// What a worker of a cluster is told by its pod.
+#[derive(Debug, Clone, Args)]
+pub struct ClusterArgs {
+    /// The pod's name; its end is the worker's ordinal.
+    #[arg(long, env = "WEIR_POD_NAME")]
+    pub pod_name: Option<String>,
+    /// Where others reach this pod.
+    #[arg(long, env = "WEIR_POD_IP", default_value = "127.0.0.1")]
+    pub pod_ip: String,
+    /// The revision of the job that this worker runs.
+    #[arg(long, env = "WEIR_REVISION", default_value = "")]
+    pub revision: String,
+    /// Revisions that the operator has ended in favour of this one: their state may be taken over.
+    #[arg(long, env = "WEIR_SUPERSEDES", value_delimiter = ',')]
+    pub supersedes: Vec<String>,
+    /// UID of the StreamJob.
+    #[arg(long, env = "WEIR_JOB_UID", default_value = "")]
+    pub job_uid: String,
+    /// UID of a deleted StreamJob whose state may be taken over.
+    #[arg(long, env = "WEIR_ADOPT_UID")]
+    pub adopt_uid: Option<String>,
+    /// The job has published before: an empty chain is an error.
+    #[arg(long, env = "WEIR_MUST_EXIST", action = clap::ArgAction::Set, num_args = 0..=1,
+          default_value_t = false, default_missing_value = "true")]
+    pub must_exist: bool,
+    /// Parallelism of a job that has no state yet.
+    #[arg(long, env = "WEIR_PARALLELISM")]
+    pub parallelism: Option<u32>,
+    /// Which state a job starts from.
+    #[arg(long, env = "WEIR_RESTORE", value_enum, ignore_case = true, default_value_t = Restore::Latest)]
+    pub restore: Restore,
+    /// Where the control protocol listens.
+    #[arg(long, env = "WEIR_CONTROL", default_value = "0.0.0.0:7101")]
+    pub control: String,
+    /// Where the data exchange listens; `weir run` has it on loopback.
+    #[arg(long, env = "WEIR_EXCHANGE", default_value = "0.0.0.0:7102")]
+    pub exchange: String,
+    /// Where /livez, /readyz and /metrics are.
+    #[arg(long, env = "WEIR_HTTP", default_value = "0.0.0.0:7103")]
+    pub http: String,
+    /// A directory that lives as long as the pod.
+    #[arg(long, env = "WEIR_LOCAL_DIR")]
+    pub local_dir: Option<PathBuf>,
+    /// Never coordinate.
+    #[arg(long)]
+    pub member_only: bool,
+    /// End when standard input ends.
+    #[arg(long)]
+    pub supervised: bool,
+}
+
+/// Which state a job starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Restore {
+    /// The newest.
+    Latest,
+}
+
+/// `weir pod`.
+#[derive(Debug, Clone, Args)]
+pub struct PodArgs {
+    /// Where the worker's last words go when the pod ends for good.
+    #[arg(long, env = "WEIR_TERMINATION_LOG", default_value = "/dev/termination-log")]
+    pub termination_log: PathBuf,
+    /// Seconds that a worker has to end after SIGTERM before it is killed.
+    #[arg(long, env = "WEIR_GRACE_SECONDS", default_value = "20", value_parser = seconds)]
+    pub grace: Duration,
+    /// Arguments of `weir worker`, behind `--`; the environment suffices in a pod.
+    #[arg(last = true)]
+    pub worker: Vec<String>,
+}
+
+fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
+    text.parse().map(Duration::from_secs)
 }
 
 /// For people or for programs.

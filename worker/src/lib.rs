@@ -4,18 +4,22 @@
 //!  weir run ──► load (manifest → plan) ──► coordinator ──┬── member in this process
 //!                     │                                  └── weir worker × N (--workers N)
 //!                     └── watch (edits) ──► rescale
+//!
+//!  weir pod ──► weir worker (of a cluster) ──► member, sometimes coordinator
 //! ```
 //!
 //! What always holds: every refusal names the place, the cause and the fix, and comes before
 //! anything is started; the exit code says whether starting again can help ([`exit`]).
 
 pub mod cli;
+mod cluster;
 pub mod exit;
 pub mod host;
 pub mod load;
 mod logging;
 mod memory;
 mod plan;
+mod pod;
 pub mod run;
 mod state;
 mod worker;
@@ -41,9 +45,13 @@ pub fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match &cli.command {
             Command::Run(args) => run::run(args).await,
-            Command::Plan(args) => plan::run(args).map(|text| print(&text)),
+            Command::Plan(args) => plan::run(args).map(|(text, code)| {
+                print(&text);
+                code
+            }),
             Command::State(args) => state::run(&args.command).await.map(|text| print(&text)),
             Command::Worker(args) => worker::run(args).await,
+            Command::Pod(args) => pod::run(args).await,
         }
     });
     // Blocking reads (standard input) would hold an orderly shutdown up.

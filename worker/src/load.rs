@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use weir_connectors::registry;
 use weir_connectors::table::{Place, Problem, SinkParts, SourceParts, Table};
-use weir_crds::{SqlPosition, StreamJob};
+use weir_crds::{ManifestError, SqlPosition, StreamJob};
 use weir_protocol::JobName;
 use weir_sql::{Parts, PlanOptions, Planned, SqlError};
 
@@ -27,8 +27,45 @@ impl Loaded {
 
 /// What is wrong, as many lines as it takes, ready for standard error.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Refused(pub String);
+#[error("{}", faults.iter().map(|f| f.text.as_str()).collect::<Vec<_>>().join("\n"))]
+pub struct Refused {
+    /// Never empty.
+    pub faults: Vec<Fault>,
+}
+
+/// One thing that is wrong; its fields are part of the output of `weir plan -o json`.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct Fault {
+    /// The manifest.
+    pub file: String,
+    /// Line of the file, from 1; 0 where there is none.
+    pub line: usize,
+    /// Column of the file, from 1, where it is known.
+    pub column: Option<usize>,
+    /// Cause and fix.
+    pub message: String,
+    /// All of it as people see it.
+    #[serde(skip)]
+    pub text: String,
+}
+
+impl Fault {
+    fn of_manifest(error: &ManifestError) -> Self {
+        let message = match error.path.as_str() {
+            "" => error.message.clone(),
+            path => format!("{path}: {}", error.message),
+        };
+        let (file, line) = (error.file.clone(), error.line);
+        Self { file, line, column: None, message, text: error.to_string() }
+    }
+
+    /// `job.yaml:17: sql:9:14: column …` with the line and a mark below it.
+    fn of_sql(at: &SqlPosition, sql: &str, error: &SqlError) -> Self {
+        let (line, column) = at.locate(error.line() as usize, error.column() as usize);
+        let text = format!("{}:{line}: {}", at.file, error.render(sql));
+        Self { file: at.file.clone(), line, column, message: error.message.clone(), text }
+    }
+}
 
 /// Reads and plans a manifest.
 ///
@@ -37,10 +74,12 @@ pub struct Refused(pub String);
 pub fn load(path: &Path) -> Result<Loaded, Refused> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Refused(format!("{file}: cannot be read: {error}; give the path of a StreamJob manifest"))
+        let message = format!("cannot be read: {error}; give the path of a StreamJob manifest");
+        let text = format!("{file}: {message}");
+        Refused { faults: vec![Fault { file: file.clone(), line: 0, column: None, message, text }] }
     })?;
-    let job = StreamJob::from_yaml(&text, &file).map_err(|errors| {
-        Refused(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    let job = StreamJob::from_yaml(&text, &file).map_err(|errors| Refused {
+        faults: errors.iter().map(Fault::of_manifest).collect(),
     })?;
     // A bare file name has an empty parent, which joined with a path would not be this folder.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -54,13 +93,12 @@ pub fn load(path: &Path) -> Result<Loaded, Refused> {
     };
     match weir_sql::plan(&job.spec.sql, &options) {
         Ok(planned) => Ok(Loaded { job, planned }),
-        Err(errors) => Err(Refused(
-            errors
+        Err(errors) => Err(Refused {
+            faults: errors
                 .iter()
-                .map(|e| sql_error(&job.sql_position, &job.spec.sql, e))
-                .collect::<Vec<_>>()
-                .join("\n"),
-        )),
+                .map(|e| Fault::of_sql(&job.sql_position, &job.spec.sql, e))
+                .collect(),
+        }),
     }
 }
 
@@ -80,10 +118,4 @@ impl Parts for Connectors {
     fn sink(&self, table: &Table, place: &Place) -> Result<SinkParts, Vec<Problem>> {
         registry::sink(table, place)
     }
-}
-
-/// `job.yaml:17: sql:9:14: column …` with the line and a mark below it.
-fn sql_error(at: &SqlPosition, sql: &str, error: &SqlError) -> String {
-    let (line, _) = at.locate(error.line() as usize, error.column() as usize);
-    format!("{}:{line}: {}", at.file, error.render(sql))
 }

@@ -22,6 +22,7 @@ pub(crate) async fn run(command: &StateCommand) -> anyhow::Result<String> {
         StateCommand::Ls { place, output } => list(place, *output).await,
         StateCommand::Show { place, version, output } => show(place, *version, *output).await,
         StateCommand::Verify { place } => verify(place).await,
+        StateCommand::Delete { place, uid } => delete(place, uid).await,
     }
 }
 
@@ -174,6 +175,42 @@ fn kind(m: &Manifest) -> String {
         ManifestKind::Seal => "seal: a coordinator took over here".to_owned(),
         ManifestKind::Void => "void: an attempt was given up here".to_owned(),
     }
+}
+
+/// Deletes a job's folder, the newest manifest last: until then the owner can be told.
+async fn delete(place: &str, uid: &str) -> anyhow::Result<String> {
+    let (root, job) = split_place(place)?;
+    if !root.contains("://") && !std::path::Path::new(&root).is_dir() {
+        return Ok(format!("{place}: nothing is stored there\n"));
+    }
+    let chain = Chain::attach(open_root(&root)?, &job, ChainOptions::default());
+    let store = chain.store();
+    let mut deleted = 0;
+    if let Some(head) = chain.read_head().await? {
+        match &head.job_uid {
+            Some(owner) if owner == uid => {}
+            Some(owner) => bail!(
+                "{place}: the state belongs to the job with uid {owner} now, not to {uid}; nothing was deleted"
+            ),
+            None => bail!(
+                "{place}: the state was written outside of Kubernetes and belongs to no uid; nothing was deleted, remove the folder by hand"
+            ),
+        }
+        let newest = chain_name(head.version);
+        for name in store.list("", None).await?.iter().filter(|name| **name != newest) {
+            store.delete(name).await?;
+            deleted += 1;
+        }
+    }
+    // What is left is the newest manifest, or what a deletion that was broken off left behind.
+    for name in store.list("", None).await? {
+        store.delete(&name).await?;
+        deleted += 1;
+    }
+    if !store.list("", None).await?.is_empty() {
+        bail!("{place}: something is still being written there; stop the job, then repeat this");
+    }
+    Ok(format!("{place}: {deleted} objects deleted\n"))
 }
 
 async fn verify(place: &str) -> anyhow::Result<String> {

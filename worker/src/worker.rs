@@ -1,4 +1,7 @@
 //! `weir worker`: one worker process, told what to do by the coordinator.
+//!
+//! With `--ordinal` it belongs to a `weir run --workers` on this machine, which coordinates;
+//! without, it is one of a cluster's ([`crate::cluster`]).
 
 use std::sync::Arc;
 
@@ -17,23 +20,30 @@ use crate::host::EngineHost;
 use crate::load::load;
 use crate::{exit, run};
 
+/// Where the workers of one machine exchange rows.
+const EXCHANGE: &str = "127.0.0.1:0";
+
 /// Serves until the coordinator shuts the worker down or the supervisor is gone.
 ///
 /// # Errors
 /// When the worker cannot be set up.
 pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
+    let (Some(ordinal), Some(coordinator)) = (args.ordinal, &args.coordinator) else {
+        return crate::cluster::run(args).await;
+    };
     let loaded = load(&args.manifest)?;
     let name = loaded.name();
     let root = run::state_root(&loaded.job, &args.state);
     let store = open(&root, &StoreOptions::default())?;
     let chain = Chain::attach(store, &name, ChainOptions::default());
-    let exchange = ExchangeServer::start(&TcpTransport, &args.exchange, name.as_str())
+    let exchange = ExchangeServer::start(&TcpTransport, EXCHANGE, name.as_str())
         .await
-        .with_context(|| format!("cannot listen at {} for other workers", args.exchange))?;
+        .with_context(|| format!("cannot listen at {EXCHANGE} for other workers"))?;
     let config = MemberConfig {
-        worker: WorkerId(args.ordinal),
+        worker: WorkerId(ordinal),
         incarnation: uuid::Uuid::new_v4().to_string(),
         exchange_address: exchange.address().to_owned(),
+        control_address: String::new(),
         slots: run::slots(&loaded.job),
         nonces: Nonces::random(),
         steps: Steps::none(),
@@ -41,18 +51,18 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
     let host = Arc::new(EngineHost::start(Some(exchange), args.memory.as_deref())?);
     let graph = Arc::new(loaded.planned.graph);
     let member = Member::new(config, graph, host, Arc::clone(chain.store()));
-    let connect = GrpcConnect::new(&args.coordinator);
+    let connect = GrpcConnect::new(coordinator);
     tokio::select! {
-        MemberEnd::Shutdown(reason) = member.run(&connect) => {
-            tracing::info!(worker = args.ordinal, reason, "shut down");
+        MemberEnd::Shutdown { reason, .. } = member.run(&connect) => {
+            tracing::info!(worker = ordinal, reason, "shut down");
         }
-        () = supervisor_gone() => tracing::info!(worker = args.ordinal, "the supervisor is gone"),
+        () = supervisor_gone() => tracing::info!(worker = ordinal, "the supervisor is gone"),
     }
     Ok(exit::DONE)
 }
 
 /// The supervisor holds the other end of standard input.
-async fn supervisor_gone() {
+pub(crate) async fn supervisor_gone() {
     let mut buffer = [0; 64];
     let mut stdin = tokio::io::stdin();
     while matches!(stdin.read(&mut buffer).await, Ok(n) if n > 0) {}

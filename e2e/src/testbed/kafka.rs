@@ -150,6 +150,17 @@ impl Kafka {
         Ok(())
     }
 
+    /// Writes every line of a file as a message, `rate` of them a second, in a process that ends
+    /// with success when all have arrived.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn produce_steadily(&self, topic: &str, lines: &Path, rate: u32) -> Result<Process> {
+        let mut command = self.tool("produce", topic);
+        command.arg(lines).arg(rate.to_string()).stdin(Stdio::null());
+        Process::start("the producer", &mut command)
+    }
+
     /// Reads what is committed now, partition by partition in order.
     ///
     /// # Errors

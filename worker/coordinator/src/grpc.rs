@@ -3,6 +3,7 @@
 //! Both sides probe the connection each second: one that does not answer for three seconds is
 //! broken, so a worker that is cut off ends its tasks when its coordinator gives them up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +16,8 @@ use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
 use weir_protocol::control::control_client::ControlClient;
 use weir_protocol::control::control_server::{Control, ControlServer};
+use weir_protocol::control::worker_client::WorkerClient;
+use weir_protocol::control::worker_server::{Worker, WorkerServer};
 use weir_protocol::control::{
     FromWorker, JobStatus, RescaleReply, RescaleRequest, SavepointReply, SavepointRequest,
     StatusRequest, ToWorker,
@@ -40,22 +43,67 @@ pub async fn serve(
     coordinator: CoordinatorHandle,
 ) -> Result<(), tonic::transport::Error> {
     let ended = coordinator.clone();
-    let service = ControlServer::new(Service { coordinator })
-        .max_decoding_message_size(MAX_MESSAGE)
-        .max_encoding_message_size(MAX_MESSAGE);
-    Server::builder()
-        .tcp_nodelay(true)
-        .http2_keepalive_interval(Some(PROBE))
-        .http2_keepalive_timeout(Some(PROBE_TIMEOUT))
-        .add_service(service)
+    server()
+        .add_service(control(Arc::new(coordinator)))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
             ended.ended().await;
         })
         .await
 }
 
+/// Serves what every process of a cluster answers: the control protocol, for as long as `seat`
+/// has a coordinator, and the worker's own questions.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_process(
+    listener: TcpListener,
+    seat: Arc<dyn Seat>,
+    worker: impl Worker,
+) -> Result<(), tonic::transport::Error> {
+    server()
+        .add_service(control(seat))
+        .add_service(WorkerServer::new(worker).max_decoding_message_size(MAX_MESSAGE))
+        .serve_with_incoming(TcpListenerStream::new(listener))
+        .await
+}
+
+fn server() -> Server {
+    Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(PROBE))
+        .http2_keepalive_timeout(Some(PROBE_TIMEOUT))
+}
+
+fn control(seat: Arc<dyn Seat>) -> ControlServer<Service> {
+    ControlServer::new(Service { seat })
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE)
+}
+
+/// Where a process's coordinator is, while it has one.
+pub trait Seat: Send + Sync + 'static {
+    /// The coordinator.
+    ///
+    /// # Errors
+    /// When this process does not coordinate; says who does, as far as known.
+    fn holder(&self) -> Result<CoordinatorHandle, String>;
+}
+
+impl Seat for CoordinatorHandle {
+    fn holder(&self) -> Result<CoordinatorHandle, String> {
+        Ok(self.clone())
+    }
+}
+
 struct Service {
-    coordinator: CoordinatorHandle,
+    seat: Arc<dyn Seat>,
+}
+
+impl Service {
+    fn coordinator(&self) -> Result<CoordinatorHandle, Status> {
+        self.seat.holder().map_err(Status::failed_precondition)
+    }
 }
 
 #[async_trait]
@@ -70,7 +118,7 @@ impl Control for Service {
         let (to_worker, outgoing) = mpsc::channel(QUEUE);
         let (to_master, from_worker) = mpsc::channel(QUEUE);
         let link = MasterLink { to: to_worker, from: from_worker };
-        let attached = self.coordinator.attachments().attach(link).await;
+        let attached = self.coordinator()?.attachments().attach(link).await;
         attached.map_err(|e| Status::unavailable(e.to_string()))?;
         tokio::spawn(async move {
             // Ends with the connection; the queue's end tells the coordinator.
@@ -84,7 +132,7 @@ impl Control for Service {
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<JobStatus>, Status> {
-        Ok(Response::new(self.coordinator.status()))
+        Ok(Response::new(self.coordinator()?.status()))
     }
 
     async fn savepoint(
@@ -92,7 +140,7 @@ impl Control for Service {
         request: Request<SavepointRequest>,
     ) -> Result<Response<SavepointReply>, Status> {
         let SavepointRequest { name, stop } = request.into_inner();
-        let saved = self.coordinator.savepoint(&name, stop).await.map_err(refused)?;
+        let saved = self.coordinator()?.savepoint(&name, stop).await.map_err(refused)?;
         Ok(Response::new(SavepointReply {
             epoch: saved.epoch.0,
             bytes: saved.info.bytes,
@@ -106,7 +154,7 @@ impl Control for Service {
         request: Request<RescaleRequest>,
     ) -> Result<Response<RescaleReply>, Status> {
         let parallelism = request.into_inner().parallelism;
-        let done = self.coordinator.rescale(parallelism).await.map_err(refused)?;
+        let done = self.coordinator()?.rescale(parallelism).await.map_err(refused)?;
         Ok(Response::new(RescaleReply {
             total_ms: done.total_ms,
             pause_ms: done.pause_ms,
@@ -139,9 +187,25 @@ impl GrpcConnect {
     /// # Errors
     /// When nobody answers.
     pub async fn client(&self) -> Result<ControlClient<tonic::transport::Channel>, ConnectError> {
+        let channel = self.channel().await?;
+        Ok(ControlClient::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE)
+            .max_encoding_message_size(MAX_MESSAGE))
+    }
+
+    /// A client for what every process of a cluster answers.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn worker(&self) -> Result<WorkerClient<tonic::transport::Channel>, ConnectError> {
+        let channel = self.channel().await?;
+        Ok(WorkerClient::new(channel).max_decoding_message_size(MAX_MESSAGE))
+    }
+
+    async fn channel(&self) -> Result<tonic::transport::Channel, ConnectError> {
         let endpoint =
             Endpoint::from_shared(self.address.clone()).map_err(|e| self.error(&e.to_string()))?;
-        let channel = endpoint
+        endpoint
             .connect_timeout(Duration::from_secs(2))
             .tcp_nodelay(true)
             .http2_keep_alive_interval(PROBE)
@@ -149,10 +213,7 @@ impl GrpcConnect {
             .keep_alive_while_idle(true)
             .connect()
             .await
-            .map_err(|e| self.error(&describe(&e)))?;
-        Ok(ControlClient::new(channel)
-            .max_decoding_message_size(MAX_MESSAGE)
-            .max_encoding_message_size(MAX_MESSAGE))
+            .map_err(|e| self.error(&describe(&e)))
     }
 
     fn error(&self, problem: &str) -> ConnectError {

@@ -30,4 +30,5 @@ pub mod master;
 pub mod member;
 
 pub use master::{Coordinator, CoordinatorConfig, CoordinatorHandle, Ending, MasterConfig};
-pub use member::{HostedTasks, Member, MemberConfig, MemberEnd, TaskHost};
+pub use master::Request;
+pub use member::{HostedTasks, Member, MemberConfig, MemberEnd, MemberView, TaskHost};

@@ -27,6 +27,9 @@ pub enum TaskCommand {
     Abandon(Attempt),
     /// A task that froze for this attempt goes on.
     Resume(Attempt),
+    /// Source tasks only: nothing more is read, and event time comes to its end. Splits keep their
+    /// positions for later barriers.
+    Drain,
 }
 
 /// A checkpoint's cut, asked of the sources.

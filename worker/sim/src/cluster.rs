@@ -23,6 +23,7 @@ use weir_engine::exchange::ExchangeServer;
 use weir_engine::graph::JobGraph;
 use weir_engine::runtime::{Deployment, Executor, Pool, Runtime, RuntimeConfig, TermTasks};
 use weir_engine::task::{TaskCommand, TaskEvent, TaskReport};
+use weir_protocol::control::to_worker;
 use weir_protocol::{JobName, Subtask, VertexId, WorkerId};
 
 use crate::job::JobSpec;
@@ -215,6 +216,7 @@ impl Cluster {
             worker: WorkerId(ordinal),
             incarnation: format!("{ordinal}-{}", self.starts),
             exchange_address: exchange.address().to_owned(),
+            control_address: String::new(),
             slots: 64,
             nonces: Nonces::seeded(self.rng.random()),
             steps: self.steps.clone(),
@@ -388,7 +390,10 @@ async fn carry(
             }
             message = master.receive() => {
                 let Some(message) = message else { return };
-                if !delay(&mut rng, &ends).await { return }
+                // Answers to heartbeats say nothing that a schedule could depend on, and draw
+                // nothing: a seed's schedule is that of the messages that matter.
+                let answer = matches!(message.kind, Some(to_worker::Kind::Heard(_)));
+                if !answer && !delay(&mut rng, &ends).await { return }
                 if worker.to.send(message).await.is_err() { return }
             }
         }

@@ -123,21 +123,27 @@ fn ends(graph: &JobGraph) -> Ends {
 }
 
 fn coordinator_config(job: &StreamJob, name: JobName, args: &RunArgs) -> CoordinatorConfig {
+    let mut master = MasterConfig::new(name, job.spec.parallelism);
+    apply_spec(&mut master, job, args.retries);
+    let mut config = CoordinatorConfig::new(master);
+    config.chain = ChainOptions {
+        retained: job.spec.state.checkpoint.retained as usize,
+        ..ChainOptions::default()
+    };
+    config
+}
+
+/// What a manifest says about checkpoints and restarts; after `retries` errors of the user's in a
+/// row the job fails for good, 0: never.
+pub(crate) fn apply_spec(master: &mut MasterConfig, job: &StreamJob, retries: u32) {
     let spec = &job.spec;
-    let mut master = MasterConfig::new(name, spec.parallelism);
     master.checkpoint_interval_ms = spec.state.checkpoint.interval.as_millis() as u64;
     master.checkpoint_timeout_ms = spec.state.checkpoint.timeout.as_millis() as u64;
     master.allow_dropped_state.clone_from(&spec.state.allow_dropped_state);
     master.restart.initial_ms = spec.restart.backoff.initial.as_millis() as u64;
     master.restart.max_ms = spec.restart.backoff.max.as_millis() as u64;
     master.restart.reset_after_ms = spec.restart.reset_after.as_millis() as u64;
-    master.restart.max_user_errors = (args.retries > 0).then_some(args.retries);
-    let mut config = CoordinatorConfig::new(master);
-    config.chain = ChainOptions {
-        retained: spec.state.checkpoint.retained as usize,
-        ..ChainOptions::default()
-    };
-    config
+    master.restart.max_user_errors = (retries > 0).then_some(retries);
 }
 
 fn in_process(
@@ -152,6 +158,7 @@ fn in_process(
         worker: WorkerId(0),
         incarnation: uuid::Uuid::new_v4().to_string(),
         exchange_address: String::new(),
+        control_address: String::new(),
         slots: slots(job),
         nonces: Nonces::random(),
         steps: Steps::none(),

@@ -23,6 +23,7 @@ mod install;
 mod kubectl;
 mod network;
 mod node;
+mod stage;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ pub use images::{OPERATOR_IMAGE, WORKER_IMAGE};
 pub use install::{Tools, ensure_installed};
 pub use kubectl::{Kubectl, condition, is_true};
 pub use network::{API_SERVER, HOST, Node};
+pub use stage::{Namespace, READY, RELEASE, Stage};
 
 /// Where the cluster lives while it is up. One a machine: its addresses are fixed.
 const FOLDER: &str = "/var/lib/weir-e2e";

@@ -43,8 +43,11 @@ pub enum ManifestKind {
 pub struct Member {
     /// Its ordinal.
     pub worker: WorkerId,
-    /// `host:port`.
+    /// `host:port`: of the control service for a coordinator, of the data exchange for a worker.
     pub address: String,
+    /// Where a worker's control service listens; empty where it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub control: String,
 }
 
 /// One subtask's place.

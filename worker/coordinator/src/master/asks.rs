@@ -33,6 +33,7 @@ impl Master {
                 let saving = Saving { name, request: id, tries: 0 };
                 if stop { Ask::Stop(saving) } else { Ask::Save(saving) }
             }
+            Request::Drain { name } => Ask::Drain(Saving { name, request: id, tries: 0 }),
             Request::Rescale { parallelism } => {
                 // The newest wish counts.
                 let superseded = |ask: &Ask| matches!(ask, Ask::Rescale(_));
@@ -56,7 +57,7 @@ impl Master {
     /// Puts a request back in front, unless it has been tried often enough.
     pub(super) fn ask_again(&mut self, mut ask: Ask, why: &str) {
         let tries = match &mut ask {
-            Ask::Save(saving) | Ask::Stop(saving) => &mut saving.tries,
+            Ask::Save(saving) | Ask::Stop(saving) | Ask::Drain(saving) => &mut saving.tries,
             Ask::Rescale(rescale) => &mut rescale.tries,
         };
         *tries += 1;

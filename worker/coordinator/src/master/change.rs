@@ -60,6 +60,7 @@ impl Master {
         self.step("sealed");
         self.head = head;
         self.stats.epoch = self.head.epoch;
+        self.stats.restored.get_or_insert(self.head.epoch);
         if starts && let Some(refused) = self.refuse_restore() {
             self.end(Ending::Failed(refused));
             return;
@@ -149,6 +150,10 @@ impl Master {
         let told: Vec<_> = self.splits.iter_mut().map(|(v, splits)| (*v, splits.start())).collect();
         for (vertex, told) in told {
             self.tell_readers(vertex, told);
+        }
+        if self.draining.is_some() {
+            // What had been drained was not saved: the sources end anew, where they are now.
+            self.broadcast(&to_worker::Kind::Drain(weir_protocol::control::Drain {}));
         }
         match why {
             Why::Start => {}

@@ -84,6 +84,7 @@ impl Master {
         body.pin = pin;
         if !must && is_unchanged(&self.head.cut, &self.plan, &body) {
             self.step("nothing changed");
+            self.stats.attempt_trouble.clear();
             let abandon = control::Abandon { attempt: flight.attempt.0 };
             self.broadcast(&to_worker::Kind::Abandon(abandon));
             return;
@@ -117,6 +118,8 @@ impl Master {
         let (version, epoch) = (head.version, Epoch::from(head.version));
         self.stats.epoch = epoch;
         self.stats.checkpoint_bytes = head.bytes;
+        self.stats.published_at_ms = self.wall_ms();
+        self.stats.attempt_trouble.clear();
         self.step("published");
         let now = self.now;
         self.head = head;
@@ -177,6 +180,7 @@ impl Master {
         self.retry_at_ms = soon;
         self.stats.failed_attempts += 1;
         self.stats.failure = format!("checkpoint attempt {attempt} failed: {why}");
+        self.stats.attempt_trouble.clone_from(&self.stats.failure);
         self.step("abandoned");
         self.broadcast(&to_worker::Kind::Abandon(control::Abandon { attempt: attempt.0 }));
         if flight.freeze {

@@ -9,6 +9,9 @@ use super::backoff::RestartPolicy;
 pub struct MasterConfig {
     /// `namespace/name`.
     pub job: JobName,
+    /// What time it was (milliseconds since 1970) when the coordinator's own time was 0; only for
+    /// times that people read.
+    pub began_at_ms: u64,
     /// The parallelism that the job's manifest asks for.
     pub parallelism: u32,
     /// Go on at the parallelism of the newest checkpoint when there is one (on Kubernetes, where
@@ -46,6 +49,7 @@ impl MasterConfig {
     pub fn new(job: JobName, parallelism: u32) -> Self {
         Self {
             job,
+            began_at_ms: 0,
             parallelism,
             keep_parallelism: false,
             checkpoint_interval_ms: 10_000,

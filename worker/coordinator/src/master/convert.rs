@@ -60,6 +60,7 @@ pub(super) fn build_head(manifest: &Manifest) -> Result<Head, Unreadable> {
         epoch: manifest.epoch().unwrap_or_default(),
         lineage: manifest.lineage.0.clone(),
         bytes: manifest.bytes,
+        written_ms: manifest.created_ms,
         cut: Cut {
             parallelism: manifest.assignment.parallelism,
             max_parallelism: manifest.max_parallelism,
@@ -119,11 +120,11 @@ pub(super) fn build_assignment(
     plan: &Plan,
     spread: &Spread,
     parallelism: u32,
-    addresses: &BTreeMap<WorkerId, String>,
+    addresses: &BTreeMap<WorkerId, Member>,
 ) -> Assignment {
-    let workers = spread.workers().into_iter().map(|worker| Member {
-        worker,
-        address: addresses.get(&worker).cloned().unwrap_or_default(),
+    let workers = spread.workers().into_iter().map(|worker| {
+        let known = addresses.get(&worker).cloned();
+        known.unwrap_or_else(|| Member { worker, ..Member::default() })
     });
     let placements = plan.tasks(parallelism).filter_map(|(vertex, subtask)| {
         Some(Placement { vertex, subtask, worker: spread.worker(subtask)? })

@@ -28,6 +28,8 @@ pub struct Head {
     pub lineage: String,
     /// Bytes of state that it names.
     pub bytes: u64,
+    /// When it was written, in milliseconds since 1970; for display.
+    pub written_ms: i64,
     /// What it says.
     pub cut: Cut,
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use weir_checkpoint::manifest::Member;
 use weir_engine::EngineError;
 use weir_engine::graph::JobGraph;
 use weir_engine::source::{Source, Split, SplitEnumerator};
-use weir_protocol::control::{JobStatus, ToWorker};
+use weir_protocol::control::{CoordinatorReport, JobStatus, ToWorker};
 use weir_protocol::{Term, VertexId, WorkerId};
 
 use super::event::{Action, Ending, Event, Found, LinkId, Reply, Request, RequestId};
@@ -29,7 +30,9 @@ const STATUS_MS: u64 = 200;
 pub(super) enum Input {
     Event(Box<Event>),
     Attached(MasterLink),
-    Asked(Request, oneshot::Sender<Reply>),
+    /// `operation` is the id under which it is reported, empty when nobody will look; `answer` is
+    /// absent when nobody waits.
+    Asked { request: Request, operation: String, answer: Option<oneshot::Sender<Reply>> },
 }
 
 /// A task that ends when this is dropped.
@@ -51,8 +54,14 @@ struct Enumerating {
     _task: Guard,
 }
 
-/// Where the driver shows the job's status and the protocol steps taken.
-type Shown = (watch::Sender<JobStatus>, watch::Sender<BTreeMap<&'static str, u64>>);
+/// Where the driver shows how the job is.
+pub(super) struct Shown {
+    pub(super) status: watch::Sender<JobStatus>,
+    /// Without the status.
+    pub(super) report: watch::Sender<CoordinatorReport>,
+    /// Protocol steps taken.
+    pub(super) steps: watch::Sender<BTreeMap<&'static str, u64>>,
+}
 
 pub(super) struct Driver {
     master: Master,
@@ -61,8 +70,7 @@ pub(super) struct Driver {
     /// For tasks that report back.
     events: mpsc::Sender<Input>,
     keeper: mpsc::Sender<Task>,
-    status: watch::Sender<JobStatus>,
-    steps: watch::Sender<BTreeMap<&'static str, u64>>,
+    shown: Shown,
     began: Instant,
     links: BTreeMap<LinkId, Link>,
     next_link: u64,
@@ -77,7 +85,7 @@ impl Driver {
         graph: Arc<JobGraph>,
         (events, inputs): (mpsc::Sender<Input>, mpsc::Receiver<Input>),
         keeper: mpsc::Sender<Task>,
-        (status, steps): Shown,
+        shown: Shown,
     ) -> Self {
         Self {
             master,
@@ -85,8 +93,7 @@ impl Driver {
             inputs,
             events,
             keeper,
-            status,
-            steps,
+            shown,
             began: Instant::now(),
             links: BTreeMap::new(),
             next_link: 0,
@@ -123,11 +130,11 @@ impl Driver {
                         self.attach(link);
                         continue;
                     }
-                    Some(Input::Asked(request, answer)) => {
+                    Some(Input::Asked { request, operation, answer }) => {
                         let id = RequestId(self.next_request);
                         self.next_request += 1;
-                        self.waiting.insert(id, answer);
-                        Event::Request { id, request }
+                        self.waiting.extend(answer.map(|answer| (id, answer)));
+                        Event::Request { id, request, operation }
                     }
                     // Never: the driver holds a sender.
                     None => Event::Tick,
@@ -145,8 +152,9 @@ impl Driver {
     }
 
     fn show(&self) {
-        self.status.send_replace(self.master.status());
-        self.steps.send_replace(self.master.steps().clone());
+        self.shown.report.send_replace(self.master.coordinator_report());
+        self.shown.steps.send_replace(self.master.steps().clone());
+        self.shown.status.send_replace(self.master.status());
     }
 
     fn act(&mut self, action: Action) -> Option<Ending> {
@@ -277,6 +285,7 @@ async fn enumerate(
             }
         };
         tokio::select! {
+            biased;
             () = due => {
                 let interval = enumerator.interval();
                 next = interval.map(|i| Instant::now() + i);
@@ -326,8 +335,12 @@ impl Master {
         self.now
     }
 
-    /// Where workers' data exchanges listen.
-    fn addresses(&self) -> BTreeMap<WorkerId, String> {
-        self.workers.iter().map(|(id, w)| (*id, w.address.clone())).collect()
+    /// Where workers' data exchanges and control services listen.
+    fn addresses(&self) -> BTreeMap<WorkerId, Member> {
+        let member = |(id, w): (&WorkerId, &super::state::Worker)| {
+            let (address, control) = (w.address.clone(), w.control.clone());
+            (*id, Member { worker: *id, address, control })
+        };
+        self.workers.iter().map(member).collect()
     }
 }

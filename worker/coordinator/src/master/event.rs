@@ -107,6 +107,8 @@ pub enum Event {
         id: RequestId,
         /// What.
         request: Request,
+        /// The id under which it is reported as an operation; empty when nobody will look.
+        operation: String,
     },
     /// Time has passed: at least [`super::Master::next_deadline`] is reached.
     Tick,
@@ -141,6 +143,11 @@ pub enum Request {
         name: String,
         /// Whether the job stops behind it.
         stop: bool,
+    },
+    /// Let sources end where they are, close every window, then stop with a savepoint.
+    Drain {
+        /// The savepoint's name.
+        name: String,
     },
     /// Run at another parallelism.
     Rescale {

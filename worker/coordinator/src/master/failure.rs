@@ -140,6 +140,9 @@ impl Master {
         for ask in std::mem::take(&mut self.asks) {
             self.refuse(&ask, &format!("the job has ended: {reason}"));
         }
+        if let Some(saving) = self.draining.take() {
+            self.refuse(&Ask::Drain(saving), &format!("the job has ended: {reason}"));
+        }
         for (_, copy) in std::mem::take(&mut self.copying) {
             let reply = Reply::Refused(format!("the job has ended: {reason}"));
             self.out.push(Action::Reply { id: copy.request, reply });
@@ -147,8 +150,10 @@ impl Master {
         // A fenced coordinator's workers are its successor's: they are let go, not shut down.
         if !matches!(ending, Ending::Fenced(_)) {
             let workers: Vec<WorkerId> = self.workers.keys().copied().collect();
+            let end = self.job_end(&ending);
             for worker in workers {
-                let shutdown = control::Shutdown { reason: reason.clone() };
+                let shutdown =
+                    control::Shutdown { reason: reason.clone(), end: Some(end.clone()) };
                 self.send(worker, to_worker::Kind::Shutdown(shutdown));
             }
         }

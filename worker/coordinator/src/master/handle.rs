@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use weir_checkpoint::chain::{Authority, SealRequest, Start};
-use weir_checkpoint::manifest::{Assignment, Member};
+use weir_checkpoint::manifest::{Assignment, Member, chain_name};
 use weir_checkpoint::{ChainOptions, Store};
 use weir_engine::env::Clock;
 use weir_engine::graph::JobGraph;
-use weir_protocol::control::JobStatus;
-use weir_protocol::{Epoch, WorkerId};
+use weir_protocol::control::{CoordinatorReport, JobStatus};
+use weir_protocol::{Epoch, Version, WorkerId};
 
 use super::config::MasterConfig;
-use super::driver::{Driver, Input};
+use super::driver::{Driver, Input, Shown};
 use super::event::{Ending, Reply, Request, SavepointInfo};
 use super::keeper::Keeper;
 use super::machine::Master;
@@ -85,6 +85,9 @@ impl Coordinator {
         store: Arc<dyn Store>,
     ) -> CoordinatorHandle {
         let plan = Plan::of(&graph);
+        let place = format!("{}/{}", store.address(), config.master.job);
+        let mut settings = config.master;
+        settings.began_at_ms = u64::try_from(config.clock.now_ms()).unwrap_or(0);
         let (events, inputs) = mpsc::channel(INPUTS);
         let (tasks, from_driver) = mpsc::channel(KEEPER_TASKS);
         let request = SealRequest {
@@ -93,7 +96,11 @@ impl Coordinator {
             revision: config.revision,
             authority: config.authority,
             plan_hash: plan.hash.clone(),
-            coordinator: Member { worker: config.worker, address: config.address },
+            coordinator: Member {
+                worker: config.worker,
+                control: String::new(),
+                address: config.address,
+            },
             assignment: Assignment::default(),
             max_parallelism: plan.max_parallelism,
             start: config.start,
@@ -102,7 +109,7 @@ impl Coordinator {
         };
         let keeper = Keeper {
             store,
-            job: config.master.job.clone(),
+            job: settings.job.clone(),
             options: config.chain,
             plan: plan.clone(),
             graph: graph.clone(),
@@ -111,11 +118,12 @@ impl Coordinator {
             events: events.clone(),
         };
         let committers = graph.committers.keys().cloned().collect();
-        let master = Master::new(config.master, plan, committers);
+        let master = Master::new(settings, plan, committers);
         let (status, watched) = watch::channel(master.status());
+        let (report, reported) = watch::channel(master.coordinator_report());
         let (steps, taken) = watch::channel(BTreeMap::new());
         let (ended, ending) = watch::channel(None);
-        let driver = Driver::new(master, graph, (events.clone(), inputs), tasks, (status, steps));
+        let driver = Driver::new(master, graph, (events.clone(), inputs), tasks, Shown { status, report, steps });
         let (attachments, mut attached) = Attachments::new();
         tokio::spawn(keeper.run(from_driver));
         let inputs = events.clone();
@@ -130,7 +138,15 @@ impl Coordinator {
             let ending = driver.run().await;
             ended.send_replace(Some(ending));
         });
-        CoordinatorHandle { status: watched, steps: taken, inputs: events, attachments, ending }
+        CoordinatorHandle {
+            status: watched,
+            report: reported,
+            place,
+            steps: taken,
+            inputs: events,
+            attachments,
+            ending,
+        }
     }
 }
 
@@ -165,6 +181,9 @@ pub struct NotDone(pub String);
 #[derive(Clone, Debug)]
 pub struct CoordinatorHandle {
     status: watch::Receiver<JobStatus>,
+    report: watch::Receiver<CoordinatorReport>,
+    /// URL of the job's folder.
+    place: String,
     steps: watch::Receiver<BTreeMap<&'static str, u64>>,
     inputs: mpsc::Sender<Input>,
     attachments: Attachments,
@@ -176,6 +195,28 @@ impl CoordinatorHandle {
     #[must_use]
     pub fn status(&self) -> JobStatus {
         self.status.borrow().clone()
+    }
+
+    /// What it says of the job and of its chain's head; still there after the end.
+    #[must_use]
+    pub fn report(&self) -> CoordinatorReport {
+        let mut report = self.report.borrow().clone();
+        let status = self.status();
+        if status.epoch > 0 {
+            let name = chain_name(Version(status.epoch));
+            report.checkpoint_path = format!("{}/{name}", self.place);
+        }
+        report.status = Some(status);
+        report
+    }
+
+    /// Begins an operation; what came of it stands in the status, under `id`.
+    ///
+    /// # Errors
+    /// When the coordinator has ended.
+    pub async fn begin(&self, id: &str, request: Request) -> Result<(), NotDone> {
+        let asked = Input::Asked { request, operation: id.to_owned(), answer: None };
+        self.inputs.send(asked).await.map_err(|_| NotDone("the coordinator has ended".to_owned()))
     }
 
     /// Changes of the job's status.
@@ -231,7 +272,8 @@ impl CoordinatorHandle {
     async fn ask(&self, request: Request) -> Result<Reply, NotDone> {
         let (answer, reply) = oneshot::channel();
         let gone = || NotDone("the coordinator has ended".to_owned());
-        self.inputs.send(Input::Asked(request, answer)).await.map_err(|_| gone())?;
+        let asked = Input::Asked { request, operation: String::new(), answer: Some(answer) };
+        self.inputs.send(asked).await.map_err(|_| gone())?;
         reply.await.map_err(|_| gone())
     }
 }

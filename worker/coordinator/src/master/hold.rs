@@ -5,7 +5,7 @@ use weir_protocol::control::{self, to_worker};
 use super::event::{Action, Ending, Reply, SavepointInfo};
 use super::machine::Master;
 use super::place::Spread;
-use super::state::{Ask, HoldPhase, Rescale, State, Stop, Why};
+use super::state::{Ask, HoldPhase, Rescale, Saving, State, Stop, Why};
 
 impl Master {
     /// Decides what to do while no attempt is in flight. True when something has begun.
@@ -22,7 +22,8 @@ impl Master {
             return true;
         }
         if self.tasks().all(|task| self.finished.contains(&task)) {
-            self.hold_for_stop(Stop::Finish);
+            let stop = self.draining.take().map_or(Stop::Finish, Stop::Save);
+            self.hold_for_stop(stop);
             return true;
         }
         if self.now >= self.rebalance_after_ms && self.wants_rebalance().is_some() {
@@ -63,6 +64,7 @@ impl Master {
         match ask {
             Ask::Save(saving) => self.begin_checkpoint(Some(saving)),
             Ask::Stop(saving) => self.hold_for_stop(Stop::Save(saving)),
+            Ask::Drain(saving) => self.drain(saving),
             Ask::Rescale(rescale) => {
                 let slots: u32 = self.workers.values().map(|w| w.slots).sum();
                 if rescale.target == self.parallelism && self.wants_rebalance().is_none() {
@@ -85,6 +87,14 @@ impl Master {
                 }
             }
         }
+    }
+
+    fn drain(&mut self, saving: Saving) {
+        if let Some(earlier) = self.draining.replace(saving) {
+            self.refuse(&Ask::Drain(earlier), "superseded by another drain");
+        }
+        self.step("drain");
+        self.broadcast(&to_worker::Kind::Drain(control::Drain {}));
     }
 
     fn hold_for_rescale(&mut self, mut rescale: Rescale) {
@@ -152,6 +162,13 @@ impl Master {
             match result {
                 Ok(info) => {
                     let savepoint = info.path.clone();
+                    self.stats.last_savepoint = Some(control::JobEnd {
+                        savepoint: name.to_owned(),
+                        path: info.path.clone(),
+                        epoch: version.0,
+                        bytes: info.bytes,
+                        ..control::JobEnd::default()
+                    });
                     let reply = Reply::Saved { epoch: version.into(), info, watermark };
                     self.out.push(Action::Reply { id, reply });
                     self.end(Ending::Stopped { savepoint });

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use weir_checkpoint::manifest::Member;
 use weir_checkpoint::chain::{Authority, ChainError, Refusal, SealRequest, Start, TakeOverError};
 use weir_checkpoint::savepoint::{self, SavepointError};
 use weir_checkpoint::store::{ErrorKind, ProbeError};
@@ -22,7 +23,7 @@ use weir_engine::sink::{CommitAnswer, CommitContext};
 use weir_protocol::{Attempt, Epoch, JobName, Version};
 
 use super::convert::{build_assignment, build_checkpoint, build_head};
-use super::cut::Body;
+use super::cut::{Body, Head};
 use super::driver::Input;
 use super::event::{Event, SavepointInfo};
 use super::place::Spread;
@@ -36,7 +37,7 @@ const SAVEPOINT_WAIT: Duration = Duration::from_secs(600);
 /// What is to be done on the chain.
 #[derive(Debug)]
 pub(super) enum Task {
-    Seal { spread: Spread, parallelism: u32, addresses: BTreeMap<weir_protocol::WorkerId, String> },
+    Seal { spread: Spread, parallelism: u32, addresses: BTreeMap<weir_protocol::WorkerId, Member> },
     Publish { attempt: Attempt, body: Box<Body> },
     Acknowledged { epoch: Epoch, indices: Vec<u32> },
     Collect,
@@ -136,15 +137,32 @@ impl Keeper {
         // starts from is checked when it is sealed.
         let latest = matches!(self.request.start, Start::Latest);
         let head = opened.head.as_ref().filter(|_| latest);
+        let written_ms = match head {
+            Some(head) => self.written_ms(&opened.chain, head).await,
+            None => 0,
+        };
         let head = head.map(build_head).transpose();
         match head {
-            Ok(head) => self.tell(Event::Opened { head }).await,
+            Ok(head) => {
+                let head = head.map(|head| Head { written_ms, ..head });
+                self.tell(Event::Opened { head }).await;
+            }
             Err(error) => {
                 self.tell(Event::Unusable { message: error.to_string() }).await;
                 return None;
             }
         }
         Some(opened.chain)
+    }
+
+    /// When the checkpoint whose state the head holds was published.
+    async fn written_ms(&self, chain: &Chain, head: &Manifest) -> i64 {
+        let Some(version) = head.state_of.filter(|v| *v != head.version) else {
+            return head.created_ms;
+        };
+        // For display: where it is gone, the time of the head that repeats it is near enough.
+        let read = chain.read_version(version).await.ok().flatten();
+        read.map_or(head.created_ms, |manifest| manifest.created_ms)
     }
 
     /// Takes the job over, or goes to the next term of the same process.

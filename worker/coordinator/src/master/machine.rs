@@ -10,15 +10,13 @@ use super::backoff::Backoff;
 use super::commits::Commits;
 use super::config::MasterConfig;
 use super::cut::{Head, validate_restore};
-use super::event::{Action, Ending, Event, LinkId, Reply};
+use super::event::{Action, Ending, Event, LinkId, Reply, RequestId};
 use super::failure::{Cause, describe};
+use super::operations::Named;
 use super::place::Spread;
 use super::plan::Plan;
 use super::splits::SourceSplits;
-use super::state::{Ask, Copying, HoldPhase, Live, Phase, State, Stats, Why, Worker};
-
-/// Reports of finished operations that status keeps.
-const MAX_REPORTS: usize = 16;
+use super::state::{Ask, Copying, HoldPhase, Live, Phase, Saving, State, Stats, Why, Worker};
 
 /// The coordinator of one job.
 #[derive(Debug)]
@@ -37,6 +35,10 @@ pub struct Master {
     pub(super) next_attempt: Attempt,
     pub(super) asks: VecDeque<Ask>,
     pub(super) copying: BTreeMap<String, Copying>,
+    /// Sources have been told to end; the savepoint to stop behind once every task has.
+    pub(super) draining: Option<Saving>,
+    /// Requests that are reported as operations.
+    pub(super) named: BTreeMap<RequestId, Named>,
     /// Tasks of the newest deployment that have nothing left to do.
     pub(super) finished: BTreeSet<TaskId>,
     /// Workers that were told to stop and have not answered; each is told once.
@@ -73,6 +75,8 @@ impl Master {
             next_attempt: Attempt(1),
             asks: VecDeque::new(),
             copying: BTreeMap::new(),
+            draining: None,
+            named: BTreeMap::new(),
             finished: BTreeSet::new(),
             stopping: BTreeSet::new(),
             stopping_until_ms: 0,
@@ -95,8 +99,15 @@ impl Master {
                 let reply = Reply::Refused(format!("the job has ended: {}", describe(ending)));
                 self.out.push(Action::Reply { id, reply });
             }
-            return std::mem::take(&mut self.out);
+        } else {
+            self.take(event);
+            self.advance();
         }
+        self.note_operations();
+        std::mem::take(&mut self.out)
+    }
+
+    fn take(&mut self, event: Event) {
         match event {
             Event::Opened { head } => self.on_opened(head),
             Event::Message { link, message } => self.on_message(link, message),
@@ -121,10 +132,11 @@ impl Master {
                 self.on_discovered(vertex, result);
             }
             Event::Discovered { .. } | Event::Tick => {}
-            Event::Request { id, request } => self.on_request(id, request),
+            Event::Request { id, request, operation } => {
+                self.name_operation(id, &request, operation);
+                self.on_request(id, request);
+            }
         }
-        self.advance();
-        std::mem::take(&mut self.out)
     }
 
     /// When to send [`Event::Tick`] if nothing else happens before.
@@ -193,6 +205,7 @@ impl Master {
             return;
         }
         if let Some(head) = head {
+            self.stats.published_at_ms = u64::try_from(head.written_ms).unwrap_or(0);
             self.head = head;
             if let Some(refused) = self.refuse_restore() {
                 self.end(Ending::Failed(refused));
@@ -314,18 +327,13 @@ impl Master {
     }
 
     pub(super) fn report(&mut self, kind: &str, message: String, total_ms: u64, pause_ms: u64) {
-        let kind = kind.to_owned();
-        if self.stats.operations.len() >= MAX_REPORTS {
-            self.stats.operations.remove(0);
-        }
-        let report = control::OperationReport {
-            kind,
+        self.push_report(control::OperationReport {
+            kind: kind.to_owned(),
             message,
             total_ms,
             pause_ms,
             ..control::OperationReport::default()
-        };
-        self.stats.operations.push(report);
+        });
     }
 
     /// The term in force.

@@ -18,6 +18,7 @@ mod handle;
 mod hold;
 mod keeper;
 mod machine;
+mod operations;
 mod place;
 mod plan;
 mod splits;

@@ -119,13 +119,14 @@ pub(super) enum Stop {
 pub(super) enum Ask {
     Save(Saving),
     Stop(Saving),
+    Drain(Saving),
     Rescale(Rescale),
 }
 
 impl Ask {
     pub(super) fn request(&self) -> Option<RequestId> {
         match self {
-            Self::Save(saving) | Self::Stop(saving) => Some(saving.request),
+            Self::Save(saving) | Self::Stop(saving) | Self::Drain(saving) => Some(saving.request),
             Self::Rescale(rescale) => rescale.request,
         }
     }
@@ -145,6 +146,7 @@ pub(super) struct Worker {
     pub(super) link: LinkId,
     pub(super) incarnation: String,
     pub(super) address: String,
+    pub(super) control: String,
     pub(super) slots: u32,
     pub(super) heard_ms: u64,
     pub(super) stats: Vec<TaskStats>,
@@ -161,6 +163,14 @@ pub(super) struct Stats {
     pub(super) checkpoint_bytes: u64,
     pub(super) checkpoint_ms: u64,
     pub(super) total: u64,
+    /// What the first seal of this coordinator restored.
+    pub(super) restored: Option<Epoch>,
+    /// When the newest checkpoint was published, in milliseconds since 1970.
+    pub(super) published_at_ms: u64,
+    /// Why attempts fail, while they do.
+    pub(super) attempt_trouble: String,
+    /// The savepoint behind which the job was stopped.
+    pub(super) last_savepoint: Option<weir_protocol::control::JobEnd>,
     pub(super) operations: Vec<weir_protocol::control::OperationReport>,
     /// How often each protocol step was taken.
     pub(super) steps: BTreeMap<&'static str, u64>,

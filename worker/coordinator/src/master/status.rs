@@ -1,6 +1,6 @@
 //! What the coordinator shows of itself.
 
-use weir_protocol::control::{JobStatus, TaskStats};
+use weir_protocol::control::{CoordinatorReport, JobEnd, JobStatus, TaskStats, job_end};
 
 use super::event::Ending;
 use super::machine::Master;
@@ -33,8 +33,65 @@ impl Master {
         }
     }
 
+    /// What the coordinator says of itself, without the job's status and the checkpoint's place.
+    #[must_use]
+    pub fn coordinator_report(&self) -> CoordinatorReport {
+        let assigned = self.spread.as_ref().map(super::place::Spread::workers).unwrap_or_default();
+        CoordinatorReport {
+            status: None,
+            head: self.head.version.0,
+            lineage: self.head.lineage.clone(),
+            checkpoint_path: String::new(),
+            checkpoint_at_ms: if self.head.epoch.0 == 0 { 0 } else { self.stats.published_at_ms },
+            restored_epoch: self.stats.restored.unwrap_or_default().0,
+            bounded: self.plan.sources().all(|(_, source)| source.bounded),
+            end: match &self.state {
+                State::Ended(ending) => Some(self.job_end(ending)),
+                _ => None,
+            },
+            assigned: assigned.into_iter().map(|worker| worker.0).collect(),
+            checkpoint_trouble: self.checkpoint_trouble(),
+        }
+    }
+
+    fn checkpoint_trouble(&self) -> String {
+        if self.may_checkpoint() {
+            return self.stats.attempt_trouble.clone();
+        }
+        let why = self.commits.last_problem().unwrap_or("its sinks have not answered yet");
+        format!(
+            "output of {} checkpoints waits to be committed, so that no new one is taken: {why}",
+            self.commits.versions()
+        )
+    }
+
+    /// An ending, as workers and operators are told.
+    #[must_use]
+    pub fn job_end(&self, ending: &Ending) -> JobEnd {
+        let saved = self.stats.last_savepoint.clone().unwrap_or_default();
+        let mut end = match ending {
+            Ending::Stopped { savepoint } => JobEnd { path: savepoint.clone(), ..saved },
+            _ => JobEnd::default(),
+        };
+        let kind = match ending {
+            Ending::Finished => job_end::Kind::Finished,
+            Ending::Stopped { .. } => job_end::Kind::Stopped,
+            Ending::Failed(_) => job_end::Kind::Failed,
+            Ending::Fenced(_) => job_end::Kind::Fenced,
+        };
+        end.set_kind(kind);
+        end.message = super::failure::describe(ending);
+        if let Ending::Failed(message) | Ending::Fenced(message) = ending {
+            end.message.clone_from(message);
+        }
+        if matches!(ending, Ending::Finished) {
+            (end.epoch, end.bytes) = (self.stats.epoch.0, self.stats.checkpoint_bytes);
+        }
+        end
+    }
+
     /// What makes a status worth showing at once when it differs from the last one shown.
-    pub(super) fn status_key(&self) -> (&'static str, [u64; 7]) {
+    pub(super) fn status_key(&self) -> (&'static str, [u64; 8]) {
         let counts = [
             self.head.term.0,
             u64::from(self.parallelism),
@@ -43,6 +100,7 @@ impl Master {
             self.stats.epoch.0,
             self.stats.failed_attempts,
             self.stats.total,
+            self.stats.operations.last().map_or(0, |o| o.at_ms),
         ];
         (self.state_name(), counts)
     }

@@ -30,6 +30,11 @@ impl Master {
             self.stopping.remove(&id);
             return;
         }
+        // Of whatever term: it tells the worker that somebody listens.
+        if let from_worker::Kind::Heartbeat(_) = kind {
+            let state = self.state_name().to_owned();
+            self.send(id, to_worker::Kind::Heard(control::Heard { state }));
+        }
         if message.term != self.head.term.0 {
             return;
         }
@@ -86,7 +91,7 @@ impl Master {
                 short(&hello.plan_hash),
                 short(&self.plan.hash)
             );
-            let kind = to_worker::Kind::Shutdown(control::Shutdown { reason });
+            let kind = to_worker::Kind::Shutdown(control::Shutdown { reason, end: None });
             let message = ToWorker { term: self.head.term.0, kind: Some(kind) };
             self.out.push(Action::Send { link, message });
             self.out.push(Action::Disconnect { link });
@@ -106,6 +111,7 @@ impl Master {
             link,
             incarnation: hello.incarnation,
             address: hello.exchange_address,
+            control: hello.control_address,
             slots: hello.slots.max(1),
             heard_ms: self.now,
             stats: Vec::new(),

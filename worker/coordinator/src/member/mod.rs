@@ -18,10 +18,12 @@ mod work;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use weir_checkpoint::steps::Steps;
 use weir_checkpoint::{DataReader, Nonces, Store};
 use weir_engine::graph::JobGraph;
-use weir_protocol::WorkerId;
+use weir_protocol::control::{JobEnd, Shutdown, TaskStats};
+use weir_protocol::{Term, WorkerId};
 
 pub use host::{HostedTasks, TaskHost};
 
@@ -40,6 +42,8 @@ pub struct MemberConfig {
     pub incarnation: String,
     /// Where its data exchange listens; empty when nobody else needs it.
     pub exchange_address: String,
+    /// Where its control service listens; empty where it has none.
+    pub control_address: String,
     /// Subtasks of each vertex that it can run.
     pub slots: u32,
     /// Where names of state objects come from.
@@ -51,8 +55,26 @@ pub struct MemberConfig {
 /// Why a member has ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum MemberEnd {
-    /// The coordinator said so; its reason.
-    Shutdown(String),
+    /// The coordinator said so.
+    Shutdown {
+        /// Why.
+        reason: String,
+        /// How the job has ended; absent when only this worker is not wanted.
+        end: Option<JobEnd>,
+    },
+}
+
+/// What a member shows of itself.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct MemberView {
+    /// It holds a connection to a coordinator.
+    pub attached: bool,
+    /// The newest term that it has heard of.
+    pub term: Term,
+    /// The job's state as the coordinator last said; empty before it did.
+    pub state: String,
+    /// Its tasks.
+    pub tasks: Vec<TaskStats>,
 }
 
 /// A worker's end of the control protocol.
@@ -63,6 +85,7 @@ pub struct Member {
     /// The job's folder.
     pub(crate) store: Arc<dyn Store>,
     pub(crate) reader: DataReader,
+    view: watch::Sender<MemberView>,
 }
 
 impl Member {
@@ -76,7 +99,17 @@ impl Member {
         store: Arc<dyn Store>,
     ) -> Self {
         let reader = DataReader::new(store.clone());
-        Self { config, graph, host, store, reader }
+        Self { config, graph, host, store, reader, view: watch::Sender::default() }
+    }
+
+    /// What it shows of itself, from now on.
+    #[must_use]
+    pub fn view(&self) -> watch::Receiver<MemberView> {
+        self.view.subscribe()
+    }
+
+    pub(crate) fn show(&self, change: impl FnOnce(&mut MemberView)) {
+        self.view.send_modify(change);
     }
 
     /// State that lies elsewhere (a job that starts from another job's savepoint) is read from
@@ -88,12 +121,14 @@ impl Member {
     }
 
     /// Connects, serves, and connects again, until the coordinator shuts it down.
-    pub async fn run(self, coordinator: &dyn Connect) -> MemberEnd {
+    pub async fn run(&self, coordinator: &dyn Connect) -> MemberEnd {
         let mut wait = RECONNECT.0;
         loop {
             match coordinator.connect().await {
-                Ok(link) => match Session::new(&self, link).serve().await {
-                    SessionEnd::Shutdown(reason) => return MemberEnd::Shutdown(reason),
+                Ok(link) => match Session::new(self, link).serve().await {
+                    SessionEnd::Shutdown(Shutdown { reason, end }) => {
+                        return MemberEnd::Shutdown { reason, end };
+                    }
                     SessionEnd::Broken { served: true } => wait = RECONNECT.0,
                     SessionEnd::Broken { served: false } => {}
                 },

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use weir_checkpoint::DataError;
 use weir_engine::EngineError;
 use weir_engine::source::SplitAssignment;
@@ -17,17 +17,20 @@ use weir_protocol::{Attempt, Epoch, Subtask, Term, VertexId};
 use super::freeze::{Prepared, TaskId};
 use super::report::{failed_message, task_stats};
 use super::work::{Built, Running, Work};
-use super::{Member, commit};
+use super::{Member, MemberView, commit};
 use crate::link::{LinkBroken, WorkerLink};
 
 /// Time between heartbeats; four missed ones end the worker's part in the term.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A coordinator that is silent for so long has given the worker up, or has been replaced:
+/// heartbeats are answered.
+const SILENCE: Duration = Duration::from_secs(4);
 
 /// How a connection ended.
 #[derive(Debug)]
 pub(super) enum SessionEnd {
     /// The coordinator ended the worker.
-    Shutdown(String),
+    Shutdown(control::Shutdown),
     /// It broke; `served` tells whether anything was ever received over it.
     Broken { served: bool },
 }
@@ -40,6 +43,8 @@ pub(super) struct Session<'a> {
     pub(super) events: mpsc::UnboundedReceiver<TaskEvent>,
     commits: FuturesUnordered<BoxFuture<'a, (Term, control::Committed)>>,
     heartbeat: Interval,
+    /// When the coordinator last said something.
+    heard: Instant,
     served: bool,
 }
 
@@ -53,6 +58,7 @@ enum Turn {
     Uploaded(Attempt, Result<Vec<control::Ack>, DataError>),
     Committed(Term, control::Committed),
     Heartbeat,
+    Silence,
 }
 
 impl<'a> Session<'a> {
@@ -67,13 +73,16 @@ impl<'a> Session<'a> {
             events: mpsc::unbounded_channel().1,
             commits: FuturesUnordered::new(),
             heartbeat,
+            heard: Instant::now(),
             served: false,
         }
     }
 
     /// Serves until the connection ends; the tasks have ended then, too.
     pub(super) async fn serve(mut self) -> SessionEnd {
+        self.member.show(|view| view.attached = true);
         let end = self.serve_link().await;
+        self.member.show(|view| *view = MemberView { term: view.term, ..MemberView::default() });
         match std::mem::replace(&mut self.work, Work::Idle) {
             Work::Running(running) => running.tasks.stop().await,
             Work::Ending { ended, .. } => ended.await,
@@ -96,6 +105,7 @@ impl<'a> Session<'a> {
             plan_hash: self.member.graph.hash.clone(),
             exchange_address: config.exchange_address.clone(),
             slots: config.slots,
+            control_address: config.control_address.clone(),
         };
         if self.send(Term(0), from_worker::Kind::Hello(hello)).is_err() {
             return SessionEnd::Broken { served: false };
@@ -106,10 +116,11 @@ impl<'a> Session<'a> {
                 Turn::Message(Some(ToWorker {
                     kind: Some(to_worker::Kind::Shutdown(s)), ..
                 })) => {
-                    return SessionEnd::Shutdown(s.reason);
+                    return SessionEnd::Shutdown(s);
                 }
                 Turn::Message(Some(message)) => {
                     self.served = true;
+                    self.heard = Instant::now();
                     self.on_message(message)
                 }
                 Turn::Event(event) => self.on_event(event),
@@ -121,6 +132,10 @@ impl<'a> Session<'a> {
                     self.send(term, from_worker::Kind::Committed(committed))
                 }
                 Turn::Heartbeat => self.beat(),
+                Turn::Silence => {
+                    tracing::warn!("the coordinator is silent; its tasks end here");
+                    Err(LinkBroken)
+                }
             };
             if done.is_err() {
                 return SessionEnd::Broken { served: self.served };
@@ -157,6 +172,7 @@ impl<'a> Session<'a> {
             turn = work => turn,
             Some((term, committed)) = self.commits.next() => Turn::Committed(term, committed),
             _ = self.heartbeat.tick() => Turn::Heartbeat,
+            () = sleep_until(self.heard + SILENCE) => Turn::Silence,
         }
     }
 
@@ -170,7 +186,21 @@ impl<'a> Session<'a> {
             return Ok(());
         };
         match kind {
-            to_worker::Kind::Welcome(_) | to_worker::Kind::Shutdown(_) => Ok(()),
+            to_worker::Kind::Welcome(_) | to_worker::Kind::Shutdown(_) => {
+                self.member.show(|view| view.term = term);
+                Ok(())
+            }
+            to_worker::Kind::Heard(heard) => {
+                self.member.show(|view| {
+                    view.term = term;
+                    view.state = heard.state;
+                });
+                Ok(())
+            }
+            to_worker::Kind::Drain(_) => {
+                self.command_sources(&TaskCommand::Drain);
+                Ok(())
+            }
             to_worker::Kind::Deploy(deploy) => {
                 self.end_work(None, Some(Box::new(deploy)));
                 Ok(())
@@ -273,6 +303,7 @@ impl<'a> Session<'a> {
             _ => (self.term, Vec::new()),
         };
         let tasks: Vec<_> = reports.iter().map(task_stats).collect();
+        self.member.show(|view| view.tasks.clone_from(&tasks));
         let state_bytes = tasks.iter().flat_map(|t| &t.operators).map(|o| o.state_bytes).sum();
         self.send(term, from_worker::Kind::Heartbeat(control::Heartbeat { tasks, state_bytes }))
     }

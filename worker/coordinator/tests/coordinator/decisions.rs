@@ -222,7 +222,7 @@ impl Script {
     }
 
     fn ask(&mut self, id: u64, request: Request) {
-        self.on(Event::Request { id: RequestId(id), request });
+        self.on(Event::Request { id: RequestId(id), request, operation: String::new() });
     }
 
     fn replies(&self) -> Vec<&Reply> {

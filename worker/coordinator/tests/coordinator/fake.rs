@@ -375,6 +375,10 @@ impl FakeTask {
             TaskCommand::Trigger(_) if self.is_deaf() => {}
             TaskCommand::Trigger(trigger) => self.freeze(&trigger),
             TaskCommand::Resume(_) => self.frozen = false,
+            TaskCommand::Drain => {
+                self.splits.clear();
+                self.pending = Pending::Ended;
+            }
             TaskCommand::Published { .. } | TaskCommand::Abandon(_) => {}
         }
     }

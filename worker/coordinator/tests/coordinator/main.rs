@@ -9,3 +9,4 @@
 mod decisions;
 mod end_to_end;
 mod fake;
+mod silence;

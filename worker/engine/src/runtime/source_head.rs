@@ -47,6 +47,8 @@ pub(crate) struct SourceHead {
     next_index: usize,
     pending: Pending,
     furthest: Watermark,
+    /// Nothing more is to be read.
+    drained: bool,
     /// When the reader last had nothing, with nothing in the way since.
     waiting_since: Option<std::time::Instant>,
 }
@@ -73,8 +75,14 @@ impl SourceHead {
             next_index: 0,
             pending: Pending::Unknown,
             furthest: watermark.unwrap_or(Watermark::MIN),
+            drained: false,
             waiting_since: None,
         }
+    }
+
+    /// Nothing more is read; the splits stay where they are.
+    pub(crate) fn drain(&mut self) {
+        self.drained = true;
     }
 
     /// Takes over splits and what is known of those to come.
@@ -93,12 +101,12 @@ impl SourceHead {
 
     /// Whether another split is wanted.
     pub(crate) fn wants_split(&self) -> bool {
-        self.active.is_empty() && self.pending != Pending::Ended
+        !self.drained && self.active.is_empty() && self.pending != Pending::Ended
     }
 
     /// Whether everything was read and nothing will come.
     pub(crate) fn has_ended(&self) -> bool {
-        self.active.is_empty() && self.pending == Pending::Ended
+        self.drained || (self.active.is_empty() && self.pending == Pending::Ended)
     }
 
     /// Splits with their positions behind the last rows that were given to the chain.
@@ -125,6 +133,9 @@ impl SourceHead {
 
     /// Reads once.
     pub(crate) fn read(&mut self) -> Result<Read, EngineError> {
+        if self.drained {
+            return Ok(Read::Nothing);
+        }
         let polled = self.reader.poll(&mut self.cx)?;
         let quiet = self.waiting_since.take().map_or(Duration::ZERO, |since| since.elapsed());
         let heard = match &polled {

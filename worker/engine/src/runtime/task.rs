@@ -271,6 +271,11 @@ impl Task {
                 self.thaw(attempt);
             }
             TaskCommand::Resume(attempt) => self.thaw(attempt),
+            TaskCommand::Drain => {
+                if let Head::Source(head, _) = &mut self.head {
+                    head.drain();
+                }
+            }
         }
         Ok(true)
     }

@@ -1,0 +1,69 @@
+//! A coordinator that says nothing any more, over a connection that does not end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use weir_checkpoint::store::testing::MemoryStore;
+use weir_checkpoint::{Nonces, Steps};
+use weir_coordinator::link::{Attachments, MasterLink};
+use weir_coordinator::{Member, MemberConfig};
+use weir_engine::source::Assignment;
+use weir_protocol::WorkerId;
+use weir_protocol::control::{self, ToWorker, from_worker, to_worker};
+
+use crate::fake::{FakeHost, World, graph};
+
+async fn say(link: &MasterLink, kind: to_worker::Kind) {
+    link.to.send(ToWorker { term: 1, kind: Some(kind) }).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_end_four_seconds_after_the_coordinator_was_last_heard() {
+    let world = World::with_rows(1, 1);
+    let config = MemberConfig {
+        worker: WorkerId(0),
+        incarnation: "one".into(),
+        exchange_address: String::new(),
+        control_address: String::new(),
+        slots: 1,
+        nonces: Nonces::random(),
+        steps: Steps::none(),
+    };
+    let host = FakeHost { world: world.clone(), pace: Duration::from_millis(10) };
+    let program = graph(&world, true, Assignment::Pull);
+    let member = Member::new(config, program, Arc::new(host), Arc::new(MemoryStore::new()));
+    let (attachments, mut attached) = Attachments::new();
+    tokio::spawn(async move { member.run(&attachments).await });
+
+    let mut link = attached.recv().await.unwrap();
+    let placements = vec![control::Placement { vertex: 0, subtask: 0, worker: 0 }];
+    let deploy = control::Deploy { parallelism: 1, placements, ..control::Deploy::default() };
+    say(&link, to_worker::Kind::Deploy(deploy)).await;
+    let mut deployed = false;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(60) {
+        let message = timeout(Duration::from_secs(2), link.from.recv()).await.unwrap().unwrap();
+        match message.kind {
+            Some(from_worker::Kind::Deployed(_)) => deployed = true,
+            Some(from_worker::Kind::Heartbeat(_)) => {
+                say(&link, to_worker::Kind::Heard(control::Heard::default())).await;
+            }
+            _ => {}
+        }
+    }
+    assert!(deployed);
+    assert_eq!(world.stopped.load(Ordering::SeqCst), 0, "answers keep it going");
+
+    let silent = Instant::now();
+    let again = attached.recv().await;
+    assert!(again.is_some(), "it connects anew");
+    assert_eq!(world.stopped.load(Ordering::SeqCst), 1, "its tasks have ended before");
+    let took = silent.elapsed();
+    assert!(
+        took >= Duration::from_millis(3_900) && took < Duration::from_millis(4_200),
+        "{took:?}"
+    );
+    drop(link);
+}

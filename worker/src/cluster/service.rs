@@ -1,0 +1,124 @@
+//! What this process answers as a worker: Report, Begin, Plan, Follow.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status};
+use weir_checkpoint::Chain;
+use weir_coordinator::Request as Ask;
+use weir_protocol::Term;
+use weir_protocol::control::worker_server::Worker;
+use weir_protocol::control::{
+    BeginReply, FollowReply, FollowRequest, Operation, PlanReply, PlanRequest, ReportRequest,
+    WorkerReport, operation,
+};
+
+use super::plan_child;
+use super::shared::Shared;
+
+/// The worker's side of the control port.
+pub(crate) struct Service {
+    shared: Arc<Shared>,
+    chain: Chain,
+    /// One plan at a time: each takes memory beside the running job.
+    planning: Semaphore,
+}
+
+impl Service {
+    pub(crate) fn new(shared: Arc<Shared>, chain: Chain) -> Self {
+        Self { shared, chain, planning: Semaphore::new(1) }
+    }
+
+    async fn begin_here(&self, operation: Operation) -> Result<(), String> {
+        use weir_coordinator::grpc::Seat as _;
+        let coordinator = self.shared.holder()?;
+        let Operation { id, term, kind } = operation;
+        if id.is_empty() {
+            return Err("the operation has no id, so that nobody could tell what became of it".into());
+        }
+        let ask = match kind {
+            Some(operation::Kind::Rescale(rescale)) => {
+                Ask::Rescale { parallelism: rescale.parallelism }
+            }
+            Some(operation::Kind::Savepoint(savepoint)) => {
+                Ask::Savepoint { name: savepoint.name, stop: savepoint.stop }
+            }
+            Some(operation::Kind::Drain(drain)) => Ask::Drain { name: drain.name },
+            None => return Err("this worker does not know such an operation; is it older?".into()),
+        };
+        let status = coordinator.status();
+        let known = status.operations.iter().any(|o| o.id == id);
+        if known || !self.shared.remember(&id) {
+            return Ok(());
+        }
+        let refused = if status.term != term {
+            Some(format!("the job is in term {}, not {term}; look again", status.term))
+        } else {
+            coordinator.begin(&id, ask).await.err().map(|why| why.0)
+        };
+        match refused {
+            Some(why) => {
+                self.shared.forget(&id);
+                Err(why)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Operators of the newest checkpoint that hold state and are not in the new plan.
+    async fn dropped(&self, operators: &BTreeSet<String>) -> Vec<String> {
+        let head = self.chain.read_head().await.ok().flatten();
+        let Some(head) = head else { return Vec::new() };
+        let dropped = head.operators.iter().filter(|(uid, entry)| {
+            let holds = !entry.segments.is_empty()
+                || !entry.items.is_empty()
+                || !entry.splits.is_empty()
+                || entry.enumerator.is_some();
+            holds && !operators.contains(&uid.0)
+        });
+        dropped.map(|(_, entry)| entry.name.clone()).collect()
+    }
+}
+
+#[tonic::async_trait]
+impl Worker for Service {
+    async fn report(
+        &self,
+        _: Request<ReportRequest>,
+    ) -> Result<Response<WorkerReport>, Status> {
+        Ok(Response::new(self.shared.report()))
+    }
+
+    async fn begin(&self, request: Request<Operation>) -> Result<Response<BeginReply>, Status> {
+        let refused = self.begin_here(request.into_inner()).await.err().unwrap_or_default();
+        Ok(Response::new(BeginReply { refused }))
+    }
+
+    async fn plan(&self, request: Request<PlanRequest>) -> Result<Response<PlanReply>, Status> {
+        let _turn = self.planning.try_acquire().map_err(|_| {
+            Status::resource_exhausted("another manifest is being planned; ask again in a moment")
+        })?;
+        let planned = plan_child::plan(&request.into_inner().manifest).await;
+        let planned = planned.map_err(|e| Status::internal(format!("{e:#}")))?;
+        let dropped = match planned.errors.is_empty() {
+            true => self.dropped(&planned.operators).await,
+            false => Vec::new(),
+        };
+        Ok(Response::new(PlanReply {
+            errors: planned.errors,
+            warnings: planned.warnings,
+            plan_hash: planned.hash,
+            dropped,
+        }))
+    }
+
+    async fn follow(
+        &self,
+        request: Request<FollowRequest>,
+    ) -> Result<Response<FollowReply>, Status> {
+        let FollowRequest { term, address } = request.into_inner();
+        self.shared.follow(Term(term), &address);
+        Ok(Response::new(FollowReply {}))
+    }
+}
