@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::ManifestError;
 use crate::duration::{format_duration, parse_duration};
 use crate::limits;
-use crate::yaml::{Node, Scalar, Value};
+use crate::yaml::{Node, Scalar, Value, shorten};
 
 /// The faults found so far in one file.
 pub(crate) struct Faults<'f> {
@@ -164,6 +164,60 @@ impl<'f> Faults<'f> {
         }
     }
 
+    /// One of a few words.
+    pub(crate) fn choice<T: Copy>(
+        &mut self,
+        field: &Field<'_>,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let text = &self.text(field)?.text;
+        let chosen = choices.iter().find(|(word, _)| word == text).map(|(_, value)| *value);
+        if chosen.is_none() {
+            let shown = shorten(text);
+            let message = match (closest(text, &words), words.as_slice()) {
+                (Some(close), _) => format!("'{shown}' is not known; did you mean {close}?"),
+                (None, [only]) => format!("'{shown}' is not known; write {only}"),
+                (None, _) => {
+                    format!("'{shown}' is not known; here can stand {}", words.join(", "))
+                }
+            };
+            self.add(field.line, &field.path, message);
+        }
+        chosen
+    }
+
+    pub(crate) fn boolean(&mut self, field: &Field<'_>) -> Option<bool> {
+        let scalar = self.scalar(field, "true or false")?;
+        match scalar.text.to_lowercase().as_str() {
+            "true" if scalar.looks_like_bool() => Some(true),
+            "false" if scalar.looks_like_bool() => Some(false),
+            _ => {
+                self.expected(field, "true or false");
+                None
+            }
+        }
+    }
+
+    /// The items of a list, each as a field of its own, or `None` and a fault.
+    pub(crate) fn list<'n>(&mut self, field: &Field<'n>, example: &str) -> Option<Vec<Field<'n>>> {
+        let Value::Sequence(items) = &field.node.value else {
+            self.expected(field, &format!("a list such as {example}"));
+            return None;
+        };
+        if items.len() > limits::LIST_LEN {
+            let message = format!("{} entries; at most {}", items.len(), limits::LIST_LEN);
+            self.add(field.line, &field.path, message);
+            return None;
+        }
+        let item = |(index, node): (usize, &'n Node)| Field {
+            path: format!("{}[{index}]", field.path),
+            line: node.line,
+            node,
+        };
+        Some(items.iter().enumerate().map(item).collect())
+    }
+
     pub(crate) fn expected(&mut self, field: &Field<'_>, wanted: &str) {
         let message = format!("expected {wanted}, found {}", field.node.describe());
         self.add(field.line, &field.path, message);
@@ -204,6 +258,18 @@ impl<'n> Fields<'n> {
 impl Field<'_> {
     fn name(&self) -> &str {
         self.path.rsplit('.').next().unwrap_or(&self.path)
+    }
+}
+
+/// What stands in the field, or the default where there is none; `None` after a fault.
+pub(crate) fn or_default<'n, T>(
+    field: Option<Field<'n>>,
+    default: T,
+    read: impl FnOnce(&Field<'n>) -> Option<T>,
+) -> Option<T> {
+    match field {
+        Some(field) => read(&field),
+        None => Some(default),
     }
 }
 

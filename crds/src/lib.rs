@@ -5,26 +5,35 @@
 //!   the text, each error with its line and the path of the field.
 //! - **Always**: a field that is accepted does what its description says; a field that nothing
 //!   implements is refused like a misspelt one. Reading is pure: no files, no clock, no network.
-//! - **Deliberately absent**: Kubernetes. The engine reads manifests without it, and whatever
-//!   needs an API server stands behind a feature.
+//! - **Deliberately absent**: Kubernetes, unless the feature `kube` is on. The engine reads
+//!   manifests without it; with it the same [`StreamJobSpec`] is a custom resource.
 //!
 //! ```text
 //!  text ──► yaml (tree with positions) ──► manifest (types, ranges, names) ──► StreamJob
 //!                                                   └──► Vec<ManifestError>
+//!  API server ──► kube::StreamJob ──► manifest text (what the workers read as above)
 //! ```
 
 mod duration;
 mod error;
 mod fields;
+#[cfg(feature = "kube")]
+pub mod kube;
 mod manifest;
+mod spec;
+#[cfg(feature = "kube")]
+mod status;
 mod types;
 mod yaml;
 
 pub use duration::{format_duration, parse_duration};
 pub use error::ManifestError;
-pub use types::{
-    Backoff, Checkpoint, Metadata, Restart, SqlPosition, State, StreamJob, StreamJobSpec, Workers,
+pub use spec::{
+    Backoff, Checkpoint, ConfigMapKeyRef, Deletion, DeletionPolicy, DeletionTimeout, DesiredState,
+    DisruptionBudget, NetworkPolicy, Restart, SqlFrom, State, StateRetention, StreamJobSpec,
+    Upgrade, UpgradeStrategy, Workers,
 };
+pub use types::{Metadata, SqlPosition, StreamJob};
 
 /// The API group and version of every resource of Weir.
 pub const API_VERSION: &str = "weir.dev/v1alpha1";
@@ -48,8 +57,14 @@ pub mod limits {
     pub const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
     /// Largest `spec.state.checkpoint.retained`.
     pub const MAX_RETAINED: u32 = 100;
-    /// Largest `spec.workers.slots`.
-    pub const MAX_SLOTS: u32 = 1024;
-    /// Entries of `spec.state.allowDroppedState`, and of labels and annotations.
+    /// Entries of any list, and of labels and annotations.
     pub const LIST_LEN: usize = 256;
+    /// Characters of a short text, such as an operator's name.
+    pub const TEXT_LEN: usize = 256;
+    /// Bytes of `spec.state.root`.
+    pub const ROOT_LEN: usize = 1024;
+    /// Characters of an image's name with its digest.
+    pub const IMAGE_LEN: usize = 512;
+    /// Characters of the name of another object.
+    pub const OBJECT_NAME_LEN: usize = 253;
 }

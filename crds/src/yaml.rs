@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+use serde_json::{Number, Value as Json};
 
 /// Values a manifest may have. Bounds what aliases can multiply, and what is worth reading.
 const MAX_NODES: usize = 20_000;
@@ -69,9 +70,42 @@ impl Node {
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar(scalar) if scalar.is_null())
     }
+
+    /// The value without its places, as an API server would read it. Of a repeated key the last
+    /// value counts.
+    pub(crate) fn to_json(&self) -> Json {
+        match &self.value {
+            Value::Scalar(scalar) => scalar.to_json(),
+            Value::Sequence(items) => items.iter().map(Self::to_json).collect(),
+            Value::Mapping(entries) => {
+                let entry = |(key, value): &(Key, Self)| (key.name.clone(), value.to_json());
+                Json::Object(entries.iter().map(entry).collect())
+            }
+        }
+    }
 }
 
 impl Scalar {
+    fn to_json(&self) -> Json {
+        let number = || {
+            let text = self.text.as_str();
+            let whole = text.parse::<u64>().map(Number::from);
+            let whole = whole.or_else(|_| text.parse::<i64>().map(Number::from));
+            whole.ok().or_else(|| text.parse().ok().and_then(Number::from_f64))
+        };
+        if self.is_null() {
+            Json::Null
+        } else if self.looks_like_bool() {
+            Json::Bool(self.text.eq_ignore_ascii_case("true"))
+        } else if self.looks_like_number()
+            && let Some(number) = number()
+        {
+            Json::Number(number)
+        } else {
+            Json::String(self.text.clone())
+        }
+    }
+
     pub(crate) fn is_null(&self) -> bool {
         self.style == ScalarStyle::Plain
             && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")

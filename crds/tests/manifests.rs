@@ -48,13 +48,19 @@ fn what_is_left_out_has_its_default() {
             "sql": "SELECT 1",
             "parallelism": 1,
             "maxParallelism": 720,
+            "desiredState": "Running",
             "state": {
               "checkpoint": {
                 "interval": "10s",
                 "timeout": "5m",
-                "retained": 3
+                "retained": 3,
+                "unhealthyAfter": "3m"
               },
               "allowDroppedState": []
+            },
+            "upgrade": {
+              "strategy": "Recreate",
+              "progressDeadline": "5m"
             },
             "restart": {
               "backoff": {
@@ -63,8 +69,20 @@ fn what_is_left_out_has_its_default() {
               },
               "resetAfter": "10m"
             },
+            "nodeLostTimeout": "40s",
+            "deletion": {
+              "policy": "Savepoint",
+              "timeout": "10m",
+              "onTimeout": "KeepCheckpoint",
+              "stateRetention": "Retain"
+            },
             "workers": {
-              "slots": 1
+              "disruptionBudget": {
+                "maxUnavailable": 1
+              }
+            },
+            "networkPolicy": {
+              "enabled": true
             }
           }
         }"#]]
@@ -90,7 +108,7 @@ spec:
   restart:
     backoff: {initial: 2s, max: 2m}
     resetAfter: 1h
-  workers: {slots: 4}
+  workers: {nodeSelector: {disk: ssd}}
 "#,
     );
     assert_eq!((job.metadata.name.as_str(), job.metadata.namespace.as_str()), ("delays", "air"));
@@ -105,7 +123,6 @@ spec:
     assert_eq!(job.spec.restart.backoff.initial, Duration::from_secs(2));
     assert_eq!(job.spec.restart.backoff.max, Duration::from_secs(120));
     assert_eq!(job.spec.restart.reset_after, Duration::from_secs(3600));
-    assert_eq!(job.worker_count(), 2, "6 subtasks at 4 a process");
 }
 
 #[test]
@@ -351,8 +368,8 @@ fn parallelism_is_one_to_max_parallelism() {
     check(
         &with_spec("parallelism: 0"),
         expect![[r#"
-        job.yaml:7 spec.parallelism: 0 would do no work; parallelism is at least 1 (stop the job to pause it)
-    "#]],
+            job.yaml:7 spec.parallelism: 0 would do no work; parallelism is at least 1; to pause the job write desiredState: Suspended
+        "#]],
     );
     check(
         &with_spec("parallelism: -2"),
@@ -450,8 +467,8 @@ fn misspelt_fields_are_recognised() {
     check(
         &with_spec("checkpoint: {interval: 10s}"),
         expect![[r#"
-        job.yaml:7 spec.checkpoint: unknown field; here can stand sql, parallelism, maxParallelism, state, restart, workers
-    "#]],
+            job.yaml:7 spec.checkpoint: unknown field; here can stand sql, sqlFrom, image, parallelism, maxParallelism, desiredState, restartToken, state, upgrade, restart, nodeLostTimeout, deletion, workers, networkPolicy
+        "#]],
     );
     check(
         &with_spec("state:\n  checkpoint:\n    intervall: 10s\n    retain: 3"),
@@ -544,10 +561,10 @@ fn state_and_restart_have_ranges() {
         "#]],
     );
     check(
-        &with_spec("workers: {slots: 0}"),
+        &with_spec("workers: {slots: 2}"),
         expect![[r#"
-        job.yaml:7 spec.workers.slots: 0 is out of range; slots can be 1 to 1024
-    "#]],
+            job.yaml:7 spec.workers.slots: unknown field; here can stand resources, serviceAccountName, env, envFrom, volumes, volumeMounts, nodeSelector, tolerations, podTemplate, disruptionBudget
+        "#]],
     );
 }
 

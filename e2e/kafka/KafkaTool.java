@@ -26,7 +26,8 @@ import org.apache.kafka.common.serialization.StringSerializer;
  *
  * <pre>
  * create  SERVERS TOPIC PARTITIONS [KEY=VALUE …]
- * produce SERVERS TOPIC FILE            a line a message, to the partitions in turn
+ * produce SERVERS TOPIC FILE [RATE]     a line a message, to the partitions in turn; RATE is
+ *                                       messages a second, as fast as can be without it
  * read    SERVERS TOPIC FILE            partition, offset, key and value of all committed
  *                                       messages, separated by tabs; an absent key is empty
  * group   SERVERS TOPIC GROUP           the group's position by partition
@@ -38,7 +39,7 @@ public final class KafkaTool {
         String topic = args[2];
         switch (args[0]) {
             case "create" -> create(servers, topic, args);
-            case "produce" -> produce(servers, topic, Path.of(args[3]));
+            case "produce" -> produce(servers, topic, Path.of(args[3]), args.length > 4 ? Long.parseLong(args[4]) : 0);
             case "read" -> read(servers, topic, Path.of(args[3]));
             case "group" -> group(servers, topic, args[3]);
             default -> throw new IllegalArgumentException(args[0]);
@@ -63,7 +64,8 @@ public final class KafkaTool {
         }
     }
 
-    private static void produce(String servers, String topic, Path file) throws Exception {
+    private static void produce(String servers, String topic, Path file, long rate)
+            throws Exception {
         Properties properties = client(servers);
         properties.put("acks", "all");
         properties.put("linger.ms", "20");
@@ -75,7 +77,12 @@ public final class KafkaTool {
                 BufferedReader lines = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
             int partitions = producer.partitionsFor(topic).size();
             long n = 0;
+            long start = System.nanoTime();
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                long early = rate == 0 ? 0 : start + n * 1_000_000_000L / rate - System.nanoTime();
+                if (early > 5_000_000L) {
+                    Thread.sleep(early / 1_000_000L);
+                }
                 int partition = (int) (n++ % partitions);
                 producer.send(new ProducerRecord<>(topic, partition, null, line), (done, error) -> {
                     if (error != null) {

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::cache;
 use crate::process::{Process, free_port, wait_for};
+use crate::testbed::Place;
 
 const VERSION: &str = "4.1.0";
 const TOOL: &str = include_str!("../../kafka/KafkaTool.java");
@@ -39,6 +40,7 @@ pub struct Kafka {
     server: Option<Process>,
     folder: TempDir,
     libraries: PathBuf,
+    place: Place,
     port: u16,
     sasl_port: u16,
 }
@@ -49,18 +51,27 @@ impl Kafka {
     /// Password of the SASL listener.
     pub const PASSWORD: &str = "weir-secret";
 
-    /// Starts a broker on free ports, downloaded first if need be.
+    /// Starts a broker on free ports of loopback, downloaded first if need be.
     ///
     /// # Errors
     /// When it cannot be downloaded or does not answer.
     pub fn start() -> Result<Self> {
+        Self::start_at(Place::loopback())
+    }
+
+    /// Starts a broker at a place.
+    ///
+    /// # Errors
+    /// When it cannot be downloaded or does not answer.
+    pub fn start_at(place: Place) -> Result<Self> {
         let libraries = ensure_installed()?;
         let folder = TempDir::with_prefix("weir-kafka-")?;
         let (port, sasl_port, controller) = (free_port()?, free_port()?, free_port()?);
         fs::write(folder.path().join("KafkaTool.java"), TOOL)?;
-        let settings = settings(&folder.path().join("data"), port, sasl_port, controller);
+        let data = folder.path().join("data");
+        let settings = settings(&data, &place.address, port, sasl_port, controller);
         fs::write(folder.path().join("server.properties"), settings)?;
-        let mut broker = Self { server: None, folder, libraries, port, sasl_port };
+        let mut broker = Self { server: None, folder, libraries, place, port, sasl_port };
         let mut format = broker.java();
         format
             .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
@@ -79,16 +90,18 @@ impl Kafka {
         self.kill();
         let log =
             fs::File::options().create(true).append(true).open(self.folder.path().join("log"))?;
-        let mut command = self.java();
+        let mut command = self.place.command("java");
         command
+            .arg("-cp")
+            .arg(self.libraries.join("*"))
             .args(["-Xmx512m", "kafka.Kafka"])
             .arg(self.folder.path().join("server.properties"))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
         let mut server = Process::start("the Kafka broker", &mut command)?;
-        let (port, sasl_port) = (self.port, self.sasl_port);
-        let answers = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
+        let (address, port, sasl_port) = (self.place.address.as_str(), self.port, self.sasl_port);
+        let answers = |port| TcpStream::connect((address, port)).is_ok();
         wait_for("the Kafka broker", Duration::from_secs(60), || {
             if let Some(status) = server.poll()? {
                 let log = fs::read_to_string(self.folder.path().join("log"))?;
@@ -108,13 +121,13 @@ impl Kafka {
     /// `bootstrap.servers` of the listener without credentials.
     #[must_use]
     pub fn servers(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.place.address, self.port)
     }
 
     /// `bootstrap.servers` of the listener that takes SASL PLAIN.
     #[must_use]
     pub fn sasl_servers(&self) -> String {
-        format!("127.0.0.1:{}", self.sasl_port)
+        format!("{}:{}", self.place.address, self.sasl_port)
     }
 
     /// Creates a topic; `settings` are Kafka's for topics, such as `retention.ms=1000`.
@@ -135,6 +148,17 @@ impl Kafka {
     pub fn produce(&self, topic: &str, lines: &Path) -> Result<()> {
         cache::run(self.tool("produce", topic).arg(lines))?;
         Ok(())
+    }
+
+    /// Writes every line of a file as a message, `rate` of them a second, in a process that ends
+    /// with success when all have arrived.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn produce_steadily(&self, topic: &str, lines: &Path, rate: u32) -> Result<Process> {
+        let mut command = self.tool("produce", topic);
+        command.arg(lines).arg(rate.to_string()).stdin(Stdio::null());
+        Process::start("the producer", &mut command)
     }
 
     /// Reads what is committed now, partition by partition in order.
@@ -219,7 +243,7 @@ pub fn ensure_installed() -> Result<PathBuf> {
     Ok(folder.join("lib"))
 }
 
-fn settings(data: &Path, port: u16, sasl_port: u16, controller: u16) -> String {
+fn settings(data: &Path, address: &str, port: u16, sasl_port: u16, controller: u16) -> String {
     let (user, password) = (Kafka::USER, Kafka::PASSWORD);
     let data = data.display();
     format!(
@@ -227,8 +251,8 @@ fn settings(data: &Path, port: u16, sasl_port: u16, controller: u16) -> String {
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl_port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl_port}
+listeners=PLAINTEXT://{address}:{port},SASL_PLAINTEXT://{address}:{sasl_port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://{address}:{port},SASL_PLAINTEXT://{address}:{sasl_port}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::cache;
 use crate::process::{Process, free_port, wait_for};
+use crate::testbed::Place;
 
 const MODULE: &str = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
 const ACCESS_KEY: &str = "weir-test";
@@ -21,6 +22,7 @@ const SECRET_KEY: &str = "weir-test-secret";
 pub struct S3 {
     _server: Process,
     folder: TempDir,
+    place: Place,
     port: u16,
 }
 
@@ -28,11 +30,19 @@ impl S3 {
     /// The bucket.
     pub const BUCKET: &str = "weir-test";
 
-    /// Starts a server, built first if need be.
+    /// Starts a server on loopback, built first if need be.
     ///
     /// # Errors
     /// When it cannot be built or does not answer.
     pub fn start() -> Result<Self> {
+        Self::start_at(Place::loopback())
+    }
+
+    /// Starts a server at a place.
+    ///
+    /// # Errors
+    /// When it cannot be built or does not answer.
+    pub fn start_at(place: Place) -> Result<Self> {
         let program = program()?;
         let folder = TempDir::with_prefix("weir-s3-")?;
         fs::create_dir(folder.path().join(Self::BUCKET))?;
@@ -40,8 +50,9 @@ impl S3 {
         let log = fs::File::create(folder.path().join(".log"))?;
         let server = Process::start(
             "versitygw",
-            Command::new(program)
-                .args(["--port", &format!("127.0.0.1:{port}"), "--quiet", "posix"])
+            place
+                .command(program)
+                .args(["--port", &format!("{}:{port}", place.address), "--quiet", "posix"])
                 .arg(folder.path())
                 .env("ROOT_ACCESS_KEY", ACCESS_KEY)
                 .env("ROOT_SECRET_KEY", SECRET_KEY)
@@ -50,15 +61,27 @@ impl S3 {
                 .stderr(log),
         )?;
         wait_for("the S3 server", Duration::from_secs(20), || {
-            Ok(TcpStream::connect(("127.0.0.1", port)).is_ok())
+            Ok(TcpStream::connect((place.address.as_str(), port)).is_ok())
         })?;
-        Ok(Self { _server: server, folder, port })
+        Ok(Self { _server: server, folder, place, port })
     }
 
-    /// Its port on loopback.
+    /// Its port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its URL, as everyone who may reach it knows it.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}:{}", self.place.address, self.port)
+    }
+
+    /// Name and value of what a client needs to be let in.
+    #[must_use]
+    pub fn credentials() -> [(&'static str, &'static str); 2] {
+        [("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)]
     }
 
     /// The bucket's objects as files.

@@ -1,0 +1,107 @@
+//! `StreamJob` as a Kubernetes resource.
+//!
+//! - **In**: the resource as the API server holds it, its defaults filled in.
+//! - **Out**: the manifest that a worker reads, Kubernetes' own types for those who build pods.
+//! - **Always**: [`StreamJob::manifest_text`] reads back as the same [`crate::StreamJob`].
+//! - **Deliberately absent**: a client. This is the shape of the API, not its use.
+
+use serde::Serialize;
+use serde_json::Value;
+
+pub use crate::spec::StreamJob;
+pub use crate::status::*;
+use crate::{API_VERSION, Metadata, SqlPosition, StreamJobSpec};
+
+/// Fields of `spec` that a worker acts upon, apart from parallelism; the rest is the operator's.
+const WORKER_FIELDS: [&str; 4] = ["sql", "maxParallelism", "state", "restart"];
+
+/// A manifest could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("writing the manifest of StreamJob {name}: {source}")]
+pub struct WriteError {
+    name: String,
+    source: serde_yaml_ng::Error,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    metadata: Value,
+    spec: Value,
+}
+
+impl StreamJob {
+    /// The job as `weir run` knows it: the whole spec, the labels and annotations of its author.
+    #[must_use]
+    pub fn manifest(&self) -> crate::StreamJob {
+        let metadata = Metadata {
+            name: self.metadata.name.clone().unwrap_or_default(),
+            namespace: self.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+            labels: self.metadata.labels.clone().unwrap_or_default(),
+            annotations: self.metadata.annotations.clone().unwrap_or_default(),
+        };
+        crate::StreamJob { metadata, spec: self.spec.clone(), sql_position: SqlPosition::default() }
+    }
+
+    /// [`Self::manifest`] as text.
+    ///
+    /// # Errors
+    /// A value that has no YAML form; none is known.
+    pub fn manifest_text(&self) -> Result<String, WriteError> {
+        self.manifest().to_yaml()
+    }
+
+    /// The manifest for worker pods: name, namespace, and only what a worker acts upon, so that
+    /// it changes when and only when workers must be told of it. The parallelism is left out: it
+    /// changes while they run, and they are told by other means.
+    ///
+    /// `sql` and `root` stand in for `sqlFrom` and the default of `state.root`: they must have
+    /// been resolved.
+    ///
+    /// # Errors
+    /// A value that has no YAML form; none is known.
+    pub fn worker_manifest(&self, sql: &str, root: &str) -> Result<String, WriteError> {
+        let mut spec = self.spec.clone();
+        sql.clone_into(&mut spec.sql);
+        spec.sql_from = None;
+        spec.state.root = Some(root.to_owned());
+        let job = self.manifest();
+        let metadata = Metadata {
+            labels: Default::default(),
+            annotations: Default::default(),
+            ..job.metadata
+        };
+        write(&metadata, &spec, |field| WORKER_FIELDS.contains(&field))
+    }
+}
+
+impl crate::StreamJob {
+    /// The manifest as text, every default written out.
+    ///
+    /// # Errors
+    /// A value that has no YAML form; none is known.
+    pub fn to_yaml(&self) -> Result<String, WriteError> {
+        write(&self.metadata, &self.spec, |_| true)
+    }
+}
+
+fn write(
+    metadata: &Metadata,
+    spec: &StreamJobSpec,
+    keep: impl Fn(&str) -> bool,
+) -> Result<String, WriteError> {
+    let failed = |source| WriteError { name: metadata.name.clone(), source };
+    let mut spec = to_value(spec).map_err(failed)?;
+    if let Value::Object(fields) = &mut spec {
+        fields.retain(|name, _| keep(name));
+    }
+    let metadata = to_value(metadata).map_err(failed)?;
+    let document = Document { api_version: API_VERSION, kind: "StreamJob", metadata, spec };
+    serde_yaml_ng::to_string(&document).map_err(failed)
+}
+
+fn to_value<T: Serialize>(value: &T) -> Result<Value, serde_yaml_ng::Error> {
+    serde_json::to_value(value).map_err(|e| serde::ser::Error::custom(e.to_string()))
+}

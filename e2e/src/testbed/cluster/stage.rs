@@ -1,0 +1,345 @@
+//! What every scenario stands on: a cluster with an S3 server, a Kafka broker when one is asked
+//! for, the chart installed, and a namespace of its own for each scenario.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{Cluster, Kubectl, OPERATOR_IMAGE, WORKER_IMAGE, is_true};
+use crate::data::Format;
+use crate::job::{read_output, repository, visible_files};
+use crate::process::wait_for;
+use crate::rows::Rows;
+use crate::testbed::kafka::Kafka;
+use crate::testbed::s3::S3;
+
+/// The namespace of the operator, and its release.
+pub const RELEASE: &str = "weir";
+/// How long a job may take to become ready, images present. The goal is 6 s; the limit leaves
+/// room for a loaded machine.
+pub const READY: Duration = Duration::from_secs(90);
+
+/// A cluster with all that scenarios need.
+#[derive(Debug)]
+pub struct Stage {
+    kafka: OnceLock<Kafka>,
+    /// The store, reachable from pods.
+    pub s3: S3,
+    /// The cluster; dropped last, since servers may stand in its nodes.
+    pub cluster: Cluster,
+}
+
+impl Stage {
+    /// Brings all up; `None` when no cluster is wanted.
+    ///
+    /// # Errors
+    /// When a part cannot be started.
+    pub fn start() -> Result<Option<Self>> {
+        let Some(cluster) = Cluster::start()? else { return Ok(None) };
+        let s3 = S3::start_at(cluster.server_place()?)?;
+        cluster.load_images()?;
+        Ok(Some(Self { kafka: OnceLock::new(), s3, cluster }))
+    }
+
+    /// The broker, reachable from pods; started at the first call.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn kafka(&self) -> Result<&Kafka> {
+        if let Some(kafka) = self.kafka.get() {
+            return Ok(kafka);
+        }
+        let kafka = Kafka::start_at(self.cluster.server_place()?)?;
+        Ok(self.kafka.get_or_init(|| kafka))
+    }
+
+    /// The arguments of `helm install`, as README gives them, and the test's images.
+    #[must_use]
+    pub fn chart_values(&self) -> Vec<String> {
+        let image = |at: &str, image: &str| {
+            let (repository, tag) = image.rsplit_once(':').unwrap_or((image, "latest"));
+            format!("{at}.repository={repository},{at}.tag={tag},{at}.pullPolicy=Never")
+        };
+        let values = [
+            format!("state.root=s3://{}/weir", S3::BUCKET),
+            format!("state.endpoint={}", self.s3.endpoint()),
+            "state.region=us-east-1".to_owned(),
+            image("worker.image", WORKER_IMAGE),
+            image("image", OPERATOR_IMAGE),
+        ];
+        values.into_iter().flat_map(|value| ["--set".to_owned(), value]).collect()
+    }
+
+    /// Installs the chart, or upgrades it, and waits until the operator is there.
+    ///
+    /// # Errors
+    /// What Helm says, and the operator's own words.
+    pub fn install_chart(&self) -> Result<()> {
+        let chart = repository().join("charts/weir").display().to_string();
+        let mut arguments =
+            vec!["upgrade", "--install", RELEASE, &chart, "-n", RELEASE, "--create-namespace"];
+        let values = self.chart_values();
+        arguments.extend(values.iter().map(String::as_str));
+        arguments.extend(["--wait", "--timeout", "90s"]);
+        let installed = self.cluster.helm(&arguments);
+        installed.map(|_| ()).map_err(|error| error.context(self.describe(RELEASE)))
+    }
+
+    /// A namespace with the store's credentials, where the `restricted` standard is enforced.
+    ///
+    /// # Errors
+    /// When it exists already.
+    pub fn namespace(&self, name: &str) -> Result<Namespace<'_>> {
+        let kubectl = self.cluster.kubectl();
+        let data: serde_json::Map<_, _> = S3::credentials()
+            .map(|(key, value)| (key.to_owned(), json!(value)))
+            .into_iter()
+            .collect();
+        kubectl.apply(&format!(
+            "{}\n---\n{}\n",
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels":
+                {"pod-security.kubernetes.io/enforce": "restricted"}}}),
+            json!({"apiVersion": "v1", "kind": "Secret", "stringData": data,
+                "metadata": {"name": "weir-s3", "namespace": name}}),
+        ))?;
+        Ok(Namespace { stage: self, name: name.to_owned(), kubectl: kubectl.in_namespace(name) })
+    }
+
+    /// All that helps to understand a failure in a namespace: jobs, pods, events, logs.
+    #[must_use]
+    pub fn describe(&self, namespace: &str) -> String {
+        let kubectl = self.cluster.kubectl().in_namespace(namespace);
+        let mut text = String::new();
+        let mut add = |title: &str, arguments: &[&str]| {
+            let said = kubectl.run(arguments).unwrap_or_else(|error| format!("{error:#}"));
+            if !said.trim().is_empty() {
+                text.push_str(&format!("--- {namespace}: {title}\n{said}\n"));
+            }
+        };
+        add("jobs", &["get", "streamjobs", "-o", "yaml"]);
+        add("children", &["get", "sts,pods,svc,cm,pdb,netpol", "-o", "wide"]);
+        add("events", &["get", "events", "--sort-by=.lastTimestamp"]);
+        let pods = kubectl.run(&["get", "pods", "-o", "name"]).unwrap_or_default();
+        for pod in pods.lines() {
+            add(pod, &["get", pod, "-o", "jsonpath={.status}"]);
+            for previous in ["--previous=true", "--previous=false"] {
+                add(
+                    &format!("log of {pod} {previous}"),
+                    &["logs", pod, "--all-containers", "--tail=40", previous],
+                );
+            }
+        }
+        text
+    }
+
+    /// The files of a job's state: its chain and what that refers to.
+    #[must_use]
+    pub fn chain(&self, namespace: &str) -> String {
+        let folder = self.s3.bucket_folder().join("weir").join(namespace);
+        let mut names: Vec<String> = Vec::new();
+        let mut open = vec![folder];
+        while let Some(folder) = open.pop() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                if entry.path().is_dir() {
+                    open.push(entry.path());
+                } else {
+                    names.push(entry.path().display().to_string());
+                }
+            }
+        }
+        names.sort();
+        names.join("\n")
+    }
+}
+
+/// A scenario's namespace.
+#[derive(Debug)]
+pub struct Namespace<'a> {
+    stage: &'a Stage,
+    name: String,
+    /// `kubectl` in it.
+    pub kubectl: Kubectl,
+}
+
+impl Namespace<'_> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where a sink of this namespace writes: an S3 path, for SQL.
+    #[must_use]
+    pub fn sink(&self, table: &str) -> String {
+        format!("s3://{}/out/{}/{table}", S3::BUCKET, self.name)
+    }
+
+    fn sink_folder(&self, table: &str) -> PathBuf {
+        self.stage.s3.bucket_folder().join("out").join(&self.name).join(table)
+    }
+
+    /// The committed rows of a sink, in JSON.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn rows(&self, table: &str, columns: &[&str]) -> Result<Rows> {
+        read_output(&self.sink_folder(table), Format::Json, columns)
+    }
+
+    /// How many files of a sink are committed.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn committed_files(&self, table: &str) -> Result<usize> {
+        Ok(visible_files(&self.sink_folder(table))?.len())
+    }
+
+    /// Waits for output that is not there now.
+    ///
+    /// # Errors
+    /// When none comes within `limit`.
+    pub fn wait_for_new_output(&self, table: &str, limit: Duration) -> Result<()> {
+        let before = self.committed_files(table)?;
+        wait_for("new output", limit, || Ok(self.committed_files(table)? > before))
+    }
+
+    /// Waits until exactly these rows are committed: too few are waited for, a row too many
+    /// fails at once.
+    ///
+    /// # Errors
+    /// The difference.
+    pub fn wait_for_rows(
+        &self,
+        table: &str,
+        columns: &[&str],
+        expected: &Rows,
+        limit: Duration,
+    ) -> Result<()> {
+        let mut seen = 0;
+        let waited = wait_for("all rows", limit, || {
+            let files = self.committed_files(table)?;
+            if files == seen {
+                return Ok(false);
+            }
+            seen = files;
+            let found = self.rows(table, columns)?;
+            Ok(found == *expected || !found.within(expected))
+        });
+        expected.check(table, &self.rows(table, columns)?)?;
+        waited
+    }
+
+    /// Applies a job; `spec` is merged over a checkpoint interval of a second.
+    ///
+    /// # Errors
+    /// What the API server refuses.
+    pub fn apply_job(&self, name: &str, sql: &str, spec: &Value) -> Result<()> {
+        let mut whole = json!({"sql": sql, "state": {"checkpoint": {"interval": "1s"}},
+            "restart": {"backoff": {"initial": "100ms", "max": "1s"}}});
+        merge(&mut whole, spec);
+        self.kubectl.apply(
+            &json!({"apiVersion": "weir.dev/v1alpha1", "kind": "StreamJob",
+                "metadata": {"name": name}, "spec": whole})
+            .to_string(),
+        )?;
+        Ok(())
+    }
+
+    /// Changes fields of a job's spec.
+    ///
+    /// # Errors
+    /// What the API server refuses.
+    pub fn patch_job(&self, name: &str, spec: &Value) -> Result<()> {
+        let patch = json!({ "spec": spec }).to_string();
+        self.kubectl.run(&["patch", "sj", name, "--type=merge", "-p", &patch])?;
+        Ok(())
+    }
+
+    /// Waits until a condition of a job is true for its newest spec.
+    ///
+    /// # Errors
+    /// When it is not within `limit`.
+    pub fn wait_for_condition(
+        &self,
+        name: &str,
+        condition: &str,
+        limit: Duration,
+    ) -> Result<Value> {
+        self.kubectl.wait_until("sj", name, condition, limit, |job| {
+            is_current(job) && is_true(job, condition)
+        })
+    }
+
+    /// Waits until a job's state is that word, for its newest spec.
+    ///
+    /// # Errors
+    /// When it is not within `limit`.
+    pub fn wait_for_state(&self, name: &str, state: &str, limit: Duration) -> Result<Value> {
+        self.kubectl.wait_until("sj", name, state, limit, |job| {
+            is_current(job) && job["status"]["state"] == state
+        })
+    }
+
+    /// Names of a job's pods, lowest ordinal first.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub fn pods(&self, job: &str) -> Result<Vec<String>> {
+        let selector = format!("weir.dev/job={job},weir.dev/revision");
+        let list = self.kubectl.get(&["pods", "-l", &selector])?;
+        let items = list["items"].as_array().context("a list")?;
+        let mut names: Vec<String> = items
+            .iter()
+            .filter_map(|pod| Some(pod["metadata"]["name"].as_str()?.to_owned()))
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Deletes the namespace with all that is in it and waits for its end.
+    ///
+    /// # Errors
+    /// When something holds it.
+    pub fn delete(self) -> Result<()> {
+        let kubectl = self.stage.cluster.kubectl();
+        kubectl.run(&["delete", "namespace", &self.name, "--timeout=120s"])?;
+        Ok(())
+    }
+}
+
+/// Whether the status speaks about the spec that is there now.
+fn is_current(job: &Value) -> bool {
+    job["status"]["observedGeneration"] == job["metadata"]["generation"]
+}
+
+fn merge(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(base.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_beside_those_that_are_changed_stay() {
+        let mut base = json!({"a": {"b": 1, "c": 2}, "d": 3});
+        merge(&mut base, &json!({"a": {"c": 4}}));
+        assert_eq!(base, json!({"a": {"b": 1, "c": 4}, "d": 3}));
+    }
+
+    #[test]
+    fn a_status_of_an_older_spec_is_not_believed() {
+        let job = json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 1}});
+        assert!(!is_current(&job));
+    }
+}

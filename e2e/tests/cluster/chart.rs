@@ -1,0 +1,42 @@
+//! The chart, before it is installed: Helm likes it, and its rights are those that the operator uses.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use weir_e2e::cache;
+use weir_e2e::job::repository;
+use weir_e2e::testbed::cluster::{Stage, ensure_installed};
+
+pub(crate) fn the_chart_is_what_the_operator_needs(stage: &Stage, _: &str) -> Result<()> {
+    let chart = repository().join("charts/weir").display().to_string();
+    stage.cluster.helm(&["lint", "--strict", &chart])?;
+
+    let ours = fs::read_to_string(repository().join("charts/weir/files/rbac.yaml"))?;
+    let theirs = fs::read_to_string(repository().join("operator/rbac.yaml"))?;
+    ensure!(ours == theirs, "charts/weir/files/rbac.yaml is not a copy of operator/rbac.yaml");
+
+    let values = stage.chart_values();
+    for more in [&[][..], &["--set", "watchNamespace=default", "--set", "replicas=1"]] {
+        let mut helm = Command::new(&ensure_installed(false)?.helm);
+        helm.args(["template", "weir", &chart, "-n", "default", "--kube-version", "1.34.4"]);
+        helm.args(&values).args(more);
+        let rendered = cache::run(&mut helm)?;
+        let kinds: BTreeSet<_> =
+            rendered.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
+        for kind in ["ClusterRole", "CustomResourceDefinition", "Deployment", "Role", "Service"] {
+            ensure!(kinds.contains(kind), "no {kind} in\n{rendered}");
+        }
+        // The API server itself says what it would not take.
+        let file = tempfile::NamedTempFile::new()?;
+        fs::write(file.path(), &rendered)?;
+        let path = file.path().display().to_string();
+        stage
+            .cluster
+            .kubectl()
+            .run(&["apply", "--dry-run=server", "-f", &path])
+            .context("the API server refuses what the chart renders")?;
+    }
+    Ok(())
+}

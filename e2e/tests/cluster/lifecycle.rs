@@ -1,0 +1,73 @@
+//! Stopping in every way that there is, and what is left.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+use weir_e2e::process::wait_for;
+use weir_e2e::testbed::cluster::{READY, Stage};
+
+use crate::flights::{Input, topic_to_hours};
+
+const STOPPED: Duration = Duration::from_secs(120);
+
+pub(crate) fn a_suspended_job_resumes(stage: &Stage, name: &str) -> Result<()> {
+    let (home, kafka) = (stage.namespace(name)?, stage.kafka()?);
+    let input = Input::new(100_000)?;
+    let feed = input.feed(kafka, name, 4_000)?;
+    let sql = topic_to_hours(kafka, name, &home.sink("hourly"));
+    home.apply_job("hours", &sql, &json!({"parallelism": 2}))?;
+    home.wait_for_condition("hours", "Ready", READY)?;
+    home.wait_for_new_output("hourly", STOPPED)?;
+    home.patch_job("hours", &json!({"desiredState": "Suspended"}))?;
+    home.wait_for_state("hours", "Suspended", STOPPED)?;
+    wait_for("its pods to go", STOPPED, || Ok(home.pods("hours")?.is_empty()))?;
+    let committed = home.committed_files("hourly")?;
+    // More comes in meanwhile, none of which may be lost or be written by a zombie.
+    feed.finish()?;
+    ensure!(home.committed_files("hourly")? == committed, "a suspended job writes");
+    home.patch_job("hours", &json!({"desiredState": "Running"}))?;
+    home.wait_for_condition("hours", "Ready", READY)?;
+    home.wait_for_rows("hourly", &Input::columns(), input.expected(), STOPPED)?;
+    home.delete()
+}
+
+pub(crate) fn a_drained_job_writes_every_result(stage: &Stage, name: &str) -> Result<()> {
+    let (home, kafka) = (stage.namespace(name)?, stage.kafka()?);
+    let input = Input::new(50_000)?;
+    input.feed(kafka, name, 25_000)?.finish()?;
+    let sql = topic_to_hours(kafka, name, &home.sink("hourly"));
+    home.apply_job("hours", &sql, &json!({"parallelism": 2}))?;
+    // Everything is read when all windows but that of the year 2100 are closed.
+    home.wait_for_rows("hourly", &Input::columns(), input.expected(), READY)?;
+    home.patch_job("hours", &json!({"desiredState": "Drained"}))?;
+    home.wait_for_state("hours", "Drained", STOPPED)?;
+    wait_for("its pods to go", STOPPED, || Ok(home.pods("hours")?.is_empty()))?;
+    // Draining closes the open window as well: one row more, of the made-up airport.
+    let rows = home.rows("hourly", &Input::columns())?;
+    ensure!(input.expected().within(&rows), "rows got lost");
+    ensure!(rows.len() == input.expected().len() + 1, "{} rows", rows.len());
+    ensure!(rows.distinct().any(|row| row.contains("XXX")), "the open window was not written");
+    home.delete()
+}
+
+pub(crate) fn deletion_keeps_state_or_removes_it(stage: &Stage, name: &str) -> Result<()> {
+    let (home, kafka) = (stage.namespace(name)?, stage.kafka()?);
+    let input = Input::new(50_000)?;
+    let feed = input.feed(kafka, name, 4_000)?;
+    for (job, retention) in [("kept", "Retain"), ("gone", "Delete")] {
+        let sql = topic_to_hours(kafka, name, &home.sink(job));
+        home.apply_job(job, &sql, &json!({"deletion": {"stateRetention": retention}}))?;
+        home.wait_for_condition(job, "Ready", READY)?;
+        home.wait_for_new_output(job, STOPPED)?;
+        home.kubectl.run(&["delete", "sj", job, "--timeout=120s"])?;
+        wait_for("its pods to go", STOPPED, || Ok(home.pods(job)?.is_empty()))?;
+        let left = stage.chain(name).lines().filter(|file| file.contains(job)).count();
+        match retention {
+            "Retain" => ensure!(left > 0, "a state that was to be kept is gone"),
+            _ => ensure!(left == 0, "{left} files left:\n{}", stage.chain(name)),
+        }
+    }
+    feed.finish()?;
+    home.delete()
+}

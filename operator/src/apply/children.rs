@@ -1,0 +1,166 @@
+//! Children that only follow the spec: services, budget, network policy, programs.
+
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, Resource, ResourceExt};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use weir_crds::StreamJobSpec;
+
+use super::{Applier, ApplyError, delete, failed};
+use crate::build;
+use crate::names;
+use crate::observe::Version;
+use crate::validate::Accepted;
+
+impl Applier<'_> {
+    /// Program, services, budget and network policy as the spec says, pointing at `revision`.
+    pub(super) async fn serve(
+        &self,
+        revision: &str,
+        spec: &StreamJobSpec,
+        accepted: Option<&Accepted>,
+    ) -> Result<(), ApplyError> {
+        let workers = build::build_workers(self.owner);
+        let coordinator = build::build_coordinator(self.owner, revision);
+        let most = spec.workers.disruption_budget.max_unavailable;
+        let budget = build::build_budget(self.owner, most);
+        let policy = spec.network_policy.enabled.then(|| build::build_network_policy(self.owner));
+        let (configs, services, budgets, policies) = futures::join!(
+            self.list::<ConfigMap>("ConfigMap"),
+            self.list::<Service>("Service"),
+            self.list::<PodDisruptionBudget>("PodDisruptionBudget"),
+            self.list::<NetworkPolicy>("NetworkPolicy"),
+        );
+        let (configs, services) = (configs?, services?);
+        let (budgets, policies) = (budgets?, policies?);
+        if let Some(accepted) = accepted.filter(|accepted| accepted.revision == revision) {
+            let name = names::revisioned(&self.owner.name, revision);
+            if configs.iter().all(|config| config.name_any() != name) {
+                self.ensure_config(accepted).await?;
+            }
+        }
+        self.ensure("Service", &services, workers).await?;
+        self.ensure("Service", &services, coordinator).await?;
+        self.ensure("PodDisruptionBudget", &budgets, budget).await?;
+        match policy {
+            Some(policy) => self.ensure("NetworkPolicy", &policies, policy).await?,
+            None => {
+                for policy in &policies {
+                    let version = Version::of(policy);
+                    let api: Api<NetworkPolicy> = self.api();
+                    delete(&api, "NetworkPolicy", &version, DeleteParams::default()).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The program of a revision. It is created once; an immutable ConfigMap is never changed.
+    async fn ensure_config(&self, accepted: &Accepted) -> Result<(), ApplyError> {
+        let config = build::build_config(self.owner, accepted);
+        match self.create::<ConfigMap>("ConfigMap", config).await {
+            Err(error) if matches!(&error.source, kube::Error::Api(it) if it.code == 409) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Removes the programs of revisions that are `dead`.
+    pub(super) async fn prune_configs(
+        &self,
+        dead: impl Fn(&str) -> bool,
+    ) -> Result<(), ApplyError> {
+        for config in self.list::<ConfigMap>("ConfigMap").await? {
+            let revision = config.labels().get(names::REVISION).cloned().unwrap_or_default();
+            let owners = config.owner_references();
+            let ours = owners.iter().any(|owner| owner.uid == self.owner.uid);
+            if ours && dead(&revision) {
+                let version = Version::of(&config);
+                let api: Api<ConfigMap> = self.api();
+                delete(&api, "ConfigMap", &version, DeleteParams::default()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn list<K>(&self, what: &'static str) -> Result<Vec<K>, ApplyError>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        let label = format!("{}={}", names::JOB, self.owner.name);
+        let found = self.api::<K>().list(&ListParams::default().labels(&label)).await;
+        found.map(|found| found.items).map_err(failed(what, &self.owner.name))
+    }
+
+    /// Applies `desired` unless it is so already.
+    async fn ensure<K>(
+        &self,
+        what: &'static str,
+        observed: &[K],
+        mut desired: Value,
+    ) -> Result<(), ApplyError>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + std::fmt::Debug
+            + Serialize
+            + DeserializeOwned,
+    {
+        let name = desired["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let hash = names::short_hash(&[&desired.to_string()]);
+        desired["metadata"]["annotations"][names::APPLIED] = Value::String(hash);
+        let found = observed.iter().find(|object| object.name_any() == name);
+        let found = found.and_then(|object| serde_json::to_value(object).ok());
+        if found.is_some_and(|found| covers(&found, &without_kind(&desired))) {
+            return Ok(());
+        }
+        let params = PatchParams::apply(names::MANAGER).force();
+        let written = self.api::<K>().patch(&name, &params, &Patch::Apply(&desired)).await;
+        written.map(drop).map_err(failed(what, &name))
+    }
+}
+
+/// Items of a list do not say their kind.
+fn without_kind(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("apiVersion");
+        fields.remove("kind");
+    }
+    object
+}
+
+/// Whether everything that is desired is as observed. What the API server adds does not count.
+fn covers(observed: &Value, desired: &Value) -> bool {
+    match (observed, desired) {
+        (Value::Object(observed), Value::Object(desired)) => desired
+            .iter()
+            .all(|(key, value)| observed.get(key).is_some_and(|observed| covers(observed, value))),
+        (Value::Array(observed), Value::Array(desired)) => {
+            observed.len() == desired.len()
+                && observed.iter().zip(desired).all(|(observed, desired)| covers(observed, desired))
+        }
+        (observed, desired) => observed == desired,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_server_adds_is_no_difference_and_what_it_lacks_is() {
+        let desired = json!({"spec": {"ports": [{"port": 1}], "a": "b"}});
+        let more = json!({"spec": {"ports": [{"port": 1, "protocol": "TCP"}], "a": "b", "c": 1}});
+        assert!(covers(&more, &desired));
+        assert!(!covers(&json!({"spec": {"ports": [], "a": "b"}}), &desired));
+        assert!(!covers(&json!({"spec": {"ports": [{"port": 2}], "a": "b"}}), &desired));
+    }
+}

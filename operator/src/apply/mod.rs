@@ -1,0 +1,245 @@
+//! Writes: the children of a job, its finalizer, its pods.
+//!
+//! - **In**: a decision and what was read before it. **Out**: the fewest writes that carry it out.
+//! - **Always**: any prefix of these writes may be all that happens; the next round goes on from
+//!   there. A change of something that exists carries the version that was read, a deletion its
+//!   UID as well, so a decision made on old facts fails instead of doing harm.
+//! - **Deliberately absent**: decisions.
+
+mod children;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+use weir_crds::kube::StreamJob;
+
+use crate::build::{self, Owner};
+use crate::config::Defaults;
+use crate::decide::{Decision, Scale};
+use crate::names;
+use crate::observe::{Observed, Version};
+use crate::validate::Accepted;
+
+/// A write failed.
+#[derive(Debug, thiserror::Error)]
+#[error("writing {what} {name}: {source}")]
+pub struct ApplyError {
+    what: &'static str,
+    name: String,
+    /// The API server's answer.
+    #[source]
+    pub source: kube::Error,
+}
+
+impl ApplyError {
+    /// The facts were old, or somebody was faster: a new look will tell.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(&self.source, kube::Error::Api(status) if matches!(status.code, 404 | 409))
+    }
+}
+
+fn failed(what: &'static str, name: &str) -> impl FnOnce(kube::Error) -> ApplyError {
+    let name = name.to_owned();
+    move |source| ApplyError { what, name, source }
+}
+
+/// Writes for one job.
+pub struct Applier<'a> {
+    /// The API server.
+    pub client: &'a Client,
+    /// Whose children are written.
+    pub owner: &'a Owner,
+}
+
+impl Applier<'_> {
+    /// Takes the job: from now on it cannot go before its state is as it is to be, and the
+    /// defaults that it was accepted with are fixed. One write.
+    ///
+    /// # Errors
+    /// The API server refused the write, or the job has changed since it was read.
+    pub async fn accept(&self, job: &StreamJob, resolved: &Defaults) -> Result<(), ApplyError> {
+        let mut finalizers = job.finalizers().to_vec();
+        if !finalizers.iter().any(|it| it == names::FINALIZER) {
+            finalizers.push(names::FINALIZER.to_owned());
+        }
+        let resolved = serde_json::to_string(resolved).unwrap_or_default();
+        self.patch_job(
+            job,
+            json!({
+                "resourceVersion": job.resource_version(),
+                "finalizers": finalizers,
+                "annotations": {names::RESOLVED: resolved},
+            }),
+        )
+        .await
+    }
+
+    async fn patch_job(&self, job: &StreamJob, metadata: Value) -> Result<(), ApplyError> {
+        let jobs: Api<StreamJob> = Api::namespaced(self.client.clone(), &self.owner.namespace);
+        let name = job.name_any();
+        let patch = Patch::Merge(json!({"metadata": metadata}));
+        let written = jobs.patch_metadata(&name, &manager(), &patch).await;
+        written.map(drop).map_err(failed("StreamJob", &name))
+    }
+
+    /// Carries out a decision, in the order of its fields. `accepted` is the spec, when it can be
+    /// run.
+    ///
+    /// # Errors
+    /// The first write that failed; what came before it stands.
+    pub async fn apply(
+        &self,
+        decision: &Decision,
+        observed: &Observed,
+        accepted: Option<&Accepted>,
+    ) -> Result<(), ApplyError> {
+        let spec = &observed.job.spec;
+        if let Some(revision) = &decision.serve {
+            self.serve(revision, spec, accepted).await?;
+        }
+        for scale in &decision.scale {
+            let read = observed.sets.iter().find(|(set, _)| set.name == scale.name);
+            if let Some((_, version)) = read {
+                self.scale(scale, version).await?;
+            }
+        }
+        if let (Some(replicas), Some(accepted)) = (decision.create, accepted) {
+            self.create_set(accepted, replicas, observed).await?;
+        }
+        let sets: Api<StatefulSet> = self.api();
+        for (set, version) in &observed.sets {
+            if decision.delete_sets.contains(&set.name) {
+                delete(&sets, "StatefulSet", version, DeleteParams::background()).await?;
+            }
+        }
+        let pods: Api<Pod> = self.api();
+        for (pod, version) in &observed.pods {
+            if decision.give_up.contains(&pod.name) {
+                let now = DeleteParams::default().grace_period(0);
+                delete(&pods, "Pod", version, now).await?;
+            }
+        }
+        if !decision.delete_sets.is_empty() || decision.create.is_some() {
+            let gone = |revision: &str| {
+                let of = |set: &&(crate::decide::SetFacts, Version)| set.0.revision == revision;
+                let kept = observed.sets.iter().find(of);
+                kept.is_none_or(|(set, _)| decision.delete_sets.contains(&set.name))
+            };
+            let target = accepted.map(|accepted| accepted.revision.as_str());
+            self.prune_configs(|revision| Some(revision) != target && gone(revision)).await?;
+        }
+        if decision.collect_state
+            && let Some(accepted) = accepted
+        {
+            self.collect_state(observed, accepted).await?;
+        }
+        if decision.release {
+            let finalizers = observed.job.finalizers().iter();
+            let kept: Vec<&String> = finalizers.filter(|it| *it != names::FINALIZER).collect();
+            let version = observed.job.resource_version();
+            let metadata = json!({"resourceVersion": version, "finalizers": kept});
+            self.patch_job(&observed.job, metadata).await?;
+        }
+        Ok(())
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.owner.namespace)
+    }
+
+    /// One write: replicas and the note of how the job ended change together.
+    async fn scale(&self, scale: &Scale, version: &Version) -> Result<(), ApplyError> {
+        let stopped = scale.stopped.as_ref().and_then(|it| serde_json::to_string(it).ok());
+        let patch = json!({
+            "metadata": {
+                "uid": version.uid,
+                "resourceVersion": version.resource_version,
+                "annotations": {
+                    names::STOPPED: stopped,
+                    names::SINCE: scale.since.to_string(),
+                    names::STOPPING: scale.stopping.map(|time| time.to_string()),
+                },
+            },
+            "spec": {"replicas": scale.replicas},
+        });
+        let sets: Api<StatefulSet> = self.api();
+        let written = sets.patch(&scale.name, &manager(), &Patch::Merge(patch)).await;
+        written.map(drop).map_err(failed("StatefulSet", &scale.name))
+    }
+
+    /// Created and never applied: whoever decided on old facts must not change a set that exists.
+    async fn create_set(
+        &self,
+        accepted: &Accepted,
+        replicas: u32,
+        observed: &Observed,
+    ) -> Result<(), ApplyError> {
+        let set = build::build_set(self.owner, accepted, replicas, observed.now);
+        self.create::<StatefulSet>("StatefulSet", set).await
+    }
+
+    async fn collect_state(
+        &self,
+        observed: &Observed,
+        accepted: &Accepted,
+    ) -> Result<(), ApplyError> {
+        match &observed.state_pod {
+            None => {
+                let pod = build::build_state_pod(self.owner, accepted);
+                self.create::<Pod>("Pod", pod).await
+            }
+            Some((crate::decide::OneShot::Failed(_), version)) => {
+                delete(&self.api::<Pod>(), "Pod", version, DeleteParams::default()).await
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    async fn create<K>(&self, what: &'static str, object: Value) -> Result<(), ApplyError>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + std::fmt::Debug
+            + serde::Serialize
+            + serde::de::DeserializeOwned,
+    {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let broken = |error| failed(what, &name)(kube::Error::SerdeError(error));
+        let object: K = serde_json::from_value(object).map_err(broken)?;
+        let params =
+            PostParams { field_manager: Some(names::MANAGER.to_owned()), ..PostParams::default() };
+        let created = self.api::<K>().create(&params, &object).await;
+        created.map(drop).map_err(failed(what, &name))
+    }
+}
+
+fn manager() -> PatchParams {
+    PatchParams { field_manager: Some(names::MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// Deletes what was read, and nothing that took its name or changed since.
+async fn delete<K>(
+    api: &Api<K>,
+    what: &'static str,
+    version: &Version,
+    params: DeleteParams,
+) -> Result<(), ApplyError>
+where
+    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let only = Preconditions {
+        uid: Some(version.uid.clone()),
+        resource_version: Some(version.resource_version.clone()),
+    };
+    let deleted = api.delete(&version.name, &params.preconditions(only)).await;
+    match deleted {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(drop).map_err(failed(what, &version.name)),
+    }
+}

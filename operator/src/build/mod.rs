@@ -1,0 +1,82 @@
+//! The children of a job, as they should be. Pure: golden files show what a job becomes.
+//!
+//! - **In**: a job's identity and what was accepted of its spec.
+//! - **Out**: whole objects, ready to be applied.
+//! - **Always**: pods meet the `restricted` Pod Security Standard, mount no token, and are the
+//!   same for the same revision whatever else is edited.
+//! - **Deliberately absent**: replicas of an existing set, which the lifecycle decides.
+//!
+//! ```text
+//!  StreamJob J ─┬─ StatefulSet J-R ── pods J-R-0 … (command: weir pod)
+//!               ├─ ConfigMap J-R          job.yaml, never changed
+//!               ├─ Service J-workers      headless
+//!               ├─ Service J-coordinator  ordinal 0 of the active revision
+//!               ├─ PodDisruptionBudget J, NetworkPolicy J
+//!               └─ Pod J-state-…          only while a deleted job's state is deleted
+//! ```
+
+mod merge;
+mod network;
+mod pod;
+
+use k8s_openapi::jiff::Timestamp;
+pub use network::{build_budget, build_coordinator, build_network_policy, build_workers};
+pub use pod::{build_set, build_state_pod};
+use serde_json::{Value, json};
+
+use crate::names;
+use crate::validate::Accepted;
+
+/// Whose children are built.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// The job's name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its UID.
+    pub uid: String,
+    /// Where the operator runs, which may reach the workers.
+    pub operator_namespace: String,
+}
+
+impl Owner {
+    /// Metadata of a child: name, labels, and the owner with which it goes.
+    fn metadata(&self, name: &str, revision: Option<&str>) -> Value {
+        let mut labels = names::labels(&self.name);
+        if let Some(revision) = revision {
+            labels.insert(names::REVISION.to_owned(), revision.to_owned());
+        }
+        json!({
+            "name": name,
+            "namespace": self.namespace,
+            "labels": labels,
+            "ownerReferences": [{
+                "apiVersion": weir_crds::API_VERSION,
+                "kind": "StreamJob",
+                "name": self.name,
+                "uid": self.uid,
+                "controller": true,
+                "blockOwnerDeletion": true,
+            }],
+        })
+    }
+}
+
+/// The program of a revision, which no later edit reaches.
+#[must_use]
+pub fn build_config(owner: &Owner, accepted: &Accepted) -> Value {
+    let name = names::revisioned(&owner.name, &accepted.revision);
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": owner.metadata(&name, Some(&accepted.revision)),
+        "immutable": true,
+        "data": {"job.yaml": accepted.manifest},
+    })
+}
+
+/// What the operator keeps on a set it creates.
+fn set_annotations(since: Timestamp) -> Value {
+    json!({ names::SINCE: since.to_string() })
+}

@@ -1,0 +1,291 @@
+//! Everything that a decision rests on, read before it and never during it.
+
+use k8s_openapi::jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use weir_crds::{Deletion, DesiredState};
+
+use crate::validate::Refusal;
+use crate::workers::{CoordinatorReport, JobEnd, WorkerReport, job_end};
+
+/// What is known about a job and everything that belongs to it.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The time of day.
+    pub now: Timestamp,
+    /// What is asked for.
+    pub job: JobFacts,
+    /// Nothing can be created in the job's namespace any more.
+    pub namespace_terminating: bool,
+    /// The revision that the spec stands for, or why it is refused.
+    pub target: Result<Target, Refusal>,
+    /// The job's StatefulSets.
+    pub sets: Vec<SetFacts>,
+    /// Worker pods, of all revisions.
+    pub pods: Vec<PodFacts>,
+    /// The pod that deletes the state of a deleted job.
+    pub state_pod: Option<OneShot>,
+}
+
+/// What a user asks of a job, apart from its program.
+#[derive(Clone, Debug)]
+pub struct JobFacts {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// Whether it is to run.
+    pub desired: DesiredState,
+    /// Subtasks that are wanted of every operator.
+    pub parallelism: u32,
+    /// A start that takes longer counts as failed.
+    pub progress_deadline: std::time::Duration,
+    /// What is to be done before it goes.
+    pub deletion: Deletion,
+    /// Since when it is being deleted.
+    pub deleted_at: Option<Timestamp>,
+    /// The finalizer stands, so it was accepted once.
+    pub held: bool,
+}
+
+/// What the spec stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Hash over what needs a restart.
+    pub revision: String,
+    /// Its image.
+    pub image: String,
+    /// What a running coordinator said about it.
+    pub plan: Plan,
+}
+
+/// What is known about a revision's program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Nobody was asked yet.
+    Unknown,
+    /// It can take the running job's place.
+    Fits,
+    /// It cannot.
+    Refused(Refusal),
+}
+
+/// A StatefulSet: the pods of one revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetFacts {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// The revision that its pods run.
+    pub revision: String,
+    /// The image that its pods run.
+    pub image: String,
+    /// Pods that are asked for.
+    pub replicas: u32,
+    /// It is being deleted.
+    pub deleting: bool,
+    /// How its job ended; only meaningful with 0 replicas.
+    pub stopped: Option<Stopped>,
+    /// When its pods were asked for.
+    pub since: Timestamp,
+    /// Since when it is to be stopped although nobody coordinates it.
+    pub stopping: Option<Timestamp>,
+    /// Why Kubernetes creates no pods for it, when it says so.
+    pub trouble: Option<Trouble>,
+}
+
+/// How a job ended: what its coordinator said last, kept on its StatefulSet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Stopped {
+    /// Finished, Stopped, Drained, or Lost where nobody could be asked.
+    pub kind: StopKind,
+    /// Name of the savepoint; empty without one.
+    pub savepoint: String,
+    /// Its place.
+    pub path: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The parallelism that the job had.
+    pub parallelism: u32,
+    /// When it was seen to have ended, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// The ways in which pods come to be removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StopKind {
+    /// All sources have ended and everything is committed.
+    Finished,
+    /// Behind a savepoint.
+    Stopped,
+    /// Behind the last result, because Drained was asked for.
+    Drained,
+    /// Without one: it had never run, had failed, or could not be reached.
+    #[default]
+    Lost,
+}
+
+/// A worker pod.
+#[derive(Clone, Debug, Default)]
+pub struct PodFacts {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// The revision that it runs.
+    pub revision: String,
+    /// Its place in the set.
+    pub ordinal: u32,
+    /// Its readiness probe succeeds.
+    pub ready: bool,
+    /// It is being deleted.
+    pub deleting: bool,
+    /// Where it can be called; none before it has an address.
+    pub ip: Option<String>,
+    /// Its node.
+    pub node: Option<String>,
+    /// Its node has been silent for longer than the job bears.
+    pub node_lost: bool,
+    /// What keeps it from working.
+    pub trouble: Option<Trouble>,
+    /// Container restarts.
+    pub restarts: u32,
+    /// What it answered this round.
+    pub report: Option<WorkerReport>,
+}
+
+/// What keeps a pod from working.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The pod or set.
+    pub object: String,
+    /// One word, such as `ImagePullBackOff`.
+    pub reason: String,
+    /// Place, cause and fix.
+    pub message: String,
+    /// How long it may last.
+    pub class: TroubleClass,
+    /// The process's exit code, when it ended.
+    pub exit_code: Option<i32>,
+}
+
+/// How long a trouble lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TroubleClass {
+    /// It may pass by itself: no room on any node, a restart.
+    Passing,
+    /// It stays until a person acts: an image that does not exist, a missing Secret.
+    Lasting,
+    /// The worker refused its program or manifest.
+    Refused,
+}
+
+/// A pod that runs one command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OneShot {
+    /// It has not ended.
+    Running,
+    /// It has done its work.
+    Succeeded,
+    /// It has not; its last words.
+    Failed(String),
+}
+
+impl Facts {
+    /// The set of a revision, unless it is being deleted.
+    #[must_use]
+    pub fn set(&self, revision: &str) -> Option<&SetFacts> {
+        self.sets.iter().find(|set| set.revision == revision && !set.deleting)
+    }
+
+    /// The set whose pods do, or should do, the work: the spec's own, or the one it replaces.
+    #[must_use]
+    pub fn acting(&self) -> Option<&SetFacts> {
+        let alive = |set: &&SetFacts| set.replicas > 0 && !set.deleting;
+        // A set to be replaced comes first: the spec's own starts only after it.
+        let wanted = self.target.as_ref().ok().map(|target| target.revision.as_str());
+        let old = self.sets.iter().filter(alive).find(|set| Some(set.revision.as_str()) != wanted);
+        old.or_else(|| self.sets.iter().find(alive))
+    }
+
+    /// Pods of a revision.
+    pub fn pods_of<'a>(&'a self, revision: &'a str) -> impl Iterator<Item = &'a PodFacts> {
+        self.pods.iter().filter(move |pod| pod.revision == revision)
+    }
+
+    /// The process that coordinates a revision's job: of those that say so the newest term, and
+    /// not one that was fenced.
+    #[must_use]
+    pub fn coordinator(&self, revision: &str) -> Option<Coordinator<'_>> {
+        self.pods
+            .iter()
+            .filter(|pod| pod.revision == revision)
+            .filter_map(|pod| {
+                let report = pod.report.as_ref()?;
+                let view = report.coordinating.as_ref()?;
+                let status = view.status.as_ref()?;
+                let ours = report.job_uid.is_empty() || report.job_uid == self.job.uid;
+                let end = view.end.as_ref();
+                let fenced = end.is_some_and(|end| end.kind() == job_end::Kind::Fenced);
+                (ours && !fenced).then_some(Coordinator {
+                    ip: pod.ip.as_deref()?,
+                    pod: &pod.name,
+                    term: status.term.max(report.term),
+                    view,
+                    end,
+                    state: &status.state,
+                    parallelism: status.parallelism,
+                })
+            })
+            .max_by_key(|coordinator| coordinator.term)
+    }
+
+    /// The worst that keeps a revision's pods from working.
+    #[must_use]
+    pub fn trouble(&self, revision: &str) -> Option<&Trouble> {
+        let of_set = self.set(revision).and_then(|set| set.trouble.as_ref());
+        self.pods
+            .iter()
+            .filter(|pod| pod.revision == revision)
+            .filter_map(|pod| pod.trouble.as_ref())
+            .chain(of_set)
+            .max_by_key(|trouble| trouble.class)
+    }
+}
+
+/// A job's coordinator, as it reports itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Coordinator<'a> {
+    /// Where it can be called.
+    pub ip: &'a str,
+    /// Its pod.
+    pub pod: &'a str,
+    /// Its reign.
+    pub term: u64,
+    /// What it says.
+    pub view: &'a CoordinatorReport,
+    /// How the job ended in it.
+    pub end: Option<&'a JobEnd>,
+    /// `Running`, `Starting`, …
+    pub state: &'a str,
+    /// Subtasks that every operator has.
+    pub parallelism: u32,
+}
+
+impl Coordinator<'_> {
+    /// The job does its work and has a checkpoint that it could be restored from.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let saved = self.view.checkpoint_at_ms > 0 || self.view.restored_epoch > 0;
+        self.end.is_none() && saved && matches!(self.state, "Running" | "Rescaling" | "Stopping")
+    }
+
+    /// Pods that the job needs: one more than the highest ordinal that runs tasks.
+    #[must_use]
+    pub fn needs(&self) -> u32 {
+        self.view.assigned.iter().map(|ordinal| ordinal + 1).max().unwrap_or(0)
+    }
+}

@@ -1,0 +1,325 @@
+//! A job that is to run: start, resume, rescale, replace, finish.
+
+use k8s_openapi::jiff::SignedDuration;
+use weir_crds::kube::JobState;
+
+use super::{
+    Coordinator, Decision, Facts, IDLE, Note, OperationView, POLL, Plan, SOON, Scale, SetFacts,
+    StopKind, Target, TroubleClass, stop, unrefused,
+};
+use crate::clock::age;
+use crate::names::operation_id;
+use crate::validate::Refusal;
+use crate::workers::{Operation, RescaleRequest, job_end, operation};
+
+pub(super) fn decide(facts: &Facts) -> Decision {
+    let target = match &facts.target {
+        Ok(target) => target,
+        Err(refusal) => return refused(facts, refusal),
+    };
+    let mut decision = Decision::rest(JobState::Pending);
+    match facts.acting() {
+        Some(set) if set.revision == target.revision => {
+            run(facts, set, &mut decision);
+            // What came before is only kept until its successor has begun.
+            decision.delete_sets.extend(dead_sets(facts, &target.revision));
+        }
+        Some(old) => replace(facts, old, target, &mut decision),
+        None => begin(facts, target, &mut decision),
+    }
+    decision
+}
+
+/// The spec is refused: what runs goes on as it is.
+fn refused(facts: &Facts, refusal: &Refusal) -> Decision {
+    let mut decision = Decision::rest(JobState::Failed);
+    if let Some(set) = facts.acting() {
+        keep_running(facts, set, &mut decision);
+    }
+    // What it lacks may come without an edit of the job: a ConfigMap, for example.
+    decision.again = decision.again.min(POLL);
+    decision.view.refusal = Some(refusal.clone());
+    decision.view.stuck = true;
+    decision.notes.push(refusal_note(facts, refusal));
+    decision
+}
+
+fn refusal_note(facts: &Facts, refusal: &Refusal) -> Note {
+    let key = format!("{}-{}", facts.job.uid, facts.job.generation);
+    Note::warning("SpecRefused", &key, refusal.message.clone())
+}
+
+fn dead_sets<'a>(facts: &'a Facts, alive: &'a str) -> impl Iterator<Item = String> + 'a {
+    facts
+        .sets
+        .iter()
+        .filter(move |set| set.revision != alive && set.replicas == 0 && !set.deleting)
+        .map(|set| set.name.clone())
+}
+
+/// No set runs: the revision's set is created, resumed, or rests because its job has finished.
+fn begin(facts: &Facts, target: &Target, decision: &mut Decision) {
+    decision.view.state = JobState::Starting;
+    decision.serve = Some(target.revision.clone());
+    let was = facts.sets.iter().filter_map(|set| set.stopped.as_ref());
+    let was = was.max_by_key(|stopped| stopped.at_ms);
+    // A start keeps the parallelism of the head, so as many pods are needed at first.
+    let replicas = facts.job.parallelism.max(was.map_or(0, |stopped| stopped.parallelism));
+    let Some(set) = facts.set(&target.revision) else {
+        // A set of that name on its way out must be gone before its successor can be made.
+        if facts.sets.iter().all(|set| set.revision != target.revision) {
+            decision.create = Some(replicas);
+        }
+        decision.operation(start_id(facts, &target.revision), "Start", "its pods are being made");
+        return;
+    };
+    if set.stopped.as_ref().is_some_and(|stopped| stopped.kind == StopKind::Finished) {
+        decision.view.state = JobState::Finished;
+        decision.serve = None;
+        decision.delete_sets.extend(dead_sets(facts, &target.revision));
+        decision.again = if facts.pods.is_empty() { IDLE } else { SOON };
+        return;
+    }
+    decision.operation(start_id(facts, &target.revision), "Start", "its old pods leave first");
+    // Pods of the last run would be taken for those of the next: their processes have ended.
+    if facts.pods_of(&set.revision).next().is_none() {
+        decision.scale.push(Scale {
+            name: set.name.clone(),
+            replicas,
+            stopped: None,
+            since: facts.now,
+            stopping: None,
+        });
+    }
+}
+
+fn start_id(facts: &Facts, revision: &str) -> String {
+    operation_id(&[&facts.job.uid, revision, "start"])
+}
+
+/// Another revision runs: it is asked whether the spec's program fits, then stopped behind a
+/// savepoint, and the spec's own set is created in the round that notes its end.
+fn replace(facts: &Facts, old: &SetFacts, target: &Target, decision: &mut Decision) {
+    let coordinator = facts.coordinator(&old.revision);
+    let running = coordinator.filter(|coordinator| coordinator.end.is_none());
+    if let Some(coordinator) = running
+        && old.image == target.image
+    {
+        match &target.plan {
+            Plan::Fits => {}
+            Plan::Unknown => {
+                keep_running(facts, old, decision);
+                decision.ask_plan = Some(coordinator.ip.to_owned());
+                decision.again = SOON;
+                return;
+            }
+            Plan::Refused(refusal) => {
+                keep_running(facts, old, decision);
+                let message =
+                    format!("{}\nrevision {} keeps running", refusal.message, old.revision);
+                let refusal = Refusal { message, ..refusal.clone() };
+                decision.notes.push(refusal_note(facts, &refusal));
+                decision.view.refusal = Some(refusal);
+                decision.view.stuck = true;
+                return;
+            }
+        }
+    }
+    decision.serve = Some(old.revision.clone());
+    decision.view.running = Some(old.revision.clone());
+    if stop::take(facts, old, stop::Goal::Replace(&target.revision), decision)
+        && facts.sets.iter().all(|set| set.revision != target.revision)
+    {
+        let was = decision.scale.iter().filter_map(|scale| scale.stopped.as_ref());
+        let was = was.map(|stopped| stopped.parallelism).max().unwrap_or(0);
+        decision.create = Some(facts.job.parallelism.max(was));
+        decision.serve = Some(target.revision.clone());
+    }
+}
+
+/// The spec's own set runs.
+fn run(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
+    if let Some(stopped) = stop::ended(facts, set) {
+        let finished = stopped.kind == StopKind::Finished;
+        decision.view.state = if finished { JobState::Finished } else { JobState::Starting };
+        decision.serve = Some(set.revision.clone());
+        decision.again = SOON;
+        if finished {
+            decision.notes.push(Note::normal(
+                "Finished",
+                &set.uid,
+                "all sources have ended and every result is written",
+            ));
+        }
+        let ended = Scale { replicas: 0, stopped: Some(stopped), ..Scale::keep(set) };
+        decision.scale.push(Scale { stopping: None, ..ended });
+        return;
+    }
+    keep_running(facts, set, decision);
+    let Some(coordinator) = facts.coordinator(&set.revision) else {
+        // More pods are asked for at once; fewer only when the job has moved together.
+        if facts.job.parallelism > set.replicas {
+            scale_to(set, facts.job.parallelism, decision);
+        }
+        return;
+    };
+    if coordinator.end.is_none() {
+        rescale(facts, set, &coordinator, decision);
+    }
+}
+
+fn scale_to(set: &SetFacts, replicas: u32, decision: &mut Decision) {
+    if set.replicas != replicas {
+        decision.scale.push(Scale { replicas, ..Scale::keep(set) });
+        decision.again = SOON;
+    }
+}
+
+/// First the pods, then the job; and first the job, then fewer pods.
+fn rescale(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>, decision: &mut Decision) {
+    let wanted = facts.job.parallelism;
+    let actual = coordinator.parallelism;
+    if actual == wanted {
+        // Never fewer than the highest ordinal that runs tasks; assignments of a job that is
+        // not running may be about to change.
+        let steady = coordinator.state == "Running" && !coordinator.view.assigned.is_empty();
+        let fewest = if steady { wanted.max(coordinator.needs()) } else { set.replicas };
+        scale_to(set, fewest.max(wanted), decision);
+        return;
+    }
+    if set.replicas < wanted {
+        scale_to(set, wanted, decision);
+    }
+    let term = coordinator.term.to_string();
+    let (from, to) = (actual.to_string(), wanted.to_string());
+    let first = [&facts.job.uid, &set.uid, "rescale", &term, &from, &to];
+    let id = unrefused(coordinator, &first);
+    let attached = facts
+        .pods_of(&set.revision)
+        .filter(|pod| pod.ordinal < wanted)
+        .filter(|pod| pod.report.as_ref().is_some_and(|report| report.attached))
+        .count();
+    let status = coordinator.view.status.as_ref();
+    let newest = status.and_then(|status| status.operations.iter().max_by_key(|it| it.at_ms));
+    let refused = newest.filter(|report| report.kind == "Rescale" || report.kind == "Rescaled");
+    let refused = refused.filter(|report| !report.refused.is_empty());
+    let message = if let Some(report) = refused {
+        decision.notes.push(Note::warning(
+            "RescaleRefused",
+            &format!("{id}-{}", report.at_ms),
+            format!("{actual} → {wanted}: {}", report.refused),
+        ));
+        format!("{actual} → {wanted} was refused: {}", report.refused)
+    } else if coordinator.state != "Running" {
+        format!("{actual} → {wanted} waits until the job runs")
+    } else if attached < wanted as usize {
+        format!("{actual} → {wanted} waits for workers: {attached} of {wanted} are there")
+    } else {
+        format!("{actual} → {wanted}")
+    };
+    if coordinator.state == "Running" && attached >= wanted as usize {
+        let kind = operation::Kind::Rescale(RescaleRequest { parallelism: wanted });
+        let operation = Operation { id: id.clone(), term: coordinator.term, kind: Some(kind) };
+        decision.begin = Some((coordinator.ip.to_owned(), operation));
+    }
+    if coordinator.is_ready() {
+        decision.view.state = JobState::Rescaling;
+        decision.operation(id, "Rescale", message);
+    }
+    if refused.is_some() {
+        decision.again = POLL;
+    }
+}
+
+/// Says how a set's job does, without changing it.
+fn keep_running(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
+    decision.serve = Some(set.revision.clone());
+    decision.view.running = Some(set.revision.clone());
+    decision.again = SOON;
+    let coordinator = facts.coordinator(&set.revision);
+    let ended = coordinator.as_ref().and_then(|coordinator| coordinator.end);
+    if let Some(end) = ended.filter(|end| end.kind() == job_end::Kind::Failed) {
+        decision.view.state = JobState::Failed;
+        decision.view.problem = Some(Refusal::new("JobFailed", end.message.clone()));
+        decision.view.stuck = true;
+        decision.again = POLL;
+        decision.notes.push(Note::warning("Failed", &set.uid, end.message.clone()));
+        return;
+    }
+    let trouble = facts.trouble(&set.revision);
+    if let Some(trouble) = trouble {
+        decision.view.problem = Some(Refusal::new("PodsNotRunning", trouble.message.clone()));
+        let key = format!("{}-{}", set.uid, trouble.reason);
+        decision.notes.push(Note::warning("PodsNotRunning", &key, trouble.message.clone()));
+    }
+    if let Some(coordinator) = coordinator {
+        decision.view.state = match coordinator.state {
+            "Running" if coordinator.is_ready() => JobState::Running,
+            "Rescaling" => JobState::Rescaling,
+            "Recovering" => JobState::Recovering,
+            "Stopping" => JobState::Suspending,
+            _ => JobState::Starting,
+        };
+        if decision.view.state == JobState::Running {
+            decision.again = POLL;
+            return;
+        }
+        if decision.view.state == JobState::Recovering {
+            return;
+        }
+    } else {
+        decision.view.state = JobState::Starting;
+    }
+    starting(facts, set, decision);
+}
+
+/// A set whose job has not published its first checkpoint: how long it may take, and what holds
+/// it up.
+fn starting(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
+    let deadline = SignedDuration::try_from(facts.job.progress_deadline)
+        .ok()
+        .and_then(|by| set.since.checked_add(by).ok());
+    let trouble = facts.trouble(&set.revision);
+    let message = match trouble {
+        Some(trouble) => trouble.message.clone(),
+        None => "it waits for its pods and the first checkpoint".to_owned(),
+    };
+    decision.view.operation = Some(OperationView {
+        id: start_id(facts, &set.revision),
+        kind: "Start",
+        message,
+        deadline,
+    });
+    let refused = trouble.filter(|trouble| trouble.class == TroubleClass::Refused);
+    if let Some(trouble) = refused {
+        let refusal = Refusal::new("DoesNotPlan", trouble.message.clone());
+        decision.notes.push(refusal_note(facts, &refusal));
+        decision.view.refusal = Some(refusal);
+        decision.view.state = JobState::Failed;
+        decision.view.stuck = true;
+        decision.again = POLL;
+        return;
+    }
+    let lasting = trouble.is_some_and(|trouble| trouble.class == TroubleClass::Lasting);
+    let waited = age(facts.now, set.since);
+    if waited >= facts.job.progress_deadline {
+        decision.view.stuck = true;
+        decision.again = POLL;
+        let problem = decision.view.problem.get_or_insert_with(|| {
+            Refusal::new(
+                "ProgressDeadline",
+                format!(
+                    "revision {} has published no checkpoint within upgrade.progressDeadline ({}); \
+                     look at the logs of its pods: kubectl logs {}-0",
+                    set.revision,
+                    weir_crds::format_duration(facts.job.progress_deadline),
+                    set.name
+                ),
+            )
+        });
+        let problem = problem.message.clone();
+        decision.notes.push(Note::warning("ProgressDeadline", &set.uid, problem));
+    } else if lasting {
+        decision.again = decision.again.max(SOON * 2);
+    }
+}

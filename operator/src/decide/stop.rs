@@ -1,0 +1,233 @@
+//! Stopping a set behind a savepoint, for whatever reason.
+
+use std::time::Duration;
+
+use weir_crds::DesiredState;
+use weir_crds::kube::JobState;
+
+use super::{
+    Coordinator, Decision, Facts, Note, SOON, Scale, SetFacts, StopKind, Stopped, TroubleClass,
+    unrefused,
+};
+use crate::clock::age;
+use crate::names::operation_id;
+use crate::validate::Refusal;
+use crate::workers::{DrainRequest, JobEnd, Operation, SavepointRequest, job_end, operation};
+
+/// Why a set is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal<'a> {
+    /// Its user asked for it.
+    Suspend,
+    /// Its user asked for the last result first.
+    Drain,
+    /// Another revision takes its place.
+    Replace(&'a str),
+    /// The job is being deleted.
+    Delete,
+}
+
+impl Goal<'_> {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Suspend => "Suspend",
+            Self::Drain => "Drain",
+            Self::Replace(_) => "Upgrade",
+            Self::Delete => "Delete",
+        }
+    }
+
+    fn state(self) -> JobState {
+        match self {
+            Self::Suspend => JobState::Suspending,
+            Self::Drain => JobState::Draining,
+            Self::Replace(_) => JobState::Upgrading,
+            Self::Delete => JobState::Deleting,
+        }
+    }
+
+    fn to(self) -> String {
+        match self {
+            Self::Replace(revision) => format!("upgrade-{revision}"),
+            other => other.kind().to_lowercase(),
+        }
+    }
+}
+
+/// What the next step towards a stop is.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Ask for it.
+    Begin(Box<Operation>),
+    /// It is under way, or its coordinator has to come back first.
+    Wait(String),
+    /// Note from when on nobody coordinates the job, so that waiting for it has an end.
+    Mark,
+    /// It has ended, or there is nothing to be saved.
+    Ended(Stopped, Option<Note>),
+}
+
+/// The next step to stop `set` for `goal`.
+pub(super) fn step(facts: &Facts, set: &SetFacts, goal: Goal<'_>) -> Step {
+    match facts.coordinator(&set.revision) {
+        Some(coordinator) => match coordinator.end {
+            Some(end) => Step::Ended(stopped(facts, set, &coordinator, end), None),
+            None => ask(facts, set, &coordinator, goal),
+        },
+        None => without_coordinator(facts, set, goal),
+    }
+}
+
+/// Id of the stop of this run of the set, and name of its savepoint. The term is no part of it: a
+/// coordinator that took over finds the savepoint that its predecessor had completed. Only a
+/// refusal is followed by another attempt.
+pub(super) fn stop_id(facts: &Facts, set: &SetFacts, goal: Goal<'_>) -> String {
+    let (since, to) = (set.since.to_string(), goal.to());
+    let parts = [facts.job.uid.as_str(), &set.uid, &since, &to];
+    match facts.coordinator(&set.revision) {
+        Some(coordinator) => unrefused(&coordinator, &parts),
+        None => operation_id(&parts),
+    }
+}
+
+fn ask(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>, goal: Goal<'_>) -> Step {
+    let id = stop_id(facts, set, goal);
+    let kind = match goal {
+        Goal::Drain => operation::Kind::Drain(DrainRequest { name: id.clone() }),
+        _ => operation::Kind::Savepoint(SavepointRequest { name: id.clone(), stop: true }),
+    };
+    Step::Begin(Box::new(Operation { id, term: coordinator.term, kind: Some(kind) }))
+}
+
+fn stopped(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>, end: &JobEnd) -> Stopped {
+    let drained = facts.job.desired == DesiredState::Drained
+        || end.savepoint == stop_id(facts, set, Goal::Drain);
+    let kind = match end.kind() {
+        job_end::Kind::Failed => StopKind::Lost,
+        _ if drained => StopKind::Drained,
+        job_end::Kind::Finished => StopKind::Finished,
+        _ => StopKind::Stopped,
+    };
+    Stopped {
+        kind,
+        savepoint: end.savepoint.clone(),
+        path: end.path.clone(),
+        epoch: end.epoch,
+        parallelism: coordinator.parallelism,
+        at_ms: facts.now.as_millisecond(),
+    }
+}
+
+/// How the job of `set` ended, when its coordinator says so, whoever asked for it.
+pub(super) fn ended(facts: &Facts, set: &SetFacts) -> Option<Stopped> {
+    let coordinator = facts.coordinator(&set.revision)?;
+    let end = coordinator.end?;
+    (end.kind() != job_end::Kind::Failed).then(|| stopped(facts, set, &coordinator, end))
+}
+
+/// Nobody can be asked for a savepoint. A job that never ran, or whose pods cannot start, is
+/// stopped at once: its newest checkpoint is all there is. Else its coordinator is given time to
+/// come back, for as long as a start may take.
+fn without_coordinator(facts: &Facts, set: &SetFacts, goal: Goal<'_>) -> Step {
+    let lost = Stopped { at_ms: facts.now.as_millisecond(), ..Stopped::default() };
+    let unborn = facts.pods_of(&set.revision).all(|pod| pod.ip.is_none());
+    let hopeless = facts.trouble(&set.revision);
+    let hopeless = hopeless.filter(|trouble| unborn || trouble.class > TroubleClass::Passing);
+    if let Some(trouble) = hopeless {
+        let note = Note::normal(
+            "NoSavepoint",
+            &set.uid,
+            format!(
+                "revision {} is stopped without a savepoint, since it does not run ({}); its \
+                 newest checkpoint is kept",
+                set.revision, trouble.reason
+            ),
+        );
+        return Step::Ended(lost, Some(note));
+    }
+    let gone = facts.pods_of(&set.revision).next().is_none();
+    if goal == Goal::Delete && gone && facts.namespace_terminating {
+        return Step::Ended(lost, None);
+    }
+    let Some(since) = set.stopping else { return Step::Mark };
+    let left = facts.job.progress_deadline.saturating_sub(age(facts.now, since));
+    if left > Duration::ZERO {
+        return Step::Wait("no coordinator answers; it is given time to come back".to_owned());
+    }
+    let note = Note::warning(
+        "NoSavepoint",
+        &set.uid,
+        format!(
+            "revision {} is stopped without a savepoint: nobody has coordinated it since {since}; \
+             its newest checkpoint is kept",
+            set.revision
+        ),
+    );
+    Step::Ended(lost, Some(note))
+}
+
+/// Carries out a step of stopping `set`. True when the set is being written to 0 replicas.
+pub(super) fn take(facts: &Facts, set: &SetFacts, goal: Goal<'_>, decision: &mut Decision) -> bool {
+    let id = stop_id(facts, set, goal);
+    decision.view.state = goal.state();
+    decision.again = SOON;
+    match step(facts, set, goal) {
+        Step::Begin(operation) => {
+            let ip = facts.coordinator(&set.revision).map(|coordinator| coordinator.ip.to_owned());
+            decision.begin = ip.map(|ip| (ip, *operation));
+            decision.operation(id, goal.kind(), "a savepoint is being taken");
+        }
+        Step::Wait(message) => decision.operation(id, goal.kind(), message),
+        Step::Mark => {
+            decision.scale.push(Scale { stopping: Some(facts.now), ..Scale::keep(set) });
+            decision.operation(id, goal.kind(), "no coordinator answers");
+        }
+        Step::Ended(stopped, note) => {
+            decision.notes.extend(note);
+            if !stopped.savepoint.is_empty() {
+                decision.notes.push(Note::normal(
+                    "Savepoint",
+                    &stopped.savepoint,
+                    format!("saved as {} (epoch {})", stopped.savepoint, stopped.epoch),
+                ));
+            }
+            decision.operation(id, goal.kind(), "its pods are being removed");
+            decision.scale.push(Scale {
+                replicas: 0,
+                stopped: Some(stopped),
+                stopping: None,
+                ..Scale::keep(set)
+            });
+            return true;
+        }
+    }
+    false
+}
+
+/// The decision for a job that is not to run.
+pub(super) fn decide(facts: &Facts, goal: Goal<'_>) -> Decision {
+    let (busy, rest) = match goal {
+        Goal::Drain => (JobState::Draining, JobState::Drained),
+        _ => (JobState::Suspending, JobState::Suspended),
+    };
+    let Some(set) = facts.acting() else {
+        let newest = facts.sets.iter().filter_map(|set| set.stopped.as_ref());
+        let newest = newest.max_by_key(|stopped| stopped.at_ms);
+        let finished = newest.is_some_and(|stopped| stopped.kind == StopKind::Finished);
+        let mut decision = Decision::rest(if finished { JobState::Finished } else { rest });
+        if !facts.pods.is_empty() {
+            // Its pods are still on their way out.
+            decision.view.state = if finished { JobState::Finished } else { busy };
+            decision.operation("".to_owned(), goal.kind(), "its pods are being removed");
+        }
+        return decision;
+    };
+    let mut decision = Decision::rest(busy);
+    decision.serve = Some(set.revision.clone());
+    decision.view.running = Some(set.revision.clone());
+    take(facts, set, goal, &mut decision);
+    if let Some(trouble) = facts.trouble(&set.revision) {
+        decision.view.problem = Some(Refusal::new("PodsNotRunning", trouble.message.clone()));
+    }
+    decision
+}

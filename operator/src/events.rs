@@ -1,0 +1,104 @@
+//! What is told to users once: events beside the job. Best effort: an event that cannot be
+//! written never holds up anything, in a terminating namespace least of all.
+//!
+//! An event's name is a function of what it says, so that a second operator, or this one after a
+//! crash, does not say it twice.
+
+use std::collections::HashSet;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::PostParams;
+use kube::{Api, Client, ResourceExt};
+use parking_lot::Mutex;
+use weir_crds::kube::StreamJob;
+
+use crate::clock::Clock;
+use crate::decide::Note;
+use crate::names;
+
+/// Longest note that the API takes.
+const LONGEST: usize = 1000;
+/// Events that this process remembers having written; more are asked of the API server again.
+const MOST: usize = 50_000;
+
+/// Writes events.
+#[derive(Debug)]
+pub struct Events {
+    instance: String,
+    written: Mutex<HashSet<String>>,
+}
+
+impl Events {
+    /// Events of the operator's pod `instance`.
+    #[must_use]
+    pub fn new(instance: &str) -> Self {
+        Self { instance: instance.to_owned(), written: Mutex::default() }
+    }
+
+    /// Tells what was not told before.
+    pub async fn publish(&self, client: &Client, clock: &Clock, job: &StreamJob, notes: &[Note]) {
+        for note in notes {
+            let uid = job.uid().unwrap_or_default();
+            let hash = names::operation_id(&[&uid, note.reason, &note.key, &note.message]);
+            let hash = hash.trim_start_matches("op-");
+            let name = format!("{}.{hash}", job.name_any());
+            if self.written.lock().contains(&name) {
+                continue;
+            }
+            match self.write(client, clock, job, note, &name).await {
+                Ok(()) => self.remember(name),
+                Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 409) => {
+                    self.remember(name);
+                }
+                Err(error) => tracing::warn!(%error, event = %name, "an event was not written"),
+            }
+        }
+    }
+
+    fn remember(&self, name: String) {
+        let mut written = self.written.lock();
+        if written.len() >= MOST {
+            written.clear();
+        }
+        written.insert(name);
+    }
+
+    async fn write(
+        &self,
+        client: &Client,
+        clock: &Clock,
+        job: &StreamJob,
+        note: &Note,
+        name: &str,
+    ) -> Result<(), kube::Error> {
+        let namespace = job.namespace().unwrap_or_default();
+        let event = Event {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                namespace: Some(namespace.clone()),
+                ..ObjectMeta::default()
+            },
+            event_time: Some(MicroTime(clock.now())),
+            reporting_controller: Some("weir.dev/operator".to_owned()),
+            reporting_instance: Some(self.instance.clone()),
+            action: Some("Reconcile".to_owned()),
+            reason: Some(note.reason.to_owned()),
+            type_: Some(if note.warning { "Warning" } else { "Normal" }.to_owned()),
+            note: Some(note.message.chars().take(LONGEST).collect()),
+            regarding: Some(ObjectReference {
+                api_version: Some(weir_crds::API_VERSION.to_owned()),
+                kind: Some("StreamJob".to_owned()),
+                name: job.metadata.name.clone(),
+                namespace: Some(namespace.clone()),
+                uid: job.metadata.uid.clone(),
+                resource_version: None,
+                field_path: None,
+            }),
+            ..Event::default()
+        };
+        let api: Api<Event> = Api::namespaced(client.clone(), &namespace);
+        api.create(&PostParams::default(), &event).await.map(drop)
+    }
+}

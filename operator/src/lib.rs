@@ -1,0 +1,36 @@
+//! The operator: turns `StreamJob` resources into running jobs, and keeps them so.
+//!
+//! - **In**: what the API server holds (jobs, their children, pods) and what coordinators report.
+//! - **Out**: desired children by server-side apply, calls to coordinators, one status a round.
+//! - **Always**: every step is idempotent and may be the last one of this process. Ids and names
+//!   are functions of what they stand for, so a step that is repeated finds what it made before.
+//! - **Deliberately absent**: the data path, the object store, and any record that only this
+//!   process, or only the status, holds.
+//!
+//! ```text
+//!  observe ──► validate ──► decide ──► build ──► apply ──► status
+//!  (reads)      (pure)      (pure)     (pure)   (writes)   (one patch)
+//!     ▲                        │                              │
+//!     └── watches wake it ◄────┴── looks again after a while ◄┘
+//! ```
+//!
+//! What it may do in a cluster is listed in `rbac.yaml` beside this crate. Being allowed to create
+//! StatefulSets and pods in a namespace is being allowed to mount every Secret there: whoever may
+//! create a `StreamJob` in a namespace can read its Secrets through a pod, as with a Deployment.
+
+pub mod apply;
+pub mod build;
+pub mod clock;
+pub mod config;
+pub mod decide;
+pub mod events;
+pub mod http;
+pub mod lease;
+pub mod metrics;
+pub mod names;
+pub mod observe;
+pub mod reconcile;
+pub mod run;
+pub mod status;
+pub mod validate;
+pub mod workers;

@@ -1,0 +1,353 @@
+//! Reads: everything that a decision about one job rests on.
+//!
+//! - **In**: the API server and the job's worker processes. **Out**: one [`Observed`].
+//! - **Always**: read from the API server itself, never from a cache that may lag behind this
+//!   operator's own writes. A worker that does not answer within two seconds is left out.
+//! - **Deliberately absent**: writes, and conclusions.
+
+mod nodes;
+mod trouble;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Pod};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+pub use nodes::Heartbeats;
+use serde::de::DeserializeOwned;
+use weir_crds::kube::StreamJob;
+
+use crate::clock::Clock;
+use crate::config::Defaults;
+use crate::decide::{OneShot, PodFacts, SetFacts, Trouble};
+use crate::names;
+use crate::validate::{Program, Refusal};
+use crate::workers::Workers;
+
+/// Workers that are asked at the same time.
+const CALLS_AT_ONCE: usize = 32;
+/// Pods that lack for this long have a reason worth looking for.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A read failed.
+#[derive(Debug, thiserror::Error)]
+#[error("reading {what} of job {namespace}/{name}: {source}")]
+pub struct ObserveError {
+    what: &'static str,
+    namespace: String,
+    name: String,
+    source: kube::Error,
+}
+
+/// What was read about a job.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// When.
+    pub now: Timestamp,
+    /// The job.
+    pub job: StreamJob,
+    /// The defaults that it was accepted with, if it was.
+    pub resolved: Option<Defaults>,
+    /// The program that `spec.sqlFrom` names.
+    pub program: Option<Program>,
+    /// Nothing can be created in its namespace any more.
+    pub namespace_terminating: bool,
+    /// Its StatefulSets, with the version that was read.
+    pub sets: Vec<(SetFacts, Version)>,
+    /// Its worker pods, with the version that was read.
+    pub pods: Vec<(PodFacts, Version)>,
+    /// The last end of a worker process that Kubernetes knows of.
+    pub last_failure: Option<LastFailure>,
+    /// The pod that deletes its state.
+    pub state_pod: Option<(OneShot, Version)>,
+}
+
+/// Which object, in which version, a decision is about: the precondition of its deletion.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// Its resource version.
+    pub resource_version: String,
+}
+
+impl Version {
+    pub(crate) fn of(object: &impl ResourceExt) -> Self {
+        Self {
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
+            resource_version: object.resource_version().unwrap_or_default(),
+        }
+    }
+}
+
+/// The end of a worker process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastFailure {
+    /// Its pod.
+    pub pod: String,
+    /// One word.
+    pub reason: String,
+    /// Its exit code.
+    pub exit_code: i32,
+    /// Its words.
+    pub message: String,
+}
+
+/// Reads about one job.
+pub struct Observer<'a> {
+    /// The API server.
+    pub client: &'a Client,
+    /// The worker processes.
+    pub workers: &'a dyn Workers,
+    /// Time.
+    pub clock: &'a Clock,
+    /// What is known about nodes' heartbeats.
+    pub heartbeats: &'a Heartbeats,
+}
+
+impl Observer<'_> {
+    /// Reads everything about the job; none when it is gone.
+    ///
+    /// # Errors
+    /// The API server did not answer a read.
+    pub async fn observe(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Observed>, ObserveError> {
+        let failed = |what: &'static str| {
+            let (namespace, name) = (namespace.to_owned(), name.to_owned());
+            move |source| ObserveError { what, namespace, name, source }
+        };
+        let jobs: Api<StreamJob> = Api::namespaced(self.client.clone(), namespace);
+        let Some(job) = jobs.get_opt(name).await.map_err(failed("the resource"))? else {
+            return Ok(None);
+        };
+        let uid = job.uid().unwrap_or_default();
+        let resolved = job.annotations().get(names::RESOLVED);
+        let resolved = resolved.and_then(|text| serde_json::from_str(text).ok());
+        let program = self.program(&job, namespace).await.map_err(failed("the program"))?;
+        let namespace_terminating = job.metadata.deletion_timestamp.is_some()
+            && self.terminating(namespace).await.map_err(failed("the namespace"))?;
+        let label = format!("{}={name}", names::JOB);
+        let sets = list::<StatefulSet>(self.client, namespace, &label);
+        let pods = list::<Pod>(self.client, namespace, &label);
+        let (sets, pods) = futures::join!(sets, pods);
+        let (sets, pods) = (sets.map_err(failed("StatefulSets"))?, pods.map_err(failed("pods"))?);
+
+        let now = self.clock.now();
+        let mut set_facts = Vec::with_capacity(sets.len());
+        for set in &sets {
+            let trouble = self.set_trouble(set, namespace, now).await;
+            set_facts.push((read_set(set, &uid, now, trouble), Version::of(set)));
+        }
+        let is_worker =
+            |pod: &&Pod| pod.labels().get(names::COMPONENT).is_some_and(|it| it == "worker");
+        let (workers, others): (Vec<&Pod>, Vec<&Pod>) = pods.iter().partition(is_worker);
+        let last_failure = workers.iter().filter_map(|pod| read_failure(pod)).next_back();
+        let calls: Vec<_> = workers.into_iter().map(|pod| self.pod(pod).boxed()).collect();
+        let mut pod_facts: Vec<(PodFacts, Version)> =
+            futures::stream::iter(calls).buffer_unordered(CALLS_AT_ONCE).collect().await;
+        pod_facts.sort_by(|a, b| (&a.0.revision, a.0.ordinal).cmp(&(&b.0.revision, b.0.ordinal)));
+        let timeout = job.spec.node_lost_timeout;
+        for (pod, _) in &mut pod_facts {
+            if let (None, Some(node)) = (&pod.report, &pod.node)
+                && !pod.ready
+            {
+                pod.node_lost =
+                    self.heartbeats.is_lost(self.client, self.clock, node, timeout).await;
+            }
+        }
+        let wanted = names::state_pod(name, &uid);
+        let state_pod = others.into_iter().find(|pod| pod.name_any() == wanted);
+        let state_pod = state_pod.map(|pod| (read_one_shot(pod), Version::of(pod)));
+        Ok(Some(Observed {
+            now,
+            job,
+            resolved,
+            program,
+            namespace_terminating,
+            sets: set_facts,
+            pods: pod_facts,
+            last_failure,
+            state_pod,
+        }))
+    }
+
+    async fn pod(&self, pod: &Pod) -> (PodFacts, Version) {
+        let status = pod.status.as_ref();
+        let ip = status.and_then(|status| status.pod_ip.clone()).filter(|ip| !ip.is_empty());
+        let report = match &ip {
+            Some(ip) => self.workers.report(ip).await.ok(),
+            None => None,
+        };
+        let answers = report.as_ref().is_some_and(|report| report.trouble.is_empty());
+        let mut found = trouble::pod_trouble(pod, answers);
+        if found.is_none()
+            && let Some(report) = &report
+            && !report.trouble.is_empty()
+        {
+            found = Some(Trouble {
+                object: pod.name_any(),
+                reason: "WorkerTrouble".to_owned(),
+                message: report.trouble.clone(),
+                class: crate::decide::TroubleClass::Passing,
+                exit_code: None,
+            });
+        }
+        let conditions = status.and_then(|status| status.conditions.as_deref());
+        let ready = conditions
+            .unwrap_or_default()
+            .iter()
+            .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+        let facts = PodFacts {
+            name: pod.name_any(),
+            uid: pod.uid().unwrap_or_default(),
+            revision: pod.labels().get(names::REVISION).cloned().unwrap_or_default(),
+            ordinal: names::ordinal(&pod.name_any()).unwrap_or(0),
+            ready,
+            deleting: pod.metadata.deletion_timestamp.is_some(),
+            ip,
+            node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+            node_lost: false,
+            trouble: found,
+            restarts: trouble::restarts(pod),
+            report,
+        };
+        (facts, Version::of(pod))
+    }
+
+    async fn program(
+        &self,
+        job: &StreamJob,
+        namespace: &str,
+    ) -> Result<Option<Program>, kube::Error> {
+        let Some(from) = &job.spec.sql_from else { return Ok(None) };
+        let (name, key) = (&from.config_map_key_ref.name, &from.config_map_key_ref.key);
+        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+        let place = "spec.sqlFrom.configMapKeyRef";
+        let program = match maps.get_opt(name).await? {
+            None => Err(Refusal::new(
+                "ProgramMissing",
+                format!(
+                    "{place}: ConfigMap {name} does not exist in namespace {namespace}: kubectl \
+                     create configmap {name} -n {namespace} --from-file={key}=job.sql"
+                ),
+            )),
+            Some(map) => match map.data.unwrap_or_default().remove(key) {
+                Some(sql) if sql.len() > weir_crds::limits::SQL_BYTES => Err(Refusal::new(
+                    "ProgramTooLong",
+                    format!(
+                        "{place}: key {key} of ConfigMap {name} holds {} bytes; at most {}",
+                        sql.len(),
+                        weir_crds::limits::SQL_BYTES
+                    ),
+                )),
+                Some(sql) => Ok(sql),
+                None => Err(Refusal::new(
+                    "ProgramMissing",
+                    format!("{place}: ConfigMap {name} has no key {key}; add it or name another"),
+                )),
+            },
+        };
+        Ok(Some(program))
+    }
+
+    async fn terminating(&self, namespace: &str) -> Result<bool, kube::Error> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let namespace = namespaces.get_opt(namespace).await?;
+        Ok(namespace.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_some()))
+    }
+
+    /// Why a set has too few pods: the API server's refusals stand in events only. Best effort.
+    async fn set_trouble(
+        &self,
+        set: &StatefulSet,
+        namespace: &str,
+        now: Timestamp,
+    ) -> Option<Trouble> {
+        let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
+        let there = set.status.as_ref().map_or(0, |status| status.replicas);
+        let made = set.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+        if there >= wanted || crate::clock::age(now, made) < PATIENCE {
+            return None;
+        }
+        let name = set.name_any();
+        let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        let fields = format!("involvedObject.name={name},reason=FailedCreate");
+        let found = events.list(&ListParams::default().fields(&fields)).await.ok()?;
+        let newest = found.items.into_iter().max_by_key(|event| event_time(event))?;
+        Some(trouble::set_trouble(&name, newest.message.as_deref().unwrap_or_default()))
+    }
+}
+
+fn event_time(event: &Event) -> Option<Timestamp> {
+    let last = event.last_timestamp.as_ref().map(|time| time.0);
+    last.or_else(|| event.event_time.as_ref().map(|time| time.0))
+}
+
+async fn list<K>(client: &Client, namespace: &str, label: &str) -> Result<Vec<K>, kube::Error>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    Ok(api.list(&ListParams::default().labels(label)).await?.items)
+}
+
+fn read_set(set: &StatefulSet, uid: &str, now: Timestamp, trouble: Option<Trouble>) -> SetFacts {
+    let annotations = set.annotations();
+    let time = |key: &str| annotations.get(key).and_then(|text| text.parse::<Timestamp>().ok());
+    let spec = set.spec.as_ref();
+    let containers = spec
+        .and_then(|spec| spec.template.spec.as_ref())
+        .map(|spec| spec.containers.as_slice())
+        .unwrap_or_default();
+    let image = containers.iter().find(|container| container.name == "worker");
+    // A set of another job of this name goes with that job; until then it is in the way.
+    let ours = set.owner_references().iter().any(|owner| owner.uid == uid);
+    let labels: &BTreeMap<String, String> = set.labels();
+    SetFacts {
+        name: set.name_any(),
+        uid: set.uid().unwrap_or_default(),
+        revision: labels.get(names::REVISION).cloned().unwrap_or_default(),
+        image: image.and_then(|container| container.image.clone()).unwrap_or_default(),
+        replicas: spec
+            .and_then(|spec| spec.replicas)
+            .and_then(|it| it.try_into().ok())
+            .unwrap_or(0),
+        deleting: !ours || set.metadata.deletion_timestamp.is_some(),
+        stopped: annotations.get(names::STOPPED).and_then(|text| serde_json::from_str(text).ok()),
+        since: time(names::SINCE)
+            .or_else(|| set.metadata.creation_timestamp.as_ref().map(|time| time.0))
+            .unwrap_or(now),
+        stopping: time(names::STOPPING),
+        trouble,
+    }
+}
+
+fn read_failure(pod: &Pod) -> Option<LastFailure> {
+    let (reason, exit_code, message) = trouble::last_end(pod)?;
+    Some(LastFailure { pod: pod.name_any(), reason, exit_code, message })
+}
+
+fn read_one_shot(pod: &Pod) -> OneShot {
+    let status = pod.status.as_ref();
+    match status.and_then(|status| status.phase.as_deref()) {
+        Some("Succeeded") => OneShot::Succeeded,
+        Some("Failed") => {
+            let words = trouble::last_end(pod).map(|(_, _, words)| words).unwrap_or_default();
+            OneShot::Failed(words)
+        }
+        _ => OneShot::Running,
+    }
+}

@@ -1,0 +1,361 @@
+//! One round for one job: observe, validate, decide, build and apply, then one status.
+//!
+//! What a process remembers between rounds (a verdict on a program, a node's heartbeat, events
+//! already written) only saves work: a fresh process asks again and comes to the same end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use parking_lot::Mutex;
+use serde_json::json;
+use weir_crds::kube::{StreamJob, StreamJobStatus};
+
+use crate::apply::{Applier, ApplyError};
+use crate::build::Owner;
+use crate::clock::Clock;
+use crate::config::Defaults;
+use crate::decide::{Decision, Facts, JobFacts, Note, Plan, SOON, Target, decide};
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::names;
+use crate::observe::{Heartbeats, ObserveError, Observed, Observer};
+use crate::status::build_status;
+use crate::validate::{Accepted, Refusal, validate};
+use crate::workers::Workers;
+
+/// A round that failed; the next one begins anew.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// A read failed.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// A write failed.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The status was not written.
+    #[error("writing the status of job {name}: {source}")]
+    Status {
+        /// The job.
+        name: String,
+        /// The API server's answer.
+        source: kube::Error,
+    },
+}
+
+impl ReconcileError {
+    /// One word for the metric.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Observe(_) => "observe",
+            Self::Apply(error) if error.is_conflict() => "conflict",
+            Self::Apply(_) => "apply",
+            Self::Status { .. } => "status",
+        }
+    }
+
+    /// How long to wait before the next round.
+    #[must_use]
+    pub fn pause(&self) -> Duration {
+        match self {
+            Self::Apply(error) if error.is_conflict() => SOON,
+            _ => Duration::from_secs(2),
+        }
+    }
+}
+
+/// A verdict on a program is asked for again after this time: what it refers to may have changed.
+const VERDICT_HOLDS: Duration = Duration::from_secs(60);
+/// Verdicts that are remembered.
+const MOST_VERDICTS: usize = 10_000;
+
+/// What rounds share.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// The worker processes.
+    pub workers: Arc<dyn Workers>,
+    /// Time.
+    pub clock: Clock,
+    /// The installation's defaults.
+    pub defaults: Defaults,
+    /// Where the operator runs.
+    pub namespace: String,
+    /// Events already written.
+    pub events: Events,
+    /// Nodes under suspicion.
+    pub heartbeats: Heartbeats,
+    /// Figures.
+    pub metrics: Metrics,
+    verdicts: Mutex<HashMap<String, (Plan, Duration)>>,
+}
+
+impl Context {
+    /// A context that remembers nothing yet.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        workers: Arc<dyn Workers>,
+        clock: Clock,
+        defaults: Defaults,
+        namespace: &str,
+        instance: &str,
+    ) -> Self {
+        Self {
+            client,
+            workers,
+            clock,
+            defaults,
+            namespace: namespace.to_owned(),
+            events: Events::new(instance),
+            heartbeats: Heartbeats::default(),
+            metrics: Metrics::default(),
+            verdicts: Mutex::default(),
+        }
+    }
+
+    fn verdict(&self, key: &str) -> Plan {
+        let now = self.clock.elapsed();
+        match self.verdicts.lock().get(key) {
+            Some((plan, at)) if now.saturating_sub(*at) < VERDICT_HOLDS => plan.clone(),
+            _ => Plan::Unknown,
+        }
+    }
+
+    fn remember(&self, key: String, plan: Plan) {
+        let mut verdicts = self.verdicts.lock();
+        if verdicts.len() >= MOST_VERDICTS {
+            verdicts.clear();
+        }
+        verdicts.insert(key, (plan, self.clock.elapsed()));
+    }
+}
+
+/// One round for one job. Returns when to look again, or none when the job is gone.
+///
+/// # Errors
+/// A read or write failed. What was written stands, and the next round goes on from there.
+pub async fn reconcile(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Duration>, ReconcileError> {
+    let observer = Observer {
+        client: &context.client,
+        workers: context.workers.as_ref(),
+        clock: &context.clock,
+        heartbeats: &context.heartbeats,
+    };
+    let Some(observed) = observer.observe(namespace, name).await? else {
+        context.metrics.forget(namespace, name);
+        return Ok(None);
+    };
+    let defaults = observed.resolved.as_ref().unwrap_or(&context.defaults);
+    let accepted = validate(&observed.job, observed.program.as_ref(), defaults);
+    let owner = Owner {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        uid: observed.job.uid().unwrap_or_default(),
+        operator_namespace: context.namespace.clone(),
+    };
+    let applier = Applier { client: &context.client, owner: &owner };
+    let mut facts = build_facts(context, &observed, &accepted);
+    if let Ok(accepted) = &accepted
+        && facts.job.deleted_at.is_none()
+        && !(facts.job.held && observed.resolved.is_some())
+    {
+        applier.accept(&observed.job, &accepted.resolved).await?;
+        // The job's version is another now; the next round reads it.
+        return Ok(Some(Duration::ZERO));
+    }
+    let mut decision = decide(&facts);
+    if let (Some(ip), Ok(accepted)) = (&decision.ask_plan, &accepted) {
+        let plan = ask_plan(context, ip, accepted).await;
+        if plan != Plan::Unknown {
+            context.remember(verdict_key(&facts, &accepted.revision), plan.clone());
+            if let Ok(target) = &mut facts.target {
+                target.plan = plan;
+            }
+            decision = decide(&facts);
+        }
+    }
+    context.events.publish(&context.client, &context.clock, &observed.job, &decision.notes).await;
+    applier.apply(&decision, &observed, accepted.as_ref().ok()).await?;
+    if let Some((ip, operation)) = decision.begin.clone() {
+        begin(context, &observed.job, &ip, operation, &mut decision).await;
+    }
+    let told = operations(&facts, &decision);
+    context.events.publish(&context.client, &context.clock, &observed.job, &told).await;
+    if decision.release {
+        context.metrics.forget(namespace, name);
+        return Ok(None);
+    }
+    publish_status(context, &facts, &decision, &observed).await?;
+    Ok(Some(decision.again))
+}
+
+fn build_facts(
+    context: &Context,
+    observed: &Observed,
+    accepted: &Result<Accepted, Refusal>,
+) -> Facts {
+    let job = &observed.job;
+    let spec = &job.spec;
+    let mut facts = Facts {
+        now: observed.now,
+        job: JobFacts {
+            name: job.name_any(),
+            uid: job.uid().unwrap_or_default(),
+            generation: job.metadata.generation.unwrap_or(0),
+            desired: spec.desired_state,
+            parallelism: spec.parallelism,
+            progress_deadline: spec.upgrade.progress_deadline,
+            deletion: spec.deletion.clone(),
+            deleted_at: job.metadata.deletion_timestamp.as_ref().map(|time| time.0),
+            held: job.finalizers().iter().any(|it| it == names::FINALIZER),
+        },
+        namespace_terminating: observed.namespace_terminating,
+        target: accepted.as_ref().map_err(Clone::clone).map(|accepted| Target {
+            revision: accepted.revision.clone(),
+            image: accepted.image.clone(),
+            plan: Plan::Unknown,
+        }),
+        sets: observed.sets.iter().map(|(set, _)| set.clone()).collect(),
+        pods: observed.pods.iter().map(|(pod, _)| pod.clone()).collect(),
+        state_pod: observed.state_pod.as_ref().map(|(pod, _)| pod.clone()),
+    };
+    if let Ok(accepted) = accepted {
+        let plan = context.verdict(&verdict_key(&facts, &accepted.revision));
+        if let Ok(target) = &mut facts.target {
+            target.plan = plan;
+        }
+    }
+    facts
+}
+
+fn verdict_key(facts: &Facts, revision: &str) -> String {
+    format!("{}/{revision}", facts.job.uid)
+}
+
+async fn ask_plan(context: &Context, ip: &str, accepted: &Accepted) -> Plan {
+    let reply = match context.workers.plan(ip, &accepted.manifest).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            tracing::info!(%error, "the running job was not asked about the new program");
+            return Plan::Unknown;
+        }
+    };
+    if !reply.errors.is_empty() {
+        return Plan::Refused(Refusal::new("DoesNotPlan", reply.errors.join("\n")));
+    }
+    if reply.dropped.is_empty() {
+        return Plan::Fits;
+    }
+    let names: Vec<String> = reply.dropped.iter().map(|name| format!("\"{name}\"")).collect();
+    Plan::Refused(Refusal::new(
+        "DropsState",
+        format!(
+            "spec.sql: the new program would drop the state of {}; to allow it set \
+             state.allowDroppedState: [{}]",
+            names.join(", "),
+            names.join(", ")
+        ),
+    ))
+}
+
+/// A call that fails is made again in the next round, under the same id.
+async fn begin(
+    context: &Context,
+    job: &StreamJob,
+    ip: &str,
+    operation: crate::workers::Operation,
+    decision: &mut Decision,
+) {
+    let id = operation.id.clone();
+    match context.workers.begin(ip, operation).await {
+        Ok(reply) if reply.refused.is_empty() => {}
+        Ok(reply) => {
+            tracing::info!(job = %job.name_any(), id, refused = %reply.refused, "not begun");
+            if let Some(view) = &mut decision.view.operation {
+                view.message = format!("{}; not begun: {}", view.message, reply.refused);
+            }
+        }
+        Err(error) => tracing::info!(job = %job.name_any(), id, %error, "not begun"),
+    }
+}
+
+/// Operations that the coordinator reports as ended, each told once.
+fn operations(facts: &Facts, decision: &Decision) -> Vec<Note> {
+    let Some(coordinator) =
+        decision.view.running.as_deref().and_then(|revision| facts.coordinator(revision))
+    else {
+        return Vec::new();
+    };
+    let status = coordinator.view.status.as_ref();
+    status
+        .into_iter()
+        .flat_map(|status| &status.operations)
+        .filter(|report| report.refused.is_empty() && !report.message.is_empty())
+        .filter_map(|report| {
+            let reason = match report.kind.as_str() {
+                "Rescaled" => "Rescaled",
+                "Recovered" => "Recovered",
+                // A stop is told with its end, under its savepoint's name.
+                _ => return None,
+            };
+            let key = format!("{}-{}", report.at_ms, report.id);
+            Some(Note::normal(reason, &key, report.message.clone()))
+        })
+        .collect()
+}
+
+/// One write, and none when it would say the same.
+async fn publish_status(
+    context: &Context,
+    facts: &Facts,
+    decision: &Decision,
+    observed: &Observed,
+) -> Result<(), ReconcileError> {
+    let job = &observed.job;
+    let (namespace, name) = (job.namespace().unwrap_or_default(), job.name_any());
+    let none = StreamJobStatus::default();
+    let was = job.status.as_ref().unwrap_or(&none);
+    let failure = observed.last_failure.as_ref();
+    let unhealthy_after = job.spec.state.checkpoint.unhealthy_after;
+    let status = build_status(facts, decision, failure, unhealthy_after, was);
+    context.metrics.observe(&namespace, &name, &status);
+    if job.status.as_ref() == Some(&status) {
+        return Ok(());
+    }
+    let Some(patch) = status_patch(was, &status) else { return Ok(()) };
+    let jobs: Api<StreamJob> = Api::namespaced(context.client.clone(), &namespace);
+    let params =
+        PatchParams { field_manager: Some(names::MANAGER.to_owned()), ..PatchParams::default() };
+    match jobs.patch_status(&name, &params, &Patch::Merge(patch)).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(drop).map_err(|source| ReconcileError::Status { name, source }),
+    }
+}
+
+/// A merge patch from one status to the other: what is no longer said has to be removed.
+fn status_patch(was: &StreamJobStatus, status: &StreamJobStatus) -> Option<serde_json::Value> {
+    let was = serde_json::to_value(was).ok()?;
+    let mut fields = serde_json::to_value(status).ok()?;
+    remove_missing(&was, &mut fields);
+    Some(json!({"status": fields}))
+}
+
+fn remove_missing(was: &serde_json::Value, now: &mut serde_json::Value) {
+    let (Some(was), Some(now)) = (was.as_object(), now.as_object_mut()) else { return };
+    for (key, value) in was {
+        match now.get_mut(key) {
+            Some(now) => remove_missing(value, now),
+            None => {
+                now.insert(key.clone(), serde_json::Value::Null);
+            }
+        }
+    }
+}

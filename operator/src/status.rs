@@ -1,0 +1,294 @@
+//! What is said about a job: conditions and figures, from the facts and the decision. Pure.
+//!
+//! Conditions mean what kstatus (Flux) and Argo CD take them for: `Stalled` is true when a person
+//! has to act, also while an older revision runs; `Reconciling` while something is under way.
+//! Nothing is changed that says the same: an idle round writes nothing.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+use weir_crds::kube::{
+    CheckpointStatus, Failure, Failures, JobState, OperationStatus, ParallelismStatus,
+    RestoredFrom, Revisions, SavepointStatus, StreamJobStatus, WorkersStatus,
+};
+
+use crate::clock::age;
+use crate::decide::{Decision, Facts, Stopped};
+use crate::names;
+use crate::observe::LastFailure;
+
+/// The newest checkpoint is shown at most this often when nothing else changes.
+const REFRESH: Duration = Duration::from_secs(30);
+/// Longest message of a condition; Kubernetes allows 32 KiB.
+const LONGEST: usize = 4000;
+
+/// The status of a job after `decision`. `was` is the one that stands.
+#[must_use]
+pub fn build_status(
+    facts: &Facts,
+    decision: &Decision,
+    last_failure: Option<&LastFailure>,
+    unhealthy_after: Duration,
+    was: &StreamJobStatus,
+) -> StreamJobStatus {
+    let view = &decision.view;
+    let running = view.running.as_deref();
+    let coordinator = running.and_then(|revision| facts.coordinator(revision));
+    let report = coordinator.map(|coordinator| coordinator.view);
+    let job = report.and_then(|report| report.status.as_ref());
+    let mut status = was.clone();
+    status.observed_generation = Some(facts.job.generation);
+    status.state = Some(view.state);
+    if let (Some(coordinator), Some(job)) = (coordinator, job) {
+        status.term = Some(coordinator.term);
+        status.restarts = Some(job.restarts);
+        status.parallelism = Some(ParallelismStatus { actual: job.parallelism });
+        if let Some(report) = report {
+            status.last_checkpoint = last_checkpoint(report, job, was);
+            if report.restored_epoch > 0 {
+                status.restored_from =
+                    Some(RestoredFrom { path: None, epoch: report.restored_epoch });
+            }
+        }
+    } else if running.is_none() {
+        status.parallelism = Some(ParallelismStatus { actual: 0 });
+    }
+    let ended = facts.sets.iter().filter_map(|set| set.stopped.as_ref());
+    if let Some(savepoint) = ended.filter_map(last_savepoint).max_by_key(|it| it.0) {
+        status.last_savepoint = Some(savepoint.1);
+    }
+    let target = facts.target.as_ref().ok().map(|target| target.revision.clone());
+    let ready = coordinator.is_some_and(|coordinator| coordinator.is_ready());
+    let stable = running.filter(|_| ready).map(str::to_owned);
+    status.revisions = Some(Revisions {
+        current: running.map(str::to_owned),
+        target,
+        stable: stable.or_else(|| was.revisions.as_ref().and_then(|it| it.stable.clone())),
+    });
+    let count = |pods: usize| u32::try_from(pods).unwrap_or(u32::MAX);
+    let selector = names::worker_selector(&facts.job.name);
+    status.workers = Some(WorkersStatus {
+        ready: count(facts.pods.iter().filter(|pod| pod.ready).count()),
+        replicas: count(facts.pods.len()),
+        selector: Some(selector),
+    });
+    status.operation =
+        view.operation.as_ref().filter(|it| !it.id.is_empty()).map(|operation| OperationStatus {
+            id: operation.id.clone(),
+            type_: operation.kind.to_owned(),
+            step: None,
+            attempt: None,
+            deadline: operation.deadline.map(Time),
+            message: Some(operation.message.clone()),
+        });
+    status.failures = failures(facts, last_failure, was);
+    status.conditions = conditions(facts, decision, unhealthy_after, was);
+    status
+}
+
+fn last_checkpoint(
+    report: &crate::workers::CoordinatorReport,
+    job: &crate::workers::JobStatus,
+    was: &StreamJobStatus,
+) -> Option<CheckpointStatus> {
+    let shown = was.last_checkpoint.clone();
+    let millis = i64::try_from(report.checkpoint_at_ms).ok().filter(|millis| *millis > 0);
+    let Some(at) = millis.and_then(|millis| Timestamp::from_millisecond(millis).ok()) else {
+        return shown;
+    };
+    // Whole seconds: that is what the API server keeps.
+    let at = Timestamp::from_second(at.as_second()).unwrap_or(at);
+    let fresh = shown
+        .as_ref()
+        .and_then(|it| it.time.as_ref())
+        .is_some_and(|time| at >= time.0 && age(at, time.0) < REFRESH);
+    if fresh {
+        return shown;
+    }
+    Some(CheckpointStatus {
+        epoch: job.epoch,
+        path: Some(report.checkpoint_path.clone()).filter(|path| !path.is_empty()),
+        time: Some(Time(at)),
+        bytes: Some(job.checkpoint_bytes),
+    })
+}
+
+fn last_savepoint(stopped: &Stopped) -> Option<(i64, SavepointStatus)> {
+    if stopped.savepoint.is_empty() {
+        return None;
+    }
+    let time = Timestamp::from_millisecond(stopped.at_ms).ok()?;
+    let time = Timestamp::from_second(time.as_second()).unwrap_or(time);
+    let path = Some(stopped.path.clone()).filter(|path| !path.is_empty());
+    let savepoint =
+        SavepointStatus { name: stopped.savepoint.clone(), path, time: Some(Time(time)) };
+    Some((stopped.at_ms, savepoint))
+}
+
+/// Container restarts that Kubernetes counts, and the last end of a process that it knows of.
+fn failures(facts: &Facts, last: Option<&LastFailure>, was: &StreamJobStatus) -> Option<Failures> {
+    let count = facts.pods.iter().map(|pod| u64::from(pod.restarts)).sum();
+    let Some(last) = last else { return was.failures.clone() };
+    let failure = Failure {
+        pod: Some(last.pod.clone()),
+        reason: Some(last.reason.clone()),
+        exit_code: Some(last.exit_code),
+        message: Some(cut(&last.message)).filter(|message| !message.is_empty()),
+        time: None,
+    };
+    Some(Failures { count, last: Some(failure) })
+}
+
+struct Said {
+    status: Option<bool>,
+    reason: String,
+    message: String,
+}
+
+fn said(status: bool, reason: &str, message: impl Into<String>) -> Said {
+    Said { status: Some(status), reason: reason.to_owned(), message: message.into() }
+}
+
+fn conditions(
+    facts: &Facts,
+    decision: &Decision,
+    unhealthy_after: Duration,
+    was: &StreamJobStatus,
+) -> Vec<Condition> {
+    let view = &decision.view;
+    let state = state_word(view.state);
+    let coordinator = view.running.as_deref().and_then(|it| facts.coordinator(it));
+    let ready = coordinator.is_some_and(|coordinator| coordinator.is_ready());
+    let refusal = view.refusal.as_ref();
+    let problem = view.problem.as_ref();
+    let waiting = view.operation.as_ref().map(|operation| operation.message.as_str());
+    let explained = problem.map(|it| it.message.as_str()).or(waiting).unwrap_or_default();
+
+    let ready = match view.state {
+        JobState::Finished => said(true, "Finished", "all sources have ended"),
+        JobState::Deleting => said(false, state, explained),
+        _ if ready => said(true, "Running", ""),
+        _ => said(false, state, explained),
+    };
+    let reconciling = match (&view.operation, view.stuck) {
+        (Some(operation), false) => said(true, operation.kind, operation.message.clone()),
+        _ if view.state == JobState::Recovering => {
+            let failure = coordinator.and_then(|it| it.view.status.as_ref());
+            let failure = failure.map(|status| status.failure.clone()).unwrap_or_default();
+            said(true, "Recovering", failure)
+        }
+        _ => said(false, "Settled", ""),
+    };
+    let stalled = match (refusal, problem, view.stuck) {
+        (Some(refusal), _, _) => said(true, "SpecRefused", refusal.message.clone()),
+        (None, Some(problem), true) => said(true, &problem.reason, problem.message.clone()),
+        _ => said(false, "NotStalled", ""),
+    };
+    let degraded = match problem {
+        Some(problem) => said(true, &problem.reason, problem.message.clone()),
+        None => said(false, "AsExpected", ""),
+    };
+    let accepted = match (refusal, &facts.target) {
+        (Some(refusal), _) => said(false, &refusal.reason, refusal.message.clone()),
+        (None, Ok(_)) => said(true, "Accepted", ""),
+        (None, Err(refusal)) => said(false, &refusal.reason, refusal.message.clone()),
+    };
+    let complete = match view.state {
+        JobState::Finished => {
+            said(true, "Finished", "all sources have ended and every result is written")
+        }
+        _ => said(false, state, ""),
+    };
+    let checkpoints = checkpoint_health(facts, decision, unhealthy_after);
+    [
+        ("Ready", ready),
+        ("Reconciling", reconciling),
+        ("Stalled", stalled),
+        ("Degraded", degraded),
+        ("CheckpointHealthy", checkpoints),
+        ("SpecAccepted", accepted),
+        ("Complete", complete),
+    ]
+    .into_iter()
+    .map(|(type_, said)| condition(facts, type_, said, was))
+    .collect()
+}
+
+fn checkpoint_health(facts: &Facts, decision: &Decision, unhealthy_after: Duration) -> Said {
+    let running = decision.view.running.as_deref();
+    let Some(coordinator) = running.and_then(|revision| facts.coordinator(revision)) else {
+        return Said { status: None, reason: "NotRunning".into(), message: String::new() };
+    };
+    let report = coordinator.view;
+    if !report.checkpoint_trouble.is_empty() {
+        return said(false, "Failing", report.checkpoint_trouble.clone());
+    }
+    let at = i64::try_from(report.checkpoint_at_ms).unwrap_or(0);
+    let since = if at > 0 {
+        Timestamp::from_millisecond(at).unwrap_or(facts.now)
+    } else {
+        running.and_then(|revision| facts.set(revision)).map_or(facts.now, |set| set.since)
+    };
+    // A job whose state does not change publishes nothing: only what it says itself counts then.
+    let tried = report.status.as_ref().is_some_and(|status| status.failed_attempts > 0);
+    if age(facts.now, since) > unhealthy_after && (tried || at == 0) {
+        return said(
+            false,
+            "Late",
+            format!(
+                "no checkpoint since {since}, longer than state.checkpoint.unhealthyAfter ({}); \
+                 look at the job's sinks and store",
+                weir_crds::format_duration(unhealthy_after)
+            ),
+        );
+    }
+    match at {
+        0 => Said { status: None, reason: "None".into(), message: String::new() },
+        _ => said(true, "Published", ""),
+    }
+}
+
+fn condition(facts: &Facts, type_: &str, said: Said, was: &StreamJobStatus) -> Condition {
+    let status = match said.status {
+        Some(true) => "True",
+        Some(false) => "False",
+        None => "Unknown",
+    };
+    let before = was.conditions.iter().find(|condition| condition.type_ == type_);
+    let since = match before.filter(|before| before.status == status) {
+        Some(before) => before.last_transition_time.clone(),
+        None => Time(Timestamp::from_second(facts.now.as_second()).unwrap_or(facts.now)),
+    };
+    Condition {
+        type_: type_.to_owned(),
+        status: status.to_owned(),
+        reason: said.reason,
+        message: cut(&said.message),
+        observed_generation: Some(facts.job.generation),
+        last_transition_time: since,
+    }
+}
+
+fn state_word(state: JobState) -> &'static str {
+    match state {
+        JobState::Pending => "Pending",
+        JobState::Starting => "Starting",
+        JobState::Running => "Running",
+        JobState::Recovering => "Recovering",
+        JobState::Rescaling => "Rescaling",
+        JobState::Upgrading => "Upgrading",
+        JobState::Suspending => "Suspending",
+        JobState::Suspended => "Suspended",
+        JobState::Draining => "Draining",
+        JobState::Drained => "Drained",
+        JobState::Finished => "Finished",
+        JobState::Failed => "Failed",
+        JobState::Deleting => "Deleting",
+        JobState::Unknown => "Unknown",
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
+}

@@ -1,0 +1,322 @@
+//! From what a user wrote to what can be run, or to the reason why not. Pure.
+//!
+//! The API server has already checked types, ranges and unions. What is left here needs more than
+//! the object itself: the installation's defaults, a ConfigMap, the pod template as a whole.
+
+use serde_json::json;
+use weir_crds::kube::StreamJob;
+use weir_crds::{Checkpoint, StreamJobSpec, Workers, limits};
+
+use crate::config::Defaults;
+use crate::names;
+
+/// A spec that can be run, and everything that its pods are made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Hash over what needs a restart.
+    pub revision: String,
+    /// The manifest that workers read, with its program and its place of state filled in.
+    pub manifest: String,
+    /// The worker image.
+    pub image: String,
+    /// What is not in the spec.
+    pub resolved: Defaults,
+    /// Place of all jobs' state.
+    pub state_root: String,
+    /// UID of the deleted job whose state is taken over.
+    pub adopt: Option<String>,
+    /// What the user says about pods.
+    pub workers: Workers,
+}
+
+/// Why a spec is not carried out. The message names place, cause and fix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// One word for machines.
+    pub reason: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal for `reason`.
+    pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// Where the program was found, or why it was not.
+pub type Program = Result<String, Refusal>;
+
+/// Decides whether a job can be run. `defaults` are those fixed at the job's acceptance, or the
+/// installation's before it; `program` is the text that `spec.sqlFrom` refers to.
+///
+/// # Errors
+/// The first reason why not.
+pub fn validate(
+    job: &StreamJob,
+    program: Option<&Program>,
+    defaults: &Defaults,
+) -> Result<Accepted, Refusal> {
+    let name = job.metadata.name.as_deref().unwrap_or_default();
+    if name.chars().count() > limits::NAME_LEN {
+        return Err(Refusal::new(
+            "NameTooLong",
+            format!(
+                "metadata.name: '{name}' has {} characters; at most {}, since pods are named \
+                 after it: create the job under a shorter name",
+                name.chars().count(),
+                limits::NAME_LEN
+            ),
+        ));
+    }
+    let spec = &job.spec;
+    let sql = match (program, spec.sql.trim().is_empty()) {
+        (Some(program), _) => program.clone()?,
+        (None, false) => spec.sql.clone(),
+        (None, true) => {
+            return Err(Refusal::new(
+                "NoProgram",
+                "spec.sql: the job has no program; write its statements under sql, or name a \
+                 ConfigMap in sqlFrom",
+            ));
+        }
+    };
+    if spec.parallelism == 0 || spec.parallelism > spec.max_parallelism {
+        return Err(Refusal::new(
+            "OutOfRange",
+            format!(
+                "spec.parallelism: {} is not within 1 to maxParallelism {}; set desiredState: \
+                 Suspended to pause a job",
+                spec.parallelism, spec.max_parallelism
+            ),
+        ));
+    }
+    let state_root = match spec.state.root.as_deref().unwrap_or(&defaults.state_root) {
+        "" => {
+            return Err(Refusal::new(
+                "NoStateRoot",
+                "spec.state.root: there is no place for state, and the operator was installed \
+                 without a default; set state.root: s3://bucket/prefix, or install the chart \
+                 with --set state.root=s3://bucket/prefix",
+            ));
+        }
+        root => root.trim_end_matches('/').to_owned(),
+    };
+    if !state_root.starts_with("s3://") && !mounts_shared_volume(&spec.workers) {
+        return Err(Refusal::new(
+            "LocalState",
+            format!(
+                "spec.state.root: {state_root} is a directory of one pod, which other pods do not \
+                 see and which is lost with it; use s3://bucket/prefix, or mount a shared volume \
+                 by workers.volumes and workers.volumeMounts"
+            ),
+        ));
+    }
+    let image = match spec.image.as_deref().unwrap_or(&defaults.image) {
+        "" => {
+            return Err(Refusal::new(
+                "NoImage",
+                "spec.image: there is no worker image, and the operator was installed without a \
+                 default; set spec.image, or install the chart with --set worker.image=…",
+            ));
+        }
+        image => image.to_owned(),
+    };
+    check_template(&spec.workers)?;
+    // The operator's own business, and so no reason for a restart.
+    let mut worker = job.clone();
+    worker.spec.state.checkpoint.unhealthy_after = Checkpoint::default().unhealthy_after;
+    let manifest = worker.worker_manifest(&sql, &state_root).map_err(|error| {
+        Refusal::new("Unreadable", format!("spec cannot be given to workers: {error}"))
+    })?;
+    let template = template_key(spec, defaults);
+    let token = spec.restart_token.as_deref().unwrap_or_default();
+    let revision = names::short_hash(&[&manifest, &image, &template, token]);
+    Ok(Accepted {
+        revision,
+        manifest,
+        image,
+        resolved: defaults.clone(),
+        state_root,
+        adopt: spec.state.adopt.clone(),
+        workers: spec.workers.clone(),
+    })
+}
+
+/// Everything of the pods that a revision stands for, as text.
+fn template_key(spec: &StreamJobSpec, defaults: &Defaults) -> String {
+    // Destructured without `..`, so that a new field cannot be forgotten here.
+    let Workers {
+        resources,
+        service_account_name,
+        env,
+        env_from,
+        volumes,
+        volume_mounts,
+        node_selector,
+        tolerations,
+        pod_template,
+        disruption_budget: _,
+    } = &spec.workers;
+    let Defaults {
+        image: _,
+        image_pull_policy,
+        state_root: _,
+        endpoint,
+        region,
+        credentials_secret,
+        service_account,
+    } = defaults;
+    json!([
+        resources,
+        service_account_name,
+        env,
+        env_from,
+        volumes,
+        volume_mounts,
+        node_selector,
+        tolerations,
+        pod_template,
+        image_pull_policy,
+        endpoint,
+        region,
+        credentials_secret,
+        service_account,
+        spec.state.adopt,
+    ])
+    .to_string()
+}
+
+/// A directory can only hold state that outlives a pod when the user mounts a volume himself.
+fn mounts_shared_volume(workers: &Workers) -> bool {
+    !workers.volume_mounts.is_empty()
+}
+
+/// Environment that Weir sets itself: a user's value would cut a worker off from its job.
+fn is_reserved(name: &str) -> bool {
+    name.starts_with("WEIR_")
+}
+
+fn check_template(workers: &Workers) -> Result<(), Refusal> {
+    for (index, entry) in workers.env.iter().enumerate() {
+        let name = entry["name"].as_str().unwrap_or_default();
+        if is_reserved(name) {
+            return Err(Refusal::new(
+                "InvalidTemplate",
+                format!(
+                    "spec.workers.env[{index}]: {name} is set by Weir itself; choose a name that \
+                     does not begin with WEIR_"
+                ),
+            ));
+        }
+    }
+    let Some(template) = &workers.pod_template else { return Ok(()) };
+    let place = "spec.workers.podTemplate";
+    let Some(fields) = template.as_object() else {
+        return Err(Refusal::new(
+            "InvalidTemplate",
+            format!("{place}: expected a pod template with metadata and spec"),
+        ));
+    };
+    if let Some(unknown) = fields.keys().find(|key| *key != "metadata" && *key != "spec") {
+        return Err(Refusal::new(
+            "InvalidTemplate",
+            format!("{place}.{unknown}: unknown field; a pod template has metadata and spec"),
+        ));
+    }
+    for field in ["hostNetwork", "hostPID", "hostIPC"] {
+        if template["spec"][field] == json!(true) {
+            return Err(Refusal::new(
+                "InvalidTemplate",
+                format!(
+                    "{place}.spec.{field}: workers run without access to their node; remove it"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use weir_crds::API_VERSION;
+
+    use super::*;
+
+    fn job(spec: Value) -> StreamJob {
+        let object = json!({
+            "apiVersion": API_VERSION, "kind": "StreamJob",
+            "metadata": {"name": "flights", "namespace": "default"}, "spec": spec,
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn defaults() -> Defaults {
+        Defaults {
+            image: "weir-worker:1".into(),
+            state_root: "s3://bucket/weir".into(),
+            ..Defaults::default()
+        }
+    }
+
+    fn revision(spec: Value) -> String {
+        validate(&job(spec), None, &defaults()).unwrap().revision
+    }
+
+    #[test]
+    fn only_what_needs_a_restart_makes_a_new_revision() {
+        let first = revision(json!({"sql": "SELECT 1"}));
+        for same in [
+            json!({"sql": "SELECT 1", "parallelism": 7}),
+            json!({"sql": "SELECT 1", "desiredState": "Suspended"}),
+            json!({"sql": "SELECT 1", "nodeLostTimeout": "9s"}),
+            json!({"sql": "SELECT 1", "deletion": {"timeout": "1s"}}),
+            json!({"sql": "SELECT 1", "workers": {"disruptionBudget": {"maxUnavailable": 2}}}),
+            json!({"sql": "SELECT 1", "state": {"checkpoint": {"unhealthyAfter": "1m"}}}),
+        ] {
+            assert_eq!(first, revision(same.clone()), "{same}");
+        }
+        for other in [
+            json!({"sql": "SELECT 2"}),
+            json!({"sql": "SELECT 1", "image": "weir-worker:2"}),
+            json!({"sql": "SELECT 1", "restartToken": "again"}),
+            json!({"sql": "SELECT 1", "state": {"checkpoint": {"interval": "1s"}}}),
+            json!({"sql": "SELECT 1", "workers": {"resources": {"limits": {"cpu": "1"}}}}),
+        ] {
+            assert_ne!(first, revision(other.clone()), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_field_and_the_way_out() {
+        let none = Defaults::default();
+        let refusal = validate(&job(json!({"sql": "SELECT 1"})), None, &none).unwrap_err();
+        assert_eq!(refusal.reason, "NoStateRoot");
+        assert!(refusal.message.contains("spec.state.root") && refusal.message.contains("--set"));
+
+        let rooted = json!({"sql": "SELECT 1", "state": {"root": "s3://bucket/x"}});
+        assert_eq!(validate(&job(rooted), None, &none).unwrap_err().reason, "NoImage");
+
+        let local = json!({"sql": "SELECT 1", "state": {"root": "/data"}});
+        assert_eq!(validate(&job(local), None, &defaults()).unwrap_err().reason, "LocalState");
+
+        let host = json!({"sql": "x", "workers": {"podTemplate": {"spec": {"hostNetwork": true}}}});
+        let refusal = validate(&job(host), None, &defaults()).unwrap_err();
+        assert!(refusal.message.starts_with("spec.workers.podTemplate.spec.hostNetwork"));
+    }
+
+    #[test]
+    fn workers_read_the_manifest_that_they_are_given() {
+        let spec = json!({
+            "sql": "CREATE TABLE a (x INT);\nSELECT x\n  FROM a;\n", "parallelism": 3,
+            "workers": {"env": [{"name": "A", "value": "b"}]},
+        });
+        let accepted = validate(&job(spec), None, &defaults()).unwrap();
+        let read = weir_crds::StreamJob::from_yaml(&accepted.manifest, "job.yaml").unwrap();
+        assert_eq!(read.metadata.name, "flights");
+        assert_eq!(read.spec.sql, "CREATE TABLE a (x INT);\nSELECT x\n  FROM a;\n");
+        assert_eq!(read.spec.state.root.as_deref(), Some("s3://bucket/weir"));
+    }
+}

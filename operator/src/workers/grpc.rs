@@ -1,0 +1,75 @@
+//! The calls over gRPC. Connections are not kept: pods come and go, and a poll every few seconds
+//! is cheaper than knowing which connection still means the same process.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tonic::Code;
+use tonic::transport::{Channel, Endpoint};
+use weir_protocol::control::worker_client::WorkerClient;
+
+use super::{BeginReply, CallError, Operation, PlanReply, WorkerReport, Workers};
+use crate::names::CONTROL_PORT;
+
+/// An unreachable pod must not hold up a round.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A worker under load still answers from its own thread.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// Planning starts a process and may look at schemas of sources.
+const PLAN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Calls workers over the network.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GrpcWorkers;
+
+impl GrpcWorkers {
+    async fn connect(
+        ip: &str,
+        timeout: Duration,
+    ) -> Result<(String, WorkerClient<Channel>), CallError> {
+        let host = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
+        let address = format!("{host}:{CONTROL_PORT}");
+        let silent = |cause: String| CallError::Silent { address: address.clone(), cause };
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+            .map_err(|error| silent(error.to_string()))?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(timeout);
+        let channel = tokio::time::timeout(CONNECT_TIMEOUT * 2, endpoint.connect())
+            .await
+            .map_err(|_| silent("no connection in time".to_owned()))?
+            .map_err(|error| silent(error.to_string()))?;
+        Ok((address, WorkerClient::new(channel)))
+    }
+}
+
+fn failed(address: &str, status: &tonic::Status) -> CallError {
+    let address = address.to_owned();
+    match status.code() {
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
+            CallError::Silent { address, cause: status.message().to_owned() }
+        }
+        _ => CallError::Refused { address, message: status.message().to_owned() },
+    }
+}
+
+#[async_trait]
+impl Workers for GrpcWorkers {
+    async fn report(&self, ip: &str) -> Result<WorkerReport, CallError> {
+        let (address, mut client) = Self::connect(ip, CALL_TIMEOUT).await?;
+        let reply = client.report(weir_protocol::control::ReportRequest {}).await;
+        reply.map(tonic::Response::into_inner).map_err(|status| failed(&address, &status))
+    }
+
+    async fn begin(&self, ip: &str, operation: Operation) -> Result<BeginReply, CallError> {
+        let (address, mut client) = Self::connect(ip, CALL_TIMEOUT).await?;
+        let reply = client.begin(operation).await;
+        reply.map(tonic::Response::into_inner).map_err(|status| failed(&address, &status))
+    }
+
+    async fn plan(&self, ip: &str, manifest: &str) -> Result<PlanReply, CallError> {
+        let (address, mut client) = Self::connect(ip, PLAN_TIMEOUT).await?;
+        let request = weir_protocol::control::PlanRequest { manifest: manifest.to_owned() };
+        let reply = client.plan(request).await;
+        reply.map(tonic::Response::into_inner).map_err(|status| failed(&address, &status))
+    }
+}
