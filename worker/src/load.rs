@@ -78,9 +78,8 @@ pub fn load(path: &Path) -> Result<Loaded, Refused> {
         let text = format!("{file}: {message}");
         Refused { faults: vec![Fault { file: file.clone(), line: 0, column: None, message, text }] }
     })?;
-    let job = StreamJob::from_yaml(&text, &file).map_err(|errors| Refused {
-        faults: errors.iter().map(Fault::of_manifest).collect(),
-    })?;
+    let job = StreamJob::from_yaml(&text, &file)
+        .map_err(|errors| Refused { faults: errors.iter().map(Fault::of_manifest).collect() })?;
     // A bare file name has an empty parent, which joined with a path would not be this folder.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let base = folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf);

@@ -29,6 +29,6 @@ pub mod link;
 pub mod master;
 pub mod member;
 
-pub use master::{Coordinator, CoordinatorConfig, CoordinatorHandle, Ending, MasterConfig};
 pub use master::Request;
+pub use master::{Coordinator, CoordinatorConfig, CoordinatorHandle, Ending, MasterConfig};
 pub use member::{HostedTasks, Member, MemberConfig, MemberEnd, MemberView, TaskHost};

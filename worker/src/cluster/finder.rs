@@ -68,10 +68,7 @@ impl Finder {
         let known = self.shared.known().address;
         let tried: Vec<&str> =
             [Some(known.as_str()), self.service.as_deref()].into_iter().flatten().collect();
-        ConnectError {
-            address: tried.join(" or "),
-            problem: "nobody there coordinates".to_owned(),
-        }
+        ConnectError { address: tried.join(" or "), problem: "nobody there coordinates".to_owned() }
     }
 }
 

@@ -41,10 +41,8 @@ async fn readyz(State(pages): State<Pages>) -> (StatusCode, String) {
 
 async fn show_metrics(State(pages): State<Pages>) -> Response {
     match metrics::render(&pages.shared, &pages.settings) {
-        Ok(text) => {
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
-                .into_response()
-        }
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+            .into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }

@@ -8,9 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use prometheus::{
-    CounterVec, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use prometheus::{CounterVec, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 use weir_protocol::control::{CoordinatorReport, JobStatus, TaskStats};
 
 use super::role::Role;
@@ -53,9 +51,19 @@ pub(crate) fn render(shared: &Shared, settings: &Settings) -> prometheus::Result
     let job = Job { namespace: &shared.identity.namespace, name: &shared.identity.name };
     let registry = Registry::new();
     let view = shared.member();
-    let attached = job.gauge(&registry, "weir_worker_attached", "1 while the worker holds a connection to the job's coordinator.", &[])?;
+    let attached = job.gauge(
+        &registry,
+        "weir_worker_attached",
+        "1 while the worker holds a connection to the job's coordinator.",
+        &[],
+    )?;
     attached.with_label_values(&job.labels(&[])).set(i64::from(view.attached));
-    let limit = job.gauge(&registry, "weir_state_limit_bytes", "Memory that this worker's state may take.", &[])?;
+    let limit = job.gauge(
+        &registry,
+        "weir_state_limit_bytes",
+        "Memory that this worker's state may take.",
+        &[],
+    )?;
     limit.with_label_values(&job.labels(&[])).set(settings.state_limit as i64);
     tasks(&job, &registry, settings, &view.tasks)?;
     ends(&job, &registry, settings, &view.tasks)?;
@@ -138,14 +146,46 @@ fn tasks(
     tasks: &[TaskStats],
 ) -> prometheus::Result<()> {
     let by = ["task", "subtask"];
-    let busy = job.seconds_counter(registry, "weir_task_busy_seconds_total", "Time spent on rows.", &by)?;
-    let held = job.seconds_counter(registry, "weir_task_backpressured_seconds_total", "Time spent waiting for room downstream.", &by)?;
-    let idle = job.seconds_counter(registry, "weir_task_idle_seconds_total", "Time spent without anything to do.", &by)?;
-    let aligning = job.seconds_counter(registry, "weir_task_aligning_seconds_total", "Time in which inputs waited for a checkpoint's barrier.", &by)?;
-    let rows_in = job.counter(registry, "weir_task_rows_in_total", "Rows that came into the task's first operator.", &by)?;
-    let rows_out = job.counter(registry, "weir_task_rows_out_total", "Rows that left the task's last operator.", &by)?;
-    let mark = job.seconds(registry, "weir_task_watermark_timestamp_seconds", "Event time up to which the task has seen everything.", &by)?;
-    let state = job.gauge(registry, "weir_state_bytes", "Memory that the task's state takes.", &by)?;
+    let busy =
+        job.seconds_counter(registry, "weir_task_busy_seconds_total", "Time spent on rows.", &by)?;
+    let held = job.seconds_counter(
+        registry,
+        "weir_task_backpressured_seconds_total",
+        "Time spent waiting for room downstream.",
+        &by,
+    )?;
+    let idle = job.seconds_counter(
+        registry,
+        "weir_task_idle_seconds_total",
+        "Time spent without anything to do.",
+        &by,
+    )?;
+    let aligning = job.seconds_counter(
+        registry,
+        "weir_task_aligning_seconds_total",
+        "Time in which inputs waited for a checkpoint's barrier.",
+        &by,
+    )?;
+    let rows_in = job.counter(
+        registry,
+        "weir_task_rows_in_total",
+        "Rows that came into the task's first operator.",
+        &by,
+    )?;
+    let rows_out = job.counter(
+        registry,
+        "weir_task_rows_out_total",
+        "Rows that left the task's last operator.",
+        &by,
+    )?;
+    let mark = job.seconds(
+        registry,
+        "weir_task_watermark_timestamp_seconds",
+        "Event time up to which the task has seen everything.",
+        &by,
+    )?;
+    let state =
+        job.gauge(registry, "weir_state_bytes", "Memory that the task's state takes.", &by)?;
     let seconds = |us: u64| us as f64 / 1e6;
     for task in tasks {
         let unnamed = task.vertex.to_string();
@@ -176,11 +216,32 @@ fn ends(
     settings: &Settings,
     tasks: &[TaskStats],
 ) -> prometheus::Result<()> {
-    let read = job.counter(registry, "weir_source_rows_total", "Rows read by this worker.", &["source"])?;
-    let read_bytes = job.counter(registry, "weir_source_bytes_total", "Bytes read by this worker.", &["source"])?;
-    let written = job.counter(registry, "weir_sink_rows_total", "Rows given to the sink by this worker.", &["sink"])?;
-    let written_bytes = job.counter(registry, "weir_sink_bytes_total", "Bytes given to the sink by this worker.", &["sink"])?;
-    let dropped = job.counter(registry, "weir_task_rows_dropped_total", "Rows that went nowhere, by reason.", &["reason"])?;
+    let read =
+        job.counter(registry, "weir_source_rows_total", "Rows read by this worker.", &["source"])?;
+    let read_bytes = job.counter(
+        registry,
+        "weir_source_bytes_total",
+        "Bytes read by this worker.",
+        &["source"],
+    )?;
+    let written = job.counter(
+        registry,
+        "weir_sink_rows_total",
+        "Rows given to the sink by this worker.",
+        &["sink"],
+    )?;
+    let written_bytes = job.counter(
+        registry,
+        "weir_sink_bytes_total",
+        "Bytes given to the sink by this worker.",
+        &["sink"],
+    )?;
+    let dropped = job.counter(
+        registry,
+        "weir_task_rows_dropped_total",
+        "Rows that went nowhere, by reason.",
+        &["reason"],
+    )?;
     for operator in tasks.iter().flat_map(|t| &t.operators) {
         let drops = [("late", operator.late), ("malformed", operator.malformed)];
         for (reason, rows) in drops {
@@ -211,32 +272,68 @@ fn coordinated(
 ) -> prometheus::Result<()> {
     let unknown = JobStatus::default();
     let status = report.status.as_ref().unwrap_or(&unknown);
-    let info = job.gauge(registry, "weir_job_info", "1, with what the job runs.", &["revision", "version"])?;
+    let info = job.gauge(
+        registry,
+        "weir_job_info",
+        "1, with what the job runs.",
+        &["revision", "version"],
+    )?;
     info.with_label_values(&job.labels(&[&settings.revision, env!("CARGO_PKG_VERSION")])).set(1);
-    let state = job.gauge(registry, "weir_job_state", "1 for the state that the job is in.", &["state"])?;
+    let state =
+        job.gauge(registry, "weir_job_state", "1 for the state that the job is in.", &["state"])?;
     state.with_label_values(&job.labels(&[&status.state])).set(1);
     let ms = |ms: u64| ms as f64 / 1e3;
     for (name, help, value) in [
-        ("weir_job_parallelism", "Subtasks of each operator that can be divided.", u64::from(status.parallelism)),
+        (
+            "weir_job_parallelism",
+            "Subtasks of each operator that can be divided.",
+            u64::from(status.parallelism),
+        ),
         ("weir_job_workers", "Workers that are attached.", u64::from(status.workers)),
         ("weir_job_term", "Reign of the coordinator; grows with every take-over.", status.term),
         ("weir_checkpoint_epoch", "Number of the newest checkpoint.", status.epoch),
-        ("weir_checkpoint_bytes", "State that the newest checkpoint names.", status.checkpoint_bytes),
+        (
+            "weir_checkpoint_bytes",
+            "State that the newest checkpoint names.",
+            status.checkpoint_bytes,
+        ),
     ] {
         let gauge = job.gauge(registry, name, help, &[])?;
         gauge.with_label_values(&job.labels(&[])).set(value as i64);
     }
     for (name, help, value) in [
-        ("weir_checkpoint_duration_seconds", "From the trigger of the newest checkpoint to its publication.", ms(status.checkpoint_ms)),
-        ("weir_checkpoint_interval_seconds", "Time between checkpoints, as configured.", ms(settings.interval_ms)),
-        ("weir_checkpoint_last_success_timestamp_seconds", "When the newest checkpoint was published; 0: never.", ms(report.checkpoint_at_ms)),
+        (
+            "weir_checkpoint_duration_seconds",
+            "From the trigger of the newest checkpoint to its publication.",
+            ms(status.checkpoint_ms),
+        ),
+        (
+            "weir_checkpoint_interval_seconds",
+            "Time between checkpoints, as configured.",
+            ms(settings.interval_ms),
+        ),
+        (
+            "weir_checkpoint_last_success_timestamp_seconds",
+            "When the newest checkpoint was published; 0: never.",
+            ms(report.checkpoint_at_ms),
+        ),
     ] {
         let gauge = job.seconds(registry, name, help, &[])?;
         gauge.with_label_values(&job.labels(&[])).set(value);
     }
-    let restarts = job.counter(registry, "weir_job_restarts_total", "Restarts of the tasks since the coordinator began.", &[])?;
+    let restarts = job.counter(
+        registry,
+        "weir_job_restarts_total",
+        "Restarts of the tasks since the coordinator began.",
+        &[],
+    )?;
     restarts.with_label_values(&job.labels(&[])).inc_by(status.restarts);
-    let attempts = job.counter(registry, "weir_checkpoint_attempts_total", "Attempts at a checkpoint, by result.", &["result"])?;
+    let attempts = job.counter(
+        registry,
+        "weir_checkpoint_attempts_total",
+        "Attempts at a checkpoint, by result.",
+        &["result"],
+    )?;
     for (result, count) in [("published", published), ("failed", status.failed_attempts)] {
         attempts.with_label_values(&job.labels(&[result])).inc_by(count);
     }
@@ -306,9 +403,9 @@ mod tests {
     #[test]
     fn a_subtask_has_at_most_ten_series() {
         let text = exposition();
-        let of_one = text.lines().filter(|l| {
-            l.contains(r#"task="airports -> window""#) && l.contains(r#"subtask="1""#)
-        });
+        let of_one = text
+            .lines()
+            .filter(|l| l.contains(r#"task="airports -> window""#) && l.contains(r#"subtask="1""#));
         let of_one: BTreeSet<&str> = of_one.collect();
         assert!((8..=10).contains(&of_one.len()), "{of_one:#?}");
     }

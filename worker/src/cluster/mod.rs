@@ -15,7 +15,8 @@
 //! - A process that was fenced ends with [`exit::FENCED`] and never coordinates again.
 //! - After the job's end the process stays and says how it ended, until somebody ends it.
 //! - A process that cannot reach the job's state says so in `Report` at once, and gives up with
-//!   the same words after [`role::PATIENCE`].
+//!   the same words after a minute (`--store-patience`): whoever starts it again may have other
+//!   credentials for it.
 //!
 //! Deliberately absent: leases and elections. Who coordinates is decided in [`role::decide`] for
 //! the sake of progress only; the chain decides what counts.
@@ -75,9 +76,9 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
         );
     };
     let store = open(&root, &StoreOptions::default())?;
-    let control = TcpListener::bind(&cluster.control)
-        .await
-        .with_context(|| format!("cannot listen at {} for the control protocol", cluster.control))?;
+    let control = TcpListener::bind(&cluster.control).await.with_context(|| {
+        format!("cannot listen at {} for the control protocol", cluster.control)
+    })?;
     let http = TcpListener::bind(&cluster.http)
         .await
         .with_context(|| format!("cannot listen at {} for probes and metrics", cluster.http))?;

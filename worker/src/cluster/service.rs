@@ -35,7 +35,9 @@ impl Service {
         let coordinator = self.shared.holder()?;
         let Operation { id, term, kind } = operation;
         if id.is_empty() {
-            return Err("the operation has no id, so that nobody could tell what became of it".into());
+            return Err(
+                "the operation has no id, so that nobody could tell what became of it".into()
+            );
         }
         let ask = match kind {
             Some(operation::Kind::Rescale(rescale)) => {
@@ -83,10 +85,7 @@ impl Service {
 
 #[tonic::async_trait]
 impl Worker for Service {
-    async fn report(
-        &self,
-        _: Request<ReportRequest>,
-    ) -> Result<Response<WorkerReport>, Status> {
+    async fn report(&self, _: Request<ReportRequest>) -> Result<Response<WorkerReport>, Status> {
         Ok(Response::new(self.shared.report()))
     }
 

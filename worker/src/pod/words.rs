@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn a_message_is_told_from_logs() {
-        let said = "{\"level\":\"WARN\"}\njob.yaml:3: no such field\n  and more\n{\"level\":\"INFO\"}\n";
+        let said =
+            "{\"level\":\"WARN\"}\njob.yaml:3: no such field\n  and more\n{\"level\":\"INFO\"}\n";
         assert_eq!(last_words(said, "exit status: 2"), "job.yaml:3: no such field\n  and more");
         assert_eq!(last_words("{\"only\":\"logs\"}\n", ""), "{\"only\":\"logs\"}");
         assert!(last_words("", "signal: 9").contains("signal: 9"));

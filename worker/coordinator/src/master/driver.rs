@@ -32,7 +32,11 @@ pub(super) enum Input {
     Attached(MasterLink),
     /// `operation` is the id under which it is reported, empty when nobody will look; `answer` is
     /// absent when nobody waits.
-    Asked { request: Request, operation: String, answer: Option<oneshot::Sender<Reply>> },
+    Asked {
+        request: Request,
+        operation: String,
+        answer: Option<oneshot::Sender<Reply>>,
+    },
 }
 
 /// A task that ends when this is dropped.

@@ -152,8 +152,7 @@ impl Master {
             let workers: Vec<WorkerId> = self.workers.keys().copied().collect();
             let end = self.job_end(&ending);
             for worker in workers {
-                let shutdown =
-                    control::Shutdown { reason: reason.clone(), end: Some(end.clone()) };
+                let shutdown = control::Shutdown { reason: reason.clone(), end: Some(end.clone()) };
                 self.send(worker, to_worker::Kind::Shutdown(shutdown));
             }
         }

@@ -123,7 +123,13 @@ impl Coordinator {
         let (report, reported) = watch::channel(master.coordinator_report());
         let (steps, taken) = watch::channel(BTreeMap::new());
         let (ended, ending) = watch::channel(None);
-        let driver = Driver::new(master, graph, (events.clone(), inputs), tasks, Shown { status, report, steps });
+        let driver = Driver::new(
+            master,
+            graph,
+            (events.clone(), inputs),
+            tasks,
+            Shown { status, report, steps },
+        );
         let (attachments, mut attached) = Attachments::new();
         tokio::spawn(keeper.run(from_driver));
         let inputs = events.clone();

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use weir_checkpoint::manifest::Member;
 use weir_checkpoint::chain::{Authority, ChainError, Refusal, SealRequest, Start, TakeOverError};
+use weir_checkpoint::manifest::Member;
 use weir_checkpoint::savepoint::{self, SavepointError};
 use weir_checkpoint::store::{ErrorKind, ProbeError};
 use weir_checkpoint::{
