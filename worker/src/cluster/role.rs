@@ -210,7 +210,6 @@ impl Role {
     /// Looks after the role until this process has to end.
     pub(crate) async fn keep(self) -> RoleEnd {
         let began = Instant::now();
-        let mut last_attached = began;
         let mut last_read: Option<Instant> = None;
         let mut head: Option<Manifest> = None;
         let mut reached = false;
@@ -229,7 +228,6 @@ impl Role {
                 }
             }
             if self.shared.is_attached() {
-                last_attached = Instant::now();
                 reached = true;
                 self.shared.set_trouble("");
                 continue;
@@ -256,22 +254,25 @@ impl Role {
                 }
                 last_read = Some(Instant::now());
             }
-            let (facts, answering) = self.facts(head.as_ref(), last_attached.elapsed()).await;
+            let silent = self.shared.member().heard.unwrap_or(began).elapsed();
+            let (facts, answering) = self.facts(head.as_ref(), silent).await;
             if self.shared.is_attached() {
                 continue; // Asking took its time.
             }
             match decide(&facts) {
                 Decision::Wait => {}
                 Decision::NotMine(why) => self.shared.set_trouble(&why),
-                // Decided on a head that may be a second old: the newest one has to say the same.
-                Decision::Coordinate { .. }
-                    if last_read.is_some_and(|at| at.elapsed() > LOOK) && head.is_some() =>
-                {
-                    last_read = None;
-                }
                 Decision::Coordinate { .. } if self.member_only => {}
                 Decision::Coordinate { authority, alone } => {
-                    self.coordinate(authority, alone, answering, head.as_ref());
+                    // Asking took its time: the newest head has to say the same.
+                    let newest = self.chain.read_head().await;
+                    let same =
+                        newest.as_ref().is_ok_and(|newest| is_same(newest.as_ref(), head.as_ref()));
+                    if same {
+                        self.coordinate(authority, alone, answering, head.as_ref());
+                    } else if let Ok(newest) = newest {
+                        head = newest;
+                    }
                 }
             }
         }
@@ -301,17 +302,15 @@ impl Role {
             holder: head.coordinator.worker,
             foreign,
         });
-        facts.holder_answers = self.holder_answers(head).await;
-        if facts.holder_answers {
-            return (facts, 0);
-        }
         let peers = others(head, me).map(|member| async move {
             let report = ask(&member.control).await;
             let report = report.filter(|r| r.revision == self.config.revision);
             let attached = report.as_ref().is_some_and(|r| r.attached);
             Peer { worker: member.worker, reached: report.is_some(), attached }
         });
-        facts.peers = join_all(peers).await;
+        // All at once: each that is gone takes the whole of its time.
+        (facts.holder_answers, facts.peers) =
+            futures::join!(self.holder_answers(head), join_all(peers));
         let answering = facts.peers.iter().filter(|p| p.reached).count();
         if head.assignment.workers.iter().any(|m| m.worker == me) {
             facts.peers.push(Peer { worker: me, reached: true, attached: false });
@@ -364,6 +363,12 @@ impl Role {
             tokio::spawn(call(others, handle, head.term, self.shared.identity.control.clone()));
         }
     }
+}
+
+/// Whether nobody has moved the chain in between.
+fn is_same(newest: Option<&Manifest>, before: Option<&Manifest>) -> bool {
+    let place = |m: &Manifest| (m.term, m.coordinator.clone());
+    newest.map(place) == before.map(place)
 }
 
 fn others(head: &Manifest, me: WorkerId) -> impl Iterator<Item = &Member> {

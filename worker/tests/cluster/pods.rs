@@ -36,8 +36,13 @@ pub(crate) fn manifest(
     per_second: u32,
     rows: Option<u64>,
 ) -> String {
-    let end = rows.map_or(String::new(), |rows| format!(", 'number-of-rows' = '{rows}'"));
-    let end_of_sequence = rows.unwrap_or(1_000_000_000);
+    let kind = match rows {
+        Some(rows) => {
+            format!("'kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '{rows}'")
+        }
+        None => "'kind' = 'random', 'fields.n.min' = '1', 'fields.n.max' = '9'".to_owned(),
+    };
+    let kind = kind.replace("'kind'", "'fields.n.kind'");
     let folder = folder.display();
     format!(
         "apiVersion: weir.dev/v1alpha1
@@ -50,8 +55,8 @@ spec:
     checkpoint: {{interval: 500ms}}
   sql: |
     CREATE TABLE numbers (n BIGINT) WITH (
-      'connector' = 'datagen', 'rows-per-second' = '{per_second}'{end},
-      'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '{end_of_sequence}');
+      'connector' = 'datagen', 'rows-per-second' = '{per_second}',
+      {kind});
     CREATE TABLE seen (n BIGINT) WITH (
       'connector' = 'filesystem', 'path' = '{folder}/out', 'format' = 'json',
       'sink.rolling-policy.rollover-interval' = '200 ms',
