@@ -28,6 +28,9 @@ use crate::cli::WorkerArgs;
 const SILENCE: Duration = Duration::from_secs(4);
 /// Each living worker with a lower ordinal has this much longer to take over first.
 const PRECEDENCE: Duration = Duration::from_millis(1_500);
+/// Whoever said within this time that it is about to coordinate is given the time to do so; it
+/// says so twice a second.
+const CALLED: Duration = Duration::from_secs(2);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
 /// Between two looks into the store.
@@ -77,6 +80,8 @@ pub(crate) struct Facts {
     pub(crate) holder_answers: bool,
     /// How long this worker has not been attached.
     pub(crate) silent: Duration,
+    /// Another process has just said that it is about to coordinate.
+    pub(crate) called: bool,
     /// The workers of the head's assignment.
     pub(crate) peers: Vec<Peer>,
     /// The pod has not used its right to take the role once on its own account.
@@ -119,9 +124,12 @@ pub(crate) fn decide(facts: &Facts) -> Decision {
             Decision::Wait
         };
     }
-    if facts.holder_answers {
+    if facts.holder_answers || facts.called {
         return Decision::Wait;
     }
+    // The head that this was decided on: whoever was faster is not fenced for nothing.
+    let authority = Authority::TakeOver { expected: head.version };
+    let own = Decision::Coordinate { authority, alone: true };
     // The process that held the role was this pod's, or its predecessor's of the same ordinal.
     if head.holder == facts.me && (first || !facts.may_start) {
         return own;
@@ -142,7 +150,7 @@ pub(crate) fn decide(facts: &Facts) -> Decision {
     if facts.silent < SILENCE + PRECEDENCE * u32::try_from(before).unwrap_or(u32::MAX) {
         return Decision::Wait;
     }
-    Decision::Coordinate { authority: Authority::Own, alone: false }
+    Decision::Coordinate { authority, alone: false }
 }
 
 /// Takes the coordinator's role when it is this process's turn.
@@ -219,6 +227,12 @@ impl Role {
             look.tick().await;
             if let Some(handle) = self.shared.coordinator() {
                 match handle.ended().await {
+                    Ending::Fenced(why) if !handle.has_reigned() => {
+                        tracing::info!(why, "another worker was faster");
+                        self.shared.step_back();
+                        last_read = None;
+                        continue;
+                    }
                     Ending::Fenced(message) => {
                         self.incarnation.remember(FENCED);
                         return RoleEnd::Fenced(message);
@@ -264,15 +278,7 @@ impl Role {
                 Decision::NotMine(why) => self.shared.set_trouble(&why),
                 Decision::Coordinate { .. } if self.member_only => {}
                 Decision::Coordinate { authority, alone } => {
-                    // Asking took its time: the newest head has to say the same.
-                    let newest = self.chain.read_head().await;
-                    let same =
-                        newest.as_ref().is_ok_and(|newest| is_same(newest.as_ref(), head.as_ref()));
-                    if same {
-                        self.coordinate(authority, alone, answering, head.as_ref());
-                    } else if let Ok(newest) = newest {
-                        head = newest;
-                    }
+                    self.coordinate(authority, alone, answering, head.as_ref());
                 }
             }
         }
@@ -288,6 +294,7 @@ impl Role {
             head: None,
             holder_answers: false,
             silent,
+            called: false,
             peers: Vec::new(),
             may_start: !self.incarnation.has(STARTED),
         };
@@ -311,6 +318,7 @@ impl Role {
         // All at once: each that is gone takes the whole of its time.
         (facts.holder_answers, facts.peers) =
             futures::join!(self.holder_answers(head), join_all(peers));
+        facts.called = self.shared.last_called().is_some_and(|at| at.elapsed() < CALLED);
         let answering = facts.peers.iter().filter(|p| p.reached).count();
         if head.assignment.workers.iter().any(|m| m.worker == me) {
             facts.peers.push(Peer { worker: me, reached: true, attached: false });
@@ -365,12 +373,6 @@ impl Role {
     }
 }
 
-/// Whether nobody has moved the chain in between.
-fn is_same(newest: Option<&Manifest>, before: Option<&Manifest>) -> bool {
-    let place = |m: &Manifest| (m.term, m.coordinator.clone());
-    newest.map(place) == before.map(place)
-}
-
 fn others(head: &Manifest, me: WorkerId) -> impl Iterator<Item = &Member> {
     let reachable = move |m: &&Member| m.worker != me && !m.control.is_empty();
     head.assignment.workers.iter().filter(reachable)
@@ -408,8 +410,10 @@ async fn call(others: Vec<Member>, handle: CoordinatorHandle, before: Term, addr
 mod tests {
     use super::*;
 
-    const OWN: Decision = Decision::Coordinate { authority: Authority::Own, alone: true };
-    const TOGETHER: Decision = Decision::Coordinate { authority: Authority::Own, alone: false };
+    const FIRST: Decision = Decision::Coordinate { authority: Authority::Own, alone: true };
+    const SEEN: Authority = Authority::TakeOver { expected: Version(7) };
+    const OWN: Decision = Decision::Coordinate { authority: SEEN, alone: true };
+    const TOGETHER: Decision = Decision::Coordinate { authority: SEEN, alone: false };
 
     fn peer(worker: u32, reached: bool) -> Peer {
         Peer { worker: WorkerId(worker), reached, attached: false }
@@ -429,6 +433,7 @@ mod tests {
             }),
             holder_answers: false,
             silent: Duration::from_millis(silent_ms),
+            called: false,
             peers: vec![peer(0, false), peer(1, true), peer(2, true)],
             may_start: true,
         }
@@ -437,7 +442,7 @@ mod tests {
     #[test]
     fn a_job_without_state_is_started_by_ordinal_0_alone() {
         let empty = |me| decide(&Facts { head: None, ..lost(me, 60_000) });
-        assert_eq!((empty(0), empty(1)), (OWN, Decision::Wait));
+        assert_eq!((empty(0), empty(1)), (FIRST, Decision::Wait));
     }
 
     #[test]
@@ -487,6 +492,12 @@ mod tests {
         let authority = Authority::Activate { expected: Version(7) };
         assert_eq!(decide(&facts), Decision::Coordinate { authority, alone: true });
         facts.me = WorkerId(1);
+        assert_eq!(decide(&facts), Decision::Wait);
+    }
+
+    #[test]
+    fn whoever_is_about_to_coordinate_is_given_the_time() {
+        let facts = Facts { called: true, ..lost(1, 600_000) };
         assert_eq!(decide(&facts), Decision::Wait);
     }
 
