@@ -122,7 +122,7 @@ pub struct WorkerArgs {
     /// The job's manifest.
     #[arg(env = "WEIR_MANIFEST")]
     pub manifest: PathBuf,
-    /// Which worker this is, for `weir run`; worker 0 of a cluster's pods is named by its pod.
+    /// Which worker this is, for `weir run`; a worker of a cluster is named by its pod.
     #[arg(long, requires = "coordinator")]
     pub ordinal: Option<u32>,
     /// How many workers there are at the start.
