@@ -123,7 +123,7 @@ pub struct WorkerArgs {
     /// The job's manifest.
     #[arg(env = "WEIR_MANIFEST")]
     pub manifest: PathBuf,
-    /// Which worker this is, for `weir run`; worker 0 of a cluster's pods is named by its pod.
+    /// Which worker this is, for `weir run`; a worker of a cluster is named by its pod.
     #[arg(long, requires = "coordinator")]
     pub ordinal: Option<u32>,
     /// How many workers there are at the start.
@@ -186,6 +186,9 @@ pub struct ClusterArgs {
     /// Where /livez, /readyz and /metrics are.
     #[arg(long, env = "WEIR_HTTP", default_value = "0.0.0.0:7103")]
     pub http: String,
+    /// Seconds after which a worker gives up that has never reached the job's state.
+    #[arg(long, env = "WEIR_STORE_PATIENCE_SECONDS", default_value = "60", value_parser = seconds)]
+    pub store_patience: Duration,
     /// A directory that lives as long as the pod.
     #[arg(long, env = "WEIR_LOCAL_DIR")]
     pub local_dir: Option<PathBuf>,

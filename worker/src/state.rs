@@ -183,8 +183,8 @@ async fn delete(place: &str, uid: &str) -> anyhow::Result<String> {
     if !root.contains("://") && !std::path::Path::new(&root).is_dir() {
         return Ok(format!("{place}: nothing is stored there\n"));
     }
-    let chain = Chain::attach(open_root(&root)?, &job, ChainOptions::default());
-    let store = chain.store();
+    let store = open_root(&root)?;
+    let chain = Chain::attach(Arc::clone(&store), &job, ChainOptions::default());
     let mut deleted = 0;
     if let Some(head) = chain.read_head().await? {
         match &head.job_uid {
@@ -196,18 +196,18 @@ async fn delete(place: &str, uid: &str) -> anyhow::Result<String> {
                 "{place}: the state was written outside of Kubernetes and belongs to no uid; nothing was deleted, remove the folder by hand"
             ),
         }
-        let newest = chain_name(head.version);
-        for name in store.list("", None).await?.iter().filter(|name| **name != newest) {
+        let newest = format!("{job}/{}", chain_name(head.version));
+        for name in store.list(job.as_str(), None).await?.iter().filter(|name| **name != newest) {
             store.delete(name).await?;
             deleted += 1;
         }
     }
     // What is left is the newest manifest, or what a deletion that was broken off left behind.
-    for name in store.list("", None).await? {
+    for name in store.list(job.as_str(), None).await? {
         store.delete(&name).await?;
         deleted += 1;
     }
-    if !store.list("", None).await?.is_empty() {
+    if !store.list(job.as_str(), None).await?.is_empty() {
         bail!("{place}: something is still being written there; stop the job, then repeat this");
     }
     Ok(format!("{place}: {deleted} objects deleted\n"))

@@ -60,8 +60,7 @@ fn two_hundred_runs_under_fire_equal_the_calm_one() {
 
 #[test]
 fn a_create_believed_without_the_listing_after_it_is_found() {
-    let found = all(0, setting("WEIR_SIM_PLANTED", 200), Plant::CreateBelieved);
-    println!("{found:?}");
+    let found = all(0, 200, Plant::CreateBelieved);
     assert!(found.is_err(), "200 seeds did not find it");
 }
 

@@ -16,7 +16,7 @@ use weir_protocol::control::{ReportRequest, WorkerReport, job_end};
 use super::shared::Shared;
 
 /// A worker that does not answer by then is taken for silent.
-const ASK: Duration = Duration::from_secs(2);
+const ASK: Duration = Duration::from_secs(1);
 /// Attaching to a coordinator takes one round trip.
 const ATTACH: Duration = Duration::from_secs(3);
 

@@ -24,13 +24,13 @@ use super::shared::Shared;
 use super::trouble::explain;
 use crate::cli::WorkerArgs;
 
-/// A process that has never reached the job's state by then gives up; whoever starts it again may
-/// have other credentials for it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A coordinator that is silent for so long is replaced.
 const SILENCE: Duration = Duration::from_secs(4);
 /// Each living worker with a lower ordinal has this much longer to take over first.
 const PRECEDENCE: Duration = Duration::from_millis(1_500);
+/// Whoever said within this time that it is about to coordinate is given the time to do so; it
+/// says so twice a second.
+const CALLED: Duration = Duration::from_secs(2);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
 /// Between two looks into the store.
@@ -80,6 +80,8 @@ pub(crate) struct Facts {
     pub(crate) holder_answers: bool,
     /// How long this worker has not been attached.
     pub(crate) silent: Duration,
+    /// Another process has just said that it is about to coordinate.
+    pub(crate) called: bool,
     /// The workers of the head's assignment.
     pub(crate) peers: Vec<Peer>,
     /// The pod has not used its right to take the role once on its own account.
@@ -122,9 +124,12 @@ pub(crate) fn decide(facts: &Facts) -> Decision {
             Decision::Wait
         };
     }
-    if facts.holder_answers {
+    if facts.holder_answers || facts.called {
         return Decision::Wait;
     }
+    // The head that this was decided on: whoever was faster is not fenced for nothing.
+    let authority = Authority::TakeOver { expected: head.version };
+    let own = Decision::Coordinate { authority, alone: true };
     // The process that held the role was this pod's, or its predecessor's of the same ordinal.
     if head.holder == facts.me && (first || !facts.may_start) {
         return own;
@@ -145,7 +150,7 @@ pub(crate) fn decide(facts: &Facts) -> Decision {
     if facts.silent < SILENCE + PRECEDENCE * u32::try_from(before).unwrap_or(u32::MAX) {
         return Decision::Wait;
     }
-    Decision::Coordinate { authority: Authority::Own, alone: false }
+    Decision::Coordinate { authority, alone: false }
 }
 
 /// Takes the coordinator's role when it is this process's turn.
@@ -157,6 +162,7 @@ pub(crate) struct Role {
     config: CoordinatorConfig,
     supersedes: Vec<String>,
     member_only: bool,
+    patience: Duration,
     incarnation: Incarnation,
 }
 
@@ -190,6 +196,7 @@ impl Role {
             chain: Chain::attach(Arc::clone(&store), &name, ChainOptions::default()),
             member_only: cluster.member_only || incarnation.has(FENCED),
             supersedes: cluster.supersedes.clone(),
+            patience: cluster.store_patience,
             shared,
             store,
             graph,
@@ -211,7 +218,6 @@ impl Role {
     /// Looks after the role until this process has to end.
     pub(crate) async fn keep(self) -> RoleEnd {
         let began = Instant::now();
-        let mut last_attached = began;
         let mut last_read: Option<Instant> = None;
         let mut head: Option<Manifest> = None;
         let mut reached = false;
@@ -221,6 +227,12 @@ impl Role {
             look.tick().await;
             if let Some(handle) = self.shared.coordinator() {
                 match handle.ended().await {
+                    Ending::Fenced(why) if !handle.has_reigned() => {
+                        tracing::info!(why, "another worker was faster");
+                        self.shared.step_back();
+                        last_read = None;
+                        continue;
+                    }
                     Ending::Fenced(message) => {
                         self.incarnation.remember(FENCED);
                         return RoleEnd::Fenced(message);
@@ -230,7 +242,6 @@ impl Role {
                 }
             }
             if self.shared.is_attached() {
-                last_attached = Instant::now();
                 reached = true;
                 self.shared.set_trouble("");
                 continue;
@@ -248,7 +259,7 @@ impl Role {
                     Err(error) => {
                         let trouble = explain(&error);
                         self.shared.set_trouble(&trouble);
-                        if !reached && began.elapsed() >= PATIENCE {
+                        if !reached && began.elapsed() >= self.patience {
                             return RoleEnd::GaveUp(trouble);
                         }
                         tokio::time::sleep(LOOK_INTO_STORE).await;
@@ -257,19 +268,14 @@ impl Role {
                 }
                 last_read = Some(Instant::now());
             }
-            let (facts, answering) = self.facts(head.as_ref(), last_attached.elapsed()).await;
+            let silent = self.shared.member().heard.unwrap_or(began).elapsed();
+            let (facts, answering) = self.facts(head.as_ref(), silent).await;
             if self.shared.is_attached() {
                 continue; // Asking took its time.
             }
             match decide(&facts) {
                 Decision::Wait => {}
                 Decision::NotMine(why) => self.shared.set_trouble(&why),
-                // Decided on a head that may be a second old: the newest one has to say the same.
-                Decision::Coordinate { .. }
-                    if last_read.is_some_and(|at| at.elapsed() > LOOK) && head.is_some() =>
-                {
-                    last_read = None;
-                }
                 Decision::Coordinate { .. } if self.member_only => {}
                 Decision::Coordinate { authority, alone } => {
                     self.coordinate(authority, alone, answering, head.as_ref());
@@ -288,6 +294,7 @@ impl Role {
             head: None,
             holder_answers: false,
             silent,
+            called: false,
             peers: Vec::new(),
             may_start: !self.incarnation.has(STARTED),
         };
@@ -302,17 +309,16 @@ impl Role {
             holder: head.coordinator.worker,
             foreign,
         });
-        facts.holder_answers = self.holder_answers(head).await;
-        if facts.holder_answers {
-            return (facts, 0);
-        }
         let peers = others(head, me).map(|member| async move {
             let report = ask(&member.control).await;
             let report = report.filter(|r| r.revision == self.config.revision);
             let attached = report.as_ref().is_some_and(|r| r.attached);
             Peer { worker: member.worker, reached: report.is_some(), attached }
         });
-        facts.peers = join_all(peers).await;
+        // All at once: each that is gone takes the whole of its time.
+        (facts.holder_answers, facts.peers) =
+            futures::join!(self.holder_answers(head), join_all(peers));
+        facts.called = self.shared.last_called().is_some_and(|at| at.elapsed() < CALLED);
         let answering = facts.peers.iter().filter(|p| p.reached).count();
         if head.assignment.workers.iter().any(|m| m.worker == me) {
             facts.peers.push(Peer { worker: me, reached: true, attached: false });
@@ -356,6 +362,7 @@ impl Role {
         if answering > 0 || head.is_some_and(|h| h.assignment.workers.len() == 1) {
             // Who is there attaches within a moment; who is not may be gone for long.
             config.master.patience_ms = SHORT_PATIENCE_MS;
+            config.master.survivors = u32::try_from(answering).ok().map(|others| others + 1);
         }
         let handle = Coordinator::start(config, Arc::clone(&self.graph), Arc::clone(&self.store));
         self.shared.coordinate(handle.clone());
@@ -403,8 +410,10 @@ async fn call(others: Vec<Member>, handle: CoordinatorHandle, before: Term, addr
 mod tests {
     use super::*;
 
-    const OWN: Decision = Decision::Coordinate { authority: Authority::Own, alone: true };
-    const TOGETHER: Decision = Decision::Coordinate { authority: Authority::Own, alone: false };
+    const FIRST: Decision = Decision::Coordinate { authority: Authority::Own, alone: true };
+    const SEEN: Authority = Authority::TakeOver { expected: Version(7) };
+    const OWN: Decision = Decision::Coordinate { authority: SEEN, alone: true };
+    const TOGETHER: Decision = Decision::Coordinate { authority: SEEN, alone: false };
 
     fn peer(worker: u32, reached: bool) -> Peer {
         Peer { worker: WorkerId(worker), reached, attached: false }
@@ -424,6 +433,7 @@ mod tests {
             }),
             holder_answers: false,
             silent: Duration::from_millis(silent_ms),
+            called: false,
             peers: vec![peer(0, false), peer(1, true), peer(2, true)],
             may_start: true,
         }
@@ -432,7 +442,7 @@ mod tests {
     #[test]
     fn a_job_without_state_is_started_by_ordinal_0_alone() {
         let empty = |me| decide(&Facts { head: None, ..lost(me, 60_000) });
-        assert_eq!((empty(0), empty(1)), (OWN, Decision::Wait));
+        assert_eq!((empty(0), empty(1)), (FIRST, Decision::Wait));
     }
 
     #[test]
@@ -482,6 +492,12 @@ mod tests {
         let authority = Authority::Activate { expected: Version(7) };
         assert_eq!(decide(&facts), Decision::Coordinate { authority, alone: true });
         facts.me = WorkerId(1);
+        assert_eq!(decide(&facts), Decision::Wait);
+    }
+
+    #[test]
+    fn whoever_is_about_to_coordinate_is_given_the_time() {
+        let facts = Facts { called: true, ..lost(1, 600_000) };
         assert_eq!(decide(&facts), Decision::Wait);
     }
 

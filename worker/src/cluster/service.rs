@@ -117,7 +117,7 @@ impl Worker for Service {
         request: Request<FollowRequest>,
     ) -> Result<Response<FollowReply>, Status> {
         let FollowRequest { term, address } = request.into_inner();
-        self.shared.follow(Term(term), &address);
+        self.shared.called(Term(term), &address);
         Ok(Response::new(FollowReply {}))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use weir_coordinator::grpc::Seat;
 use weir_coordinator::{CoordinatorHandle, MemberView};
 use weir_protocol::control::{JobEnd, WorkerReport, job_end};
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
 #[derive(Default)]
 struct State {
     known: Known,
+    /// When another process last said that it coordinates.
+    called: Option<Instant>,
     coordinator: Option<CoordinatorHandle>,
     /// How the job has ended, as its coordinator told this worker.
     end: Option<JobEnd>,
@@ -84,6 +87,24 @@ impl Shared {
         if !address.is_empty() && (term.0 > state.known.term || !attached) {
             state.known = Known { address: address.to_owned(), term: term.0 };
         }
+    }
+
+    /// Another process says that it coordinates, or is about to.
+    pub(crate) fn called(&self, term: Term, address: &str) {
+        self.state.lock().called = Some(Instant::now());
+        self.follow(term, address);
+    }
+
+    /// When another process last said so.
+    pub(crate) fn last_called(&self) -> Option<Instant> {
+        self.state.lock().called
+    }
+
+    /// Somebody else was faster: this process never held the role.
+    pub(crate) fn step_back(&self) {
+        let mut state = self.state.lock();
+        state.coordinator = None;
+        state.known = Known::default();
     }
 
     /// This process has taken the coordinator's role.

@@ -165,8 +165,8 @@ impl Driver {
         match action {
             Action::Send { link, message } => {
                 // A queue that is full belongs to a worker that does not listen.
-                let sent = self.links.get(&link).map(|l| l.to.try_send(message));
-                if let Some(Err(_)) = sent {
+                let sent = self.links.get(&link).map(|l| l.to.try_send(message).is_ok());
+                if sent == Some(false) {
                     self.links.remove(&link);
                     self.report(Event::LinkClosed { link });
                 }

@@ -237,6 +237,12 @@ impl CoordinatorHandle {
         self.steps.borrow().clone()
     }
 
+    /// Whether it ever held the job: its first seal counted.
+    #[must_use]
+    pub fn has_reigned(&self) -> bool {
+        self.steps.borrow().contains_key("sealed")
+    }
+
     /// Where members of the same process connect.
     #[must_use]
     pub fn attachments(&self) -> Attachments {

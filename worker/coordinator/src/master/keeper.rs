@@ -182,10 +182,9 @@ impl Keeper {
             Err(TakeOverError::Lost { head }) => {
                 return Err(Event::Fenced { message: lost_to(head.as_deref()) });
             }
-            // The chain has moved since this process was its head: somebody else moved it.
-            Err(TakeOverError::Refused(refusal @ Refusal::HeadMoved { .. }))
-                if before.is_some() =>
-            {
+            // The chain has moved since this process was its head, or since it was found without
+            // one that answers: somebody else moved it.
+            Err(TakeOverError::Refused(refusal @ Refusal::HeadMoved { .. })) => {
                 return Err(Event::Fenced { message: refusal.to_string() });
             }
             Err(TakeOverError::Refused(refusal)) => {

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use weir_checkpoint::steps::Steps;
 use weir_checkpoint::{DataReader, Nonces, Store};
 use weir_engine::graph::JobGraph;
@@ -69,6 +70,8 @@ pub enum MemberEnd {
 pub struct MemberView {
     /// It holds a connection to a coordinator.
     pub attached: bool,
+    /// When a coordinator last answered it.
+    pub heard: Option<Instant>,
     /// The newest term that it has heard of.
     pub term: Term,
     /// The job's state as the coordinator last said; empty before it did.

@@ -82,7 +82,10 @@ impl<'a> Session<'a> {
     pub(super) async fn serve(mut self) -> SessionEnd {
         self.member.show(|view| view.attached = true);
         let end = self.serve_link().await;
-        self.member.show(|view| *view = MemberView { term: view.term, ..MemberView::default() });
+        self.member.show(|view| {
+            let (heard, term) = (view.heard, view.term);
+            *view = MemberView { heard, term, ..MemberView::default() };
+        });
         match std::mem::replace(&mut self.work, Work::Idle) {
             Work::Running(running) => running.tasks.stop().await,
             Work::Ending { ended, .. } => ended.await,
@@ -191,7 +194,9 @@ impl<'a> Session<'a> {
                 Ok(())
             }
             to_worker::Kind::Heard(heard) => {
+                let now = self.heard;
                 self.member.show(|view| {
+                    view.heard = Some(now);
                     view.term = term;
                     view.state = heard.state;
                 });
