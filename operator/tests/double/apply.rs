@@ -270,8 +270,8 @@ pub(super) fn apply(
     }
     let mut outcome = live.clone();
     let had = owners.remove(manager).unwrap_or_default();
-    // Deepest first, so that an item goes after its own fields.
-    for path in had.iter().rev().filter(|path| !asked.contains_key(*path)) {
+    // An item before its own fields: without its key it could not be found.
+    for path in had.iter().filter(|path| !asked.contains_key(*path)) {
         let others =
             owners.values().any(|fields| fields.iter().any(|field| field.starts_with(path)));
         let still_asked = asked.keys().any(|field| field.starts_with(path));
