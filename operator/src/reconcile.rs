@@ -154,7 +154,11 @@ pub async fn reconcile(
         return Ok(None);
     };
     let defaults = observed.resolved.as_ref().unwrap_or(&context.defaults);
-    let accepted = validate(&observed.job, observed.program.as_ref(), defaults);
+    // A job on its way out needs its image and place of state, and no program any more.
+    let leaving = observed.job.metadata.deletion_timestamp.is_some();
+    let no_program = leaving.then(|| Ok(String::new()));
+    let program = no_program.as_ref().or(observed.program.as_ref());
+    let accepted = validate(&observed.job, program, defaults);
     let owner = Owner {
         name: name.to_owned(),
         namespace: namespace.to_owned(),

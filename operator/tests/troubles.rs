@@ -43,10 +43,8 @@ async fn check(outcome: PodOutcome, words: &[&str]) {
     }
     assert_eq!(told(&stage, "PodsNotRunning"), [message.as_str()]);
     // After the deadline a person has to act, and both Flux and Argo CD are told so.
-    for time in [&stage.cluster] {
-        time.advance(Duration::from_secs(301));
-        stage.clock.advance(Duration::from_secs(301));
-    }
+    stage.cluster.advance(Duration::from_secs(301));
+    stage.clock.advance(Duration::from_secs(301));
     let stalled = |stage: &Stage| stage.condition("Stalled").0 == "True";
     stage.until(&mut operator, "Stalled", stalled).await;
     stage.model.stick("", None);
@@ -193,6 +191,30 @@ async fn what_somebody_changes_in_a_child_is_put_right() {
         runs(stage) && selector["weir.dev/revision"] != "wrong" && stage.pods().len() == 2
     };
     stage.until(&mut operator, "put right", right).await;
+}
+
+#[tokio::test]
+async fn a_job_whose_program_is_gone_can_still_be_deleted_with_its_state() {
+    let stage = Stage::new();
+    let mut operator = stage.operator();
+    let map = json!({"metadata": {"name": "sql", "namespace": NS},
+        "data": {"job.sql": "INSERT INTO a SELECT 1"}});
+    let map: ConfigMap = serde_json::from_value(map).unwrap();
+    stage.cluster.create(&map);
+    stage.apply(json!({
+        "sqlFrom": {"configMapKeyRef": {"name": "sql", "key": "job.sql"}},
+        "deletion": {"stateRetention": "Delete"},
+    }));
+    stage.until(&mut operator, "Running", runs).await;
+    stage.cluster.delete::<ConfigMap>(NS, "sql");
+    let refused = |stage: &Stage| {
+        stage.condition("SpecAccepted").1 == "ProgramMissing"
+            && stage.condition("Ready").0 == "True"
+    };
+    stage.until(&mut operator, "refused, and still running", refused).await;
+    stage.cluster.delete::<StreamJob>(NS, JOB);
+    stage.until(&mut operator, "gone", |stage| stage.job().is_none()).await;
+    assert!(stage.model.chain(NS, JOB).is_none(), "its state is deleted");
 }
 
 #[tokio::test]

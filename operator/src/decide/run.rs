@@ -110,7 +110,9 @@ fn replace(facts: &Facts, old: &SetFacts, target: &Target, decision: &mut Decisi
             Plan::Unknown => {
                 keep_running(facts, old, decision);
                 decision.ask_plan = Some(coordinator.ip.to_owned());
-                decision.again = SOON;
+                let id = stop::stop_id(facts, old, stop::Goal::Replace(&target.revision));
+                let message = "the running job is asked whether the new program fits";
+                decision.operation(id, "Upgrade", message);
                 return;
             }
             Plan::Refused(refusal) => {

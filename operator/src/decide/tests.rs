@@ -147,9 +147,12 @@ fn check(facts: &Facts, expected: Expect) {
 
 #[test]
 fn a_new_job_gets_its_pods() {
-    check(&facts(DesiredState::Running, 2), expect![[r#"
+    check(
+        &facts(DesiredState::Running, 2),
+        expect![[r#"
         Starting, again in 500ms
-        create × 2"#]]);
+        create × 2"#]],
+    );
 }
 
 #[test]
@@ -165,14 +168,20 @@ fn more_parallelism_asks_for_pods_first_and_then_for_the_rescale() {
     let mut facts = facts(DesiredState::Running, 4);
     facts.sets = vec![set("aa", 2)];
     facts.pods = pods("aa", 2, 2);
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Rescaling, again in 500ms
-        scale flights-aa × 4 None"#]]);
+        scale flights-aa × 4 None"#]],
+    );
     facts.sets = vec![set("aa", 4)];
     facts.pods = pods("aa", 4, 2);
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Rescaling, again in 500ms
-        begin at 10.0.0.0, term 7: rescale to 4"#]]);
+        begin at 10.0.0.0, term 7: rescale to 4"#]],
+    );
 }
 
 #[test]
@@ -180,15 +189,21 @@ fn less_parallelism_rescales_first_and_keeps_every_pod_that_runs_tasks() {
     let mut facts = facts(DesiredState::Running, 1);
     facts.sets = vec![set("aa", 4)];
     facts.pods = pods("aa", 4, 4);
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Rescaling, again in 500ms
-        begin at 10.0.0.0, term 7: rescale to 1"#]]);
+        begin at 10.0.0.0, term 7: rescale to 1"#]],
+    );
     // Done, but ordinal 2 still runs tasks.
     facts.pods = pods("aa", 4, 1);
     coordinator(&mut facts).assigned = vec![2];
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Running, again in 500ms
-        scale flights-aa × 3 None"#]]);
+        scale flights-aa × 3 None"#]],
+    );
 }
 
 #[test]
@@ -211,30 +226,42 @@ fn a_suspended_job_stops_behind_a_savepoint() {
     let mut facts = facts(DesiredState::Suspended, 2);
     facts.sets = vec![set("aa", 2)];
     facts.pods = pods("aa", 2, 2);
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Suspending, again in 500ms
-        begin at 10.0.0.0, term 7: savepoint and stop"#]]);
+        begin at 10.0.0.0, term 7: savepoint and stop"#]],
+    );
     ended(&mut facts, job_end::Kind::Stopped);
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Suspending, again in 500ms
         scale flights-aa × 0 Some(Stopped)
-        note Savepoint"#]]);
+        note Savepoint"#]],
+    );
 }
 
 #[test]
 fn a_job_without_a_coordinator_is_given_time_before_it_is_stopped_without_a_savepoint() {
     let mut facts = facts(DesiredState::Suspended, 1);
     facts.sets = vec![set("aa", 1)];
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Suspending, again in 500ms
-        scale flights-aa × 1 None, marked"#]]);
+        scale flights-aa × 1 None, marked"#]],
+    );
     facts.sets[0].stopping = Some(at(NOW - 299));
     check(&facts, expect!["Suspending, again in 500ms"]);
     facts.sets[0].stopping = Some(at(NOW - 300));
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Suspending, again in 500ms
         scale flights-aa × 0 Some(Lost)
-        note NoSavepoint"#]]);
+        note NoSavepoint"#]],
+    );
 }
 
 #[test]
@@ -243,10 +270,13 @@ fn a_finished_job_gives_its_pods_back() {
     facts.sets = vec![set("aa", 1)];
     facts.pods = pods("aa", 1, 1);
     ended(&mut facts, job_end::Kind::Finished);
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Finished, again in 500ms
         scale flights-aa × 0 Some(Finished)
-        note Finished"#]]);
+        note Finished"#]],
+    );
 }
 
 #[test]
@@ -255,10 +285,13 @@ fn a_failed_job_keeps_its_pods_and_says_why() {
     facts.sets = vec![set("aa", 1)];
     facts.pods = pods("aa", 1, 1);
     ended(&mut facts, job_end::Kind::Failed);
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Failed, again in 5s
         problem (stuck): JobFailed
-        note Failed"#]]);
+        note Failed"#]],
+    );
 }
 
 #[test]
@@ -269,9 +302,12 @@ fn a_resumed_job_waits_until_the_pods_of_its_last_run_are_gone() {
     facts.pods = pods("aa", 1, 3);
     check(&facts, expect!["Starting, again in 500ms"]);
     facts.pods.clear();
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Starting, again in 500ms
-        scale flights-aa × 3 None"#]]);
+        scale flights-aa × 3 None"#]],
+    );
 }
 
 #[test]
@@ -279,19 +315,28 @@ fn a_changed_program_is_planned_then_the_old_one_stopped_then_the_new_one_made()
     let mut facts = facts(DesiredState::Running, 1);
     facts.sets = vec![set("old", 2)];
     facts.pods = pods("old", 2, 2);
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Running, again in 500ms
-        ask 10.0.0.0"#]]);
+        ask 10.0.0.0"#]],
+    );
     facts.target.as_mut().unwrap().plan = Plan::Fits;
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Upgrading, again in 500ms
-        begin at 10.0.0.0, term 7: savepoint and stop"#]]);
+        begin at 10.0.0.0, term 7: savepoint and stop"#]],
+    );
     ended(&mut facts, job_end::Kind::Stopped);
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Upgrading, again in 500ms
         create × 2
         scale flights-old × 0 Some(Stopped)
-        note Savepoint"#]]);
+        note Savepoint"#]],
+    );
 }
 
 #[test]
@@ -301,10 +346,13 @@ fn a_program_that_does_not_plan_leaves_the_old_one_running() {
     facts.pods = pods("old", 1, 1);
     let refusal = crate::validate::Refusal::new("DoesNotPlan", "sql:1:8: no");
     facts.target.as_mut().unwrap().plan = Plan::Refused(refusal);
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Running, again in 5s
         refused: DoesNotPlan
-        note SpecRefused"#]]);
+        note SpecRefused"#]],
+    );
 }
 
 #[test]
@@ -313,23 +361,35 @@ fn a_deleted_job_is_saved_removed_and_released() {
     facts.job.deleted_at = Some(at(NOW - 5));
     facts.sets = vec![set("aa", 1)];
     facts.pods = pods("aa", 1, 1);
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Deleting, again in 500ms
-        begin at 10.0.0.0, term 7: savepoint and stop"#]]);
+        begin at 10.0.0.0, term 7: savepoint and stop"#]],
+    );
     ended(&mut facts, job_end::Kind::Stopped);
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Deleting, again in 500ms
         scale flights-aa × 0 Some(Stopped)
-        note Savepoint"#]]);
+        note Savepoint"#]],
+    );
     facts.sets = vec![SetFacts { stopped: Some(Stopped::default()), ..set("aa", 0) }];
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Deleting, again in 500ms
-        delete flights-aa"#]]);
+        delete flights-aa"#]],
+    );
     facts.sets.clear();
     facts.pods.clear();
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Deleting, again in 500ms
-        release"#]]);
+        release"#]],
+    );
 }
 
 #[test]
@@ -337,19 +397,28 @@ fn state_is_deleted_by_a_pod_and_kept_where_none_can_start() {
     let mut facts = facts(DesiredState::Running, 1);
     facts.job.deleted_at = Some(at(NOW - 5));
     facts.job.deletion.state_retention = weir_crds::StateRetention::Delete;
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Deleting, again in 500ms
-        collect state"#]]);
+        collect state"#]],
+    );
     facts.state_pod = Some(OneShot::Succeeded);
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Deleting, again in 500ms
-        release"#]]);
+        release"#]],
+    );
     facts.state_pod = None;
     facts.namespace_terminating = true;
-    check(&facts, expect![[r#"
+    check(
+        &facts,
+        expect![[r#"
         Deleting, again in 500ms
         release
-        note StateKept"#]]);
+        note StateKept"#]],
+    );
 }
 
 #[test]
