@@ -192,6 +192,12 @@ impl<'f> Faults<'f> {
         match scalar.text.to_lowercase().as_str() {
             "true" if scalar.looks_like_bool() => Some(true),
             "false" if scalar.looks_like_bool() => Some(false),
+            word @ ("true" | "false") => {
+                let message =
+                    format!("expected true or false, found text; write {word} without quotes");
+                self.add(field.line, &field.path, message);
+                None
+            }
             _ => {
                 self.expected(field, "true or false");
                 None
@@ -288,7 +294,7 @@ pub(crate) fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
         .map(|candidate| {
             (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate)
         })
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 5)
+        .filter(|(distance, candidate)| *distance <= (1 + candidate.len() / 5).min(2))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| *candidate)
 }

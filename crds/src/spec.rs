@@ -4,6 +4,8 @@
 //! operator, for which the same types are a custom resource. The comments on the fields are what
 //! `kubectl explain` shows, so they are written for users.
 
+#![allow(clippy::duplicated_attributes, reason = "columns of the same type are no duplicates")]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

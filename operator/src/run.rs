@@ -133,7 +133,7 @@ async fn lead(
 
 /// Watches jobs and what belongs to them, and gives each its rounds, until `halt`. Rounds that
 /// have begun are finished.
-async fn control(
+pub async fn control(
     client: &Client,
     options: &Options,
     context: Arc<Context>,

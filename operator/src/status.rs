@@ -9,14 +9,15 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use weir_crds::kube::{
-    CheckpointStatus, Failure, Failures, JobState, OperationStatus, ParallelismStatus,
-    RestoredFrom, Revisions, SavepointStatus, StreamJobStatus, WorkersStatus,
+    CheckpointStatus, Failure, Failures, JobState, LastOperation, OperationStatus, OperationStep,
+    ParallelismStatus, RestoredFrom, Revisions, SavepointStatus, StreamJobStatus, WorkersStatus,
 };
 
 use crate::clock::age;
 use crate::decide::{Decision, Facts, Stopped};
 use crate::names;
 use crate::observe::LastFailure;
+use crate::workers::OperationReport;
 
 /// The newest checkpoint is shown at most this often when nothing else changes.
 const REFRESH: Duration = Duration::from_secs(30);
@@ -82,6 +83,9 @@ pub fn build_status(
             deadline: operation.deadline.map(Time),
             message: Some(operation.message.clone()),
         });
+    if let Some(newest) = job.and_then(|job| job.operations.iter().max_by_key(|it| it.at_ms)) {
+        status.last_operation = Some(last_operation(newest));
+    }
     status.failures = failures(facts, last_failure, was);
     status.conditions = conditions(facts, decision, unhealthy_after, was);
     status
@@ -124,6 +128,15 @@ fn last_savepoint(stopped: &Stopped) -> Option<(i64, SavepointStatus)> {
     let savepoint =
         SavepointStatus { name: stopped.savepoint.clone(), path, time: Some(Time(time)) };
     Some((stopped.at_ms, savepoint))
+}
+
+fn last_operation(report: &OperationReport) -> LastOperation {
+    LastOperation {
+        type_: report.kind.clone(),
+        result: if report.refused.is_empty() { "Succeeded" } else { "Failed" }.to_owned(),
+        downtime_ms: Some(report.pause_ms),
+        steps: vec![OperationStep { name: "total".to_owned(), ms: report.total_ms }],
+    }
 }
 
 /// Container restarts that Kubernetes counts, and the last end of a process that it knows of.
@@ -182,17 +195,17 @@ fn conditions(
     };
     let stalled = match (refusal, problem, view.stuck) {
         (Some(refusal), _, _) => said(true, "SpecRefused", refusal.message.clone()),
-        (None, Some(problem), true) => said(true, &problem.reason, problem.message.clone()),
+        (None, Some(problem), true) => said(true, problem.reason, problem.message.clone()),
         _ => said(false, "NotStalled", ""),
     };
     let degraded = match problem {
-        Some(problem) => said(true, &problem.reason, problem.message.clone()),
+        Some(problem) => said(true, problem.reason, problem.message.clone()),
         None => said(false, "AsExpected", ""),
     };
     let accepted = match (refusal, &facts.target) {
-        (Some(refusal), _) => said(false, &refusal.reason, refusal.message.clone()),
+        (Some(refusal), _) => said(false, refusal.reason, refusal.message.clone()),
         (None, Ok(_)) => said(true, "Accepted", ""),
-        (None, Err(refusal)) => said(false, &refusal.reason, refusal.message.clone()),
+        (None, Err(refusal)) => said(false, refusal.reason, refusal.message.clone()),
     };
     let complete = match view.state {
         JobState::Finished => {

@@ -19,6 +19,8 @@ mod delete;
 mod facts;
 mod run;
 mod stop;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

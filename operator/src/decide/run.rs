@@ -110,7 +110,9 @@ fn replace(facts: &Facts, old: &SetFacts, target: &Target, decision: &mut Decisi
             Plan::Unknown => {
                 keep_running(facts, old, decision);
                 decision.ask_plan = Some(coordinator.ip.to_owned());
-                decision.again = SOON;
+                let id = stop::stop_id(facts, old, stop::Goal::Replace(&target.revision));
+                let message = "the running job is asked whether the new program fits";
+                decision.operation(id, "Upgrade", message);
                 return;
             }
             Plan::Refused(refusal) => {
@@ -249,8 +251,10 @@ fn keep_running(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
     let trouble = facts.trouble(&set.revision);
     if let Some(trouble) = trouble {
         decision.view.problem = Some(Refusal::new("PodsNotRunning", trouble.message.clone()));
-        let key = format!("{}-{}", set.uid, trouble.reason);
-        decision.notes.push(Note::warning("PodsNotRunning", &key, trouble.message.clone()));
+        if trouble.class != TroubleClass::Refused {
+            let key = format!("{}-{}", set.uid, trouble.reason);
+            decision.notes.push(Note::warning("PodsNotRunning", &key, trouble.message.clone()));
+        }
     }
     if let Some(coordinator) = coordinator {
         decision.view.state = match coordinator.state {

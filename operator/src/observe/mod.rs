@@ -283,7 +283,7 @@ impl Observer<'_> {
         let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
         let fields = format!("involvedObject.name={name},reason=FailedCreate");
         let found = events.list(&ListParams::default().fields(&fields)).await.ok()?;
-        let newest = found.items.into_iter().max_by_key(|event| event_time(event))?;
+        let newest = found.items.into_iter().max_by_key(event_time)?;
         Some(trouble::set_trouble(&name, newest.message.as_deref().unwrap_or_default()))
     }
 }

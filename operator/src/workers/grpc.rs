@@ -73,3 +73,17 @@ impl Workers for GrpcWorkers {
         reply.map(tonic::Response::into_inner).map_err(|status| failed(&address, &status))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pod_that_cannot_be_reached_is_silent_and_holds_nobody_up() {
+        // Nothing listens on this port of the loopback network.
+        let began = tokio::time::Instant::now();
+        let Err(error) = GrpcWorkers.report("127.0.0.77").await else { panic!("who was that?") };
+        assert!(error.to_string().starts_with("127.0.0.77:7101 does not answer"), "{error}");
+        assert!(began.elapsed() < CONNECT_TIMEOUT * 3);
+    }
+}
