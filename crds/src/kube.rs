@@ -8,6 +8,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+pub use crate::rules::{Rule, rules};
+pub use crate::schema::{SchemaError, definition, definition_yaml};
 pub use crate::spec::StreamJob;
 pub use crate::status::*;
 use crate::{API_VERSION, Metadata, SqlPosition, StreamJobSpec};

@@ -20,6 +20,10 @@ mod fields;
 #[cfg(feature = "kube")]
 pub mod kube;
 mod manifest;
+#[cfg(feature = "kube")]
+mod rules;
+#[cfg(feature = "kube")]
+mod schema;
 mod spec;
 #[cfg(feature = "kube")]
 mod status;

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
 use kube::Client;
 use kube::client::Body;
 use parking_lot::Mutex;
-use serde_json::Value;
 
 use super::http_api::{self, Answer};
 use super::refuse::Refusal;
 use super::store::Store;
+use super::watch;
 
 /// What becomes of the write at which a process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub(super) struct Faults {
     pub(super) watch_cuts: u64,
     pub(super) stale_at: Option<u64>,
 }
+
+type Answered = UnsyncBoxBody<Bytes, Cut>;
 
 /// The connection is cut.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +143,7 @@ impl Connection {
         self.faults.lock().stale_at = version;
     }
 
-    async fn serve(self, request: http::Request<Body>) -> Result<Response<Body>, Cut> {
+    async fn serve(self, request: http::Request<Body>) -> Result<Response<Answered>, Cut> {
         let (parts, body) = request.into_parts();
         let body = body.collect_bytes().await.map_err(|_| Cut)?;
         let call = http_api::Call::read(&parts, &body);
@@ -176,7 +181,7 @@ impl Connection {
             faults.audit.push(entry);
             return match code {
                 0 => Err(Cut),
-                code => Ok(respond(Answer::from(Refusal::injected(code)))),
+                code => Ok(self.respond(Refusal::injected(code).into(), 0)),
             };
         }
         let stale_at = faults.stale_at;
@@ -186,42 +191,47 @@ impl Connection {
             Err(refusal) => refusal.into(),
         };
         entry.changed = write && self.store.lock().version != before;
-        entry.status = answer.code;
+        entry.status = match &answer {
+            Answer::Json(code, _) => *code,
+            Answer::Watch(_) => 200,
+        };
         if last == Some(Last::Lost) {
             entry.status = 0;
         }
         faults.audit.push(entry);
+        let cuts = faults.watch_cuts;
         drop(faults);
         if last.is_some() {
             self.store.lock().wake();
         }
         match last {
             Some(Last::Lost) => Err(Cut),
-            _ => Ok(respond(answer)),
+            _ => Ok(self.respond(answer, cuts)),
         }
     }
-}
 
-fn respond(answer: Answer) -> Response<Body> {
-    let mut response = Response::new(match answer.stream {
-        Some(stream) => stream,
-        None => Body::from(serde_json::to_vec(&answer.body).unwrap_or_default()),
-    });
-    *response.status_mut() =
-        StatusCode::from_u16(answer.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let json = http::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
-    response
-}
-
-impl From<Refusal> for Answer {
-    fn from(refusal: Refusal) -> Self {
-        Self { code: refusal.code, body: refusal.body(), stream: None }
+    /// Held back, cuts so far, dead.
+    pub(super) fn watch_faults(&self) -> (bool, u64, bool) {
+        let faults = self.faults.lock();
+        (faults.hold_watches, faults.watch_cuts, faults.dead)
     }
-}
 
-impl Answer {
-    pub(super) fn ok(code: u16, body: Value) -> Self {
-        Self { code, body, stream: None }
+    fn respond(&self, answer: Answer, cuts: u64) -> Response<Answered> {
+        let (code, body) = match answer {
+            Answer::Json(code, body) => {
+                let whole = Full::new(Bytes::from(body.to_string()));
+                (code, whole.map_err(|never| match never {}).boxed_unsync())
+            }
+            Answer::Watch(call) => {
+                let events = watch::open(self, *call, cuts);
+                (200, StreamBody::new(events).boxed_unsync())
+            }
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() =
+            StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let json = http::HeaderValue::from_static("application/json");
+        response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+        response
     }
 }

@@ -28,7 +28,8 @@
 //! cluster.settle();                                // pods start, owners' children vanish, …
 //! let pods: Vec<Pod> = cluster.list("default");
 //! ```
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
+#![allow(unreachable_pub, reason = "`pub` marks what tests may use")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's way to fail")]
 
 mod apply;
@@ -185,7 +186,8 @@ impl Cluster {
 
     /// Decides what becomes of pods, from the next step on. It is asked about every pod that is
     /// not being deleted, at each step: its answer may depend on what the test did in between.
-    /// Without it: pods that restart are Ready, one-shot pods end with exit code 0.
+    /// Without it: pods that restart are Ready, one-shot pods end with exit code 0. It must not
+    /// call the cluster.
     pub fn decide_pods(&self, outcome: impl Fn(&Value) -> PodOutcome + Send + 'static) {
         self.store.lock().pod_outcome = Box::new(outcome);
     }

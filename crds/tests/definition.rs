@@ -1,0 +1,1 @@
+//! The definition of `StreamJob` as an API server gets it.

@@ -1,0 +1,446 @@
+//! A small faithful model of worker processes and their store, behind the operator's calls.
+//!
+//! - **In**: the cluster's pods, and the operator's calls. **Out**: reports, as workers give them.
+//! - **Always**: the store outlives every process; a new coordinator goes on from its head at the
+//!   next term; an operation is carried out at the step after it was begun, once for each id.
+//! - **Deliberately absent**: data. A row is a number that grows.
+#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's way to fail")]
+
+pub mod stage;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::ResourceExt;
+use parking_lot::Mutex;
+use serde_json::Value;
+use weir_operator::workers::{
+    BeginReply, CallError, CoordinatorReport, JobEnd, JobStatus, Operation, OperationReport,
+    PlanReply, WorkerReport, Workers, job_end, operation,
+};
+
+use crate::double::{Cluster, PodOutcome};
+
+/// Rows after which a bounded job has read everything.
+const BOUND: u64 = 6;
+
+/// What the store holds of one job.
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    pub term: u64,
+    pub epoch: u64,
+    pub parallelism: u32,
+    pub savepoints: BTreeSet<String>,
+    pub finished: bool,
+    pub rows: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Process {
+    pod: String,
+    namespace: String,
+    job: String,
+    job_uid: String,
+    revision: String,
+    ordinal: u32,
+    wanted: u32,
+    ip: String,
+    bounded: bool,
+    silent: bool,
+    coordinates: Option<Reign>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Reign {
+    term: u64,
+    restored: u64,
+    published_ms: u64,
+    parallelism: u32,
+    assigned: Vec<u32>,
+    pending: Option<Operation>,
+    done: Vec<OperationReport>,
+    end: Option<JobEnd>,
+}
+
+#[derive(Default)]
+struct World {
+    chains: BTreeMap<String, Chain>,
+    processes: BTreeMap<String, Process>,
+    bad: BTreeSet<String>,
+    bounded: BTreeSet<String>,
+    lost_nodes: BTreeSet<String>,
+    stuck: BTreeMap<String, PodOutcome>,
+    violations: Vec<String>,
+    collected: BTreeSet<String>,
+    refuse_savepoints: u32,
+}
+
+/// The processes and the store of all jobs. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Model {
+    world: Arc<Mutex<World>>,
+}
+
+impl Model {
+    /// Plays the pods of `cluster`.
+    pub fn attach(cluster: &Cluster) -> Self {
+        let model = Self::default();
+        let world = model.world.clone();
+        cluster.decide_pods(move |pod| outcome(&mut world.lock(), pod));
+        model
+    }
+
+    /// The store of a job.
+    pub fn chain(&self, namespace: &str, job: &str) -> Option<Chain> {
+        self.world.lock().chains.get(&format!("{namespace}/{job}")).cloned()
+    }
+
+    /// What must never have happened, and did.
+    pub fn violations(&self) -> Vec<String> {
+        self.world.lock().violations.clone()
+    }
+
+    /// Pods of `revision` (or all, for an empty one) fare like this from now on.
+    pub fn stick(&self, revision: &str, outcome: Option<PodOutcome>) {
+        let mut world = self.world.lock();
+        match outcome {
+            Some(outcome) => world.stuck.insert(revision.to_owned(), outcome),
+            None => world.stuck.remove(revision),
+        };
+    }
+
+    /// The next savepoints fail.
+    pub fn refuse_savepoints(&self, times: u32) {
+        self.world.lock().refuse_savepoints = times;
+    }
+
+    /// Processes on `node` answer no more.
+    pub fn lose_node(&self, node: &str) {
+        self.world.lock().lost_nodes.insert(node.to_owned());
+    }
+
+    /// Processes start and end with their pods; then every coordinator does one thing.
+    pub fn step(&self, cluster: &Cluster) {
+        let configs: Vec<ConfigMap> = cluster.list("");
+        let pods: Vec<Pod> = cluster.list("");
+        let now = u64::try_from(cluster.now_ms()).unwrap();
+        let mut world = self.world.lock();
+        for config in configs {
+            let Some(revision) = config.labels().get("weir.dev/revision") else { continue };
+            let text = config.data.clone().unwrap_or_default().remove("job.yaml");
+            let text = text.unwrap_or_default();
+            if text.contains("BAD") {
+                world.bad.insert(revision.clone());
+            }
+            if text.contains("BOUNDED") {
+                world.bounded.insert(revision.clone());
+            }
+        }
+        world.sync(&pods);
+        world.coordinate(now);
+        world.act(now);
+    }
+}
+
+fn outcome(world: &mut World, pod: &Value) -> PodOutcome {
+    let labels = &pod["metadata"]["labels"];
+    if labels["app.kubernetes.io/component"] == "state" {
+        let job = labels["weir.dev/job"].as_str().unwrap();
+        let namespace = pod["metadata"]["namespace"].as_str().unwrap();
+        let place = format!("{namespace}/{job}");
+        let command = pod["spec"]["containers"][0]["command"].to_string();
+        assert!(command.contains(&place), "{command}");
+        world.chains.remove(&place);
+        world.collected.insert(place);
+        return PodOutcome::Ended { exit_code: 0, message: String::new() };
+    }
+    let revision = labels["weir.dev/revision"].as_str().unwrap_or_default();
+    if let Some(outcome) = world.stuck.get(revision).or_else(|| world.stuck.get("")) {
+        return outcome.clone();
+    }
+    if world.bad.contains(revision) {
+        return PodOutcome::CrashLoopBackOff {
+            exit_code: 2,
+            message: "sql:1:8: table \"BAD\" not found".to_owned(),
+            restarts: 3,
+        };
+    }
+    PodOutcome::Ready
+}
+
+impl World {
+    fn sync(&mut self, pods: &[Pod]) {
+        let mut alive = BTreeSet::new();
+        for pod in pods {
+            let labels = pod.labels();
+            if labels.get("app.kubernetes.io/component").is_none_or(|it| it != "worker") {
+                continue;
+            }
+            let status = pod.status.clone().unwrap_or_default();
+            let containers = status.container_statuses.unwrap_or_default();
+            let runs = containers
+                .iter()
+                .any(|it| it.state.as_ref().is_some_and(|state| state.running.is_some()));
+            if !runs {
+                continue;
+            }
+            let uid = pod.uid().unwrap();
+            let spec = pod.spec.as_ref().unwrap();
+            let env = |name: &str| {
+                let worker = spec.containers.iter().find(|it| it.name == "worker").unwrap();
+                let found = worker.env.iter().flatten().find(|it| it.name == name);
+                found.and_then(|it| it.value.clone()).unwrap_or_default()
+            };
+            let revision = labels["weir.dev/revision"].clone();
+            let silent =
+                spec.node_name.as_ref().is_some_and(|node| self.lost_nodes.contains(node));
+            alive.insert(uid.clone());
+            let process = self.processes.entry(uid).or_insert_with(|| Process {
+                pod: pod.name_any(),
+                namespace: pod.namespace().unwrap(),
+                job: labels["weir.dev/job"].clone(),
+                job_uid: env("WEIR_JOB_UID"),
+                revision: revision.clone(),
+                ordinal: pod.name_any().rsplit_once('-').unwrap().1.parse().unwrap(),
+                wanted: env("WEIR_PARALLELISM").parse().unwrap(),
+                ip: status.pod_ip.clone().unwrap(),
+                bounded: self.bounded.contains(&revision),
+                silent,
+                coordinates: None,
+            });
+            process.silent = silent;
+        }
+        self.processes.retain(|uid, _| alive.contains(uid));
+    }
+
+    /// Where nobody coordinates, the lowest ordinal takes over at the next term.
+    fn coordinate(&mut self, now: u64) {
+        let jobs: BTreeSet<(String, String, String)> = self
+            .processes
+            .values()
+            .filter(|process| !process.silent)
+            .map(|it| (it.namespace.clone(), it.job.clone(), it.revision.clone()))
+            .collect();
+        for (namespace, job, revision) in jobs {
+            let place = format!("{namespace}/{job}");
+            let peers = |it: &&mut Process| {
+                it.namespace == namespace && it.job == job && !it.silent
+            };
+            if self.processes.values_mut().filter(peers).any(|it| {
+                it.revision == revision && it.coordinates.is_some()
+            }) {
+                continue;
+            }
+            let running_other = self.processes.values_mut().filter(peers).any(|it| {
+                it.revision != revision
+                    && it.coordinates.as_ref().is_some_and(|reign| reign.end.is_none())
+            });
+            if running_other {
+                self.violations.push(format!("{revision} took {place} from a running revision"));
+            }
+            let chain = self.chains.entry(place).or_default();
+            let next = self.processes.values_mut().filter(peers);
+            let next = next.filter(|it| it.revision == revision).min_by_key(|it| it.ordinal);
+            let next = next.unwrap();
+            let restored = chain.epoch;
+            if chain.epoch == 0 {
+                chain.parallelism = next.wanted;
+            }
+            chain.term += 1;
+            chain.epoch += 1;
+            let end = chain.finished.then(|| JobEnd {
+                kind: job_end::Kind::Finished.into(),
+                epoch: chain.epoch,
+                ..JobEnd::default()
+            });
+            next.coordinates = Some(Reign {
+                term: chain.term,
+                restored,
+                published_ms: now,
+                parallelism: chain.parallelism,
+                end,
+                ..Reign::default()
+            });
+        }
+    }
+
+    fn act(&mut self, now: u64) {
+        let present: Vec<(String, String, String, u32)> = self
+            .processes
+            .values()
+            .filter(|process| !process.silent)
+            .map(|it| (it.namespace.clone(), it.job.clone(), it.revision.clone(), it.ordinal))
+            .collect();
+        for process in self.processes.values_mut().filter(|process| !process.silent) {
+            let Some(reign) = &mut process.coordinates else { continue };
+            let place = format!("{}/{}", process.namespace, process.job);
+            let Some(chain) = self.chains.get_mut(&place) else { continue };
+            if reign.end.is_some() {
+                continue;
+            }
+            if chain.term > reign.term {
+                let kind = job_end::Kind::Fenced.into();
+                reign.end = Some(JobEnd { kind, ..JobEnd::default() });
+                continue;
+            }
+            let workers: BTreeSet<u32> = present
+                .iter()
+                .filter(|(namespace, job, revision, _)| {
+                    (namespace, job, revision)
+                        == (&process.namespace, &process.job, &process.revision)
+                })
+                .map(|it| it.3)
+                .collect();
+            reign.assigned =
+                workers.iter().copied().filter(|it| *it < reign.parallelism).collect();
+            chain.rows += 1;
+            if process.bounded && chain.rows >= BOUND && reign.pending.is_none() {
+                chain.finished = true;
+                chain.epoch += 1;
+                let kind = job_end::Kind::Finished.into();
+                reign.end = Some(JobEnd { kind, epoch: chain.epoch, ..JobEnd::default() });
+                continue;
+            }
+            let Some(operation) = reign.pending.take() else { continue };
+            let report = |kind: &str, message: String, refused: &str| OperationReport {
+                kind: kind.to_owned(),
+                message,
+                refused: refused.to_owned(),
+                id: operation.id.clone(),
+                at_ms: now,
+                ..OperationReport::default()
+            };
+            match operation.kind.as_ref().unwrap() {
+                operation::Kind::Rescale(to) if (workers.len() as u32) < to.parallelism => {
+                    reign.done.push(report("Rescaled", String::new(), "too few workers"));
+                }
+                operation::Kind::Rescale(to) => {
+                    let message = format!("{} → {} in 0.9 s", reign.parallelism, to.parallelism);
+                    chain.term += 1;
+                    chain.epoch += 1;
+                    chain.parallelism = to.parallelism;
+                    reign.term = chain.term;
+                    reign.parallelism = to.parallelism;
+                    reign.assigned = (0..to.parallelism).collect();
+                    reign.done.push(report("Rescaled", message, ""));
+                }
+                kind => {
+                    if self.refuse_savepoints > 0 {
+                        self.refuse_savepoints -= 1;
+                        reign.done.push(report("Savepoint", String::new(), "the store is slow"));
+                        continue;
+                    }
+                    let (name, drained) = match kind {
+                        operation::Kind::Savepoint(to) => (to.name.clone(), false),
+                        operation::Kind::Drain(to) => (to.name.clone(), true),
+                        operation::Kind::Rescale(_) => continue,
+                    };
+                    chain.epoch += 1;
+                    chain.savepoints.insert(name.clone());
+                    let kind =
+                        if drained { job_end::Kind::Finished } else { job_end::Kind::Stopped };
+                    reign.done.push(report("Savepoint", format!("saved {name}"), ""));
+                    reign.end = Some(JobEnd {
+                        kind: kind.into(),
+                        savepoint: name.clone(),
+                        path: format!("s3://bucket/weir/{place}/savepoints/{name}"),
+                        epoch: chain.epoch,
+                        bytes: 10,
+                        ..JobEnd::default()
+                    });
+                }
+            }
+        }
+    }
+
+    fn at(&mut self, ip: &str) -> Result<&mut Process, CallError> {
+        let found = self.processes.values_mut().find(|it| it.ip == ip && !it.silent);
+        found.ok_or_else(|| CallError::Silent { address: ip.to_owned(), cause: "gone".to_owned() })
+    }
+}
+
+#[async_trait]
+impl Workers for Model {
+    async fn report(&self, ip: &str) -> Result<WorkerReport, CallError> {
+        let mut world = self.world.lock();
+        let process = world.at(ip)?.clone();
+        let chain =
+            world.chains.get(&format!("{}/{}", process.namespace, process.job)).cloned();
+        let chain = chain.unwrap_or_default();
+        let attached = world.processes.values().any(|it| {
+            it.revision == process.revision && it.job == process.job && it.coordinates.is_some()
+        });
+        let coordinating = process.coordinates.as_ref().map(|reign| CoordinatorReport {
+            status: Some(JobStatus {
+                job: process.job.clone(),
+                term: reign.term,
+                state: match (&reign.end, &reign.pending) {
+                    (Some(end), _) if end.kind() == job_end::Kind::Finished => "Finished",
+                    (Some(_), _) => "Stopping",
+                    (None, Some(_)) => "Rescaling",
+                    (None, None) => "Running",
+                }
+                .to_owned(),
+                parallelism: reign.parallelism,
+                epoch: chain.epoch,
+                checkpoint_bytes: 100,
+                operations: reign.done.clone(),
+                ..JobStatus::default()
+            }),
+            head: chain.epoch,
+            checkpoint_path: "s3://bucket/weir/chain".to_owned(),
+            checkpoint_at_ms: reign.published_ms,
+            restored_epoch: reign.restored,
+            end: reign.end.clone(),
+            assigned: reign.assigned.clone(),
+            ..CoordinatorReport::default()
+        });
+        Ok(WorkerReport {
+            worker: process.ordinal,
+            incarnation: process.pod.clone(),
+            revision: process.revision.clone(),
+            job_uid: process.job_uid.clone(),
+            attached,
+            term: process.coordinates.as_ref().map_or(0, |reign| reign.term),
+            coordinating,
+            ..WorkerReport::default()
+        })
+    }
+
+    async fn begin(&self, ip: &str, operation: Operation) -> Result<BeginReply, CallError> {
+        let mut world = self.world.lock();
+        let refused = |why: &str| Ok(BeginReply { refused: why.to_owned() });
+        let Some(reign) = &mut world.at(ip)?.coordinates else {
+            return refused("this worker does not coordinate");
+        };
+        if reign.done.iter().any(|report| report.id == operation.id) {
+            return refused("");
+        }
+        if reign.end.is_some() {
+            return refused("the job has ended");
+        }
+        if reign.term != operation.term {
+            return refused("the term is another");
+        }
+        match &reign.pending {
+            Some(pending) if pending.id == operation.id => refused(""),
+            Some(_) => refused("another operation is under way"),
+            None => {
+                reign.pending = Some(operation);
+                refused("")
+            }
+        }
+    }
+
+    async fn plan(&self, ip: &str, manifest: &str) -> Result<PlanReply, CallError> {
+        self.world.lock().at(ip)?;
+        let mut reply = PlanReply::default();
+        if manifest.contains("BAD") {
+            reply.errors.push("sql:1:8: table \"BAD\" not found".to_owned());
+        }
+        Ok(reply)
+    }
+}
