@@ -186,6 +186,9 @@ pub struct ClusterArgs {
     /// Where /livez, /readyz and /metrics are.
     #[arg(long, env = "WEIR_HTTP", default_value = "0.0.0.0:7103")]
     pub http: String,
+    /// Seconds after which a worker gives up that has never reached the job's state.
+    #[arg(long, env = "WEIR_STORE_PATIENCE_SECONDS", default_value = "60", value_parser = seconds)]
+    pub store_patience: Duration,
     /// A directory that lives as long as the pod.
     #[arg(long, env = "WEIR_LOCAL_DIR")]
     pub local_dir: Option<PathBuf>,

@@ -15,7 +15,8 @@
 //! - A process that was fenced ends with [`exit::FENCED`] and never coordinates again.
 //! - After the job's end the process stays and says how it ended, until somebody ends it.
 //! - A process that cannot reach the job's state says so in `Report` at once, and gives up with
-//!   the same words after [`role::PATIENCE`].
+//!   the same words after a minute (`--store-patience`): whoever starts it again may have other
+//!   credentials for it.
 //!
 //! Deliberately absent: leases and elections. Who coordinates is decided in [`role::decide`] for
 //! the sake of progress only; the chain decides what counts.

@@ -24,9 +24,6 @@ use super::shared::Shared;
 use super::trouble::explain;
 use crate::cli::WorkerArgs;
 
-/// A process that has never reached the job's state by then gives up; whoever starts it again may
-/// have other credentials for it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A coordinator that is silent for so long is replaced.
 const SILENCE: Duration = Duration::from_secs(4);
 /// Each living worker with a lower ordinal has this much longer to take over first.
@@ -157,6 +154,7 @@ pub(crate) struct Role {
     config: CoordinatorConfig,
     supersedes: Vec<String>,
     member_only: bool,
+    patience: Duration,
     incarnation: Incarnation,
 }
 
@@ -190,6 +188,7 @@ impl Role {
             chain: Chain::attach(Arc::clone(&store), &name, ChainOptions::default()),
             member_only: cluster.member_only || incarnation.has(FENCED),
             supersedes: cluster.supersedes.clone(),
+            patience: cluster.store_patience,
             shared,
             store,
             graph,
@@ -248,7 +247,7 @@ impl Role {
                     Err(error) => {
                         let trouble = explain(&error);
                         self.shared.set_trouble(&trouble);
-                        if !reached && began.elapsed() >= PATIENCE {
+                        if !reached && began.elapsed() >= self.patience {
                             return RoleEnd::GaveUp(trouble);
                         }
                         tokio::time::sleep(LOOK_INTO_STORE).await;
@@ -356,6 +355,7 @@ impl Role {
         if answering > 0 || head.is_some_and(|h| h.assignment.workers.len() == 1) {
             // Who is there attaches within a moment; who is not may be gone for long.
             config.master.patience_ms = SHORT_PATIENCE_MS;
+            config.master.survivors = u32::try_from(answering).ok().map(|others| others + 1);
         }
         let handle = Coordinator::start(config, Arc::clone(&self.graph), Arc::clone(&self.store));
         self.shared.coordinate(handle.clone());

@@ -29,7 +29,11 @@ pub fn request(worker: u32) -> SealRequest {
         revision: "5c9f".into(),
         authority: Authority::Own,
         plan_hash: "plan".into(),
-        coordinator: Member { worker: WorkerId(worker), address: format!("job-{worker}:7000"), ..Member::default() },
+        coordinator: Member {
+            worker: WorkerId(worker),
+            address: format!("job-{worker}:7000"),
+            ..Member::default()
+        },
         assignment: Assignment::default(),
         max_parallelism: 128,
         start: Start::Latest,

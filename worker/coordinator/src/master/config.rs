@@ -27,6 +27,9 @@ pub struct MasterConfig {
     /// A start waits for so many workers, and subtasks spread over so many, also where the slots
     /// of fewer would do. 1 where slots say everything (a pod per slot).
     pub least_workers: u32,
+    /// A start with fewer slots than subtasks waits for no more workers than these, where it is
+    /// known how many there are: survivors that take over.
+    pub survivors: Option<u32>,
     /// How long a rescale waits for the slots it needs.
     pub rescale_wait_ms: u64,
     /// A worker that is silent for so long is lost.
@@ -56,6 +59,7 @@ impl MasterConfig {
             checkpoint_timeout_ms: 300_000,
             patience_ms: 10_000,
             least_workers: 1,
+            survivors: None,
             rescale_wait_ms: 300_000,
             silence_ms: 4_000,
             deploy_timeout_ms: 300_000,

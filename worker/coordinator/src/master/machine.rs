@@ -254,7 +254,8 @@ impl Master {
                 let tired = since_ms.is_some_and(|s| self.now >= s + self.config.patience_ms);
                 let enough = slots >= self.parallelism
                     && self.workers.len() >= self.config.least_workers as usize;
-                let ready = !self.workers.is_empty() && (enough || tired);
+                let all = self.config.survivors.is_some_and(|n| self.workers.len() >= n as usize);
+                let ready = !self.workers.is_empty() && (enough || all || tired);
                 if ready {
                     self.seal(Why::Start);
                 }

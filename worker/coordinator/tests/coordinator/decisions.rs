@@ -6,7 +6,7 @@ use weir_coordinator::master::{
 };
 use weir_engine::operator::{Committable, StateSchema};
 use weir_engine::source::{Assignment, Split, SplitAssignment};
-use weir_protocol::control::{self, FromWorker, from_worker, to_worker};
+use weir_protocol::control::{self, FromWorker, ToWorker, from_worker, to_worker};
 use weir_protocol::{Attempt, Epoch, JobName, OperatorUid, Term, Version, VertexId};
 
 /// One source chain and one sink chain, each with the job's parallelism.
@@ -81,6 +81,11 @@ impl Script {
     fn more(&mut self, event: Event) {
         for action in self.master.on(event, self.now) {
             match action {
+                // An answer to a heartbeat decides nothing.
+                Action::Send {
+                    message: ToWorker { kind: Some(to_worker::Kind::Heard(_)), .. },
+                    ..
+                } => {}
                 Action::Send { link, message } => self.sent.push((link.0, message.kind.unwrap())),
                 other => self.actions.push(other),
             }
@@ -721,4 +726,85 @@ fn a_job_that_is_given_up_ends_with_its_first_user_error_as_it_was() {
     }
     assert_eq!(script.master.ending(), Some(&Ending::Failed(first.to_owned())));
     assert_eq!(script.master.status().failure, first);
+}
+
+/// The reports of operations that were asked for, as (kind, id, refused).
+fn reports(script: &Script) -> Vec<(String, String, String)> {
+    let operations = script.master.status().operations;
+    operations.into_iter().map(|o| (o.kind, o.id, o.refused)).collect()
+}
+
+#[test]
+fn what_came_of_an_operation_stands_under_its_id() {
+    let mut script = Script::running();
+    let begin = |script: &mut Script, n: u64, id: &str, parallelism| {
+        script.on(Event::Request {
+            id: RequestId(n),
+            request: Request::Rescale { parallelism },
+            operation: id.into(),
+        });
+    };
+    begin(&mut script, 1, "op-1", 100);
+    let [(kind, id, refused)] = &reports(&script)[..] else { panic!("one report") };
+    assert_eq!((kind.as_str(), id.as_str()), ("Rescaled", "op-1"));
+    assert!(refused.contains("it can be 1 to 8"), "{refused}");
+
+    begin(&mut script, 2, "op-2", 1);
+    let attempt = script.trigger().attempt;
+    script.acknowledge(attempt, &[]);
+    script.publish();
+    script.head.cut.parallelism = 1;
+    script.seal();
+    script.stopped(&[0, 1]);
+    assert_eq!(reports(&script).len(), 1, "it is under way");
+    script.deployed(&[0, 1]);
+    assert_eq!(script.master.state_name(), "Running");
+    let done = ("Rescaled".to_owned(), "op-2".to_owned(), String::new());
+    assert_eq!(reports(&script)[1..], [done], "once, also as the coordinator's own report");
+}
+
+#[test]
+fn a_drained_job_stops_with_a_savepoint_once_its_sources_have_ended() {
+    let mut script = Script::running();
+    script.on(Event::Request {
+        id: RequestId(1),
+        request: Request::Drain { name: "the-end".into() },
+        operation: "op-1".into(),
+    });
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Drain(_))), [0, 1]);
+    assert_eq!(script.master.state_name(), "Running");
+    for (vertex, subtask) in (0..2).flat_map(|v| (0..2).map(move |s| (v, s))) {
+        let finished = control::TaskFinished { vertex, subtask };
+        script.say(0, from_worker::Kind::TaskFinished(finished));
+    }
+    assert_eq!(script.master.state_name(), "Stopping");
+    let attempt = script.trigger().attempt;
+    script.acknowledge(attempt, &[]);
+    script.publish();
+    let copy = Action::CopySavepoint { name: "the-end".into(), version: script.head.version };
+    assert!(script.actions.contains(&copy), "{:?}", script.actions);
+    let info = SavepointInfo { bytes: 5, path: "s3://b/savepoints/the-end".into() };
+    script.on(Event::SavepointDone { name: "the-end".into(), result: Ok(info) });
+    let end = script.master.coordinator_report().end.expect("it has ended");
+    assert_eq!(end.kind(), control::job_end::Kind::Stopped);
+    assert_eq!((end.savepoint.as_str(), end.bytes), ("the-end", 5));
+    assert_eq!(reports(&script), [("Drained".to_owned(), "op-1".to_owned(), String::new())]);
+}
+
+#[test]
+fn sources_are_drained_again_after_a_failure() {
+    let mut script = Script::running();
+    script.on(Event::Request {
+        id: RequestId(1),
+        request: Request::Drain { name: "the-end".into() },
+        operation: String::new(),
+    });
+    let mut failed = control::Failed { message: "away".into(), ..control::Failed::default() };
+    failed.set_fault(control::Fault::Outside);
+    script.say(0, from_worker::Kind::Failed(failed));
+    script.stopped(&[0, 1]);
+    script.tick(2_000);
+    script.seal();
+    script.deployed(&[0, 1]);
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Drain(_))), [0, 1]);
 }
