@@ -48,7 +48,7 @@ pub(crate) fn a_changed_program_goes_on_from_a_savepoint(stage: &Stage, name: &s
     let changed = format!(
         "{tables}{}EXECUTE STATEMENT SET BEGIN\nINSERT INTO{insert}{}END;\n",
         sql::files(
-            &home.sink("").trim_end_matches('/').to_owned(),
+            home.sink("").trim_end_matches('/'),
             "long_delays",
             sql::LONG_DELAYS_COLUMNS,
             weir_e2e::data::Format::Json
