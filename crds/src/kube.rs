@@ -101,7 +101,26 @@ fn write(
     }
     let metadata = to_value(metadata).map_err(failed)?;
     let document = Document { api_version: API_VERSION, kind: "StreamJob", metadata, spec };
-    serde_yaml_ng::to_string(&document).map_err(failed)
+    let text = serde_yaml_ng::to_string(&document).map_err(failed)?;
+    if text.contains(BREAKS_OF_YAML_1_1) {
+        return escaped(&document).map_err(failed);
+    }
+    Ok(text)
+}
+
+/// The writer of YAML takes these for ends of lines and indents what follows; for its readers, us
+/// among them, they are characters like any other.
+const BREAKS_OF_YAML_1_1: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+
+/// The document as JSON, which is YAML too, with those characters escaped.
+fn escaped(document: &Document<'_>) -> Result<String, serde_yaml_ng::Error> {
+    let mut text = serde_json::to_string_pretty(document)
+        .map_err(|e| <serde_yaml_ng::Error as serde::ser::Error>::custom(e.to_string()))?;
+    for c in BREAKS_OF_YAML_1_1 {
+        // JSON has them inside of texts only.
+        text = text.replace(c, &format!("\\u{:04x}", u32::from(c)));
+    }
+    Ok(text)
 }
 
 fn to_value<T: Serialize>(value: &T) -> Result<Value, serde_yaml_ng::Error> {

@@ -57,6 +57,8 @@ pub mod limits {
     pub const DEFAULT_MAX_PARALLELISM: u32 = 720;
     /// Shortest duration any field takes.
     pub const MIN_DURATION: Duration = Duration::from_millis(10);
+    /// Shortest `spec.nodeLostTimeout`: a healthy node renews its lease every 10 s.
+    pub const MIN_NODE_LOST: Duration = Duration::from_secs(15);
     /// Longest duration any field takes.
     pub const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
     /// Largest `spec.state.checkpoint.retained`.

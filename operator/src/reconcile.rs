@@ -327,9 +327,6 @@ async fn publish_status(
     let unhealthy_after = job.spec.state.checkpoint.unhealthy_after;
     let status = build_status(facts, decision, failure, unhealthy_after, was);
     context.metrics.observe(&namespace, &name, &status);
-    if job.status.as_ref() == Some(&status) {
-        return Ok(());
-    }
     let Some(patch) = status_patch(was, &status) else { return Ok(()) };
     let jobs: Api<StreamJob> = Api::namespaced(context.client.clone(), &namespace);
     let params =
@@ -340,10 +337,15 @@ async fn publish_status(
     }
 }
 
-/// A merge patch from one status to the other: what is no longer said has to be removed.
+/// A merge patch from one status to the other, if they differ: what is no longer said has to be
+/// removed.
 fn status_patch(was: &StreamJobStatus, status: &StreamJobStatus) -> Option<serde_json::Value> {
     let was = serde_json::to_value(was).ok()?;
     let mut fields = serde_json::to_value(status).ok()?;
+    // Compared as they are stored: the API server keeps whole seconds.
+    if was == fields {
+        return None;
+    }
     remove_missing(&was, &mut fields);
     Some(json!({"status": fields}))
 }

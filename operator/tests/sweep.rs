@@ -226,9 +226,8 @@ impl Scenario {
             Self::DeleteNamespace => {
                 start(stage, operator, 2).await;
                 stage.cluster.delete::<Namespace>("", NS);
-                let all = |stage: &Stage| {
-                    gone(stage) && stage.cluster.get::<Namespace>("", NS).is_none()
-                };
+                let all =
+                    |stage: &Stage| gone(stage) && stage.cluster.get::<Namespace>("", NS).is_none();
                 stage.until(operator, "gone with its namespace", all).await;
             }
         }
@@ -301,20 +300,73 @@ async fn every_scenario_comes_to_its_end() {
     }
 }
 
-#[tokio::test]
-async fn a_death_at_any_write_changes_no_end() {
+/// Lets the operator die at each write of a scenario. Returns how many times it died.
+async fn sweep(scenario: Scenario) -> usize {
+    let (calm, writes) = run(scenario, None).await;
     let mut points = 0;
-    for scenario in ALL {
-        let (calm, writes) = run(scenario, None).await;
-        for n in 1..=writes {
-            for how in [Last::NotSent, Last::Lost, Last::Answered] {
-                let (left, _) = run(scenario, Some((n, how))).await;
-                assert_eq!(left, calm, "{scenario:?}: died at write {n} ({how:?})");
-                points += 1;
-            }
+    for n in 1..=writes {
+        for how in [Last::NotSent, Last::Lost] {
+            let (left, _) = run(scenario, Some((n, how))).await;
+            assert_eq!(left, calm, "{scenario:?}: died at write {n} ({how:?})");
+            points += 1;
         }
-        println!("{scenario:?}: {writes} writes");
     }
+    println!("{scenario:?}: {writes} writes, {points} crash points");
+    points
+}
+
+#[test]
+fn a_death_at_any_write_changes_no_end() {
+    let queue = std::sync::Mutex::new(ALL.to_vec());
+    let work = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut points = 0;
+        loop {
+            let next = queue.lock().unwrap().pop();
+            let Some(scenario) = next else { return points };
+            points += runtime.block_on(sweep(scenario));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(2, |it| it.get()).min(ALL.len());
+    let points: usize = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
     println!("crash points: {points}");
     assert!(points >= 300, "only {points} crash points");
+}
+
+/// Two operators that both believe to be the active one, taking turns at every round.
+#[tokio::test]
+async fn a_second_active_operator_changes_no_end() {
+    for scenario in ALL {
+        let (calm, _) = run(scenario, None).await;
+        let mut stage = Stage::new();
+        stage.second = Some(stage.operator());
+        let mut operator = stage.operator();
+        scenario.play(&stage, &mut operator).await;
+        assert_eq!(stage.model.violations(), Vec::<String>::new(), "{scenario:?}");
+        assert_eq!(stage.summary(), calm, "{scenario:?}");
+    }
+}
+
+/// One request in twelve fails, reads and writes alike, each time in another way.
+#[tokio::test]
+async fn an_api_server_that_often_fails_changes_no_end() {
+    for scenario in ALL {
+        let (calm, _) = run(scenario, None).await;
+        let stage = Stage::new();
+        let mut operator = stage.operator();
+        let mut random = 88_172_645_463_325_252_u64;
+        operator.connection.refuse(move |_| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let code = [500, 409, 429, 503, 0][(random % 5) as usize];
+            (random % 12 == 0).then_some(code)
+        });
+        scenario.play(&stage, &mut operator).await;
+        assert_eq!(stage.model.violations(), Vec::<String>::new(), "{scenario:?}");
+        assert_eq!(stage.summary(), calm, "{scenario:?}");
+    }
 }

@@ -1,9 +1,12 @@
 //! `spec`, apart from where state is kept and what the pods look like.
 
+use std::time::Duration;
+
 use saphyr_parser::ScalarStyle;
 
 use super::state::read_state;
 use super::workers::read_workers;
+use crate::duration::format_duration;
 use crate::fields::{Faults, Field, or_default};
 use crate::limits;
 use crate::spec::{
@@ -83,7 +86,7 @@ pub(super) fn read_spec(
     let restart = or_default(fields.get("restart"), defaults.restart, |f| read_restart(f, faults));
     let node_lost_timeout =
         or_default(fields.get("nodeLostTimeout"), defaults.node_lost_timeout, |f| {
-            faults.duration(f)
+            read_node_lost_timeout(f, faults)
         });
     let deletion =
         or_default(fields.get("deletion"), defaults.deletion, |f| read_deletion(f, faults));
@@ -178,6 +181,19 @@ pub(super) fn bounded_text(
     Some(text.clone())
 }
 
+fn read_node_lost_timeout(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<Duration> {
+    let timeout = faults.duration(field)?;
+    if timeout < limits::MIN_NODE_LOST {
+        let (given, least) = (format_duration(timeout), format_duration(limits::MIN_NODE_LOST));
+        let message = format!(
+            "{given} is too short; the least is {least}, since a healthy node renews its lease every 10s"
+        );
+        faults.add(field.line, &field.path, message);
+        return None;
+    }
+    Some(timeout)
+}
+
 fn read_upgrade(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<Upgrade> {
     let known = ["strategy", "progressDeadline"];
     let fields = faults.fields(field.node, field.line, &field.path, &known)?;
@@ -251,8 +267,7 @@ fn read_backoff(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<Backoff> {
     };
     let backoff = Backoff { initial: initial?, max: max? };
     if backoff.initial > backoff.max {
-        let (initial, max) =
-            (crate::format_duration(backoff.initial), crate::format_duration(backoff.max));
+        let (initial, max) = (format_duration(backoff.initial), format_duration(backoff.max));
         let message =
             format!("initial {initial} is longer than max {max}; raise max or lower initial");
         faults.add(field.line, &field.path, message);

@@ -11,37 +11,29 @@ use weir_crds::StreamJobSpec;
 
 use super::{Applier, ApplyError, delete, failed};
 use crate::build;
+use crate::decide::Decision;
 use crate::names;
-use crate::observe::Version;
+use crate::observe::{Observed, Version};
 use crate::validate::Accepted;
 
 impl Applier<'_> {
-    /// Program, services, budget and network policy as the spec says, pointing at `revision`.
+    /// Services, budget and network policy as the spec says, pointing at `revision`.
     pub(super) async fn serve(
         &self,
         revision: &str,
         spec: &StreamJobSpec,
-        accepted: Option<&Accepted>,
     ) -> Result<(), ApplyError> {
         let workers = build::build_workers(self.owner);
         let coordinator = build::build_coordinator(self.owner, revision);
         let most = spec.workers.disruption_budget.max_unavailable;
         let budget = build::build_budget(self.owner, most);
         let policy = spec.network_policy.enabled.then(|| build::build_network_policy(self.owner));
-        let (configs, services, budgets, policies) = futures::join!(
-            self.list::<ConfigMap>("ConfigMap"),
+        let (services, budgets, policies) = futures::join!(
             self.list::<Service>("Service"),
             self.list::<PodDisruptionBudget>("PodDisruptionBudget"),
             self.list::<NetworkPolicy>("NetworkPolicy"),
         );
-        let (configs, services) = (configs?, services?);
-        let (budgets, policies) = (budgets?, policies?);
-        if let Some(accepted) = accepted.filter(|accepted| accepted.revision == revision) {
-            let name = names::revisioned(&self.owner.name, revision);
-            if configs.iter().all(|config| config.name_any() != name) {
-                self.ensure_config(accepted).await?;
-            }
-        }
+        let (services, budgets, policies) = (services?, budgets?, policies?);
         self.ensure("Service", &services, workers).await?;
         self.ensure("Service", &services, coordinator).await?;
         self.ensure("PodDisruptionBudget", &budgets, budget).await?;
@@ -58,25 +50,31 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// The program of a revision. It is created once; an immutable ConfigMap is never changed.
-    async fn ensure_config(&self, accepted: &Accepted) -> Result<(), ApplyError> {
-        let config = build::build_config(self.owner, accepted);
-        match self.create::<ConfigMap>("ConfigMap", config).await {
-            Err(error) if matches!(&error.source, kube::Error::Api(it) if it.code == 409) => Ok(()),
-            other => other,
-        }
-    }
-
-    /// Removes the programs of revisions that are `dead`.
-    pub(super) async fn prune_configs(
+    /// Programs: the one of the spec's revision exists before its pods do, those of revisions
+    /// without a set go. An immutable ConfigMap is created once and never changed.
+    pub(super) async fn keep_configs(
         &self,
-        dead: impl Fn(&str) -> bool,
+        decision: &Decision,
+        observed: &Observed,
+        accepted: Option<&Accepted>,
     ) -> Result<(), ApplyError> {
-        for config in self.list::<ConfigMap>("ConfigMap").await? {
-            let revision = config.labels().get(names::REVISION).cloned().unwrap_or_default();
+        let configs = self.list::<ConfigMap>("ConfigMap").await?;
+        let revision = accepted.map(|accepted| accepted.revision.as_str());
+        if let Some(accepted) = accepted
+            && (decision.create.is_some() || decision.serve.as_deref() == revision)
+        {
+            let name = names::revisioned(&self.owner.name, &accepted.revision);
+            if configs.iter().all(|config| config.name_any() != name) {
+                let config = build::build_config(self.owner, accepted);
+                self.create::<ConfigMap>("ConfigMap", config).await?;
+            }
+        }
+        for config in configs {
+            let of = config.labels().get(names::REVISION).map(String::as_str);
             let owners = config.owner_references();
             let ours = owners.iter().any(|owner| owner.uid == self.owner.uid);
-            if ours && dead(&revision) {
+            let used = observed.sets.iter().any(|(set, _)| Some(set.revision.as_str()) == of);
+            if ours && !used && of != revision {
                 let version = Version::of(&config);
                 let api: Api<ConfigMap> = self.api();
                 delete(&api, "ConfigMap", &version, DeleteParams::default()).await?;

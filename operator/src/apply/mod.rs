@@ -96,9 +96,11 @@ impl Applier<'_> {
         observed: &Observed,
         accepted: Option<&Accepted>,
     ) -> Result<(), ApplyError> {
-        let spec = &observed.job.spec;
+        if observed.job.metadata.deletion_timestamp.is_none() {
+            self.keep_configs(decision, observed, accepted).await?;
+        }
         if let Some(revision) = &decision.serve {
-            self.serve(revision, spec, accepted).await?;
+            self.serve(revision, &observed.job.spec).await?;
         }
         for scale in &decision.scale {
             let read = observed.sets.iter().find(|(set, _)| set.name == scale.name);
@@ -121,15 +123,6 @@ impl Applier<'_> {
                 let now = DeleteParams::default().grace_period(0);
                 delete(&pods, "Pod", version, now).await?;
             }
-        }
-        if !decision.delete_sets.is_empty() || decision.create.is_some() {
-            let gone = |revision: &str| {
-                let of = |set: &&(crate::decide::SetFacts, Version)| set.0.revision == revision;
-                let kept = observed.sets.iter().find(of);
-                kept.is_none_or(|(set, _)| decision.delete_sets.contains(&set.name))
-            };
-            let target = accepted.map(|accepted| accepted.revision.as_str());
-            self.prune_configs(|revision| Some(revision) != target && gone(revision)).await?;
         }
         if decision.collect_state
             && let Some(accepted) = accepted

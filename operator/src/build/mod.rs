@@ -18,6 +18,8 @@
 mod merge;
 mod network;
 mod pod;
+#[cfg(test)]
+mod tests;
 
 use k8s_openapi::jiff::Timestamp;
 pub use network::{build_budget, build_coordinator, build_network_policy, build_workers};

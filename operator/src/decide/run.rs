@@ -249,8 +249,10 @@ fn keep_running(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
     let trouble = facts.trouble(&set.revision);
     if let Some(trouble) = trouble {
         decision.view.problem = Some(Refusal::new("PodsNotRunning", trouble.message.clone()));
-        let key = format!("{}-{}", set.uid, trouble.reason);
-        decision.notes.push(Note::warning("PodsNotRunning", &key, trouble.message.clone()));
+        if trouble.class != TroubleClass::Refused {
+            let key = format!("{}-{}", set.uid, trouble.reason);
+            decision.notes.push(Note::warning("PodsNotRunning", &key, trouble.message.clone()));
+        }
     }
     if let Some(coordinator) = coordinator {
         decision.view.state = match coordinator.state {

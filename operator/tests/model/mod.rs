@@ -4,7 +4,7 @@
 //! - **Always**: the store outlives every process; a new coordinator goes on from its head at the
 //!   next term; an operation is carried out at the step after it was begun, once for each id.
 //! - **Deliberately absent**: data. A row is a number that grows.
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's way to fail")]
 
 pub mod stage;
@@ -195,8 +195,7 @@ impl World {
                 found.and_then(|it| it.value.clone()).unwrap_or_default()
             };
             let revision = labels["weir.dev/revision"].clone();
-            let silent =
-                spec.node_name.as_ref().is_some_and(|node| self.lost_nodes.contains(node));
+            let silent = spec.node_name.as_ref().is_some_and(|node| self.lost_nodes.contains(node));
             alive.insert(uid.clone());
             let process = self.processes.entry(uid).or_insert_with(|| Process {
                 pod: pod.name_any(),
@@ -226,12 +225,14 @@ impl World {
             .collect();
         for (namespace, job, revision) in jobs {
             let place = format!("{namespace}/{job}");
-            let peers = |it: &&mut Process| {
-                it.namespace == namespace && it.job == job && !it.silent
-            };
-            if self.processes.values_mut().filter(peers).any(|it| {
-                it.revision == revision && it.coordinates.is_some()
-            }) {
+            let peers =
+                |it: &&mut Process| it.namespace == namespace && it.job == job && !it.silent;
+            if self
+                .processes
+                .values_mut()
+                .filter(peers)
+                .any(|it| it.revision == revision && it.coordinates.is_some())
+            {
                 continue;
             }
             let running_other = self.processes.values_mut().filter(peers).any(|it| {
@@ -294,8 +295,7 @@ impl World {
                 })
                 .map(|it| it.3)
                 .collect();
-            reign.assigned =
-                workers.iter().copied().filter(|it| *it < reign.parallelism).collect();
+            reign.assigned = workers.iter().copied().filter(|it| *it < reign.parallelism).collect();
             chain.rows += 1;
             if process.bounded && chain.rows >= BOUND && reign.pending.is_none() {
                 chain.finished = true;
@@ -367,8 +367,7 @@ impl Workers for Model {
     async fn report(&self, ip: &str) -> Result<WorkerReport, CallError> {
         let mut world = self.world.lock();
         let process = world.at(ip)?.clone();
-        let chain =
-            world.chains.get(&format!("{}/{}", process.namespace, process.job)).cloned();
+        let chain = world.chains.get(&format!("{}/{}", process.namespace, process.job)).cloned();
         let chain = chain.unwrap_or_default();
         let attached = world.processes.values().any(|it| {
             it.revision == process.revision && it.job == process.job && it.coordinates.is_some()

@@ -1,0 +1,109 @@
+//! Golden children: what the smallest job becomes. `UPDATE_EXPECT=1` rewrites them.
+
+use expect_test::expect_file;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::Defaults;
+use crate::validate::validate;
+
+fn owner() -> Owner {
+    Owner {
+        name: "flights".into(),
+        namespace: "shop".into(),
+        uid: "4be0".into(),
+        operator_namespace: "weir".into(),
+    }
+}
+
+fn accepted(spec: Value) -> Accepted {
+    let job = json!({
+        "apiVersion": weir_crds::API_VERSION, "kind": "StreamJob",
+        "metadata": {"name": "flights", "namespace": "shop"}, "spec": spec,
+    });
+    let defaults = Defaults {
+        image: "weir-worker:1".into(),
+        state_root: "s3://bucket/weir".into(),
+        endpoint: "http://s3:7070".into(),
+        region: "eu-west-1".into(),
+        credentials_secret: "weir-s3".into(),
+        service_account: "default".into(),
+        ..Defaults::default()
+    };
+    validate(&serde_json::from_value(job).unwrap(), None, &defaults).unwrap()
+}
+
+fn yaml(objects: &[Value]) -> String {
+    let texts: Vec<String> =
+        objects.iter().map(|object| serde_yaml_ng::to_string(object).unwrap()).collect();
+    texts.join("---\n")
+}
+
+#[test]
+fn the_smallest_job_becomes_these_objects() {
+    let accepted = accepted(json!({"sql": "INSERT INTO a SELECT 1;\n", "parallelism": 2}));
+    let owner = owner();
+    let objects = [
+        build_config(&owner, &accepted),
+        build_set(&owner, &accepted, 2, Timestamp::UNIX_EPOCH),
+        build_workers(&owner),
+        build_coordinator(&owner, &accepted.revision),
+        build_budget(&owner, 1),
+        build_network_policy(&owner),
+        build_state_pod(&owner, &accepted),
+    ];
+    expect_file!["./children.yaml"].assert_eq(&yaml(&objects));
+}
+
+#[test]
+fn what_a_user_says_about_pods_is_in_them_and_what_weir_needs_stays() {
+    let accepted = accepted(json!({
+        "sql": "INSERT INTO a SELECT 1",
+        "workers": {
+            "env": [{"name": "AWS_REGION", "value": "us-east-1"}],
+            "envFrom": [{"secretRef": {"name": "mine"}}],
+            "resources": {"limits": {"memory": "4Gi"}},
+            "nodeSelector": {"disk": "fast"},
+            "podTemplate": {
+                "metadata": {"labels": {"team": "air", "weir.dev/job": "other"}},
+                "spec": {
+                    "priorityClassName": "high",
+                    "containers": [{"name": "side", "image": "logs:1"}],
+                },
+            },
+        },
+    }));
+    let set = build_set(&owner(), &accepted, 1, Timestamp::UNIX_EPOCH);
+    let template = &set["spec"]["template"];
+    assert_eq!(template["metadata"]["labels"]["team"], "air");
+    assert_eq!(template["metadata"]["labels"]["weir.dev/job"], "flights");
+    let spec = &template["spec"];
+    assert_eq!(spec["priorityClassName"], "high");
+    assert_eq!(spec["nodeSelector"]["disk"], "fast");
+    let containers = spec["containers"].as_array().unwrap();
+    assert_eq!(containers.len(), 2);
+    let worker = containers.iter().find(|it| it["name"] == "worker").unwrap();
+    let env = worker["env"].as_array().unwrap();
+    let regions: Vec<&Value> = env.iter().filter(|it| it["name"] == "AWS_REGION").collect();
+    assert_eq!(regions, [&json!({"name": "AWS_REGION", "value": "us-east-1"})]);
+    assert_eq!(worker["envFrom"], json!([{"secretRef": {"name": "mine"}}]));
+    assert_eq!(worker["resources"], json!({"limits": {"memory": "4Gi"}}));
+}
+
+#[test]
+fn pods_are_within_the_restricted_pod_security_standard() {
+    let accepted = accepted(json!({"sql": "INSERT INTO a SELECT 1"}));
+    let set = build_set(&owner(), &accepted, 1, Timestamp::UNIX_EPOCH);
+    for spec in [&set["spec"]["template"]["spec"], &build_state_pod(&owner(), &accepted)["spec"]] {
+        assert_eq!(spec["automountServiceAccountToken"], false);
+        assert_eq!(spec["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(spec["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+        for container in spec["containers"].as_array().unwrap() {
+            let rights = &container["securityContext"];
+            assert_eq!(rights["allowPrivilegeEscalation"], false);
+            assert_eq!(rights["readOnlyRootFilesystem"], true);
+            assert_eq!(rights["capabilities"], json!({"drop": ["ALL"]}));
+            assert!(container["resources"]["limits"]["memory"].is_string());
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What a user has got wrong, and what the world does to a job, ends in a condition and an event
+//! that name the place, the cause and the fix; and the job goes on once it is put right.
+
+mod double;
+mod model;
+
+use std::time::Duration;
+
+use double::PodOutcome;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::events::v1::Event;
+use model::stage::{JOB, NS, Operator, Stage};
+use serde_json::json;
+use weir_crds::kube::StreamJob;
+
+fn told(stage: &Stage, reason: &str) -> Vec<String> {
+    let events: Vec<Event> = stage.cluster.list(NS);
+    let of = |event: &Event| event.reason.as_deref() == Some(reason);
+    events.into_iter().filter(of).map(|event| event.note.unwrap_or_default()).collect()
+}
+
+fn runs(stage: &Stage) -> bool {
+    stage.is("Running") && stage.condition("Ready").0 == "True"
+}
+
+async fn start(stage: &Stage, operator: &mut Operator) {
+    stage.apply(json!({"sql": "INSERT INTO a SELECT 1", "parallelism": 2}));
+    stage.until(operator, "Running", runs).await;
+}
+
+/// A job whose pods fare like `outcome` is degraded with `words`, and runs once they are well.
+async fn check(outcome: PodOutcome, words: &[&str]) {
+    let stage = Stage::new();
+    let mut operator = stage.operator();
+    stage.model.stick("", Some(outcome));
+    stage.apply(json!({"sql": "INSERT INTO a SELECT 1"}));
+    let bad = |stage: &Stage| stage.condition("Degraded").0 == "True";
+    stage.until(&mut operator, "Degraded", bad).await;
+    let (_, _, message) = stage.condition("Degraded");
+    for word in words {
+        assert!(message.contains(word), "{word} is not in: {message}");
+    }
+    assert_eq!(told(&stage, "PodsNotRunning"), [message.as_str()]);
+    // After the deadline a person has to act, and both Flux and Argo CD are told so.
+    for time in [&stage.cluster] {
+        time.advance(Duration::from_secs(301));
+        stage.clock.advance(Duration::from_secs(301));
+    }
+    let stalled = |stage: &Stage| stage.condition("Stalled").0 == "True";
+    stage.until(&mut operator, "Stalled", stalled).await;
+    stage.model.stick("", None);
+    stage.until(&mut operator, "Running", runs).await;
+    assert_eq!(stage.condition("Stalled").0, "False");
+    assert_eq!(stage.condition("Degraded").0, "False");
+}
+
+#[tokio::test]
+async fn an_image_that_does_not_exist_is_named_with_the_field() {
+    let outcome = PodOutcome::ImagePullBackOff("manifest unknown".to_owned());
+    check(outcome, &["weir-worker:1", "manifest unknown", "spec.image"]).await;
+}
+
+#[tokio::test]
+async fn a_missing_secret_is_named_with_the_command_that_makes_it() {
+    let outcome = PodOutcome::Waiting {
+        reason: "CreateContainerConfigError".to_owned(),
+        message: "secret \"weir-s3\" not found".to_owned(),
+    };
+    check(outcome, &["weir-s3", "namespace shop", "kubectl create secret generic"]).await;
+}
+
+#[tokio::test]
+async fn a_cluster_without_room_is_said_with_what_to_ask_less_of() {
+    let outcome = PodOutcome::Unschedulable("0/3 nodes: insufficient memory".to_owned());
+    check(outcome, &["insufficient memory", "spec.workers.resources"]).await;
+}
+
+#[tokio::test]
+async fn a_crash_loop_is_told_with_the_last_words() {
+    let outcome = PodOutcome::CrashLoopBackOff {
+        exit_code: 1,
+        message: "s3://bucket/weir: no such bucket".to_owned(),
+        restarts: 4,
+    };
+    check(outcome, &["crashed 4 times", "no such bucket"]).await;
+}
+
+#[tokio::test]
+async fn a_new_spec_is_taken_at_once_when_the_old_one_cannot_start() {
+    let stage = Stage::new();
+    let mut operator = stage.operator();
+    stage.model.stick("", Some(PodOutcome::ImagePullBackOff("not found".to_owned())));
+    stage.apply(json!({"sql": "INSERT INTO a SELECT 1", "image": "weir-worker:typo"}));
+    let bad = |stage: &Stage| stage.condition("Degraded").0 == "True";
+    stage.until(&mut operator, "Degraded", bad).await;
+    let before = stage.cluster.now_ms();
+    let broken = stage.sets()[0].metadata.labels.clone().unwrap()["weir.dev/revision"].clone();
+    stage.model.stick("", None);
+    stage.model.stick(&broken, Some(PodOutcome::ImagePullBackOff("not found".to_owned())));
+    stage.edit(|spec| spec["image"] = json!("weir-worker:1"));
+    stage.until(&mut operator, "Running", runs).await;
+    assert!(stage.cluster.now_ms() - before < 10_000, "it waited for the old one");
+}
+
+#[tokio::test]
+async fn a_missing_program_is_named_and_taken_once_it_is_there() {
+    let stage = Stage::new();
+    let mut operator = stage.operator();
+    let from = json!({"configMapKeyRef": {"name": "sql", "key": "job.sql"}});
+    stage.apply(json!({"sqlFrom": from}));
+    let refused = |stage: &Stage| stage.condition("SpecAccepted").1 == "ProgramMissing";
+    stage.until(&mut operator, "refused", refused).await;
+    assert!(stage.condition("Stalled").2.contains("kubectl create configmap sql -n shop"));
+    assert_eq!(told(&stage, "SpecRefused").len(), 1);
+    let map = json!({"metadata": {"name": "sql", "namespace": NS},
+        "data": {"job.sql": "INSERT INTO a SELECT 1"}});
+    let map: ConfigMap = serde_json::from_value(map).unwrap();
+    stage.cluster.create(&map);
+    stage.until(&mut operator, "Running", runs).await;
+    // Its text is part of the revision.
+    let was = stage.status().revisions.unwrap().current;
+    stage.cluster.edit::<ConfigMap>(NS, "sql", |map| {
+        map["data"]["job.sql"] = json!("INSERT INTO a SELECT 2");
+    });
+    let other = |stage: &Stage| runs(stage) && stage.status().revisions.unwrap().current != was;
+    stage.until(&mut operator, "the new text", other).await;
+}
+
+#[tokio::test]
+async fn the_pod_of_a_dead_node_is_replaced_once_its_heartbeat_stood_still_long_enough() {
+    let stage = Stage::new();
+    let mut operator = stage.operator();
+    start(&stage, &mut operator).await;
+    let pod = stage.pods()[0].clone();
+    let node = pod.spec.unwrap().node_name.unwrap();
+    stage.cluster.lose_node(&node);
+    stage.model.lose_node(&node);
+    let replaced = |stage: &Stage| {
+        let told = told(stage, "NodeLost").len();
+        let pods = stage.pods();
+        told == 1
+            && runs(stage)
+            && pods.len() == 2
+            && pods.iter().all(|pod| pod.spec.as_ref().unwrap().node_name.as_ref() != Some(&node))
+    };
+    let lost = stage.cluster.now_ms();
+    for _ in 0..8 {
+        // Long waits, in steps that are shorter than a lease.
+        for _ in 0..10 {
+            stage.round(&operator).await;
+            stage.tick();
+            stage.cluster.advance(Duration::from_millis(500));
+            stage.clock.advance(Duration::from_millis(500));
+        }
+        if replaced(&stage) {
+            break;
+        }
+        let given_up = !told(&stage, "NodeLost").is_empty();
+        let waited = stage.cluster.now_ms() - lost;
+        assert!(!given_up || waited >= 40_000, "given up after only {waited} ms");
+    }
+    stage.until(&mut operator, "replaced", replaced).await;
+}
+
+#[tokio::test]
+async fn a_healthy_job_is_left_alone() {
+    let stage = Stage::new();
+    let mut operator = stage.operator();
+    start(&stage, &mut operator).await;
+    let before = operator.connection.writes();
+    for _ in 0..100 {
+        assert!(stage.round(&operator).await);
+        stage.tick();
+    }
+    assert_eq!(operator.connection.writes(), before, "an idle round writes nothing");
+}
+
+#[tokio::test]
+async fn what_somebody_changes_in_a_child_is_put_right() {
+    use k8s_openapi::api::core::v1::Service;
+    let stage = Stage::new();
+    let mut operator = stage.operator();
+    start(&stage, &mut operator).await;
+    stage.cluster.edit::<Service>(NS, "flights-coordinator", |service| {
+        service["spec"]["selector"]["weir.dev/revision"] = json!("wrong");
+    });
+    let name = stage.sets()[0].metadata.name.clone().unwrap();
+    stage.cluster.edit::<StatefulSet>(NS, &name, |set| set["spec"]["replicas"] = json!(3));
+    let right = |stage: &Stage| {
+        let service: Service = stage.cluster.get(NS, "flights-coordinator").unwrap();
+        let selector = service.spec.unwrap().selector.unwrap();
+        runs(stage) && selector["weir.dev/revision"] != "wrong" && stage.pods().len() == 2
+    };
+    stage.until(&mut operator, "put right", right).await;
+}
+
+#[tokio::test]
+async fn a_deletion_never_takes_longer_than_its_deadline() {
+    let stage = Stage::new();
+    let mut operator = stage.operator();
+    stage.apply(json!({"sql": "INSERT INTO a SELECT 1", "deletion": {"timeout": "20s"}}));
+    stage.until(&mut operator, "Running", runs).await;
+    stage.model.refuse_savepoints(u32::MAX);
+    stage.cluster.delete::<StreamJob>(NS, JOB);
+    let began = stage.cluster.now_ms();
+    stage.until(&mut operator, "gone", |stage| stage.job().is_none()).await;
+    let took = stage.cluster.now_ms() - began;
+    assert!((20_000..40_000).contains(&took), "{took} ms");
+    assert_eq!(told(&stage, "NoSavepoint").len(), 1);
+    assert!(stage.model.chain(NS, JOB).is_some(), "the newest checkpoint is kept");
+}
