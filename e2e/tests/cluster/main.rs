@@ -56,6 +56,7 @@ const SCENARIOS: &[Scenario] = scenarios![
     true lifecycle::a_suspended_job_resumes,
     true lifecycle::a_drained_job_writes_every_result,
     true lifecycle::deletion_keeps_state_or_removes_it,
+    true chart::the_chart_stays_while_jobs_exist,
 ];
 
 fn main() -> ExitCode {
