@@ -188,6 +188,10 @@ pub fn rules() -> Vec<Rule> {
 fn guarded(durations: &[&str], condition: &str) -> String {
     let mut guards = String::new();
     for duration in durations {
+        if duration.contains('.') {
+            // An API server also evaluates rules on the defaults, which need not name every field.
+            guards.push_str(&format!("!has({duration}) || "));
+        }
         guards.push_str(&format!("{duration} == '' || !{duration}.matches('{DURATION}') || "));
     }
     format!("{guards}({condition})")

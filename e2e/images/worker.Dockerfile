@@ -7,13 +7,16 @@ RUN apt-get update \
 WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/source/target \
-    cargo build --release --locked --package weir --bin weir && cp target/release/weir /weir
+    cargo build --release --locked --package weir --bin weir \
+ && cp target/release/weir /weir
+# The libraries that the image below does not have, under their own paths.
+RUN mkdir /libraries \
+ && ldd /weir | grep -oE '/[^ ]*/lib(ssl|crypto|z)\.so[^ ]*' | xargs -I{} cp --parents -L {} /libraries
 
 # glibc, libgcc, OpenSSL and CA certificates; no shell, no package manager.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /weir /usr/local/bin/weir
-COPY --from=build /usr/lib/x86_64-linux-gnu/libssl.so.3 /usr/lib/x86_64-linux-gnu/libcrypto.so.3 \
-     /usr/lib/x86_64-linux-gnu/libz.so.1 /usr/lib/x86_64-linux-gnu/
+COPY --from=build /libraries/ /
 USER 65532:65532
 ENV WEIR_LOCAL_DIR=/var/lib/weir
 ENTRYPOINT ["/usr/local/bin/weir"]

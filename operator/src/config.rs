@@ -44,6 +44,9 @@ pub struct Options {
     /// Name of the Lease by which one of several operators is active.
     #[arg(long, env = "WEIR_LEASE", default_value = "weir-operator")]
     pub lease: String,
+    /// Do nothing but fail while jobs exist, with their names: asked before an uninstall.
+    #[arg(long)]
+    pub refuse_while_jobs_exist: bool,
 }
 
 impl Options {

@@ -32,5 +32,6 @@ pub mod observe;
 pub mod reconcile;
 pub mod run;
 pub mod status;
+pub mod uninstall;
 pub mod validate;
 pub mod workers;

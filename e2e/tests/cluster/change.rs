@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use weir_e2e::sql;
 use weir_e2e::testbed::cluster::{READY, Stage};
 
-use crate::flights::{Input, topic_to_hours};
+use crate::flights::{Input, ROLLING, topic_to_hours};
 
 const CHANGED: Duration = Duration::from_secs(90);
 
@@ -46,13 +46,13 @@ pub(crate) fn a_changed_program_goes_on_from_a_savepoint(stage: &Stage, name: &s
     // A second result beside the first, whose windows must not lose what they hold.
     let (tables, insert) = program.split_once("INSERT INTO").unwrap_or((&program, ""));
     let changed = format!(
-        "{tables}{}EXECUTE STATEMENT SET BEGIN\nINSERT INTO{insert}{}END;\n",
-        sql::files(
-            &home.sink("").trim_end_matches('/').to_owned(),
-            "long_delays",
-            sql::LONG_DELAYS_COLUMNS,
-            weir_e2e::data::Format::Json
-        ),
+        "{tables}CREATE TABLE long_delays ({}) WITH ('connector' = 'filesystem', 'path' = '{}',
+  'format' = 'json', {ROLLING});
+EXECUTE STATEMENT SET BEGIN
+INSERT INTO{insert}{}END;
+",
+        sql::LONG_DELAYS_COLUMNS,
+        home.sink("long_delays"),
         sql::LONG_DELAYS
     );
     let start = Instant::now();

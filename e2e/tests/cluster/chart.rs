@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use weir_e2e::cache;
 use weir_e2e::job::repository;
-use weir_e2e::testbed::cluster::{Stage, ensure_installed};
+use weir_e2e::testbed::cluster::{RELEASE, Stage, ensure_installed};
 
 pub(crate) fn the_chart_is_what_the_operator_needs(stage: &Stage, _: &str) -> Result<()> {
     let chart = repository().join("charts/weir").display().to_string();
@@ -39,4 +39,25 @@ pub(crate) fn the_chart_is_what_the_operator_needs(stage: &Stage, _: &str) -> Re
             .context("the API server refuses what the chart renders")?;
     }
     Ok(())
+}
+
+pub(crate) fn the_chart_stays_while_jobs_exist(stage: &Stage, name: &str) -> Result<()> {
+    let home = stage.namespace(name)?;
+    let sql = "CREATE TABLE t (a BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '10');
+CREATE TABLE n (a BIGINT) WITH ('connector' = 'blackhole');
+INSERT INTO n SELECT a FROM t;";
+    home.apply_job("endless", sql, &serde_json::json!({}))?;
+    let refused = stage.cluster.helm(&["uninstall", RELEASE, "-n", RELEASE, "--timeout", "60s"]);
+    ensure!(refused.is_err(), "uninstalled although a job exists");
+    let kubectl = stage.cluster.kubectl().in_namespace(RELEASE);
+    let why = kubectl.run(&["logs", "job/weir-uninstall"])?;
+    ensure!(why.contains(&format!("{name}/endless")), "it does not name the job: {why}");
+    kubectl.run(&["rollout", "status", "deploy/weir", "--timeout=10s"])?;
+
+    home.kubectl.run(&["delete", "sj", "endless", "--timeout=120s"])?;
+    stage.cluster.helm(&["uninstall", RELEASE, "-n", RELEASE, "--wait", "--timeout", "60s"])?;
+    // The definition stays, and a second installation takes it over.
+    stage.cluster.kubectl().run(&["get", "crd", "streamjobs.weir.dev"])?;
+    stage.install_chart()?;
+    home.delete()
 }

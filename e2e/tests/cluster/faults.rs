@@ -62,9 +62,26 @@ pub(crate) fn killed_workers_cost_no_row(stage: &Stage, name: &str) -> Result<()
             ])?;
             home.wait_for_new_output("hourly", RECOVERED)?;
             println!("  {what} killed: output after {:.1} s", start.elapsed().as_secs_f64());
+            home.wait_for_ready_pods("hours", 3, RECOVERED)?;
             home.wait_for_condition("hours", "Ready", RECOVERED)?;
         }
     }
+    all_is_well(home, &input, feed)
+}
+
+pub(crate) fn a_worker_and_the_coordinator_killed_at_once_cost_no_row(
+    stage: &Stage,
+    name: &str,
+) -> Result<()> {
+    let (home, input, feed) = running(stage, name, 60)?;
+    let pods = home.pods("hours")?;
+    for suffix in ["-1", "-0"] {
+        let pod = pods.iter().find(|pod| pod.ends_with(suffix)).context("no such pod")?;
+        home.kubectl.run(&["delete", "pod", pod, "--grace-period=0", "--force", "--wait=false"])?;
+    }
+    let start = Instant::now();
+    home.wait_for_new_output("hourly", RECOVERED)?;
+    println!("  output after {:.1} s", start.elapsed().as_secs_f64());
     all_is_well(home, &input, feed)
 }
 
@@ -89,6 +106,7 @@ pub(crate) fn a_killed_container_costs_no_row(stage: &Stage, name: &str) -> Resu
                 "  container {ordinal} killed: output after {:.1} s",
                 start.elapsed().as_secs_f64()
             );
+            home.wait_for_ready_pods("hours", 3, RECOVERED)?;
             home.wait_for_condition("hours", "Ready", RECOVERED)?;
         }
     }

@@ -75,6 +75,10 @@ impl Input {
 /// Later than every window, and in a window that never closes.
 const LAST: &str = "{\"date\":\"2100-01-01 00:00:00\",\"delay\":0,\"distance\":0,\"origin\":\"XXX\",\"destination\":\"XXX\"}\n";
 
+/// Files are closed and shown with every checkpoint, so that tests see what is committed.
+pub(crate) const ROLLING: &str = "'sink.rolling-policy.rollover-interval' = '200 ms', \
+     'sink.rolling-policy.check-interval' = '100 ms'";
+
 /// A topic being filled.
 pub(crate) struct Feed {
     producer: Process,
@@ -116,7 +120,7 @@ pub(crate) fn topic_to_hours(kafka: &Kafka, topic: &str, sink: &str) -> String {
 fn hours(sink: &str) -> String {
     format!(
         "CREATE TABLE hourly ({})
-WITH ('connector' = 'filesystem', 'path' = '{sink}', 'format' = 'json');
+WITH ('connector' = 'filesystem', 'path' = '{sink}', 'format' = 'json', {ROLLING});
 {}",
         sql::HOURLY_COLUMNS,
         sql::HOURLY

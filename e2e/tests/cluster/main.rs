@@ -51,11 +51,13 @@ const SCENARIOS: &[Scenario] = scenarios![
     true change::kubectl_scale_rescales_a_running_job,
     true change::a_changed_program_goes_on_from_a_savepoint,
     true faults::killed_workers_cost_no_row,
+    true faults::a_worker_and_the_coordinator_killed_at_once_cost_no_row,
     true faults::a_killed_container_costs_no_row,
     true faults::a_killed_operator_costs_nothing,
     true lifecycle::a_suspended_job_resumes,
     true lifecycle::a_drained_job_writes_every_result,
     true lifecycle::deletion_keeps_state_or_removes_it,
+    true chart::the_chart_stays_while_jobs_exist,
 ];
 
 fn main() -> ExitCode {

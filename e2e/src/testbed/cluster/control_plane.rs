@@ -46,7 +46,7 @@ pub(super) fn start(folder: &Path, tools: &Tools) -> Result<Vec<Process>> {
         "kube-controller-manager".into(),
         format!("--kubeconfig={}", kubeconfig.display()),
         format!("--service-account-private-key-file={}", at("certs/accounts.key")),
-        format!("--root-ca-file={}", at("certs/api.crt")),
+        format!("--root-ca-file={}", at("certs/ca.crt")),
         "--use-service-account-credentials=true".into(),
         "--leader-elect=false".into(),
     ];
@@ -78,18 +78,27 @@ fn make_secrets(folder: &Path) -> Result<String> {
     };
     openssl("genrsa -out accounts.key 2048")?;
     openssl("rsa -in accounts.key -pubout -out accounts.pub")?;
-    openssl(&format!(
-        "req -x509 -newkey rsa:2048 -nodes -keyout api.key -out api.crt -days 30 \
-         -subj /CN=kube-apiserver -addext \
-         subjectAltName=IP:{API_SERVER},IP:10.96.0.1,DNS:kubernetes.default.svc"
-    ))?;
+    // An authority and a leaf: strict clients, rustls among them, take no certificate as both.
+    openssl(
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 30 -subj /CN=weir-e2e",
+    )?;
+    openssl("req -newkey rsa:2048 -nodes -keyout api.key -out api.csr -subj /CN=kube-apiserver")?;
+    let names = format!("IP:{API_SERVER},IP:10.96.0.1,DNS:kubernetes.default.svc");
+    fs::write(
+        certs.join("api.ext"),
+        format!("basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName={names}\n"),
+    )?;
+    openssl(
+        "x509 -req -in api.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out api.crt -days 30 \
+         -extfile api.ext",
+    )?;
     let token = openssl("rand -hex 16")?.trim().to_owned();
     fs::write(certs.join("tokens.csv"), format!("{token},admin,admin,system:masters\n"))?;
     Ok(token)
 }
 
 fn config(folder: &Path, token: &str) -> String {
-    let authority = folder.join("certs/api.crt");
+    let authority = folder.join("certs/ca.crt");
     let authority = authority.display();
     format!(
         "\

@@ -1,10 +1,10 @@
 //! Images: those of the cluster itself, and those under test.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
 
 use super::Tools;
 use crate::cache;
@@ -26,33 +26,33 @@ pub(super) fn system(tools: &Tools) -> Result<System> {
     let folder = cache::folder("cluster-images-1", |folder| {
         let pause = folder.join("pause");
         cache::run(Command::new("cc").args(["-static", "-Os", "-o"]).arg(&pause).arg(&source))?;
-        pack("weir.test/pause:1", &folder.join("pause.tar"), &pause)?;
-        pack("weir.test/coredns:1", &folder.join("coredns.tar"), &tools.coredns)
+        pack("weir.test/pause:1", &folder.join("pause.tar"), &pause, "pause")?;
+        pack("weir.test/coredns:1", &folder.join("coredns.tar"), &tools.coredns, "coredns")
     })?;
     Ok(System { pause: folder.join("pause.tar"), dns: folder.join("coredns.tar") })
 }
 
-/// Archives of the programs under test, as they are built now.
-pub(super) fn programs() -> Result<Vec<PathBuf>> {
+/// Archives of the programs under test.
+pub(super) struct Programs {
+    _folder: TempDir,
+    pub(super) archives: [PathBuf; 2],
+}
+
+/// Packs the programs under test as they are built now.
+pub(super) fn programs() -> Result<Programs> {
     let weir = weir_binary()?;
-    let folder = std::env::temp_dir().join(format!("weir-images-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    let mut archives = vec![folder.join("weir.tar")];
-    pack(WORKER_IMAGE, &archives[0], &weir)?;
-    if let Some(operator) = operator_binary(&weir)? {
-        archives.push(folder.join("weir-operator.tar"));
-        pack(OPERATOR_IMAGE, &archives[1], &operator)?;
-    }
-    Ok(archives)
+    let operator = operator_binary(&weir)?;
+    let folder = TempDir::with_prefix("weir-images-")?;
+    let archives = [folder.path().join("weir.tar"), folder.path().join("weir-operator.tar")];
+    pack(WORKER_IMAGE, &archives[0], &weir, "weir")?;
+    pack(OPERATOR_IMAGE, &archives[1], &operator, "weir-operator")?;
+    Ok(Programs { _folder: folder, archives })
 }
 
 /// `$WEIR_OPERATOR_BIN`, else built with the profile that built `weir`.
-fn operator_binary(weir: &Path) -> Result<Option<PathBuf>> {
+fn operator_binary(weir: &Path) -> Result<PathBuf> {
     if let Some(chosen) = std::env::var_os("WEIR_OPERATOR_BIN") {
-        return Ok(Some(PathBuf::from(chosen)));
-    }
-    if !repository().join("operator/Cargo.toml").exists() {
-        return Ok(None);
+        return Ok(PathBuf::from(chosen));
     }
     let profile = weir.parent().context("weir is in no folder")?;
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -63,11 +63,13 @@ fn operator_binary(weir: &Path) -> Result<Option<PathBuf>> {
     cache::run(build.current_dir(repository()))?;
     let binary = profile.join("weir-operator");
     ensure!(binary.exists(), "cargo did not build {}", binary.display());
-    Ok(Some(binary))
+    Ok(binary)
 }
 
-fn pack(name: &str, archive: &Path, program: &Path) -> Result<()> {
+/// Packs a program, whatever its file is called, as `/usr/local/bin/INSIDE`.
+fn pack(name: &str, archive: &Path, program: &Path, inside: &str) -> Result<()> {
     let script = repository().join("e2e/images/pack.sh");
+    let program = format!("{}:/usr/local/bin/{inside}", program.display());
     cache::run(Command::new(script).arg(name).arg(archive).arg(program))?;
     Ok(())
 }

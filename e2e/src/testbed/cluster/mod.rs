@@ -253,10 +253,8 @@ impl Cluster {
     /// # Errors
     /// When a program cannot be built or an image cannot be imported.
     pub fn load_images(&self) -> Result<()> {
-        for image in images::programs()? {
-            self.load_image(&image)?;
-        }
-        Ok(())
+        let programs = images::programs()?;
+        programs.archives.iter().try_for_each(|archive| self.load_image(archive))
     }
 
     /// Puts an image archive on every node. For a cluster of `KUBECONFIG`,

@@ -283,6 +283,19 @@ impl Namespace<'_> {
         })
     }
 
+    /// Waits until a job has that many pods and all are ready.
+    ///
+    /// # Errors
+    /// When it has not within `limit`.
+    pub fn wait_for_ready_pods(&self, job: &str, count: usize, limit: Duration) -> Result<()> {
+        let selector = format!("weir.dev/job={job},weir.dev/revision");
+        wait_for(&format!("{count} ready pods of {job}"), limit, || {
+            let list = self.kubectl.get(&["pods", "-l", &selector])?;
+            let pods = list["items"].as_array().context("a list")?;
+            Ok(pods.len() == count && pods.iter().all(|pod| is_true(pod, "Ready")))
+        })
+    }
+
     /// Names of a job's pods, lowest ordinal first.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! A test cluster to work with: `cargo run -p weir-e2e --bin cluster` brings it up with S3 and
+//! A test cluster to work with: `cargo run -p weir-e2e --bin test-cluster` brings it up with S3 and
 //! the images, prints how to reach it, and takes it down at Ctrl-C.
 
 use std::io::Read;
