@@ -45,12 +45,6 @@ pub fn state_pod(job: &str, uid: &str) -> String {
     format!("{job}-state-{}", short_hash(&[uid, "state"]))
 }
 
-/// Name of the one-shot pod that plans a revision with its own image.
-#[must_use]
-pub fn plan_pod(job: &str, revision: &str) -> String {
-    format!("{job}-plan-{revision}")
-}
-
 /// Labels of every child.
 #[must_use]
 pub fn labels(job: &str) -> BTreeMap<String, String> {
