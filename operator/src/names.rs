@@ -18,6 +18,9 @@ pub const STOPPED: &str = "weir.dev/stopped";
 pub const SINCE: &str = "weir.dev/since";
 /// On a StatefulSet: since when it is to be stopped although nobody coordinates it, RFC 3339.
 pub const STOPPING: &str = "weir.dev/stopping";
+/// On the pods of a StatefulSet: revisions that they take the job over from, newest first,
+/// separated by commas. The worker refuses the state of any other revision than its own.
+pub const SUPERSEDES: &str = "weir.dev/supersedes";
 /// On a child: hash of what was applied, so that an unchanged child is not written again.
 pub const APPLIED: &str = "weir.dev/applied";
 /// Label: name of the job.

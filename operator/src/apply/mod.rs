@@ -17,7 +17,7 @@ use weir_crds::kube::StreamJob;
 
 use crate::build::{self, Owner};
 use crate::config::Defaults;
-use crate::decide::{Decision, Scale};
+use crate::decide::{Decision, Scale, predecessors};
 use crate::names;
 use crate::observe::{Observed, Version};
 use crate::validate::Accepted;
@@ -149,7 +149,7 @@ impl Applier<'_> {
     /// One write: replicas and the note of how the job ended change together.
     async fn scale(&self, scale: &Scale, version: &Version) -> Result<(), ApplyError> {
         let stopped = scale.stopped.as_ref().and_then(|it| serde_json::to_string(it).ok());
-        let patch = json!({
+        let mut patch = json!({
             "metadata": {
                 "uid": version.uid,
                 "resourceVersion": version.resource_version,
@@ -161,6 +161,10 @@ impl Applier<'_> {
             },
             "spec": {"replicas": scale.replicas},
         });
+        if let Some(supersedes) = &scale.supersedes {
+            let annotations = json!({ names::SUPERSEDES: supersedes.join(",") });
+            patch["spec"]["template"] = json!({"metadata": {"annotations": annotations}});
+        }
         let sets: Api<StatefulSet> = self.api();
         let written = sets.patch(&scale.name, &manager(), &Patch::Merge(patch)).await;
         written.map(drop).map_err(failed("StatefulSet", &scale.name))
@@ -173,7 +177,9 @@ impl Applier<'_> {
         replicas: u32,
         observed: &Observed,
     ) -> Result<(), ApplyError> {
-        let set = build::build_set(self.owner, accepted, replicas, observed.now);
+        let sets = observed.sets.iter().map(|(set, _)| set);
+        let supersedes = predecessors(&accepted.revision, sets);
+        let set = build::build_set(self.owner, accepted, replicas, &supersedes, observed.now);
         self.create::<StatefulSet>("StatefulSet", set).await
     }
 

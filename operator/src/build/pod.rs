@@ -14,7 +14,13 @@ const GRACE_SECONDS: u32 = 5;
 
 /// The set of a revision's pods.
 #[must_use]
-pub fn build_set(owner: &Owner, accepted: &Accepted, replicas: u32, since: Timestamp) -> Value {
+pub fn build_set(
+    owner: &Owner,
+    accepted: &Accepted,
+    replicas: u32,
+    supersedes: &[String],
+    since: Timestamp,
+) -> Value {
     let name = names::revisioned(&owner.name, &accepted.revision);
     let mut metadata = owner.metadata(&name, Some(&accepted.revision));
     metadata["annotations"] = set_annotations(since);
@@ -33,12 +39,12 @@ pub fn build_set(owner: &Owner, accepted: &Accepted, replicas: u32, since: Times
                 names::REVISION: accepted.revision,
                 names::COMPONENT: "worker",
             }},
-            "template": template(owner, accepted, replicas),
+            "template": template(owner, accepted, replicas, supersedes),
         },
     })
 }
 
-fn template(owner: &Owner, accepted: &Accepted, replicas: u32) -> Value {
+fn template(owner: &Owner, accepted: &Accepted, replicas: u32, supersedes: &[String]) -> Value {
     let workers = &accepted.workers;
     let mut labels = names::labels(&owner.name);
     labels.insert(names::REVISION.to_owned(), accepted.revision.clone());
@@ -70,7 +76,10 @@ fn template(owner: &Owner, accepted: &Accepted, replicas: u32) -> Value {
     if whole["spec"]["topologySpreadConstraints"].is_null() {
         spec["topologySpreadConstraints"] = spread;
     }
-    let annotations = json!({"kubectl.kubernetes.io/default-container": "worker"});
+    let annotations = json!({
+        "kubectl.kubernetes.io/default-container": "worker",
+        names::SUPERSEDES: supersedes.join(","),
+    });
     let metadata = json!({"labels": labels, "annotations": annotations});
     merge(&mut whole, json!({"metadata": metadata, "spec": spec}));
     whole
@@ -164,11 +173,13 @@ fn worker(owner: &Owner, accepted: &Accepted, replicas: u32) -> Value {
     let mut container = container(accepted, "worker", &["/usr/local/bin/weir", "pod"]);
     let coordinator = format!("{}-coordinator.{}.svc:{CONTROL_PORT}", owner.name, owner.namespace);
     let field = |path: &str| json!({"fieldRef": {"fieldPath": path}});
+    let supersedes = format!("metadata.annotations['{}']", names::SUPERSEDES);
     let mut env = vec![
         json!({"name": "WEIR_MANIFEST", "value": "/etc/weir/job.yaml"}),
         json!({"name": "WEIR_POD_NAME", "valueFrom": field("metadata.name")}),
         json!({"name": "WEIR_POD_IP", "valueFrom": field("status.podIP")}),
         json!({"name": "WEIR_REVISION", "value": accepted.revision}),
+        json!({"name": "WEIR_SUPERSEDES", "valueFrom": field(&supersedes)}),
         json!({"name": "WEIR_JOB_UID", "value": owner.uid}),
         json!({"name": "WEIR_COORDINATOR", "value": coordinator}),
         json!({"name": "WEIR_PARALLELISM", "value": replicas.to_string()}),

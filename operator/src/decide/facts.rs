@@ -92,8 +92,34 @@ pub struct SetFacts {
     pub since: Timestamp,
     /// Since when it is to be stopped although nobody coordinates it.
     pub stopping: Option<Timestamp>,
+    /// Revisions that its pods may take the job over from, newest first.
+    pub supersedes: Vec<String>,
     /// Why Kubernetes creates no pods for it, when it says so.
     pub trouble: Option<Trouble>,
+}
+
+/// Predecessors that a set remembers. The chain's head names one revision only; more than one is
+/// in question where successors never came to run.
+const MAX_SUPERSEDED: usize = 16;
+
+/// Revisions that pods of `revision` may take the job over from: those of the other sets, and
+/// those that any set was made to supersede, since a successor may never have come to run.
+#[must_use]
+pub fn predecessors<'a>(
+    revision: &str,
+    sets: impl IntoIterator<Item = &'a SetFacts>,
+) -> Vec<String> {
+    let mut sets: Vec<&SetFacts> = sets.into_iter().collect();
+    sets.sort_by_key(|set| std::cmp::Reverse(set.since));
+    let known = sets.iter().map(|set| &set.revision);
+    let known = known.chain(sets.iter().flat_map(|set| &set.supersedes));
+    let mut found: Vec<String> = Vec::new();
+    for other in known.filter(|other| *other != revision) {
+        if !found.contains(other) && found.len() < MAX_SUPERSEDED {
+            found.push(other.clone());
+        }
+    }
+    found
 }
 
 /// How a job ended: what its coordinator said last, kept on its StatefulSet.

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 pub use facts::{
     Coordinator, Facts, JobFacts, OneShot, Plan, PodFacts, SetFacts, StopKind, Stopped, Target,
-    Trouble, TroubleClass,
+    Trouble, TroubleClass, predecessors,
 };
 use k8s_openapi::jiff::Timestamp;
 use weir_crds::DesiredState;
@@ -85,6 +85,8 @@ pub struct Scale {
     pub since: Timestamp,
     /// Since when it is to be stopped although nobody coordinates it.
     pub stopping: Option<Timestamp>,
+    /// Set when the set is resumed: revisions that its new pods take the job over from.
+    pub supersedes: Option<Vec<String>>,
 }
 
 impl Scale {
@@ -97,6 +99,7 @@ impl Scale {
             stopped: set.stopped.clone(),
             since: set.since,
             stopping: set.stopping,
+            supersedes: None,
         }
     }
 }

@@ -5,7 +5,7 @@ use weir_crds::kube::JobState;
 
 use super::{
     Coordinator, Decision, Facts, IDLE, Note, OperationView, POLL, Plan, SOON, Scale, SetFacts,
-    StopKind, Target, TroubleClass, stop, unrefused,
+    StopKind, Target, TroubleClass, predecessors, stop, unrefused,
 };
 use crate::clock::age;
 use crate::names::operation_id;
@@ -89,6 +89,7 @@ fn begin(facts: &Facts, target: &Target, decision: &mut Decision) {
             stopped: None,
             since: facts.now,
             stopping: None,
+            supersedes: Some(predecessors(&set.revision, &facts.sets)),
         });
     }
 }

@@ -50,8 +50,18 @@ fn set(revision: &str, replicas: u32) -> SetFacts {
         stopped: None,
         since: at(NOW - 60),
         stopping: None,
+        supersedes: Vec::new(),
         trouble: None,
     }
+}
+
+#[test]
+fn a_successor_of_what_never_ran_takes_over_from_what_did() {
+    // bb was made to supersede aa, whose set is gone, and never came to run.
+    let bb = SetFacts { supersedes: vec!["aa".into()], ..set("bb", 1) };
+    assert_eq!(predecessors("cc", [&bb]), ["bb", "aa"]);
+    // Back to the first program: its own name is no predecessor.
+    assert_eq!(predecessors("aa", [&bb]), ["bb"]);
 }
 
 /// Pods of a set that all answer; ordinal 0 coordinates a job of this parallelism.

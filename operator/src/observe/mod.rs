@@ -331,6 +331,11 @@ fn read_set(set: &StatefulSet, uid: &str, now: Timestamp, trouble: Option<Troubl
             .or_else(|| set.metadata.creation_timestamp.as_ref().map(|time| time.0))
             .unwrap_or(now),
         stopping: time(names::STOPPING),
+        supersedes: spec
+            .and_then(|spec| spec.template.metadata.as_ref()?.annotations.as_ref())
+            .and_then(|annotations| annotations.get(names::SUPERSEDES))
+            .map(|list| list.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect())
+            .unwrap_or_default(),
         trouble,
     }
 }

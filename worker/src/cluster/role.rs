@@ -195,7 +195,7 @@ impl Role {
         Self {
             chain: Chain::attach(Arc::clone(&store), &name, ChainOptions::default()),
             member_only: cluster.member_only || incarnation.has(FENCED),
-            supersedes: cluster.supersedes.clone(),
+            supersedes: cluster.supersedes.iter().filter(|it| !it.is_empty()).cloned().collect(),
             patience: cluster.store_patience,
             shared,
             store,
