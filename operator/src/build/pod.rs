@@ -127,9 +127,12 @@ fn container(accepted: &Accepted, name: &str, command: &[&str]) -> Value {
         json!({"name": "TMPDIR", "value": "/tmp"}),
     ];
     // What the user sets wins: the job's store may be another than the installation's.
-    for (name, value) in
-        [("AWS_ENDPOINT_URL", &resolved.endpoint), ("AWS_REGION", &resolved.region)]
-    {
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL", resolved.endpoint.as_str()),
+        ("AWS_REGION", resolved.region.as_str()),
+        ("WEIR_LOG", "info"),
+        ("WEIR_LOG_FORMAT", "json"),
+    ] {
         let theirs = workers.env.iter().any(|entry| entry["name"] == name);
         if !value.is_empty() && !theirs {
             ours.push(json!({"name": name, "value": value}));

@@ -30,6 +30,8 @@ const BOUND: u64 = 6;
 /// What the store holds of one job.
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
+    /// The revision that reigned last.
+    pub revision: String,
     pub term: u64,
     pub epoch: u64,
     pub parallelism: u32,
@@ -45,6 +47,7 @@ struct Process {
     job: String,
     job_uid: String,
     revision: String,
+    supersedes: Vec<String>,
     ordinal: u32,
     wanted: u32,
     ip: String,
@@ -203,6 +206,11 @@ impl World {
                 job: labels["weir.dev/job"].clone(),
                 job_uid: env("WEIR_JOB_UID"),
                 revision: revision.clone(),
+                supersedes: pod
+                    .annotations()
+                    .get("weir.dev/supersedes")
+                    .map(|list| list.split(',').map(str::to_owned).collect())
+                    .unwrap_or_default(),
                 ordinal: pod.name_any().rsplit_once('-').unwrap().1.parse().unwrap(),
                 wanted: env("WEIR_PARALLELISM").parse().unwrap(),
                 ip: status.pod_ip.clone().unwrap(),
@@ -246,6 +254,14 @@ impl World {
             let next = self.processes.values_mut().filter(peers);
             let next = next.filter(|it| it.revision == revision).min_by_key(|it| it.ordinal);
             let next = next.unwrap();
+            // As a worker does: the state of a revision that it was not told of is not its own.
+            let known = chain.revision.is_empty()
+                || chain.revision == revision
+                || next.supersedes.contains(&chain.revision);
+            if !known {
+                continue;
+            }
+            chain.revision.clone_from(&revision);
             let restored = chain.epoch;
             if chain.epoch == 0 {
                 chain.parallelism = next.wanted;
