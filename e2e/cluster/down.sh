@@ -11,10 +11,11 @@ folder=$1
 [ "${2:-}" != when-closed ] || cat > /dev/null
 [ -f "$folder/names" ] || exit 0
 
-namespaces=() groups=()
+namespaces=() links=() groups=()
 while read -r kind name; do
   case $kind in
     namespace) namespaces+=("$name") ;;
+    link) links+=("$name") ;;
     group) groups+=("$name") ;;
   esac
 done < "$folder/names"
@@ -45,8 +46,11 @@ for _ in $(seq 10); do
   [ -n "$mounts" ] || break
   xargs -r umount -l <<< "$mounts" 2> /dev/null
 done
+# A namespace lives on for as long as one of its sockets waits for its end, and its links with it.
+for name in "${links[@]}"; do
+  ip link del "$name" 2> /dev/null
+done
 for name in "${namespaces[@]}"; do
-  # The outer ends of its links go with it.
   [ ! -e "/run/netns/$name" ] || ip netns del "$name"
 done
 for name in "${groups[@]}"; do

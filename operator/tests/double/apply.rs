@@ -202,7 +202,7 @@ fn remove(value: &mut Value, path: &[Step], walked: &mut Path) {
         (Step::Item(key), Value::Array(items)) => {
             let at = match list_kind(walked) {
                 List::Keyed(keys) => items.iter().position(|item| item_key(item, keys) == *key),
-                _ => items.iter().position(|item| item.to_string() == *key),
+                _ => items.iter().position(|item| item.to_string().as_str() == key.as_str()),
             };
             if let Some(at) = at {
                 if rest.is_empty() {

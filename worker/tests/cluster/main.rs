@@ -51,7 +51,7 @@ async fn another_worker_takes_over_when_the_coordinators_process_is_killed() {
     let took = new_output(&pods, before).await;
     println!("killed coordinator to first new output of another worker: {took:?}");
     assert!(took < Duration::from_secs(15), "{took:?}");
-    let second = pods.until(1, "a running job", |c| runs(c)).await;
+    let second = pods.until(1, "a running job", runs).await;
     let (was, is) = (first.status.expect("a status"), second.status.expect("a status"));
     assert!(is.term > was.term && second.restored_epoch >= was.epoch && second.head > first.head);
     assert_eq!(second.lineage, first.lineage);
@@ -83,7 +83,7 @@ async fn a_killed_worker_comes_back_under_its_supervisor_and_coordinates_at_once
     let took = new_output(&pods, before).await;
     println!("killed coordinator to first new output, under its supervisor: {took:?}");
     assert!(took < Duration::from_secs(4), "{took:?}");
-    let second = pods.until(0, "a running job", |c| runs(c)).await;
+    let second = pods.until(0, "a running job", runs).await;
     assert!(second.status.expect("a status").term > first.status.expect("a status").term);
     ends_with_every_row_once(&pods, 0).await;
     let (code, metrics) = pods.get(0, "/metrics");
@@ -103,7 +103,7 @@ async fn a_silent_coordinator_is_replaced_and_never_coordinates_again() {
     pods.until(0, "a running job", |c| runs(c) && c.assigned == [0, 1, 2]).await;
     let asleep = pods.worker_below(0).expect("a worker");
     kill(asleep, Signal::STOP);
-    pods.until(1, "another coordinator", |c| runs(c)).await;
+    pods.until(1, "another coordinator", runs).await;
     kill(asleep, Signal::CONT);
     let back = eventually("its return as a member", async || {
         let report = pods.report(0).await?;

@@ -183,7 +183,8 @@ impl Pods {
         is: impl Fn(&CoordinatorReport) -> bool,
     ) -> CoordinatorReport {
         let found = eventually(what, async || self.coordinating(pod).await.filter(|c| is(c))).await;
-        found.unwrap_or_else(|| panic!("{what}: {:?}\n{}", "never", self.log(pod)))
+        assert!(found.is_some(), "never {what}:\n{}", self.log(pod));
+        found.expect("what was just looked at")
     }
 
     pub(crate) async fn begin(

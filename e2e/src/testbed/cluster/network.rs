@@ -51,7 +51,8 @@ impl Node {
     /// What has to be removed with it, as `down.sh` reads it.
     pub(super) fn names(&self) -> String {
         let label = self.label();
-        format!("namespace {label}\ngroup {label}\n")
+        let link = self.link();
+        format!("namespace {label}\nlink {link}\ngroup {label}\n")
     }
 
     /// Whatever carries the name now is not ours: nothing of ours survives `down.sh`.
@@ -147,6 +148,6 @@ mod tests {
 
     #[test]
     fn everything_of_a_node_is_named_before_it_is_made() {
-        assert_eq!(Node(1).names(), "namespace weir-e2e-1\ngroup weir-e2e-1\n");
+        assert_eq!(Node(1).names(), "namespace weir-e2e-1\nlink weir-e2e1\ngroup weir-e2e-1\n");
     }
 }
