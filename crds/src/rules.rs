@@ -100,17 +100,6 @@ pub fn rules() -> Vec<Rule> {
             "spec.state.adopt must be the metadata.uid of the deleted job whose state is taken over, such as 6f3a0c52-91d4-4d3e-8a1b-2c5e7f90ab12",
         ),
         rule_for(
-            ".unhealthyAfter",
-            rule(
-                "spec.state.checkpoint",
-                guarded(
-                    &["self.unhealthyAfter", "self.interval"],
-                    "duration(self.unhealthyAfter) >= duration(self.interval)",
-                ),
-                "spec.state.checkpoint.unhealthyAfter is shorter than interval, so every healthy job would count as unhealthy; raise unhealthyAfter or lower interval",
-            ),
-        ),
-        rule_for(
             ".initial",
             rule(
                 "spec.restart.backoff",

@@ -182,7 +182,7 @@ pub struct Checkpoint {
     pub timeout: Duration,
     /// Published checkpoints that are kept.
     pub retained: u32,
-    /// Without a published checkpoint for this long, the condition CheckpointHealthy is False.
+    /// Once a checkpoint is overdue for this long, the condition CheckpointHealthy is False.
     #[serde(with = "duration::text")]
     #[cfg_attr(feature = "kube", schemars(with = "String"))]
     pub unhealthy_after: Duration,

@@ -136,12 +136,6 @@ fn what_only_a_cluster_can_do_is_checked_too() {
         "#]],
         ),
         (
-            "state: {checkpoint: {interval: 10m}}",
-            expect![[r#"
-            job.yaml:7 spec.state.checkpoint: unhealthyAfter 3m is shorter than interval 10m, so every healthy job would count as unhealthy; raise unhealthyAfter or lower interval
-        "#]],
-        ),
-        (
             "upgrade: Recreate",
             expect![[r#"
             job.yaml:7 spec.upgrade: expected a mapping such as 'strategy: …', found 'Recreate'

@@ -91,7 +91,6 @@ fn wrong() -> Vec<(&'static str, Value)> {
             "spec.state.adopt must be",
             with("state.adopt", json!("6F3A0C52-91d4-4d3e-8a1b-2c5e7f90ab12")),
         ),
-        ("unhealthyAfter is shorter", with("state.checkpoint", json!({"interval": "1h"}))),
         ("backoff.initial is longer", with("restart.backoff", json!({"initial": "2m"}))),
         ("nodeLostTimeout must be at least 15s", with("nodeLostTimeout", json!("14s"))),
         (

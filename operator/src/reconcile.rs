@@ -328,7 +328,8 @@ async fn publish_status(
     let none = StreamJobStatus::default();
     let was = job.status.as_ref().unwrap_or(&none);
     let failure = observed.last_failure.as_ref();
-    let unhealthy_after = job.spec.state.checkpoint.unhealthy_after;
+    let checkpoint = &job.spec.state.checkpoint;
+    let unhealthy_after = checkpoint.interval.saturating_add(checkpoint.unhealthy_after);
     let status = build_status(facts, decision, failure, unhealthy_after, was);
     context.metrics.observe(&namespace, &name, &status);
     let Some(patch) = status_patch(was, &status) else { return Ok(()) };

@@ -250,8 +250,8 @@ fn checkpoint_health(facts: &Facts, decision: &Decision, unhealthy_after: Durati
             false,
             "Late",
             format!(
-                "no checkpoint since {since}, longer than state.checkpoint.unhealthyAfter ({}); \
-                 look at the job's sinks and store",
+                "no checkpoint since {since}, longer than state.checkpoint.interval and \
+                 unhealthyAfter together ({}); look at the job's sinks and store",
                 weir_crds::format_duration(unhealthy_after)
             ),
         );

@@ -1,7 +1,6 @@
 //! `spec.state`: where state is kept, and how often it is saved.
 
 use super::text_list;
-use crate::duration::format_duration;
 use crate::fields::{Faults, Field, or_default};
 use crate::limits;
 use crate::spec::{Checkpoint, State};
@@ -106,14 +105,10 @@ fn read_checkpoint(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<Checkpo
     };
     let unhealthy_after =
         or_default(fields.get("unhealthyAfter"), defaults.unhealthy_after, |f| faults.duration(f));
-    let (interval, unhealthy_after) = (interval?, unhealthy_after?);
-    if unhealthy_after < interval {
-        let (after, interval) = (format_duration(unhealthy_after), format_duration(interval));
-        let message = format!(
-            "unhealthyAfter {after} is shorter than interval {interval}, so every healthy job would count as unhealthy; raise unhealthyAfter or lower interval"
-        );
-        faults.add(field.line, &field.path, message);
-        return None;
-    }
-    Some(Checkpoint { interval, timeout: timeout?, retained: retained?, unhealthy_after })
+    Some(Checkpoint {
+        interval: interval?,
+        timeout: timeout?,
+        retained: retained?,
+        unhealthy_after: unhealthy_after?,
+    })
 }

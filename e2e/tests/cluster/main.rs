@@ -15,6 +15,7 @@ mod chart;
 mod faults;
 mod flights;
 mod lifecycle;
+mod readme;
 mod start;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,6 +47,7 @@ const SCENARIOS: &[Scenario] = scenarios![
     false alone::pods_of_both_nodes_find_each_other_and_the_store,
     false alone::a_node_cut_off_comes_back,
     false chart::the_chart_is_what_the_operator_needs,
+    false readme::the_commands_of_the_readme_work_in_their_order,
     true start::a_job_is_ready_and_writes_what_the_oracle_says,
     true start::a_program_that_does_not_plan_says_where,
     true change::kubectl_scale_rescales_a_running_job,
