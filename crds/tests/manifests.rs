@@ -1,28 +1,13 @@
 //! What a manifest may say, and the exact words for what it may not.
 #![allow(clippy::panic, reason = "a test's way to fail")]
 
+mod common;
+
 use std::time::Duration;
 
-use expect_test::{Expect, expect};
+use common::{check, with_spec};
+use expect_test::expect;
 use weir_crds::StreamJob;
-
-/// Reads `text` as `job.yaml` and compares the faults, one per line.
-fn check(text: &str, expected: Expect) {
-    let shown = match StreamJob::from_yaml(text, "job.yaml") {
-        Ok(job) => format!("accepted: {job:?}\n"),
-        Err(faults) => faults.iter().map(|fault| format!("{fault}\n")).collect(),
-    };
-    expected.assert_eq(&shown);
-}
-
-/// A manifest whose spec is `sql` and the given lines.
-fn with_spec(lines: &str) -> String {
-    let mut text = "apiVersion: weir.dev/v1alpha1\nkind: StreamJob\nmetadata:\n  name: job\nspec:\n  sql: SELECT 1\n".to_owned();
-    for line in lines.lines() {
-        text.push_str(&format!("  {line}\n"));
-    }
-    text
-}
 
 /// A manifest whose metadata is the given text.
 fn with_metadata(metadata: &str) -> String {
