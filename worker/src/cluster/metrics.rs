@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use prometheus::core::Collector;
 use prometheus::{CounterVec, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 use weir_protocol::control::{CoordinatorReport, JobStatus, TaskStats};
 
@@ -97,9 +98,7 @@ impl Job<'_> {
         help: &str,
         labels: &[&str],
     ) -> prometheus::Result<IntGaugeVec> {
-        let gauge = IntGaugeVec::new(Opts::new(name, help), &self.names(labels))?;
-        registry.register(Box::new(gauge.clone()))?;
-        Ok(gauge)
+        registered(registry, IntGaugeVec::new(Opts::new(name, help), &self.names(labels))?)
     }
 
     fn seconds(
@@ -109,9 +108,7 @@ impl Job<'_> {
         help: &str,
         labels: &[&str],
     ) -> prometheus::Result<GaugeVec> {
-        let gauge = GaugeVec::new(Opts::new(name, help), &self.names(labels))?;
-        registry.register(Box::new(gauge.clone()))?;
-        Ok(gauge)
+        registered(registry, GaugeVec::new(Opts::new(name, help), &self.names(labels))?)
     }
 
     fn counter(
@@ -121,9 +118,7 @@ impl Job<'_> {
         help: &str,
         labels: &[&str],
     ) -> prometheus::Result<IntCounterVec> {
-        let counter = IntCounterVec::new(Opts::new(name, help), &self.names(labels))?;
-        registry.register(Box::new(counter.clone()))?;
-        Ok(counter)
+        registered(registry, IntCounterVec::new(Opts::new(name, help), &self.names(labels))?)
     }
 
     fn seconds_counter(
@@ -133,10 +128,16 @@ impl Job<'_> {
         help: &str,
         labels: &[&str],
     ) -> prometheus::Result<CounterVec> {
-        let counter = CounterVec::new(Opts::new(name, help), &self.names(labels))?;
-        registry.register(Box::new(counter.clone()))?;
-        Ok(counter)
+        registered(registry, CounterVec::new(Opts::new(name, help), &self.names(labels))?)
     }
+}
+
+fn registered<F: Collector + Clone + 'static>(
+    registry: &Registry,
+    family: F,
+) -> prometheus::Result<F> {
+    registry.register(Box::new(family.clone()))?;
+    Ok(family)
 }
 
 fn tasks(
