@@ -1,5 +1,6 @@
 import java.io.BufferedReader;
 import java.io.BufferedWriter;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -9,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
@@ -27,7 +29,8 @@ import org.apache.kafka.common.serialization.StringSerializer;
  * <pre>
  * create  SERVERS TOPIC PARTITIONS [KEY=VALUE …]
  * produce SERVERS TOPIC FILE [RATE]     a line a message, to the partitions in turn; RATE is
- *                                       messages a second, as fast as can be without it
+ *                                       messages a second, as fast as can be without it, and
+ *                                       from the first byte of standard input on
  * read    SERVERS TOPIC FILE            partition, offset, key and value of all committed
  *                                       messages, separated by tabs; an absent key is empty
  * group   SERVERS TOPIC GROUP           the group's position by partition
@@ -73,13 +76,25 @@ public final class KafkaTool {
         properties.put("key.serializer", StringSerializer.class.getName());
         properties.put("value.serializer", StringSerializer.class.getName());
         AtomicReference<Exception> failed = new AtomicReference<>();
+        AtomicBoolean hurry = new AtomicBoolean(rate == 0);
+        if (rate > 0) {
+            Thread listener = new Thread(() -> {
+                try {
+                    hurry.set(System.in.read() >= 0);
+                } catch (IOException gone) {
+                    // Nobody asks for more speed.
+                }
+            });
+            listener.setDaemon(true);
+            listener.start();
+        }
         try (KafkaProducer<String, String> producer = new KafkaProducer<>(properties);
                 BufferedReader lines = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
             int partitions = producer.partitionsFor(topic).size();
             long n = 0;
             long start = System.nanoTime();
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-                long early = rate == 0 ? 0 : start + n * 1_000_000_000L / rate - System.nanoTime();
+                long early = hurry.get() ? 0 : start + n * 1_000_000_000L / rate - System.nanoTime();
                 if (early > 5_000_000L) {
                     Thread.sleep(early / 1_000_000L);
                 }

@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -18,6 +17,7 @@ use tempfile::TempDir;
 use crate::cache;
 use crate::data::Format;
 use crate::process::{self, Process};
+use crate::programs;
 use crate::rows::{Rows, timestamp};
 
 /// The folder of the repository.
@@ -25,35 +25,6 @@ use crate::rows::{Rows, timestamp};
 pub fn repository() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_path_buf()
-}
-
-/// The `weir` program: `$WEIR_BIN`, else built with the profile that this program was built with.
-///
-/// # Errors
-/// When it cannot be built.
-pub fn weir_binary() -> Result<PathBuf> {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    if let Some(chosen) = std::env::var_os("WEIR_BIN") {
-        return Ok(PathBuf::from(chosen));
-    }
-    if let Some(built) = BUILT.get() {
-        return Ok(built.clone());
-    }
-    // Either target/PROFILE/deps/test-… or target/PROFILE/bench.
-    let me = std::env::current_exe()?;
-    let profile = me
-        .ancestors()
-        .find(|folder| folder.ends_with("debug") || folder.ends_with("release"))
-        .with_context(|| format!("{} is not in a target folder", me.display()))?;
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "--quiet", "--package", "weir", "--bin", "weir"]);
-    if profile.ends_with("release") {
-        build.arg("--release");
-    }
-    cache::run(build.current_dir(repository()))?;
-    let binary = profile.join("weir");
-    ensure!(binary.exists(), "cargo did not build {}", binary.display());
-    Ok(BUILT.get_or_init(|| binary).clone())
 }
 
 /// What a manifest says; the rest has its defaults.
@@ -210,7 +181,7 @@ impl Job {
         let run = RUNS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let log = self.folder.path().join(format!("run-{run}.log"));
         let output = File::create(&log)?;
-        let mut command = Command::new(weir_binary()?);
+        let mut command = Command::new(programs::weir()?);
         command.arg("run").arg(self.manifest_file()).args(&self.arguments);
         if workers > 0 {
             command.args(["--workers", &workers.to_string()]);

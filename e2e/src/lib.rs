@@ -31,6 +31,7 @@ pub mod data;
 pub mod job;
 pub mod oracle;
 pub mod process;
+pub mod programs;
 pub mod rows;
 pub mod sql;
 pub mod testbed;

@@ -38,6 +38,11 @@ impl Process {
         self.child.id()
     }
 
+    /// The writing end of its standard input, when that is a pipe; once.
+    pub fn take_stdin(&mut self) -> Option<std::process::ChildStdin> {
+        self.child.stdin.take()
+    }
+
     /// The reading end of its standard output, when that is a pipe; once.
     pub fn take_stdout(&mut self) -> Option<std::process::ChildStdout> {
         self.child.stdout.take()

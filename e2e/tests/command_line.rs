@@ -12,8 +12,9 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use weir_e2e::cache::tail;
 use weir_e2e::data::Format;
-use weir_e2e::job::{Job, Manifest, Run, read_output, weir_binary};
+use weir_e2e::job::{Job, Manifest, Run, read_output};
 use weir_e2e::process::{Process, wait_for};
+use weir_e2e::programs;
 use weir_e2e::rows::Rows;
 
 const ROWS: u64 = 20_000;
@@ -42,7 +43,7 @@ fn check(output: &Path, times: u64) -> Result<()> {
 }
 
 fn weir(arguments: &[&str], folder: &Path) -> Result<Output> {
-    Ok(Command::new(weir_binary()?).args(arguments).current_dir(folder).output()?)
+    Ok(Command::new(programs::weir()?).args(arguments).current_dir(folder).output()?)
 }
 
 fn text(output: &Output) -> String {
@@ -181,7 +182,7 @@ INSERT INTO seen SELECT n FROM numbers;
     for workers in ["", "--workers 2"] {
         let job = Job::new(Manifest::new("numbers", program))?;
         let state = job.folder().join("state");
-        let mut command = Command::new(weir_binary()?);
+        let mut command = Command::new(programs::weir()?);
         command.arg("run").arg(job.manifest_file()).args(workers.split_whitespace());
         command.arg("--state").arg(&state).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut run = Process::start("weir run", &mut command)?;

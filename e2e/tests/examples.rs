@@ -8,8 +8,9 @@ use anyhow::{Result, ensure};
 use tempfile::TempDir;
 use weir_e2e::cache::tail;
 use weir_e2e::data::Format;
-use weir_e2e::job::{Job, read_output, repository, weir_binary};
+use weir_e2e::job::{Job, read_output, repository};
 use weir_e2e::oracle::duckdb;
+use weir_e2e::programs;
 
 /// The examples' folder, copied, so that results do not land in the repository.
 fn examples() -> Result<TempDir> {
@@ -34,7 +35,7 @@ fn every_example_plans() -> Result<()> {
     for entry in fs::read_dir(folder.path())? {
         let path = entry?.path();
         if path.extension().is_some_and(|ext| ext == "yaml") {
-            let output = Command::new(weir_binary()?).arg("plan").arg(&path).output()?;
+            let output = Command::new(programs::weir()?).arg("plan").arg(&path).output()?;
             let text = String::from_utf8_lossy(&output.stdout).into_owned()
                 + &String::from_utf8_lossy(&output.stderr);
             ensure!(output.status.success(), "{}: {}", path.display(), tail(&text));

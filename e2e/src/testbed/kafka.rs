@@ -151,13 +151,14 @@ impl Kafka {
     }
 
     /// Writes every line of a file as a message, `rate` of them a second, in a process that ends
-    /// with success when all have arrived.
+    /// with success when all have arrived. From the first byte of its input on it writes as fast
+    /// as it can.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn produce_steadily(&self, topic: &str, lines: &Path, rate: u32) -> Result<Process> {
         let mut command = self.tool("produce", topic);
-        command.arg(lines).arg(rate.to_string()).stdin(Stdio::null());
+        command.arg(lines).arg(rate.to_string()).stdin(Stdio::piped());
         Process::start("the producer", &mut command)
     }
 

@@ -2,125 +2,148 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use rustix::process::Signal;
 use serde_json::json;
 use tokio::time::Instant;
 use weir_e2e::process;
 use weir_e2e::testbed::cluster::{Namespace, READY, RELEASE, Stage};
 
+use crate::figures::{Figure, tries};
 use crate::flights::{Feed, Input, topic_to_hours};
 
 const RECOVERED: Duration = Duration::from_secs(90);
+const WORKERS: usize = 3;
 
-/// How often each fault strikes: `WEIR_E2E_KILLS`, otherwise 2.
-fn kills() -> usize {
-    std::env::var("WEIR_E2E_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(2)
-}
-
-/// A job under a steady load that lasts for all faults.
-fn running<'a>(
+/// A job under a steady load that lasts for all faults, and what they cost it.
+struct Struck<'a> {
     stage: &'a Stage,
-    name: &str,
-    seconds: usize,
-) -> Result<(Namespace<'a>, Input, Feed)> {
-    let (home, kafka) = (stage.namespace(name)?, stage.kafka()?);
-    let input = Input::new((2_500 * seconds).min(3_000_000))?;
-    let feed = input.feed(kafka, name, 2_500)?;
-    let sql = topic_to_hours(kafka, name, &home.sink("hourly"));
-    home.apply_job("hours", &sql, &json!({"parallelism": 3}))?;
-    home.wait_for_condition("hours", "Ready", READY)?;
-    home.wait_for_new_output("hourly", RECOVERED)?;
-    Ok((home, input, feed))
+    home: Namespace<'a>,
+    input: Input,
+    feed: Feed,
 }
 
-/// All rows are there once, and the job is well.
-fn all_is_well(home: Namespace<'_>, input: &Input, feed: Feed) -> Result<()> {
-    feed.finish()?;
-    home.wait_for_rows("hourly", &Input::columns(), input.expected(), RECOVERED)?;
-    home.wait_for_condition("hours", "Ready", RECOVERED)?;
-    home.delete()
-}
-
-pub(crate) fn killed_workers_cost_no_row(stage: &Stage, name: &str) -> Result<()> {
-    let (home, input, mut feed) = running(stage, name, 30 + 2 * kills() * 15)?;
-    // The coordinator's pod is that of ordinal 0.
-    for (what, ordinal) in [("worker", 1), ("coordinator", 0)] {
-        for _ in 0..kills() {
-            ensure!(feed.is_under_way()?, "the load ended before the faults");
-            let pods = home.pods("hours")?;
-            let suffix = format!("-{ordinal}");
-            let pod = pods.iter().find(|pod| pod.ends_with(&suffix)).context("no such pod")?;
-            let start = Instant::now();
-            home.kubectl.run(&[
-                "delete",
-                "pod",
-                pod,
-                "--grace-period=0",
-                "--force",
-                "--wait=false",
-            ])?;
-            home.wait_for_new_output("hourly", RECOVERED)?;
-            println!("  {what} killed: output after {:.1} s", start.elapsed().as_secs_f64());
-            home.wait_for_ready_pods("hours", 3, RECOVERED)?;
-            home.wait_for_condition("hours", "Ready", RECOVERED)?;
-        }
+impl<'a> Struck<'a> {
+    fn start(stage: &'a Stage, name: &str, rows: usize, rate: u32) -> Result<Self> {
+        let (home, kafka) = (stage.namespace(name)?, stage.kafka()?);
+        let input = Input::new(rows)?;
+        let feed = input.feed(kafka, name, rate)?;
+        let sql = topic_to_hours(kafka, name, &home.sink("hourly"));
+        home.apply_job("hours", &sql, &json!({"parallelism": WORKERS}))?;
+        home.wait_for_condition("hours", "Ready", READY)?;
+        home.wait_for_new_output("hourly", RECOVERED)?;
+        Ok(Self { stage, home, input, feed })
     }
-    all_is_well(home, &input, feed)
-}
 
-pub(crate) fn a_worker_and_the_coordinator_killed_at_once_cost_no_row(
-    stage: &Stage,
-    name: &str,
-) -> Result<()> {
-    let (home, input, feed) = running(stage, name, 60)?;
-    let pods = home.pods("hours")?;
-    for suffix in ["-1", "-0"] {
-        let pod = pods.iter().find(|pod| pod.ends_with(suffix)).context("no such pod")?;
-        home.kubectl.run(&["delete", "pod", pod, "--grace-period=0", "--force", "--wait=false"])?;
+    /// Strikes, waits for output of a later term, measures that, and waits until all is well.
+    fn strike(
+        &mut self,
+        figure: &mut Figure,
+        fault: impl FnOnce(&Stage, &Namespace<'_>) -> Result<()>,
+    ) -> Result<()> {
+        ensure!(self.feed.is_under_way()?, "the load ended before the faults");
+        let term = self.home.newest_term("hourly")?;
+        let start = Instant::now();
+        fault(self.stage, &self.home)?;
+        self.home.wait_for_output_after("hourly", term, RECOVERED)?;
+        figure.add(start.elapsed());
+        self.home.wait_for_ready_pods("hours", WORKERS, RECOVERED)?;
+        self.home.kubectl.wait_until("sj", "hours", "whole again", RECOVERED, |job| {
+            job["status"]["parallelism"]["actual"] == WORKERS && job["status"]["state"] == "Running"
+        })?;
+        // From here on a fault meets a job at rest, as a figure needs it.
+        self.home.wait_for_new_output("hourly", RECOVERED)
     }
-    let start = Instant::now();
-    home.wait_for_new_output("hourly", RECOVERED)?;
-    println!("  output after {:.1} s", start.elapsed().as_secs_f64());
-    all_is_well(home, &input, feed)
-}
 
-pub(crate) fn a_killed_container_costs_no_row(stage: &Stage, name: &str) -> Result<()> {
-    let (home, input, mut feed) = running(stage, name, 30 + 2 * kills() * 15)?;
-    for ordinal in [1, 0] {
-        for _ in 0..kills() {
-            ensure!(feed.is_under_way()?, "the load ended before the faults");
-            let pods = home.pods("hours")?;
-            let suffix = format!("-{ordinal}");
-            let pod = pods.iter().find(|pod| pod.ends_with(&suffix)).context("no such pod")?;
-            // As an OOM kill does where cgroups are of version 2: all processes at once.
-            let processes = stage.cluster.container_processes(home.name(), pod)?;
-            ensure!(processes.len() >= 2, "supervisor and worker: {processes:?}");
-            let start = Instant::now();
-            for id in &processes {
-                // One that the end of another has ended already is gone.
-                let _ = process::signal(*id, Signal::KILL);
-            }
-            home.wait_for_new_output("hourly", RECOVERED)?;
-            println!(
-                "  container {ordinal} killed: output after {:.1} s",
-                start.elapsed().as_secs_f64()
-            );
-            home.wait_for_ready_pods("hours", 3, RECOVERED)?;
-            home.wait_for_condition("hours", "Ready", RECOVERED)?;
-        }
+    /// All rows are there once, and the job is well.
+    fn all_is_well(self) -> Result<()> {
+        self.feed.finish()?;
+        let columns = Input::columns();
+        self.home.wait_for_rows("hourly", &columns, self.input.expected(), 2 * RECOVERED)?;
+        self.home.wait_for_condition("hours", "Ready", RECOVERED)?;
+        self.home.delete()
     }
-    all_is_well(home, &input, feed)
 }
 
+/// The pod that coordinates the job now, and the others.
+fn roles(home: &Namespace<'_>) -> Result<(String, Vec<String>)> {
+    let coordinator = home.coordinator("hours")?;
+    let mut pods = home.pods("hours")?;
+    pods.retain(|pod| *pod != coordinator);
+    ensure!(pods.len() + 1 == WORKERS, "{coordinator} coordinates {pods:?}");
+    Ok((coordinator, pods))
+}
+
+/// Ends pods as a failing node does: at once.
+fn kill_pods(home: &Namespace<'_>, pods: &[&String]) -> Result<()> {
+    let mut arguments = vec!["delete", "pod", "--grace-period=0", "--force", "--wait=false"];
+    arguments.extend(pods.iter().map(|pod| pod.as_str()));
+    home.kubectl.run(&arguments)?;
+    Ok(())
+}
+
+/// As an OOM kill does where cgroups are of version 2: all processes of a container at once.
+fn kill_container(stage: &Stage, home: &Namespace<'_>, pod: &str) -> Result<()> {
+    let processes = stage.cluster.container_processes(home.name(), pod)?;
+    ensure!(processes.len() >= 2, "supervisor and worker: {processes:?}");
+    for id in &processes {
+        // One that the end of another has ended already is gone.
+        let _ = process::signal(*id, Signal::KILL);
+    }
+    Ok(())
+}
+
+/// The full flights under a steady load, while everything that can be killed is killed in turn.
+pub(crate) fn whatever_is_killed_costs_no_row(stage: &Stage, name: &str) -> Result<()> {
+    let mut job = Struck::start(stage, name, 3_000_000, 4_000)?;
+    let mut figures = [
+        Figure::new("pod of a worker killed → output of the next term"),
+        Figure::new("pod of the coordinator killed → output of the next term"),
+        Figure::new("container of a worker killed → output of the next term"),
+        Figure::new("container of the coordinator killed → output of the next term"),
+    ];
+    for _ in 0..tries() {
+        let [pod, coordinators_pod, container, coordinators_container] = &mut figures;
+        job.strike(pod, |_, home| kill_pods(home, &[&roles(home)?.1[0]]))?;
+        job.strike(coordinators_pod, |_, home| kill_pods(home, &[&roles(home)?.0]))?;
+        job.strike(container, |stage, home| kill_container(stage, home, &roles(home)?.1[1]))?;
+        job.strike(coordinators_container, |stage, home| {
+            kill_container(stage, home, &roles(home)?.0)
+        })?;
+    }
+    figures.into_iter().for_each(Figure::done);
+    job.all_is_well()
+}
+
+/// Nobody survives, or one that is no majority: the pods that replace them go on.
+pub(crate) fn pods_killed_at_once_cost_no_row(stage: &Stage, name: &str) -> Result<()> {
+    let mut job = Struck::start(stage, name, 1_000_000, 4_000)?;
+    let mut most = Figure::new("pods of a worker and of the coordinator killed → output");
+    let mut all = Figure::new("all pods killed → output");
+    for _ in 0..tries() {
+        job.strike(&mut most, |_, home| {
+            let (coordinator, others) = roles(home)?;
+            kill_pods(home, &[&coordinator, &others[0]])
+        })?;
+        job.strike(&mut all, |_, home| {
+            kill_pods(home, &home.pods("hours")?.iter().collect::<Vec<_>>())
+        })?;
+    }
+    most.done();
+    all.done();
+    job.all_is_well()
+}
+
+/// In the middle of a change, both replicas at once.
 pub(crate) fn a_killed_operator_costs_nothing(stage: &Stage, name: &str) -> Result<()> {
-    let (home, input, mut feed) = running(stage, name, 30 + kills() * 30)?;
+    let mut job = Struck::start(stage, name, 1_000_000, 4_000)?;
     let operators = stage.cluster.kubectl().in_namespace(RELEASE);
-    for round in 0..kills() {
-        ensure!(feed.is_under_way()?, "the load ended before the faults");
-        // In the middle of a change, both replicas at once.
-        let parallelism = if round % 2 == 0 { 2 } else { 3 };
-        home.patch_job("hours", &json!({"parallelism": parallelism}))?;
+    let mut figure = Figure::new("both operators killed amid a rescale → rescaled");
+    for round in 0..tries() {
+        ensure!(job.feed.is_under_way()?, "the load ended before the faults");
+        let parallelism = if round % 2 == 0 { 2 } else { WORKERS };
+        let start = Instant::now();
+        job.home.patch_job("hours", &json!({"parallelism": parallelism}))?;
         operators.run(&[
             "delete",
             "pods",
@@ -129,11 +152,14 @@ pub(crate) fn a_killed_operator_costs_nothing(stage: &Stage, name: &str) -> Resu
             "--grace-period=0",
             "--force",
         ])?;
-        home.wait_for_new_output("hourly", RECOVERED)?;
-        home.kubectl.wait_until("sj", "hours", "rescaled", RECOVERED, |job| {
+        // The job does not wait for its operator.
+        job.home.wait_for_new_output("hourly", RECOVERED)?;
+        job.home.kubectl.wait_until("sj", "hours", "rescaled", RECOVERED, |job| {
             job["status"]["parallelism"]["actual"] == parallelism
                 && job["status"]["state"] == "Running"
         })?;
+        figure.add(start.elapsed());
     }
-    all_is_well(home, &input, feed)
+    figure.done();
+    job.all_is_well()
 }

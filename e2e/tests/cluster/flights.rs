@@ -86,8 +86,11 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Waits until everything has been written.
+    /// Writes the rest as fast as can be, and waits until everything has been written.
     pub(crate) fn finish(mut self) -> Result<()> {
+        let mut input = self.producer.take_stdin().context("the producer's input")?;
+        // An error means that it has ended already.
+        let _ = input.write_all(b"\n");
         let status = self.producer.wait(std::time::Duration::from_secs(600))?;
         anyhow::ensure!(status.success(), "the producer ended with {status}");
         Ok(())

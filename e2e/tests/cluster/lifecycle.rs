@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use weir_e2e::process::wait_for;
 use weir_e2e::testbed::cluster::{READY, Stage};
 
@@ -53,12 +53,13 @@ pub(crate) fn a_drained_job_writes_every_result(stage: &Stage, name: &str) -> Re
 
 pub(crate) fn deletion_keeps_state_or_removes_it(stage: &Stage, name: &str) -> Result<()> {
     let (home, kafka) = (stage.namespace(name)?, stage.kafka()?);
-    let input = Input::new(50_000)?;
-    let feed = input.feed(kafka, name, 4_000)?;
+    let input = Input::new(200_000)?;
+    let feed = input.feed(kafka, name, 3_000)?;
+    let mut uids = Vec::new();
     for (job, retention) in [("kept", "Retain"), ("gone", "Delete")] {
         let sql = topic_to_hours(kafka, name, &home.sink(job));
         home.apply_job(job, &sql, &json!({"deletion": {"stateRetention": retention}}))?;
-        home.wait_for_condition(job, "Ready", READY)?;
+        uids.push(uid(&home.wait_for_condition(job, "Ready", READY)?));
         home.wait_for_new_output(job, STOPPED)?;
         home.kubectl.run(&["delete", "sj", job, "--timeout=120s"])?;
         wait_for("its pods to go", STOPPED, || Ok(home.pods(job)?.is_empty()))?;
@@ -67,7 +68,39 @@ pub(crate) fn deletion_keeps_state_or_removes_it(stage: &Stage, name: &str) -> R
             "Retain" => ensure!(left > 0, "a state that was to be kept is gone"),
             _ => ensure!(left == 0, "{left} files left:\n{}", stage.chain(name)),
         }
+        ensure!(home.rows(job, &Input::columns())?.within(input.expected()), "wrong rows of {job}");
     }
+    // What was kept goes on where it stood, for the job that names it.
+    let sql = topic_to_hours(kafka, name, &home.sink("kept"));
+    home.apply_job("kept", &sql, &json!({"state": {"adopt": uids[0]}}))?;
+    home.wait_for_condition("kept", "Ready", READY)?;
     feed.finish()?;
+    home.wait_for_rows("kept", &Input::columns(), input.expected(), STOPPED)?;
     home.delete()
+}
+
+pub(crate) fn a_deleted_namespace_keeps_the_state(stage: &Stage, name: &str) -> Result<()> {
+    let (home, kafka) = (stage.namespace(name)?, stage.kafka()?);
+    let input = Input::new(200_000)?;
+    let feed = input.feed(kafka, name, 3_000)?;
+    let sql = topic_to_hours(kafka, name, &home.sink("hourly"));
+    // Even what asks for the removal of its state: nothing can be started here that removes it.
+    let deletion = json!({"stateRetention": "Delete"});
+    home.apply_job("hours", &sql, &json!({"parallelism": 2, "deletion": deletion}))?;
+    let uid = uid(&home.wait_for_condition("hours", "Ready", READY)?);
+    home.wait_for_new_output("hourly", STOPPED)?;
+    home.delete()?;
+    ensure!(!stage.chain(name).is_empty(), "the state went with the namespace");
+
+    let home = stage.namespace(name)?;
+    ensure!(home.rows("hourly", &Input::columns())?.within(input.expected()), "wrong rows");
+    home.apply_job("hours", &sql, &json!({"parallelism": 2, "state": {"adopt": uid}}))?;
+    home.wait_for_condition("hours", "Ready", READY)?;
+    feed.finish()?;
+    home.wait_for_rows("hourly", &Input::columns(), input.expected(), STOPPED)?;
+    home.delete()
+}
+
+fn uid(job: &Value) -> String {
+    job["metadata"]["uid"].as_str().unwrap_or_default().to_owned()
 }

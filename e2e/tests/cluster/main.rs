@@ -1,4 +1,4 @@
-//! Weir's promises on a real Kubernetes: `cargo test -p weir-e2e --features cluster --test cluster`.
+//! Weir's promises on a real Kubernetes: `cargo test -p weir-e2e --test cluster`.
 //!
 //! All scenarios share one cluster and run one after the other, because two cores carry one
 //! cluster; so this is a program of its own rather than the usual test harness. Arguments are
@@ -13,8 +13,10 @@ mod alone;
 mod change;
 mod chart;
 mod faults;
+mod figures;
 mod flights;
 mod lifecycle;
+mod nodes;
 mod readme;
 mod start;
 
@@ -28,39 +30,69 @@ use weir_e2e::testbed::cluster::{RELEASE, Stage};
 /// A scenario by its name, which is also its namespace.
 struct Scenario {
     name: &'static str,
-    /// Whether the operator has to be there.
-    operator: bool,
+    needs: Needs,
     run: fn(&Stage, &str) -> Result<()>,
 }
 
+/// What has to be there before a scenario begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Cluster,
+    /// A cluster of its own, whose nodes and containers it may take away.
+    Nodes,
+    Operator,
+    OperatorAndNodes,
+}
+
+impl Needs {
+    fn operator(self) -> bool {
+        matches!(self, Self::Operator | Self::OperatorAndNodes)
+    }
+
+    fn nodes(self) -> bool {
+        matches!(self, Self::Nodes | Self::OperatorAndNodes)
+    }
+}
+
 macro_rules! scenarios {
-    ($($operator:literal $module:ident::$name:ident,)*) => {
+    ($($needs:ident $module:ident::$name:ident,)*) => {
         &[$(Scenario {
             name: stringify!($name),
-            operator: $operator,
+            needs: Needs::$needs,
             run: $module::$name,
         }),*]
     };
 }
 
 const SCENARIOS: &[Scenario] = scenarios![
-    false alone::pods_of_both_nodes_find_each_other_and_the_store,
-    false alone::a_node_cut_off_comes_back,
-    false chart::the_chart_is_what_the_operator_needs,
-    false readme::the_commands_of_the_readme_work_in_their_order,
-    true start::a_job_is_ready_and_writes_what_the_oracle_says,
-    true start::a_program_that_does_not_plan_says_where,
-    true change::kubectl_scale_rescales_a_running_job,
-    true change::a_changed_program_goes_on_from_a_savepoint,
-    true faults::killed_workers_cost_no_row,
-    true faults::a_worker_and_the_coordinator_killed_at_once_cost_no_row,
-    true faults::a_killed_container_costs_no_row,
-    true faults::a_killed_operator_costs_nothing,
-    true lifecycle::a_suspended_job_resumes,
-    true lifecycle::a_drained_job_writes_every_result,
-    true lifecycle::deletion_keeps_state_or_removes_it,
-    true chart::the_chart_stays_while_jobs_exist,
+    Cluster alone::pods_of_both_nodes_find_each_other_and_the_store,
+    Nodes alone::a_node_cut_off_comes_back,
+    Cluster chart::the_chart_is_what_the_operator_needs,
+    Cluster readme::the_commands_of_the_readme_work_in_their_order,
+    Operator start::a_job_is_ready_and_writes_what_the_oracle_says,
+    Operator start::a_program_that_does_not_plan_says_where,
+    Operator start::a_job_is_ready_soon,
+    Operator change::kubectl_scale_rescales_a_running_job,
+    Operator change::a_changed_program_goes_on_from_a_savepoint,
+    OperatorAndNodes faults::whatever_is_killed_costs_no_row,
+    Operator faults::pods_killed_at_once_cost_no_row,
+    Operator faults::a_killed_operator_costs_nothing,
+    OperatorAndNodes nodes::a_lost_node_of_workers_costs_no_row,
+    OperatorAndNodes nodes::a_lost_node_of_the_coordinator_costs_no_row,
+    Operator lifecycle::a_suspended_job_resumes,
+    Operator lifecycle::a_drained_job_writes_every_result,
+    Operator lifecycle::deletion_keeps_state_or_removes_it,
+    Operator lifecycle::a_deleted_namespace_keeps_the_state,
+    Operator chart::the_chart_stays_while_jobs_exist,
 ];
+
+/// How the scenarios ended.
+#[derive(Default)]
+struct Ended {
+    passed: usize,
+    failed: usize,
+    ignored: usize,
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -74,47 +106,60 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     println!("\nrunning {} tests", chosen.len());
+    if chosen.is_empty() {
+        println!(
+            "\ntest result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; {} filtered out\n",
+            SCENARIOS.len()
+        );
+        return ExitCode::SUCCESS;
+    }
     let start = Instant::now();
-    let failed = match Stage::start() {
+    let ended = match Stage::start() {
         Ok(Some(stage)) => {
             println!("cluster, S3 and images are up after {:.1} s", start.elapsed().as_secs_f64());
-            let failed = run(&stage, &chosen);
+            let ended = run(&stage, &chosen);
             let start = Instant::now();
+            figures::print_all();
             drop(stage);
             println!("cluster is down after {:.1} s", start.elapsed().as_secs_f64());
-            failed
+            ended
         }
         Ok(None) => {
             println!("WEIR_E2E_NO_CLUSTER is set: none of them runs");
-            println!("\ntest result: ok. 0 passed; 0 failed; {} ignored", chosen.len());
-            return ExitCode::SUCCESS;
+            Ended { ignored: chosen.len(), ..Ended::default() }
         }
         Err(error) => {
             println!("no cluster: {error:#}");
-            chosen.len()
+            Ended { failed: chosen.len(), ..Ended::default() }
         }
     };
     println!(
-        "\ntest result: {}. {} passed; {failed} failed; 0 ignored; 0 measured; {} filtered out; \
+        "\ntest result: {}. {} passed; {} failed; {} ignored; 0 measured; {} filtered out; \
          finished in {:.2}s\n",
-        if failed == 0 { "ok" } else { "FAILED" },
-        chosen.len() - failed,
+        if ended.failed == 0 { "ok" } else { "FAILED" },
+        ended.passed,
+        ended.failed,
+        ended.ignored,
         SCENARIOS.len() - chosen.len(),
         start.elapsed().as_secs_f64()
     );
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if ended.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs the scenarios and returns how many failed.
-fn run(stage: &Stage, chosen: &[&Scenario]) -> usize {
-    let mut failed = 0;
+fn run(stage: &Stage, chosen: &[&Scenario]) -> Ended {
+    let mut ended = Ended::default();
     let mut installed = false;
     for scenario in chosen {
+        if scenario.needs.nodes() && !stage.cluster.is_own() {
+            println!("test {} ... ignored, needs a cluster of its own", scenario.name);
+            ended.ignored += 1;
+            continue;
+        }
         let start = Instant::now();
         // A namespace's name has at most 63 characters, and no underscores.
         let namespace = scenario.name.replace('_', "-");
         let result = catch_unwind(AssertUnwindSafe(|| {
-            if scenario.operator && !installed {
+            if scenario.needs.operator() && !installed {
                 stage.install_chart()?;
                 installed = true;
             }
@@ -126,17 +171,20 @@ fn run(stage: &Stage, chosen: &[&Scenario]) -> usize {
         });
         let took = start.elapsed().as_secs_f64();
         match result {
-            Ok(()) => println!("test {} ... ok ({took:.1} s)", scenario.name),
+            Ok(()) => {
+                ended.passed += 1;
+                println!("test {} ... ok ({took:.1} s)", scenario.name);
+            }
             Err(error) => {
-                failed += 1;
+                ended.failed += 1;
                 println!("test {} ... FAILED ({took:.1} s)\n{error:#}", scenario.name);
                 println!("{}", stage.describe(&namespace));
-                if scenario.operator {
+                if scenario.needs.operator() {
                     println!("{}", stage.describe(RELEASE));
                 }
                 println!("--- state in the store\n{}", stage.chain(&namespace));
             }
         }
     }
-    failed
+    ended
 }

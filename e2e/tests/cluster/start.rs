@@ -7,7 +7,8 @@ use serde_json::json;
 use tokio::time::Instant;
 use weir_e2e::testbed::cluster::{READY, Stage, condition};
 
-use crate::flights::Input;
+use crate::figures::{Figure, tries};
+use crate::flights::{Input, topic_to_hours};
 
 pub(crate) fn a_job_is_ready_and_writes_what_the_oracle_says(
     stage: &Stage,
@@ -28,6 +29,26 @@ pub(crate) fn a_job_is_ready_and_writes_what_the_oracle_says(
     home.kubectl.wait_until("sj", "hours", "without pods", Duration::from_secs(60), |_| {
         home.pods("hours").is_ok_and(|pods| pods.is_empty())
     })?;
+    home.delete()
+}
+
+/// From `kubectl apply` to the first checkpoint published, images present.
+pub(crate) fn a_job_is_ready_soon(stage: &Stage, name: &str) -> Result<()> {
+    let (home, kafka) = (stage.namespace(name)?, stage.kafka()?);
+    let input = Input::new(20_000)?;
+    input.feed(kafka, name, 20_000)?.finish()?;
+    let mut figure = Figure::new("apply → Ready");
+    for round in 0..tries() {
+        let job = format!("hours-{round}");
+        let sql = topic_to_hours(kafka, name, &home.sink(&job));
+        let start = Instant::now();
+        home.apply_job(&job, &sql, &json!({"parallelism": 2}))?;
+        home.wait_for_condition(&job, "Ready", READY)?;
+        figure.add(start.elapsed());
+        home.wait_for_rows(&job, &Input::columns(), input.expected(), READY)?;
+        home.kubectl.run(&["delete", "sj", &job, "--timeout=120s"])?;
+    }
+    figure.done();
     home.delete()
 }
 

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use tempfile::TempDir;
 
 use super::Tools;
 use crate::cache;
-use crate::job::{repository, weir_binary};
+use crate::job::repository;
+use crate::programs;
 
 /// The image of `weir` under test.
 pub const WORKER_IMAGE: &str = "weir.test/weir:e2e";
@@ -40,30 +41,12 @@ pub(super) struct Programs {
 
 /// Packs the programs under test as they are built now.
 pub(super) fn programs() -> Result<Programs> {
-    let weir = weir_binary()?;
-    let operator = operator_binary(&weir)?;
+    let (weir, operator) = (programs::weir()?, programs::operator()?);
     let folder = TempDir::with_prefix("weir-images-")?;
     let archives = [folder.path().join("weir.tar"), folder.path().join("weir-operator.tar")];
     pack(WORKER_IMAGE, &archives[0], &weir, "weir")?;
     pack(OPERATOR_IMAGE, &archives[1], &operator, "weir-operator")?;
     Ok(Programs { _folder: folder, archives })
-}
-
-/// `$WEIR_OPERATOR_BIN`, else built with the profile that built `weir`.
-fn operator_binary(weir: &Path) -> Result<PathBuf> {
-    if let Some(chosen) = std::env::var_os("WEIR_OPERATOR_BIN") {
-        return Ok(PathBuf::from(chosen));
-    }
-    let profile = weir.parent().context("weir is in no folder")?;
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "--quiet", "--package", "weir-operator", "--bin", "weir-operator"]);
-    if profile.ends_with("release") {
-        build.arg("--release");
-    }
-    cache::run(build.current_dir(repository()))?;
-    let binary = profile.join("weir-operator");
-    ensure!(binary.exists(), "cargo did not build {}", binary.display());
-    Ok(binary)
 }
 
 /// Packs a program, whatever its file is called, as `/usr/local/bin/INSIDE`.

@@ -1,17 +1,20 @@
 //! What every scenario stands on: a cluster with an S3 server, a Kafka broker when one is asked
 //! for, the chart installed, and a namespace of its own for each scenario.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Cluster, Kubectl, OPERATOR_IMAGE, WORKER_IMAGE, is_true};
+use super::{Cluster, Kubectl, OPERATOR_IMAGE, WORKER_IMAGE, Wanted, is_true};
+use crate::cache;
 use crate::data::Format;
 use crate::job::{read_output, repository, visible_files};
 use crate::process::wait_for;
+use crate::programs;
 use crate::rows::Rows;
 use crate::testbed::kafka::Kafka;
 use crate::testbed::s3::S3;
@@ -38,6 +41,11 @@ impl Stage {
     /// # Errors
     /// When a part cannot be started.
     pub fn start() -> Result<Option<Self>> {
+        if Wanted::from_environment() != Wanted::Nothing {
+            // Built before a cluster takes the machine's time.
+            programs::weir()?;
+            programs::operator()?;
+        }
         let Some(cluster) = Cluster::start()? else { return Ok(None) };
         let s3 = S3::start_at(cluster.server_place()?)?;
         cluster.load_images()?;
@@ -197,6 +205,38 @@ impl Namespace<'_> {
         Ok(visible_files(&self.sink_folder(table))?.len())
     }
 
+    /// The newest term that a sink's committed files were written in; 0 without a file.
+    ///
+    /// # Errors
+    /// When a file's name holds no term.
+    pub fn newest_term(&self, table: &str) -> Result<u64> {
+        let files = visible_files(&self.sink_folder(table))?;
+        files.iter().try_fold(0, |newest, file| Ok(newest.max(term_of(file)?)))
+    }
+
+    /// Waits for output of a term after this one: not of what had been computed before a fault.
+    ///
+    /// # Errors
+    /// When none comes within `limit`.
+    pub fn wait_for_output_after(&self, table: &str, term: u64, limit: Duration) -> Result<()> {
+        let wish = format!("output of a term after {term}");
+        wait_for(&wish, limit, || Ok(self.newest_term(table)? > term))
+    }
+
+    /// When each of a sink's committed files came to be, oldest first.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn commit_times(&self, table: &str) -> Result<Vec<SystemTime>> {
+        let files = visible_files(&self.sink_folder(table))?;
+        let mut times = Vec::with_capacity(files.len());
+        for file in files {
+            times.push(std::fs::metadata(file)?.modified()?);
+        }
+        times.sort_unstable();
+        Ok(times)
+    }
+
     /// Waits for output that is not there now.
     ///
     /// # Errors
@@ -312,6 +352,19 @@ impl Namespace<'_> {
         Ok(names)
     }
 
+    /// The pod that coordinates a job, as the head of its chain in the store says.
+    ///
+    /// # Errors
+    /// When there is no chain to read.
+    pub fn coordinator(&self, job: &str) -> Result<String> {
+        let place = self.stage.s3.bucket_folder().join("weir").join(&self.name).join(job);
+        let mut show = Command::new(programs::weir()?);
+        let shown = cache::run(show.args(["state", "show", "-o", "json"]).arg(place))?;
+        let head: Value = serde_json::from_str(&shown)?;
+        let pod = head["coordinator"]["worker"].as_str().context("no coordinator in the head")?;
+        Ok(pod.to_owned())
+    }
+
     /// Deletes the namespace with all that is in it and waits for its end.
     ///
     /// # Errors
@@ -321,6 +374,13 @@ impl Namespace<'_> {
         kubectl.run(&["delete", "namespace", &self.name, "--timeout=120s"])?;
         Ok(())
     }
+}
+
+/// The term in the name of a sink's file: `part-UID-SUBTASK-NUMBER-TERM-RANDOM.ENDING`.
+fn term_of(file: &Path) -> Result<u64> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let term = name.rsplit('-').nth(1).and_then(|term| term.parse().ok());
+    term.with_context(|| format!("{} holds no term in its name", file.display()))
 }
 
 /// Whether the status speaks about the spec that is there now.
@@ -348,6 +408,13 @@ mod tests {
         let mut base = json!({"a": {"b": 1, "c": 2}, "d": 3});
         merge(&mut base, &json!({"a": {"c": 4}}));
         assert_eq!(base, json!({"a": {"b": 1, "c": 4}, "d": 3}));
+    }
+
+    #[test]
+    fn a_file_says_in_which_term_it_was_written() {
+        let file = Path::new("out/part-1f0c3a52-2-17-9-0123456789ab.json");
+        assert_eq!(term_of(file).expect("a term"), 9);
+        assert!(term_of(Path::new("out/else.json")).is_err());
     }
 
     #[test]
