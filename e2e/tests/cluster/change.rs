@@ -23,6 +23,7 @@ pub(crate) fn kubectl_scale_rescales_a_running_job(stage: &Stage, name: &str) ->
     let spec = json!({"parallelism": 2, "state": {"checkpoint": {"interval": "200ms"}}});
     home.apply_job("hours", &sql, &spec)?;
     home.wait_for_condition("hours", "Ready", READY)?;
+    home.wait_for_new_output("hourly", CHANGED)?;
     let mut rescaled = Figure::new("kubectl scale → rescaled");
     let mut pause = Figure::new("longest time without a commit, over a rescale");
     let mut calm = Figure::new("longest time without a commit, in 3 s of calm");
@@ -55,11 +56,12 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// The longest time between two commits that follow each other, both within a span of time.
+/// The longest time between two commits that follow each other, of which the later one is within
+/// a span of time.
 fn longest_gap(commits: &[SystemTime], from: SystemTime, to: SystemTime) -> Result<Duration> {
-    let within: Vec<_> = commits.iter().filter(|at| (from..=to).contains(at)).collect();
-    let gaps = within.windows(2).filter_map(|pair| pair[1].duration_since(*pair[0]).ok());
-    gaps.max().context("fewer than two commits")
+    let ends = commits.windows(2).filter(|pair| (from..=to).contains(&pair[1]));
+    let gaps = ends.filter_map(|pair| pair[1].duration_since(pair[0]).ok());
+    gaps.max().with_context(|| format!("no commit between {from:?} and {to:?}"))
 }
 
 pub(crate) fn a_changed_program_goes_on_from_a_savepoint(stage: &Stage, name: &str) -> Result<()> {

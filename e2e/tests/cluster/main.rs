@@ -183,6 +183,10 @@ fn run(stage: &Stage, chosen: &[&Scenario]) -> Ended {
                     println!("{}", stage.describe(RELEASE));
                 }
                 println!("--- state in the store\n{}", stage.chain(&namespace));
+                // What is left of it must not take the room of those that follow.
+                if let Err(error) = stage.clear(&namespace) {
+                    println!("{error:#}");
+                }
             }
         }
     }

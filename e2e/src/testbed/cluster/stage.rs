@@ -143,6 +143,16 @@ impl Stage {
         text
     }
 
+    /// Deletes what a failed scenario left in its namespace, and the namespace.
+    ///
+    /// # Errors
+    /// When something holds it.
+    pub fn clear(&self, namespace: &str) -> Result<()> {
+        let kubectl = self.cluster.kubectl();
+        kubectl.run(&["delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s"])?;
+        Ok(())
+    }
+
     /// The files of a job's state: its chain and what that refers to.
     #[must_use]
     pub fn chain(&self, namespace: &str) -> String {
@@ -361,8 +371,10 @@ impl Namespace<'_> {
         let mut show = Command::new(programs::weir()?);
         let shown = cache::run(show.args(["state", "show", "-o", "json"]).arg(place))?;
         let head: Value = serde_json::from_str(&shown)?;
-        let pod = head["coordinator"]["worker"].as_str().context("no coordinator in the head")?;
-        Ok(pod.to_owned())
+        let revision = head["revision"].as_str().context("no revision in the head")?;
+        let ordinal =
+            head["coordinator"]["worker"].as_u64().context("no coordinator in the head")?;
+        Ok(format!("{job}-{revision}-{ordinal}"))
     }
 
     /// Deletes the namespace with all that is in it and waits for its end.
@@ -370,15 +382,15 @@ impl Namespace<'_> {
     /// # Errors
     /// When something holds it.
     pub fn delete(self) -> Result<()> {
-        let kubectl = self.stage.cluster.kubectl();
-        kubectl.run(&["delete", "namespace", &self.name, "--timeout=120s"])?;
-        Ok(())
+        self.stage.clear(&self.name)
     }
 }
 
-/// The term in the name of a sink's file: `part-UID-SUBTASK-NUMBER-TERM-RANDOM.ENDING`.
+/// The term in the name of a sink's file: `part-UID-SUBTASK-NUMBER-TERM-RANDOM.ENDING`, or, of
+/// what was staged of an open one, `…-RANDOM-rest.ENDING`.
 fn term_of(file: &Path) -> Result<u64> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let name = stem.strip_suffix("-rest").unwrap_or(&stem);
     let term = name.rsplit('-').nth(1).and_then(|term| term.parse().ok());
     term.with_context(|| format!("{} holds no term in its name", file.display()))
 }
@@ -414,6 +426,8 @@ mod tests {
     fn a_file_says_in_which_term_it_was_written() {
         let file = Path::new("out/part-1f0c3a52-2-17-9-0123456789ab.json");
         assert_eq!(term_of(file).expect("a term"), 9);
+        let file = Path::new("out/part-a9f6f3c5-2-2-1-40350c4b745e-rest.json");
+        assert_eq!(term_of(file).expect("a term"), 1);
         assert!(term_of(Path::new("out/else.json")).is_err());
     }
 
