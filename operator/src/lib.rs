@@ -29,6 +29,7 @@ pub mod lease;
 pub mod metrics;
 pub mod names;
 pub mod observe;
+pub mod pace;
 pub mod reconcile;
 pub mod run;
 pub mod status;

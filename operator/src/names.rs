@@ -23,6 +23,9 @@ pub const STOPPING: &str = "weir.dev/stopping";
 pub const SUPERSEDES: &str = "weir.dev/supersedes";
 /// On a child: hash of what was applied, so that an unchanged child is not written again.
 pub const APPLIED: &str = "weir.dev/applied";
+/// On a StatefulSet: the newest revision that has published checkpoints for a while, itself or
+/// one that came before.
+pub const STABLE: &str = "weir.dev/stable";
 /// Label: name of the job.
 pub const JOB: &str = "weir.dev/job";
 /// Label: revision of the job.
@@ -46,6 +49,12 @@ pub fn revisioned(job: &str, revision: &str) -> String {
 #[must_use]
 pub fn state_pod(job: &str, uid: &str) -> String {
     format!("{job}-state-{}", short_hash(&[uid, "state"]))
+}
+
+/// Name of the one-shot pod that plans a revision's program in its own image.
+#[must_use]
+pub fn plan_pod(job: &str, revision: &str) -> String {
+    format!("{job}-plan-{revision}")
 }
 
 /// Labels of every child.
@@ -114,6 +123,7 @@ mod tests {
         // Pods of a StatefulSet carry its name and a revision label of the controller (11 more)
         // in a label of at most 63 characters.
         assert!(revisioned(&job, "0123abcd").len() <= 52);
+        assert!(plan_pod(&job, "0123abcd").len() <= 63);
         assert!(state_pod(&job, "uid").len() <= 63);
         assert!(format!("{job}-coordinator").len() <= 63);
     }

@@ -17,11 +17,12 @@ use crate::apply::{Applier, ApplyError};
 use crate::build::Owner;
 use crate::clock::Clock;
 use crate::config::Defaults;
-use crate::decide::{Decision, Facts, JobFacts, Note, Plan, SOON, Target, decide};
+use crate::decide::{Decision, Facts, JobFacts, Note, POLL, Plan, SOON, Target, decide};
 use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::names;
 use crate::observe::{Heartbeats, ObserveError, Observed, Observer};
+use crate::pace::Pace;
 use crate::status::build_status;
 use crate::validate::{Accepted, Refusal, validate};
 use crate::workers::Workers;
@@ -88,6 +89,8 @@ pub struct Context {
     pub events: Events,
     /// Nodes under suspicion.
     pub heartbeats: Heartbeats,
+    /// What need not be done again.
+    pub pace: Pace,
     /// Figures.
     pub metrics: Metrics,
     verdicts: Mutex<HashMap<String, (Plan, Duration)>>,
@@ -112,6 +115,7 @@ impl Context {
             namespace: namespace.to_owned(),
             events: Events::new(instance),
             heartbeats: Heartbeats::default(),
+            pace: Pace::default(),
             metrics: Metrics::default(),
             verdicts: Mutex::default(),
         }
@@ -151,6 +155,7 @@ pub async fn reconcile(
     };
     let Some(observed) = observer.observe(namespace, name).await? else {
         context.metrics.forget(namespace, name);
+        context.pace.forget(namespace, name);
         return Ok(None);
     };
     let defaults = observed.resolved.as_ref().unwrap_or(&context.defaults);
@@ -187,6 +192,12 @@ pub async fn reconcile(
         }
     }
     context.events.publish(&context.client, &context.clock, &observed.job, &decision.notes).await;
+    let wanted = applier.children(&decision, &observed, accepted.as_ref().ok());
+    let now = context.clock.elapsed();
+    if !context.pace.knows_children(namespace, name, &wanted, now) {
+        applier.apply_children(&decision, &observed, accepted.as_ref().ok()).await?;
+        context.pace.note_children(namespace, name, wanted, now);
+    }
     applier.apply(&decision, &observed, accepted.as_ref().ok()).await?;
     if let Some((ip, operation)) = decision.begin.clone() {
         begin(context, &observed.job, &ip, operation, &mut decision).await;
@@ -195,10 +206,33 @@ pub async fn reconcile(
     context.events.publish(&context.client, &context.clock, &observed.job, &told).await;
     if decision.release {
         context.metrics.forget(namespace, name);
+        context.pace.forget(namespace, name);
         return Ok(None);
     }
     publish_status(context, &facts, &decision, &observed).await?;
-    Ok(Some(decision.again))
+    if decision.again != POLL || decision.view.operation.is_some() {
+        return Ok(Some(decision.again));
+    }
+    Ok(Some(context.pace.next(namespace, name, seen(&facts, &observed), decision.again)))
+}
+
+/// Everything that changes when something happens in a job that runs.
+fn seen(facts: &Facts, observed: &Observed) -> String {
+    let version = observed.job.resource_version();
+    let versions = observed.sets.iter().map(|(_, it)| &it.resource_version);
+    let versions: Vec<&String> =
+        versions.chain(observed.pods.iter().map(|(_, it)| &it.resource_version)).collect();
+    let reports = facts.pods.iter().map(|pod| {
+        let report = pod.report.as_ref()?;
+        let coordinates = report.coordinating.as_ref().map(|coordinating| {
+            let status = coordinating.status.as_ref();
+            let status = status.map(|it| (it.term, &it.state, it.parallelism, it.restarts));
+            (coordinating.head, coordinating.published, &coordinating.end, status)
+        });
+        Some((report.attached, &report.incarnation, coordinates))
+    });
+    let reports: Vec<_> = reports.collect();
+    names::short_hash(&[&format!("{version:?} {versions:?} {reports:?}")])
 }
 
 fn build_facts(
@@ -230,6 +264,7 @@ fn build_facts(
         sets: observed.sets.iter().map(|(set, _)| set.clone()).collect(),
         pods: observed.pods.iter().map(|(pod, _)| pod.clone()).collect(),
         state_pod: observed.state_pod.as_ref().map(|(pod, _)| pod.clone()),
+        plan_pods: observed.plan_pods.iter().map(|(pod, _)| pod.clone()).collect(),
     };
     if let Ok(accepted) = accepted {
         let plan = context.verdict(&verdict_key(&facts, &accepted.revision));

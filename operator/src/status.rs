@@ -60,12 +60,10 @@ pub fn build_status(
         status.last_savepoint = Some(savepoint.1);
     }
     let target = facts.target.as_ref().ok().map(|target| target.revision.clone());
-    let ready = coordinator.is_some_and(|coordinator| coordinator.is_ready());
-    let stable = running.filter(|_| ready).map(str::to_owned);
     status.revisions = Some(Revisions {
         current: running.map(str::to_owned),
         target,
-        stable: stable.or_else(|| was.revisions.as_ref().and_then(|it| it.stable.clone())),
+        stable: facts.stable().map(str::to_owned),
     });
     let count = |pods: usize| u32::try_from(pods).unwrap_or(u32::MAX);
     let selector = names::worker_selector(&facts.job.name);
@@ -78,8 +76,8 @@ pub fn build_status(
         view.operation.as_ref().filter(|it| !it.id.is_empty()).map(|operation| OperationStatus {
             id: operation.id.clone(),
             type_: operation.kind.to_owned(),
-            step: None,
-            attempt: None,
+            step: Some(operation.step.to_owned()),
+            attempt: Some(operation.attempt),
             deadline: operation.deadline.map(Time),
             message: Some(operation.message.clone()),
         });

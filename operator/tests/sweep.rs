@@ -30,6 +30,10 @@ enum Scenario {
     ThereAndBack,
     RestartAndRescale,
     ChangedWhileSuspended,
+    ChangedImage,
+    RefusedImage,
+    MissingImage,
+    Proven,
     RefusedProgram,
     RefusedFirst,
     RefusedSavepoint,
@@ -39,7 +43,7 @@ enum Scenario {
     DeleteNamespace,
 }
 
-const ALL: [Scenario; 18] = [
+const ALL: [Scenario; 22] = [
     Scenario::Start,
     Scenario::KillPod,
     Scenario::RescaleUp,
@@ -51,6 +55,10 @@ const ALL: [Scenario; 18] = [
     Scenario::ThereAndBack,
     Scenario::RestartAndRescale,
     Scenario::ChangedWhileSuspended,
+    Scenario::ChangedImage,
+    Scenario::RefusedImage,
+    Scenario::MissingImage,
+    Scenario::Proven,
     Scenario::RefusedProgram,
     Scenario::RefusedFirst,
     Scenario::RefusedSavepoint,
@@ -67,6 +75,15 @@ fn runs(stage: &Stage, parallelism: u32) -> bool {
         && status.parallelism.is_some_and(|it| it.actual == parallelism)
         && status.revisions.is_some_and(|it| it.current == it.target && it.current.is_some())
         && stage.pods().len() == parallelism as usize
+        && stage.sets().len() == 1
+}
+
+/// A new spec is refused for `reason`; what ran before runs, beside the pod that planned.
+fn keeps_running(stage: &Stage, reason: &str, parallelism: usize) -> bool {
+    stage.condition("Stalled").0 == "True"
+        && stage.condition("SpecAccepted").1 == reason
+        && stage.condition("Ready").0 == "True"
+        && stage.pods().len() == parallelism + 1
         && stage.sets().len() == 1
 }
 
@@ -169,6 +186,55 @@ impl Scenario {
                 stage.until(operator, "still Suspended", rests).await;
                 stage.edit(|spec| spec["desiredState"] = json!("Running"));
                 stage.until(operator, "the new program", |stage| runs(stage, 2)).await;
+            }
+            Self::ChangedImage => {
+                start(stage, operator, 2).await;
+                let was = stage.status().revisions.unwrap().current;
+                stage.edit(|spec| spec["image"] = json!("weir-worker:2"));
+                stage.until(operator, "the new image", |stage| runs(stage, 2)).await;
+                assert_ne!(stage.status().revisions.unwrap().current, was);
+                assert_eq!(saved(stage), 1);
+            }
+            Self::RefusedImage => {
+                start(stage, operator, 2).await;
+                let bad = "INSERT INTO a SELECT BAD";
+                stage.edit(|spec| {
+                    spec["image"] = json!("weir-worker:2");
+                    spec["sql"] = json!(bad);
+                });
+                let refused = |stage: &Stage| keeps_running(stage, "DoesNotPlan", 2);
+                stage.until(operator, "refused, and still running", refused).await;
+                assert_eq!(saved(stage), 0);
+                stage.edit(|spec| spec["sql"] = json!("INSERT INTO a SELECT 4"));
+                stage.until(operator, "the corrected program", |stage| runs(stage, 2)).await;
+            }
+            Self::MissingImage => {
+                start(stage, operator, 2).await;
+                stage.edit(|spec| spec["image"] = json!("weir-worker:missing"));
+                let refused = |stage: &Stage| keeps_running(stage, "NotPlanned", 2);
+                stage.until(operator, "refused, and still running", refused).await;
+                let message = stage.condition("Stalled").2;
+                assert!(message.contains("weir-worker:missing"), "{message}");
+                assert!(message.contains("spec.image"), "{message}");
+                assert_eq!(saved(stage), 0);
+                stage.edit(|spec| spec["image"] = json!("weir-worker:1"));
+                stage.until(operator, "back", |stage| runs(stage, 2)).await;
+                assert_eq!(saved(stage), 0, "it never stopped");
+            }
+            Self::Proven => {
+                start(stage, operator, 1).await;
+                let first = stage.status().revisions.unwrap();
+                assert_eq!(first.stable, None);
+                stage.pass(std::time::Duration::from_secs(60));
+                let proven = |stage: &Stage| {
+                    let revisions = stage.status().revisions.unwrap_or_default();
+                    runs(stage, 1) && revisions.stable == revisions.current
+                };
+                stage.until(operator, "stable", proven).await;
+                stage.edit(|spec| spec["sql"] = json!("INSERT INTO a SELECT 2"));
+                stage.until(operator, "the new program", |stage| runs(stage, 1)).await;
+                let second = stage.status().revisions.unwrap();
+                assert_eq!(second.stable, first.current, "the new one has yet to prove itself");
             }
             Self::RefusedProgram => {
                 start(stage, operator, 2).await;

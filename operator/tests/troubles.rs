@@ -190,6 +190,8 @@ async fn what_somebody_changes_in_a_child_is_put_right() {
         let selector = service.spec.unwrap().selector.unwrap();
         runs(stage) && selector["weir.dev/revision"] != "wrong" && stage.pods().len() == 2
     };
+    // Such children are looked at once a minute.
+    stage.pass(Duration::from_secs(60));
     stage.until(&mut operator, "put right", right).await;
 }
 

@@ -65,6 +65,9 @@ pub struct RunArgs {
 pub struct PlanArgs {
     /// The job's manifest.
     pub manifest: PathBuf,
+    /// Also refuse a program that would drop state of this job: <root>/<namespace>/<name>.
+    #[arg(long, value_name = "PLACE")]
+    pub against: Option<String>,
     /// How to show the plan.
     #[arg(short, long, value_enum, default_value_t = Report::Text)]
     pub output: Report,

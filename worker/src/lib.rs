@@ -45,7 +45,7 @@ pub fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match &cli.command {
             Command::Run(args) => run::run(args).await,
-            Command::Plan(args) => plan::run(args).map(|(text, code)| {
+            Command::Plan(args) => plan::run(args).await.map(|(text, code)| {
                 print(&text);
                 code
             }),

@@ -1,17 +1,21 @@
 //! `weir plan`: what a job would do, without doing it.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
+use weir_checkpoint::Manifest;
 
 use crate::cli::{PlanArgs, Report};
 use crate::exit;
 use crate::load::{Loaded, load};
+use crate::state;
 
 /// Plans; the text is for standard output, the code is the process's. With `-o json` what is
 /// wrong goes to standard output too, as a list of `{file, line, column, message}`.
 ///
 /// # Errors
-/// Everything that is wrong with the manifest, for people.
-pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<(String, u8)> {
+/// Everything that is wrong with the manifest, for people; a store that cannot be read.
+pub(crate) async fn run(args: &PlanArgs) -> anyhow::Result<(String, u8)> {
     let loaded = match (load(&args.manifest), args.output) {
         (Ok(loaded), _) => loaded,
         (Err(refused), Report::Json) => {
@@ -21,11 +25,49 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<(String, u8)> {
         }
         (Err(refused), Report::Text) => return Err(refused.into()),
     };
+    if let Some(place) = &args.against
+        && let Some(head) = state::head_of(place).await?
+    {
+        let chains = loaded.planned.graph.vertices.iter().flat_map(|vertex| &vertex.chain);
+        let operators = chains.map(|(info, _)| info.uid.0.clone()).collect();
+        let dropped = dropped(&head, &operators, &loaded.job.spec.state.allow_dropped_state);
+        if !dropped.is_empty() {
+            eprintln!("{}", refuse_dropped(&dropped));
+            return Ok((String::new(), exit::REFUSED));
+        }
+    }
     let text = match args.output {
         Report::Text => text(&loaded),
         Report::Json => json(&loaded)?,
     };
     Ok((text, exit::DONE))
+}
+
+/// Operators that hold state in a manifest, by name, and are neither among a program's `operators`
+/// (by uid) nor named as ones that may go.
+pub(crate) fn dropped(
+    head: &Manifest,
+    operators: &BTreeSet<String>,
+    allowed: &[String],
+) -> Vec<String> {
+    let dropped = head.operators.iter().filter(|(uid, entry)| {
+        let holds = !entry.segments.is_empty()
+            || !entry.items.is_empty()
+            || !entry.splits.is_empty()
+            || entry.enumerator.is_some();
+        let may_go = allowed.iter().any(|name| *name == entry.name || *name == uid.0);
+        holds && !operators.contains(&uid.0) && !may_go
+    });
+    dropped.map(|(_, entry)| entry.name.clone()).collect()
+}
+
+fn refuse_dropped(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    let names = names.join(", ");
+    format!(
+        "spec.sql: the new program would drop the state of {names}; to allow it set \
+         state.allowDroppedState: [{names}]"
+    )
 }
 
 fn text(loaded: &Loaded) -> String {

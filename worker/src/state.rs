@@ -53,6 +53,19 @@ fn attach(place: &str) -> anyhow::Result<Chain> {
     Ok(Chain::attach(open_root(&root)?, &job, ChainOptions::default()))
 }
 
+/// The newest manifest of the job whose state is at `place`; none where nothing is stored.
+///
+/// # Errors
+/// The place is none, or its store does not answer.
+pub(crate) async fn head_of(place: &str) -> anyhow::Result<Option<Manifest>> {
+    let (root, job) = split_place(place)?;
+    if !root.contains("://") && !std::path::Path::new(&root).is_dir() {
+        return Ok(None);
+    }
+    let chain = Chain::attach(open_root(&root)?, &job, ChainOptions::default());
+    Ok(chain.read_head().await?)
+}
+
 async fn head(chain: &Chain, place: &str) -> anyhow::Result<Manifest> {
     let head = chain.read_head().await?;
     head.with_context(|| {

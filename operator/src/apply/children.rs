@@ -17,17 +17,64 @@ use crate::observe::{Observed, Version};
 use crate::validate::Accepted;
 
 impl Applier<'_> {
-    /// Services, budget and network policy as the spec says, pointing at `revision`.
-    pub(super) async fn serve(
+    /// What the children that only follow the spec should be, in few characters; which of them
+    /// exist is not part of it.
+    #[must_use]
+    pub fn children(
         &self,
-        revision: &str,
-        spec: &StreamJobSpec,
+        decision: &Decision,
+        observed: &Observed,
+        accepted: Option<&Accepted>,
+    ) -> String {
+        let mut parts: Vec<String> = vec![
+            self.owner.uid.clone(),
+            format!("{:?}", observed.job.metadata.deletion_timestamp.is_some()),
+            accepted.map(|accepted| accepted.revision.clone()).unwrap_or_default(),
+            format!("{:?}", (&decision.serve, decision.create, decision.plan_pod)),
+        ];
+        parts.extend(observed.sets.iter().map(|(set, _)| set.revision.clone()));
+        if let Some(revision) = &decision.serve {
+            let served = self.served(revision, &observed.job.spec);
+            parts.extend(served.into_iter().map(|object| object.to_string()));
+        }
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        names::short_hash(&parts)
+    }
+
+    /// Makes them so.
+    ///
+    /// # Errors
+    /// The first read or write that failed; what came before it stands.
+    pub async fn apply_children(
+        &self,
+        decision: &Decision,
+        observed: &Observed,
+        accepted: Option<&Accepted>,
     ) -> Result<(), ApplyError> {
-        let workers = build::build_workers(self.owner);
-        let coordinator = build::build_coordinator(self.owner, revision);
+        if observed.job.metadata.deletion_timestamp.is_none() {
+            self.keep_configs(decision, observed, accepted).await?;
+        }
+        if let Some(revision) = &decision.serve {
+            self.serve(revision, &observed.job.spec).await?;
+        }
+        Ok(())
+    }
+
+    /// Services, budget and network policy.
+    fn served(&self, revision: &str, spec: &StreamJobSpec) -> [Value; 4] {
         let most = spec.workers.disruption_budget.max_unavailable;
-        let budget = build::build_budget(self.owner, most);
         let policy = spec.network_policy.enabled.then(|| build::build_network_policy(self.owner));
+        [
+            build::build_workers(self.owner),
+            build::build_coordinator(self.owner, revision),
+            build::build_budget(self.owner, most),
+            policy.unwrap_or_default(),
+        ]
+    }
+
+    /// Services, budget and network policy as the spec says, pointing at `revision`.
+    async fn serve(&self, revision: &str, spec: &StreamJobSpec) -> Result<(), ApplyError> {
+        let [workers, coordinator, budget, policy] = self.served(revision, spec);
         let (services, budgets, policies) = futures::join!(
             self.list::<Service>("Service"),
             self.list::<PodDisruptionBudget>("PodDisruptionBudget"),
@@ -37,22 +84,20 @@ impl Applier<'_> {
         self.ensure("Service", &services, workers).await?;
         self.ensure("Service", &services, coordinator).await?;
         self.ensure("PodDisruptionBudget", &budgets, budget).await?;
-        match policy {
-            Some(policy) => self.ensure("NetworkPolicy", &policies, policy).await?,
-            None => {
-                for policy in &policies {
-                    let version = Version::of(policy);
-                    let api: Api<NetworkPolicy> = self.api();
-                    delete(&api, "NetworkPolicy", &version, DeleteParams::default()).await?;
-                }
-            }
+        if !policy.is_null() {
+            return self.ensure("NetworkPolicy", &policies, policy).await;
+        }
+        for policy in &policies {
+            let version = Version::of(policy);
+            let api: Api<NetworkPolicy> = self.api();
+            delete(&api, "NetworkPolicy", &version, DeleteParams::default()).await?;
         }
         Ok(())
     }
 
     /// Programs: the one of the spec's revision exists before its pods do, those of revisions
     /// without a set go. An immutable ConfigMap is created once and never changed.
-    pub(super) async fn keep_configs(
+    async fn keep_configs(
         &self,
         decision: &Decision,
         observed: &Observed,
@@ -61,7 +106,9 @@ impl Applier<'_> {
         let configs = self.list::<ConfigMap>("ConfigMap").await?;
         let revision = accepted.map(|accepted| accepted.revision.as_str());
         if let Some(accepted) = accepted
-            && (decision.create.is_some() || decision.serve.as_deref() == revision)
+            && (decision.create.is_some()
+                || decision.plan_pod
+                || decision.serve.as_deref() == revision)
         {
             let name = names::revisioned(&self.owner.name, &accepted.revision);
             if configs.iter().all(|config| config.name_any() != name) {

@@ -85,7 +85,8 @@ impl Applier<'_> {
         written.map(drop).map_err(failed("StreamJob", &name))
     }
 
-    /// Carries out a decision, in the order of its fields. `accepted` is the spec, when it can be
+    /// Carries out a decision, in the order of its fields; what only follows the spec is there
+    /// ([`Applier::apply_children`]). `accepted` is the spec, when it can be
     /// run.
     ///
     /// # Errors
@@ -96,12 +97,6 @@ impl Applier<'_> {
         observed: &Observed,
         accepted: Option<&Accepted>,
     ) -> Result<(), ApplyError> {
-        if observed.job.metadata.deletion_timestamp.is_none() {
-            self.keep_configs(decision, observed, accepted).await?;
-        }
-        if let Some(revision) = &decision.serve {
-            self.serve(revision, &observed.job.spec).await?;
-        }
         for scale in &decision.scale {
             let read = observed.sets.iter().find(|(set, _)| set.name == scale.name);
             if let Some((_, version)) = read {
@@ -123,6 +118,18 @@ impl Applier<'_> {
                 let now = DeleteParams::default().grace_period(0);
                 delete(&pods, "Pod", version, now).await?;
             }
+        }
+        for (pod, version) in &observed.plan_pods {
+            if decision.delete_plans.contains(&pod.name) {
+                delete(&pods, "Pod", version, DeleteParams::default()).await?;
+            }
+        }
+        if decision.plan_pod
+            && let Some(accepted) = accepted
+            && observed.plan_pods.iter().all(|(pod, _)| pod.revision != accepted.revision)
+        {
+            let pod = build::build_plan_pod(self.owner, accepted);
+            self.create::<Pod>("Pod", pod).await?;
         }
         if decision.collect_state
             && let Some(accepted) = accepted
@@ -157,6 +164,7 @@ impl Applier<'_> {
                     names::STOPPED: stopped,
                     names::SINCE: scale.since.to_string(),
                     names::STOPPING: scale.stopping.map(|time| time.to_string()),
+                    names::STABLE: scale.stable,
                 },
             },
             "spec": {"replicas": scale.replicas},
@@ -179,7 +187,10 @@ impl Applier<'_> {
     ) -> Result<(), ApplyError> {
         let sets = observed.sets.iter().map(|(set, _)| set);
         let supersedes = predecessors(&accepted.revision, sets);
-        let set = build::build_set(self.owner, accepted, replicas, &supersedes, observed.now);
+        let known = observed.sets.iter().map(|(set, _)| set).filter(|set| set.stable.is_some());
+        let stable = known.max_by_key(|set| set.since).and_then(|set| set.stable.as_deref());
+        let now = observed.now;
+        let set = build::build_set(self.owner, accepted, replicas, &supersedes, stable, now);
         self.create::<StatefulSet>("StatefulSet", set).await
     }
 

@@ -12,6 +12,7 @@
 //!               ├─ Service J-workers      headless
 //!               ├─ Service J-coordinator  ordinal 0 of the active revision
 //!               ├─ PodDisruptionBudget J, NetworkPolicy J
+//!               ├─ Pod J-plan-R           only while another image's program is planned
 //!               └─ Pod J-state-…          only while a deleted job's state is deleted
 //! ```
 
@@ -23,7 +24,7 @@ mod tests;
 
 use k8s_openapi::jiff::Timestamp;
 pub use network::{build_budget, build_coordinator, build_network_policy, build_workers};
-pub use pod::{build_set, build_state_pod};
+pub use pod::{build_plan_pod, build_set, build_state_pod};
 use serde_json::{Value, json};
 
 use crate::names;
@@ -79,6 +80,10 @@ pub fn build_config(owner: &Owner, accepted: &Accepted) -> Value {
 }
 
 /// What the operator keeps on a set it creates.
-fn set_annotations(since: Timestamp) -> Value {
-    json!({ names::SINCE: since.to_string() })
+fn set_annotations(since: Timestamp, stable: Option<&str>) -> Value {
+    let mut annotations = json!({ names::SINCE: since.to_string() });
+    if let Some(stable) = stable {
+        annotations[names::STABLE] = json!(stable);
+    }
+    annotations
 }

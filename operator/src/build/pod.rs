@@ -1,4 +1,5 @@
-//! Worker pods, their set, and the pod that deletes a job's state.
+//! Worker pods, their set, and the one-shot pods: the one that plans a program in its own image,
+//! and the one that deletes a job's state.
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -19,11 +20,12 @@ pub fn build_set(
     accepted: &Accepted,
     replicas: u32,
     supersedes: &[String],
+    stable: Option<&str>,
     since: Timestamp,
 ) -> Value {
     let name = names::revisioned(&owner.name, &accepted.revision);
     let mut metadata = owner.metadata(&name, Some(&accepted.revision));
-    metadata["annotations"] = set_annotations(since);
+    metadata["annotations"] = set_annotations(since, stable);
     json!({
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
@@ -222,6 +224,51 @@ fn worker(owner: &Owner, accepted: &Accepted, replicas: u32) -> Value {
     container
 }
 
+/// The pod that plans a revision's program in the revision's own image, against the state of the
+/// running job. The kubelet starts it again, ever more rarely, until the program fits.
+#[must_use]
+pub fn build_plan_pod(owner: &Owner, accepted: &Accepted) -> Value {
+    let place = format!("{}/{}/{}", accepted.state_root, owner.namespace, owner.name);
+    let manifest = "/etc/weir/job.yaml";
+    let command = ["/usr/local/bin/weir", "plan", manifest, "--against", place.as_str()];
+    let mut container = container(accepted, "worker", &command);
+    container["resources"] = json!({
+        "requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"},
+    });
+    let mount = json!([{"name": "job", "mountPath": "/etc/weir", "readOnly": true}]);
+    merge(&mut container["volumeMounts"], mount);
+    let config = names::revisioned(&owner.name, &accepted.revision);
+    let mut pod = one_shot(owner, accepted, container);
+    merge(&mut pod["spec"]["volumes"], json!([{"name": "job", "configMap": {"name": config}}]));
+    let name = names::plan_pod(&owner.name, &accepted.revision);
+    pod["metadata"] = owner.metadata(&name, Some(&accepted.revision));
+    pod["metadata"]["labels"][names::COMPONENT] = json!("plan");
+    pod
+}
+
+/// A pod that runs one command where the job's workers could run, with what they need to get their
+/// image.
+fn one_shot(owner: &Owner, accepted: &Accepted, container: Value) -> Value {
+    let workers = &accepted.workers;
+    let mut spec = pod_spec(accepted);
+    spec["restartPolicy"] = json!("OnFailure");
+    spec["terminationGracePeriodSeconds"] = json!(GRACE_SECONDS);
+    if !workers.node_selector.is_empty() {
+        spec["nodeSelector"] = json!(workers.node_selector);
+    }
+    if !workers.tolerations.is_empty() {
+        spec["tolerations"] = json!(workers.tolerations);
+    }
+    let template = workers.pod_template.as_ref().map(|template| &template["spec"]);
+    for field in ["imagePullSecrets", "hostAliases", "dnsConfig", "dnsPolicy"] {
+        if let Some(theirs) = template.map(|spec| &spec[field]).filter(|it| !it.is_null()) {
+            spec[field] = theirs.clone();
+        }
+    }
+    spec["containers"] = json!([container]);
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": owner.metadata("", None), "spec": spec})
+}
+
 /// The pod that deletes the state of a job that is being deleted.
 #[must_use]
 pub fn build_state_pod(owner: &Owner, accepted: &Accepted) -> Value {
@@ -232,11 +279,8 @@ pub fn build_state_pod(owner: &Owner, accepted: &Accepted) -> Value {
     container["resources"] = json!({
         "requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"},
     });
-    let mut spec = pod_spec(accepted);
-    spec["restartPolicy"] = json!("OnFailure");
-    spec["terminationGracePeriodSeconds"] = json!(GRACE_SECONDS);
-    spec["containers"] = json!([container]);
-    let mut metadata = owner.metadata(&names::state_pod(&owner.name, &owner.uid), None);
-    metadata["labels"][names::COMPONENT] = json!("state");
-    json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    let mut pod = one_shot(owner, accepted, container);
+    pod["metadata"] = owner.metadata(&names::state_pod(&owner.name, &owner.uid), None);
+    pod["metadata"]["labels"][names::COMPONENT] = json!("state");
+    pod
 }

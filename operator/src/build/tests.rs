@@ -45,12 +45,13 @@ fn the_smallest_job_becomes_these_objects() {
     let owner = owner();
     let objects = [
         build_config(&owner, &accepted),
-        build_set(&owner, &accepted, 2, &["0ld".to_owned()], Timestamp::UNIX_EPOCH),
+        build_set(&owner, &accepted, 2, &["0ld".to_owned()], Some("0ld"), Timestamp::UNIX_EPOCH),
         build_workers(&owner),
         build_coordinator(&owner, &accepted.revision),
         build_budget(&owner, 1),
         build_network_policy(&owner),
         build_state_pod(&owner, &accepted),
+        build_plan_pod(&owner, &accepted),
     ];
     expect_file!["./children.yaml"].assert_eq(&yaml(&objects));
 }
@@ -73,7 +74,7 @@ fn what_a_user_says_about_pods_is_in_them_and_what_weir_needs_stays() {
             },
         },
     }));
-    let set = build_set(&owner(), &accepted, 1, &[], Timestamp::UNIX_EPOCH);
+    let set = build_set(&owner(), &accepted, 1, &[], None, Timestamp::UNIX_EPOCH);
     let template = &set["spec"]["template"];
     assert_eq!(template["metadata"]["labels"]["team"], "air");
     assert_eq!(template["metadata"]["labels"]["weir.dev/job"], "flights");
@@ -93,8 +94,12 @@ fn what_a_user_says_about_pods_is_in_them_and_what_weir_needs_stays() {
 #[test]
 fn pods_are_within_the_restricted_pod_security_standard() {
     let accepted = accepted(json!({"sql": "INSERT INTO a SELECT 1"}));
-    let set = build_set(&owner(), &accepted, 1, &[], Timestamp::UNIX_EPOCH);
-    for spec in [&set["spec"]["template"]["spec"], &build_state_pod(&owner(), &accepted)["spec"]] {
+    let set = build_set(&owner(), &accepted, 1, &[], None, Timestamp::UNIX_EPOCH);
+    for spec in [
+        &set["spec"]["template"]["spec"],
+        &build_state_pod(&owner(), &accepted)["spec"],
+        &build_plan_pod(&owner(), &accepted)["spec"],
+    ] {
         assert_eq!(spec["automountServiceAccountToken"], false);
         assert_eq!(spec["securityContext"]["runAsNonRoot"], true);
         assert_eq!(spec["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");

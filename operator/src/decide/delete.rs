@@ -46,7 +46,7 @@ pub(super) fn decide(facts: &Facts) -> Decision {
             return decision;
         }
     }
-    decision.operation(facts.job.uid.clone(), "Delete", "its pods are being removed");
+    decision.operation(facts.job.uid.clone(), ("Delete", "Stop"), "its pods are being removed");
     decision.delete_sets =
         facts.sets.iter().filter(|set| !set.deleting).map(|set| set.name.clone()).collect();
     let gone = facts.sets.is_empty() && facts.pods.is_empty();
@@ -82,7 +82,11 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         }
         _ => {
             decision.collect_state = true;
-            decision.operation(facts.job.uid.clone(), "Delete", "its state is being deleted");
+            decision.operation(
+                facts.job.uid.clone(),
+                ("Delete", "State"),
+                "its state is being deleted",
+            );
             decision
         }
     }

@@ -24,6 +24,8 @@ pub struct Facts {
     pub pods: Vec<PodFacts>,
     /// The pod that deletes the state of a deleted job.
     pub state_pod: Option<OneShot>,
+    /// Pods that plan a program in its own image.
+    pub plan_pods: Vec<PlanPod>,
 }
 
 /// What a user asks of a job, apart from its program.
@@ -56,7 +58,7 @@ pub struct Target {
     pub revision: String,
     /// Its image.
     pub image: String,
-    /// What a running coordinator said about it.
+    /// What a running coordinator said about it; a program in another image is planned by a pod.
     pub plan: Plan,
 }
 
@@ -94,6 +96,8 @@ pub struct SetFacts {
     pub stopping: Option<Timestamp>,
     /// Revisions that its pods may take the job over from, newest first.
     pub supersedes: Vec<String>,
+    /// The newest revision known to be stable when this was written, itself or an older one.
+    pub stable: Option<String>,
     /// Why Kubernetes creates no pods for it, when it says so.
     pub trouble: Option<Trouble>,
 }
@@ -209,6 +213,21 @@ pub enum TroubleClass {
     Refused,
 }
 
+/// The pod that plans a revision's program in the revision's own image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanPod {
+    /// Its name.
+    pub name: String,
+    /// The revision.
+    pub revision: String,
+    /// How it fares.
+    pub outcome: OneShot,
+    /// What keeps it from an answer, or the answer that the program does not fit.
+    pub trouble: Option<Trouble>,
+    /// It is being deleted.
+    pub deleting: bool,
+}
+
 /// A pod that runs one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OneShot {
@@ -235,6 +254,13 @@ impl Facts {
         let wanted = self.target.as_ref().ok().map(|target| target.revision.as_str());
         let old = self.sets.iter().filter(alive).find(|set| Some(set.revision.as_str()) != wanted);
         old.or_else(|| self.sets.iter().find(alive))
+    }
+
+    /// The newest revision that has published checkpoints for a while.
+    #[must_use]
+    pub fn stable(&self) -> Option<&str> {
+        let known = self.sets.iter().filter(|set| set.stable.is_some());
+        known.max_by_key(|set| set.since)?.stable.as_deref()
     }
 
     /// Pods of a revision.

@@ -17,6 +17,7 @@
 
 mod delete;
 mod facts;
+mod plan;
 mod run;
 mod stop;
 #[cfg(test)]
@@ -25,8 +26,8 @@ mod tests;
 use std::time::Duration;
 
 pub use facts::{
-    Coordinator, Facts, JobFacts, OneShot, Plan, PodFacts, SetFacts, StopKind, Stopped, Target,
-    Trouble, TroubleClass, predecessors,
+    Coordinator, Facts, JobFacts, OneShot, Plan, PlanPod, PodFacts, SetFacts, StopKind, Stopped,
+    Target, Trouble, TroubleClass, predecessors,
 };
 use k8s_openapi::jiff::Timestamp;
 use weir_crds::DesiredState;
@@ -56,6 +57,10 @@ pub struct Decision {
     pub delete_sets: Vec<String>,
     /// Ask the coordinator at this address to plan the spec's manifest.
     pub ask_plan: Option<String>,
+    /// The pod that plans the spec's program in its own image is to exist.
+    pub plan_pod: bool,
+    /// Pods that plan, by name, to be deleted: their answers have been heard, or are not wanted.
+    pub delete_plans: Vec<String>,
     /// An operation to be begun, and where.
     pub begin: Option<(String, Operation)>,
     /// Pods of dead nodes, by name, to be deleted without waiting for their node.
@@ -87,6 +92,8 @@ pub struct Scale {
     pub stopping: Option<Timestamp>,
     /// Set when the set is resumed: revisions that its new pods take the job over from.
     pub supersedes: Option<Vec<String>>,
+    /// The newest revision known to be stable.
+    pub stable: Option<String>,
 }
 
 impl Scale {
@@ -100,6 +107,7 @@ impl Scale {
             since: set.since,
             stopping: set.stopping,
             supersedes: None,
+            stable: set.stable.clone(),
         }
     }
 }
@@ -128,6 +136,10 @@ pub struct OperationView {
     pub id: String,
     /// Start, Rescale, Upgrade, Suspend, Drain, Delete.
     pub kind: &'static str,
+    /// The step that it is at.
+    pub step: &'static str,
+    /// How often the step has been tried.
+    pub attempt: u32,
     /// What it waits for.
     pub message: String,
     /// When it is given up.
@@ -169,6 +181,8 @@ impl Decision {
             create: None,
             delete_sets: Vec::new(),
             ask_plan: None,
+            plan_pod: false,
+            delete_plans: Vec::new(),
             begin: None,
             give_up: Vec::new(),
             collect_state: false,
@@ -186,16 +200,34 @@ impl Decision {
         }
     }
 
-    fn operation(&mut self, id: String, kind: &'static str, message: impl Into<String>) {
+    fn operation(
+        &mut self,
+        id: String,
+        (kind, step): (&'static str, &'static str),
+        message: impl Into<String>,
+    ) {
         let message = message.into();
-        self.view.operation = Some(OperationView { id, kind, message, deadline: None });
+        let view = OperationView { id, kind, step, attempt: 1, message, deadline: None };
+        self.view.operation = Some(view);
         self.again = SOON;
+    }
+
+    fn attempt(&mut self, attempt: u32) {
+        if let Some(operation) = &mut self.view.operation {
+            operation.attempt = attempt;
+        }
     }
 }
 
 /// Decides what to do next.
 #[must_use]
 pub fn decide(facts: &Facts) -> Decision {
+    let mut decision = decide_lifecycle(facts);
+    decision.delete_plans = plan::not_wanted(facts, decision.plan_pod);
+    decision
+}
+
+fn decide_lifecycle(facts: &Facts) -> Decision {
     if facts.job.deleted_at.is_some() {
         return delete::decide(facts);
     }
@@ -221,26 +253,27 @@ pub fn decide(facts: &Facts) -> Decision {
     decision
 }
 
-/// Id of an operation that the coordinator has not refused yet. Its refusals stand in its reports,
+/// Id of an operation that the coordinator has not refused yet, and which attempt it is. Its refusals stand in its reports,
 /// of which it keeps a bounded number, so that a later attempt has an id of its own and yet needs
 /// no record here.
-fn unrefused(coordinator: &Coordinator<'_>, parts: &[&str]) -> String {
+fn unrefused(coordinator: &Coordinator<'_>, parts: &[&str]) -> (String, u32) {
     let refused = |id: &str| {
         let status = coordinator.view.status.as_ref();
         status.is_some_and(|status| {
             status.operations.iter().any(|report| report.id == id && !report.refused.is_empty())
         })
     };
-    let mut id = operation_id(parts);
+    let (mut id, mut tries) = (operation_id(parts), 1);
     for attempt in 1..ATTEMPTS {
         if !refused(&id) {
             break;
         }
+        tries = attempt + 1;
         let attempt = attempt.to_string();
         let again: Vec<&str> = parts.iter().copied().chain([attempt.as_str()]).collect();
         id = operation_id(&again);
     }
-    id
+    (id, tries)
 }
 
 /// Attempts of one operation that have ids of their own.

@@ -1,16 +1,23 @@
 //! A job that is to run: start, resume, rescale, replace, finish.
 
+use std::time::Duration;
+
 use k8s_openapi::jiff::SignedDuration;
 use weir_crds::kube::JobState;
 
 use super::{
     Coordinator, Decision, Facts, IDLE, Note, OperationView, POLL, Plan, SOON, Scale, SetFacts,
-    StopKind, Target, TroubleClass, predecessors, stop, unrefused,
+    StopKind, Target, TroubleClass, plan, predecessors, stop, unrefused,
 };
 use crate::clock::age;
 use crate::names::operation_id;
 use crate::validate::Refusal;
 use crate::workers::{Operation, RescaleRequest, job_end, operation};
+
+/// A revision counts as stable once a coordinator of it has published so many checkpoints …
+const STABLE_CHECKPOINTS: u64 = 2;
+/// … and its pods were asked for so long ago.
+const STABLE_WINDOW: Duration = Duration::from_secs(60);
 
 pub(super) fn decide(facts: &Facts) -> Decision {
     let target = match &facts.target {
@@ -70,7 +77,11 @@ fn begin(facts: &Facts, target: &Target, decision: &mut Decision) {
         if facts.sets.iter().all(|set| set.revision != target.revision) {
             decision.create = Some(replicas);
         }
-        decision.operation(start_id(facts, &target.revision), "Start", "its pods are being made");
+        decision.operation(
+            start_id(facts, &target.revision),
+            ("Start", "Pods"),
+            "its pods are being made",
+        );
         return;
     };
     if set.stopped.as_ref().is_some_and(|stopped| stopped.kind == StopKind::Finished) {
@@ -80,7 +91,11 @@ fn begin(facts: &Facts, target: &Target, decision: &mut Decision) {
         decision.again = if facts.pods.is_empty() { IDLE } else { SOON };
         return;
     }
-    decision.operation(start_id(facts, &target.revision), "Start", "its old pods leave first");
+    decision.operation(
+        start_id(facts, &target.revision),
+        ("Start", "Pods"),
+        "its old pods leave first",
+    );
     // Pods of the last run would be taken for those of the next: their processes have ended.
     if facts.pods_of(&set.revision).next().is_none() {
         decision.scale.push(Scale {
@@ -90,6 +105,7 @@ fn begin(facts: &Facts, target: &Target, decision: &mut Decision) {
             since: facts.now,
             stopping: None,
             supersedes: Some(predecessors(&set.revision, &facts.sets)),
+            stable: facts.stable().map(str::to_owned),
         });
     }
 }
@@ -103,17 +119,24 @@ fn start_id(facts: &Facts, revision: &str) -> String {
 fn replace(facts: &Facts, old: &SetFacts, target: &Target, decision: &mut Decision) {
     let coordinator = facts.coordinator(&old.revision);
     let running = coordinator.filter(|coordinator| coordinator.end.is_none());
-    if let Some(coordinator) = running
-        && old.image == target.image
-    {
-        match &target.plan {
+    if let Some(coordinator) = running {
+        // A coordinator can only speak for its own image.
+        let other_image = old.image != target.image;
+        decision.plan_pod = other_image;
+        let (plan, message) = match other_image {
+            true => plan::answer(facts, target),
+            false => {
+                let message = "the running job is asked whether the new program fits";
+                (target.plan.clone(), message.to_owned())
+            }
+        };
+        match plan {
             Plan::Fits => {}
             Plan::Unknown => {
                 keep_running(facts, old, decision);
-                decision.ask_plan = Some(coordinator.ip.to_owned());
+                decision.ask_plan = (!other_image).then(|| coordinator.ip.to_owned());
                 let id = stop::stop_id(facts, old, stop::Goal::Replace(&target.revision));
-                let message = "the running job is asked whether the new program fits";
-                decision.operation(id, "Upgrade", message);
+                decision.operation(id, ("Upgrade", "Plan"), message);
                 return;
             }
             Plan::Refused(refusal) => {
@@ -169,6 +192,19 @@ fn run(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
     if coordinator.end.is_none() {
         rescale(facts, set, &coordinator, decision);
     }
+    // After the rest: one change of a set at a time.
+    if decision.scale.is_empty() && proves_itself(facts, set, &coordinator) {
+        let stable = Some(set.revision.clone());
+        decision.scale.push(Scale { stable, ..Scale::keep(set) });
+    }
+}
+
+/// The revision has published its checkpoints for a while, and this is not yet noted.
+fn proves_itself(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>) -> bool {
+    set.stable.as_ref() != Some(&set.revision)
+        && coordinator.is_ready()
+        && coordinator.view.published >= STABLE_CHECKPOINTS
+        && age(facts.now, set.since) >= STABLE_WINDOW
 }
 
 fn scale_to(set: &SetFacts, replicas: u32, decision: &mut Decision) {
@@ -196,7 +232,7 @@ fn rescale(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>, decisio
     let term = coordinator.term.to_string();
     let (from, to) = (actual.to_string(), wanted.to_string());
     let first = [&facts.job.uid, &set.uid, "rescale", &term, &from, &to];
-    let id = unrefused(coordinator, &first);
+    let (id, attempt) = unrefused(coordinator, &first);
     let attached = facts
         .pods_of(&set.revision)
         .filter(|pod| pod.ordinal < wanted)
@@ -227,7 +263,10 @@ fn rescale(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>, decisio
     }
     if coordinator.is_ready() {
         decision.view.state = JobState::Rescaling;
-        decision.operation(id, "Rescale", message);
+        let ready = coordinator.state == "Running" && attached >= wanted as usize;
+        let step = if ready { "Rescale" } else { "Workers" };
+        decision.operation(id, ("Rescale", step), message);
+        decision.attempt(attempt);
     }
     if refused.is_some() {
         decision.again = POLL;
@@ -292,6 +331,8 @@ fn starting(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
     decision.view.operation = Some(OperationView {
         id: start_id(facts, &set.revision),
         kind: "Start",
+        step: "FirstCheckpoint",
+        attempt: 1,
         message,
         deadline,
     });

@@ -82,11 +82,15 @@ pub(super) fn step(facts: &Facts, set: &SetFacts, goal: Goal<'_>) -> Step {
 /// coordinator that took over finds the savepoint that its predecessor had completed. Only a
 /// refusal is followed by another attempt.
 pub(super) fn stop_id(facts: &Facts, set: &SetFacts, goal: Goal<'_>) -> String {
+    stop_attempt(facts, set, goal).0
+}
+
+fn stop_attempt(facts: &Facts, set: &SetFacts, goal: Goal<'_>) -> (String, u32) {
     let (since, to) = (set.since.to_string(), goal.to());
     let parts = [facts.job.uid.as_str(), &set.uid, &since, &to];
     match facts.coordinator(&set.revision) {
         Some(coordinator) => unrefused(&coordinator, &parts),
-        None => operation_id(&parts),
+        None => (operation_id(&parts), 1),
     }
 }
 
@@ -168,19 +172,21 @@ fn without_coordinator(facts: &Facts, set: &SetFacts, goal: Goal<'_>) -> Step {
 
 /// Carries out a step of stopping `set`. True when the set is being written to 0 replicas.
 pub(super) fn take(facts: &Facts, set: &SetFacts, goal: Goal<'_>, decision: &mut Decision) -> bool {
-    let id = stop_id(facts, set, goal);
+    let (id, attempt) = stop_attempt(facts, set, goal);
+    let at = |step| (goal.kind(), step);
     decision.view.state = goal.state();
     decision.again = SOON;
     match step(facts, set, goal) {
         Step::Begin(operation) => {
             let ip = facts.coordinator(&set.revision).map(|coordinator| coordinator.ip.to_owned());
             decision.begin = ip.map(|ip| (ip, *operation));
-            decision.operation(id, goal.kind(), "a savepoint is being taken");
+            decision.operation(id, at("Savepoint"), "a savepoint is being taken");
+            decision.attempt(attempt);
         }
-        Step::Wait(message) => decision.operation(id, goal.kind(), message),
+        Step::Wait(message) => decision.operation(id, at("Coordinator"), message),
         Step::Mark => {
             decision.scale.push(Scale { stopping: Some(facts.now), ..Scale::keep(set) });
-            decision.operation(id, goal.kind(), "no coordinator answers");
+            decision.operation(id, at("Coordinator"), "no coordinator answers");
         }
         Step::Ended(stopped, note) => {
             decision.notes.extend(note);
@@ -191,7 +197,7 @@ pub(super) fn take(facts: &Facts, set: &SetFacts, goal: Goal<'_>, decision: &mut
                     format!("saved as {} (epoch {})", stopped.savepoint, stopped.epoch),
                 ));
             }
-            decision.operation(id, goal.kind(), "its pods are being removed");
+            decision.operation(id, at("Stop"), "its pods are being removed");
             decision.scale.push(Scale {
                 replicas: 0,
                 stopped: Some(stopped),
@@ -218,7 +224,7 @@ pub(super) fn decide(facts: &Facts, goal: Goal<'_>) -> Decision {
         if !facts.pods.is_empty() {
             // Its pods are still on their way out.
             decision.view.state = if finished { JobState::Finished } else { busy };
-            decision.operation("".to_owned(), goal.kind(), "its pods are being removed");
+            decision.operation("".to_owned(), (goal.kind(), "Stop"), "its pods are being removed");
         }
         return decision;
     };

@@ -36,6 +36,7 @@ fn facts(desired: DesiredState, parallelism: u32) -> Facts {
         sets: Vec::new(),
         pods: Vec::new(),
         state_pod: None,
+        plan_pods: Vec::new(),
     }
 }
 
@@ -51,6 +52,7 @@ fn set(revision: &str, replicas: u32) -> SetFacts {
         since: at(NOW - 60),
         stopping: None,
         supersedes: Vec::new(),
+        stable: None,
         trouble: None,
     }
 }
@@ -117,6 +119,12 @@ fn describe(decision: &Decision) -> String {
     }
     for name in &decision.delete_sets {
         lines.push(format!("delete {name}"));
+    }
+    for name in &decision.delete_plans {
+        lines.push(format!("delete {name}"));
+    }
+    if decision.plan_pod {
+        lines.push("plan in its own image".to_owned());
     }
     if let Some(ip) = &decision.ask_plan {
         lines.push(format!("ask {ip}"));
@@ -440,4 +448,88 @@ fn only_a_silent_pod_of_a_lost_node_is_given_up() {
     assert_eq!(decide(&facts).give_up, Vec::<String>::new());
     facts.pods[1].report = None;
     assert_eq!(decide(&facts).give_up, ["flights-aa-1"]);
+}
+
+/// aa runs in image 1, and the spec asks for bb in image 2.
+fn another_image() -> Facts {
+    let mut facts = facts(DesiredState::Running, 1);
+    facts.sets = vec![set("aa", 1)];
+    facts.pods = pods("aa", 1, 1);
+    facts.target =
+        Ok(Target { revision: "bb".into(), image: "weir:2".into(), plan: Plan::Unknown });
+    facts
+}
+
+fn planning(outcome: OneShot, trouble: Option<(&str, TroubleClass)>) -> PlanPod {
+    PlanPod {
+        name: "flights-plan-bb".into(),
+        revision: "bb".into(),
+        outcome,
+        trouble: trouble.map(|(message, class)| Trouble {
+            object: "flights-plan-bb".into(),
+            reason: "x".into(),
+            message: message.into(),
+            class,
+            exit_code: None,
+        }),
+        deleting: false,
+    }
+}
+
+#[test]
+fn another_image_plans_its_program_before_the_running_one_stops() {
+    let mut facts = another_image();
+    let first = decide(&facts);
+    assert!(first.plan_pod && first.begin.is_none() && first.ask_plan.is_none(), "{first:?}");
+    facts.plan_pods = vec![planning(OneShot::Running, None)];
+    assert!(decide(&facts).begin.is_none(), "it has not answered");
+    facts.plan_pods = vec![planning(OneShot::Succeeded, None)];
+    let fits = decide(&facts);
+    assert!(fits.plan_pod && fits.begin.is_some() && fits.delete_plans.is_empty(), "{fits:?}");
+    facts.sets.push(set("bb", 1));
+    facts.sets[0].replicas = 0;
+    let over = decide(&facts);
+    assert_eq!(over.delete_plans, ["flights-plan-bb"], "its answer has been heard");
+}
+
+#[test]
+fn an_image_that_refuses_or_cannot_be_had_leaves_the_running_revision_alone() {
+    for (message, class, wanted) in [
+        ("job.yaml:9:1: no such table", TroubleClass::Refused, "no such table"),
+        ("pod x cannot have image", TroubleClass::Lasting, "spec.image"),
+    ] {
+        let mut facts = another_image();
+        facts.plan_pods = vec![planning(OneShot::Running, Some((message, class)))];
+        let decision = decide(&facts);
+        let refusal = decision.view.refusal.clone().unwrap();
+        assert!(refusal.message.contains(wanted), "{refusal:?}");
+        assert!(refusal.message.ends_with("revision aa keeps running"), "{refusal:?}");
+        assert!(decision.view.stuck && decision.begin.is_none() && decision.plan_pod);
+        assert_eq!(decision.notes.iter().filter(|note| note.reason == "SpecRefused").count(), 1);
+    }
+    let mut full = another_image();
+    full.plan_pods = vec![planning(OneShot::Running, Some(("no node", TroubleClass::Passing)))];
+    let decision = decide(&full);
+    assert!(decision.view.refusal.is_none() && decision.begin.is_none());
+    assert_eq!(decision.view.operation.unwrap().message, "no node");
+    full.plan_pods = vec![planning(OneShot::Failed("evicted".into()), None)];
+    assert_eq!(decide(&full).delete_plans, ["flights-plan-bb"], "another one will answer");
+}
+
+#[test]
+fn a_revision_that_has_published_for_a_while_is_noted_as_stable_once() {
+    let mut facts = facts(DesiredState::Running, 1);
+    facts.sets = vec![set("aa", 1)];
+    facts.pods = pods("aa", 1, 1);
+    coordinator(&mut facts).published = 1;
+    assert!(decide(&facts).scale.is_empty());
+    coordinator(&mut facts).published = 2;
+    let decision = decide(&facts);
+    assert_eq!(decision.scale[0].stable.as_deref(), Some("aa"));
+    facts.sets[0].stable = Some("aa".into());
+    assert!(decide(&facts).scale.is_empty());
+    facts.sets[0].since = at(NOW - 59);
+    facts.sets[0].stable = Some("a0".into());
+    assert!(decide(&facts).scale.is_empty(), "not yet");
+    assert_eq!(facts.stable(), Some("a0"), "until then its predecessor's word stands");
 }

@@ -23,7 +23,7 @@ use weir_crds::kube::StreamJob;
 
 use crate::clock::Clock;
 use crate::config::Defaults;
-use crate::decide::{OneShot, PodFacts, SetFacts, Trouble};
+use crate::decide::{OneShot, PlanPod, PodFacts, SetFacts, Trouble};
 use crate::names;
 use crate::validate::{Program, Refusal};
 use crate::workers::Workers;
@@ -64,6 +64,8 @@ pub struct Observed {
     pub last_failure: Option<LastFailure>,
     /// The pod that deletes its state.
     pub state_pod: Option<(OneShot, Version)>,
+    /// Pods that plan a program in its own image.
+    pub plan_pods: Vec<(PlanPod, Version)>,
 }
 
 /// Which object, in which version, a decision is about: the precondition of its deletion.
@@ -148,8 +150,7 @@ impl Observer<'_> {
             let trouble = self.set_trouble(set, namespace, now).await;
             set_facts.push((read_set(set, &uid, now, trouble), Version::of(set)));
         }
-        let is_worker =
-            |pod: &&Pod| pod.labels().get(names::COMPONENT).is_some_and(|it| it == "worker");
+        let is_worker = |pod: &&Pod| component(pod) == Some("worker");
         let (workers, others): (Vec<&Pod>, Vec<&Pod>) = pods.iter().partition(is_worker);
         let last_failure = workers.iter().filter_map(|pod| read_failure(pod)).next_back();
         let calls: Vec<_> = workers.into_iter().map(|pod| self.pod(pod).boxed()).collect();
@@ -166,6 +167,8 @@ impl Observer<'_> {
             }
         }
         let wanted = names::state_pod(name, &uid);
+        let plans = others.iter().filter(|pod| component(pod) == Some("plan"));
+        let plan_pods = plans.map(|pod| (read_plan_pod(pod), Version::of(*pod))).collect();
         let state_pod = others.into_iter().find(|pod| pod.name_any() == wanted);
         let state_pod = state_pod.map(|pod| (read_one_shot(pod), Version::of(pod)));
         Ok(Some(Observed {
@@ -178,6 +181,7 @@ impl Observer<'_> {
             pods: pod_facts,
             last_failure,
             state_pod,
+            plan_pods,
         }))
     }
 
@@ -336,7 +340,22 @@ fn read_set(set: &StatefulSet, uid: &str, now: Timestamp, trouble: Option<Troubl
             .and_then(|annotations| annotations.get(names::SUPERSEDES))
             .map(|list| list.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect())
             .unwrap_or_default(),
+        stable: annotations.get(names::STABLE).cloned(),
         trouble,
+    }
+}
+
+fn component(pod: &Pod) -> Option<&str> {
+    pod.labels().get(names::COMPONENT).map(String::as_str)
+}
+
+fn read_plan_pod(pod: &Pod) -> PlanPod {
+    PlanPod {
+        name: pod.name_any(),
+        revision: pod.labels().get(names::REVISION).cloned().unwrap_or_default(),
+        outcome: read_one_shot(pod),
+        trouble: trouble::pod_trouble(pod, false),
+        deleting: pod.metadata.deletion_timestamp.is_some(),
     }
 }
 

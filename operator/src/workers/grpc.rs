@@ -56,7 +56,7 @@ fn failed(address: &str, status: &tonic::Status) -> CallError {
 impl Workers for GrpcWorkers {
     async fn report(&self, ip: &str) -> Result<WorkerReport, CallError> {
         let (address, mut client) = Self::connect(ip, CALL_TIMEOUT).await?;
-        let reply = client.report(weir_protocol::control::ReportRequest {}).await;
+        let reply = client.report(weir_protocol::control::ReportRequest::default()).await;
         reply.map(tonic::Response::into_inner).map_err(|status| failed(&address, &status))
     }
 

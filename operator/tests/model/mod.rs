@@ -65,6 +65,7 @@ struct Reign {
     assigned: Vec<u32>,
     pending: Option<Operation>,
     done: Vec<OperationReport>,
+    published: u64,
     end: Option<JobEnd>,
 }
 
@@ -161,6 +162,14 @@ fn outcome(world: &mut World, pod: &Value) -> PodOutcome {
         return PodOutcome::Ended { exit_code: 0, message: String::new() };
     }
     let revision = labels["weir.dev/revision"].as_str().unwrap_or_default();
+    let image = pod["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
+    if image.contains("missing") {
+        return PodOutcome::ImagePullBackOff("manifest unknown".to_owned());
+    }
+    let plans = labels["app.kubernetes.io/component"] == "plan";
+    if plans && !world.bad.contains(revision) {
+        return PodOutcome::Ended { exit_code: 0, message: String::new() };
+    }
     if let Some(outcome) = world.stuck.get(revision).or_else(|| world.stuck.get("")) {
         return outcome.clone();
     }
@@ -313,6 +322,7 @@ impl World {
                 .collect();
             reign.assigned = workers.iter().copied().filter(|it| *it < reign.parallelism).collect();
             chain.rows += 1;
+            reign.published += 1;
             if process.bounded && chain.rows >= BOUND && reign.pending.is_none() {
                 chain.finished = true;
                 chain.epoch += 1;
@@ -409,6 +419,7 @@ impl Workers for Model {
             checkpoint_path: "s3://bucket/weir/chain".to_owned(),
             checkpoint_at_ms: reign.published_ms,
             restored_epoch: reign.restored,
+            published: reign.published,
             end: reign.end.clone(),
             assigned: reign.assigned.clone(),
             ..CoordinatorReport::default()

@@ -139,6 +139,12 @@ impl Stage {
         self.model.step(&self.cluster);
     }
 
+    /// A longer time passes in which nothing happens.
+    pub fn pass(&self, time: Duration) {
+        self.cluster.advance(time);
+        self.clock.advance(time);
+    }
+
     /// Rounds and time until `goal` holds and nothing is written any more. `operator` is replaced
     /// by a fresh one whenever it has died.
     pub async fn until(&self, operator: &mut Operator, what: &str, goal: impl Fn(&Stage) -> bool) {

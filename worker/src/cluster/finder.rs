@@ -20,14 +20,17 @@ const ASK: Duration = Duration::from_secs(1);
 /// Attaching to a coordinator takes one round trip.
 const ATTACH: Duration = Duration::from_secs(3);
 
-/// Asks a process of the job who it is and whom it follows.
-pub(crate) async fn ask(address: &str) -> Option<WorkerReport> {
+/// Asks a process of the job who it is and whom it follows, and says who asks.
+pub(crate) async fn ask(shared: &Shared, address: &str) -> Option<WorkerReport> {
     let asked = async {
         let mut client = GrpcConnect::new(address).worker().await.ok()?;
-        let report = client.report(ReportRequest {}).await.ok()?;
+        let from = Some(shared.identity.seeker());
+        let report = client.report(ReportRequest { from }).await.ok()?;
         Some(report.into_inner())
     };
-    timeout(ASK, asked).await.ok().flatten()
+    let report = timeout(ASK, asked).await.ok().flatten()?;
+    report.seekers.iter().for_each(|seeker| shared.hear_of(seeker));
+    Some(report)
 }
 
 /// Makes the member's connections.
@@ -44,7 +47,7 @@ impl Finder {
 
     /// Where the process at `address` says that the coordinator is: itself, or another.
     async fn lead(&self, address: &str) -> Option<String> {
-        let report = ask(address).await?;
+        let report = ask(&self.shared, address).await?;
         let me = &self.shared.identity;
         if report.incarnation == me.incarnation {
             return None;

@@ -13,6 +13,8 @@
 //!
 //! What always holds:
 //! - A process that was fenced ends with [`exit::FENCED`] and never coordinates again.
+//! - A process that is told to end (SIGTERM) says so first: its coordinator gives its tasks to
+//!   others at once, and a coordinator's workers replace it without waiting for its silence.
 //! - After the job's end the process stays and says how it ended, until somebody ends it.
 //! - A process that cannot reach the job's state says so in `Report` at once, and gives up with
 //!   the same words after a minute (`--store-patience`): whoever starts it again may have other
@@ -36,7 +38,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 use weir_checkpoint::steps::Steps;
 use weir_checkpoint::store::{StoreOptions, open};
 use weir_checkpoint::{Chain, ChainOptions, Nonces};
@@ -53,6 +56,8 @@ use role::{Role, RoleEnd};
 use service::Service;
 use shared::{Identity, Shared};
 
+/// Longest time to take leave; what is not done by then is found out by others.
+const LEAVE: Duration = Duration::from_secs(2);
 /// A worker that was not wanted, because its program is another one, looks again after this.
 const NOT_WANTED: Duration = Duration::from_secs(5);
 
@@ -116,8 +121,7 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
     let service = Service::new(Arc::clone(&shared), chain);
     let seat: Arc<dyn grpc::Seat> = Arc::clone(&shared) as Arc<dyn grpc::Seat>;
     let finder = Finder::new(Arc::clone(&shared), args.coordinator.clone());
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
+    let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         served = grpc::serve_process(control, seat, service) => {
             served.context("the control service has ended")?;
@@ -138,9 +142,26 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
                 Ok(exit::FAILED)
             }
         },
-        _ = terminated.recv() => Ok(exit::DONE),
-        _ = interrupted.recv() => Ok(exit::DONE),
+        () = leave(signals, &shared, &member) => Ok(exit::DONE),
         () = crate::worker::supervisor_gone(), if cluster.supervised => Ok(exit::DONE),
+    }
+}
+
+/// Waits until the process is told to end, then takes leave of those who count on it. Whether that
+/// succeeds changes how soon they go on, and nothing else.
+async fn leave((mut term, mut int): (Signal, Signal), shared: &Shared, member: &Member) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("told to end");
+    shared.leave();
+    let left = match shared.coordinator() {
+        Some(coordinator) => timeout(LEAVE, coordinator.resign()).await,
+        None => timeout(LEAVE, member.leave()).await,
+    };
+    if left.is_err() {
+        tracing::warn!("it ends without having taken leave");
     }
 }
 

@@ -2,7 +2,11 @@
 //!
 //! The rules give progress: normally one process believes that it is its turn. They never give
 //! safety; two that believe so at once are told apart by the chain.
+//!
+//! Votes are counted by ordinal: a process that was moved to another address is found by what it
+//! told those that it could still reach ([`Shared::whereabouts`]).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +82,8 @@ pub(crate) struct Facts {
     pub(crate) head: Option<HeadFacts>,
     /// The head's holder answers and coordinates.
     pub(crate) holder_answers: bool,
+    /// The head's holder has said that it ends, and that its role is free.
+    pub(crate) vacated: bool,
     /// How long this worker has not been attached.
     pub(crate) silent: Duration,
     /// Another process has just said that it is about to coordinate.
@@ -134,20 +140,23 @@ pub(crate) fn decide(facts: &Facts) -> Decision {
     if head.holder == facts.me && (first || !facts.may_start) {
         return own;
     }
-    if facts.silent < SILENCE {
+    let patience = if facts.vacated { Duration::ZERO } else { SILENCE };
+    if facts.silent < patience {
         return Decision::Wait;
     }
     if first && facts.may_start {
         return own;
     }
     let assigned = facts.peers.iter().any(|p| p.worker == facts.me);
-    let with_me = |p: &&Peer| p.worker == facts.me || (p.reached && !p.attached);
+    // A holder that gave its role up agrees with whoever takes it.
+    let agreed = |p: &Peer| facts.vacated && p.worker == head.holder;
+    let with_me = |p: &&Peer| p.worker == facts.me || agreed(p) || (p.reached && !p.attached);
     let votes = facts.peers.iter().filter(with_me).count();
     if !assigned || votes * 2 <= facts.peers.len() {
         return Decision::Wait;
     }
     let before = facts.peers.iter().filter(|p| p.reached && p.worker < facts.me).count();
-    if facts.silent < SILENCE + PRECEDENCE * u32::try_from(before).unwrap_or(u32::MAX) {
+    if facts.silent < patience + PRECEDENCE * u32::try_from(before).unwrap_or(u32::MAX) {
         return Decision::Wait;
     }
     Decision::Coordinate { authority, alone: false }
@@ -249,7 +258,10 @@ impl Role {
             if self.shared.end().is_some() {
                 continue;
             }
-            if last_read.is_none_or(|at| at.elapsed() >= LOOK_INTO_STORE) {
+            let vacated = self.shared.member().vacated;
+            // What the holder published last is in the chain when it says that it ends.
+            let old = head.as_ref().is_some_and(|head| vacated.is_some_and(|it| it > head.term));
+            if old || last_read.is_none_or(|at| at.elapsed() >= LOOK_INTO_STORE) {
                 match self.chain.read_head().await {
                     Ok(read) => {
                         head = read;
@@ -269,23 +281,23 @@ impl Role {
                 last_read = Some(Instant::now());
             }
             let silent = self.shared.member().heard.unwrap_or(began).elapsed();
-            let (facts, answering) = self.facts(head.as_ref(), silent).await;
+            let (facts, others) = self.facts(head.as_ref(), silent).await;
             if self.shared.is_attached() {
                 continue; // Asking took its time.
             }
             match decide(&facts) {
                 Decision::Wait => {}
                 Decision::NotMine(why) => self.shared.set_trouble(&why),
-                Decision::Coordinate { .. } if self.member_only => {}
+                Decision::Coordinate { .. } if self.member_only || self.shared.is_leaving() => {}
                 Decision::Coordinate { authority, alone } => {
-                    self.coordinate(authority, alone, answering, head.as_ref());
+                    self.coordinate(authority, alone, &others, head.as_ref());
                 }
             }
         }
     }
 
-    /// Reads every fact; also the workers of the assignment that answer.
-    async fn facts(&self, head: Option<&Manifest>, silent: Duration) -> (Facts, usize) {
+    /// Reads every fact; also where the other workers of the assignment may be.
+    async fn facts(&self, head: Option<&Manifest>, silent: Duration) -> (Facts, Others) {
         let me = self.shared.identity.worker;
         let mut facts = Facts {
             me,
@@ -293,12 +305,13 @@ impl Role {
             supersedes: self.supersedes.clone(),
             head: None,
             holder_answers: false,
+            vacated: false,
             silent,
             called: false,
             peers: Vec::new(),
             may_start: !self.incarnation.has(STARTED),
         };
-        let Some(head) = head else { return (facts, 0) };
+        let Some(head) = head else { return (facts, Others::default()) };
         let foreign = match (&head.job_uid, &self.config.job_uid) {
             (Some(theirs), mine) => Some(theirs) != mine.as_ref(),
             (None, _) => false,
@@ -309,21 +322,45 @@ impl Role {
             holder: head.coordinator.worker,
             foreign,
         });
-        let peers = others(head, me).map(|member| async move {
-            let report = ask(&member.control).await;
-            let report = report.filter(|r| r.revision == self.config.revision);
-            let attached = report.as_ref().is_some_and(|r| r.attached);
-            Peer { worker: member.worker, reached: report.is_some(), attached }
-        });
+        facts.vacated = self.shared.member().vacated == Some(head.term);
+        // Nobody asks a process that has said that it ends.
+        let gone = facts.vacated.then_some(head.coordinator.worker);
+        let peers = others(head, me).map(|member| self.peer(member, gone));
+        let holder = async { !facts.vacated && self.holder_answers(head).await };
         // All at once: each that is gone takes the whole of its time.
-        (facts.holder_answers, facts.peers) =
-            futures::join!(self.holder_answers(head), join_all(peers));
+        let (holder_answers, peers) = futures::join!(holder, join_all(peers));
+        (facts.holder_answers, facts.peers) = (holder_answers, peers);
         facts.called = self.shared.last_called().is_some_and(|at| at.elapsed() < CALLED);
         let answering = facts.peers.iter().filter(|p| p.reached).count();
+        let others = others(head, me).filter(|member| Some(member.worker) != gone);
+        let addresses = others.flat_map(|member| self.places(member)).collect();
         if head.assignment.workers.iter().any(|m| m.worker == me) {
             facts.peers.push(Peer { worker: me, reached: true, attached: false });
         }
-        (facts, answering)
+        (facts, Others { addresses, answering })
+    }
+
+    /// Where a worker of the assignment may be: where the head says, and where it asked from.
+    fn places(&self, member: &Member) -> BTreeSet<String> {
+        let told = self.shared.whereabouts(member.worker);
+        told.into_iter().chain([member.control.clone()]).filter(|it| !it.is_empty()).collect()
+    }
+
+    async fn peer(&self, member: &Member, gone: Option<WorkerId>) -> Peer {
+        let mut peer = Peer { worker: member.worker, reached: false, attached: false };
+        if gone == Some(member.worker) {
+            return peer;
+        }
+        let places = self.places(member);
+        let reports = join_all(places.iter().map(|place| ask(&self.shared, place))).await;
+        // An address may be another pod's by now.
+        let mut reports = reports.into_iter().flatten().filter(|report| {
+            report.revision == self.config.revision && report.worker == member.worker.0
+        });
+        if let Some(report) = reports.next() {
+            (peer.reached, peer.attached) = (true, report.attached);
+        }
+        peer
     }
 
     /// Whether the head's holder lives and coordinates; where it does, it is followed.
@@ -332,7 +369,7 @@ impl Role {
         if address.is_empty() || *address == self.shared.identity.control {
             return false;
         }
-        let coordinating = ask(address).await.and_then(|report| report.coordinating);
+        let coordinating = ask(&self.shared, address).await.and_then(|report| report.coordinating);
         match coordinating.map(|c| c.end) {
             Some(None) => {
                 self.shared.follow(head.term, address);
@@ -350,9 +387,10 @@ impl Role {
         &self,
         authority: Authority,
         alone: bool,
-        answering: usize,
+        others: &Others,
         head: Option<&Manifest>,
     ) {
+        let answering = others.answering;
         tracing::info!(?authority, alone, answering, "this worker takes the coordinator's role");
         if alone {
             self.incarnation.remember(STARTED);
@@ -367,10 +405,19 @@ impl Role {
         let handle = Coordinator::start(config, Arc::clone(&self.graph), Arc::clone(&self.store));
         self.shared.coordinate(handle.clone());
         if let Some(head) = head {
-            let others = others(head, self.shared.identity.worker).cloned().collect();
+            let others = others.addresses.clone();
             tokio::spawn(call(others, handle, head.term, self.shared.identity.control.clone()));
         }
     }
+}
+
+/// The other workers of the head's assignment.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Others {
+    /// Where they may be; several places for one that has moved.
+    addresses: BTreeSet<String>,
+    /// How many answer.
+    answering: usize,
 }
 
 fn others(head: &Manifest, me: WorkerId) -> impl Iterator<Item = &Member> {
@@ -380,7 +427,7 @@ fn others(head: &Manifest, me: WorkerId) -> impl Iterator<Item = &Member> {
 
 /// Tells the workers of the assignment where their coordinator is, until its job runs: nobody has
 /// to wait for a name to lead to it.
-async fn call(others: Vec<Member>, handle: CoordinatorHandle, before: Term, address: String) {
+async fn call(others: BTreeSet<String>, handle: CoordinatorHandle, before: Term, address: String) {
     let mut again = interval(Duration::from_millis(500));
     again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -391,9 +438,9 @@ async fn call(others: Vec<Member>, handle: CoordinatorHandle, before: Term, addr
         let status = handle.status();
         let running = status.state == "Running";
         let term = status.term.max(before.0 + 1);
-        let told = others.iter().map(|member| async {
+        let told = others.iter().map(|place| async {
             let told = async {
-                let mut client = GrpcConnect::new(&member.control).worker().await.ok()?;
+                let mut client = GrpcConnect::new(place).worker().await.ok()?;
                 let follow = FollowRequest { term, address: address.clone() };
                 client.follow(follow).await.ok()
             };
@@ -432,6 +479,7 @@ mod tests {
                 foreign: false,
             }),
             holder_answers: false,
+            vacated: false,
             silent: Duration::from_millis(silent_ms),
             called: false,
             peers: vec![peer(0, false), peer(1, true), peer(2, true)],
@@ -482,6 +530,20 @@ mod tests {
         assert_eq!(decide(&facts), OWN);
         facts.may_start = false;
         assert_eq!(decide(&facts), Decision::Wait);
+    }
+
+    #[test]
+    fn a_role_that_was_handed_over_is_taken_at_once() {
+        let vacated = |me, silent_ms| Facts { vacated: true, ..lost(me, silent_ms) };
+        assert_eq!(decide(&vacated(1, 0)), TOGETHER);
+        assert_eq!(decide(&vacated(2, 0)), Decision::Wait, "the lowest ordinal goes first");
+        assert_eq!(decide(&vacated(2, 1_500)), TOGETHER, "in case worker 1 cannot");
+        let mut two = vacated(1, 0);
+        two.peers = vec![peer(0, false), peer(1, true)];
+        assert_eq!(decide(&two), TOGETHER, "the holder agrees");
+        two.peers.extend([peer(2, false), peer(3, false)]);
+        assert_eq!(decide(&two), Decision::Wait, "which makes no majority of a minority");
+        assert_eq!(decide(&Facts { called: true, ..vacated(1, 0) }), Decision::Wait);
     }
 
     #[test]

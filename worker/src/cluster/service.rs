@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 use weir_checkpoint::Chain;
 use weir_coordinator::Request as Ask;
+use weir_crds::StreamJob;
 use weir_protocol::Term;
 use weir_protocol::control::worker_server::Worker;
 use weir_protocol::control::{
@@ -16,6 +17,7 @@ use weir_protocol::control::{
 
 use super::plan_child;
 use super::shared::Shared;
+use crate::plan;
 
 /// The worker's side of the control port.
 pub(crate) struct Service {
@@ -68,24 +70,24 @@ impl Service {
         }
     }
 
-    /// Operators of the newest checkpoint that hold state and are not in the new plan.
-    async fn dropped(&self, operators: &BTreeSet<String>) -> Vec<String> {
+    /// Operators of the newest checkpoint whose state the new program would drop.
+    async fn dropped(&self, operators: &BTreeSet<String>, manifest: &str) -> Vec<String> {
         let head = self.chain.read_head().await.ok().flatten();
-        let Some(head) = head else { return Vec::new() };
-        let dropped = head.operators.iter().filter(|(uid, entry)| {
-            let holds = !entry.segments.is_empty()
-                || !entry.items.is_empty()
-                || !entry.splits.is_empty()
-                || entry.enumerator.is_some();
-            holds && !operators.contains(&uid.0)
-        });
-        dropped.map(|(_, entry)| entry.name.clone()).collect()
+        let job = StreamJob::from_yaml(manifest, "job.yaml").ok();
+        let allowed = job.map(|job| job.spec.state.allow_dropped_state).unwrap_or_default();
+        head.map(|head| plan::dropped(&head, operators, &allowed)).unwrap_or_default()
     }
 }
 
 #[tonic::async_trait]
 impl Worker for Service {
-    async fn report(&self, _: Request<ReportRequest>) -> Result<Response<WorkerReport>, Status> {
+    async fn report(
+        &self,
+        request: Request<ReportRequest>,
+    ) -> Result<Response<WorkerReport>, Status> {
+        if let Some(seeker) = request.into_inner().from {
+            self.shared.meet(seeker);
+        }
         Ok(Response::new(self.shared.report()))
     }
 
@@ -98,10 +100,11 @@ impl Worker for Service {
         let _turn = self.planning.try_acquire().map_err(|_| {
             Status::resource_exhausted("another manifest is being planned; ask again in a moment")
         })?;
-        let planned = plan_child::plan(&request.into_inner().manifest).await;
+        let manifest = request.into_inner().manifest;
+        let planned = plan_child::plan(&manifest).await;
         let planned = planned.map_err(|e| Status::internal(format!("{e:#}")))?;
         let dropped = match planned.errors.is_empty() {
-            true => self.dropped(&planned.operators).await,
+            true => self.dropped(&planned.operators, &manifest).await,
             false => Vec::new(),
         };
         Ok(Response::new(PlanReply {

@@ -1,18 +1,25 @@
 //! What the parts of one process know of each other.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use weir_coordinator::grpc::Seat;
 use weir_coordinator::{CoordinatorHandle, MemberView};
-use weir_protocol::control::{JobEnd, WorkerReport, job_end};
+use weir_protocol::control::{JobEnd, Seeker, WorkerReport, job_end};
 use weir_protocol::{Term, WorkerId};
 
 /// Operation ids that are remembered, so that asking again is harmless.
 const REMEMBERED: usize = 256;
+
+/// A worker that looks for its coordinator asks several times a second; one that has not for so
+/// long has found it, or is gone.
+const SEEKS: Duration = Duration::from_secs(5);
+/// Seekers that are remembered: those of a job of the largest parallelism, and some.
+const MOST_SEEKERS: usize = 65_536;
 
 /// Who this process is.
 #[derive(Clone, Debug)]
@@ -26,6 +33,25 @@ pub(crate) struct Identity {
     pub(crate) control: String,
     pub(crate) namespace: String,
     pub(crate) name: String,
+}
+
+impl Identity {
+    /// As it says to others while it looks for its coordinator.
+    pub(crate) fn seeker(&self) -> Seeker {
+        Seeker {
+            worker: self.worker.0,
+            revision: self.revision.clone(),
+            control: self.control.clone(),
+        }
+    }
+}
+
+/// Where another worker was said to be.
+struct Met {
+    seeker: Seeker,
+    at: Instant,
+    /// It said so itself; only that is told to others, so that no rumour lives for ever.
+    itself: bool,
 }
 
 /// The coordinator that this process knows of.
@@ -54,6 +80,10 @@ struct State {
     trouble: String,
     /// Ids of operations that this process's coordinator was asked for.
     operations: VecDeque<String>,
+    /// Other workers that look for a coordinator, by ordinal.
+    met: BTreeMap<u32, Met>,
+    /// The process was told to end.
+    leaving: bool,
 }
 
 impl Shared {
@@ -98,6 +128,47 @@ impl Shared {
     /// When another process last said so.
     pub(crate) fn last_called(&self) -> Option<Instant> {
         self.state.lock().called
+    }
+
+    /// The process was told to end: it takes no role any more.
+    pub(crate) fn leave(&self) {
+        self.state.lock().leaving = true;
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.state.lock().leaving
+    }
+
+    /// Another worker asks, since it looks for its coordinator.
+    pub(crate) fn meet(&self, seeker: Seeker) {
+        self.note(seeker, true);
+    }
+
+    /// Another worker was told of such a one.
+    pub(crate) fn hear_of(&self, seeker: &Seeker) {
+        self.note(seeker.clone(), false);
+    }
+
+    fn note(&self, seeker: Seeker, itself: bool) {
+        if seeker.worker == self.identity.worker.0 || seeker.revision != self.identity.revision {
+            return;
+        }
+        let mut state = self.state.lock();
+        let now = Instant::now();
+        state.met.retain(|_, met| now.duration_since(met.at) < SEEKS);
+        let known = state.met.get(&seeker.worker);
+        // What a worker says of itself is newer than what is said about it.
+        let better = itself || known.is_none_or(|met| !met.itself);
+        if better && (known.is_some() || state.met.len() < MOST_SEEKERS) {
+            state.met.insert(seeker.worker, Met { seeker, at: now, itself });
+        }
+    }
+
+    /// Where a worker that looks for its coordinator has last been, `host:port`.
+    pub(crate) fn whereabouts(&self, worker: WorkerId) -> Option<String> {
+        let state = self.state.lock();
+        let met = state.met.get(&worker.0).filter(|met| met.at.elapsed() < SEEKS);
+        met.map(|met| met.seeker.control.clone())
     }
 
     /// Somebody else was faster: this process never held the role.
@@ -162,6 +233,11 @@ impl Shared {
         let state = self.state.lock();
         let coordinating = state.coordinator.as_ref().map(CoordinatorHandle::report);
         let status = coordinating.as_ref().and_then(|c| c.status.as_ref());
+        let met = state.met.values().filter(|met| met.itself && met.at.elapsed() < SEEKS);
+        let mut seekers: Vec<Seeker> = met.map(|met| met.seeker.clone()).collect();
+        if !view.attached {
+            seekers.push(self.identity.seeker());
+        }
         let term = status.map_or(state.known.term.max(view.term.0), |s| s.term);
         WorkerReport {
             worker: self.identity.worker.0,
@@ -172,6 +248,7 @@ impl Shared {
             coordinator: state.known.address.clone(),
             term,
             coordinating,
+            seekers,
             trouble: if view.attached { String::new() } else { state.trouble.clone() },
         }
     }
@@ -211,5 +288,44 @@ impl Seat for Shared {
                 format!("worker {me} does not coordinate; ask {}", state.known.address)
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared(worker: u32) -> Shared {
+        Shared::new(Identity {
+            worker: WorkerId(worker),
+            incarnation: format!("process {worker}"),
+            revision: "r1".into(),
+            job_uid: "uid".into(),
+            control: format!("10.0.0.{worker}:7101"),
+            namespace: "default".into(),
+            name: "job".into(),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn workers_with_new_addresses_find_each_other_by_whom_both_have_asked() {
+        let (survivor, second, third) = (shared(1), shared(2), shared(3));
+        survivor.meet(second.identity.seeker());
+        survivor.meet(third.identity.seeker());
+        survivor.report().seekers.iter().for_each(|seeker| second.hear_of(seeker));
+        assert_eq!(second.whereabouts(WorkerId(3)).as_deref(), Some("10.0.0.3:7101"));
+        assert_eq!(second.whereabouts(WorkerId(1)).as_deref(), Some("10.0.0.1:7101"));
+        assert_eq!(second.whereabouts(WorkerId(2)), None, "it is nobody else to itself");
+        let told: Vec<u32> = second.report().seekers.iter().map(|seeker| seeker.worker).collect();
+        assert_eq!(told, [2], "what it only heard of it does not pass on");
+        tokio::time::advance(SEEKS).await;
+        assert_eq!(survivor.whereabouts(WorkerId(3)), None, "who asks no more is no voice");
+    }
+
+    #[test]
+    fn another_revision_has_no_voice() {
+        let survivor = shared(1);
+        survivor.meet(Seeker { revision: "r2".into(), ..shared(2).identity.seeker() });
+        assert_eq!(survivor.whereabouts(WorkerId(2)), None);
     }
 }

@@ -388,7 +388,8 @@ fn conclude(ending: &Ending, totals: &Totals, took: Duration, json: bool) -> u8 
             }
             exit::DONE
         }
-        Ending::Stopped { .. } => exit::DONE,
+        // A process on its own resigns only as it ends.
+        Ending::Stopped { .. } | Ending::Resigned => exit::DONE,
         Ending::Failed(message) => {
             eprintln!("{message}");
             exit::FAILED

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
-use weir_protocol::control::{DrainRequest, RescaleRequest, SavepointRequest, job_end, operation};
+use weir_protocol::control::{
+    CoordinatorReport, DrainRequest, RescaleRequest, SavepointRequest, job_end, operation,
+};
 
 use pods::{Pods, eventually, manifest};
 
@@ -17,7 +19,7 @@ fn kill(process: i32, signal: Signal) {
     kill_process(Pid::from_raw(process).expect("a process"), signal).expect("it runs");
 }
 
-fn runs(report: &weir_protocol::control::CoordinatorReport) -> bool {
+fn runs(report: &CoordinatorReport) -> bool {
     report.status.as_ref().is_some_and(|s| s.state == "Running" && s.epoch > 0)
 }
 
@@ -27,6 +29,13 @@ async fn new_output(pods: &Pods, before: usize) -> Duration {
     let found =
         eventually("new output", async || (pods.files().len() > before).then_some(())).await;
     found.expect("output goes on");
+    began.elapsed()
+}
+
+/// Waits for the first checkpoint that another coordinator publishes.
+async fn first_checkpoint(pods: &Pods, coordinator: usize) -> Duration {
+    let began = Instant::now();
+    pods.until(coordinator, "a checkpoint", |c| c.published > 0).await;
     began.elapsed()
 }
 
@@ -97,6 +106,57 @@ async fn a_killed_worker_comes_back_under_its_supervisor_and_coordinates_at_once
 }
 
 #[tokio::test]
+async fn a_coordinator_that_is_told_to_end_hands_over_at_once() {
+    let mut pods = Pods::new(3, |folder| manifest(folder, 3, 1_500, Some(ROWS)));
+    pods.start_all("pod");
+    let first = pods.until(0, "a running job", |c| runs(c) && c.assigned == [0, 1, 2]).await;
+    kill(pods.process(0), Signal::TERM);
+    let took = first_checkpoint(&pods, 1).await;
+    println!("coordinator told to end to first checkpoint of another worker: {took:?}");
+    assert!(took < Duration::from_millis(3_500), "as long as waiting for its silence: {took:?}");
+    assert_eq!(pods.ended(0).await.code(), Some(0));
+    let second = pods.until(1, "a running job", runs).await;
+    let (was, is) = (first.status.expect("a status"), second.status.expect("a status"));
+    assert!(is.term > was.term && second.restored_epoch >= was.epoch);
+    assert_eq!(second.assigned, [1, 2]);
+    ends_with_every_row_once(&pods, 1).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_end_takes_leave() {
+    let mut pods = Pods::new(3, |folder| manifest(folder, 3, 1_500, Some(ROWS)));
+    pods.start_all("pod");
+    pods.until(0, "a running job", |c| runs(c) && c.assigned == [0, 1, 2]).await;
+    let began = Instant::now();
+    kill(pods.process(2), Signal::TERM);
+    let gone = |c: &CoordinatorReport| runs(c) && c.assigned == [0, 1];
+    let report = pods.until(0, "its tasks given to others", gone).await;
+    println!("worker told to end to a running job without it: {:?}", began.elapsed());
+    assert_eq!(pods.ended(2).await.code(), Some(0));
+    let failure = report.status.expect("a status").failure;
+    assert_eq!(failure, "worker 2 was lost: its process was told to end");
+    ends_with_every_row_once(&pods, 0).await;
+}
+
+/// The head's coordinator is gone, and so are two of the other three workers, which come back
+/// elsewhere: nobody reaches a majority of the addresses that the head lists.
+#[tokio::test]
+async fn workers_that_come_back_elsewhere_have_their_voices() {
+    let mut pods = Pods::new(4, |folder| manifest(folder, 4, 1_500, Some(ROWS)));
+    pods.start_all("worker");
+    pods.until(0, "a running job", |c| runs(c) && c.assigned == [0, 1, 2, 3]).await;
+    for pod in [0, 2, 3] {
+        pods.kill(pod);
+    }
+    for pod in [2, 3] {
+        pods.replace(pod, "worker");
+    }
+    let report = pods.until(1, "another coordinator", runs).await;
+    assert!(report.assigned.iter().all(|worker| *worker > 0), "{report:?}");
+    ends_with_every_row_once(&pods, 1).await;
+}
+
+#[tokio::test]
 async fn a_silent_coordinator_is_replaced_and_never_coordinates_again() {
     let mut pods = Pods::new(3, |folder| manifest(folder, 3, 1_500, Some(ROWS)));
     pods.start_all("pod");
@@ -132,7 +192,7 @@ async fn operations_are_begun_once_and_what_came_of_them_is_reported() {
         assert_eq!(pods.begin(0, "op-1", term, rescale(2)).await, "");
     }
     let done = |id: &'static str| {
-        move |c: &weir_protocol::control::CoordinatorReport| {
+        move |c: &CoordinatorReport| {
             c.status.as_ref().is_some_and(|s| s.operations.iter().any(|o| o.id == id))
         }
     };

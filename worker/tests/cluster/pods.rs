@@ -119,6 +119,13 @@ impl Pods {
         self.running[pod] = Some(child);
     }
 
+    /// A new pod in the place of one that is gone: other addresses, and nothing remembered.
+    pub(crate) fn replace(&mut self, pod: usize, command: &str) {
+        self.ports[pod] = [free_port(), free_port(), free_port()];
+        fs::remove_dir_all(self.path(&format!("local-{pod}"))).expect("removed");
+        self.start(pod, command);
+    }
+
     pub(crate) fn start_all(&mut self, command: &str) {
         (0..self.ports.len()).for_each(|pod| self.start(pod, command));
     }
@@ -166,7 +173,8 @@ impl Pods {
 
     pub(crate) async fn report(&self, pod: usize) -> Option<WorkerReport> {
         let connect = GrpcConnect::new(&self.control(pod));
-        let asked = async { connect.worker().await.ok()?.report(ReportRequest {}).await.ok() };
+        let asked =
+            async { connect.worker().await.ok()?.report(ReportRequest::default()).await.ok() };
         Some(timeout(Duration::from_secs(2), asked).await.ok()??.into_inner())
     }
 

@@ -1,17 +1,17 @@
 //! Runs the core: connections, timers, enumerators and the chain around [`Master`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 use weir_checkpoint::manifest::Member;
 use weir_engine::EngineError;
 use weir_engine::graph::JobGraph;
 use weir_engine::source::{Source, Split, SplitEnumerator};
-use weir_protocol::control::{CoordinatorReport, JobStatus, ToWorker};
+use weir_protocol::control::{self, CoordinatorReport, JobStatus, ToWorker, to_worker};
 use weir_protocol::{Term, VertexId, WorkerId};
 
 use super::event::{Action, Ending, Event, Found, LinkId, Reply, Request, RequestId};
@@ -38,6 +38,11 @@ pub(super) enum Input {
         answer: Option<oneshot::Sender<Reply>>,
     },
 }
+
+/// When the role is handed over, a write into the chain may take so long to be decided.
+const LAST_WRITE: Duration = Duration::from_millis(500);
+/// Workers hang up when they are told that the role is free; one that does not is left alone.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A task that ends when this is dropped.
 struct Guard(JoinHandle<()>);
@@ -74,6 +79,8 @@ pub(super) struct Driver {
     /// For tasks that report back.
     events: mpsc::Sender<Input>,
     keeper: mpsc::Sender<Task>,
+    /// Ends after the last of the keeper's tasks.
+    kept: JoinHandle<()>,
     shown: Shown,
     began: Instant,
     links: BTreeMap<LinkId, Link>,
@@ -88,7 +95,7 @@ impl Driver {
         master: Master,
         graph: Arc<JobGraph>,
         (events, inputs): (mpsc::Sender<Input>, mpsc::Receiver<Input>),
-        keeper: mpsc::Sender<Task>,
+        (keeper, kept): (mpsc::Sender<Task>, JoinHandle<()>),
         shown: Shown,
     ) -> Self {
         Self {
@@ -97,6 +104,7 @@ impl Driver {
             inputs,
             events,
             keeper,
+            kept,
             shown,
             began: Instant::now(),
             links: BTreeMap::new(),
@@ -149,8 +157,40 @@ impl Driver {
             for action in self.master.on(event, now) {
                 if let Some(ending) = self.act(action) {
                     self.show();
+                    if ending == Ending::Resigned {
+                        self.hand_over().await;
+                    }
                     return ending;
                 }
+            }
+        }
+    }
+
+    /// Tells the workers that the role is free. Before that, whatever is on its way into the chain
+    /// gets the time to be decided: a successor that sealed meanwhile would lose the race for that
+    /// place and have to look again. Neither wait is one that safety rests on.
+    async fn hand_over(self) {
+        let Self { master, mut inputs, keeper, kept, links, .. } = self;
+        drop(keeper);
+        timeout(LAST_WRITE, kept).await.ok();
+        let deadline = Instant::now() + LAST_WORDS;
+        let mut open: BTreeSet<LinkId> = links.keys().copied().collect();
+        for (id, link) in &links {
+            let kind = to_worker::Kind::HandOver(control::HandOver {});
+            if link.to.try_send(ToWorker { term: master.term().0, kind: Some(kind) }).is_err() {
+                open.remove(id);
+            }
+        }
+        while !open.is_empty() {
+            match timeout_at(deadline, inputs.recv()).await {
+                Ok(Some(Input::Event(event))) => {
+                    if let Event::LinkClosed { link } = *event {
+                        open.remove(&link);
+                    }
+                }
+                // Whoever attaches or asks now is refused when this is dropped.
+                Ok(Some(Input::Attached(_) | Input::Asked { .. })) => {}
+                Ok(None) | Err(_) => return,
             }
         }
     }

@@ -110,6 +110,8 @@ pub enum Event {
         /// The id under which it is reported as an operation; empty when nobody will look.
         operation: String,
     },
+    /// The process was told to end: the role is to be handed over.
+    Resign,
     /// Time has passed: at least [`super::Master::next_deadline`] is reached.
     Tick,
 }
@@ -195,6 +197,8 @@ pub enum Ending {
     Failed(String),
     /// Another coordinator holds the job. This process never coordinates again.
     Fenced(String),
+    /// The process was told to end, and has told its workers that the role is free.
+    Resigned,
 }
 
 /// Something to be done, in the order given.

@@ -147,8 +147,8 @@ impl Master {
             let reply = Reply::Refused(format!("the job has ended: {reason}"));
             self.out.push(Action::Reply { id: copy.request, reply });
         }
-        // A fenced coordinator's workers are its successor's: they are let go, not shut down.
-        if !matches!(ending, Ending::Fenced(_)) {
+        // A coordinator that has or gets a successor lets its workers go: they are not shut down.
+        if !matches!(ending, Ending::Fenced(_) | Ending::Resigned) {
             let workers: Vec<WorkerId> = self.workers.keys().copied().collect();
             let end = self.job_end(&ending);
             for worker in workers {
@@ -172,5 +172,6 @@ pub(super) fn describe(ending: &Ending) -> String {
         Ending::Stopped { savepoint } => format!("stopped with savepoint {savepoint}"),
         Ending::Failed(message) => format!("failed: {message}"),
         Ending::Fenced(message) => format!("another coordinator has taken over: {message}"),
+        Ending::Resigned => "its process was told to end and hands the job over".to_owned(),
     }
 }

@@ -14,7 +14,7 @@ use weir_protocol::{Epoch, Version, WorkerId};
 
 use super::config::MasterConfig;
 use super::driver::{Driver, Input, Shown};
-use super::event::{Ending, Reply, Request, SavepointInfo};
+use super::event::{Ending, Event, Reply, Request, SavepointInfo};
 use super::keeper::Keeper;
 use super::machine::Master;
 use super::plan::Plan;
@@ -89,7 +89,6 @@ impl Coordinator {
         let mut settings = config.master;
         settings.began_at_ms = u64::try_from(config.clock.now_ms()).unwrap_or(0);
         let (events, inputs) = mpsc::channel(INPUTS);
-        let (tasks, from_driver) = mpsc::channel(KEEPER_TASKS);
         let request = SealRequest {
             job_uid: config.job_uid,
             adopt: config.adopt,
@@ -117,6 +116,8 @@ impl Coordinator {
             clock: config.clock,
             events: events.clone(),
         };
+        let (tasks, from_driver) = mpsc::channel(KEEPER_TASKS);
+        let kept = tokio::spawn(keeper.run(from_driver));
         let committers = graph.committers.keys().cloned().collect();
         let master = Master::new(settings, plan, committers);
         let (status, watched) = watch::channel(master.status());
@@ -127,11 +128,10 @@ impl Coordinator {
             master,
             graph,
             (events.clone(), inputs),
-            tasks,
+            (tasks, kept),
             Shown { status, report, steps },
         );
         let (attachments, mut attached) = Attachments::new();
-        tokio::spawn(keeper.run(from_driver));
         let inputs = events.clone();
         tokio::spawn(async move {
             while let Some(link) = attached.recv().await {
@@ -271,6 +271,15 @@ impl CoordinatorHandle {
             }
             other => Err(not_done(other)),
         }
+    }
+
+    /// Hands the role over, since the process is about to end: what is on its way into the chain
+    /// gets there, the workers are told that the role is free, and the coordinator ends. Returns
+    /// once it has, within two seconds.
+    pub async fn resign(&self) {
+        // An error says that it has ended already.
+        self.inputs.send(Input::Event(Box::new(Event::Resign))).await.ok();
+        self.ended().await;
     }
 
     /// Waits for the end of the coordinator's work.

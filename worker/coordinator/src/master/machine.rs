@@ -127,6 +127,7 @@ impl Master {
             Event::StoreTrouble { message } => self.stats.failure = message,
             Event::Unusable { message } => self.end(Ending::Failed(message)),
             Event::Fenced { message } => self.end(Ending::Fenced(message)),
+            Event::Resign => self.end(Ending::Resigned),
             Event::SavepointDone { name, result } => self.on_savepoint_done(&name, result),
             Event::Discovered { term, vertex, result } if term == self.head.term => {
                 self.on_discovered(vertex, result);

@@ -51,6 +51,7 @@ impl Master {
             },
             assigned: assigned.into_iter().map(|worker| worker.0).collect(),
             checkpoint_trouble: self.checkpoint_trouble(),
+            published: self.stats.steps.get("published").copied().unwrap_or(0),
         }
     }
 
@@ -77,7 +78,8 @@ impl Master {
             Ending::Finished => job_end::Kind::Finished,
             Ending::Stopped { .. } => job_end::Kind::Stopped,
             Ending::Failed(_) => job_end::Kind::Failed,
-            Ending::Fenced(_) => job_end::Kind::Fenced,
+            // To everybody else the same: the job goes on elsewhere.
+            Ending::Fenced(_) | Ending::Resigned => job_end::Kind::Fenced,
         };
         end.set_kind(kind);
         end.message = super::failure::describe(ending);
@@ -121,7 +123,7 @@ impl Master {
             State::Ended(Ending::Finished) => "Finished",
             State::Ended(Ending::Stopped { .. }) => "Stopped",
             State::Ended(Ending::Failed(_)) => "Failed",
-            State::Ended(Ending::Fenced(_)) => "Fenced",
+            State::Ended(Ending::Fenced(_) | Ending::Resigned) => "Fenced",
         }
     }
 

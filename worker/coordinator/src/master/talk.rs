@@ -26,6 +26,10 @@ impl Master {
             return;
         };
         worker.heard_ms = self.now;
+        if let from_worker::Kind::Leaving(_) = kind {
+            self.lose(id, "its process was told to end");
+            return;
+        }
         if let from_worker::Kind::Stopped(_) = kind {
             self.stopping.remove(&id);
             return;
@@ -78,7 +82,9 @@ impl Master {
                 self.fail_tasks(failed.message, Cause::Error { fault, blamed });
             }
             from_worker::Kind::Committed(committed) => self.on_committed(id, committed),
-            from_worker::Kind::Hello(_) | from_worker::Kind::Stopped(_) => {}
+            from_worker::Kind::Hello(_)
+            | from_worker::Kind::Stopped(_)
+            | from_worker::Kind::Leaving(_) => {}
         }
     }
 

@@ -70,6 +70,8 @@ pub enum MemberEnd {
 pub struct MemberView {
     /// It holds a connection to a coordinator.
     pub attached: bool,
+    /// The term whose coordinator has handed its role over; none once another one is found.
+    pub vacated: Option<Term>,
     /// When a coordinator last answered it.
     pub heard: Option<Instant>,
     /// The newest term that it has heard of.
@@ -89,6 +91,8 @@ pub struct Member {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) reader: DataReader,
     view: watch::Sender<MemberView>,
+    /// The process was told to end.
+    leaving: watch::Sender<bool>,
 }
 
 impl Member {
@@ -102,13 +106,34 @@ impl Member {
         store: Arc<dyn Store>,
     ) -> Self {
         let reader = DataReader::new(store.clone());
-        Self { config, graph, host, store, reader, view: watch::Sender::default() }
+        Self {
+            config,
+            graph,
+            host,
+            store,
+            reader,
+            view: watch::Sender::default(),
+            leaving: watch::Sender::default(),
+        }
     }
 
     /// What it shows of itself, from now on.
     #[must_use]
     pub fn view(&self) -> watch::Receiver<MemberView> {
         self.view.subscribe()
+    }
+
+    /// Takes leave of the coordinator, which gives the tasks of this worker to others at once.
+    /// Returns when the coordinator has let it go; the member connects no more.
+    pub async fn leave(&self) {
+        self.leaving.send_replace(true);
+        // An error is impossible: the member holds the sender.
+        self.view.subscribe().wait_for(|view| !view.attached).await.ok();
+    }
+
+    /// Waits until the process is told to end.
+    pub(crate) async fn leaves(&self) {
+        self.leaving.subscribe().wait_for(|leaving| *leaving).await.ok();
     }
 
     pub(crate) fn show(&self, change: impl FnOnce(&mut MemberView)) {
@@ -127,6 +152,10 @@ impl Member {
     pub async fn run(&self, coordinator: &dyn Connect) -> MemberEnd {
         let mut wait = RECONNECT.0;
         loop {
+            if *self.leaving.borrow() {
+                // Whoever told it so ends the process.
+                std::future::pending::<()>().await;
+            }
             match coordinator.connect().await {
                 Ok(link) => match Session::new(self, link).serve().await {
                     SessionEnd::Shutdown(Shutdown { reason, end }) => {

@@ -46,6 +46,8 @@ pub(super) struct Session<'a> {
     /// When the coordinator last said something.
     heard: Instant,
     served: bool,
+    /// The coordinator was told that the worker leaves.
+    left: bool,
 }
 
 /// Something that the session has to deal with.
@@ -59,6 +61,7 @@ enum Turn {
     Committed(Term, control::Committed),
     Heartbeat,
     Silence,
+    Leave,
 }
 
 impl<'a> Session<'a> {
@@ -75,16 +78,20 @@ impl<'a> Session<'a> {
             heartbeat,
             heard: Instant::now(),
             served: false,
+            left: false,
         }
     }
 
     /// Serves until the connection ends; the tasks have ended then, too.
     pub(super) async fn serve(mut self) -> SessionEnd {
-        self.member.show(|view| view.attached = true);
+        self.member.show(|view| {
+            view.attached = true;
+            view.vacated = None;
+        });
         let end = self.serve_link().await;
         self.member.show(|view| {
-            let (heard, term) = (view.heard, view.term);
-            *view = MemberView { heard, term, ..MemberView::default() };
+            let (heard, term, vacated) = (view.heard, view.term, view.vacated);
+            *view = MemberView { heard, term, vacated, ..MemberView::default() };
         });
         match std::mem::replace(&mut self.work, Work::Idle) {
             Work::Running(running) => running.tasks.stop().await,
@@ -121,6 +128,13 @@ impl<'a> Session<'a> {
                 })) => {
                     return SessionEnd::Shutdown(s);
                 }
+                Turn::Message(Some(ToWorker {
+                    kind: Some(to_worker::Kind::HandOver(_)),
+                    term,
+                })) => {
+                    self.member.show(|view| view.vacated = Some(Term(term)));
+                    return SessionEnd::Broken { served: true };
+                }
                 Turn::Message(Some(message)) => {
                     self.served = true;
                     self.heard = Instant::now();
@@ -135,6 +149,10 @@ impl<'a> Session<'a> {
                     self.send(term, from_worker::Kind::Committed(committed))
                 }
                 Turn::Heartbeat => self.beat(),
+                Turn::Leave => {
+                    self.left = true;
+                    self.send(self.term, from_worker::Kind::Leaving(control::Leaving {}))
+                }
                 Turn::Silence => {
                     tracing::warn!("the coordinator is silent; its tasks end here");
                     Err(LinkBroken)
@@ -176,6 +194,7 @@ impl<'a> Session<'a> {
             Some((term, committed)) = self.commits.next() => Turn::Committed(term, committed),
             _ = self.heartbeat.tick() => Turn::Heartbeat,
             () = sleep_until(self.heard + SILENCE) => Turn::Silence,
+            () = self.member.leaves(), if !self.left => Turn::Leave,
         }
     }
 
@@ -189,7 +208,10 @@ impl<'a> Session<'a> {
             return Ok(());
         };
         match kind {
-            to_worker::Kind::Welcome(_) | to_worker::Kind::Shutdown(_) => {
+            // The last two end the session before they come here.
+            to_worker::Kind::Welcome(_)
+            | to_worker::Kind::Shutdown(_)
+            | to_worker::Kind::HandOver(_) => {
                 self.member.show(|view| view.term = term);
                 Ok(())
             }
