@@ -2,6 +2,7 @@
 //! made again, and two processes that make the same thing at once wait for each other.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -76,8 +77,34 @@ pub fn folder_in_place(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Re
 /// # Errors
 /// When it cannot be started or fails; the message holds its last lines.
 pub fn run(command: &mut Command) -> Result<String> {
+    finish(command, None)
+}
+
+/// Runs a command to its end, which reads `input`.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_with_input(command: &mut Command, input: &[u8]) -> Result<String> {
+    finish(command, Some(input))
+}
+
+fn finish(command: &mut Command, input: Option<&[u8]>) -> Result<String> {
     let shown = format!("{command:?}");
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("start {shown}"))?;
+    let mut child = command
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("start {shown}"))?;
+    // Beside it: a program that answers while it reads would wait for its reader otherwise.
+    let output = std::thread::scope(|scope| {
+        if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
+            // One that ends before it has read all says why itself.
+            scope.spawn(move || drop(pipe.write_all(input)));
+        }
+        child.wait_with_output()
+    })
+    .with_context(|| format!("wait for {shown}"))?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -13,6 +13,11 @@ app.kubernetes.io/name: weir-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- define "weir.uninstallSelector" -}}
+app.kubernetes.io/name: weir-uninstall
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{- define "weir.labels" -}}
 {{ include "weir.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}

@@ -101,7 +101,7 @@ fn kubernetes() -> Result<PathBuf> {
     Ok(folder.join("kubernetes"))
 }
 
-fn go_install(name: &str, version: &str, module: &str) -> Result<PathBuf> {
+pub(super) fn go_install(name: &str, version: &str, module: &str) -> Result<PathBuf> {
     let folder = cache::folder(&format!("{name}-{version}"), |folder| {
         eprintln!("building {name} {version}: about 2 minutes on 2 cores");
         cache::run(
@@ -115,7 +115,7 @@ fn go_install(name: &str, version: &str, module: &str) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
-fn go(what: &str) -> Command {
+pub(super) fn go(what: &str) -> Command {
     let mut command = Command::new("go");
     command.args([what, "-trimpath"]).env("CGO_ENABLED", "0").stdin(Stdio::null());
     command

@@ -17,6 +17,7 @@
 //!                       pods 10.244.0.0/24                      pods 10.244.1.0/24
 //! ```
 
+mod checkers;
 mod control_plane;
 mod images;
 mod install;
@@ -37,6 +38,7 @@ use crate::job::repository;
 use crate::process::{Process, wait_for};
 use crate::testbed::Place;
 
+pub use checkers::{Checkers, Health};
 pub use images::{OPERATOR_IMAGE, WORKER_IMAGE};
 pub use install::{Tools, ensure_installed};
 pub use kubectl::{Kubectl, condition, is_true};

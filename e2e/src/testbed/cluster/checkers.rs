@@ -1,0 +1,100 @@
+//! Programs of others that judge what Weir renders, exposes and says of itself.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::install::{go, go_install};
+use crate::cache;
+use crate::job::repository;
+
+const KUBECONFORM: &str = "0.8.0";
+const KUBE_SCORE: &str = "1.20.0";
+/// Raised with every change of `e2e/cluster/health`.
+const HEALTH: &str = "health-1";
+
+/// What GitOps tools take an object for: status and message of each.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Health {
+    /// Flux, by its library kstatus: `Current`, `InProgress`, `Failed` …
+    pub kstatus: (String, String),
+    /// Argo CD, by the rule that the chart ships: `Healthy`, `Progressing`, `Degraded` …
+    pub argocd: (String, String),
+}
+
+/// The programs, installed.
+#[derive(Clone, Debug)]
+pub struct Checkers {
+    /// Compares manifests with schemas of their kinds.
+    pub kubeconform: PathBuf,
+    /// Judges manifests by what experience recommends.
+    pub kube_score: PathBuf,
+    promtool: PathBuf,
+    health: PathBuf,
+}
+
+impl Checkers {
+    /// Installs and builds what is missing.
+    ///
+    /// # Errors
+    /// When a program cannot be fetched or built.
+    pub fn install() -> Result<Self> {
+        let module = "github.com/yannh/kubeconform/cmd/kubeconform";
+        let kubeconform = go_install("kubeconform", KUBECONFORM, module)?;
+        let module = "github.com/zegl/kube-score/cmd/kube-score";
+        let kube_score = go_install("kube-score", KUBE_SCORE, module)?;
+        Ok(Self { kubeconform, kube_score, promtool: promtool()?, health: health()? })
+    }
+
+    /// Asks Prometheus' own linter about what a process exposes.
+    ///
+    /// # Errors
+    /// What it dislikes.
+    pub fn check_metrics(&self, text: &str) -> Result<()> {
+        let mut check = Command::new(&self.promtool);
+        cache::run_with_input(check.args(["check", "metrics"]), text.as_bytes()).map(drop)
+    }
+
+    /// Asks Flux and Argo CD about an object.
+    ///
+    /// # Errors
+    /// When the rule fails, or answers with a word that Argo CD does not know.
+    pub fn health(&self, object: &Value) -> Result<Health> {
+        let rule = repository().join("charts/weir/argocd/health.lua");
+        let mut ask = Command::new(&self.health);
+        let said = cache::run_with_input(ask.arg(rule), object.to_string().as_bytes())?;
+        let said: Value = serde_json::from_str(&said).context("the answer about health")?;
+        let of = |tool: &str| {
+            let word = |field: &str| said[tool][field].as_str().unwrap_or_default().to_owned();
+            (word("status"), word("message"))
+        };
+        Ok(Health { kstatus: of("kstatus"), argocd: of("argocd") })
+    }
+}
+
+/// Out of its package, which is not installed: that would start a server.
+fn promtool() -> Result<PathBuf> {
+    let folder = cache::folder("promtool", |folder| {
+        cache::run(Command::new("apt-get").args(["update", "-qq"]))?;
+        let mut download = Command::new("apt-get");
+        cache::run(download.args(["download", "-qq", "prometheus"]).current_dir(folder))?;
+        let package = std::fs::read_dir(folder)?.next().context("apt-get downloaded nothing")??;
+        cache::run(Command::new("dpkg").arg("-x").arg(package.path()).arg(folder.join("all")))?;
+        std::fs::rename(folder.join("all/usr/bin/promtool"), folder.join("promtool"))?;
+        std::fs::remove_dir_all(folder.join("all"))?;
+        std::fs::remove_file(package.path())?;
+        Ok(())
+    })?;
+    Ok(folder.join("promtool"))
+}
+
+fn health() -> Result<PathBuf> {
+    let build = |folder: &Path| {
+        let mut build = go("build");
+        build.args(["-ldflags", "-s -w", "-o"]).arg(std::path::absolute(folder)?.join("health"));
+        cache::run(build.arg(".").current_dir(repository().join("e2e/cluster/health"))).map(drop)
+    };
+    Ok(cache::folder(HEALTH, build)?.join("health"))
+}
