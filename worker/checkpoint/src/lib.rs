@@ -38,6 +38,7 @@
 //! `tests/model.rs` explores the rules exhaustively and `tests/schedules.rs` holds the
 //! schedules S1 to S15.
 
+mod cache;
 pub mod chain;
 pub mod data;
 pub mod manifest;
@@ -46,12 +47,13 @@ pub mod savepoint;
 pub mod steps;
 pub mod store;
 
+pub use cache::{CacheUse, SegmentCache};
 pub use chain::{
     Authority, Chain, ChainError, ChainOptions, CheckpointBody, CollectError, Collected, Destroyed,
     FrozenLedger, MAX_UNCOMMITTED_VERSIONS, NewCommit, Opened, PublishError, Published, Refusal,
     Reign, RollBackEnd, RollBackError, SealRequest, Start, TakeOverError,
 };
-pub use data::{DataError, DataReader, DataWriter};
+pub use data::{DataError, DataReader, DataWriter, Prefetched};
 pub use manifest::{
     Blob, CommitId, Manifest, ManifestError, ManifestKind, OperatorEntry, PendingCommit, SegmentRef,
 };

@@ -31,6 +31,23 @@ pub struct BlockIndex {
     pub crc: u32,
 }
 
+impl BlockIndex {
+    /// Checks that `block` is what was written.
+    ///
+    /// # Errors
+    /// When its length or its checksum differs.
+    pub fn check(&self, block: &[u8]) -> Result<(), DamagedBlock> {
+        let problem = if block.len() as u64 != self.len {
+            "its length differs"
+        } else if crc32c::crc32c(block) != self.crc {
+            "its checksum differs"
+        } else {
+            return Ok(());
+        };
+        Err(DamagedBlock { group: self.group.0, problem })
+    }
+}
+
 /// An encoded segment, before it is uploaded or after it was fetched.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Segment {
@@ -111,16 +128,14 @@ impl Segment {
         range: KeyGroupRange,
     ) -> impl Iterator<Item = Result<(KeyGroup, Bytes), DamagedBlock>> + '_ {
         self.blocks.iter().filter(move |b| range.contains(b.group)).map(|index| {
-            let damaged = |problem| DamagedBlock { group: index.group.0, problem };
             let start = index.offset as usize;
             let end = start.saturating_add(index.len as usize);
             if end > self.bytes.len() {
-                return Err(damaged("the segment ends before it"));
+                let problem = "the segment ends before it";
+                return Err(DamagedBlock { group: index.group.0, problem });
             }
             let block = self.bytes.slice(start..end);
-            if crc32c::crc32c(&block) != index.crc {
-                return Err(damaged("its checksum differs"));
-            }
+            index.check(&block)?;
             Ok((index.group, block))
         })
     }

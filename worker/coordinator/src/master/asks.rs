@@ -41,15 +41,7 @@ impl Master {
                     self.refuse(&ask, &format!("superseded by a rescale to {parallelism}"));
                 }
                 self.asks.retain(|ask| !superseded(ask));
-                Ask::Rescale(Rescale {
-                    from: self.parallelism,
-                    request: Some(id),
-                    target: parallelism,
-                    began_ms: self.now,
-                    frozen_ms: self.now,
-                    tries: 0,
-                    moved: 0,
-                })
+                Ask::Rescale(Rescale::new(Some(id), self.parallelism, parallelism, self.now))
             }
         };
         self.asks.push_back(ask);

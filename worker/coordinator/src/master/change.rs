@@ -32,7 +32,10 @@ impl Master {
 
     pub(super) fn plan_spread(&self, parallelism: u32) -> Option<Spread> {
         let workers = self.participants(parallelism);
-        decide_spread(parallelism, self.plan.max_parallelism, &workers, self.spread.as_ref())
+        // A coordinator that has deployed nothing yet goes by where its predecessor did: workers
+        // hold on to the segments that they wrote.
+        let now = self.spread.as_ref().or(self.head.spread.as_ref());
+        decide_spread(parallelism, self.plan.max_parallelism, &workers, now)
     }
 
     /// Goes to the next term.

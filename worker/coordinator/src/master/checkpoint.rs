@@ -24,9 +24,10 @@ impl Master {
     pub(super) fn trigger(&mut self, freeze: bool, last: bool) -> Flight {
         let attempt = self.next_attempt;
         self.next_attempt = attempt.next();
-        // Rewriting everything would lengthen a pause.
+        // Rewriting everything would lengthen a pause, and make worthless what is read ahead.
         let cut = &self.head.cut;
-        let full = if freeze { cut.foreign.clone() } else { cut.write_full.clone() };
+        let full =
+            if freeze || self.reads_ahead() { cut.foreign.clone() } else { cut.write_full.clone() };
         let trigger = control::Trigger {
             attempt: attempt.0,
             freeze,
@@ -122,6 +123,7 @@ impl Master {
         self.stats.attempt_trouble.clear();
         self.step("published");
         let now = self.now;
+        let dropped = self.head.cut.objects_without(&head.cut);
         self.head = head;
         let Some(live) = self.live_mut() else { return }; // The term's tasks ended meanwhile.
         let Some(flight) = live.flight.take_if(|f| f.attempt == attempt) else {
@@ -132,7 +134,7 @@ impl Master {
         let new = self.head.cut.committables.iter().filter(|p| p.epoch == epoch);
         let new: Vec<_> = new.cloned().collect();
         self.commits.add(new);
-        let published = control::Published { attempt: attempt.0, epoch: epoch.0 };
+        let published = control::Published { attempt: attempt.0, epoch: epoch.0, dropped };
         self.broadcast(&to_worker::Kind::Published(published));
         self.show_positions();
         self.out.push(Action::Collect);

@@ -32,6 +32,8 @@ pub struct MasterConfig {
     pub survivors: Option<u32>,
     /// How long a rescale waits for the slots it needs.
     pub rescale_wait_ms: u64,
+    /// How long a rescale lets its workers read ahead while the job runs.
+    pub prefetch_ms: u64,
     /// A worker that is silent for so long is lost.
     pub silence_ms: u64,
     /// A deployment that is not ready by then has failed.
@@ -61,6 +63,7 @@ impl MasterConfig {
             least_workers: 1,
             survivors: None,
             rescale_wait_ms: 300_000,
+            prefetch_ms: 60_000,
             silence_ms: 4_000,
             deploy_timeout_ms: 300_000,
             stop_timeout_ms: 10_000,

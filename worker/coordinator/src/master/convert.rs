@@ -61,6 +61,7 @@ pub(super) fn build_head(manifest: &Manifest) -> Result<Head, Unreadable> {
         lineage: manifest.lineage.0.clone(),
         bytes: manifest.bytes,
         written_ms: manifest.created_ms,
+        spread: build_spread(&manifest.assignment),
         cut: Cut {
             parallelism: manifest.assignment.parallelism,
             max_parallelism: manifest.max_parallelism,
@@ -113,6 +114,15 @@ pub(super) fn build_checkpoint(
         pin: body.pin,
         created_ms,
     })
+}
+
+/// Where subtasks of each number run, if that is known of all.
+fn build_spread(assignment: &Assignment) -> Option<Spread> {
+    let placed: BTreeMap<_, _> =
+        assignment.placements.iter().map(|p| (p.subtask.0, p.worker)).collect();
+    let workers = (0..assignment.parallelism).map(|subtask| placed.get(&subtask).copied());
+    let workers: Option<Vec<WorkerId>> = workers.collect();
+    workers.filter(|workers| !workers.is_empty()).map(Spread)
 }
 
 /// Who runs what, as manifests have it.

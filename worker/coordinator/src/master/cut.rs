@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use weir_checkpoint::manifest::is_foreign;
 use weir_engine::operator::{Committable, StateSchema};
 use weir_engine::source::Split;
 use weir_protocol::control::{self, OperatorState, RestoreState, SegmentRef};
@@ -30,6 +31,8 @@ pub struct Head {
     pub bytes: u64,
     /// When it was written, in milliseconds since 1970; for display.
     pub written_ms: i64,
+    /// Where its subtasks ran; absent where that was never said.
+    pub spread: Option<Spread>,
     /// What it says.
     pub cut: Cut,
 }
@@ -66,6 +69,19 @@ pub struct Pending {
     pub index: u32,
     /// What to commit.
     pub committable: Committable,
+}
+
+impl Cut {
+    /// Objects of the job's folder that hold keyed state.
+    pub(super) fn objects(&self) -> BTreeSet<&str> {
+        let segments = self.operators.values().flat_map(|operator| &operator.segments);
+        segments.map(|s| s.path.as_str()).filter(|p| !p.is_empty() && !is_foreign(p)).collect()
+    }
+
+    /// Those that `next` does not list any more.
+    pub(super) fn objects_without(&self, next: &Self) -> Vec<String> {
+        self.objects().difference(&next.objects()).map(|object| (*object).to_owned()).collect()
+    }
 }
 
 /// One operator's state, of all its subtasks.
@@ -311,6 +327,27 @@ pub(super) fn build_deploys(
             exchange_address: addresses.get(worker).cloned().unwrap_or_default(),
         })
         .collect();
+    let mut restore = build_restores(plan, spread, cut);
+    let deploys = workers.into_iter().map(|worker| {
+        let deploy = control::Deploy {
+            parallelism,
+            peers: peers.clone(),
+            placements: placements.clone(),
+            restore: restore.remove(&worker).unwrap_or_default(),
+        };
+        (worker, deploy)
+    });
+    deploys.collect()
+}
+
+/// What each worker restores.
+#[must_use]
+pub(super) fn build_restores(
+    plan: &Plan,
+    spread: &Spread,
+    cut: &Cut,
+) -> BTreeMap<WorkerId, Vec<RestoreState>> {
+    let parallelism = spread.parallelism();
     let mut restore: BTreeMap<WorkerId, Vec<RestoreState>> = BTreeMap::new();
     for vertex in &plan.vertices {
         let subtasks = plan.subtasks(vertex.id, parallelism);
@@ -339,16 +376,7 @@ pub(super) fn build_deploys(
             }
         }
     }
-    let deploys = workers.into_iter().map(|worker| {
-        let deploy = control::Deploy {
-            parallelism,
-            peers: peers.clone(),
-            placements: placements.clone(),
-            restore: restore.remove(&worker).unwrap_or_default(),
-        };
-        (worker, deploy)
-    });
-    deploys.collect()
+    restore
 }
 
 /// One subtask's share of an operator's state: segments with groups of its range, every n-th

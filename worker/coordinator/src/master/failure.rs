@@ -28,6 +28,7 @@ impl Master {
         self.out.push(Action::Disconnect { link: worker.link });
         self.commits.worker_gone(id);
         self.stopping.remove(&id);
+        self.prefetcher_gone(id);
         if self.spread.as_ref().is_some_and(|s| s.workers().contains(&id)) {
             let message = format!("worker {id} was lost: {why}");
             self.explain(id, &message);
@@ -97,6 +98,7 @@ impl Master {
             }
         };
         self.stats.restarts += 1;
+        self.forget_prefetches();
         self.stats.failure.clone_from(&message);
         self.step("tasks failed");
         let (restart, blamed) = match cause {

@@ -5,7 +5,7 @@ use weir_protocol::control::{self, to_worker};
 use super::event::{Action, Ending, Reply, SavepointInfo};
 use super::machine::Master;
 use super::place::Spread;
-use super::state::{Ask, HoldPhase, Rescale, Saving, State, Stop, Why};
+use super::state::{Ahead, Ask, HoldPhase, Rescale, Saving, State, Stop, Why};
 
 impl Master {
     /// Decides what to do while no attempt is in flight. True when something has begun.
@@ -15,6 +15,7 @@ impl Master {
         if self.now < self.retry_at_ms || !self.may_checkpoint() {
             return false;
         }
+        self.advance_prefetch();
         if let Some(position) = (0..self.asks.len()).find(|i| self.is_ready(*i))
             && let Some(ask) = self.asks.remove(position)
         {
@@ -26,16 +27,10 @@ impl Master {
             self.hold_for_stop(stop);
             return true;
         }
-        if self.now >= self.rebalance_after_ms && self.wants_rebalance().is_some() {
-            self.hold_for_rescale(Rescale {
-                from: self.parallelism,
-                request: None,
-                target: self.parallelism,
-                began_ms: self.now,
-                frozen_ms: self.now,
-                tries: 0,
-                moved: 0,
-            });
+        let rescales = self.asks.iter().any(|ask| matches!(ask, Ask::Rescale(_)));
+        if !rescales && self.now >= self.rebalance_after_ms && self.wants_rebalance().is_some() {
+            let (same, now) = (self.parallelism, self.now);
+            self.asks.push_back(Ask::Rescale(Rescale::new(None, same, same, now)));
             return true;
         }
         let due = matches!(&self.state, State::Running(l) if self.now >= l.next_checkpoint_ms);
@@ -47,18 +42,26 @@ impl Master {
     }
 
     /// Whether a request can begin: a rescale waits for its slots, or for the end of its
-    /// patience.
+    /// patience, and then for what is read ahead.
     fn is_ready(&self, position: usize) -> bool {
         match self.asks.get(position) {
+            Some(Ask::Rescale(rescale)) if self.has_slots(rescale) => rescale.ahead == Ahead::Done,
             Some(Ask::Rescale(rescale)) => {
-                let slots: u32 = self.workers.values().map(|w| w.slots).sum();
-                slots >= rescale.target
-                    || rescale.target <= self.parallelism
-                    || self.now >= rescale.began_ms + self.config.rescale_wait_ms
+                self.now >= rescale.began_ms + self.config.rescale_wait_ms
             }
             Some(_) => true,
             None => false,
         }
+    }
+
+    pub(super) fn has_slots(&self, rescale: &Rescale) -> bool {
+        let slots: u32 = self.workers.values().map(|w| w.slots).sum();
+        slots >= rescale.target || rescale.target <= self.parallelism
+    }
+
+    /// Whether it would change anything.
+    pub(super) fn has_effect(&self, rescale: &Rescale) -> bool {
+        rescale.target != self.parallelism || self.wants_rebalance().is_some()
     }
 
     fn begin(&mut self, ask: Ask) {
@@ -68,12 +71,12 @@ impl Master {
             Ask::Drain(saving) => self.drain(saving),
             Ask::Rescale(rescale) => {
                 let slots: u32 = self.workers.values().map(|w| w.slots).sum();
-                if rescale.target == self.parallelism && self.wants_rebalance().is_none() {
+                if !self.has_effect(&rescale) {
                     if let Some(id) = rescale.request {
                         let reply = Reply::Rescaled { total_ms: 0, pause_ms: 0, groups_moved: 0 };
                         self.out.push(Action::Reply { id, reply });
                     }
-                } else if slots < rescale.target && rescale.target > self.parallelism {
+                } else if !self.has_slots(&rescale) {
                     let why = format!(
                         "parallelism {} needs {} slots, {slots} have registered within {} s; the \
                          job goes on at parallelism {}",

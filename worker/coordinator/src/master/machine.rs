@@ -16,7 +16,9 @@ use super::operations::Named;
 use super::place::Spread;
 use super::plan::Plan;
 use super::splits::SourceSplits;
-use super::state::{Ask, Copying, HoldPhase, Live, Phase, Saving, State, Stats, Why, Worker};
+use super::state::{
+    Ahead, Ask, Copying, HoldPhase, Live, Phase, Rescale, Saving, State, Stats, Why, Worker,
+};
 
 /// The coordinator of one job.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub struct Master {
     pub(super) splits: BTreeMap<VertexId, SourceSplits>,
     pub(super) commits: Commits,
     pub(super) next_attempt: Attempt,
+    /// Prefetches asked for so far.
+    pub(super) prefetches: u64,
     pub(super) asks: VecDeque<Ask>,
     pub(super) copying: BTreeMap<String, Copying>,
     /// Sources have been told to end; the savepoint to stop behind once every task has.
@@ -73,6 +77,7 @@ impl Master {
             splits: BTreeMap::new(),
             commits: Commits::default(),
             next_attempt: Attempt(1),
+            prefetches: 0,
             asks: VecDeque::new(),
             copying: BTreeMap::new(),
             draining: None,
@@ -171,6 +176,7 @@ impl Master {
                     None => {}
                 }
                 at.extend(self.asks.iter().filter_map(|ask| match ask {
+                    Ask::Rescale(Rescale { ahead: Ahead::Reading(p), .. }) => Some(p.until_ms),
                     Ask::Rescale(r) => Some(r.began_ms + self.config.rescale_wait_ms),
                     _ => None,
                 }));

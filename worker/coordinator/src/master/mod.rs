@@ -21,6 +21,7 @@ mod machine;
 mod operations;
 mod place;
 mod plan;
+mod prefetch;
 mod splits;
 mod state;
 mod status;

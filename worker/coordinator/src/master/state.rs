@@ -105,6 +105,40 @@ pub(super) struct Rescale {
     pub(super) tries: u32,
     /// Key groups that change their task; known once the new spread is.
     pub(super) moved: u32,
+    /// What the workers have read ahead.
+    pub(super) ahead: Ahead,
+}
+
+impl Rescale {
+    pub(super) fn new(request: Option<RequestId>, from: u32, target: u32, now: u64) -> Self {
+        let ahead = Ahead::Unasked;
+        Self { request, from, target, began_ms: now, frozen_ms: now, tries: 0, moved: 0, ahead }
+    }
+}
+
+/// How far the workers of a rescale are with reading the state that will be theirs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Ahead {
+    /// Nobody was asked.
+    Unasked,
+    /// Workers read.
+    Reading(Prefetching),
+    /// As much is cached as will be.
+    Done,
+}
+
+/// A prefetch under way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Prefetching {
+    pub(super) id: u64,
+    /// Who has not answered.
+    pub(super) waiting: BTreeSet<WorkerId>,
+    /// When the rescale goes on without it.
+    pub(super) until_ms: u64,
+    /// How often workers were asked: checkpoints are published while they read.
+    pub(super) rounds: u32,
+    /// Objects that they were asked for.
+    pub(super) objects: BTreeSet<String>,
 }
 
 /// How the job is to end.

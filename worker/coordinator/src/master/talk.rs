@@ -82,6 +82,7 @@ impl Master {
                 self.fail_tasks(failed.message, Cause::Error { fault, blamed });
             }
             from_worker::Kind::Committed(committed) => self.on_committed(id, committed),
+            from_worker::Kind::Prefetched(prefetched) => self.on_prefetched(id, &prefetched),
             from_worker::Kind::Hello(_)
             | from_worker::Kind::Stopped(_)
             | from_worker::Kind::Leaving(_) => {}

@@ -10,6 +10,7 @@
 mod commit;
 mod freeze;
 mod host;
+mod prefetch;
 mod report;
 mod restore;
 mod session;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use weir_checkpoint::steps::Steps;
-use weir_checkpoint::{DataReader, Nonces, Store};
+use weir_checkpoint::{DataReader, Nonces, SegmentCache, Store};
 use weir_engine::graph::JobGraph;
 use weir_protocol::control::{JobEnd, Shutdown, TaskStats};
 use weir_protocol::{Term, WorkerId};
@@ -90,6 +91,8 @@ pub struct Member {
     /// The job's folder.
     pub(crate) store: Arc<dyn Store>,
     pub(crate) reader: DataReader,
+    /// Segments near this worker; it outlives terms and connections.
+    pub(crate) cache: SegmentCache,
     view: watch::Sender<MemberView>,
     /// The process was told to end.
     leaving: watch::Sender<bool>,
@@ -112,9 +115,18 @@ impl Member {
             host,
             store,
             reader,
+            cache: SegmentCache::none(),
             view: watch::Sender::default(),
             leaving: watch::Sender::default(),
         }
+    }
+
+    /// Keeps the segments that it writes and reads in `cache`.
+    #[must_use]
+    pub fn with_cache(mut self, cache: SegmentCache) -> Self {
+        self.reader = self.reader.with_cache(cache.clone());
+        self.cache = cache;
+        self
     }
 
     /// What it shows of itself, from now on.

@@ -15,6 +15,7 @@ use weir_protocol::control::{self, FromWorker, ToWorker, from_worker, to_worker}
 use weir_protocol::{Attempt, Epoch, Subtask, Term, VertexId};
 
 use super::freeze::{Prepared, TaskId};
+use super::prefetch::prefetch;
 use super::report::{failed_message, task_stats};
 use super::work::{Built, Running, Work};
 use super::{Member, MemberView, commit};
@@ -42,6 +43,8 @@ pub(super) struct Session<'a> {
     pub(super) work: Work,
     pub(super) events: mpsc::UnboundedReceiver<TaskEvent>,
     commits: FuturesUnordered<BoxFuture<'a, (Term, control::Committed)>>,
+    /// The newest one that was asked for; what it has read stays when it is given up.
+    prefetching: Option<BoxFuture<'static, (Term, control::Prefetched)>>,
     heartbeat: Interval,
     /// When the coordinator last said something.
     heard: Instant,
@@ -59,6 +62,7 @@ enum Turn {
     Prepared(TaskId, Result<Prepared, EngineError>),
     Uploaded(Attempt, Result<Vec<control::Ack>, DataError>),
     Committed(Term, control::Committed),
+    Prefetched(Term, control::Prefetched),
     Heartbeat,
     Silence,
     Leave,
@@ -75,6 +79,7 @@ impl<'a> Session<'a> {
             work: Work::Idle,
             events: mpsc::unbounded_channel().1,
             commits: FuturesUnordered::new(),
+            prefetching: None,
             heartbeat,
             heard: Instant::now(),
             served: false,
@@ -148,6 +153,10 @@ impl<'a> Session<'a> {
                 Turn::Committed(term, committed) => {
                     self.send(term, from_worker::Kind::Committed(committed))
                 }
+                Turn::Prefetched(term, prefetched) => {
+                    self.prefetching = None;
+                    self.send(term, from_worker::Kind::Prefetched(prefetched))
+                }
                 Turn::Heartbeat => self.beat(),
                 Turn::Leave => {
                     self.left = true;
@@ -192,6 +201,7 @@ impl<'a> Session<'a> {
             Some(event) = self.events.recv(), if running => Turn::Event(event),
             turn = work => turn,
             Some((term, committed)) = self.commits.next() => Turn::Committed(term, committed),
+            (term, done) = poll_option(&mut self.prefetching) => Turn::Prefetched(term, done),
             _ = self.heartbeat.tick() => Turn::Heartbeat,
             () = sleep_until(self.heard + SILENCE) => Turn::Silence,
             () = self.member.leaves(), if !self.left => Turn::Leave,
@@ -229,6 +239,8 @@ impl<'a> Session<'a> {
                 Ok(())
             }
             to_worker::Kind::Deploy(deploy) => {
+                // The restore reads the same, and has the store to itself.
+                self.prefetching = None;
                 self.end_work(None, Some(Box::new(deploy)));
                 Ok(())
             }
@@ -258,6 +270,7 @@ impl<'a> Session<'a> {
                 }
                 let epoch = Epoch(published.epoch);
                 self.command_all(&TaskCommand::Published { attempt, epoch });
+                self.forget(published.dropped);
                 Ok(())
             }
             to_worker::Kind::Abandon(abandon) => {
@@ -273,6 +286,20 @@ impl<'a> Session<'a> {
                 Ok(())
             }
             to_worker::Kind::AssignSplits(assign) => self.on_assign(&assign),
+            to_worker::Kind::Prefetch(wanted) => {
+                let (graph, reader) = (self.member.graph.clone(), self.member.reader.clone());
+                let work = prefetch(graph, reader, wanted);
+                self.prefetching = Some(work.map(move |done| (term, done)).boxed());
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives up what the head no longer lists, beside the work.
+    fn forget(&self, dropped: Vec<String>) {
+        if !dropped.is_empty() && !self.member.cache.is_none() {
+            let cache = self.member.cache.clone();
+            tokio::spawn(async move { cache.forget(&dropped).await });
         }
     }
 

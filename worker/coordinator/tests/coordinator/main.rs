@@ -9,4 +9,6 @@
 mod decisions;
 mod end_to_end;
 mod fake;
+mod prefetch;
+mod script;
 mod silence;

@@ -1,0 +1,40 @@
+//! Segments of the tasks to come, read while the present ones run.
+
+use std::sync::Arc;
+
+use weir_checkpoint::DataReader;
+use weir_checkpoint::manifest::SegmentRef;
+use weir_engine::graph::JobGraph;
+use weir_protocol::{KeyGroupRange, OperatorUid, Subtask, control};
+
+/// Reads into the cache what a `Prefetch` names, one operator after the other. What cannot be
+/// read is left to the restore, which says so if it is still so then.
+pub(super) async fn prefetch(
+    graph: Arc<JobGraph>,
+    reader: DataReader,
+    wanted: control::Prefetch,
+) -> control::Prefetched {
+    let mut bytes = 0;
+    for restore in wanted.restore {
+        let state = restore.state.unwrap_or_default();
+        let (uid, subtask) = (OperatorUid(state.uid), Subtask(restore.subtask));
+        let Some((vertex, _)) = graph.operator(&uid) else { continue };
+        let subtasks = graph.subtasks(vertex.id, wanted.parallelism);
+        let range = KeyGroupRange::of_subtask(subtask, subtasks, graph.max_parallelism);
+        let references: Vec<SegmentRef> = state.segments.into_iter().map(Into::into).collect();
+        match reader.prefetch(&references, range).await {
+            Ok(done) => {
+                bytes += done.bytes;
+                if done.full {
+                    tracing::debug!(bytes, "no room to prefetch more");
+                    break;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, operator = %uid, "state was not prefetched");
+                break;
+            }
+        }
+    }
+    control::Prefetched { id: wanted.id, bytes }
+}

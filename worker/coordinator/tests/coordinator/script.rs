@@ -1,0 +1,262 @@
+//! The core with a clock and a stand-in for the chain: events in, what it wants done out.
+
+use weir_coordinator::master::{
+    Action, Event, Head, LinkId, Master, MasterConfig, Pending, Plan, PlanOperator, PlanSource,
+    PlanVertex, Reply, Request, RequestId,
+};
+use weir_engine::operator::{Committable, StateSchema};
+use weir_engine::source::{Assignment, Split};
+use weir_protocol::control::{self, FromWorker, ToWorker, from_worker, to_worker};
+use weir_protocol::{Epoch, JobName, OperatorUid, VertexId};
+
+/// One source chain and one sink chain, each with the job's parallelism.
+pub(crate) fn plan() -> Plan {
+    let operator = |uid: &str, state: Option<StateSchema>| PlanOperator {
+        uid: uid.into(),
+        name: format!("the {uid}"),
+        kind: "test",
+        state,
+    };
+    let schema = StateSchema { version: 1, ..StateSchema::default() };
+    Plan {
+        hash: "plan".into(),
+        max_parallelism: 8,
+        vertices: vec![
+            PlanVertex {
+                id: VertexId(0),
+                name: "source".into(),
+                single: false,
+                operators: vec![operator("source", None)],
+                source: Some(PlanSource { bounded: true, assignment: Assignment::Pull }),
+            },
+            PlanVertex {
+                id: VertexId(1),
+                name: "sink".into(),
+                single: false,
+                operators: vec![operator("count", Some(schema)), operator("sink", None)],
+                source: None,
+            },
+        ],
+    }
+}
+
+/// The core with a clock, a stand-in for the chain, and what it has wanted so far.
+pub(crate) struct Script {
+    pub(crate) master: Master,
+    pub(crate) now: u64,
+    pub(crate) head: Head,
+    pub(crate) sent: Vec<(u64, to_worker::Kind)>,
+    pub(crate) actions: Vec<Action>,
+}
+
+impl Script {
+    pub(crate) fn new(parallelism: u32) -> Self {
+        Self::with(MasterConfig::new(JobName::from("ns/job"), parallelism), None)
+    }
+
+    pub(crate) fn with(config: MasterConfig, head: Option<Head>) -> Self {
+        let sinks = [OperatorUid::from("sink")].into();
+        let mut script = Self {
+            master: Master::new(config, plan(), sinks),
+            now: 0,
+            head: head.clone().unwrap_or_default(),
+            sent: Vec::new(),
+            actions: Vec::new(),
+        };
+        script.on(Event::Opened { head });
+        script
+    }
+
+    /// One event; `sent` and `actions` are what came of it.
+    pub(crate) fn on(&mut self, event: Event) {
+        self.clear();
+        self.more(event);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.sent.clear();
+        self.actions.clear();
+    }
+
+    pub(crate) fn more(&mut self, event: Event) {
+        for action in self.master.on(event, self.now) {
+            match action {
+                // An answer to a heartbeat decides nothing.
+                Action::Send {
+                    message: ToWorker { kind: Some(to_worker::Kind::Heard(_)), .. },
+                    ..
+                } => {}
+                Action::Send { link, message } => self.sent.push((link.0, message.kind.unwrap())),
+                other => self.actions.push(other),
+            }
+        }
+    }
+
+    pub(crate) fn tick(&mut self, to_ms: u64) {
+        self.clear();
+        // Workers are not silent meanwhile.
+        while self.now < to_ms {
+            self.now = to_ms.min(self.now + 1_000);
+            for link in 0..8 {
+                self.say_more(link, from_worker::Kind::Heartbeat(control::Heartbeat::default()));
+            }
+        }
+        self.more(Event::Tick);
+    }
+
+    pub(crate) fn say(&mut self, link: u64, kind: from_worker::Kind) {
+        self.clear();
+        self.say_more(link, kind);
+    }
+
+    pub(crate) fn say_more(&mut self, link: u64, kind: from_worker::Kind) {
+        let message = FromWorker { term: self.master.term().0, kind: Some(kind) };
+        self.more(Event::Message { link: LinkId(link), message });
+    }
+
+    pub(crate) fn hello(&mut self, worker: u32, link: u64, slots: u32) {
+        let incarnation = format!("start of {link}");
+        let plan_hash = "plan".into();
+        let hello =
+            control::Hello { worker, incarnation, plan_hash, slots, ..control::Hello::default() };
+        self.say(link, from_worker::Kind::Hello(hello));
+    }
+
+    pub(crate) fn wants_seal(&self) -> bool {
+        self.actions.iter().any(|a| matches!(a, Action::Seal { .. }))
+    }
+
+    pub(crate) fn seal(&mut self) {
+        self.head.term = self.head.term.next();
+        self.head.version = self.head.version.next();
+        self.on(Event::Sealed { head: self.head.clone() });
+    }
+
+    pub(crate) fn told(&self, what: impl Fn(&to_worker::Kind) -> bool) -> Vec<u64> {
+        self.sent.iter().filter(|(_, kind)| what(kind)).map(|(link, _)| *link).collect()
+    }
+
+    pub(crate) fn deployed(&mut self, links: &[u64]) {
+        self.clear();
+        for link in links {
+            self.say_more(*link, from_worker::Kind::Deployed(control::Deployed {}));
+        }
+    }
+
+    pub(crate) fn stopped(&mut self, links: &[u64]) {
+        self.clear();
+        for link in links {
+            self.say_more(*link, from_worker::Kind::Stopped(control::Stopped {}));
+        }
+    }
+
+    /// A job of parallelism 2 on workers 0 and 1, running since 0 ms.
+    pub(crate) fn running() -> Self {
+        let mut script = Self::new(2);
+        script.hello(0, 0, 1);
+        script.hello(1, 1, 1);
+        assert!(script.wants_seal());
+        script.seal();
+        assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Deploy(_))), [0, 1]);
+        script.deployed(&[0, 1]);
+        assert_eq!(script.master.state_name(), "Running");
+        script
+    }
+
+    pub(crate) fn trigger(&self) -> control::Trigger {
+        let mut triggers = self.sent.iter().filter_map(|(_, kind)| match kind {
+            to_worker::Kind::Trigger(trigger) => Some(trigger.clone()),
+            _ => None,
+        });
+        triggers.next_back().unwrap_or_else(|| panic!("no trigger in {:?}", self.sent))
+    }
+
+    /// Every task acknowledges; `output` is staged by subtask 0 of the sink.
+    pub(crate) fn acknowledge(&mut self, attempt: u64, output: &[&str]) {
+        let parallelism = self.master.status().parallelism;
+        self.clear();
+        for (vertex, subtask) in (0..2).flat_map(|v| (0..parallelism).map(move |s| (v, s))) {
+            let mut ack = control::Ack { attempt, vertex, subtask, ..control::Ack::default() };
+            if (vertex, subtask) == (1, 0) {
+                ack.operators.push(control::OperatorState {
+                    uid: "sink".into(),
+                    committables: output.iter().map(|o| json(&item(o))).collect(),
+                    ..control::OperatorState::default()
+                });
+            }
+            self.say_more(0, from_worker::Kind::Ack(ack));
+        }
+    }
+
+    /// The store takes the manifest that the core wants published.
+    pub(crate) fn publish(&mut self) -> Epoch {
+        let published = self.actions.iter().find_map(|action| match action {
+            Action::Publish { attempt, body } => Some((*attempt, body.clone())),
+            _ => None,
+        });
+        let (attempt, body) = published.unwrap_or_else(|| panic!("{:?}", self.actions));
+        self.head.version = self.head.version.next();
+        let epoch = Epoch::from(self.head.version);
+        let cut = &mut self.head.cut;
+        cut.operators = body.operators;
+        cut.parallelism = body.parallelism;
+        cut.plan_hash = "plan".into();
+        cut.max_parallelism = 8;
+        let new = body.committables.into_iter().zip(0..);
+        cut.committables.extend(new.map(|(committable, index)| Pending {
+            epoch,
+            lineage: String::new(),
+            index,
+            committable,
+        }));
+        self.on(Event::Published { attempt, head: self.head.clone() });
+        epoch
+    }
+
+    pub(crate) fn commits(&self) -> Vec<(u64, u64, usize)> {
+        let commits = self.sent.iter().filter_map(|(link, kind)| match kind {
+            to_worker::Kind::Commit(c) => Some((*link, c.epoch, c.committables.len())),
+            _ => None,
+        });
+        commits.collect()
+    }
+
+    pub(crate) fn committed(
+        &mut self,
+        link: u64,
+        epoch: Epoch,
+        results: Vec<control::CommitResult>,
+    ) {
+        let committed = control::Committed { epoch: epoch.0, results };
+        self.say(link, from_worker::Kind::Committed(committed));
+    }
+
+    pub(crate) fn ask(&mut self, id: u64, request: Request) {
+        self.on(Event::Request { id: RequestId(id), request, operation: String::new() });
+    }
+
+    pub(crate) fn replies(&self) -> Vec<&Reply> {
+        let replies = self.actions.iter().filter_map(|a| match a {
+            Action::Reply { reply, .. } => Some(reply),
+            _ => None,
+        });
+        replies.collect()
+    }
+}
+
+pub(crate) fn item(text: &str) -> Committable {
+    Committable { sink: "sink".into(), payload: text.to_owned().into() }
+}
+
+pub(crate) fn json(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap()
+}
+
+pub(crate) fn done(index: u32) -> control::CommitResult {
+    control::CommitResult { index, ..control::CommitResult::default() }
+}
+
+pub(crate) fn split(id: &str) -> Split {
+    let (position, watermark, lower_bound, size) = (vec![].into(), None, Some(0), 1);
+    Split { id: id.into(), position, watermark, lower_bound, size }
+}
