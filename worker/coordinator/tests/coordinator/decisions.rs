@@ -393,6 +393,29 @@ fn who_is_fenced_says_nothing_more_and_shuts_nobody_down() {
 }
 
 #[test]
+fn who_hands_over_shuts_nobody_down_and_ends_for_others_as_if_it_had_a_successor() {
+    let mut script = Script::running();
+    script.on(Event::Resign);
+    assert_eq!(script.actions, [Action::End(Ending::Resigned)]);
+    assert!(script.sent.is_empty(), "the driver tells them: {:?}", script.sent);
+    let end = script.master.coordinator_report().end.unwrap();
+    assert_eq!(end.kind(), control::job_end::Kind::Fenced, "no end of the job: {end:?}");
+}
+
+#[test]
+fn a_worker_that_takes_leave_is_replaced_at_once() {
+    let mut script = Script::running();
+    script.say(1, from_worker::Kind::Leaving(control::Leaving {}));
+    assert!(script.actions.contains(&Action::Disconnect { link: LinkId(1) }));
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Stop(_))), [0]);
+    script.stopped(&[0]);
+    script.more(Event::Tick);
+    assert_eq!(script.master.state_name(), "Recovering");
+    let failure = script.master.status().failure;
+    assert_eq!(failure, "worker 1 was lost: its process was told to end");
+}
+
+#[test]
 fn messages_of_another_term_change_nothing() {
     let mut script = Script::running();
     let failed = control::Failed { message: "old".into(), ..control::Failed::default() };
