@@ -21,6 +21,7 @@ mod memory;
 mod plan;
 mod pod;
 pub mod run;
+mod segments;
 mod state;
 mod worker;
 

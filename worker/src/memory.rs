@@ -17,6 +17,13 @@ pub(crate) fn exchange_bytes() -> usize {
     (available() / 10).min(256 << 20)
 }
 
+/// Memory for segments kept near the worker where it has no folder for them: a tenth of what there
+/// is.
+#[must_use]
+pub(crate) fn cache_bytes() -> u64 {
+    (available() / 10) as u64
+}
+
 fn parse(text: &str) -> Result<usize, String> {
     let wrong = || format!("--memory {text}: not a size; write for example 512MiB or 4GiB");
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

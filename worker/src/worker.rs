@@ -18,6 +18,7 @@ use weir_protocol::WorkerId;
 use crate::cli::WorkerArgs;
 use crate::host::EngineHost;
 use crate::load::load;
+use crate::segments::open_cache;
 use crate::{exit, run};
 
 /// Where the workers of one machine exchange rows.
@@ -50,7 +51,8 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
     };
     let host = Arc::new(EngineHost::start(Some(exchange), args.memory.as_deref())?);
     let graph = Arc::new(loaded.planned.graph);
-    let member = Member::new(config, graph, host, Arc::clone(chain.store()));
+    let cache = open_cache(&root, None, args.memory.as_deref());
+    let member = Member::new(config, graph, host, Arc::clone(chain.store())).with_cache(cache);
     let connect = GrpcConnect::new(coordinator);
     tokio::select! {
         MemberEnd::Shutdown { reason, .. } = member.run(&connect) => {

@@ -51,6 +51,7 @@ use crate::cli::WorkerArgs;
 use crate::exit;
 use crate::host::EngineHost;
 use crate::load::load;
+use crate::segments::open_cache;
 use finder::Finder;
 use role::{Role, RoleEnd};
 use service::Service;
@@ -114,7 +115,9 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
     let host = Arc::new(EngineHost::start(Some(exchange), args.memory.as_deref())?);
     let graph = Arc::new(loaded.planned.graph);
     let chain = Chain::attach(Arc::clone(&store), &name, ChainOptions::default());
-    let member = Member::new(config, Arc::clone(&graph), host, Arc::clone(chain.store()));
+    let cache = open_cache(&root, cluster.local_dir.as_deref(), args.memory.as_deref());
+    let member =
+        Member::new(config, Arc::clone(&graph), host, Arc::clone(chain.store())).with_cache(cache);
     shared.watch_member(member.view());
     let role = Role::new(args, &loaded.job, graph, store, Arc::clone(&shared));
     let pages = http::router(Arc::clone(&shared), metrics::Settings::of(args, &role));

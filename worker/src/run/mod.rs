@@ -29,6 +29,7 @@ use crate::cli::{Report, RunArgs};
 use crate::exit;
 use crate::host::EngineHost;
 use crate::load::{Loaded, load};
+use crate::segments::open_cache;
 use screen::{Ends, Screen, Totals, bytes, event_time, grouped};
 use supervisor::{Supervisor, WorkerCommand, WorkerEvent};
 use watch::Edit;
@@ -165,7 +166,8 @@ fn in_process(
         steps: Steps::none(),
     };
     let host = Arc::new(EngineHost::start(None, args.memory.as_deref())?);
-    Ok(Member::new(config, Arc::clone(graph), host, Arc::clone(chain.store())))
+    let cache = open_cache(&state_root(job, &args.state), None, args.memory.as_deref());
+    Ok(Member::new(config, Arc::clone(graph), host, Arc::clone(chain.store())).with_cache(cache))
 }
 
 async fn with_workers(
