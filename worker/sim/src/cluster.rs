@@ -23,7 +23,7 @@ use weir_engine::exchange::ExchangeServer;
 use weir_engine::graph::JobGraph;
 use weir_engine::runtime::{Deployment, Executor, Pool, Runtime, RuntimeConfig, TermTasks};
 use weir_engine::task::{TaskCommand, TaskEvent, TaskReport};
-use weir_protocol::control::to_worker;
+use weir_protocol::control::{from_worker, to_worker};
 use weir_protocol::{JobName, Subtask, VertexId, WorkerId};
 
 use crate::job::JobSpec;
@@ -253,6 +253,20 @@ impl Cluster {
         }
     }
 
+    /// Stops a worker, if it lives.
+    pub fn put_worker_to_sleep(&self, ordinal: u32) {
+        if let Some(worker) = self.workers.get(&ordinal) {
+            worker.process.sleep();
+        }
+    }
+
+    /// Lets a worker go on that was stopped.
+    pub fn wake_worker(&self, ordinal: u32) {
+        if let Some(worker) = self.workers.get(&ordinal) {
+            worker.process.wake();
+        }
+    }
+
     /// Kills the newest coordinator.
     pub fn kill_coordinator(&mut self) {
         if let Some(reign) = self.reigns.last() {
@@ -385,6 +399,10 @@ async fn carry(
             message = worker.from.recv() => {
                 let Some(mut message) = message else { return };
                 if !delay(&mut rng, &ends).await { return }
+                let ack = matches!(message.kind, Some(from_worker::Kind::Ack(_)));
+                if ack && rng.random_ratio(1, 30) {
+                    tokio::time::sleep(LATE_ACK).await;
+                }
                 planted.drop_earlier(&mut message);
                 if master.send(message).is_err() { return }
             }
@@ -399,6 +417,10 @@ async fn carry(
         }
     }
 }
+
+/// An ack that comes after its attempt was given up: what was frozen for that, here and on other
+/// workers, belongs to the next attempt.
+const LATE_ACK: Duration = Duration::from_millis(1_200);
 
 /// A connection whose other end does not answer for so long is given up, as keep-alive does.
 const SILENCE: Duration = Duration::from_secs(3);

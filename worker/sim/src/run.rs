@@ -84,6 +84,7 @@ enum Due {
     StartWorker(u32),
     StartCoordinator,
     WakeSleepers,
+    WakeWorker(u32),
 }
 
 impl Simulation {
@@ -187,6 +188,7 @@ impl Simulation {
                     self.cluster.start_coordinator().map_err(|e| e.to_string())?;
                 }
                 Due::WakeSleepers => self.cluster.wake_all(),
+                Due::WakeWorker(ordinal) => self.cluster.wake_worker(ordinal),
             }
         }
         Ok(())
@@ -199,7 +201,7 @@ impl Simulation {
     async fn strike(&mut self, now: Instant) -> Result<(), String> {
         let busy = self.starts_soon();
         let soon = now + Duration::from_millis(self.cluster.rng().random_range(10..2_000));
-        match self.cluster.rng().random_range(0..10) {
+        match self.cluster.rng().random_range(0..12) {
             0..=3 => {
                 let ordinal = self.cluster.rng().random_range(0..3);
                 if !self.due.iter().any(|(_, due)| *due == Due::StartWorker(ordinal)) {
@@ -220,7 +222,16 @@ impl Simulation {
                 let late = Duration::from_millis(self.cluster.rng().random_range(100..30_000));
                 self.due.push((soon + late, Due::WakeSleepers));
             }
-            8 => {
+            8..=9 => {
+                // Longer than an attempt may take, shorter than a connection's patience: the
+                // attempt fails, and what the others froze for it belongs to the next one.
+                let ordinal = self.cluster.rng().random_range(0..3);
+                self.count("worker stopped and continued");
+                self.cluster.put_worker_to_sleep(ordinal);
+                let pause = Duration::from_millis(self.cluster.rng().random_range(1_000..2_500));
+                self.due.push((now + pause, Due::WakeWorker(ordinal)));
+            }
+            10 => {
                 self.count("commit answers lost");
                 self.outside.lose_answers(3);
             }

@@ -53,7 +53,12 @@ fn two_hundred_runs_under_fire_equal_the_calm_one() {
     for (what, times) in &histogram {
         println!("{times:>8}  {what}");
     }
-    for needed in ["worker killed", "coordinator killed", "coordinator stopped and continued"] {
+    for needed in [
+        "worker killed",
+        "worker stopped and continued",
+        "coordinator killed",
+        "coordinator stopped and continued",
+    ] {
         assert!(histogram.get(needed).is_some_and(|n| *n > 0), "{needed} never happened");
     }
 }
