@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use weir_engine::graph::OperatorInfo;
 use weir_engine::operator::OperatorFactory;
@@ -103,4 +104,20 @@ pub struct Place {
     pub operator: OperatorInfo,
     /// Directory that relative local paths are resolved against (the manifest's).
     pub base: std::path::PathBuf,
+    /// Of a source whose table has a `WATERMARK FOR` clause: what it makes of rows.
+    pub first_row: Option<FirstRow>,
+}
+
+/// A table's `WATERMARK FOR` clause, applied to the first of some rows (the source's columns, as
+/// its projection has them): no row of the same split that stands behind that row and is not late
+/// has an event time below the answer, in milliseconds. `None` where the row does not tell.
+#[derive(Clone)]
+pub struct FirstRow(pub Arc<OfFirstRow>);
+
+type OfFirstRow = dyn Fn(&RecordBatch) -> Option<i64> + Send + Sync;
+
+impl std::fmt::Debug for FirstRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FirstRow")
+    }
 }

@@ -1,8 +1,10 @@
 //! What a source does with its connector's rows: computed columns, the watermark's columns.
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use weir_engine::EngineError;
-use weir_engine::source::{EventTimes, WatermarkRule};
+use weir_engine::source::{EventTimes, RowMark, WatermarkRule};
 
 use crate::calc::Calc;
 
@@ -12,6 +14,36 @@ pub(crate) struct TableTimes {
     /// `None`: the connector's columns are the table's.
     pub(crate) calc: Option<Calc>,
     pub(crate) rule: Option<WatermarkRule>,
+}
+
+impl TableTimes {
+    /// See [`weir_connectors::table::FirstRow`]: rows behind the first are late below the
+    /// watermark that it allows, and it is itself not before its own event time.
+    pub(crate) fn first_row(&self, rows: &RecordBatch) -> Option<i64> {
+        let rule = self.rule.as_ref().filter(|_| rows.num_rows() > 0)?;
+        // Whoever reads the file tells what is wrong with the row.
+        let row = self.clone().project(rows.slice(0, 1)).ok()?;
+        let time = first_ms(&row, rule.column)?;
+        let mark = match rule.mark {
+            RowMark::Delay(delay) => time.saturating_sub(delay),
+            RowMark::Column(column) => first_ms(&row, column)?,
+        };
+        Some(mark.min(time))
+    }
+}
+
+/// The first value of a timestamp column in milliseconds, rounded down.
+fn first_ms(rows: &RecordBatch, column: usize) -> Option<i64> {
+    let array = rows.column(column);
+    let DataType::Timestamp(unit, _) = array.data_type() else { return None };
+    let counts = cast(array, &DataType::Int64).ok()?;
+    let value = counts.is_valid(0).then(|| counts.as_primitive::<Int64Type>().value(0))?;
+    Some(match unit {
+        TimeUnit::Second => value.saturating_mul(1000),
+        TimeUnit::Millisecond => value,
+        TimeUnit::Microsecond => value.div_euclid(1000),
+        TimeUnit::Nanosecond => value.div_euclid(1_000_000),
+    })
 }
 
 impl EventTimes for TableTimes {

@@ -1,4 +1,5 @@
-//! The earliest event time of files, from Parquet footers, before anything else of them is read.
+//! The earliest event time of files, from Parquet footers or their first rows, before anything
+//! else of them is read.
 //!
 //! A bound only makes windows close sooner: whatever stands in the way of one (a store that is
 //! slow, a file that is damaged) leaves it unknown, and is told by whoever reads the file.
@@ -9,20 +10,23 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use parquet::file::metadata::ParquetMetaData;
 use tokio::task::JoinSet;
+use weir_engine::EngineError;
 
-use super::format::ReadFormat;
+use super::ORDERED;
+use super::first::first_row;
 use super::parquet::read_footer;
 use super::position::FileInfo;
-use super::store::RemoteStore;
-use crate::formats::Format;
+use super::reader::ReadPlan;
 use crate::formats::parquet::ParquetPlan;
+use crate::table::FirstRow;
 
-/// Footers that are read at the same time.
+/// Files that are looked into at the same time.
 const AT_ONCE: usize = 8;
-/// Files of one listing whose footers are read. Of more, none is: bounds of some would not help
-/// while others are unknown, and a bucket answers about a hundred footers a second.
+/// Files of one listing that are looked into, because a bucket answers about a hundred requests
+/// a second. Of more, none is (bounds of some would not help while others are unknown), or evenly
+/// spaced ones where the order of the files is that of time.
 const MOST_FILES: usize = 4096;
-/// Reading footers ends after so long, because the job starts only then.
+/// Looking into files ends after so long, because the job starts only then.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is known of a file's event times.
@@ -35,53 +39,75 @@ pub(crate) enum Earliest {
     Unknown,
 }
 
-/// Finds the earliest event times of Parquet files.
+/// Finds the earliest event times of files.
 #[derive(Clone)]
 pub(crate) struct Bounds {
-    physical: SchemaRef,
-    /// The event time, in `physical`.
-    column: usize,
-    store: Option<Arc<dyn RemoteStore>>,
+    plan: Arc<ReadPlan>,
+    /// The event time in the format's physical columns, where footers tell its lowest value.
+    statistics: Option<usize>,
+    /// See [`ORDERED`].
+    ordered: Option<FirstRow>,
 }
 
 impl Bounds {
-    /// `None` for formats without statistics.
+    /// `None` where nothing can be known before files are read.
     pub(crate) fn new(
-        format: &ReadFormat,
-        column: usize,
-        store: Option<Arc<dyn RemoteStore>>,
+        plan: &Arc<ReadPlan>,
+        event_time: Option<usize>,
+        ordered: Option<FirstRow>,
     ) -> Option<Self> {
-        let physical = format.physical.clone();
-        matches!(format.format, Format::Parquet(_)).then_some(Self { physical, column, store })
+        let statistics = event_time.filter(|_| plan.format.is_parquet());
+        (statistics.is_some() || ordered.is_some()).then(|| Self {
+            plan: plan.clone(),
+            statistics,
+            ordered,
+        })
     }
 
-    /// One answer for each file: all that can be known, or all unknown where that takes too long.
+    /// Whether files are read in the order of their paths, which is that of time.
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.ordered.is_some()
+    }
+
+    /// When windows over the files close, for people.
+    pub(crate) fn describe(bounds: Option<&Self>) -> String {
+        match bounds {
+            Some(bounds) if bounds.is_ordered() => {
+                "while files are read, in the order of their paths, which is declared to be that of time"
+                    .to_owned()
+            }
+            Some(_) => "while files are read, from the earliest on where statistics tell".to_owned(),
+            None => format!("when every file is read; '{ORDERED}' = 'true' lets them close before"),
+        }
+    }
+
+    /// One answer for each file: what can be known in time.
     pub(crate) async fn find(&self, files: &[FileInfo]) -> Vec<Earliest> {
-        let unknown = vec![Earliest::Unknown; files.len()];
-        if files.len() > MOST_FILES {
+        let mut found = vec![Earliest::Unknown; files.len()];
+        if files.len() > MOST_FILES && !self.is_ordered() {
             let (files, most) = (files.len(), MOST_FILES);
             tracing::info!(
                 files,
                 most,
                 "too many files: their event times are not looked up before they are read"
             );
-            return unknown;
+            return found;
         }
-        match tokio::time::timeout(PATIENCE, self.read(files)).await {
-            Ok(found) => found,
-            Err(_) => {
-                tracing::warn!(
-                    files = files.len(),
-                    "footers answer too slowly: event times are not known before files are read"
-                );
-                unknown
-            }
+        let step = files.len().div_ceil(MOST_FILES).max(1);
+        if tokio::time::timeout(PATIENCE, self.read(files, step, &mut found)).await.is_err() {
+            tracing::warn!(
+                files = files.len(),
+                "files answer too slowly: the event times of some are not known before they are read"
+            );
         }
+        if self.is_ordered() {
+            carry_on(&mut found);
+        }
+        found
     }
 
-    async fn read(&self, files: &[FileInfo]) -> Vec<Earliest> {
-        let mut found = vec![Earliest::Unknown; files.len()];
-        let mut waiting = files.iter().cloned().enumerate();
+    async fn read(&self, files: &[FileInfo], step: usize, found: &mut [Earliest]) {
+        let mut waiting = files.iter().cloned().enumerate().step_by(step);
         // Ends what it has begun when it is dropped.
         let mut reading = JoinSet::new();
         loop {
@@ -98,18 +124,41 @@ impl Bounds {
                     }
                 }
                 Some(Err(_)) => {}
-                None => return found,
+                None => return,
             }
         }
     }
 
     async fn read_one(&self, file: &FileInfo) -> Earliest {
-        match read_footer(file, self.store.as_ref()).await {
-            Ok(footer) => earliest(footer, &self.physical, self.column),
-            Err(error) => {
-                tracing::debug!(%error, "a footer cannot be read yet");
-                Earliest::Unknown
+        self.try_read(file).await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "a file's earliest event time cannot be read yet");
+            Earliest::Unknown
+        })
+    }
+
+    async fn try_read(&self, file: &FileInfo) -> Result<Earliest, EngineError> {
+        if let Some(column) = self.statistics {
+            let footer = read_footer(file, self.plan.store.as_ref()).await?;
+            let found = earliest(footer, &self.plan.format.physical, column);
+            if found != Earliest::Unknown {
+                return Ok(found);
             }
+        }
+        let Some(ordered) = &self.ordered else { return Ok(Earliest::Unknown) };
+        let row = first_row(&self.plan, file).await?;
+        Ok(row.and_then(|row| (ordered.0)(&row)).map_or(Earliest::Unknown, Earliest::From))
+    }
+}
+
+/// Files of which nothing is known begin no earlier than the last one before them of which
+/// something is: that is what the user declares.
+fn carry_on(found: &mut [Earliest]) {
+    let mut last = Earliest::Unknown;
+    for earliest in found {
+        match earliest {
+            Earliest::From(_) => last = *earliest,
+            Earliest::Unknown => *earliest = last,
+            Earliest::NoRows => {}
         }
     }
 }

@@ -91,6 +91,7 @@ impl SplitEnumerator for FileEnumerator {
             Some(bounds) => bounds.find(&fresh).await,
             None => vec![Earliest::Unknown; fresh.len()],
         };
+        let ordered = self.bounds.as_ref().is_some_and(Bounds::is_ordered);
         let splits = fresh.iter().zip(earliest).filter_map(|(file, earliest)| {
             let lower_bound = match earliest {
                 Earliest::NoRows => return None,
@@ -100,15 +101,18 @@ impl SplitEnumerator for FileEnumerator {
             Some(Split {
                 id: file.path.clone(),
                 position: Position::new(file.clone(), At::Byte(0)).encode(),
-                watermark: None,
+                // What is below a declared bound is late, wherever and whenever it is read.
+                watermark: lower_bound.filter(|_| ordered),
                 lower_bound,
                 size: file.size,
             })
         });
         let mut splits: Vec<Split> = splits.collect();
-        // From the earliest on; files that may hold anything first, because nothing can be
-        // concluded before they are read. Others keep the order of their paths.
-        splits.sort_by_key(|split| split.lower_bound);
+        if !ordered {
+            // From the earliest on; files that may hold anything first, because nothing can be
+            // concluded before they are read. Others keep the order of their paths.
+            splits.sort_by_key(|split| split.lower_bound);
+        }
         // Only now, so that a listing that failed half-way is repeated whole.
         self.state.listed = true;
         if self.interval.is_some() {

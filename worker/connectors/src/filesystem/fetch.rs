@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -33,6 +34,11 @@ const AHEAD: usize = 4;
 /// Bytes per request to a bucket, and requests ahead of the decompression.
 const RANGE: u64 = 8 << 20;
 const RANGES_AHEAD: usize = 2;
+/// Requests to a bucket at the same time, where many ranges are wanted.
+const REQUESTS: usize = 8;
+/// Bytes that [`head`] reads: a record, or a whole block of the largest size that zstd makes.
+const HEAD: u64 = 64 << 10;
+const PACKED_HEAD: u64 = 160 << 10;
 
 /// A buffer with [`HEADROOM`] free bytes, then data up to `end`.
 pub(crate) struct Chunk {
@@ -127,16 +133,7 @@ impl Content {
             Some(store) => (Box::new(Ranges::open(io, &file, store, from)), Check::Done),
         };
         let failed = |error: io::Error| read_error(&file, &error);
-        let mut read: Box<dyn Read + Send> = match packing {
-            Compression::None => raw,
-            Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(
-                io::BufReader::with_capacity(CHUNK / 4, raw),
-            )),
-            Compression::Deflate => Box::new(flate2::read::ZlibDecoder::new(
-                io::BufReader::with_capacity(CHUNK / 4, raw),
-            )),
-            Compression::Zstd => Box::new(zstd::stream::read::Decoder::new(raw).map_err(failed)?),
-        };
+        let mut read = unpack(packing, raw).map_err(failed)?;
         if packing != Compression::None && offset > 0 {
             let skipped =
                 io::copy(&mut read.by_ref().take(offset), &mut io::sink()).map_err(failed)?;
@@ -194,6 +191,38 @@ impl Content {
     }
 }
 
+fn unpack(packing: Compression, raw: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let buffered = |raw| io::BufReader::with_capacity(CHUNK / 4, raw);
+    Ok(match packing {
+        Compression::None => raw,
+        Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(buffered(raw))),
+        Compression::Deflate => Box::new(flate2::read::ZlibDecoder::new(buffered(raw))),
+        Compression::Zstd => Box::new(zstd::stream::read::Decoder::new(raw)?),
+    })
+}
+
+/// The first bytes of a file's uncompressed content, and whether nothing follows them.
+pub(crate) async fn head(
+    file: &FileInfo,
+    store: Option<&Arc<dyn RemoteStore>>,
+) -> Result<(Vec<u8>, bool), EngineError> {
+    let packing = Compression::of_path(&file.path);
+    let most = if packing == Compression::None { HEAD } else { PACKED_HEAD };
+    let end = most.min(file.size);
+    let raw = fetch_ranges(file, store, std::slice::from_ref(&(0..end)))
+        .await?
+        .into_iter()
+        .next()
+        .unwrap_or_default();
+    let (raw, whole): (Box<dyn Read + Send>, _) = (Box::new(raw.reader()), end == file.size);
+    let mut bytes = Vec::new();
+    // A packed head ends in the middle of something, which is an error behind what it held.
+    let read = unpack(packing, raw).and_then(|raw| raw.take(most).read_to_end(&mut bytes));
+    let whole =
+        whole && read.is_ok() && (packing == Compression::None || (bytes.len() as u64) < most);
+    Ok((bytes, whole))
+}
+
 fn read_error(file: &FileInfo, error: &io::Error) -> EngineError {
     // Errors of a bucket travel through `Read` and keep their own words and fault.
     if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<EngineError>()) {
@@ -246,10 +275,10 @@ pub(crate) fn open_local(file: &FileInfo, offset: u64) -> Result<File, EngineErr
 }
 
 /// A range of an object, if it still is the one that was found.
-pub(crate) async fn get_range(
+async fn get_range(
     store: &dyn RemoteStore,
     file: &FileInfo,
-    range: std::ops::Range<u64>,
+    range: Range<u64>,
 ) -> Result<Bytes, EngineError> {
     let key = remote_key(file)?;
     let options = GetOptions {
@@ -349,13 +378,10 @@ pub(crate) fn line_at(
 }
 
 /// Ranges of a local file, if it still is the one that was found; blocks.
-pub(crate) fn read_ranges(
-    file: &FileInfo,
-    ranges: &[std::ops::Range<u64>],
-) -> Result<Vec<Bytes>, EngineError> {
+fn read_ranges(file: &FileInfo, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, EngineError> {
     use std::os::unix::fs::FileExt;
     let opened = open_local(file, 0)?;
-    let read = |range: &std::ops::Range<u64>| {
+    let read = |range: &Range<u64>| {
         let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let mut bytes = vec![0; length];
         opened.read_exact_at(&mut bytes, range.start).map_err(|error| read_error(file, &error))?;
@@ -364,4 +390,30 @@ pub(crate) fn read_ranges(
     let bytes = ranges.iter().map(read).collect::<Result<_, _>>()?;
     same_file(file)?;
     Ok(bytes)
+}
+
+/// Ranges of a file, if it still is the one that was found.
+pub(crate) async fn fetch_ranges(
+    file: &FileInfo,
+    store: Option<&Arc<dyn RemoteStore>>,
+    ranges: &[Range<u64>],
+) -> Result<Vec<Bytes>, EngineError> {
+    use futures::{StreamExt, TryStreamExt};
+    match store {
+        None => {
+            let (file, ranges) = (file.clone(), ranges.to_vec());
+            tokio::task::spawn_blocking(move || read_ranges(&file, &ranges))
+                .await
+                .map_err(|error| EngineError::ours(format!("reading ended early: {error}")))?
+        }
+        Some(store) => {
+            // Owned, because a borrowed item would tie the future to one lifetime.
+            let request = |range: Range<u64>| {
+                let (store, file) = (store.clone(), file.clone());
+                async move { get_range(store.as_ref(), &file, range).await }
+            };
+            let requests: Vec<_> = ranges.iter().cloned().map(request).collect();
+            futures::stream::iter(requests).buffered(REQUESTS).try_collect().await
+        }
+    }
 }

@@ -29,6 +29,11 @@ pub(crate) struct ReadFormat {
 }
 
 impl ReadFormat {
+    /// Whether files tell about themselves at their ends.
+    pub(crate) fn is_parquet(&self) -> bool {
+        matches!(self.format, Format::Parquet(_))
+    }
+
     /// A decoder of lines; `None` for Parquet.
     ///
     /// # Errors

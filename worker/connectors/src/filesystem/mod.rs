@@ -7,11 +7,13 @@
 //! Where the event time is a physical column of a Parquet table, the statistics in the files'
 //! footers tell its lowest value in each file (see `bounds`). Files are then read from the
 //! earliest on, and windows close on the way. Without it (other formats, computed event times,
-//! files whose statistics say nothing) windows of a bounded table close at its end.
+//! files whose statistics say nothing) windows of a bounded table close at its end, unless the
+//! table says [`ORDERED`].
 
 mod bounds;
 mod enumerator;
 mod fetch;
+mod first;
 mod format;
 mod list;
 mod location;
@@ -46,8 +48,29 @@ pub use store::{RemoteStore, S3, Stores};
 const MONITOR: &str = "source.monitor-interval";
 const REGEX: &str = "source.path.regex-pattern";
 const IDLE: &str = "scan.watermark.idle-timeout";
+/// `'source.time-ordered' = 'true'`: the files of the table, in the order of their paths, are in
+/// the order of time, so that windows may close while later files wait.
+///
+/// What it declares: no row of a file is behind the watermark that the first row of an earlier
+/// file allows. Files may overlap by what `WATERMARK FOR` allows. Paths compare byte by byte, so
+/// numbers in them need leading zeros (`part-09` before `part-10`).
+///
+/// What it does: files are read in that order by all readers together. When files are found, the
+/// first row of each is read, and the watermark that it allows is the lower bound of the file. The
+/// lowest bound of the files that nobody reads yet holds the watermark. Of more than 4096 files,
+/// evenly spaced ones are looked into, and the others begin where the last one before them does;
+/// so does a file whose first row cannot be read. Parquet files are asked for their statistics
+/// first.
+///
+/// What is checked: each file starts with its bound as its watermark. Rows below it are late,
+/// which means counted and given to the table for late rows, never lost in silence. Where every
+/// file was looked into, no row is late that is not late without the option: a row below what the
+/// first row of its own file allows is behind in any case. Names in the wrong order then only
+/// make windows close later. (A file that a watched directory gains when windows behind its rows
+/// have closed is late as without the option.)
+pub const ORDERED: &str = "source.time-ordered";
 /// Options that only a source reads.
-pub(crate) const SOURCE_OPTIONS: [&str; 3] = [MONITOR, REGEX, IDLE];
+pub(crate) const SOURCE_OPTIONS: [&str; 4] = [MONITOR, REGEX, IDLE, ORDERED];
 
 /// The parts of a filesystem source.
 ///
@@ -84,6 +107,16 @@ pub fn source_with(
         );
     }
     let idle_after = options.duration(IDLE);
+    let ordered = options.bool(ORDERED, false);
+    if ordered && place.first_row.is_none() {
+        options.refuse(
+            ORDERED,
+            format!(
+                "'{ORDERED}' has no meaning without event time; add WATERMARK FOR to the table, or remove the option"
+            ),
+        );
+    }
+    let first_row = place.first_row.clone();
     let default_partition =
         options.string("partition.default-name").unwrap_or(sink::DEFAULT_PARTITION).to_owned();
     let regex = options.string(REGEX).and_then(|pattern| {
@@ -124,10 +157,18 @@ pub fn source_with(
     if let Some(interval) = interval {
         details.insert("looks again every".to_owned(), format!("{interval:?}"));
     }
-    let plan =
-        ReadPlan { schema: columns.schema, origins: columns.origins, format, store: store.clone() };
+    let plan = Arc::new(ReadPlan {
+        schema: columns.schema,
+        origins: columns.origins,
+        format,
+        store: store.clone(),
+    });
     let place = list::Place { location, store, regex };
-    let source = FileSource { plan: Arc::new(plan), place, interval, event_time };
+    let bounds = Bounds::new(&plan, event_time, first_row.clone().filter(|_| ordered));
+    if first_row.is_some() {
+        details.insert("windows close".to_owned(), Bounds::describe(bounds.as_ref()));
+    }
+    let source = FileSource { plan, place, interval, bounds };
     Ok(SourceParts { source: Arc::new(source), idle_after, details })
 }
 
@@ -228,8 +269,8 @@ struct FileSource {
     plan: Arc<ReadPlan>,
     place: list::Place,
     interval: Option<Duration>,
-    /// Index in the format's physical columns.
-    event_time: Option<usize>,
+    /// Where the files' earliest event times can be known.
+    bounds: Option<Bounds>,
 }
 
 impl Source for FileSource {
@@ -246,10 +287,7 @@ impl Source for FileSource {
     }
 
     fn enumerator(&self, snapshot: Option<Bytes>) -> Result<Box<dyn SplitEnumerator>, EngineError> {
-        let bounds = self
-            .event_time
-            .map(|column| Bounds::new(&self.plan.format, column, self.place.store.clone()));
-        let (place, bounds) = (self.place.clone(), bounds.flatten());
+        let (place, bounds) = (self.place.clone(), self.bounds.clone());
         Ok(Box::new(FileEnumerator::new(place, self.interval, bounds, snapshot.as_ref())?))
     }
 

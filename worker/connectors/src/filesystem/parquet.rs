@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, Wake};
 
+use arrow::array::RecordBatch;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream};
@@ -17,15 +18,12 @@ use tokio::sync::oneshot;
 use weir_engine::EngineError;
 use weir_engine::operator::{Context, OperatorMetrics, Waker};
 
-use super::fetch::{get_range, read_ranges};
+use super::fetch::fetch_ranges;
 use super::format::ReadFormat;
 use super::position::{At, FileInfo};
 use super::store::RemoteStore;
 use super::text::{BATCH, Polled};
 use crate::formats::parquet::{ParquetPlan, RowPosition};
-
-/// Requests to a bucket at the same time.
-const REQUESTS: usize = 8;
 
 type Answer<T> = oneshot::Receiver<Result<T, EngineError>>;
 
@@ -160,8 +158,9 @@ impl AsyncFileReader for FileSource {
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
         let source = self.clone();
-        let fetched =
-            self.io.spawn(async move { fetch(&source.file, source.store.as_ref(), &ranges).await });
+        let fetched = self
+            .io
+            .spawn(async move { fetch_ranges(&source.file, source.store.as_ref(), &ranges).await });
         async move {
             match fetched.await {
                 Ok(Ok(bytes)) => Ok(bytes),
@@ -207,7 +206,7 @@ pub(crate) async fn read_footer(
         match decoder.try_decode().map_err(failed)? {
             DecodeResult::Data(metadata) => return Ok(metadata),
             DecodeResult::NeedsData(ranges) => {
-                let bytes = fetch(file, store, &ranges).await?;
+                let bytes = fetch_ranges(file, store, &ranges).await?;
                 decoder.push_ranges(ranges, bytes).map_err(failed)?;
             }
             DecodeResult::Finished => {
@@ -217,27 +216,23 @@ pub(crate) async fn read_footer(
     }
 }
 
-async fn fetch(
+/// The first row of a file; `None` when it has none.
+pub(crate) async fn first_row(
     file: &FileInfo,
     store: Option<&Arc<dyn RemoteStore>>,
-    ranges: &[Range<u64>],
-) -> Result<Vec<Bytes>, EngineError> {
-    use futures::{StreamExt, TryStreamExt};
-    match store {
-        None => {
-            let (file, ranges) = (file.clone(), ranges.to_vec());
-            tokio::task::spawn_blocking(move || read_ranges(&file, &ranges))
-                .await
-                .map_err(|error| EngineError::ours(format!("reading ended early: {error}")))?
-        }
-        Some(store) => {
-            // Owned, because a borrowed item would tie the future to one lifetime.
-            let request = |range: Range<u64>| {
-                let (store, file) = (store.clone(), file.clone());
-                async move { get_range(store.as_ref(), &file, range).await }
-            };
-            let requests: Vec<_> = ranges.iter().cloned().map(request).collect();
-            futures::stream::iter(requests).buffered(REQUESTS).try_collect().await
-        }
+    format: &ReadFormat,
+) -> Result<Option<RecordBatch>, EngineError> {
+    let failed = |why: String| EngineError::user(format!("{}: {why}", file.path));
+    let footer = Arc::new(read_footer(file, store).await?);
+    let plan = ParquetPlan::new(footer, &format.physical, &format.wanted).map_err(failed)?;
+    let io = tokio::runtime::Handle::current();
+    let source = FileSource { file: file.clone(), store: store.cloned(), io };
+    let mut rows = plan
+        .stream(source, RowPosition::default(), plan.row_groups().len(), 1)
+        .map_err(|error| damaged(file, error))?;
+    match futures::StreamExt::next(&mut rows).await {
+        None => Ok(None),
+        Some(Err(error)) => Err(damaged(file, error)),
+        Some(Ok(batch)) => plan.convert(&batch).map(Some).map_err(failed),
     }
 }

@@ -122,7 +122,7 @@ impl SourceReader for FileReader {
             match polled {
                 Polled::Pending => {}
                 Polled::Rows(content) => {
-                    let records = file.complete(&self.plan, &content)?;
+                    let records = complete(&self.plan, &file.info, &file.constants, &content)?;
                     return Ok(SourcePoll::Rows { split: index, records });
                 }
                 Polled::End => {
@@ -154,20 +154,34 @@ impl SourceReader for FileReader {
     }
 }
 
-impl OpenFile {
-    /// Adds the columns that do not come from the content.
-    fn complete(&self, plan: &ReadPlan, content: &RecordBatch) -> Result<RecordBatch, EngineError> {
-        let rows = content.num_rows();
-        let columns = plan.origins.iter().enumerate().map(|(i, origin)| match origin {
-            Origin::Content(at) => Ok(content.column(*at).clone()),
-            _ => self.constants.get(&i).map(|constant| constant.slice(0, rows)).ok_or_else(|| {
-                EngineError::ours(format!("{}: column {i} has no value", self.info.path))
-            }),
-        });
-        let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(plan.schema.clone(), columns, &options)?)
+impl ReadPlan {
+    /// Rows of a file with the columns that do not come from its content.
+    pub(crate) fn complete(
+        &self,
+        file: &FileInfo,
+        content: &RecordBatch,
+    ) -> Result<RecordBatch, EngineError> {
+        complete(self, file, &constants(self, file)?, content)
     }
+}
+
+fn complete(
+    plan: &ReadPlan,
+    file: &FileInfo,
+    constants: &BTreeMap<usize, ArrayRef>,
+    content: &RecordBatch,
+) -> Result<RecordBatch, EngineError> {
+    let rows = content.num_rows();
+    let columns = plan.origins.iter().enumerate().map(|(i, origin)| match origin {
+        Origin::Content(at) => Ok(content.column(*at).clone()),
+        _ => constants
+            .get(&i)
+            .map(|constant| constant.slice(0, rows))
+            .ok_or_else(|| EngineError::ours(format!("{}: column {i} has no value", file.path))),
+    });
+    let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(plan.schema.clone(), columns, &options)?)
 }
 
 fn format_changed(file: &FileInfo, before: &str) -> EngineError {

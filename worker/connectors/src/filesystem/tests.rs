@@ -2,6 +2,7 @@
 //! file can go wrong.
 
 mod bounds;
+mod ordered;
 
 use std::fs;
 use std::io::Write;

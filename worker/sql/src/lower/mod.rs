@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
-use weir_connectors::table::{Guarantee, Place, Problem};
+use weir_connectors::table::{FirstRow, Guarantee, Place, Problem};
 use weir_engine::graph::{
     Edge, Exchange, JobGraph, Node, OperatorInfo, Parallelism, SourceNode, Vertex,
 };
@@ -315,6 +315,7 @@ impl Lowering<'_> {
             job: self.options.job.clone(),
             operator: operator.clone(),
             base: self.options.base.clone(),
+            first_row: None,
         }
     }
 
@@ -380,19 +381,35 @@ impl Lowering<'_> {
             state: None,
             nondeterministic,
         };
-        let parts =
-            match self.options.parts.source(&table.as_source(), &projection, &self.place(&info)) {
-                Ok(parts) => parts,
-                Err(problems) => {
-                    self.problems(table, problems);
-                    return None;
-                }
-            };
+        let fields: Vec<ArrowField> =
+            outputs.iter().map(|(e, name)| ArrowField::new(name, e.kind().arrow(), true)).collect();
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let same = exprs.len() == projection.len()
+            && exprs.iter().enumerate().all(|(i, e)| e.as_column() == Some(i));
+        let mut times = TableTimes {
+            calc: (!same).then(|| Calc::new(None, &exprs, schema.clone())),
+            rule: mark.map(|(column, mark)| EngineRule { column, mark, idle_after: None }),
+        };
+        let mut place = self.place(&info);
+        if times.rule.is_some() {
+            let times = times.clone();
+            place.first_row = Some(FirstRow(Arc::new(move |rows| times.first_row(rows))));
+        }
+        let parts = match self.options.parts.source(&table.as_source(), &projection, &place) {
+            Ok(parts) => parts,
+            Err(problems) => {
+                self.problems(table, problems);
+                return None;
+            }
+        };
+        if let Some(rule) = &mut times.rule {
+            rule.idle_after = parts.idle_after;
+        }
         self.bounded &= parts.source.is_bounded();
         info.details.clone_from(&parts.details);
         let listed: Vec<&str> = outputs.iter().map(|(_, name)| name.as_str()).collect();
         info.details.insert("columns".to_owned(), listed.join(", "));
-        if let (Some(watermark), Some((column, rule))) = (&table.watermark, &mark) {
+        if let (Some(watermark), Some((_, rule))) = (&table.watermark, &mark) {
             let name = &table.columns[watermark.column].name;
             let text = match rule {
                 RowMark::Delay(0) => name.clone(),
@@ -401,22 +418,8 @@ impl Lowering<'_> {
                     render::sql(&outputs[*c].0, &|i| table.columns[i].name.clone())
                 }
             };
-            let _ = column;
             info.details.insert("watermark".to_owned(), text);
         }
-        let fields: Vec<ArrowField> =
-            outputs.iter().map(|(e, name)| ArrowField::new(name, e.kind().arrow(), true)).collect();
-        let schema: SchemaRef = Arc::new(Schema::new(fields));
-        let same = exprs.len() == projection.len()
-            && exprs.iter().enumerate().all(|(i, e)| e.as_column() == Some(i));
-        let times = TableTimes {
-            calc: (!same).then(|| Calc::new(None, &exprs, schema.clone())),
-            rule: mark.map(|(column, mark)| EngineRule {
-                column,
-                mark,
-                idle_after: parts.idle_after,
-            }),
-        };
         let node = SourceNode {
             source: parts.source,
             event_times: Arc::new(move || Box::new(times.clone()) as Box<dyn EventTimes>),
