@@ -30,7 +30,8 @@ import org.apache.kafka.common.serialization.StringSerializer;
  * create  SERVERS TOPIC PARTITIONS [KEY=VALUE …]
  * produce SERVERS TOPIC FILE [RATE]     a line a message, to the partitions in turn; RATE is
  *                                       messages a second, as fast as can be without it, and
- *                                       from the first byte of standard input on
+ *                                       from the first byte of standard input on; it ends when
+ *                                       that ends without one
  * read    SERVERS TOPIC FILE            partition, offset, key and value of all committed
  *                                       messages, separated by tabs; an absent key is empty
  * group   SERVERS TOPIC GROUP           the group's position by partition
@@ -80,7 +81,11 @@ public final class KafkaTool {
         if (rate > 0) {
             Thread listener = new Thread(() -> {
                 try {
-                    hurry.set(System.in.read() >= 0);
+                    if (System.in.read() < 0) {
+                        // Whoever started it has died without a word.
+                        Runtime.getRuntime().halt(1);
+                    }
+                    hurry.set(true);
                 } catch (IOException gone) {
                     // Nobody asks for more speed.
                 }

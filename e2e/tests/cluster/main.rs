@@ -12,6 +12,7 @@
 mod alone;
 mod change;
 mod chart;
+mod checks;
 mod faults;
 mod figures;
 mod flights;
@@ -19,6 +20,7 @@ mod lifecycle;
 mod nodes;
 mod readme;
 mod start;
+mod wrong;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -68,10 +70,13 @@ const SCENARIOS: &[Scenario] = scenarios![
     Cluster alone::pods_of_both_nodes_find_each_other_and_the_store,
     Nodes alone::a_node_cut_off_comes_back,
     Cluster chart::the_chart_is_what_the_operator_needs,
+    Cluster checks::the_chart_passes_the_checks_of_others,
     Cluster readme::the_commands_of_the_readme_work_in_their_order,
     Operator start::a_job_is_ready_and_writes_what_the_oracle_says,
     Operator start::a_program_that_does_not_plan_says_where,
     Operator start::a_job_is_ready_soon,
+    Operator checks::prometheus_flux_and_argo_understand_jobs,
+    Operator wrong::what_is_refused_at_once_is_told_by_kubectl,
     Operator change::kubectl_scale_rescales_a_running_job,
     Operator change::a_changed_program_goes_on_from_a_savepoint,
     OperatorAndNodes faults::whatever_is_killed_costs_no_row,
