@@ -41,6 +41,7 @@ fn chosen_or_built(variable: &str, name: &str, built: &OnceLock<PathBuf>) -> Res
         .find(|folder| folder.ends_with("debug") || folder.ends_with("release"))
         .with_context(|| format!("{} is not in a target folder", me.display()))?;
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    forget_package(&mut build);
     if profile.ends_with("release") {
         build.args(["build", "--quiet", "--release", "--workspace", "--bin", name]);
     } else {
@@ -54,4 +55,15 @@ fn chosen_or_built(variable: &str, name: &str, built: &OnceLock<PathBuf>) -> Res
     let binary = profile.join(name);
     ensure!(binary.exists(), "cargo did not build {}", binary.display());
     Ok(built.get_or_init(|| binary).clone())
+}
+
+/// Takes away what cargo tells a test about its own package. Build scripts of dependencies depend on
+/// these variables: a cargo that saw them would compile whatever stands on such a dependency again.
+pub fn forget_package(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let known = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| known.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use weir_e2e::cache::tail;
 use weir_e2e::job::repository;
+use weir_e2e::programs;
 
 /// The commands of README.md: lines of its `sh` blocks, without comments.
 fn commands() -> Result<Vec<String>> {
@@ -26,10 +27,11 @@ fn commands() -> Result<Vec<String>> {
 
 /// Runs in the repository's root; returns everything that was printed.
 fn run(command: &str) -> Result<String> {
-    let output = Command::new("bash")
+    let mut bash = Command::new("bash");
+    programs::forget_package(&mut bash);
+    let output = bash
         .args(["-c", command])
         .current_dir(repository())
-        .env_remove("CARGO_MANIFEST_DIR")
         .output()
         .with_context(|| format!("start {command}"))?;
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
