@@ -3,11 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use weir_connectors::registry;
-use weir_connectors::table::{Place, Problem, SinkParts, SourceParts, Table};
 use weir_crds::{ManifestError, SqlPosition, StreamJob};
 use weir_protocol::JobName;
-use weir_sql::{Parts, PlanOptions, Planned, SqlError};
+use weir_sql::{BuiltIn, PlanOptions, Planned, SqlError};
 
 /// A job that can run.
 pub struct Loaded {
@@ -88,7 +86,7 @@ pub fn load(path: &Path) -> Result<Loaded, Refused> {
         max_parallelism: job.spec.max_parallelism,
         base,
         env: Box::new(|name| std::env::var(name).ok()),
-        parts: Arc::new(Connectors),
+        parts: Arc::new(BuiltIn),
     };
     match weir_sql::plan(&job.spec.sql, &options) {
         Ok(planned) => Ok(Loaded { job, planned }),
@@ -98,23 +96,5 @@ pub fn load(path: &Path) -> Result<Loaded, Refused> {
                 .map(|e| Fault::of_sql(&job.sql_position, &job.spec.sql, e))
                 .collect(),
         }),
-    }
-}
-
-/// The connectors that this program was built with.
-struct Connectors;
-
-impl Parts for Connectors {
-    fn source(
-        &self,
-        table: &Table,
-        projection: &[usize],
-        place: &Place,
-    ) -> Result<SourceParts, Vec<Problem>> {
-        registry::source(table, projection, place)
-    }
-
-    fn sink(&self, table: &Table, place: &Place) -> Result<SinkParts, Vec<Problem>> {
-        registry::sink(table, place)
     }
 }

@@ -231,24 +231,34 @@ pub fn build_plan_pod(owner: &Owner, accepted: &Accepted) -> Value {
     let place = format!("{}/{}/{}", accepted.state_root, owner.namespace, owner.name);
     let manifest = "/etc/weir/job.yaml";
     let command = ["/usr/local/bin/weir", "plan", manifest, "--against", place.as_str()];
-    let mut container = container(accepted, "worker", &command);
-    container["resources"] = json!({
-        "requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"},
-    });
-    let mount = json!([{"name": "job", "mountPath": "/etc/weir", "readOnly": true}]);
-    merge(&mut container["volumeMounts"], mount);
-    let config = names::revisioned(&owner.name, &accepted.revision);
-    let mut pod = one_shot(owner, accepted, container);
-    merge(&mut pod["spec"]["volumes"], json!([{"name": "job", "configMap": {"name": config}}]));
     let name = names::plan_pod(&owner.name, &accepted.revision);
-    pod["metadata"] = owner.metadata(&name, Some(&accepted.revision));
-    pod["metadata"]["labels"][names::COMPONENT] = json!("plan");
+    let metadata = owner.metadata(&name, Some(&accepted.revision));
+    let mut pod = one_shot(accepted, metadata, "plan", &command);
+    let mount = json!([{"name": "job", "mountPath": "/etc/weir", "readOnly": true}]);
+    merge(&mut pod["spec"]["containers"][0]["volumeMounts"], mount);
+    let config = names::revisioned(&owner.name, &accepted.revision);
+    merge(&mut pod["spec"]["volumes"], json!([{"name": "job", "configMap": {"name": config}}]));
     pod
+}
+
+/// The pod that deletes the state of a job that is being deleted.
+#[must_use]
+pub fn build_state_pod(owner: &Owner, accepted: &Accepted) -> Value {
+    let place = format!("{}/{}/{}", accepted.state_root, owner.namespace, owner.name);
+    let command =
+        ["/usr/local/bin/weir", "state", "delete", place.as_str(), "--uid", owner.uid.as_str()];
+    let metadata = owner.metadata(&names::state_pod(&owner.name, &owner.uid), None);
+    one_shot(accepted, metadata, "state", &command)
 }
 
 /// A pod that runs one command where the job's workers could run, with what they need to get their
 /// image.
-fn one_shot(owner: &Owner, accepted: &Accepted, container: Value) -> Value {
+fn one_shot(accepted: &Accepted, mut metadata: Value, component: &str, command: &[&str]) -> Value {
+    metadata["labels"][names::COMPONENT] = json!(component);
+    let mut container = container(accepted, "worker", command);
+    container["resources"] = json!({
+        "requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"},
+    });
     let workers = &accepted.workers;
     let mut spec = pod_spec(accepted);
     spec["restartPolicy"] = json!("OnFailure");
@@ -266,21 +276,5 @@ fn one_shot(owner: &Owner, accepted: &Accepted, container: Value) -> Value {
         }
     }
     spec["containers"] = json!([container]);
-    json!({"apiVersion": "v1", "kind": "Pod", "metadata": owner.metadata("", None), "spec": spec})
-}
-
-/// The pod that deletes the state of a job that is being deleted.
-#[must_use]
-pub fn build_state_pod(owner: &Owner, accepted: &Accepted) -> Value {
-    let place = format!("{}/{}/{}", accepted.state_root, owner.namespace, owner.name);
-    let command =
-        ["/usr/local/bin/weir", "state", "delete", place.as_str(), "--uid", owner.uid.as_str()];
-    let mut container = container(accepted, "worker", &command);
-    container["resources"] = json!({
-        "requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"},
-    });
-    let mut pod = one_shot(owner, accepted, container);
-    pod["metadata"] = owner.metadata(&names::state_pod(&owner.name, &owner.uid), None);
-    pod["metadata"]["labels"][names::COMPONENT] = json!("state");
-    pod
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 }
