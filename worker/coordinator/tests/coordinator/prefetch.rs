@@ -49,8 +49,11 @@ fn running() -> Script {
     script
 }
 
+/// A link, the id of what it was asked, and the objects of each subtask.
+type Asked = (u64, u64, Vec<(u32, Vec<String>)>);
+
 /// Who was told to read ahead, with the subtasks and objects that each was told of.
-fn prefetches(script: &Script) -> Vec<(u64, u64, Vec<(u32, Vec<String>)>)> {
+fn prefetches(script: &Script) -> Vec<Asked> {
     let told = script.sent.iter().filter_map(|(link, kind)| match kind {
         to_worker::Kind::Prefetch(wanted) => {
             assert_eq!(wanted.parallelism, 4);
