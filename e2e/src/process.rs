@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -194,14 +195,18 @@ pub fn command_line(id: u32) -> Vec<String> {
     words.collect()
 }
 
-/// Which of `candidates` owns the loopback connection that comes from `port`.
+/// Which of `candidates` holds the end at `from` of the loopback connection from port `from` to
+/// port `to`. Both ports are asked for: one port of a client may serve connections to several
+/// servers, and lingers in the table after those that are closed.
 #[must_use]
-pub fn owner_of_port(port: u16, candidates: &[u32]) -> Option<u32> {
+pub fn owner_of_connection(from: u16, to: u16, candidates: &[u32]) -> Option<u32> {
     let table = fs::read_to_string("/proc/net/tcp").ok()?;
-    let suffix = format!(":{port:04X}");
+    let (local, remote) = (format!(":{from:04X}"), format!(":{to:04X}"));
     let inode = table.lines().skip(1).find_map(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
-        fields.get(1)?.ends_with(&suffix).then(|| fields.get(9).map(|i| format!("socket:[{i}]")))?
+        let is_it = fields.get(1)?.ends_with(&local) && fields.get(2)?.ends_with(&remote);
+        let inode = *fields.get(9)?;
+        (is_it && inode != "0").then(|| format!("socket:[{inode}]"))
     })?;
     candidates.iter().copied().find(|id| {
         fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten().any(|entry| {
@@ -210,12 +215,26 @@ pub fn owner_of_port(port: u16, candidates: &[u32]) -> Option<u32> {
     })
 }
 
-/// A loopback port that nobody uses now.
+/// A loopback port for a server that is started next. It lies below those that the system gives
+/// to whoever asks for any port, so nobody takes it between this answer and the server's start.
 ///
 /// # Errors
-/// When the system has none left.
+/// When none of them is free.
 pub fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    const FIRST: u16 = 15_000;
+    const COUNT: u32 = 15_000;
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    // Processes that test side by side begin far from each other.
+    let start = std::process::id().wrapping_mul(7919);
+    for _ in 0..COUNT {
+        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        let offset = start.wrapping_add(call) % COUNT;
+        let port = FIRST + u16::try_from(offset).unwrap_or_default();
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port from {FIRST} on is free");
 }
 
 /// Calls `done` until it says yes.
@@ -262,11 +281,25 @@ mod tests {
 
     #[test]
     fn a_connection_names_its_process() {
-        let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let client =
-            std::net::TcpStream::connect(server.local_addr().expect("bound")).expect("ours");
-        let port = client.local_addr().expect("connected").port();
+        let listen = || std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let (server, other) = (listen(), listen());
+        let port = |server: &std::net::TcpListener| server.local_addr().expect("bound").port();
+        let to = port(&server);
+        let client = std::net::TcpStream::connect(("127.0.0.1", to)).expect("ours");
+        let from = client.local_addr().expect("connected").port();
         let me = std::process::id();
-        assert_eq!(owner_of_port(port, &[1, me]), Some(me));
+        assert_eq!(owner_of_connection(from, to, &[1, me]), Some(me));
+        assert_eq!(owner_of_connection(from, port(&other), &[1, me]), None, "another connection");
+        let (accepted, _) = server.accept().expect("the client");
+        drop(accepted);
+        drop(client);
+        assert_eq!(owner_of_connection(from, to, &[1, me]), None, "a closed one lingers unowned");
+    }
+
+    #[test]
+    fn a_free_port_is_given_once() {
+        let ports: std::collections::BTreeSet<_> =
+            (0..100).map(|_| free_port().expect("a port")).collect();
+        assert_eq!(ports.len(), 100);
     }
 }

@@ -48,7 +48,7 @@ impl S3 {
         fs::create_dir(folder.path().join(Self::BUCKET))?;
         let port = free_port()?;
         let log = fs::File::create(folder.path().join(".log"))?;
-        let server = Process::start(
+        let mut server = Process::start(
             "versitygw",
             place
                 .command(program)
@@ -61,6 +61,10 @@ impl S3 {
                 .stderr(log),
         )?;
         wait_for("the S3 server", Duration::from_secs(20), || {
+            if let Some(status) = server.poll()? {
+                let log = fs::read_to_string(folder.path().join(".log"))?;
+                anyhow::bail!("it ended with {status}:\n{}", cache::tail(&log));
+            }
             Ok(TcpStream::connect((place.address.as_str(), port)).is_ok())
         })?;
         Ok(Self { _server: server, folder, place, port })

@@ -105,6 +105,8 @@ pub struct Done {
 }
 
 struct Shared {
+    /// Where the proxy listens.
+    port: u16,
     upstream: u16,
     policy: Mutex<Policy>,
     calls: Mutex<Calls>,
@@ -124,7 +126,6 @@ struct Calls {
 /// The running proxy.
 pub struct Proxy {
     shared: Arc<Shared>,
-    port: u16,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -135,7 +136,10 @@ impl Proxy {
     /// # Errors
     /// When no port is free.
     pub fn start(upstream: u16) -> Result<Self> {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
         let shared = Arc::new(Shared {
+            port: listener.local_addr()?.port(),
             upstream,
             policy: Mutex::new(Box::new(|_| Fault::None)),
             calls: Mutex::new(Calls::default()),
@@ -147,9 +151,6 @@ impl Proxy {
             .enable_all()
             .build()
             .context("the proxy's runtime")?;
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
-        let port = listener.local_addr()?.port();
         let (stop, stopped) = oneshot::channel();
         let serving = shared.clone();
         let thread = std::thread::spawn(move || {
@@ -161,13 +162,13 @@ impl Proxy {
             });
             runtime.shutdown_background();
         });
-        Ok(Self { shared, port, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { shared, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Its port on loopback.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.shared.port
     }
 
     /// Replaces what decides about faults.
@@ -209,7 +210,9 @@ impl Proxy {
         let open = lock(&self.shared.calls).in_flight.clone();
         let mine: Vec<_> = open
             .into_iter()
-            .filter(|(_, port, _)| process::owner_of_port(*port, &[id]).is_some())
+            .filter(|(_, from, _)| {
+                process::owner_of_connection(*from, self.port(), &[id]).is_some()
+            })
             .map(|(_, _, step)| step)
             .collect();
         mine.iter().find(|step| step.writes()).or(mine.first()).copied()
@@ -366,7 +369,7 @@ fn signal_sender(shared: &Shared, client: u16, signal: Signal) -> Option<u32> {
         .iter()
         .flat_map(|root| process::descendants(*root).into_iter().chain([*root]))
         .collect();
-    let sender = process::owner_of_port(client, &all)?;
+    let sender = process::owner_of_connection(client, shared.port, &all)?;
     process::signal(sender, signal).ok().map(|()| sender)
 }
 
@@ -476,13 +479,15 @@ mod tests {
             _ => Fault::None,
         });
         let script = format!(
-            "exec 3<>/dev/tcp/127.0.0.1/{}; printf 'PUT /b/state/x/chain/1 HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 0\\r\\n\\r\\n' >&3; sleep 60 <&3; true",
+            "read; exec 3<>/dev/tcp/127.0.0.1/{}; printf 'PUT /b/state/x/chain/1 HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 0\\r\\n\\r\\n' >&3; sleep 60 <&3; true",
             proxy.port()
         );
         let mut command = std::process::Command::new("bash");
-        command.args(["-c", &script]);
+        command.args(["-c", &script]).stdin(std::process::Stdio::piped());
         let mut sender = process::Process::start("sender", &mut command).expect("bash starts");
         proxy.watch(vec![sender.id()]);
+        let mut go = sender.take_stdin().expect("a pipe");
+        go.write_all(b"\n").expect("it waits for this line");
         process::wait_for("the kill", Duration::from_secs(5), || {
             Ok(proxy.done().iter().any(|done| done.process.is_some()))
         })
