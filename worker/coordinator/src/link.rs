@@ -70,6 +70,11 @@ pub trait Connect: Send + Sync {
     /// # Errors
     /// When nobody answers; says who and why.
     async fn connect(&self) -> Result<WorkerLink, ConnectError>;
+
+    /// Waits until there is reason to try again at once.
+    async fn news(&self) {
+        std::future::pending().await
+    }
 }
 
 /// Nobody answers.

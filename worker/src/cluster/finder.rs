@@ -16,19 +16,20 @@ use weir_protocol::control::{ReportRequest, WorkerReport, job_end};
 use super::shared::Shared;
 
 /// A worker that does not answer by then is taken for silent.
-const ASK: Duration = Duration::from_secs(1);
+pub(crate) const ASK: Duration = Duration::from_secs(1);
 /// Attaching to a coordinator takes one round trip.
 const ATTACH: Duration = Duration::from_secs(3);
 
-/// Asks a process of the job who it is and whom it follows, and says who asks.
-pub(crate) async fn ask(shared: &Shared, address: &str) -> Option<WorkerReport> {
+/// Asks a process of the job who it is and whom it follows, and says who asks. None when it does
+/// not answer `within` that time.
+pub(crate) async fn ask(shared: &Shared, address: &str, within: Duration) -> Option<WorkerReport> {
     let asked = async {
         let mut client = GrpcConnect::new(address).worker().await.ok()?;
         let from = Some(shared.identity.seeker());
         let report = client.report(ReportRequest { from }).await.ok()?;
         Some(report.into_inner())
     };
-    let report = timeout(ASK, asked).await.ok().flatten()?;
+    let report = timeout(within, asked).await.ok().flatten()?;
     report.seekers.iter().for_each(|seeker| shared.hear_of(seeker));
     Some(report)
 }
@@ -47,7 +48,7 @@ impl Finder {
 
     /// Where the process at `address` says that the coordinator is: itself, or another.
     async fn lead(&self, address: &str) -> Option<String> {
-        let report = ask(&self.shared, address).await?;
+        let report = ask(&self.shared, address, ASK).await?;
         let me = &self.shared.identity;
         if report.incarnation == me.incarnation {
             return None;
@@ -67,17 +68,7 @@ impl Finder {
             .then_some(elsewhere)
     }
 
-    fn nobody(&self) -> ConnectError {
-        let known = self.shared.known().address;
-        let tried: Vec<&str> =
-            [Some(known.as_str()), self.service.as_deref()].into_iter().flatten().collect();
-        ConnectError { address: tried.join(" or "), problem: "nobody there coordinates".to_owned() }
-    }
-}
-
-#[async_trait]
-impl Connect for Finder {
-    async fn connect(&self) -> Result<WorkerLink, ConnectError> {
+    async fn try_connect(&self) -> Result<WorkerLink, ConnectError> {
         if let Some(handle) = self.shared.coordinator() {
             return handle.attachments().connect().await;
         }
@@ -98,5 +89,31 @@ impl Connect for Finder {
             }
         }
         Err(self.nobody())
+    }
+
+    fn nobody(&self) -> ConnectError {
+        let known = self.shared.known().address;
+        let tried: Vec<&str> =
+            [Some(known.as_str()), self.service.as_deref()].into_iter().flatten().collect();
+        ConnectError { address: tried.join(" or "), problem: "nobody there coordinates".to_owned() }
+    }
+}
+
+#[async_trait]
+impl Connect for Finder {
+    /// Starts anew at once when a coordinator says where it is: the places that are asked meanwhile
+    /// may be those of the dead.
+    async fn connect(&self) -> Result<WorkerLink, ConnectError> {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shared.news() => {}
+                connected = self.try_connect() => return connected,
+            }
+        }
+    }
+
+    async fn news(&self) {
+        self.shared.news().await;
     }
 }

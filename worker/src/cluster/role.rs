@@ -6,7 +6,7 @@
 //! Votes are counted by ordinal: a process that was moved to another address is found by what it
 //! told those that it could still reach ([`Shared::whereabouts`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use weir_coordinator::grpc::GrpcConnect;
 use weir_coordinator::{Coordinator, CoordinatorConfig, CoordinatorHandle, Ending, MasterConfig};
 use weir_crds::StreamJob;
 use weir_engine::graph::JobGraph;
-use weir_protocol::control::{FollowRequest, job_end};
+use weir_protocol::control::{FollowRequest, WorkerReport, job_end};
 use weir_protocol::{JobName, Term, Version, WorkerId};
 
-use super::finder::ask;
+use super::finder::{ASK, ask};
 use super::incarnation::{FENCED, Incarnation, STARTED};
 use super::shared::Shared;
 use super::trouble::explain;
@@ -30,11 +30,17 @@ use crate::cli::WorkerArgs;
 
 /// A coordinator that is silent for so long is replaced.
 const SILENCE: Duration = Duration::from_secs(4);
+/// One that has closed the connection and does not answer where it was, so that its process or its
+/// pod is gone, is replaced after so long: a process that is started again at once goes first.
+const CLOSED: Duration = Duration::from_millis(500);
 /// Each living worker with a lower ordinal has this much longer to take over first.
 const PRECEDENCE: Duration = Duration::from_millis(1_500);
 /// Whoever said within this time that it is about to coordinate is given the time to do so; it
 /// says so twice a second.
 const CALLED: Duration = Duration::from_secs(2);
+/// How long others get to answer right after the connection was closed. Later they get
+/// [`ASK`]: what is slow for long is not taken for gone.
+const ASK_SOON: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(3));
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
 /// Between two looks into the store.
@@ -59,6 +65,12 @@ pub(crate) struct Peer {
     pub(crate) reached: bool,
     /// It is attached to a coordinator.
     pub(crate) attached: bool,
+}
+
+impl Peer {
+    fn unreached(worker: WorkerId) -> Self {
+        Self { worker, reached: false, attached: false }
+    }
 }
 
 /// What the head says about the role.
@@ -86,6 +98,8 @@ pub(crate) struct Facts {
     pub(crate) vacated: bool,
     /// How long this worker has not been attached.
     pub(crate) silent: Duration,
+    /// How long ago the coordinator's end closed the connection, if it did.
+    pub(crate) closed: Option<Duration>,
     /// Another process has just said that it is about to coordinate.
     pub(crate) called: bool,
     /// The workers of the head's assignment.
@@ -140,8 +154,12 @@ pub(crate) fn decide(facts: &Facts) -> Decision {
     if head.holder == facts.me && (first || !facts.may_start) {
         return own;
     }
-    let patience = if facts.vacated { Duration::ZERO } else { SILENCE };
-    if facts.silent < patience {
+    let (waited, patience) = match facts.closed {
+        _ if facts.vacated => (facts.silent, Duration::ZERO),
+        Some(closed) => (closed, CLOSED),
+        None => (facts.silent, SILENCE),
+    };
+    if waited < patience {
         return Decision::Wait;
     }
     if first && facts.may_start {
@@ -156,7 +174,7 @@ pub(crate) fn decide(facts: &Facts) -> Decision {
         return Decision::Wait;
     }
     let before = facts.peers.iter().filter(|p| p.reached && p.worker < facts.me).count();
-    if facts.silent < patience + PRECEDENCE * u32::try_from(before).unwrap_or(u32::MAX) {
+    if waited < patience + PRECEDENCE * u32::try_from(before).unwrap_or(u32::MAX) {
         return Decision::Wait;
     }
     Decision::Coordinate { authority, alone: false }
@@ -280,8 +298,7 @@ impl Role {
                 }
                 last_read = Some(Instant::now());
             }
-            let silent = self.shared.member().heard.unwrap_or(began).elapsed();
-            let (facts, others) = self.facts(head.as_ref(), silent).await;
+            let (facts, others) = self.facts(head.as_ref(), began).await;
             if self.shared.is_attached() {
                 continue; // Asking took its time.
             }
@@ -296,8 +313,10 @@ impl Role {
         }
     }
 
-    /// Reads every fact; also where the other workers of the assignment may be.
-    async fn facts(&self, head: Option<&Manifest>, silent: Duration) -> (Facts, Others) {
+    /// Reads every fact; also where the other workers of the assignment may be. `began` is when
+    /// this process did.
+    async fn facts(&self, head: Option<&Manifest>, began: Instant) -> (Facts, Others) {
+        let member = self.shared.member();
         let me = self.shared.identity.worker;
         let mut facts = Facts {
             me,
@@ -306,7 +325,8 @@ impl Role {
             head: None,
             holder_answers: false,
             vacated: false,
-            silent,
+            silent: member.heard.unwrap_or(began).elapsed(),
+            closed: member.closed.map(|at| at.elapsed()),
             called: false,
             peers: Vec::new(),
             may_start: !self.incarnation.has(STARTED),
@@ -322,22 +342,48 @@ impl Role {
             holder: head.coordinator.worker,
             foreign,
         });
-        facts.vacated = self.shared.member().vacated == Some(head.term);
+        facts.vacated = member.vacated == Some(head.term);
         // Nobody asks a process that has said that it ends.
         let gone = facts.vacated.then_some(head.coordinator.worker);
-        let peers = others(head, me).map(|member| self.peer(member, gone));
-        let holder = async { !facts.vacated && self.holder_answers(head).await };
-        // All at once: each that is gone takes the whole of its time.
-        let (holder_answers, peers) = futures::join!(holder, join_all(peers));
-        (facts.holder_answers, facts.peers) = (holder_answers, peers);
+        let asked = others(head, me).filter(|member| Some(member.worker) != gone);
+        let mut places: BTreeSet<String> = asked.flat_map(|it| self.places(it)).collect();
+        let addresses = places.clone();
+        if gone.is_none() {
+            places.insert(head.coordinator.address.clone());
+        }
+        let within = match facts.closed {
+            Some(closed) if closed < ASK_SOON.1 => ASK_SOON.0,
+            _ => ASK,
+        };
+        let reports = self.ask_all(places, within).await;
+        let holder = reports.get(&head.coordinator.address).filter(|_| gone.is_none());
+        facts.holder_answers = holder.is_some_and(|report| self.coordinates(head, report));
         facts.called = self.shared.last_called().is_some_and(|at| at.elapsed() < CALLED);
+        let peers = others(head, me).map(|member| match gone == Some(member.worker) {
+            true => Peer::unreached(member.worker),
+            false => self.peer(member, &reports),
+        });
+        facts.peers = peers.collect();
         let answering = facts.peers.iter().filter(|p| p.reached).count();
-        let others = others(head, me).filter(|member| Some(member.worker) != gone);
-        let addresses = others.flat_map(|member| self.places(member)).collect();
         if head.assignment.workers.iter().any(|m| m.worker == me) {
             facts.peers.push(Peer { worker: me, reached: true, attached: false });
         }
         (facts, Others { addresses, answering })
+    }
+
+    /// Asks processes all at once: each that is gone takes the whole of its time.
+    async fn ask_all(
+        &self,
+        places: BTreeSet<String>,
+        within: Duration,
+    ) -> BTreeMap<String, WorkerReport> {
+        let own = &self.shared.identity.control;
+        let asked = places.into_iter().filter(|place| !place.is_empty() && place != own);
+        let answers = asked.map(|place| async move {
+            let report = ask(&self.shared, &place, within).await;
+            report.map(|report| (place, report))
+        });
+        join_all(answers).await.into_iter().flatten().collect()
     }
 
     /// Where a worker of the assignment may be: where the head says, and where it asked from.
@@ -346,37 +392,29 @@ impl Role {
         told.into_iter().chain([member.control.clone()]).filter(|it| !it.is_empty()).collect()
     }
 
-    async fn peer(&self, member: &Member, gone: Option<WorkerId>) -> Peer {
-        let mut peer = Peer { worker: member.worker, reached: false, attached: false };
-        if gone == Some(member.worker) {
-            return peer;
-        }
-        let places = self.places(member);
-        let reports = join_all(places.iter().map(|place| ask(&self.shared, place))).await;
+    fn peer(&self, member: &Member, reports: &BTreeMap<String, WorkerReport>) -> Peer {
         // An address may be another pod's by now.
-        let mut reports = reports.into_iter().flatten().filter(|report| {
+        let is_it = |report: &&WorkerReport| {
             report.revision == self.config.revision && report.worker == member.worker.0
-        });
-        if let Some(report) = reports.next() {
-            (peer.reached, peer.attached) = (true, report.attached);
+        };
+        let mut answers = reports.values().filter(is_it);
+        match answers.next() {
+            Some(report) => {
+                Peer { worker: member.worker, reached: true, attached: report.attached }
+            }
+            None => Peer::unreached(member.worker),
         }
-        peer
     }
 
-    /// Whether the head's holder lives and coordinates; where it does, it is followed.
-    async fn holder_answers(&self, head: &Manifest) -> bool {
-        let address = &head.coordinator.address;
-        if address.is_empty() || *address == self.shared.identity.control {
-            return false;
-        }
-        let coordinating = ask(&self.shared, address).await.and_then(|report| report.coordinating);
-        match coordinating.map(|c| c.end) {
+    /// Whether the process that holds the head's term coordinates; where it does, it is followed.
+    fn coordinates(&self, head: &Manifest, report: &WorkerReport) -> bool {
+        match report.coordinating.as_ref().map(|it| &it.end) {
             Some(None) => {
-                self.shared.follow(head.term, address);
+                self.shared.follow(head.term, &head.coordinator.address);
                 true
             }
             Some(Some(end)) if end.kind() != job_end::Kind::Fenced => {
-                self.shared.job_ended(end);
+                self.shared.job_ended(end.clone());
                 true
             }
             _ => false,
@@ -481,6 +519,7 @@ mod tests {
             holder_answers: false,
             vacated: false,
             silent: Duration::from_millis(silent_ms),
+            closed: None,
             called: false,
             peers: vec![peer(0, false), peer(1, true), peer(2, true)],
             may_start: true,
@@ -499,6 +538,24 @@ mod tests {
         assert_eq!(decide(&lost(1, 4_000)), TOGETHER);
         assert_eq!(decide(&lost(2, 4_000)), Decision::Wait);
         assert_eq!(decide(&lost(2, 5_500)), TOGETHER, "in case worker 1 cannot");
+    }
+
+    #[test]
+    fn one_whose_process_is_gone_is_replaced_soon() {
+        let closed = |me, ms| {
+            let mut facts = lost(me, ms + 900);
+            facts.closed = Some(Duration::from_millis(ms));
+            facts
+        };
+        assert_eq!(decide(&closed(1, 400)), Decision::Wait, "it may be back in a moment");
+        assert_eq!(decide(&closed(1, 500)), TOGETHER);
+        assert_eq!(decide(&closed(2, 500)), Decision::Wait, "the lowest ordinal goes first");
+        assert_eq!(decide(&closed(2, 2_000)), TOGETHER, "in case worker 1 cannot");
+        let lives = Facts { holder_answers: true, ..closed(1, 60_000) };
+        assert_eq!(decide(&lives), Decision::Wait, "only the connection is gone");
+        let mut alone = closed(1, 60_000);
+        alone.peers[2].reached = false;
+        assert_eq!(decide(&alone), Decision::Wait, "a minority");
     }
 
     #[test]

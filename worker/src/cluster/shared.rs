@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use weir_coordinator::grpc::Seat;
 use weir_coordinator::{CoordinatorHandle, MemberView};
@@ -67,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     member: OnceLock<watch::Receiver<MemberView>>,
     state: Mutex<State>,
+    /// A coordinator has said where it is.
+    news: Notify,
 }
 
 #[derive(Default)]
@@ -88,7 +90,8 @@ struct State {
 
 impl Shared {
     pub(crate) fn new(identity: Identity) -> Self {
-        Self { identity, member: OnceLock::new(), state: Mutex::default() }
+        let (state, news) = (Mutex::default(), Notify::new());
+        Self { identity, member: OnceLock::new(), state, news }
     }
 
     /// Takes notice of the member of this process.
@@ -122,7 +125,17 @@ impl Shared {
     /// Another process says that it coordinates, or is about to.
     pub(crate) fn called(&self, term: Term, address: &str) {
         self.state.lock().called = Some(Instant::now());
+        let before = self.known();
         self.follow(term, address);
+        // It says so again and again, which must not disturb those who are on their way to it.
+        if self.known() != before {
+            self.news.notify_waiters();
+        }
+    }
+
+    /// Waits until a coordinator says where it is, in this process or another.
+    pub(crate) async fn news(&self) {
+        self.news.notified().await;
     }
 
     /// When another process last said so.
@@ -184,6 +197,8 @@ impl Shared {
         state.known.address.clone_from(&self.identity.control);
         state.coordinator = Some(handle);
         state.operations.clear();
+        drop(state);
+        self.news.notify_waiters();
     }
 
     /// The coordinator in this process, also one whose work has ended.

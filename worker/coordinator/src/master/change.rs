@@ -15,6 +15,9 @@ use super::machine::Master;
 use super::place::{Spread, count_moved, decide_spread};
 use super::state::{Ask, Live, Phase, Rescale, State, Why};
 
+/// The first checkpoint of new tasks comes no sooner: by then rows have reached the sinks.
+const FIRST_CHECKPOINT_MS: u64 = 300;
+
 impl Master {
     /// The workers that take part at a parallelism, with their slots: the lowest ordinals whose
     /// slots suffice, since the highest are the first to leave.
@@ -194,12 +197,13 @@ impl Master {
         }
     }
 
+    /// Tasks that have just begun. Time in which none ran counts for the interval, too: output
+    /// that was due before a failure waits no whole interval more.
     pub(super) fn fresh_live(&self) -> Live {
-        Live {
-            flight: None,
-            saving: None,
-            next_checkpoint_ms: self.now + self.config.checkpoint_interval_ms,
-        }
+        let interval = self.config.checkpoint_interval_ms;
+        let due = self.triggered_ms.map_or(0, |at| at + interval);
+        let next_checkpoint_ms = due.max(self.now + interval.min(FIRST_CHECKPOINT_MS));
+        Live { flight: None, saving: None, next_checkpoint_ms }
     }
 
     /// Every task of the newest deployment.

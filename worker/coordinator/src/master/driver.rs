@@ -15,6 +15,7 @@ use weir_protocol::control::{self, CoordinatorReport, JobStatus, ToWorker, to_wo
 use weir_protocol::{Term, VertexId, WorkerId};
 
 use super::event::{Action, Ending, Event, Found, LinkId, Reply, Request, RequestId};
+use super::journal::Journal;
 use super::keeper::Task;
 use super::machine::Master;
 use crate::link::MasterLink;
@@ -117,12 +118,12 @@ impl Driver {
 
     /// Runs until the coordinator's work has ended.
     pub(super) async fn run(mut self) -> Ending {
-        let mut shown = None;
+        let (mut shown, mut journal) = (None, Journal::default());
         loop {
             // A status lists every task: not for each of a thousand acks.
             let key = (self.master.status_key(), self.master.now() / STATUS_MS);
             if shown != Some(key) {
-                self.show();
+                self.show(&mut journal);
                 shown = Some(key);
             }
             let deadline = self.master.next_deadline();
@@ -156,7 +157,7 @@ impl Driver {
             let now = self.began.elapsed().as_millis() as u64;
             for action in self.master.on(event, now) {
                 if let Some(ending) = self.act(action) {
-                    self.show();
+                    self.show(&mut journal);
                     if ending == Ending::Resigned {
                         self.hand_over().await;
                     }
@@ -195,10 +196,12 @@ impl Driver {
         }
     }
 
-    fn show(&self) {
+    fn show(&self, journal: &mut Journal) {
+        let status = self.master.status();
+        journal.note(&self.master, &status);
         self.shown.report.send_replace(self.master.coordinator_report());
         self.shown.steps.send_replace(self.master.steps().clone());
-        self.shown.status.send_replace(self.master.status());
+        self.shown.status.send_replace(status);
     }
 
     fn act(&mut self, action: Action) -> Option<Ending> {

@@ -93,7 +93,7 @@ impl Master {
     }
 
     /// What makes a status worth showing at once when it differs from the last one shown.
-    pub(super) fn status_key(&self) -> (&'static str, [u64; 8]) {
+    pub(super) fn status_key(&self) -> ([&'static str; 2], [u64; 8]) {
         let counts = [
             self.head.term.0,
             u64::from(self.parallelism),
@@ -104,7 +104,7 @@ impl Master {
             self.stats.total,
             self.stats.operations.last().map_or(0, |o| o.at_ms),
         ];
-        (self.state_name(), counts)
+        ([self.state_name(), self.phase_name()], counts)
     }
 
     /// The state's name, as `kubectl get` shows it.

@@ -73,6 +73,8 @@ pub struct MemberView {
     pub attached: bool,
     /// The term whose coordinator has handed its role over; none once another one is found.
     pub vacated: Option<Term>,
+    /// When the other end last closed the connection; none while another one is held.
+    pub closed: Option<Instant>,
     /// When a coordinator last answered it.
     pub heard: Option<Instant>,
     /// The newest term that it has heard of.
@@ -178,8 +180,10 @@ impl Member {
                 },
                 Err(error) => tracing::debug!(%error, "trying again"),
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(RECONNECT.1);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => wait = (wait * 2).min(RECONNECT.1),
+                () = coordinator.news() => wait = RECONNECT.0,
+            }
         }
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Session<'a> {
     /// When the coordinator last said something.
     heard: Instant,
     served: bool,
+    /// The other end closed the connection, which a machine that is cut off does not.
+    closed: bool,
     /// The coordinator was told that the worker leaves.
     left: bool,
 }
@@ -83,6 +85,7 @@ impl<'a> Session<'a> {
             heartbeat,
             heard: Instant::now(),
             served: false,
+            closed: false,
             left: false,
         }
     }
@@ -92,11 +95,13 @@ impl<'a> Session<'a> {
         self.member.show(|view| {
             view.attached = true;
             view.vacated = None;
+            view.closed = None;
         });
         let end = self.serve_link().await;
         self.member.show(|view| {
             let (heard, term, vacated) = (view.heard, view.term, view.vacated);
-            *view = MemberView { heard, term, vacated, ..MemberView::default() };
+            let closed = self.closed.then(Instant::now);
+            *view = MemberView { heard, term, vacated, closed, ..MemberView::default() };
         });
         match std::mem::replace(&mut self.work, Work::Idle) {
             Work::Running(running) => running.tasks.stop().await,
@@ -127,7 +132,10 @@ impl<'a> Session<'a> {
         }
         loop {
             let done = match self.next_turn().await {
-                Turn::Message(None) => Err(LinkBroken),
+                Turn::Message(None) => {
+                    self.closed = true;
+                    Err(LinkBroken)
+                }
                 Turn::Message(Some(ToWorker {
                     kind: Some(to_worker::Kind::Shutdown(s)), ..
                 })) => {
