@@ -46,9 +46,11 @@ pub fn definition() -> Result<Value, SchemaError> {
         serde_json::to_value(derived).map_err(|error| SchemaError::Write(error.to_string()))?;
     let schema = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     tidy(schema);
-    // A status says what is known; what nobody has said must not be filled in.
+    // A status says what is known; what nobody has said must not be filled in. That nobody has said
+    // anything yet is filled in: to tools that wait for a job, one without a status would be well.
     if let Some(status) = schema.pointer_mut("/properties/status") {
         forget_defaults(status);
+        status["default"] = json!({"observedGeneration": -1});
     }
     describe_foreign_types(schema)?;
     bound(schema)?;

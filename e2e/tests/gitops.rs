@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use weir_crds::kube::definition;
 use weir_e2e::testbed::cluster::Checkers;
 
 /// A job of generation 2 with conditions that are true or false.
@@ -31,7 +32,13 @@ fn flux_and_argo_see_what_a_person_would() -> Result<()> {
         [("Ready", false, "Suspended"), ("Reconciling", false, ""), ("Stalled", false, "")];
     let mut leaving = job("Deleting", 2, &well);
     leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    let mut new = job("", 0, &[]);
+    // As the API server fills it in: the operator has not seen it yet.
+    new["status"] = definition()?["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+        ["status"]["default"]
+        .clone();
     for (what, job, kstatus, argocd, words) in [
+        ("new", new, "InProgress", "Progressing", ""),
         ("healthy", job("Running", 2, &well), "Current", "Healthy", ""),
         ("finished", job("Finished", 2, &well), "Current", "Healthy", ""),
         (
