@@ -4,31 +4,29 @@ mod identity;
 mod late;
 mod names;
 mod needs;
+mod sinks;
+mod sources;
+mod windows;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
-use weir_connectors::table::{FirstRow, Guarantee, Place, Problem};
-use weir_engine::graph::{
-    Edge, Exchange, JobGraph, Node, OperatorInfo, Parallelism, SourceNode, Vertex,
-};
+use weir_connectors::table::Place;
+use weir_engine::graph::{Edge, Exchange, JobGraph, Node, OperatorInfo, Parallelism, Vertex};
 use weir_engine::operator::{OperatorFactory, OutputTag};
-use weir_engine::operators::window::spec;
-use weir_engine::source::{EventTimes, RowMark, WatermarkRule as EngineRule};
 use weir_protocol::{OperatorUid, VertexId};
 
+use crate::PlanOptions;
 use crate::bind::{BoundInsert, BoundProgram};
 use crate::calc::{Calc, CalcFactory};
-use crate::catalog::{ColumnKind, TableDef, WatermarkRule};
-use crate::error::{Span, SqlError, Warning};
-use crate::event_times::TableTimes;
-use crate::expr::{Expr, Style, cast, render};
-use crate::rel::{Aggregate, Field, Rel, RelKind};
-use crate::types::{Kind, SqlType};
-use crate::{PlanOptions, values};
+use crate::catalog::TableDef;
+use crate::error::{SqlError, Warning};
+use crate::expr::{Expr, render};
+use crate::rel::{Field, Rel, RelKind};
 
 use needs::Needs;
+use sinks::sink_shape;
 
 /// Rows that come out of an operator of the graph.
 #[derive(Clone)]
@@ -98,40 +96,6 @@ pub(crate) fn schema_of(fields: &[Field]) -> SchemaRef {
             .map(|f| ArrowField::new(&f.name, f.ty.kind.arrow(), true))
             .collect::<Vec<_>>(),
     ))
-}
-
-/// How many copies of a row HOP without GROUP BY may make.
-const MAX_HOP_COPIES: i64 = 100;
-
-/// Columns of a window function without GROUP BY: the input's, and the bounds of the window
-/// that began `copy` slides before the row's last one.
-fn window_exprs(
-    input: &Rel,
-    time: usize,
-    slide: i64,
-    size: i64,
-    offset: i64,
-    copy: i64,
-    span: Span,
-) -> Result<Vec<Expr>, String> {
-    use crate::bind::aggregate::{moved, window_start};
-    let mut exprs = crate::rel::identity(input);
-    let hidden = |expr: Expr, kind: Kind| {
-        cast::cast(expr, SqlType::nullable(kind), Style::Hidden, false, span)
-    };
-    let kind = match exprs[time].kind() {
-        Kind::TimestampLtz(_) => Kind::TimestampLtz(3),
-        _ => Kind::Timestamp(3),
-    };
-    let at = hidden(exprs[time].clone(), Kind::Timestamp(3))?;
-    let mut start = window_start(at, slide, offset);
-    if copy > 0 {
-        start = moved(start, -copy * slide, span);
-    }
-    exprs.push(start.clone());
-    exprs.push(moved(start.clone(), size, span));
-    exprs.push(hidden(moved(start, size - 1, span), kind)?);
-    Ok(exprs)
 }
 
 /// What a table's sink takes: its schema, and columns in which NULL is an error.
@@ -319,301 +283,6 @@ impl Lowering<'_> {
         }
     }
 
-    fn problems(&mut self, table: &TableDef, problems: Vec<Problem>) {
-        for problem in problems {
-            let span = problem.at.map_or(table.span, |at| self.options_span(table, Span::from(at)));
-            let error = SqlError::new(span, problem.message);
-            if !self.errors.contains(&error) {
-                self.errors.push(error);
-            }
-        }
-    }
-
-    /// The whole key of an option, where its first character is known.
-    fn options_span(&self, table: &TableDef, at: Span) -> Span {
-        table.options.iter().find(|(_, o)| Span::from(o.at) == at).map_or(at, |(key, _)| Span {
-            end_column: at.column + key.chars().count() as u32 + 1,
-            ..at
-        })
-    }
-
-    fn scan(&mut self, table: &Arc<TableDef>, rel: &Rel) -> Option<Flow> {
-        let identity = identity::full(rel, true);
-        if let Some(flow) = self.made.get(&identity) {
-            return Some(flow.clone());
-        }
-        let kept = self.needs.columns(table);
-        let stored = table.source_columns();
-        // What the connector reads: columns that are passed on or computed from.
-        let mut read = std::collections::BTreeSet::new();
-        let expand = |index: usize| match &table.columns[index].kind {
-            ColumnKind::Computed(expr) => expr.clone(),
-            _ => Expr::column(index, table.columns[index].ty, Span::default()),
-        };
-        let mut outputs: Vec<(Expr, String)> =
-            kept.iter().map(|&i| (expand(i), table.columns[i].name.clone())).collect();
-        let mut mark = None;
-        if let Some(watermark) = &table.watermark {
-            let column = kept.iter().position(|&k| k == watermark.column).unwrap_or(0);
-            let rule = match &watermark.rule {
-                WatermarkRule::Delay(delay) => RowMark::Delay(delay.as_millis() as i64),
-                WatermarkRule::Expr(expr) => {
-                    outputs.push((expr.substitute(&expand), "watermark".to_owned()));
-                    RowMark::Column(outputs.len() - 1)
-                }
-            };
-            mark = Some((column, rule));
-        }
-        for (expr, _) in &outputs {
-            expr.columns(&mut read);
-        }
-        let projection: Vec<usize> =
-            read.iter().filter_map(|i| stored.iter().position(|s| s == i)).collect();
-        let number = |i: usize| read.iter().position(|&r| r == i).unwrap_or(i);
-        let exprs: Vec<Expr> = outputs.iter().map(|(e, _)| e.renumber(&number)).collect();
-        let nondeterministic = exprs.iter().find_map(Expr::nondeterministic).map(str::to_owned);
-
-        let mut info = OperatorInfo {
-            uid: self.uid(&format!("source {}", identity::source(table))),
-            name: format!("{} {}", table.connector(), table.name),
-            kind: "source",
-            details: BTreeMap::new(),
-            state: None,
-            nondeterministic,
-        };
-        let fields: Vec<ArrowField> =
-            outputs.iter().map(|(e, name)| ArrowField::new(name, e.kind().arrow(), true)).collect();
-        let schema: SchemaRef = Arc::new(Schema::new(fields));
-        let same = exprs.len() == projection.len()
-            && exprs.iter().enumerate().all(|(i, e)| e.as_column() == Some(i));
-        let mut times = TableTimes {
-            calc: (!same).then(|| Calc::new(None, &exprs, schema.clone())),
-            rule: mark.map(|(column, mark)| EngineRule { column, mark, idle_after: None }),
-        };
-        let mut place = self.place(&info);
-        if times.rule.is_some() {
-            let times = times.clone();
-            place.first_row = Some(FirstRow(Arc::new(move |rows| times.first_row(rows))));
-        }
-        let parts = match self.options.parts.source(&table.as_source(), &projection, &place) {
-            Ok(parts) => parts,
-            Err(problems) => {
-                self.problems(table, problems);
-                return None;
-            }
-        };
-        if let Some(rule) = &mut times.rule {
-            rule.idle_after = parts.idle_after;
-        }
-        self.bounded &= parts.source.is_bounded();
-        info.details.clone_from(&parts.details);
-        let listed: Vec<&str> = outputs.iter().map(|(_, name)| name.as_str()).collect();
-        info.details.insert("columns".to_owned(), listed.join(", "));
-        if let (Some(watermark), Some((_, rule))) = (&table.watermark, &mark) {
-            let name = &table.columns[watermark.column].name;
-            let text = match rule {
-                RowMark::Delay(0) => name.clone(),
-                RowMark::Delay(ms) => format!("{name} - {}", names::duration(*ms)),
-                RowMark::Column(c) => {
-                    render::sql(&outputs[*c].0, &|i| table.columns[i].name.clone())
-                }
-            };
-            info.details.insert("watermark".to_owned(), text);
-        }
-        let node = SourceNode {
-            source: parts.source,
-            event_times: Arc::new(move || Box::new(times.clone()) as Box<dyn EventTimes>),
-            describe: parts.details,
-        };
-        let vertex = self.vertex(info, Node::Source(node));
-        let open = self.needs.uses(&identity) <= 1;
-        let flow = Flow { vertex, operator: 0, output: OutputTag::Main, schema, open };
-        self.made.insert(identity, flow.clone());
-        Some(flow)
-    }
-
-    fn values(&mut self, rel: &Rel, rows: &[Vec<Expr>]) -> Option<Flow> {
-        let schema = schema_of(&rel.fields);
-        let identity = identity::full(rel, true);
-        let source = match values::ValuesSource::new(rows, schema.clone()) {
-            Ok(source) => source,
-            Err(error) => {
-                let span = rows.iter().flatten().next().map_or(Span::default(), |e| e.span);
-                self.errors.push(SqlError::new(span, error.message));
-                return None;
-            }
-        };
-        let nondeterministic =
-            rows.iter().flatten().find_map(Expr::nondeterministic).map(str::to_owned);
-        let info = OperatorInfo {
-            uid: self.uid(&format!("values {identity}")),
-            name: format!("{} values", rows.len()),
-            kind: "source",
-            details: BTreeMap::from([("rows".to_owned(), rows.len().to_string())]),
-            state: None,
-            nondeterministic,
-        };
-        let times = TableTimes { calc: None, rule: None };
-        let node = SourceNode {
-            source: Arc::new(source),
-            event_times: Arc::new(move || Box::new(times.clone()) as Box<dyn EventTimes>),
-            describe: BTreeMap::new(),
-        };
-        let vertex = self.vertex(info, Node::Source(node));
-        Some(Flow { vertex, operator: 0, output: OutputTag::Main, schema, open: true })
-    }
-
-    /// `SELECT … FROM TABLE(TUMBLE(…))` without GROUP BY: the window's bounds as columns.
-    fn window_columns(
-        &mut self,
-        rel: &Rel,
-        input: &Arc<Rel>,
-        time: usize,
-        window: spec::Window,
-        span: Span,
-    ) -> Option<Flows> {
-        let (slide, size, offset) = match window {
-            spec::Window::Tumble { size, offset } => (size, size, offset),
-            spec::Window::Hop { size, slide, offset } => (slide, size, offset),
-        };
-        // Each row once per window that it is in.
-        let copies = size / slide;
-        if copies > MAX_HOP_COPIES {
-            self.errors.push(SqlError::new(span, format!("HOP without GROUP BY would give every row {copies} times; group by window_start, window_end")));
-            return None;
-        }
-        let mut flows = Flows::new();
-        for copy in 0..copies {
-            let exprs = match window_exprs(input, time, slide, size, offset, copy, span) {
-                Ok(exprs) => exprs,
-                Err(message) => {
-                    self.errors.push(SqlError::new(span, message));
-                    return None;
-                }
-            };
-            let calc = crate::rel::calc(input, None, exprs, rel.fields.clone());
-            flows.extend(self.rel(&calc, None)?);
-        }
-        Some(flows)
-    }
-
-    fn aggregate(&mut self, rel: &Rel, aggregate: &Aggregate) -> Option<Flow> {
-        let identity = identity::full(rel, true);
-        if let Some(flow) = self.made.get(&identity) {
-            return Some(flow.clone());
-        }
-        let late = self.late_columns(&aggregate.input);
-        let input = match &late {
-            Some(late) => late.input.clone(),
-            None => aggregate.input.clone(),
-        };
-        let flows = self.rel(&input, None)?;
-        let schema = flows.first()?.schema.clone();
-        let window = spec::WindowAggregate {
-            input: schema.clone(),
-            time: aggregate.time,
-            window: aggregate.window,
-            keys: aggregate.keys.clone(),
-            aggregates: aggregate
-                .calls
-                .iter()
-                .map(|call| spec::AggregateCall {
-                    function: call.function,
-                    input: call.input,
-                    filter: call.filter,
-                    distinct: call.distinct,
-                    output: call.kind.arrow(),
-                    name: call.name.clone(),
-                })
-                .collect(),
-        };
-        let parts = match self.options.parts.window(&window) {
-            Ok(parts) => parts,
-            Err(error) => {
-                self.errors.push(SqlError::new(aggregate.span, error.message));
-                return None;
-            }
-        };
-        let name = names::aggregate(aggregate, &input.fields);
-        let uid = self.uid(&format!("window {}", identity::rows(rel, false)));
-        let mut details = BTreeMap::from([
-            ("window".to_owned(), names::window(aggregate.window)),
-            ("time".to_owned(), input.fields[aggregate.time].name.clone()),
-        ]);
-        let keys: Vec<&str> =
-            aggregate.keys.iter().map(|&k| input.fields[k].name.as_str()).collect();
-        if !keys.is_empty() {
-            details.insert("keys".to_owned(), keys.join(", "));
-        }
-        let calls: Vec<&str> = aggregate.calls.iter().map(|c| c.name.as_str()).collect();
-        if !calls.is_empty() {
-            details.insert("aggregates".to_owned(), calls.join(", "));
-        }
-        let local = OperatorInfo {
-            uid: OperatorUid(format!("{uid}-local")),
-            name: format!("{name} (local)"),
-            kind: "local window aggregate",
-            details: details.clone(),
-            state: None,
-            nondeterministic: None,
-        };
-        let local = self.append(&flows, local, parts.local, parts.between.clone());
-        if let Some(late) = late {
-            self.add_late(
-                &late,
-                Flow { output: OutputTag::Late, schema, open: false, ..local.clone() },
-            );
-        }
-        let global = OperatorInfo {
-            uid,
-            name,
-            kind: "window aggregate",
-            details,
-            state: Some(parts.state),
-            nondeterministic: None,
-        };
-        let vertex = self.vertex(global, Node::Operator(parts.global));
-        let exchange = Exchange::Hash { columns: parts.exchange, reuse: true };
-        self.edge(&local, vertex, 0, exchange);
-        let open = self.needs.uses(&identity) <= 1;
-        let flow = Flow {
-            vertex,
-            operator: 0,
-            output: OutputTag::Main,
-            schema: schema_of(&rel.fields),
-            open,
-        };
-        self.made.insert(identity, flow.clone());
-        Some(flow)
-    }
-
-    fn sink(&mut self, flows: Flows, identity: &str, table: &Arc<TableDef>) {
-        let sink = table.as_sink();
-        let mut info = OperatorInfo {
-            uid: self.uid(&format!("sink {} of {identity}", identity::sink(table))),
-            name: format!("{} {}", table.connector(), table.name),
-            kind: "sink",
-            details: BTreeMap::new(),
-            state: None,
-            nondeterministic: None,
-        };
-        let parts = match self.options.parts.sink(&sink, &self.place(&info)) {
-            Ok(parts) => parts,
-            Err(problems) => return self.problems(table, problems),
-        };
-        info.details = parts.details;
-        let guarantee = match parts.guarantee {
-            Guarantee::ExactlyOnce => "exactly once",
-            Guarantee::AtLeastOnce => "at least once",
-            Guarantee::None => "none",
-        };
-        info.details.insert("guarantee".to_owned(), guarantee.to_owned());
-        if let Some(committer) = parts.committer {
-            self.graph.committers.insert(info.uid.clone(), committer);
-        }
-        self.append(&flows, info, parts.factory, sink.schema);
-    }
-
     fn finish(&mut self) {
         for vertex in &mut self.graph.vertices {
             let names: Vec<&str> =
@@ -622,24 +291,4 @@ impl Lowering<'_> {
         }
         self.graph.hash = identity::graph_hash(&self.graph, &self.tables);
     }
-}
-
-/// What a table's sink takes, given the columns that come.
-fn sink_shape(table: &TableDef, fields: &[Field]) -> Shape {
-    let not_null = table
-        .sink_columns()
-        .into_iter()
-        .enumerate()
-        .filter(|&(position, column)| {
-            !table.columns[column].ty.nullable && fields.get(position).is_some_and(|f| f.ty.nullable)
-        })
-        .map(|(position, column)| {
-            let message = format!(
-                "column \"{}\" of table \"{}\" is NOT NULL, but got NULL; filter such rows, or use COALESCE",
-                table.columns[column].name, table.name
-            );
-            (position, message)
-        })
-        .collect();
-    Shape { schema: table.as_sink().schema, not_null }
 }

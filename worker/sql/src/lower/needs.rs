@@ -76,7 +76,7 @@ impl Needs {
                     Window::Hop { size, slide, .. } => size / slide,
                     Window::Tumble { .. } => 1,
                 };
-                for _ in 0..copies.min(super::MAX_HOP_COPIES) {
+                for _ in 0..copies.min(super::windows::MAX_HOP_COPIES) {
                     self.visit(input);
                 }
             }

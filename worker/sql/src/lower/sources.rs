@@ -1,0 +1,165 @@
+//! Tables that are read, and rows that the program itself holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
+use weir_connectors::table::{FirstRow, Problem};
+use weir_engine::graph::{Node, OperatorInfo, SourceNode};
+use weir_engine::operator::OutputTag;
+use weir_engine::source::{EventTimes, RowMark, WatermarkRule as EngineRule};
+
+use super::{Flow, Lowering, identity, names, schema_of};
+use crate::calc::Calc;
+use crate::catalog::{ColumnKind, TableDef, WatermarkRule};
+use crate::error::{Span, SqlError};
+use crate::event_times::TableTimes;
+use crate::expr::{Expr, render};
+use crate::rel::Rel;
+use crate::values;
+
+impl Lowering<'_> {
+    pub(super) fn problems(&mut self, table: &TableDef, problems: Vec<Problem>) {
+        for problem in problems {
+            let span = problem.at.map_or(table.span, |at| self.options_span(table, Span::from(at)));
+            let error = SqlError::new(span, problem.message);
+            if !self.errors.contains(&error) {
+                self.errors.push(error);
+            }
+        }
+    }
+
+    /// The whole key of an option, where its first character is known.
+    fn options_span(&self, table: &TableDef, at: Span) -> Span {
+        table.options.iter().find(|(_, o)| Span::from(o.at) == at).map_or(at, |(key, _)| Span {
+            end_column: at.column + key.chars().count() as u32 + 1,
+            ..at
+        })
+    }
+
+    pub(super) fn scan(&mut self, table: &Arc<TableDef>, rel: &Rel) -> Option<Flow> {
+        let identity = identity::full(rel, true);
+        if let Some(flow) = self.made.get(&identity) {
+            return Some(flow.clone());
+        }
+        let kept = self.needs.columns(table);
+        let stored = table.source_columns();
+        // What the connector reads: columns that are passed on or computed from.
+        let mut read = std::collections::BTreeSet::new();
+        let expand = |index: usize| match &table.columns[index].kind {
+            ColumnKind::Computed(expr) => expr.clone(),
+            _ => Expr::column(index, table.columns[index].ty, Span::default()),
+        };
+        let mut outputs: Vec<(Expr, String)> =
+            kept.iter().map(|&i| (expand(i), table.columns[i].name.clone())).collect();
+        let mut mark = None;
+        if let Some(watermark) = &table.watermark {
+            let column = kept.iter().position(|&k| k == watermark.column).unwrap_or(0);
+            let rule = match &watermark.rule {
+                WatermarkRule::Delay(delay) => RowMark::Delay(delay.as_millis() as i64),
+                WatermarkRule::Expr(expr) => {
+                    outputs.push((expr.substitute(&expand), "watermark".to_owned()));
+                    RowMark::Column(outputs.len() - 1)
+                }
+            };
+            mark = Some((column, rule));
+        }
+        for (expr, _) in &outputs {
+            expr.columns(&mut read);
+        }
+        let projection: Vec<usize> =
+            read.iter().filter_map(|i| stored.iter().position(|s| s == i)).collect();
+        let number = |i: usize| read.iter().position(|&r| r == i).unwrap_or(i);
+        let exprs: Vec<Expr> = outputs.iter().map(|(e, _)| e.renumber(&number)).collect();
+        let nondeterministic = exprs.iter().find_map(Expr::nondeterministic).map(str::to_owned);
+
+        let mut info = OperatorInfo {
+            uid: self.uid(&format!("source {}", identity::source(table))),
+            name: format!("{} {}", table.connector(), table.name),
+            kind: "source",
+            details: BTreeMap::new(),
+            state: None,
+            nondeterministic,
+        };
+        let fields: Vec<ArrowField> =
+            outputs.iter().map(|(e, name)| ArrowField::new(name, e.kind().arrow(), true)).collect();
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let same = exprs.len() == projection.len()
+            && exprs.iter().enumerate().all(|(i, e)| e.as_column() == Some(i));
+        let mut times = TableTimes {
+            calc: (!same).then(|| Calc::new(None, &exprs, schema.clone())),
+            rule: mark.map(|(column, mark)| EngineRule { column, mark, idle_after: None }),
+        };
+        let mut place = self.place(&info);
+        if times.rule.is_some() {
+            let times = times.clone();
+            place.first_row = Some(FirstRow(Arc::new(move |rows| times.first_row(rows))));
+        }
+        let parts = match self.options.parts.source(&table.as_source(), &projection, &place) {
+            Ok(parts) => parts,
+            Err(problems) => {
+                self.problems(table, problems);
+                return None;
+            }
+        };
+        if let Some(rule) = &mut times.rule {
+            rule.idle_after = parts.idle_after;
+        }
+        self.bounded &= parts.source.is_bounded();
+        info.details.clone_from(&parts.details);
+        let listed: Vec<&str> = outputs.iter().map(|(_, name)| name.as_str()).collect();
+        info.details.insert("columns".to_owned(), listed.join(", "));
+        if let (Some(watermark), Some((_, rule))) = (&table.watermark, &mark) {
+            let name = &table.columns[watermark.column].name;
+            let text = match rule {
+                RowMark::Delay(0) => name.clone(),
+                RowMark::Delay(ms) => format!("{name} - {}", names::duration(*ms)),
+                RowMark::Column(c) => {
+                    render::sql(&outputs[*c].0, &|i| table.columns[i].name.clone())
+                }
+            };
+            info.details.insert("watermark".to_owned(), text);
+        }
+        let node = SourceNode {
+            source: parts.source,
+            event_times: Arc::new(move || Box::new(times.clone()) as Box<dyn EventTimes>),
+            describe: parts.details,
+        };
+        let vertex = self.vertex(info, Node::Source(node));
+        let open = self.needs.uses(&identity) <= 1;
+        let flow = Flow { vertex, operator: 0, output: OutputTag::Main, schema, open };
+        self.made.insert(identity, flow.clone());
+        Some(flow)
+    }
+
+    pub(super) fn values(&mut self, rel: &Rel, rows: &[Vec<Expr>]) -> Option<Flow> {
+        let schema = schema_of(&rel.fields);
+        let identity = identity::full(rel, true);
+        let source = match values::ValuesSource::new(rows, schema.clone()) {
+            Ok(source) => source,
+            Err(error) => {
+                let span = rows.iter().flatten().next().map_or(Span::default(), |e| e.span);
+                self.errors.push(SqlError::new(span, error.message));
+                return None;
+            }
+        };
+        let nondeterministic =
+            rows.iter().flatten().find_map(Expr::nondeterministic).map(str::to_owned);
+        let info = OperatorInfo {
+            uid: self.uid(&format!("values {identity}")),
+            name: format!("{} values", rows.len()),
+            kind: "source",
+            details: BTreeMap::from([("rows".to_owned(), rows.len().to_string())]),
+            state: None,
+            nondeterministic,
+        };
+        let times = TableTimes { calc: None, rule: None };
+        let node = SourceNode {
+            source: Arc::new(source),
+            event_times: Arc::new(move || Box::new(times.clone()) as Box<dyn EventTimes>),
+            describe: BTreeMap::new(),
+        };
+        let vertex = self.vertex(info, Node::Source(node));
+        Some(Flow { vertex, operator: 0, output: OutputTag::Main, schema, open: true })
+    }
+}

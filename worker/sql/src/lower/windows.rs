@@ -1,0 +1,175 @@
+//! Windows: their columns alone, or aggregates over them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use weir_engine::graph::{Exchange, Node, OperatorInfo};
+use weir_engine::operator::OutputTag;
+use weir_engine::operators::window::spec;
+use weir_protocol::OperatorUid;
+
+use super::{Flow, Flows, Lowering, identity, names, schema_of};
+use crate::error::{Span, SqlError};
+use crate::expr::{Expr, Style, cast};
+use crate::rel::{Aggregate, Rel};
+use crate::types::{Kind, SqlType};
+
+/// How many copies of a row HOP without GROUP BY may make.
+pub(super) const MAX_HOP_COPIES: i64 = 100;
+
+/// Columns of a window function without GROUP BY: the input's, and the bounds of the window
+/// that began `copy` slides before the row's last one.
+fn window_exprs(
+    input: &Rel,
+    time: usize,
+    slide: i64,
+    size: i64,
+    offset: i64,
+    copy: i64,
+    span: Span,
+) -> Result<Vec<Expr>, String> {
+    use crate::bind::aggregate::{moved, window_start};
+    let mut exprs = crate::rel::identity(input);
+    let hidden = |expr: Expr, kind: Kind| {
+        cast::cast(expr, SqlType::nullable(kind), Style::Hidden, false, span)
+    };
+    let kind = match exprs[time].kind() {
+        Kind::TimestampLtz(_) => Kind::TimestampLtz(3),
+        _ => Kind::Timestamp(3),
+    };
+    let at = hidden(exprs[time].clone(), Kind::Timestamp(3))?;
+    let mut start = window_start(at, slide, offset);
+    if copy > 0 {
+        start = moved(start, -copy * slide, span);
+    }
+    exprs.push(start.clone());
+    exprs.push(moved(start.clone(), size, span));
+    exprs.push(hidden(moved(start, size - 1, span), kind)?);
+    Ok(exprs)
+}
+
+impl Lowering<'_> {
+    /// `SELECT … FROM TABLE(TUMBLE(…))` without GROUP BY: the window's bounds as columns.
+    pub(super) fn window_columns(
+        &mut self,
+        rel: &Rel,
+        input: &Arc<Rel>,
+        time: usize,
+        window: spec::Window,
+        span: Span,
+    ) -> Option<Flows> {
+        let (slide, size, offset) = match window {
+            spec::Window::Tumble { size, offset } => (size, size, offset),
+            spec::Window::Hop { size, slide, offset } => (slide, size, offset),
+        };
+        // Each row once per window that it is in.
+        let copies = size / slide;
+        if copies > MAX_HOP_COPIES {
+            self.errors.push(SqlError::new(span, format!("HOP without GROUP BY would give every row {copies} times; group by window_start, window_end")));
+            return None;
+        }
+        let mut flows = Flows::new();
+        for copy in 0..copies {
+            let exprs = match window_exprs(input, time, slide, size, offset, copy, span) {
+                Ok(exprs) => exprs,
+                Err(message) => {
+                    self.errors.push(SqlError::new(span, message));
+                    return None;
+                }
+            };
+            let calc = crate::rel::calc(input, None, exprs, rel.fields.clone());
+            flows.extend(self.rel(&calc, None)?);
+        }
+        Some(flows)
+    }
+
+    pub(super) fn aggregate(&mut self, rel: &Rel, aggregate: &Aggregate) -> Option<Flow> {
+        let identity = identity::full(rel, true);
+        if let Some(flow) = self.made.get(&identity) {
+            return Some(flow.clone());
+        }
+        let late = self.late_columns(&aggregate.input);
+        let input = match &late {
+            Some(late) => late.input.clone(),
+            None => aggregate.input.clone(),
+        };
+        let flows = self.rel(&input, None)?;
+        let schema = flows.first()?.schema.clone();
+        let window = spec::WindowAggregate {
+            input: schema.clone(),
+            time: aggregate.time,
+            window: aggregate.window,
+            keys: aggregate.keys.clone(),
+            aggregates: aggregate
+                .calls
+                .iter()
+                .map(|call| spec::AggregateCall {
+                    function: call.function,
+                    input: call.input,
+                    filter: call.filter,
+                    distinct: call.distinct,
+                    output: call.kind.arrow(),
+                    name: call.name.clone(),
+                })
+                .collect(),
+        };
+        let parts = match self.options.parts.window(&window) {
+            Ok(parts) => parts,
+            Err(error) => {
+                self.errors.push(SqlError::new(aggregate.span, error.message));
+                return None;
+            }
+        };
+        let name = names::aggregate(aggregate, &input.fields);
+        let uid = self.uid(&format!("window {}", identity::rows(rel, false)));
+        let mut details = BTreeMap::from([
+            ("window".to_owned(), names::window(aggregate.window)),
+            ("time".to_owned(), input.fields[aggregate.time].name.clone()),
+        ]);
+        let keys: Vec<&str> =
+            aggregate.keys.iter().map(|&k| input.fields[k].name.as_str()).collect();
+        if !keys.is_empty() {
+            details.insert("keys".to_owned(), keys.join(", "));
+        }
+        let calls: Vec<&str> = aggregate.calls.iter().map(|c| c.name.as_str()).collect();
+        if !calls.is_empty() {
+            details.insert("aggregates".to_owned(), calls.join(", "));
+        }
+        let local = OperatorInfo {
+            uid: OperatorUid(format!("{uid}-local")),
+            name: format!("{name} (local)"),
+            kind: "local window aggregate",
+            details: details.clone(),
+            state: None,
+            nondeterministic: None,
+        };
+        let local = self.append(&flows, local, parts.local, parts.between.clone());
+        if let Some(late) = late {
+            self.add_late(
+                &late,
+                Flow { output: OutputTag::Late, schema, open: false, ..local.clone() },
+            );
+        }
+        let global = OperatorInfo {
+            uid,
+            name,
+            kind: "window aggregate",
+            details,
+            state: Some(parts.state),
+            nondeterministic: None,
+        };
+        let vertex = self.vertex(global, Node::Operator(parts.global));
+        let exchange = Exchange::Hash { columns: parts.exchange, reuse: true };
+        self.edge(&local, vertex, 0, exchange);
+        let open = self.needs.uses(&identity) <= 1;
+        let flow = Flow {
+            vertex,
+            operator: 0,
+            output: OutputTag::Main,
+            schema: schema_of(&rel.fields),
+            open,
+        };
+        self.made.insert(identity, flow.clone());
+        Some(flow)
+    }
+}
