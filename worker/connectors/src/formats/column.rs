@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, Decimal128Array, ListArray,
-    MapArray, NullBufferBuilder, PrimitiveArray, StringArray, StringViewArray, StructArray,
+    MapArray, NullBufferBuilder, PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray,
+    StringViewArray, StructArray,
 };
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Field, FieldRef, Fields, Float32Type, Float64Type,
-    Int8Type, Int16Type, Int32Type, Int64Type, Time32MillisecondType, Time32SecondType,
+    Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef, Time32MillisecondType, Time32SecondType,
     Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::error::ArrowError;
 use base64::Engine as _;
 
+use super::DecodeError;
 use super::number::{self, Decimal};
 use super::time::{self, TimestampFormat};
 
@@ -458,6 +460,20 @@ impl Column {
 
 fn last(offsets: &[i32]) -> usize {
     offsets.last().map_or(0, |&end| usize::try_from(end).unwrap_or(0))
+}
+
+/// The rows of a schema's columns, which start anew.
+pub(super) fn finish(
+    columns: &mut [Column],
+    schema: &SchemaRef,
+    rows: usize,
+) -> Result<RecordBatch, DecodeError> {
+    // Without columns the rows still count.
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let columns = columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>();
+    columns
+        .and_then(|columns| RecordBatch::try_new_with_options(schema.clone(), columns, &options))
+        .map_err(|error| DecodeError::columns(&error))
 }
 
 /// A value as errors show it: at most 60 characters.

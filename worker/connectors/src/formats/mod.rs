@@ -99,11 +99,24 @@ pub trait RecordEncoder: Send {
         &[]
     }
 
-    /// Appends every row of the batch, each with its delimiter.
+    /// Appends every row of the batch without a delimiter; calls `end` after each.
     ///
     /// # Errors
     /// When a value cannot be written in the format.
-    fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+    fn each_row(
+        &mut self,
+        batch: &RecordBatch,
+        out: &mut Vec<u8>,
+        end: &mut dyn FnMut(&mut Vec<u8>),
+    ) -> Result<(), EncodeError>;
+
+    /// Appends every row of the batch as a line.
+    ///
+    /// # Errors
+    /// When a value cannot be written in the format.
+    fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.each_row(batch, out, &mut |out| out.push(b'\n'))
+    }
 
     /// Appends every row without delimiters; pushes the end of each row in `out` to `ends`
     /// (Kafka: one message each).
@@ -115,7 +128,9 @@ pub trait RecordEncoder: Send {
         batch: &RecordBatch,
         out: &mut Vec<u8>,
         ends: &mut Vec<usize>,
-    ) -> Result<(), EncodeError>;
+    ) -> Result<(), EncodeError> {
+        self.each_row(batch, out, &mut |out| ends.push(out.len()))
+    }
 }
 
 impl DecodeError {

@@ -101,19 +101,15 @@ impl RecordDecoder for Numbers {
 }
 
 impl RecordEncoder for Numbers {
-    fn encode(&mut self, _: &RecordBatch, _: &mut Vec<u8>) -> Result<(), EncodeError> {
-        unreachable!("messages are not files")
-    }
-
-    fn encode_rows(
+    fn each_row(
         &mut self,
         batch: &RecordBatch,
         out: &mut Vec<u8>,
-        ends: &mut Vec<usize>,
+        end: &mut dyn FnMut(&mut Vec<u8>),
     ) -> Result<(), EncodeError> {
         for number in batch.column(0).as_primitive::<Int64Type>().values() {
             out.extend(number.to_string().bytes());
-            ends.push(out.len());
+            end(out);
         }
         Ok(())
     }

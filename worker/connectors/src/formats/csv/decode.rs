@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::CsvOptions;
 use super::split::{Field, Split, split, unescape};
-use crate::formats::column::{Column, Refused, shorten};
+use crate::formats::column::{Column, Refused, finish, shorten};
 use crate::formats::{DecodeError, Decoded, RecordDecoder, TimestampFormat};
 
 /// Text in one batch; far below what 32-bit offsets hold.
@@ -204,14 +204,7 @@ impl RecordDecoder for CsvDecoder {
     }
 
     fn finish(&mut self) -> Result<RecordBatch, DecodeError> {
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        self.rows = 0;
-        let columns = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>();
-        columns
-            .and_then(|columns| {
-                RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
-            })
-            .map_err(|error| DecodeError::columns(&error))
+        finish(&mut self.columns, &self.schema, std::mem::take(&mut self.rows))
     }
 
     fn skipped(&self) -> u64 {

@@ -38,11 +38,47 @@ impl CsvEncoder {
         Ok(Self { schema, options, safe })
     }
 
-    fn rows(
-        &self,
+    /// Puts quotes around the text from `start` on where it needs them; `false` where it does
+    /// and quotes are off.
+    fn protect(&self, out: &mut Vec<u8>, start: usize, first: bool) -> bool {
+        let text = out.get(start..).unwrap_or_default();
+        let Some(quote) = self.options.quote else {
+            let special = |&b: &u8| {
+                b == self.options.delimiter
+                    || b == b'\n'
+                    || b == b'\r'
+                    || Some(b) == self.options.escape
+            };
+            return !text.iter().any(special);
+        };
+        let comment = first && text.first() == Some(&b'#');
+        let escape = self.options.escape;
+        if text.len() <= LOOKED_AT
+            && !comment
+            && !text.iter().any(|&b| b < self.safe || Some(b) == escape)
+        {
+            return true;
+        }
+        let text = out.split_off(start);
+        out.push(quote);
+        for byte in text {
+            // With an escape character both are escaped by it; without, a quote is doubled.
+            if byte == quote || Some(byte) == escape {
+                out.push(escape.unwrap_or(quote));
+            }
+            out.push(byte);
+        }
+        out.push(quote);
+        true
+    }
+}
+
+impl RecordEncoder for CsvEncoder {
+    fn each_row(
+        &mut self,
         batch: &RecordBatch,
         out: &mut Vec<u8>,
-        mut end: impl FnMut(&mut Vec<u8>),
+        end: &mut dyn FnMut(&mut Vec<u8>),
     ) -> Result<(), EncodeError> {
         let fields = self.schema.fields();
         let cells = fields
@@ -86,54 +122,5 @@ impl CsvEncoder {
             end(out);
         }
         Ok(())
-    }
-
-    /// Puts quotes around the text from `start` on where it needs them; `false` where it does
-    /// and quotes are off.
-    fn protect(&self, out: &mut Vec<u8>, start: usize, first: bool) -> bool {
-        let text = out.get(start..).unwrap_or_default();
-        let Some(quote) = self.options.quote else {
-            let special = |&b: &u8| {
-                b == self.options.delimiter
-                    || b == b'\n'
-                    || b == b'\r'
-                    || Some(b) == self.options.escape
-            };
-            return !text.iter().any(special);
-        };
-        let comment = first && text.first() == Some(&b'#');
-        let escape = self.options.escape;
-        if text.len() <= LOOKED_AT
-            && !comment
-            && !text.iter().any(|&b| b < self.safe || Some(b) == escape)
-        {
-            return true;
-        }
-        let text = out.split_off(start);
-        out.push(quote);
-        for byte in text {
-            // With an escape character both are escaped by it; without, a quote is doubled.
-            if byte == quote || Some(byte) == escape {
-                out.push(escape.unwrap_or(quote));
-            }
-            out.push(byte);
-        }
-        out.push(quote);
-        true
-    }
-}
-
-impl RecordEncoder for CsvEncoder {
-    fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        self.rows(batch, out, |out| out.push(b'\n'))
-    }
-
-    fn encode_rows(
-        &mut self,
-        batch: &RecordBatch,
-        out: &mut Vec<u8>,
-        ends: &mut Vec<usize>,
-    ) -> Result<(), EncodeError> {
-        self.rows(batch, out, |out| ends.push(out.len()))
     }
 }

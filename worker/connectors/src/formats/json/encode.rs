@@ -33,12 +33,14 @@ impl JsonEncoder {
         };
         Ok(Self { schema, style, names, ignore_nulls: options.ignore_null_fields })
     }
+}
 
-    fn rows(
-        &self,
+impl RecordEncoder for JsonEncoder {
+    fn each_row(
+        &mut self,
         batch: &RecordBatch,
         out: &mut Vec<u8>,
-        mut end: impl FnMut(&mut Vec<u8>),
+        end: &mut dyn FnMut(&mut Vec<u8>),
     ) -> Result<(), EncodeError> {
         let fields = self.schema.fields().iter();
         let cells = fields
@@ -51,21 +53,6 @@ impl JsonEncoder {
             end(out);
         }
         Ok(())
-    }
-}
-
-impl RecordEncoder for JsonEncoder {
-    fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        self.rows(batch, out, |out| out.push(b'\n'))
-    }
-
-    fn encode_rows(
-        &mut self,
-        batch: &RecordBatch,
-        out: &mut Vec<u8>,
-        ends: &mut Vec<usize>,
-    ) -> Result<(), EncodeError> {
-        self.rows(batch, out, |out| ends.push(out.len()))
     }
 }
 

@@ -22,14 +22,14 @@ mod simd;
 mod tests;
 mod value;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use self::layout::Layout;
 use self::scan::{Broken, Names, Notes, Token};
 use self::simd::Index;
 use self::value::{Converter, Problem, Shape};
-use super::column::Column;
+use super::column::{Column, finish};
 use super::{DecodeError, Decoded, RecordDecoder, TimestampFormat};
 
 pub use encode::JsonEncoder;
@@ -366,14 +366,7 @@ impl RecordDecoder for JsonDecoder {
     }
 
     fn finish(&mut self) -> Result<RecordBatch, DecodeError> {
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        self.rows = 0;
-        let columns = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>();
-        columns
-            .and_then(|columns| {
-                RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
-            })
-            .map_err(|error| DecodeError::columns(&error))
+        finish(&mut self.columns, &self.schema, std::mem::take(&mut self.rows))
     }
 
     fn skipped(&self) -> u64 {
