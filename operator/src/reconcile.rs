@@ -182,7 +182,11 @@ pub async fn reconcile(
     }
     let mut decision = decide(&facts);
     if let (Some(ip), Ok(accepted)) = (&decision.ask_plan, &accepted) {
-        let plan = ask_plan(context, ip, accepted).await;
+        // What the cluster would refuse must not stop what runs.
+        let plan = match applier.try_set(accepted, &observed).await? {
+            Some(refusal) => Plan::Refused(refusal),
+            None => ask_plan(context, ip, accepted).await,
+        };
         if plan != Plan::Unknown {
             context.remember(verdict_key(&facts, &accepted.revision), plan.clone());
             if let Ok(target) = &mut facts.target {
@@ -198,7 +202,17 @@ pub async fn reconcile(
         applier.apply_children(&decision, &observed, accepted.as_ref().ok()).await?;
         context.pace.note_children(namespace, name, wanted, now);
     }
-    applier.apply(&decision, &observed, accepted.as_ref().ok()).await?;
+    if let Err(error) = applier.apply(&decision, &observed, accepted.as_ref().ok()).await {
+        let Some(refusal) = error.refusal().filter(|_| !leaving) else { return Err(error.into()) };
+        // Nothing was made of it: it is told like any other spec that cannot be carried out, and
+        // tried again, since what is invalid may be so in this version of the cluster only.
+        facts.target = Err(refusal);
+        decision = decide(&facts);
+        context
+            .events
+            .publish(&context.client, &context.clock, &observed.job, &decision.notes)
+            .await;
+    }
     if let Some((ip, operation)) = decision.begin.clone() {
         begin(context, &observed.job, &ip, operation, &mut decision).await;
     }
@@ -227,7 +241,8 @@ fn seen(facts: &Facts, observed: &Observed) -> String {
         let coordinates = report.coordinating.as_ref().map(|coordinating| {
             let status = coordinating.status.as_ref();
             let status = status.map(|it| (it.term, &it.state, it.parallelism, it.restarts));
-            (coordinating.head, coordinating.published, &coordinating.end, status)
+            let trouble = (&coordinating.source_trouble, &coordinating.checkpoint_trouble);
+            (coordinating.head, coordinating.published, &coordinating.end, trouble, status)
         });
         Some((report.attached, &report.incarnation, coordinates))
     });

@@ -77,6 +77,7 @@ const SCENARIOS: &[Scenario] = scenarios![
     Operator start::a_job_is_ready_soon,
     Operator checks::prometheus_flux_and_argo_understand_jobs,
     Operator wrong::what_is_refused_at_once_is_told_by_kubectl,
+    Operator wrong::what_is_accepted_and_wrong_is_told_in_a_condition_and_an_event,
     Operator change::kubectl_scale_rescales_a_running_job,
     Operator change::a_changed_program_goes_on_from_a_savepoint,
     OperatorAndNodes faults::whatever_is_killed_costs_no_row,

@@ -113,7 +113,7 @@ impl Applier<'_> {
             let name = names::revisioned(&self.owner.name, &accepted.revision);
             if configs.iter().all(|config| config.name_any() != name) {
                 let config = build::build_config(self.owner, accepted);
-                self.create::<ConfigMap>("ConfigMap", config).await?;
+                self.create::<ConfigMap>("ConfigMap", config, false).await?;
             }
         }
         for config in configs {

@@ -20,7 +20,7 @@ use crate::config::Defaults;
 use crate::decide::{Decision, Scale, predecessors};
 use crate::names;
 use crate::observe::{Observed, Version};
-use crate::validate::Accepted;
+use crate::validate::{Accepted, Refusal};
 
 /// A write failed.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,23 @@ impl ApplyError {
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         matches!(&self.source, kube::Error::Api(status) if matches!(status.code, 404 | 409))
+    }
+
+    /// What is wrong with the user's part of a child that the API server calls invalid. Most of a
+    /// pod is the user's: resources, volumes, tolerations, the template as a whole.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        let kube::Error::Api(status) = &self.source else { return None };
+        (status.code == 422 && matches!(self.what, "StatefulSet" | "Pod")).then(|| {
+            Refusal::new(
+                "InvalidTemplate",
+                format!(
+                    "spec.workers: the cluster refuses the pods that it asks for: {}; correct \
+                     that field of workers or of workers.podTemplate",
+                    status.message
+                ),
+            )
+        })
     }
 }
 
@@ -129,7 +146,7 @@ impl Applier<'_> {
             && observed.plan_pods.iter().all(|(pod, _)| pod.revision != accepted.revision)
         {
             let pod = build::build_plan_pod(self.owner, accepted);
-            self.create::<Pod>("Pod", pod).await?;
+            self.create::<Pod>("Pod", pod, false).await?;
         }
         if decision.collect_state
             && let Some(accepted) = accepted
@@ -185,13 +202,35 @@ impl Applier<'_> {
         replicas: u32,
         observed: &Observed,
     ) -> Result<(), ApplyError> {
+        let set = self.desired_set(accepted, replicas, observed);
+        self.create::<StatefulSet>("StatefulSet", set, false).await
+    }
+
+    /// Why the cluster would refuse the spec's set, if it would. Nothing is written.
+    ///
+    /// # Errors
+    /// It did not answer, or not about the set.
+    pub async fn try_set(
+        &self,
+        accepted: &Accepted,
+        observed: &Observed,
+    ) -> Result<Option<Refusal>, ApplyError> {
+        let set = self.desired_set(accepted, observed.job.spec.parallelism, observed);
+        match self.create::<StatefulSet>("StatefulSet", set, true).await {
+            // It exists from an earlier time.
+            Err(error) if error.is_conflict() => Ok(None),
+            Err(error) => error.refusal().map(Some).ok_or(error),
+            Ok(()) => Ok(None),
+        }
+    }
+
+    fn desired_set(&self, accepted: &Accepted, replicas: u32, observed: &Observed) -> Value {
         let sets = observed.sets.iter().map(|(set, _)| set);
         let supersedes = predecessors(&accepted.revision, sets);
         let known = observed.sets.iter().map(|(set, _)| set).filter(|set| set.stable.is_some());
         let stable = known.max_by_key(|set| set.since).and_then(|set| set.stable.as_deref());
         let now = observed.now;
-        let set = build::build_set(self.owner, accepted, replicas, &supersedes, stable, now);
-        self.create::<StatefulSet>("StatefulSet", set).await
+        build::build_set(self.owner, accepted, replicas, &supersedes, stable, now)
     }
 
     async fn collect_state(
@@ -202,7 +241,7 @@ impl Applier<'_> {
         match &observed.state_pod {
             None => {
                 let pod = build::build_state_pod(self.owner, accepted);
-                self.create::<Pod>("Pod", pod).await
+                self.create::<Pod>("Pod", pod, false).await
             }
             Some((crate::decide::OneShot::Failed(_), version)) => {
                 delete(&self.api::<Pod>(), "Pod", version, DeleteParams::default()).await
@@ -211,7 +250,13 @@ impl Applier<'_> {
         }
     }
 
-    async fn create<K>(&self, what: &'static str, object: Value) -> Result<(), ApplyError>
+    /// `dry`: only to see whether it would be taken.
+    async fn create<K>(
+        &self,
+        what: &'static str,
+        object: Value,
+        dry: bool,
+    ) -> Result<(), ApplyError>
     where
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
             + Clone
@@ -222,8 +267,7 @@ impl Applier<'_> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let broken = |error| failed(what, &name)(kube::Error::SerdeError(error));
         let object: K = serde_json::from_value(object).map_err(broken)?;
-        let params =
-            PostParams { field_manager: Some(names::MANAGER.to_owned()), ..PostParams::default() };
+        let params = PostParams { field_manager: Some(names::MANAGER.to_owned()), dry_run: dry };
         let created = self.api::<K>().create(&params, &object).await;
         created.map(drop).map_err(failed(what, &name))
     }

@@ -295,6 +295,15 @@ fn keep_running(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
             let key = format!("{}-{}", set.uid, trouble.reason);
             decision.notes.push(Note::warning("PodsNotRunning", &key, trouble.message.clone()));
         }
+    } else if let Some((reason, message)) = coordinator.as_ref().and_then(complaint) {
+        decision.view.problem = Some(Refusal::new(reason, message.clone()));
+        decision.notes.push(Note::warning(reason, &set.uid, message));
+    }
+    if let Some(coordinator) = &coordinator {
+        let trouble = &coordinator.view.checkpoint_trouble;
+        if !trouble.is_empty() {
+            decision.notes.push(Note::warning("CheckpointFailing", &set.uid, trouble.clone()));
+        }
     }
     if let Some(coordinator) = coordinator {
         decision.view.state = match coordinator.state {
@@ -315,6 +324,18 @@ fn keep_running(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
         decision.view.state = JobState::Starting;
     }
     starting(facts, set, decision);
+}
+
+/// What the job itself has to complain of while its pods work: reason and message.
+fn complaint(coordinator: &Coordinator<'_>) -> Option<(&'static str, String)> {
+    let source = &coordinator.view.source_trouble;
+    if !source.is_empty() {
+        let message =
+            format!("what there is to read is not known, and is looked for again: {source}");
+        return Some(("SourceUnreachable", message));
+    }
+    let failure = coordinator.failing()?;
+    Some(("JobNotRunning", format!("the job's tasks fail and are started again: {failure}")))
 }
 
 /// A set whose job has not published its first checkpoint: how long it may take, and what holds

@@ -533,3 +533,48 @@ fn a_revision_that_has_published_for_a_while_is_noted_as_stable_once() {
     assert!(decide(&facts).scale.is_empty(), "not yet");
     assert_eq!(facts.stable(), Some("a0"), "until then its predecessor's word stands");
 }
+
+#[test]
+fn a_job_whose_tasks_fail_again_and_again_says_why() {
+    let mut facts = facts(DesiredState::Running, 1);
+    facts.sets = vec![set("aa", 1)];
+    facts.pods = pods("aa", 1, 1);
+    let status = coordinator(&mut facts).status.as_mut().unwrap();
+    (status.state, status.failure) = ("Recovering".into(), "source \"t\": no broker".into());
+    status.restarts = 1;
+    assert_eq!(decide(&facts).view.problem, None, "a first restart is no news");
+    coordinator(&mut facts).status.as_mut().unwrap().restarts = 2;
+    let decision = decide(&facts);
+    let problem = decision.view.problem.expect("a problem");
+    assert_eq!(problem.reason, "JobNotRunning");
+    assert!(problem.message.contains("no broker"), "{}", problem.message);
+    assert_eq!(decision.notes[0].message, problem.message);
+}
+
+#[test]
+fn a_source_that_cannot_look_is_told_at_once_while_the_job_runs() {
+    let mut facts = facts(DesiredState::Running, 1);
+    facts.sets = vec![set("aa", 1)];
+    facts.pods = pods("aa", 1, 1);
+    coordinator(&mut facts).source_trouble = "source \"t\": no broker".into();
+    let decision = decide(&facts);
+    assert_eq!(decision.view.state, JobState::Running);
+    let problem = decision.view.problem.expect("a problem");
+    assert_eq!(problem.reason, "SourceUnreachable");
+    assert!(problem.message.contains("no broker"), "{}", problem.message);
+    assert_eq!(decision.notes[0].message, problem.message);
+    coordinator(&mut facts).source_trouble.clear();
+    assert_eq!(decide(&facts).view.problem, None);
+}
+
+#[test]
+fn checkpoints_that_fail_are_told_in_an_event_too() {
+    let mut facts = facts(DesiredState::Running, 1);
+    facts.sets = vec![set("aa", 1)];
+    facts.pods = pods("aa", 1, 1);
+    coordinator(&mut facts).checkpoint_trouble = "s3://b/x: access denied".into();
+    let decision = decide(&facts);
+    let said = |note: &&Note| note.reason == "CheckpointFailing";
+    let note = decision.notes.iter().find(said).expect("an event");
+    assert!(note.warning && note.message.contains("access denied"), "{note:?}");
+}

@@ -115,9 +115,15 @@ pub(super) fn last_end(pod: &Pod) -> Option<(String, i32, String)> {
 /// What a Kubernetes event says about pods that it does not create.
 #[must_use]
 pub(super) fn set_trouble(set: &str, message: &str) -> Trouble {
-    let quota = message.contains("exceeded quota");
-    let (reason, fix) = if quota {
+    let says = |words: &str| message.contains(words);
+    let (reason, fix) = if says("exceeded quota") {
         ("QuotaExceeded", "raise the namespace's ResourceQuota or lower spec.workers.resources")
+    } else if says("violates PodSecurity") {
+        let fix = "remove from spec.workers.podTemplate and volumes what the namespace's pod \
+                   security standard forbids";
+        ("FailedCreate", fix)
+    } else if says("service account") {
+        ("FailedCreate", "create it, or correct spec.workers.serviceAccountName")
     } else {
         ("FailedCreate", "the cluster's answer above names what forbids them")
     };
@@ -253,5 +259,10 @@ mod tests {
 
         let quota = set_trouble("flights-0a1b", "pods \"x\" is forbidden: exceeded quota: small");
         assert_eq!(quota.reason, "QuotaExceeded");
+        let account = "error looking up service account shop/x: serviceaccount \"x\" not found";
+        let account = set_trouble("flights-0a1b", account);
+        assert!(account.message.contains("spec.workers.serviceAccountName"), "{}", account.message);
+        let forbidden = set_trouble("flights-0a1b", "violates PodSecurity \"restricted:latest\"");
+        assert!(forbidden.message.contains("spec.workers.podTemplate"), "{}", forbidden.message);
     }
 }

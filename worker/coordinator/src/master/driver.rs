@@ -8,9 +8,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use weir_checkpoint::manifest::Member;
-use weir_engine::EngineError;
 use weir_engine::graph::JobGraph;
-use weir_engine::source::{Source, Split, SplitEnumerator};
+use weir_engine::source::{Source, Split};
+use weir_engine::{EngineError, Fault};
 use weir_protocol::control::{self, CoordinatorReport, JobStatus, ToWorker, to_worker};
 use weir_protocol::{Term, VertexId, WorkerId};
 
@@ -318,12 +318,18 @@ async fn enumerate(
         let event = Event::Discovered { term, vertex, result };
         events.send(Input::Event(Box::new(event))).await.ok();
     };
+    let trouble = async |error: &EngineError| {
+        tracing::warn!(%error, "splits could not be looked for yet");
+        let event = Event::NotDiscovered { term, vertex, message: error.to_string() };
+        events.send(Input::Event(Box::new(event))).await.ok();
+    };
     let mut enumerator = match source.enumerator(snapshot) {
         Ok(enumerator) => enumerator,
         Err(error) => return report(Err(error)).await,
     };
     let mut next = look.then(Instant::now);
     let mut first = true;
+    let mut troubled = false;
     loop {
         let due = async {
             match next {
@@ -336,43 +342,40 @@ async fn enumerate(
             () = due => {
                 let interval = enumerator.interval();
                 next = interval.map(|i| Instant::now() + i);
-                match discover(enumerator.as_mut(), if first { LOOKS } else { 1 }).await {
-                    Ok(splits) => {
+                let mut tries = if first { LOOKS } else { 1 };
+                let result = loop {
+                    tries -= 1;
+                    match enumerator.discover().await {
+                        // It is told at once; what is known is being read meanwhile.
+                        Err(error) if error.fault == Fault::Outside && (tries > 0 || !first) => {
+                            trouble(&error).await;
+                            troubled = true;
+                            if tries == 0 {
+                                break None;
+                            }
+                            let pause = Duration::from_millis(200 << (LOOKS - tries));
+                            tokio::time::sleep(pause).await;
+                        }
+                        other => break Some(other),
+                    }
+                };
+                match result {
+                    Some(Ok(splits)) => {
                         let snapshot = enumerator.snapshot();
                         let again = interval.is_some();
-                        if first || !splits.is_empty() {
+                        if first || troubled || !splits.is_empty() {
                             report(Ok(Found { splits, snapshot, again })).await;
                         }
-                        first = false;
+                        (first, troubled) = (false, false);
                     }
-                    // What is known is being read; the next look may succeed.
-                    Err(error) if !first && error.fault == weir_engine::Fault::Outside => {
-                        tracing::warn!(%error, "new splits could not be looked for");
-                    }
-                    Err(error) => return report(Err(error)).await,
+                    Some(Err(error)) => return report(Err(error)).await,
+                    None => {}
                 }
             }
             splits = positions.recv() => match splits {
                 Some(splits) => enumerator.on_published(&splits).await,
                 None => return,
             },
-        }
-    }
-}
-
-async fn discover(
-    enumerator: &mut dyn SplitEnumerator,
-    tries: u32,
-) -> Result<Vec<Split>, EngineError> {
-    let mut tried = 0;
-    loop {
-        tried += 1;
-        match enumerator.discover().await {
-            Err(error) if error.fault == weir_engine::Fault::Outside && tried < tries => {
-                tracing::warn!(%error, "splits could not be looked for yet");
-                tokio::time::sleep(Duration::from_millis(200 << tried)).await;
-            }
-            other => return other,
         }
     }
 }

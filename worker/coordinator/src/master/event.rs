@@ -101,6 +101,15 @@ pub enum Event {
         /// What it found, and its state after that.
         result: Result<Found, EngineError>,
     },
+    /// An enumerator could not look, and will try again.
+    NotDiscovered {
+        /// The term for which it looks.
+        term: Term,
+        /// The source.
+        vertex: VertexId,
+        /// Why.
+        message: String,
+    },
     /// Someone asks.
     Request {
         /// To be repeated in the reply.

@@ -140,7 +140,10 @@ impl Master {
             Event::Discovered { term, vertex, result } if term == self.head.term => {
                 self.on_discovered(vertex, result);
             }
-            Event::Discovered { .. } | Event::Tick => {}
+            Event::NotDiscovered { term, vertex, message } if term == self.head.term => {
+                self.note_source_trouble(vertex, &message);
+            }
+            Event::Discovered { .. } | Event::NotDiscovered { .. } | Event::Tick => {}
             Event::Request { id, request, operation } => {
                 self.name_operation(id, &request, operation);
                 self.on_request(id, request);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_protocol::control::TaskStats;
-use weir_protocol::{Attempt, Epoch, Version, WorkerId};
+use weir_protocol::{Attempt, Epoch, Version, VertexId, WorkerId};
 
 use super::attempt::Flight;
 use super::event::{Ending, LinkId, RequestId};
@@ -205,6 +205,8 @@ pub(super) struct Stats {
     pub(super) published_at_ms: u64,
     /// Why attempts fail, while they do.
     pub(super) attempt_trouble: String,
+    /// Why sources cannot look for splits, while they cannot.
+    pub(super) source_trouble: BTreeMap<VertexId, String>,
     /// The savepoint behind which the job was stopped.
     pub(super) last_savepoint: Option<weir_protocol::control::JobEnd>,
     pub(super) operations: Vec<weir_protocol::control::OperationReport>,

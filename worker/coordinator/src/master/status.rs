@@ -52,7 +52,13 @@ impl Master {
             assigned: assigned.into_iter().map(|worker| worker.0).collect(),
             checkpoint_trouble: self.checkpoint_trouble(),
             published: self.stats.steps.get("published").copied().unwrap_or(0),
+            source_trouble: self.source_trouble(),
         }
+    }
+
+    fn source_trouble(&self) -> String {
+        let troubles: Vec<&str> = self.stats.source_trouble.values().map(String::as_str).collect();
+        troubles.join("\n")
     }
 
     fn checkpoint_trouble(&self) -> String {

@@ -171,6 +171,7 @@ impl Master {
     ) {
         match result {
             Ok(found) => {
+                self.stats.source_trouble.remove(&vertex);
                 self.stats.total += found.splits.iter().map(|s| s.size).sum::<u64>();
                 if let Some(splits) = self.splits.get_mut(&vertex) {
                     let told = splits.discovered(found.splits, found.snapshot, found.again);
@@ -178,12 +179,23 @@ impl Master {
                 }
             }
             Err(error) => {
-                let name = self.plan.vertices.get(vertex.0 as usize).map(|v| v.name.clone());
-                let name = name.unwrap_or_default();
+                let name = self.source_name(vertex);
                 let cause = Cause::Error { fault: error.fault, blamed: None };
                 self.fail_tasks(format!("source \"{name}\": {error}"), cause);
             }
         }
+    }
+
+    /// Kept until the source has looked with success, also through a restart of the job.
+    pub(super) fn note_source_trouble(&mut self, vertex: VertexId, message: &str) {
+        let name = self.source_name(vertex);
+        let message = format!("source \"{name}\": {message}");
+        self.stats.source_trouble.insert(vertex, message);
+    }
+
+    fn source_name(&self, vertex: VertexId) -> String {
+        let name = self.plan.vertices.get(vertex.0 as usize).map(|v| v.name.clone());
+        name.unwrap_or_default()
     }
 
     pub(super) fn dispatch_commits(&mut self) {

@@ -109,6 +109,22 @@ fn what_an_old_terms_enumerator_finds_counts_for_nothing() {
 }
 
 #[test]
+fn a_source_that_cannot_look_says_why_until_it_has_looked() {
+    let mut script = Script::running();
+    let (term, vertex) = (script.master.term(), VertexId(0));
+    let trouble = |term| Event::NotDiscovered { term, vertex, message: "no broker".into() };
+    script.on(trouble(Term(0)));
+    assert_eq!(script.master.coordinator_report().source_trouble, "", "an old term's");
+    script.on(trouble(term));
+    let told = script.master.coordinator_report().source_trouble;
+    assert!(told.contains("no broker") && told.starts_with("source \""), "{told}");
+    assert_eq!(script.master.status().restarts, 0, "it goes on looking");
+    let found = Found { splits: vec![], snapshot: vec![].into(), again: true };
+    script.on(Event::Discovered { term, vertex, result: Ok(found) });
+    assert_eq!(script.master.coordinator_report().source_trouble, "");
+}
+
+#[test]
 fn an_attempt_is_published_after_the_last_ack_and_its_output_committed_after_that() {
     let mut script = Script::running();
     script.tick(10_000);

@@ -38,6 +38,8 @@ pub(crate) struct RemoteStage {
     whole: bool,
     open: BTreeMap<FileId, Writing>,
     ready: Vec<Commit>,
+    /// The bucket has been seen to take output.
+    probed: bool,
 }
 
 struct Writing {
@@ -75,7 +77,21 @@ impl Bucket {
     ) -> impl Fn(object_store::Error) -> EngineError + use<> {
         let place = format!("s3://{}/{key}", self.name);
         let what = what.to_owned();
-        move |error| EngineError::outside(format!("{place}: cannot {what}: {error}"))
+        move |error| {
+            let error = error.to_string();
+            EngineError::outside(format!("{place}: cannot {what}: {error}; {}", fix(&error)))
+        }
+    }
+
+    /// Sees whether the bucket takes output, which the first rows are too few to show: they go into
+    /// checkpoints for a while. An upload that is given up asks for just the right that output
+    /// needs, and no reader ever sees it.
+    async fn probe(&self, key: &str) -> Result<(), EngineError> {
+        let upload = self.begin(key).await?;
+        if let Err(error) = self.store.abort_multipart(&self.path(key)?, &upload.id).await {
+            tracing::debug!(%error, key, "an upload without parts is left to the bucket's rules");
+        }
+        Ok(())
     }
 
     pub(crate) fn path(&self, key: &str) -> Result<Path, EngineError> {
@@ -176,9 +192,25 @@ impl Bucket {
     }
 }
 
+/// What helps against a store's answer.
+fn fix(answer: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| answer.contains(word));
+    if says(&["NoSuchBucket"]) {
+        "the bucket does not exist; create it, or correct the table's 'path'"
+    } else if says(&["InvalidAccessKeyId", "SignatureDoesNotMatch"]) {
+        "the credentials are wrong; correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    } else if says(&["AccessDenied", "403"]) {
+        "the credentials do not allow this; the job needs to read, write and delete below the \
+         table's 'path'"
+    } else {
+        "check the table's 'path', AWS_ENDPOINT_URL and the store itself"
+    }
+}
+
 impl RemoteStage {
     pub(crate) fn new(bucket: Bucket, prefix: String, term: Term, whole: bool) -> Self {
-        Self { bucket, prefix, term, whole, open: BTreeMap::new(), ready: Vec::new() }
+        let (open, ready) = (BTreeMap::new(), Vec::new());
+        Self { bucket, prefix, term, whole, open, ready, probed: false }
     }
 
     fn staged(&self, key: &str) -> String {
@@ -312,6 +344,10 @@ impl Stage for RemoteStage {
             rest: None,
             remove: Vec::new(),
         });
+        if !self.probed {
+            self.bucket.probe(&writing.key).await?;
+            self.probed = true;
+        }
         writing.rest = None;
         if writing.buffer.is_empty() {
             writing.buffer = data;
