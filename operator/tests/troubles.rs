@@ -101,6 +101,41 @@ async fn a_new_spec_is_taken_at_once_when_the_old_one_cannot_start() {
     assert!(stage.cluster.now_ms() - before < 10_000, "it waited for the old one");
 }
 
+/// Pods that the cluster calls invalid are told with the field to look at, and what runs goes on.
+#[tokio::test]
+async fn pods_that_the_cluster_refuses_stop_nothing_that_runs() {
+    let stage = Stage::new();
+    let mut operator = stage.operator();
+    let refuse = |operator: &Operator| {
+        let creates = |uri: &str| uri.contains("/statefulsets");
+        operator.connection.refuse(move |request| {
+            (request.method == "POST" && creates(&request.uri)).then_some(422)
+        });
+    };
+    let refused = |stage: &Stage| stage.condition("SpecAccepted").1 == "InvalidTemplate";
+    refuse(&operator);
+    stage.apply(json!({"sql": "INSERT INTO a SELECT 1"}));
+    stage.until(&mut operator, "refused", refused).await;
+    assert_eq!(stage.condition("Stalled").0, "True");
+    assert!(stage.condition("Stalled").2.contains("workers.podTemplate"));
+    assert_eq!(told(&stage, "SpecRefused").len(), 1);
+    operator.connection.refuse_nothing();
+    stage.until(&mut operator, "Running", runs).await;
+
+    let running = stage.status().revisions.unwrap().current;
+    refuse(&operator);
+    stage.edit(|spec| spec["workers"] = json!({"nodeSelector": {"disk": "ssd"}}));
+    stage.until(&mut operator, "refused", refused).await;
+    assert_eq!(stage.condition("Ready").0, "True");
+    assert_eq!(stage.status().revisions.unwrap().current, running);
+    assert!(stage.condition("Stalled").2.contains("keeps running"));
+    operator.connection.refuse_nothing();
+    stage.cluster.advance(Duration::from_secs(61));
+    stage.clock.advance(Duration::from_secs(61));
+    let other = |stage: &Stage| runs(stage) && stage.status().revisions.unwrap().current != running;
+    stage.until(&mut operator, "the new template", other).await;
+}
+
 #[tokio::test]
 async fn a_missing_program_is_named_and_taken_once_it_is_there() {
     let stage = Stage::new();

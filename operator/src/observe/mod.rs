@@ -195,6 +195,12 @@ impl Observer<'_> {
         let answers = report.as_ref().is_some_and(|report| report.trouble.is_empty());
         let mut found = trouble::pod_trouble(pod, answers);
         if found.is_none()
+            && let Some(since) = trouble::prepares_since(pod)
+            && crate::clock::age(self.clock.now(), since) >= PATIENCE
+        {
+            found = self.mount_trouble(pod).await;
+        }
+        if found.is_none()
             && let Some(report) = &report
             && !report.trouble.is_empty()
         {
@@ -284,11 +290,22 @@ impl Observer<'_> {
             return None;
         }
         let name = set.name_any();
+        let message = self.newest_event(namespace, &name, "FailedCreate").await?;
+        Some(trouble::set_trouble(&name, &message))
+    }
+
+    /// Why a pod is not given its volumes. Best effort.
+    async fn mount_trouble(&self, pod: &Pod) -> Option<Trouble> {
+        let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
+        let message = self.newest_event(&namespace, &name, "FailedMount").await?;
+        Some(trouble::mount_trouble(&name, &message))
+    }
+
+    async fn newest_event(&self, namespace: &str, object: &str, reason: &str) -> Option<String> {
         let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
-        let fields = format!("involvedObject.name={name},reason=FailedCreate");
+        let fields = format!("involvedObject.name={object},reason={reason}");
         let found = events.list(&ListParams::default().fields(&fields)).await.ok()?;
-        let newest = found.items.into_iter().max_by_key(event_time)?;
-        Some(trouble::set_trouble(&name, newest.message.as_deref().unwrap_or_default()))
+        found.items.into_iter().max_by_key(event_time)?.message
     }
 }
 

@@ -1,6 +1,7 @@
 //! What keeps pods from working, in words that name the place, the cause and the fix. Pure.
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use k8s_openapi::jiff::Timestamp;
 
 use crate::decide::{Trouble, TroubleClass};
 
@@ -36,10 +37,12 @@ pub(super) fn pod_trouble(pod: &Pod, answers: bool) -> Option<Trouble> {
     });
     if let Some(condition) = unscheduled {
         let why = condition.message.as_deref().unwrap_or("no reason given");
-        let message = format!(
-            "pod {name} finds no node: {why}; add nodes, or ask for less in \
-             spec.workers.resources, nodeSelector or parallelism"
-        );
+        let fix = if why.contains("persistentvolumeclaim") {
+            "create that claim, or correct spec.workers.volumes"
+        } else {
+            "add nodes, or ask for less in spec.workers.resources, nodeSelector or parallelism"
+        };
+        let message = format!("pod {name} finds no node: {why}; {fix}");
         return Some(trouble("Unschedulable", message, TroubleClass::Passing, None));
     }
     if status.phase.as_deref() == Some("Failed") && status.container_statuses.is_none() {
@@ -132,6 +135,32 @@ pub(super) fn set_trouble(set: &str, message: &str) -> Trouble {
         object: set.to_owned(),
         reason: reason.to_owned(),
         message: shorten(&message),
+        class: TroubleClass::Passing,
+        exit_code: None,
+    }
+}
+
+/// Since when a pod with a node waits for its volumes or its network. What it lacks stands in
+/// events only.
+#[must_use]
+pub(super) fn prepares_since(pod: &Pod) -> Option<Timestamp> {
+    let status = pod.status.as_ref()?;
+    let worker = containers(status).find(|container| container.name == WORKER)?;
+    let waiting = worker.state.as_ref()?.waiting.as_ref()?;
+    let prepares = waiting.reason.as_deref() == Some("ContainerCreating");
+    status.start_time.as_ref().filter(|_| prepares).map(|time| time.0)
+}
+
+/// What a Kubernetes event says about a pod that is not given what it starts with.
+#[must_use]
+pub(super) fn mount_trouble(pod: &str, message: &str) -> Trouble {
+    Trouble {
+        object: pod.to_owned(),
+        reason: "FailedMount".to_owned(),
+        message: shorten(&format!(
+            "pod {pod} cannot start (FailedMount): {message}; create what is missing, or correct \
+             spec.workers.volumes"
+        )),
         class: TroubleClass::Passing,
         exit_code: None,
     }
@@ -240,6 +269,17 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_that_waits_for_its_volumes_says_since_when() {
+        let creating = json!({"waiting": {"reason": "ContainerCreating"}});
+        let mut status = worker(creating, json!({}));
+        status["startTime"] = json!("2026-01-01T00:00:00Z");
+        assert_eq!(prepares_since(&pod(status)).unwrap().as_second(), 1_767_225_600);
+        assert_eq!(prepares_since(&pod(worker(json!({"running": {}}), json!({})))), None);
+        let trouble = mount_trouble("flights-0a1b-0", "secret \"tls\" not found");
+        assert!(trouble.message.contains("spec.workers.volumes"), "{}", trouble.message);
+    }
+
+    #[test]
     fn each_reason_to_wait_has_a_place_a_cause_and_a_fix() {
         let image = json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}});
         let trouble = pod_trouble(&pod(worker(image, json!({}))), false).unwrap();
@@ -256,6 +296,11 @@ mod tests {
         let trouble = pod_trouble(&pod(none), false).unwrap();
         assert_eq!(trouble.class, TroubleClass::Passing);
         assert!(trouble.message.contains("0/2 nodes"));
+
+        let claim = json!({"conditions": [{"type": "PodScheduled", "status": "False",
+            "reason": "Unschedulable", "message": "persistentvolumeclaim \"x\" not found"}]});
+        let trouble = pod_trouble(&pod(claim), false).unwrap();
+        assert!(trouble.message.contains("spec.workers.volumes"), "{}", trouble.message);
 
         let quota = set_trouble("flights-0a1b", "pods \"x\" is forbidden: exceeded quota: small");
         assert_eq!(quota.reason, "QuotaExceeded");

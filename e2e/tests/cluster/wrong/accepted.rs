@@ -89,6 +89,29 @@ fn programs() -> Vec<Accepted> {
             table("'connector' = 'kafka', 'format' = 'json'"),
             &["sql:1:14", "'topic' is missing", "name a topic"],
         ),
+        wrong(
+            "java-trust",
+            table(
+                "'connector' = 'kafka', 'topic' = 'x', 'scan.startup.mode' = 'latest-offset',
+  'properties.bootstrap.servers' = 'kafka:9092', 'format' = 'json',
+  'properties.ssl.truststore.location' = '/tls/trust.jks'",
+            ),
+            &["sql:3:", "keytool", "'properties.ssl.ca.location'"],
+        ),
+        wrong(
+            "no-variable",
+            table("'connector' = 'kafka', 'topic' = '${env:TOPIC}', 'format' = 'json'"),
+            &["sql:1:", "TOPIC is not set", "spec.workers.env"],
+        ),
+        wrong(
+            "updates",
+            select(
+                "CREATE TABLE f (n BIGINT) WITH ('connector' = 'filesystem',
+  'path' = 's3://weir/out', 'format' = 'json');
+INSERT INTO f SELECT COUNT(*) FROM t;",
+            ),
+            &["sql:5:15", "correct its results for ever", "TUMBLE"],
+        ),
     ]
 }
 
@@ -147,6 +170,26 @@ fn pods(namespace: &str) -> Vec<Accepted> {
             &["secret \"nowhere\" is missing", "workers.envFrom", &create],
         ),
         case(
+            "no-configs",
+            workers(json!({"envFrom": [{"configMapRef": {"name": "nowhere"}}]})),
+            PODS,
+            &["configmap \"nowhere\" not found", "envFrom", "spec.workers"],
+        ),
+        case(
+            "no-certificate",
+            workers(json!({"volumes": [{"name": "tls", "secret": {"secretName": "nowhere"}}],
+                "volumeMounts": [{"name": "tls", "mountPath": "/tls"}]})),
+            PODS,
+            &["secret \"nowhere\" not found", "create what is missing", "spec.workers.volumes"],
+        ),
+        case(
+            "no-claim",
+            workers(json!({"volumes": [{"name": "data",
+                "persistentVolumeClaim": {"claimName": "nowhere"}}]})),
+            PODS,
+            &["persistentvolumeclaim \"nowhere\" not found", "create that claim"],
+        ),
+        case(
             "no-node",
             workers(json!({"nodeSelector": {"disk": "none"}})),
             PODS,
@@ -194,6 +237,14 @@ INSERT INTO n SELECT a FROM t;"
 CREATE TABLE n (a BIGINT) WITH ('connector' = 'filesystem', 'path' = 's3://no-such-bucket/out',
   'format' = 'json');
 INSERT INTO n SELECT a FROM t;";
+    let files = |path: &str| {
+        format!(
+            "CREATE TABLE t (a BIGINT) WITH ('connector' = 'filesystem', 'path' = '{path}',
+  'format' = 'json');
+CREATE TABLE n (a BIGINT) WITH ('connector' = 'blackhole');
+INSERT INTO n SELECT a FROM t;"
+        )
+    };
     let env = |name: &str, value: &str| json!({"sql": GOOD, "workers": {"env": [{"name": name, "value": value}]}});
     vec![
         case(
@@ -217,14 +268,29 @@ INSERT INTO n SELECT a FROM t;";
         case(
             "no-kafka",
             json!({"sql": kafka}),
-            ("Degraded", "JobNotRunning"),
-            &[closed, "bootstrap.servers"],
+            ("Degraded", "SourceUnreachable"),
+            &["table 't'", closed, "check 'properties.bootstrap.servers'"],
         ),
+        case(
+            "wrong-source",
+            json!({"sql": files("s3://no-such-bucket/in")}),
+            ("Degraded", "SourceUnreachable"),
+            &["s3://no-such-bucket/in", "the bucket does not exist", "'path'"],
+        ),
+        Accepted {
+            event: "Failed",
+            ..case(
+                "no-file",
+                json!({"sql": files("/data/in")}),
+                ("Degraded", "JobFailed"),
+                &["/data/in", "no such file or directory", "check 'path'"],
+            )
+        },
         case(
             "wrong-sink",
             json!({"sql": sink}),
             ("Degraded", "JobNotRunning"),
-            &["no-such-bucket"],
+            &["s3://no-such-bucket/out", "the bucket does not exist", "'path'"],
         ),
     ]
 }

@@ -37,3 +37,18 @@ impl Stores for S3 {
         Ok(Arc::new(store))
     }
 }
+
+/// What helps against a store's answer.
+pub(crate) fn fix(answer: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| answer.contains(word));
+    if says(&["NoSuchBucket"]) {
+        "the bucket does not exist; create it, or correct the table's 'path'"
+    } else if says(&["InvalidAccessKeyId", "SignatureDoesNotMatch"]) {
+        "the credentials are wrong; correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    } else if says(&["AccessDenied", "403"]) {
+        "the credentials do not allow this; the job needs to read, write and delete below the \
+         table's 'path'"
+    } else {
+        "check the table's 'path', AWS_ENDPOINT_URL and the store itself"
+    }
+}

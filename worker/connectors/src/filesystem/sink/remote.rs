@@ -25,7 +25,7 @@ use weir_protocol::Term;
 use super::payload::{self, Commit, INLINE, Open, Piece};
 use super::stage::{FileId, FileName, Stage};
 use super::{STAGING, fresh};
-use crate::filesystem::store::RemoteStore;
+use crate::filesystem::store::{RemoteStore, fix};
 
 /// Bytes per part; S3 wants 5 MiB at least, and 10,000 parts at most.
 const PART: usize = 8 << 20;
@@ -189,21 +189,6 @@ impl Bucket {
 
     pub(crate) fn part_ids(parts: &[String]) -> Vec<PartId> {
         parts.iter().map(|id| PartId { content_id: id.clone() }).collect()
-    }
-}
-
-/// What helps against a store's answer.
-fn fix(answer: &str) -> &'static str {
-    let says = |words: &[&str]| words.iter().any(|word| answer.contains(word));
-    if says(&["NoSuchBucket"]) {
-        "the bucket does not exist; create it, or correct the table's 'path'"
-    } else if says(&["InvalidAccessKeyId", "SignatureDoesNotMatch"]) {
-        "the credentials are wrong; correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    } else if says(&["AccessDenied", "403"]) {
-        "the credentials do not allow this; the job needs to read, write and delete below the \
-         table's 'path'"
-    } else {
-        "check the table's 'path', AWS_ENDPOINT_URL and the store itself"
     }
 }
 
