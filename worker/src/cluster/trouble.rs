@@ -2,6 +2,7 @@
 
 use weir_checkpoint::chain::ChainError;
 use weir_checkpoint::store::{ErrorKind, ProbeError, StoreError};
+use weir_connectors::filesystem::brief;
 
 /// The error, with its likely cause and what helps.
 pub(crate) fn explain(error: &ChainError) -> String {
@@ -30,7 +31,9 @@ fn explain_store(error: &StoreError) -> String {
     } else {
         "the store does not answer; check AWS_ENDPOINT_URL, the network and the store itself"
     };
-    format!("the job's state cannot be reached: {error}; {fix}")
+    let StoreError { operation, object, .. } = error;
+    let problem = brief(problem);
+    format!("the job's state cannot be reached: cannot {operation} {object}: {problem}; {fix}")
 }
 
 #[cfg(test)]

@@ -155,6 +155,10 @@ fn specs(namespace: &str) -> Vec<Accepted> {
 /// Pods that cannot be made, placed or started.
 fn pods(namespace: &str) -> Vec<Accepted> {
     let workers = |workers: Value| json!({"sql": GOOD, "workers": workers});
+    let container = |context: Value| {
+        let container = json!({"name": "worker", "securityContext": context});
+        workers(json!({"podTemplate": {"spec": {"containers": [container]}}}))
+    };
     let create = format!("kubectl create secret generic nowhere -n {namespace}");
     vec![
         case(
@@ -215,10 +219,15 @@ fn pods(namespace: &str) -> Vec<Accepted> {
         ),
         case(
             "privileged",
-            workers(json!({"podTemplate": {"spec": {"containers": [
-                {"name": "worker", "securityContext": {"privileged": true}}]}}})),
+            container(json!({"privileged": true})),
+            SPEC,
+            &["spec.workers", "securityContext", "privileged", "workers.podTemplate"],
+        ),
+        case(
+            "capabilities",
+            container(json!({"capabilities": {"add": ["NET_ADMIN"]}})),
             PODS,
-            &["privileged", "PodSecurity", "spec.workers.podTemplate"],
+            &["violates PodSecurity", "NET_ADMIN", "remove from spec.workers.podTemplate"],
         ),
     ]
 }
@@ -277,15 +286,12 @@ INSERT INTO n SELECT a FROM t;"
             ("Degraded", "SourceUnreachable"),
             &["s3://no-such-bucket/in", "the bucket does not exist", "'path'"],
         ),
-        Accepted {
-            event: "Failed",
-            ..case(
-                "no-file",
-                json!({"sql": files("/data/in")}),
-                ("Degraded", "JobFailed"),
-                &["/data/in", "no such file or directory", "check 'path'"],
-            )
-        },
+        case(
+            "no-file",
+            json!({"sql": files("/data/in")}),
+            ("Degraded", "JobNotRunning"),
+            &["/data/in", "no such file or directory", "check 'path'"],
+        ),
         case(
             "wrong-sink",
             json!({"sql": sink}),

@@ -10,7 +10,7 @@ use weir_engine::EngineError;
 
 use super::location::{Location, Root};
 use super::position::FileInfo;
-use super::store::{RemoteStore, fix};
+use super::store::{RemoteStore, brief, fix};
 
 /// Directories below one another; more is a loop of symbolic links.
 const DEEPEST: usize = 64;
@@ -128,7 +128,11 @@ async fn list_remote(
 ) -> Result<Vec<FileInfo>, EngineError> {
     let failed = |error: object_store::Error| {
         let error = error.to_string();
-        EngineError::outside(format!("{location}: cannot be listed: {error}; {}", fix(&error)))
+        EngineError::outside(format!(
+            "{location}: cannot be listed: {}; {}",
+            brief(&error),
+            fix(&error)
+        ))
     };
     let prefix = object_store::path::Path::parse(key)
         .map_err(|error| EngineError::user(format!("{location}: not a key: {error}")))?;

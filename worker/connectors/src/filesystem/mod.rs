@@ -43,7 +43,7 @@ use enumerator::FileEnumerator;
 use format::ReadFormat;
 use location::{Location, Root};
 use reader::{FileReader, Metadata, Origin, ReadPlan};
-pub use store::{RemoteStore, S3, Stores};
+pub use store::{RemoteStore, S3, Stores, brief};
 
 const MONITOR: &str = "source.monitor-interval";
 const REGEX: &str = "source.path.regex-pattern";

@@ -38,6 +38,33 @@ impl Stores for S3 {
     }
 }
 
+/// A store's answer in few words that stay the same when it answers alike: S3's code and message
+/// without the request's id and signature, and never how long it took.
+#[must_use]
+pub fn brief(answer: &str) -> String {
+    let between = |from: &str, to: &str| {
+        let (_, rest) = answer.split_once(from)?;
+        Some(rest.split_once(to)?.0.trim().trim_end_matches('.'))
+    };
+    if let Some(code) = between("<Code>", "</Code>") {
+        let message = between("<Message>", "</Message>").unwrap_or_default();
+        return format!("{code}: {message}").trim_end_matches([' ', ':']).to_owned();
+    }
+    let mut words = answer.split(' ').peekable();
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        let is_time = |next: &&str| {
+            let number = next.trim_end_matches(['n', 'm', 's', 'µ', ',']);
+            number.len() < next.len() && number.parse::<f64>().is_ok()
+        };
+        if word == "in" && words.next_if(is_time).is_some() {
+            continue;
+        }
+        kept.push(word);
+    }
+    kept.join(" ")
+}
+
 /// What helps against a store's answer.
 pub(crate) fn fix(answer: &str) -> &'static str {
     let says = |words: &[&str]| words.iter().any(|word| answer.contains(word));
@@ -50,5 +77,24 @@ pub(crate) fn fix(answer: &str) -> &'static str {
          table's 'path'"
     } else {
         "check the table's 'path', AWS_ENDPOINT_URL and the store itself"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_answer_is_said_in_the_same_few_words() {
+        let answer = "Error performing GET http://s3/b in 18.808673ms - Server returned non-2xx \
+                      status code: 403 Forbidden: <?xml?><Error><Code>SignatureDoesNotMatch</Code>\
+                      <Message>It does not match.</Message><RequestId>1</RequestId></Error>";
+        assert_eq!(brief(answer), "SignatureDoesNotMatch: It does not match");
+        assert_eq!(brief("404 <Code>NoSuchBucket</Code>"), "NoSuchBucket");
+        assert_eq!(
+            brief("GET http://s3/b in 1.2s, after 2 retries"),
+            "GET http://s3/b after 2 retries"
+        );
+        assert_eq!(brief("it is in use"), "it is in use");
     }
 }

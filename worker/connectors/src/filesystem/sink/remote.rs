@@ -25,7 +25,7 @@ use weir_protocol::Term;
 use super::payload::{self, Commit, INLINE, Open, Piece};
 use super::stage::{FileId, FileName, Stage};
 use super::{STAGING, fresh};
-use crate::filesystem::store::{RemoteStore, fix};
+use crate::filesystem::store::{RemoteStore, brief, fix};
 
 /// Bytes per part; S3 wants 5 MiB at least, and 10,000 parts at most.
 const PART: usize = 8 << 20;
@@ -79,16 +79,22 @@ impl Bucket {
         let what = what.to_owned();
         move |error| {
             let error = error.to_string();
-            EngineError::outside(format!("{place}: cannot {what}: {error}; {}", fix(&error)))
+            EngineError::outside(format!(
+                "{place}: cannot {what}: {}; {}",
+                brief(&error),
+                fix(&error)
+            ))
         }
     }
 
     /// Sees whether the bucket takes output, which the first rows are too few to show: they go into
     /// checkpoints for a while. An upload that is given up asks for just the right that output
     /// needs, and no reader ever sees it.
-    async fn probe(&self, key: &str) -> Result<(), EngineError> {
-        let upload = self.begin(key).await?;
-        if let Err(error) = self.store.abort_multipart(&self.path(key)?, &upload.id).await {
+    async fn probe(&self, prefix: &str, key: &str) -> Result<(), EngineError> {
+        let path = self.path(key)?;
+        let upload = self.store.create_multipart(&path).await;
+        let upload = upload.map_err(self.failed("begin an upload", prefix))?;
+        if let Err(error) = self.store.abort_multipart(&path, &upload).await {
             tracing::debug!(%error, key, "an upload without parts is left to the bucket's rules");
         }
         Ok(())
@@ -330,7 +336,7 @@ impl Stage for RemoteStage {
             remove: Vec::new(),
         });
         if !self.probed {
-            self.bucket.probe(&writing.key).await?;
+            self.bucket.probe(&self.prefix, &writing.key).await?;
             self.probed = true;
         }
         writing.rest = None;
