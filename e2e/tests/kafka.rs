@@ -41,9 +41,14 @@ fn a_killed_broker_comes_back_with_what_it_took() -> Result<()> {
 fn the_connectors_tests_pass_against_a_real_broker() -> Result<()> {
     let kafka = Kafka::start()?;
     let status = Command::new(env!("CARGO"))
-        .args(["test", "-p", "weir-connectors", "--features", "real-kafka", "--test", "kafka_real"])
+        // Of the whole workspace, so that what `cargo test --workspace` built is used again.
+        .args(["test", "--workspace", "--features", "weir-connectors/real-kafka"])
+        .args(["--test", "kafka_real"])
         .env("WEIR_KAFKA", kafka.servers())
         .env("WEIR_KAFKA_SASL", kafka.sasl_servers())
+        .env("WEIR_KAFKA_TLS", kafka.tls_servers())
+        .env("WEIR_KAFKA_CA", kafka.authority())
+        .env("WEIR_KAFKA_OTHER_CA", kafka.other_authority())
         .status()?;
     ensure!(status.success(), "they ended with {status}");
     Ok(())

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::cache;
 use crate::process::{Process, free_port, wait_for};
-use crate::testbed::Place;
+use crate::testbed::{Place, tls};
 
 const VERSION: &str = "4.1.0";
 const TOOL: &str = include_str!("../../kafka/KafkaTool.java");
@@ -41,14 +41,24 @@ pub struct Kafka {
     folder: TempDir,
     libraries: PathBuf,
     place: Place,
-    port: u16,
-    sasl_port: u16,
+    ports: Ports,
+}
+
+/// Where the broker listens.
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    plain: u16,
+    /// SASL PLAIN in the clear.
+    sasl: u16,
+    /// SASL PLAIN and SCRAM over TLS.
+    tls: u16,
+    controller: u16,
 }
 
 impl Kafka {
-    /// User of the SASL listener.
+    /// User of the SASL listeners.
     pub const USER: &str = "weir";
-    /// Password of the SASL listener.
+    /// Password of the SASL listeners.
     pub const PASSWORD: &str = "weir-secret";
 
     /// Starts a broker on free ports of loopback, downloaded first if need be.
@@ -66,16 +76,22 @@ impl Kafka {
     pub fn start_at(place: Place) -> Result<Self> {
         let libraries = ensure_installed()?;
         let folder = TempDir::with_prefix("weir-kafka-")?;
-        let (port, sasl_port, controller) = (free_port()?, free_port()?, free_port()?);
+        let ports = Ports {
+            plain: free_port()?,
+            sasl: free_port()?,
+            tls: free_port()?,
+            controller: free_port()?,
+        };
+        tls::certify(folder.path(), &place.address)?;
         fs::write(folder.path().join("KafkaTool.java"), TOOL)?;
-        let data = folder.path().join("data");
-        let settings = settings(&data, &place.address, port, sasl_port, controller);
+        let settings = settings(folder.path(), &place.address, ports);
         fs::write(folder.path().join("server.properties"), settings)?;
-        let mut broker = Self { server: None, folder, libraries, place, port, sasl_port };
+        let mut broker = Self { server: None, folder, libraries, place, ports };
         let mut format = broker.java();
         format
             .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
-            .arg(broker.folder.path().join("server.properties"));
+            .arg(broker.folder.path().join("server.properties"))
+            .args(["--add-scram".to_owned(), scram()]);
         cache::run(&mut format)?;
         broker.restart()?;
         Ok(broker)
@@ -100,14 +116,14 @@ impl Kafka {
             .stdout(log.try_clone()?)
             .stderr(log);
         let mut server = Process::start("the Kafka broker", &mut command)?;
-        let (address, port, sasl_port) = (self.place.address.as_str(), self.port, self.sasl_port);
+        let (address, ports) = (self.place.address.as_str(), self.ports);
         let answers = |port| TcpStream::connect((address, port)).is_ok();
-        wait_for("the Kafka broker", Duration::from_secs(60), || {
+        wait_for("the Kafka broker", Duration::from_secs(180), || {
             if let Some(status) = server.poll()? {
                 let log = fs::read_to_string(self.folder.path().join("log"))?;
                 anyhow::bail!("it ended with {status}:\n{}", cache::tail(&log));
             }
-            Ok(answers(port) && answers(sasl_port))
+            Ok([ports.plain, ports.sasl, ports.tls].into_iter().all(answers))
         })?;
         self.server = Some(server);
         Ok(())
@@ -121,13 +137,31 @@ impl Kafka {
     /// `bootstrap.servers` of the listener without credentials.
     #[must_use]
     pub fn servers(&self) -> String {
-        format!("{}:{}", self.place.address, self.port)
+        format!("{}:{}", self.place.address, self.ports.plain)
     }
 
     /// `bootstrap.servers` of the listener that takes SASL PLAIN.
     #[must_use]
     pub fn sasl_servers(&self) -> String {
-        format!("{}:{}", self.place.address, self.sasl_port)
+        format!("{}:{}", self.place.address, self.ports.sasl)
+    }
+
+    /// `bootstrap.servers` of the listener that takes SASL PLAIN and SCRAM-SHA-512 over TLS.
+    #[must_use]
+    pub fn tls_servers(&self) -> String {
+        format!("{}:{}", self.place.address, self.ports.tls)
+    }
+
+    /// The certificate of the authority that signed the broker's, as a PEM file.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join(tls::AUTHORITY)
+    }
+
+    /// The certificate of an authority that signed nothing, as a PEM file.
+    #[must_use]
+    pub fn other_authority(&self) -> PathBuf {
+        self.folder.path().join(tls::OTHER_AUTHORITY)
     }
 
     /// Creates a topic; `settings` are Kafka's for topics, such as `retention.ms=1000`.
@@ -244,21 +278,38 @@ pub fn ensure_installed() -> Result<PathBuf> {
     Ok(folder.join("lib"))
 }
 
-fn settings(data: &Path, address: &str, port: u16, sasl_port: u16, controller: u16) -> String {
+fn scram() -> String {
+    format!("SCRAM-SHA-512=[name={},password={}]", Kafka::USER, Kafka::PASSWORD)
+}
+
+fn settings(folder: &Path, address: &str, ports: Ports) -> String {
     let (user, password) = (Kafka::USER, Kafka::PASSWORD);
-    let data = data.display();
+    let Ports { plain, sasl, tls, controller } = ports;
+    let (data, key) = (folder.join("data"), folder.join(tls::BROKER));
+    let (data, key) = (data.display(), key.display());
+    let listeners = format!(
+        "PLAINTEXT://{address}:{plain},SASL_PLAINTEXT://{address}:{sasl},SASL_SSL://{address}:{tls}"
+    );
+    let login = format!(
+        "org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}=\"{password}\";"
+    );
     format!(
         "\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://{address}:{port},SASL_PLAINTEXT://{address}:{sasl_port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://{address}:{port},SASL_PLAINTEXT://{address}:{sasl_port}
+listeners={listeners},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={listeners}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
-sasl.enabled.mechanisms=PLAIN
-listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}=\"{password}\";
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+listener.name.sasl_plaintext.sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config={login}
+listener.name.sasl_ssl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.sasl_ssl.plain.sasl.jaas.config={login}
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.ssl.keystore.type=PEM
+listener.name.sasl_ssl.ssl.keystore.location={key}
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1

@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod kafka;
 pub mod proxy;
 pub mod s3;
+pub mod tls;
 
 use std::ffi::OsStr;
 use std::process::Command;

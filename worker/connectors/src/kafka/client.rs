@@ -15,6 +15,8 @@ use rdkafka::types::RDKafkaErrorCode;
 use weir_engine::EngineError;
 use weir_engine::env::instant;
 
+use super::properties::FILES;
+
 /// How long a cluster may be out of reach when a job starts.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -98,8 +100,10 @@ impl ConsumerContext for Events {}
 pub(super) enum Meaning {
     /// A broker is away or a leader is moving: goes by itself.
     Passing,
-    /// Credentials or certificates are refused.
+    /// Credentials are refused.
     Credentials,
+    /// One side does not trust the other's certificate, or does not speak TLS.
+    Tls,
     /// The credentials do not allow it.
     Forbidden,
     /// No such topic or partition.
@@ -110,6 +114,13 @@ pub(super) enum Meaning {
     End,
     /// Anything else.
     Other,
+}
+
+impl Meaning {
+    /// Whether the other side, or this one, said no before anything was asked.
+    pub(super) fn is_refusal(self) -> bool {
+        matches!(self, Self::Credentials | Self::Tls)
+    }
 }
 
 /// Sorts an error code.
@@ -123,8 +134,8 @@ pub(super) fn meaning(code: RDKafkaErrorCode) -> Meaning {
         Code::Authentication
         | Code::SaslAuthenticationFailed
         | Code::UnsupportedSASLMechanism
-        | Code::IllegalSASLState
-        | Code::SSL => Meaning::Credentials,
+        | Code::IllegalSASLState => Meaning::Credentials,
+        Code::SSL => Meaning::Tls,
         Code::TopicAuthorizationFailed
         | Code::GroupAuthorizationFailed
         | Code::ClusterAuthorizationFailed => Meaning::Forbidden,
@@ -179,7 +190,10 @@ pub(super) fn explain(
             "{place}: Kafka at '{servers}' cannot be reached: {reason}; check 'properties.bootstrap.servers', that the brokers run, and that their advertised addresses can be reached from here"
         )),
         Meaning::Credentials => EngineError::user(format!(
-            "{place}: Kafka at '{servers}' refused the connection: {reason}; check 'properties.security.protocol', 'properties.sasl.*' and 'properties.ssl.*'"
+            "{place}: Kafka at '{servers}' refused the login: {reason}; check 'properties.sasl.jaas.config' (or 'properties.sasl.username' and 'properties.sasl.password') and 'properties.sasl.mechanism'"
+        )),
+        Meaning::Tls => EngineError::user(format!(
+            "{place}: no TLS connection to Kafka at '{servers}': {reason}; name the authority that signed the brokers' certificates in 'properties.ssl.truststore.location' (with 'properties.ssl.truststore.type' = 'PEM'), or correct 'properties.security.protocol'"
         )),
         Meaning::Forbidden => EngineError::user(format!(
             "{place}: Kafka at '{servers}' does not allow it: {reason}; give the user an ACL for this topic (and group), or use other credentials"
@@ -191,6 +205,32 @@ pub(super) fn explain(
             EngineError::outside(format!("{place}: {reason}"))
         }
     }
+}
+
+/// Explains why a client cannot even be made: settings that do not fit together, or a file of
+/// certificates that is not there, which librdkafka reports without its name.
+pub(super) fn explain_set_up(
+    subject: &Subject,
+    what: &str,
+    config: &ClientConfig,
+    error: &KafkaError,
+) -> EngineError {
+    let place = format!("table '{}': setting up a Kafka {what}", subject.table);
+    let unreadable = FILES.iter().find_map(|name| {
+        let file = config.get(name).filter(|file| *file != "probe")?;
+        std::fs::File::open(file).err().map(|why| (*name, file, why))
+    });
+    let Some((name, file, why)) = unreadable else {
+        return EngineError::user(format!("{place}: {}", subject.redact(&error.to_string())));
+    };
+    let java = match name {
+        "ssl.ca.location" => "'properties.ssl.truststore.location' or ",
+        "ssl.crl.location" => "",
+        _ => "'properties.ssl.keystore.location' or ",
+    };
+    EngineError::user(format!(
+        "{place}: '{file}' cannot be read: {why}; correct {java}'properties.{name}', or mount the file there"
+    ))
 }
 
 /// A connection for questions: partitions, offsets, group positions.
@@ -216,9 +256,9 @@ impl Cluster {
     /// Prepares a connection; nothing is sent yet.
     pub(super) fn new(config: &ClientConfig, subject: Arc<Subject>) -> Result<Self, EngineError> {
         let events = Events::new(Arc::clone(&subject));
-        let consumer = config.create_with_context(events.clone()).map_err(|error| {
-            explain(&subject, "setting up a Kafka client", None, &error.to_string())
-        })?;
+        let consumer = config
+            .create_with_context(events.clone())
+            .map_err(|error| explain_set_up(&subject, "client", config, &error))?;
         Ok(Self { consumer, events, subject })
     }
 
@@ -236,16 +276,14 @@ impl Cluster {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            // Serves log lines and errors, which is how the reason gets here.
+            // Serves log lines and errors, which is how the reason gets here. A served line looks
+            // like an empty queue, so that the first of them is no reason to stop.
             for _ in 0..64 {
-                if self.consumer.poll(Duration::ZERO).is_none() {
-                    break;
-                }
+                drop(self.consumer.poll(Duration::ZERO));
             }
             let code = error.rdkafka_error_code();
             let background = self.events.last();
-            let refused =
-                background.as_ref().is_some_and(|(code, _)| meaning(*code) == Meaning::Credentials);
+            let refused = background.as_ref().is_some_and(|(code, _)| meaning(*code).is_refusal());
             let passing = code.is_none_or(|code| meaning(code) == Meaning::Passing);
             if refused || !passing || start.elapsed() >= patience {
                 return Err(match background {
@@ -406,7 +444,7 @@ mod tests {
         );
         assert_eq!(
             error.message,
-            "table 'bids': connecting: Kafka at 'b:9092' refused the connection: SASL said: user=u password=****** is wrong; check 'properties.security.protocol', 'properties.sasl.*' and 'properties.ssl.*'"
+            "table 'bids': connecting: Kafka at 'b:9092' refused the login: SASL said: user=u password=****** is wrong; check 'properties.sasl.jaas.config' (or 'properties.sasl.username' and 'properties.sasl.password') and 'properties.sasl.mechanism'"
         );
     }
 }

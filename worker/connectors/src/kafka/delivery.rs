@@ -21,7 +21,7 @@ use weir_engine::EngineError;
 use weir_engine::env::instant;
 use weir_engine::operator::Waker;
 
-use super::client::{Events, Meaning, PATIENCE, Subject, explain, meaning};
+use super::client::{Events, Meaning, PATIENCE, Subject, explain, explain_set_up, meaning};
 
 /// What librdkafka and we keep per message besides its bytes; so that many empty messages
 /// count as well.
@@ -111,7 +111,7 @@ impl ClientContext for Reports {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code().is_some_and(|code| meaning(code) == Meaning::Credentials) {
+        if error.rdkafka_error_code().is_some_and(|code| meaning(code).is_refusal()) {
             let doing = format!("writing to topic '{}'", self.0.topic);
             self.0.fail(explain(&self.0.subject, &doing, error.rdkafka_error_code(), reason));
         }
@@ -196,10 +196,9 @@ impl Sender {
             topic: topic.to_owned(),
             delivered: Mutex::default(),
         });
-        let producer: ThreadedProducer<Reports> =
-            config.create_with_context(Reports(Arc::clone(&shared))).map_err(|error| {
-                explain(&subject, "setting up a Kafka producer", None, &error.to_string())
-            })?;
+        let producer: ThreadedProducer<Reports> = config
+            .create_with_context(Reports(Arc::clone(&shared)))
+            .map_err(|error| explain_set_up(&subject, "producer", config, &error))?;
         io.spawn_blocking({
             let (producer, shared) = (producer.clone(), Arc::clone(&shared));
             move || look_up(&producer, &shared)

@@ -18,7 +18,7 @@ use weir_engine::EngineError;
 use weir_engine::operator::Waker;
 
 use super::batch::{BatchConsumer, Message, Messages};
-use super::client::{Events, Meaning, Subject, explain, meaning};
+use super::client::{Events, Meaning, Subject, explain, explain_set_up, meaning};
 use super::offsets::Position;
 
 /// Bytes of keys and values that may wait for the task. librdkafka holds as much again.
@@ -243,13 +243,14 @@ impl Thread {
             return Ok(Arc::clone(consumer));
         }
         let subject = &self.plan.subject;
-        let refused = |why: &str| explain(subject, "setting up a Kafka consumer", None, why);
         let consumer = self
             .plan
             .config
             .create_with_context(Events::new(Arc::clone(subject)))
-            .map_err(|error| refused(&error.to_string()))?;
-        let consumer = BatchConsumer::new(consumer).ok_or_else(|| refused("out of memory"))?;
+            .map_err(|error| explain_set_up(subject, "consumer", &self.plan.config, &error))?;
+        let consumer = BatchConsumer::new(consumer).ok_or_else(|| {
+            explain(subject, "setting up a Kafka consumer", None, "out of memory")
+        })?;
         let consumer = Arc::new(consumer);
         self.consumer = Some(Arc::clone(&consumer));
         Ok(consumer)
@@ -304,6 +305,7 @@ impl Thread {
                             tracing::debug!(target: "weir::kafka", "{error}");
                         }
                         Meaning::Credentials
+                        | Meaning::Tls
                         | Meaning::Forbidden
                         | Meaning::Missing
                         | Meaning::LostPosition => {
@@ -499,14 +501,16 @@ impl Thread {
                 Ok(Errored::Ignored)
             }
             Meaning::LostPosition => self.on_lost(consumer, split).map(|()| Errored::Moved),
-            Meaning::Credentials | Meaning::Forbidden | Meaning::Missing | Meaning::Other => {
-                Err(explain(
-                    &self.plan.subject,
-                    &format!("reading '{topic}/{partition}'"),
-                    Some(code),
-                    &message.error_text(),
-                ))
-            }
+            Meaning::Credentials
+            | Meaning::Tls
+            | Meaning::Forbidden
+            | Meaning::Missing
+            | Meaning::Other => Err(explain(
+                &self.plan.subject,
+                &format!("reading '{topic}/{partition}'"),
+                Some(code),
+                &message.error_text(),
+            )),
         }
     }
 

@@ -76,7 +76,7 @@ impl Properties {
 }
 
 /// Settings that name a file.
-const FILES: &[&str] = &[
+pub(super) const FILES: &[&str] = &[
     "ssl.ca.location",
     "ssl.certificate.location",
     "ssl.crl.location",

@@ -1,10 +1,11 @@
 //! The Kafka connector against a real broker: what the one in the process cannot do.
 //!
-//! `WEIR_KAFKA=host:port` names a plaintext listener and `WEIR_KAFKA_SASL=host:port` one that
-//! takes SASL PLAIN with user `weir` and password `weir-secret`, of a broker that creates topics
-//! only when asked. Topics are made anew for every test.
+//! `WEIR_KAFKA=host:port` names a plaintext listener of a broker that creates topics only when
+//! asked; `security` names the others. Topics are made anew for every test.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail the test")]
+
+mod security;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -530,51 +531,4 @@ fn what_the_sink_writes_the_source_reads() {
     .unwrap();
     found.sort_unstable();
     assert_eq!(found, (0..rows).collect::<Vec<_>>());
-}
-
-#[test]
-fn java_credentials_open_the_door_and_wrong_ones_are_refused_in_time_without_the_password() {
-    let servers = std::env::var("WEIR_KAFKA_SASL").expect("WEIR_KAFKA_SASL names a SASL listener");
-    let topic = Topic::new("sasl", 1);
-    topic.write(0, 0..10);
-    let login = |password: &str| {
-        format!(
-            "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"weir\" password=\"{password}\";"
-        )
-    };
-    let table_with = |password: &str, extra: &[(&str, &str)]| {
-        let login = login(password);
-        let mut options = vec![
-            ("topic", topic.name.as_str()),
-            ("format", "json"),
-            ("properties.security.protocol", "SASL_PLAINTEXT"),
-            ("properties.sasl.mechanism", "PLAIN"),
-            ("properties.sasl.jaas.config", &login),
-        ];
-        options.extend_from_slice(extra);
-        table(&servers, &options, &[("n", DataType::Int64)])
-    };
-    assert_eq!(
-        read_all(&topic.io, &table_with("weir-secret", &[EARLIEST, BOUNDED])),
-        (0..10).collect::<Vec<_>>()
-    );
-
-    let start = instant();
-    let wrong = source(&table_with("not-this-one", &[EARLIEST]), &[0]);
-    let Err(error) = discover(&topic.io, &wrong) else { panic!("let in") };
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    assert_eq!(error.fault, Fault::User);
-    assert!(error.message.contains("refused the connection"), "{error}");
-    assert!(!error.message.contains("not-this-one"), "{error}");
-
-    let mut cx = context(&topic.io);
-    let mut writer = kafka::sink(&table_with("not-this-one", &[]), &Place::default())
-        .unwrap()
-        .factory
-        .create(&cx)
-        .unwrap();
-    ready(&mut *writer, &mut cx);
-    let error = writer.on_tick(&mut cx, &mut Output::default()).unwrap_err();
-    assert_eq!(error.fault, Fault::User, "{error}");
-    assert!(!error.message.contains("not-this-one"), "{error}");
 }
