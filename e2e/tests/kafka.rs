@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Result, ensure};
+use weir_e2e::programs;
 use weir_e2e::testbed::kafka::Kafka;
 
 #[test]
@@ -40,10 +41,11 @@ fn a_killed_broker_comes_back_with_what_it_took() -> Result<()> {
 #[test]
 fn the_connectors_tests_pass_against_a_real_broker() -> Result<()> {
     let kafka = Kafka::start()?;
-    let status = Command::new(env!("CARGO"))
+    let mut tests = Command::new(env!("CARGO"));
+    programs::forget_package(&mut tests);
+    let status = tests
         // Of the whole workspace, so that what `cargo test --workspace` built is used again.
-        .args(["test", "--workspace", "--features", "weir-connectors/real-kafka"])
-        .args(["--test", "kafka_real"])
+        .args(["test", "--workspace", "--test", "kafka_real", "--", "--include-ignored"])
         .env("WEIR_KAFKA", kafka.servers())
         .env("WEIR_KAFKA_SASL", kafka.sasl_servers())
         .env("WEIR_KAFKA_TLS", kafka.tls_servers())
