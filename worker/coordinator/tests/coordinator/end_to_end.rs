@@ -4,111 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use weir_checkpoint::store::testing::MemoryStore;
-use weir_checkpoint::{Chain, ChainOptions, DataReader, Manifest, Nonces, Steps, Store};
 use weir_coordinator::grpc::{GrpcConnect, serve};
-use weir_coordinator::link::Connect;
-use weir_coordinator::master::MasterConfig;
-use weir_coordinator::{
-    Coordinator, CoordinatorConfig, CoordinatorHandle, Ending, Member, MemberConfig, MemberEnd,
-};
-use weir_engine::graph::JobGraph;
+use weir_coordinator::{Ending, MemberEnd};
 use weir_engine::source::Assignment;
-use weir_protocol::{JobName, KeyGroupRange, WorkerId};
 
-use crate::fake::{
-    FakeHost, MAX_PARALLELISM, World, graph, graph_with_a_vertex_in_front, user_error,
-};
-
-struct Job {
-    world: Arc<World>,
-    graph: Arc<JobGraph>,
-    store: Arc<dyn Store>,
-    config: CoordinatorConfig,
-}
-
-impl Job {
-    fn new(world: &Arc<World>, parallelism: u32, bounded: bool, assignment: Assignment) -> Self {
-        let mut master = MasterConfig::new(JobName::from("default/numbers"), parallelism);
-        master.checkpoint_interval_ms = 20;
-        Self {
-            world: world.clone(),
-            graph: graph(world, bounded, assignment),
-            store: Arc::new(MemoryStore::new()),
-            config: CoordinatorConfig::new(master),
-        }
-    }
-
-    fn start(&self) -> CoordinatorHandle {
-        Coordinator::start(self.config.clone(), self.graph.clone(), self.store.clone())
-    }
-
-    fn worker(
-        &self,
-        ordinal: u32,
-        slots: u32,
-        coordinator: Arc<dyn Connect>,
-    ) -> tokio::task::JoinHandle<MemberEnd> {
-        let config = MemberConfig {
-            worker: WorkerId(ordinal),
-            incarnation: Nonces::random().draw().to_string(),
-            exchange_address: String::new(),
-            control_address: String::new(),
-            slots,
-            nonces: Nonces::random(),
-            steps: Steps::none(),
-        };
-        let host = FakeHost { world: self.world.clone(), pace: Duration::from_millis(1) };
-        let store = self.chain().store().clone();
-        let member = Member::new(config, self.graph.clone(), Arc::new(host), store);
-        tokio::spawn(async move { member.run(coordinator.as_ref()).await })
-    }
-
-    fn chain(&self) -> Chain {
-        let job = &self.config.master.job;
-        Chain::attach(self.store.clone(), job, ChainOptions::default())
-    }
-
-    async fn head(&self) -> Manifest {
-        self.chain().read_head().await.unwrap().unwrap()
-    }
-
-    /// The sum of the counter's keyed state at the head: how many rows it has counted.
-    async fn counted(&self) -> u64 {
-        let head = self.head().await;
-        let Some(entry) = head.operators.get(&"counter".into()) else {
-            return 0;
-        };
-        let reader = DataReader::new(self.chain().store().clone());
-        let all = KeyGroupRange::all(MAX_PARALLELISM);
-        let mut counts = std::collections::BTreeMap::new();
-        for segment in reader.read(&entry.segments, all).await.unwrap() {
-            for block in segment.blocks_in(all) {
-                let (group, bytes) = block.unwrap();
-                counts.insert(group, u64::from_le_bytes(bytes[..8].try_into().unwrap()));
-            }
-        }
-        counts.values().sum()
-    }
-}
-
-fn local(handle: &CoordinatorHandle) -> Arc<dyn Connect> {
-    Arc::new(handle.attachments())
-}
-
-async fn until(
-    handle: &CoordinatorHandle,
-    what: impl Fn(&weir_protocol::control::JobStatus) -> bool,
-) {
-    let mut status = handle.watch();
-    let seen = tokio::time::timeout(Duration::from_secs(60), status.wait_for(|s| what(s))).await;
-    assert!(seen.is_ok(), "it never came to it: {:?}", handle.status());
-}
-
-async fn end(handle: &CoordinatorHandle) -> Ending {
-    let ended = tokio::time::timeout(Duration::from_secs(120), handle.ended()).await;
-    ended.unwrap_or_else(|_| panic!("it does not end: {:?}", handle.status()))
-}
+use crate::fake::{MAX_PARALLELISM, World, graph_with_a_vertex_in_front, user_error};
+use crate::job::{Job, end, local, until};
 
 fn finished(end: &MemberEnd) -> bool {
     let MemberEnd::Shutdown { reason, end } = end;

@@ -1,7 +1,8 @@
 //! A program whose result can be checked: numbers are read from splits and staged for a sink.
 //!
-//! Tasks run on timers instead of the engine's threads. Every task counts its rows under the
-//! first key group it owns, so that keyed state travels through segments, too.
+//! Tasks run on timers instead of the engine's threads. Every task counts its rows under key
+//! groups that it owns, so that keyed state travels through segments, too: under every second one,
+//! in turn, so that there is state which is only ever written once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -52,13 +53,20 @@ pub(crate) struct World {
     pub(crate) restored: AtomicU32,
     /// How often tasks were told to end.
     pub(crate) stopped: AtomicU32,
+    /// Bytes that the states of an even and of an odd key group take up beside their counts.
+    pub(crate) padding: [usize; 2],
     /// The watermark that each operator was restored with at last.
     pub(crate) marks: Mutex<BTreeMap<OperatorUid, i64>>,
 }
 
 impl World {
     pub(crate) fn with_rows(splits: u64, rows: u64) -> Arc<Self> {
-        let world = Self::default();
+        Self::with_state(splits, rows, [0, 0])
+    }
+
+    /// The states of even and of odd key groups have these sizes from the beginning.
+    pub(crate) fn with_state(splits: u64, rows: u64, padding: [usize; 2]) -> Arc<Self> {
+        let world = Self { padding, ..Self::default() };
         *world.splits.lock().unwrap() =
             (0..splits).map(|s| (format!("s{s:03}"), s * rows, (s + 1) * rows)).collect();
         Arc::new(world)
@@ -261,12 +269,15 @@ impl TaskHost for FakeHost {
                 deployment.parallelism,
                 MAX_PARALLELISM,
             );
-            let counts = match deployment.restored.remove(&counter) {
+            let restored = deployment.restored.remove(&counter);
+            let fresh = restored.is_none();
+            let counts = match restored {
                 Some(restored) => {
                     self.world.restored.fetch_add(1, Ordering::SeqCst);
                     restore_counts(restored, range)?
                 }
-                None => BTreeMap::new(),
+                None if self.world.padding == [0, 0] => BTreeMap::new(),
+                None => (range.start..range.end).map(|group| (KeyGroup(group), 0)).collect(),
             };
             let (to, from) = mpsc::unbounded_channel();
             commands.insert((placement.vertex, placement.subtask), to);
@@ -276,8 +287,9 @@ impl TaskHost for FakeHost {
                 vertex: placement.vertex,
                 subtask: placement.subtask,
                 range,
+                dirty: counts.keys().copied().filter(|_| fresh).collect(),
                 counts,
-                dirty: BTreeSet::new(),
+                rows: 0,
                 splits: Vec::new(),
                 pending: Pending::Unknown,
                 staged: Vec::new(),
@@ -336,6 +348,8 @@ struct FakeTask {
     range: KeyGroupRange,
     counts: BTreeMap<KeyGroup, u64>,
     dirty: BTreeSet<KeyGroup>,
+    /// Rows read in this term.
+    rows: usize,
     splits: Vec<(Split, u64, u64)>,
     pending: Pending,
     staged: Vec<u64>,
@@ -393,7 +407,10 @@ impl FakeTask {
             self.events.send(TaskEvent::Failed { vertex, subtask, error }).ok();
         }
         if let Some((split, from, to)) = self.splits.first_mut() {
-            let group = KeyGroup(self.range.start);
+            let even = (self.range.start..self.range.end).step_by(2);
+            let turn = self.rows % even.len().max(1);
+            let group = KeyGroup(even.skip(turn).next().unwrap_or_default());
+            self.rows += 1;
             self.staged.push(*from);
             self.mark = self.mark.max(Watermark(*from as i64));
             *self.counts.entry(group).or_default() += 1;
@@ -424,7 +441,9 @@ impl FakeTask {
         );
         for (group, count) in &self.counts {
             if trigger.full || self.dirty.contains(group) {
-                segment.push(*group, &count.to_le_bytes());
+                let mut block = count.to_le_bytes().to_vec();
+                block.resize(8 + self.world.padding[usize::from(group.0 % 2)], 0);
+                segment.push(*group, &block);
             }
         }
         self.dirty.clear();

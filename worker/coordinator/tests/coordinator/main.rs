@@ -9,6 +9,9 @@
 mod decisions;
 mod end_to_end;
 mod fake;
+mod job;
 mod prefetch;
+mod rescale;
 mod script;
 mod silence;
+mod slow;
