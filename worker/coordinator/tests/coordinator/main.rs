@@ -11,6 +11,7 @@ mod end_to_end;
 mod fake;
 mod job;
 mod prefetch;
+mod read_ahead;
 mod rescale;
 mod script;
 mod silence;
