@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc::UnboundedSender;
 use weir_checkpoint::steps::Steps;
 use weir_checkpoint::store::testing::{FaultRates, LyingStore};
-use weir_checkpoint::{Chain, ChainOptions, Nonces, Store};
+use weir_checkpoint::{Chain, ChainOptions, Nonces, SegmentCache, Store};
 use weir_coordinator::link::{Connect, ConnectError, MasterLink, WorkerLink, in_process};
 use weir_coordinator::{
     Coordinator, CoordinatorConfig, CoordinatorHandle, HostedTasks, MasterConfig, Member,
@@ -54,6 +54,7 @@ struct Worker {
     process: Process,
     executor: Executor,
     host: String,
+    cache: SegmentCache,
 }
 
 /// A coordinator process.
@@ -74,11 +75,19 @@ pub struct Cluster {
     reigns: Vec<Reign>,
     current: Arc<Mutex<Option<(Process, CoordinatorHandle)>>>,
     worker_stores: Vec<LyingStore>,
+    /// Of every worker process so far.
+    caches: Vec<SegmentCache>,
     steps: Steps,
     starts: u64,
 }
 
 const JOB: &str = "simulated/job";
+
+/// In every second run, state from so many bytes on lies in objects; nearly all checkpoints have
+/// more. In the others all of it lies in manifests.
+const INLINE_LIMIT: usize = 200;
+/// What a worker may keep of them: less than the state is, so that caches push out and pass by.
+const CACHE_BYTES: u64 = 4_000;
 
 impl Cluster {
     /// A cluster with its workers and a first coordinator.
@@ -99,6 +108,7 @@ impl Cluster {
             reigns: Vec::new(),
             current: Arc::default(),
             worker_stores: Vec::new(),
+            caches: Vec::new(),
             steps: Steps::counting(),
             starts: 0,
             spec,
@@ -136,10 +146,21 @@ impl Cluster {
         self.reigns.iter().map(reign).chain(workers).collect::<Vec<_>>().join("\n  ")
     }
 
-    /// How often each protocol step was reached.
+    /// How often each protocol step was reached, and what caches of segments were good for.
     #[must_use]
     pub fn steps(&self) -> BTreeMap<&'static str, u64> {
-        self.steps.histogram()
+        let mut steps = self.steps.histogram();
+        for reign in &self.reigns {
+            for name in ["prefetch", "prefetch given up"] {
+                *steps.entry(name).or_default() += reign.handle.steps().get(name).unwrap_or(&0);
+            }
+        }
+        for usage in self.caches.iter().map(SegmentCache::usage) {
+            *steps.entry("bytes read from caches").or_default() += usage.hits;
+            *steps.entry("bytes read past caches").or_default() += usage.misses;
+            *steps.entry("objects pushed out of caches").or_default() += usage.pushed_out;
+        }
+        steps
     }
 
     /// The newest coordinator.
@@ -179,6 +200,7 @@ impl Cluster {
         master.checkpoint_timeout_ms = 1_000;
         master.patience_ms = 1_000;
         master.least_workers = self.spec.workers;
+        master.prefetch_ms = 1_000;
         master.restart.initial_ms = 100;
         master.restart.max_ms = 1_000;
         // A start keeps the parallelism that a rescale has reached.
@@ -198,6 +220,18 @@ impl Cluster {
         Ok(())
     }
 
+    /// What a new process of this ordinal has of the job's segments. One worker has no place for
+    /// any, one has memory, which a crash empties, and the others have a folder that outlives
+    /// them, with what a crash has torn.
+    fn cache_of(&mut self, ordinal: u32) -> SegmentCache {
+        let before = self.workers.get(&ordinal).map(|worker| worker.cache.clone());
+        match ((u64::from(ordinal) + self.spec.seed) % 4, before) {
+            (0, _) => SegmentCache::none(),
+            (1, _) | (_, None) => SegmentCache::in_memory(CACHE_BYTES),
+            (_, Some(before)) => before.after_crash(|_| self.rng.random_ratio(1, 4)),
+        }
+    }
+
     /// Starts a worker process in place of whatever had its ordinal.
     ///
     /// # Errors
@@ -207,6 +241,8 @@ impl Cluster {
         let process = Process::default();
         let (store, lying) = self.store_of(&process);
         self.worker_stores.push(lying);
+        let cache = self.cache_of(ordinal);
+        self.caches.push(cache.clone());
         let host = format!("worker-{ordinal}-{}", self.starts);
         let transport = self.net.transport(&host);
         let exchange = ExchangeServer::start(&*transport, "", JOB).await;
@@ -233,7 +269,12 @@ impl Cluster {
         let name = JobName(JOB.to_owned());
         let chain = Chain::attach(Arc::new(store), &name, ChainOptions::default());
         let graph = self.graph(&process)?;
-        let member = Member::new(config, graph, Arc::new(Host(runtime)), Arc::clone(chain.store()));
+        let member = Member::new(config, graph, Arc::new(Host(runtime)), Arc::clone(chain.store()))
+            .with_cache(cache.clone());
+        let member = match self.spec.seed % 2 {
+            0 => member.with_inline_limit(INLINE_LIMIT),
+            _ => member,
+        };
         let road = Road {
             worker: process.clone(),
             current: Arc::clone(&self.current),
@@ -241,7 +282,7 @@ impl Cluster {
             plant: self.spec.plant,
         };
         tokio::spawn(async move { member.run(&road).await });
-        self.workers.insert(ordinal, Worker { process, executor, host });
+        self.workers.insert(ordinal, Worker { process, executor, host, cache });
         Ok(())
     }
 

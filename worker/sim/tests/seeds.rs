@@ -58,6 +58,10 @@ fn two_hundred_runs_under_fire_equal_the_calm_one() {
         "worker stopped and continued",
         "coordinator killed",
         "coordinator stopped and continued",
+        "prefetch",
+        "bytes read from caches",
+        "bytes read past caches",
+        "objects pushed out of caches",
     ] {
         assert!(histogram.get(needed).is_some_and(|n| *n > 0), "{needed} never happened");
     }

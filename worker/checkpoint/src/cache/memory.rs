@@ -33,6 +33,20 @@ impl Memory {
         pieces.iter().map(piece).collect()
     }
 
+    /// A copy in which the second half of every piece of a torn object is zeros.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn after_crash(&self, mut is_torn: impl FnMut(&str) -> bool) -> Self {
+        let mut objects = self.objects().clone();
+        for (_, pieces) in objects.iter_mut().filter(|(object, _)| is_torn(object)) {
+            for piece in pieces.values_mut() {
+                let mut torn = piece.slice(..piece.len() / 2).to_vec();
+                torn.resize(piece.len(), 0);
+                *piece = torn.into();
+            }
+        }
+        Self(Mutex::new(objects))
+    }
+
     pub(super) fn remove(&self, object: &str) {
         self.objects().remove(object);
     }

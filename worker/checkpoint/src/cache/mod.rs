@@ -49,6 +49,7 @@ struct Inner {
     book: Mutex<Book>,
     hits: AtomicU64,
     misses: AtomicU64,
+    pushed_out: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -66,6 +67,8 @@ pub struct CacheUse {
     pub hits: u64,
     /// Read from the store.
     pub misses: u64,
+    /// Objects that others have pushed out; a number, not bytes.
+    pub pushed_out: u64,
 }
 
 impl SegmentCache {
@@ -97,8 +100,13 @@ impl SegmentCache {
     }
 
     fn new(shelf: Shelf, book: Book) -> Self {
-        let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self(Some(Arc::new(Inner { shelf, book: Mutex::new(book), hits, misses })))
+        Self(Some(Arc::new(Inner {
+            shelf,
+            book: Mutex::new(book),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            pushed_out: AtomicU64::new(0),
+        })))
     }
 
     /// Whether it keeps anything at all.
@@ -115,6 +123,7 @@ impl SegmentCache {
             held: inner.book().held,
             hits: inner.hits.load(Ordering::Relaxed),
             misses: inner.misses.load(Ordering::Relaxed),
+            pushed_out: inner.pushed_out.load(Ordering::Relaxed),
         }
     }
 
@@ -122,7 +131,7 @@ impl SegmentCache {
     pub async fn put(&self, object: &str, bytes: Bytes) {
         let Some(inner) = self.of(object) else { return };
         let Some(pushed_out) = inner.book().admit(object, bytes.len() as u64) else { return };
-        inner.remove(pushed_out).await;
+        inner.push_out(pushed_out).await;
         inner.write(object, 0, bytes).await;
     }
 
@@ -133,7 +142,7 @@ impl SegmentCache {
         let Some(pushed_out) = inner.book().admit_aside(object, bytes.len() as u64) else {
             return false;
         };
-        inner.remove(pushed_out).await;
+        inner.push_out(pushed_out).await;
         inner.write(object, offset, bytes).await;
         true
     }
@@ -172,6 +181,21 @@ impl SegmentCache {
         inner.remove(known).await;
     }
 
+    /// What the next process finds of a folder that this one had when it crashed, in memory: the
+    /// same objects, none of them used, and with a hole in each that `is_torn`. Simulations have
+    /// no folders, since the order of what their threads do is nobody's to decide.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn after_crash(&self, is_torn: impl FnMut(&str) -> bool) -> Self {
+        let Some(Inner { shelf: Shelf::Memory(memory), book, .. }) = self.0.as_deref() else {
+            return Self::none();
+        };
+        let book = book.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = book.entries.iter().map(|(object, entry)| (object.clone(), entry.bytes));
+        let memory = memory.after_crash(is_torn);
+        Self::new(Shelf::Memory(memory), Book::new(book.budget, found.collect()))
+    }
+
     fn of(&self, object: &str) -> Option<&Inner> {
         self.0.as_deref().filter(|_| !is_foreign(object))
     }
@@ -196,6 +220,11 @@ impl Inner {
                 }
             }
         }
+    }
+
+    async fn push_out(&self, objects: Vec<String>) {
+        self.pushed_out.fetch_add(objects.len() as u64, Ordering::Relaxed);
+        self.remove(objects).await;
     }
 
     async fn remove(&self, objects: Vec<String>) {

@@ -62,19 +62,27 @@ pub struct DataWriter {
     term: Term,
     nonces: Nonces,
     cache: SegmentCache,
+    inline_limit: usize,
 }
 
 impl DataWriter {
     /// `store` is the job's folder ([`Chain::store`](crate::Chain::store)).
     #[must_use]
     pub fn new(store: Arc<dyn Store>, term: Term, nonces: Nonces) -> Self {
-        Self { store, term, nonces, cache: SegmentCache::none() }
+        Self { store, term, nonces, cache: SegmentCache::none(), inline_limit: INLINE_LIMIT }
     }
 
     /// Keeps what it writes in `cache`.
     #[must_use]
     pub fn with_cache(mut self, cache: SegmentCache) -> Self {
         self.cache = cache;
+        self
+    }
+
+    /// Makes objects of what is larger than so many bytes together.
+    #[must_use]
+    pub fn with_inline_limit(mut self, bytes: usize) -> Self {
+        self.inline_limit = bytes;
         self
     }
 
@@ -90,7 +98,7 @@ impl DataWriter {
         segments: &[Segment],
     ) -> Result<Vec<SegmentRef>, DataError> {
         let total: usize = segments.iter().map(|s| s.bytes.len()).sum();
-        if total < INLINE_LIMIT {
+        if total < self.inline_limit {
             let inline = |s: &Segment| reference(s, Place::Inline(Blob(s.bytes.clone())));
             return Ok(segments.iter().map(inline).collect());
         }

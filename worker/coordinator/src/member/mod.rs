@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use weir_checkpoint::manifest::INLINE_LIMIT;
 use weir_checkpoint::steps::Steps;
 use weir_checkpoint::{DataReader, Nonces, SegmentCache, Store};
 use weir_engine::graph::JobGraph;
@@ -95,6 +96,7 @@ pub struct Member {
     pub(crate) reader: DataReader,
     /// Segments near this worker; it outlives terms and connections.
     pub(crate) cache: SegmentCache,
+    pub(crate) inline_limit: usize,
     view: watch::Sender<MemberView>,
     /// The process was told to end.
     leaving: watch::Sender<bool>,
@@ -118,6 +120,7 @@ impl Member {
             store,
             reader,
             cache: SegmentCache::none(),
+            inline_limit: INLINE_LIMIT,
             view: watch::Sender::default(),
             leaving: watch::Sender::default(),
         }
@@ -128,6 +131,14 @@ impl Member {
     pub fn with_cache(mut self, cache: SegmentCache) -> Self {
         self.reader = self.reader.with_cache(cache.clone());
         self.cache = cache;
+        self
+    }
+
+    /// Makes objects of state that is larger than so many bytes; in simulations, where all state
+    /// is small.
+    #[must_use]
+    pub fn with_inline_limit(mut self, bytes: usize) -> Self {
+        self.inline_limit = bytes;
         self
     }
 

@@ -131,7 +131,8 @@ impl Session<'_> {
                 let sources = all.iter().filter(is_source).copied().collect();
                 let nonces = self.member.config.nonces.clone();
                 let writer = DataWriter::new(self.member.store.clone(), term, nonces)
-                    .with_cache(self.member.cache.clone());
+                    .with_cache(self.member.cache.clone())
+                    .with_inline_limit(self.member.inline_limit);
                 self.work = Work::Running(Box::new(Running {
                     term,
                     tasks,

@@ -123,10 +123,10 @@ impl Scene {
     }
 }
 
-fn restore(uid: &str, subtask: u32, segments: &[control::SegmentRef]) -> control::RestoreState {
+fn restore(uid: &str, subtask: u32, segment: &control::SegmentRef) -> control::RestoreState {
     let state = control::OperatorState {
         uid: uid.into(),
-        segments: segments.to_vec(),
+        segments: vec![segment.clone()],
         ..control::OperatorState::default()
     };
     control::RestoreState { subtask, state: Some(state), watermark: None }
@@ -136,9 +136,9 @@ fn restore(uid: &str, subtask: u32, segments: &[control::SegmentRef]) -> control
 async fn a_worker_reads_the_key_groups_to_come_and_restores_them_without_the_store() {
     let mut scene = Scene::new().await;
     let segment = scene.segment().await;
-    let wanted = restore("counter", 1, std::slice::from_ref(&segment));
+    let wanted = restore("counter", 1, &segment);
     // An operator that another program had is not this worker's to read.
-    scene.prefetch(7, vec![restore("gone", 0, &[segment]), wanted.clone()]).await;
+    scene.prefetch(7, vec![restore("gone", 0, &segment), wanted.clone()]).await;
     assert_eq!(scene.prefetched().await, (7, 2 * BLOCK), "two of eight groups");
     assert_eq!(read(&scene.slow.calls()), 2 * BLOCK);
     scene.prefetch(8, vec![wanted.clone()]).await;
@@ -155,13 +155,13 @@ async fn a_missing_segment_ends_the_prefetch_and_is_the_restores_to_report() {
     let (first, second) = (scene.segment().await, scene.segment().await);
     scene.truth.delete(&second.path).await.unwrap();
     let wanted = vec![
-        restore("counter", 1, std::slice::from_ref(&first)),
-        restore("counter", 2, &[second.clone()]),
-        restore("counter", 3, std::slice::from_ref(&first)),
+        restore("counter", 1, &first),
+        restore("counter", 2, &second),
+        restore("counter", 3, &first),
     ];
     scene.prefetch(1, wanted).await;
     assert_eq!(scene.prefetched().await, (1, 2 * BLOCK), "what came before it");
-    scene.deploy(restore("counter", 2, &[second.clone()])).await;
+    scene.deploy(restore("counter", 2, &second)).await;
     match scene.heard().await {
         from_worker::Kind::Failed(failed) => {
             assert!(failed.message.contains("counter"), "{}", failed.message);
@@ -169,7 +169,7 @@ async fn a_missing_segment_ends_the_prefetch_and_is_the_restores_to_report() {
         }
         other => panic!("{other:?}"),
     }
-    scene.deploy(restore("counter", 1, &[first])).await;
+    scene.deploy(restore("counter", 1, &first)).await;
     assert!(scene.deployed().await, "the worker is none the worse for it");
 }
 
@@ -177,7 +177,7 @@ async fn a_missing_segment_ends_the_prefetch_and_is_the_restores_to_report() {
 async fn a_store_that_is_away_leaves_everything_to_the_next_prefetch_or_the_restore() {
     let mut scene = Scene::new().await;
     let segment = scene.segment().await;
-    let wanted = restore("counter", 0, std::slice::from_ref(&segment));
+    let wanted = restore("counter", 0, &segment);
     for _ in 0..5 {
         scene.lying.inject(Operation::Get, &segment.path, Fault::FailBefore);
     }
@@ -195,9 +195,7 @@ async fn a_store_that_is_away_leaves_everything_to_the_next_prefetch_or_the_rest
 async fn a_prefetch_that_is_called_off_is_not_answered_and_what_it_has_read_stays() {
     let mut scene = Scene::new().await;
     let (first, second) = (scene.segment().await, scene.segment().await);
-    let wanted = |subtask, segment: &control::SegmentRef| {
-        restore("counter", subtask, std::slice::from_ref(segment))
-    };
+    let wanted = |subtask, segment| restore("counter", subtask, segment);
     scene.lying.inject(Operation::Get, &second.path, Fault::Slow(Duration::from_secs(600)));
     scene.prefetch(1, vec![wanted(0, &first), wanted(1, &second)]).await;
     while scene.cache.usage().held < 2 * BLOCK {
