@@ -285,7 +285,9 @@ pub struct Summary {
 }
 
 impl Summary {
-    fn find(log: &str) -> Option<Self> {
+    /// The one in this output, if it says it.
+    #[must_use]
+    pub fn find(log: &str) -> Option<Self> {
         let line = log.lines().rev().find(|line| line.trim_start().starts_with("finished in "))?;
         let (_, counts) = line.split_once(": ")?;
         let number = |suffix: &str| {

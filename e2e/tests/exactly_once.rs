@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use tokio::time::Instant;
 use weir_e2e::cache::tail;
 use weir_e2e::chaos::{Histogram, Pace, Stage, Weather};
-use weir_e2e::job::Run;
+use weir_e2e::job::{Run, Summary};
 use weir_e2e::process::{signal, wait_for};
 use weir_e2e::testbed::proxy::{Fault, Moment, Step};
 
@@ -39,7 +39,8 @@ fn setting(name: &str, default: u64) -> u64 {
 #[test]
 fn a_calm_run_holds_every_row_once() -> Result<()> {
     let stage = Stage::new(ROWS, 40, INTERVAL)?;
-    stage.job.run_to_end(WORKERS, Duration::from_secs(120))?;
+    let summary = stage.job.run_to_end(WORKERS, Duration::from_secs(120))?;
+    ensure!(summary == stage.summary(), "{summary:?} instead of {:?}", stage.summary());
     stage.check()
 }
 
@@ -53,6 +54,9 @@ fn twenty_kills_a_lying_store_and_three_rescales_change_no_row() -> Result<()> {
     println!("{}", fire.histogram());
     outcome.with_context(|| format!("with WEIR_E2E_SEED={seed}"))?;
     fire.stage.check().with_context(|| format!("with WEIR_E2E_SEED={seed}"))?;
+    let summary = Summary::find(&fire.run.log()).context("it says nothing at its end")?;
+    let right = fire.stage.summary();
+    ensure!(summary == right, "{summary:?} instead of {right:?} with WEIR_E2E_SEED={seed}");
     ensure!(fire.kills >= kills, "only {} of {kills} kills happened", fire.kills);
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::data::{Flight, Format, Layout, SplitFile, flights, write};
-use crate::job::{Job, Manifest, read_output};
+use crate::job::{Job, Manifest, Summary, read_output};
 use crate::oracle::expected::{Windows, aggregate};
 use crate::process::{is_alive, wait_for};
 use crate::rows::Rows;
@@ -79,6 +79,16 @@ impl Stage {
         let hours =
             read_output(&self.folder("hourly"), Format::Json, &sql::names(sql::HOURLY_COLUMNS))?;
         aggregate(&self.splits, HOURLY).counts().check("hours", &hours)
+    }
+
+    /// What a run has to say at its end, whatever happened on the way: every row was read once and
+    /// given to the one sink, and every hour to the other.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let rows = expected_rows(&self.splits).len();
+        let hours = aggregate(&self.splits, HOURLY);
+        let rows_out = rows + hours.counts().len();
+        Summary { rows_in: rows, rows_out, late: hours.late, malformed: 0 }
     }
 
     /// Rows that are visible now, of the sink that takes every row.

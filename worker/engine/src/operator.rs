@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use weir_protocol::{Attempt, Epoch, KeyGroupRange, OperatorUid, Subtask, Term};
+use weir_protocol::{Attempt, Epoch, KeyGroupRange, OperatorCounts, OperatorUid, Subtask, Term};
 use weir_state::segment::Segment;
 
 use crate::env::Clock;
@@ -262,6 +262,18 @@ pub struct OperatorMetrics {
 }
 
 impl OperatorMetrics {
+    /// What it has counted so far, besides bytes: they travel in the background, and where they
+    /// are at a cut says nothing.
+    #[must_use]
+    pub fn counts(&self) -> OperatorCounts {
+        OperatorCounts {
+            rows_in: self.rows_in.load(Ordering::Relaxed),
+            rows_out: self.rows_out.load(Ordering::Relaxed),
+            late: self.late.load(Ordering::Relaxed),
+            malformed: self.malformed.load(Ordering::Relaxed),
+        }
+    }
+
     /// Adds to a counter.
     pub fn add(counter: &AtomicU64, n: usize) {
         counter.fetch_add(n as u64, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weir_protocol::{Attempt, Epoch, OperatorUid, Subtask, VertexId, WorkerId};
+use weir_protocol::{Attempt, Epoch, OperatorCounts, OperatorUid, Subtask, VertexId, WorkerId};
 
 use crate::operator::{OperatorMetrics, Snapshot};
 use crate::source::{Split, SplitAssignment};
@@ -93,6 +93,8 @@ pub struct FrozenTask {
     pub subtask: Subtask,
     /// What each operator of the chain froze.
     pub operators: Vec<(OperatorUid, Snapshot)>,
+    /// What each operator of the chain, its source included, had counted at the cut.
+    pub counts: Vec<(OperatorUid, OperatorCounts)>,
     /// A source's splits with their positions behind the last row that was emitted.
     pub splits: Option<(OperatorUid, Vec<Split>)>,
     /// The merged input watermark at the cut.

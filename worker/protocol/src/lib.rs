@@ -7,9 +7,11 @@
 //! What always holds: a value of one of these types means the same thing in every crate,
 //! in every manifest and on every wire. Nothing here does I/O.
 
+mod counts;
 mod ids;
 mod keygroup;
 
+pub use counts::OperatorCounts;
 pub use ids::{
     Attempt, ChannelId, Epoch, JobName, Lineage, OperatorUid, Subtask, Term, Version, VertexId,
     WorkerId,

@@ -23,8 +23,8 @@ use weir_engine::exchange::ExchangeServer;
 use weir_engine::graph::JobGraph;
 use weir_engine::runtime::{Deployment, Executor, Pool, Runtime, RuntimeConfig, TermTasks};
 use weir_engine::task::{TaskCommand, TaskEvent, TaskReport};
-use weir_protocol::control::{from_worker, to_worker};
-use weir_protocol::{JobName, Subtask, VertexId, WorkerId};
+use weir_protocol::control::{OperatorStats, from_worker, to_worker};
+use weir_protocol::{JobName, OperatorCounts, OperatorUid, Subtask, VertexId, WorkerId};
 
 use crate::job::JobSpec;
 use crate::net::Net;
@@ -161,6 +161,36 @@ impl Cluster {
             *steps.entry("objects pushed out of caches").or_default() += usage.pushed_out;
         }
         steps
+    }
+
+    /// What operators have counted according to the newest manifest.
+    ///
+    /// # Errors
+    /// When there is none that can be read.
+    pub async fn counts_of_head(&self) -> Result<BTreeMap<OperatorUid, OperatorCounts>, String> {
+        let name = JobName(JOB.to_owned());
+        let chain = Chain::attach(Arc::clone(&self.store), &name, ChainOptions::default());
+        let head = chain.read_head().await.map_err(|e| e.to_string())?;
+        let head = head.ok_or("there is no manifest")?;
+        Ok(head.operators.into_iter().map(|(uid, entry)| (uid, entry.counts)).collect())
+    }
+
+    /// What operators have counted according to the coordinator that saw the job end.
+    #[must_use]
+    pub fn counts_shown(&self) -> BTreeMap<OperatorUid, OperatorCounts> {
+        let statuses = self.reigns.iter().map(|reign| reign.handle.status());
+        let Some(status) = statuses.into_iter().find(|s| s.state == "Finished") else {
+            return BTreeMap::new();
+        };
+        let before = status.counted_before.into_iter();
+        let mut counts: BTreeMap<OperatorUid, OperatorCounts> =
+            before.map(|(uid, counts)| (OperatorUid(uid), counts.into())).collect();
+        for operator in status.tasks.into_iter().flat_map(|task| task.operators) {
+            let OperatorStats { uid, rows_in, rows_out, late, malformed, .. } = operator;
+            let sum = counts.entry(OperatorUid(uid)).or_default();
+            *sum = *sum + OperatorCounts { rows_in, rows_out, late, malformed };
+        }
+        counts
     }
 
     /// The newest coordinator.

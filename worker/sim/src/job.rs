@@ -22,7 +22,7 @@ use weir_engine::source::{
     WatermarkRule,
 };
 use weir_engine::{Context, EngineError};
-use weir_protocol::VertexId;
+use weir_protocol::{OperatorCounts, OperatorUid, VertexId};
 
 use crate::outside::{Outside, sink_factory};
 
@@ -49,6 +49,36 @@ pub struct JobSpec {
     pub assignment: Assignment,
 }
 
+/// What a run comes to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Expected {
+    /// Visible rows: `key window_start count` → how often.
+    pub visible: BTreeMap<String, u64>,
+    /// What the operators say of it.
+    pub counted: Counted,
+}
+
+/// What operators have counted over the life of the job.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Counted {
+    /// Rows of the source.
+    pub read: u64,
+    /// Rows that came too late.
+    pub late: u64,
+    /// Rows that the sink was given.
+    pub written: u64,
+}
+
+impl Counted {
+    /// From what each operator has counted.
+    #[must_use]
+    pub fn of(counts: &BTreeMap<OperatorUid, OperatorCounts>) -> Self {
+        let of = |uid: &str| counts.get(&uid.into()).copied().unwrap_or_default();
+        let late = counts.values().map(|counts| counts.late).sum();
+        Self { read: of("events").rows_out, late, written: of("out").rows_in }
+    }
+}
+
 /// One row: event time and key.
 fn row(split: u32, n: i64, keys: i64) -> (i64, i64) {
     // A fixed scramble; every 37th row comes far too late.
@@ -58,11 +88,11 @@ fn row(split: u32, n: i64, keys: i64) -> (i64, i64) {
 }
 
 impl JobSpec {
-    /// Visible rows after a run: `key window_start count` → how often. The rules of
-    /// PROTOCOL section 7, written down naively.
+    /// What a run comes to. The rules of PROTOCOL section 7, written down naively.
     #[must_use]
-    pub fn expected(&self) -> BTreeMap<String, u64> {
+    pub fn expected(&self) -> Expected {
         let mut counts: BTreeMap<(i64, i64), i64> = BTreeMap::new();
+        let mut late = 0;
         for split in 0..self.splits {
             let mut watermark = i64::MIN;
             for n in 0..self.rows {
@@ -70,11 +100,17 @@ impl JobSpec {
                 let start = time.div_euclid(WINDOW) * WINDOW;
                 if start + WINDOW > watermark {
                     *counts.entry((key, start)).or_default() += 1;
+                } else {
+                    late += 1;
                 }
                 watermark = watermark.max(time - DELAY);
             }
         }
-        counts.into_iter().map(|((key, start), n)| (format!("{key} {start} {n}"), 1)).collect()
+        let visible: BTreeMap<String, u64> =
+            counts.into_iter().map(|((key, start), n)| (format!("{key} {start} {n}"), 1)).collect();
+        let read = u64::from(self.splits) * self.rows as u64;
+        let counted = Counted { read, late, written: visible.len() as u64 };
+        Expected { visible, counted }
     }
 
     /// The job graph: events → local counts ⇒ global counts → sink.

@@ -11,7 +11,7 @@ use weir_coordinator::Ending;
 use weir_engine::source::Assignment;
 
 use crate::cluster::{Cluster, ClusterSpec};
-use crate::job::JobSpec;
+use crate::job::{Counted, Expected, JobSpec};
 use crate::outside::Outside;
 use crate::plant::Plant;
 
@@ -105,7 +105,7 @@ impl Simulation {
             .map_err(|e| e.to_string())?;
         let mut simulation = Self { cluster, outside, histogram: BTreeMap::new(), due: Vec::new() };
         simulation.burn(spec.calm).await?;
-        simulation.check(spec.seed)
+        simulation.check(spec.seed).await
     }
 
     async fn burn(&mut self, calm: bool) -> Result<(), String> {
@@ -246,11 +246,11 @@ impl Simulation {
         Ok(())
     }
 
-    fn check(mut self, seed: u64) -> Result<Outcome, String> {
+    async fn check(mut self, seed: u64) -> Result<Outcome, String> {
         if let Some(problem) = self.outside.violations().first() {
             return Err(problem.clone());
         }
-        let expected = job(seed).expected();
+        let Expected { visible: expected, counted } = job(seed).expected();
         let visible = self.outside.visible();
         for (row, times) in &visible {
             let right = expected.get(row).copied().unwrap_or(0);
@@ -260,6 +260,15 @@ impl Simulation {
         }
         if let Some(row) = expected.keys().find(|row| !visible.contains_key(*row)) {
             return Err(format!("row `{row}` is missing"));
+        }
+        for (what, counts) in [
+            ("the head says", self.cluster.counts_of_head().await?),
+            ("the coordinator shows", self.cluster.counts_shown()),
+        ] {
+            let found = Counted::of(&counts);
+            if found != counted {
+                return Err(format!("{what} {found:?} instead of {counted:?}"));
+            }
         }
         let failed: u64 =
             self.cluster.coordinators().iter().map(|c| c.status().failed_attempts).sum();

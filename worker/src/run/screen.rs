@@ -2,9 +2,11 @@
 
 use std::io::{IsTerminal, Write, stderr};
 
-use weir_protocol::control::JobStatus;
+use weir_protocol::OperatorCounts;
+use weir_protocol::control::{JobStatus, OperatorStats};
 
-/// Sums over all tasks of a status.
+/// Sums over all tasks of a status, and over those of earlier terms up to the cut that the
+/// present ones go on from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Totals {
     /// Rows that sources have read.
@@ -33,16 +35,14 @@ impl Totals {
     #[must_use]
     pub fn of(status: &JobStatus, ends: &Ends) -> Self {
         let mut totals = Self::default();
+        for (uid, before) in &status.counted_before {
+            totals.add(ends, uid, (*before).into());
+        }
         for task in &status.tasks {
             for operator in &task.operators {
-                if ends.sources.contains(&operator.uid) {
-                    totals.rows_in += operator.rows_out;
-                }
-                if ends.sinks.contains(&operator.uid) {
-                    totals.rows_out += operator.rows_in;
-                }
-                totals.late += operator.late;
-                totals.malformed += operator.malformed;
+                let OperatorStats { rows_in, rows_out, late, malformed, .. } = *operator;
+                let counts = OperatorCounts { rows_in, rows_out, late, malformed };
+                totals.add(ends, &operator.uid, counts);
             }
             if let Some(mark) = task.watermark {
                 totals.watermark = Some(totals.watermark.map_or(mark, |w| w.min(mark)));
@@ -50,13 +50,25 @@ impl Totals {
         }
         totals
     }
+
+    fn add(&mut self, ends: &Ends, uid: &String, counts: OperatorCounts) {
+        if ends.sources.contains(uid) {
+            self.rows_in += counts.rows_out;
+        }
+        if ends.sinks.contains(uid) {
+            self.rows_out += counts.rows_in;
+        }
+        self.late += counts.late;
+        self.malformed += counts.malformed;
+    }
 }
 
 /// The line at the bottom.
 pub struct Screen {
     live: bool,
     drawn: bool,
-    last: Option<(tokio::time::Instant, u64)>,
+    /// When the line was drawn last, in which term, and the rows read by then.
+    last: Option<(tokio::time::Instant, u64, u64)>,
     rate: f64,
 }
 
@@ -88,7 +100,10 @@ impl Screen {
             return;
         }
         let now = tokio::time::Instant::now();
-        if let Some((then, rows)) = self.last {
+        // A new term goes on from its head's counts: what lies between them was not read just now.
+        if let Some((then, term, rows)) = self.last
+            && term == status.term
+        {
             let seconds = now.duration_since(then).as_secs_f64();
             if seconds > 0.0 {
                 let current = totals.rows_in.saturating_sub(rows) as f64 / seconds;
@@ -96,7 +111,7 @@ impl Screen {
                     if self.rate == 0.0 { current } else { 0.7 * self.rate + 0.3 * current };
             }
         }
-        self.last = Some((now, totals.rows_in));
+        self.last = Some((now, status.term, totals.rows_in));
         let mut line = String::from("  ");
         if status.total > 0 {
             let done = 1.0 - status.remaining as f64 / status.total as f64;
@@ -175,6 +190,39 @@ pub fn event_time(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use weir_protocol::control::{self, TaskStats};
+
+    #[test]
+    fn rows_of_earlier_terms_count_once_and_with_those_of_this_one() {
+        let ends = Ends { sources: vec!["in".into()], sinks: vec!["out".into()] };
+        let before = |rows_in, rows_out, late| control::OperatorCounts {
+            rows_in,
+            rows_out,
+            late,
+            malformed: 1,
+        };
+        let now = |uid: &str, rows_in, rows_out| OperatorStats {
+            uid: uid.into(),
+            rows_in,
+            rows_out,
+            late: 2,
+            ..OperatorStats::default()
+        };
+        let operators = vec![now("in", 7, 7), now("between", 7, 5), now("out", 5, 5)];
+        let status = JobStatus {
+            counted_before: [
+                ("in".to_owned(), before(100, 100, 0)),
+                ("out".to_owned(), before(40, 40, 30)),
+            ]
+            .into(),
+            tasks: vec![TaskStats { operators, ..TaskStats::default() }],
+            ..JobStatus::default()
+        };
+        let totals = Totals::of(&status, &ends);
+        let expected =
+            Totals { rows_in: 107, rows_out: 45, late: 36, malformed: 2, watermark: None };
+        assert_eq!(totals, expected);
+    }
 
     #[test]
     fn numbers_are_short_and_readable() {

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use weir_protocol::{
-    Attempt, Epoch, JobName, Lineage, OperatorUid, Subtask, Term, Version, VertexId, WorkerId,
+    Attempt, Epoch, JobName, Lineage, OperatorCounts, OperatorUid, Subtask, Term, Version,
+    VertexId, WorkerId,
 };
 
 pub use self::encoding::Blob;
@@ -108,6 +109,10 @@ pub struct OperatorEntry {
     /// Sources: the enumerator's own state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enumerator: Option<serde_json::Value>,
+    /// What it had counted at the cut since the job's first row, for display: rows that are read
+    /// again after a failure count once.
+    #[serde(default, skip_serializing_if = "OperatorCounts::is_zero")]
+    pub counts: OperatorCounts,
 }
 
 /// Output that is published but not known to be committed.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use weir_engine::operator::Committable;
 use weir_engine::source::Split;
 use weir_protocol::control::{self, SegmentRef};
-use weir_protocol::{Attempt, OperatorUid, Subtask, VertexId};
+use weir_protocol::{Attempt, OperatorCounts, OperatorUid, Subtask, VertexId};
 
 use super::splits::EnumeratorState;
 
@@ -33,6 +33,8 @@ pub struct TaskPart {
     pub committables: Vec<Committable>,
     /// Splits being read.
     pub splits: Vec<Split>,
+    /// What it has counted since its task began.
+    pub counts: OperatorCounts,
 }
 
 impl TaskAck {
@@ -50,6 +52,7 @@ impl TaskAck {
                 items: state.items.iter().map(|i| Bytes::copy_from_slice(i)).collect(),
                 committables: committables.collect::<Result<_, _>>()?,
                 splits: splits.collect::<Result<_, _>>()?,
+                counts: state.counts.map(Into::into).unwrap_or_default(),
             };
             operators.insert(OperatorUid(state.uid.clone()), part);
         }

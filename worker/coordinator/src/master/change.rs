@@ -69,6 +69,11 @@ impl Master {
         let starts = matches!(why, Why::Start);
         self.step("sealed");
         self.head = head;
+        self.counted_before = self.head.cut.counts();
+        for worker in self.workers.values_mut() {
+            // Of tasks that are over: the head says what of it counts.
+            worker.stats.clear();
+        }
         self.stats.epoch = self.head.epoch;
         self.stats.restored.get_or_insert(self.head.epoch);
         if starts && let Some(refused) = self.refuse_restore() {

@@ -82,7 +82,7 @@ impl Master {
         let Some(mut flight) = self.live_mut().and_then(|live| live.flight.take()) else {
             return;
         };
-        let mut body = build_body(&self.plan, parallelism, &flight);
+        let mut body = build_body(&self.plan, parallelism, &flight, &self.counted_before);
         body.pin = pin;
         if !must && is_unchanged(&self.head.cut, &self.plan, &body) {
             self.step("nothing changed");

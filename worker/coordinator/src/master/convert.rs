@@ -45,6 +45,7 @@ pub(super) fn build_head(manifest: &Manifest) -> Result<Head, Unreadable> {
             splits,
             enumerator: enumerator.transpose().map_err(unreadable)?,
             watermark: manifest.watermarks.get(uid).copied(),
+            counts: entry.counts,
         };
         operators.insert(uid.clone(), cut);
     }
@@ -97,6 +98,7 @@ pub(super) fn build_checkpoint(
             items: cut.items.into_iter().map(Blob).collect(),
             splits: splits.collect::<Result<_, _>>()?,
             enumerator: enumerator.transpose()?,
+            counts: cut.counts,
             ..OperatorEntry::default()
         };
         operators.insert(uid, entry);

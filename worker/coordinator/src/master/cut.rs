@@ -8,7 +8,7 @@ use weir_engine::operator::{Committable, StateSchema};
 use weir_engine::source::Split;
 use weir_protocol::control::{self, OperatorState, RestoreState, SegmentRef};
 use weir_protocol::{
-    Epoch, KeyGroupRange, OperatorUid, Subtask, Term, Version, VertexId, WorkerId,
+    Epoch, KeyGroupRange, OperatorCounts, OperatorUid, Subtask, Term, Version, VertexId, WorkerId,
 };
 
 use super::attempt::{Flight, TaskAck};
@@ -72,6 +72,11 @@ pub struct Pending {
 }
 
 impl Cut {
+    /// What operators had counted.
+    pub(super) fn counts(&self) -> BTreeMap<OperatorUid, OperatorCounts> {
+        self.operators.iter().map(|(uid, operator)| (uid.clone(), operator.counts)).collect()
+    }
+
     /// Objects of the job's folder that hold keyed state.
     pub(super) fn objects(&self) -> BTreeSet<&str> {
         let segments = self.operators.values().flat_map(|operator| &operator.segments);
@@ -103,6 +108,8 @@ pub struct OperatorCut {
     pub enumerator: Option<EnumeratorState>,
     /// First operators of chains: the smallest merged watermark of the subtasks.
     pub watermark: Option<i64>,
+    /// What it had counted since the job's first row.
+    pub counts: OperatorCounts,
 }
 
 impl OperatorCut {
@@ -234,9 +241,14 @@ pub struct Body {
     pub pin: Option<String>,
 }
 
-/// What an attempt's acks say.
+/// What an attempt's acks say. `before` is what operators had counted when the term's tasks began.
 #[must_use]
-pub(super) fn build_body(plan: &Plan, parallelism: u32, flight: &Flight) -> Body {
+pub(super) fn build_body(
+    plan: &Plan,
+    parallelism: u32,
+    flight: &Flight,
+    before: &BTreeMap<OperatorUid, OperatorCounts>,
+) -> Body {
     let mut body = Body { parallelism, ..Body::default() };
     for vertex in &plan.vertices {
         let subtasks = plan.subtasks(vertex.id, parallelism);
@@ -247,6 +259,7 @@ pub(super) fn build_body(plan: &Plan, parallelism: u32, flight: &Flight) -> Body
                 name: planned.name.clone(),
                 kind: planned.kind.to_owned(),
                 schema: planned.state.clone(),
+                counts: before.get(&planned.uid).copied().unwrap_or_default(),
                 ..OperatorCut::default()
             };
             for ack in &acks {
@@ -256,6 +269,7 @@ pub(super) fn build_body(plan: &Plan, parallelism: u32, flight: &Flight) -> Body
                 cut.segments.extend(part.segments.iter().cloned());
                 cut.items.extend(part.items.iter().cloned());
                 cut.splits.extend(part.splits.iter().cloned());
+                cut.counts = cut.counts + part.counts;
                 body.committables.extend(part.committables.iter().cloned());
             }
             if position == 0 {
@@ -398,5 +412,6 @@ fn share(
         items: items.map(|(_, item)| item.to_vec()).collect(),
         committables: Vec::new(),
         splits_json: Vec::new(),
+        counts: None,
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use weir_engine::Fault;
-use weir_protocol::{Attempt, OperatorUid, Subtask, Term, VertexId, WorkerId, control};
+use weir_protocol::{
+    Attempt, OperatorCounts, OperatorUid, Subtask, Term, VertexId, WorkerId, control,
+};
 
 use super::attempt::TaskId;
 use super::backoff::Backoff;
@@ -29,6 +31,9 @@ pub struct Master {
     pub(super) workers: BTreeMap<WorkerId, Worker>,
     pub(super) links: BTreeMap<LinkId, WorkerId>,
     pub(super) head: Head,
+    /// What operators had counted at the cut that the term's tasks go on from. Not the head's
+    /// once that is a checkpoint of the same term.
+    pub(super) counted_before: BTreeMap<OperatorUid, OperatorCounts>,
     pub(super) parallelism: u32,
     /// Where the tasks of the newest deployment run.
     pub(super) spread: Option<Spread>,
@@ -75,6 +80,7 @@ impl Master {
             workers: BTreeMap::new(),
             links: BTreeMap::new(),
             head: Head::default(),
+            counted_before: BTreeMap::new(),
             spread: None,
             splits: BTreeMap::new(),
             commits: Commits::default(),
@@ -220,6 +226,7 @@ impl Master {
         if let Some(head) = head {
             self.stats.published_at_ms = u64::try_from(head.written_ms).unwrap_or(0);
             self.head = head;
+            self.counted_before = self.head.cut.counts();
             if let Some(refused) = self.refuse_restore() {
                 self.end(Ending::Failed(refused));
                 return;

@@ -30,6 +30,12 @@ impl Master {
             total: self.stats.total,
             operations: self.stats.operations.clone(),
             remaining,
+            counted_before: self
+                .counted_before
+                .iter()
+                .filter(|(_, counts)| !counts.is_zero())
+                .map(|(uid, counts)| (uid.0.clone(), (*counts).into()))
+                .collect(),
         }
     }
 

@@ -15,7 +15,7 @@ use weir_engine::env::instant;
 use weir_engine::operator::{Committable, Snapshot};
 use weir_engine::task::FrozenTask;
 use weir_engine::{EngineError, Watermark};
-use weir_protocol::{Attempt, OperatorUid, Subtask, VertexId, control};
+use weir_protocol::{Attempt, OperatorCounts, OperatorUid, Subtask, VertexId, control};
 use weir_state::segment::Segment;
 
 /// A task by vertex and subtask.
@@ -42,6 +42,7 @@ pub(super) struct Prepared {
     pub(super) attempt: Attempt,
     pub(super) task: TaskId,
     operators: Vec<PreparedOperator>,
+    counts: BTreeMap<OperatorUid, OperatorCounts>,
     splits: Option<(OperatorUid, Vec<Vec<u8>>)>,
     watermark: Option<Watermark>,
     align_us: u64,
@@ -70,6 +71,7 @@ pub(super) async fn prepare(frozen: FrozenTask) -> Result<Prepared, EngineError>
         attempt: frozen.attempt,
         task: (frozen.vertex, frozen.subtask),
         operators,
+        counts: frozen.counts.into_iter().collect(),
         splits,
         watermark: frozen.watermark,
         align_us: frozen.align_us,
@@ -120,6 +122,7 @@ pub(super) struct Frozen {
 /// What an ack says besides what is in the ledger.
 struct Collected {
     operators: Vec<(OperatorUid, Vec<Bytes>)>,
+    counts: BTreeMap<OperatorUid, OperatorCounts>,
     splits: Option<(OperatorUid, Vec<Vec<u8>>)>,
     watermark: Option<Watermark>,
     align_us: u64,
@@ -174,6 +177,7 @@ impl Frozen {
         }
         let collected = Collected {
             operators,
+            counts: prepared.counts,
             splits: prepared.splits,
             watermark: prepared.watermark,
             align_us: prepared.align_us,
@@ -265,10 +269,12 @@ fn build_ack(
     upload_us: u64,
 ) -> control::Ack {
     let mut splits = collected.splits;
+    let counts = |uid: &OperatorUid| collected.counts.get(uid).copied().map(Into::into);
     let operators =
         collected.operators.into_iter().zip(pieces).map(|((uid, items), (_, pieces))| {
             let mut state = control::OperatorState {
                 uid: uid.0.clone(),
+                counts: counts(&uid),
                 items: items.iter().map(|i| i.to_vec()).collect(),
                 ..control::OperatorState::default()
             };
@@ -290,7 +296,9 @@ fn build_ack(
         });
     let mut operators: Vec<_> = operators.collect();
     if let Some((uid, splits_json)) = splits {
-        let state = control::OperatorState { uid: uid.0, splits_json, ..Default::default() };
+        let counts = counts(&uid);
+        let state =
+            control::OperatorState { uid: uid.0, counts, splits_json, ..Default::default() };
         operators.push(state);
     }
     control::Ack {

@@ -247,6 +247,7 @@ fn placeholder((vertex, subtask): TaskId) -> FrozenTask {
         vertex,
         subtask,
         operators: Vec::new(),
+        counts: Vec::new(),
         splits: None,
         watermark: None,
         align_us: 0,

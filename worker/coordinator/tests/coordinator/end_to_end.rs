@@ -9,7 +9,7 @@ use weir_coordinator::{Ending, MemberEnd};
 use weir_engine::source::Assignment;
 
 use crate::fake::{MAX_PARALLELISM, World, graph_with_a_vertex_in_front, user_error};
-use crate::job::{Job, end, local, until};
+use crate::job::{Job, end, local, shown, until};
 
 fn finished(end: &MemberEnd) -> bool {
     let MemberEnd::Shutdown { reason, end } = end;
@@ -52,6 +52,7 @@ async fn a_lost_worker_is_survived_and_its_replacement_gets_its_share_back() {
     assert_eq!(end(&handle).await, Ending::Finished);
     assert_eq!(world.rows(), world.expected());
     assert_eq!(job.counted().await, 1600);
+    assert_eq!(shown(&handle.status()), (1600, 1600), "what was read again counts once");
     assert!(world.restored.load(Ordering::SeqCst) >= 4);
     let kinds: Vec<_> = handle.status().operations.iter().map(|o| o.kind.clone()).collect();
     assert_eq!(kinds, ["Recovered", "Rescaled"]);
@@ -72,6 +73,7 @@ async fn a_live_rescale_moves_half_of_the_groups_and_loses_no_row() {
     assert_eq!(end(&handle).await, Ending::Finished);
     assert_eq!(world.rows(), world.expected());
     assert_eq!(job.counted().await, 1200);
+    assert_eq!(shown(&handle.status()), (1200, 1200));
     assert_eq!(handle.status().restarts, 0);
 }
 
@@ -89,12 +91,15 @@ async fn a_job_that_was_stopped_with_a_savepoint_goes_on_where_it_was() {
     let before = world.rows();
     assert!(!before.is_empty() && before.len() < 800);
     assert_eq!(job.counted().await, before.len() as u64, "everything up to it is visible");
+    let counted = (before.len() as u64, before.len() as u64);
 
     let again = job.start();
     let _worker = job.worker(0, 2, local(&again));
+    until(&again, |s| shown(s) == counted).await;
     assert_eq!(end(&again).await, Ending::Finished);
     assert_eq!(world.rows(), world.expected());
     assert_eq!(job.counted().await, 800);
+    assert_eq!(shown(&again.status()), (800, 800));
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,6 +153,7 @@ async fn attempts_that_fail_hand_their_rows_on_to_the_next_one() {
     assert_eq!(handle.status().restarts, 0);
     assert_eq!(world.rows(), world.expected());
     assert_eq!(job.counted().await, 800);
+    assert_eq!(shown(&handle.status()), (800, 800));
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,14 +17,17 @@ use tokio::sync::mpsc;
 use weir_coordinator::{HostedTasks, TaskHost};
 use weir_engine::graph::{JobGraph, Node, OperatorInfo, Parallelism, SourceNode, Vertex};
 use weir_engine::operator::{
-    Committable, Context, Frozen, Operator, PreCommitted, Restored, Snapshot, StateSchema,
+    Committable, Context, Frozen, Operator, OperatorMetrics, PreCommitted, Restored, Snapshot,
+    StateSchema,
 };
 use weir_engine::runtime::Deployment;
 use weir_engine::sink::{CommitAnswer, CommitContext, Committer};
 use weir_engine::source::{
     Assignment, EventTimes, Pending, Source, SourceReader, Split, SplitEnumerator,
 };
-use weir_engine::task::{FrozenTask, TaskCommand, TaskEvent, TaskReport, TriggerRequest};
+use weir_engine::task::{
+    FrozenTask, TaskCommand, TaskEvent, TaskReport, TimeInState, TriggerRequest,
+};
 use weir_engine::{EngineError, Fault, OperatorError, Watermark};
 use weir_protocol::{KeyGroup, KeyGroupRange, OperatorUid, Subtask, Term, VertexId};
 use weir_state::segment::{Segment, SegmentBuilder, SegmentKind};
@@ -241,8 +244,15 @@ pub(crate) struct FakeHost {
     pub(crate) pace: Duration,
 }
 
+/// The operators of the fake program's one chain.
+const CHAIN: [&str; 3] = ["numbers", "counter", "sink"];
+
+/// What the operators of one task count.
+type Counters = (VertexId, Subtask, [(OperatorUid, Arc<OperatorMetrics>); 3]);
+
 struct FakeTasks {
     world: Arc<World>,
+    counters: Vec<Counters>,
     commands: BTreeMap<(VertexId, Subtask), mpsc::UnboundedSender<TaskCommand>>,
     running: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -254,6 +264,7 @@ impl TaskHost for FakeHost {
         events: mpsc::UnboundedSender<TaskEvent>,
     ) -> Result<Box<dyn HostedTasks>, EngineError> {
         let (mut commands, mut running) = (BTreeMap::new(), Vec::new());
+        let mut counters = Vec::new();
         for ((uid, _), restored) in &deployment.restored {
             if let Some(mark) = restored.watermark {
                 self.world.marks.lock().unwrap().insert(uid.clone(), mark.0);
@@ -280,6 +291,8 @@ impl TaskHost for FakeHost {
                 None => (range.start..range.end).map(|group| (KeyGroup(group), 0)).collect(),
             };
             let (to, from) = mpsc::unbounded_channel();
+            let its = CHAIN.map(|uid| (uid.into(), Arc::default()));
+            counters.push((placement.vertex, placement.subtask, its.clone()));
             commands.insert((placement.vertex, placement.subtask), to);
             let task = FakeTask {
                 world: self.world.clone(),
@@ -287,6 +300,7 @@ impl TaskHost for FakeHost {
                 vertex: placement.vertex,
                 subtask: placement.subtask,
                 range,
+                counters: its,
                 dirty: counts.keys().copied().filter(|_| fresh).collect(),
                 counts,
                 rows: 0,
@@ -301,7 +315,7 @@ impl TaskHost for FakeHost {
             };
             running.push(tokio::spawn(task.run(from, self.pace)));
         }
-        Ok(Box::new(FakeTasks { world: self.world.clone(), commands, running }))
+        Ok(Box::new(FakeTasks { world: self.world.clone(), counters, commands, running }))
     }
 }
 
@@ -328,7 +342,15 @@ impl HostedTasks for FakeTasks {
     }
 
     fn reports(&self) -> Vec<TaskReport> {
-        Vec::new()
+        let report = |(vertex, subtask, counters): &Counters| TaskReport {
+            vertex: *vertex,
+            subtask: *subtask,
+            operators: counters.iter().map(|(uid, m)| (uid.clone(), m.clone(), 0)).collect(),
+            watermark: None,
+            remaining: 0,
+            time: TimeInState::default(),
+        };
+        self.counters.iter().map(report).collect()
     }
 
     async fn stop(self: Box<Self>) {
@@ -347,6 +369,7 @@ struct FakeTask {
     subtask: Subtask,
     range: KeyGroupRange,
     counts: BTreeMap<KeyGroup, u64>,
+    counters: [(OperatorUid, Arc<OperatorMetrics>); 3],
     dirty: BTreeSet<KeyGroup>,
     /// Rows read in this term.
     rows: usize,
@@ -407,10 +430,13 @@ impl FakeTask {
             self.events.send(TaskEvent::Failed { vertex, subtask, error }).ok();
         }
         if let Some((split, from, to)) = self.splits.first_mut() {
-            let even = (self.range.start..self.range.end).step_by(2);
-            let turn = self.rows % even.len().max(1);
-            let group = KeyGroup(even.skip(turn).next().unwrap_or_default());
+            let mut every_second = (self.range.start..self.range.end).step_by(2);
+            let turn = self.rows % every_second.len().max(1);
+            let group = KeyGroup(every_second.nth(turn).unwrap_or_default());
             self.rows += 1;
+            let [(_, numbers), _, (_, sink)] = &self.counters;
+            OperatorMetrics::add(&numbers.rows_out, 1);
+            OperatorMetrics::add(&sink.rows_in, 1);
             self.staged.push(*from);
             self.mark = self.mark.max(Watermark(*from as i64));
             *self.counts.entry(group).or_default() += 1;
@@ -470,6 +496,7 @@ impl FakeTask {
                     Snapshot { pre_commit: Some(flush.boxed()), ..Snapshot::default() },
                 ),
             ],
+            counts: self.counters.iter().map(|(uid, m)| (uid.clone(), m.counts())).collect(),
             splits: Some((
                 "numbers".into(),
                 self.splits.iter().map(|(split, _, _)| split.clone()).collect(),

@@ -114,6 +114,18 @@ pub(crate) async fn until(handle: &CoordinatorHandle, what: impl Fn(&JobStatus) 
     assert!(seen.is_ok(), "it never came to it: {:?}", handle.status());
 }
 
+/// Rows that a status says were read, and taken by the sink, since the job's first one.
+pub(crate) fn shown(status: &JobStatus) -> (u64, u64) {
+    let before = |uid: &str| status.counted_before.get(uid).copied().unwrap_or_default();
+    let now = |uid: &str| {
+        let operators = status.tasks.iter().flat_map(|task| &task.operators);
+        operators
+            .filter(|o| o.uid == uid)
+            .fold((0, 0), |(rows_in, rows_out), o| (rows_in + o.rows_in, rows_out + o.rows_out))
+    };
+    (before("numbers").rows_out + now("numbers").1, before("sink").rows_in + now("sink").0)
+}
+
 pub(crate) async fn end(handle: &CoordinatorHandle) -> Ending {
     let ended = tokio::time::timeout(Duration::from_secs(120), handle.ended()).await;
     ended.unwrap_or_else(|_| panic!("it does not end: {:?}", handle.status()))

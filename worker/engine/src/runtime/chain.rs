@@ -4,7 +4,7 @@
 //! holds without recursion. The stack makes a chain resumable at any point: when its output has
 //! no room, driving stops and goes on later exactly there.
 
-use weir_protocol::{Epoch, OperatorUid};
+use weir_protocol::{Epoch, OperatorCounts, OperatorUid};
 
 use super::gate::Gate;
 use crate::message::Barrier;
@@ -24,7 +24,15 @@ pub(crate) struct Chain {
     gates: Vec<Gate>,
     stack: Vec<Work>,
     out: Output,
-    frozen: Vec<(OperatorUid, Snapshot)>,
+    frozen: FrozenChain,
+}
+
+/// What a barrier leaves behind on its way through a chain: per operator, in order, its state
+/// and what it had counted.
+#[derive(Default)]
+pub(crate) struct FrozenChain {
+    pub(crate) operators: Vec<(OperatorUid, Snapshot)>,
+    pub(crate) counts: Vec<(OperatorUid, OperatorCounts)>,
 }
 
 /// Something to do, for the operator at a position; one past the last means the chain's end.
@@ -61,7 +69,13 @@ pub(crate) enum Driven {
 impl Chain {
     /// A chain of `links` that feed `gates`.
     pub(crate) fn new(links: Vec<Link>, gates: Vec<Gate>) -> Self {
-        Self { links, gates, stack: Vec::new(), out: Output::default(), frozen: Vec::new() }
+        Self {
+            links,
+            gates,
+            stack: Vec::new(),
+            out: Output::default(),
+            frozen: FrozenChain::default(),
+        }
     }
 
     /// Whether nothing is left to do from what was given so far.
@@ -101,7 +115,7 @@ impl Chain {
 
     /// A barrier, behind which each operator freezes its state.
     pub(crate) fn give_barrier(&mut self, barrier: Barrier) {
-        self.frozen.clear();
+        self.frozen = FrozenChain::default();
         self.give(Work::Barrier { at: 0, barrier });
     }
 
@@ -115,8 +129,8 @@ impl Chain {
         self.stack.insert(0, work);
     }
 
-    /// What the operators froze for the barrier that passed last.
-    pub(crate) fn take_frozen(&mut self) -> Vec<(OperatorUid, Snapshot)> {
+    /// What the barrier that passed last has left behind.
+    pub(crate) fn take_frozen(&mut self) -> FrozenChain {
         std::mem::take(&mut self.frozen)
     }
 
@@ -210,7 +224,9 @@ impl Chain {
                 let link = &mut self.links[at];
                 let snapshot = link.operator.on_barrier(&mut link.cx, request);
                 let snapshot = snapshot.map_err(|e| self.named(at, e))?;
-                self.frozen.push((self.links[at].cx.uid.clone(), snapshot));
+                let Context { uid, metrics, .. } = &self.links[at].cx;
+                self.frozen.operators.push((uid.clone(), snapshot));
+                self.frozen.counts.push((uid.clone(), metrics.counts()));
                 self.control(at, &Message::Barrier(barrier));
                 self.stack.push(Work::Barrier { at: at + 1, barrier });
             }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 use weir_protocol::{Attempt, OperatorUid, Subtask, VertexId};
 
-use super::chain::{Chain, Driven};
+use super::chain::{Chain, Driven, FrozenChain};
 use super::input::{Event, Inputs};
 use super::memory::Share;
 use super::source_head::{Read, SourceHead, Standing};
@@ -311,7 +311,7 @@ impl Task {
     }
 
     fn barrier_passed(&mut self) {
-        let operators = self.chain.take_frozen();
+        let FrozenChain { operators, counts } = self.chain.take_frozen();
         let Some(passing) = self.passing.take() else { return };
         if passing.barrier.freeze {
             self.frozen = Some(passing.barrier.attempt);
@@ -325,6 +325,7 @@ impl Task {
             vertex: self.desk.vertex,
             subtask: self.desk.subtask,
             operators,
+            counts,
             splits: passing.splits,
             watermark: passing.watermark,
             align_us: passing.align_us,
