@@ -4,7 +4,7 @@
 //! cut, because messages to a worker keep their order; everything else is in
 //! [`SourceSplits::at_cut`], taken at the moment the `Trigger` is sent.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -45,11 +45,56 @@ enum Discovery {
     Complete,
 }
 
+/// Splits that nobody reads, in order. What is asked of all of them at every turn is kept, since
+/// there may be many and each is handed out in a turn of its own.
+#[derive(Clone, Debug, Default)]
+struct Unassigned {
+    splits: VecDeque<Split>,
+    /// How many have each lower bound; a source's first splits may have none.
+    bounds: BTreeMap<Option<i64>, usize>,
+    size: u64,
+}
+
+impl Unassigned {
+    fn pop_front(&mut self) -> Option<Split> {
+        let split = self.splits.pop_front()?;
+        self.size -= split.size;
+        let bound = bound(&split);
+        if let Some(count) = self.bounds.get_mut(&bound) {
+            *count -= 1;
+            if *count == 0 {
+                self.bounds.remove(&bound);
+            }
+        }
+        Some(split)
+    }
+
+    /// No row of any of them is below it; absent when that is not known of all.
+    fn lower_bound(&self) -> Option<i64> {
+        self.bounds.first_key_value().and_then(|(bound, _)| *bound)
+    }
+}
+
+impl Extend<Split> for Unassigned {
+    fn extend<I: IntoIterator<Item = Split>>(&mut self, found: I) {
+        for split in found {
+            self.size += split.size;
+            *self.bounds.entry(bound(&split)).or_default() += 1;
+            self.splits.push_back(split);
+        }
+    }
+}
+
+/// A split that was read in part has shown its watermark: no later row is below it.
+fn bound(split: &Split) -> Option<i64> {
+    split.lower_bound.max(split.watermark)
+}
+
 /// One source's splits in one term.
 #[derive(Clone, Debug)]
 pub(super) struct SourceSplits {
     source: PlanSource,
-    unassigned: VecDeque<Split>,
+    unassigned: Unassigned,
     snapshot: Option<Bytes>,
     discovery: Discovery,
     /// Readers that asked and got nothing, in the order in which they asked.
@@ -77,9 +122,11 @@ impl SourceSplits {
             (false, Some(_)) => Discovery::Repeats,
             (false, None) => Discovery::Open,
         };
+        let mut unassigned = Unassigned::default();
+        unassigned.extend(reading.into_iter().chain(stored.unassigned));
         Self {
             source,
-            unassigned: reading.into_iter().chain(stored.unassigned).collect(),
+            unassigned,
             snapshot: stored.snapshot,
             discovery,
             waiting: VecDeque::new(),
@@ -135,14 +182,14 @@ impl SourceSplits {
             format: 1,
             snapshot: self.snapshot.clone(),
             complete: self.discovery == Discovery::Complete,
-            unassigned: self.unassigned.iter().cloned().collect(),
+            unassigned: self.unassigned.splits.iter().cloned().collect(),
         }
     }
 
     /// Bytes or rows of the splits that nobody reads yet.
     #[must_use]
     pub(super) fn unassigned_size(&self) -> u64 {
-        self.unassigned.iter().map(|s| s.size).sum()
+        self.unassigned.size
     }
 
     fn hand_out(&mut self) -> Vec<ToReader> {
@@ -152,7 +199,7 @@ impl SourceSplits {
         let mut batches: Vec<Vec<Split>> = vec![Vec::new(); self.told.len()];
         match self.source.assignment {
             Assignment::Pull => {
-                while !self.unassigned.is_empty()
+                while !self.unassigned.splits.is_empty()
                     && let Some(subtask) = self.waiting.pop_front()
                 {
                     let split = self.unassigned.pop_front();
@@ -162,7 +209,7 @@ impl SourceSplits {
                 }
             }
             Assignment::Eager => {
-                for split in self.unassigned.drain(..) {
+                while let Some(split) = self.unassigned.pop_front() {
                     let subtask = decide_reader(&split.id, &self.given);
                     if let Some(given) = self.given.get_mut(subtask) {
                         *given += 1;
@@ -189,18 +236,13 @@ impl SourceSplits {
         if self.discovery == Discovery::Open {
             return Pending::Unknown;
         }
-        if self.unassigned.is_empty() {
+        if self.unassigned.splits.is_empty() {
             return match self.discovery {
                 Discovery::Complete if self.source.bounded => Pending::Ended,
                 _ => Pending::None,
             };
         }
-        // A split that was read in part has shown its watermark: no later row is below it.
-        let bounds = self.unassigned.iter().map(|split| split.lower_bound.max(split.watermark));
-        match bounds.min().flatten() {
-            Some(time) => Pending::Above(time),
-            None => Pending::Unknown,
-        }
+        self.unassigned.lower_bound().map_or(Pending::Unknown, Pending::Above)
     }
 }
 
@@ -300,6 +342,29 @@ mod tests {
         let plan = PlanSource { bounded: true, assignment: Assignment::Pull };
         let mut splits = SourceSplits::restore(plan, 2, Some(stored), vec![]);
         assert!(splits.start().iter().all(|(_, a)| a.pending == Pending::Ended));
+    }
+
+    #[test]
+    fn the_rest_is_above_the_smallest_bound_left_and_unknown_while_one_has_none() {
+        let mut splits = source(Assignment::Pull, true, 1);
+        splits.start();
+        let bounds = [Some(30), None, Some(10), Some(40), Some(10), Some(20)];
+        let found = bounds.iter().zip(["a", "b", "c", "d", "e", "f"]);
+        let found = found.map(|(bound, id)| split(id, *bound)).collect();
+        let sent = splits.discovered(found, Bytes::new(), false);
+        assert_eq!((splits.unassigned_size(), sent[0].1.pending), (6, Pending::Unknown));
+        let rest = [
+            Pending::Unknown,
+            Pending::Above(10),
+            Pending::Above(10),
+            Pending::Above(10),
+            Pending::Above(20),
+            Pending::Ended,
+        ];
+        for (pending, left) in rest.into_iter().zip((0..6).rev()) {
+            let sent = splits.requested(Subtask(0));
+            assert_eq!((splits.unassigned_size(), sent[0].1.pending), (left, pending));
+        }
     }
 
     #[test]
