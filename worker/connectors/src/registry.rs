@@ -27,7 +27,6 @@ const CONNECTORS: &[Connector] = &[
         sink: Some(filesystem::sink),
     },
     Connector { name: "kafka", source: Some(kafka::source), sink: Some(kafka::sink) },
-    Connector { name: "kafka", source: Some(kafka::source), sink: Some(kafka::sink) },
     Connector { name: "print", source: None, sink: Some(|table, _| print::sink(table)) },
 ];
 
