@@ -69,7 +69,7 @@ impl Master {
         let starts = matches!(why, Why::Start);
         self.step("sealed");
         self.head = head;
-        self.counted_before = self.head.cut.counts();
+        self.counted_before = self.head.cut.counts(&self.plan);
         for worker in self.workers.values_mut() {
             // Of tasks that are over: the head says what of it counts.
             worker.stats.clear();

@@ -72,9 +72,10 @@ pub struct Pending {
 }
 
 impl Cut {
-    /// What operators had counted.
-    pub(super) fn counts(&self) -> BTreeMap<OperatorUid, OperatorCounts> {
-        self.operators.iter().map(|(uid, operator)| (uid.clone(), operator.counts)).collect()
+    /// What the operators that are still in the plan had counted.
+    pub(super) fn counts(&self, plan: &Plan) -> BTreeMap<OperatorUid, OperatorCounts> {
+        let planned = self.operators.iter().filter(|(uid, _)| plan.operator(uid).is_some());
+        planned.map(|(uid, operator)| (uid.clone(), operator.counts)).collect()
     }
 
     /// Objects of the job's folder that hold keyed state.

@@ -226,7 +226,7 @@ impl Master {
         if let Some(head) = head {
             self.stats.published_at_ms = u64::try_from(head.written_ms).unwrap_or(0);
             self.head = head;
-            self.counted_before = self.head.cut.counts();
+            self.counted_before = self.head.cut.counts(&self.plan);
             if let Some(refused) = self.refuse_restore() {
                 self.end(Ending::Failed(refused));
                 return;
