@@ -65,13 +65,16 @@ impl<'a> Struck<'a> {
     }
 }
 
-/// The pod that coordinates the job now, and the others.
+/// The pod that coordinates the job now, and the others: first the one whose container was
+/// restarted most often. A container that has ended again and again is kept waiting by the
+/// kubelet, twice as long each time, which says nothing about the job; a new pod begins anew.
 fn roles(home: &Namespace<'_>) -> Result<(String, Vec<String>)> {
     let coordinator = home.coordinator("hours")?;
-    let mut pods = home.pods("hours")?;
-    pods.retain(|pod| *pod != coordinator);
+    let mut pods = home.pods_by_restarts("hours")?;
+    pods.retain(|(pod, _)| *pod != coordinator);
     ensure!(pods.len() + 1 == WORKERS, "{coordinator} coordinates {pods:?}");
-    Ok((coordinator, pods))
+    pods.sort_by_key(|(_, restarts)| std::cmp::Reverse(*restarts));
+    Ok((coordinator, pods.into_iter().map(|(pod, _)| pod).collect()))
 }
 
 /// Ends pods as a failing node does: at once.

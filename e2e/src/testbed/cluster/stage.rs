@@ -351,15 +351,24 @@ impl Namespace<'_> {
     /// # Errors
     /// When the API server does not answer.
     pub fn pods(&self, job: &str) -> Result<Vec<String>> {
+        Ok(self.pods_by_restarts(job)?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// Names of a job's pods, in order, and how often the container of each was restarted.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub fn pods_by_restarts(&self, job: &str) -> Result<Vec<(String, u64)>> {
         let selector = format!("weir.dev/job={job},weir.dev/revision");
         let list = self.kubectl.get(&["pods", "-l", &selector])?;
         let items = list["items"].as_array().context("a list")?;
-        let mut names: Vec<String> = items
-            .iter()
-            .filter_map(|pod| Some(pod["metadata"]["name"].as_str()?.to_owned()))
-            .collect();
-        names.sort();
-        Ok(names)
+        let pod = |pod: &Value| {
+            let restarts = pod["status"]["containerStatuses"][0]["restartCount"].as_u64();
+            Some((pod["metadata"]["name"].as_str()?.to_owned(), restarts.unwrap_or(0)))
+        };
+        let mut pods: Vec<_> = items.iter().filter_map(pod).collect();
+        pods.sort();
+        Ok(pods)
     }
 
     /// The pod that coordinates a job, as the head of its chain in the store says.
