@@ -202,13 +202,11 @@ impl Master {
         }
     }
 
-    /// Tasks that have just begun. Time in which none ran counts for the interval, too: output
-    /// that was due before a failure waits no whole interval more.
+    /// Tasks that have just begun. Their first checkpoint does not wait for the interval: what was
+    /// to be put out before a failure or a rescale is late already.
     pub(super) fn fresh_live(&self) -> Live {
-        let interval = self.config.checkpoint_interval_ms;
-        let due = self.triggered_ms.map_or(0, |at| at + interval);
-        let next_checkpoint_ms = due.max(self.now + interval.min(FIRST_CHECKPOINT_MS));
-        Live { flight: None, saving: None, next_checkpoint_ms }
+        let wait = self.config.checkpoint_interval_ms.min(FIRST_CHECKPOINT_MS);
+        Live { flight: None, saving: None, next_checkpoint_ms: self.now + wait }
     }
 
     /// Every task of the newest deployment.

@@ -24,7 +24,6 @@ impl Master {
     pub(super) fn trigger(&mut self, freeze: bool, last: bool) -> Flight {
         let attempt = self.next_attempt;
         self.next_attempt = attempt.next();
-        self.triggered_ms = Some(self.now);
         // Rewriting everything would lengthen a pause, and make worthless what is read ahead.
         let cut = &self.head.cut;
         let full =

@@ -55,8 +55,6 @@ pub struct Master {
     pub(super) stopping_until_ms: u64,
     /// After a rebalance that failed, when the next one may be tried.
     pub(super) rebalance_after_ms: u64,
-    /// When this coordinator last triggered an attempt.
-    pub(super) triggered_ms: Option<u64>,
     /// After an attempt that failed, when the next one may be tried.
     pub(super) retry_at_ms: u64,
     pub(super) backoff: Backoff,
@@ -94,7 +92,6 @@ impl Master {
             stopping: BTreeSet::new(),
             stopping_until_ms: 0,
             rebalance_after_ms: 0,
-            triggered_ms: None,
             retry_at_ms: 0,
             backoff: Backoff::default(),
             first_user_error: String::new(),
