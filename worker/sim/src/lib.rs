@@ -22,3 +22,4 @@ pub mod outside;
 pub mod plant;
 pub mod process;
 pub mod run;
+mod signal;

@@ -12,8 +12,10 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use weir_engine::exchange::{Listener, Stream, Transport};
+
+use crate::signal::Signal;
 
 /// Bytes that a pipe holds before its writer waits.
 const PIPE_BYTES: usize = 64 << 10;
@@ -35,7 +37,7 @@ pub struct Net {
 #[derive(Default)]
 struct Shared {
     listeners: BTreeMap<String, mpsc::Sender<Box<dyn Stream>>>,
-    reach: BTreeMap<String, watch::Sender<Reach>>,
+    reach: BTreeMap<String, Arc<Signal<Reach>>>,
     next: u32,
 }
 
@@ -43,7 +45,8 @@ impl Net {
     /// A transport for the process that listens at `host`.
     #[must_use]
     pub fn transport(&self, host: &str) -> Arc<dyn Transport> {
-        self.shared.lock().reach.insert(host.to_owned(), watch::channel(Reach::Open).0);
+        let open = Arc::new(Signal::new(Reach::Open));
+        self.shared.lock().reach.insert(host.to_owned(), open);
         Arc::new(Host { net: self.clone(), host: host.to_owned() })
     }
 
@@ -63,15 +66,14 @@ impl Net {
     }
 
     fn set(&self, host: &str, reach: Reach) {
-        if let Some(sender) = self.shared.lock().reach.get(host) {
-            sender.send_replace(reach);
+        if let Some(signal) = self.shared.lock().reach.get(host) {
+            signal.change(|value| *value = reach);
         }
     }
 
-    fn watch(&self, host: &str) -> io::Result<watch::Receiver<Reach>> {
-        let shared = self.shared.lock();
-        let sender = shared.reach.get(host);
-        sender.map(watch::Sender::subscribe).ok_or_else(|| io::Error::other("no such host"))
+    fn watch(&self, host: &str) -> io::Result<Arc<Signal<Reach>>> {
+        let signal = self.shared.lock().reach.get(host).cloned();
+        signal.ok_or_else(|| io::Error::other("no such host"))
     }
 }
 
@@ -96,7 +98,7 @@ impl Transport for Host {
         let listener =
             self.net.shared.lock().listeners.get(address).cloned().ok_or_else(refused)?;
         let ends = [self.net.watch(&self.host)?, self.net.watch(host_of(address))?];
-        if ends.iter().any(|end| *end.borrow() == Reach::Cut) {
+        if ends.iter().any(|end| end.get() == Reach::Cut) {
             return Err(refused());
         }
         let (near, far) = tokio::io::duplex(PIPE_BYTES);
@@ -131,12 +133,12 @@ impl Listener for Acceptor {
 /// One end of a stream; looks at both hosts before each read or write.
 struct Pipe {
     inner: DuplexStream,
-    ends: [watch::Receiver<Reach>; 2],
+    ends: [Arc<Signal<Reach>>; 2],
     changed: [Option<Pin<Box<dyn Future<Output = ()> + Send>>>; 2],
 }
 
 impl Pipe {
-    fn new(inner: DuplexStream, ends: [watch::Receiver<Reach>; 2]) -> Self {
+    fn new(inner: DuplexStream, ends: [Arc<Signal<Reach>>; 2]) -> Self {
         Self { inner, ends, changed: [None, None] }
     }
 
@@ -144,21 +146,13 @@ impl Pipe {
     /// every case the task is woken when that changes.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         for (end, changed) in self.ends.iter().zip(&mut self.changed) {
-            let mut watched = end.clone();
-            let future = changed.get_or_insert_with(|| {
-                watched.mark_unchanged();
-                Box::pin(async move {
-                    if watched.changed().await.is_err() {
-                        std::future::pending::<()>().await;
-                    }
-                })
-            });
+            let future = changed.get_or_insert_with(|| Box::pin(Arc::clone(end).changed()));
             if future.as_mut().poll(cx).is_ready() {
                 *changed = None;
                 cx.waker().wake_by_ref();
             }
         }
-        let reach = [*self.ends[0].borrow(), *self.ends[1].borrow()];
+        let reach = [self.ends[0].get(), self.ends[1].get()];
         if reach.contains(&Reach::Cut) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }

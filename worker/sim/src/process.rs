@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::watch;
 use weir_checkpoint::store::{Created, Store, StoreError};
 use weir_engine::operator::Committable;
 use weir_engine::sink::{CommitAnswer, CommitContext, Committer};
+
+use crate::signal::Signal;
 
 /// What a process is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,11 +29,11 @@ pub enum Life {
 
 /// A process's life, and the gate that all its effects pass.
 #[derive(Clone, Debug)]
-pub struct Process(Arc<watch::Sender<Life>>);
+pub struct Process(Arc<Signal<Life>>);
 
 impl Default for Process {
     fn default() -> Self {
-        Self(Arc::new(watch::channel(Life::Alive).0))
+        Self(Arc::new(Signal::new(Life::Alive)))
     }
 }
 
@@ -40,50 +41,38 @@ impl Process {
     /// What it is doing.
     #[must_use]
     pub fn life(&self) -> Life {
-        *self.0.borrow()
+        self.0.get()
     }
 
     /// Stops it.
     pub fn sleep(&self) {
-        self.0.send_if_modified(|life| {
-            let awake = *life == Life::Alive;
-            if awake {
-                *life = Life::Asleep;
-            }
-            awake
-        });
+        self.turn(Life::Alive, Life::Asleep);
     }
 
     /// Lets it go on.
     pub fn wake(&self) {
-        self.0.send_if_modified(|life| {
-            let asleep = *life == Life::Asleep;
-            if asleep {
-                *life = Life::Alive;
-            }
-            asleep
-        });
+        self.turn(Life::Asleep, Life::Alive);
+    }
+
+    fn turn(&self, from: Life, to: Life) {
+        if self.life() == from {
+            self.0.change(|life| *life = to);
+        }
     }
 
     /// Ends it.
     pub fn kill(&self) {
-        self.0.send_replace(Life::Dead);
+        self.0.change(|life| *life = Life::Dead);
     }
 
     /// Returns while the process runs; never when it is dead.
     pub async fn gate(&self) {
-        let mut life = self.0.subscribe();
-        if life.wait_for(|life| *life == Life::Alive).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        self.0.wait_for(|life| life == Life::Alive).await;
     }
 
     /// Returns when the process has died.
     pub async fn death(&self) {
-        let mut life = self.0.subscribe();
-        if life.wait_for(|life| *life == Life::Dead).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        self.0.wait_for(|life| life == Life::Dead).await;
     }
 }
 

@@ -40,6 +40,18 @@ fn a_calm_run_shows_every_row_once() {
     }
 }
 
+/// What is found once can be looked at again.
+#[test]
+fn a_seed_repeats_its_run() {
+    for seed in 0..12 {
+        let once = || {
+            let outcome = run(RunSpec { seed, calm: false, plant: Plant::Nothing });
+            outcome.expect("a run is right").histogram
+        };
+        assert_eq!(once(), once(), "seed {seed}");
+    }
+}
+
 #[test]
 fn two_hundred_runs_under_fire_equal_the_calm_one() {
     let count = setting("WEIR_SIM_SEEDS", 200);

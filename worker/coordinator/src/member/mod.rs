@@ -192,6 +192,7 @@ impl Member {
                 Err(error) => tracing::debug!(%error, "trying again"),
             }
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(wait) => wait = (wait * 2).min(RECONNECT.1),
                 () = coordinator.news() => wait = RECONNECT.0,
             }

@@ -4,14 +4,20 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::task::{Desk, Rest, Task};
+use super::task::{Desk, Rest, Task, Turn};
 use crate::EngineError;
 use crate::operator::Waker;
 use crate::task::TaskEvent;
+
+/// A turn on a thread.
+const ON_A_THREAD: Turn = Turn::For(Duration::from_millis(2));
+/// A turn under a simulator.
+const STEPPED: Turn = Turn::Steps(8);
 
 /// Nothing to do until somebody wakes it.
 const RESTING: u8 = 0;
@@ -42,6 +48,7 @@ struct Shared {
     queue: Mutex<VecDeque<Arc<Cell>>>,
     wanted: Condvar,
     closed: AtomicBool,
+    turn: Turn,
 }
 
 impl Executor {
@@ -50,7 +57,7 @@ impl Executor {
     /// # Errors
     /// When the system refuses a thread.
     pub fn threaded(threads: usize) -> std::io::Result<Self> {
-        let executor = Self::stepped();
+        let executor = Self::with_turns(ON_A_THREAD);
         for n in 0..threads.max(1) {
             let shared = Arc::clone(&executor.shared);
             std::thread::Builder::new().name(format!("weir-task-{n}")).spawn(move || {
@@ -65,11 +72,16 @@ impl Executor {
     /// An executor without threads: whoever holds it calls [`Executor::step_one`].
     #[must_use]
     pub fn stepped() -> Self {
+        Self::with_turns(STEPPED)
+    }
+
+    fn with_turns(turn: Turn) -> Self {
         Self {
             shared: Arc::new(Shared {
                 queue: Mutex::new(VecDeque::new()),
                 wanted: Condvar::new(),
                 closed: AtomicBool::new(false),
+                turn,
             }),
         }
     }
@@ -176,7 +188,8 @@ impl Shared {
         }
         let Some(task) = slot.as_mut() else { return };
         // A panic in a kernel or a user's function ends the attempt, not the process.
-        let (rest, alive) = catch_unwind(AssertUnwindSafe(|| task.run())).unwrap_or_else(|panic| {
+        let turn = || task.run(self.turn);
+        let (rest, alive) = catch_unwind(AssertUnwindSafe(turn)).unwrap_or_else(|panic| {
             let what = panic
                 .downcast_ref::<&str>()
                 .map(ToString::to_string)

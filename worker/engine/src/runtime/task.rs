@@ -19,8 +19,23 @@ use crate::source::Split;
 use crate::task::{FrozenTask, TaskCommand, TaskEvent, TimeInState, TriggerRequest};
 use crate::{EngineError, Watermark};
 
-/// How long a task may keep its thread before others get a turn.
-const SLICE: Duration = Duration::from_millis(2);
+/// How long a task may go on before others get a turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turn {
+    /// On a thread: cheap steps are not worth a change of tasks.
+    For(Duration),
+    /// Where a seed decides everything, the speed of the machine must not.
+    Steps(u32),
+}
+
+impl Turn {
+    fn is_over(self, steps: u32, began: std::time::Instant) -> bool {
+        match self {
+            Self::For(time) => began.elapsed() >= time,
+            Self::Steps(most) => steps >= most,
+        }
+    }
+}
 
 /// What a task is told and what it shows, reachable while it is being stepped.
 pub(crate) struct Desk {
@@ -145,8 +160,9 @@ impl Task {
 
     /// Steps until the turn is over or nothing can be done. Failures are reported as events;
     /// `false` means that the task must not be stepped again.
-    pub(crate) fn run(&mut self) -> (Rest, bool) {
+    pub(crate) fn run(&mut self, turn: Turn) -> (Rest, bool) {
         let began = instant();
+        let mut steps = 0;
         if let Some((since, rest)) = self.rested.take() {
             let slot = match rest {
                 Rest::Yielded | Rest::Idle => 2,
@@ -156,9 +172,10 @@ impl Task {
             self.add_time(slot, began.duration_since(since));
         }
         let outcome = loop {
+            steps += 1;
             match self.step() {
-                Ok(None) if began.elapsed() < SLICE => {}
-                Ok(None) => break Ok(Rest::Yielded),
+                Ok(None) if turn.is_over(steps, began) => break Ok(Rest::Yielded),
+                Ok(None) => {}
                 Ok(Some(rest)) => break Ok(rest),
                 Err(error) => break Err(error),
             }
