@@ -4,12 +4,11 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use kube::{Api, Resource, ResourceExt};
-use serde::{Serialize, de::DeserializeOwned};
+use kube::{Api, ResourceExt};
 use serde_json::Value;
 use weir_crds::StreamJobSpec;
 
-use super::{Applier, ApplyError, delete, failed};
+use super::{Applier, ApplyError, Child, delete, failed};
 use crate::build;
 use crate::decide::Decision;
 use crate::names;
@@ -113,7 +112,7 @@ impl Applier<'_> {
             let name = names::revisioned(&self.owner.name, &accepted.revision);
             if configs.iter().all(|config| config.name_any() != name) {
                 let config = build::build_config(self.owner, accepted);
-                self.create::<ConfigMap>("ConfigMap", config, false).await?;
+                self.create::<ConfigMap>("ConfigMap", config).await?;
             }
         }
         for config in configs {
@@ -130,32 +129,19 @@ impl Applier<'_> {
         Ok(())
     }
 
-    async fn list<K>(&self, what: &'static str) -> Result<Vec<K>, ApplyError>
-    where
-        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-            + Clone
-            + std::fmt::Debug
-            + DeserializeOwned,
-    {
+    async fn list<K: Child>(&self, what: &'static str) -> Result<Vec<K>, ApplyError> {
         let label = format!("{}={}", names::JOB, self.owner.name);
         let found = self.api::<K>().list(&ListParams::default().labels(&label)).await;
         found.map(|found| found.items).map_err(failed(what, &self.owner.name))
     }
 
     /// Applies `desired` unless it is so already.
-    async fn ensure<K>(
+    async fn ensure<K: Child>(
         &self,
         what: &'static str,
         observed: &[K],
         mut desired: Value,
-    ) -> Result<(), ApplyError>
-    where
-        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-            + Clone
-            + std::fmt::Debug
-            + Serialize
-            + DeserializeOwned,
-    {
+    ) -> Result<(), ApplyError> {
         let name = desired["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let hash = names::short_hash(&[&desired.to_string()]);
         desired["metadata"]["annotations"][names::APPLIED] = Value::String(hash);

@@ -146,7 +146,7 @@ impl Applier<'_> {
             && observed.plan_pods.iter().all(|(pod, _)| pod.revision != accepted.revision)
         {
             let pod = build::build_plan_pod(self.owner, accepted);
-            self.create::<Pod>("Pod", pod, false).await?;
+            self.create::<Pod>("Pod", pod).await?;
         }
         if decision.collect_state
             && let Some(accepted) = accepted
@@ -203,7 +203,7 @@ impl Applier<'_> {
         observed: &Observed,
     ) -> Result<(), ApplyError> {
         let set = self.desired_set(accepted, replicas, observed);
-        self.create::<StatefulSet>("StatefulSet", set, false).await
+        self.create::<StatefulSet>("StatefulSet", set).await
     }
 
     /// Why the cluster would refuse the spec's set, if it would. Nothing is written.
@@ -216,7 +216,7 @@ impl Applier<'_> {
         observed: &Observed,
     ) -> Result<Option<Refusal>, ApplyError> {
         let set = self.desired_set(accepted, observed.job.spec.parallelism, observed);
-        match self.create::<StatefulSet>("StatefulSet", set, true).await {
+        match self.post::<StatefulSet>("StatefulSet", set, true).await {
             // It exists from an earlier time.
             Err(error) if error.is_conflict() => Ok(None),
             Err(error) => error.refusal().map(Some).ok_or(error),
@@ -241,7 +241,7 @@ impl Applier<'_> {
         match &observed.state_pod {
             None => {
                 let pod = build::build_state_pod(self.owner, accepted);
-                self.create::<Pod>("Pod", pod, false).await
+                self.create::<Pod>("Pod", pod).await
             }
             Some((crate::decide::OneShot::Failed(_), version)) => {
                 delete(&self.api::<Pod>(), "Pod", version, DeleteParams::default()).await
@@ -250,20 +250,17 @@ impl Applier<'_> {
         }
     }
 
+    async fn create<K: Child>(&self, what: &'static str, object: Value) -> Result<(), ApplyError> {
+        self.post::<K>(what, object, false).await
+    }
+
     /// `dry`: only to see whether it would be taken.
-    async fn create<K>(
+    async fn post<K: Child>(
         &self,
         what: &'static str,
         object: Value,
         dry: bool,
-    ) -> Result<(), ApplyError>
-    where
-        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-            + Clone
-            + std::fmt::Debug
-            + serde::Serialize
-            + serde::de::DeserializeOwned,
-    {
+    ) -> Result<(), ApplyError> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let broken = |error| failed(what, &name)(kube::Error::SerdeError(error));
         let object: K = serde_json::from_value(object).map_err(broken)?;
@@ -271,6 +268,25 @@ impl Applier<'_> {
         let created = self.api::<K>().create(&params, &object).await;
         created.map(drop).map_err(failed(what, &name))
     }
+}
+
+/// An object that belongs to a job, in the job's namespace.
+trait Child:
+    kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+    + Clone
+    + std::fmt::Debug
+    + serde::Serialize
+    + serde::de::DeserializeOwned
+{
+}
+
+impl<K> Child for K where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::Serialize
+        + serde::de::DeserializeOwned
+{
 }
 
 fn manager() -> PatchParams {

@@ -67,7 +67,7 @@ impl Net {
 
     fn set(&self, host: &str, reach: Reach) {
         if let Some(signal) = self.shared.lock().reach.get(host) {
-            signal.change(|value| *value = reach);
+            signal.set(reach);
         }
     }
 

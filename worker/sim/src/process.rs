@@ -56,13 +56,13 @@ impl Process {
 
     fn turn(&self, from: Life, to: Life) {
         if self.life() == from {
-            self.0.change(|life| *life = to);
+            self.0.set(to);
         }
     }
 
     /// Ends it.
     pub fn kill(&self) {
-        self.0.change(|life| *life = Life::Dead);
+        self.0.set(Life::Dead);
     }
 
     /// Returns while the process runs; never when it is dead.

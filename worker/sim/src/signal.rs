@@ -25,13 +25,13 @@ impl<T: Copy> Signal<T> {
         *self.value.lock()
     }
 
-    /// Changes the value and wakes everybody.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut T)) {
-        change(&mut self.value.lock());
+    /// Sets the value and wakes everybody.
+    pub(crate) fn set(&self, value: T) {
+        *self.value.lock() = value;
         self.changed.notify_waiters();
     }
 
-    /// Waits for the next change, counted from the first time that this is polled.
+    /// Waits for it to be set the next time, counted from the first time that this is polled.
     pub(crate) async fn changed(self: Arc<Self>) {
         self.changed.notified().await;
     }

@@ -19,6 +19,19 @@ use weir_protocol::{JobName, KeyGroupRange, WorkerId};
 
 use crate::fake::{FakeHost, MAX_PARALLELISM, World, graph};
 
+/// A worker that nobody else reaches.
+pub(crate) fn member_config(ordinal: u32, slots: u32) -> MemberConfig {
+    MemberConfig {
+        worker: WorkerId(ordinal),
+        incarnation: Nonces::random().draw().to_string(),
+        exchange_address: String::new(),
+        control_address: String::new(),
+        slots,
+        nonces: Nonces::random(),
+        steps: Steps::none(),
+    }
+}
+
 pub(crate) struct Job {
     pub(crate) world: Arc<World>,
     pub(crate) graph: Arc<JobGraph>,
@@ -56,15 +69,7 @@ impl Job {
         slots: u32,
         coordinator: Arc<dyn Connect>,
     ) -> tokio::task::JoinHandle<MemberEnd> {
-        let config = MemberConfig {
-            worker: WorkerId(ordinal),
-            incarnation: Nonces::random().draw().to_string(),
-            exchange_address: String::new(),
-            control_address: String::new(),
-            slots,
-            nonces: Nonces::random(),
-            steps: Steps::none(),
-        };
+        let config = member_config(ordinal, slots);
         let host = FakeHost { world: self.world.clone(), pace: Duration::from_millis(1) };
         let store = self.chain().store().clone();
         let cache = match self.cache_bytes {

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use weir_checkpoint::store::testing::{Fault, LyingStore, MemoryStore, Operation};
-use weir_checkpoint::{DataWriter, Nonces, SegmentCache, Steps, Store};
+use weir_checkpoint::{DataWriter, Nonces, SegmentCache, Store};
+use weir_coordinator::Member;
 use weir_coordinator::link::{Attachments, MasterLink};
-use weir_coordinator::{Member, MemberConfig};
 use weir_engine::source::Assignment;
 use weir_protocol::control::{self, ToWorker, from_worker, to_worker};
-use weir_protocol::{KeyGroup, KeyGroupRange, Term, WorkerId};
+use weir_protocol::{KeyGroup, KeyGroupRange, Term};
 use weir_state::segment::{SegmentBuilder, SegmentKind};
 
 use crate::fake::{FakeHost, MAX_PARALLELISM, World, graph};
+use crate::job::member_config;
 use crate::slow::{SlowStore, read};
 
 /// Further apart than one request spans, so that what is between two blocks is not read.
@@ -39,15 +40,7 @@ impl Scene {
         let lying = LyingStore::new(Arc::new(truth.clone()));
         let slow = SlowStore::new(Arc::new(lying.clone()));
         let cache = SegmentCache::in_memory(1 << 30);
-        let config = MemberConfig {
-            worker: WorkerId(0),
-            incarnation: "one".into(),
-            exchange_address: String::new(),
-            control_address: String::new(),
-            slots: 1,
-            nonces: Nonces::random(),
-            steps: Steps::none(),
-        };
+        let config = member_config(0, 1);
         let host = FakeHost { world: world.clone(), pace: Duration::from_millis(10) };
         let program = graph(&world, true, Assignment::Pull);
         let member = Member::new(config, program, Arc::new(host), Arc::new(slow.clone()))

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 use weir_checkpoint::store::testing::MemoryStore;
-use weir_checkpoint::{Nonces, Steps};
+use weir_coordinator::Member;
 use weir_coordinator::link::{Attachments, MasterLink};
-use weir_coordinator::{Member, MemberConfig};
 use weir_engine::source::Assignment;
-use weir_protocol::WorkerId;
 use weir_protocol::control::{self, ToWorker, from_worker, to_worker};
 
 use crate::fake::{FakeHost, World, graph};
+use crate::job::member_config;
 
 async fn say(link: &MasterLink, kind: to_worker::Kind) {
     link.to.send(ToWorker { term: 1, kind: Some(kind) }).await.unwrap();
@@ -22,15 +21,7 @@ async fn say(link: &MasterLink, kind: to_worker::Kind) {
 #[tokio::test(start_paused = true)]
 async fn tasks_end_four_seconds_after_the_coordinator_was_last_heard() {
     let world = World::with_rows(1, 1);
-    let config = MemberConfig {
-        worker: WorkerId(0),
-        incarnation: "one".into(),
-        exchange_address: String::new(),
-        control_address: String::new(),
-        slots: 1,
-        nonces: Nonces::random(),
-        steps: Steps::none(),
-    };
+    let config = member_config(0, 1);
     let host = FakeHost { world: world.clone(), pace: Duration::from_millis(10) };
     let program = graph(&world, true, Assignment::Pull);
     let member = Member::new(config, program, Arc::new(host), Arc::new(MemoryStore::new()));
