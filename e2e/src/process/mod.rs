@@ -1,5 +1,7 @@
 //! Processes that end with their owner, the tree below them, signals and CPU time.
 
+mod groups;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -13,7 +15,10 @@ use rustix::process::{
 };
 use tokio::time::Instant;
 
-/// A process in a group of its own; the whole group is killed when this is dropped.
+use groups::Groups;
+
+/// A process in a group of its own; the whole group is killed when this is dropped, or when the
+/// process that holds this ends.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -26,11 +31,14 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn start(name: &str, command: &mut Command) -> Result<Self> {
+        let groups = Groups::ours()?;
         let child = command
             .process_group(0)
             .spawn()
             .with_context(|| format!("start {name}: {command:?}"))?;
-        Ok(Self { child, name: name.to_owned() })
+        let process = Self { child, name: name.to_owned() };
+        groups.add(process.id())?;
+        Ok(process)
     }
 
     /// Its process id.
@@ -109,6 +117,9 @@ impl Process {
             let _ = kill_process_group(group, Signal::KILL);
         }
         let _ = self.child.wait();
+        if let Ok(groups) = Groups::ours() {
+            groups.remove(self.id());
+        }
     }
 }
 
