@@ -49,6 +49,8 @@ fn the_connectors_tests_pass_against_a_real_broker() -> Result<()> {
         .env("WEIR_KAFKA", kafka.servers())
         .env("WEIR_KAFKA_SASL", kafka.sasl_servers())
         .env("WEIR_KAFKA_TLS", kafka.tls_servers())
+        .env("WEIR_KAFKA_MUTUAL", kafka.mutual_servers())
+        .env("WEIR_KAFKA_CLIENT", kafka.client_certificate())
         .env("WEIR_KAFKA_CA", kafka.authority())
         .env("WEIR_KAFKA_OTHER_CA", kafka.other_authority())
         .status()?;

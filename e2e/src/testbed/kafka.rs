@@ -52,6 +52,8 @@ struct Ports {
     sasl: u16,
     /// SASL PLAIN and SCRAM over TLS.
     tls: u16,
+    /// TLS with certificates of both sides.
+    mutual: u16,
     controller: u16,
 }
 
@@ -80,6 +82,7 @@ impl Kafka {
             plain: free_port()?,
             sasl: free_port()?,
             tls: free_port()?,
+            mutual: free_port()?,
             controller: free_port()?,
         };
         tls::certify(folder.path(), &place.address)?;
@@ -91,7 +94,7 @@ impl Kafka {
         format
             .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
             .arg(broker.folder.path().join("server.properties"))
-            .args(["--add-scram".to_owned(), scram()]);
+            .args(["SCRAM-SHA-256", "SCRAM-SHA-512"].into_iter().flat_map(scram));
         cache::run(&mut format)?;
         broker.restart()?;
         Ok(broker)
@@ -123,7 +126,8 @@ impl Kafka {
                 let log = fs::read_to_string(self.folder.path().join("log"))?;
                 anyhow::bail!("it ended with {status}:\n{}", cache::tail(&log));
             }
-            Ok([ports.plain, ports.sasl, ports.tls].into_iter().all(answers))
+            let all = [ports.plain, ports.sasl, ports.tls, ports.mutual];
+            Ok(all.into_iter().all(answers))
         })?;
         self.server = Some(server);
         Ok(())
@@ -146,10 +150,22 @@ impl Kafka {
         format!("{}:{}", self.place.address, self.ports.sasl)
     }
 
-    /// `bootstrap.servers` of the listener that takes SASL PLAIN and SCRAM-SHA-512 over TLS.
+    /// `bootstrap.servers` of the listener that takes SASL PLAIN and SCRAM over TLS.
     #[must_use]
     pub fn tls_servers(&self) -> String {
         format!("{}:{}", self.place.address, self.ports.tls)
+    }
+
+    /// `bootstrap.servers` of the listener that takes clients with a certificate, over TLS.
+    #[must_use]
+    pub fn mutual_servers(&self) -> String {
+        format!("{}:{}", self.place.address, self.ports.mutual)
+    }
+
+    /// A client's key and certificate that the broker trusts, as a PEM file.
+    #[must_use]
+    pub fn client_certificate(&self) -> PathBuf {
+        self.folder.path().join(tls::CLIENT)
     }
 
     /// The certificate of the authority that signed the broker's, as a PEM file.
@@ -278,17 +294,19 @@ pub fn ensure_installed() -> Result<PathBuf> {
     Ok(folder.join("lib"))
 }
 
-fn scram() -> String {
-    format!("SCRAM-SHA-512=[name={},password={}]", Kafka::USER, Kafka::PASSWORD)
+/// The option of Kafka's formatter that lets the user in by a mechanism.
+fn scram(mechanism: &str) -> [String; 2] {
+    let user = format!("{mechanism}=[name={},password={}]", Kafka::USER, Kafka::PASSWORD);
+    ["--add-scram".to_owned(), user]
 }
 
 fn settings(folder: &Path, address: &str, ports: Ports) -> String {
     let (user, password) = (Kafka::USER, Kafka::PASSWORD);
-    let Ports { plain, sasl, tls, controller } = ports;
-    let (data, key) = (folder.join("data"), folder.join(tls::BROKER));
-    let (data, key) = (data.display(), key.display());
+    let Ports { plain, sasl, tls, mutual, controller } = ports;
+    let [data, key, authority] = ["data", tls::BROKER, tls::AUTHORITY].map(|it| folder.join(it));
+    let (data, key, authority) = (data.display(), key.display(), authority.display());
     let listeners = format!(
-        "PLAINTEXT://{address}:{plain},SASL_PLAINTEXT://{address}:{sasl},SASL_SSL://{address}:{tls}"
+        "PLAINTEXT://{address}:{plain},SASL_PLAINTEXT://{address}:{sasl},SASL_SSL://{address}:{tls},SSL://{address}:{mutual}"
     );
     let login = format!(
         "org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}=\"{password}\";"
@@ -302,14 +320,20 @@ listeners={listeners},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners={listeners}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL,CONTROLLER:PLAINTEXT
 listener.name.sasl_plaintext.sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_plaintext.plain.sasl.jaas.config={login}
-listener.name.sasl_ssl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.sasl_ssl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
 listener.name.sasl_ssl.plain.sasl.jaas.config={login}
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.sasl_ssl.ssl.keystore.type=PEM
 listener.name.sasl_ssl.ssl.keystore.location={key}
+listener.name.ssl.ssl.keystore.type=PEM
+listener.name.ssl.ssl.keystore.location={key}
+listener.name.ssl.ssl.truststore.type=PEM
+listener.name.ssl.ssl.truststore.location={authority}
+listener.name.ssl.ssl.client.auth=required
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1

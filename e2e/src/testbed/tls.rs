@@ -15,7 +15,10 @@ pub const OTHER_AUTHORITY: &str = "other-ca.pem";
 /// The server's private key and certificate, in one file.
 pub const BROKER: &str = "server.pem";
 
-/// Makes two authorities, and a certificate for an address that the first one signs.
+/// A client's private key and certificate, in one file.
+pub const CLIENT: &str = "client.pem";
+
+/// Makes two authorities, and certificates for an address and for a client that the first one signs.
 ///
 /// # Errors
 /// When `openssl` (3.0 or newer) is missing or fails.
@@ -23,16 +26,22 @@ pub fn certify(folder: &Path, address: &str) -> Result<()> {
     for name in [AUTHORITY, OTHER_AUTHORITY] {
         make(folder, name, &["-subj", &format!("/CN=weir test {name}")])?;
     }
-    let name = format!("subjectAltName=IP:{address}");
-    let authority_key = key_of(AUTHORITY);
-    make(
+    sign(
         folder,
-        "certificate",
-        &["-subj", "/CN=kafka", "-addext", &name, "-CA", AUTHORITY, "-CAkey", &authority_key],
+        BROKER,
+        &["-subj", "/CN=kafka", "-addext", &format!("subjectAltName=IP:{address}")],
     )?;
-    let key = fs::read_to_string(folder.join(key_of("certificate")))?;
-    let certificate = fs::read_to_string(folder.join("certificate"))?;
-    fs::write(folder.join(BROKER), key + &certificate)?;
+    sign(folder, CLIENT, &["-subj", "/CN=weir"])
+}
+
+/// A key and a certificate that [`AUTHORITY`] signs, in one file.
+fn sign(folder: &Path, name: &str, how: &[&str]) -> Result<()> {
+    let (certificate, authority_key) = (format!("{name}.certificate"), key_of(AUTHORITY));
+    let mut how = how.to_vec();
+    how.extend(["-CA", AUTHORITY, "-CAkey", &authority_key]);
+    make(folder, &certificate, &how)?;
+    let key = fs::read_to_string(folder.join(key_of(&certificate)))?;
+    fs::write(folder.join(name), key + &fs::read_to_string(folder.join(&certificate))?)?;
     Ok(())
 }
 

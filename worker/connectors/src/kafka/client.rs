@@ -53,6 +53,26 @@ pub(super) struct Events {
     last: Arc<Mutex<Option<(RDKafkaErrorCode, String)>>>,
 }
 
+/// How OpenSSL names what a broker says that wants a certificate of its client, or another one.
+/// With TLS 1.3 it says so after the handshake, which looks like a connection that broke.
+const CERTIFICATE_WANTED: &[&str] = &[
+    "alert certificate required",
+    "alert bad certificate",
+    "alert certificate unknown",
+    "alert certificate expired",
+    "alert unknown ca",
+];
+
+fn wants_certificate(reason: &str) -> bool {
+    CERTIFICATE_WANTED.iter().any(|alert| reason.contains(alert))
+}
+
+/// The code of a global error, whose reason may tell it better.
+pub(super) fn code_of(error: &KafkaError, reason: &str) -> Option<RDKafkaErrorCode> {
+    let code = error.rdkafka_error_code()?;
+    Some(if wants_certificate(reason) { RDKafkaErrorCode::SSL } else { code })
+}
+
 impl Events {
     /// For a table.
     pub(super) fn new(subject: Arc<Subject>) -> Self {
@@ -84,7 +104,7 @@ impl ClientContext for Events {
     fn error(&self, error: KafkaError, reason: &str) {
         let reason = self.subject.redact(reason);
         tracing::debug!(target: "weir::kafka", table = self.subject.table, %error, "{reason}");
-        let Some(code) = error.rdkafka_error_code() else { return };
+        let Some(code) = code_of(&error, &reason) else { return };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // "All brokers are down" says less than the reason that came before it.
         if code != RDKafkaErrorCode::AllBrokersDown || last.is_none() {
@@ -191,6 +211,9 @@ pub(super) fn explain(
         )),
         Meaning::Credentials => EngineError::user(format!(
             "{place}: Kafka at '{servers}' refused the login: {reason}; check 'properties.sasl.jaas.config' (or 'properties.sasl.username' and 'properties.sasl.password') and 'properties.sasl.mechanism'"
+        )),
+        Meaning::Tls if wants_certificate(&reason) => EngineError::user(format!(
+            "{place}: Kafka at '{servers}' does not take the client's certificate, or misses one: {reason}; name a file with the key and a certificate that the brokers trust in 'properties.ssl.keystore.location' (with 'properties.ssl.keystore.type' = 'PEM' or 'PKCS12')"
         )),
         Meaning::Tls => EngineError::user(format!(
             "{place}: no TLS connection to Kafka at '{servers}': {reason}; name the authority that signed the brokers' certificates in 'properties.ssl.truststore.location' (with 'properties.ssl.truststore.type' = 'PEM'), or correct 'properties.security.protocol'"

@@ -21,7 +21,9 @@ use weir_engine::EngineError;
 use weir_engine::env::instant;
 use weir_engine::operator::Waker;
 
-use super::client::{Events, Meaning, PATIENCE, Subject, explain, explain_set_up, meaning};
+use super::client::{
+    Events, Meaning, PATIENCE, Subject, code_of, explain, explain_set_up, meaning,
+};
 
 /// What librdkafka and we keep per message besides its bytes; so that many empty messages
 /// count as well.
@@ -111,9 +113,10 @@ impl ClientContext for Reports {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code().is_some_and(|code| meaning(code).is_refusal()) {
+        let code = code_of(&error, reason);
+        if code.is_some_and(|code| meaning(code).is_refusal()) {
             let doing = format!("writing to topic '{}'", self.0.topic);
-            self.0.fail(explain(&self.0.subject, &doing, error.rdkafka_error_code(), reason));
+            self.0.fail(explain(&self.0.subject, &doing, code, reason));
         }
         self.0.events.error(error, reason);
     }

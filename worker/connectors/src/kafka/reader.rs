@@ -13,7 +13,7 @@ use weir_engine::source::{Assignment, Source, SourcePoll, SourceReader, Split, S
 
 use super::client::{Cluster, Subject};
 use super::enumerator::{Enumerator, Memory, Plan};
-use super::fetch::{FetchPlan, Fetched, Fetcher, Taken};
+use super::fetch::{FetchPlan, Fetched, Fetcher};
 use super::layout::SourceLayout;
 use super::offsets::{Bound, Position};
 use super::rows::{DecoderFactory, RowDecoder};
@@ -101,8 +101,8 @@ impl SourceReader for Reader {
         }
         loop {
             let (split, messages, bytes) = match self.fetcher.take()? {
-                Taken::Nothing => return Ok(SourcePoll::Pending),
-                Taken::Some(Fetched::End { split }) => {
+                None => return Ok(SourcePoll::Pending),
+                Some(Fetched::End { split }) => {
                     if let Some(position) = self.splits.get_mut(&split) {
                         // What is left holds nothing that can be seen.
                         position.offset =
@@ -110,9 +110,7 @@ impl SourceReader for Reader {
                     }
                     return Ok(SourcePoll::Finished { split });
                 }
-                Taken::Some(Fetched::Messages { split, messages, bytes }) => {
-                    (split, messages, bytes)
-                }
+                Some(Fetched::Messages { split, messages, bytes }) => (split, messages, bytes),
             };
             let (Some(position), Some(last)) =
                 (self.splits.get_mut(&split), messages.list().last())

@@ -1,30 +1,24 @@
-//! Fetching on a thread of its own: librdkafka's calls block, and a task must not.
-//!
-//! What enters: partitions to read. What leaves: messages of one partition at a time, in order,
-//! through a queue that is bounded in bytes. The task wakes the thread by taking, the thread
-//! wakes the task by adding. Reading goes by `assign`, never by `subscribe`: the coordinator
-//! decides who reads what, and no group protocol gets a say.
+//! The thread: asks librdkafka, sorts messages by split, and waits where the queue is full.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
 use rdkafka::consumer::Consumer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 use weir_engine::EngineError;
 use weir_engine::operator::Waker;
 
-use super::batch::{BatchConsumer, Message, Messages};
-use super::client::{Events, Meaning, Subject, explain, explain_set_up, meaning};
-use super::offsets::Position;
+use super::lost::{Lost, decide_lost};
+use super::{FetchPlan, Fetched, QUEUE_BYTES, Shared};
+use crate::kafka::batch::{BatchConsumer, Message, Messages};
+use crate::kafka::client::{Events, Meaning, explain, explain_set_up, meaning};
+use crate::kafka::offsets::Position;
 
-/// Bytes of keys and values that may wait for the task. librdkafka holds as much again.
-pub(super) const QUEUE_BYTES: usize = 16 << 20;
 /// Messages of one batch: what one call to the source's `poll` decodes.
-pub(super) const BATCH_ROWS: usize = 8192;
+const BATCH_ROWS: usize = 8192;
 /// How long the thread sleeps at most while nothing arrives.
 const IDLE: Duration = Duration::from_millis(50);
 /// How long it waits for a batch to fill up once something has arrived.
@@ -32,133 +26,13 @@ const FILL: Duration = Duration::from_millis(2);
 /// Requests about lost positions, which are asked while others wait.
 const ASK: Duration = Duration::from_secs(10);
 
-/// Something for the task.
-pub(super) enum Fetched {
-    /// Messages of one split.
-    Messages {
-        /// The split's index.
-        split: usize,
-        /// They, in order.
-        messages: Messages,
-        /// Bytes of their keys and values.
-        bytes: usize,
-    },
-    /// The split has been read to its end; nothing of it follows.
-    End {
-        /// The split's index.
-        split: usize,
-    },
-}
-
-/// What a fetcher has for the task.
-pub(super) enum Taken {
-    /// Something.
-    Some(Fetched),
-    /// Nothing yet; the waker will be called.
-    Nothing,
-}
-
-#[derive(Default)]
-struct State {
-    fetched: VecDeque<Fetched>,
-    bytes: usize,
-    added: Vec<(usize, Position)>,
-    failed: Option<EngineError>,
-    stop: bool,
-}
-
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The task's end of the queue. Dropping it stops the thread without waiting for it.
-pub(super) struct Fetcher {
-    shared: Arc<Shared>,
-}
-
-/// How to fetch.
-pub(super) struct FetchPlan {
-    /// The client's settings.
-    pub(super) config: ClientConfig,
-    /// For messages.
-    pub(super) subject: Arc<Subject>,
-    /// Go on at the first offset that is left when a position is gone.
-    pub(super) skip_lost: bool,
-}
-
-impl Fetcher {
-    /// Starts the thread. It connects to nothing before there is something to read.
-    pub(super) fn start(plan: FetchPlan, waker: Waker) -> Result<Self, EngineError> {
-        let shared = Arc::new(Shared::default());
-        let thread = Thread {
-            plan,
-            shared: Arc::clone(&shared),
-            waker,
-            consumer: None,
-            splits: BTreeMap::new(),
-            sources: HashMap::new(),
-        };
-        std::thread::Builder::new()
-            .name("kafka-fetch".into())
-            .spawn(move || thread.run())
-            .map_err(|error| EngineError::outside(format!("cannot start a thread: {error}")))?;
-        Ok(Self { shared })
-    }
-
-    /// Another split to read.
-    pub(super) fn add(&self, split: usize, position: Position) {
-        self.shared.lock().added.push((split, position));
-        self.shared.changed.notify_one();
-    }
-
-    /// The next messages.
-    pub(super) fn take(&self) -> Result<Taken, EngineError> {
-        let mut state = self.shared.lock();
-        match state.fetched.pop_front() {
-            Some(fetched) => {
-                if let Fetched::Messages { bytes, .. } = &fetched {
-                    state.bytes -= bytes;
-                }
-                drop(state);
-                self.shared.changed.notify_one();
-                Ok(Taken::Some(fetched))
-            }
-            None => match state.failed.clone() {
-                Some(error) => Err(error),
-                None => Ok(Taken::Nothing),
-            },
-        }
-    }
-}
-
-impl Drop for Fetcher {
-    fn drop(&mut self) {
-        // Messages go first, so that the thread is the last to hold the consumer: closing it
-        // takes time that a task does not have.
-        let fetched = {
-            let mut state = self.shared.lock();
-            state.stop = true;
-            std::mem::take(&mut state.fetched)
-        };
-        drop(fetched);
-        self.shared.changed.notify_all();
-    }
-}
-
 struct Reading {
     /// The next offset, as handed out.
     position: Position,
 }
 
-struct Thread {
+/// What the thread holds.
+pub(super) struct Thread {
     plan: FetchPlan,
     shared: Arc<Shared>,
     waker: Waker,
@@ -175,7 +49,14 @@ enum Next {
 }
 
 impl Thread {
-    fn run(mut self) {
+    /// A thread that is connected to nothing yet.
+    pub(super) fn new(plan: FetchPlan, shared: Arc<Shared>, waker: Waker) -> Self {
+        let (splits, sources) = (BTreeMap::new(), HashMap::new());
+        Self { plan, shared, waker, consumer: None, splits, sources }
+    }
+
+    /// Fetches until the task's end is dropped, or until it cannot go on.
+    pub(super) fn run(mut self) {
         // A thread that is gone would look like a topic without rows.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.serve()))
             .unwrap_or_else(|_| Err(EngineError::ours("the thread that reads Kafka panicked")));
@@ -554,50 +435,4 @@ enum Errored {
     Ignored,
     Ended(usize),
     Moved,
-}
-
-/// What to do about a position outside of what the broker has.
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Lost {
-    Skip { to: i64 },
-    Refuse(String),
-}
-
-fn decide_lost(offset: i64, (low, high): (i64, i64), skip: bool) -> Lost {
-    if offset < low {
-        if skip {
-            return Lost::Skip { to: low };
-        }
-        return Lost::Refuse(format!(
-            "offset {offset} is gone: the topic now begins at {low}, so {} offsets were deleted before they were read; start the job afresh, keep rows for longer ('retention.ms' of the topic), or set 'scan.on-lost-position' = 'skip' to go on without them",
-            low - offset
-        ));
-    }
-    // Skipping would repeat or lose an unknown number of rows.
-    Lost::Refuse(format!(
-        "offset {offset} does not exist: the topic holds {low} to {high}, so it was truncated or created again; start the job afresh"
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_that_are_gone_are_skipped_only_when_asked() {
-        assert_eq!(decide_lost(5, (10, 20), true), Lost::Skip { to: 10 });
-        let Lost::Refuse(why) = decide_lost(5, (10, 20), false) else { panic!("skipped") };
-        assert!(
-            why.starts_with("offset 5 is gone: the topic now begins at 10, so 5 offsets"),
-            "{why}"
-        );
-    }
-
-    #[test]
-    fn a_topic_created_again_is_refused_in_any_case() {
-        for skip in [false, true] {
-            let Lost::Refuse(why) = decide_lost(50, (0, 20), skip) else { panic!("skipped") };
-            assert!(why.contains("was truncated or created again"), "{why}");
-        }
-    }
 }

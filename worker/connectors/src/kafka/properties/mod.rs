@@ -1,0 +1,295 @@
+//! `properties.*`: settings for Kafka's Java client, translated for librdkafka.
+//!
+//! Only names in the lists below are taken. librdkafka has settings that run commands, load
+//! libraries or undo what exactness rests on; those are refused, and so are names that only the
+//! Java client knows, each with what to do instead. Values are checked by librdkafka itself.
+
+mod names;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::error::KafkaError;
+
+use super::jaas;
+use crate::options::{Options, did_you_mean};
+use crate::table::{OptionValue, Position, Problem};
+pub(super) use names::FILES;
+use names::{REFUSED, RENAMED, SAME, SECRET, SPECIAL};
+
+/// The option prefix.
+const PREFIX: &str = "properties.";
+
+/// Which client the properties are for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Role {
+    /// A source's.
+    Consumer,
+    /// A sink's.
+    Producer,
+}
+
+/// Translated properties.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Properties {
+    /// Settings in librdkafka's names.
+    pub(super) config: BTreeMap<String, String>,
+    /// Values that must not be shown.
+    pub(super) secrets: Vec<String>,
+    /// `auto.offset.reset`, which only decides what `group-offsets` does without a position.
+    pub(super) auto_offset_reset: Option<String>,
+    /// `commit.offsets.on.checkpoint`; on unless it says otherwise.
+    pub(super) commit_offsets: bool,
+    /// `buffer.memory`: bytes that a sink may hold back.
+    pub(super) buffer_bytes: Option<u64>,
+}
+
+impl Properties {
+    /// `bootstrap.servers`.
+    pub(super) fn servers(&self) -> &str {
+        self.config.get("bootstrap.servers").map_or("", String::as_str)
+    }
+
+    /// Finds files whose names are relative in the folder of the manifest.
+    pub(super) fn resolve_files(&mut self, base: &Path) {
+        for name in FILES {
+            if let Some(file) = self.config.get_mut(*name)
+                && Path::new(&file).is_relative()
+                && !(*name == "ssl.ca.location" && file == "probe")
+            {
+                *file = base.join(&file).to_string_lossy().into_owned();
+            }
+        }
+    }
+
+    /// A client's configuration: Weir's defaults, then the user's settings, then what must be.
+    pub(super) fn client(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        for (key, value) in defaults {
+            config.set(*key, *value);
+        }
+        for (key, value) in &self.config {
+            config.set(key, value);
+        }
+        for (key, value) in fixed {
+            config.set(*key, *value);
+        }
+        config
+    }
+}
+
+/// Translates every `properties.*` among a table's options; what is wrong with them goes to the
+/// options' problems.
+pub(super) fn translate(role: Role, options: &mut Options<'_>) -> Properties {
+    let mut translator = Translator {
+        role,
+        done: Properties { commit_offsets: true, ..Properties::default() },
+        problems: Vec::new(),
+        stores: BTreeMap::new(),
+    };
+    for (option, value) in options.prefixed(PREFIX) {
+        if let Some(name) = option.strip_prefix(PREFIX) {
+            translator.take(name, value);
+        }
+    }
+    let (properties, problems) = translator.finish();
+    options.extend(problems);
+    properties
+}
+
+struct Translator<'a> {
+    role: Role,
+    done: Properties,
+    problems: Vec<Problem>,
+    /// Java's key and trust stores, which only make sense together.
+    stores: BTreeMap<&'a str, &'a OptionValue>,
+}
+
+impl<'a> Translator<'a> {
+    fn take(&mut self, name: &'a str, value: &'a OptionValue) {
+        if SECRET.contains(&name) {
+            self.done.secrets.push(value.value.clone());
+        }
+        if SPECIAL.contains(&name) {
+            self.special(name, value);
+        } else if SAME.contains(&name) {
+            self.set(name, value.value.trim(), name, value.at);
+        } else if let Some((_, native)) = RENAMED.iter().find(|(java, _)| *java == name) {
+            self.set(native, value.value.trim(), name, value.at);
+        } else if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+            self.refuse(value.at, format!("'properties.{name}' is not taken: {why}"));
+        } else {
+            let names = SAME.iter().chain(SPECIAL).chain(RENAMED.iter().map(|(java, _)| java));
+            let hint = did_you_mean(name, names.copied()).map_or_else(
+                || "remove it".to_owned(),
+                |nearest| format!("did you mean 'properties.{nearest}'?"),
+            );
+            self.refuse(
+                value.at,
+                format!(
+                    "'properties.{name}' is not a setting that Weir's Kafka client knows; {hint}"
+                ),
+            );
+        }
+    }
+
+    fn special(&mut self, name: &'a str, option: &'a OptionValue) {
+        let value = option.value.trim();
+        match name {
+            "auto.offset.reset" => {
+                self.done.auto_offset_reset = Some(value.to_owned());
+            }
+            "buffer.memory" => match value.parse() {
+                Ok(bytes) => self.done.buffer_bytes = Some(bytes),
+                Err(_) => self.refuse(
+                    option.at,
+                    format!("'properties.buffer.memory' is '{value}'; give a number of bytes"),
+                ),
+            },
+            "commit.offsets.on.checkpoint" => match value {
+                "true" => self.done.commit_offsets = true,
+                "false" => self.done.commit_offsets = false,
+                _ => self.refuse(
+                    option.at,
+                    format!("'properties.{name}' is '{value}'; give 'true' or 'false'"),
+                ),
+            },
+            "enable.auto.commit" if value != "false" => self.refuse(
+                option.at,
+                "'properties.enable.auto.commit' is not taken: positions are committed to the group with every checkpoint; remove it".to_owned(),
+            ),
+            "enable.auto.commit" => {}
+            "request.timeout.ms" => {
+                let native = match self.role {
+                    Role::Consumer => "socket.timeout.ms",
+                    Role::Producer => "request.timeout.ms",
+                };
+                self.set(native, value, name, option.at);
+            }
+            "sasl.jaas.config" => match jaas::parse(value) {
+                Ok(login) => {
+                    self.done.secrets.push(login.password.clone());
+                    self.done.config.insert("sasl.username".into(), login.username);
+                    self.done.config.insert("sasl.password".into(), login.password);
+                }
+                Err(why) => self.refuse(option.at, format!("'properties.sasl.jaas.config': {why}")),
+            },
+            "ssl.endpoint.identification.algorithm" => {
+                let value = if value.is_empty() { "none" } else { value };
+                self.set(name, value, name, option.at);
+            }
+            _ => {
+                self.stores.insert(name, option);
+            }
+        }
+    }
+
+    fn set(&mut self, native: &str, value: &str, name: &str, at: Position) {
+        let mut check = ClientConfig::new();
+        check.set(native, value);
+        match check.create_native_config() {
+            Ok(_) => {
+                let earlier = self.done.config.insert(native.to_owned(), value.to_owned());
+                if earlier.is_some_and(|earlier| earlier != value) {
+                    self.refuse(at, format!("'properties.{name}' and another name of the same setting are given with different values; remove one"));
+                }
+            }
+            Err(error) => {
+                let shown = if SECRET.contains(&name) || SECRET.contains(&native) {
+                    "its value".to_owned()
+                } else {
+                    format!("'{value}'")
+                };
+                let why = match error {
+                    KafkaError::ClientConfig(_, why, _, _) if !SECRET.contains(&name) => why,
+                    _ => "the client refuses it".to_owned(),
+                };
+                self.refuse(at, format!("'properties.{name}': {shown} cannot be used: {why}"));
+            }
+        }
+    }
+
+    fn refuse(&mut self, at: Position, message: String) {
+        self.problems.push(Problem { at: Some(at), message });
+    }
+
+    /// Java's stores: PEM and PKCS#12 key stores can be used, JKS cannot.
+    fn stores(&mut self) {
+        let get = |name: &str| self.stores.get(name).map(|option| option.value.trim().to_owned());
+        let kind = |name: &str| get(name).unwrap_or_else(|| "JKS".to_owned()).to_ascii_uppercase();
+        let mut set = Vec::new();
+        let mut refused = Vec::new();
+        if let Some(location) = get("ssl.truststore.location") {
+            if kind("ssl.truststore.type") == "PEM" {
+                set.push(("ssl.ca.location", location));
+            } else {
+                refused.push(("ssl.truststore.location", "only PEM files can be read; export the certificates (keytool -exportcert -rfc) and name the file in 'properties.ssl.ca.location'"));
+            }
+        }
+        if let Some(location) = get("ssl.keystore.location") {
+            match kind("ssl.keystore.type").as_str() {
+                "PKCS12" => {
+                    set.push(("ssl.keystore.location", location));
+                    set.extend(get("ssl.keystore.password").map(|p| ("ssl.keystore.password", p)));
+                }
+                "PEM" => {
+                    set.push(("ssl.certificate.location", location.clone()));
+                    set.push(("ssl.key.location", location));
+                }
+                _ => refused.push(("ssl.keystore.location", "a Java key store cannot be read; convert it (keytool -importkeystore -deststoretype PKCS12) and set 'properties.ssl.keystore.type' = 'PKCS12'")),
+            }
+        }
+        for (name, why) in refused {
+            let at = self.stores.get(name).map(|option| option.at);
+            self.problems.push(Problem { at, message: format!("'properties.{name}': {why}") });
+        }
+        for (native, value) in set {
+            self.done.config.insert(native.to_owned(), value);
+        }
+    }
+
+    /// What only shows when everything is known.
+    fn finish(mut self) -> (Properties, Vec<Problem>) {
+        self.stores();
+        let config = &self.done.config;
+        if config.get("bootstrap.servers").is_none_or(|servers| servers.is_empty()) {
+            self.problems.push(Problem {
+                at: None,
+                message: "'properties.bootstrap.servers' is missing; give it as 'host:9092,…'"
+                    .into(),
+            });
+        }
+        let protocol = config.get("security.protocol").map(|p| p.to_ascii_uppercase());
+        let sasl = protocol.as_deref().is_some_and(|p| p.starts_with("SASL_"));
+        let credentials =
+            config.contains_key("sasl.username") || config.contains_key("sasl.mechanism");
+        let mechanism = config.get("sasl.mechanism").map(|m| m.to_ascii_uppercase());
+        if credentials && !sasl {
+            self.problems.push(Problem {
+                at: None,
+                message: format!(
+                    "SASL credentials are given, but 'properties.security.protocol' is '{}', which does not use them; set it to 'SASL_SSL'",
+                    protocol.as_deref().unwrap_or("PLAINTEXT")
+                ),
+            });
+        }
+        match mechanism.as_deref() {
+            Some("PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512") => {}
+            Some(other) => self.problems.push(Problem {
+                at: None,
+                message: format!(
+                    "'properties.sasl.mechanism' = '{other}' is not built in; use PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+                ),
+            }),
+            None if sasl => self.problems.push(Problem {
+                at: None,
+                message: "'properties.sasl.mechanism' is missing; give PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512".into(),
+            }),
+            None => {}
+        }
+        (self.done, self.problems)
+    }
+}
