@@ -195,6 +195,15 @@ pub async fn reconcile(
             decision = decide(&facts);
         }
     }
+    // Pods are not given up for others that the cluster would refuse, whoever coordinates them.
+    let replaces = decision.create.is_some() && !decision.scale.is_empty();
+    if let Ok(accepted) = accepted.as_ref()
+        && replaces
+        && let Some(refusal) = applier.try_set(accepted, &observed).await?
+    {
+        facts.target = Err(refusal);
+        decision = decide(&facts);
+    }
     context.events.publish(&context.client, &context.clock, &observed.job, &decision.notes).await;
     let wanted = applier.children(&decision, &observed, accepted.as_ref().ok());
     let now = context.clock.elapsed();
@@ -241,7 +250,11 @@ fn seen(facts: &Facts, observed: &Observed) -> String {
         let coordinates = report.coordinating.as_ref().map(|coordinating| {
             let status = coordinating.status.as_ref();
             let status = status.map(|it| (it.term, &it.state, it.parallelism, it.restarts));
-            let trouble = (&coordinating.source_trouble, &coordinating.checkpoint_trouble);
+            let trouble = [
+                &coordinating.source_trouble,
+                &coordinating.task_trouble,
+                &coordinating.checkpoint_trouble,
+            ];
             (coordinating.head, coordinating.published, &coordinating.end, trouble, status)
         });
         Some((report.attached, &report.incarnation, coordinates))

@@ -179,6 +179,10 @@ fn conditions(
     let ready = match view.state {
         JobState::Finished => said(true, "Finished", "all sources have ended"),
         JobState::Deleting => said(false, state, explained),
+        // Whoever waits for a rollout waits for what the spec asks, which here is rest.
+        JobState::Suspended | JobState::Drained if view.operation.is_none() && !view.stuck => {
+            said(true, state, "it rests, as its spec asks")
+        }
         _ if ready => said(true, "Running", ""),
         _ => said(false, state, explained),
     };

@@ -87,6 +87,11 @@ fn keeps_running(stage: &Stage, reason: &str, parallelism: usize) -> bool {
         && stage.sets().len() == 1
 }
 
+/// Suspended, and ready as its spec asks.
+fn rests(stage: &Stage) -> bool {
+    stage.is("Suspended") && stage.condition("Ready").0 == "True" && stage.pods().is_empty()
+}
+
 fn gone(stage: &Stage) -> bool {
     stage.job().is_none() && stage.pods().is_empty() && stage.sets().is_empty()
 }
@@ -127,7 +132,6 @@ impl Scenario {
             Self::SuspendResume => {
                 start(stage, operator, 2).await;
                 stage.edit(|spec| spec["desiredState"] = json!("Suspended"));
-                let rests = |stage: &Stage| stage.is("Suspended") && stage.pods().is_empty();
                 stage.until(operator, "Suspended", rests).await;
                 assert_eq!(saved(stage), 1);
                 stage.edit(|spec| spec["desiredState"] = json!("Running"));
@@ -180,7 +184,6 @@ impl Scenario {
             Self::ChangedWhileSuspended => {
                 start(stage, operator, 2).await;
                 stage.edit(|spec| spec["desiredState"] = json!("Suspended"));
-                let rests = |stage: &Stage| stage.is("Suspended") && stage.pods().is_empty();
                 stage.until(operator, "Suspended", rests).await;
                 stage.edit(|spec| spec["sql"] = json!("INSERT INTO a SELECT 3"));
                 stage.until(operator, "still Suspended", rests).await;
@@ -264,7 +267,6 @@ impl Scenario {
                 start(stage, operator, 1).await;
                 stage.model.refuse_savepoints(2);
                 stage.edit(|spec| spec["desiredState"] = json!("Suspended"));
-                let rests = |stage: &Stage| stage.is("Suspended") && stage.pods().is_empty();
                 stage.until(operator, "Suspended at last", rests).await;
                 assert_eq!(saved(stage), 1);
             }

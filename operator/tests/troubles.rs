@@ -101,26 +101,34 @@ async fn a_new_spec_is_taken_at_once_when_the_old_one_cannot_start() {
     assert!(stage.cluster.now_ms() - before < 10_000, "it waited for the old one");
 }
 
+/// From now on the cluster calls the pods of new revisions invalid.
+fn refuse_pods(operator: &Operator) {
+    operator.connection.refuse(|request| {
+        (request.method == "POST" && request.uri.contains("/statefulsets")).then_some(422)
+    });
+}
+
+fn pods_refused(stage: &Stage) -> bool {
+    stage.condition("SpecAccepted").1 == "InvalidTemplate"
+}
+
+/// Some rounds of a job that never comes to rest, since what it asks for is tried again and again.
+async fn rounds(stage: &Stage, operator: &Operator) {
+    for _ in 0..10 {
+        stage.round(operator).await;
+        stage.tick();
+    }
+}
+
 /// Pods that the cluster calls invalid are told with the field to look at, and what runs goes on.
 #[tokio::test]
 async fn pods_that_the_cluster_refuses_stop_nothing_that_runs() {
     let stage = Stage::new();
     let mut operator = stage.operator();
-    let refuse = |operator: &Operator| {
-        let creates = |uri: &str| uri.contains("/statefulsets");
-        operator.connection.refuse(move |request| {
-            (request.method == "POST" && creates(&request.uri)).then_some(422)
-        });
-    };
-    let refused = |stage: &Stage| stage.condition("SpecAccepted").1 == "InvalidTemplate";
-    refuse(&operator);
+    refuse_pods(&operator);
     stage.apply(json!({"sql": "INSERT INTO a SELECT 1"}));
-    // It is tried again and again, so that it never comes to rest.
-    for _ in 0..10 {
-        stage.round(&operator).await;
-        stage.tick();
-    }
-    assert!(refused(&stage), "{:?}", stage.condition("SpecAccepted"));
+    rounds(&stage, &operator).await;
+    assert!(pods_refused(&stage), "{:?}", stage.condition("SpecAccepted"));
     assert_eq!(stage.condition("Stalled").0, "True");
     assert!(stage.condition("Stalled").2.contains("workers.podTemplate"));
     assert_eq!(told(&stage, "SpecRefused").len(), 1);
@@ -128,9 +136,9 @@ async fn pods_that_the_cluster_refuses_stop_nothing_that_runs() {
     stage.until(&mut operator, "Running", runs).await;
 
     let running = stage.status().revisions.unwrap().current;
-    refuse(&operator);
+    refuse_pods(&operator);
     stage.edit(|spec| spec["workers"] = json!({"nodeSelector": {"disk": "ssd"}}));
-    stage.until(&mut operator, "refused", refused).await;
+    stage.until(&mut operator, "refused", pods_refused).await;
     assert_eq!(stage.condition("Ready").0, "True");
     assert_eq!(stage.status().revisions.unwrap().current, running);
     assert!(stage.condition("Stalled").2.contains("keeps running"));
@@ -139,6 +147,30 @@ async fn pods_that_the_cluster_refuses_stop_nothing_that_runs() {
     stage.clock.advance(Duration::from_secs(61));
     let other = |stage: &Stage| runs(stage) && stage.status().revisions.unwrap().current != running;
     stage.until(&mut operator, "the new template", other).await;
+}
+
+/// That nobody coordinates the old pods is no reason to give them up for none.
+#[tokio::test]
+async fn pods_that_do_not_work_stand_until_their_successors_can_be_made() {
+    let stage = Stage::new();
+    let mut operator = stage.operator();
+    stage.model.stick("", Some(PodOutcome::ImagePullBackOff("not found".to_owned())));
+    stage.apply(json!({"sql": "INSERT INTO a SELECT 1", "image": "weir-worker:typo"}));
+    let bad = |stage: &Stage| stage.condition("Degraded").0 == "True";
+    stage.until(&mut operator, "Degraded", bad).await;
+    let before = stage.sets();
+    refuse_pods(&operator);
+    stage.edit(|spec| spec["image"] = json!("weir-worker:1"));
+    rounds(&stage, &operator).await;
+    assert!(pods_refused(&stage), "{:?}", stage.condition("SpecAccepted"));
+    let pods = |sets: &[StatefulSet]| {
+        let replicas = |set: &StatefulSet| set.spec.as_ref().and_then(|spec| spec.replicas);
+        sets.iter().map(|set| (set.metadata.name.clone(), replicas(set))).collect::<Vec<_>>()
+    };
+    assert_eq!(pods(&stage.sets()), pods(&before));
+    operator.connection.refuse_nothing();
+    stage.model.stick("", None);
+    stage.until(&mut operator, "Running", runs).await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use weir_e2e::process::wait_for;
 use weir_e2e::sql;
-use weir_e2e::testbed::cluster::{READY, Stage};
+use weir_e2e::testbed::cluster::{READY, Stage, condition};
 
 use crate::figures::{Figure, tries};
 use crate::flights::{Input, ROLLING, topic_to_hours};
@@ -101,6 +101,46 @@ INSERT INTO{insert}{}END;
         home.wait_for_new_output("long_delays", CHANGED)?;
     }
     figure.done();
+    feed.finish()?;
+    home.wait_for_rows("hourly", &Input::columns(), input.expected(), CHANGED)?;
+    home.delete()
+}
+
+/// Another image plans the program in a pod of its own, whose word counts before anything stops.
+pub(crate) fn a_changed_image_plans_the_program_before_the_old_one_stops(
+    stage: &Stage,
+    name: &str,
+) -> Result<()> {
+    let (home, kafka) = (stage.namespace(name)?, stage.kafka()?);
+    let input = Input::new(200_000)?;
+    let mut feed = input.feed(kafka, name, 4_000)?;
+    let program = topic_to_hours(kafka, name, &home.sink("hourly"));
+    home.apply_job("hours", &program, &json!({"parallelism": 2}))?;
+    home.wait_for_condition("hours", "Ready", READY)?;
+    home.wait_for_new_output("hourly", CHANGED)?;
+    let term = home.newest_term("hourly")?;
+
+    let image = stage.load_worker_image_as("weir.test/weir:next")?;
+    home.patch_job("hours", &json!({"image": image, "sql": "INSERT INTO nowhere SELECT 1;"}))?;
+    let refused = home.wait_for_condition("hours", "Stalled", CHANGED)?;
+    let said = condition(&refused, "Stalled").context("it is there")?;
+    let message = said["message"].as_str().unwrap_or_default();
+    ensure!(message.contains("nowhere") && message.contains("keeps running"), "{said}");
+    home.wait_for_new_output("hourly", CHANGED)?;
+    ensure!(home.newest_term("hourly")? == term, "what the new image refuses has stopped the job");
+
+    home.patch_job("hours", &json!({"image": image, "sql": program}))?;
+    home.wait_for_output_after("hourly", term, CHANGED)?;
+    ensure!(feed.is_under_way()?, "the load ended before the changes");
+    home.wait_for_condition("hours", "Ready", CHANGED)?;
+    let images = "jsonpath={.items[*].spec.containers[0].image}";
+    wait_for("the old image's pods to go", CHANGED, || {
+        let pods = ["get", "pods", "-l", "weir.dev/job=hours", "-o", images];
+        Ok(home.kubectl.run(&pods)?.split_whitespace().all(|it| it == image))
+    })?;
+    let events = home.kubectl.run(&["get", "events", "-o", "name"])?;
+    let planned = events.lines().filter(|event| event.contains("hours-plan-")).count();
+    ensure!(planned > 0, "no pod has planned: {events}");
     feed.finish()?;
     home.wait_for_rows("hourly", &Input::columns(), input.expected(), CHANGED)?;
     home.delete()

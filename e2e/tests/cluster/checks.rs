@@ -132,7 +132,7 @@ pub(crate) fn prometheus_flux_and_argo_understand_jobs(stage: &Stage, name: &str
     }
     let resting = home.wait_for_state("resting", "Suspended", READY)?;
     let health = checkers.health(&resting)?;
-    ensure!(health.argocd.0 == "Suspended", "{health:?}");
+    ensure!(health.argocd.0 == "Suspended" && health.kstatus.0 == "Current", "{health:?}");
 
     let worker = metrics(&home.kubectl, &home.pods("well")?[0], 7103)?;
     ensure!(worker.contains("weir_job_"), "no figures of the job: {worker}");

@@ -80,6 +80,7 @@ const SCENARIOS: &[Scenario] = scenarios![
     Operator wrong::what_is_accepted_and_wrong_is_told_in_a_condition_and_an_event,
     Operator change::kubectl_scale_rescales_a_running_job,
     Operator change::a_changed_program_goes_on_from_a_savepoint,
+    Operator change::a_changed_image_plans_the_program_before_the_old_one_stops,
     OperatorAndNodes faults::whatever_is_killed_costs_no_row,
     Operator faults::pods_killed_at_once_cost_no_row,
     Operator faults::a_killed_operator_costs_nothing,

@@ -335,15 +335,6 @@ impl Coordinator<'_> {
         self.end.is_none() && saved && matches!(self.state, "Running" | "Rescaling" | "Stopping")
     }
 
-    /// Why the job's tasks fail again and again. A first restart is how a job gets over a lost
-    /// worker, and no news.
-    #[must_use]
-    pub fn failing(&self) -> Option<&str> {
-        let status = self.view.status.as_ref()?;
-        let again = self.state == "Recovering" && status.restarts > 1;
-        Some(status.failure.as_str()).filter(|failure| again && !failure.is_empty())
-    }
-
     /// Pods that the job needs: one more than the highest ordinal that runs tasks.
     #[must_use]
     pub fn needs(&self) -> u32 {

@@ -41,6 +41,8 @@ use crate::workers::Operation;
 pub const SOON: Duration = Duration::from_millis(500);
 /// The next look at a job that runs.
 pub const POLL: Duration = Duration::from_secs(5);
+/// The next look at a job that ends by itself: somebody may wait for its end.
+pub const BOUNDED: Duration = Duration::from_secs(2);
 /// The next look at a job that neither runs nor changes.
 pub const IDLE: Duration = Duration::from_secs(60);
 

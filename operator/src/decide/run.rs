@@ -6,15 +6,16 @@ use k8s_openapi::jiff::SignedDuration;
 use weir_crds::kube::JobState;
 
 use super::{
-    Coordinator, Decision, Facts, IDLE, Note, OperationView, POLL, Plan, SOON, Scale, SetFacts,
-    StopKind, Target, TroubleClass, plan, predecessors, stop, unrefused,
+    BOUNDED, Coordinator, Decision, Facts, IDLE, Note, OperationView, POLL, Plan, SOON, Scale,
+    SetFacts, StopKind, Target, TroubleClass, plan, predecessors, stop, unrefused,
 };
 use crate::clock::age;
 use crate::names::operation_id;
 use crate::validate::Refusal;
 use crate::workers::{Operation, RescaleRequest, job_end, operation};
 
-/// A revision counts as stable once a coordinator of it has published so many checkpoints …
+/// A revision counts as stable once a coordinator of it has taken so many checkpoints, those of a
+/// quiet job included, which have nothing to publish …
 const STABLE_CHECKPOINTS: u64 = 2;
 /// … and its pods were asked for so long ago.
 const STABLE_WINDOW: Duration = Duration::from_secs(60);
@@ -203,7 +204,7 @@ fn run(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
 fn proves_itself(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>) -> bool {
     set.stable.as_ref() != Some(&set.revision)
         && coordinator.is_ready()
-        && coordinator.view.published >= STABLE_CHECKPOINTS
+        && coordinator.view.published + coordinator.view.unchanged >= STABLE_CHECKPOINTS
         && age(facts.now, set.since) >= STABLE_WINDOW
 }
 
@@ -314,7 +315,7 @@ fn keep_running(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
             _ => JobState::Starting,
         };
         if decision.view.state == JobState::Running {
-            decision.again = POLL;
+            decision.again = if coordinator.view.bounded { BOUNDED } else { POLL };
             return;
         }
         if decision.view.state == JobState::Recovering {
@@ -334,8 +335,9 @@ fn complaint(coordinator: &Coordinator<'_>) -> Option<(&'static str, String)> {
             format!("what there is to read is not known, and is looked for again: {source}");
         return Some(("SourceUnreachable", message));
     }
-    let failure = coordinator.failing()?;
-    Some(("JobNotRunning", format!("the job's tasks fail and are started again: {failure}")))
+    let failure = &coordinator.view.task_trouble;
+    let message = format!("the job's tasks fail and are started again: {failure}");
+    (!failure.is_empty()).then_some(("JobNotRunning", message))
 }
 
 /// A set whose job has not published its first checkpoint: how long it may take, and what holds

@@ -213,11 +213,12 @@ impl GrpcConnect {
             .keep_alive_while_idle(true)
             .connect()
             .await
-            .map_err(|e| self.error(&describe(&e)))
+            .map_err(|e| ConnectError { refused: is_refused(&e), ..self.error(&describe(&e)) })
     }
 
     fn error(&self, problem: &str) -> ConnectError {
-        ConnectError { address: self.address.clone(), problem: problem.to_owned() }
+        let (address, problem) = (self.address.clone(), problem.to_owned());
+        ConnectError { address, problem, refused: false }
     }
 }
 
@@ -238,6 +239,14 @@ impl Connect for GrpcConnect {
         });
         Ok(WorkerLink::new(to_master, from_master))
     }
+}
+
+fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused)
+    })
 }
 
 /// The innermost cause says what happened ("connection refused"); the outer ones only where.

@@ -85,6 +85,8 @@ pub struct ConnectError {
     pub address: String,
     /// What happened.
     pub problem: String,
+    /// The machine answers, and nobody listens there.
+    pub refused: bool,
 }
 
 /// Where a coordinator takes in connections.
@@ -109,6 +111,7 @@ impl Attachments {
         self.to.send(link).await.map_err(|_| ConnectError {
             address: "this process".to_owned(),
             problem: "the coordinator has ended".to_owned(),
+            refused: false,
         })
     }
 }

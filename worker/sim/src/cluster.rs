@@ -434,6 +434,7 @@ impl Connect for Road {
         let unreachable = || ConnectError {
             address: "the coordinator".to_owned(),
             problem: "nobody coordinates".to_owned(),
+            refused: false,
         };
         let (master, handle) = self.current.lock().clone().ok_or_else(unreachable)?;
         if master.life() != Life::Alive {

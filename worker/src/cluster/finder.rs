@@ -20,18 +20,37 @@ pub(crate) const ASK: Duration = Duration::from_secs(1);
 /// Attaching to a coordinator takes one round trip.
 const ATTACH: Duration = Duration::from_secs(3);
 
-/// Asks a process of the job who it is and whom it follows, and says who asks. None when it does
-/// not answer `within` that time.
-pub(crate) async fn ask(shared: &Shared, address: &str, within: Duration) -> Option<WorkerReport> {
+/// Why a process has not answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unanswered {
+    /// Nobody listens where it was: it has ended.
+    Gone,
+    /// It may be slow, or cut off.
+    Silent,
+}
+
+/// Asks a process of the job who it is and whom it follows, and says who asks.
+///
+/// # Errors
+/// When it does not answer `within` that time.
+pub(crate) async fn ask(
+    shared: &Shared,
+    address: &str,
+    within: Duration,
+) -> Result<WorkerReport, Unanswered> {
     let asked = async {
-        let mut client = GrpcConnect::new(address).worker().await.ok()?;
+        let connected = GrpcConnect::new(address).worker().await;
+        let mut client = connected.map_err(|error| match error.refused {
+            true => Unanswered::Gone,
+            false => Unanswered::Silent,
+        })?;
         let from = Some(shared.identity.seeker());
-        let report = client.report(ReportRequest { from }).await.ok()?;
-        Some(report.into_inner())
+        let report = client.report(ReportRequest { from }).await;
+        report.map(tonic::Response::into_inner).map_err(|_| Unanswered::Silent)
     };
-    let report = timeout(within, asked).await.ok().flatten()?;
+    let report = timeout(within, asked).await.unwrap_or(Err(Unanswered::Silent))?;
     report.seekers.iter().for_each(|seeker| shared.hear_of(seeker));
-    Some(report)
+    Ok(report)
 }
 
 /// Makes the member's connections.
@@ -48,7 +67,7 @@ impl Finder {
 
     /// Where the process at `address` says that the coordinator is: itself, or another.
     async fn lead(&self, address: &str) -> Option<String> {
-        let report = ask(&self.shared, address, ASK).await?;
+        let report = ask(&self.shared, address, ASK).await.ok()?;
         let me = &self.shared.identity;
         if report.incarnation == me.incarnation {
             return None;
@@ -95,7 +114,8 @@ impl Finder {
         let known = self.shared.known().address;
         let tried: Vec<&str> =
             [Some(known.as_str()), self.service.as_deref()].into_iter().flatten().collect();
-        ConnectError { address: tried.join(" or "), problem: "nobody there coordinates".to_owned() }
+        let problem = "nobody there coordinates".to_owned();
+        ConnectError { address: tried.join(" or "), problem, refused: false }
     }
 }
 

@@ -109,6 +109,15 @@ impl Shared {
         self.member.get().is_some_and(|view| view.borrow().attached)
     }
 
+    /// Waits until the member holds no connection to a coordinator.
+    pub(crate) async fn detached(&self) {
+        match self.member.get() {
+            // An error is impossible: the member holds the sender.
+            Some(view) => drop(view.clone().wait_for(|view| !view.attached).await),
+            None => std::future::pending().await,
+        }
+    }
+
     pub(crate) fn known(&self) -> Known {
         self.state.lock().known.clone()
     }

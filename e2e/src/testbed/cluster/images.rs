@@ -50,7 +50,7 @@ pub(super) fn programs() -> Result<Programs> {
 }
 
 /// Packs a program, whatever its file is called, as `/usr/local/bin/INSIDE`.
-fn pack(name: &str, archive: &Path, program: &Path, inside: &str) -> Result<()> {
+pub(super) fn pack(name: &str, archive: &Path, program: &Path, inside: &str) -> Result<()> {
     let script = repository().join("e2e/images/pack.sh");
     let program = format!("{}:/usr/local/bin/{inside}", program.display());
     cache::run(Command::new(script).arg(name).arg(archive).arg(program))?;

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Cluster, Kubectl, OPERATOR_IMAGE, WORKER_IMAGE, Wanted, is_true};
+use super::{Cluster, Kubectl, OPERATOR_IMAGE, WORKER_IMAGE, Wanted, images, is_true};
 use crate::cache;
 use crate::data::Format;
 use crate::job::{read_output, repository, visible_files};
@@ -50,6 +50,17 @@ impl Stage {
         let s3 = S3::start_at(cluster.server_place()?)?;
         cluster.load_images()?;
         Ok(Some(Self { kafka: OnceLock::new(), s3, cluster }))
+    }
+
+    /// Puts the image of `weir` on every node under another name, which it returns.
+    ///
+    /// # Errors
+    /// When it cannot be packed or imported.
+    pub fn load_worker_image_as<'a>(&self, name: &'a str) -> Result<&'a str> {
+        let archive = tempfile::NamedTempFile::new()?;
+        images::pack(name, archive.path(), &programs::weir()?, "weir")?;
+        self.cluster.load_image(archive.path())?;
+        Ok(name)
     }
 
     /// The broker, reachable from pods; started at the first call.

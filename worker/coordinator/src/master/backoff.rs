@@ -31,12 +31,17 @@ pub enum Restart {
     GiveUp,
 }
 
+/// A job that has run for so long since its last failure has got over it.
+const CALM_MS: u64 = 60_000;
+
 /// Counts failures in a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Backoff {
     failures: u32,
     user_errors: u32,
     running_since: Option<u64>,
+    /// The failures are no mere broken connection.
+    troubled: bool,
 }
 
 impl Backoff {
@@ -48,9 +53,10 @@ impl Backoff {
     /// A failure of the tasks. Failures from outside get one restart without waiting: most of
     /// them are a connection that broke.
     pub fn failed(&mut self, policy: &RestartPolicy, fault: Fault, now_ms: u64) -> Restart {
-        self.reset_after_quiet(policy, now_ms);
+        self.rest(policy, now_ms);
         let before = self.failures;
         self.failures = self.failures.saturating_add(1);
+        self.troubled |= fault == Fault::User || self.failures > 1;
         if fault == Fault::User {
             self.user_errors += 1;
             if policy.max_user_errors.is_some_and(|max| self.user_errors >= max) {
@@ -68,13 +74,21 @@ impl Backoff {
 
     /// A worker was lost: survivors go on at once, whatever happened before.
     pub fn lost_worker(&mut self, policy: &RestartPolicy, now_ms: u64) -> Restart {
-        self.reset_after_quiet(policy, now_ms);
+        self.rest(policy, now_ms);
         Restart::After(0)
     }
 
     /// The newest failure from outside was the loss of a worker: it does not count.
     pub fn was_lost_worker(&mut self) {
         self.failures = self.failures.saturating_sub(1);
+        self.troubled &= self.user_errors > 0 || self.failures > 1;
+    }
+
+    /// Whether the tasks fail again and again, as far as one can tell. One failure from outside
+    /// may be a connection that broke; one of the user's program or data comes again.
+    #[must_use]
+    pub fn is_failing(&self, now_ms: u64) -> bool {
+        self.troubled && !self.ran_for(CALM_MS, now_ms)
     }
 
     /// Errors of the user's that have been counted.
@@ -83,12 +97,17 @@ impl Backoff {
         self.user_errors
     }
 
-    fn reset_after_quiet(&mut self, policy: &RestartPolicy, now_ms: u64) {
-        if let Some(since) = self.running_since.take()
-            && now_ms.saturating_sub(since) >= policy.reset_after_ms
-        {
+    fn ran_for(&self, ms: u64, now_ms: u64) -> bool {
+        self.running_since.is_some_and(|since| now_ms.saturating_sub(since) >= ms)
+    }
+
+    /// The tasks have stopped: what they got over while they ran is forgotten.
+    fn rest(&mut self, policy: &RestartPolicy, now_ms: u64) {
+        if self.ran_for(policy.reset_after_ms, now_ms) {
             *self = Self::default();
         }
+        self.troubled = self.is_failing(now_ms);
+        self.running_since = None;
     }
 }
 
@@ -116,6 +135,33 @@ mod tests {
         assert_eq!(backoff.failed(&policy, Fault::Outside, 0), Restart::After(0));
         assert_eq!(backoff.failed(&policy, Fault::Outside, 0), Restart::After(1_000));
         assert_eq!(backoff.failed(&policy, Fault::Outside, 0), Restart::After(2_000));
+    }
+
+    #[test]
+    fn failures_are_told_from_the_second_on_and_until_the_job_has_run_for_a_minute() {
+        let policy = RestartPolicy::default();
+        let mut backoff = Backoff::default();
+        backoff.failed(&policy, Fault::Outside, 0);
+        assert!(!backoff.is_failing(0), "a connection broke");
+        backoff.running(100);
+        backoff.failed(&policy, Fault::Outside, 5_000);
+        backoff.running(6_000);
+        assert!(backoff.is_failing(65_999));
+        assert!(!backoff.is_failing(66_000));
+        backoff.lost_worker(&policy, 70_000);
+        assert!(!backoff.is_failing(70_000), "it had got over them");
+        backoff.failed(&policy, Fault::User, 71_000);
+        assert!(backoff.is_failing(200_000), "it does not run");
+    }
+
+    #[test]
+    fn a_lost_worker_is_no_failure_of_the_tasks() {
+        let policy = RestartPolicy::default();
+        let mut backoff = Backoff::default();
+        backoff.failed(&policy, Fault::Outside, 0);
+        backoff.failed(&policy, Fault::Outside, 0);
+        backoff.was_lost_worker();
+        assert!(!backoff.is_failing(0));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::place::{Spread, count_moved, decide_spread};
 use super::state::{Ask, Live, Phase, Rescale, State, Why};
 
 /// The first checkpoint of new tasks comes no sooner: by then rows have reached the sinks.
-const FIRST_CHECKPOINT_MS: u64 = 300;
+const FIRST_CHECKPOINT_MS: u64 = 100;
 
 impl Master {
     /// The workers that take part at a parallelism, with their slots: the lowest ordinals whose
@@ -113,6 +113,7 @@ impl Master {
             self.broadcast(&to_worker::Kind::Resume(resume));
             return;
         }
+        self.stats.task_failure.clone_from(&message);
         match self.backoff.failed(&self.config.restart, Fault::Outside, self.now) {
             Restart::After(wait) => {
                 let until_ms = self.now + wait.max(self.config.restart.initial_ms);

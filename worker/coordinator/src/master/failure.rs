@@ -103,6 +103,7 @@ impl Master {
         self.step("tasks failed");
         let (restart, blamed) = match cause {
             Cause::Error { fault, blamed } => {
+                self.stats.task_failure.clone_from(&self.stats.failure);
                 let restart = self.backoff.failed(&self.config.restart, fault, self.now);
                 if fault == Fault::User && self.backoff.user_errors() == 1 {
                     self.first_user_error.clone_from(&message);

@@ -205,6 +205,8 @@ pub(super) struct Stats {
     pub(super) published_at_ms: u64,
     /// Why attempts fail, while they do.
     pub(super) attempt_trouble: String,
+    /// Why the tasks failed last, if they did so by themselves.
+    pub(super) task_failure: String,
     /// Why sources cannot look for splits, while they cannot.
     pub(super) source_trouble: BTreeMap<VertexId, String>,
     /// The savepoint behind which the job was stopped.

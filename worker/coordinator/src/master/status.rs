@@ -42,6 +42,7 @@ impl Master {
     /// What the coordinator says of itself, without the job's status and the checkpoint's place.
     #[must_use]
     pub fn coordinator_report(&self) -> CoordinatorReport {
+        let count = |step: &str| self.stats.steps.get(step).copied().unwrap_or(0);
         let assigned = self.spread.as_ref().map(super::place::Spread::workers).unwrap_or_default();
         CoordinatorReport {
             status: None,
@@ -57,9 +58,16 @@ impl Master {
             },
             assigned: assigned.into_iter().map(|worker| worker.0).collect(),
             checkpoint_trouble: self.checkpoint_trouble(),
-            published: self.stats.steps.get("published").copied().unwrap_or(0),
+            published: count("published"),
+            unchanged: count("nothing changed"),
             source_trouble: self.source_trouble(),
+            task_trouble: self.task_trouble(),
         }
+    }
+
+    fn task_trouble(&self) -> String {
+        let failing = self.backoff.is_failing(self.now);
+        if failing { self.stats.task_failure.clone() } else { String::new() }
     }
 
     fn source_trouble(&self) -> String {

@@ -35,6 +35,9 @@ use session::{Session, SessionEnd};
 
 /// First wait after a connection that could not be made, and the longest.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// A coordinator that was lost a moment ago is likely to be back the next: for so long no wait is
+/// longer than that.
+const EAGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(250));
 
 /// Who a worker is.
 #[derive(Clone, Debug)]
@@ -176,6 +179,7 @@ impl Member {
     /// Connects, serves, and connects again, until the coordinator shuts it down.
     pub async fn run(&self, coordinator: &dyn Connect) -> MemberEnd {
         let mut wait = RECONNECT.0;
+        let mut lost = Instant::now();
         loop {
             if *self.leaving.borrow() {
                 // Whoever told it so ends the process.
@@ -186,14 +190,17 @@ impl Member {
                     SessionEnd::Shutdown(Shutdown { reason, end }) => {
                         return MemberEnd::Shutdown { reason, end };
                     }
-                    SessionEnd::Broken { served: true } => wait = RECONNECT.0,
+                    SessionEnd::Broken { served: true } => {
+                        (wait, lost) = (RECONNECT.0, Instant::now());
+                    }
                     SessionEnd::Broken { served: false } => {}
                 },
                 Err(error) => tracing::debug!(%error, "trying again"),
             }
+            let longest = if lost.elapsed() < EAGER.0 { EAGER.1 } else { RECONNECT.1 };
             tokio::select! {
                 biased;
-                () = tokio::time::sleep(wait) => wait = (wait * 2).min(RECONNECT.1),
+                () = tokio::time::sleep(wait) => wait = (wait * 2).min(longest),
                 () = coordinator.news() => wait = RECONNECT.0,
             }
         }

@@ -10,8 +10,9 @@ use weir_protocol::{Version, WorkerId};
 
 /// A coordinator that is silent for so long is replaced.
 const SILENCE: Duration = Duration::from_secs(4);
-/// One that has closed the connection and does not answer where it was, so that its process or its
-/// pod is gone, is replaced after so long: a process that is started again at once goes first.
+/// One that has closed the connection and does not answer where it was, as when its pod is gone, is
+/// replaced after so long. Where even nobody listens any more, its process has ended, and nothing is
+/// waited for.
 const CLOSED: Duration = Duration::from_millis(500);
 /// Each living worker with a lower ordinal has this much longer to take over first.
 const PRECEDENCE: Duration = Duration::from_millis(1_500);
@@ -52,6 +53,10 @@ pub(super) struct Facts {
     pub(super) head: Option<HeadFacts>,
     /// The head's holder answers and coordinates.
     pub(super) holder_answers: bool,
+    /// Nobody listens where the head's holder was.
+    pub(super) holder_gone: bool,
+    /// Another process of the holder's ordinal is there, in another place: its pod was replaced.
+    pub(super) holder_replaced: bool,
     /// The head's holder has said that it ends, and that its role is free.
     pub(super) vacated: bool,
     /// How long this worker has not been attached.
@@ -113,7 +118,8 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         return own;
     }
     let (waited, patience) = match facts.closed {
-        _ if facts.vacated => (facts.silent, Duration::ZERO),
+        _ if facts.vacated || facts.holder_replaced => (facts.silent, Duration::ZERO),
+        Some(closed) if facts.holder_gone => (closed, Duration::ZERO),
         Some(closed) => (closed, CLOSED),
         None => (facts.silent, SILENCE),
     };
@@ -164,6 +170,8 @@ mod tests {
                 foreign: false,
             }),
             holder_answers: false,
+            holder_gone: false,
+            holder_replaced: false,
             vacated: false,
             silent: Duration::from_millis(silent_ms),
             closed: None,
@@ -198,6 +206,11 @@ mod tests {
         assert_eq!(decide(&closed(1, 500)), TOGETHER);
         assert_eq!(decide(&closed(2, 500)), Decision::Wait, "the lowest ordinal goes first");
         assert_eq!(decide(&closed(2, 2_000)), TOGETHER, "in case worker 1 cannot");
+        let ended = |me, ms| Facts { holder_gone: true, ..closed(me, ms) };
+        assert_eq!(decide(&ended(1, 0)), TOGETHER, "its process is no more");
+        assert_eq!(decide(&ended(2, 0)), Decision::Wait, "the lowest ordinal goes first");
+        let unheard = Facts { holder_gone: true, ..lost(1, 3_000) };
+        assert_eq!(decide(&unheard), Decision::Wait, "it never closed the connection");
         let lives = Facts { holder_answers: true, ..closed(1, 60_000) };
         assert_eq!(decide(&lives), Decision::Wait, "only the connection is gone");
         let mut alone = closed(1, 60_000);
@@ -234,6 +247,20 @@ mod tests {
         assert_eq!(decide(&facts), OWN);
         facts.may_start = false;
         assert_eq!(decide(&facts), Decision::Wait);
+    }
+
+    #[test]
+    fn a_holder_whose_pod_was_replaced_is_not_waited_for() {
+        let replaced = |me| Facts { holder_replaced: true, ..lost(me, 0) };
+        let mut first = replaced(0);
+        first.head.as_mut().expect("a head").holder = WorkerId(2);
+        assert_eq!(decide(&first), OWN, "all pods are new");
+        first.may_start = false;
+        assert_eq!(decide(&first), TOGETHER, "it asks the others, as everybody does");
+        assert_eq!(decide(&replaced(1)), TOGETHER);
+        assert_eq!(decide(&replaced(2)), Decision::Wait, "the lowest ordinal goes first");
+        let lives = Facts { holder_answers: true, ..replaced(1) };
+        assert_eq!(decide(&lives), Decision::Wait, "whoever asks in its name");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use weir_engine::graph::JobGraph;
 use weir_protocol::control::{FollowRequest, WorkerReport, job_end};
 use weir_protocol::{JobName, Term, WorkerId};
 
-use super::finder::{ASK, ask};
+use super::finder::{ASK, Unanswered, ask};
 use super::incarnation::{FENCED, Incarnation, STARTED};
 use super::shared::Shared;
 use super::trouble::explain;
@@ -121,7 +121,12 @@ impl Role {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            look.tick().await;
+            let attached = self.shared.is_attached();
+            tokio::select! {
+                _ = look.tick() => {}
+                // A coordinator that is lost is looked after at once.
+                () = self.shared.detached(), if attached => {}
+            }
             if let Some(handle) = self.shared.coordinator() {
                 match handle.ended().await {
                     Ending::Fenced(why) if !handle.has_reigned() => {
@@ -194,6 +199,8 @@ impl Role {
             supersedes: self.supersedes.clone(),
             head: None,
             holder_answers: false,
+            holder_gone: false,
+            holder_replaced: false,
             vacated: false,
             silent: member.heard.unwrap_or(began).elapsed(),
             closed: member.closed.map(|at| at.elapsed()),
@@ -221,13 +228,24 @@ impl Role {
         if gone.is_none() {
             places.insert(head.coordinator.address.clone());
         }
+        let mine = head.coordinator.worker == me;
         let within = match facts.closed {
             Some(closed) if closed < ASK_SOON.1 => ASK_SOON.0,
+            // Nobody but this process can be slow where it asks in its own place.
+            _ if mine => ASK_SOON.0,
             _ => ASK,
         };
         let reports = self.ask_all(places, within).await;
-        let holder = reports.get(&head.coordinator.address).filter(|_| gone.is_none());
-        facts.holder_answers = holder.is_some_and(|report| self.coordinates(head, report));
+        match reports.get(&head.coordinator.address).filter(|_| gone.is_none()) {
+            Some(Ok(report)) => facts.holder_answers = self.coordinates(head, report),
+            Some(Err(Unanswered::Gone)) => facts.holder_gone = true,
+            Some(Err(Unanswered::Silent)) | None => {}
+        }
+        let elsewhere = |place: &String| *place != head.coordinator.address;
+        let replaced = reports.iter().filter(|(place, _)| elsewhere(place)).any(|(_, answer)| {
+            answer.as_ref().is_ok_and(|report| self.is_it(head.coordinator.worker, report))
+        });
+        facts.holder_replaced = mine || replaced;
         facts.called = self.shared.last_called().is_some_and(|at| at.elapsed() < CALLED);
         let peers = others(head, me).map(|member| match gone == Some(member.worker) {
             true => Peer::unreached(member.worker),
@@ -246,14 +264,14 @@ impl Role {
         &self,
         places: BTreeSet<String>,
         within: Duration,
-    ) -> BTreeMap<String, WorkerReport> {
+    ) -> BTreeMap<String, Result<WorkerReport, Unanswered>> {
         let own = &self.shared.identity.control;
         let asked = places.into_iter().filter(|place| !place.is_empty() && place != own);
         let answers = asked.map(|place| async move {
-            let report = ask(&self.shared, &place, within).await;
-            report.map(|report| (place, report))
+            let answer = ask(&self.shared, &place, within).await;
+            (place, answer)
         });
-        join_all(answers).await.into_iter().flatten().collect()
+        join_all(answers).await.into_iter().collect()
     }
 
     /// Where a worker of the assignment may be: where the head says, and where it asked from.
@@ -262,18 +280,23 @@ impl Role {
         told.into_iter().chain([member.control.clone()]).filter(|it| !it.is_empty()).collect()
     }
 
-    fn peer(&self, member: &Member, reports: &BTreeMap<String, WorkerReport>) -> Peer {
-        // An address may be another pod's by now.
-        let is_it = |report: &&WorkerReport| {
-            report.revision == self.config.revision && report.worker == member.worker.0
-        };
-        let mut answers = reports.values().filter(is_it);
-        match answers.next() {
+    fn peer(
+        &self,
+        member: &Member,
+        reports: &BTreeMap<String, Result<WorkerReport, Unanswered>>,
+    ) -> Peer {
+        let mut answers = reports.values().flatten();
+        match answers.find(|report| self.is_it(member.worker, report)) {
             Some(report) => {
                 Peer { worker: member.worker, reached: true, attached: report.attached }
             }
             None => Peer::unreached(member.worker),
         }
+    }
+
+    /// Whether it is this worker that has answered: an address may be another pod's by now.
+    fn is_it(&self, worker: WorkerId, report: &WorkerReport) -> bool {
+        report.revision == self.config.revision && report.worker == worker.0
     }
 
     /// Whether the process that holds the head's term coordinates; where it does, it is followed.

@@ -1,0 +1,74 @@
+//! What goes wrong, and what is said of it.
+
+use super::*;
+
+#[test]
+fn a_failed_job_keeps_its_pods_and_says_why() {
+    let mut facts = facts(DesiredState::Running, 1);
+    facts.sets = vec![set("aa", 1)];
+    facts.pods = pods("aa", 1, 1);
+    ended(&mut facts, job_end::Kind::Failed);
+    check(
+        &facts,
+        expect![[r#"
+        Failed, again in 5s
+        problem (stuck): JobFailed
+        note Failed"#]],
+    );
+}
+
+#[test]
+fn only_a_silent_pod_of_a_lost_node_is_given_up() {
+    let mut facts = facts(DesiredState::Running, 2);
+    facts.sets = vec![set("aa", 2)];
+    facts.pods = pods("aa", 2, 2);
+    facts.pods[1].node_lost = true;
+    assert_eq!(decide(&facts).give_up, Vec::<String>::new());
+    facts.pods[1].report = None;
+    assert_eq!(decide(&facts).give_up, ["flights-aa-1"]);
+}
+
+#[test]
+fn a_job_whose_tasks_fail_again_and_again_says_why() {
+    let mut facts = facts(DesiredState::Running, 1);
+    facts.sets = vec![set("aa", 1)];
+    facts.pods = pods("aa", 1, 1);
+    let status = coordinator(&mut facts).status.as_mut().unwrap();
+    (status.restarts, status.failure) = (1, "source \"t\": no broker".into());
+    assert_eq!(decide(&facts).view.problem, None, "what its coordinator does not call trouble");
+    coordinator(&mut facts).task_trouble = "source \"t\": no broker".into();
+    let decision = decide(&facts);
+    assert_eq!(decision.view.state, JobState::Running, "between two failures");
+    let problem = decision.view.problem.expect("a problem");
+    assert_eq!(problem.reason, "JobNotRunning");
+    assert!(problem.message.contains("no broker"), "{}", problem.message);
+    assert_eq!(decision.notes[0].message, problem.message);
+}
+
+#[test]
+fn a_source_that_cannot_look_is_told_at_once_while_the_job_runs() {
+    let mut facts = facts(DesiredState::Running, 1);
+    facts.sets = vec![set("aa", 1)];
+    facts.pods = pods("aa", 1, 1);
+    coordinator(&mut facts).source_trouble = "source \"t\": no broker".into();
+    let decision = decide(&facts);
+    assert_eq!(decision.view.state, JobState::Running);
+    let problem = decision.view.problem.expect("a problem");
+    assert_eq!(problem.reason, "SourceUnreachable");
+    assert!(problem.message.contains("no broker"), "{}", problem.message);
+    assert_eq!(decision.notes[0].message, problem.message);
+    coordinator(&mut facts).source_trouble.clear();
+    assert_eq!(decide(&facts).view.problem, None);
+}
+
+#[test]
+fn checkpoints_that_fail_are_told_in_an_event_too() {
+    let mut facts = facts(DesiredState::Running, 1);
+    facts.sets = vec![set("aa", 1)];
+    facts.pods = pods("aa", 1, 1);
+    coordinator(&mut facts).checkpoint_trouble = "s3://b/x: access denied".into();
+    let decision = decide(&facts);
+    let said = |note: &&Note| note.reason == "CheckpointFailing";
+    let note = decision.notes.iter().find(said).expect("an event");
+    assert!(note.warning && note.message.contains("access denied"), "{note:?}");
+}

@@ -1,0 +1,155 @@
+//! Attempts: what is published, and what is not.
+
+use weir_coordinator::master::{Action, Event, Found};
+use weir_engine::source::SplitAssignment;
+use weir_protocol::control::{self, from_worker, to_worker};
+use weir_protocol::{Attempt, Epoch, OperatorUid, Term, VertexId};
+
+use crate::script::{Script, done, split};
+
+#[test]
+fn a_split_assigned_after_the_trigger_stays_the_enumerators_at_that_cut() {
+    let mut script = Script::running();
+    let snapshot = b"2".as_slice().into();
+    let found = Found { splits: vec![split("a"), split("b")], snapshot, again: false };
+    let (term, vertex) = (script.master.term(), VertexId(0));
+    script.on(Event::Discovered { term, vertex, result: Ok(found) });
+    let request = control::SplitRequest { vertex: 0, subtask: 0 };
+    script.say(0, from_worker::Kind::SplitRequest(request));
+    script.tick(10_000);
+    let attempt = script.trigger().attempt;
+    let request = control::SplitRequest { vertex: 0, subtask: 1 };
+    script.say(1, from_worker::Kind::SplitRequest(request));
+    let assigned = script.sent.iter().any(|(link, kind)| match kind {
+        to_worker::Kind::AssignSplits(a) => {
+            let a: SplitAssignment = serde_json::from_slice(&a.assignment_json).unwrap();
+            *link == 1 && a.splits == [split("b")]
+        }
+        _ => false,
+    });
+    assert!(assigned, "{:?}", script.sent);
+    script.acknowledge(attempt, &[]);
+    script.publish();
+    let stored = &script.head.cut.operators[&OperatorUid::from("source")];
+    assert_eq!(stored.enumerator.as_ref().unwrap().unassigned, [split("b")]);
+}
+
+#[test]
+fn what_an_old_terms_enumerator_finds_counts_for_nothing() {
+    let mut script = Script::running();
+    let found = Found { splits: vec![split("a")], snapshot: vec![].into(), again: false };
+    script.on(Event::Discovered { term: Term(0), vertex: VertexId(0), result: Ok(found) });
+    assert!(script.sent.is_empty());
+    assert_eq!(script.master.status().total, 0);
+}
+
+#[test]
+fn a_source_that_cannot_look_says_why_until_it_has_looked() {
+    let mut script = Script::running();
+    let (term, vertex) = (script.master.term(), VertexId(0));
+    let trouble = |term| Event::NotDiscovered { term, vertex, message: "no broker".into() };
+    script.on(trouble(Term(0)));
+    assert_eq!(script.master.coordinator_report().source_trouble, "", "an old term's");
+    script.on(trouble(term));
+    let told = script.master.coordinator_report().source_trouble;
+    assert!(told.contains("no broker") && told.starts_with("source \""), "{told}");
+    assert_eq!(script.master.status().restarts, 0, "it goes on looking");
+    let found = Found { splits: vec![], snapshot: vec![].into(), again: true };
+    script.on(Event::Discovered { term, vertex, result: Ok(found) });
+    assert_eq!(script.master.coordinator_report().source_trouble, "");
+}
+
+#[test]
+fn an_attempt_is_published_after_the_last_ack_and_its_output_committed_after_that() {
+    let mut script = Script::running();
+    script.tick(10_000);
+    let trigger = script.trigger();
+    assert_eq!((trigger.freeze, trigger.last), (false, false));
+    script.acknowledge(trigger.attempt, &["x", "y"]);
+    assert!(script.commits().is_empty());
+    let epoch = script.publish();
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Published(_))), [0, 1]);
+    assert!(script.actions.contains(&Action::Collect));
+    let [(link, of, 2)] = script.commits()[..] else { panic!("{:?}", script.sent) };
+    assert_eq!(of, epoch.0);
+    let retry = control::CommitResult { index: 1, retry: "slow".into(), lost: String::new() };
+    script.committed(link, epoch, vec![done(0), retry]);
+    assert_eq!(script.actions, [Action::Acknowledged { epoch, indices: vec![0] }]);
+    script.tick(script.now + 200);
+    assert_eq!(script.commits(), [(link, epoch.0, 1)]);
+    script.committed(link, epoch, vec![done(0)]);
+    assert_eq!(script.actions, [Action::Acknowledged { epoch, indices: vec![1] }]);
+}
+
+#[test]
+fn an_attempt_in_which_nothing_changed_publishes_nothing() {
+    let mut script = Script::running();
+    script.tick(10_000);
+    let attempt = script.trigger().attempt;
+    script.acknowledge(attempt, &["x"]);
+    script.publish();
+    script.tick(20_000);
+    let attempt = script.trigger().attempt;
+    script.acknowledge(attempt, &[]);
+    assert!(script.actions.is_empty(), "{:?}", script.actions);
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Abandon(_))), [0, 1]);
+    assert_eq!(script.master.status().failed_attempts, 0);
+    assert_eq!(script.master.coordinator_report().unchanged, 1);
+}
+
+#[test]
+fn a_declined_attempt_is_abandoned_and_a_late_ack_of_it_is_ignored() {
+    let mut script = Script::running();
+    script.tick(10_000);
+    let attempt = script.trigger().attempt;
+    let reason = "the store is away".into();
+    let declined = control::Declined { attempt, vertex: 1, subtask: 1, reason };
+    script.say(1, from_worker::Kind::Declined(declined));
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Abandon(_))), [0, 1]);
+    let status = script.master.status();
+    assert!(status.failure.contains("task \"sink\" 1 declined: the store is away"));
+    assert_eq!((status.failed_attempts, status.restarts), (1, 0));
+    script.acknowledge(attempt, &["x"]);
+    assert!(script.actions.is_empty());
+    script.tick(20_000);
+    assert_eq!(script.trigger().attempt, attempt + 1);
+}
+
+#[test]
+fn an_attempt_that_takes_too_long_names_who_did_not_answer() {
+    let mut script = Script::running();
+    script.tick(10_000);
+    script.tick(310_000);
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Abandon(_))), [0, 1]);
+    let failure = script.master.status().failure;
+    assert!(failure.contains("task \"source\" 0 and 3 more did not answer"), "{failure}");
+}
+
+#[test]
+fn a_manifest_on_its_way_is_undecided_however_long_it_takes() {
+    let mut script = Script::running();
+    script.tick(10_000);
+    let attempt = script.trigger().attempt;
+    script.acknowledge(attempt, &["x"]);
+    script.tick(1_000_000);
+    assert!(script.sent.is_empty() && script.actions.is_empty());
+    script.head.version = script.head.version.next();
+    let (version, message) = (script.head.version, "given up".into());
+    script.on(Event::Voided { attempt: Attempt(attempt), version, message });
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Abandon(_))), [0, 1]);
+}
+
+#[test]
+fn eight_versions_with_uncommitted_output_stop_new_attempts() {
+    let mut script = Script::running();
+    for n in 1..=8 {
+        script.tick(n * 10_000);
+        let attempt = script.trigger().attempt;
+        script.acknowledge(attempt, &["x"]);
+        script.publish();
+    }
+    script.tick(200_000);
+    assert!(script.told(|k| matches!(k, to_worker::Kind::Trigger(_))).is_empty());
+    script.committed(0, Epoch(2), vec![done(0)]);
+    assert_eq!(script.trigger().attempt, 9);
+}

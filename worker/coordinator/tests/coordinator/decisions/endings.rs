@@ -1,0 +1,149 @@
+//! Finished, stopped, drained, fenced; and what came of it.
+
+use weir_coordinator::master::{Action, Ending, Event, Reply, Request, RequestId, SavepointInfo};
+use weir_protocol::Version;
+use weir_protocol::control::{self, from_worker, to_worker};
+
+use crate::script::{Script, done};
+
+#[test]
+fn all_tasks_finished_means_one_last_attempt_and_its_commits() {
+    let mut script = Script::running();
+    for (vertex, subtask) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let finished = control::TaskFinished { vertex, subtask };
+        script.say(0, from_worker::Kind::TaskFinished(finished));
+    }
+    let trigger = script.trigger();
+    assert!(trigger.last);
+    script.acknowledge(trigger.attempt, &["x"]);
+    let epoch = script.publish();
+    assert_eq!(script.master.ending(), None);
+    let link = script.commits()[0].0;
+    script.committed(link, epoch, vec![done(0)]);
+    assert_eq!(script.master.ending(), Some(&Ending::Finished));
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Shutdown(_))), [0, 1]);
+}
+
+#[test]
+fn a_stop_with_a_savepoint_waits_for_commits_and_for_the_copy() {
+    let mut script = Script::running();
+    script.ask(7, Request::Savepoint { name: "s".into(), stop: true });
+    let trigger = script.trigger();
+    assert!(trigger.freeze && trigger.last);
+    script.acknowledge(trigger.attempt, &["x"]);
+    let epoch = script.publish();
+    let link = script.commits()[0].0;
+    script.committed(link, epoch, vec![done(0)]);
+    let copy = Action::CopySavepoint { name: "s".into(), version: Version(epoch.0) };
+    assert!(script.actions.contains(&copy), "{:?}", script.actions);
+    let info = SavepointInfo { bytes: 3, path: "there".into() };
+    script.on(Event::SavepointDone { name: "s".into(), result: Ok(info.clone()) });
+    assert_eq!(script.replies(), [&Reply::Saved { epoch, info, watermark: None }]);
+    assert_eq!(script.master.ending(), Some(&Ending::Stopped { savepoint: "there".into() }));
+}
+
+#[test]
+fn who_is_fenced_says_nothing_more_and_shuts_nobody_down() {
+    let mut script = Script::running();
+    script.ask(1, Request::Rescale { parallelism: 8 });
+    script.on(Event::Fenced { message: "worker 1 took over".into() });
+    assert!(script.sent.is_empty());
+    let fenced = Ending::Fenced("worker 1 took over".into());
+    assert!(script.actions.contains(&Action::End(fenced)));
+    assert!(matches!(script.replies()[..], [Reply::Refused(_)]));
+    script.hello(5, 5, 1);
+    assert!(script.sent.is_empty() && script.actions.is_empty());
+    script.ask(2, Request::Rescale { parallelism: 1 });
+    assert!(matches!(script.replies()[..], [Reply::Refused(_)]));
+}
+
+#[test]
+fn who_hands_over_shuts_nobody_down_and_ends_for_others_as_if_it_had_a_successor() {
+    let mut script = Script::running();
+    script.on(Event::Resign);
+    assert_eq!(script.actions, [Action::End(Ending::Resigned)]);
+    assert!(script.sent.is_empty(), "the driver tells them: {:?}", script.sent);
+    let end = script.master.coordinator_report().end.unwrap();
+    assert_eq!(end.kind(), control::job_end::Kind::Fenced, "no end of the job: {end:?}");
+}
+
+/// The reports of operations that were asked for, as (kind, id, refused).
+fn reports(script: &Script) -> Vec<(String, String, String)> {
+    let operations = script.master.status().operations;
+    operations.into_iter().map(|o| (o.kind, o.id, o.refused)).collect()
+}
+
+#[test]
+fn what_came_of_an_operation_stands_under_its_id() {
+    let mut script = Script::running();
+    let begin = |script: &mut Script, n: u64, id: &str, parallelism| {
+        script.on(Event::Request {
+            id: RequestId(n),
+            request: Request::Rescale { parallelism },
+            operation: id.into(),
+        });
+    };
+    begin(&mut script, 1, "op-1", 100);
+    let [(kind, id, refused)] = &reports(&script)[..] else { panic!("one report") };
+    assert_eq!((kind.as_str(), id.as_str()), ("Rescaled", "op-1"));
+    assert!(refused.contains("it can be 1 to 8"), "{refused}");
+
+    begin(&mut script, 2, "op-2", 1);
+    let attempt = script.trigger().attempt;
+    script.acknowledge(attempt, &[]);
+    script.publish();
+    script.head.cut.parallelism = 1;
+    script.seal();
+    script.stopped(&[0, 1]);
+    assert_eq!(reports(&script).len(), 1, "it is under way");
+    script.deployed(&[0, 1]);
+    assert_eq!(script.master.state_name(), "Running");
+    let done = ("Rescaled".to_owned(), "op-2".to_owned(), String::new());
+    assert_eq!(reports(&script)[1..], [done], "once, also as the coordinator's own report");
+}
+
+#[test]
+fn a_drained_job_stops_with_a_savepoint_once_its_sources_have_ended() {
+    let mut script = Script::running();
+    script.on(Event::Request {
+        id: RequestId(1),
+        request: Request::Drain { name: "the-end".into() },
+        operation: "op-1".into(),
+    });
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Drain(_))), [0, 1]);
+    assert_eq!(script.master.state_name(), "Running");
+    for (vertex, subtask) in (0..2).flat_map(|v| (0..2).map(move |s| (v, s))) {
+        let finished = control::TaskFinished { vertex, subtask };
+        script.say(0, from_worker::Kind::TaskFinished(finished));
+    }
+    assert_eq!(script.master.state_name(), "Stopping");
+    let attempt = script.trigger().attempt;
+    script.acknowledge(attempt, &[]);
+    script.publish();
+    let copy = Action::CopySavepoint { name: "the-end".into(), version: script.head.version };
+    assert!(script.actions.contains(&copy), "{:?}", script.actions);
+    let info = SavepointInfo { bytes: 5, path: "s3://b/savepoints/the-end".into() };
+    script.on(Event::SavepointDone { name: "the-end".into(), result: Ok(info) });
+    let end = script.master.coordinator_report().end.expect("it has ended");
+    assert_eq!(end.kind(), control::job_end::Kind::Stopped);
+    assert_eq!((end.savepoint.as_str(), end.bytes), ("the-end", 5));
+    assert_eq!(reports(&script), [("Drained".to_owned(), "op-1".to_owned(), String::new())]);
+}
+
+#[test]
+fn sources_are_drained_again_after_a_failure() {
+    let mut script = Script::running();
+    script.on(Event::Request {
+        id: RequestId(1),
+        request: Request::Drain { name: "the-end".into() },
+        operation: String::new(),
+    });
+    let mut failed = control::Failed { message: "away".into(), ..control::Failed::default() };
+    failed.set_fault(control::Fault::Outside);
+    script.say(0, from_worker::Kind::Failed(failed));
+    script.stopped(&[0, 1]);
+    script.tick(2_000);
+    script.seal();
+    script.deployed(&[0, 1]);
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Drain(_))), [0, 1]);
+}
