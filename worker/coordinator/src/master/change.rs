@@ -15,7 +15,8 @@ use super::machine::Master;
 use super::place::{Spread, count_moved, decide_spread};
 use super::state::{Ask, Live, Phase, Rescale, State, Why};
 
-/// The first checkpoint of new tasks comes no sooner: by then rows have reached the sinks.
+/// New tasks have their first checkpoint after so long, the next after twice as long, and so on up
+/// to the interval.
 const FIRST_CHECKPOINT_MS: u64 = 100;
 
 impl Master {
@@ -203,11 +204,13 @@ impl Master {
         }
     }
 
-    /// Tasks that have just begun. Their first checkpoint does not wait for the interval: what was
-    /// to be put out before a failure or a rescale is late already.
+    /// Tasks that have just begun. Their first checkpoints do not wait for the interval: what was
+    /// to be put out before a failure or a rescale is late already, and nobody knows how soon the
+    /// sources have their first rows.
     pub(super) fn fresh_live(&self) -> Live {
-        let wait = self.config.checkpoint_interval_ms.min(FIRST_CHECKPOINT_MS);
-        Live { flight: None, saving: None, next_checkpoint_ms: self.now + wait }
+        let pace_ms = self.config.checkpoint_interval_ms.min(FIRST_CHECKPOINT_MS);
+        let next_checkpoint_ms = self.now + pace_ms;
+        Live { flight: None, saving: None, next_checkpoint_ms, pace_ms }
     }
 
     /// Every task of the newest deployment.

@@ -46,11 +46,11 @@ impl Master {
     pub(super) fn begin_checkpoint(&mut self, saving: Option<Saving>) {
         // A savepoint refers to nothing outside its folder: open files are rolled for it.
         let flight = self.trigger(false, saving.is_some());
-        let next = self.now + self.config.checkpoint_interval_ms;
         if let State::Running(live) = &mut self.state {
             live.flight = Some(flight);
             live.saving = saving;
-            live.next_checkpoint_ms = next;
+            live.pace_ms = (live.pace_ms * 2).min(self.config.checkpoint_interval_ms);
+            live.next_checkpoint_ms = self.now + live.pace_ms;
         }
     }
 

@@ -70,6 +70,8 @@ pub(super) struct Live {
     /// The savepoint that the flight is for.
     pub(super) saving: Option<Saving>,
     pub(super) next_checkpoint_ms: u64,
+    /// From the last one to that.
+    pub(super) pace_ms: u64,
 }
 
 /// A savepoint under way.

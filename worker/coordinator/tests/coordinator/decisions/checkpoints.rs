@@ -87,8 +87,8 @@ fn an_attempt_in_which_nothing_changed_publishes_nothing() {
     script.tick(10_000);
     let attempt = script.trigger().attempt;
     script.acknowledge(attempt, &["x"]);
+    // It was late, and the next one is due.
     script.publish();
-    script.tick(20_000);
     let attempt = script.trigger().attempt;
     script.acknowledge(attempt, &[]);
     assert!(script.actions.is_empty(), "{:?}", script.actions);
@@ -142,9 +142,11 @@ fn a_manifest_on_its_way_is_undecided_however_long_it_takes() {
 #[test]
 fn eight_versions_with_uncommitted_output_stop_new_attempts() {
     let mut script = Script::running();
-    for n in 1..=8 {
-        script.tick(n * 10_000);
+    script.tick(100);
+    for _ in 0..8 {
         let attempt = script.trigger().attempt;
+        // Until the next one is due.
+        script.tick(script.now + 10_000);
         script.acknowledge(attempt, &["x"]);
         script.publish();
     }
@@ -152,4 +154,23 @@ fn eight_versions_with_uncommitted_output_stop_new_attempts() {
     assert!(script.told(|k| matches!(k, to_worker::Kind::Trigger(_))).is_empty());
     script.committed(0, Epoch(2), vec![done(0)]);
     assert_eq!(script.trigger().attempt, 9);
+}
+
+#[test]
+fn checkpoints_of_new_tasks_come_at_a_growing_pace_up_to_the_interval() {
+    let mut script = Script::running();
+    let mut at = Vec::new();
+    while at.len() < 9 {
+        script.tick(script.now + 100);
+        if script.told(|k| matches!(k, to_worker::Kind::Trigger(_))).is_empty() {
+            continue;
+        }
+        at.push(script.now);
+        let attempt = script.trigger().attempt;
+        script.acknowledge(attempt, &[]);
+        if !script.actions.is_empty() {
+            script.publish();
+        }
+    }
+    assert_eq!(at, [100, 300, 700, 1_500, 3_100, 6_300, 12_700, 22_700, 32_700]);
 }
