@@ -35,16 +35,18 @@ impl<'a> Struck<'a> {
         Ok(Self { stage, home, input, feed })
     }
 
-    /// Strikes, waits for output of a later term, measures that, and waits until all is well.
+    /// Aims and strikes, waits for output of a later term, measures that, and waits until all is
+    /// well.
     fn strike(
         &mut self,
         figure: &mut Figure,
-        fault: impl FnOnce(&Stage, &Namespace<'_>) -> Result<()>,
+        aim: impl FnOnce(&Stage, &Namespace<'_>) -> Result<Blow>,
     ) -> Result<()> {
         ensure!(self.feed.is_under_way()?, "the load ended before the faults");
+        let blow = aim(self.stage, &self.home)?;
         let term = self.home.newest_term("hourly")?;
         let start = Instant::now();
-        fault(self.stage, &self.home)?;
+        blow()?;
         self.home.wait_for_output_after("hourly", term, RECOVERED)?;
         figure.add(start.elapsed());
         self.home.wait_for_ready_pods("hours", WORKERS, RECOVERED)?;
@@ -77,23 +79,30 @@ fn roles(home: &Namespace<'_>) -> Result<(String, Vec<String>)> {
     Ok((coordinator, pods.into_iter().map(|(pod, _)| pod).collect()))
 }
 
+/// Ends something; to find out what takes several questions, which are no part of a figure.
+type Blow = Box<dyn FnOnce() -> Result<()>>;
+
 /// Ends pods as a failing node does: at once.
-fn kill_pods(home: &Namespace<'_>, pods: &[&String]) -> Result<()> {
-    let mut arguments = vec!["delete", "pod", "--grace-period=0", "--force", "--wait=false"];
-    arguments.extend(pods.iter().map(|pod| pod.as_str()));
-    home.kubectl.run(&arguments)?;
-    Ok(())
+fn kill_pods(home: &Namespace<'_>, pods: Vec<String>) -> Blow {
+    let kubectl = home.kubectl.clone();
+    Box::new(move || {
+        let mut arguments = vec!["delete", "pod", "--grace-period=0", "--force", "--wait=false"];
+        arguments.extend(pods.iter().map(String::as_str));
+        kubectl.run(&arguments).map(drop)
+    })
 }
 
 /// As an OOM kill does where cgroups are of version 2: all processes of a container at once.
-fn kill_container(stage: &Stage, home: &Namespace<'_>, pod: &str) -> Result<()> {
+fn kill_container(stage: &Stage, home: &Namespace<'_>, pod: &str) -> Result<Blow> {
     let processes = stage.cluster.container_processes(home.name(), pod)?;
     ensure!(processes.len() >= 2, "supervisor and worker: {processes:?}");
-    for id in &processes {
-        // One that the end of another has ended already is gone.
-        let _ = process::signal(*id, Signal::KILL);
-    }
-    Ok(())
+    Ok(Box::new(move || {
+        for id in processes {
+            // One that the end of another has ended already is gone.
+            let _ = process::signal(id, Signal::KILL);
+        }
+        Ok(())
+    }))
 }
 
 /// The full flights under a steady load, while everything that can be killed is killed in turn.
@@ -107,8 +116,8 @@ pub(crate) fn whatever_is_killed_costs_no_row(stage: &Stage, name: &str) -> Resu
     ];
     for _ in 0..tries() {
         let [pod, coordinators_pod, container, coordinators_container] = &mut figures;
-        job.strike(pod, |_, home| kill_pods(home, &[&roles(home)?.1[0]]))?;
-        job.strike(coordinators_pod, |_, home| kill_pods(home, &[&roles(home)?.0]))?;
+        job.strike(pod, |_, home| Ok(kill_pods(home, vec![roles(home)?.1.swap_remove(0)])))?;
+        job.strike(coordinators_pod, |_, home| Ok(kill_pods(home, vec![roles(home)?.0])))?;
         job.strike(container, |stage, home| kill_container(stage, home, &roles(home)?.1[1]))?;
         job.strike(coordinators_container, |stage, home| {
             kill_container(stage, home, &roles(home)?.0)
@@ -125,12 +134,10 @@ pub(crate) fn pods_killed_at_once_cost_no_row(stage: &Stage, name: &str) -> Resu
     let mut all = Figure::new("all pods killed → output");
     for _ in 0..tries() {
         job.strike(&mut most, |_, home| {
-            let (coordinator, others) = roles(home)?;
-            kill_pods(home, &[&coordinator, &others[0]])
+            let (coordinator, mut others) = roles(home)?;
+            Ok(kill_pods(home, vec![coordinator, others.swap_remove(0)]))
         })?;
-        job.strike(&mut all, |_, home| {
-            kill_pods(home, &home.pods("hours")?.iter().collect::<Vec<_>>())
-        })?;
+        job.strike(&mut all, |_, home| Ok(kill_pods(home, home.pods("hours")?)))?;
     }
     most.done();
     all.done();

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::ScopedJoinHandle;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
+use super::Checkers;
 use crate::cache;
 use crate::job::repository;
 
@@ -45,11 +47,20 @@ pub fn ensure_installed(own: bool) -> Result<Tools> {
     if own {
         install_packages()?;
     }
-    Ok(Tools {
-        kubernetes: kubernetes()?,
-        helm: go_install("helm", HELM, "helm.sh/helm/v3/cmd/helm")?,
-        coredns: go_install("coredns", COREDNS, "github.com/coredns/coredns")?,
+    // At once: downloads wait for the network, builds for the processor.
+    let helm = || go_install("helm", HELM, "helm.sh/helm/v3/cmd/helm");
+    let coredns = || go_install("coredns", COREDNS, "github.com/coredns/coredns");
+    std::thread::scope(|scope| {
+        let (helm, coredns) = (scope.spawn(helm), scope.spawn(coredns));
+        let checkers = scope.spawn(Checkers::install);
+        let kubernetes = kubernetes();
+        joined(checkers)?;
+        Ok(Tools { kubernetes: kubernetes?, helm: joined(helm)?, coredns: joined(coredns)? })
     })
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|_| bail!("an installation panicked"))
 }
 
 fn install_packages() -> Result<()> {

@@ -30,6 +30,8 @@ pub struct Master {
     pub(super) committers: BTreeSet<OperatorUid>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
     pub(super) links: BTreeMap<LinkId, WorkerId>,
+    /// Processes that were a worker, the newest last.
+    pub(super) incarnations: BTreeMap<WorkerId, Vec<String>>,
     pub(super) head: Head,
     /// What operators had counted at the cut that the term's tasks go on from. Not the head's
     /// once that is a checkpoint of the same term.
@@ -77,6 +79,7 @@ impl Master {
             committers,
             workers: BTreeMap::new(),
             links: BTreeMap::new(),
+            incarnations: BTreeMap::new(),
             head: Head::default(),
             counted_before: BTreeMap::new(),
             spread: None,

@@ -12,6 +12,9 @@ use super::place::Spread;
 use super::splits::ToReader;
 use super::state::{Phase, State, Worker};
 
+/// Processes of one worker that are remembered; of those that still live there are two at most.
+const INCARNATIONS: usize = 8;
+
 impl Master {
     pub(super) fn on_message(&mut self, link: LinkId, message: FromWorker) {
         let Some(kind) = message.kind else { return };
@@ -98,11 +101,11 @@ impl Master {
                 short(&hello.plan_hash),
                 short(&self.plan.hash)
             );
-            let kind = to_worker::Kind::Shutdown(control::Shutdown { reason, end: None });
-            let message = ToWorker { term: self.head.term.0, kind: Some(kind) };
-            self.out.push(Action::Send { link, message });
-            self.out.push(Action::Disconnect { link });
-            return;
+            return self.turn_away(link, reason);
+        }
+        if self.has_successor(id, &hello.incarnation) {
+            let reason = format!("another process has taken the place of worker {id}");
+            return self.turn_away(link, reason);
         }
         if let Some(before) = self.workers.get(&id)
             && before.link != link
@@ -113,6 +116,12 @@ impl Master {
                 "its process was started anew"
             };
             self.lose(id, why);
+        }
+        let seen = self.incarnations.entry(id).or_default();
+        seen.retain(|known| *known != hello.incarnation);
+        seen.push(hello.incarnation.clone());
+        if seen.len() > INCARNATIONS {
+            seen.remove(0);
         }
         let worker = Worker {
             link,
@@ -132,6 +141,23 @@ impl Master {
         if let State::Starting { since_ms: since_ms @ None } = &mut self.state {
             *since_ms = Some(self.now);
         }
+    }
+
+    /// Whether another process of the same worker came after that one, and is there. Without this
+    /// question a pod that still lives when its replacement comes, and the replacement, would take
+    /// each other's place again and again.
+    fn has_successor(&self, id: WorkerId, incarnation: &str) -> bool {
+        let there = self.workers.get(&id).is_some_and(|worker| worker.incarnation != incarnation);
+        let seen = self.incarnations.get(&id);
+        there && seen.is_some_and(|seen| seen.iter().any(|known| known == incarnation))
+    }
+
+    /// Lets a process go that is not wanted.
+    fn turn_away(&mut self, link: LinkId, reason: String) {
+        let kind = to_worker::Kind::Shutdown(control::Shutdown { reason, end: None });
+        let message = ToWorker { term: self.head.term.0, kind: Some(kind) };
+        self.out.push(Action::Send { link, message });
+        self.out.push(Action::Disconnect { link });
     }
 
     fn on_committed(&mut self, worker: WorkerId, committed: control::Committed) {

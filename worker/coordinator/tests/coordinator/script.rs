@@ -115,7 +115,12 @@ impl Script {
     }
 
     pub(crate) fn hello(&mut self, worker: u32, link: u64, slots: u32) {
-        let incarnation = format!("start of {link}");
+        self.hello_of(&format!("start of {link}"), worker, link, slots);
+    }
+
+    /// A process speaks, perhaps not for the first time.
+    pub(crate) fn hello_of(&mut self, incarnation: &str, worker: u32, link: u64, slots: u32) {
+        let incarnation = incarnation.to_owned();
         let plan_hash = "plan".into();
         let hello =
             control::Hello { worker, incarnation, plan_hash, slots, ..control::Hello::default() };

@@ -69,6 +69,29 @@ fn a_manifest_published_during_recovery_is_the_one_that_is_restored() {
 }
 
 #[test]
+fn a_process_whose_place_another_one_has_taken_is_turned_away_while_that_is_there() {
+    let mut script = Script::running();
+    script.hello(1, 2, 1);
+    assert_eq!(script.master.status().failure, "worker 1 was lost: its process was started anew");
+    script.stopped(&[0]);
+    script.seal();
+    script.deployed(&[0, 2]);
+    assert_eq!(script.master.state_name(), "Running");
+
+    script.hello_of("start of 1", 1, 3, 1);
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Shutdown(_))), [3]);
+    assert!(script.actions.contains(&Action::Disconnect { link: LinkId(3) }));
+    assert_eq!((script.master.state_name(), script.master.status().restarts), ("Running", 1));
+
+    script.on(Event::LinkClosed { link: LinkId(2) });
+    script.hello_of("start of 1", 1, 4, 1);
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Welcome(_))), [4]);
+    // Whoever was there before it is older now.
+    script.hello_of("start of 2", 1, 5, 1);
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Shutdown(_))), [5]);
+}
+
+#[test]
 fn a_worker_that_takes_leave_is_replaced_at_once() {
     let mut script = Script::running();
     script.say(1, from_worker::Kind::Leaving(control::Leaving {}));
