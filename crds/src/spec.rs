@@ -172,7 +172,8 @@ pub struct State {
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 pub struct Checkpoint {
     /// From the start of one checkpoint to the start of the next. Results of transactional sinks
-    /// show with the checkpoint that commits them.
+    /// show with the checkpoint that commits them. After a start, a failure or a rescale the first
+    /// checkpoints come sooner, at a pace that slows down to this.
     #[serde(with = "duration::text")]
     #[cfg_attr(feature = "kube", schemars(with = "String"))]
     pub interval: Duration,
