@@ -2,6 +2,7 @@
 //! made again, and two processes that make the same thing at once wait for each other.
 
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -53,6 +54,18 @@ pub fn folder(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<Path
     }
     fs::rename(&partial, &done).with_context(|| format!("rename to {}", done.display()))?;
     Ok(done)
+}
+
+/// A word that changes with the content of these files: part of the name of what is made of them.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn fingerprint(files: &[PathBuf]) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        fs::read(file).with_context(|| format!("read {}", file.display()))?.hash(&mut hasher);
+    }
+    Ok(format!("{:016x}", hasher.finish()))
 }
 
 /// Like [`folder`], but `make` gets the final path: for what does not survive a rename, such as

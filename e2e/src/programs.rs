@@ -42,14 +42,11 @@ fn chosen_or_built(variable: &str, name: &str, built: &OnceLock<PathBuf>) -> Res
         .with_context(|| format!("{} is not in a target folder", me.display()))?;
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     forget_package(&mut build);
+    // Of the whole workspace, as its tests are: for one package cargo would ask for fewer features of
+    // shared dependencies, and compile most of them again.
+    build.args(["build", "--quiet", "--workspace", "--bin", name]);
     if profile.ends_with("release") {
-        build.args(["build", "--quiet", "--release", "--workspace", "--bin", name]);
-    } else {
-        // As `cargo test --workspace` has built them already: a plain build asks for fewer features
-        // of shared dependencies and would compile most of them again. A package's programs are
-        // built with its integration tests.
-        build.args(["test", "--quiet", "--workspace", "--no-run"]);
-        build.args(["--test", "cluster", "--test", "watches"]);
+        build.arg("--release");
     }
     cache::run(build.current_dir(repository()))?;
     let binary = profile.join(name);

@@ -1,19 +1,16 @@
 //! Programs of others that judge what Weir renders, exposes and says of itself.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::install::{go, go_install};
+use super::install::program;
 use crate::cache;
 use crate::job::repository;
 
-const KUBECONFORM: &str = "0.8.0";
 const KUBE_SCORE: &str = "1.20.0";
-/// Raised with every change of `e2e/cluster/health`.
-const HEALTH: &str = "health-1";
 
 /// What GitOps tools take an object for: status and message of each.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,11 +38,12 @@ impl Checkers {
     /// # Errors
     /// When a program cannot be fetched or built.
     pub fn install() -> Result<Self> {
-        let module = "github.com/yannh/kubeconform/cmd/kubeconform";
-        let kubeconform = go_install("kubeconform", KUBECONFORM, module)?;
-        let module = "github.com/zegl/kube-score/cmd/kube-score";
-        let kube_score = go_install("kube-score", KUBE_SCORE, module)?;
-        Ok(Self { kubeconform, kube_score, promtool: promtool()?, health: health()? })
+        Ok(Self {
+            kubeconform: program("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform")?,
+            kube_score: kube_score()?,
+            promtool: promtool()?,
+            health: program("health", "./health")?,
+        })
     }
 
     /// Asks Prometheus' own linter about what a process exposes.
@@ -74,6 +72,18 @@ impl Checkers {
     }
 }
 
+/// On its own: it does not compile with the libraries of Kubernetes that the other programs share.
+fn kube_score() -> Result<PathBuf> {
+    let folder = cache::folder(&format!("kube-score-{KUBE_SCORE}"), |folder| {
+        let mut install = Command::new("go");
+        install.args(["install", "-trimpath", "-ldflags", "-s -w"]);
+        install.arg(format!("github.com/zegl/kube-score/cmd/kube-score@v{KUBE_SCORE}"));
+        install.env("CGO_ENABLED", "0").env("GOBIN", std::path::absolute(folder)?);
+        cache::run(&mut install).map(drop)
+    })?;
+    Ok(folder.join("kube-score"))
+}
+
 /// Out of its package, which is not installed: that would start a server.
 fn promtool() -> Result<PathBuf> {
     let folder = cache::folder("promtool", |folder| {
@@ -88,13 +98,4 @@ fn promtool() -> Result<PathBuf> {
         Ok(())
     })?;
     Ok(folder.join("promtool"))
-}
-
-fn health() -> Result<PathBuf> {
-    let build = |folder: &Path| {
-        let mut build = go("build");
-        build.args(["-ldflags", "-s -w", "-o"]).arg(std::path::absolute(folder)?.join("health"));
-        cache::run(build.arg(".").current_dir(repository().join("e2e/cluster/health"))).map(drop)
-    };
-    Ok(cache::folder(HEALTH, build)?.join("health"))
 }

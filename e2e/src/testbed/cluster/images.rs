@@ -24,7 +24,8 @@ pub(super) struct System {
 
 pub(super) fn system(tools: &Tools) -> Result<System> {
     let source = repository().join("e2e/cluster/pause.c");
-    let folder = cache::folder("cluster-images-1", |folder| {
+    let made_of = cache::fingerprint(&[source.clone(), tools.coredns.clone()])?;
+    let folder = cache::folder(&format!("cluster-images-{made_of}"), |folder| {
         let pause = folder.join("pause");
         cache::run(Command::new("cc").args(["-static", "-Os", "-o"]).arg(&pause).arg(&source))?;
         pack("weir.test/pause:1", &folder.join("pause.tar"), &pause, "pause")?;

@@ -1,18 +1,17 @@
 //! What a cluster needs: Debian's packages, and programs built from their Go modules.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread::ScopedJoinHandle;
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::Checkers;
 use crate::cache;
 use crate::job::repository;
 
-const KUBERNETES: &str = "1.34.4";
-const HELM: &str = "3.22.0";
-const COREDNS: &str = "1.14.7";
+/// The Go module that pins what no distribution ships. One, so that the programs share the
+/// libraries of Kubernetes: built apart, each would compile its own version of them.
+const PROGRAMS: &str = "e2e/cluster/programs";
 
 /// A program, and the Debian package that ships it.
 const PACKAGES: [(&str, &str); 10] = [
@@ -47,20 +46,13 @@ pub fn ensure_installed(own: bool) -> Result<Tools> {
     if own {
         install_packages()?;
     }
-    // At once: downloads wait for the network, builds for the processor.
-    let helm = || go_install("helm", HELM, "helm.sh/helm/v3/cmd/helm");
-    let coredns = || go_install("coredns", COREDNS, "github.com/coredns/coredns");
-    std::thread::scope(|scope| {
-        let (helm, coredns) = (scope.spawn(helm), scope.spawn(coredns));
-        let checkers = scope.spawn(Checkers::install);
-        let kubernetes = kubernetes();
-        joined(checkers)?;
-        Ok(Tools { kubernetes: kubernetes?, helm: joined(helm)?, coredns: joined(coredns)? })
-    })
-}
-
-fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
-    thread.join().unwrap_or_else(|_| bail!("an installation panicked"))
+    // One after the other: each build takes all processors, and the later ones find most of what
+    // they need compiled.
+    let kubernetes = program("kubernetes", "./kubernetes")?;
+    let helm = program("helm", "helm.sh/helm/v3/cmd/helm")?;
+    let coredns = program("coredns", "./coredns")?;
+    Checkers::install()?;
+    Ok(Tools { kubernetes, helm, coredns })
 }
 
 fn install_packages() -> Result<()> {
@@ -90,44 +82,17 @@ fn is_there(program: &str) -> bool {
         })
 }
 
-fn kubernetes() -> Result<PathBuf> {
-    let folder = cache::folder(&format!("kubernetes-{KUBERNETES}"), |folder| {
-        eprintln!("building Kubernetes {KUBERNETES}: about 6 minutes on 2 cores");
-        let mut version = KUBERNETES.split('.');
-        let (major, minor) = (version.next().unwrap_or("1"), version.next().unwrap_or("0"));
-        let set = "-X k8s.io/component-base/version";
-        cache::run(
-            go("build")
-                .arg("-ldflags")
-                .arg(format!(
-                    "-s -w {set}.gitVersion=v{KUBERNETES} {set}.gitMajor={major} {set}.gitMinor={minor}"
-                ))
-                .arg("-o")
-                .arg(std::path::absolute(folder)?.join("kubernetes"))
-                .arg(".")
-                .current_dir(repository().join("e2e/cluster/kubernetes")),
-        )?;
-        Ok(())
-    })?;
-    Ok(folder.join("kubernetes"))
-}
-
-pub(super) fn go_install(name: &str, version: &str, module: &str) -> Result<PathBuf> {
-    let folder = cache::folder(&format!("{name}-{version}"), |folder| {
-        eprintln!("building {name} {version}: about 2 minutes on 2 cores");
-        cache::run(
-            go("install")
-                .args(["-ldflags", "-s -w"])
-                .arg(format!("{module}@v{version}"))
-                .env("GOBIN", std::path::absolute(folder)?),
-        )?;
-        Ok(())
+/// Builds a program of the module, unless it is there.
+pub(super) fn program(name: &str, package: &str) -> Result<PathBuf> {
+    let module = repository().join(PROGRAMS);
+    let source = module.join(package).join("main.go");
+    let mut files = vec![module.join("go.mod"), module.join("go.sum"), module.join("build.sh")];
+    files.extend(source.exists().then_some(source));
+    let folder = cache::folder(&format!("{name}-{}", cache::fingerprint(&files)?), |folder| {
+        eprintln!("building {name}; Kubernetes itself takes 8 minutes on 2 cores, the rest one");
+        let mut build = Command::new(module.join("build.sh"));
+        build.arg("-o").arg(std::path::absolute(folder)?.join(name)).arg(package);
+        cache::run(&mut build).map(drop)
     })?;
     Ok(folder.join(name))
-}
-
-pub(super) fn go(what: &str) -> Command {
-    let mut command = Command::new("go");
-    command.args([what, "-trimpath"]).env("CGO_ENABLED", "0").stdin(Stdio::null());
-    command
 }

@@ -1,4 +1,4 @@
-//! Weir's promises on a real Kubernetes: `cargo test -p weir-e2e --test cluster`.
+//! Weir's promises on a real Kubernetes: `cargo test -p weir-e2e --test with_kubernetes`.
 //!
 //! All scenarios share one cluster and run one after the other, because two cores carry one
 //! cluster; so this is a program of its own rather than the usual test harness. Arguments are
@@ -84,8 +84,7 @@ const SCENARIOS: &[Scenario] = scenarios![
     OperatorAndNodes faults::whatever_is_killed_costs_no_row,
     Operator faults::pods_killed_at_once_cost_no_row,
     Operator faults::a_killed_operator_costs_nothing,
-    OperatorAndNodes nodes::a_lost_node_of_workers_costs_no_row,
-    OperatorAndNodes nodes::a_lost_node_of_the_coordinator_costs_no_row,
+    OperatorAndNodes nodes::a_lost_node_costs_no_row,
     Operator lifecycle::a_suspended_job_resumes,
     Operator lifecycle::a_drained_job_writes_every_result,
     Operator lifecycle::deletion_keeps_state_or_removes_it,
