@@ -84,14 +84,19 @@ async fn a_crash_loop_is_told_with_the_last_words() {
     check(outcome, &["crashed 4 times", "no such bucket"]).await;
 }
 
+/// A job whose pods never start, because nobody has their image.
+async fn start_mistyped(stage: &Stage, operator: &mut Operator) {
+    stage.model.stick("", Some(PodOutcome::ImagePullBackOff("not found".to_owned())));
+    stage.apply(json!({"sql": "INSERT INTO a SELECT 1", "image": "weir-worker:typo"}));
+    let bad = |stage: &Stage| stage.condition("Degraded").0 == "True";
+    stage.until(operator, "Degraded", bad).await;
+}
+
 #[tokio::test]
 async fn a_new_spec_is_taken_at_once_when_the_old_one_cannot_start() {
     let stage = Stage::new();
     let mut operator = stage.operator();
-    stage.model.stick("", Some(PodOutcome::ImagePullBackOff("not found".to_owned())));
-    stage.apply(json!({"sql": "INSERT INTO a SELECT 1", "image": "weir-worker:typo"}));
-    let bad = |stage: &Stage| stage.condition("Degraded").0 == "True";
-    stage.until(&mut operator, "Degraded", bad).await;
+    start_mistyped(&stage, &mut operator).await;
     let before = stage.cluster.now_ms();
     let broken = stage.sets()[0].metadata.labels.clone().unwrap()["weir.dev/revision"].clone();
     stage.model.stick("", None);
@@ -154,10 +159,7 @@ async fn pods_that_the_cluster_refuses_stop_nothing_that_runs() {
 async fn pods_that_do_not_work_stand_until_their_successors_can_be_made() {
     let stage = Stage::new();
     let mut operator = stage.operator();
-    stage.model.stick("", Some(PodOutcome::ImagePullBackOff("not found".to_owned())));
-    stage.apply(json!({"sql": "INSERT INTO a SELECT 1", "image": "weir-worker:typo"}));
-    let bad = |stage: &Stage| stage.condition("Degraded").0 == "True";
-    stage.until(&mut operator, "Degraded", bad).await;
+    start_mistyped(&stage, &mut operator).await;
     let before = stage.sets();
     refuse_pods(&operator);
     stage.edit(|spec| spec["image"] = json!("weir-worker:1"));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use weir_e2e::process::wait_for;
-use weir_e2e::testbed::cluster::{Node, Stage, WORKER_IMAGE, is_true};
+use weir_e2e::cache;
+use weir_e2e::testbed::cluster::{API_SERVER, Node, Stage, WORKER_IMAGE};
 use weir_e2e::testbed::s3::S3;
 
 use crate::flights::Input;
@@ -61,20 +61,24 @@ pub(crate) fn pods_of_both_nodes_find_each_other_and_the_store(
     home.delete()
 }
 
-pub(crate) fn a_node_cut_off_comes_back(stage: &Stage, _: &str) -> Result<()> {
-    ensure!(stage.cluster.is_own(), "only a cluster of its own is cut");
+/// The scenarios run beside a cluster that somebody else made, and leave nothing in it.
+pub(crate) fn another_cluster_is_taken_by_its_kubeconfig(stage: &Stage, _: &str) -> Result<()> {
     let kubectl = stage.cluster.kubectl();
-    stage.cluster.partition(Node(1), true)?;
-    let cut = kubectl.wait_until("node", "node-1", "lost", Duration::from_secs(90), |node| {
-        !is_true(node, "Ready")
-    });
-    stage.cluster.partition(Node(1), false)?;
-    cut?;
-    kubectl.wait_until("node", "node-1", "ready", Duration::from_secs(60), |node| {
-        is_true(node, "Ready") && node["spec"]["taints"].is_null()
-    })?;
-    wait_for("DNS", Duration::from_secs(30), || {
-        let dns = kubectl.in_namespace("kube-system").find("deploy", "coredns")?;
-        Ok(dns.is_some_and(|dns| dns["status"]["readyReplicas"] == 1))
-    })
+    // As on a cluster that nobody has used.
+    kubectl.run(&["delete", "crd", "streamjobs.weir.dev", "--ignore-not-found"])?;
+    // Where pods of both nodes reach what it starts, as on a machine that runs kind.
+    let mut scenario = Node(0).command(std::env::current_exe()?);
+    let said = cache::run(
+        scenario
+            .arg("a_job_is_ready_soon")
+            .env("KUBECONFIG", stage.cluster.kubeconfig())
+            .env("WEIR_E2E_HOST", API_SERVER)
+            // The images are there already.
+            .env("WEIR_E2E_LOAD_IMAGE", "test -f")
+            .env("WEIR_E2E_TRIES", "1"),
+    )?;
+    ensure!(said.contains("test result: ok. 1 passed; 0 failed; 0 ignored"), "{said}");
+    let left = kubectl.run(&["get", "ns,crd,clusterroles,clusterrolebindings", "-o", "name"])?;
+    ensure!(!left.contains("weir"), "left in the cluster:\n{left}");
+    Ok(())
 }

@@ -68,10 +68,10 @@ macro_rules! scenarios {
 
 const SCENARIOS: &[Scenario] = scenarios![
     Cluster alone::pods_of_both_nodes_find_each_other_and_the_store,
-    Nodes alone::a_node_cut_off_comes_back,
     Cluster chart::the_chart_is_what_the_operator_needs,
     Cluster checks::the_chart_passes_the_checks_of_others,
     Cluster readme::the_commands_of_the_readme_work_in_their_order,
+    Nodes alone::another_cluster_is_taken_by_its_kubeconfig,
     Operator start::a_job_is_ready_and_writes_what_the_oracle_says,
     Operator start::a_program_that_does_not_plan_says_where,
     Operator start::a_job_is_ready_soon,
@@ -123,7 +123,11 @@ fn main() -> ExitCode {
     let ended = match Stage::start() {
         Ok(Some(stage)) => {
             println!("cluster, S3 and images are up after {:.1} s", start.elapsed().as_secs_f64());
-            let ended = run(&stage, &chosen);
+            let mut ended = run(&stage, &chosen);
+            if let Err(error) = stage.cluster.leave() {
+                println!("the cluster keeps what the scenarios installed: {error:#}");
+                ended.failed += 1;
+            }
             let start = Instant::now();
             figures::print_all();
             drop(stage);

@@ -35,7 +35,7 @@
 //!
 //! Where to read: [`chain::decide`] and [`chain::retention`] hold the rules as functions of
 //! values, [`Chain`] and [`Reign`] carry them out, [`store`] is the only module with I/O,
-//! `tests/model.rs` explores the rules exhaustively and `tests/schedules.rs` holds the
+//! `tests/model.rs` explores the rules exhaustively and `tests/schedules/` holds the
 //! schedules S1 to S15.
 
 mod cache;

@@ -32,6 +32,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::cache;
 use crate::job::repository;
@@ -49,6 +50,8 @@ pub use stage::{Namespace, READY, RELEASE, Stage};
 const FOLDER: &str = "/var/lib/weir-e2e";
 const LOCK: &str = "/var/lib/weir-e2e.lock";
 const NODES: u8 = 2;
+/// What the chart leaves behind so that jobs outlive it.
+const DEFINITION: &str = "streamjobs.weir.dev";
 
 /// What the environment asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -80,6 +83,8 @@ pub struct Cluster {
     tools: Tools,
     kubeconfig: PathBuf,
     made: Option<Made>,
+    /// The kubeconfig, when it is a copy of someone else's.
+    _copy: Option<TempPath>,
 }
 
 /// What has to go with the owner. Fields are dropped in this order.
@@ -131,14 +136,51 @@ impl Cluster {
     pub fn start() -> Result<Option<Self>> {
         match Wanted::from_environment() {
             Wanted::Nothing => Ok(None),
-            Wanted::Existing(kubeconfig) => {
-                let tools = ensure_installed(false)?;
-                let cluster = Self { tools, kubeconfig, made: None };
-                cluster.kubectl().run(&["get", "nodes"]).context("the cluster of KUBECONFIG")?;
-                Ok(Some(cluster))
-            }
+            Wanted::Existing(kubeconfig) => Self::join(&kubeconfig).map(Some),
             Wanted::Own => Self::make().map(Some),
         }
+    }
+
+    fn join(kubeconfig: &Path) -> Result<Self> {
+        let tools = ensure_installed(false)?;
+        // A copy, since tests choose a namespace in it; whole, wherever its certificates are.
+        let copy = NamedTempFile::with_prefix("weir-kubeconfig-")?;
+        let whole = ["kubectl", "config", "view", "--raw", "--flatten", "--minify"];
+        let mut view = Command::new(&tools.kubernetes);
+        let text = cache::run(view.args(whole).env("KUBECONFIG", kubeconfig))?;
+        fs::write(copy.path(), text)?;
+        let cluster = Self {
+            tools,
+            kubeconfig: copy.path().to_owned(),
+            made: None,
+            _copy: Some(copy.into_temp_path()),
+        };
+        cluster.kubectl().run(&["get", "nodes"]).context("the cluster of KUBECONFIG")?;
+        let used = cluster.kubectl().run(&["get", "crd", DEFINITION, "--ignore-not-found"])?;
+        ensure!(
+            used.is_empty(),
+            "the cluster of KUBECONFIG has Weir already: the tests would replace it. Take another \
+             cluster, or, if nobody uses it there: `helm uninstall {RELEASE} -n {RELEASE}; kubectl \
+             delete crd {DEFINITION}`"
+        );
+        Ok(cluster)
+    }
+
+    /// Takes what the scenarios installed out of a cluster that stays.
+    ///
+    /// # Errors
+    /// When something holds it.
+    pub fn leave(&self) -> Result<()> {
+        if self.is_own() {
+            return Ok(());
+        }
+        let kubectl = self.kubectl();
+        let release = ["uninstall", RELEASE, "-n", RELEASE, "--ignore-not-found", "--wait"];
+        self.helm(&release)?;
+        for (kind, name) in [("namespace", RELEASE), ("crd", DEFINITION)] {
+            kubectl.run(&["delete", kind, name, "--ignore-not-found", "--timeout=120s"])?;
+        }
+        Ok(())
     }
 
     fn make() -> Result<Self> {
@@ -163,7 +205,7 @@ impl Cluster {
         let watchdog = Watchdog::start(folder, &lock)?;
         let made = Made { _watchdog: watchdog, daemons: Vec::new(), _lock: lock };
         let kubeconfig = folder.join("kubeconfig");
-        let mut cluster = Self { tools, kubeconfig, made: Some(made) };
+        let mut cluster = Self { tools, kubeconfig, made: Some(made), _copy: None };
         cluster.bring_up(folder, &nodes).map_err(|error| match daemons_last_words(folder) {
             Ok(words) => error.context(words),
             Err(_) => error,

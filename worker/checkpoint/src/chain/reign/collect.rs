@@ -1,0 +1,89 @@
+//! Deletes what no manifest needs any more.
+
+use weir_protocol::Version;
+
+use super::Reign;
+use crate::chain::retention::{plan_collection, plan_sweep};
+use crate::chain::settle::{HEAD_HINT, timed};
+use crate::manifest::chain_name;
+use crate::steps;
+use crate::store::StoreError;
+
+/// What a collection did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Objects deleted.
+    pub deleted: usize,
+    /// Objects whose deletion failed; tried again by the next collection.
+    pub failed: usize,
+}
+
+impl Reign {
+    /// Deletes what the head allows: names of the chain below it that it does not retain, what
+    /// it dropped, and, once per reign, what older terms left. Failed deletions are tried again
+    /// by the next collection. Also writes the hint where listings may start.
+    ///
+    /// # Errors
+    /// When the listing fails, or this reign is fenced: a fenced writer deletes nothing.
+    pub async fn collect(&self) -> Result<Collected, CollectError> {
+        let (head, swept) = {
+            let state = self.state();
+            if let Some(version) = state.fenced {
+                return Err(CollectError::Fenced { version });
+            }
+            (state.head.clone(), state.swept)
+        };
+        let chain = &self.chain;
+        let hint = head.version.to_string().into_bytes().into();
+        if let Err(error) = timed(chain, "write", HEAD_HINT, chain.store.put(HEAD_HINT, hint)).await
+        {
+            tracing::debug!(%error, "the head hint stays as it is");
+        }
+        let names = timed(chain, "list", "chain", chain.store.list("chain", None)).await?;
+        let mut doomed = plan_collection(&head, &names);
+        if !swept {
+            let data = timed(chain, "list", "data", chain.store.list("data", None)).await?;
+            doomed.extend(plan_sweep(&head, &data));
+        }
+        doomed.sort_unstable();
+        doomed.dedup();
+        chain.options.steps.reached(steps::COLLECT_LISTED).await;
+        debug_assert!(!doomed.contains(&chain_name(head.version)));
+        let mut done = Collected::default();
+        for name in doomed {
+            chain.options.steps.reached(steps::COLLECT_BEFORE_DELETE).await;
+            match timed(chain, "delete", &name, chain.store.delete(&name)).await {
+                Ok(()) => {
+                    done.deleted += 1;
+                    let mut state = self.state();
+                    if state.head.dropped.contains(&name) {
+                        state.memory.deleted.insert(name);
+                    }
+                }
+                Err(error) => {
+                    done.failed += 1;
+                    tracing::debug!(%error, "left to the next collection");
+                }
+            }
+        }
+        if done.failed == 0 {
+            self.state().swept = true;
+        }
+        chain.options.steps.reached(steps::COLLECTED).await;
+        Ok(done)
+    }
+}
+
+/// A collection that did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// A later term reigns.
+    #[error("nothing was deleted: a later coordinator holds the chain (seen at version {version})")]
+    Fenced {
+        /// Where this was seen.
+        version: Version,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
