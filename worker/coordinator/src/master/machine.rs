@@ -14,6 +14,7 @@ use super::config::MasterConfig;
 use super::cut::{Head, validate_restore};
 use super::event::{Action, Ending, Event, LinkId, Reply, RequestId};
 use super::failure::{Cause, describe};
+use super::incarnations::Incarnations;
 use super::operations::Named;
 use super::place::Spread;
 use super::plan::Plan;
@@ -30,8 +31,7 @@ pub struct Master {
     pub(super) committers: BTreeSet<OperatorUid>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
     pub(super) links: BTreeMap<LinkId, WorkerId>,
-    /// Processes that were a worker, the newest last.
-    pub(super) incarnations: BTreeMap<WorkerId, Vec<String>>,
+    pub(super) incarnations: Incarnations,
     pub(super) head: Head,
     /// What operators had counted at the cut that the term's tasks go on from. Not the head's
     /// once that is a checkpoint of the same term.
@@ -79,7 +79,7 @@ impl Master {
             committers,
             workers: BTreeMap::new(),
             links: BTreeMap::new(),
-            incarnations: BTreeMap::new(),
+            incarnations: Incarnations::default(),
             head: Head::default(),
             counted_before: BTreeMap::new(),
             spread: None,

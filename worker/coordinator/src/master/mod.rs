@@ -16,6 +16,7 @@ mod event;
 mod failure;
 mod handle;
 mod hold;
+mod incarnations;
 mod journal;
 mod keeper;
 mod machine;

@@ -12,9 +12,6 @@ use super::place::Spread;
 use super::splits::ToReader;
 use super::state::{Phase, State, Worker};
 
-/// Processes of one worker that are remembered; of those that still live there are two at most.
-const INCARNATIONS: usize = 8;
-
 impl Master {
     pub(super) fn on_message(&mut self, link: LinkId, message: FromWorker) {
         let Some(kind) = message.kind else { return };
@@ -117,12 +114,7 @@ impl Master {
             };
             self.lose(id, why);
         }
-        let seen = self.incarnations.entry(id).or_default();
-        seen.retain(|known| *known != hello.incarnation);
-        seen.push(hello.incarnation.clone());
-        if seen.len() > INCARNATIONS {
-            seen.remove(0);
-        }
+        self.incarnations.attached(id, &hello.incarnation);
         let worker = Worker {
             link,
             incarnation: hello.incarnation,
@@ -148,8 +140,7 @@ impl Master {
     /// each other's place again and again.
     fn has_successor(&self, id: WorkerId, incarnation: &str) -> bool {
         let there = self.workers.get(&id).is_some_and(|worker| worker.incarnation != incarnation);
-        let seen = self.incarnations.get(&id);
-        there && seen.is_some_and(|seen| seen.iter().any(|known| known == incarnation))
+        there && self.incarnations.knows(id, incarnation)
     }
 
     /// Lets a process go that is not wanted.
