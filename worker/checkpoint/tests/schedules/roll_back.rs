@@ -3,23 +3,32 @@
 use std::sync::Arc;
 
 use weir_checkpoint::{
-    Chain, ChainOptions, Destroyed, PublishError, Refusal, RollBackEnd, Start, TakeOverError,
+    Chain, ChainOptions, Destroyed, PublishError, Refusal, RollBackEnd, SealRequest, Start,
+    TakeOverError,
 };
 
 use crate::common::{NEVER, Rig, Toy, job, request, text, v};
 
-#[tokio::test(start_paused = true)]
-async fn s15_output_dropped_by_a_roll_back_cannot_be_committed_by_a_zombie() {
-    let rig = Rig::new();
+/// A coordinator whose version 2 is committed and whose version 3 is not.
+async fn with_doomed_output(rig: &Rig) -> Toy {
     let mut old = rig.recover(0).await;
     old.checkpoint(3).await;
     old.commit_all().await;
     old.checkpoint(4).await;
+    old
+}
+
+fn back_to_2(repeat_output: bool) -> SealRequest {
+    let start = Start::Version { token: "back".into(), version: v(2), repeat_output };
+    SealRequest { start, ..request(1) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s15_output_dropped_by_a_roll_back_cannot_be_committed_by_a_zombie() {
+    let rig = Rig::new();
+    let old = with_doomed_output(&rig).await;
     let zombie = old.reign.pending();
-    let back = weir_checkpoint::SealRequest {
-        start: Start::Version { token: "back".into(), version: v(2), repeat_output: false },
-        ..request(1)
-    };
+    let back = back_to_2(false);
     let reign = rig.chain().take_over(&back, NEVER).await.unwrap();
     assert!(reign.pending().iter().all(|p| p.epoch == v(2)), "the doomed are not committed");
     let refused = reign.publish(Toy::on(reign.clone(), &rig.sink).body(), NEVER).await;
@@ -46,14 +55,8 @@ async fn s15_output_dropped_by_a_roll_back_cannot_be_committed_by_a_zombie() {
 #[tokio::test(start_paused = true)]
 async fn s15_a_zombie_that_commits_before_the_destruction_sends_the_job_forward() {
     let rig = Rig::new();
-    let mut old = rig.recover(0).await;
-    old.checkpoint(3).await;
-    old.commit_all().await;
-    old.checkpoint(4).await;
-    let back = weir_checkpoint::SealRequest {
-        start: Start::Version { token: "back".into(), version: v(2), repeat_output: false },
-        ..request(1)
-    };
+    let old = with_doomed_output(&rig).await;
+    let back = back_to_2(false);
     let toy = Toy::on(rig.chain().take_over(&back, NEVER).await.unwrap(), &rig.sink);
     old.commit_all().await;
     let outcomes = toy.discard();
@@ -70,21 +73,14 @@ async fn s15_a_zombie_that_commits_before_the_destruction_sends_the_job_forward(
 #[tokio::test(start_paused = true)]
 async fn an_unfinished_roll_back_is_finished_before_any_other_request_and_keeps_its_target() {
     let rig = Rig::new();
-    let mut old = rig.recover(0).await;
-    old.checkpoint(3).await;
-    old.commit_all().await;
-    old.checkpoint(4).await;
-    let start = |token: &str, start: fn(String) -> Start| weir_checkpoint::SealRequest {
-        start: start(token.into()),
-        ..request(1)
-    };
-    let back = start("back", |token| Start::Version { token, version: v(2), repeat_output: false });
+    let _old = with_doomed_output(&rig).await;
+    let back = back_to_2(false);
     // The limit was lowered meanwhile.
     let options = ChainOptions { retained: 0, ..rig.options() };
     let chain = Chain::attach(Arc::new(rig.memory.clone()), &job(), options);
     let toy = Toy::on(chain.take_over(&back, NEVER).await.unwrap(), &rig.sink);
     toy.discard();
-    let over = start("over", |token| Start::Empty { token });
+    let over = SealRequest { start: Start::Empty { token: "over".into() }, ..request(1) };
     let toy = Toy::on(chain.take_over(&over, NEVER).await.unwrap(), &rig.sink);
     toy.reign.collect().await.unwrap();
     assert!(toy.reign.head().roll_back.is_some());
@@ -106,11 +102,7 @@ async fn committed_output_is_not_repeated_by_a_roll_back_unless_asked() {
         toy.checkpoint(1).await;
         toy.commit_all().await;
     }
-    let back = |repeat_output| weir_checkpoint::SealRequest {
-        start: Start::Version { token: "back".into(), version: v(2), repeat_output },
-        ..request(1)
-    };
-    let refused = rig.chain().take_over(&back(false), NEVER).await;
+    let refused = rig.chain().take_over(&back_to_2(false), NEVER).await;
     assert!(matches!(refused, Err(TakeOverError::Refused(Refusal::OutputCommitted { .. }))));
-    rig.chain().take_over(&back(true), NEVER).await.unwrap();
+    rig.chain().take_over(&back_to_2(true), NEVER).await.unwrap();
 }
