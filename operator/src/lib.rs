@@ -26,6 +26,7 @@ pub mod decide;
 pub mod events;
 pub mod http;
 pub mod lease;
+pub mod leave;
 pub mod metrics;
 pub mod names;
 pub mod observe;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use model::stage::{NS, Stage};
 use serde_json::json;
 use weir_operator::config::Options;
@@ -68,6 +70,17 @@ async fn a_job_follows_its_manifest_through_gaps_in_every_watch() {
     stage.edit(|spec| spec["desiredState"] = json!("Running"));
     until(&stage, "an edit of a rested job", runs(2)).await;
     assert_eq!(stage.cluster.list::<weir_crds::kube::StreamJob>(NS).len(), 1);
+
+    // Its kubelet takes its time; the process takes leave at once, and one that stays does not.
+    stage.cluster.hold_terminations(true);
+    let pods = stage.pods();
+    let [leaves, stays] = [0, 1].map(|pod: usize| pods[pod].uid().expect("a UID"));
+    stage.cluster.delete::<Pod>(NS, &pods[0].name_any());
+    until(&stage, "leave", |stage| stage.model.has_left(&leaves)).await;
+    assert_eq!(stage.pods().len(), 2, "the pod is still there");
+    stage.cluster.hold_terminations(false);
+    until(&stage, "a pod in its place", runs(2)).await;
+    assert!(!stage.model.has_left(&stays));
     drop(stop);
     tokio::time::timeout(PATIENCE, running).await.expect("it ends when told").expect("no panic");
 }

@@ -155,6 +155,9 @@ pub struct ClusterArgs {
     /// The pod's name; its end is the worker's ordinal.
     #[arg(long, env = "WEIR_POD_NAME")]
     pub pod_name: Option<String>,
+    /// The pod's UID.
+    #[arg(long, env = "WEIR_POD_UID", default_value = "")]
+    pub pod_uid: String,
     /// Where others reach this pod.
     #[arg(long, env = "WEIR_POD_IP", default_value = "127.0.0.1")]
     pub pod_ip: String,

@@ -9,11 +9,15 @@ pub const REFUSED: u8 = 2;
 /// Another coordinator holds the job: this process must not be started again for it.
 pub const FENCED: u8 = 3;
 
+/// The process's pod is being deleted, so that it is not to be started again, and the pod is not to
+/// end before it is ended: a kubelet that does not know of the deletion yet would begin anew.
+pub const DISMISSED: u8 = 4;
+
 /// Whether a worker process that ended like this is to be started again.
 #[must_use]
 pub fn wants_restart(code: Option<i32>) -> bool {
     // A signal (no code) or a crash code is an accident; the others are decisions.
-    !matches!(code, Some(0..=3))
+    !matches!(code, Some(0..=4))
 }
 
 #[cfg(test)]
@@ -24,7 +28,7 @@ mod tests {
     fn only_accidents_are_repeated() {
         assert!(wants_restart(None));
         assert!(wants_restart(Some(101)));
-        for decided in [DONE, FAILED, REFUSED, FENCED] {
+        for decided in [DONE, FAILED, REFUSED, FENCED, DISMISSED] {
             assert!(!wants_restart(Some(i32::from(decided))));
         }
     }

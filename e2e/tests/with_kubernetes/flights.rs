@@ -76,8 +76,8 @@ impl Input {
 const LAST: &str = "{\"date\":\"2100-01-01 00:00:00\",\"delay\":0,\"distance\":0,\"origin\":\"XXX\",\"destination\":\"XXX\"}\n";
 
 /// Files are closed and shown with every checkpoint, so that tests see what is committed.
-pub(crate) const ROLLING: &str = "'sink.rolling-policy.rollover-interval' = '200 ms', \
-     'sink.rolling-policy.check-interval' = '100 ms'";
+pub(crate) const ROLLING: &str = "'sink.rolling-policy.rollover-interval' = '1 ms', \
+     'sink.rolling-policy.check-interval' = '1 h'";
 
 /// A topic being filled.
 pub(crate) struct Feed {

@@ -182,6 +182,7 @@ fn worker(owner: &Owner, accepted: &Accepted, replicas: u32) -> Value {
     let mut env = vec![
         json!({"name": "WEIR_MANIFEST", "value": "/etc/weir/job.yaml"}),
         json!({"name": "WEIR_POD_NAME", "valueFrom": field("metadata.name")}),
+        json!({"name": "WEIR_POD_UID", "valueFrom": field("metadata.uid")}),
         json!({"name": "WEIR_POD_IP", "valueFrom": field("status.podIP")}),
         json!({"name": "WEIR_REVISION", "value": accepted.revision}),
         json!({"name": "WEIR_SUPERSEDES", "valueFrom": field(&supersedes)}),

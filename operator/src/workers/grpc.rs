@@ -8,7 +8,7 @@ use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 use weir_protocol::control::worker_client::WorkerClient;
 
-use super::{BeginReply, CallError, Operation, PlanReply, WorkerReport, Workers};
+use super::{BeginReply, CallError, LeaveReply, Operation, PlanReply, WorkerReport, Workers};
 use crate::names::CONTROL_PORT;
 
 /// An unreachable pod must not hold up a round.
@@ -70,6 +70,13 @@ impl Workers for GrpcWorkers {
         let (address, mut client) = Self::connect(ip, PLAN_TIMEOUT).await?;
         let request = weir_protocol::control::PlanRequest { manifest: manifest.to_owned() };
         let reply = client.plan(request).await;
+        reply.map(tonic::Response::into_inner).map_err(|status| failed(&address, &status))
+    }
+
+    async fn leave(&self, ip: &str, pod_uid: &str) -> Result<LeaveReply, CallError> {
+        let (address, mut client) = Self::connect(ip, CALL_TIMEOUT).await?;
+        let request = weir_protocol::control::LeaveRequest { pod_uid: pod_uid.to_owned() };
+        let reply = client.leave(request).await;
         reply.map(tonic::Response::into_inner).map_err(|status| failed(&address, &status))
     }
 }

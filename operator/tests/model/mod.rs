@@ -18,8 +18,8 @@ use kube::ResourceExt;
 use parking_lot::Mutex;
 use serde_json::Value;
 use weir_operator::workers::{
-    BeginReply, CallError, CoordinatorReport, JobEnd, JobStatus, Operation, OperationReport,
-    PlanReply, WorkerReport, Workers, job_end, operation,
+    BeginReply, CallError, CoordinatorReport, JobEnd, JobStatus, LeaveReply, Operation,
+    OperationReport, PlanReply, WorkerReport, Workers, job_end, operation,
 };
 
 use crate::double::{Cluster, PodOutcome};
@@ -76,6 +76,8 @@ struct World {
     bad: BTreeSet<String>,
     bounded: BTreeSet<String>,
     lost_nodes: BTreeSet<String>,
+    /// UIDs of pods whose processes were told of their deletion.
+    left: BTreeSet<String>,
     stuck: BTreeMap<String, PodOutcome>,
     violations: Vec<String>,
     collected: BTreeSet<String>,
@@ -119,6 +121,11 @@ impl Model {
     /// The next savepoints fail.
     pub fn refuse_savepoints(&self, times: u32) {
         self.world.lock().refuse_savepoints = times;
+    }
+
+    /// Whether the process of a pod has taken leave before it was ended.
+    pub fn has_left(&self, pod_uid: &str) -> bool {
+        self.world.lock().left.contains(pod_uid)
     }
 
     /// Processes on `node` answer no more.
@@ -208,6 +215,7 @@ impl World {
             };
             let revision = labels["weir.dev/revision"].clone();
             let silent = spec.node_name.as_ref().is_some_and(|node| self.lost_nodes.contains(node));
+            let silent = silent || self.left.contains(&uid);
             alive.insert(uid.clone());
             let process = self.processes.entry(uid).or_insert_with(|| Process {
                 pod: pod.name_any(),
@@ -468,5 +476,16 @@ impl Workers for Model {
             reply.errors.push("sql:1:8: table \"BAD\" not found".to_owned());
         }
         Ok(reply)
+    }
+
+    async fn leave(&self, ip: &str, pod_uid: &str) -> Result<LeaveReply, CallError> {
+        let mut world = self.world.lock();
+        world.at(ip)?;
+        let Some(process) = world.processes.get_mut(pod_uid).filter(|it| it.ip == ip) else {
+            return Ok(LeaveReply { refused: "this is another pod".to_owned() });
+        };
+        (process.silent, process.coordinates) = (true, None);
+        world.left.insert(pod_uid.to_owned());
+        Ok(LeaveReply::default())
     }
 }

@@ -38,6 +38,12 @@ impl WorkerLink {
         self.to.try_send(message).map_err(|_| LinkBroken)
     }
 
+    /// Whether the other side is gone, which may show here before [`Self::receive`] ends.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.to.is_closed()
+    }
+
     /// The next message; `None` when the connection has ended. Loses nothing when dropped
     /// before it is ready.
     pub async fn receive(&mut self) -> Option<ToWorker> {

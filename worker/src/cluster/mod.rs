@@ -1,7 +1,7 @@
 //! `weir worker` in a cluster: one process of a job that nobody on this machine holds together.
 //!
 //! ```text
-//!   operator ── Report, Begin, Plan ──►┐
+//!   operator ── Report, Begin, …  ────►┐
 //!   other workers ── Attach, Follow ──►┤ control port: service ──► shared ◄── role
 //!   kubelet, Prometheus ──────────────►┤ http port               ▲  ▲         │ reads the head,
 //!   other workers ── rows ────────────►┘ exchange port           │  │         │ asks the others
@@ -13,8 +13,9 @@
 //!
 //! What always holds:
 //! - A process that was fenced ends with [`exit::FENCED`] and never coordinates again.
-//! - A process that is told to end (SIGTERM) says so first: its coordinator gives its tasks to
-//!   others at once, and a coordinator's workers replace it without waiting for its silence.
+//! - A process that is told to end (SIGTERM, or Leave) says so first: its coordinator gives its
+//!   tasks to others at once, and a coordinator's workers replace it without waiting for its
+//!   silence.
 //! - After the job's end the process stays and says how it ended, until somebody ends it.
 //! - A process that cannot reach the job's state says so in `Report` at once, and gives up with
 //!   the same words after a minute (`--store-patience`): whoever starts it again may have other
@@ -98,6 +99,7 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
         incarnation: uuid::Uuid::new_v4().to_string(),
         revision: cluster.revision.clone(),
         job_uid: cluster.job_uid.clone(),
+        pod_uid: cluster.pod_uid.clone(),
         control: advertised(control.local_addr()?.port()),
         namespace: loaded.job.metadata.namespace.clone(),
         name: loaded.job.metadata.name.clone(),
@@ -145,19 +147,20 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
                 Ok(exit::FAILED)
             }
         },
-        () = leave(signals, &shared, &member) => Ok(exit::DONE),
+        code = leave(signals, &shared, &member) => Ok(code),
         () = crate::worker::supervisor_gone(), if cluster.supervised => Ok(exit::DONE),
     }
 }
 
 /// Waits until the process is told to end, then takes leave of those who count on it. Whether that
-/// succeeds changes how soon they go on, and nothing else.
-async fn leave((mut term, mut int): (Signal, Signal), shared: &Shared, member: &Member) {
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
-    tracing::info!("told to end");
+/// succeeds changes how soon they go on, and nothing else. Returns the process's exit code.
+async fn leave((mut term, mut int): (Signal, Signal), shared: &Shared, member: &Member) -> u8 {
+    let code = tokio::select! {
+        _ = term.recv() => exit::DONE,
+        _ = int.recv() => exit::DONE,
+        () = shared.dismissed() => exit::DISMISSED,
+    };
+    tracing::info!(pod_is_deleted = code == exit::DISMISSED, "told to end");
     shared.leave();
     let left = match shared.coordinator() {
         Some(coordinator) => timeout(LEAVE, coordinator.resign()).await,
@@ -166,6 +169,7 @@ async fn leave((mut term, mut int): (Signal, Signal), shared: &Shared, member: &
     if left.is_err() {
         tracing::warn!("it ends without having taken leave");
     }
+    code
 }
 
 /// Lets the member work, for as long as the process lives.

@@ -1,4 +1,4 @@
-//! What this process answers as a worker: Report, Begin, Plan, Follow.
+//! What this process answers as a worker: Report, Begin, Plan, Follow, Leave.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use weir_crds::StreamJob;
 use weir_protocol::Term;
 use weir_protocol::control::worker_server::Worker;
 use weir_protocol::control::{
-    BeginReply, FollowReply, FollowRequest, Operation, PlanReply, PlanRequest, ReportRequest,
-    WorkerReport, operation,
+    BeginReply, FollowReply, FollowRequest, LeaveReply, LeaveRequest, Operation, PlanReply,
+    PlanRequest, ReportRequest, WorkerReport, operation,
 };
 
 use super::plan_child;
@@ -122,5 +122,10 @@ impl Worker for Service {
         let FollowRequest { term, address } = request.into_inner();
         self.shared.called(Term(term), &address);
         Ok(Response::new(FollowReply {}))
+    }
+
+    async fn leave(&self, request: Request<LeaveRequest>) -> Result<Response<LeaveReply>, Status> {
+        let refused = self.shared.dismiss(&request.into_inner().pod_uid).err().unwrap_or_default();
+        Ok(Response::new(LeaveReply { refused }))
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Identity {
     pub(crate) incarnation: String,
     pub(crate) revision: String,
     pub(crate) job_uid: String,
+    /// UID of its pod; empty where it was not told.
+    pub(crate) pod_uid: String,
     /// Where its control service is reached, `host:port`.
     pub(crate) control: String,
     pub(crate) namespace: String,
@@ -69,6 +71,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// A coordinator has said where it is.
     news: Notify,
+    /// The pod is being deleted.
+    dismissal: Notify,
 }
 
 #[derive(Default)]
@@ -90,8 +94,8 @@ struct State {
 
 impl Shared {
     pub(crate) fn new(identity: Identity) -> Self {
-        let (state, news) = (Mutex::default(), Notify::new());
-        Self { identity, member: OnceLock::new(), state, news }
+        let (state, news, dismissal) = (Mutex::default(), Notify::new(), Notify::new());
+        Self { identity, member: OnceLock::new(), state, news, dismissal }
     }
 
     /// Takes notice of the member of this process.
@@ -150,6 +154,27 @@ impl Shared {
     /// When another process last said so.
     pub(crate) fn last_called(&self) -> Option<Instant> {
         self.state.lock().called
+    }
+
+    /// Somebody who watches pods says that the one of this UID is being deleted.
+    ///
+    /// # Errors
+    /// It is not this process's.
+    pub(crate) fn dismiss(&self, pod_uid: &str) -> Result<(), String> {
+        let mine = &self.identity.pod_uid;
+        if mine.is_empty() {
+            return Err("this process does not know its pod: WEIR_POD_UID is not set".to_owned());
+        }
+        if mine != pod_uid {
+            return Err(format!("this is pod {mine}, not {pod_uid}"));
+        }
+        self.dismissal.notify_one();
+        Ok(())
+    }
+
+    /// Waits until this process's pod is being deleted.
+    pub(crate) async fn dismissed(&self) {
+        self.dismissal.notified().await;
     }
 
     /// The process was told to end: it takes no role any more.
@@ -325,6 +350,7 @@ mod tests {
             incarnation: format!("process {worker}"),
             revision: "r1".into(),
             job_uid: "uid".into(),
+            pod_uid: format!("pod {worker}"),
             control: format!("10.0.0.{worker}:7101"),
             namespace: "default".into(),
             name: "job".into(),
@@ -344,6 +370,17 @@ mod tests {
         assert_eq!(told, [2], "what it only heard of it does not pass on");
         tokio::time::advance(SEEKS).await;
         assert_eq!(survivor.whereabouts(WorkerId(3)), None, "who asks no more is no voice");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_its_own_pods_deletion_dismisses_a_process() {
+        let shared = shared(1);
+        let refused = shared.dismiss("pod 2").expect_err("that is another pod");
+        assert_eq!(refused, "this is pod pod 1, not pod 2");
+        let soon = Duration::from_secs(1);
+        assert!(tokio::time::timeout(soon, shared.dismissed()).await.is_err());
+        assert_eq!(shared.dismiss("pod 1"), Ok(()));
+        assert!(tokio::time::timeout(soon, shared.dismissed()).await.is_ok());
     }
 
     #[test]

@@ -23,7 +23,9 @@ fn explain_store(error: &StoreError) -> String {
     {
         "the credentials are wrong; correct the Secret that sets AWS_ACCESS_KEY_ID and \
          AWS_SECRET_ACCESS_KEY, and AWS_REGION"
-    } else if says(&["AccessDenied", "403", "401"]) || error.kind == ErrorKind::Definite {
+    } else if says(&["AccessDenied", "403 Forbidden", "401 Unauthorized"])
+        || error.kind == ErrorKind::Definite
+    {
         "the credentials do not allow this; the job needs to list, read, write and delete below \
          spec.state.root"
     } else if says(&["169.254.169.254", "InstanceCredentialProvider", "metadata"]) {
@@ -55,7 +57,8 @@ mod tests {
         assert!(bucket.contains("the bucket does not exist"), "{bucket}");
         let key = explain(&error("403 <Code>InvalidAccessKeyId</Code>", ErrorKind::Definite));
         assert!(key.contains("the credentials are wrong"), "{key}");
-        let away = explain(&error("error sending request", ErrorKind::Ambiguous));
-        assert!(away.contains("does not answer"), "{away}");
+        let away = "GET http://s3/401/b in 403.401ms - error sending request";
+        let away = explain(&error(away, ErrorKind::Ambiguous));
+        assert!(away.contains("does not answer"), "digits are no status: {away}");
     }
 }

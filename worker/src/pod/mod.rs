@@ -9,7 +9,8 @@
 //! What always holds: a worker that crashed or was killed is started again, at once the first
 //! time; one that has decided to end (see [`crate::exit`]) is not, except that a fenced one comes
 //! back as a worker that never coordinates; orphans are reaped; the worker's last words stand in
-//! the termination log when the pod ends for good.
+//! the termination log when the pod ends for good. Where the worker was told that its pod is being
+//! deleted, the pod waits to be ended.
 //!
 //! Deliberately absent: any knowledge of the job. A supervisor that knows nothing has nothing to
 //! get wrong, and the job survives whatever happens to its worker.
@@ -34,6 +35,9 @@ use words::Words;
 
 /// Orphans are looked for this often, besides after every signal of a child's end.
 const REAP: Duration = Duration::from_secs(1);
+/// A pod that is being deleted is ended by its kubelet long before; where it is not, it was no
+/// deletion, and the pod has to begin anew.
+const DISMISSAL: Duration = Duration::from_secs(60);
 
 /// How a worker's process ended, or why it was ended.
 enum Ended {
@@ -97,6 +101,8 @@ impl Supervisor {
             let status = match ended {
                 Ended::Terminated(status) => {
                     let code = status.code().and_then(|c| u8::try_from(c).ok());
+                    // It may have been taking leave already.
+                    let code = code.filter(|code| *code != exit::DISMISSED);
                     return Ok((code.unwrap_or(exit::DONE), self.words.last(status)));
                 }
                 Ended::Itself(status) => status,
@@ -105,6 +111,16 @@ impl Supervisor {
                 Some(code) if code == i32::from(exit::FENCED) => {
                     tracing::warn!("the worker was fenced; it goes on without coordinating");
                     self.member_only = true;
+                }
+                Some(code) if code == i32::from(exit::DISMISSED) => {
+                    tokio::select! {
+                        _ = terminated.recv() => {}
+                        _ = interrupted.recv() => {}
+                        () = tokio::time::sleep(DISMISSAL) => {
+                            tracing::warn!("the pod was said to be deleted, and is still there");
+                        }
+                    }
+                    return Ok((exit::DONE, self.words.last(status)));
                 }
                 code if exit::wants_restart(code) => {
                     tracing::warn!(%status, "the worker has crashed and is started again");

@@ -11,9 +11,10 @@ use weir_protocol::control::{
     CoordinatorReport, DrainRequest, RescaleRequest, SavepointRequest, job_end, operation,
 };
 
-use pods::{Pods, eventually, manifest};
+use pods::{Pods, eventually, manifest, pod_uid};
 
-const ROWS: u64 = 30_000;
+/// At 1,500 a second enough for what a test does meanwhile: a silent coordinator takes longest, 7 s.
+const ROWS: u64 = 20_000;
 
 fn kill(process: i32, signal: Signal) {
     kill_process(Pid::from_raw(process).expect("a process"), signal).expect("it runs");
@@ -136,6 +137,30 @@ async fn a_worker_that_is_told_to_end_takes_leave() {
     let failure = report.status.expect("a status").failure;
     assert_eq!(failure, "worker 2 was lost: its process was told to end");
     ends_with_every_row_once(&pods, 0).await;
+}
+
+/// Told of its deletion before the kubelet ends it: it takes leave at once, and its pod neither
+/// ends nor begins anew until it is ended.
+#[tokio::test]
+async fn a_worker_whose_pod_is_deleted_takes_leave_before_it_is_ended() {
+    let mut pods = Pods::new(3, |folder| manifest(folder, 3, 1_500, Some(ROWS)));
+    pods.start_all("pod");
+    pods.until(0, "a running job", |c| runs(c) && c.assigned == [0, 1, 2]).await;
+    let refused = pods.dismiss(0, &pod_uid(1)).await;
+    assert_eq!(refused, "this is pod pod-0, not pod-1");
+    assert_eq!(pods.dismiss(0, &pod_uid(0)).await, "");
+    let took = first_checkpoint(&pods, 1).await;
+    assert!(took < Duration::from_millis(3_500), "as long as waiting for its silence: {took:?}");
+    pods.until(1, "its tasks given to others", |c| runs(c) && c.assigned == [1, 2]).await;
+
+    assert_eq!(pods.dismiss(2, &pod_uid(2)).await, "", "who only works does the same");
+    pods.until(1, "its tasks given to others", |c| runs(c) && c.assigned == [1]).await;
+    for pod in [0, 2] {
+        assert_eq!(pods.worker_below(pod), None, "it is not started again");
+        kill(pods.process(pod), Signal::TERM);
+        assert_eq!(pods.ended(pod).await.code(), Some(0));
+    }
+    ends_with_every_row_once(&pods, 1).await;
 }
 
 /// The head's coordinator is gone, and so are two of the other three workers, which come back

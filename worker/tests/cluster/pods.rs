@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 use weir_coordinator::grpc::GrpcConnect;
 use weir_protocol::control::{
-    BeginReply, CoordinatorReport, Operation, PlanReply, PlanRequest, ReportRequest, WorkerReport,
-    operation,
+    BeginReply, CoordinatorReport, LeaveRequest, Operation, PlanReply, PlanRequest, ReportRequest,
+    WorkerReport, operation,
 };
 
 /// Nothing here takes longer, unless it never ends.
@@ -27,6 +27,11 @@ pub(crate) struct Pods {
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("bound").port()
+}
+
+/// UID of a pod.
+pub(crate) fn pod_uid(pod: usize) -> String {
+    format!("pod-{pod}")
 }
 
 /// Numbers, each written to a file once: `rows` of them, or without an end.
@@ -101,6 +106,7 @@ impl Pods {
             .arg(command)
             .env("WEIR_MANIFEST", self.path("job.yaml"))
             .env("WEIR_POD_NAME", format!("numbers-r1-{pod}"))
+            .env("WEIR_POD_UID", pod_uid(pod))
             .env("WEIR_REVISION", "r1")
             .env("WEIR_JOB_UID", "uid-1")
             .env("WEIR_COORDINATOR", self.control(0))
@@ -212,6 +218,13 @@ impl Pods {
         let mut client = GrpcConnect::new(&self.control(pod)).worker().await.expect("it answers");
         let manifest = manifest.to_owned();
         client.plan(PlanRequest { manifest }).await.expect("it answers").into_inner()
+    }
+
+    /// Tells a process that the pod of this UID is being deleted. Returns why it stays.
+    pub(crate) async fn dismiss(&self, pod: usize, pod_uid: &str) -> String {
+        let mut client = GrpcConnect::new(&self.control(pod)).worker().await.expect("it answers");
+        let request = LeaveRequest { pod_uid: pod_uid.into() };
+        client.leave(request).await.expect("it answers").into_inner().refused
     }
 
     /// Status code and body of a page.

@@ -59,9 +59,14 @@ fn create(store: &mut Store, group: &str, plural: &str, namespace: &str, value: 
 
 /// Writes the status of an object; whether that changed anything.
 fn write_status(store: &mut Store, key: &Key, status: Value) -> bool {
-    let Some(mut value) = store.get(key).cloned() else {
+    let Some(known) = store.get(key) else {
         return false;
     };
+    // As informed controllers do: what stands there already is not written again.
+    if known["status"] == status {
+        return false;
+    }
+    let mut value = known.clone();
     let before = store.version;
     value["status"] = status;
     let written = store.update(key, Some("status"), value, "controller", false);

@@ -72,7 +72,7 @@ pub(crate) fn fix(answer: &str) -> &'static str {
         "the bucket does not exist; create it, or correct the table's 'path'"
     } else if says(&["InvalidAccessKeyId", "SignatureDoesNotMatch"]) {
         "the credentials are wrong; correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    } else if says(&["AccessDenied", "403"]) {
+    } else if says(&["AccessDenied", "403 Forbidden"]) {
         "the credentials do not allow this; the job needs to read, write and delete below the \
          table's 'path'"
     } else {
@@ -96,5 +96,7 @@ mod tests {
             "GET http://s3/b after 2 retries"
         );
         assert_eq!(brief("it is in use"), "it is in use");
+        let (away, denied) = ("b in 403.1ms - error sending request", "code: 403 Forbidden");
+        assert_ne!(fix(away), fix(denied), "digits are no status");
     }
 }

@@ -176,6 +176,8 @@ impl<'a> Session<'a> {
                 }
             };
             if done.is_err() {
+                // Whoever speaks may find the other end gone before whoever listens does.
+                self.closed |= self.link.is_closed();
                 return SessionEnd::Broken { served: self.served };
             }
         }

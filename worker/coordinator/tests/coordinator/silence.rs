@@ -1,4 +1,5 @@
-//! A coordinator that says nothing any more, over a connection that does not end.
+//! A coordinator that says nothing any more, over a connection that does not end; and one whose
+//! connection does.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -57,4 +58,35 @@ async fn tasks_end_four_seconds_after_the_coordinator_was_last_heard() {
         "{took:?}"
     );
     drop(link);
+}
+
+/// A member that finds its connection closed by the other end says so, whichever direction shows it
+/// first: a coordinator that may only be slow or cut off is replaced later.
+#[tokio::test(start_paused = true)]
+async fn a_closed_connection_is_told_from_silence() {
+    for (direction, closes) in [("to the worker", true), ("from it", true), ("none", false)] {
+        let world = World::with_rows(1, 1);
+        let host = FakeHost { world: world.clone(), pace: Duration::from_millis(10) };
+        let program = graph(&world, true, Assignment::Pull);
+        let store = Arc::new(MemoryStore::new());
+        let member = Member::new(member_config(0, 1), program, Arc::new(host), store);
+        let mut view = member.view();
+        let (attachments, mut attached) = Attachments::new();
+        let running = tokio::spawn(async move { member.run(&attachments).await });
+        let MasterLink { to, from } = attached.recv().await.unwrap();
+        view.wait_for(|view| view.attached).await.unwrap();
+        let (mut to, mut from) = (Some(to), Some(from));
+        match direction {
+            "to the worker" => drop(to.take()),
+            "from it" => drop(from.take()),
+            _ => {}
+        }
+        drop(attached);
+        let began = Instant::now();
+        let lost = view.wait_for(|view| !view.attached).await.unwrap().clone();
+        assert_eq!(lost.closed.is_some(), closes, "{direction}");
+        assert_eq!(began.elapsed() < Duration::from_secs(2), closes, "{direction}");
+        drop((to, from));
+        running.abort();
+    }
 }

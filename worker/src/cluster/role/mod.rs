@@ -178,7 +178,7 @@ impl Role {
                 continue; // Asking took its time.
             }
             match decide(&facts) {
-                Decision::Wait => {}
+                Decision::Wait => tracing::debug!(?facts, "nobody coordinates; not my turn"),
                 Decision::NotMine(why) => self.shared.set_trouble(&why),
                 Decision::Coordinate { .. } if self.member_only || self.shared.is_leaving() => {}
                 Decision::Coordinate { authority, alone } => {

@@ -9,7 +9,7 @@ pub(crate) struct Policy {
     pub(crate) rollover_ms: i64,
     /// Since the last row.
     pub(crate) inactivity_ms: i64,
-    /// How often the two are looked at.
+    /// How often the two are looked at, besides at every barrier.
     pub(crate) check_ms: i64,
 }
 

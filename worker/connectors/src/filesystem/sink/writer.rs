@@ -188,8 +188,8 @@ impl Operator for FileWriter {
     ) -> Result<Snapshot, OperatorError> {
         self.queue.check()?;
         let (policy, now_ms) = (self.policy, cx.clock.now_ms());
-        let parquet = self.encoder.is_parquet();
-        self.roll_where(|file| request.last || (parquet && policy.is_due(file.age, now_ms)))?;
+        // What is due is shown with this checkpoint, not with the one after the next look.
+        self.roll_where(|file| request.last || policy.is_due(file.age, now_ms))?;
         let mut footers = Vec::new();
         for file in self.open.values_mut() {
             file.encoder.pause()?;
