@@ -4,7 +4,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 use weir_crds::kube::definition;
-use weir_e2e::testbed::cluster::Checkers;
+use weir_e2e::testbed::cluster::GitOps;
 
 /// A job of generation 2 with conditions that are true or false.
 fn job(state: &str, observed: u64, conditions: &[(&str, bool, &str)]) -> Value {
@@ -23,7 +23,7 @@ fn job(state: &str, observed: u64, conditions: &[(&str, bool, &str)]) -> Value {
 
 #[test]
 fn flux_and_argo_see_what_a_person_would() -> Result<()> {
-    let checkers = Checkers::install()?;
+    let git_ops = GitOps::install()?;
     let well = [("Ready", true, ""), ("Reconciling", false, ""), ("Stalled", false, "")];
     let refused = [("Ready", true, ""), ("Reconciling", false, ""), ("Stalled", true, "sql:2:8")];
     let starting =
@@ -59,7 +59,7 @@ fn flux_and_argo_see_what_a_person_would() -> Result<()> {
         ),
         ("on its way out", leaving, "Terminating", "Progressing", "deleted"),
     ] {
-        let health = checkers.health(&job)?;
+        let health = git_ops.health(&job)?;
         assert_eq!(
             (&*health.kstatus.0, &*health.argocd.0),
             (kstatus, argocd),
@@ -68,7 +68,7 @@ fn flux_and_argo_see_what_a_person_would() -> Result<()> {
         assert!(health.argocd.1.contains(words), "{what}: {health:?}");
     }
     // What rests because its spec says so is no fault, and Argo CD has a word for it.
-    let health = checkers.health(&job("Suspended", 2, &resting))?;
+    let health = git_ops.health(&job("Suspended", 2, &resting))?;
     assert_eq!(health.argocd.0, "Suspended", "{health:?}");
     Ok(())
 }

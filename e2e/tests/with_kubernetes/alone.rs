@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use weir_e2e::cache;
-use weir_e2e::testbed::cluster::{API_SERVER, Node, Stage, WORKER_IMAGE};
+use weir_e2e::testbed::cluster::{API_SERVER, DEFINITION, Node, Stage, WORKER_IMAGE};
 use weir_e2e::testbed::s3::S3;
 
 use crate::flights::Input;
@@ -65,7 +65,7 @@ pub(crate) fn pods_of_both_nodes_find_each_other_and_the_store(
 pub(crate) fn another_cluster_is_taken_by_its_kubeconfig(stage: &Stage, _: &str) -> Result<()> {
     let kubectl = stage.cluster.kubectl();
     // As on a cluster that nobody has used.
-    kubectl.run(&["delete", "crd", "streamjobs.weir.dev", "--ignore-not-found"])?;
+    kubectl.run(&["delete", "crd", DEFINITION, "--ignore-not-found"])?;
     // Where pods of both nodes reach what it starts, as on a machine that runs kind.
     let mut scenario = Node(0).command(std::env::current_exe()?);
     let said = cache::run(

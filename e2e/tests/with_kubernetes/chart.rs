@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use weir_e2e::cache;
 use weir_e2e::job::repository;
-use weir_e2e::testbed::cluster::{RELEASE, Stage, ensure_installed};
+use weir_e2e::testbed::cluster::{DEFINITION, RELEASE, Stage, ensure_installed};
 
 pub(crate) fn the_chart_is_what_the_operator_needs(stage: &Stage, _: &str) -> Result<()> {
     let chart = repository().join("charts/weir").display().to_string();
@@ -57,7 +57,7 @@ INSERT INTO n SELECT a FROM t;";
     home.kubectl.run(&["delete", "sj", "endless", "--timeout=120s"])?;
     stage.cluster.helm(&["uninstall", RELEASE, "-n", RELEASE, "--wait", "--timeout", "60s"])?;
     // The definition stays, and a second installation takes it over.
-    stage.cluster.kubectl().run(&["get", "crd", "streamjobs.weir.dev"])?;
+    stage.cluster.kubectl().run(&["get", "crd", DEFINITION])?;
     stage.install_chart()?;
     home.delete()
 }

@@ -12,7 +12,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use weir_e2e::cache;
 use weir_e2e::job::repository;
-use weir_e2e::testbed::cluster::{Checkers, Kubectl, READY, RELEASE, Stage, ensure_installed};
+use weir_e2e::testbed::cluster::{
+    Checkers, GitOps, Kubectl, READY, RELEASE, Stage, ensure_installed,
+};
 
 use crate::wrong::GOOD;
 
@@ -113,6 +115,7 @@ fn score(checkers: &Checkers, rendered: &str, seen: &mut BTreeSet<(String, Strin
 
 pub(crate) fn prometheus_flux_and_argo_understand_jobs(stage: &Stage, name: &str) -> Result<()> {
     let (home, checkers) = (stage.namespace(name)?, Checkers::install()?);
+    let git_ops = GitOps::install()?;
     home.apply_job("well", GOOD, &json!({}))?;
     home.apply_job("refused", "INSERT INTO nowhere SELECT 1;", &json!({}))?;
     home.apply_job("starting", GOOD, &json!({"workers": {"nodeSelector": {"disk": "none"}}}))?;
@@ -125,13 +128,13 @@ pub(crate) fn prometheus_flux_and_argo_understand_jobs(stage: &Stage, name: &str
         let mut last = None;
         let wish = format!("{kstatus} and {argocd}");
         let waited = home.kubectl.wait_until("sj", job, &wish, READY, |object| {
-            last = checkers.health(object).ok();
+            last = git_ops.health(object).ok();
             last.as_ref().is_some_and(|it| it.kstatus.0 == kstatus && it.argocd.0 == argocd)
         });
         waited.with_context(|| format!("they say {last:?}"))?;
     }
     let resting = home.wait_for_state("resting", "Suspended", READY)?;
-    let health = checkers.health(&resting)?;
+    let health = git_ops.health(&resting)?;
     ensure!(health.argocd.0 == "Suspended" && health.kstatus.0 == "Current", "{health:?}");
 
     let worker = metrics(&home.kubectl, &home.pods("well")?[0], 7103)?;

@@ -78,8 +78,8 @@ pub(crate) struct Shared {
 #[derive(Default)]
 struct State {
     known: Known,
-    /// When another process last said that it coordinates.
-    called: Option<Instant>,
+    /// When another process last said that it coordinates, and where it is.
+    called: Option<(Instant, String)>,
     coordinator: Option<CoordinatorHandle>,
     /// How the job has ended, as its coordinator told this worker.
     end: Option<JobEnd>,
@@ -137,7 +137,7 @@ impl Shared {
 
     /// Another process says that it coordinates, or is about to.
     pub(crate) fn called(&self, term: Term, address: &str) {
-        self.state.lock().called = Some(Instant::now());
+        self.state.lock().called = Some((Instant::now(), address.to_owned()));
         let before = self.known();
         self.follow(term, address);
         // It says so again and again, which must not disturb those who are on their way to it.
@@ -151,9 +151,11 @@ impl Shared {
         self.news.notified().await;
     }
 
-    /// When another process last said so.
-    pub(crate) fn last_called(&self) -> Option<Instant> {
-        self.state.lock().called
+    /// Where another process is that said so within this time.
+    pub(crate) fn caller(&self, within: Duration) -> Option<String> {
+        let state = self.state.lock();
+        let called = state.called.as_ref().filter(|(at, _)| at.elapsed() < within);
+        called.map(|(_, address)| address.clone())
     }
 
     /// Somebody who watches pods says that the one of this UID is being deleted.

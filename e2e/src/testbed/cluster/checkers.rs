@@ -21,7 +21,7 @@ pub struct Health {
     pub argocd: (String, String),
 }
 
-/// The programs, installed.
+/// The judges of manifests and metrics, installed.
 #[derive(Clone, Debug)]
 pub struct Checkers {
     /// Compares manifests with schemas of their kinds.
@@ -29,7 +29,6 @@ pub struct Checkers {
     /// Judges manifests by what experience recommends.
     pub kube_score: PathBuf,
     promtool: PathBuf,
-    health: PathBuf,
 }
 
 impl Checkers {
@@ -42,7 +41,6 @@ impl Checkers {
             kubeconform: program("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform")?,
             kube_score: kube_score()?,
             promtool: promtool()?,
-            health: program("health", "./health")?,
         })
     }
 
@@ -54,6 +52,22 @@ impl Checkers {
         let mut check = Command::new(&self.promtool);
         cache::run_with_input(check.args(["check", "metrics"]), text.as_bytes()).map(drop)
     }
+}
+
+/// The judge of objects' health: the code of Flux and of Argo CD themselves.
+#[derive(Clone, Debug)]
+pub struct GitOps {
+    program: PathBuf,
+}
+
+impl GitOps {
+    /// Builds what is missing.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub fn install() -> Result<Self> {
+        Ok(Self { program: program("health", "./health")? })
+    }
 
     /// Asks Flux and Argo CD about an object.
     ///
@@ -61,7 +75,7 @@ impl Checkers {
     /// When the rule fails, or answers with a word that Argo CD does not know.
     pub fn health(&self, object: &Value) -> Result<Health> {
         let rule = repository().join("charts/weir/argocd/health.lua");
-        let mut ask = Command::new(&self.health);
+        let mut ask = Command::new(&self.program);
         let said = cache::run_with_input(ask.arg(rule), object.to_string().as_bytes())?;
         let said: Value = serde_json::from_str(&said).context("the answer about health")?;
         let of = |tool: &str| {

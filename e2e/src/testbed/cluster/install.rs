@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::Checkers;
+use super::{Checkers, GitOps};
 use crate::cache;
 use crate::job::repository;
 
@@ -52,6 +52,7 @@ pub fn ensure_installed(own: bool) -> Result<Tools> {
     let helm = program("helm", "helm.sh/helm/v3/cmd/helm")?;
     let coredns = program("coredns", "./coredns")?;
     Checkers::install()?;
+    GitOps::install()?;
     Ok(Tools { kubernetes, helm, coredns })
 }
 

@@ -39,7 +39,7 @@ use crate::job::repository;
 use crate::process::{Process, wait_for};
 use crate::testbed::Place;
 
-pub use checkers::{Checkers, Health};
+pub use checkers::{Checkers, GitOps, Health};
 pub use images::{OPERATOR_IMAGE, WORKER_IMAGE};
 pub use install::{Tools, ensure_installed};
 pub use kubectl::{Kubectl, condition, is_true};
@@ -51,7 +51,7 @@ const FOLDER: &str = "/var/lib/weir-e2e";
 const LOCK: &str = "/var/lib/weir-e2e.lock";
 const NODES: u8 = 2;
 /// What the chart leaves behind so that jobs outlive it.
-const DEFINITION: &str = "streamjobs.weir.dev";
+pub const DEFINITION: &str = "streamjobs.weir.dev";
 
 /// What the environment asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -81,7 +81,7 @@ pub(super) struct Driver {
     events: mpsc::Sender<Input>,
     keeper: mpsc::Sender<Task>,
     /// Ends after the last of the keeper's tasks.
-    kept: JoinHandle<()>,
+    kept: JoinHandle<Option<Term>>,
     shown: Shown,
     began: Instant,
     links: BTreeMap<LinkId, Link>,
@@ -96,7 +96,7 @@ impl Driver {
         master: Master,
         graph: Arc<JobGraph>,
         (events, inputs): (mpsc::Sender<Input>, mpsc::Receiver<Input>),
-        (keeper, kept): (mpsc::Sender<Task>, JoinHandle<()>),
+        (keeper, kept): (mpsc::Sender<Task>, JoinHandle<Option<Term>>),
         shown: Shown,
     ) -> Self {
         Self {
@@ -173,12 +173,15 @@ impl Driver {
     async fn hand_over(self) {
         let Self { master, mut inputs, keeper, kept, links, .. } = self;
         drop(keeper);
-        timeout(LAST_WRITE, kept).await.ok();
+        let kept = timeout(LAST_WRITE, kept).await;
+        // It may have been sealed without having reigned.
+        let sealed = kept.ok().and_then(Result::ok).flatten();
+        let term = sealed.unwrap_or(Term(0)).max(master.term());
         let deadline = Instant::now() + LAST_WORDS;
         let mut open: BTreeSet<LinkId> = links.keys().copied().collect();
         for (id, link) in &links {
             let kind = to_worker::Kind::HandOver(control::HandOver {});
-            if link.to.try_send(ToWorker { term: master.term().0, kind: Some(kind) }).is_err() {
+            if link.to.try_send(ToWorker { term: term.0, kind: Some(kind) }).is_err() {
                 open.remove(id);
             }
         }

@@ -20,7 +20,7 @@ use weir_engine::env::Clock;
 use weir_engine::graph::JobGraph;
 use weir_engine::operator::Committable;
 use weir_engine::sink::{CommitAnswer, CommitContext};
-use weir_protocol::{Attempt, Epoch, JobName, Version};
+use weir_protocol::{Attempt, Epoch, JobName, Term, Version, WorkerId};
 
 use super::convert::{build_assignment, build_checkpoint, build_head};
 use super::cut::{Body, Head};
@@ -37,7 +37,7 @@ const SAVEPOINT_WAIT: Duration = Duration::from_secs(600);
 /// What is to be done on the chain.
 #[derive(Debug)]
 pub(super) enum Task {
-    Seal { spread: Spread, parallelism: u32, addresses: BTreeMap<weir_protocol::WorkerId, Member> },
+    Seal { spread: Spread, parallelism: u32, addresses: BTreeMap<WorkerId, Member> },
     Publish { attempt: Attempt, body: Box<Body> },
     Acknowledged { epoch: Epoch, indices: Vec<u32> },
     Collect,
@@ -58,11 +58,10 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Opens the chain, then does what it is told until nobody tells it anything.
-    pub(super) async fn run(self, mut tasks: mpsc::Receiver<Task>) {
-        let Some(chain) = self.open().await else {
-            return;
-        };
+    /// Opens the chain, then does what it is told until nobody tells it anything. Returns the
+    /// newest term that it has sealed.
+    pub(super) async fn run(self, mut tasks: mpsc::Receiver<Task>) -> Option<Term> {
+        let chain = self.open().await?;
         let mut reign: Option<Reign> = None;
         let mut behind: Option<tokio::task::JoinHandle<()>> = None;
         while let Some(task) = tasks.recv().await {
@@ -110,6 +109,7 @@ impl Keeper {
         if let Some(behind) = behind {
             behind.await.ok();
         }
+        reign.map(|reign| reign.term())
     }
 
     /// Reads the chain, for as long as it takes the store to answer.

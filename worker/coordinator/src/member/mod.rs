@@ -75,7 +75,7 @@ pub enum MemberEnd {
 pub struct MemberView {
     /// It holds a connection to a coordinator.
     pub attached: bool,
-    /// The term whose coordinator has handed its role over; none once another one is found.
+    /// The newest term whose coordinator has handed its role over.
     pub vacated: Option<Term>,
     /// When the other end last closed the connection; none while another one is held.
     pub closed: Option<Instant>,

@@ -94,7 +94,6 @@ impl<'a> Session<'a> {
     pub(super) async fn serve(mut self) -> SessionEnd {
         self.member.show(|view| {
             view.attached = true;
-            view.vacated = None;
             view.closed = None;
         });
         let end = self.serve_link().await;
@@ -145,7 +144,8 @@ impl<'a> Session<'a> {
                     kind: Some(to_worker::Kind::HandOver(_)),
                     term,
                 })) => {
-                    self.member.show(|view| view.vacated = Some(Term(term)));
+                    // One that had not sealed yet leaves the term before it as free as it was.
+                    self.member.show(|view| view.vacated = view.vacated.max(Some(Term(term))));
                     return SessionEnd::Broken { served: true };
                 }
                 Turn::Message(Some(message)) => {

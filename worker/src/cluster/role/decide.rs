@@ -2,6 +2,10 @@
 //!
 //! The rules give progress: normally one process believes that it is its turn. They never give
 //! safety; two that believe so at once are told apart by the chain.
+//!
+//! Beyond PROTOCOL: who was told by the coordinator that it ends needs no majority. So one worker
+//! of three goes on at once where the pods of both others are deleted, instead of waiting for new
+//! ones.
 
 use std::time::Duration;
 
@@ -130,11 +134,12 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         return own;
     }
     let assigned = facts.peers.iter().any(|p| p.worker == facts.me);
-    // A holder that gave its role up agrees with whoever takes it.
-    let agreed = |p: &Peer| facts.vacated && p.worker == head.holder;
-    let with_me = |p: &&Peer| p.worker == facts.me || agreed(p) || (p.reached && !p.attached);
+    let with_me = |p: &&Peer| p.worker == facts.me || (p.reached && !p.attached);
     let votes = facts.peers.iter().filter(with_me).count();
-    if !assigned || votes * 2 <= facts.peers.len() {
+    // A majority is there so that nobody replaces a coordinator that others still follow. One that
+    // has given its role up is followed by nobody.
+    let consent = facts.vacated || votes * 2 > facts.peers.len();
+    if !assigned || !consent {
         return Decision::Wait;
     }
     let before = facts.peers.iter().filter(|p| p.reached && p.worker < facts.me).count();
@@ -269,11 +274,11 @@ mod tests {
         assert_eq!(decide(&vacated(1, 0)), TOGETHER);
         assert_eq!(decide(&vacated(2, 0)), Decision::Wait, "the lowest ordinal goes first");
         assert_eq!(decide(&vacated(2, 1_500)), TOGETHER, "in case worker 1 cannot");
-        let mut two = vacated(1, 0);
-        two.peers = vec![peer(0, false), peer(1, true)];
-        assert_eq!(decide(&two), TOGETHER, "the holder agrees");
-        two.peers.extend([peer(2, false), peer(3, false)]);
-        assert_eq!(decide(&two), Decision::Wait, "which makes no majority of a minority");
+        let mut last = vacated(1, 0);
+        last.peers = vec![peer(0, false), peer(1, true), peer(2, false), peer(3, false)];
+        assert_eq!(decide(&last), TOGETHER, "by a minority, too: nobody coordinates");
+        last.peers.remove(1);
+        assert_eq!(decide(&last), Decision::Wait, "but by nobody from outside");
         assert_eq!(decide(&Facts { called: true, ..vacated(1, 0) }), Decision::Wait);
     }
 

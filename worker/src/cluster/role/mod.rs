@@ -228,6 +228,10 @@ impl Role {
         if gone.is_none() {
             places.insert(head.coordinator.address.clone());
         }
+        // Whoever called may have been told to end since then.
+        let is_here = |it: &String| gone.is_none() || *it != head.coordinator.address;
+        let caller = || self.shared.caller(CALLED).filter(is_here);
+        places.extend(caller());
         let mine = head.coordinator.worker == me;
         let within = match facts.closed {
             Some(closed) if closed < ASK_SOON.1 => ASK_SOON.0,
@@ -246,7 +250,8 @@ impl Role {
             answer.as_ref().is_ok_and(|report| self.is_it(head.coordinator.worker, report))
         });
         facts.holder_replaced = mine || replaced;
-        facts.called = self.shared.last_called().is_some_and(|at| at.elapsed() < CALLED);
+        let ended = |place: &String| matches!(reports.get(place), Some(Err(Unanswered::Gone)));
+        facts.called = caller().is_some_and(|place| !ended(&place));
         let peers = others(head, me).map(|member| match gone == Some(member.worker) {
             true => Peer::unreached(member.worker),
             false => self.peer(member, &reports),
@@ -328,7 +333,7 @@ impl Role {
         }
         let mut config = self.config.clone();
         config.authority = authority;
-        if answering > 0 || head.is_some_and(|h| h.assignment.workers.len() == 1) {
+        if !alone || answering > 0 || head.is_some_and(|h| h.assignment.workers.len() == 1) {
             // Who is there attaches within a moment; who is not may be gone for long.
             config.master.patience_ms = SHORT_PATIENCE_MS;
             config.master.survivors = u32::try_from(answering).ok().map(|others| others + 1);
