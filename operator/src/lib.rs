@@ -14,6 +14,8 @@
 //!     └── watches wake it ◄────┴── looks again after a while ◄┘
 //! ```
 //!
+//! Beside the rounds, [`leave`] tells the processes of pods that are being deleted.
+//!
 //! What it may do in a cluster is listed in `rbac.yaml` beside this crate. Being allowed to create
 //! StatefulSets and pods in a namespace is being allowed to mount every Secret there: whoever may
 //! create a `StreamJob` in a namespace can read its Secrets through a pod, as with a Deployment.
