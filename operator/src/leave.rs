@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use parking_lot::Mutex;
 
-use crate::names;
+use crate::observe::component;
 use crate::workers::Workers;
 
 /// Pods that are remembered; being told twice does no harm.
@@ -62,9 +62,8 @@ impl Farewells {
 /// Address and UID of a worker's pod that is being deleted and may still run.
 fn whom_to_tell(pod: &Pod) -> Option<(String, String)> {
     pod.metadata.deletion_timestamp.as_ref()?;
-    let component = pod.labels().get(names::COMPONENT)?;
     let ip = pod.status.as_ref()?.pod_ip.clone()?;
-    Some((ip, pod.uid()?)).filter(|_| component == "worker")
+    Some((ip, pod.uid()?)).filter(|_| component(pod) == Some("worker"))
 }
 
 #[cfg(test)]
@@ -72,6 +71,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::names;
 
     fn pod(component: &str, ip: Option<&str>, deleted: bool) -> Pod {
         let deleted = deleted.then_some("2030-01-01T00:00:00Z");

@@ -22,6 +22,7 @@ mod plan;
 mod pod;
 pub mod run;
 mod segments;
+mod signals;
 mod state;
 mod worker;
 

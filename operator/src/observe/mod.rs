@@ -362,7 +362,8 @@ fn read_set(set: &StatefulSet, uid: &str, now: Timestamp, trouble: Option<Troubl
     }
 }
 
-fn component(pod: &Pod) -> Option<&str> {
+/// What a pod is for.
+pub(crate) fn component(pod: &Pod) -> Option<&str> {
     pod.labels().get(names::COMPONENT).map(String::as_str)
 }
 

@@ -38,10 +38,10 @@ impl WorkerLink {
         self.to.try_send(message).map_err(|_| LinkBroken)
     }
 
-    /// Whether the other side is gone, which may show here before [`Self::receive`] ends.
+    /// Whether the other side is gone; either direction may show it first.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.to.is_closed()
+        self.to.is_closed() || self.from.is_closed()
     }
 
     /// The next message; `None` when the connection has ended. Loses nothing when dropped

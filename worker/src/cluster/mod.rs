@@ -39,7 +39,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 use weir_checkpoint::steps::Steps;
 use weir_checkpoint::store::{StoreOptions, open};
@@ -53,6 +52,7 @@ use crate::exit;
 use crate::host::EngineHost;
 use crate::load::load;
 use crate::segments::open_cache;
+use crate::signals::EndSignals;
 use finder::Finder;
 use role::{Role, RoleEnd};
 use service::Service;
@@ -126,7 +126,7 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
     let service = Service::new(Arc::clone(&shared), chain);
     let seat: Arc<dyn grpc::Seat> = Arc::clone(&shared) as Arc<dyn grpc::Seat>;
     let finder = Finder::new(Arc::clone(&shared), args.coordinator.clone());
-    let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let signals = EndSignals::listen()?;
     tokio::select! {
         served = grpc::serve_process(control, seat, service) => {
             served.context("the control service has ended")?;
@@ -154,10 +154,9 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
 
 /// Waits until the process is told to end, then takes leave of those who count on it. Whether that
 /// succeeds changes how soon they go on, and nothing else. Returns the process's exit code.
-async fn leave((mut term, mut int): (Signal, Signal), shared: &Shared, member: &Member) -> u8 {
+async fn leave(mut told: EndSignals, shared: &Shared, member: &Member) -> u8 {
     let code = tokio::select! {
-        _ = term.recv() => exit::DONE,
-        _ = int.recv() => exit::DONE,
+        () = told.received() => exit::DONE,
         () = shared.dismissed() => exit::DISMISSED,
     };
     tracing::info!(pod_is_deleted = code == exit::DISMISSED, "told to end");

@@ -30,6 +30,7 @@ use weir_engine::env::instant;
 
 use crate::cli::PodArgs;
 use crate::exit;
+use crate::signals::EndSignals;
 use backoff::CrashLoop;
 use words::Words;
 
@@ -78,8 +79,7 @@ struct Supervisor {
 
 impl Supervisor {
     async fn supervise(&mut self) -> anyhow::Result<(u8, String)> {
-        let mut terminated = signal(SignalKind::terminate())?;
-        let mut interrupted = signal(SignalKind::interrupt())?;
+        let mut told = EndSignals::listen()?;
         loop {
             let began = instant();
             let mut child = self.spawn()?;
@@ -91,8 +91,7 @@ impl Supervisor {
             tokio::pin!(reaping);
             let ended = tokio::select! {
                 status = child.wait() => Ended::Itself(status?),
-                _ = terminated.recv() => Ended::Terminated(self.terminate(&mut child, pid).await?),
-                _ = interrupted.recv() => Ended::Terminated(self.terminate(&mut child, pid).await?),
+                () = told.received() => Ended::Terminated(self.terminate(&mut child, pid).await?),
                 () = &mut reaping => continue, // Never.
             };
             drop(stdin);
@@ -113,12 +112,8 @@ impl Supervisor {
                     self.member_only = true;
                 }
                 Some(code) if code == i32::from(exit::DISMISSED) => {
-                    tokio::select! {
-                        _ = terminated.recv() => {}
-                        _ = interrupted.recv() => {}
-                        () = tokio::time::sleep(DISMISSAL) => {
-                            tracing::warn!("the pod was said to be deleted, and is still there");
-                        }
+                    if tokio::time::timeout(DISMISSAL, told.received()).await.is_err() {
+                        tracing::warn!("the pod was said to be deleted, and is still there");
                     }
                     return Ok((exit::DONE, self.words.last(status)));
                 }
@@ -133,8 +128,7 @@ impl Supervisor {
             let pause = self.crashes.pause(began.elapsed());
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                _ = terminated.recv() => return Ok((exit::DONE, self.words.last(status))),
-                _ = interrupted.recv() => return Ok((exit::DONE, self.words.last(status))),
+                () = told.received() => return Ok((exit::DONE, self.words.last(status))),
             }
         }
     }

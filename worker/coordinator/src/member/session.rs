@@ -131,10 +131,7 @@ impl<'a> Session<'a> {
         }
         loop {
             let done = match self.next_turn().await {
-                Turn::Message(None) => {
-                    self.closed = true;
-                    Err(LinkBroken)
-                }
+                Turn::Message(None) => Err(LinkBroken),
                 Turn::Message(Some(ToWorker {
                     kind: Some(to_worker::Kind::Shutdown(s)), ..
                 })) => {
@@ -176,8 +173,7 @@ impl<'a> Session<'a> {
                 }
             };
             if done.is_err() {
-                // Whoever speaks may find the other end gone before whoever listens does.
-                self.closed |= self.link.is_closed();
+                self.closed = self.link.is_closed();
                 return SessionEnd::Broken { served: self.served };
             }
         }

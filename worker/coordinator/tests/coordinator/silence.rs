@@ -19,13 +19,16 @@ async fn say(link: &MasterLink, kind: to_worker::Kind) {
     link.to.send(ToWorker { term: 1, kind: Some(kind) }).await.unwrap();
 }
 
+fn member(world: &Arc<World>) -> Member {
+    let host = FakeHost { world: Arc::clone(world), pace: Duration::from_millis(10) };
+    let program = graph(world, true, Assignment::Pull);
+    Member::new(member_config(0, 1), program, Arc::new(host), Arc::new(MemoryStore::new()))
+}
+
 #[tokio::test(start_paused = true)]
 async fn tasks_end_four_seconds_after_the_coordinator_was_last_heard() {
     let world = World::with_rows(1, 1);
-    let config = member_config(0, 1);
-    let host = FakeHost { world: world.clone(), pace: Duration::from_millis(10) };
-    let program = graph(&world, true, Assignment::Pull);
-    let member = Member::new(config, program, Arc::new(host), Arc::new(MemoryStore::new()));
+    let member = member(&world);
     let (attachments, mut attached) = Attachments::new();
     tokio::spawn(async move { member.run(&attachments).await });
 
@@ -65,11 +68,7 @@ async fn tasks_end_four_seconds_after_the_coordinator_was_last_heard() {
 #[tokio::test(start_paused = true)]
 async fn a_closed_connection_is_told_from_silence() {
     for (direction, closes) in [("to the worker", true), ("from it", true), ("none", false)] {
-        let world = World::with_rows(1, 1);
-        let host = FakeHost { world: world.clone(), pace: Duration::from_millis(10) };
-        let program = graph(&world, true, Assignment::Pull);
-        let store = Arc::new(MemoryStore::new());
-        let member = Member::new(member_config(0, 1), program, Arc::new(host), store);
+        let member = member(&World::with_rows(1, 1));
         let mut view = member.view();
         let (attachments, mut attached) = Attachments::new();
         let running = tokio::spawn(async move { member.run(&attachments).await });
