@@ -132,8 +132,7 @@ fn measure(
             })?;
         }
         if checkpoints {
-            before
-                .drive(|cx, op, out| op.before_barrier(cx, out), &mut |b| merge(&mut behind, b))?;
+            before.drive(|cx, op, out| op.flush(cx, out), &mut |b| merge(&mut behind, b))?;
             let request = SnapshotRequest { attempt: Attempt(1), full: false, last: false };
             let at = instant();
             let snapshot = behind.operator.on_barrier(&mut behind.cx, request)?;

@@ -46,10 +46,12 @@ impl Clock {
 }
 
 /// A monotonic instant for measuring durations; never part of a decision about correctness.
+///
+/// Two of them must be compared with each other, not with the time that passed since
+/// (`Instant::elapsed`), wherever a decision rests on it: under a simulator it is simulated time.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "this module is where time comes from")]
 pub fn instant() -> std::time::Instant {
-    std::time::Instant::now()
+    tokio::time::Instant::now().into_std()
 }
 
 /// Runs work that may take long away from the tasks of the I/O runtime.

@@ -81,16 +81,14 @@ pub trait Operator: Send {
         Ok(Progress::Done)
     }
 
-    /// A barrier is about to pass: whatever is buffered for the next operator and not part of
-    /// the snapshot (local pre-aggregates) leaves now.
+    /// Something is about to pass that rows may not come behind: a barrier, idleness (others'
+    /// watermarks then go on without this task), or the end. Whatever is held back for the next
+    /// operator and not part of a snapshot (local pre-aggregates) leaves now; the task passes the
+    /// message on once this is `Done`.
     ///
     /// # Errors
     /// Any error ends the attempt.
-    fn before_barrier(
-        &mut self,
-        cx: &mut Context,
-        out: &mut Output,
-    ) -> Result<Progress, OperatorError> {
+    fn flush(&mut self, cx: &mut Context, out: &mut Output) -> Result<Progress, OperatorError> {
         let _ = (cx, out);
         Ok(Progress::Done)
     }

@@ -3,6 +3,10 @@
 //! Whatever an operator gives out is dealt with before anything that came after it, so order
 //! holds without recursion. The stack makes a chain resumable at any point: when its output has
 //! no room, driving stops and goes on later exactly there.
+//!
+//! Control never overtakes data: idleness, a barrier or the end passes an operator only once that
+//! operator has let go of everything it held back for the next one ([`Operator::flush`]), however
+//! many steps that takes. No operator can get that wrong, since it is never asked.
 
 use weir_protocol::{Epoch, OperatorCounts, OperatorUid};
 
@@ -38,19 +42,24 @@ pub(crate) struct FrozenChain {
 /// Something to do, for the operator at a position; one past the last means the chain's end.
 enum Work {
     Batch { at: usize, port: usize, batch: Batch },
-    Watermark { at: usize, mark: Watermark },
-    Idle { at: usize },
-    Barrier { at: usize, barrier: Barrier },
-    End { at: usize },
+    Control { at: usize, control: Control },
     Resume { at: usize, then: Then },
+}
+
+/// What travels through the chain beside rows; passes an operator once that is done with it.
+#[derive(Clone, Copy)]
+enum Control {
+    Watermark(Watermark),
+    Idle,
+    Barrier(Barrier),
+    End,
 }
 
 /// What remains once an operator has nothing more to give for a message.
 #[derive(Clone, Copy)]
 enum Then {
     Nothing,
-    PassWatermark(Watermark),
-    Freeze(Barrier),
+    Pass(Control),
 }
 
 /// Why driving stopped.
@@ -105,23 +114,24 @@ impl Chain {
 
     /// A watermark, which each operator deals with before the next one sees it.
     pub(crate) fn give_watermark(&mut self, mark: Watermark) {
-        self.give(Work::Watermark { at: 0, mark });
+        self.give(Work::Control { at: 0, control: Control::Watermark(mark) });
     }
 
-    /// Idleness, which only travels through.
+    /// Idleness: behind it others' watermarks complete windows without this task, so whatever
+    /// operators hold back leaves in front of it.
     pub(crate) fn give_idle(&mut self) {
-        self.give(Work::Idle { at: 0 });
+        self.give(Work::Control { at: 0, control: Control::Idle });
     }
 
     /// A barrier, behind which each operator freezes its state.
     pub(crate) fn give_barrier(&mut self, barrier: Barrier) {
         self.frozen = FrozenChain::default();
-        self.give(Work::Barrier { at: 0, barrier });
+        self.give(Work::Control { at: 0, control: Control::Barrier(barrier) });
     }
 
-    /// The end, which only travels through: operators have seen `Watermark::MAX`.
+    /// The end: operators have seen `Watermark::MAX`.
     pub(crate) fn give_end(&mut self) {
-        self.give(Work::End { at: 0 });
+        self.give(Work::Control { at: 0, control: Control::End });
     }
 
     /// What is given waits below everything that came before it.
@@ -151,35 +161,27 @@ impl Chain {
                     let progress = link.operator.on_batch(&mut link.cx, port, batch, &mut self.out);
                     self.after(at, progress, Then::Nothing)?;
                 }
-                Work::Watermark { at, mark } => {
-                    let Some(link) = self.links.get_mut(at) else { continue };
-                    let progress = link.operator.on_watermark(&mut link.cx, mark, &mut self.out);
-                    self.after(at, progress, Then::PassWatermark(mark))?;
-                }
                 Work::Resume { at, then } => {
                     let Some(link) = self.links.get_mut(at) else { continue };
                     let progress = link.operator.resume(&mut link.cx, &mut self.out);
                     self.after(at, progress, then)?;
                 }
-                Work::Idle { at } => {
-                    if at < self.links.len() {
-                        self.control(at, &Message::Idle);
-                        self.stack.push(Work::Idle { at: at + 1 });
-                    }
-                }
-                Work::End { at } => {
-                    if at >= self.links.len() {
-                        return Ok(Driven::EndPassed);
-                    }
-                    self.control(at, &Message::End);
-                    self.stack.push(Work::End { at: at + 1 });
-                }
-                Work::Barrier { at, barrier } => {
+                Work::Control { at, control } => {
                     let Some(link) = self.links.get_mut(at) else {
-                        return Ok(Driven::BarrierPassed);
+                        match control {
+                            Control::Barrier(_) => return Ok(Driven::BarrierPassed),
+                            Control::End => return Ok(Driven::EndPassed),
+                            Control::Watermark(_) | Control::Idle => continue,
+                        }
                     };
-                    let progress = link.operator.before_barrier(&mut link.cx, &mut self.out);
-                    self.after(at, progress, Then::Freeze(barrier))?;
+                    let Link { operator, cx } = link;
+                    let progress = match control {
+                        Control::Watermark(mark) => operator.on_watermark(cx, mark, &mut self.out),
+                        Control::Idle | Control::Barrier(_) | Control::End => {
+                            operator.flush(cx, &mut self.out)
+                        }
+                    };
+                    self.after(at, progress, Then::Pass(control))?;
                 }
             }
         }
@@ -211,34 +213,41 @@ impl Chain {
         match (progress, then) {
             (Progress::More, then) => self.stack.push(Work::Resume { at, then }),
             (Progress::Done, Then::Nothing) => {}
-            (Progress::Done, Then::PassWatermark(mark)) => {
-                self.control(at, &Message::Watermark(mark));
-                self.stack.push(Work::Watermark { at: at + 1, mark });
-            }
-            (Progress::Done, Then::Freeze(barrier)) => {
-                let request = SnapshotRequest {
-                    attempt: barrier.attempt,
-                    full: barrier.full,
-                    last: barrier.last,
-                };
-                let link = &mut self.links[at];
-                let snapshot = link.operator.on_barrier(&mut link.cx, request);
-                let snapshot = snapshot.map_err(|e| self.named(at, e))?;
-                let Context { uid, metrics, .. } = &self.links[at].cx;
-                self.frozen.operators.push((uid.clone(), snapshot));
-                self.frozen.counts.push((uid.clone(), metrics.counts()));
-                self.control(at, &Message::Barrier(barrier));
-                self.stack.push(Work::Barrier { at: at + 1, barrier });
+            (Progress::Done, Then::Pass(control)) => {
+                if let Control::Barrier(barrier) = control {
+                    self.freeze(at, barrier)?;
+                }
+                self.send_control(at, control);
+                self.stack.push(Work::Control { at: at + 1, control });
             }
         }
         self.stack.extend(onward.into_iter().rev());
         Ok(())
     }
 
-    /// Sends a control message to the gates that an operator feeds.
-    fn control(&self, at: usize, message: &Message) {
+    /// Takes an operator's state at a barrier.
+    fn freeze(&mut self, at: usize, barrier: Barrier) -> Result<(), EngineError> {
+        let request =
+            SnapshotRequest { attempt: barrier.attempt, full: barrier.full, last: barrier.last };
+        let link = &mut self.links[at];
+        let snapshot = link.operator.on_barrier(&mut link.cx, request);
+        let snapshot = snapshot.map_err(|e| self.named(at, e))?;
+        let Context { uid, metrics, .. } = &self.links[at].cx;
+        self.frozen.operators.push((uid.clone(), snapshot));
+        self.frozen.counts.push((uid.clone(), metrics.counts()));
+        Ok(())
+    }
+
+    /// Sends control to the gates that an operator feeds.
+    fn send_control(&self, at: usize, control: Control) {
+        let message = match control {
+            Control::Watermark(mark) => Message::Watermark(mark),
+            Control::Idle => Message::Idle,
+            Control::Barrier(barrier) => Message::Barrier(barrier),
+            Control::End => Message::End,
+        };
         for gate in self.gates.iter().filter(|g| g.operator == at) {
-            gate.send_all(message);
+            gate.send_all(&message);
         }
     }
 
@@ -277,3 +286,6 @@ impl Chain {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

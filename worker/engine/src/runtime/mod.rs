@@ -7,8 +7,12 @@ mod executor;
 mod gate;
 mod input;
 mod memory;
+mod silence;
 mod source_head;
 mod task;
+
+#[cfg(test)]
+mod testing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! over its active splits and over what is known of splits that nobody reads yet.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{
@@ -13,7 +13,7 @@ use arrow::datatypes::{
     TimestampNanosecondType, TimestampSecondType,
 };
 
-use crate::env::instant;
+use super::silence::Silence;
 use crate::operator::Context;
 use crate::source::{
     EventTimes, Pending, RowMark, SourcePoll, SourceReader, Split, SplitAssignment, WatermarkRule,
@@ -49,8 +49,10 @@ pub(crate) struct SourceHead {
     furthest: Watermark,
     /// Nothing more is to be read.
     drained: bool,
-    /// When the reader last had nothing, with nothing in the way since.
-    waiting_since: Option<std::time::Instant>,
+    /// The last poll brought nothing.
+    waiting: bool,
+    /// Absent when no split is ever declared idle.
+    silence: Option<Silence>,
 }
 
 struct Active {
@@ -67,6 +69,7 @@ impl SourceHead {
         times: Box<dyn EventTimes>,
         watermark: Option<Watermark>,
     ) -> Self {
+        let silence = times.rule().and_then(|rule| rule.idle_after).map(Silence::new);
         Self {
             cx,
             reader,
@@ -76,7 +79,8 @@ impl SourceHead {
             pending: Pending::Unknown,
             furthest: watermark.unwrap_or(Watermark::MIN),
             drained: false,
-            waiting_since: None,
+            waiting: false,
+            silence,
         }
     }
 
@@ -126,51 +130,51 @@ impl SourceHead {
         self.active.keys().map(|&index| self.reader.remaining(index)).sum()
     }
 
-    /// Something held reading up: the time until the next poll does not count as silence.
-    pub(crate) fn held_up(&mut self) {
-        self.waiting_since = None;
+    /// Something holds the task up: time until the next poll does not count as silence.
+    pub(crate) fn held_up(&mut self, now: Instant) {
+        if let Some(silence) = &mut self.silence {
+            silence.held_up(now);
+        }
     }
 
     /// Reads once.
-    pub(crate) fn read(&mut self) -> Result<Read, EngineError> {
+    pub(crate) fn read(&mut self, now: Instant) -> Result<Read, EngineError> {
         if self.drained {
             return Ok(Read::Nothing);
         }
         let polled = self.reader.poll(&mut self.cx)?;
-        let quiet = self.waiting_since.take().map_or(Duration::ZERO, |since| since.elapsed());
         let heard = match &polled {
             SourcePoll::Rows { split, .. } | SourcePoll::Finished { split } => Some(*split),
             SourcePoll::Pending => None,
         };
-        self.count_silence(quiet, heard);
+        self.waiting = heard.is_none();
+        self.count_silence(now, heard);
         match polled {
             SourcePoll::Rows { split, records } => self.rows(split, records).map(Read::Rows),
             SourcePoll::Finished { split } => {
                 self.active.remove(&split);
                 Ok(Read::Nothing)
             }
-            SourcePoll::Pending => {
-                self.waiting_since = Some(instant());
-                Ok(Read::Nothing)
-            }
+            SourcePoll::Pending => Ok(Read::Nothing),
         }
     }
 
     /// Whether the last read found nothing, so that only a wake-up makes another one useful.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.waiting_since.is_some()
+        self.waiting
     }
 
-    fn count_silence(&mut self, quiet: Duration, heard: Option<usize>) {
-        let Some(limit) = self.times.rule().and_then(|rule| rule.idle_after) else { return };
+    /// Every split but the one that was heard of was asked in vain.
+    fn count_silence(&mut self, now: Instant, heard: Option<usize>) {
+        let Some(silence) = &mut self.silence else { return };
+        let quiet = silence.polled(now);
         for (index, active) in &mut self.active {
             if heard == Some(*index) {
                 active.quiet = Duration::ZERO;
-                active.idle = false;
             } else {
                 active.quiet += quiet;
-                active.idle = active.quiet >= limit;
             }
+            active.idle = silence.is_over(active.quiet);
         }
     }
 
@@ -288,38 +292,4 @@ fn milliseconds(records: &RecordBatch, column: usize) -> Result<Int64Array, Engi
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{ArrayRef, TimestampMillisecondArray};
-
-    use super::*;
-
-    fn marks(times: &[i64], delay: i64, before: i64) -> (Vec<Option<i64>>, i64) {
-        let column: ArrayRef = Arc::new(TimestampMillisecondArray::from(times.to_vec()));
-        let records = RecordBatch::try_from_iter([("ts", column)]).expect("one column");
-        let rule = WatermarkRule { column: 0, mark: RowMark::Delay(delay), idle_after: None };
-        let (behind, after) = mark_rows(&records, &rule, Watermark(before)).expect("timestamps");
-        (behind.map_or_else(|| vec![None; times.len()], |b| b.iter().collect()), after.0)
-    }
-
-    #[test]
-    fn a_row_is_behind_only_the_rows_before_it() {
-        assert_eq!(
-            marks(&[10, 5, 20, 14, 15], 5, i64::MIN),
-            (vec![None, None, None, Some(15), None], 15)
-        );
-    }
-
-    #[test]
-    fn cutting_a_split_into_batches_changes_nothing() {
-        let times: Vec<i64> = (0..200).map(|i| (i * 7919) % 1000).collect();
-        let (whole, end) = marks(&times, 100, i64::MIN);
-        for cut in [1, 7, 100, 199] {
-            let (mut first, middle) = marks(&times[..cut], 100, i64::MIN);
-            let (second, last) = marks(&times[cut..], 100, middle);
-            first.extend(second);
-            assert_eq!((first, last), (whole.clone(), end), "cut at {cut}");
-        }
-    }
-}
+mod tests;

@@ -261,7 +261,7 @@ impl Task {
     /// While something holds the task up, silence of its splits means nothing.
     fn hold(&mut self, rest: Rest) -> Rest {
         if let Head::Source(head, _) = &mut self.head {
-            head.held_up();
+            head.held_up(instant());
         }
         rest
     }
@@ -372,12 +372,14 @@ impl Task {
             let _ = self.events.send(event);
         }
         // Given in this order to the chain, taken out in this order.
-        if let Read::Rows(batch) = head.read()? {
+        if let Read::Rows(batch) = head.read(instant())? {
             self.chain.give_batch(0, batch);
         }
         match head.standing() {
             Standing::At(mark) => {
-                if mark > self.sent || (self.sent_idle && mark != Watermark::MIN) {
+                // Whoever was idle says at once that it no longer is, even before it knows where
+                // it stands: others must not go past rows that it is about to read.
+                if mark > self.sent || self.sent_idle {
                     self.sent = self.sent.max(mark);
                     self.sent_idle = false;
                     self.chain.give_watermark(self.sent);

@@ -1,8 +1,8 @@
 //! The local half: pre-aggregates each slice before the exchange.
 //!
-//! It keeps nothing across a barrier: partial results leave when the watermark completes the
-//! first window they count in, before a barrier, when they take too much memory, and when no
-//! rows came for a while (an idle input no longer holds back the watermark of others).
+//! It keeps nothing across a barrier or idleness: partial results leave when the watermark
+//! completes the first window they count in, at a flush, when they take too much memory, and when
+//! no rows came for a while (so that memory is not held for nothing).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -320,11 +320,7 @@ impl Operator for Local {
         self.leave(out)
     }
 
-    fn before_barrier(
-        &mut self,
-        _cx: &mut Context,
-        out: &mut Output,
-    ) -> Result<Progress, OperatorError> {
+    fn flush(&mut self, _cx: &mut Context, out: &mut Output) -> Result<Progress, OperatorError> {
         self.start_leaving(|_| true, out)
     }
 

@@ -1,7 +1,7 @@
 //! Windowed aggregation over slices: TUMBLE and HOP, local and global half.
 //!
 //! ```text
-//!  rows ──► local: table per slice ──(flush: slice closed, barrier, memory)──► key-by
+//!  rows ──► local: table per slice ──(slice closed, flush, memory)──► key-by
 //!       ──► global: table per slice ──(watermark)──► windows = merged slices
 //! ```
 //!
@@ -14,7 +14,8 @@
 //!   in no window which that watermark completed; any other row counts in all of its windows.
 //!   (Only a split that was idle can find its windows already given out; its rows then count in
 //!   those that are left, and are counted as late when there is none.)
-//! - The local half holds nothing back when a watermark or barrier passes.
+//! - The local half holds nothing back when a barrier or idleness passes, and nothing that a
+//!   watermark completes when that passes.
 //! - A window's rows leave before the watermark that completes it.
 //!
 //! Deliberately absent: early results, allowed lateness beyond the watermark, retraction.

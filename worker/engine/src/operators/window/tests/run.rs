@@ -236,8 +236,7 @@ impl Run {
     /// Whatever the local halves hold leaves.
     pub(super) fn exchange_all(&mut self) {
         for source in 0..self.locals.len() {
-            let out =
-                drive(&mut self.locals[source], |cx, op, out| op.before_barrier(cx, out).unwrap());
+            let out = drive(&mut self.locals[source], |cx, op, out| op.flush(cx, out).unwrap());
             self.exchange(out);
         }
     }

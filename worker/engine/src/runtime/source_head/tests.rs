@@ -1,0 +1,205 @@
+//! Lateness, watermarks and idleness of a reader's splits.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, TimestampMillisecondArray};
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::*;
+use crate::env::instant;
+use crate::runtime::testing::{context, records};
+
+fn marks(times: &[i64], delay: i64, before: i64) -> (Vec<Option<i64>>, i64) {
+    let column: ArrayRef = Arc::new(TimestampMillisecondArray::from(times.to_vec()));
+    let records = RecordBatch::try_from_iter([("ts", column)]).expect("one column");
+    let rule = WatermarkRule { column: 0, mark: RowMark::Delay(delay), idle_after: None };
+    let (behind, after) = mark_rows(&records, &rule, Watermark(before)).expect("timestamps");
+    (behind.map_or_else(|| vec![None; times.len()], |b| b.iter().collect()), after.0)
+}
+
+#[test]
+fn a_row_is_behind_only_the_rows_before_it() {
+    assert_eq!(
+        marks(&[10, 5, 20, 14, 15], 5, i64::MIN),
+        (vec![None, None, None, Some(15), None], 15)
+    );
+}
+
+#[test]
+fn cutting_a_split_into_batches_changes_nothing() {
+    let times: Vec<i64> = (0..200).map(|i| (i * 7919) % 1000).collect();
+    let (whole, end) = marks(&times, 100, i64::MIN);
+    for cut in [1, 7, 100, 199] {
+        let (mut first, middle) = marks(&times[..cut], 100, i64::MIN);
+        let (second, last) = marks(&times[cut..], 100, middle);
+        first.extend(second);
+        assert_eq!((first, last), (whole.clone(), end), "cut at {cut}");
+    }
+}
+
+/// What the reader finds at its next polls; nothing when there is no more.
+type Script = Arc<Mutex<VecDeque<SourcePoll>>>;
+
+struct Scripted(Script);
+
+impl SourceReader for Scripted {
+    fn add(&mut self, _: &Context, _: usize, _: &Split) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn poll(&mut self, _: &mut Context) -> Result<SourcePoll, EngineError> {
+        Ok(self.0.lock().pop_front().unwrap_or(SourcePoll::Pending))
+    }
+
+    fn position(&self, _: usize) -> Bytes {
+        Bytes::new()
+    }
+}
+
+struct Times(Option<WatermarkRule>);
+
+impl EventTimes for Times {
+    fn project(&mut self, records: RecordBatch) -> Result<RecordBatch, EngineError> {
+        Ok(records)
+    }
+
+    fn rule(&self) -> Option<&WatermarkRule> {
+        self.0.as_ref()
+    }
+}
+
+fn split(id: &str) -> Split {
+    let (position, watermark, lower_bound, size) = (Bytes::new(), None, None, 0);
+    Split { id: id.into(), position, watermark, lower_bound, size }
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A head with two splits that are idle after a second, and its clock.
+struct Bench {
+    head: SourceHead,
+    script: Script,
+    now: Instant,
+    _io: tokio::runtime::Runtime,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let io = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let script = Script::default();
+        let idle_after = Some(ms(1_000));
+        let rule = WatermarkRule { column: 0, mark: RowMark::Delay(0), idle_after };
+        let reader = Box::new(Scripted(Arc::clone(&script)));
+        let times = Box::new(Times(Some(rule)));
+        let mut head = SourceHead::new(context("events", &io), reader, times, None);
+        let splits = vec![split("a"), split("b")];
+        head.assign(SplitAssignment { splits, pending: Pending::None }).expect("assigns");
+        Self { head, script, now: instant(), _io: io }
+    }
+
+    /// Polls after `pause`; `found` is a split and an event time.
+    fn poll(&mut self, pause: Duration, found: Option<(usize, i64)>) -> Standing {
+        self.script.lock().extend(
+            found.map(|(split, time)| SourcePoll::Rows { split, records: records(&[time]) }),
+        );
+        self.now += pause;
+        let read = self.head.read(self.now).expect("reads");
+        assert_eq!(matches!(read, Read::Rows(_)), found.is_some());
+        self.head.standing()
+    }
+}
+
+#[test]
+fn a_silent_split_holds_event_time_until_its_time_out_and_no_longer() {
+    let mut bench = Bench::new();
+    bench.poll(ms(0), Some((0, 50)));
+    bench.poll(ms(0), Some((1, 10)));
+    for _ in 0..9 {
+        assert_eq!(bench.poll(ms(100), Some((0, 60))), Standing::At(Watermark(10)));
+    }
+    assert_eq!(bench.poll(ms(100), Some((0, 60))), Standing::At(Watermark(60)));
+}
+
+/// The silent split is asked at every poll, whatever the busy one beside it gives.
+#[test]
+fn a_silent_split_beside_a_backlogged_one_becomes_idle() {
+    let mut bench = Bench::new();
+    for n in 0..40 {
+        assert_eq!(bench.poll(ms(25), Some((0, n))), Standing::At(Watermark::MIN), "poll {n}");
+    }
+    assert_eq!(bench.poll(ms(25), Some((0, 41))), Standing::At(Watermark(41)));
+}
+
+#[test]
+fn a_split_that_gives_rows_is_never_idle() {
+    let mut bench = Bench::new();
+    for n in 0..100 {
+        bench.poll(ms(200), Some((0, 1_000 + n)));
+        assert_eq!(bench.poll(ms(200), Some((1, n))), Standing::At(Watermark(n)));
+    }
+}
+
+#[test]
+fn rows_end_a_splits_idleness() {
+    let mut bench = Bench::new();
+    bench.poll(ms(0), Some((1, 10)));
+    for _ in 0..10 {
+        bench.poll(ms(100), Some((0, 60)));
+    }
+    assert_eq!(bench.head.standing(), Standing::At(Watermark(60)));
+    assert_eq!(bench.poll(ms(10), Some((1, 12))), Standing::At(Watermark(12)));
+    assert_eq!(bench.poll(ms(10), None), Standing::At(Watermark(12)));
+}
+
+#[test]
+fn a_reader_whose_splits_are_all_silent_is_idle_where_the_furthest_stands() {
+    let mut bench = Bench::new();
+    bench.poll(ms(0), Some((0, 50)));
+    bench.poll(ms(0), Some((1, 10)));
+    for _ in 0..9 {
+        assert_eq!(bench.poll(ms(100), None), Standing::At(Watermark(10)));
+    }
+    assert_eq!(bench.poll(ms(100), None), Standing::Idle(Watermark(50)));
+}
+
+#[test]
+fn what_holds_the_task_up_is_not_the_splits_silence() {
+    let mut bench = Bench::new();
+    bench.poll(ms(0), Some((0, 50)));
+    bench.poll(ms(0), Some((1, 10)));
+    for _ in 0..100 {
+        bench.head.held_up(bench.now);
+        assert_eq!(bench.poll(ms(100), None), Standing::At(Watermark(10)));
+    }
+}
+
+#[test]
+fn a_thread_that_stood_still_makes_no_split_idle() {
+    let mut bench = Bench::new();
+    bench.poll(ms(0), Some((0, 50)));
+    bench.poll(ms(0), Some((1, 10)));
+    assert_eq!(bench.poll(ms(60_000), None), Standing::At(Watermark(10)));
+}
+
+#[test]
+fn a_reader_without_splits_is_idle_only_while_none_are_known_of() {
+    let mut bench = Bench::new();
+    bench.poll(ms(0), Some((0, 50)));
+    for index in [0, 1] {
+        bench.script.lock().push_back(SourcePoll::Finished { split: index });
+        bench.head.read(bench.now).expect("reads");
+    }
+    let mut told = |pending| {
+        let splits = Vec::new();
+        bench.head.assign(SplitAssignment { splits, pending }).expect("assigns");
+        bench.head.standing()
+    };
+    assert_eq!(told(Pending::None), Standing::Idle(Watermark(50)));
+    assert_eq!(told(Pending::Unknown), Standing::At(Watermark::MIN));
+    assert_eq!(told(Pending::Above(70)), Standing::At(Watermark(70)));
+    assert_eq!(told(Pending::Ended), Standing::At(Watermark::MAX));
+}
