@@ -146,6 +146,15 @@ impl JobGraph {
         }
     }
 
+    /// Whether whatever control reaches one subtask of a vertex reaches all of them: it stands
+    /// behind an exchange, and no source feeds a subtask of its own.
+    #[must_use]
+    pub(crate) fn hears_alike(&self, id: VertexId) -> bool {
+        let mut edges = self.edges.iter().filter(|e| e.to == id).peekable();
+        edges.peek().is_some()
+            && edges.all(|e| e.exchange != Exchange::Forward || self.hears_alike(e.from))
+    }
+
     /// The operator with this stable name.
     #[must_use]
     pub fn operator(&self, uid: &OperatorUid) -> Option<(&Vertex, usize)> {

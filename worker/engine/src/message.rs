@@ -1,5 +1,6 @@
 //! What travels on a channel, in order.
 
+use serde::{Deserialize, Serialize};
 use weir_protocol::Attempt;
 
 use crate::{Batch, Watermark};
@@ -18,6 +19,16 @@ pub struct Barrier {
     pub last: bool,
 }
 
+/// How often more splits were found, as far as the sender has heard.
+///
+/// Readers of one source hear of new splits one after the other. A reader that was idle may be
+/// about to read some while the watermark of another, quicker one is already past their rows: so
+/// its idleness counts only beside readers that had heard of no later round than itself.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+pub struct Round(pub u64);
+
 /// The only things that channels carry.
 #[derive(Clone, Debug)]
 pub enum Message {
@@ -26,8 +37,10 @@ pub enum Message {
     /// No later row on this channel has an event time below it.
     Watermark(Watermark),
     /// Nothing is to be expected for a while: the channel no longer holds back the watermark.
-    /// Any later `Data` or `Watermark` ends the idleness.
-    Idle,
+    Idle(Round),
+    /// The end of idleness, sent before anything else that follows it; and, by those that are not
+    /// idle, that they have heard of a later round.
+    Active(Round),
     /// A checkpoint's cut through the channel.
     Barrier(Barrier),
     /// Nothing follows.

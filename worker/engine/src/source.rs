@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::message::Round;
 use crate::operator::Context;
 use crate::time::EventTime;
 use crate::{EngineError, Watermark};
@@ -179,6 +180,10 @@ pub struct SplitAssignment {
     /// While splits remain unassigned: the smallest event time they may hold (`None`: −∞). It
     /// holds the subtask's watermark.
     pub pending: Pending,
+    /// How often splits had been found when this was sent. Every reader is told of each round,
+    /// whether or not it gets a split of it.
+    #[serde(default)]
+    pub round: Round,
 }
 
 /// What is known about splits that nobody reads yet.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use weir_engine::message::Round;
 use weir_engine::source::{Assignment, Pending, Split, SplitAssignment};
 use weir_protocol::Subtask;
 use xxhash_rust::xxh3::xxh3_64;
@@ -101,8 +102,10 @@ pub(super) struct SourceSplits {
     waiting: VecDeque<Subtask>,
     /// Splits each reader was given; eager sources are spread evenly by it.
     given: Vec<u64>,
+    /// How often more splits were found in this term.
+    round: Round,
     /// What each reader was last told about the rest; empty until readers exist.
-    told: Vec<Option<Pending>>,
+    told: Vec<Option<(Pending, Round)>>,
     started: bool,
 }
 
@@ -131,6 +134,7 @@ impl SourceSplits {
             discovery,
             waiting: VecDeque::new(),
             given: vec![0; parallelism as usize],
+            round: Round::default(),
             told: vec![None; parallelism as usize],
             started: false,
         }
@@ -161,6 +165,10 @@ impl SourceSplits {
         snapshot: Bytes,
         again: bool,
     ) -> Vec<ToReader> {
+        // Every reader is told, whoever gets the splits: one that has nothing to read is idle, and
+        // must not be taken for so beside those that read what was found now. Before the first
+        // answer none is.
+        self.round.0 += u64::from(self.discovery != Discovery::Open && !found.is_empty());
         self.unassigned.extend(found);
         self.snapshot = Some(snapshot);
         self.discovery = if again { Discovery::Repeats } else { Discovery::Complete };
@@ -220,13 +228,12 @@ impl SourceSplits {
                 }
             }
         }
-        let pending = self.pending();
+        let (pending, round) = (self.pending(), self.round);
         let told = self.told.iter_mut().zip(batches).enumerate();
         told.filter_map(|(subtask, (told, splits))| {
-            let changed = *told != Some(pending);
-            *told = Some(pending);
+            let changed = told.replace((pending, round)) != Some((pending, round));
             (changed || !splits.is_empty())
-                .then(|| (Subtask(subtask as u32), SplitAssignment { splits, pending }))
+                .then(|| (Subtask(subtask as u32), SplitAssignment { splits, pending, round }))
         })
         .collect()
     }
@@ -304,6 +311,20 @@ mod tests {
         again.start();
         assert_eq!(again.discovered(found, Bytes::new(), true), sent);
         assert!(splits.at_cut().unassigned.is_empty());
+    }
+
+    #[test]
+    fn every_reader_is_told_that_splits_were_found_whoever_gets_them() {
+        let mut splits = source(Assignment::Pull, false, 3);
+        splits.start();
+        splits.discovered(vec![], Bytes::new(), true);
+        for subtask in 0..3 {
+            splits.requested(Subtask(subtask));
+        }
+        let sent = splits.discovered(vec![split("a", None)], Bytes::new(), true);
+        assert_eq!(sent.iter().map(ids).collect::<Vec<_>>(), [vec!["a"], vec![], vec![]]);
+        assert!(sent.iter().all(|(_, a)| (a.pending, a.round) == (Pending::None, Round(1))));
+        assert!(splits.discovered(vec![], Bytes::new(), true).is_empty());
     }
 
     #[test]

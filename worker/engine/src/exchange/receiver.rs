@@ -195,7 +195,8 @@ async fn pump(stream: Box<dyn Stream>, inbound: &Inbound, from: WorkerId) -> io:
                     continue;
                 }
                 Kind::Watermark(mark) => Message::Watermark(mark),
-                Kind::Idle => Message::Idle,
+                Kind::Idle(round) => Message::Idle(round),
+                Kind::Active(round) => Message::Active(round),
                 Kind::Barrier(barrier) => Message::Barrier(barrier),
                 Kind::End => Message::End,
             };

@@ -116,7 +116,8 @@ async fn write_frames(
                     Kind::Data { cost: cost as u64 }
                 }
                 Message::Watermark(mark) => Kind::Watermark(*mark),
-                Message::Idle => Kind::Idle,
+                Message::Idle(round) => Kind::Idle(*round),
+                Message::Active(round) => Kind::Active(*round),
                 Message::Barrier(barrier) => Kind::Barrier(*barrier),
                 Message::End => Kind::End,
             };

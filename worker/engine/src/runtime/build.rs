@@ -11,7 +11,7 @@ use super::chain::{Chain, Link};
 use super::channel::Channel;
 use super::executor::Cell;
 use super::gate::Gate;
-use super::input::Inputs;
+use super::input::{Inputs, Lane};
 use super::memory::Share;
 use super::source_head::SourceHead;
 use super::task::{Desk, Head, Task};
@@ -240,10 +240,11 @@ impl TaskBuilder<'_> {
             if edge.to != self.vertex.id {
                 continue;
             }
+            let alike = d.graph.hears_alike(edge.from);
             for from in 0..d.graph.subtasks(edge.from, d.parallelism) {
-                if let Some(lane) = channels.get(number, from, self.subtask.0) {
-                    lane.set_consumer(self.waker.clone());
-                    lanes.push((lane, edge.input));
+                if let Some(channel) = channels.get(number, from, self.subtask.0) {
+                    channel.set_consumer(self.waker.clone());
+                    lanes.push(Lane { channel, port: edge.input, edge: number, alike });
                 }
             }
         }

@@ -11,7 +11,7 @@
 use weir_protocol::{Epoch, OperatorCounts, OperatorUid};
 
 use super::gate::Gate;
-use crate::message::Barrier;
+use crate::message::{Barrier, Round};
 use crate::operator::OperatorMetrics;
 use crate::operator::{Context, Operator, Output, OutputTag, Progress, Snapshot, SnapshotRequest};
 use crate::{Batch, EngineError, Message, Watermark};
@@ -50,7 +50,8 @@ enum Work {
 #[derive(Clone, Copy)]
 enum Control {
     Watermark(Watermark),
-    Idle,
+    Idle(Round),
+    Active(Round),
     Barrier(Barrier),
     End,
 }
@@ -119,8 +120,13 @@ impl Chain {
 
     /// Idleness: behind it others' watermarks complete windows without this task, so whatever
     /// operators hold back leaves in front of it.
-    pub(crate) fn give_idle(&mut self) {
-        self.give(Work::Control { at: 0, control: Control::Idle });
+    pub(crate) fn give_idle(&mut self, round: Round) {
+        self.give(Work::Control { at: 0, control: Control::Idle(round) });
+    }
+
+    /// The end of idleness, which only travels through.
+    pub(crate) fn give_active(&mut self, round: Round) {
+        self.give(Work::Control { at: 0, control: Control::Active(round) });
     }
 
     /// A barrier, behind which each operator freezes its state.
@@ -171,15 +177,18 @@ impl Chain {
                         match control {
                             Control::Barrier(_) => return Ok(Driven::BarrierPassed),
                             Control::End => return Ok(Driven::EndPassed),
-                            Control::Watermark(_) | Control::Idle => continue,
+                            Control::Watermark(_) | Control::Idle(_) | Control::Active(_) => {
+                                continue;
+                            }
                         }
                     };
                     let Link { operator, cx } = link;
                     let progress = match control {
                         Control::Watermark(mark) => operator.on_watermark(cx, mark, &mut self.out),
-                        Control::Idle | Control::Barrier(_) | Control::End => {
+                        Control::Idle(_) | Control::Barrier(_) | Control::End => {
                             operator.flush(cx, &mut self.out)
                         }
+                        Control::Active(_) => Ok(Progress::Done),
                     };
                     self.after(at, progress, Then::Pass(control))?;
                 }
@@ -242,7 +251,8 @@ impl Chain {
     fn send_control(&self, at: usize, control: Control) {
         let message = match control {
             Control::Watermark(mark) => Message::Watermark(mark),
-            Control::Idle => Message::Idle,
+            Control::Idle(round) => Message::Idle(round),
+            Control::Active(round) => Message::Active(round),
             Control::Barrier(barrier) => Message::Barrier(barrier),
             Control::End => Message::End,
         };

@@ -1,9 +1,22 @@
 //! The receiving side of a task: merges watermarks, aligns barriers.
+//!
+//! What idleness means for the merged watermark (PROTOCOL section 7):
+//!
+//! - Inputs that have ended hold nothing back, and promise nothing for the others either.
+//! - An input that is idle holds nothing back, provided that its sender's peers cannot be ahead of
+//!   it in what they know. Senders that all hear the same (they stand behind an exchange) become
+//!   active together, only not at the same moment: they are idle once all of them are. Readers of
+//!   a source become active each for itself, when splits were found; idleness counts until a peer
+//!   shows that it has heard of a later [`Round`].
+//! - All idle: the furthest watermark is in force, and then the idleness is passed on.
+//!
+//! Rows say nothing about idleness: they reach some subtasks, what is said reaches all.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::channel::Channel;
-use crate::message::Barrier;
+use crate::message::{Barrier, Round};
 use crate::{Batch, Message, Watermark};
 use weir_protocol::Attempt;
 
@@ -15,19 +28,36 @@ pub(crate) enum Event {
     /// The merged watermark has advanced.
     Watermark(Watermark),
     /// Every input is idle.
-    Idle,
+    Idle(Round),
+    /// An input is not idle, or knows of a later round: those behind must hear it.
+    Active(Round),
     /// The barrier has arrived on every input.
     Aligned(Barrier),
     /// Nothing will follow on any input, except barriers.
     End,
 }
 
+/// One input channel of a task.
+pub(crate) struct Lane {
+    pub(crate) channel: Arc<Channel>,
+    /// Which input of the first operator its rows are for.
+    pub(crate) port: usize,
+    /// Which edge it belongs to: its senders are peers.
+    pub(crate) edge: usize,
+    /// Whether all of the peers hear the same.
+    pub(crate) alike: bool,
+}
+
 /// All input channels of a task.
 pub(crate) struct Inputs {
     inputs: Vec<Input>,
+    peers: Vec<Peers>,
     next: usize,
     merged: Watermark,
-    all_idle: bool,
+    /// What was passed on last about idleness.
+    told: Told,
+    /// What the last message means, besides what was answered already.
+    events: VecDeque<Event>,
     aligning: Option<Barrier>,
     /// Barriers up to this attempt are of no interest any more.
     abandoned: Attempt,
@@ -36,13 +66,27 @@ pub(crate) struct Inputs {
 
 struct Input {
     channel: Arc<Channel>,
-    /// Which input of the first operator its rows are for.
     port: usize,
+    /// Position among the peers.
+    peers: usize,
     watermark: Watermark,
     idle: bool,
+    round: Round,
     ended: bool,
     /// Has delivered the barrier that others still owe.
     blocked: bool,
+}
+
+/// The senders of one edge.
+struct Peers {
+    edge: usize,
+    alike: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Told {
+    idle: bool,
+    round: Round,
 }
 
 impl Inputs {
@@ -50,24 +94,35 @@ impl Inputs {
     ///
     /// A restored watermark holds for every input: none of them can send older rows than the
     /// cut promised.
-    pub(crate) fn new(channels: Vec<(Arc<Channel>, usize)>, watermark: Option<Watermark>) -> Self {
+    pub(crate) fn new(lanes: Vec<Lane>, watermark: Option<Watermark>) -> Self {
         let merged = watermark.unwrap_or(Watermark::MIN);
-        let inputs = channels
+        let mut peers: Vec<Peers> = Vec::new();
+        let inputs = lanes
             .into_iter()
-            .map(|(channel, port)| Input {
-                channel,
-                port,
-                watermark: merged,
-                idle: false,
-                ended: false,
-                blocked: false,
+            .map(|Lane { channel, port, edge, alike }| {
+                let known = peers.iter().position(|p| p.edge == edge);
+                Input {
+                    channel,
+                    port,
+                    peers: known.unwrap_or_else(|| {
+                        peers.push(Peers { edge, alike });
+                        peers.len() - 1
+                    }),
+                    watermark: merged,
+                    idle: false,
+                    round: Round::default(),
+                    ended: false,
+                    blocked: false,
+                }
             })
             .collect();
         Self {
             inputs,
+            peers,
             next: 0,
             merged,
-            all_idle: false,
+            told: Told { idle: false, round: Round::default() },
+            events: VecDeque::new(),
             aligning: None,
             abandoned: Attempt(0),
             ended: false,
@@ -104,7 +159,13 @@ impl Inputs {
     pub(crate) fn next(&mut self) -> Option<Event> {
         let n = self.inputs.len();
         let mut looked = 0;
-        while looked < n {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            if looked == n {
+                return None;
+            }
             let position = self.next % n;
             let input = &self.inputs[position];
             let message = if input.blocked { None } else { input.channel.pop() };
@@ -118,81 +179,84 @@ impl Inputs {
                 self.next = position + 1;
             }
             looked = 0;
-            if let Some(event) = self.on_message(position, message) {
-                return Some(event);
-            }
+            self.on_message(position, message);
         }
-        None
     }
 
-    fn on_message(&mut self, position: usize, message: Message) -> Option<Event> {
+    fn on_message(&mut self, position: usize, message: Message) {
         let input = &mut self.inputs[position];
         match message {
-            Message::Data(batch) => {
-                input.idle = false;
-                self.all_idle = false;
-                Some(Event::Batch(input.port, batch))
-            }
+            Message::Data(batch) => self.events.push_back(Event::Batch(input.port, batch)),
             Message::Watermark(mark) => {
-                input.idle = false;
                 input.watermark = input.watermark.max(mark);
-                self.all_idle = false;
-                self.merge()
+                self.merge();
             }
-            Message::Idle => {
+            Message::Idle(round) => {
                 input.idle = true;
-                self.merge()
+                input.round = input.round.max(round);
+                self.merge();
+            }
+            Message::Active(round) => {
+                input.idle = false;
+                input.round = input.round.max(round);
+                self.merge();
             }
             Message::Barrier(barrier) => self.on_barrier(position, barrier),
             Message::End => {
                 input.ended = true;
                 input.watermark = Watermark::MAX;
+                self.merge();
                 if self.inputs.iter().all(|i| i.ended) && !self.ended {
                     self.ended = true;
-                    return Some(Event::End);
+                    self.events.push_back(Event::End);
                 }
-                self.merge()
             }
         }
     }
 
-    fn merge(&mut self) -> Option<Event> {
-        let active = self.inputs.iter().filter(|i| !i.idle);
-        let candidate = match active.map(|i| i.watermark).min() {
-            Some(least) => least,
-            None => {
-                // All idle: nobody holds back what the furthest input has promised; first
-                // that watermark, at the next call the idleness itself.
-                let furthest = self.inputs.iter().map(|i| i.watermark).max()?;
-                if furthest <= self.merged {
-                    if self.all_idle {
-                        return None;
-                    }
-                    self.all_idle = true;
-                    return Some(Event::Idle);
-                }
-                furthest
-            }
+    /// Finds where the watermark stands and whether all is idle, and passes on what is new.
+    fn merge(&mut self) {
+        let open = || self.inputs.iter().filter(|i| !i.ended);
+        let idle: Vec<bool> = (0..self.peers.len()).map(|at| self.all_idle(at)).collect();
+        let latest: Vec<Round> = (0..self.peers.len()).map(|at| self.latest(at)).collect();
+        let counts_as_idle = |input: &Input| {
+            let at = input.peers;
+            if self.peers[at].alike { idle[at] } else { input.idle && input.round >= latest[at] }
         };
+        let least = open().filter(|i| !counts_as_idle(i)).map(|i| i.watermark).min();
+        let furthest = open().map(|i| i.watermark).max();
+        // Without open inputs nothing is to come any more.
+        let candidate = least.or(furthest).unwrap_or(Watermark::MAX);
+        // Grows whenever any input's does.
+        let round = Round(self.inputs.iter().map(|i| i.round.0).sum());
+        let told = Told { idle: least.is_none() && furthest.is_some(), round };
+        let news = told != std::mem::replace(&mut self.told, told);
+        if news && !told.idle {
+            self.events.push_back(Event::Active(round));
+        }
         if candidate > self.merged {
             self.merged = candidate;
-            return Some(Event::Watermark(candidate));
+            self.events.push_back(Event::Watermark(candidate));
         }
-        None
+        if news && told.idle {
+            self.events.push_back(Event::Idle(round));
+        }
     }
 
-    /// After a watermark was taken: idleness that it stood in front of.
-    pub(crate) fn pending_idle(&mut self) -> Option<Event> {
-        if !self.all_idle && !self.inputs.is_empty() && self.inputs.iter().all(|i| i.idle) {
-            self.all_idle = true;
-            return Some(Event::Idle);
-        }
-        None
+    /// Whether all of these peers are idle, but for those that have ended.
+    fn all_idle(&self, peers: usize) -> bool {
+        self.inputs.iter().filter(|i| i.peers == peers).all(|i| i.idle || i.ended)
     }
 
-    fn on_barrier(&mut self, position: usize, barrier: Barrier) -> Option<Event> {
+    /// The last round that any of these peers has heard of.
+    fn latest(&self, peers: usize) -> Round {
+        let rounds = self.inputs.iter().filter(|i| i.peers == peers).map(|i| i.round);
+        rounds.max().unwrap_or_default()
+    }
+
+    fn on_barrier(&mut self, position: usize, barrier: Barrier) {
         if barrier.attempt <= self.abandoned {
-            return None;
+            return;
         }
         match self.aligning {
             // A later attempt means that the earlier one failed, and that we have not heard yet.
@@ -200,7 +264,7 @@ impl Inputs {
                 self.abandoned = current.attempt;
                 self.release();
             }
-            Some(current) if current.attempt > barrier.attempt => return None,
+            Some(current) if current.attempt > barrier.attempt => return,
             _ => {}
         }
         self.aligning = Some(barrier);
@@ -208,9 +272,8 @@ impl Inputs {
         if self.inputs.iter().all(|i| i.blocked) {
             self.release();
             self.abandoned = barrier.attempt;
-            return Some(Event::Aligned(barrier));
+            self.events.push_back(Event::Aligned(barrier));
         }
-        None
     }
 }
 
@@ -220,8 +283,39 @@ mod tests {
 
     fn setup(n: usize) -> (Vec<Arc<Channel>>, Inputs) {
         let channels: Vec<_> = (0..n).map(|_| Arc::new(Channel::new(1 << 20))).collect();
-        let inputs = Inputs::new(channels.iter().map(|c| (Arc::clone(c), 0)).collect(), None);
+        let inputs = Inputs::new(lanes(&channels, false), None);
         (channels, inputs)
+    }
+
+    /// Channels of one edge.
+    fn lanes(channels: &[Arc<Channel>], alike: bool) -> Vec<Lane> {
+        let lane = |channel| Lane { channel: Arc::clone(channel), port: 0, edge: 0, alike };
+        channels.iter().map(lane).collect()
+    }
+
+    /// What a task would hear until nothing is left to read.
+    fn heard(inputs: &mut Inputs) -> Vec<String> {
+        let shown = |event| match event {
+            Event::Batch(..) => "rows".to_owned(),
+            Event::Watermark(mark) => format!("{}", mark.0),
+            Event::Idle(round) => format!("idle in {}", round.0),
+            Event::Active(round) => format!("active in {}", round.0),
+            Event::Aligned(_) => "barrier".to_owned(),
+            Event::End => "end".to_owned(),
+        };
+        std::iter::from_fn(|| inputs.next()).map(shown).collect()
+    }
+
+    const fn idle(round: u64) -> Message {
+        Message::Idle(Round(round))
+    }
+
+    const fn active(round: u64) -> Message {
+        Message::Active(Round(round))
+    }
+
+    const fn mark(ms: i64) -> Message {
+        Message::Watermark(Watermark(ms))
     }
 
     fn barrier(attempt: u64) -> Message {
@@ -240,21 +334,116 @@ mod tests {
         assert!(inputs.next().is_none());
         c[1].push(Message::Watermark(Watermark(4)));
         assert!(matches!(inputs.next(), Some(Event::Watermark(Watermark(4)))));
-        c[1].push(Message::Idle);
+        c[1].push(idle(0));
         assert!(matches!(inputs.next(), Some(Event::Watermark(Watermark(10)))));
     }
 
     #[test]
     fn all_idle_sends_the_furthest_watermark_and_then_idle_once() {
         let (c, mut inputs) = setup(2);
-        c[0].push(Message::Watermark(Watermark(10)));
-        c[0].push(Message::Idle);
+        c[0].push(mark(10));
+        c[0].push(idle(0));
         assert!(inputs.next().is_none());
-        c[1].push(Message::Idle);
-        assert!(matches!(inputs.next(), Some(Event::Watermark(Watermark(10)))));
-        assert!(matches!(inputs.pending_idle(), Some(Event::Idle)));
-        assert!(inputs.pending_idle().is_none());
+        c[1].push(idle(0));
+        assert_eq!(heard(&mut inputs), ["10", "idle in 0"]);
+        c[1].push(idle(0));
         assert!(inputs.next().is_none());
+    }
+
+    #[test]
+    fn the_end_of_idleness_is_passed_on_even_when_the_watermark_stays() {
+        let (c, mut inputs) = setup(2);
+        for channel in &c {
+            channel.push(mark(10));
+            channel.push(idle(0));
+        }
+        assert_eq!(heard(&mut inputs), ["10", "idle in 0"]);
+        c[0].push(active(0));
+        assert_eq!(heard(&mut inputs), ["active in 0"]);
+        c[0].push(idle(0));
+        assert_eq!(heard(&mut inputs), ["idle in 0"]);
+    }
+
+    /// A burst of files: the quick reader must not close windows that the slow one, which has not
+    /// yet heard of its file, is about to fill.
+    #[test]
+    fn a_reader_that_was_idle_holds_its_peers_until_it_has_heard_what_they_have() {
+        let (c, mut inputs) = setup(2);
+        for channel in &c {
+            channel.push(mark(10));
+            channel.push(idle(1));
+        }
+        assert_eq!(heard(&mut inputs), ["active in 1", "10", "idle in 2"]);
+        c[0].push(active(2));
+        c[0].push(mark(90));
+        assert_eq!(heard(&mut inputs), ["active in 3"]);
+        c[1].push(active(2));
+        c[1].push(mark(40));
+        assert_eq!(heard(&mut inputs), ["active in 4", "40"]);
+        c[1].push(idle(2));
+        assert_eq!(heard(&mut inputs), ["90"]);
+    }
+
+    #[test]
+    fn a_reader_that_got_nothing_of_a_round_holds_nothing_once_it_has_heard_of_it() {
+        let (c, mut inputs) = setup(2);
+        c[1].push(idle(1));
+        c[0].push(active(2));
+        c[0].push(mark(90));
+        assert_eq!(heard(&mut inputs), ["active in 2", "active in 3"]);
+        c[1].push(idle(2));
+        assert_eq!(heard(&mut inputs), ["active in 4", "90"]);
+    }
+
+    /// Behind an exchange all subtasks hear the same, but one may be slower to work on it.
+    #[test]
+    fn a_subtask_that_is_idle_beside_an_active_peer_holds_it_until_both_are_active() {
+        let channels: Vec<_> = (0..2).map(|_| Arc::new(Channel::new(1 << 20))).collect();
+        let mut inputs = Inputs::new(lanes(&channels, true), None);
+        for channel in &channels {
+            channel.push(mark(10));
+            channel.push(idle(0));
+        }
+        assert_eq!(heard(&mut inputs), ["10", "idle in 0"]);
+        channels[0].push(active(0));
+        channels[0].push(mark(90));
+        assert_eq!(heard(&mut inputs), ["active in 0"]);
+        channels[1].push(active(0));
+        channels[1].push(mark(90));
+        assert_eq!(heard(&mut inputs), ["90"]);
+    }
+
+    #[test]
+    fn an_input_that_ended_promises_nothing_for_one_that_is_idle() {
+        let (c, mut inputs) = setup(2);
+        c[0].push(Message::Watermark(Watermark::MAX));
+        c[0].push(Message::End);
+        c[1].push(mark(10));
+        assert_eq!(heard(&mut inputs), ["10"]);
+        c[1].push(idle(0));
+        assert_eq!(heard(&mut inputs), ["idle in 0"]);
+        c[1].push(active(0));
+        c[1].push(mark(20));
+        assert_eq!(heard(&mut inputs), ["active in 0", "20"]);
+        c[1].push(Message::End);
+        assert_eq!(heard(&mut inputs).last().map(String::as_str), Some("end"));
+        assert_eq!(inputs.watermark(), Watermark::MAX);
+    }
+
+    #[test]
+    fn a_restored_watermark_holds_for_every_input_and_for_the_next_cut() {
+        let channels: Vec<_> = (0..2).map(|_| Arc::new(Channel::new(1 << 20))).collect();
+        let mut inputs = Inputs::new(lanes(&channels, false), Some(Watermark(50)));
+        for channel in &channels {
+            channel.push(mark(30));
+            channel.push(barrier(1));
+        }
+        assert_eq!(heard(&mut inputs), ["barrier"]);
+        assert_eq!(inputs.watermark(), Watermark(50));
+        channels[0].push(mark(70));
+        assert!(inputs.next().is_none(), "the other input still stands at 50");
+        channels[1].push(mark(60));
+        assert_eq!(heard(&mut inputs), ["60"]);
     }
 
     #[test]
@@ -288,7 +477,7 @@ mod tests {
         let (c, mut inputs) = setup(2);
         c[0].push(Message::End);
         c[1].push(Message::End);
-        assert!(matches!(inputs.next(), Some(Event::End)));
+        assert_eq!(heard(&mut inputs), [Watermark::MAX.0.to_string(), "end".to_owned()]);
         c[0].push(barrier(3));
         c[1].push(barrier(3));
         assert!(matches!(inputs.next(), Some(Event::Aligned(_))));

@@ -14,6 +14,7 @@ use arrow::datatypes::{
 };
 
 use super::silence::Silence;
+use crate::message::Round;
 use crate::operator::Context;
 use crate::source::{
     EventTimes, Pending, RowMark, SourcePoll, SourceReader, Split, SplitAssignment, WatermarkRule,
@@ -46,6 +47,7 @@ pub(crate) struct SourceHead {
     active: BTreeMap<usize, Active>,
     next_index: usize,
     pending: Pending,
+    round: Round,
     furthest: Watermark,
     /// Nothing more is to be read.
     drained: bool,
@@ -77,6 +79,7 @@ impl SourceHead {
             active: BTreeMap::new(),
             next_index: 0,
             pending: Pending::Unknown,
+            round: Round::default(),
             furthest: watermark.unwrap_or(Watermark::MIN),
             drained: false,
             waiting: false,
@@ -100,7 +103,13 @@ impl SourceHead {
                 .insert(index, Active { split, watermark, quiet: Duration::ZERO, idle: false });
         }
         self.pending = assignment.pending;
+        self.round = assignment.round;
         Ok(())
+    }
+
+    /// The last round of found splits that it has heard of.
+    pub(crate) fn round(&self) -> Round {
+        self.round
     }
 
     /// Whether another split is wanted.

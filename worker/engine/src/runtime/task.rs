@@ -14,7 +14,7 @@ use super::input::{Event, Inputs};
 use super::memory::Share;
 use super::source_head::{Read, SourceHead, Standing};
 use crate::env::instant;
-use crate::message::Barrier;
+use crate::message::{Barrier, Round};
 use crate::source::Split;
 use crate::task::{FrozenTask, TaskCommand, TaskEvent, TimeInState, TriggerRequest};
 use crate::{EngineError, Watermark};
@@ -106,7 +106,9 @@ pub(crate) struct Task {
     frozen: Option<Attempt>,
     /// The last watermark given to the chain by a source.
     sent: Watermark,
+    /// Whether a source said last that it is idle, and in which round it said how it stands.
     sent_idle: bool,
+    sent_round: Round,
     requested_split: bool,
     end: End,
     passing: Option<Passing>,
@@ -149,6 +151,7 @@ impl Task {
             frozen: None,
             sent: watermark.unwrap_or(Watermark::MIN),
             sent_idle: false,
+            sent_round: Round::default(),
             requested_split: false,
             end: End::NotYet,
             passing: None,
@@ -371,31 +374,28 @@ impl Task {
                 TaskEvent::SplitRequest { vertex: self.desk.vertex, subtask: self.desk.subtask };
             let _ = self.events.send(event);
         }
-        // Given in this order to the chain, taken out in this order.
-        if let Read::Rows(batch) = head.read(instant())? {
+        let read = head.read(instant())?;
+        let (standing, round) = (head.standing(), head.round());
+        let news = round != self.sent_round;
+        self.sent_round = round;
+        // Given in this order to the chain, taken out in this order. Whoever was idle says first
+        // that it no longer is, even before it knows where it stands: others must not go past rows
+        // that it is about to read.
+        if matches!(standing, Standing::At(_)) && (self.sent_idle || news) {
+            self.sent_idle = false;
+            self.chain.give_active(round);
+        }
+        if let Read::Rows(batch) = read {
             self.chain.give_batch(0, batch);
         }
-        match head.standing() {
-            Standing::At(mark) => {
-                // Whoever was idle says at once that it no longer is, even before it knows where
-                // it stands: others must not go past rows that it is about to read.
-                if mark > self.sent || self.sent_idle {
-                    self.sent = self.sent.max(mark);
-                    self.sent_idle = false;
-                    self.chain.give_watermark(self.sent);
-                }
-            }
-            Standing::Idle(furthest) => {
-                if furthest > self.sent {
-                    self.sent = furthest;
-                    self.sent_idle = false;
-                    self.chain.give_watermark(furthest);
-                }
-                if !self.sent_idle {
-                    self.sent_idle = true;
-                    self.chain.give_idle();
-                }
-            }
+        let (Standing::At(mark) | Standing::Idle(mark)) = standing;
+        if mark > self.sent {
+            self.sent = mark;
+            self.chain.give_watermark(mark);
+        }
+        if matches!(standing, Standing::Idle(_)) && (!self.sent_idle || news) {
+            self.sent_idle = true;
+            self.chain.give_idle(round);
         }
         if head.has_ended() {
             self.end = End::Passing;
@@ -411,7 +411,7 @@ impl Task {
 
     fn read_inputs(&mut self) -> Option<Rest> {
         let Head::Inputs(inputs) = &mut self.head else { return Some(Rest::Idle) };
-        let event = inputs.pending_idle().or_else(|| inputs.next());
+        let event = inputs.next();
         if inputs.is_aligning() {
             self.aligning_since.get_or_insert_with(instant);
         }
@@ -420,7 +420,8 @@ impl Task {
             None => return Some(Rest::Idle),
             Some(Event::Batch(port, batch)) => self.chain.give_batch(port, batch),
             Some(Event::Watermark(mark)) => self.chain.give_watermark(mark),
-            Some(Event::Idle) => self.chain.give_idle(),
+            Some(Event::Idle(round)) => self.chain.give_idle(round),
+            Some(Event::Active(round)) => self.chain.give_active(round),
             Some(Event::Aligned(barrier)) => {
                 let mark = inputs.watermark();
                 let watermark = (mark != Watermark::MIN).then_some(mark);

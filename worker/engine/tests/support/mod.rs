@@ -275,7 +275,7 @@ impl Cluster {
     }
 
     pub fn assign(&self, subtask: u32, splits: Vec<Split>, pending: Pending) {
-        let assignment = SplitAssignment { splits, pending };
+        let assignment = SplitAssignment { splits, pending, ..SplitAssignment::default() };
         self.command(SOURCE, subtask, &TaskCommand::AddSplits(assignment));
     }
 

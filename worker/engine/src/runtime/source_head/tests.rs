@@ -97,7 +97,8 @@ impl Bench {
         let times = Box::new(Times(Some(rule)));
         let mut head = SourceHead::new(context("events", &io), reader, times, None);
         let splits = vec![split("a"), split("b")];
-        head.assign(SplitAssignment { splits, pending: Pending::None }).expect("assigns");
+        head.assign(SplitAssignment { splits, pending: Pending::None, round: Round(1) })
+            .expect("assigns");
         Self { head, script, now: instant(), _io: io }
     }
 
@@ -195,7 +196,7 @@ fn a_reader_without_splits_is_idle_only_while_none_are_known_of() {
     }
     let mut told = |pending| {
         let splits = Vec::new();
-        bench.head.assign(SplitAssignment { splits, pending }).expect("assigns");
+        bench.head.assign(SplitAssignment { splits, pending, round: Round(1) }).expect("assigns");
         bench.head.standing()
     };
     assert_eq!(told(Pending::None), Standing::Idle(Watermark(50)));
