@@ -81,20 +81,21 @@ impl Global {
         }
     }
 
-    /// Merges rows of one slice. `None` of the windows is open when every other input was ahead
-    /// of an idle one that came back; its rows are late then.
+    /// Merges partial results of one slice. None of the windows is open when every other input
+    /// was ahead of an idle one that came back; the rows behind the results are late then.
     fn merge(&mut self, cx: &Context, id: SliceId, records: &RecordBatch) -> Result<()> {
+        let columns = records.columns();
         let Some(visible_from) = self.plan.slices.next_window(id, self.done) else {
-            OperatorMetrics::add(&cx.metrics.late, records.num_rows());
+            let rows = column(records, self.plan.rows_at)?;
+            OperatorMetrics::add(&cx.metrics.late, rows.values().iter().sum::<i64>() as usize);
             return Ok(());
         };
         let table = match self.tables.entry(SliceId { visible_from, end: id.end }) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Table::new(&self.plan, self.slice_groups)?),
         };
-        let columns = records.columns();
         let keys = &columns[..self.plan.keys.len()];
-        let partial = &columns[self.plan.first_partial()..];
+        let partial = &columns[self.plan.partials()];
         table.merge(keys, partial, records.num_rows(), &mut self.slots)
     }
 
@@ -248,6 +249,12 @@ fn results(plan: &Plan, table: &Table, end: EventTime, slots: &[u32]) -> Result<
     Ok(RecordBatch::try_new(Arc::clone(&plan.output), columns)?)
 }
 
+/// A column that tells of a partial result: its slice, or the number of its rows.
+fn column(records: &RecordBatch, at: usize) -> Result<&Int64Array> {
+    let column = records.columns().get(at).and_then(|c| c.as_primitive_opt::<Int64Type>());
+    column.ok_or_else(|| OperatorError::ours("a partial result lacks its slice or its rows"))
+}
+
 /// The slice of all rows, when it is the same.
 fn common_slice(ends: &[i64], visible_from: &[i64]) -> Option<SliceId> {
     let id = SliceId { end: *ends.first()?, visible_from: *visible_from.first()? };
@@ -272,15 +279,8 @@ impl Operator for Global {
         _out: &mut Output,
     ) -> Result<Progress> {
         let records = batch.records();
-        let column = |at: usize| {
-            records
-                .columns()
-                .get(at)
-                .and_then(|c| c.as_primitive_opt::<Int64Type>())
-                .ok_or_else(|| OperatorError::ours("a partial result has no slice"))
-        };
         let width = self.plan.keys.len();
-        let (ends, visible): (&Int64Array, &Int64Array) = (column(width)?, column(width + 1)?);
+        let (ends, visible) = (column(records, width)?, column(records, width + 1)?);
         if let Some(id) = common_slice(ends.values(), visible.values()) {
             self.merge(cx, id, records)?;
         } else {

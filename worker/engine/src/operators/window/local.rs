@@ -171,7 +171,7 @@ impl Local {
         let table = match self.tables.entry(id) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert(Table::new(&self.plan, self.expected)?)
+                entry.insert(Table::counting(&self.plan, self.expected)?)
             }
         };
         let before = table.len();
@@ -186,7 +186,7 @@ impl Local {
     ) -> Result<(Vec<ArrayRef>, Vec<ArrayRef>), OperatorError> {
         let keys = self.plan.keys.iter().map(|&k| Arc::clone(records.column(k))).collect();
         let mut partial = Vec::new();
-        for call in &self.plan.calls {
+        for call in self.plan.calls.iter().chain(&self.plan.counting) {
             partial.extend(call.partial(records)?);
         }
         Ok((keys, partial))

@@ -67,7 +67,8 @@ pub fn global(spec: &WindowAggregate) -> Result<Arc<dyn OperatorFactory>, Operat
 }
 
 /// What travels between the halves: the keys, `$slice_end` and `$visible_from` (event time in
-/// ms), then the partial results of each aggregate under its name.
+/// ms), then the partial results of each aggregate under its name, and the number of rows behind
+/// them where no aggregate is that.
 ///
 /// # Errors
 /// When windows, types or functions do not fit together.
@@ -96,8 +97,8 @@ pub fn exchange_columns(spec: &WindowAggregate) -> Vec<usize> {
 /// # Errors
 /// When windows, types or functions do not fit together.
 pub fn state_schema(spec: &WindowAggregate) -> Result<StateSchema, OperatorError> {
-    let columns: BTreeMap<String, String> = intermediate_schema(spec)?
-        .fields()
+    let plan = Plan::new(spec)?;
+    let columns: BTreeMap<String, String> = plan.intermediate.fields()[..plan.partials().end]
         .iter()
         .map(|f| (f.name().clone(), f.data_type().to_string()))
         .collect();

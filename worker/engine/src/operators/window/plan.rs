@@ -9,7 +9,7 @@ use weir_state::canonical::Shape;
 
 use super::accumulator::Call;
 use super::slices::{SliceId, Slices};
-use super::spec::WindowAggregate;
+use super::spec::{AggregateCall, Function, WindowAggregate};
 use crate::OperatorError;
 
 /// Rows of a batch that is given out.
@@ -25,7 +25,12 @@ pub(super) struct Plan {
     pub(super) keys: Vec<usize>,
     pub(super) key_types: Vec<DataType>,
     pub(super) calls: Vec<Call>,
-    /// Keys, `$slice_end`, `$visible_from`, partial results.
+    /// Counts the rows behind a partial result where no call does, so that rows that are dropped
+    /// with one can be told; only ever part of the local half and of what it gives out.
+    pub(super) counting: Option<Call>,
+    /// The intermediate column that holds the number of rows behind a partial result.
+    pub(super) rows_at: usize,
+    /// Keys, `$slice_end`, `$visible_from`, partial results, and those of `counting`.
     pub(super) intermediate: SchemaRef,
     pub(super) output: SchemaRef,
     /// Changes when the columns of stored state do.
@@ -61,7 +66,20 @@ impl Plan {
         let mut intermediate: Vec<Arc<Field>> = key_fields.clone();
         intermediate.push(Arc::new(Field::new("$slice_end", DataType::Int64, false)));
         intermediate.push(Arc::new(Field::new("$visible_from", DataType::Int64, false)));
+        let mut rows_at = None;
         for call in &calls {
+            if call.counts_rows() {
+                rows_at = Some(intermediate.len());
+            }
+            intermediate.extend(call.partial_fields()?.into_iter().map(Arc::new));
+        }
+        let fingerprint = fingerprint(&intermediate)?;
+        let counting = match rows_at {
+            Some(_) => None,
+            None => Some(Call::new(&count_of_rows(), &spec.input)?),
+        };
+        let rows_at = rows_at.unwrap_or(intermediate.len());
+        if let Some(call) = &counting {
             intermediate.extend(call.partial_fields()?.into_iter().map(Arc::new));
         }
         let mut output = key_fields;
@@ -77,7 +95,9 @@ impl Plan {
             keys: spec.keys.clone(),
             key_types,
             calls,
-            fingerprint: fingerprint(&intermediate)?,
+            counting,
+            rows_at,
+            fingerprint,
             rows: ROWS,
             span_slices: SPAN_SLICES,
             intermediate: Arc::new(Schema::new(intermediate)),
@@ -85,9 +105,10 @@ impl Plan {
         })
     }
 
-    /// Number of columns of partial results of each call, in order.
-    pub(super) fn partial_widths(&self) -> Result<Vec<usize>, OperatorError> {
-        self.calls.iter().map(|call| Ok(call.partial_fields()?.len())).collect()
+    /// Columns of partial results that are kept: all but those of `counting`.
+    pub(super) fn partials(&self) -> std::ops::Range<usize> {
+        let counting = usize::from(self.counting.is_some());
+        self.first_partial()..self.intermediate.fields().len() - counting
     }
 
     /// The slots of the next batch from `row` on, of `len`.
@@ -122,6 +143,18 @@ impl Plan {
     ) -> Result<RecordBatch, OperatorError> {
         let columns = keys.into_iter().chain([ends, visible_from]).chain(partial).collect();
         Ok(RecordBatch::try_new(Arc::clone(&self.intermediate), columns)?)
+    }
+}
+
+/// `COUNT(*)`, named as nothing in a program is.
+fn count_of_rows() -> AggregateCall {
+    AggregateCall {
+        function: Function::Count,
+        input: None,
+        filter: None,
+        distinct: false,
+        output: DataType::Int64,
+        name: "$rows".to_owned(),
     }
 }
 

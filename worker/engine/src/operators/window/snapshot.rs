@@ -222,7 +222,7 @@ fn each_section(
 fn decode(plan: &Plan, body: &mut &[u8]) -> Result<(usize, Vec<ArrayRef>), CodecError> {
     let rows = take_u32(body)? as usize;
     let fields = plan.intermediate.fields().iter().enumerate();
-    let stored = fields.filter(|(i, _)| *i < plan.keys.len() || *i >= plan.first_partial());
+    let stored = fields.filter(|(i, _)| *i < plan.keys.len() || plan.partials().contains(i));
     let columns = stored
         .map(|(_, field)| decode_column(field.data_type(), rows, body))
         .collect::<Result<_, _>>()?;

@@ -4,7 +4,7 @@ use arrow::array::ArrayRef;
 use weir_state::dirty::Dirty;
 use weir_state::key_table::{FrozenKeys, KeyTable};
 
-use super::accumulator::{Accumulator, Export};
+use super::accumulator::{Accumulator, Call, Export};
 use super::plan::Plan;
 use crate::OperatorError;
 
@@ -29,15 +29,24 @@ pub(super) struct FrozenTable {
 
 impl Table {
     pub(super) fn new(plan: &Plan, capacity: usize) -> Result<Self, OperatorError> {
+        Self::of(plan, &plan.calls.iter().collect::<Vec<_>>(), capacity)
+    }
+
+    /// A table that also counts the rows behind each group.
+    pub(super) fn counting(plan: &Plan, capacity: usize) -> Result<Self, OperatorError> {
+        let calls: Vec<_> = plan.calls.iter().chain(&plan.counting).collect();
+        Self::of(plan, &calls, capacity)
+    }
+
+    fn of(plan: &Plan, calls: &[&Call], capacity: usize) -> Result<Self, OperatorError> {
         Ok(Self {
             keys: KeyTable::with_capacity(&plan.key_types, capacity)
                 .map_err(OperatorError::user)?,
-            accumulators: plan
-                .calls
+            accumulators: calls.iter().map(|call| call.accumulator()).collect::<Result<_, _>>()?,
+            widths: calls
                 .iter()
-                .map(|call| call.accumulator())
-                .collect::<Result<_, _>>()?,
-            widths: plan.partial_widths()?,
+                .map(|call| Ok(call.partial_fields()?.len()))
+                .collect::<Result<_, OperatorError>>()?,
             dirty: Dirty::default(),
             persisted: false,
         })

@@ -95,6 +95,11 @@ impl Call {
         Ok(Self { kind: Kind::Distinct(Box::new(inner)), ..plain })
     }
 
+    /// Whether its partial result is the number of rows, whatever is in them.
+    pub(in crate::operators::window) fn counts_rows(&self) -> bool {
+        matches!(self.kind, Kind::Count) && self.input.is_none() && self.filter.is_none()
+    }
+
     pub(in crate::operators::window) fn name(&self) -> &str {
         &self.name
     }

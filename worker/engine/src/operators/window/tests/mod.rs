@@ -17,6 +17,7 @@ use crate::operators::window::global::Global;
 use crate::operators::window::local::Limits;
 use crate::operators::window::plan::Plan;
 use crate::operators::window::spec::{Function, Window};
+use crate::operators::window::{intermediate_schema, state_schema};
 use crate::{Batch, Operator, Output, Progress, Watermark};
 
 use definition::*;
@@ -159,6 +160,43 @@ fn a_split_that_was_idle_counts_in_the_windows_that_are_left() {
     let ends: Vec<&String> = run.results.iter().map(|r| &r[r.len() - 2]).collect();
     assert_eq!(ends, ["1970-01-01T00:00:00.120"]);
     assert_eq!(run.globals[0].0.metrics.late.load(Ordering::Relaxed), 1);
+}
+
+/// A partial result that comes too late stands for as many rows as went into it, whether or not
+/// one of the aggregates is their number.
+#[test]
+fn what_is_dropped_as_late_counts_in_rows() {
+    for count in [true, false] {
+        let mut spec = spec(MINUTE, &["k"]);
+        spec.aggregates.retain(|call| call.name == if count { "count" } else { "sum_int" });
+        let mut run = Run::new(spec, 1, 1, Tuning::default());
+        let rows: Vec<Row> = (0..30).map(|n| row(n, n % 2)).collect();
+        run.data(0, &rows);
+        // Others went on without this split.
+        let out = drive(&mut run.globals[0], |cx, op, out| {
+            op.on_watermark(cx, Watermark(60), out).unwrap()
+        });
+        run.collect(out);
+        run.exchange_all();
+        assert_eq!(run.globals[0].0.metrics.late.load(Ordering::Relaxed), 30, "{count}");
+        assert_eq!(run.globals[0].1.state_bytes(), 0);
+    }
+}
+
+/// What is counted of late rows is no state: programs go on from what older ones have stored.
+#[test]
+fn the_number_of_rows_behind_a_partial_result_is_not_stored() {
+    let mut spec = spec(MINUTE, &["k"]);
+    spec.aggregates.retain(|call| call.name == "sum_int");
+    let stored = state_schema(&spec).unwrap().columns;
+    let travels = intermediate_schema(&spec).unwrap();
+    assert_eq!(travels.fields().len(), stored.len() + 1);
+    let mut run = Run::new(spec, 1, 1, Tuning::default());
+    run.data(0, &[row(10, 1), row(20, 1)]);
+    run.barrier(1, false);
+    run.start(1);
+    run.watermark(0, 60);
+    assert_eq!(run.results[0][..2], ["1", "2"]);
 }
 
 #[test]
