@@ -71,6 +71,10 @@ pub struct PlanArgs {
     /// How to show the plan.
     #[arg(short, long, value_enum, default_value_t = Report::Text)]
     pub output: Report,
+    /// Plan for somebody who may not know the values of variables: the names of those that are
+    /// set, separated by commas.
+    #[arg(long, hide = true, value_name = "NAMES")]
+    pub withhold: Option<String>,
 }
 
 /// `weir state`.

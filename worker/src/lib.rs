@@ -36,7 +36,7 @@ use crate::cli::{Cli, Command};
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start();
+    logging::start(matches!(&cli.command, Command::Run(args) if args.no_color));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -61,7 +61,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("{error:#}");
+            eprintln!("{}", weir_engine::veil::hide(&format!("{error:#}")));
             ExitCode::from(exit::REFUSED)
         }
     }

@@ -1,11 +1,12 @@
 //! From a manifest on disk to a planned job, with every error at its place.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use weir_crds::{ManifestError, SqlPosition, StreamJob};
 use weir_protocol::JobName;
-use weir_sql::{BuiltIn, PlanOptions, Planned, SqlError};
+use weir_sql::{BuiltIn, Environment, PlanOptions, Planned, SqlError, Variable};
 
 /// A job that can run.
 pub struct Loaded {
@@ -65,11 +66,44 @@ impl Fault {
     }
 }
 
-/// Reads and plans a manifest.
+/// What a program learns of `${env:NAME}`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Variables {
+    /// The values of this process's environment.
+    Process,
+    /// Nothing but whether a variable is set: these are, and what the manifest sets for its
+    /// workers. Such a plan is for looking at, it cannot run.
+    Withheld(BTreeSet<String>),
+}
+
+impl Variables {
+    fn environment(self, job: &StreamJob) -> Environment {
+        let mut set = match self {
+            Self::Process => return weir_sql::environment(),
+            Self::Withheld(set) => set,
+        };
+        let workers = &job.spec.workers;
+        let named = workers.env.iter().filter_map(|entry| entry["name"].as_str());
+        set.extend(named.map(str::to_owned));
+        // Which variables a Secret holds is not known here.
+        let any = !workers.env_from.is_empty();
+        Box::new(move |name| (any || set.contains(name)).then_some(Variable::Withheld))
+    }
+}
+
+/// Reads and plans a manifest, to run it.
 ///
 /// # Errors
 /// Everything that is wrong with the manifest, or with its program.
 pub fn load(path: &Path) -> Result<Loaded, Refused> {
+    load_with(path, Variables::Process)
+}
+
+/// Reads and plans a manifest.
+///
+/// # Errors
+/// Everything that is wrong with the manifest, or with its program.
+pub fn load_with(path: &Path, variables: Variables) -> Result<Loaded, Refused> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
         let message = format!("cannot be read: {error}; give the path of a StreamJob manifest");
@@ -85,7 +119,7 @@ pub fn load(path: &Path) -> Result<Loaded, Refused> {
         job: format!("{}/{}", job.metadata.namespace, job.metadata.name),
         max_parallelism: job.spec.max_parallelism,
         base,
-        env: Box::new(|name| std::env::var(name).ok()),
+        env: variables.environment(&job),
         parts: Arc::new(BuiltIn),
     };
     match weir_sql::plan(&job.spec.sql, &options) {

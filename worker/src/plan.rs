@@ -7,7 +7,7 @@ use weir_checkpoint::Manifest;
 
 use crate::cli::{PlanArgs, Report};
 use crate::exit;
-use crate::load::{Loaded, load};
+use crate::load::{Loaded, Variables, load_with};
 use crate::state;
 
 /// Plans; the text is for standard output, the code is the process's. With `-o json` what is
@@ -16,7 +16,11 @@ use crate::state;
 /// # Errors
 /// Everything that is wrong with the manifest, for people; a store that cannot be read.
 pub(crate) async fn run(args: &PlanArgs) -> anyhow::Result<(String, u8)> {
-    let loaded = match (load(&args.manifest), args.output) {
+    let variables = match &args.withhold {
+        None => Variables::Process,
+        Some(names) => Variables::Withheld(names.split(',').map(str::to_owned).collect()),
+    };
+    let loaded = match (load_with(&args.manifest, variables), args.output) {
         (Ok(loaded), _) => loaded,
         (Err(refused), Report::Json) => {
             let mut text = serde_json::to_string_pretty(&refused.faults)?;

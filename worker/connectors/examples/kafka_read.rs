@@ -86,7 +86,7 @@ fn read(io: &tokio::runtime::Runtime, servers: &str, topic: &str) {
         ("scan.startup.mode", "earliest-offset"),
         ("scan.bounded.mode", "latest-offset"),
     ];
-    let option = |value: &str| OptionValue { value: value.to_owned(), at: Position::default() };
+    let option = |value: &str| OptionValue { value: value.into(), at: Position::default() };
     let table = Table {
         name: "bids".into(),
         schema: Arc::new(Schema::new(vec![

@@ -48,14 +48,14 @@ pub(crate) fn csv(options: &mut Options<'_>, prefix: &str) -> CsvOptions {
         escape: character(options, &name("escape-character")),
         comments: options.bool(&name("allow-comments"), false),
         ignore_parse_errors: options.bool(&name("ignore-parse-errors"), false),
-        null_literal: options.string(&name("null-literal")).map(str::to_owned),
+        null_literal: options.reveal(&name("null-literal")).map(str::to_owned),
         plain_decimals: !options.bool(&name("write-bigdecimal-in-scientific-notation"), true),
     }
 }
 
 /// One ASCII character, or an escape as Flink reads it.
 fn character(options: &mut Options<'_>, key: &str) -> Option<u8> {
-    let value = options.string(key)?;
+    let value = options.reveal(key)?;
     match value {
         "\\t" => return Some(b'\t'),
         "\\\\" => return Some(b'\\'),
@@ -64,8 +64,8 @@ fn character(options: &mut Options<'_>, key: &str) -> Option<u8> {
     match value.as_bytes() {
         [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r') => Some(*byte),
         _ => {
-            options
-                .refuse(key, format!("'{key}' is '{value}'; give one ASCII character, or '\\t'"));
+            let given = options.quoted(key);
+            options.refuse(key, format!("'{key}' is {given}; give one ASCII character, or '\\t'"));
             None
         }
     }

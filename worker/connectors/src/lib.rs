@@ -16,7 +16,9 @@ pub mod formats;
 pub mod kafka;
 pub mod options;
 pub mod print;
+pub mod reference;
 pub mod registry;
 pub mod table;
 #[cfg(test)]
 mod testing;
+mod withheld;

@@ -2,10 +2,17 @@
 //!
 //! Every getter makes its option known; [`Options::finish`] refuses what nobody asked for. No
 //! problem ends the reading: all are reported at once, each at its option.
+//!
+//! Messages show options as they are written, so that no value of the environment stands in one.
+//! An option whose value is withheld is taken to be right: numbers and choices have their
+//! defaults, and what would be wrong with it is not reported.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use weir_engine::veil::Veil;
+
+use crate::reference::OptionText;
 use crate::table::{OptionValue, Position, Problem, Table};
 
 /// The options of one table, while its connector reads them.
@@ -14,6 +21,7 @@ pub struct Options<'a> {
     known: BTreeSet<String>,
     prefixes: Vec<String>,
     problems: Vec<Problem>,
+    undecided: bool,
 }
 
 impl<'a> Options<'a> {
@@ -25,6 +33,7 @@ impl<'a> Options<'a> {
             known: BTreeSet::from(["connector".to_owned()]),
             prefixes: Vec::new(),
             problems: Vec::new(),
+            undecided: false,
         }
     }
 
@@ -58,6 +67,12 @@ impl<'a> Options<'a> {
         self.table.options.get(key).map(|option| option.at)
     }
 
+    /// Some option decides what others mean, and its value is withheld: what seems wrong with the
+    /// table may be right.
+    pub fn leave_undecided(&mut self) {
+        self.undecided = true;
+    }
+
     /// Records a problem with an option, at its place.
     pub fn refuse(&mut self, key: &str, message: impl Into<String>) {
         let at = self.at(key);
@@ -86,19 +101,52 @@ impl<'a> Options<'a> {
     }
 
     /// Text.
-    pub fn string(&mut self, key: &str) -> Option<&'a str> {
+    pub fn text(&mut self, key: &str) -> Option<&'a OptionText> {
         self.allow(key);
-        self.table.options.get(key).map(|option| option.value.as_str())
+        self.table.options.get(key).map(|option| &option.value)
+    }
+
+    /// The value of a text, for whoever acts on it; a withheld one's reference stands in for it.
+    /// Messages show [`Options::quoted`].
+    pub fn reveal(&mut self, key: &str) -> Option<&'a str> {
+        self.text(key).map(OptionText::stand_in)
+    }
+
+    /// How a message shows the option: as it is written, in quotes.
+    #[must_use]
+    pub fn quoted(&self, key: &str) -> String {
+        self.table.options.get(key).map(|option| option.value.quoted()).unwrap_or_default()
+    }
+
+    /// How a message or a plan shows what was read of an option: as the option is written where
+    /// its value is the environment's, else as `read`.
+    #[must_use]
+    pub fn detail(&self, key: &str, read: impl ToString) -> String {
+        let option = self.table.options.get(key).filter(|option| !option.value.is_literal());
+        option.map_or_else(|| read.to_string(), |option| option.value.shown().to_owned())
+    }
+
+    /// Takes the values of the table's references out of texts.
+    #[must_use]
+    pub fn veil(&self) -> Veil {
+        let mut veil = Veil::default();
+        self.table.options.values().for_each(|option| option.value.veil(&mut veil));
+        veil
+    }
+
+    /// A text's value, where it is known.
+    fn known(&mut self, key: &str) -> Option<&'a str> {
+        self.text(key)?.reveal()
     }
 
     /// Text that must be given and not be empty; `hint` says what.
-    pub fn required(&mut self, key: &str, hint: &str) -> Option<&'a str> {
-        match self.string(key) {
+    pub fn required(&mut self, key: &str, hint: &str) -> Option<&'a OptionText> {
+        match self.text(key) {
             None => {
                 self.refuse_table(format!("'{key}' is missing; {hint}"));
                 None
             }
-            Some(value) if value.trim().is_empty() => {
+            Some(value) if value.stand_in().trim().is_empty() => {
                 self.refuse(key, format!("'{key}' is empty; {hint}"));
                 None
             }
@@ -108,24 +156,33 @@ impl<'a> Options<'a> {
 
     /// `true` or `false`.
     pub fn bool(&mut self, key: &str, default: bool) -> bool {
-        match self.string(key).map(str::trim) {
-            None => default,
-            Some(value) if value.eq_ignore_ascii_case("true") => true,
-            Some(value) if value.eq_ignore_ascii_case("false") => false,
-            Some(value) => {
-                self.refuse(key, format!("'{key}' is '{value}'; give 'true' or 'false'"));
-                default
-            }
+        let Some(value) = self.decisive(key) else {
+            return default;
+        };
+        if value.eq_ignore_ascii_case("true") {
+            true
+        } else if value.eq_ignore_ascii_case("false") {
+            false
+        } else {
+            self.refuse(key, format!("'{key}' is {}; give 'true' or 'false'", self.quoted(key)));
+            default
         }
+    }
+
+    /// The value of an option that others depend on, where it is known.
+    fn decisive(&mut self, key: &str) -> Option<&'a str> {
+        let text = self.text(key)?;
+        self.undecided |= text.is_withheld();
+        text.reveal().map(str::trim)
     }
 
     /// A value that `FromStr` reads; `example` shows one.
     pub fn parsed<T: std::str::FromStr>(&mut self, key: &str, example: &str) -> Option<T> {
-        let value = self.string(key)?.trim();
-        match value.parse() {
+        match self.known(key)?.trim().parse() {
             Ok(parsed) => Some(parsed),
             Err(_) => {
-                self.refuse(key, format!("'{key}' is '{value}'; give a value such as '{example}'"));
+                let given = self.quoted(key);
+                self.refuse(key, format!("'{key}' is {given}; give a value such as '{example}'"));
                 None
             }
         }
@@ -133,11 +190,11 @@ impl<'a> Options<'a> {
 
     /// A whole number that is not negative.
     pub fn number(&mut self, key: &str) -> Option<u64> {
-        let value = self.string(key)?.trim();
-        match value.parse() {
+        match self.known(key)?.trim().parse() {
             Ok(number) => Some(number),
             Err(_) => {
-                self.refuse(key, format!("'{key}' is '{value}'; give a whole number from 0"));
+                let given = self.quoted(key);
+                self.refuse(key, format!("'{key}' is {given}; give a whole number from 0"));
                 None
             }
         }
@@ -145,14 +202,12 @@ impl<'a> Options<'a> {
 
     /// A duration as Flink writes it: `10 s`, `1min`; without a unit milliseconds.
     pub fn duration(&mut self, key: &str) -> Option<Duration> {
-        let value = self.string(key)?;
-        let parsed = parse_duration(value);
+        let parsed = parse_duration(self.known(key)?);
         if parsed.is_none() {
+            let given = self.quoted(key);
             self.refuse(
                 key,
-                format!(
-                    "'{key}' is '{value}'; give a duration such as '10 s', '30 min' or '500 ms'"
-                ),
+                format!("'{key}' is {given}; give a duration such as '10 s', '30 min' or '500 ms'"),
             );
         }
         parsed
@@ -160,12 +215,12 @@ impl<'a> Options<'a> {
 
     /// A size in bytes as Flink writes it: `128MB`, `64 kb`; units count in 1024.
     pub fn memory(&mut self, key: &str) -> Option<u64> {
-        let value = self.string(key)?;
-        let parsed = parse_memory(value);
+        let parsed = parse_memory(self.known(key)?);
         if parsed.is_none() {
+            let given = self.quoted(key);
             self.refuse(
                 key,
-                format!("'{key}' is '{value}'; give a size such as '128 MB' or '64 kb'"),
+                format!("'{key}' is {given}; give a size such as '128 MB' or '64 kb'"),
             );
         }
         parsed
@@ -173,25 +228,33 @@ impl<'a> Options<'a> {
 
     /// One of several names.
     pub fn choice<T: Copy>(&mut self, key: &str, default: T, choices: &[(&str, T)]) -> T {
-        let Some(value) = self.string(key) else {
+        let Some(value) = self.decisive(key) else {
             return default;
         };
-        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == value.trim()) {
+        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == value) {
             return *choice;
         }
         let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-        let hint = did_you_mean(value, names.iter().copied()).map_or_else(
+        // What is near to a value tells of it.
+        let literal = self.table.options.get(key).is_some_and(|option| option.value.is_literal());
+        let meant = did_you_mean(value, names.iter().copied()).filter(|_| literal);
+        let hint = meant.map_or_else(
             || format!("give one of: {}", names.join(", ")),
             |name| format!("did you mean '{name}'?"),
         );
-        self.refuse(key, format!("'{key}' = '{value}' is not known; {hint}"));
+        let given = self.quoted(key);
+        self.refuse(key, format!("'{key}' = {given} is not known; {hint}"));
         default
     }
 
-    /// All problems, those of unknown options included.
+    /// All problems, those of unknown options included. None where only a withheld value could
+    /// tell; messages show references in place of values, whoever wrote them.
     #[must_use]
     pub fn finish(mut self) -> Vec<Problem> {
-        let connector = self.table.options.get("connector").map_or("", |c| c.value.as_str());
+        if self.undecided {
+            return Vec::new();
+        }
+        let connector = self.table.options.get("connector").map_or("", |c| c.value.shown());
         for (key, option) in &self.table.options {
             let known = self.known.contains(key)
                 || self.prefixes.iter().any(|prefix| key.starts_with(prefix.as_str()));
@@ -208,8 +271,16 @@ impl<'a> Options<'a> {
             let message = format!("option '{key}' is unknown for connector '{connector}'; {hint}");
             self.problems.push(Problem { at: Some(option.at), message });
         }
-        self.problems.sort_by_key(|problem| problem.at);
-        self.problems
+        let withheld = self.table.options.values().filter(|option| option.value.is_withheld());
+        let withheld: BTreeSet<Position> = withheld.map(|option| option.at).collect();
+        let veil = self.veil();
+        let mut problems = self.problems;
+        problems.retain(|problem| problem.at.is_none_or(|at| !withheld.contains(&at)));
+        for problem in &mut problems {
+            problem.message = veil.hide(&problem.message).into_owned();
+        }
+        problems.sort_by_key(|problem| problem.at);
+        problems
     }
 }
 
@@ -273,7 +344,7 @@ mod tests {
     fn an_unknown_option_is_refused_with_the_name_that_was_meant() {
         let table = table(&[("connector", "kafka"), ("scan.startup.mod", "x"), ("zzz", "1")], &[]);
         let mut options = Options::new(&table);
-        options.string("scan.startup.mode");
+        options.text("scan.startup.mode");
         let problems = options.finish();
         let messages: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
         assert_eq!(

@@ -32,7 +32,7 @@ pub fn sink(table: &Table) -> Result<SinkParts, Vec<Problem>> {
 /// Every problem with the table's options.
 pub fn sink_to(table: &Table, out: Lines, err: Lines) -> Result<SinkParts, Vec<Problem>> {
     let mut options = Options::new(table);
-    let identifier = options.string("print-identifier").unwrap_or_default().to_owned();
+    let identifier = options.reveal("print-identifier").unwrap_or_default().to_owned();
     let to = if options.bool("standard-error", false) { err } else { out };
     let problems = options.finish();
     if !problems.is_empty() {

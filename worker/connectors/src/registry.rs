@@ -2,7 +2,7 @@
 
 use crate::options::did_you_mean;
 use crate::table::{Place, Problem, SinkParts, SourceParts, Table};
-use crate::{blackhole, datagen, filesystem, kafka, print};
+use crate::{blackhole, datagen, filesystem, kafka, print, withheld};
 
 type MakeSource = fn(&Table, &[usize], &Place) -> Result<SourceParts, Vec<Problem>>;
 type MakeSink = fn(&Table, &Place) -> Result<SinkParts, Vec<Problem>>;
@@ -42,7 +42,10 @@ pub fn source(
 ) -> Result<SourceParts, Vec<Problem>> {
     let connector = find(table, |connector| connector.source.is_some())?;
     match connector.source {
-        Some(make) => make(table, projection, place),
+        Some(make) => match make(table, projection, place) {
+            Err(problems) if problems.is_empty() => withheld::source(table, projection),
+            made => made,
+        },
         None => Err(refuse(
             table,
             format!("connector '{}' cannot be read, only written", connector.name),
@@ -58,7 +61,10 @@ pub fn source(
 pub fn sink(table: &Table, place: &Place) -> Result<SinkParts, Vec<Problem>> {
     let connector = find(table, |connector| connector.sink.is_some())?;
     match connector.sink {
-        Some(make) => make(table, place),
+        Some(make) => match make(table, place) {
+            Err(problems) if problems.is_empty() => Ok(withheld::sink()),
+            made => made,
+        },
         None => Err(refuse(
             table,
             format!("connector '{}' cannot be written, only read", connector.name),
@@ -71,15 +77,17 @@ fn find(table: &Table, fits: fn(&Connector) -> bool) -> Result<&'static Connecto
     let Some(option) = table.options.get("connector") else {
         return Err(refuse(table, "'connector' is missing".to_owned(), fits));
     };
-    let name = option.value.trim();
+    let name = option.value.stand_in().trim();
     CONNECTORS.iter().find(|connector| connector.name == name).ok_or_else(|| {
-        let meant = did_you_mean(name, CONNECTORS.iter().map(|connector| connector.name));
+        // Only of what is written: what is near to a value tells of it.
+        let written = option.value.shown().trim();
+        let meant = did_you_mean(written, CONNECTORS.iter().map(|connector| connector.name));
         match meant {
             Some(meant) => {
-                let message = format!("connector '{name}' is unknown; did you mean '{meant}'?");
+                let message = format!("connector '{written}' is unknown; did you mean '{meant}'?");
                 vec![Problem { at: Some(option.at), message }]
             }
-            None => refuse(table, format!("connector '{name}' is unknown"), fits),
+            None => refuse(table, format!("connector '{written}' is unknown"), fits),
         }
     })
 }
@@ -92,9 +100,203 @@ fn refuse(table: &Table, what: String, fits: fn(&Connector) -> bool) -> Vec<Prob
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::{DataType, TimeUnit};
+
     use super::*;
+    use crate::reference::Variable;
     use crate::table::Position;
-    use crate::testing::table;
+    use crate::testing::{table, table_in};
+
+    const COLUMNS: &[(&str, DataType)] = &[
+        ("n", DataType::Int64),
+        ("x", DataType::Float64),
+        ("s", DataType::Utf8),
+        ("at", DataType::Timestamp(TimeUnit::Millisecond, None)),
+    ];
+
+    /// Tables that are right, with as many options as go together.
+    const RIGHT: &[&[(&str, &str)]] = &[
+        &[
+            ("connector", "datagen"),
+            ("rows-per-second", "5"),
+            ("number-of-rows", "9"),
+            ("seed", "1"),
+            ("scan.splits", "2"),
+            ("scan.watermark.idle-timeout", "5 s"),
+            ("fields.n.kind", "sequence"),
+            ("fields.n.start", "1"),
+            ("fields.n.end", "7"),
+            ("fields.x.min", "0.5"),
+            ("fields.x.max", "1.5"),
+            ("fields.x.null-rate", "0.1"),
+            ("fields.s.length", "3"),
+            ("fields.s.var-len", "true"),
+            ("fields.at.start", "2024-01-01"),
+            ("fields.at.max-past", "1 s"),
+        ],
+        &[
+            ("connector", "filesystem"),
+            ("path", "s3://bucket/folder"),
+            ("format", "csv"),
+            ("csv.field-delimiter", "|"),
+            ("csv.ignore-parse-errors", "true"),
+            ("csv.null-literal", "-"),
+            ("source.monitor-interval", "5 s"),
+            ("source.path.regex-pattern", "x.*"),
+            ("partition.default-name", "none"),
+            ("sink.rolling-policy.file-size", "1 MB"),
+            ("sink.rolling-policy.check-interval", "1 s"),
+        ],
+        &[
+            ("connector", "filesystem"),
+            ("path", "/folder"),
+            ("format", "parquet"),
+            ("parquet.compression", "ZSTD"),
+            ("parquet.block.size", "65536"),
+        ],
+        &[
+            ("connector", "kafka"),
+            ("topic", "t"),
+            ("properties.bootstrap.servers", "b:9092"),
+            ("properties.group.id", "g"),
+            ("properties.auto.offset.reset", "latest"),
+            ("properties.security.protocol", "SASL_SSL"),
+            ("properties.sasl.mechanism", "PLAIN"),
+            (
+                "properties.sasl.jaas.config",
+                "PlainLoginModule required username=\"u\" password=\"p\";",
+            ),
+            ("properties.retries", "3"),
+            ("properties.acks", "all"),
+            ("properties.buffer.memory", "100000"),
+            ("properties.request.timeout.ms", "1000"),
+            ("properties.commit.offsets.on.checkpoint", "true"),
+            ("properties.ssl.truststore.location", "ca.pem"),
+            ("properties.ssl.truststore.type", "PEM"),
+            ("scan.startup.mode", "group-offsets"),
+            ("scan.bounded.mode", "unbounded"),
+            ("scan.topic-partition-discovery.interval", "5 s"),
+            ("scan.on-lost-position", "fail"),
+            ("sink.delivery-guarantee", "at-least-once"),
+            ("sink.partitioner", "fixed"),
+            ("key.format", "json"),
+            ("key.fields", "n"),
+            ("value.fields-include", "ALL"),
+            ("format", "json"),
+            ("json.timestamp-format.standard", "SQL"),
+        ],
+        &[
+            ("connector", "kafka"),
+            ("topic-pattern", "t.*"),
+            ("properties.bootstrap.servers", "b:9092"),
+            ("scan.startup.mode", "timestamp"),
+            ("scan.startup.timestamp-millis", "5"),
+            ("scan.bounded.mode", "timestamp"),
+            ("scan.bounded.timestamp-millis", "9"),
+            ("format", "csv"),
+        ],
+        &[
+            ("connector", "kafka"),
+            ("topic", "t"),
+            ("properties.bootstrap.servers", "b:9092"),
+            ("scan.startup.mode", "specific-offsets"),
+            ("scan.startup.specific-offsets", "partition:0,offset:5"),
+            ("format", "csv"),
+        ],
+        &[("connector", "print"), ("print-identifier", "p"), ("standard-error", "true")],
+        &[("connector", "blackhole")],
+    ];
+
+    /// All that becomes of a table, in words: problems and what plans show.
+    fn said(table: &Table) -> Vec<String> {
+        let place = Place { base: "/jobs".into(), ..Place::default() };
+        let projection: Vec<usize> = (0..COLUMNS.len()).collect();
+        let mut said = vec![format!("{table:?}")];
+        match source(table, &projection, &place) {
+            Ok(parts) => said.push(format!("{:?}", parts.details)),
+            Err(problems) => said.extend(problems.into_iter().map(|p| p.message)),
+        }
+        match sink(table, &place) {
+            Ok(parts) => said.push(format!("{:?}", parts.details)),
+            Err(problems) => said.extend(problems.into_iter().map(|p| p.message)),
+        }
+        said
+    }
+
+    /// Each right table with one option after the other from the environment.
+    fn each_option_from_the_environment(check: impl Fn(&[(&str, &str)], &str)) {
+        for right in RIGHT {
+            for (given, (key, _)) in right.iter().enumerate() {
+                let mut options = right.to_vec();
+                options[given].1 = "${env:PLANTED}";
+                check(&options, key);
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_environment_stands_in_no_message_and_no_plan() {
+        // Words, numbers and what cannot be parsed as anything.
+        for planted in [
+            "planted",
+            "-918273",
+            "918273645",
+            "91.8273e-3",
+            "((plan[ted",
+            "s3://planted",
+            "file://planted/",
+            "planted 918273",
+        ] {
+            each_option_from_the_environment(|options, key| {
+                let environment = |_: &str| Some(Variable::Value(planted.to_owned()));
+                for said in said(&table_in(&environment, options, COLUMNS)) {
+                    let shown = said.replace("PLANTED", "");
+                    for part in [planted, "planted", "918273", "91.8273", "plan[ted"] {
+                        assert!(!shown.contains(part), "{key} = {planted}: {said}");
+                    }
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn what_only_a_withheld_value_could_tell_is_not_refused() {
+        each_option_from_the_environment(|options, key| {
+            if key == "connector" {
+                return;
+            }
+            let withheld = table_in(&|_| Some(Variable::Withheld), options, COLUMNS);
+            let literal = options.iter().find(|(name, _)| *name == "connector").map(|(_, c)| *c);
+            let place = Place { base: "/jobs".into(), ..Place::default() };
+            if matches!(literal, Some("datagen" | "filesystem" | "kafka")) {
+                let made = source(&withheld, &[0], &place);
+                assert_eq!(made.err(), None, "{key}");
+            }
+            if matches!(literal, Some("print" | "filesystem")) {
+                assert_eq!(sink(&withheld, &place).err(), None, "{key}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_wrong_option_beside_a_withheld_value_is_refused_all_the_same() {
+        let options = [
+            ("connector", "datagen"),
+            ("rows-per-second", "${env:RATE}"),
+            ("number-of-row", "5"),
+            ("fields.n.min", "many"),
+        ];
+        let withheld = table_in(&|_| Some(Variable::Withheld), &options, COLUMNS);
+        let problems = source(&withheld, &[0], &Place::default()).err().expect("refused");
+        let messages: Vec<&str> = problems.iter().map(|p| p.message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                "option 'number-of-row' is unknown for connector 'datagen'; did you mean 'number-of-rows'?",
+                "'fields.n.min' is 'many'; give a value such as '0'",
+            ]
+        );
+    }
 
     fn problem(options: &[(&str, &str)], write: bool) -> (Option<Position>, String) {
         let table = table(options, &[]);

@@ -10,6 +10,8 @@ use weir_engine::operator::OperatorFactory;
 use weir_engine::sink::Committer;
 use weir_engine::source::Source;
 
+use crate::reference::OptionText;
+
 /// A `CREATE TABLE`, as far as its connector is concerned.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -33,11 +35,20 @@ pub struct Table {
     pub options: BTreeMap<String, OptionValue>,
 }
 
+impl Table {
+    /// Whether a value of an option is not known here: such a table is only checked, never read
+    /// or written.
+    #[must_use]
+    pub fn is_withheld(&self) -> bool {
+        self.options.values().any(|option| option.value.is_withheld())
+    }
+}
+
 /// An option's value and where it stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OptionValue {
-    /// The value.
-    pub value: String,
+    /// The value, which may come from the environment.
+    pub value: OptionText,
     /// Position of the option's key in the program.
     pub at: Position,
 }

@@ -18,13 +18,14 @@ use weir_engine::env::Clock;
 use weir_engine::operator::{Context, OperatorMetrics, Waker};
 use weir_protocol::{KeyGroupRange, Subtask, Term};
 
+use crate::reference::{OptionText, Variable};
 use crate::table::{OptionValue, Position, Table};
 
 /// A table with these options, one a line, and these columns.
 pub(crate) fn table(options: &[(&str, &str)], columns: &[(&str, DataType)]) -> Table {
     let options = options.iter().enumerate().map(|(line, (key, value))| {
         let at = Position { line: line as u64 + 1, column: 3 };
-        ((*key).to_owned(), OptionValue { value: (*value).to_owned(), at })
+        ((*key).to_owned(), OptionValue { value: (*value).into(), at })
     });
     let fields: Vec<_> =
         columns.iter().map(|(name, kind)| Field::new(*name, kind.clone(), true)).collect();
@@ -37,6 +38,19 @@ pub(crate) fn table(options: &[(&str, &str)], columns: &[(&str, DataType)]) -> T
         event_time: None,
         options: options.collect(),
     }
+}
+
+/// The same with `${env:NAME}` looked up.
+pub(crate) fn table_in(
+    environment: &dyn Fn(&str) -> Option<Variable>,
+    options: &[(&str, &str)],
+    columns: &[(&str, DataType)],
+) -> Table {
+    let mut table = table(options, columns);
+    for option in table.options.values_mut() {
+        option.value = OptionText::resolve(option.value.shown(), environment).expect("all are set");
+    }
+    table
 }
 
 /// The context of a subtask; its clock stands still.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::veil;
+
 /// Whose fault an error is, and so what may help.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Fault {
@@ -29,29 +31,33 @@ pub struct EngineError {
 pub type OperatorError = EngineError;
 
 impl EngineError {
+    /// The one way to an error: what the process covers stands in none.
+    fn new(fault: Fault, message: &dyn fmt::Display) -> Self {
+        Self { fault, message: veil::hide(&message.to_string()).into_owned() }
+    }
+
     /// An error that only the user can mend.
     #[must_use]
     pub fn user(message: impl fmt::Display) -> Self {
-        Self { fault: Fault::User, message: message.to_string() }
+        Self::new(Fault::User, &message)
     }
 
     /// An error of the surroundings, worth another try.
     #[must_use]
     pub fn outside(message: impl fmt::Display) -> Self {
-        Self { fault: Fault::Outside, message: message.to_string() }
+        Self::new(Fault::Outside, &message)
     }
 
     /// A broken invariant of our own.
     #[must_use]
     pub fn ours(message: impl fmt::Display) -> Self {
-        Self { fault: Fault::Ours, message: message.to_string() }
+        Self::new(Fault::Ours, &message)
     }
 
     /// The same error, with the place it happened in front.
     #[must_use]
-    pub fn at(mut self, place: impl fmt::Display) -> Self {
-        self.message = format!("{place}: {}", self.message);
-        self
+    pub fn at(self, place: impl fmt::Display) -> Self {
+        Self::new(self.fault, &format_args!("{place}: {}", self.message))
     }
 }
 

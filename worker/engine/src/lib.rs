@@ -32,6 +32,7 @@ pub mod sink;
 pub mod source;
 pub mod task;
 pub mod time;
+pub mod veil;
 
 pub use batch::{Batch, RowKind};
 pub use error::{EngineError, Fault, OperatorError};

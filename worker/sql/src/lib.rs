@@ -60,10 +60,12 @@ use std::sync::Arc;
 pub use catalog::LATE_ROWS_TABLE;
 pub use error::{Span, SqlError, Warning, render};
 pub use parts::{BuiltIn, Parts, WindowParts};
+pub use weir_connectors::reference::Variable;
 use weir_engine::graph::JobGraph;
+use weir_engine::veil;
 
-/// Looks a variable up by its name.
-pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+/// Looks a variable up by its name; `None`: it is not set.
+pub type Environment = Box<dyn Fn(&str) -> Option<Variable> + Send + Sync>;
 
 /// What a plan depends on besides the program.
 pub struct PlanOptions {
@@ -79,6 +81,17 @@ pub struct PlanOptions {
     pub parts: Arc<dyn Parts + Send + Sync>,
 }
 
+/// This process's own environment. What a program reads of it is covered
+/// ([`weir_engine::veil`]) in everything that the process says.
+#[must_use]
+pub fn environment() -> Environment {
+    Box::new(|name| {
+        let value = std::env::var(name).ok()?;
+        veil::cover(name, &value);
+        Some(Variable::Value(value))
+    })
+}
+
 impl PlanOptions {
     /// Options with the built-in connectors and the process's environment.
     #[must_use]
@@ -87,7 +100,7 @@ impl PlanOptions {
             job: job.into(),
             max_parallelism,
             base: base.into(),
-            env: Box::new(|name| std::env::var(name).ok()),
+            env: environment(),
             parts: Arc::new(BuiltIn),
         }
     }

@@ -4,6 +4,12 @@
 //! The child is this program itself (`weir plan -o json`), started without a shell. Its memory is
 //! limited (`RLIMIT_DATA`, set from outside right after the start), its time too; it is killed
 //! when nobody waits for it any more.
+//!
+//! Whoever reaches the control port may have any program planned, and it may name any variable of
+//! this pod. So the child has an empty environment, and only learns which variables are set: a
+//! plan does not depend on values. What only a value could tell (whether it is a number, say, or
+//! larger than another) is not checked here but by the job's own processes; an answer that
+//! depended on it would tell the value bit by bit.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -61,6 +67,8 @@ pub(crate) async fn plan(manifest: &str) -> anyhow::Result<Plan> {
         .arg("plan")
         .arg(&file.0)
         .args(["--output", "json"])
+        .arg(format!("--withhold={}", set_variables(manifest)))
+        .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -89,6 +97,14 @@ pub(crate) async fn plan(manifest: &str) -> anyhow::Result<Plan> {
             words.trim()
         ),
     }
+}
+
+/// Names of variables that are set here and occur in the manifest: there may be thousands of
+/// others.
+fn set_variables(manifest: &str) -> String {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let named = names.filter(|name| !name.contains(',') && manifest.contains(name.as_str()));
+    named.collect::<Vec<_>>().join(",")
 }
 
 fn read_plan(text: &str) -> anyhow::Result<Plan> {

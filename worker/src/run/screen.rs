@@ -83,7 +83,7 @@ impl Screen {
     /// Prints a line above the progress line.
     pub fn say(&mut self, line: &str) {
         self.clear();
-        eprintln!("{line}");
+        eprintln!("{}", weir_engine::veil::hide(line));
     }
 
     /// Takes the progress line away.

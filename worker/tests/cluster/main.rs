@@ -276,6 +276,55 @@ async fn a_manifest_is_planned_beside_the_running_job() {
     assert!(dropped.dropped.iter().any(|name| name.contains("numbers")), "{dropped:?}");
 }
 
+/// Whoever reaches the control port may ask for a plan, of any program.
+#[tokio::test]
+async fn no_caller_of_the_control_port_learns_a_value() {
+    const PLANTED: &str = "918273645";
+    let mut pods = Pods::new(1, |folder| {
+        manifest(folder, 1, 500, None).replace("/out', 'format'", "/${env:PLANTED}', 'format'")
+    });
+    pods.set("PLANTED", PLANTED);
+    pods.start(0, "worker");
+    pods.until(0, "a running job", runs).await;
+    let folder = pods.folder.path().to_path_buf();
+    let program =
+        |option: &str| manifest(&folder, 1, 500, None).replace("'rows-per-second' = '500'", option);
+    // Wrong, right and between: what is answered must not depend on the value.
+    let mut answers = Vec::new();
+    for option in [
+        "'rows-per-second' = 'x${env:PLANTED}'",
+        "'rows-per-second' = '${env:PLANTED}'",
+        "'scan.splits' = '${env:PLANTED}'",
+        "'fields.n.min' = '${env:PLANTED}', 'fields.n.max' = '5'",
+        "'fields.n.max' = '${env:PLANTED}', 'fields.n.min' = '999999999'",
+    ] {
+        let program =
+            program(option).replace("'fields.n.min' = '1', 'fields.n.max' = '9'", "'seed' = '1'");
+        let reply = pods.plan(0, &program).await;
+        assert!(!format!("{reply:?}").contains(PLANTED), "{option}: {reply:?}");
+        assert_eq!(reply.errors, [""; 0], "{option}");
+        answers.push(reply.warnings);
+    }
+    assert!(answers.iter().all(|warnings| warnings.is_empty()), "{answers:?}");
+    let reply = pods.plan(0, &program("'rows-per-second' = '${env:NOBODY_SETS_THIS}'")).await;
+    let [error] = &reply.errors[..] else { panic!("{reply:?}") };
+    assert!(error.contains("the environment variable NOBODY_SETS_THIS is not set"), "{error}");
+    let sets = program("'rows-per-second' = '${env:NEW}'")
+        .replace("  sql: |", "  workers:\n    env: [{name: NEW, value: \"5\"}]\n  sql: |");
+    assert_eq!(pods.plan(0, &sets).await.errors, [""; 0], "set by the program that is planned");
+    let bucket = program("'rows-per-second' = '5'")
+        .replace(&format!("'{}/out'", folder.display()), "'s3://${env:PLANTED}/out'");
+    assert_eq!(pods.plan(0, &bucket).await.errors, [""; 0], "no AWS_* variable is needed");
+
+    // Nor does anything else that comes out of the process.
+    let report = format!("{:?}", pods.report(0).await.expect("it answers"));
+    assert!(!report.contains(PLANTED), "{report}");
+    let (_, metrics) = pods.get(0, "/metrics");
+    assert!(!metrics.contains(PLANTED), "{metrics}");
+    let log = std::fs::read_to_string(folder.join("0.log")).expect("a log");
+    assert!(!log.contains(PLANTED), "{log}");
+}
+
 #[tokio::test]
 async fn a_program_that_does_not_plan_ends_the_pod_with_its_errors_as_last_words() {
     let mut pods = Pods::new(1, |folder| {

@@ -69,7 +69,11 @@ impl Column {
         if !(0.0..=1.0).contains(&null_rate) {
             options.refuse(
                 &key("null-rate"),
-                format!("'{}' is {null_rate}; give 0.0 to 1.0", key("null-rate")),
+                format!(
+                    "'{}' is {}; give 0.0 to 1.0",
+                    key("null-rate"),
+                    options.detail(&key("null-rate"), null_rate)
+                ),
             );
         }
         let kind = if sequence {
@@ -115,9 +119,11 @@ impl Column {
             options.refuse(
                 &key("end"),
                 format!(
-                    "'{}' is {end}, less than '{}', which is {start}",
+                    "'{}' is {}, less than '{}', which is {}",
                     key("end"),
-                    key("start")
+                    options.detail(&key("end"), end),
+                    key("start"),
+                    options.detail(&key("start"), start)
                 ),
             );
             return None;
@@ -149,21 +155,26 @@ impl Column {
                 if length > 1 << 20 {
                     options.refuse(
                         &key("length"),
-                        format!("'{}' is {length}; give at most 1048576", key("length")),
+                        format!(
+                            "'{}' is {}; give at most 1048576",
+                            key("length"),
+                            options.detail(&key("length"), length)
+                        ),
                     );
                 }
                 Kind::Text { length: length as usize, vary: options.bool(&key("var-len"), false) }
             }
             DataType::Timestamp(_, _) | DataType::Date32 | DataType::Time32(_) => {
                 let max_past = options.duration(&key("max-past")).unwrap_or_default();
-                let start = options.string(&key("start")).map(str::to_owned);
-                let start_ms = start.as_deref().and_then(parse_timestamp);
-                if let (Some(text), None) = (&start, start_ms) {
+                let start = options.text(&key("start"));
+                let start_ms = start.and_then(|start| parse_timestamp(start.stand_in()));
+                if let (Some(start), None) = (start, start_ms) {
                     options.refuse(
                         &key("start"),
                         format!(
-                            "'{}' is '{text}'; give a timestamp such as '2024-01-01 00:00:00'",
-                            key("start")
+                            "'{}' is {}; give a timestamp such as '2024-01-01 00:00:00'",
+                            key("start"),
+                            start.quoted()
                         ),
                     );
                 }
@@ -295,8 +306,9 @@ fn integer(
             options.refuse(
                 &key(bound),
                 format!(
-                    "'{}' is {value}, outside of the column's type ({least} to {most})",
-                    key(bound)
+                    "'{}' is {}, outside of the column's type ({least} to {most})",
+                    key(bound),
+                    options.detail(&key(bound), value)
                 ),
             );
             return None;
@@ -305,7 +317,13 @@ fn integer(
     if max < min {
         options.refuse(
             &key("max"),
-            format!("'{}' is {max}, less than '{}', which is {min}", key("max"), key("min")),
+            format!(
+                "'{}' is {}, less than '{}', which is {}",
+                key("max"),
+                options.detail(&key("max"), max),
+                key("min"),
+                options.detail(&key("min"), min)
+            ),
         );
         return None;
     }
@@ -322,10 +340,16 @@ fn float(
     let max: f64 = options.parsed(&key("max"), "1.0").unwrap_or(most);
     if !(min <= max && min >= least && max <= most) {
         let place = if options.is_given(&key("max")) { "max" } else { "min" };
-        options.refuse(&key(place), format!(
-            "'{}' to '{}' is {min} to {max}; give an ascending range between {least:e} and {most:e}",
-            key("min"), key("max")
-        ));
+        options.refuse(
+            &key(place),
+            format!(
+                "'{}' to '{}' is {} to {}; give an ascending range between {least:e} and {most:e}",
+                key("min"),
+                key("max"),
+                options.detail(&key("min"), min),
+                options.detail(&key("max"), max)
+            ),
+        );
         return None;
     }
     Some(Kind::Float { min, max })

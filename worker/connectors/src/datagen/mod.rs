@@ -89,7 +89,10 @@ pub fn source(table: &Table, projection: &[usize]) -> Result<SourceParts, Vec<Pr
     let seed = options.number("seed");
     let splits = options.number("scan.splits").unwrap_or(8);
     if !(1..=1024).contains(&splits) {
-        options.refuse("scan.splits", format!("'scan.splits' is {splits}; give 1 to 1024"));
+        options.refuse(
+            "scan.splits",
+            format!("'scan.splits' is {}; give 1 to 1024", options.detail("scan.splits", splits)),
+        );
     }
     let idle_after = options.duration("scan.watermark.idle-timeout");
     let mut columns = Vec::with_capacity(table.schema.fields().len());
@@ -108,21 +111,22 @@ pub fn source(table: &Table, projection: &[usize]) -> Result<SourceParts, Vec<Pr
         }
         columns.extend(column);
     }
+    let mut details = BTreeMap::from([
+        ("connector".to_owned(), "datagen".to_owned()),
+        ("rows per second".to_owned(), options.detail("rows-per-second", per_second)),
+        ("splits".to_owned(), options.detail("scan.splits", splits)),
+    ]);
+    if let Some(rows) = rows {
+        details.insert("rows".to_owned(), options.detail("number-of-rows", rows));
+    }
     let problems = options.finish();
-    if !problems.is_empty() {
+    // A column whose values are withheld is missing without being wrong.
+    if !problems.is_empty() || columns.len() < table.schema.fields().len() {
         return Err(problems);
     }
     let schema = table.schema.project(projection).map_err(|error| {
         vec![Problem { at: None, message: format!("columns cannot be projected: {error}") }]
     })?;
-    let mut details = BTreeMap::from([
-        ("connector".to_owned(), "datagen".to_owned()),
-        ("rows per second".to_owned(), per_second.to_string()),
-        ("splits".to_owned(), splits.to_string()),
-    ]);
-    if let Some(rows) = rows {
-        details.insert("rows".to_owned(), rows.to_string());
-    }
     let source = Datagen {
         schema: Arc::new(schema),
         columns: projection.iter().map(|&i| columns[i].clone()).collect(),

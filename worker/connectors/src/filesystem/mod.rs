@@ -118,12 +118,14 @@ pub fn source_with(
     }
     let first_row = place.first_row.clone();
     let default_partition =
-        options.string("partition.default-name").unwrap_or(sink::DEFAULT_PARTITION).to_owned();
-    let regex = options.string(REGEX).and_then(|pattern| {
+        options.reveal("partition.default-name").unwrap_or(sink::DEFAULT_PARTITION).to_owned();
+    let regex = options.text(REGEX).and_then(|pattern| {
         // Whole paths, as Java's `matches`.
-        regex::Regex::new(&format!("^(?:{pattern})$"))
+        regex::Regex::new(&format!("^(?:{})$", pattern.stand_in()))
             .map_err(|error| {
-                options.refuse(REGEX, format!("'{REGEX}' is not a regular expression: {error}"))
+                // The error repeats the pattern.
+                let why = pattern.detail(error.to_string());
+                options.refuse(REGEX, format!("'{REGEX}' is not a regular expression: {why}"));
             })
             .ok()
     });
@@ -145,17 +147,19 @@ pub fn source_with(
     if let Some(Err(why)) = read_format.as_ref().map(ReadFormat::try_decoder) {
         options.refuse("format", why);
     }
+    let shown = location.as_ref().map_or_else(String::new, |l| options.detail("path", l));
+    let looks = interval.map(|interval| options.detail(MONITOR, format!("{interval:?}")));
     let problems = options.finish();
     let (Some(location), Some(format), true) = (location, read_format, problems.is_empty()) else {
         return Err(problems);
     };
     let mut details = BTreeMap::from([
         ("connector".to_owned(), "filesystem".to_owned()),
-        ("path".to_owned(), location.to_string()),
+        ("path".to_owned(), shown),
         ("format".to_owned(), format.format.name().to_owned()),
     ]);
-    if let Some(interval) = interval {
-        details.insert("looks again every".to_owned(), format!("{interval:?}"));
+    if let Some(interval) = looks {
+        details.insert("looks again every".to_owned(), interval);
     }
     let plan = Arc::new(ReadPlan {
         schema: columns.schema,
@@ -194,9 +198,21 @@ pub fn sink_with(
 
 fn read_location(options: &mut Options<'_>, place: &Place) -> Option<Location> {
     let path = options.required("path", "give a file, a directory or 's3://bucket/folder'")?;
-    Location::parse(path, &place.base)
-        .map_err(|why| options.refuse("path", format!("'path': {why}")))
-        .ok()
+    match Location::parse(path.stand_in(), &place.base) {
+        Ok(location) => Some(location),
+        Err(_) if !path.is_literal() => {
+            let given = path.quoted();
+            options.refuse(
+                "path",
+                format!("'path' is {given}; give a file, a directory or 's3://bucket/folder'"),
+            );
+            None
+        }
+        Err(why) => {
+            options.refuse("path", format!("'path': {why}"));
+            None
+        }
+    }
 }
 
 /// The table's columns by where they come from.

@@ -159,7 +159,8 @@ impl<'a> Reader<'a> {
         let given = self.options.get(&key);
         if let Some(given) = given {
             self.found.keys.insert(key.clone());
-            self.name = NAMES.into_iter().find(|name| *name == given.value).unwrap_or_default();
+            self.name =
+                NAMES.into_iter().find(|name| *name == given.value.stand_in()).unwrap_or_default();
         }
         let known: &[&str] = match self.name {
             "json" => &JSON,
@@ -174,10 +175,13 @@ impl<'a> Reader<'a> {
             "csv" => Some(Format::Csv(self.csv())),
             "parquet" => Some(Format::Parquet(self.parquet())),
             _ => {
-                let cause = format!("'{key}' = '{}' is no format that Weir knows", given.value);
-                let fix = if ABSENT.contains(&given.value.as_str()) {
+                let cause =
+                    format!("'{key}' = {} is no format that Weir knows", given.value.quoted());
+                // Only of what is written: what is near to a value tells of it.
+                let name = given.value.shown();
+                let fix = if ABSENT.contains(&name) {
                     "; it is not supported yet, use 'json', 'csv' or 'parquet'".to_owned()
-                } else if let Some(name) = meant(&given.value.to_lowercase(), NAMES.into_iter()) {
+                } else if let Some(name) = meant(&name.to_lowercase(), NAMES.into_iter()) {
                     format!("; did you mean '{name}'?")
                 } else {
                     "; use 'json', 'csv' or 'parquet'".to_owned()
@@ -239,11 +243,12 @@ impl<'a> Reader<'a> {
 
     fn bool(&mut self, option: &str, default: bool) -> bool {
         let Some(given) = self.get(option) else { return default };
-        match given.value.to_ascii_lowercase().as_str() {
+        match given.value.stand_in().to_ascii_lowercase().as_str() {
             "true" => true,
             "false" => false,
             _ => {
-                self.refuse(option, format!("'{}' is neither 'true' nor 'false'", given.value));
+                let given = given.value.quoted();
+                self.refuse(option, format!("{given} is neither 'true' nor 'false'"));
                 default
             }
         }
@@ -268,7 +273,7 @@ impl<'a> Reader<'a> {
         self.bool("decode.json-parser.enabled", true);
         for option in ["map-null-key.mode", "map-null-key.literal"] {
             // FAIL is the default, and what happens: a map of Arrow has no null keys.
-            if self.get(option).is_some_and(|given| given.value != "FAIL") {
+            if self.get(option).is_some_and(|given| given.value.stand_in() != "FAIL") {
                 self.refuse(option, "maps with NULL keys are always refused; remove the option");
             }
         }
@@ -277,11 +282,12 @@ impl<'a> Reader<'a> {
 
     fn timestamp_format(&mut self) -> TimestampFormat {
         let option = "timestamp-format.standard";
-        match self.get(option).map(|given| given.value.as_str()) {
-            None | Some("SQL") => TimestampFormat::Sql,
-            Some("ISO-8601") => TimestampFormat::Iso8601,
-            Some(other) => {
-                let message = format!("'{other}' is neither 'SQL' nor 'ISO-8601'");
+        let Some(given) = self.get(option) else { return TimestampFormat::Sql };
+        match given.value.stand_in() {
+            "SQL" => TimestampFormat::Sql,
+            "ISO-8601" => TimestampFormat::Iso8601,
+            _ => {
+                let message = format!("{} is neither 'SQL' nor 'ISO-8601'", given.value.quoted());
                 self.refuse(option, message);
                 TimestampFormat::Sql
             }
@@ -308,7 +314,7 @@ impl<'a> Reader<'a> {
             escape: self.character("escape-character"),
             comments: self.bool("allow-comments", false),
             ignore_parse_errors: self.bool("ignore-parse-errors", false),
-            null_literal: self.get("null-literal").map(|given| given.value.clone()),
+            null_literal: self.get("null-literal").map(|given| given.value.stand_in().to_owned()),
             plain_decimals: !self.bool("write-bigdecimal-in-scientific-notation", true),
         };
         if options.quote == Some(options.delimiter) || options.escape == Some(options.delimiter) {
@@ -323,7 +329,7 @@ impl<'a> Reader<'a> {
     /// One ASCII character; Flink's notations for those that a string literal cannot hold.
     fn character(&mut self, option: &str) -> Option<u8> {
         let given = self.get(option)?;
-        let text = match given.value.as_str() {
+        let text = match given.value.stand_in() {
             "\\t" => "\t",
             "\\\\" => "\\",
             text => text,
@@ -336,8 +342,10 @@ impl<'a> Reader<'a> {
             _ => 0x80,
         };
         if byte >= 0x80 || matches!(byte, b'\n' | b'\r') {
-            let message =
-                format!("'{}' is not one ASCII character other than a line end", given.value);
+            let message = format!(
+                "{} is not one ASCII character other than a line end",
+                given.value.quoted()
+            );
             self.refuse(option, message);
             return None;
         }
@@ -350,7 +358,7 @@ impl<'a> Reader<'a> {
         self.bool("utc-timezone", false);
         let compression = match self.get("compression") {
             None => defaults.compression,
-            Some(given) => match given.value.to_ascii_uppercase().as_str() {
+            Some(given) => match given.value.stand_in().to_ascii_uppercase().as_str() {
                 "UNCOMPRESSED" | "NONE" => Codec::None,
                 "SNAPPY" => Codec::Snappy,
                 "GZIP" => Codec::Gzip,
@@ -358,22 +366,23 @@ impl<'a> Reader<'a> {
                 "LZ4" | "LZ4_RAW" => Codec::Lz4,
                 _ => {
                     let message = format!(
-                        "'{}' is not supported; use SNAPPY, ZSTD, GZIP, LZ4_RAW or UNCOMPRESSED",
-                        given.value
+                        "{} is not supported; use SNAPPY, ZSTD, GZIP, LZ4_RAW or UNCOMPRESSED",
+                        given.value.quoted()
                     );
                     self.refuse("compression", message);
                     defaults.compression
                 }
             },
         };
-        let row_group_bytes = match self.get("block.size").map(|given| given.value.trim().parse()) {
-            None => defaults.row_group_bytes,
-            Some(Ok(bytes)) if bytes >= 64 << 10 => bytes,
-            Some(_) => {
-                self.refuse("block.size", "is not a number of bytes of at least 65536");
-                defaults.row_group_bytes
-            }
-        };
+        let row_group_bytes =
+            match self.get("block.size").map(|given| given.value.stand_in().trim().parse()) {
+                None => defaults.row_group_bytes,
+                Some(Ok(bytes)) if bytes >= 64 << 10 => bytes,
+                Some(_) => {
+                    self.refuse("block.size", "is not a number of bytes of at least 65536");
+                    defaults.row_group_bytes
+                }
+            };
         ParquetOptions { compression, row_group_bytes }
     }
 }
@@ -386,7 +395,7 @@ mod tests {
     fn read(options: &[(&str, &str)], prefix: &str) -> FormatOptions {
         let value = |(number, (key, value)): (usize, &(&str, &str))| {
             let at = Position { line: number as u64 + 1, column: 1 };
-            ((*key).to_owned(), OptionValue { value: (*value).to_owned(), at })
+            ((*key).to_owned(), OptionValue { value: (*value).into(), at })
         };
         Format::from_options(&options.iter().enumerate().map(value).collect(), prefix)
     }

@@ -14,6 +14,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 use weir_engine::EngineError;
 use weir_engine::env::instant;
+use weir_engine::veil::Veil;
 
 use super::properties::FILES;
 
@@ -28,20 +29,16 @@ const REQUEST: Duration = Duration::from_millis(1500);
 pub(super) struct Subject {
     /// The table.
     pub(super) table: String,
-    /// `bootstrap.servers`.
+    /// `bootstrap.servers`, as it is written.
     pub(super) servers: String,
-    /// Passwords and keys from the options.
-    pub(super) secrets: Vec<String>,
+    /// Passwords and keys of the options, and all that comes from the environment.
+    pub(super) veil: Veil,
 }
 
 impl Subject {
     /// Takes every secret out of a text that comes from elsewhere.
     pub(super) fn redact(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
-            text = text.replace(secret.as_str(), "******");
-        }
-        text
+        self.veil.hide(text).into_owned()
     }
 }
 
@@ -204,7 +201,8 @@ pub(super) fn explain(
 ) -> EngineError {
     let Subject { table, servers, .. } = subject;
     let reason = subject.redact(reason);
-    let place = format!("table '{table}': {doing}");
+    // Topics are named in it.
+    let place = format!("table '{table}': {}", subject.redact(doing));
     match code.map_or(Meaning::Other, meaning) {
         Meaning::Passing => EngineError::outside(format!(
             "{place}: Kafka at '{servers}' cannot be reached: {reason}; check 'properties.bootstrap.servers', that the brokers run, and that their advertised addresses can be reached from here"
@@ -251,6 +249,7 @@ pub(super) fn explain_set_up(
         "ssl.crl.location" => "",
         _ => "'properties.ssl.keystore.location' or ",
     };
+    let file = subject.redact(file);
     EngineError::user(format!(
         "{place}: '{file}' cannot be read: {why}; correct {java}'properties.{name}', or mount the file there"
     ))
@@ -454,11 +453,10 @@ mod tests {
 
     #[test]
     fn a_password_never_appears_in_an_error() {
-        let subject = Subject {
-            table: "bids".into(),
-            servers: "b:9092".into(),
-            secrets: vec!["hunter2".into(), String::new()],
-        };
+        let mut veil = Veil::default();
+        veil.cover_as("hunter2", "******");
+        veil.cover_as("", "******");
+        let subject = Subject { table: "bids".into(), servers: "b:9092".into(), veil };
         let error = explain(
             &subject,
             "connecting",

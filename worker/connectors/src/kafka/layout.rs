@@ -137,10 +137,10 @@ const INCLUDE: &str = "value.fields-include";
 
 fn key_fields(options: &mut Options<'_>) -> KeyFields {
     let table = options.table();
-    let prefix = options.string(PREFIX).unwrap_or_default().to_owned();
+    let prefix = options.reveal(PREFIX).unwrap_or_default().to_owned();
     let in_value = options.choice(INCLUDE, true, &[("ALL", true), ("EXCEPT_KEY", false)]);
     let mut columns = Vec::new();
-    match (options.string(FORMAT), options.string(FIELDS)) {
+    match (options.reveal(FORMAT), options.reveal(FIELDS)) {
         (None, Some(_)) => {
             options.refuse(FIELDS, "'key.fields' needs 'key.format'; give it, such as 'json'");
         }
@@ -157,7 +157,10 @@ fn key_fields(options: &mut Options<'_>) -> KeyFields {
             for name in names.split(';').map(str::trim).filter(|name| !name.is_empty()) {
                 match key_column(table, name, &prefix, &columns) {
                     Ok(column) => columns.push(column),
-                    Err(why) => options.refuse(FIELDS, format!("'key.fields': {why}")),
+                    Err(why) => {
+                        let why = options.detail(FIELDS, why);
+                        options.refuse(FIELDS, format!("'key.fields': {why}"));
+                    }
                 }
             }
             if names.split(';').all(|name| name.trim().is_empty()) {

@@ -33,6 +33,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use weir_engine::veil::Veil;
+
 use self::client::{Subject, Topics};
 use self::enumerator::Plan;
 use self::layout::Columns;
@@ -79,12 +81,10 @@ pub fn sink(table: &Table, place: &Place) -> Result<SinkParts, Vec<Problem>> {
     build_sink(table, place, &format::encoder)
 }
 
-fn subject(table: &Table, properties: &Properties) -> Arc<Subject> {
-    Arc::new(Subject {
-        table: table.name.clone(),
-        servers: properties.servers().to_owned(),
-        secrets: properties.secrets.clone(),
-    })
+fn subject(mut veil: Veil, table: &Table, properties: &Properties) -> Arc<Subject> {
+    // What the environment gave is already covered, as its reference.
+    properties.secrets.iter().for_each(|secret| veil.cover_as(secret, "******"));
+    Arc::new(Subject { table: table.name.clone(), servers: properties.servers.clone(), veil })
 }
 
 /// Clauses of `CREATE TABLE` that would change nothing.
@@ -118,12 +118,13 @@ fn build_source(
     refuse_clauses(&mut options);
     let value = decoder(Part::Value, Some(&layout.value), &mut options);
     let key = decoder(Part::Key, layout.key.as_ref(), &mut options);
+    let details = source_details(&options, &settings);
+    let veil = options.veil();
     let problems = options.finish();
     let Some(value) = value.filter(|_| problems.is_empty()) else { return Err(problems) };
-    let details = source_details(&settings);
     let SourceSettings { topics, startup, bound, interval, skip_lost, mut properties } = settings;
     properties.resolve_files(&place.base);
-    let subject = subject(table, &properties);
+    let subject = subject(veil, table, &properties);
     let named_group = properties.config.contains_key("group.id");
     let group = match properties.config.get("group.id") {
         Some(group) => group.clone(),
@@ -163,10 +164,10 @@ fn build_source(
     Ok(SourceParts { source: Arc::new(source), idle_after, details })
 }
 
-fn source_details(settings: &SourceSettings) -> BTreeMap<String, String> {
+fn source_details(options: &Options<'_>, settings: &SourceSettings) -> BTreeMap<String, String> {
     let topics = match &settings.topics {
-        Topics::List(names) => names.join(";"),
-        Topics::Pattern(pattern) => pattern.to_string(),
+        Topics::List(names) => options.detail("topic", names.join(";")),
+        Topics::Pattern(pattern) => options.detail("topic-pattern", pattern),
     };
     let starts = match &settings.startup {
         Startup::Earliest => "earliest-offset",
@@ -183,7 +184,7 @@ fn source_details(settings: &SourceSettings) -> BTreeMap<String, String> {
     };
     BTreeMap::from([
         ("topic".to_owned(), topics),
-        ("servers".to_owned(), settings.properties.servers().to_owned()),
+        ("servers".to_owned(), settings.properties.servers.clone()),
         ("starts".to_owned(), starts.to_owned()),
         ("ends".to_owned(), ends.to_owned()),
     ])
@@ -201,13 +202,15 @@ fn build_sink(
     refuse_clauses(&mut options);
     let value = encoder(Part::Value, Some(&layout.value), &mut options);
     let key = encoder(Part::Key, layout.key.as_ref(), &mut options);
+    let shown = options.detail("topic", &settings.topic);
+    let veil = options.veil();
     let problems = options.finish();
     let Some(value) = value.filter(|_| problems.is_empty()) else { return Err(problems) };
     let SinkSettings { topic, partitioner, flush, mut properties } = settings;
     properties.resolve_files(&place.base);
     let details = BTreeMap::from([
-        ("topic".to_owned(), topic.clone()),
-        ("servers".to_owned(), properties.servers().to_owned()),
+        ("topic".to_owned(), shown),
+        ("servers".to_owned(), properties.servers.clone()),
     ]);
     // An idempotent producer repeats nothing by itself, but asks for settings that a user may
     // have set otherwise.
@@ -231,7 +234,7 @@ fn build_sink(
     ];
     let limit = properties.buffer_bytes.unwrap_or(IN_FLIGHT_BYTES).clamp(1 << 16, 1 << 30);
     let maker = SinkMaker {
-        subject: subject(table, &properties),
+        subject: subject(veil, table, &properties),
         topic,
         config: properties.client(&defaults, &fixed),
         layout: Arc::new(layout),

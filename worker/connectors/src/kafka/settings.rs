@@ -7,7 +7,6 @@ use super::client::Topics;
 use super::offsets::{Bound, GroupReset, Startup, parse_specific};
 use super::properties::{Properties, Role, translate};
 use crate::options::Options;
-use crate::table::Position;
 
 /// Options of a source, without those of its formats.
 #[derive(Clone, Debug)]
@@ -65,9 +64,9 @@ const DISCOVERY: Duration = Duration::from_secs(300);
 struct Reader<'o, 'a>(&'o mut Options<'a>);
 
 impl<'a> Reader<'_, 'a> {
-    fn get(&mut self, name: &str) -> Option<(&'a str, Position)> {
-        let value = self.0.string(name)?.trim();
-        Some((value, self.0.at(name).unwrap_or_default()))
+    /// The value of an option, for whoever acts on it.
+    fn get(&mut self, name: &str) -> Option<&'a str> {
+        Some(self.0.reveal(name)?.trim())
     }
 
     /// Refuses an option that is given, or else the table.
@@ -81,7 +80,7 @@ impl<'a> Reader<'_, 'a> {
             self.0.only_with(name, &format!("'{mode}' = '{wanted}'"));
             return None;
         }
-        let given = self.get(name).map(|(value, _)| value);
+        let given = self.get(name);
         if given.is_none() {
             self.refuse(mode, format!("'{mode}' = '{wanted}' needs '{name}'"));
         }
@@ -92,7 +91,13 @@ impl<'a> Reader<'_, 'a> {
         match value.parse() {
             Ok(ms) if ms >= 0 => ms,
             _ => {
-                self.refuse(name, format!("'{name}' is '{value}'; give milliseconds since 1970, such as '1735689600000'"));
+                self.refuse(
+                    name,
+                    format!(
+                        "'{name}' is {}; give milliseconds since 1970, such as '1735689600000'",
+                        self.0.quoted(name)
+                    ),
+                );
                 0
             }
         }
@@ -100,6 +105,7 @@ impl<'a> Reader<'_, 'a> {
 
     fn specific(&mut self, name: &str, value: &str) -> BTreeMap<i32, i64> {
         parse_specific(value).unwrap_or_else(|why| {
+            let why = self.0.detail(name, why);
             self.refuse(name, format!("'{name}': {why}"));
             BTreeMap::new()
         })
@@ -107,7 +113,7 @@ impl<'a> Reader<'_, 'a> {
 
     fn topics(&mut self) -> Topics {
         match (self.get("topic"), self.get("topic-pattern")) {
-            (Some((list, _)), None) => {
+            (Some(list), None) => {
                 let names: Vec<String> = list
                     .split(';')
                     .map(|name| name.trim().to_owned())
@@ -120,18 +126,21 @@ impl<'a> Reader<'_, 'a> {
                     );
                 }
                 for name in &names {
-                    if let Err(why) = check_topic(name) {
-                        self.refuse("topic", why);
+                    if !is_topic(name) {
+                        let name = self.0.detail("topic", name);
+                        self.refuse("topic", format!("'{name}' is not a topic's name: up to 249 of the characters a-z, A-Z, 0-9, '.', '_' and '-' are allowed"));
                     }
                 }
                 Topics::List(names)
             }
-            (None, Some((pattern, _))) => match regex::Regex::new(&format!("^(?:{pattern})$")) {
+            (None, Some(pattern)) => match regex::Regex::new(&format!("^(?:{pattern})$")) {
                 Ok(pattern) => Topics::Pattern(pattern),
                 Err(error) => {
+                    // The error repeats the pattern.
+                    let why = self.0.detail("topic-pattern", error);
                     self.refuse(
                         "topic-pattern",
-                        format!("'topic-pattern' is not a regular expression: {error}"),
+                        format!("'topic-pattern' is not a regular expression: {why}"),
                     );
                     Topics::List(Vec::new())
                 }
@@ -191,8 +200,8 @@ impl<'a> Reader<'_, 'a> {
                         "earliest" => GroupReset::Earliest,
                         "latest" => GroupReset::Latest,
                         "none" => GroupReset::None,
-                        other => {
-                            self.refuse(RESET, format!("'properties.auto.offset.reset' = '{other}' is not known; give one of: earliest, latest, none"));
+                        _ => {
+                            self.refuse(RESET, format!("'properties.auto.offset.reset' = {} is not known; give one of: earliest, latest, none", self.0.quoted(RESET)));
                             GroupReset::None
                         }
                     },
@@ -250,14 +259,9 @@ impl<'a> Reader<'_, 'a> {
 }
 
 /// Kafka's own rule for names.
-fn check_topic(name: &str) -> Result<(), String> {
+fn is_topic(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.len() > 249 || name == "." || name == ".." || !name.chars().all(legal) {
-        return Err(format!(
-            "'{name}' is not a topic's name: up to 249 of the characters a-z, A-Z, 0-9, '.', '_' and '-' are allowed"
-        ));
-    }
-    Ok(())
+    name.len() <= 249 && name != "." && name != ".." && name.chars().all(legal)
 }
 
 /// Reads a source's settings.
@@ -289,7 +293,7 @@ pub(super) fn sink(options: &mut Options<'_>) -> SinkSettings {
     };
     const GUARANTEE: &str = "sink.delivery-guarantee";
     let flush = match reader.get(GUARANTEE) {
-        Some(("exactly-once", _)) => {
+        Some("exactly-once") => {
             reader.refuse(GUARANTEE, "'sink.delivery-guarantee' = 'exactly-once' is not built for Kafka yet; use 'at-least-once' and let readers drop repeated rows by a key, or write exactly once to 'filesystem'");
             true
         }
@@ -297,8 +301,9 @@ pub(super) fn sink(options: &mut Options<'_>) -> SinkSettings {
     };
     const PARTITIONER: &str = "sink.partitioner";
     let partitioner = match reader.get(PARTITIONER) {
-        Some((class, _)) if class.contains('.') => {
-            reader.refuse(PARTITIONER, format!("'sink.partitioner' = '{class}': Java classes cannot be loaded; give one of: default, fixed, round-robin"));
+        Some(class) if class.contains('.') => {
+            let class = reader.0.quoted(PARTITIONER);
+            reader.refuse(PARTITIONER, format!("'sink.partitioner' = {class}: Java classes cannot be loaded; give one of: default, fixed, round-robin"));
             Partitioner::Default
         }
         _ => reader.0.choice(
@@ -312,12 +317,13 @@ pub(super) fn sink(options: &mut Options<'_>) -> SinkSettings {
         ),
     };
     const ACKS: &str = "properties.acks";
-    if let (true, Some((acks, _))) = (flush, reader.get(ACKS))
+    if let (true, Some(acks)) = (flush, reader.get(ACKS))
         && !matches!(acks, "all" | "-1")
     {
+        let acks = reader.0.quoted(ACKS);
         reader.refuse(
             ACKS,
-            format!("'properties.acks' = '{acks}' loses rows when a broker fails, so they would not arrive at least once; remove it, or set 'sink.delivery-guarantee' = 'none'"),
+            format!("'properties.acks' = {acks} loses rows when a broker fails, so they would not arrive at least once; remove it, or set 'sink.delivery-guarantee' = 'none'"),
         );
     }
     SinkSettings { topic, partitioner, flush, properties }

@@ -140,7 +140,7 @@ fn table(servers: &str, options: &[(&str, &str)], columns: &[(&str, DataType)]) 
         ("properties.bootstrap.servers".to_owned(), OptionValue { value: servers.into(), at }),
     ]);
     for (key, value) in options {
-        all.insert((*key).to_owned(), OptionValue { value: (*value).to_owned(), at });
+        all.insert((*key).to_owned(), OptionValue { value: (*value).into(), at });
     }
     let fields: Vec<_> =
         columns.iter().map(|(name, kind)| Field::new(*name, kind.clone(), true)).collect();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
+use weir_connectors::reference::{OptionText, Unresolved};
 use weir_connectors::table::OptionValue;
 
 use super::expr::{Scope, bind_plain};
@@ -207,7 +208,7 @@ impl Binder<'_> {
                 continue;
             }
             written.insert(option.key.clone(), option.value.clone());
-            if let Ok(value) = self.replace_env(&option.value, option.value_span) {
+            if let Ok(value) = self.resolve(&option.value, option.value_span) {
                 options
                     .insert(option.key.clone(), OptionValue { value, at: option.key_span.start() });
             }
@@ -224,25 +225,13 @@ impl Binder<'_> {
         (options, written, late_rows)
     }
 
-    /// Replaces every `${env:NAME}`.
-    fn replace_env(&mut self, value: &str, span: Span) -> Result<String, Reported> {
-        let mut result = String::new();
-        let mut rest = value;
-        while let Some(start) = rest.find("${env:") {
-            result.push_str(&rest[..start]);
-            let after = &rest[start + 6..];
-            let Some(end) = after.find('}') else {
-                return self.fail(span, "'${env:' has no closing '}'");
-            };
-            let name = &after[..end];
-            let Some(found) = (self.options.env)(name) else {
-                return self.fail(span, format!("the environment variable {name} is not set; set it for the workers (spec.workers.env or envFrom), or in the shell for `weir run`"));
-            };
-            result.push_str(&found);
-            rest = &after[end + 1..];
+    /// Looks up every `${env:NAME}`.
+    fn resolve(&mut self, written: &str, span: Span) -> Result<OptionText, Reported> {
+        match OptionText::resolve(written, &self.options.env) {
+            Ok(text) => Ok(text),
+            Err(Unresolved::Open) => self.fail(span, "'${env:' has no closing '}'"),
+            Err(Unresolved::NotSet(name)) => self.fail(span, format!("the environment variable {name} is not set; set it for the workers (spec.workers.env or envFrom), or in the shell for `weir run`")),
         }
-        result.push_str(rest);
-        Ok(result)
     }
 }
 

@@ -24,7 +24,7 @@ impl Parts for Fake {
     ) -> Result<SourceParts, Vec<Problem>> {
         check(table)?;
         let schema = Arc::new(table.schema.project(projection).map_err(|_| Vec::new())?);
-        let bounded = table.options["connector"].value == "filesystem";
+        let bounded = table.options["connector"].value.shown() == "filesystem";
         let read: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
         let details = BTreeMap::from([("reads".to_owned(), read.join(", "))]);
         Ok(SourceParts {
@@ -36,7 +36,7 @@ impl Parts for Fake {
 
     fn sink(&self, table: &Table, _: &Place) -> Result<SinkParts, Vec<Problem>> {
         check(table)?;
-        let guarantee = match table.options["connector"].value.as_str() {
+        let guarantee = match table.options["connector"].value.shown() {
             "filesystem" => Guarantee::ExactlyOnce,
             "kafka" => Guarantee::AtLeastOnce,
             _ => Guarantee::None,
@@ -56,7 +56,7 @@ impl Parts for Fake {
 fn check(table: &Table) -> Result<(), Vec<Problem>> {
     let mut problems = Vec::new();
     let connector = &table.options["connector"];
-    if !CONNECTORS.contains(&connector.value.as_str()) {
+    if !CONNECTORS.contains(&connector.value.shown()) {
         problems.push(Problem {
             at: Some(connector.at),
             message: format!("connector '{}' is unknown", connector.value),

@@ -6,6 +6,7 @@ mod fake;
 mod functions;
 mod operators;
 mod plans;
+mod secrets;
 mod tables;
 
 use std::sync::Arc;
@@ -17,7 +18,9 @@ pub(crate) fn options() -> PlanOptions {
         job: "default/test".to_owned(),
         max_parallelism: 720,
         base: "/jobs".into(),
-        env: Box::new(|name| (name == "BUCKET").then(|| "s3://bucket".to_owned())),
+        env: Box::new(|name| {
+            (name == "BUCKET").then(|| crate::Variable::Value("s3://bucket".to_owned()))
+        }),
         parts: Arc::new(fake::Fake),
     }
 }

@@ -80,7 +80,7 @@ pub(crate) fn sink(
     }
     let format = format::read(&mut options);
     let policy = read_policy(&mut options);
-    let default = options.string("partition.default-name").unwrap_or(DEFAULT_PARTITION).to_owned();
+    let default = options.reveal("partition.default-name").unwrap_or(DEFAULT_PARTITION).to_owned();
     for (i, key) in &table.metadata {
         let name = table.schema.fields().get(*i).map_or("", |field| field.name());
         options.refuse_table(format!("column '{name}': metadata '{key}' of files cannot be written; make it VIRTUAL or remove it"));
@@ -103,16 +103,17 @@ pub(crate) fn sink(
     if let Some(Err(error)) = encoder.as_ref().map(Encoder::open) {
         options.refuse("format", error.message);
     }
+    let shown = location.as_ref().map_or_else(String::new, |l| options.detail("path", l));
     let problems = options.finish();
     let (Some(location), Some(encoder), true) = (location, encoder, problems.is_empty()) else {
         return Err(problems);
     };
     let details = BTreeMap::from([
         ("connector".to_owned(), "filesystem".to_owned()),
-        ("path".to_owned(), location.to_string()),
+        ("path".to_owned(), shown.clone()),
         ("format".to_owned(), encoder.format.name().to_owned()),
     ]);
-    let (uid, shown) = (place.operator.uid.clone(), location.to_string());
+    let uid = place.operator.uid.clone();
     let factory = move |cx: &Context| -> Result<Box<dyn Operator>, OperatorError> {
         let queue = match (&location.root, &store) {
             (Root::Remote { key, .. }, Some(bucket)) => {

@@ -102,7 +102,7 @@ fn nothing_is_looked_up_without_an_event_time_in_the_files() {
     of_directory.partitioned_by = vec![2];
     assert_eq!(bounds(&bench.splits(&bench.source(&of_directory))), unbound);
     let mut lines = events("in", &[]);
-    lines.options.get_mut("format").unwrap().value = "json".to_owned();
+    lines.options.get_mut("format").unwrap().value = "json".into();
     assert_eq!(bounds(&bench.splits(&bench.source(&lines))), unbound);
 }
 

@@ -33,12 +33,14 @@ pub(super) enum Role {
 }
 
 /// Translated properties.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Properties {
     /// Settings in librdkafka's names.
     pub(super) config: BTreeMap<String, String>,
-    /// Values that must not be shown.
+    /// Values that must not be shown, whether or not they come from the environment.
     pub(super) secrets: Vec<String>,
+    /// `bootstrap.servers` as it is written.
+    pub(super) servers: String,
     /// `auto.offset.reset`, which only decides what `group-offsets` does without a position.
     pub(super) auto_offset_reset: Option<String>,
     /// `commit.offsets.on.checkpoint`; on unless it says otherwise.
@@ -47,12 +49,14 @@ pub(super) struct Properties {
     pub(super) buffer_bytes: Option<u64>,
 }
 
-impl Properties {
-    /// `bootstrap.servers`.
-    pub(super) fn servers(&self) -> &str {
-        self.config.get("bootstrap.servers").map_or("", String::as_str)
+impl std::fmt::Debug for Properties {
+    /// Names only: values may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.config.keys()).finish()
     }
+}
 
+impl Properties {
     /// Finds files whose names are relative in the folder of the manifest.
     pub(super) fn resolve_files(&mut self, base: &Path) {
         for name in FILES {
@@ -89,11 +93,16 @@ pub(super) fn translate(role: Role, options: &mut Options<'_>) -> Properties {
         done: Properties { commit_offsets: true, ..Properties::default() },
         problems: Vec::new(),
         stores: BTreeMap::new(),
+        shown: BTreeMap::new(),
+        undecided: false,
     };
     for (option, value) in options.prefixed(PREFIX) {
         if let Some(name) = option.strip_prefix(PREFIX) {
             translator.take(name, value);
         }
+    }
+    if translator.undecided {
+        options.leave_undecided();
     }
     let (properties, problems) = translator.finish();
     options.extend(problems);
@@ -106,19 +115,29 @@ struct Translator<'a> {
     problems: Vec<Problem>,
     /// Java's key and trust stores, which only make sense together.
     stores: BTreeMap<&'a str, &'a OptionValue>,
+    /// How settings are shown whose values are the environment's, by librdkafka's name.
+    shown: BTreeMap<String, String>,
+    /// A withheld value decides what others mean.
+    undecided: bool,
 }
 
 impl<'a> Translator<'a> {
     fn take(&mut self, name: &'a str, value: &'a OptionValue) {
-        if SECRET.contains(&name) {
-            self.done.secrets.push(value.value.clone());
+        if let (true, Some(secret)) = (SECRET.contains(&name), value.value.reveal()) {
+            self.done.secrets.push(secret.to_owned());
         }
+        if name == "bootstrap.servers" {
+            value.value.shown().trim().clone_into(&mut self.done.servers);
+        }
+        // Any word is taken for one of the two by the client, and others depend on which it is.
+        let decides = ["sasl.mechanism", "security.protocol"].contains(&name);
+        self.undecided |= decides && value.value.is_withheld();
         if SPECIAL.contains(&name) {
             self.special(name, value);
         } else if SAME.contains(&name) {
-            self.set(name, value.value.trim(), name, value.at);
+            self.set(name, value, name);
         } else if let Some((_, native)) = RENAMED.iter().find(|(java, _)| *java == name) {
-            self.set(native, value.value.trim(), name, value.at);
+            self.set(native, value, name);
         } else if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
             self.refuse(value.at, format!("'properties.{name}' is not taken: {why}"));
         } else {
@@ -137,7 +156,8 @@ impl<'a> Translator<'a> {
     }
 
     fn special(&mut self, name: &'a str, option: &'a OptionValue) {
-        let value = option.value.trim();
+        let value = option.value.stand_in().trim();
+        let given = option.value.quoted();
         match name {
             "auto.offset.reset" => {
                 self.done.auto_offset_reset = Some(value.to_owned());
@@ -146,7 +166,7 @@ impl<'a> Translator<'a> {
                 Ok(bytes) => self.done.buffer_bytes = Some(bytes),
                 Err(_) => self.refuse(
                     option.at,
-                    format!("'properties.buffer.memory' is '{value}'; give a number of bytes"),
+                    format!("'properties.buffer.memory' is {given}; give a number of bytes"),
                 ),
             },
             "commit.offsets.on.checkpoint" => match value {
@@ -154,7 +174,7 @@ impl<'a> Translator<'a> {
                 "false" => self.done.commit_offsets = false,
                 _ => self.refuse(
                     option.at,
-                    format!("'properties.{name}' is '{value}'; give 'true' or 'false'"),
+                    format!("'properties.{name}' is {given}; give 'true' or 'false'"),
                 ),
             },
             "enable.auto.commit" if value != "false" => self.refuse(
@@ -167,7 +187,7 @@ impl<'a> Translator<'a> {
                     Role::Consumer => "socket.timeout.ms",
                     Role::Producer => "request.timeout.ms",
                 };
-                self.set(native, value, name, option.at);
+                self.set(native, option, name);
             }
             "sasl.jaas.config" => match jaas::parse(value) {
                 Ok(login) => {
@@ -175,36 +195,52 @@ impl<'a> Translator<'a> {
                     self.done.config.insert("sasl.username".into(), login.username);
                     self.done.config.insert("sasl.password".into(), login.password);
                 }
-                Err(why) => self.refuse(option.at, format!("'properties.sasl.jaas.config': {why}")),
+                Err(why) => {
+                    let why = option.value.detail(why);
+                    self.refuse(option.at, format!("'properties.sasl.jaas.config': {why}"));
+                }
             },
             "ssl.endpoint.identification.algorithm" => {
-                let value = if value.is_empty() { "none" } else { value };
-                self.set(name, value, name, option.at);
+                if value.is_empty() {
+                    let none = OptionValue { value: "none".into(), at: option.at };
+                    self.set(name, &none, name);
+                } else {
+                    self.set(name, option, name);
+                }
             }
             _ => {
+                self.undecided |= name.ends_with(".type") && option.value.is_withheld();
                 self.stores.insert(name, option);
             }
         }
     }
 
-    fn set(&mut self, native: &str, value: &str, name: &str, at: Position) {
+    fn set(&mut self, native: &str, option: &OptionValue, name: &str) {
+        let (value, at) = (option.value.stand_in().trim(), option.at);
         let mut check = ClientConfig::new();
         check.set(native, value);
         match check.create_native_config() {
             Ok(_) => {
+                if !option.value.is_literal() {
+                    self.shown.insert(native.to_owned(), option.value.shown().to_owned());
+                }
                 let earlier = self.done.config.insert(native.to_owned(), value.to_owned());
                 if earlier.is_some_and(|earlier| earlier != value) {
                     self.refuse(at, format!("'properties.{name}' and another name of the same setting are given with different values; remove one"));
                 }
             }
+            // One of a list of words, or a number, and others may depend on which.
+            Err(_) if option.value.is_withheld() => self.undecided = true,
             Err(error) => {
-                let shown = if SECRET.contains(&name) || SECRET.contains(&native) {
-                    "its value".to_owned()
-                } else {
-                    format!("'{value}'")
-                };
+                let secret = SECRET.contains(&name) || SECRET.contains(&native);
+                let shown = if secret { "its value".to_owned() } else { option.value.quoted() };
+                // The client's words repeat the value.
                 let why = match error {
-                    KafkaError::ClientConfig(_, why, _, _) if !SECRET.contains(&name) => why,
+                    KafkaError::ClientConfig(_, why, _, _)
+                        if !secret && option.value.is_literal() =>
+                    {
+                        why
+                    }
                     _ => "the client refuses it".to_owned(),
                 };
                 self.refuse(at, format!("'properties.{name}': {shown} cannot be used: {why}"));
@@ -218,7 +254,9 @@ impl<'a> Translator<'a> {
 
     /// Java's stores: PEM and PKCS#12 key stores can be used, JKS cannot.
     fn stores(&mut self) {
-        let get = |name: &str| self.stores.get(name).map(|option| option.value.trim().to_owned());
+        let get = |name: &str| {
+            self.stores.get(name).map(|option| option.value.stand_in().trim().to_owned())
+        };
         let kind = |name: &str| get(name).unwrap_or_else(|| "JKS".to_owned()).to_ascii_uppercase();
         let mut set = Vec::new();
         let mut refused = Vec::new();
@@ -267,12 +305,15 @@ impl<'a> Translator<'a> {
         let credentials =
             config.contains_key("sasl.username") || config.contains_key("sasl.mechanism");
         let mechanism = config.get("sasl.mechanism").map(|m| m.to_ascii_uppercase());
+        let shown = |name: &str, value: &str| {
+            self.shown.get(name).map_or_else(|| value.to_owned(), String::clone)
+        };
         if credentials && !sasl {
             self.problems.push(Problem {
                 at: None,
                 message: format!(
                     "SASL credentials are given, but 'properties.security.protocol' is '{}', which does not use them; set it to 'SASL_SSL'",
-                    protocol.as_deref().unwrap_or("PLAINTEXT")
+                    shown("security.protocol", protocol.as_deref().unwrap_or("PLAINTEXT"))
                 ),
             });
         }
@@ -281,7 +322,8 @@ impl<'a> Translator<'a> {
             Some(other) => self.problems.push(Problem {
                 at: None,
                 message: format!(
-                    "'properties.sasl.mechanism' = '{other}' is not built in; use PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+                    "'properties.sasl.mechanism' = '{}' is not built in; use PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+                    shown("sasl.mechanism", other)
                 ),
             }),
             None if sasl => self.problems.push(Problem {
