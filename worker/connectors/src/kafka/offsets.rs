@@ -56,7 +56,8 @@ pub(super) struct Position {
     pub(super) topic: String,
     /// The partition.
     pub(super) partition: i32,
-    /// The next offset to read; always a number, so that no restore can skip rows.
+    /// The next offset to read, behind marks of transactions and aborted rows; always a number,
+    /// so that no restore can skip rows.
     pub(super) offset: i64,
     /// The first offset not to read, in a bounded source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,6 +65,17 @@ pub(super) struct Position {
     /// Epoch of the leader that wrote the last row read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) leader_epoch: Option<i32>,
+}
+
+/// Where a position goes on with its consumer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Followed {
+    /// The consumer is no further.
+    Nowhere,
+    /// To this offset.
+    To(i64),
+    /// The bounded split has been read.
+    ToTheEnd,
 }
 
 const POSITION_VERSION: u32 = 1;
@@ -88,6 +100,22 @@ impl Position {
     /// Whether nothing is left to read.
     pub(super) fn at_end(&self) -> bool {
         self.end.is_some_and(|end| self.offset >= end)
+    }
+
+    /// Where to go on, given where the consumer stands; it may know no position. Offsets between
+    /// hold nothing visible, since every row that the consumer gave out was counted before.
+    ///
+    /// A position that stayed behind the marks of transactions would be lost with them: once a
+    /// topic's rows have been kept for long enough, all of them, an idle partition begins behind
+    /// its last mark.
+    pub(super) fn follow(&self, stands: Option<i64>) -> Followed {
+        let offset = self.offset.max(stands.unwrap_or(self.offset));
+        match self.end {
+            // Also a split that had nothing to read from the start.
+            Some(end) if offset >= end => Followed::ToTheEnd,
+            _ if offset > self.offset => Followed::To(offset),
+            _ => Followed::Nowhere,
+        }
     }
 
     /// The stored form.
@@ -180,6 +208,23 @@ mod tests {
         let stored = br#"{"v":2,"topic":"t","partition":0,"offset":1}"#;
         let error = Position::decode("t/0", stored).unwrap_err();
         assert!(error.message.contains("has version 2"), "{error}");
+    }
+
+    #[test]
+    fn a_position_follows_the_consumer_over_what_cannot_be_seen() {
+        let unbounded = Position::new("t", 0, 90, None);
+        for (stands, expected) in [
+            (None, Followed::Nowhere),
+            (Some(80), Followed::Nowhere),
+            (Some(90), Followed::Nowhere),
+            (Some(92), Followed::To(92)),
+        ] {
+            assert_eq!(unbounded.follow(stands), expected, "{stands:?}");
+        }
+        let bounded = Position::new("t", 0, 90, Some(93));
+        assert_eq!(bounded.follow(Some(92)), Followed::To(92));
+        assert_eq!(bounded.follow(Some(93)), Followed::ToTheEnd, "a mark is the last offset");
+        assert_eq!(Position::new("t", 0, 90, Some(90)).follow(None), Followed::ToTheEnd);
     }
 
     #[test]

@@ -110,6 +110,12 @@ impl SourceReader for Reader {
                     }
                     return Ok(SourcePoll::Finished { split });
                 }
+                Some(Fetched::Reached { split, offset }) => {
+                    if let Some(position) = self.splits.get_mut(&split) {
+                        position.offset = offset.max(position.offset);
+                    }
+                    continue;
+                }
                 Some(Fetched::Messages { split, messages, bytes }) => (split, messages, bytes),
             };
             let (Some(position), Some(last)) =

@@ -327,6 +327,68 @@ fn lost_offsets_are_an_error_with_a_way_out_and_skipped_only_when_asked() {
     assert_eq!(rows[1], (1000..1100).collect::<Vec<_>>(), "other partitions repeat nothing");
 }
 
+/// The tail of an idle partition is marks and aborted rows; retention takes all of it.
+#[test]
+#[ignore = "needs the broker that WEIR_KAFKA names; weir-e2e brings one"]
+fn a_restart_behind_the_last_mark_loses_nothing_and_goes_on() {
+    let topic = Topic::new("idle", 2);
+    topic.transaction(0..100, true);
+    topic.transaction(100..150, false);
+    let io = &topic.io;
+    let group = format!("g-{}", uuid::Uuid::new_v4());
+    let source = source(&topic.table(&[EARLIEST, ("properties.group.id", &group)]), &[0]);
+    let (mut enumerator, mut splits) = discover(io, &source).unwrap();
+    let mut cx = context(io);
+    let mut reader = source.reader(&cx).unwrap();
+    for (index, split) in splits.iter().enumerate() {
+        reader.add(&cx, index, split).unwrap();
+    }
+    // The other partition never rests.
+    let busy = topic.producer(&[]);
+    let start = instant();
+    let (mut rows, mut n) = (Vec::new(), 1000);
+    // 100 rows, 50 aborted ones, and the two marks.
+    while field(&reader.position(0), "offset") < 152 {
+        assert!(start.elapsed() < WAIT, "stays at {}", field(&reader.position(0), "offset"));
+        topic.send(&busy, 1, n..n + 1, None);
+        n += 1;
+        match reader.poll(&mut cx).unwrap() {
+            SourcePoll::Rows { split: 0, records } => rows.extend(numbers(&records)),
+            SourcePoll::Pending => std::thread::sleep(Duration::from_millis(1)),
+            _ => {}
+        }
+    }
+    assert_eq!(rows, (0..100).collect::<Vec<_>>());
+    splits[0].position = reader.position(0);
+    drop(reader);
+
+    // Whoever watches the group sees no lag.
+    io.block_on(enumerator.on_published(&splits[..1]));
+    let other: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", servers())
+        .set("group.id", &group)
+        .create()
+        .unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition(&topic.name, 0);
+    let found = other.committed_offsets(list, WAIT).unwrap();
+    assert_eq!(found.elements()[0].offset(), Offset::Offset(152));
+
+    topic.delete_before(0, 152);
+    let mut reader = source.reader(&cx).unwrap();
+    reader.add(&cx, 0, &splits[0]).unwrap();
+    topic.write(0, 200..210);
+    let mut rows = Vec::new();
+    poll_until(&mut *reader, &mut cx, |polled| {
+        if let SourcePoll::Rows { records, .. } = polled {
+            rows.extend(numbers(&records));
+        }
+        rows.len() >= 10
+    })
+    .unwrap();
+    assert_eq!(rows, (200..210).collect::<Vec<_>>());
+}
+
 #[test]
 #[ignore = "needs the broker that WEIR_KAFKA names; weir-e2e brings one"]
 fn a_position_that_does_not_exist_is_refused() {

@@ -34,6 +34,14 @@ pub(super) enum Fetched {
         /// Bytes of their keys and values.
         bytes: usize,
     },
+    /// What is below this offset of the split has been given out before, or holds nothing that
+    /// can be seen: marks of transactions, and rows of aborted ones.
+    Reached {
+        /// The split's index.
+        split: usize,
+        /// The next offset to read.
+        offset: i64,
+    },
     /// The split has been read to its end; nothing of it follows.
     End {
         /// The split's index.
@@ -59,6 +67,24 @@ struct Shared {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds [`Fetched::Reached`], behind everything of the split that waits. Two in a row are
+    /// one, so that a task that does not take does not let them pile up.
+    fn reach(&self, split: usize, offset: i64) {
+        let mut state = self.lock();
+        if state.stop {
+            return;
+        }
+        let of_split = |fetched: &&mut Fetched| match fetched {
+            Fetched::Messages { split: of, .. }
+            | Fetched::Reached { split: of, .. }
+            | Fetched::End { split: of } => *of == split,
+        };
+        match state.fetched.iter_mut().rev().find(of_split) {
+            Some(Fetched::Reached { offset: last, .. }) => *last = offset,
+            _ => state.fetched.push_back(Fetched::Reached { split, offset }),
+        }
     }
 }
 
@@ -126,5 +152,28 @@ impl Drop for Fetcher {
         };
         drop(fetched);
         self.shared.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_reached_is_told_once_and_behind_what_was_read() {
+        let shared = Arc::new(Shared::default());
+        shared.lock().fetched.push_back(Fetched::End { split: 7 });
+        for (split, offset) in [(0, 5), (1, 9), (0, 6), (7, 1)] {
+            shared.reach(split, offset);
+        }
+        let fetcher = Fetcher { shared };
+        let mut told = Vec::new();
+        while let Some(fetched) = fetcher.take().unwrap() {
+            told.push(match fetched {
+                Fetched::Reached { split, offset } => (split, Some(offset)),
+                Fetched::End { split } | Fetched::Messages { split, .. } => (split, None),
+            });
+        }
+        assert_eq!(told, [(7, None), (0, Some(6)), (1, Some(9)), (7, Some(1))]);
     }
 }

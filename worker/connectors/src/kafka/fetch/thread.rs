@@ -9,13 +9,14 @@ use rdkafka::consumer::Consumer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 use weir_engine::EngineError;
+use weir_engine::env::instant;
 use weir_engine::operator::Waker;
 
 use super::lost::{Lost, decide_lost};
 use super::{FetchPlan, Fetched, QUEUE_BYTES, Shared};
 use crate::kafka::batch::{BatchConsumer, Message, Messages};
 use crate::kafka::client::{Events, Meaning, explain, explain_set_up, meaning};
-use crate::kafka::offsets::Position;
+use crate::kafka::offsets::{Followed, Position};
 
 /// Messages of one batch: what one call to the source's `poll` decodes.
 const BATCH_ROWS: usize = 8192;
@@ -23,6 +24,8 @@ const BATCH_ROWS: usize = 8192;
 const IDLE: Duration = Duration::from_millis(50);
 /// How long it waits for a batch to fill up once something has arrived.
 const FILL: Duration = Duration::from_millis(2);
+/// How often positions are looked at while messages keep coming.
+const FOLLOW: Duration = Duration::from_millis(20);
 /// Requests about lost positions, which are asked while others wait.
 const ASK: Duration = Duration::from_secs(10);
 
@@ -73,6 +76,7 @@ impl Thread {
 
     fn serve(&mut self) -> Result<(), EngineError> {
         let mut messages = Vec::with_capacity(BATCH_ROWS);
+        let mut followed = instant();
         loop {
             match self.wait()? {
                 Next::Stop => return Ok(()),
@@ -84,14 +88,18 @@ impl Thread {
             if count == 0 {
                 count = consumer.consume(1, IDLE, &mut messages);
             }
-            if count == 0 {
-                self.check_ends(&consumer)?;
-                continue;
-            }
-            if count < BATCH_ROWS / 2 {
+            if count > 0 && count < BATCH_ROWS / 2 {
                 consumer.consume(BATCH_ROWS - count, FILL, &mut messages);
             }
-            self.hand_out(&consumer, &mut messages)?;
+            if count > 0 {
+                self.hand_out(&consumer, &mut messages)?;
+            }
+            // Also beside a partition that never rests. Another consumer knows no positions yet.
+            let same = self.consumer.as_ref().is_some_and(|now| Arc::ptr_eq(now, &consumer));
+            if same && (count == 0 || followed.elapsed() >= FOLLOW) {
+                self.follow(&consumer)?;
+                followed = instant();
+            }
         }
     }
 
@@ -320,19 +328,11 @@ impl Thread {
         Ok(())
     }
 
-    /// Ends the bounded splits whose last offsets hold nothing visible: aborted transactions
-    /// and the marks of transactions move the position without a message.
-    fn check_ends(&mut self, consumer: &BatchConsumer) -> Result<(), EngineError> {
-        if self.splits.values().all(|r| r.position.end.is_none()) {
-            return Ok(());
-        }
-        // Bounded splits that were empty from the start never get a position.
-        let mut ended: Vec<usize> = self
-            .splits
-            .iter()
-            .filter(|(_, r)| r.position.at_end())
-            .map(|(split, _)| *split)
-            .collect();
+    /// Goes on with the consumer to where it stands: aborted transactions and the marks of
+    /// transactions move its position without a message. Bounded splits may end there.
+    ///
+    /// All messages that the consumer has given out have been passed on before.
+    fn follow(&mut self, consumer: &BatchConsumer) -> Result<(), EngineError> {
         let positions = consumer.consumer().position().map_err(|error| {
             explain(
                 &self.plan.subject,
@@ -341,14 +341,25 @@ impl Thread {
                 &error.to_string(),
             )
         })?;
+        let mut stands: BTreeMap<usize, i64> = BTreeMap::new();
         for element in positions.elements() {
-            let Offset::Offset(offset) = element.offset() else { continue };
-            let Some(split) = self.split_named(element.topic(), element.partition()) else {
-                continue;
-            };
-            let end = self.splits.get(&split).and_then(|r| r.position.end);
-            if end.is_some_and(|end| offset >= end) && !ended.contains(&split) {
-                ended.push(split);
+            // Partitions of which nothing has come yet have no position.
+            if let Offset::Offset(offset) = element.offset()
+                && let Some(split) = self.split_named(element.topic(), element.partition())
+            {
+                stands.insert(split, offset);
+            }
+        }
+        let mut ended = Vec::new();
+        for (split, Reading { position }) in &mut self.splits {
+            match position.follow(stands.get(split).copied()) {
+                Followed::Nowhere => {}
+                Followed::To(offset) => {
+                    position.offset = offset;
+                    self.shared.reach(*split, offset);
+                    self.waker.wake();
+                }
+                Followed::ToTheEnd => ended.push(*split),
             }
         }
         for split in ended {
