@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::ManifestError;
 use crate::duration::{format_duration, parse_duration};
 use crate::limits;
+use crate::scalar::Meaning;
 use crate::yaml::{Node, Scalar, Value, shorten};
 
 /// The faults found so far in one file.
@@ -98,7 +99,7 @@ impl<'f> Faults<'f> {
     /// A text. A number or boolean without quotes is refused, as an API server refuses it.
     pub(crate) fn text<'n>(&mut self, field: &Field<'n>) -> Option<&'n Scalar> {
         let scalar = self.scalar(field, "text")?;
-        if scalar.looks_like_number() || scalar.looks_like_bool() {
+        if scalar.meaning() != Meaning::Text {
             let found = field.node.describe();
             let message = format!("expected text, found {found}; write \"{}\"", scalar.text);
             self.add(field.line, &field.path, message);
@@ -109,10 +110,14 @@ impl<'f> Faults<'f> {
 
     pub(crate) fn integer(&mut self, field: &Field<'_>) -> Option<i64> {
         let scalar = self.scalar(field, "a whole number")?;
-        let parsed = match scalar.style {
-            saphyr_parser::ScalarStyle::Plain => scalar.text.parse::<i64>().ok(),
+        let parsed = match scalar.meaning() {
+            Meaning::Whole(number) => i64::try_from(number).ok(),
             _ => None,
         };
+        if let Some(message) = parsed.and_then(|number| another_notation(&scalar.text, number)) {
+            self.add(field.line, &field.path, message);
+            return None;
+        }
         if parsed.is_none() {
             match scalar.text.trim().parse::<i64>() {
                 Ok(number) if scalar.style != saphyr_parser::ScalarStyle::Plain => {
@@ -189,9 +194,10 @@ impl<'f> Faults<'f> {
 
     pub(crate) fn boolean(&mut self, field: &Field<'_>) -> Option<bool> {
         let scalar = self.scalar(field, "true or false")?;
+        if let Meaning::Bool(value) = scalar.meaning() {
+            return Some(value);
+        }
         match scalar.text.to_lowercase().as_str() {
-            "true" if scalar.looks_like_bool() => Some(true),
-            "false" if scalar.looks_like_bool() => Some(false),
             word @ ("true" | "false") => {
                 let message =
                     format!("expected true or false, found text; write {word} without quotes");
@@ -277,6 +283,21 @@ pub(crate) fn or_default<'n, T>(
         Some(field) => read(&field),
         None => Some(default),
     }
+}
+
+/// The fault of a number that people read otherwise than kubectl, or do not take for one.
+fn another_notation(text: &str, number: i64) -> Option<String> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let decimal = digits.chars().all(|c| c.is_ascii_digit());
+    if decimal && (digits.len() == 1 || !digits.starts_with('0')) {
+        return None;
+    }
+    Some(match text.parse::<i64>() {
+        Ok(other) if other != number => format!(
+            "{text} is {number} to kubectl, which reads a leading zero as octal, and {other} to most others; write {number} or {other}"
+        ),
+        _ => format!("{text} is {number} to kubectl, and no number to some others; write {number}"),
+    })
 }
 
 fn unknown_field(name: &str, known: &[&str]) -> String {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use crate::rules::{Rule, rules};
+use crate::scalar::Meaning;
 pub use crate::schema::{SchemaError, definition, definition_yaml};
 pub use crate::spec::StreamJob;
 pub use crate::status::*;
@@ -102,10 +103,30 @@ fn write(
     let metadata = to_value(metadata).map_err(failed)?;
     let document = Document { api_version: API_VERSION, kind: "StreamJob", metadata, spec };
     let text = serde_yaml_ng::to_string(&document).map_err(failed)?;
-    if text.contains(BREAKS_OF_YAML_1_1) {
+    if text.contains(BREAKS_OF_YAML_1_1)
+        || holds_bare_word(&document.metadata)
+        || holds_bare_word(&document.spec)
+    {
         return escaped(&document).map_err(failed);
     }
     Ok(text)
+}
+
+/// Whether the writer of YAML leaves a text without quotes that is none to readers of YAML 1.1,
+/// us among them: `no`, `1_000`.
+fn holds_bare_word(value: &Value) -> bool {
+    let bare = |text: &str| {
+        Meaning::of(text) != Meaning::Text
+            && serde_yaml_ng::to_string(text).is_ok_and(|written| written.trim_end() == text)
+    };
+    match value {
+        Value::String(text) => bare(text),
+        Value::Array(items) => items.iter().any(holds_bare_word),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| bare(name) || holds_bare_word(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// The writer of YAML takes these for ends of lines and indents what follows; for its readers, us

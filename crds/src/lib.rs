@@ -22,6 +22,7 @@ pub mod kube;
 mod manifest;
 #[cfg(feature = "kube")]
 mod rules;
+mod scalar;
 #[cfg(feature = "kube")]
 mod schema;
 mod spec;

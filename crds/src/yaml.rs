@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
-use serde_json::{Number, Value as Json};
+use serde_json::Value as Json;
+
+use crate::scalar::Meaning;
 
 /// Values a manifest may have. Bounds what aliases can multiply, and what is worth reading.
 const MAX_NODES: usize = 20_000;
@@ -41,6 +43,14 @@ pub(crate) struct Scalar {
 pub(crate) struct Key {
     pub(crate) name: String,
     pub(crate) line: usize,
+    /// Without quotes: what it means is not always text.
+    pub(crate) plain: bool,
+}
+
+impl Key {
+    pub(crate) fn meaning(&self) -> Meaning {
+        if self.plain { Meaning::of(&self.name) } else { Meaning::Text }
+    }
 }
 
 /// A fault of the text itself.
@@ -86,40 +96,28 @@ impl Node {
 }
 
 impl Scalar {
-    fn to_json(&self) -> Json {
-        let number = || {
-            let text = self.text.as_str();
-            let whole = text.parse::<u64>().map(Number::from);
-            let whole = whole.or_else(|_| text.parse::<i64>().map(Number::from));
-            whole.ok().or_else(|| text.parse().ok().and_then(Number::from_f64))
-        };
-        if self.is_null() {
-            Json::Null
-        } else if self.looks_like_bool() {
-            Json::Bool(self.text.eq_ignore_ascii_case("true"))
-        } else if self.looks_like_number()
-            && let Some(number) = number()
-        {
-            Json::Number(number)
-        } else {
-            Json::String(self.text.clone())
+    /// What it stands for; in quotes or in a block it is text.
+    pub(crate) fn meaning(&self) -> Meaning {
+        match self.style {
+            ScalarStyle::Plain => Meaning::of(&self.text),
+            _ => Meaning::Text,
         }
     }
 
+    fn to_json(&self) -> Json {
+        self.meaning().to_json(&self.text)
+    }
+
     pub(crate) fn is_null(&self) -> bool {
-        self.style == ScalarStyle::Plain
-            && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
+        self.meaning() == Meaning::Null
     }
 
     pub(crate) fn looks_like_number(&self) -> bool {
-        self.style == ScalarStyle::Plain
-            && self.text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
-            && self.text.parse::<f64>().is_ok()
+        self.meaning().is_number()
     }
 
     pub(crate) fn looks_like_bool(&self) -> bool {
-        self.style == ScalarStyle::Plain
-            && matches!(self.text.as_str(), "true" | "false" | "True" | "False" | "TRUE" | "FALSE")
+        matches!(self.meaning(), Meaning::Bool(_))
     }
 }
 
@@ -206,9 +204,11 @@ impl<'t> Builder<'t> {
                     let (event, span) = self.inner(line)?;
                     let key = match event {
                         Event::MappingEnd => break,
-                        Event::Scalar(name, ..) => {
-                            Key { name: name.into_owned(), line: span.start.line() }
-                        }
+                        Event::Scalar(name, style, ..) => Key {
+                            name: name.into_owned(),
+                            line: span.start.line(),
+                            plain: style == ScalarStyle::Plain,
+                        },
                         _ => {
                             return Err(SyntaxError {
                                 line: span.start.line(),

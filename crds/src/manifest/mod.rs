@@ -7,6 +7,7 @@ mod workers;
 use std::collections::BTreeMap;
 
 use crate::fields::{Faults, Field, Fields, closest};
+use crate::scalar::Meaning;
 use crate::types::{Metadata, StreamJob};
 use crate::yaml::{self, Node, Value, shorten};
 use crate::{API_VERSION, ManifestError, limits};
@@ -151,6 +152,13 @@ fn text_map(field: &Field<'_>, faults: &mut Faults<'_>) -> BTreeMap<String, Stri
     }
     for (key, node) in entries {
         let path = format!("{}.{}", field.path, key.name);
+        if key.meaning() != Meaning::Text {
+            let read = key.meaning().to_json(&key.name);
+            let message =
+                format!("the key {} is {read} to kubectl; write \"{}\"", key.name, key.name);
+            faults.add(key.line, &path, message);
+            continue;
+        }
         if let Some(value) = faults.text(&Field { path, line: key.line, node }) {
             map.insert(key.name.clone(), value.text.clone());
         }

@@ -426,6 +426,59 @@ spec:
     );
 }
 
+/// kubectl reads YAML 1.1 in most of its traps; what people may read otherwise is refused.
+#[test]
+fn a_number_in_another_notation_is_refused_with_both_readings() {
+    check(
+        &with_spec("parallelism: 010"),
+        expect![[r#"
+            job.yaml:7 spec.parallelism: 010 is 8 to kubectl, which reads a leading zero as octal, and 10 to most others; write 8 or 10
+        "#]],
+    );
+    check(
+        &with_spec("parallelism: 0x10\nmaxParallelism: 1_000"),
+        expect![[r#"
+            job.yaml:7 spec.parallelism: 0x10 is 16 to kubectl, and no number to some others; write 16
+            job.yaml:8 spec.maxParallelism: 1_000 is 1000 to kubectl, and no number to some others; write 1000
+        "#]],
+    );
+    check(
+        &with_spec("parallelism: 0o10\nmaxParallelism: 1:30"),
+        expect![[r#"
+            job.yaml:7 spec.parallelism: 0o10 is 8 to kubectl, and no number to some others; write 8
+            job.yaml:8 spec.maxParallelism: expected a whole number, found '1:30'
+        "#]],
+    );
+    check(
+        &with_spec("parallelism: .5\nmaxParallelism: 08"),
+        expect![[r#"
+            job.yaml:7 spec.parallelism: expected a whole number, found the number .5
+            job.yaml:8 spec.maxParallelism: expected a whole number, found the number 08
+        "#]],
+    );
+}
+
+#[test]
+fn a_word_that_is_no_text_to_kubectl_needs_quotes() {
+    check(
+        "apiVersion: weir.dev/v1alpha1
+kind: StreamJob
+metadata:
+  name: y
+  labels: {team: no, size: 1_000, on: call, tier: ~, day: 2024-01-01, at: 1:30}
+spec: {sql: SELECT 1, restartToken: Off}
+",
+        expect![[r#"
+            job.yaml:4 metadata.name: expected text, found the boolean y; write "y"
+            job.yaml:5 metadata.labels.team: expected text, found the boolean no; write "no"
+            job.yaml:5 metadata.labels.size: expected text, found the number 1_000; write "1_000"
+            job.yaml:5 metadata.labels.on: the key on is true to kubectl; write "on"
+            job.yaml:5 metadata.labels.tier: expected text, found nothing; write "~"
+            job.yaml:6 spec.restartToken: expected text, found the boolean Off; write "Off"
+        "#]],
+    );
+}
+
 mod any_text {
     use proptest::prelude::*;
     use weir_crds::StreamJob;
