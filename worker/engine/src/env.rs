@@ -54,6 +54,19 @@ pub fn instant() -> std::time::Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// The result of work on another thread. Never, when the work was cancelled: only a runtime that
+/// is shut down cancels what nobody can abort, and then whoever waits is about to be dropped too.
+/// An error here would be told as a failure of the job in its last moments.
+///
+/// # Errors
+/// When the work panics.
+pub async fn joined<T>(work: tokio::task::JoinHandle<T>) -> Result<T, tokio::task::JoinError> {
+    match work.await {
+        Err(error) if error.is_cancelled() => std::future::pending().await,
+        done => done,
+    }
+}
+
 /// Runs work that may take long away from the tasks of the I/O runtime.
 ///
 /// On a runtime of one thread, which is what the simulator has, it runs in place, so that a
@@ -66,7 +79,33 @@ pub async fn blocking<T: Send + 'static>(
 ) -> Result<T, tokio::task::JoinError> {
     let flavor = tokio::runtime::Handle::current().runtime_flavor();
     if flavor == tokio::runtime::RuntimeFlavor::CurrentThread {
-        return tokio::spawn(async move { work() }).await;
+        return joined(tokio::spawn(async move { work() })).await;
     }
-    tokio::task::spawn_blocking(work).await
+    joined(tokio::task::spawn_blocking(work)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_ends_with_its_runtime_fails_nobody() {
+        let ending = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let handle = ending.handle().clone();
+        ending.shutdown_background();
+        // Cancelled at once, which is what would have been told.
+        let work = handle.spawn_blocking(|| 5);
+        let other = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        other.block_on(async {
+            assert!(work.is_finished());
+            let told = tokio::time::timeout(Duration::from_secs(9), joined(work)).await;
+            assert!(told.is_err(), "{told:?}");
+            let done = joined(tokio::spawn(async { 5 })).await;
+            assert_eq!(done.unwrap(), 5);
+        });
+    }
 }

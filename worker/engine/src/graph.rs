@@ -163,6 +163,13 @@ impl JobGraph {
         })
     }
 
+    /// The operator's name for people; its stable name where this program has no such operator.
+    #[must_use]
+    pub fn name<'a>(&'a self, uid: &'a OperatorUid) -> &'a str {
+        let found = self.operator(uid).and_then(|(vertex, at)| vertex.chain.get(at));
+        found.map_or(uid.0.as_str(), |(info, _)| info.name.as_str())
+    }
+
     /// Vertices whose chain begins with a source.
     pub fn sources(&self) -> impl Iterator<Item = (&Vertex, &OperatorInfo, &SourceNode)> {
         self.vertices.iter().filter_map(|v| match v.chain.first() {

@@ -36,6 +36,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::manifest::is_foreign;
+use crate::store::joined;
 use folder::Folder;
 use memory::Memory;
 
@@ -157,7 +158,8 @@ impl SegmentCache {
             Some(Shelf::Folder(folder)) => {
                 let (folder, name, wanted) =
                     (Arc::clone(folder), object.to_owned(), pieces.to_vec());
-                let read = tokio::task::spawn_blocking(move || folder.get(&name, &wanted)).await;
+                let read =
+                    joined(tokio::task::spawn_blocking(move || folder.get(&name, &wanted))).await;
                 read.unwrap_or_else(|_| vec![None; pieces.len()])
             }
         }
@@ -211,8 +213,8 @@ impl Inner {
             Shelf::Memory(memory) => memory.write(object, offset, bytes),
             Shelf::Folder(folder) => {
                 let (folder, name) = (Arc::clone(folder), object.to_owned());
-                let written =
-                    tokio::task::spawn_blocking(move || folder.write(&name, offset, &bytes)).await;
+                let write = move || folder.write(&name, offset, &bytes);
+                let written = joined(tokio::task::spawn_blocking(write)).await;
                 if !matches!(written, Ok(Ok(()))) {
                     tracing::warn!(?written, object, "a segment cannot be cached");
                     self.book().remove(object);

@@ -18,6 +18,18 @@ use crate::Nonces;
 /// Temporary files live here, below the root, out of every listing.
 const TEMP: &str = ".tmp";
 
+/// The result of work on another thread. Never, when the work was cancelled: only a runtime that
+/// is shut down does that, and then whoever waits is about to be dropped too. An error would be
+/// told as a failing store in the last moments of every short run.
+pub(crate) async fn joined<T>(
+    work: tokio::task::JoinHandle<T>,
+) -> Result<T, tokio::task::JoinError> {
+    match work.await {
+        Err(error) if error.is_cancelled() => std::future::pending().await,
+        done => done,
+    }
+}
+
 /// The calls that a local store makes; a seam for the test that cuts the power between them.
 pub trait Disk: Send + Sync + std::fmt::Debug + 'static {
     /// Makes a directory and those above it.
@@ -156,7 +168,7 @@ impl LocalStore {
     ) -> Result<T, StoreError> {
         let path = self.path(name).map_err(|e| self.error(operation, name, &e))?;
         let store = self.clone();
-        tokio::task::spawn_blocking(move || work(&store, &path))
+        joined(tokio::task::spawn_blocking(move || work(&store, &path)))
             .await
             .unwrap_or_else(|e| Err(io::Error::other(e)))
             .map_err(|e| self.error(operation, name, &e))

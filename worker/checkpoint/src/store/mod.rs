@@ -19,6 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub(crate) use self::local::joined;
 pub use self::local::{Disk, LocalStore, SystemDisk};
 pub use self::object::ObjectStore;
 pub use self::open::{OpenError, StoreOptions, open};

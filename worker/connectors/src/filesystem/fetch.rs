@@ -18,6 +18,7 @@ use bytes::{Buf, Bytes};
 use object_store::{GetOptions, GetRange};
 use tokio::sync::mpsc;
 use weir_engine::EngineError;
+use weir_engine::env::joined;
 use weir_engine::operator::Waker;
 
 use super::list::local_info;
@@ -402,7 +403,7 @@ pub(crate) async fn fetch_ranges(
     match store {
         None => {
             let (file, ranges) = (file.clone(), ranges.to_vec());
-            tokio::task::spawn_blocking(move || read_ranges(&file, &ranges))
+            joined(tokio::task::spawn_blocking(move || read_ranges(&file, &ranges)))
                 .await
                 .map_err(|error| EngineError::ours(format!("reading ended early: {error}")))?
         }

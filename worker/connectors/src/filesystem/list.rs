@@ -7,6 +7,7 @@ use std::time::UNIX_EPOCH;
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use weir_engine::EngineError;
+use weir_engine::env::joined;
 
 use super::location::{Location, Root};
 use super::position::FileInfo;
@@ -31,7 +32,7 @@ impl Place {
         let found = match (&self.location.root, &self.store) {
             (Root::Local(root), _) => {
                 let (root, location) = (root.clone(), self.location.clone());
-                tokio::task::spawn_blocking(move || list_local(&root, &location))
+                joined(tokio::task::spawn_blocking(move || list_local(&root, &location)))
                     .await
                     .map_err(|error| EngineError::ours(format!("listing ended early: {error}")))??
             }

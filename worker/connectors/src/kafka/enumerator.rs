@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use weir_engine::EngineError;
+use weir_engine::env::joined;
 use weir_engine::source::{Split, SplitEnumerator};
 
 use super::client::{Cluster, PATIENCE, Partition, Subject, Topics};
@@ -172,7 +173,7 @@ impl Enumerator {
         work: impl FnOnce(&Cluster) -> T + Send + 'static,
     ) -> Result<T, EngineError> {
         let cluster = Arc::clone(&self.cluster);
-        tokio::task::spawn_blocking(move || work(&cluster)).await.map_err(|error| {
+        joined(tokio::task::spawn_blocking(move || work(&cluster))).await.map_err(|error| {
             EngineError::ours(format!("a request to Kafka ended without an answer: {error}"))
         })
     }

@@ -171,12 +171,12 @@ pub enum RestoreRefused {
     },
     /// Staged output would never become visible.
     #[error(
-        "operator \"{uid}\" has output in version {version} that is not committed yet and this \
+        "operator \"{name}\" has output in version {version} that is not committed yet and this \
          program has no such sink; run the program that wrote it until its output is committed"
     )]
     UncommittedSink {
-        /// The sink.
-        uid: OperatorUid,
+        /// The sink's name for people.
+        name: String,
         /// The manifest.
         version: Version,
     },
@@ -223,7 +223,10 @@ pub fn validate_restore(
     match head.cut.committables.iter().find(|p| !committers.contains(&p.committable.sink)) {
         Some(orphan) => {
             let uid = orphan.committable.sink.clone();
-            Err(RestoreRefused::UncommittedSink { uid, version })
+            // Output may be older than the operators that the head still lists.
+            let known = head.cut.operators.get(&uid).filter(|cut| !cut.name.is_empty());
+            let name = known.map_or(uid.0, |cut| cut.name.clone());
+            Err(RestoreRefused::UncommittedSink { name, version })
         }
         None => Ok(()),
     }

@@ -12,6 +12,7 @@ use weir_checkpoint::FrozenLedger;
 use weir_checkpoint::data::{DataError, DataWriter};
 use weir_checkpoint::manifest::SegmentRef;
 use weir_engine::env::instant;
+use weir_engine::graph::JobGraph;
 use weir_engine::operator::{Committable, Snapshot};
 use weir_engine::task::FrozenTask;
 use weir_engine::{EngineError, Watermark};
@@ -58,9 +59,13 @@ struct PreparedOperator {
 }
 
 /// Encodes what a task froze, off the task's thread, and finishes its sinks' pre-commits.
-pub(super) async fn prepare(frozen: FrozenTask) -> Result<Prepared, EngineError> {
+pub(super) async fn prepare(
+    graph: Arc<JobGraph>,
+    frozen: FrozenTask,
+) -> Result<Prepared, EngineError> {
     let began = instant();
-    let operators = frozen.operators.into_iter().map(|(uid, snapshot)| prepare_one(uid, snapshot));
+    let operators = frozen.operators.into_iter();
+    let operators = operators.map(|(uid, snapshot)| prepare_one(&graph, uid, snapshot));
     let operators = futures::future::try_join_all(operators).await?;
     let splits = frozen.splits.map(|(uid, splits)| {
         // Names, numbers and bytes always encode.
@@ -81,6 +86,7 @@ pub(super) async fn prepare(frozen: FrozenTask) -> Result<Prepared, EngineError>
 }
 
 async fn prepare_one(
+    graph: &JobGraph,
     uid: OperatorUid,
     snapshot: Snapshot,
 ) -> Result<PreparedOperator, EngineError> {
@@ -102,9 +108,9 @@ async fn prepare_one(
             None => Ok(weir_engine::operator::PreCommitted::default()),
         }
     };
-    let (segments, flushed) = futures::future::try_join(encode, flush)
-        .await
-        .map_err(|e| e.at(format!("operator {uid}, preparing its checkpoint")))?;
+    let (segments, flushed) = futures::future::try_join(encode, flush).await.map_err(|e| {
+        e.at(format!("operator \"{}\", preparing its checkpoint", graph.name(&uid)))
+    })?;
     items.extend(flushed.items);
     Ok(PreparedOperator { uid, segments, items, committables: flushed.committables })
 }

@@ -2,6 +2,7 @@
 //! store.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -9,7 +10,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use weir_checkpoint::{DataError, DataWriter};
 use weir_engine::EngineError;
-use weir_engine::graph::Node;
+use weir_engine::graph::{JobGraph, Node};
 use weir_engine::task::{FrozenTask, TaskEvent};
 use weir_protocol::control::{self, from_worker};
 use weir_protocol::{Attempt, Term};
@@ -29,6 +30,8 @@ pub(super) type Built = Result<Box<dyn HostedTasks>, EngineError>;
 
 /// The tasks of one term.
 pub(super) struct Running {
+    /// For the names of operators.
+    pub(super) graph: Arc<JobGraph>,
     pub(super) term: Term,
     pub(super) tasks: Box<dyn HostedTasks>,
     pub(super) all: BTreeSet<TaskId>,
@@ -134,6 +137,7 @@ impl Session<'_> {
                     .with_cache(self.member.cache.clone())
                     .with_inline_limit(self.member.inline_limit);
                 self.work = Work::Running(Box::new(Running {
+                    graph: Arc::clone(graph),
                     term,
                     tasks,
                     frozen: Frozen::new(all.clone()),
@@ -219,7 +223,8 @@ impl Running {
             return;
         };
         let taken = std::mem::replace(first, placeholder(task));
-        self.preparing.push(prepare(taken).map(move |result| (task, result)).boxed());
+        let graph = Arc::clone(&self.graph);
+        self.preparing.push(prepare(graph, taken).map(move |result| (task, result)).boxed());
     }
 
     fn prepare_next(&mut self, task: TaskId) {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use object_store::{ObjectStoreExt, PutPayload};
 use weir_engine::EngineError;
+use weir_engine::env::joined;
 use weir_engine::operator::Committable;
 use weir_engine::sink::{CommitAnswer, CommitContext, Committer};
 
@@ -84,7 +85,7 @@ impl FileCommitter {
 }
 
 async fn blocking(work: impl FnOnce() -> CommitAnswer + Send + 'static) -> CommitAnswer {
-    tokio::task::spawn_blocking(work)
+    joined(tokio::task::spawn_blocking(work))
         .await
         .unwrap_or_else(|error| CommitAnswer::Retry(format!("the commit ended early: {error}")))
 }

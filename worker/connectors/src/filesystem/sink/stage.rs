@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
+use weir_engine::env::joined;
 use weir_engine::operator::{Context, Waker};
 use weir_engine::{EngineError, OperatorError};
 
@@ -183,7 +184,7 @@ async fn run(
             // the runtime shuts down.
             Some(io) => {
                 let handle = io.clone();
-                io.spawn_blocking(move || handle.block_on(execute(stage, command))).await
+                joined(io.spawn_blocking(move || handle.block_on(execute(stage, command)))).await
             }
         };
         shared.bytes.fetch_sub(bytes, Ordering::AcqRel);
