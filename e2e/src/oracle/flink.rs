@@ -85,6 +85,26 @@ pub fn run_with(sql: &str, parallelism: u32, jars: &[PathBuf]) -> Result<FlinkRu
     Ok(FlinkRun { cpu, wall: start.elapsed() })
 }
 
+/// Runs a Java program of one file among Flink's classes, in the folder where its files are.
+///
+/// # Errors
+/// When Flink cannot be installed, or the program fails.
+pub fn run_java(name: &str, source: &str, folder: &Path, arguments: &[&str]) -> Result<()> {
+    let home = cache::python("python-flink-2.3.0", &["apache-flink==2.3.0"])?;
+    let flink = find_flink(&home)?;
+    fs::write(folder.join(name), source)?;
+    cache::run(
+        Command::new("java")
+            .args(java_options(&flink)?)
+            .args(["-Dfile.encoding=UTF-8", "-Xmx1500m", "-cp"])
+            .arg(classpath(&flink, &[]))
+            .arg(name)
+            .args(arguments)
+            .current_dir(folder),
+    )?;
+    Ok(())
+}
+
 fn classpath(flink: &Path, jars: &[PathBuf]) -> String {
     let jars = jars.iter().map(|jar| format!(":{}", jar.display())).collect::<String>();
     format!("{}/*{jars}", flink.join("lib").display())

@@ -1,6 +1,6 @@
 //! `print`: every row as a line for a person to read, in Flink's form: `+I[ATL, 17, null]`.
 
-mod value;
+pub(crate) mod value;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

@@ -7,6 +7,7 @@ use super::fetch::head;
 use super::parquet;
 use super::position::FileInfo;
 use super::reader::ReadPlan;
+use crate::formats::encoding;
 
 /// The first row with all columns of the projection; `None` when no row is at the beginning.
 ///
@@ -32,7 +33,9 @@ fn first_record(
     whole: bool,
 ) -> Result<Option<RecordBatch>, EngineError> {
     let Some(mut decoder) = plan.format.decoder()? else { return Ok(None) };
-    decoder.decode(bytes, 1, whole).map_err(|error| EngineError::user(error.message))?;
+    let mark = encoding::mark(bytes)
+        .map_err(|what| EngineError::user(format!("the file begins with {what}")))?;
+    decoder.decode(&bytes[mark..], 1, whole).map_err(|error| EngineError::user(error.message))?;
     if decoder.rows() == 0 {
         return Ok(None);
     }

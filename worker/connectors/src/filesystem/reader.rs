@@ -174,12 +174,18 @@ fn complete(
     let rows = content.num_rows();
     let columns = plan.origins.iter().enumerate().map(|(i, origin)| match origin {
         Origin::Content(at) => Ok(content.column(*at).clone()),
-        _ => constants
-            .get(&i)
-            .map(|constant| constant.slice(0, rows))
-            .ok_or_else(|| EngineError::ours(format!("{}: column {i} has no value", file.path))),
+        _ => {
+            let constant = constants.get(&i).ok_or_else(|| {
+                EngineError::ours(format!("{}: column {i} has no value", file.path))
+            })?;
+            if rows <= constant.len() {
+                return Ok(constant.slice(0, rows));
+            }
+            // One line may hold more rows than a batch has otherwise.
+            Ok(take(constant, &UInt32Array::from(vec![0; rows]), None)?)
+        }
     });
-    let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
+    let columns: Vec<ArrayRef> = columns.collect::<Result<_, EngineError>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(plan.schema.clone(), columns, &options)?)
 }

@@ -10,7 +10,7 @@ use weir_engine::operator::{Context, OperatorMetrics};
 use super::fetch::{Chunks, HEADROOM, Next, line_at};
 use super::position::{At, FileInfo};
 use super::store::RemoteStore;
-use crate::formats::{DecodeError, RecordDecoder};
+use crate::formats::{DecodeError, RecordDecoder, encoding};
 
 /// Rows per batch at most.
 pub(crate) const BATCH: usize = 8192;
@@ -41,6 +41,8 @@ pub(crate) struct TextFile {
     /// Nothing follows the buffer.
     last: bool,
     skipped: u64,
+    /// What says how the file is encoded is behind `start`, or was never to come.
+    begun: bool,
     failing: Option<oneshot::Receiver<EngineError>>,
 }
 
@@ -72,6 +74,7 @@ impl TextFile {
             starved: true,
             last: false,
             skipped,
+            begun: offset > 0,
             failing: None,
         }
     }
@@ -97,6 +100,12 @@ impl TextFile {
             };
         }
         loop {
+            if !self.starved && !self.begun {
+                match self.begin() {
+                    Ok(begun) => (self.begun, self.starved) = (begun, !begun),
+                    Err(error) => return Ok(self.fail(cx, &error)),
+                }
+            }
             if !self.starved {
                 let decoded =
                     self.decoder.decode(&self.buffer[self.start..self.end], BATCH, self.last);
@@ -148,6 +157,20 @@ impl TextFile {
                 }
             }
         }
+    }
+
+    /// Passes the mark of UTF-8 at the beginning of the file; `false`: more bytes must tell.
+    fn begin(&mut self) -> Result<bool, DecodeError> {
+        let beginning = &self.buffer[self.start..self.end];
+        if !self.last && encoding::may_become_mark(beginning) {
+            return Ok(false);
+        }
+        let mark = encoding::mark(beginning).map_err(|what| {
+            DecodeError::at(beginning, 0, 0, format!("the file begins with {what}"))
+        })?;
+        self.start += mark;
+        self.offset += mark as u64;
+        Ok(true)
     }
 
     /// Puts the rest of the buffer in front of the next one.

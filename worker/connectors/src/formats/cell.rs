@@ -185,8 +185,8 @@ impl<'a> Cells<'a> {
             Values::Int16(values) => integer(values.value(row).into(), out),
             Values::Int32(values) => integer(values.value(row).into(), out),
             Values::Int64(values) => integer(values.value(row), out),
-            Values::Float32(values) => float(&format!("{:e}", values.value(row)), out),
-            Values::Float64(values) => float(&format!("{:e}", values.value(row)), out),
+            Values::Float32(values) => float32(values.value(row), out),
+            Values::Float64(values) => float64(values.value(row), out),
             Values::Decimal(values, scale) => {
                 decimal(values.value(row), *scale, style.plain_decimals, out);
             }
@@ -251,6 +251,30 @@ fn integer(value: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[at..]);
 }
 
+/// Appends a FLOAT as Java does.
+pub(crate) fn float32(value: f32, out: &mut Vec<u8>) {
+    let shortest = format!("{value:e}");
+    let two = format!("{value:.1e}");
+    let same = |text: &str| text.parse() == Ok(value);
+    float(if has_one_digit(&shortest) && same(&two) { &two } else { &shortest }, out);
+}
+
+/// Appends a DOUBLE as Java does.
+pub(crate) fn float64(value: f64, out: &mut Vec<u8>) {
+    let shortest = format!("{value:e}");
+    if !has_one_digit(&shortest) {
+        return float(&shortest, out);
+    }
+    let two = format!("{value:.1e}");
+    float(if two.parse() == Ok(value) { &two } else { &shortest }, out);
+}
+
+/// Java writes two digits at least, and where one would do, the two that are nearest: 4.9E-324
+/// instead of 5.0E-324.
+fn has_one_digit(scientific: &str) -> bool {
+    scientific.trim_start_matches('-').as_bytes().get(1) == Some(&b'e')
+}
+
 /// Appends a float as Java does: the shortest digits that read back the same, always with a
 /// point, with an exponent below 10⁻³ and from 10⁷ on. `scientific` is Rust's `{:e}`.
 fn float(scientific: &str, out: &mut Vec<u8>) {
@@ -266,6 +290,7 @@ fn float(scientific: &str, out: &mut Vec<u8>) {
     };
     out.extend_from_slice(sign.as_bytes());
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = if fraction == "0" { "" } else { fraction };
     let power: i32 = exponent.parse().unwrap_or(0);
     let fraction_or_zero = |text: &[u8], out: &mut Vec<u8>| {
         out.push(b'.');
@@ -297,7 +322,7 @@ fn float(scientific: &str, out: &mut Vec<u8>) {
 
 /// Appends a decimal as Java's `BigDecimal` does: with an exponent where the number has more
 /// than six zeros behind its point, unless `plain`.
-fn decimal(value: i128, scale: i8, plain: bool, out: &mut Vec<u8>) {
+pub(crate) fn decimal(value: i128, scale: i8, plain: bool, out: &mut Vec<u8>) {
     if value < 0 {
         out.push(b'-');
     }
@@ -348,7 +373,7 @@ mod tests {
 
     #[test]
     fn floats_look_as_in_java() {
-        let java = |value: f64| text(|out| float(&format!("{value:e}"), out));
+        let java = |value: f64| text(|out| float64(value, out));
         let cases = [
             (0.0, "0.0"),
             (-0.0, "-0.0"),
@@ -362,13 +387,17 @@ mod tests {
             (0.0123, "0.0123"),
             (1e-4, "1.0E-4"),
             (-2.5e-10, "-2.5E-10"),
+            (5e-324, "4.9E-324"),
+            (1e23, "1.0E23"),
+            (2e23, "2.0E23"),
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-Infinity"),
         ];
         for (value, expected) in cases {
             assert_eq!(java(value), expected);
         }
-        assert_eq!(text(|out| float(&format!("{:e}", 0.1f32), out)), "0.1");
+        assert_eq!(text(|out| float32(0.1, out)), "0.1");
+        assert_eq!(text(|out| float32(f32::from_bits(1), out)), "1.4E-45");
     }
 
     #[test]

@@ -221,7 +221,7 @@ impl Column {
         text: &[u8],
         format: TimestampFormat,
     ) -> Result<(), Refused> {
-        let trimmed = || text.trim_ascii();
+        let trimmed = || number::trim(text);
         match &mut self.data {
             Data::Boolean(values) => {
                 // Like Java's parseBoolean: whatever is not "true" is false.
@@ -248,10 +248,11 @@ impl Column {
             }
             Data::Text(values) | Data::TextView(values) => values.push(text)?,
             Data::Binary(values) => {
-                let decoded = base64::engine::general_purpose::STANDARD
-                    .decode(text)
-                    .map_err(|_| Refused::Type)?;
-                values.push(&decoded)?;
+                if !base64(text, &mut values.bytes) {
+                    values.bytes.truncate(values.end());
+                    return Err(Refused::Type);
+                }
+                values.close()?;
             }
             Data::Date(values) => values.push(time::parse_date(text).ok_or(Refused::Type)?),
             Data::Time32(values, unit) => {
@@ -433,7 +434,9 @@ impl Column {
         let type_name = sql_type(&self.field);
         let shown = shorten(value);
         match why {
-            Refused::Null => format!("column `{name}` is NOT NULL, but there is no value"),
+            Refused::Null => format!(
+                "column `{name}` is NOT NULL, but the record has no value; declare it without NOT NULL"
+            ),
             Refused::Range => {
                 format!("column `{name}`: {shown} is out of the range of {type_name}")
             }
@@ -452,10 +455,35 @@ impl Column {
                     (Data::Binary(_), _) => ", whose form is base64".to_owned(),
                     _ => String::new(),
                 };
-                format!("column `{name}`: {shown} is not a {type_name}{wanted}")
+                let article = article(&type_name);
+                format!("column `{name}`: {shown} is not {article} {type_name}{wanted}")
             }
         }
     }
+}
+
+/// Appends what base64 text stands for, read as Flink's Jackson does: blanks may stand between
+/// groups of four, a group with padding need not be the last, and bits that are left over say
+/// nothing. `false`: it is no base64.
+fn base64(text: &[u8], out: &mut Vec<u8>) -> bool {
+    const ENGINE: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
+        &base64::alphabet::STANDARD,
+        base64::engine::GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+    );
+    // Nearly always it is one piece without any of that.
+    let start = out.len();
+    if ENGINE.decode_vec(text, out).is_ok() {
+        return true;
+    }
+    out.truncate(start);
+    let mut rest = number::trim(text);
+    while let Some((group, more)) = rest.split_at_checked(4) {
+        if ENGINE.decode_vec(group, out).is_err() {
+            return false;
+        }
+        rest = number::trim(more);
+    }
+    rest.is_empty()
 }
 
 fn last(offsets: &[i32]) -> usize {
@@ -488,6 +516,11 @@ pub(super) fn shorten(value: &[u8]) -> String {
 
 fn unsupported(field: &Field, why: &str) -> String {
     format!("column `{}` has the type {}: {why}", field.name(), sql_type(field))
+}
+
+/// The indefinite article before a type's name: an INT, an ARRAY, a BIGINT.
+fn article(type_name: &str) -> &'static str {
+    if type_name.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" }
 }
 
 /// The SQL name of a field's type.

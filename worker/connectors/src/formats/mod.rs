@@ -8,18 +8,59 @@
 //! error (or is skipped and counted, where the user asked for that); a decoder never reads past
 //! the slice it is given, and can be given a file in pieces of any size.
 //!
+//! Values are read and written as Flink 2.3 does, which `like_flink/cases.tsv` holds record by
+//! record. Where Flink's way changes or loses data without a word, or hangs on a quirk of Java's, the
+//! cases say so with a word of this table:
+//!
+//! | word | Flink | here |
+//! |---|---|---|
+//! | arrays | in a line that is an array: passes over null; with `ignore-parse-errors` keeps what stands before a broken place | a row of each object, or none |
+//! | astral | writes `\uD83D\uDE00` in JSON | writes the character, the same string |
+//! | bad-utf-8 | reads bytes that are not UTF-8 as some other text, or gives up the file | refuses or skips the record |
+//! | blank-lines | fails at a blank line, or makes a row of NULLs of it | passes over it, except in CSV of one column, where it is an empty field |
+//! | blanks | trims some types in CSV and refuses others | trims all but STRING |
+//! | calendar | DATE in CSV by the Julian calendar before 1582-10-15 and with four digits of year; in JSON not beyond some millions of years | the Gregorian calendar, signed years, all that 32 bits of days hold |
+//! | containers | an object or array as STRING with numbers as doubles (1e400 is "Infinity"), as BOOLEAN false | its text without white space; no BOOLEAN |
+//! | digits-cut | keeps digits of a timestamp beyond the declared ones | keeps 3, 6 or 9, whichever holds the declared ones |
+//! | duplicates | stops reading when it has seen as many fields as there are columns, duplicates included | the last of duplicates counts |
+//! | end-of-day | 24:00 as TIME is 00:00; refused in ISO-8601 | no TIME; the next day's 00:00 in a timestamp |
+//! | escaped-line-end | an escape may stand before a line's end | the line's end ends the record |
+//! | exponent | refuses exponents beyond 32 bits | too large is NULL as any decimal, too small is 0 |
+//! | float-text | digits by a Java before 19, more than it takes or not the nearest | the fewest digits that read back the same, as Java from 19 on |
+//! | half-pair | half a surrogate pair is written as `?` | refuses or skips the record |
+//! | java-numbers | digits of other scripts, hexadecimal floats | refused |
+//! | long-end | 9223372036854775808.0 is 9223372036854775807 | out of range |
+//! | map-order | shows maps in the order of a hash table | in the order of the record |
+//! | nanosecond-range | TIMESTAMP(7) to (9) in any year | 1677-09-22 to 2262-04-11; out of range otherwise |
+//! | nested-csv | writes nested types with `;` | refused when the program is planned |
+//! | no-such-day | 30 February is the 28th in a timestamp, 1 or 2 March in a DATE of CSV | refused |
+//! | nul | zero bytes are blanks in CSV, or an error | text |
+//! | offset | TIMESTAMP_LTZ takes `Z` only | takes `+02:00` as well |
+//! | one-record | takes the first record of a message and drops the others | refuses or skips the message |
+//! | quoted-empty | writes the only column's empty text as an empty line | as `""`, which nobody takes for a blank line |
+//! | scale | decimals without zeros at their end (100.00 is `1E+2`), in CSV by one of two ways | the same number with the column's digits |
+//! | short-date | one digit of month or day, time without seconds, in CSV only | refused |
+//! | small-t | `t` between date and time in ISO-8601 | refused |
+//! | trailing | passes over whatever follows the object in its line | refuses or skips the record |
+//! | unclosed | a quote that is never closed takes the rest of the file with it | takes its line |
+//! | utf-16 | guesses UTF-16 and UTF-32 in JSON | refused by name |
+//! | wrap | timestamps beyond the year 292278994 become some other year | out of range |
+//!
 //! Deliberately absent: I/O, compression of whole files (the connectors stream it; see
 //! [`Compression`]), and `CREATE TABLE` options that are not a format's.
 
-mod cell;
+pub(crate) mod cell;
 mod column;
 mod compression;
 pub mod csv;
+pub(crate) mod encoding;
 pub mod json;
+#[cfg(test)]
+mod like_flink;
 mod number;
 mod options;
 pub mod parquet;
-mod time;
+pub(crate) mod time;
 
 use arrow::array::RecordBatch;
 

@@ -58,6 +58,14 @@ pub(crate) fn unsigned16(data: &[u8], start: usize, end: usize) -> Option<u64> {
     all_digits(low, high).then(|| eight(low) * 100_000_000 + eight(high))
 }
 
+/// The text without blanks around it, as Java's `trim` does: spaces and control characters.
+pub(crate) fn trim(text: &[u8]) -> &[u8] {
+    let inside = |&byte: &u8| byte > b' ';
+    let start = text.iter().position(inside).unwrap_or(text.len());
+    let end = text.iter().rposition(inside).map_or(start, |last| last + 1);
+    &text[start..end]
+}
+
 /// An integer in decimal: optional sign, digits.
 pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
@@ -80,7 +88,7 @@ pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
     if negative { Some(value) } else { value.checked_neg() }
 }
 
-/// A float in Java's notation without its suffixes and hexadecimal forms.
+/// A float in Java's notation, the suffixes `f` and `d` included, without hexadecimal forms.
 pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
     match float_text(text)? {
         Float::Digits(digits) => digits.parse().ok(),
@@ -104,11 +112,15 @@ enum Float<'a> {
 
 fn float_text(text: &[u8]) -> Option<Float<'_>> {
     let plain = |b: &u8| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
+    let text = match text {
+        [.., b'0'..=b'9' | b'.', b'f' | b'F' | b'd' | b'D'] => &text[..text.len() - 1],
+        _ => text,
+    };
     if text.iter().all(plain) {
         return std::str::from_utf8(text).ok().map(Float::Digits);
     }
     Some(Float::Special(match text {
-        b"NaN" => f64::NAN,
+        b"NaN" | b"+NaN" | b"-NaN" => f64::NAN,
         b"Infinity" | b"+Infinity" => f64::INFINITY,
         b"-Infinity" => f64::NEG_INFINITY,
         _ => return None,

@@ -93,8 +93,8 @@ fn days_in_month(year: i64, month: u32) -> u32 {
 fn date_prefix(text: &[u8]) -> Option<(i64, usize)> {
     let signed = matches!(text.first()?, b'+' | b'-');
     let digits = text[usize::from(signed)..].iter().take_while(|b| b.is_ascii_digit()).count();
-    // As ISO_LOCAL_DATE: four digits, or more with a sign.
-    if !(4..=9).contains(&digits) || (digits > 4 && !signed) {
+    // As ISO_LOCAL_DATE: four digits, or more with a sign; a plus says that there are more.
+    if !(4..=9).contains(&digits) || (digits > 4 && !signed) || (digits == 4 && text[0] == b'+') {
         return None;
     }
     let mut at = usize::from(signed);
@@ -116,10 +116,11 @@ fn date_prefix(text: &[u8]) -> Option<(i64, usize)> {
     Some((days_from_civil(year, month, day), at + 6))
 }
 
-/// Reads `HH:mm[:ss[.fraction]]` at the start; seconds may only be missing where `short` allows.
+/// Reads `HH:mm[:ss[.fraction]]` at the start; seconds may only be missing where `short` allows,
+/// and the fraction may have no digits. 24:00 is the end of the day.
 fn time_prefix(text: &[u8], short: bool) -> Option<(Instant, usize)> {
     let (hour, minute) = (two(text, 0)?, two(text, 3)?);
-    if text[2] != b':' || hour > 23 || minute > 59 {
+    if text[2] != b':' || hour > 24 || minute > 59 {
         return None;
     }
     let (mut second, mut nanos, mut at) = (0, 0, 5);
@@ -136,11 +137,11 @@ fn time_prefix(text: &[u8], short: bool) -> Option<(Instant, usize)> {
             }
             nanos *= 10u32.pow(u32::try_from(9 - digits).unwrap_or(0));
             at = 9 + digits;
-            if digits == 0 {
-                return None;
-            }
         }
     } else if !short {
+        return None;
+    }
+    if hour == 24 && (minute, second, nanos) != (0, 0, 0) {
         return None;
     }
     Some((Instant { seconds: i64::from(hour * 3_600 + minute * 60 + second), nanos }, at))
@@ -155,10 +156,10 @@ pub(crate) fn parse_date(text: &[u8]) -> Option<i32> {
     i32::try_from(days).ok()
 }
 
-/// `06:00:00[.123]`: since midnight.
+/// `06:00:00[.123]`: since midnight, and before the next.
 pub(crate) fn parse_time(text: &[u8]) -> Option<Instant> {
     let (time, read) = time_prefix(text, false)?;
-    (read == text.len()).then_some(time)
+    (read == text.len() && time.seconds < 86_400).then_some(time)
 }
 
 /// A timestamp; with `zoned` a `Z` or an offset such as `+02:00` must follow and is applied.
@@ -325,7 +326,10 @@ mod tests {
         assert_eq!(millis("1970-01-01 00:00:00", Sql, true), None);
         assert_eq!(millis("2023-02-29 00:00:00", Sql, false), None);
         assert_eq!(millis("2024-02-29 00:00:00", Sql, false), Some(1_709_164_800_000));
-        assert_eq!(millis("2024-02-29 24:00:00", Sql, false), None);
+        assert_eq!(millis("1970-01-01 24:00:00", Sql, false), Some(86_400_000));
+        assert_eq!(millis("1970-01-01 24:00:01", Sql, false), None);
+        assert_eq!(millis("1970-01-01 00:00:01.", Sql, false), Some(1_000));
+        assert_eq!(parse_time(b"24:00:00"), None);
         assert_eq!(millis("2024-02-2x 00:00:00", Sql, false), None);
     }
 

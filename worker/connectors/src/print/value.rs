@@ -4,15 +4,18 @@ use std::io::Write;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
-    DataType, Date32Type, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Time32MillisecondType,
+    TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use chrono::{DateTime, NaiveDateTime, Timelike};
 use weir_engine::RowKind;
 
+use crate::formats::cell;
+use crate::formats::time::{self, Instant};
+
 /// `+I[a, b]`.
-pub(super) fn write_row(out: &mut Vec<u8>, kind: RowKind, columns: &[ArrayRef], row: usize) {
+pub(crate) fn write_row(out: &mut Vec<u8>, kind: RowKind, columns: &[ArrayRef], row: usize) {
     out.extend_from_slice(match kind {
         RowKind::Insert => b"+I[",
         RowKind::UpdateBefore => b"-U[",
@@ -34,30 +37,30 @@ fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
     }
     match array.data_type() {
         DataType::Utf8 => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
-        DataType::Float32 => {
-            let value = array.as_primitive::<Float32Type>().value(row);
-            write_float(out, f64::from(value), &format!("{value:?}"), &format!("{value:e}"));
-        }
-        DataType::Float64 => {
-            let value = array.as_primitive::<Float64Type>().value(row);
-            write_float(out, value, &format!("{value:?}"), &format!("{value:e}"));
-        }
+        DataType::Float32 => cell::float32(array.as_primitive::<Float32Type>().value(row), out),
+        DataType::Float64 => cell::float64(array.as_primitive::<Float64Type>().value(row), out),
         DataType::Binary => write_list(out, array.as_binary::<i32>().value(row), |out, byte| {
             put(out, format_args!("{}", *byte as i8));
         }),
         DataType::Timestamp(unit, zone) => {
-            if let Some(time) = timestamp(array, unit, row) {
-                write_timestamp(out, time, zone.is_some());
+            let instant = Instant::from_unit(count(array, unit, row), *unit);
+            time::write_date(out, instant.seconds.div_euclid(86_400));
+            out.push(b'T');
+            write_time(out, instant, zone.is_some());
+            if zone.is_some() {
+                out.push(b'Z');
             }
         }
-        DataType::Date32 => put(
-            out,
-            format_args!("{}", {
-                let days = array.as_primitive::<Date32Type>().value(row);
-                DateTime::from_timestamp(i64::from(days) * 86_400, 0)
-                    .map_or_else(|| days.to_string(), |d| d.format("%Y-%m-%d").to_string())
-            }),
-        ),
+        DataType::Date32 => {
+            time::write_date(out, array.as_primitive::<Date32Type>().value(row).into());
+        }
+        DataType::Time32(TimeUnit::Millisecond) => {
+            let millis = array.as_primitive::<Time32MillisecondType>().value(row);
+            write_time(out, Instant::from_unit(millis.into(), TimeUnit::Millisecond), false);
+        }
+        DataType::Decimal128(_, scale) => {
+            cell::decimal(array.as_primitive::<Decimal128Type>().value(row), *scale, false, out);
+        }
         DataType::List(_) => {
             let items = array.as_list::<i32>().value(row);
             let rows: Vec<usize> = (0..items.len()).collect();
@@ -100,50 +103,22 @@ fn write_list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T
     out.push(b']');
 }
 
-/// `Double.toString`: plain from 0.001 to 10,000,000, else `1.0E10`.
-fn write_float(out: &mut Vec<u8>, value: f64, plain: &str, scientific: &str) {
-    let size = value.abs();
-    if value.is_nan() {
-        out.extend_from_slice(b"NaN");
-    } else if value.is_infinite() {
-        out.extend_from_slice(if value > 0.0 { b"Infinity" } else { b"-Infinity" });
-    } else if size == 0.0 || (1e-3..1e7).contains(&size) {
-        out.extend_from_slice(plain.as_bytes());
-    } else {
-        let (digits, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
-        let point = if digits.contains('.') { "" } else { ".0" };
-        put(out, format_args!("{digits}{point}E{exponent}"));
+fn count(array: &dyn Array, unit: &TimeUnit, row: usize) -> i64 {
+    match unit {
+        TimeUnit::Second => array.as_primitive::<TimestampSecondType>().value(row),
+        TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().value(row),
+        TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
+        TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row),
     }
 }
 
-fn timestamp(array: &dyn Array, unit: &TimeUnit, row: usize) -> Option<NaiveDateTime> {
-    let (seconds, nanos) = match unit {
-        TimeUnit::Second => (array.as_primitive::<TimestampSecondType>().value(row), 0),
-        TimeUnit::Millisecond => {
-            split(array.as_primitive::<TimestampMillisecondType>().value(row), 1_000)
-        }
-        TimeUnit::Microsecond => {
-            split(array.as_primitive::<TimestampMicrosecondType>().value(row), 1_000_000)
-        }
-        TimeUnit::Nanosecond => {
-            split(array.as_primitive::<TimestampNanosecondType>().value(row), 1_000_000_000)
-        }
-    };
-    DateTime::from_timestamp(seconds, nanos).map(|time| time.naive_utc())
-}
-
-fn split(value: i64, per_second: i64) -> (i64, u32) {
-    let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
-    (value.div_euclid(per_second), nanos as u32)
-}
-
-/// `LocalDateTime.toString` and `Instant.toString`: seconds only where they are not zero (an
+/// The time of day as `LocalTime.toString` has it: seconds only where they are not zero (an
 /// instant always has them), fractions in groups of three digits.
-fn write_timestamp(out: &mut Vec<u8>, time: NaiveDateTime, instant: bool) {
-    let nanos = time.nanosecond();
-    put(out, format_args!("{}", time.format("%Y-%m-%dT%H:%M")));
-    if instant || time.second() > 0 || nanos > 0 {
-        put(out, format_args!(":{:02}", time.second()));
+fn write_time(out: &mut Vec<u8>, instant: Instant, is_instant: bool) {
+    let (second, nanos) = (instant.seconds.rem_euclid(86_400), instant.nanos);
+    put(out, format_args!("{:02}:{:02}", second / 3_600, second / 60 % 60));
+    if is_instant || second % 60 > 0 || nanos > 0 {
+        put(out, format_args!(":{:02}", second % 60));
     }
     if nanos > 0 {
         if nanos.is_multiple_of(1_000_000) {
@@ -153,9 +128,6 @@ fn write_timestamp(out: &mut Vec<u8>, time: NaiveDateTime, instant: bool) {
         } else {
             put(out, format_args!(".{nanos:09}"));
         }
-    }
-    if instant {
-        out.push(b'Z');
     }
 }
 
@@ -211,5 +183,8 @@ mod tests {
         assert_eq!(text(Arc::new(BinaryArray::from(vec![&[1u8, 255][..]]))), "+I[[1, -1]]");
         let decimal = Decimal128Array::from(vec![1250]).with_precision_and_scale(10, 2).unwrap();
         assert_eq!(text(Arc::new(decimal)), "+I[12.50]");
+        // Years that few calendars go to are years all the same.
+        let far = TimestampMillisecondArray::from(vec![i64::MIN, 253_402_300_800_000]);
+        assert_eq!(text(Arc::new(far)), "+I[-292275055-05-16T16:47:04.192]+I[+10000-01-01T00:00]");
     }
 }

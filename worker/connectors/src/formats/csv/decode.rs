@@ -8,7 +8,9 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::CsvOptions;
 use super::split::{Field, Split, split, unescape};
 use crate::formats::column::{Column, Refused, finish, shorten};
-use crate::formats::{DecodeError, Decoded, RecordDecoder, TimestampFormat};
+use crate::formats::{
+    DecodeError, Decoded, RecordDecoder, TimestampFormat, encoding, number, time,
+};
 
 /// Text in one batch; far below what 32-bit offsets hold.
 const FULL_BYTES: usize = 256 << 20;
@@ -74,7 +76,16 @@ impl CsvDecoder {
         if let Err(error) = std::str::from_utf8(&data[start..end]) {
             return Err(Failure(start + error.valid_up_to(), "not UTF-8".to_owned()));
         }
-        if self.fields.len() != self.arity && !ignore {
+        if let [.., last] = self.fields[..]
+            && self.fields.len() == self.arity + 1
+            && data[last.start..last.end].trim_ascii().is_empty()
+        {
+            // A delimiter behind the last field, as some producers write.
+            self.fields.pop();
+        }
+        // Missing fields are broken values, fields too many a broken record: which of them are
+        // the columns' cannot be known.
+        if self.fields.len() > self.arity || (self.fields.len() < self.arity && !ignore) {
             return Err(Failure(
                 start,
                 format!(
@@ -120,7 +131,7 @@ impl CsvDecoder {
     /// Reads one record, or what stands in its place; `None`: it is incomplete.
     fn step(&mut self, data: &[u8], at: usize, last: bool) -> Result<Option<usize>, DecodeError> {
         let mut fields = std::mem::take(&mut self.fields);
-        let found = split(data, at, last, &self.options, &mut fields);
+        let found = split(data, at, last, self.arity, &self.options, &mut fields);
         self.fields = fields;
         let (next, failure) = match found {
             Split::Incomplete => return Ok(None),
@@ -152,8 +163,11 @@ fn push(column: &mut Column, text: Option<&[u8]>, ignore: bool) -> Result<(), Re
     let pushed = match text {
         None => column.push_null(),
         Some(text) => {
-            let is_text = matches!(column.field.data_type(), DataType::Utf8 | DataType::Utf8View);
-            let text = if is_text { text } else { text.trim_ascii() };
+            let text = match column.field.data_type() {
+                DataType::Utf8 | DataType::Utf8View => text,
+                DataType::Time32(_) => whole_seconds(number::trim(text)),
+                _ => number::trim(text),
+            };
             column.push_text(text, TimestampFormat::Sql)
         }
     };
@@ -163,6 +177,14 @@ fn push(column: &mut Column, text: Option<&[u8]>, ignore: bool) -> Result<(), Re
             column.push_null().map_err(|_| why)
         }
         pushed => pushed,
+    }
+}
+
+/// A time of day without its fraction: TIME has none, and Flink cuts it off here (not in JSON).
+fn whole_seconds(text: &[u8]) -> &[u8] {
+    match (time::parse_time(text), memchr::memchr(b'.', text)) {
+        (Some(_), Some(point)) => &text[..point],
+        _ => text,
     }
 }
 
@@ -182,7 +204,22 @@ impl RecordDecoder for CsvDecoder {
 
     fn decode_message(&mut self, message: &[u8]) -> Result<bool, DecodeError> {
         let before = self.rows;
-        match self.step(message, 0, true)? {
+        let start = match encoding::mark(message) {
+            Ok(start) => start,
+            Err(_) if self.options.ignore_parse_errors => {
+                self.skipped += 1;
+                return Ok(false);
+            }
+            Err(what) => {
+                return Err(DecodeError::at(
+                    message,
+                    0,
+                    0,
+                    format!("the message begins with {what}"),
+                ));
+            }
+        };
+        match self.step(message, start, true)? {
             Some(next) if next < message.len() && self.rows > before => {
                 for column in &mut self.columns {
                     column.truncate(before);
@@ -266,6 +303,49 @@ mod tests {
         let batch = decode(data, ignore).unwrap();
         let numbers: Vec<_> = batch.column(1).as_primitive::<Int64Type>().iter().collect();
         assert_eq!(numbers, [Some(1), None, Some(4), Some(5)]);
+    }
+
+    fn numbers(batch: &RecordBatch) -> Vec<Option<i64>> {
+        batch.column(1).as_primitive::<Int64Type>().iter().collect()
+    }
+
+    #[test]
+    fn a_delimiter_behind_the_last_field_is_no_field() {
+        let batch = decode(b"a,1,b,\na,2,b, \r\na,3,,\n", CsvOptions::default()).unwrap();
+        assert_eq!(numbers(&batch), [Some(1), Some(2), Some(3)]);
+        assert!(decode(b"a,1,b,,\n", CsvOptions::default()).is_err());
+    }
+
+    #[test]
+    fn a_record_with_too_many_fields_is_skipped_and_counted() {
+        let ignore = CsvOptions { ignore_parse_errors: true, ..CsvOptions::default() };
+        let mut decoder = CsvDecoder::new(&schema(), &[0, 1, 2], ignore).unwrap();
+        decoder.decode(b"a,1,b\nSmith, John,2,b\na,3,b\na,4,b,,\n", 10, true).unwrap();
+        assert_eq!(decoder.skipped(), 2);
+        assert_eq!(numbers(&decoder.finish().unwrap()), [Some(1), Some(3)]);
+    }
+
+    #[test]
+    fn an_empty_line_is_a_row_of_a_table_of_one_column() {
+        let one = Arc::new(Schema::new(vec![Field::new("a", DataType::Utf8, true)]));
+        let mut decoder = CsvDecoder::new(&one, &[0], CsvOptions::default()).unwrap();
+        assert_eq!(decoder.decode(b"x\n\ny\r\n\r\n", 10, true).unwrap().rows, 4);
+        let rows = decoder.finish().unwrap();
+        let rows: Vec<_> = rows.column(0).as_string::<i32>().iter().flatten().collect();
+        assert_eq!(rows, ["x", "", "y", ""]);
+    }
+
+    #[test]
+    fn a_carriage_return_alone_ends_a_record_wherever_the_data_is_cut() {
+        let data = b"a,1,b\r\"c\" ,2,d\re,3,f\r\ng,4,h\r";
+        for cut in 0..data.len() {
+            let mut decoder =
+                CsvDecoder::new(&schema(), &[0, 1, 2], CsvOptions::default()).unwrap();
+            let first = decoder.decode(&data[..cut], 10, false).unwrap().consumed;
+            decoder.decode(&data[first..], 10, true).unwrap();
+            let batch = decoder.finish().unwrap();
+            assert_eq!(numbers(&batch), [Some(1), Some(2), Some(3), Some(4)], "cut at {cut}");
+        }
     }
 
     #[test]

@@ -53,10 +53,8 @@ impl CsvEncoder {
         };
         let comment = first && text.first() == Some(&b'#');
         let escape = self.options.escape;
-        if text.len() <= LOOKED_AT
-            && !comment
-            && !text.iter().any(|&b| b < self.safe || Some(b) == escape)
-        {
+        let special = |&b: &u8| b < self.safe || Some(b) == escape || b == b'\\';
+        if utf16_length(text) <= LOOKED_AT && !comment && !text.iter().any(special) {
             return true;
         }
         let text = out.split_off(start);
@@ -71,6 +69,15 @@ impl CsvEncoder {
         out.push(quote);
         true
     }
+}
+
+/// Characters as Java counts them: one, or two of those that UTF-8 has four bytes for.
+fn utf16_length(text: &[u8]) -> usize {
+    if text.len() <= LOOKED_AT {
+        // As few as it takes to know.
+        return text.len();
+    }
+    text.iter().map(|&byte| usize::from(byte & 0xc0 != 0x80) + usize::from(byte >= 0xf0)).sum()
 }
 
 impl RecordEncoder for CsvEncoder {

@@ -26,31 +26,41 @@ pub(super) enum Split {
     Broken { at: usize, next: usize, what: &'static str },
 }
 
-/// Finds the fields of the record at `start`. `last`: nothing follows the data.
+/// Finds the fields of the record at `start`, which the table wants `arity` of. `last`: nothing
+/// follows the data.
 pub(super) fn split(
     data: &[u8],
     start: usize,
     last: bool,
+    arity: usize,
     options: &CsvOptions,
     fields: &mut Vec<Field>,
 ) -> Split {
     fields.clear();
     let line_end = |from: usize| memchr::memchr(b'\n', &data[from..]).map(|found| from + found);
-    let first = data.get(start).copied();
-    if first == Some(b'\n') || data[start..].starts_with(b"\r\n") {
-        return Split::Nothing { next: start + 1 + usize::from(first == Some(b'\r')) };
+    let mut at = start;
+    if options.comments {
+        // As in Flink, comments may be indented, and then so may records.
+        while matches!(data.get(at), Some(b' ' | b'\t')) && data[at] != options.delimiter {
+            at += 1;
+        }
     }
-    if last && data.get(start..) == Some(b"\r") {
-        return Split::Nothing { next: data.len() };
+    match (line_break(data, at, last), data.get(at)) {
+        // In a table of one column, an empty line is an empty field; but with comments it may be
+        // what stands between them.
+        (Some(_), _) if arity == 1 && !options.comments => {}
+        (Some(next), _) => return Split::Nothing { next },
+        // It may go on as `\r\n`.
+        (None, Some(b'\r')) => return Split::Incomplete,
+        (None, _) => {}
     }
-    if options.comments && first == Some(b'#') {
-        return match line_end(start) {
+    if options.comments && data.get(at) == Some(&b'#') {
+        return match line_end(at) {
             Some(end) => Split::Nothing { next: end + 1 },
             None if last => Split::Nothing { next: data.len() },
             None => Split::Incomplete,
         };
     }
-    let mut at = start;
     loop {
         // Here a field begins.
         let quoted = options.quote.is_some_and(|quote| data.get(at) == Some(&quote));
@@ -64,36 +74,25 @@ pub(super) fn split(
                 let what = "the quoted field that begins here has no end";
                 return Split::Broken { at, next, what };
             }
-            let end = strip_return(data, at, data.len());
-            let escaped = has_escape(&data[at..end], options);
-            fields.push(Field { start: at, end, quoted, escaped });
+            let escaped = has_escape(&data[at..], options);
+            fields.push(Field { start: at, end: data.len(), quoted, escaped });
             return Split::Record { next: data.len() };
         };
         let (start, mut after) = if quoted { (at + 1, end + 1) } else { (at, end) };
-        if quoted && data.get(after) == Some(&b'\r') {
-            match data.get(after + 1) {
-                Some(b'\n') => after += 1,
-                None if last => after += 1,
-                None => return Split::Incomplete,
-                Some(_) => {}
-            }
+        // Blanks behind a closing quote say nothing.
+        while quoted
+            && let Some(b' ' | b'\t') = data.get(after)
+            && data.get(after) != Some(&options.delimiter)
+        {
+            after += 1;
         }
-        let field = |end| Field { start, end, quoted, escaped };
-        match data.get(after) {
-            Some(b'\n') => {
-                fields.push(field(if quoted { end } else { strip_return(data, at, end) }));
-                return Split::Record { next: after + 1 };
-            }
-            Some(&byte) if byte == options.delimiter => {
-                fields.push(field(end));
-                at = after + 1;
-            }
-            None if last => {
-                fields.push(field(end));
-                return Split::Record { next: data.len() };
-            }
-            None => return Split::Incomplete,
-            Some(_) => {
+        fields.push(Field { start, end, quoted, escaped });
+        match (line_break(data, after, last), data.get(after)) {
+            (Some(next), _) => return Split::Record { next },
+            (None, Some(&byte)) if byte == options.delimiter => at = after + 1,
+            (None, None) if last => return Split::Record { next: data.len() },
+            (None, None | Some(b'\r')) => return Split::Incomplete,
+            (None, Some(_)) => {
                 let next = line_end(after).map(|end| end + 1);
                 return match next {
                     None if !last => Split::Incomplete,
@@ -108,29 +107,38 @@ pub(super) fn split(
     }
 }
 
-fn strip_return(data: &[u8], start: usize, end: usize) -> usize {
-    if end > start && data.get(end - 1) == Some(&b'\r') { end - 1 } else { end }
+/// The place behind the line's end that stands at `at`: `\n`, `\r\n`, or `\r` alone.
+fn line_break(data: &[u8], at: usize, last: bool) -> Option<usize> {
+    match (data.get(at)?, data.get(at + 1)) {
+        (b'\n', _) => Some(at + 1),
+        (b'\r', Some(b'\n')) => Some(at + 2),
+        (b'\r', Some(_)) => Some(at + 1),
+        (b'\r', None) if last => Some(at + 1),
+        _ => None,
+    }
 }
 
 fn has_escape(field: &[u8], options: &CsvOptions) -> bool {
     options.escape.is_some_and(|escape| field.contains(&escape))
 }
 
-/// The delimiter or newline that ends a field without quotes.
+/// The delimiter or line's end that ends a field without quotes.
 fn plain_end(data: &[u8], start: usize, options: &CsvOptions) -> Option<(usize, bool)> {
     let Some(escape) = options.escape else {
-        let found = memchr::memchr2(options.delimiter, b'\n', &data[start..])?;
+        let found = memchr::memchr3(options.delimiter, b'\n', b'\r', &data[start..])?;
         return Some((start + found, false));
     };
+    let ends =
+        |&byte: &u8| byte == options.delimiter || byte == escape || byte == b'\n' || byte == b'\r';
     let (mut at, mut escaped) = (start, false);
     loop {
-        at += memchr::memchr3(options.delimiter, b'\n', escape, data.get(at..)?)?;
+        at += data.get(at..)?.iter().position(ends)?;
         if data[at] != escape || escape == options.delimiter {
             return Some((at, escaped));
         }
         escaped = true;
-        // A newline ends the record even behind an escape, or one stray byte would join lines.
-        at += if data.get(at + 1) == Some(&b'\n') { 1 } else { 2 };
+        // A line's end ends the record even behind an escape, or one stray byte would join lines.
+        at += if matches!(data.get(at + 1), Some(b'\n' | b'\r')) { 1 } else { 2 };
     }
 }
 

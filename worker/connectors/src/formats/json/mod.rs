@@ -14,6 +14,7 @@
 //! What always holds: a row is accepted or refused alike on both ways; a newline ends a record
 //! wherever it stands, so a broken row never takes its neighbour with it.
 
+mod array;
 mod encode;
 mod layout;
 mod scan;
@@ -30,7 +31,7 @@ use self::scan::{Broken, Names, Notes, Token};
 use self::simd::Index;
 use self::value::{Converter, Problem, Shape};
 use super::column::{Column, finish};
-use super::{DecodeError, Decoded, RecordDecoder, TimestampFormat};
+use super::{DecodeError, Decoded, RecordDecoder, TimestampFormat, encoding};
 
 pub use encode::JsonEncoder;
 pub(in crate::formats) use encode::member_names;
@@ -202,6 +203,12 @@ impl JsonDecoder {
             };
             let learn = self.predictor.wants_to_learn();
             let walked = self.walk(&window[at..newline], unchecked, learn);
+            if walked.is_err() && array::is_array(&window[at..newline]) {
+                let record = &window[at..newline];
+                self.take_array(record, window, at).map_err(|failure| (at, failure))?;
+                at = newline + 1;
+                continue;
+            }
             self.settle(walked, window, at).map_err(|failure| (at, failure))?;
             if learn {
                 self.learn(window, first, (at, newline));
@@ -231,7 +238,9 @@ impl JsonDecoder {
         }
         if unchecked && let Err(error) = std::str::from_utf8(record) {
             notes.unfit = true;
-            return Err(Broken { at: error.valid_up_to(), what: "not UTF-8" });
+            // Files are looked at once where they begin; a message has only its record.
+            let what = encoding::mark(record).err().unwrap_or("not UTF-8");
+            return Err(Broken { at: error.valid_up_to(), what });
         }
         let wanted = self.names.len();
         let tokens = self.tokens.get_mut(..wanted).unwrap_or_default();
@@ -294,8 +303,11 @@ impl JsonDecoder {
     }
 
     /// Decodes one record of any length, without the index.
-    fn record(&mut self, record: &[u8]) -> Result<(), Failure> {
+    fn record(&mut self, record: &[u8], is_line: bool) -> Result<(), Failure> {
         let walked = self.walk(record, true, false);
+        if is_line && walked.is_err() && array::is_array(record) {
+            return self.take_array(record, record, 0);
+        }
         self.settle(walked, record, 0)
     }
 
@@ -342,7 +354,7 @@ impl RecordDecoder for JsonDecoder {
                 None if last => rest.len(),
                 None => break,
             };
-            self.record(&rest[..end]).map_err(|failure| {
+            self.record(&rest[..end], true).map_err(|failure| {
                 let failure = Failure { at: consumed + failure.at, ..failure };
                 Self::error(data, consumed, failure)
             })?;
@@ -354,7 +366,7 @@ impl RecordDecoder for JsonDecoder {
     fn decode_message(&mut self, message: &[u8]) -> Result<bool, DecodeError> {
         let before = self.rows;
         if message.len() > WINDOW {
-            self.record(message).map_err(|failure| Self::error(message, 0, failure))?;
+            self.record(message, false).map_err(|failure| Self::error(message, 0, failure))?;
             return Ok(self.rows > before);
         }
         self.short_message(message).map_err(|failure| Self::error(message, 0, failure))?;

@@ -107,7 +107,7 @@ pub(super) fn object(
     tokens: &mut [Token],
     notes: Option<&mut Notes>,
 ) -> Result<(), Broken> {
-    let mut walk = Walk { data: record, at: 0, notes };
+    let mut walk = Walk { data: record, at: mark(record), notes };
     tokens.fill(Token::MISSING);
     walk.space();
     if walk.peek() != Some(b'{') {
@@ -119,6 +119,25 @@ pub(super) fn object(
         return Err(walk.broken("something follows the object; one record is one object"));
     }
     Ok(())
+}
+
+/// Walks a record that is an array; the token goes from bracket to bracket.
+pub(super) fn array(record: &[u8]) -> Result<Token, Broken> {
+    let mut walk = Walk { data: record, at: mark(record), notes: None };
+    walk.space();
+    let token = walk.value(None)?;
+    walk.space();
+    if walk.at < record.len() {
+        return Err(walk.broken("something follows the array"));
+    }
+    Ok(token)
+}
+
+/// Length of the mark of UTF-8, which is passed before every record as Flink's Jackson does:
+/// files that begin with one get joined.
+fn mark(record: &[u8]) -> usize {
+    let mark = "\u{feff}".as_bytes();
+    if record.starts_with(mark) { mark.len() } else { 0 }
 }
 
 /// Calls `each` for every element of an array that was walked before.

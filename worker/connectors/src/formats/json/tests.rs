@@ -475,17 +475,17 @@ fn errors_name_column_value_and_way_out() {
         one(&strict, r#"{"b":1}"#),
         one(&strict, r#"{"a":1,"b":tru}"#),
         one(&strict, r#"{"a":1"#),
-        one(&strict, r#"[{"a":1}]"#),
+        one(&strict, r#"[{"a":1},2]"#),
     ]
     .map(Result::unwrap_err);
     expect_test::expect![[r#"
         column `ts`: 2001-01-01T06:00:00 is not a TIMESTAMP(3), whose form is "2001-01-31 06:30:00.123"; for a `T` between date and time set 'json.timestamp-format.standard' = 'ISO-8601'; to go on, correct the data or set 'json.ignore-parse-errors' = 'true'
         column `ts`: 1700000000000 is not a TIMESTAMP(3), whose form is "2001-01-31 06:30:00.123"; for a number declare the column BIGINT and compute TO_TIMESTAMP_LTZ(column, 3); to go on, correct the data or set 'json.ignore-parse-errors' = 'true'
         column `a`: 300 is out of the range of TINYINT; to go on, correct the data or set 'json.ignore-parse-errors' = 'true'
-        column `a` is NOT NULL, but there is no value; to go on, correct the data or set 'json.ignore-parse-errors' = 'true'
+        column `a` is NOT NULL, but the record has no value; declare it without NOT NULL; to go on, correct the data or set 'json.ignore-parse-errors' = 'true'
         not a JSON object: expected `true`, `false` or `null`, at byte 11 of `{"a":1,"b":tru}`; to go on, correct the data or set 'json.ignore-parse-errors' = 'true'
         not a JSON object: the record ends before its object does, at byte 6 of `{"a":1`; to go on, correct the data or set 'json.ignore-parse-errors' = 'true'
-        not a JSON object: expected an object, that is `{`, at byte 0 of `[{"a":1}]`; to go on, correct the data or set 'json.ignore-parse-errors' = 'true'"#]].assert_eq(&messages.join("\n"));
+        not a JSON object: expected an object in the array of a line, at byte 9 of `[{"a":1},2]`; to go on, correct the data or set 'json.ignore-parse-errors' = 'true'"#]].assert_eq(&messages.join("\n"));
 }
 
 #[test]
@@ -518,6 +518,36 @@ fn a_line_longer_than_the_window_is_one_record() {
     .0;
     assert_eq!(rows.len(), 3);
     assert_eq!(rows[1][1].as_deref(), Some(long.as_str()));
+}
+
+#[test]
+fn a_line_that_is_an_array_has_a_row_of_each_object_or_none_at_all() {
+    let schema = bids();
+    let mut decoder = decoder(&schema);
+    let data = b"\xef\xbb\xbf[{\"auction\":1}, {\"auction\":2}]\r\n{\"auction\":3}\n[]\n";
+    let decoded = decoder.decode(data, 10, true).unwrap();
+    assert_eq!(decoded, Decoded { consumed: data.len(), rows: 3 });
+    let auctions = decoder.finish().unwrap().column(0).as_primitive::<Int64Type>().clone();
+    assert_eq!(auctions.values(), &[1, 2, 3]);
+    let data = b"{\"auction\":1}\n[{\"auction\":2},{\"auction\":\"x\"}]\n";
+    let error = decoder.decode(data, 10, true).unwrap_err();
+    assert_eq!((error.record_in_data, error.offset_in_data), (14, 41));
+    assert_eq!(decoder.finish().unwrap().num_rows(), 1);
+    let message = decoder.decode_message(b"[{\"auction\":1}]").unwrap_err();
+    assert!(message.message.contains("expected an object"), "{message}");
+}
+
+#[test]
+fn the_mark_of_utf_8_is_passed_and_that_of_utf_16_named() {
+    let schema = bids();
+    let mut decoder = decoder(&schema);
+    // Joined files have one in the middle.
+    let line = b"\xef\xbb\xbf{\"auction\":1}\n";
+    let data = [&line[..], b"{\"auction\":2}\n", line].concat();
+    assert_eq!(decoder.decode(&data, 10, true).unwrap().rows, 3);
+    assert!(decoder.decode_message(line).unwrap());
+    let error = decoder.decode_message(b"\xff\xfe{\0}\0").unwrap_err();
+    assert!(error.message.contains("byte order mark of UTF-16"), "{error}");
 }
 
 #[test]

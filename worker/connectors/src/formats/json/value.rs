@@ -248,8 +248,10 @@ fn push_number(column: &mut Column, text: &[u8]) -> Result<(), Refused> {
             let value = if whole {
                 number::parse_i64(text)
             } else {
-                // Cut towards zero, exactly: rounding to 38 digits first would lose that.
-                truncated(text)
+                // Cut towards zero, exactly: rounding to 38 digits first would lose that. The
+                // limits are those of the number as it stands.
+                let short = matches!(column.data, Data::Int32(_));
+                truncated(text, if short { i32::MAX.into() } else { i64::MAX })
             };
             column.push_i64(value.ok_or(Refused::Range)?)
         }
@@ -271,12 +273,15 @@ fn push_number(column: &mut Column, text: &[u8]) -> Result<(), Refused> {
     }
 }
 
-/// The whole part of a number with a fraction or an exponent.
-fn truncated(text: &[u8]) -> Option<i64> {
-    let value = number::parse_f64(text)?.trunc();
-    // Both bounds are powers of two, so exact as floats.
-    let range = -9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0;
-    range.contains(&value).then_some(value as i64)
+/// The whole part of a number with a fraction or an exponent that is not above `highest`, nor
+/// below what answers it on the other side.
+fn truncated(text: &[u8], highest: i64) -> Option<i64> {
+    let value = number::parse_f64(text)?;
+    // Exact for INT. For BIGINT both bounds round to powers of two, of which the upper one is
+    // above the range itself.
+    let (low, high) = (-(highest as f64) - 1.0, highest as f64);
+    let fits = low <= value && (value < high || (value == high && highest < i64::MAX));
+    fits.then_some(value.trunc() as i64)
 }
 
 /// Appends a container's JSON without white space, its strings in their shortest form.

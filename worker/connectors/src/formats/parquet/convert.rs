@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, PrimitiveArray, new_null_array};
+use arrow::array::{Array as _, ArrayRef, AsArray, PrimitiveArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
-    ArrowTimestampType, DataType, Field, TimeUnit, TimestampMicrosecondType,
+    ArrowTimestampType, DataType, Field, Int64Type, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
-use arrow::error::ArrowError;
 
 use crate::formats::column::sql_type;
+use crate::formats::time::Instant;
 
 /// How a column comes about.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,16 +27,17 @@ pub(super) enum Conversion {
 /// lose digits beyond the declared precision: that is what declaring it means.
 pub(super) fn is_readable(file: &DataType, table: &DataType) -> bool {
     use DataType::{
-        Binary, BinaryView, Date32, Decimal128, Dictionary, FixedSizeBinary, Float32, Float64,
-        Int8, Int16, Int32, Int64, LargeBinary, LargeList, LargeUtf8, List, Map, Struct, Time32,
-        Time64, Timestamp, UInt8, UInt16, UInt32, Utf8, Utf8View,
+        Binary, BinaryView, Date32, Decimal128, Dictionary, FixedSizeBinary, Float16, Float32,
+        Float64, Int8, Int16, Int32, Int64, LargeBinary, LargeList, LargeUtf8, List, Map, Struct,
+        Time32, Time64, Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
     };
     match (file, table) {
         (file, table) if file == table => true,
         (Dictionary(_, values), table) => is_readable(values, table),
         (Int8, Int16 | Int32 | Int64) | (Int16, Int32 | Int64) | (Int32, Int64) => true,
         (UInt8, Int16 | Int32 | Int64) | (UInt16, Int32 | Int64) | (UInt32, Int64) => true,
-        (Float32, Float64) => true,
+        (UInt64, Decimal128(digits, 0)) => *digits >= 20,
+        (Float32, Float64) | (Float16, Float32 | Float64) => true,
         (Decimal128(digits, scale), Decimal128(more, same)) => {
             // As many digits before the point, and behind it.
             let before = |digits: &u8, scale: &i8| i16::from(*digits) - i16::from(*scale);
@@ -72,40 +73,115 @@ fn is_inner(file: &Field, table: &Field) -> bool {
 
 /// The sentence for a column that cannot be read.
 pub(super) fn mismatch(file: &Field, table: &Field) -> String {
-    let (has, wants) = (sql_type(file), sql_type(table));
+    let (has, wants) = (file_type(file), sql_type(table));
+    let way_out = match declarable(file) {
+        Some(type_name) => format!("declare it as {type_name} and CAST in the query"),
+        None => "SQL has no type for it, so leave the column out of the table".to_owned(),
+    };
     format!(
         "column `{}` is {wants} in the table, but {has} in the file, which cannot be read as \
-         {wants} without loss; declare it as {has} and CAST in the query",
+         {wants} without loss; {way_out}",
         table.name()
     )
 }
 
+/// A file's type by the name that SQL has for it, or else Parquet.
+fn file_type(file: &Field) -> String {
+    match file.data_type() {
+        DataType::UInt8 => "UINT_8".to_owned(),
+        DataType::UInt16 => "UINT_16".to_owned(),
+        DataType::UInt32 => "UINT_32".to_owned(),
+        DataType::UInt64 => "UINT_64".to_owned(),
+        DataType::Float16 => "FLOAT16".to_owned(),
+        DataType::Decimal256(digits, scale) => format!("DECIMAL({digits}, {scale})"),
+        DataType::FixedSizeBinary(bytes) => format!("FIXED_LEN_BYTE_ARRAY({bytes})"),
+        DataType::Interval(_) => "INTERVAL".to_owned(),
+        DataType::Time32(_) | DataType::Time64(_) => "TIME".to_owned(),
+        DataType::Dictionary(_, values) => {
+            file_type(&file.clone().with_data_type(values.as_ref().clone()))
+        }
+        _ => sql_type(file),
+    }
+}
+
+/// A type that a table can be declared with and that reads the file's without loss.
+fn declarable(file: &Field) -> Option<String> {
+    Some(match file.data_type() {
+        DataType::UInt8 => "SMALLINT".to_owned(),
+        DataType::UInt16 => "INT".to_owned(),
+        DataType::UInt32 => "BIGINT".to_owned(),
+        DataType::UInt64 => "DECIMAL(20, 0)".to_owned(),
+        DataType::Float16 => "FLOAT".to_owned(),
+        DataType::FixedSizeBinary(_) => "BYTES".to_owned(),
+        DataType::Time32(_) | DataType::Time64(_) => "TIME".to_owned(),
+        DataType::Dictionary(_, values) => {
+            return declarable(&file.clone().with_data_type(values.as_ref().clone()));
+        }
+        DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Decimal128(..)
+        | DataType::Utf8
+        | DataType::LargeUtf8
+        | DataType::Utf8View
+        | DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::Date32
+        | DataType::Timestamp(..) => sql_type(file),
+        _ => return None,
+    })
+}
+
 /// The column as the table wants it.
-pub(super) fn convert(column: &ArrayRef, table: &Field) -> Result<ArrayRef, ArrowError> {
+pub(super) fn convert(column: &ArrayRef, table: &Field) -> Result<ArrayRef, String> {
     if column.data_type() == table.data_type() {
         return Ok(Arc::clone(column));
     }
     // A value that does not fit is an error, not NULL.
     let options = CastOptions { safe: false, ..CastOptions::default() };
-    if let (DataType::Timestamp(..), DataType::Timestamp(unit, zone)) =
+    let cast =
+        |to: &DataType| cast_with_options(column, to, &options).map_err(|error| error.to_string());
+    let (DataType::Timestamp(from, _), DataType::Timestamp(to, zone)) =
         (column.data_type(), table.data_type())
-    {
-        // Only the unit changes; the zone is a label, as values count from the epoch either way.
-        let DataType::Timestamp(_, from) = column.data_type() else { return Ok(column.clone()) };
-        let cast = cast_with_options(column, &DataType::Timestamp(*unit, from.clone()), &options)?;
-        return Ok(match unit {
-            TimeUnit::Second => label::<TimestampSecondType>(&cast, zone.clone()),
-            TimeUnit::Millisecond => label::<TimestampMillisecondType>(&cast, zone.clone()),
-            TimeUnit::Microsecond => label::<TimestampMicrosecondType>(&cast, zone.clone()),
-            TimeUnit::Nanosecond => label::<TimestampNanosecondType>(&cast, zone.clone()),
-        });
+    else {
+        return cast(table.data_type());
+    };
+    // Only the unit changes; the zone is a label, as values count from the epoch either way.
+    let counts = cast(&DataType::Int64)?;
+    let counts = counts.as_primitive::<Int64Type>();
+    match to {
+        TimeUnit::Second => rescale::<TimestampSecondType>(counts, *from, zone, table),
+        TimeUnit::Millisecond => rescale::<TimestampMillisecondType>(counts, *from, zone, table),
+        TimeUnit::Microsecond => rescale::<TimestampMicrosecondType>(counts, *from, zone, table),
+        TimeUnit::Nanosecond => rescale::<TimestampNanosecondType>(counts, *from, zone, table),
     }
-    cast_with_options(column, table.data_type(), &options)
 }
 
-fn label<T: ArrowTimestampType>(array: &ArrayRef, zone: Option<Arc<str>>) -> ArrayRef {
-    let array: PrimitiveArray<T> = array.as_primitive::<T>().clone();
-    Arc::new(array.with_timezone_opt(zone))
+/// Counts of one unit as those of another. Digits are cut off downwards, on both sides of 1970,
+/// which is why Arrow's cast will not do.
+fn rescale<T: ArrowTimestampType>(
+    counts: &PrimitiveArray<Int64Type>,
+    from: TimeUnit,
+    zone: &Option<Arc<str>>,
+    table: &Field,
+) -> Result<ArrayRef, String> {
+    let rescaled: PrimitiveArray<T> = counts.try_unary(|count| {
+        let instant = Instant::from_unit(count, from);
+        instant.in_unit(T::UNIT).ok_or_else(|| {
+            format!(
+                "a timestamp {} s from 1970 is out of the range of {}; declare the column with \
+                 6 digits or fewer",
+                instant.seconds,
+                sql_type(table)
+            )
+        })
+    })?;
+    Ok(Arc::new(rescaled.with_timezone_opt(zone.clone())))
 }
 
 /// A column of NULLs.

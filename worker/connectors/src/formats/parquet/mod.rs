@@ -8,6 +8,8 @@
 //! has opened.
 
 mod convert;
+#[cfg(test)]
+mod foreign;
 mod plan;
 mod write;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
@@ -13,6 +13,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::arrow::async_reader::{
     AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder,
 };
+use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::ChunkReader;
@@ -65,9 +66,18 @@ impl ParquetPlan {
     ) -> Result<Self, String> {
         // Types come from Parquet alone: what some writer's Arrow schema said must not matter.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = ArrowReaderMetadata::try_new(metadata, options)
-            .map_err(|error| format!("the file's schema cannot be read: {error}"))?;
+        let unreadable = |error| format!("the file's schema cannot be read: {error}");
+        let metadata =
+            ArrowReaderMetadata::try_new(metadata, options.clone()).map_err(unreadable)?;
         let schema = table.project(projection).map_err(|error| error.to_string())?;
+        let metadata = match in_units_of(&metadata, &schema)? {
+            None => metadata,
+            Some(units) => {
+                let file = Arc::clone(metadata.metadata());
+                ArrowReaderMetadata::try_new(file, options.with_schema(units))
+                    .map_err(unreadable)?
+            }
+        };
         let file = metadata.schema();
         let mut roots = Vec::new();
         for field in schema.fields() {
@@ -225,6 +235,36 @@ impl ParquetPlan {
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|error| error.to_string())
     }
+}
+
+/// The file's schema with the columns of type INT96 in the table's units; `None` where there are
+/// none. Such a column holds days and nanoseconds of the day, and by default becomes
+/// nanoseconds since 1970, of which 64 bits hold the years 1677 to 2262: others, such as a
+/// 9999-12-31 that means "for ever", would come out as some other day.
+fn in_units_of(file: &ArrowReaderMetadata, table: &Schema) -> Result<Option<SchemaRef>, String> {
+    let mut fields = file.schema().fields().to_vec();
+    let mut any = false;
+    for (field, found) in fields.iter_mut().zip(file.parquet_schema().root_schema().get_fields()) {
+        if !found.is_primitive() || found.get_physical_type() != PhysicalType::INT96 {
+            continue;
+        }
+        let unit = match table.field_with_name(field.name()).map(Field::data_type) {
+            Ok(DataType::Timestamp(TimeUnit::Nanosecond, _)) => {
+                return Err(format!(
+                    "column `{}` is INT96 in the file, which holds years that a timestamp with \
+                     more than 6 digits cannot; declare it as TIMESTAMP(6)",
+                    field.name()
+                ));
+            }
+            Ok(DataType::Timestamp(unit, _)) => *unit,
+            // Nobody reads it, or the mismatch is told by the caller.
+            _ => TimeUnit::Microsecond,
+        };
+        any = true;
+        let data_type = DataType::Timestamp(unit, None);
+        *field = Arc::new(field.as_ref().clone().with_data_type(data_type));
+    }
+    Ok(any.then(|| Arc::new(Schema::new_with_metadata(fields, file.schema().metadata().clone()))))
 }
 
 fn row_groups(metadata: &ParquetMetaData, mask: &ProjectionMask) -> Vec<RowGroup> {

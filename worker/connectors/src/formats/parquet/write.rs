@@ -64,7 +64,8 @@ impl ParquetRows {
         let columns = columns
             .map(|(column, field)| convert(column, field))
             .collect::<Result<Vec<_>, _>>()
-            .and_then(|columns| RecordBatch::try_new(Arc::clone(&self.schema), columns))
+            .map_err(|message| EncodeError { message })?;
+        let columns = RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .map_err(|error| EncodeError { message: error.to_string() })?;
         self.writer.write(&columns).map_err(|error| failed(&error))?;
         if self.writer.in_progress_size() >= self.row_group_bytes {
