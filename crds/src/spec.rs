@@ -89,8 +89,11 @@ pub struct StreamJobSpec {
     /// Number of key groups, and so the largest parallelism that this job's state can ever have.
     /// Cannot be changed: state is divided by it.
     pub max_parallelism: u32,
-    /// Running; Suspended: take a savepoint and stop; Drained: let all sources end, write every
-    /// result and stop.
+    /// Running; Suspended: take a savepoint and stop; Drained: let all sources end where they are,
+    /// close every window, write every result and stop. Running after Drained goes on behind the
+    /// last row that was read, and event time begins anew with the rows that follow: none is late
+    /// because of the drain. A window that the drain closed early opens again for them and gives
+    /// another result, of these rows alone, so that each row counts once over both results.
     pub desired_state: DesiredState,
     /// Any text. A change of it restarts the job from a fresh savepoint.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,7 +144,8 @@ pub enum DesiredState {
     Running,
     /// A savepoint is taken and the pods are removed; Running continues from it.
     Suspended,
-    /// Sources end, every result is written, the pods are removed.
+    /// Sources end, every window is closed, every result is written, the pods are removed; Running
+    /// goes on behind the last row.
     Drained,
 }
 
@@ -162,7 +166,8 @@ pub struct State {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adopt: Option<String>,
     /// Names of operators (as weir plan shows them) whose state may be dropped because the
-    /// program no longer has them. Anything not named here is never dropped.
+    /// program no longer has them, or keeps something else in their place. Anything not named here
+    /// is never dropped.
     pub allow_dropped_state: Vec<String>,
 }
 

@@ -177,7 +177,9 @@ pub struct ClusterArgs {
     /// UID of a deleted StreamJob whose state may be taken over.
     #[arg(long, env = "WEIR_ADOPT_UID")]
     pub adopt_uid: Option<String>,
-    /// The job has published before: an empty chain is an error.
+    /// The job has published before, as whoever starts this process knows by a record of its own:
+    /// where no manifest is, it fails and says so instead of starting empty. Without it the same
+    /// holds where anything of a job is left beside its chain.
     #[arg(long, env = "WEIR_MUST_EXIST", action = clap::ArgAction::Set, num_args = 0..=1,
           default_value_t = false, default_missing_value = "true")]
     pub must_exist: bool,

@@ -1,9 +1,11 @@
 //! `weir plan`: what a job would do, without doing it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 use weir_checkpoint::Manifest;
+use weir_coordinator::master::{Dropped, Plan, Reads, build_head, find_dropped, validate_restore};
+use weir_protocol::OperatorUid;
 
 use crate::cli::{PlanArgs, Report};
 use crate::exit;
@@ -33,10 +35,19 @@ pub(crate) async fn run(args: &PlanArgs) -> anyhow::Result<(String, u8)> {
         && let Some(head) = state::head_of(place).await?
     {
         let chains = loaded.planned.graph.vertices.iter().flat_map(|vertex| &vertex.chain);
-        let operators = chains.map(|(info, _)| info.uid.0.clone()).collect();
-        let dropped = dropped(&head, &operators, &loaded.job.spec.state.allow_dropped_state);
+        let reads = |name: &String, state| Reads { name: name.clone(), state };
+        let operators =
+            chains.map(|(info, _)| (info.uid.0.clone(), reads(&info.name, info.state.clone())));
+        let allowed = &loaded.job.spec.state.allow_dropped_state;
+        let dropped = dropped(&head, &operators.collect(), allowed)?;
         if !dropped.is_empty() {
             eprintln!("{}", refuse_dropped(&dropped));
+            return Ok((String::new(), exit::REFUSED));
+        }
+        let plan = Plan::of(&loaded.planned.graph);
+        let committers = loaded.planned.graph.committers.keys().cloned().collect();
+        if let Err(refused) = validate_restore(&plan, &build_head(&head)?, &committers, allowed) {
+            eprintln!("{refused}");
             return Ok((String::new(), exit::REFUSED));
         }
     }
@@ -47,30 +58,33 @@ pub(crate) async fn run(args: &PlanArgs) -> anyhow::Result<(String, u8)> {
     Ok((text, exit::DONE))
 }
 
-/// Operators that hold state in a manifest, by name, and are neither among a program's `operators`
-/// (by uid) nor named as ones that may go.
+/// State in a manifest that a program of these operators (by uid) would drop, and that is not named
+/// as what may go. What a coordinator would refuse, by the same rule.
+///
+/// # Errors
+/// When the manifest cannot be read.
 pub(crate) fn dropped(
     head: &Manifest,
-    operators: &BTreeSet<String>,
+    operators: &BTreeMap<String, Reads>,
     allowed: &[String],
-) -> Vec<String> {
-    let dropped = head.operators.iter().filter(|(uid, entry)| {
-        let holds = !entry.segments.is_empty()
-            || !entry.items.is_empty()
-            || !entry.splits.is_empty()
-            || entry.enumerator.is_some();
-        let may_go = allowed.iter().any(|name| *name == entry.name || *name == uid.0);
-        holds && !operators.contains(&uid.0) && !may_go
-    });
-    dropped.map(|(_, entry)| entry.name.clone()).collect()
+) -> anyhow::Result<Vec<Dropped>> {
+    let head = build_head(head)?;
+    let reads = |uid: &OperatorUid| operators.get(&uid.0).cloned();
+    let dropped = find_dropped(&head.cut, reads, allowed);
+    Ok(dropped.into_iter().filter(|dropped| !dropped.allowed).collect())
 }
 
-fn refuse_dropped(names: &[String]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+fn refuse_dropped(dropped: &[Dropped]) -> String {
+    let names: Vec<String> = dropped.iter().map(|d| format!("\"{}\"", d.name)).collect();
+    let changed = dropped.iter().filter_map(|d| Some((&d.name, d.now.as_ref()?)));
+    let changed = changed.map(|(name, now)| {
+        format!("; operator \"{now}\" cannot read what \"{name}\" kept, since it keeps other keys or aggregates")
+    });
     let names = names.join(", ");
     format!(
-        "spec.sql: the new program would drop the state of {names}; to allow it set \
-         state.allowDroppedState: [{names}]"
+        "spec.sql: the new program would drop the state of {names}{}; to allow it set \
+         state.allowDroppedState: [{names}]",
+        changed.collect::<String>()
     )
 }
 

@@ -186,7 +186,11 @@ fn kind(m: &Manifest) -> String {
     match m.kind {
         ManifestKind::Checkpoint => "checkpoint".to_owned(),
         ManifestKind::Seal => "seal: a coordinator took over here".to_owned(),
-        ManifestKind::Void => "void: an attempt was given up here".to_owned(),
+        ManifestKind::Void => {
+            "void: it repeats the one before, as an attempt was given up or the job's output was \
+             committed as it stopped"
+                .to_owned()
+        }
     }
 }
 

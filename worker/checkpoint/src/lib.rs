@@ -30,8 +30,9 @@
 //! - The retained set only shrinks, and a collector deletes only what its own manifest dropped
 //!   or what older terms left unlisted: a delete that arrives late is harmless for ever.
 //!
-//! **Deliberately absent:** clocks in decisions, leases, locks, any trust in `head-hint`, and
-//! falling back to an older manifest when the head cannot be read.
+//! **Deliberately absent:** clocks in decisions, leases, locks, any trust in `head-hint` (it only
+//! shows that a later head was there), and falling back to an older manifest when the head cannot
+//! be read or is gone.
 //!
 //! Where to read: [`chain::decide`] and [`chain::retention`] hold the rules as functions of
 //! values, [`Chain`] and [`Reign`] carry them out, [`store`] is the only module with I/O,

@@ -85,6 +85,8 @@ struct Coordinator {
     term: u8,
     rows: u8,
     pending: Rows,
+    /// What its own head lists: more than `pending` once output was committed.
+    listed: Rows,
 }
 
 /// Names 1.. of the chain by position; a sorted list of PUTs on their way.
@@ -204,6 +206,7 @@ fn steps(w: &World, limits: &Limits, broken: Broken) -> Result<Vec<World>, Strin
                             term: m.term,
                             rows: m.rows,
                             pending: m.pending,
+                            listed: m.pending,
                         };
                         n.send(me.version, m);
                         n.nonces += 1;
@@ -233,6 +236,18 @@ fn steps(w: &World, limits: &Limits, broken: Broken) -> Result<Vec<World>, Strin
                         me.version += 1;
                         n.send(me.version, mine);
                         n.staged = n.staged.with(Rows::one(row, c.term));
+                        n.nonces += 1;
+                    });
+                }
+                // Acknowledgements alone are a change, and the last thing that a coordinator says
+                // as it stops; with frozen rows it is an attempt as above.
+                if c.listed != c.pending && frozen == Rows::default() && c.version < limits.versions
+                {
+                    let (rows, pending) = (c.rows, c.pending);
+                    let mine = M { nonce: w.nonces, term: c.term, rows, pending };
+                    to(Phase::Undecided { mine, out: frozen, void: None }, &|n, me| {
+                        me.version += 1;
+                        n.send(me.version, mine);
                         n.nonces += 1;
                     });
                 }
@@ -271,6 +286,7 @@ fn steps(w: &World, limits: &Limits, broken: Broken) -> Result<Vec<World>, Strin
                             to(Phase::Active(Rows::default()), &|_, me| {
                                 me.rows = mine.rows;
                                 me.pending = mine.pending;
+                                me.listed = mine.pending;
                             });
                         }
                         PublicationStep::Voided if broken == Broken::DeclinedDiscards => {

@@ -11,7 +11,7 @@
 //! larger than another) is not checked here but by the job's own processes; an answer that
 //! depended on it would tell the value bit by bit.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 use tokio::process::Command;
+use weir_coordinator::master::Reads;
 
 use crate::exit;
 
@@ -36,8 +37,8 @@ pub(crate) struct Plan {
     pub(crate) errors: Vec<String>,
     pub(crate) warnings: Vec<String>,
     pub(crate) hash: String,
-    /// Uids of its operators.
-    pub(crate) operators: BTreeSet<String>,
+    /// Its operators, by uid.
+    pub(crate) operators: BTreeMap<String, Reads>,
 }
 
 /// A file that goes when this is dropped.
@@ -115,11 +116,17 @@ fn read_plan(text: &str) -> anyhow::Result<Plan> {
     };
     let chains = value["chains"].as_array().into_iter().flatten();
     let operators = chains.filter_map(|c| c["operators"].as_array()).flatten();
+    let operators = operators.filter_map(|operator| {
+        let name = operator["name"].as_str().unwrap_or_default().to_owned();
+        // A plan of this very program: the schema has this form, or is null.
+        let state = serde_json::from_value(operator["state"].clone()).ok().flatten();
+        Some((operator["uid"].as_str()?.to_owned(), Reads { name, state }))
+    });
     Ok(Plan {
         errors: Vec::new(),
         warnings: strings(&value["warnings"]),
         hash: value["hash"].as_str().unwrap_or_default().to_owned(),
-        operators: operators.filter_map(|o| o["uid"].as_str().map(str::to_owned)).collect(),
+        operators: operators.collect(),
     })
 }
 

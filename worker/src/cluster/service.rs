@@ -1,12 +1,13 @@
 //! What this process answers as a worker: Report, Begin, Plan, Follow, Leave.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 use weir_checkpoint::Chain;
 use weir_coordinator::Request as Ask;
+use weir_coordinator::master::Reads;
 use weir_crds::StreamJob;
 use weir_protocol::Term;
 use weir_protocol::control::worker_server::Worker;
@@ -71,11 +72,12 @@ impl Service {
     }
 
     /// Operators of the newest checkpoint whose state the new program would drop.
-    async fn dropped(&self, operators: &BTreeSet<String>, manifest: &str) -> Vec<String> {
+    async fn dropped(&self, operators: &BTreeMap<String, Reads>, manifest: &str) -> Vec<String> {
         let head = self.chain.read_head().await.ok().flatten();
         let job = StreamJob::from_yaml(manifest, "job.yaml").ok();
         let allowed = job.map(|job| job.spec.state.allow_dropped_state).unwrap_or_default();
-        head.map(|head| plan::dropped(&head, operators, &allowed)).unwrap_or_default()
+        let dropped = head.and_then(|head| plan::dropped(&head, operators, &allowed).ok());
+        dropped.into_iter().flatten().map(|dropped| dropped.name).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! `weir run`: one job on this machine, from start to end.
 
+mod before;
 pub mod screen;
 mod stdout;
 mod supervisor;
@@ -14,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use weir_checkpoint::steps::Steps;
-use weir_checkpoint::store::{Store, StoreOptions, open};
+use weir_checkpoint::store::Store;
 use weir_checkpoint::{Chain, ChainOptions, Nonces};
 use weir_coordinator::{
     Coordinator, CoordinatorConfig, CoordinatorHandle, Ending, MasterConfig, Member, MemberConfig,
@@ -30,7 +31,7 @@ use crate::exit;
 use crate::host::EngineHost;
 use crate::load::{Loaded, load};
 use crate::segments::open_cache;
-use screen::{Ends, Screen, Totals, bytes, event_time, grouped};
+use screen::{Ends, Screen, Totals, bytes, clock_time, event_time, grouped};
 use supervisor::{Supervisor, WorkerCommand, WorkerEvent};
 use watch::Edit;
 
@@ -57,9 +58,16 @@ pub fn slots(job: &StreamJob) -> u32 {
 pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let loaded = load(&args.manifest)?;
     let root = state_root(&loaded.job, &args.state);
-    let store = open(&root, &StoreOptions::default())?;
+    let store = before::open_state(&loaded.job, &root)?;
     if args.fresh {
         forget(&store, &loaded.name()).await?;
+    }
+    let newest = before::newest(&store, &loaded.job, &loaded.name(), &root).await?;
+    if let Some(head) = newest
+        && let Some(finished) = before::finished(&head, &loaded.planned.graph)?
+    {
+        eprintln!("{}", finished.message);
+        return Ok(if finished.same { exit::DONE } else { exit::REFUSED });
     }
     let mut screen = Screen::new(args.no_color || args.output == Report::Json);
     let ends = ends(&loaded.planned.graph);
@@ -225,6 +233,42 @@ async fn forget(store: &Arc<dyn Store>, job: &JobName) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What has been said of a running job.
+#[derive(Default)]
+struct Said {
+    /// Number of the last operation.
+    operation: u64,
+    restarts: u64,
+    /// Checkpoints fail.
+    troubled: bool,
+    /// When their trouble was last told.
+    at: Option<Instant>,
+}
+
+/// Trouble that stays is told again after so long: a terminal scrolls.
+const TROUBLE_AGAIN: Duration = Duration::from_secs(60);
+
+impl Said {
+    /// What to say of checkpoints that fail, at once and again from time to time; and that they
+    /// work again. `newest_ms` is when the last one was published, since 1970; 0 for none.
+    fn trouble(&mut self, trouble: &str, newest_ms: u64) -> Option<String> {
+        if trouble.is_empty() {
+            let over = std::mem::take(&mut self.troubled);
+            self.at = None;
+            return over.then(|| "  checkpoints are published again".to_owned());
+        }
+        if self.at.is_some_and(|at| at.elapsed() < TROUBLE_AGAIN) {
+            return None;
+        }
+        (self.troubled, self.at) = (true, Some(Instant::now()));
+        let since = match i64::try_from(newest_ms) {
+            Ok(ms) if ms > 0 => format!(" since {} UTC", clock_time(ms)),
+            _ => String::new(),
+        };
+        Some(format!("  no checkpoint{since}: {trouble}"))
+    }
+}
+
 struct Running {
     coordinator: CoordinatorHandle,
     workers: Workers,
@@ -240,12 +284,11 @@ impl Running {
         let watching = tokio::spawn(async move { watch::follow(&path, job, edits).await });
         let mut redraw = tokio::time::interval(REDRAW);
         let coordinator = self.coordinator.clone();
-        let mut said = 0;
-        let mut failures = 0;
+        let mut said = Said::default();
         let ending = loop {
             tokio::select! {
                 ending = coordinator.ended() => break ending,
-                _ = redraw.tick() => self.show(screen, &mut said, &mut failures),
+                _ = redraw.tick() => self.show(screen, &mut said),
                 Some(edit) = edited.recv() => self.edit(edit, screen),
                 event = next_event(&mut self.workers.events) => {
                     if let Some(ending) = worker_event(event, screen) {
@@ -256,32 +299,39 @@ impl Running {
                 }
                 _ = tokio::signal::ctrl_c() => break self.stop(screen).await,
                 () = stdout::closed() => {
+                    coordinator.resign().await;
                     screen.say("nobody reads standard output any more: stopped; run it again to go on from the newest checkpoint");
                     break Ending::Stopped { savepoint: String::new() };
                 }
             }
         };
-        self.show(screen, &mut said, &mut failures);
+        self.show(screen, &mut said);
         watching.abort();
         ending
     }
 
     /// Draws progress, and says what has happened since the last time.
-    fn show(&self, screen: &mut Screen, said: &mut u64, failures: &mut u64) {
+    fn show(&self, screen: &mut Screen, said: &mut Said) {
         let status = self.coordinator.status();
         let totals = Totals::of(&status, &self.ends);
         if self.json {
             eprintln!("{}", status_json(&status, &totals));
             return;
         }
-        if status.restarts > *failures && !status.failure.is_empty() {
+        if status.restarts > said.restarts && !status.failure.is_empty() {
             screen.say(&format!("  restarting: {}", status.failure));
         }
-        *failures = status.restarts;
-        for operation in status.operations.iter().filter(|o| o.number > *said) {
+        said.restarts = status.restarts;
+        let report = self.coordinator.report();
+        if let Some(trouble) = said.trouble(&report.checkpoint_trouble, report.checkpoint_at_ms) {
+            screen.say(&trouble);
+        }
+        for operation in status.operations.iter().filter(|o| o.number > said.operation) {
             screen.say(&format!("  {} {}", operation.kind.to_lowercase(), operation.message));
         }
-        *said = status.operations.last().map_or(*said, |newest| newest.number);
+        if let Some(newest) = status.operations.last() {
+            said.operation = newest.number;
+        }
         screen.draw(&status, &totals);
     }
 
@@ -305,8 +355,17 @@ impl Running {
     async fn stop(&self, screen: &mut Screen) -> Ending {
         screen.say("^C stopping with a savepoint …");
         let name = format!("stop-{}", weir_engine::env::Clock::System.now_ms());
+        let saving = async {
+            let saved = self.coordinator.savepoint(&name, true).await;
+            // Until then the chain is being told what of the output is committed.
+            match &saved {
+                Ok(_) => drop(self.coordinator.ended().await),
+                Err(_) => self.coordinator.resign().await,
+            }
+            saved
+        };
         tokio::select! {
-            saved = self.coordinator.savepoint(&name, true) => match saved {
+            saved = saving => match saved {
                 Ok(saved) => {
                     screen.say(&format!(
                         "saved at event time {} (epoch {}, {})\n  run it again to go on from there; `--fresh` starts over",

@@ -187,6 +187,13 @@ pub fn event_time(ms: i64) -> String {
     }
 }
 
+/// `2026-01-21 14:00:07`.
+#[must_use]
+pub fn clock_time(ms: i64) -> String {
+    chrono::DateTime::from_timestamp_millis(ms)
+        .map_or_else(|| "-".to_owned(), |t| t.format("%Y-%m-%d %H:%M:%S").to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 mod pods;
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -247,6 +248,64 @@ async fn operations_are_begun_once_and_what_came_of_them_is_reported() {
     assert!(!numbers.is_empty());
     let other = pods.report(1).await.expect("it stays");
     assert!(other.trouble.is_empty(), "{other:?}");
+}
+
+/// Rows per hour of files that come into a folder.
+fn hours(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "apiVersion: weir.dev/v1alpha1
+kind: StreamJob
+metadata: {{name: hours}}
+spec:
+  parallelism: 2
+  state:
+    root: {folder}/state
+    checkpoint: {{interval: 300ms}}
+  sql: |
+    CREATE TABLE events (at TIMESTAMP(3), WATERMARK FOR at AS at) WITH (
+      'connector' = 'filesystem', 'path' = '{folder}/in', 'format' = 'csv',
+      'source.monitor-interval' = '100 ms');
+    CREATE TABLE counts (n BIGINT) WITH (
+      'connector' = 'filesystem', 'path' = '{folder}/out', 'format' = 'json',
+      'sink.rolling-policy.rollover-interval' = '200 ms',
+      'sink.rolling-policy.check-interval' = '100 ms');
+    INSERT INTO counts SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(at), INTERVAL '1' HOUR))
+      GROUP BY window_start, window_end;
+"
+    )
+}
+
+#[tokio::test]
+async fn a_drained_job_that_runs_again_counts_what_comes_then() {
+    let mut pods = Pods::new(2, hours);
+    let give = |pods: &Pods, name: &str, times: &[&str]| {
+        let rows = times.iter().map(|time| format!("2001-01-01 {time}\n")).collect::<String>();
+        let folder = pods.folder.path().join("in");
+        std::fs::create_dir_all(&folder).expect("made");
+        std::fs::write(pods.folder.path().join("new"), rows).expect("written");
+        std::fs::rename(pods.folder.path().join("new"), folder.join(name)).expect("moved");
+    };
+    give(&pods, "a.csv", &["00:10:00", "00:20:00", "01:10:00"]);
+    pods.start_all("worker");
+    let first = pods.until(0, "a running job", runs).await;
+    let counted = eventually("the first hour", async || (pods.numbers() == [2]).then_some(()));
+    counted.await.expect("it is closed by the row of the next one");
+    let drain = operation::Kind::Drain(DrainRequest { name: "the-end".into() });
+    let term = first.status.expect("a status").term;
+    assert_eq!(pods.begin(0, "op-1", term, drain).await, "");
+    let end = pods.until(0, "the end", |c| c.end.is_some()).await.end.expect("an end");
+    assert_eq!(end.kind(), job_end::Kind::Stopped, "{}", end.message);
+    assert_eq!(pods.numbers(), [1, 2], "the second hour was closed too");
+    (0..2).for_each(|pod| pods.kill(pod));
+
+    pods.start_all("worker");
+    pods.until(0, "a running job", runs).await;
+    // An hour that the drain had closed early, and one that is new.
+    give(&pods, "b.csv", &["01:20:00", "01:30:00", "01:40:00", "02:10:00", "03:00:00"]);
+    let counted =
+        eventually("later rows", async || (pods.numbers() == [1, 1, 2, 3]).then_some(())).await;
+    assert!(counted.is_some(), "{:?}: each row counts once", pods.numbers());
 }
 
 #[tokio::test]

@@ -19,11 +19,13 @@ pub use self::next::{CheckpointBody, NewCommit};
 pub use self::reign::{
     CollectError, Collected, Destroyed, PublishError, Published, Reign, RollBackEnd, RollBackError,
 };
-pub use self::takeover::{Authority, Refusal, SealPlan, SealRequest, Start, decide_take_over};
+pub use self::takeover::{
+    Authority, Refusal, SealPlan, SealRequest, Start, decide_first, decide_take_over,
+};
 
 use self::decide::{SealStep, decide_seal};
 use self::next::{Fresh, build_seal};
-use self::settle::{Candidate, backoff, fetch_head, look};
+use self::settle::{Candidate, HEAD_HINT, backoff, fetch_head, look, timed};
 use crate::manifest::{Manifest, ManifestError, chain_name};
 use crate::steps::{self, Steps};
 use crate::store::{ErrorKind, ProbeError, Scoped, Store, StoreError, probe};
@@ -173,6 +175,32 @@ impl Chain {
         }
     }
 
+    /// Whether a chain may begin where no manifest was found.
+    ///
+    /// # Errors
+    /// When it may not, or when it could not be found out.
+    pub async fn check_first(&self, request: &SealRequest) -> Result<SealPlan, TakeOverError> {
+        let mut left = Vec::new();
+        for (folder, name) in [("data", "data/"), ("savepoints", "savepoints/")] {
+            let names = timed(self, "list", folder, self.store.list(folder, None)).await;
+            if !names.map_err(ChainError::from)?.is_empty() {
+                left.push(name);
+            }
+        }
+        let hint = timed(self, "read", HEAD_HINT, self.store.get(HEAD_HINT)).await;
+        if hint.map_err(ChainError::from)?.is_some() {
+            left.push(HEAD_HINT);
+        }
+        let decided = decide_first(&self.store.address(), &left, request);
+        // What is there may be of somebody who has begun the chain meanwhile.
+        if decided.is_err()
+            && let Some(head) = self.read_head().await?
+        {
+            return Err(TakeOverError::Lost { head: Some(Box::new(head)) });
+        }
+        Ok(decided?)
+    }
+
     /// Takes the job over: lists the chain, decides, and seals. When the seal counts, the
     /// caller first commits what [`Reign::pending`] lists (or finishes the roll-back that the
     /// head names) and then starts tasks.
@@ -187,8 +215,10 @@ impl Chain {
         let deadline = Instant::now() + give_up_after;
         let head = self.read_head().await?;
         self.options.steps.reached(steps::TAKE_OVER_LISTED).await;
-        let place = self.store.address();
-        let plan = decide_take_over(&place, head.as_ref(), request)?;
+        let plan = match &head {
+            Some(head) => decide_take_over(&self.store.address(), head, request)?,
+            None => self.check_first(request).await?,
+        };
         let older = match plan {
             SealPlan::GoBack(to) => match self.read_version(to).await? {
                 Some(older) => Some(older),
@@ -216,7 +246,7 @@ impl Chain {
         let mut pause = backoff();
         loop {
             let looked = look(self, version, &candidate, None, steps::SEAL_AFTER_PUT).await;
-            match looked.map(|(seen, above)| decide_seal(seen, above)) {
+            match looked.map(|looked| decide_seal(looked.seen, looked.above)) {
                 Ok(SealStep::Sealed) => break,
                 Ok(SealStep::Lost) => {
                     self.options.steps.reached(steps::SEAL_LOST).await;

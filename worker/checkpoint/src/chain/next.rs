@@ -150,6 +150,28 @@ pub(super) fn build_void(
     finish(next, before, memory, retained, ManifestKind::Void, nonce)
 }
 
+/// Whether it is known of output that `before` lists that it is committed, or a pin of a version
+/// that it keeps is taken off.
+pub(super) fn has_news(before: &Manifest, memory: &Memory) -> bool {
+    let pins = before.retained.iter().map(|r| &r.pinned_by).chain([&before.pinned_by]);
+    before.pending.iter().any(|p| memory.acknowledged.contains(&p.id()))
+        || pins.flatten().any(|pin| memory.unpinned.contains(pin))
+}
+
+/// Repeats `before` without the output that is known to be committed, and without the pins that
+/// are taken off.
+pub(super) fn build_settled(
+    before: &Manifest,
+    memory: &Memory,
+    retained: usize,
+    nonce: Nonce,
+) -> Manifest {
+    let pending = carry_pending(&before.pending, |p| memory.acknowledged.contains(&p.id()), []);
+    let next =
+        Manifest { parent: Some(before.version), pinned_by: None, pending, ..before.clone() };
+    finish(next, before, memory, retained, ManifestKind::Void, nonce)
+}
+
 /// The older state `older` as the next version. What was published since and not committed is
 /// no longer listed: the caller has destroyed it, or there was none.
 pub(super) fn build_restored(
@@ -215,6 +237,8 @@ pub(super) fn build_seal(
     fresh: Fresh,
 ) -> Manifest {
     let memory = Memory::default();
+    // Of a process that goes on under the next term: what it has seen committed stays so.
+    let known = Memory { acknowledged: request.acknowledged.clone(), ..Memory::default() };
     let mut seal = match (head, plan, older) {
         (Some(head), SealPlan::GoBack(to), Some(older)) => {
             let covered: BTreeSet<CommitId> = older.pending.iter().map(PendingCommit::id).collect();
@@ -259,8 +283,11 @@ pub(super) fn build_seal(
             finish(next, head, &memory, retained, ManifestKind::Seal, fresh.nonce)
         }
         (Some(head), _, _) => {
-            let next = Manifest { parent: Some(head.version), pinned_by: None, ..head.clone() };
-            finish(next, head, &memory, retained, ManifestKind::Seal, fresh.nonce)
+            let pending =
+                carry_pending(&head.pending, |p| known.acknowledged.contains(&p.id()), []);
+            let next =
+                Manifest { parent: Some(head.version), pinned_by: None, pending, ..head.clone() };
+            finish(next, head, &known, retained, ManifestKind::Seal, fresh.nonce)
         }
         (None, _, _) => with_savepoint(empty(job, request, &fresh), &request.start),
     };

@@ -31,6 +31,14 @@ pub(super) fn backoff() -> impl Iterator<Item = Duration> + Send {
     (0_u32..).map(|n| Duration::from_millis(50 << n.min(5)).min(Duration::from_secs(2)))
 }
 
+/// What was found out about an undecided name.
+pub(super) struct Looked {
+    pub(super) seen: Occupant,
+    pub(super) above: Above,
+    /// Why the PUT of this turn failed, if it did.
+    pub(super) trouble: Option<StoreError>,
+}
+
 /// Puts the candidate (the void one when there is one) and finds out who holds the name, and
 /// then, with a listing that begins after that, whether anything is above it.
 pub(super) async fn look(
@@ -39,7 +47,7 @@ pub(super) async fn look(
     mine: &Candidate,
     void: Option<&Candidate>,
     after_put: &'static str,
-) -> Result<(Occupant, Above), StoreError> {
+) -> Result<Looked, StoreError> {
     let name = chain_name(version);
     let put = void.unwrap_or(mine);
     let answer =
@@ -57,7 +65,10 @@ pub(super) async fn look(
                 None => None,
                 Some(Ok(manifest)) => Some(nonce_of(&manifest)),
                 // Whoever wrote what we cannot read, it was not us.
-                Some(Err(_)) => return Ok((Occupant::Another, above(chain, version).await?)),
+                Some(Err(_)) => {
+                    let (seen, above) = (Occupant::Another, above(chain, version).await?);
+                    return Ok(Looked { seen, above, trouble: None });
+                }
             };
             let void = void.map(|v| nonce_of(&v.manifest));
             occupant(found.as_ref(), &nonce_of(&mine.manifest), void.as_ref())
@@ -67,7 +78,7 @@ pub(super) async fn look(
     // Nobody there and a refusal that stands: the caller has to know why nothing moves.
     match answer {
         Err(error) if seen == Occupant::Nobody && error.kind == ErrorKind::Definite => Err(error),
-        _ => Ok((seen, above)),
+        answer => Ok(Looked { seen, above, trouble: answer.err() }),
     }
 }
 
@@ -103,13 +114,15 @@ pub(super) const HEAD_HINT: &str = "head-hint";
 /// somebody published and collected in between.
 const HEAD_TRIES: u32 = 20;
 
-/// Lists the chain and reads its largest name.
+/// Lists the chain and reads its largest name. Where the hint was written for a later version of
+/// the same lineage, that one has been the head and is gone: whoever went on from an older one
+/// would repeat output. A hint that says less, or that another lineage left, says nothing.
 pub(super) async fn fetch_head(chain: &Chain) -> Result<Option<Manifest>, ChainError> {
     let hint = read_hint(chain).await;
     let mut last_seen = None;
     for _ in 0..HEAD_TRIES {
         let mut largest = None;
-        if let Some(hint) = hint {
+        if let Some(Hint { version: hint, .. }) = &hint {
             // Only names from the hint on. It was a head once, so the head is not below it;
             // when nothing is there the hint is wrong and everything is listed.
             let after = chain_name(Version(hint.0.saturating_sub(1)));
@@ -127,7 +140,16 @@ pub(super) async fn fetch_head(chain: &Chain) -> Result<Option<Manifest>, ChainE
         last_seen = Some(version);
         let name = chain_name(version);
         if let Some(bytes) = timed(chain, "read", &name, chain.store.get(&name)).await? {
-            return Ok(Some(Manifest::decode(&name, &bytes)?));
+            let head = Manifest::decode(&name, &bytes)?;
+            return match hint {
+                Some(hint) if hint.version > version && hint.is_of(&head) => {
+                    Err(ChainError::Manifest(ManifestError::HeadGone {
+                        name: format!("{}/{}", chain.store.address(), chain_name(hint.version)),
+                        newest: version,
+                    }))
+                }
+                _ => Ok(Some(head)),
+            };
         }
     }
     let name = last_seen.map(chain_name).unwrap_or_default();
@@ -137,7 +159,38 @@ pub(super) async fn fetch_head(chain: &Chain) -> Result<Option<Manifest>, ChainE
     }))
 }
 
-async fn read_hint(chain: &Chain) -> Option<Version> {
+/// What the head hint says: a version that was the head, and the lineage of its state.
+struct Hint {
+    version: Version,
+    lineage: Option<String>,
+}
+
+impl Hint {
+    /// As stored for a head.
+    fn text(head: &Manifest) -> String {
+        format!("{} {}", head.version, head.lineage)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        let version = words.next()?.parse().ok().map(Version)?;
+        Some(Self { version, lineage: words.next().map(str::to_owned) })
+    }
+
+    fn is_of(&self, head: &Manifest) -> bool {
+        self.lineage.as_ref() == Some(&head.lineage.0)
+    }
+}
+
+async fn read_hint(chain: &Chain) -> Option<Hint> {
     let bytes = timed(chain, "read", HEAD_HINT, chain.store.get(HEAD_HINT)).await.ok()??;
-    std::str::from_utf8(&bytes).ok()?.trim().parse().ok().map(Version)
+    Hint::parse(std::str::from_utf8(&bytes).ok()?)
+}
+
+/// Writes where the next listing may start. It may come late or not at all.
+pub(super) async fn write_hint(chain: &Chain, head: &Manifest) {
+    let hint = Bytes::from(Hint::text(head));
+    if let Err(error) = timed(chain, "write", HEAD_HINT, chain.store.put(HEAD_HINT, hint)).await {
+        tracing::debug!(%error, "the head hint stays as it is");
+    }
 }

@@ -1,8 +1,10 @@
 //! Who may seal over what, and what the seal holds: rules 3, 9 and 11.
 
+use std::collections::BTreeSet;
+
 use weir_protocol::{Term, Version};
 
-use crate::manifest::{Assignment, Manifest, Member};
+use crate::manifest::{Assignment, CommitId, Manifest, Member};
 
 /// On whose word a coordinator takes over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +85,9 @@ pub struct SealRequest {
     pub start: Start,
     /// The job has published before, so its chain cannot be empty.
     pub must_exist: bool,
+    /// Output that this process has seen committed in its term before: where the seal repeats the
+    /// head, it lists it no more. Empty for a process that has not reigned.
+    pub acknowledged: BTreeSet<CommitId>,
     /// Milliseconds since 1970, for display.
     pub created_ms: i64,
 }
@@ -93,7 +98,7 @@ pub struct SealRequest {
 pub enum Refusal {
     /// The state is another job's.
     #[error(
-        "state at {place} belongs to a deleted job of the same name (uid {uid}); set state.adopt: {uid} to go on from it, or state.restore: {{from: Empty, token: \"…\"}} to start over"
+        "state at {place} belongs to a deleted job of the same name (uid {uid}); set state.adopt: {uid} to go on from it, or remove it with `weir state delete {place} --uid {uid}` to start over"
     )]
     ForeignUid {
         /// Where.
@@ -103,11 +108,31 @@ pub enum Refusal {
     },
     /// There should be a chain.
     #[error(
-        "state at {place} is gone: the job has published checkpoints but no manifest is there; check state.root, or set state.restore: {{from: Empty, token: \"…\"}} under a new name to start over"
+        "state at {place} is gone: the job has published checkpoints but no manifest is there, and to start empty would read and write everything again; check state.root, or bring chain/ back from a backup of the store; to start over on purpose create the job anew under another name"
     )]
     StateMissing {
         /// Where.
         place: String,
+    },
+    /// There is nothing to take over.
+    #[error(
+        "state.adopt names the state of the deleted job {uid}, and no manifest is at {place}; check state.root, or remove state.adopt to start empty"
+    )]
+    NothingToAdopt {
+        /// Where.
+        place: String,
+        /// Of the other job.
+        uid: String,
+    },
+    /// There was a chain.
+    #[error(
+        "state at {place} is damaged: chain/ is empty or gone while {left} is there, so the job has published checkpoints, and to start empty would read and write everything again; bring chain/ back from a backup of the store, or remove what is left there (`weir run --fresh` does) to start over"
+    )]
+    StateTorn {
+        /// Where.
+        place: String,
+        /// What is there.
+        left: String,
     },
     /// Another revision reigns.
     #[error(
@@ -133,7 +158,7 @@ pub enum Refusal {
     },
     /// Key groups cannot be renumbered.
     #[error(
-        "the job's state has maxParallelism {head}, the job asks for {mine}; set it to {head}, or start over with state.restore: {{from: Empty, token: \"…\"}}"
+        "the job's state has maxParallelism {head}, the job asks for {mine}; set it back to {head}, or start over under another name (`weir run --fresh` under the same one)"
     )]
     MaxParallelism {
         /// The state's.
@@ -176,22 +201,41 @@ pub enum SealPlan {
     GoBack(Version),
 }
 
+/// Decides whether a coordinator may begin a chain where there is no manifest. `left` names what
+/// else of a job is there: nobody writes any of it before the first manifest.
+///
+/// # Errors
+/// When it may not: a job that ever published never starts empty by itself.
+pub fn decide_first(
+    place: &str,
+    left: &[&'static str],
+    request: &SealRequest,
+) -> Result<SealPlan, Refusal> {
+    if request.must_exist {
+        return Err(Refusal::StateMissing { place: place.to_owned() });
+    }
+    if request.start != Start::Latest {
+        return Ok(SealPlan::First);
+    }
+    if let Some(uid) = &request.adopt {
+        return Err(Refusal::NothingToAdopt { place: place.to_owned(), uid: uid.clone() });
+    }
+    if !left.is_empty() {
+        let left = left.join(" and ");
+        return Err(Refusal::StateTorn { place: place.to_owned(), left });
+    }
+    Ok(SealPlan::First)
+}
+
 /// Decides whether and how a coordinator may seal over `head`. Every fact has been read.
 ///
 /// # Errors
 /// When it may not.
 pub fn decide_take_over(
     place: &str,
-    head: Option<&Manifest>,
+    head: &Manifest,
     request: &SealRequest,
 ) -> Result<SealPlan, Refusal> {
-    let Some(head) = head else {
-        return if request.must_exist {
-            Err(Refusal::StateMissing { place: place.to_owned() })
-        } else {
-            Ok(SealPlan::First)
-        };
-    };
     let fresh_token = request.start.token().is_some_and(|t| !head.used_tokens.contains(t));
     let starts_over = fresh_token && matches!(request.start, Start::Empty { .. });
 

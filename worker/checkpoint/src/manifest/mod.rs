@@ -34,7 +34,8 @@ pub enum ManifestKind {
     Seal,
     /// A checkpoint.
     Checkpoint,
-    /// Occupies the name of an undecided manifest so that it cannot land; repeats the one before.
+    /// Repeats the state before it: occupies the name of an undecided manifest so that it cannot
+    /// land, or says, as a coordinator stops, that listed output is committed.
     Void,
 }
 
@@ -272,6 +273,16 @@ pub enum ManifestError {
         name: String,
         /// Its format.
         found: u32,
+    },
+    /// The newest one is not there.
+    #[error(
+        "{name} is gone: it was the job's newest manifest, and to go on from version {newest} would repeat output; bring it back from a backup of the store, or remove head-hint beside chain/ to go on from version {newest} all the same"
+    )]
+    HeadGone {
+        /// The object.
+        name: String,
+        /// The newest that is there.
+        newest: Version,
     },
     /// Not what it should be.
     #[error("{name}: not a manifest: {problem}; restore the object from a backup of the store")]

@@ -38,6 +38,7 @@ pub fn request(worker: u32) -> SealRequest {
         max_parallelism: 128,
         start: Start::Latest,
         must_exist: false,
+        acknowledged: BTreeSet::new(),
         created_ms: 0,
     }
 }

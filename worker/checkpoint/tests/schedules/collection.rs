@@ -138,7 +138,9 @@ async fn s14_a_seal_that_lands_on_a_collected_name_does_not_count() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_head_hint_misleads_nobody() {
-    for hint in ["0", "1", "999999", "rubbish", "18446744073709551615"] {
+    let hints =
+        ["0", "1", "999999", "rubbish", "18446744073709551615", "1 a", "99 another-lineage"];
+    for hint in hints {
         let rig = Rig::new();
         rig.recover(0).await.checkpoint(2).await;
         let chain = rig.chain();

@@ -110,9 +110,56 @@ async fn s10_state_of_a_deleted_job_needs_its_uid_named_once() {
     assert_eq!(toy.position, 3);
     rig.sink.assert_exactly(3);
     let elsewhere = Rig::new();
+    let nothing = elsewhere.chain().take_over(&as_uid("uid-b", Some("uid-a")), NEVER).await;
+    let nothing = nothing.unwrap_err().to_string();
+    assert!(nothing.contains("the deleted job uid-a, and no manifest is at"), "{nothing}");
     let must = weir_checkpoint::SealRequest { must_exist: true, ..request(0) };
     let missing = elsewhere.chain().take_over(&must, NEVER).await;
     assert!(matches!(missing, Err(TakeOverError::Refused(Refusal::StateMissing { .. }))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_chain_beside_what_a_job_has_left_is_refused() {
+    let rig = Rig::new();
+    let mut toy = rig.recover(0).await;
+    toy.checkpoint(3).await;
+    toy.reign.collect().await.unwrap();
+    let store = rig.chain().store().clone();
+    for name in store.list("chain", None).await.unwrap() {
+        store.delete(&name).await.unwrap();
+    }
+    let torn = rig.chain().take_over(&request(1), NEVER).await.unwrap_err();
+    assert!(matches!(torn, TakeOverError::Refused(Refusal::StateTorn { .. })), "{torn}");
+    let said = torn.to_string();
+    assert!(said.contains("chain/ is empty or gone while head-hint is there"), "{said}");
+    assert!(said.contains("bring chain/ back") && said.contains("--fresh"), "{said}");
+    store.put("savepoints/a/manifest", "{}".into()).await.unwrap();
+    store.put("data/00000000000000000001/x", "{}".into()).await.unwrap();
+    let torn = rig.chain().take_over(&request(1), NEVER).await.unwrap_err().to_string();
+    assert!(torn.contains("data/ and savepoints/ and head-hint"), "{torn}");
+    let start = Start::Empty { token: "on purpose".into() };
+    let over = weir_checkpoint::SealRequest { start, ..request(1) };
+    assert_eq!(rig.chain().take_over(&over, NEVER).await.unwrap().head().version, v(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_gone_is_not_replaced_by_an_older_version() {
+    let rig = Rig::new();
+    let mut toy = rig.recover(0).await;
+    toy.checkpoint(3).await;
+    let newest = toy.checkpoint(4).await.head.version;
+    toy.reign.collect().await.unwrap();
+    let store = rig.chain().store().clone();
+    store.delete(&chain_name(newest)).await.unwrap();
+    let gone = rig.chain().take_over(&request(1), NEVER).await.unwrap_err();
+    let (gone, name) = (gone.to_string(), chain_name(newest));
+    assert!(gone.contains(&format!("{name} is gone: it was the job's newest manifest")), "{gone}");
+    // Whoever holds it goes on, and so the chain is whole again.
+    toy.checkpoint(1).await;
+    assert_eq!(rig.head().await.version, newest.next());
+    store.delete(&chain_name(newest.next())).await.unwrap();
+    store.delete("head-hint").await.unwrap();
+    assert_eq!(rig.head().await.version, v(2), "a person has said so");
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,8 +47,8 @@ impl Master {
         self.asks.push_back(ask);
     }
 
-    /// Puts a request back in front, unless it has been tried often enough.
-    pub(super) fn ask_again(&mut self, mut ask: Ask, why: &str) {
+    /// Puts a request back in front, unless it has been tried often enough: false then.
+    pub(super) fn ask_again(&mut self, mut ask: Ask, why: &str) -> bool {
         let tries = match &mut ask {
             Ask::Save(saving) | Ask::Stop(saving) | Ask::Drain(saving) => &mut saving.tries,
             Ask::Rescale(rescale) => &mut rescale.tries,
@@ -56,11 +56,14 @@ impl Master {
         *tries += 1;
         if *tries >= 3 {
             self.refuse(&ask, why);
-        } else if ask.request().is_some() {
+            return false;
+        }
+        if ask.request().is_some() {
             self.asks.push_front(ask);
         } else {
             self.rebalance_after_ms = self.now + 30_000;
         }
+        true
     }
 
     pub(super) fn refuse(&mut self, ask: &Ask, why: &str) {

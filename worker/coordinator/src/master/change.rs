@@ -81,6 +81,7 @@ impl Master {
             self.end(Ending::Failed(refused));
             return;
         }
+        self.renew();
         if let Some(target) = rescaled {
             self.parallelism = target;
             self.stop_tasks();

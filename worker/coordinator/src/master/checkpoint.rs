@@ -1,11 +1,13 @@
 //! Attempts: trigger, acks, publication.
 
+use weir_engine::Fault;
 use weir_protocol::control::{self, to_worker};
 use weir_protocol::{Attempt, Epoch, Subtask, VertexId};
 
 use super::attempt::{Flight, Stage, TaskAck};
 use super::cut::{Head, build_body, is_unchanged};
 use super::event::Action;
+use super::failure::Cause;
 use super::machine::Master;
 use super::state::{Ask, Copying, HoldPhase, Saving, State, Stop};
 
@@ -83,7 +85,7 @@ impl Master {
         };
         let mut body = build_body(&self.plan, parallelism, &flight, &self.counted_before);
         body.pin = pin;
-        if !must && is_unchanged(&self.head.cut, &self.plan, &body) {
+        if !must && is_unchanged(&self.head.cut, &self.plan, &body, self.commits.items()) {
             self.step("nothing changed");
             self.stats.attempt_trouble.clear();
             let abandon = control::Abandon { attempt: flight.attempt.0 };
@@ -110,7 +112,7 @@ impl Master {
     fn pin(&self) -> Option<String> {
         match &self.state {
             State::Running(live) => live.saving.as_ref().map(|s| s.name.clone()),
-            State::Stopping { stop: Stop::Save(saving), .. } => Some(saving.name.clone()),
+            State::Stopping { stop, .. } => stop.saving().map(|s| s.name.clone()),
             _ => None,
         }
     }
@@ -169,6 +171,15 @@ impl Master {
         marks.and_then(|marks| marks.into_iter().min())
     }
 
+    /// The store has not decided about the attempt's manifest, which may still count.
+    pub(super) fn on_undecided(&mut self, attempt: Attempt, why: &str) {
+        let flight = self.live_mut().and_then(|live| live.flight.as_ref());
+        if flight.is_some_and(|f| f.attempt == attempt) {
+            self.stats.attempt_trouble =
+                format!("checkpoint attempt {attempt} is not published yet: {why}");
+        }
+    }
+
     /// The attempt failed; what was frozen for it belongs to the next one.
     pub(super) fn abandon(&mut self, attempt: Attempt, why: &str) {
         let now = self.now;
@@ -203,8 +214,19 @@ impl Master {
             }
             State::Stopping { live, stop, .. } => {
                 self.state = State::Running(live);
-                if let Stop::Save(saving) = stop {
-                    self.ask_again(Ask::Stop(saving), why);
+                match stop {
+                    Stop::Finish => {}
+                    Stop::Save(saving) => {
+                        self.ask_again(Ask::Stop(saving), why);
+                    }
+                    Stop::Drain(saving) => {
+                        if !self.ask_again(Ask::Drain(saving), why) {
+                            // Its tasks have ended; others go on where they were.
+                            let message = format!("the job was not drained: {why}");
+                            let cause = Cause::Error { fault: Fault::Outside, blamed: None };
+                            self.fail_tasks(message, cause);
+                        }
+                    }
                 }
             }
             other => self.state = other,

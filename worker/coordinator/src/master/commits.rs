@@ -119,6 +119,12 @@ impl Commits {
         self.epochs.len()
     }
 
+    /// How many pieces of output are not known to be committed.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.epochs.values().map(|e| e.items.len()).sum()
+    }
+
     /// Why the last repetition was necessary.
     #[must_use]
     pub fn last_problem(&self) -> Option<&str> {

@@ -1,30 +1,67 @@
 //! Between manifests and what the core works with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_checkpoint::manifest::{Assignment, Blob, Member, Placement, StateSchema};
 use weir_checkpoint::{CheckpointBody, Manifest, NewCommit, OperatorEntry};
+use weir_engine::Watermark;
 use weir_engine::operator::{Committable, StateSchema as EngineSchema};
-use weir_protocol::{Attempt, Epoch, WorkerId};
+use weir_protocol::{Attempt, Epoch, OperatorUid, WorkerId};
 
 use super::cut::{Body, Cut, Head, OperatorCut, Pending};
 use super::place::Spread;
 use super::plan::Plan;
+
+/// What a source says once it has ended, by itself or because the job is drained, so that every
+/// window closes. It holds for a run and not for the job: whoever goes on from the cut may read
+/// more, none of which is late. So nothing is restored from it; sources that have ended for good
+/// say it again.
+const END_OF_TIME: i64 = Watermark::MAX.0;
 
 /// A manifest whose sources' state cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "version {version}, operator \"{operator}\": its splits cannot be read: {problem}; restore with the version of Weir that wrote it"
 )]
-pub(super) struct Unreadable {
+pub struct Unreadable {
     version: u64,
     operator: String,
     problem: serde_json::Error,
 }
 
+/// Whether a job of sources with an end has finished with this manifest: everything was read,
+/// every window is closed and all output is committed. Then `sources` of a program that are all
+/// among its own give nothing more.
+///
+/// # Errors
+/// When the manifest cannot be read.
+pub fn has_finished<'a>(
+    manifest: &Manifest,
+    sources: impl IntoIterator<Item = &'a OperatorUid>,
+) -> Result<bool, Unreadable> {
+    let mut sources = sources.into_iter().peekable();
+    let head = build_head(manifest)?;
+    let is_read = |uid: &OperatorUid| {
+        head.cut.operators.get(uid).is_some_and(|source| {
+            let ended =
+                source.enumerator.as_ref().filter(|e| e.complete && e.unassigned.is_empty());
+            ended.is_some() && source.splits.is_empty()
+        })
+    };
+    let vertices: BTreeSet<_> = manifest.assignment.placements.iter().map(|p| p.vertex).collect();
+    let over = manifest.watermarks.values().all(|mark| *mark == END_OF_TIME)
+        && manifest.watermarks.len() == vertices.len()
+        && manifest.state_of.is_some()
+        && manifest.pending.is_empty();
+    Ok(over && sources.peek().is_some() && sources.all(is_read))
+}
+
 /// What the core needs of a manifest. Everything is kept by the names of operators, so it holds
 /// for any plan that has them.
-pub(super) fn build_head(manifest: &Manifest) -> Result<Head, Unreadable> {
+///
+/// # Errors
+/// When splits or positions cannot be read.
+pub fn build_head(manifest: &Manifest) -> Result<Head, Unreadable> {
     let mut operators = BTreeMap::new();
     for (uid, entry) in &manifest.operators {
         let unreadable = |problem| Unreadable {
@@ -44,7 +81,7 @@ pub(super) fn build_head(manifest: &Manifest) -> Result<Head, Unreadable> {
             items: entry.items.iter().map(|i| i.0.clone()).collect(),
             splits,
             enumerator: enumerator.transpose().map_err(unreadable)?,
-            watermark: manifest.watermarks.get(uid).copied(),
+            watermark: manifest.watermarks.get(uid).copied().filter(|mark| *mark < END_OF_TIME),
             counts: entry.counts,
         };
         operators.insert(uid.clone(), cut);
@@ -69,6 +106,7 @@ pub(super) fn build_head(manifest: &Manifest) -> Result<Head, Unreadable> {
             plan_hash: manifest.plan_hash.clone(),
             operators,
             committables: committables.collect(),
+            listed: manifest.pending.len(),
             write_full: manifest.operators_to_write_full(),
             foreign: manifest.foreign_operators(),
         },
@@ -106,7 +144,7 @@ pub(super) fn build_checkpoint(
     let commits = body.committables.into_iter().map(|c| NewCommit {
         sink: c.sink,
         payload: Blob(c.payload),
-        objects: std::collections::BTreeSet::new(),
+        objects: BTreeSet::new(),
     });
     Ok(CheckpointBody {
         attempt,

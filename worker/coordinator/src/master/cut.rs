@@ -51,6 +51,9 @@ pub struct Cut {
     /// Staged output that is not known to be committed, with the epoch that first listed it, in
     /// order.
     pub committables: Vec<Pending>,
+    /// How much staged output the manifest lists: more than `committables` where some of it was
+    /// known to be committed when the manifest was read, or has become so since.
+    pub listed: usize,
     /// Operators that should write all of their state at the next attempt.
     pub write_full: Vec<OperatorUid>,
     /// Operators whose state lies outside the job's folder: they must.
@@ -124,114 +127,6 @@ impl OperatorCut {
     }
 }
 
-/// Refusal to go on from a manifest.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum RestoreRefused {
-    /// The program has no place for some state.
-    #[error(
-        "operator \"{name}\" ({uid}) has state in version {version} that this program has no place \
-         for; put it back, or name it in state.allowDroppedState"
-    )]
-    WouldDrop {
-        /// Its stable name.
-        uid: OperatorUid,
-        /// Its name for people.
-        name: String,
-        /// The manifest.
-        version: Version,
-    },
-    /// The encoding of an operator's state has changed.
-    #[error(
-        "operator \"{name}\": its state in version {version} is of schema {stored}, this program \
-         reads schema {wanted}; restore with the program that wrote it, or give the operator a new \
-         name and allow its state to be dropped"
-    )]
-    Schema {
-        /// Its name for people.
-        name: String,
-        /// The manifest.
-        version: Version,
-        /// What is stored.
-        stored: u32,
-        /// What the program reads.
-        wanted: u32,
-    },
-    /// Key groups cannot be counted anew.
-    #[error(
-        "the state in version {version} has {stored} key groups, this program {wanted}; \
-         maxParallelism cannot change, set it back to {stored}"
-    )]
-    KeyGroups {
-        /// The manifest.
-        version: Version,
-        /// What is stored.
-        stored: u32,
-        /// What the program wants.
-        wanted: u32,
-    },
-    /// Staged output would never become visible.
-    #[error(
-        "operator \"{name}\" has output in version {version} that is not committed yet and this \
-         program has no such sink; run the program that wrote it until its output is committed"
-    )]
-    UncommittedSink {
-        /// The sink's name for people.
-        name: String,
-        /// The manifest.
-        version: Version,
-    },
-}
-
-/// Checks that a program can go on from a manifest without losing anything.
-///
-/// # Errors
-/// When it cannot; says what to do.
-pub fn validate_restore(
-    plan: &Plan,
-    head: &Head,
-    committers: &BTreeSet<OperatorUid>,
-    allow_dropped: &[String],
-) -> Result<(), RestoreRefused> {
-    let version = head.version;
-    let stored = head.cut.max_parallelism;
-    let has_state = head.cut.operators.values().any(OperatorCut::holds_state);
-    if has_state && stored != plan.max_parallelism {
-        let wanted = plan.max_parallelism;
-        return Err(RestoreRefused::KeyGroups { version, stored, wanted });
-    }
-    for (uid, operator) in &head.cut.operators {
-        let Some((_, planned)) = plan.operator(uid) else {
-            let allowed = allow_dropped.iter().any(|a| *a == operator.name || a == uid.as_str());
-            if operator.holds_state() && !allowed {
-                let (uid, name) = (uid.clone(), operator.name.clone());
-                return Err(RestoreRefused::WouldDrop { uid, name, version });
-            }
-            continue;
-        };
-        if let (Some(stored), Some(wanted)) = (&operator.schema, &planned.state)
-            && stored.version != wanted.version
-            && !operator.segments.is_empty()
-        {
-            return Err(RestoreRefused::Schema {
-                name: planned.name.clone(),
-                version,
-                stored: stored.version,
-                wanted: wanted.version,
-            });
-        }
-    }
-    match head.cut.committables.iter().find(|p| !committers.contains(&p.committable.sink)) {
-        Some(orphan) => {
-            let uid = orphan.committable.sink.clone();
-            // Output may be older than the operators that the head still lists.
-            let known = head.cut.operators.get(&uid).filter(|cut| !cut.name.is_empty());
-            let name = known.map_or(uid.0, |cut| cut.name.clone());
-            Err(RestoreRefused::UncommittedSink { name, version })
-        }
-        None => Ok(()),
-    }
-}
-
 /// What an attempt adds to the chain.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Body {
@@ -287,11 +182,13 @@ pub(super) fn build_body(
     body
 }
 
-/// Whether publishing `body` would say nothing that `head` does not.
+/// Whether publishing `body` would say nothing that `head` does not. `uncommitted` is how much of
+/// the output that the head lists is not known to be committed.
 #[must_use]
-pub(super) fn is_unchanged(head: &Cut, plan: &Plan, body: &Body) -> bool {
+pub(super) fn is_unchanged(head: &Cut, plan: &Plan, body: &Body, uncommitted: usize) -> bool {
     let nothing = OperatorCut::default();
     body.committables.is_empty()
+        && head.listed <= uncommitted
         && head.plan_hash == plan.hash
         && head.parallelism == body.parallelism
         && body.operators.iter().all(|(uid, now)| {

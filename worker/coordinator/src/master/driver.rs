@@ -41,7 +41,9 @@ pub(super) enum Input {
 }
 
 /// When the role is handed over, a write into the chain may take so long to be decided.
-const LAST_WRITE: Duration = Duration::from_millis(500);
+const LAST_WRITE: Duration = Duration::from_secs(1);
+/// When the job's work is over, the chain gets so long to be told what is committed.
+const LAST_NEWS: Duration = Duration::from_secs(10);
 /// Workers hang up when they are told that the role is free; one that does not is left alone.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -80,8 +82,6 @@ pub(super) struct Driver {
     /// For tasks that report back.
     events: mpsc::Sender<Input>,
     keeper: mpsc::Sender<Task>,
-    /// Ends after the last of the keeper's tasks.
-    kept: JoinHandle<Option<Term>>,
     shown: Shown,
     began: Instant,
     links: BTreeMap<LinkId, Link>,
@@ -96,7 +96,7 @@ impl Driver {
         master: Master,
         graph: Arc<JobGraph>,
         (events, inputs): (mpsc::Sender<Input>, mpsc::Receiver<Input>),
-        (keeper, kept): (mpsc::Sender<Task>, JoinHandle<Option<Term>>),
+        keeper: mpsc::Sender<Task>,
         shown: Shown,
     ) -> Self {
         Self {
@@ -105,7 +105,6 @@ impl Driver {
             inputs,
             events,
             keeper,
-            kept,
             shown,
             began: Instant::now(),
             links: BTreeMap::new(),
@@ -157,26 +156,36 @@ impl Driver {
             let now = self.began.elapsed().as_millis() as u64;
             for action in self.master.on(event, now) {
                 if let Some(ending) = self.act(action) {
-                    self.show(&mut journal);
-                    if ending == Ending::Resigned {
-                        self.hand_over().await;
-                    }
+                    self.conclude(&ending, &mut journal).await;
                     return ending;
                 }
             }
         }
     }
 
-    /// Tells the workers that the role is free. Before that, whatever is on its way into the chain
-    /// gets the time to be decided: a successor that sealed meanwhile would lose the race for that
-    /// place and have to look again. Neither wait is one that safety rests on.
-    async fn hand_over(self) {
-        let Self { master, mut inputs, keeper, kept, links, .. } = self;
-        drop(keeper);
-        let kept = timeout(LAST_WRITE, kept).await;
-        // It may have been sealed without having reigned.
-        let sealed = kept.ok().and_then(Result::ok).flatten();
-        let term = sealed.unwrap_or(Term(0)).max(master.term());
+    /// Whatever is on its way into the chain gets the time to be decided, and the chain is told
+    /// which output is committed: nobody else has seen those answers. Only then others see that
+    /// the work is over, and may stop the process or start a successor, which would lose the race
+    /// for a place that is undecided and would commit again. Safety rests on none of this.
+    async fn conclude(mut self, ending: &Ending, journal: &mut Journal) {
+        let patience = if *ending == Ending::Resigned { LAST_WRITE } else { LAST_NEWS };
+        let mut term = self.master.term();
+        if !matches!(ending, Ending::Fenced(_)) {
+            let (done, settled) = oneshot::channel();
+            self.keep(Task::Settle { done });
+            // It may have been sealed without having reigned.
+            let sealed = timeout(patience, settled).await.ok().and_then(Result::ok).flatten();
+            term = term.max(sealed.unwrap_or_default());
+        }
+        self.show(journal);
+        if *ending == Ending::Resigned {
+            self.hand_over(term).await;
+        }
+    }
+
+    /// Tells the workers that the role is free.
+    async fn hand_over(self, term: Term) {
+        let Self { mut inputs, links, .. } = self;
         let deadline = Instant::now() + LAST_WORDS;
         let mut open: BTreeSet<LinkId> = links.keys().copied().collect();
         for (id, link) in &links {

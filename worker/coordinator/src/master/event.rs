@@ -70,6 +70,13 @@ pub enum Event {
         /// Why.
         message: String,
     },
+    /// The store does not decide yet about the attempt's manifest; it is asked again.
+    Undecided {
+        /// The attempt.
+        attempt: Attempt,
+        /// What it says.
+        message: String,
+    },
     /// The store does not answer; it is tried again.
     StoreTrouble {
         /// What it says.

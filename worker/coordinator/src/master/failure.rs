@@ -91,8 +91,14 @@ impl Master {
                 self.now
             }
             State::Stopping { stop, .. } => {
-                if let Stop::Save(saving) = stop {
-                    self.ask_again(Ask::Stop(saving), &message);
+                match stop {
+                    Stop::Finish => {}
+                    Stop::Save(saving) => {
+                        self.ask_again(Ask::Stop(saving), &message);
+                    }
+                    Stop::Drain(saving) => {
+                        self.ask_again(Ask::Drain(saving), &message);
+                    }
                 }
                 self.now
             }
@@ -174,7 +180,7 @@ pub(super) fn describe(ending: &Ending) -> String {
         Ending::Finished => "finished".to_owned(),
         Ending::Stopped { savepoint } => format!("stopped with savepoint {savepoint}"),
         Ending::Failed(message) => format!("failed: {message}"),
-        Ending::Fenced(message) => format!("another coordinator has taken over: {message}"),
+        Ending::Fenced(message) => message.clone(),
         Ending::Resigned => "its process was told to end and hands the job over".to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! Starting a coordinator, and what others do with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -104,6 +104,7 @@ impl Coordinator {
             max_parallelism: plan.max_parallelism,
             start: config.start,
             must_exist: config.must_exist,
+            acknowledged: BTreeSet::new(),
             created_ms: 0,
         };
         let keeper = Keeper {
@@ -117,7 +118,7 @@ impl Coordinator {
             events: events.clone(),
         };
         let (tasks, from_driver) = mpsc::channel(KEEPER_TASKS);
-        let kept = tokio::spawn(keeper.run(from_driver));
+        tokio::spawn(keeper.run(from_driver));
         let committers = graph.committers.keys().cloned().collect();
         let master = Master::new(settings, plan, committers);
         let (status, watched) = watch::channel(master.status());
@@ -128,7 +129,7 @@ impl Coordinator {
             master,
             graph,
             (events.clone(), inputs),
-            (tasks, kept),
+            tasks,
             Shown { status, report, steps },
         );
         let (attachments, mut attached) = Attachments::new();

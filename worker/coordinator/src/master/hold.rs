@@ -15,17 +15,28 @@ impl Master {
         if self.now < self.retry_at_ms || !self.may_checkpoint() {
             return false;
         }
-        self.advance_prefetch();
-        if let Some(position) = (0..self.asks.len()).find(|i| self.is_ready(*i))
+        // A source that was told to end sends the end of time, which is no promise about the rows
+        // behind its position. Where only some have ended, what others derive from it must not be
+        // restored: the next cut is the one behind which everything has ended.
+        let drains = self.draining.is_some();
+        if !drains {
+            self.advance_prefetch();
+        }
+        let may = |ask: &Ask| !drains || matches!(ask, Ask::Drain(_));
+        if let Some(position) =
+            (0..self.asks.len()).find(|i| may(&self.asks[*i]) && self.is_ready(*i))
             && let Some(ask) = self.asks.remove(position)
         {
             self.begin(ask);
             return true;
         }
         if self.tasks().all(|task| self.finished.contains(&task)) {
-            let stop = self.draining.take().map_or(Stop::Finish, Stop::Save);
+            let stop = self.draining.take().map_or(Stop::Finish, Stop::Drain);
             self.hold_for_stop(stop);
             return true;
+        }
+        if drains {
+            return false;
         }
         let rescales = self.asks.iter().any(|ask| matches!(ask, Ask::Rescale(_)));
         if !rescales && self.now >= self.rebalance_after_ms && self.wants_rebalance().is_some() {
@@ -138,9 +149,9 @@ impl Master {
                 true
             }
             State::Stopping { stop, phase: phase @ HoldPhase::Commits { .. }, .. } if committed => {
-                match stop {
-                    Stop::Finish => self.end(Ending::Finished),
-                    Stop::Save(saving) => {
+                match stop.saving() {
+                    None => self.end(Ending::Finished),
+                    Some(saving) => {
                         let HoldPhase::Commits { attempt, .. } = *phase else {
                             return false;
                         };
@@ -157,9 +168,8 @@ impl Master {
 
     pub(super) fn on_savepoint_done(&mut self, name: &str, result: Result<SavepointInfo, String>) {
         let (version, watermark) = (self.head.version, self.event_time());
-        if let State::Stopping {
-            stop: Stop::Save(saving), phase: HoldPhase::Copy { attempt }, ..
-        } = &self.state
+        if let State::Stopping { stop, phase: HoldPhase::Copy { attempt }, .. } = &self.state
+            && let Some(saving) = stop.saving()
             && saving.name == name
         {
             let (id, attempt) = (saving.request, attempt.0);

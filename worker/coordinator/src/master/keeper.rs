@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use weir_checkpoint::chain::{Authority, ChainError, Refusal, SealRequest, Start, TakeOverError};
-use weir_checkpoint::manifest::Member;
+use weir_checkpoint::manifest::{Member, chain_name};
 use weir_checkpoint::savepoint::{self, SavepointError};
 use weir_checkpoint::store::{ErrorKind, ProbeError};
 use weir_checkpoint::{
-    Chain, ChainOptions, CommitId, Destroyed, Manifest, ManifestKind, PublishError, Reign, Store,
+    Chain, ChainOptions, CheckpointBody, CommitId, Destroyed, Manifest, ManifestError,
+    ManifestKind, PublishError, Published, Reign, Store,
 };
 use weir_engine::env::Clock;
 use weir_engine::graph::JobGraph;
@@ -31,17 +33,37 @@ use super::plan::Plan;
 
 /// A call that takes longer than this is given up or tried anew.
 const GIVE_UP: Duration = Duration::from_secs(60);
+/// A publication that takes longer is told of, with what the store has answered so far.
+const TROUBLE: Duration = Duration::from_secs(2);
 /// How long a savepoint waits for the output of its checkpoint to be committed.
 const SAVEPOINT_WAIT: Duration = Duration::from_secs(600);
 
 /// What is to be done on the chain.
 #[derive(Debug)]
 pub(super) enum Task {
-    Seal { spread: Spread, parallelism: u32, addresses: BTreeMap<WorkerId, Member> },
-    Publish { attempt: Attempt, body: Box<Body> },
-    Acknowledged { epoch: Epoch, indices: Vec<u32> },
+    Seal {
+        spread: Spread,
+        parallelism: u32,
+        addresses: BTreeMap<WorkerId, Member>,
+    },
+    Publish {
+        attempt: Attempt,
+        body: Box<Body>,
+    },
+    Acknowledged {
+        epoch: Epoch,
+        indices: Vec<u32>,
+    },
     Collect,
-    CopySavepoint { name: String, version: Version },
+    CopySavepoint {
+        name: String,
+        version: Version,
+    },
+    /// The coordinator's work is over: the chain is told what of its output is committed. Answers
+    /// with the newest term that was sealed.
+    Settle {
+        done: oneshot::Sender<Option<Term>>,
+    },
 }
 
 /// Holds the job's reign.
@@ -58,10 +80,9 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Opens the chain, then does what it is told until nobody tells it anything. Returns the
-    /// newest term that it has sealed.
-    pub(super) async fn run(self, mut tasks: mpsc::Receiver<Task>) -> Option<Term> {
-        let chain = self.open().await?;
+    /// Opens the chain, then does what it is told until nobody tells it anything.
+    pub(super) async fn run(self, mut tasks: mpsc::Receiver<Task>) {
+        let Some(chain) = self.open().await else { return };
         let mut reign: Option<Reign> = None;
         let mut behind: Option<tokio::task::JoinHandle<()>> = None;
         while let Some(task) = tasks.recv().await {
@@ -103,13 +124,18 @@ impl Keeper {
                         tokio::spawn(copy_savepoint(reign, name, version, self.events.clone()));
                     }
                 }
+                Task::Settle { done } => {
+                    if let Some(reign) = &reign {
+                        settle(reign).await;
+                    }
+                    done.send(reign.as_ref().map(Reign::term)).ok(); // It may wait no longer.
+                }
             }
         }
         // A collection that was begun may end; it deletes only what is dropped for good.
         if let Some(behind) = behind {
             behind.await.ok();
         }
-        reign.map(|reign| reign.term())
     }
 
     /// Reads the chain, for as long as it takes the store to answer.
@@ -133,6 +159,13 @@ impl Keeper {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(5));
         };
+        if opened.head.is_none()
+            && let Err(TakeOverError::Refused(refusal)) =
+                opened.chain.check_first(&self.request).await
+        {
+            self.tell(Event::Unusable { message: refusal.to_string() }).await;
+            return None;
+        }
         // Another start than the latest leaves the head's state behind, whatever it is; what it
         // starts from is checked when it is sealed.
         let latest = matches!(self.request.start, Start::Latest);
@@ -174,6 +207,7 @@ impl Keeper {
     ) -> Result<Reign, Event> {
         if let Some(before) = before {
             request.must_exist = true;
+            request.acknowledged = before.acknowledged();
             request.authority =
                 Authority::TakeOver { expected: self.expected(chain, &before.head()).await? };
         }
@@ -182,10 +216,20 @@ impl Keeper {
             Err(TakeOverError::Lost { head }) => {
                 return Err(Event::Fenced { message: lost_to(head.as_deref()) });
             }
+            // Names of the chain below the head go; the head itself never does.
+            Err(TakeOverError::Refused(Refusal::HeadMoved { head, expected }))
+                if head < expected =>
+            {
+                let gone = ManifestError::HeadGone {
+                    name: format!("{}/{}", chain.store().address(), chain_name(expected)),
+                    newest: head,
+                };
+                return Err(Event::Unusable { message: gone.to_string() });
+            }
             // The chain has moved since this process was its head, or since it was found without
             // one that answers: somebody else moved it.
-            Err(TakeOverError::Refused(refusal @ Refusal::HeadMoved { .. })) => {
-                return Err(Event::Fenced { message: refusal.to_string() });
+            Err(TakeOverError::Refused(Refusal::HeadMoved { .. })) => {
+                return Err(fenced(chain).await);
             }
             Err(TakeOverError::Refused(refusal)) => {
                 return Err(Event::Unusable { message: refusal.to_string() });
@@ -212,8 +256,10 @@ impl Keeper {
     /// The version that the chain should be at: our newest, or a seal of ours whose answer was
     /// lost.
     async fn expected(&self, chain: &Chain, mine: &Manifest) -> Result<Version, Event> {
-        let head = chain.read_head().await;
-        let head = head.map_err(|e| Event::SealFailed { message: e.to_string() })?;
+        let head = chain.read_head().await.map_err(|error| match error {
+            ChainError::Manifest(error) => Event::Unusable { message: error.to_string() },
+            error => Event::SealFailed { message: error.to_string() },
+        })?;
         Ok(match head {
             Some(head)
                 if head.version == mine.version.next()
@@ -292,14 +338,12 @@ impl Keeper {
     async fn publish(&self, reign: &Reign, attempt: Attempt, body: Body) {
         let event = match build_checkpoint(attempt, body, self.clock.now_ms()) {
             Err(error) => Event::NotPublished { attempt, message: error.to_string() },
-            Ok(body) => match reign.publish(body, GIVE_UP).await {
+            Ok(body) => match self.decided(reign, attempt, body).await {
                 Ok(published) => match build_head(&published.head) {
                     Ok(head) => Event::Published { attempt, head },
                     Err(error) => Event::Unusable { message: error.to_string() },
                 },
-                Err(error @ PublishError::Fenced { .. }) => {
-                    Event::Fenced { message: error.to_string() }
-                }
+                Err(PublishError::Fenced { .. }) => fenced(reign.chain()).await,
                 Err(error @ PublishError::Voided { version }) => {
                     Event::Voided { attempt, version, message: error.to_string() }
                 }
@@ -309,25 +353,68 @@ impl Keeper {
         self.tell(event).await;
     }
 
+    /// Publishes, and says meanwhile why the store does not decide.
+    async fn decided(
+        &self,
+        reign: &Reign,
+        attempt: Attempt,
+        body: CheckpointBody,
+    ) -> Result<Published, PublishError> {
+        let mut publishing = std::pin::pin!(reign.publish(body, GIVE_UP));
+        loop {
+            match timeout(TROUBLE, &mut publishing).await {
+                Ok(decided) => return decided,
+                Err(_) => {
+                    if let Some(message) = reign.trouble() {
+                        self.tell(Event::Undecided { attempt, message }).await;
+                    }
+                }
+            }
+        }
+    }
+
     async fn tell(&self, event: Event) {
         // Nobody listens any more only when the coordinator has ended.
         self.events.send(Input::Event(Box::new(event))).await.ok();
     }
 }
 
+/// Output that a successor need not commit again may be taken away from its place.
+async fn settle(reign: &Reign) {
+    match reign.publish_acknowledged(GIVE_UP).await {
+        Ok(_) => {}
+        // Whoever holds the chain commits again, which is harmless.
+        Err(error) => tracing::warn!(%error, "the chain does not know yet what is committed"),
+    }
+}
+
+/// Another coordinator holds the chain.
+async fn fenced(chain: &Chain) -> Event {
+    let head = chain.read_head().await.ok().flatten();
+    Event::Fenced { message: lost_to(head.as_ref()) }
+}
+
+/// Who holds the chain, in words. A process on its own machine has no address to tell it by.
 fn lost_to(head: Option<&Manifest>) -> String {
-    match head {
+    let who = match head {
+        Some(head) if head.coordinator.address.is_empty() => {
+            format!(" (it took over with term {})", head.term)
+        }
         Some(head) => format!(
-            "worker {} at {} took over with term {}",
+            " (worker {} at {} took over with term {})",
             head.coordinator.worker, head.coordinator.address, head.term
         ),
-        None => "another coordinator took over".to_owned(),
-    }
+        None => String::new(),
+    };
+    format!(
+        "another process runs this job with this state{who}; this one has stopped, and the other \
+         goes on from the newest checkpoint"
+    )
 }
 
 /// Copies a pinned checkpoint behind the running job, once its output is committed.
 async fn copy_savepoint(reign: Reign, name: String, version: Version, events: mpsc::Sender<Input>) {
-    let result = tokio::time::timeout(SAVEPOINT_WAIT, try_copy(&reign, &name, version)).await;
+    let result = timeout(SAVEPOINT_WAIT, try_copy(&reign, &name, version)).await;
     let result = result.unwrap_or_else(|_| {
         Err(format!(
             "savepoint {name}: the output of version {version} was not committed within {} s",

@@ -11,13 +11,14 @@ use super::attempt::TaskId;
 use super::backoff::Backoff;
 use super::commits::Commits;
 use super::config::MasterConfig;
-use super::cut::{Head, validate_restore};
+use super::cut::Head;
 use super::event::{Action, Ending, Event, LinkId, Reply, RequestId};
 use super::failure::{Cause, describe};
 use super::incarnations::Incarnations;
 use super::operations::Named;
 use super::place::Spread;
 use super::plan::Plan;
+use super::restorable::{find_renewed, validate_restore};
 use super::splits::SourceSplits;
 use super::state::{
     Ahead, Ask, Copying, HoldPhase, Live, Phase, Rescale, Saving, State, Stats, Why, Worker,
@@ -138,6 +139,7 @@ impl Master {
                 self.abandon(attempt, &message);
             }
             Event::NotPublished { attempt, message } => self.abandon(attempt, &message),
+            Event::Undecided { attempt, message } => self.on_undecided(attempt, &message),
             Event::StoreTrouble { message } => self.stats.failure = message,
             Event::Unusable { message } => self.end(Ending::Failed(message)),
             Event::Fenced { message } => self.end(Ending::Fenced(message)),
@@ -179,7 +181,7 @@ impl Master {
                 at.extend(self.commits.next_retry_ms());
                 match &live.flight {
                     Some(flight) => at.push(flight.began_ms + self.config.checkpoint_timeout_ms),
-                    None if self.may_checkpoint() => {
+                    None if self.may_checkpoint() && self.draining.is_none() => {
                         at.push(live.next_checkpoint_ms.max(self.retry_at_ms));
                         if self.retry_at_ms > self.now {
                             at.push(self.retry_at_ms);
@@ -244,6 +246,20 @@ impl Master {
         let allowed = &self.config.allow_dropped_state;
         let valid = validate_restore(&self.plan, &self.head, &self.committers, allowed);
         valid.err().map(|refused| refused.to_string())
+    }
+
+    /// Lets go of stored state that the program's operators cannot read and that may be dropped.
+    /// They write all of their state at the first attempt, which voids it in the chain too; until
+    /// then every term begins like this.
+    pub(super) fn renew(&mut self) {
+        let allowed = &self.config.allow_dropped_state;
+        for uid in find_renewed(&self.plan, &self.head.cut, allowed) {
+            if let Some(operator) = self.head.cut.operators.get_mut(&uid) {
+                operator.segments.clear();
+            }
+            self.head.cut.foreign.push(uid.clone());
+            self.head.cut.write_full.push(uid);
+        }
     }
 
     /// Does everything that has become possible or is due.

@@ -150,6 +150,18 @@ pub(super) enum Stop {
     Finish,
     /// With a savepoint.
     Save(Saving),
+    /// With a savepoint, after all sources were told to end and every task has finished.
+    Drain(Saving),
+}
+
+impl Stop {
+    /// The savepoint that it waits for.
+    pub(super) fn saving(&self) -> Option<&Saving> {
+        match self {
+            Self::Finish => None,
+            Self::Save(saving) | Self::Drain(saving) => Some(saving),
+        }
+    }
 }
 
 /// Something asked that has not begun.

@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use weir_coordinator::grpc::{GrpcConnect, serve};
-use weir_coordinator::{Ending, MemberEnd};
+use weir_coordinator::master::has_finished;
+use weir_coordinator::{Ending, MemberEnd, Request};
 use weir_engine::source::Assignment;
 
-use crate::fake::{MAX_PARALLELISM, World, graph_with_a_vertex_in_front, user_error};
+use crate::fake::{MAX_PARALLELISM, World, graph, graph_with_a_vertex_in_front, user_error};
 use crate::job::{Job, end, local, shown, until};
 
 fn finished(end: &MemberEnd) -> bool {
@@ -100,6 +101,59 @@ async fn a_job_that_was_stopped_with_a_savepoint_goes_on_where_it_was() {
     assert_eq!(world.rows(), world.expected());
     assert_eq!(job.counted().await, 800);
     assert_eq!(shown(&again.status()), (800, 800));
+}
+
+/// Ends all sources and stops; the operation's report says that it was done.
+async fn drain(handle: &weir_coordinator::CoordinatorHandle) {
+    let request = Request::Drain { name: "the-end".into() };
+    handle.begin("op", request).await.unwrap();
+    assert!(matches!(end(handle).await, Ending::Stopped { .. }));
+    let operations = handle.status().operations;
+    let drained = operations.iter().find(|o| o.id == "op").unwrap();
+    assert_eq!((drained.kind.as_str(), drained.refused.as_str()), ("Drained", ""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drained_job_goes_on_behind_its_last_row_and_time_begins_anew() {
+    let world = World::with_rows(4, 200);
+    let job = Job::new(&world, 2, false, Assignment::Eager);
+    let handle = job.start();
+    let _worker = job.worker(0, 2, local(&handle));
+    until(&handle, |s| s.epoch >= 4).await;
+    drain(&handle).await;
+    let before = world.rows().len();
+    assert!(before > 0 && before < 800, "{before}");
+    world.marks.lock().unwrap().clear();
+    let again = job.start();
+    let _worker = job.worker(0, 2, local(&again));
+    let expected = world.expected();
+    while world.rows() != expected {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(*world.marks.lock().unwrap(), [].into(), "no row is late to a job that was drained");
+    until(&again, |s| shown(s) == (800, 800)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_is_the_next_cut_and_survives_a_failure_on_its_way() {
+    let world = World::with_rows(4, 400);
+    let job = Job::new(&world, 2, false, Assignment::Eager);
+    let handle = job.start();
+    let _first = job.worker(0, 1, local(&handle));
+    let second = job.worker(1, 1, local(&handle));
+    until(&handle, |s| s.epoch >= 4).await;
+    world.deaf.store(true, Ordering::SeqCst);
+    let request = Request::Drain { name: "the-end".into() };
+    handle.begin("op", request).await.unwrap();
+    until(&handle, |s| s.state == "Stopping").await;
+    second.abort();
+    world.deaf.store(false, Ordering::SeqCst);
+    until(&handle, |s| s.restarts == 1).await;
+    assert!(matches!(end(&handle).await, Ending::Stopped { .. }));
+    let chain = job.head().await;
+    assert_eq!(chain.watermarks, [("numbers".into(), i64::MAX)].into(), "all had ended at its cut");
+    let drained = handle.status().operations.into_iter().find(|o| o.id == "op").unwrap();
+    assert_eq!((drained.kind.as_str(), drained.refused.as_str()), ("Drained", ""));
 }
 
 #[tokio::test(start_paused = true)]
@@ -207,10 +261,52 @@ async fn a_second_coordinator_fences_the_first() {
     until(&first, |s| s.epoch >= 3).await;
     let second = job.start();
     let _other = job.worker(7, 1, local(&second));
-    assert!(matches!(end(&first).await, Ending::Fenced(_)));
+    let Ending::Fenced(why) = end(&first).await else { panic!("it was not fenced") };
+    assert!(why.starts_with("another process runs this job with this state (it took"), "{why}");
     assert_eq!(end(&second).await, Ending::Finished);
     assert_eq!(world.rows(), world.expected());
     assert_eq!(job.counted().await, 2000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_has_published_says_at_once_that_its_state_is_gone() {
+    let world = World::with_rows(4, 20);
+    let mut job = Job::new(&world, 1, true, Assignment::Pull);
+    job.config.must_exist = true;
+    let Ending::Failed(why) = end(&job.start()).await else { panic!("it started empty") };
+    assert!(why.contains("default/numbers is gone") && why.contains("from a backup"), "{why}");
+
+    job.config.must_exist = false;
+    let handle = job.start();
+    let _worker = job.worker(0, 2, local(&handle));
+    assert_eq!(end(&handle).await, Ending::Finished);
+    let store = job.chain().store().clone();
+    for name in store.list("chain", None).await.unwrap() {
+        store.delete(&name).await.unwrap();
+    }
+    let Ending::Failed(why) = end(&job.start()).await else { panic!("it started empty") };
+    assert!(why.contains("default/numbers is damaged: chain/ is empty or gone"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_end_of_all_sources_is_an_end() {
+    let uid = weir_protocol::OperatorUid::from("numbers");
+    let world = World::with_rows(4, 100);
+    let job = Job::new(&world, 2, true, Assignment::Pull);
+    let finished = async || has_finished(&job.head().await, [&uid]).unwrap();
+    let handle = job.start();
+    let _worker = job.worker(0, 2, local(&handle));
+    until(&handle, |s| s.epoch >= 3).await;
+    assert!(!finished().await);
+    drain(&handle).await;
+    assert!(!finished().await, "there is more to read");
+    let handle = job.start();
+    let _worker = job.worker(0, 2, local(&handle));
+    assert_eq!(end(&handle).await, Ending::Finished);
+    assert!(finished().await);
+    let head = job.head().await;
+    assert!(!has_finished(&head, [&uid, &"another".into()]).unwrap(), "a source that is new");
+    assert!(!has_finished(&head, []).unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,6 +330,117 @@ async fn splits_found_later_are_read_from_an_unbounded_source() {
     let epoch = handle.status().epoch;
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(handle.status().epoch, epoch);
+}
+
+/// A job whose rows are all read and visible, and which reads on.
+async fn idle(world: &Arc<World>, job: &Job) -> weir_coordinator::CoordinatorHandle {
+    let handle = job.start();
+    job.worker(0, 8, local(&handle));
+    let expected = world.expected();
+    let seen = async {
+        while world.rows() != expected {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), seen).await.expect("all rows become visible");
+    handle
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_jobs_chain_learns_what_was_committed() {
+    let world = World::with_rows(3, 50);
+    let job = Job::new(&world, 2, false, Assignment::Eager);
+    let handle = idle(&world, &job).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(job.head().await.pending.is_empty());
+    assert_eq!(handle.status().state, "Running");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_end_tells_the_chain_what_was_committed() {
+    let world = World::with_rows(3, 50);
+    let job = Job::new(&world, 2, true, Assignment::Pull);
+    let handle = job.start();
+    let _worker = job.worker(0, 2, local(&handle));
+    assert_eq!(end(&handle).await, Ending::Finished);
+    assert_eq!(job.head().await.pending, [], "finished");
+    assert_eq!(job.head().await.epoch().map(|e| e.0), Some(handle.status().epoch));
+
+    let world = World::with_rows(3, 50);
+    let mut job = Job::new(&world, 2, false, Assignment::Eager);
+    // Nothing is published but what has to be.
+    job.config.master.checkpoint_interval_ms = 100_000;
+    let handle = idle(&world, &job).await;
+    let saved = handle.savepoint("lunch", true).await.unwrap();
+    assert!(matches!(end(&handle).await, Ending::Stopped { .. }));
+    let head = job.head().await;
+    assert_eq!(head.pending, [], "stopped");
+    let pins = head.retained.iter().filter(|r| r.pinned_by.is_some()).count();
+    assert_eq!((head.pinned_by, pins), (None, 0), "the copy needs no version any more");
+    assert_eq!(head.state_of.map(|v| v.0), Some(saved.epoch.0), "it is that of the savepoint");
+
+    let handle = idle(&world, &job).await;
+    world.splits.lock().unwrap().push(("more".into(), 9_000, 9_005));
+    let expected = world.expected();
+    while world.rows() != expected {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    handle.resign().await;
+    assert_eq!(job.head().await.pending, [], "handed over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_fails_for_good_has_told_the_chain_what_was_committed() {
+    let world = World::with_rows(4, 200);
+    let mut job = Job::new(&world, 2, true, Assignment::Pull);
+    job.config.master.restart.max_user_errors = Some(1);
+    let handle = job.start();
+    let _worker = job.worker(0, 2, local(&handle));
+    until(&handle, |s| s.epoch >= 3).await;
+    *world.failure.lock().unwrap() = Some(user_error("division by zero"));
+    assert!(matches!(end(&handle).await, Ending::Failed(_)));
+    let head = job.head().await;
+    let told: Vec<_> = head.pending.iter().map(|p| p.id()).collect();
+    let visible = world.visible.lock().unwrap();
+    let hidden = head.pending.iter().filter(|p| {
+        let (name, _): (String, Vec<u64>) = serde_json::from_slice(&p.payload.0).unwrap();
+        !visible.contains_key(&name)
+    });
+    assert_eq!(hidden.count(), told.len(), "only what nobody has seen yet is listed: {told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_term_after_a_rescale_has_nothing_to_commit_again() {
+    let world = World::with_rows(3, 50);
+    let mut job = Job::new(&world, 2, false, Assignment::Eager);
+    let handle = idle(&world, &job).await;
+    job.config.master.checkpoint_interval_ms = 100_000;
+    world.splits.lock().unwrap().push(("more".into(), 9_000, 9_050));
+    let expected = world.expected();
+    handle.rescale(4).await.unwrap();
+    assert_eq!(job.head().await.pending, [], "the seal has said so");
+    while world.rows() != expected {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_can_be_taken_out_of_a_job_that_was_stopped() {
+    let world = World::with_rows(4, 200);
+    let mut job = Job::new(&world, 2, true, Assignment::Pull);
+    let handle = job.start();
+    let _worker = job.worker(0, 2, local(&handle));
+    until(&handle, |s| s.epoch >= 4).await;
+    handle.savepoint("before the edit", true).await.unwrap_err();
+    handle.savepoint("before-the-edit", true).await.unwrap();
+    end(&handle).await;
+    let mut graph = Arc::into_inner(graph(&world, true, Assignment::Pull)).unwrap();
+    graph.committers.clear();
+    graph.hash = "plan-2".into();
+    job.graph = Arc::new(graph);
+    let again = job.start();
+    let _worker = job.worker(0, 2, local(&again));
+    until(&again, |s| s.state == "Running").await;
 }
 
 #[tokio::test]

@@ -311,6 +311,7 @@ impl TaskHost for FakeHost {
                 frozen: false,
                 asked: false,
                 finished: false,
+                drained: false,
                 events: events.clone(),
             };
             running.push(tokio::spawn(task.run(from, self.pace)));
@@ -381,6 +382,7 @@ struct FakeTask {
     frozen: bool,
     asked: bool,
     finished: bool,
+    drained: bool,
     events: mpsc::UnboundedSender<TaskEvent>,
 }
 
@@ -412,10 +414,7 @@ impl FakeTask {
             TaskCommand::Trigger(_) if self.is_deaf() => {}
             TaskCommand::Trigger(trigger) => self.freeze(&trigger),
             TaskCommand::Resume(_) => self.frozen = false,
-            TaskCommand::Drain => {
-                self.splits.clear();
-                self.pending = Pending::Ended;
-            }
+            TaskCommand::Drain => self.drained = true,
             TaskCommand::Published { .. } | TaskCommand::Abandon(_) => {}
         }
     }
@@ -429,7 +428,7 @@ impl FakeTask {
             let (vertex, subtask) = (self.vertex, self.subtask);
             self.events.send(TaskEvent::Failed { vertex, subtask, error }).ok();
         }
-        if let Some((split, from, to)) = self.splits.first_mut() {
+        if let Some((split, from, to)) = self.splits.first_mut().filter(|_| !self.drained) {
             let mut every_second = (self.range.start..self.range.end).step_by(2);
             let turn = self.rows % every_second.len().max(1);
             let group = KeyGroup(every_second.nth(turn).unwrap_or_default());
@@ -449,10 +448,11 @@ impl FakeTask {
             return;
         }
         let (vertex, subtask) = (self.vertex, self.subtask);
-        if self.pending == Pending::Ended && !self.finished {
+        if (self.drained || self.pending == Pending::Ended) && !self.finished {
             self.finished = true;
+            self.mark = Watermark::MAX;
             self.events.send(TaskEvent::Finished { vertex, subtask }).ok();
-        } else if !self.asked && self.pending != Pending::Ended {
+        } else if !self.asked && !self.finished {
             self.asked = true;
             self.events.send(TaskEvent::SplitRequest { vertex, subtask }).ok();
         }

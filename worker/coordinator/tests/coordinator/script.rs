@@ -47,6 +47,8 @@ pub(crate) struct Script {
     pub(crate) head: Head,
     pub(crate) sent: Vec<(u64, to_worker::Kind)>,
     pub(crate) actions: Vec<Action>,
+    /// Output that the next manifest need not list: epoch and index.
+    acknowledged: Vec<(Epoch, u32)>,
 }
 
 impl Script {
@@ -55,13 +57,18 @@ impl Script {
     }
 
     pub(crate) fn with(config: MasterConfig, head: Option<Head>) -> Self {
+        Self::of(plan(), config, head)
+    }
+
+    pub(crate) fn of(plan: Plan, config: MasterConfig, head: Option<Head>) -> Self {
         let sinks = [OperatorUid::from("sink")].into();
         let mut script = Self {
-            master: Master::new(config, plan(), sinks),
+            master: Master::new(config, plan, sinks),
             now: 0,
             head: head.clone().unwrap_or_default(),
             sent: Vec::new(),
             actions: Vec::new(),
+            acknowledged: Vec::new(),
         };
         script.on(Event::Opened { head });
         script
@@ -87,7 +94,12 @@ impl Script {
                     ..
                 } => {}
                 Action::Send { link, message } => self.sent.push((link.0, message.kind.unwrap())),
-                other => self.actions.push(other),
+                other => {
+                    if let Action::Acknowledged { epoch, indices } = &other {
+                        self.acknowledged.extend(indices.iter().map(|index| (*epoch, *index)));
+                    }
+                    self.actions.push(other);
+                }
             }
         }
     }
@@ -207,6 +219,8 @@ impl Script {
         cut.parallelism = body.parallelism;
         cut.plan_hash = "plan".into();
         cut.max_parallelism = 8;
+        let known = std::mem::take(&mut self.acknowledged);
+        cut.committables.retain(|p| !known.contains(&(p.epoch, p.index)));
         let new = body.committables.into_iter().zip(0..);
         cut.committables.extend(new.map(|(committable, index)| Pending {
             epoch,
@@ -214,6 +228,7 @@ impl Script {
             index,
             committable,
         }));
+        cut.listed = cut.committables.len();
         self.on(Event::Published { attempt, head: self.head.clone() });
         epoch
     }

@@ -4,7 +4,7 @@ use weir_protocol::Version;
 
 use super::Reign;
 use crate::chain::retention::{plan_collection, plan_sweep};
-use crate::chain::settle::{HEAD_HINT, timed};
+use crate::chain::settle::{timed, write_hint};
 use crate::manifest::chain_name;
 use crate::steps;
 use crate::store::StoreError;
@@ -34,11 +34,7 @@ impl Reign {
             (state.head.clone(), state.swept)
         };
         let chain = &self.chain;
-        let hint = head.version.to_string().into_bytes().into();
-        if let Err(error) = timed(chain, "write", HEAD_HINT, chain.store.put(HEAD_HINT, hint)).await
-        {
-            tracing::debug!(%error, "the head hint stays as it is");
-        }
+        write_hint(chain, &head).await;
         let names = timed(chain, "list", "chain", chain.store.list("chain", None)).await?;
         let mut doomed = plan_collection(&head, &names);
         if !swept {

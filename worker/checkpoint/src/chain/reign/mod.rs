@@ -32,6 +32,8 @@ struct State {
     undecided: Option<Undecided>,
     fenced: Option<Version>,
     swept: bool,
+    /// What the store said last about the undecided manifest.
+    trouble: Option<String>,
 }
 
 /// Proof of having sealed: only who holds one publishes, commits, starts tasks or deletes.
@@ -52,6 +54,7 @@ impl Reign {
             undecided: None,
             fenced: None,
             swept: false,
+            trouble: None,
         };
         Self {
             chain,
@@ -163,6 +166,18 @@ impl Reign {
             state.memory.acknowledged.extend(ids.filter(|id| pending.contains(id)));
         }
         self.chain.options.steps.reached(steps::COMMIT_ACKNOWLEDGED).await;
+    }
+
+    /// Why the store has not decided about the manifest that is on its way, while it has not.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.state().trouble.clone()
+    }
+
+    /// What is known to be committed although the head still lists it.
+    #[must_use]
+    pub fn acknowledged(&self) -> BTreeSet<CommitId> {
+        self.state().memory.acknowledged.clone()
     }
 
     /// The savepoint or operation no longer needs the versions that it pinned; the next manifest

@@ -9,7 +9,9 @@ use weir_protocol::{Epoch, Version};
 use super::{Reign, Undecided};
 use crate::chain::MAX_UNCOMMITTED_VERSIONS;
 use crate::chain::decide::{PublicationStep, decide_publication};
-use crate::chain::next::{CheckpointBody, Memory, build_checkpoint, build_void};
+use crate::chain::next::{
+    CheckpointBody, Memory, build_checkpoint, build_settled, build_void, has_news,
+};
 use crate::chain::retention::check_successor;
 use crate::chain::settle::{Candidate, backoff, look};
 use crate::manifest::Manifest;
@@ -128,6 +130,32 @@ impl Reign {
         self.decide(Some(give_up_after)).await
     }
 
+    /// Publishes what became known since the head: output that is committed and that it still
+    /// lists, pins that are taken off. To be called before the holder of the head stops, whatever
+    /// the reason: nobody else has seen those answers, so that whoever goes on would commit again
+    /// what may have been taken away from its place since then. `None` when there is no news.
+    ///
+    /// # Errors
+    /// As [`Reign::publish`]; the head lists then what it listed before.
+    pub async fn publish_acknowledged(
+        &self,
+        give_up_after: Duration,
+    ) -> Result<Option<Published>, PublishError> {
+        let _one_at_a_time = self.publishing.lock().await;
+        let next = {
+            let state = self.state();
+            // An unfinished roll-back is the successor's to finish, from all that it lists.
+            if state.head.roll_back.is_some() || !has_news(&state.head, &state.memory) {
+                return Ok(None);
+            }
+            let options = &self.chain.options;
+            build_settled(&state.head, &state.memory, options.retained, options.nonces.draw())
+        };
+        self.propose(|_, _| Ok(next))?;
+        self.chain.options.steps.reached(steps::PUBLISH_BEFORE_PUT).await;
+        self.decide(Some(give_up_after)).await.map(Some)
+    }
+
     /// Brings a publication that was abandoned half-way (its future was dropped) to an end.
     /// `None` when there is none.
     ///
@@ -179,7 +207,10 @@ impl Reign {
             let put = steps::PUBLISH_AFTER_PUT;
             let looked = look(&self.chain, version, &mine, void.as_ref(), put).await;
             let late = void.is_some() || deadline.is_some_and(|d| Instant::now() >= d);
-            let step = looked.map(|(seen, above)| decide_publication(seen, above, late));
+            let step = looked.map(|looked| {
+                self.state().trouble = looked.trouble.map(|error| error.to_string());
+                decide_publication(looked.seen, looked.above, late)
+            });
             match step {
                 Ok(PublicationStep::Published) => {
                     let head = self.adopt(mine.manifest);
@@ -205,6 +236,7 @@ impl Reign {
                 Ok(PublicationStep::PutAgain) => steps.reached(steps::PUBLISH_PUT_AGAIN).await,
                 Err(error) => {
                     tracing::warn!(%error, %version, "the checkpoint is undecided");
+                    self.state().trouble = Some(error.to_string());
                     if late {
                         self.prepare_void().await?;
                     }
@@ -237,6 +269,7 @@ impl Reign {
         let mut state = self.state();
         let state = &mut *state;
         state.undecided = None;
+        state.trouble = None;
         state.memory.settle(&head);
         state.head = head.clone();
         head

@@ -98,7 +98,7 @@ fn gone(target: &str, staged: &str) -> CommitAnswer {
     lost(
         target,
         &format!(
-            "{staged} is gone and the file was never made visible; its rows are lost unless it is brought back"
+            "neither the file nor {staged} is there: somebody took the file away before the chain knew that it was committed, or its rows are lost; bring either back and the job goes on"
         ),
     )
 }

@@ -98,6 +98,41 @@ fn an_attempt_in_which_nothing_changed_publishes_nothing() {
 }
 
 #[test]
+fn acknowledgements_alone_are_published_and_once() {
+    let mut script = Script::running();
+    script.tick(10_000);
+    let attempt = script.trigger().attempt;
+    script.acknowledge(attempt, &["x", "y"]);
+    let epoch = script.publish();
+    let link = script.commits()[0].0;
+    let due = |script: &mut Script| {
+        if script.told(|k| matches!(k, to_worker::Kind::Trigger(_))).is_empty() {
+            script.tick(script.now + 10_000);
+        }
+        script.trigger().attempt
+    };
+    let publishes = |script: &mut Script, attempt: u64| {
+        script.acknowledge(attempt, &[]);
+        script.actions.iter().any(|a| matches!(a, Action::Publish { .. }))
+    };
+    let attempt = due(&mut script);
+    let retry = control::CommitResult { index: 1, retry: "slow".into(), lost: String::new() };
+    script.committed(link, epoch, vec![done(0), retry]);
+    assert!(publishes(&mut script, attempt), "the manifest lists one that is committed");
+    script.publish();
+    assert_eq!(script.head.cut.committables.len(), 1);
+    let attempt = due(&mut script);
+    assert!(!publishes(&mut script, attempt), "nothing is new");
+    let attempt = due(&mut script);
+    script.committed(link, epoch, vec![done(0)]);
+    assert!(publishes(&mut script, attempt), "and now the other one");
+    script.publish();
+    assert!(script.head.cut.committables.is_empty() && script.commits().is_empty());
+    let attempt = due(&mut script);
+    assert!(!publishes(&mut script, attempt), "a manifest that only drops needs no other");
+}
+
+#[test]
 fn a_declined_attempt_is_abandoned_and_a_late_ack_of_it_is_ignored() {
     let mut script = Script::running();
     script.tick(10_000);
@@ -133,6 +168,10 @@ fn a_manifest_on_its_way_is_undecided_however_long_it_takes() {
     script.acknowledge(attempt, &["x"]);
     script.tick(1_000_000);
     assert!(script.sent.is_empty() && script.actions.is_empty());
+    let message = "no space left".to_owned();
+    script.on(Event::Undecided { attempt: Attempt(attempt), message });
+    let trouble = script.master.coordinator_report().checkpoint_trouble;
+    assert!(trouble.contains("is not published yet: no space left"), "{trouble}");
     script.head.version = script.head.version.next();
     let (version, message) = (script.head.version, "given up".into());
     script.on(Event::Voided { attempt: Attempt(attempt), version, message });

@@ -131,6 +131,50 @@ fn a_drained_job_stops_with_a_savepoint_once_its_sources_have_ended() {
 }
 
 #[test]
+fn no_attempt_but_the_last_is_taken_while_sources_are_ending() {
+    let mut script = Script::running();
+    let drain = Request::Drain { name: "the-end".into() };
+    script.on(Event::Request { id: RequestId(1), request: drain, operation: String::new() });
+    script.say(0, from_worker::Kind::TaskFinished(control::TaskFinished { vertex: 0, subtask: 0 }));
+    script.ask(2, Request::Savepoint { name: "s".into(), stop: false });
+    script.tick(60_000);
+    let triggers = script.told(|k| matches!(k, to_worker::Kind::Trigger(_)));
+    assert!(triggers.is_empty(), "one source has ended, the other not: no time to go on from");
+}
+
+#[test]
+fn a_drain_that_cannot_be_saved_lets_the_job_go_on() {
+    let mut script = Script::running();
+    let drain = Request::Drain { name: "the-end".into() };
+    script.on(Event::Request { id: RequestId(1), request: drain, operation: "op-1".into() });
+    for n in 1..=3 {
+        for (vertex, subtask) in (0..2).flat_map(|v| (0..2).map(move |s| (v, s))) {
+            let finished = control::TaskFinished { vertex, subtask };
+            script.say_more(0, from_worker::Kind::TaskFinished(finished));
+        }
+        assert_eq!(script.master.state_name(), "Stopping");
+        let attempt = script.trigger().attempt;
+        let reason = "no space left".into();
+        let declined = control::Declined { attempt, vertex: 0, subtask: 0, reason };
+        script.say(0, from_worker::Kind::Declined(declined));
+        if n < 3 {
+            assert_eq!(script.master.state_name(), "Running");
+            script.tick(script.now + 1_000);
+            assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Drain(_))), [0, 1]);
+        }
+    }
+    let [(kind, _, refused)] = &reports(&script)[..] else { panic!("one report") };
+    assert!(kind == "Drained" && refused.contains("no space left"), "{refused}");
+    assert_eq!(script.master.state_name(), "Recovering", "its tasks had ended, the job has not");
+    script.stopped(&[0, 1]);
+    script.tick(script.now + 5_000);
+    script.seal();
+    script.deployed(&[0, 1]);
+    assert_eq!(script.master.state_name(), "Running");
+    assert!(script.told(|k| matches!(k, to_worker::Kind::Drain(_))).is_empty());
+}
+
+#[test]
 fn sources_are_drained_again_after_a_failure() {
     let mut script = Script::running();
     script.on(Event::Request {

@@ -1,8 +1,11 @@
 //! From nothing, or from a head, to tasks that run.
 
 use weir_coordinator::master::{
-    Action, Cut, Ending, Head, LinkId, MasterConfig, OperatorCut, Pending,
+    Action, Cut, Ending, EnumeratorState, Head, LinkId, MasterConfig, OperatorCut, Pending,
+    PlanSource,
 };
+use weir_engine::operator::StateSchema;
+use weir_engine::source::Assignment;
 use weir_protocol::control::{self, from_worker, to_worker};
 use weir_protocol::{Epoch, JobName, OperatorUid, Term, Version};
 
@@ -68,4 +71,73 @@ fn state_without_a_place_is_refused_unless_it_may_be_dropped() {
     assert!(why.contains("\"top ten\"") && why.contains("allowDroppedState"), "{why}");
     config.allow_dropped_state.push("top ten".into());
     assert_eq!(Script::with(config, Some(head)).master.ending(), None);
+}
+
+/// A head in which the operator "count" of another program has kept another column.
+fn changed() -> Head {
+    let schema = |column: &str| StateSchema {
+        version: 1,
+        columns: [(column.to_owned(), "Int64".to_owned())].into(),
+    };
+    let segment = control::SegmentRef { path: "data/1/x".into(), ..Default::default() };
+    let count = OperatorCut {
+        name: "the sum".into(),
+        schema: Some(schema("SUM(n)$sum")),
+        segments: vec![segment],
+        ..OperatorCut::default()
+    };
+    let operators = [(OperatorUid::from("count"), count)].into();
+    let cut = Cut { operators, max_parallelism: 8, ..Cut::default() };
+    Head { version: Version(9), cut, ..Head::default() }
+}
+
+#[test]
+fn state_that_its_operator_cannot_read_is_refused_and_begun_anew_by_any_of_its_names() {
+    let mut plan = crate::script::plan();
+    if let Some(schema) = &mut plan.vertices[1].operators[0].state {
+        schema.columns = [("COUNT(*)$count".to_owned(), "Int64".to_owned())].into();
+    }
+    let config = MasterConfig::new(JobName::from("ns/job"), 1);
+    let refused = Script::of(plan.clone(), config.clone(), Some(changed()));
+    let Some(Ending::Failed(why)) = refused.master.ending() else { panic!("it was not refused") };
+    assert!(why.contains("\"the sum\" (count)") && why.contains("\"the count\""), "{why}");
+    assert!(why.contains("state.allowDroppedState: [\"the sum\"]"), "{why}");
+    for name in ["the sum", "the count", "count"] {
+        let mut config = config.clone();
+        config.allow_dropped_state.push(name.into());
+        let mut script = Script::of(plan.clone(), config, Some(changed()));
+        script.hello(0, 0, 1);
+        script.seal();
+        let restored = script.sent.iter().find_map(|(_, kind)| match kind {
+            to_worker::Kind::Deploy(deploy) => Some(deploy.restore.clone()),
+            _ => None,
+        });
+        let restored = restored.expect("it is deployed");
+        let segments = restored.iter().filter_map(|r| r.state.as_ref()).map(|s| s.segments.len());
+        assert_eq!(segments.sum::<usize>(), 0, "{name}");
+        script.deployed(&[0]);
+        script.tick(100);
+        assert_eq!(script.trigger().full, ["count"], "what is stored is voided");
+    }
+}
+
+#[test]
+fn a_source_that_had_an_end_is_not_read_on_from_nowhere() {
+    let ended = EnumeratorState { complete: true, ..EnumeratorState::default() };
+    let source =
+        OperatorCut { name: "topic".into(), enumerator: Some(ended), ..OperatorCut::default() };
+    let operators = [(OperatorUid::from("source"), source)].into();
+    let cut = Cut { operators, max_parallelism: 8, ..Cut::default() };
+    let head = Head { version: Version(9), cut, ..Head::default() };
+    let started = |assignment, bounded| {
+        let mut plan = crate::script::plan();
+        plan.vertices[0].source = Some(PlanSource { bounded, assignment });
+        let config = MasterConfig::new(JobName::from("ns/job"), 1);
+        Script::of(plan, config, Some(head.clone())).master.ending().cloned()
+    };
+    for assignment in [Assignment::Eager, Assignment::Pull] {
+        let Some(Ending::Failed(why)) = started(assignment, false) else { panic!("not refused") };
+        assert!(why.contains("source \"the source\" had an end in version 9"), "{why}");
+        assert_eq!(started(assignment, true), None, "it ends again");
+    }
 }

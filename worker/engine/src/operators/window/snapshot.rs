@@ -209,8 +209,8 @@ fn each_section(
     let short = |e: CodecError| damaged(group, &e.to_string());
     if u64::from_le_bytes(take_array(&mut bytes).map_err(short)?) != plan.fingerprint {
         return Err(OperatorError::user(
-            "stored windows have other keys or aggregates than the program; give the changed \
-             operator a new uid, or allow its state to be dropped",
+            "stored windows have the program's keys or aggregates in another order; write them in \
+             the order that they had",
         ));
     }
     while !bytes.is_empty() {

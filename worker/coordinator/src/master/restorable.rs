@@ -1,0 +1,210 @@
+//! Whether a program can go on from a manifest: what of the stored state has a place in it.
+//!
+//! `weir plan --against` and a coordinator that starts ask the same functions, so that what the
+//! one accepts the other does not refuse.
+
+use std::collections::BTreeSet;
+
+use weir_engine::operator::StateSchema;
+use weir_engine::source::Assignment;
+use weir_protocol::{OperatorUid, Version};
+
+use super::cut::{Cut, Head, OperatorCut};
+use super::plan::{Plan, PlanSource};
+
+/// Refusal to go on from a manifest.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RestoreRefused {
+    /// The program has no place for some state.
+    #[error(
+        "operator \"{name}\" ({uid}) has state in version {version} that this program has no place \
+         for; put it back, or drop its state with state.allowDroppedState: [\"{name}\"]"
+    )]
+    WouldDrop {
+        /// Its stable name.
+        uid: OperatorUid,
+        /// Its name for people.
+        name: String,
+        /// The manifest.
+        version: Version,
+    },
+    /// The program's operator cannot read the state.
+    #[error(
+        "operator \"{name}\" ({uid}) has state in version {version} that operator \"{now}\" of this \
+         program cannot read, since it keeps other keys or aggregates; put it back as it was, or \
+         drop its state and begin anew with state.allowDroppedState: [\"{name}\"]"
+    )]
+    Changed {
+        /// Its stable name.
+        uid: OperatorUid,
+        /// Its name for people when it was stored.
+        name: String,
+        /// Its name for people in this program.
+        now: String,
+        /// The manifest.
+        version: Version,
+    },
+    /// Key groups cannot be counted anew.
+    #[error(
+        "the state in version {version} has {stored} key groups, this program {wanted}; \
+         maxParallelism cannot change, set it back to {stored}"
+    )]
+    KeyGroups {
+        /// The manifest.
+        version: Version,
+        /// What is stored.
+        stored: u32,
+        /// What the program wants.
+        wanted: u32,
+    },
+    /// A source with an end does not remember what to go on from behind it.
+    #[error(
+        "source \"{name}\" had an end in version {version}, which does not say what was read beyond \
+         it, and this program reads it for ever; give it its end back, or start over under another \
+         name (`weir run --fresh` under the same one)"
+    )]
+    Ended {
+        /// Its name for people.
+        name: String,
+        /// The manifest.
+        version: Version,
+    },
+    /// Staged output would never become visible.
+    #[error(
+        "operator \"{name}\" has output in version {version} that is not committed yet and this \
+         program has no such sink; run the program that wrote it until its output is committed"
+    )]
+    UncommittedSink {
+        /// The sink's name for people.
+        name: String,
+        /// The manifest.
+        version: Version,
+    },
+}
+
+/// An operator of a program, as far as its state goes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Reads {
+    /// Its name for people.
+    pub name: String,
+    /// The keyed state that it keeps, if it keeps any.
+    pub state: Option<StateSchema>,
+}
+
+/// State in a manifest that a program would drop.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dropped {
+    /// Of the operator that wrote it.
+    pub uid: OperatorUid,
+    /// Its name for people when it was stored.
+    pub name: String,
+    /// The program's operator that has its place and cannot read it; absent where there is none.
+    pub now: Option<String>,
+    /// The program's author says that it may be dropped.
+    pub allowed: bool,
+}
+
+/// Everything of `head` that a program would drop. `reads` finds its operators; `allowed` are
+/// those whose state may go, by the name that they had, the name that they have, or uid.
+pub fn find_dropped(
+    head: &Cut,
+    reads: impl Fn(&OperatorUid) -> Option<Reads>,
+    allowed: &[String],
+) -> Vec<Dropped> {
+    let dropped = head.operators.iter().filter_map(|(uid, stored)| {
+        let now = match reads(uid) {
+            None if stored.holds_state() => None,
+            Some(planned) if !is_read(stored, planned.state.as_ref()) => Some(planned.name),
+            _ => return None,
+        };
+        let (uid, name) = (uid.clone(), stored.name.clone());
+        let allowed =
+            allowed.iter().any(|a| *a == name || a == uid.as_str() || now.as_ref() == Some(a));
+        Some(Dropped { uid, name, now, allowed })
+    });
+    dropped.collect()
+}
+
+/// Whether an operator that keeps state of this schema can read what is stored.
+fn is_read(stored: &OperatorCut, planned: Option<&StateSchema>) -> bool {
+    if stored.segments.is_empty() {
+        return true;
+    }
+    match (&stored.schema, planned) {
+        (Some(stored), Some(planned)) => {
+            // Nothing is known of the columns where none are named.
+            let unnamed = stored.columns.is_empty() || planned.columns.is_empty();
+            stored.version == planned.version && (unnamed || stored.columns == planned.columns)
+        }
+        (None, _) => true,
+        (Some(_), None) => false,
+    }
+}
+
+impl Plan {
+    fn reads(&self, uid: &OperatorUid) -> Option<Reads> {
+        let (_, planned) = self.operator(uid)?;
+        Some(Reads { name: planned.name.clone(), state: planned.state.clone() })
+    }
+}
+
+/// Operators of the program that begin anew, since they cannot read what is stored for them.
+pub(super) fn find_renewed(plan: &Plan, head: &Cut, allowed: &[String]) -> Vec<OperatorUid> {
+    let dropped = find_dropped(head, |uid| plan.reads(uid), allowed);
+    dropped.into_iter().filter(|d| d.allowed && d.now.is_some()).map(|d| d.uid).collect()
+}
+
+/// Checks that a program can go on from a manifest without losing anything.
+///
+/// # Errors
+/// When it cannot; says what to do.
+pub fn validate_restore(
+    plan: &Plan,
+    head: &Head,
+    committers: &BTreeSet<OperatorUid>,
+    allow_dropped: &[String],
+) -> Result<(), RestoreRefused> {
+    let version = head.version;
+    let stored = head.cut.max_parallelism;
+    let has_state = head.cut.operators.values().any(OperatorCut::holds_state);
+    if has_state && stored != plan.max_parallelism {
+        let wanted = plan.max_parallelism;
+        return Err(RestoreRefused::KeyGroups { version, stored, wanted });
+    }
+    let dropped = find_dropped(&head.cut, |uid| plan.reads(uid), allow_dropped);
+    if let Some(Dropped { uid, name, now, .. }) = dropped.into_iter().find(|d| !d.allowed) {
+        return Err(match now {
+            None => RestoreRefused::WouldDrop { uid, name, version },
+            Some(now) => RestoreRefused::Changed { uid, name, now, version },
+        });
+    }
+    for (vertex, source) in plan.sources() {
+        if head.cut.operators.get(&vertex.head()).is_some_and(|s| has_forgotten(s, source)) {
+            let name = vertex.operators.first().map(|o| o.name.clone()).unwrap_or_default();
+            return Err(RestoreRefused::Ended { name, version });
+        }
+    }
+    match head.cut.committables.iter().find(|p| !committers.contains(&p.committable.sink)) {
+        Some(orphan) => {
+            let uid = orphan.committable.sink.clone();
+            // Output may be older than the operators that the head still lists.
+            let known = head.cut.operators.get(&uid).filter(|cut| !cut.name.is_empty());
+            let name = known.map_or(uid.0, |cut| cut.name.clone());
+            Err(RestoreRefused::UncommittedSink { name, version })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a source that now has no end had one. Files that were listed once are not remembered,
+/// so that all would be read again; a partition that was read to its limit has no position any
+/// more, so that nothing would.
+fn has_forgotten(stored: &OperatorCut, now: PlanSource) -> bool {
+    let Some(enumerator) = stored.enumerator.as_ref().filter(|e| e.complete && !now.bounded) else {
+        return false;
+    };
+    match now.assignment {
+        Assignment::Pull => true,
+        Assignment::Eager => stored.splits.is_empty() && enumerator.unassigned.is_empty(),
+    }
+}
