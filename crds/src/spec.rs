@@ -46,13 +46,13 @@ use crate::{duration, limits};
             name = "Ready",
             type_ = "string",
             json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-            description = "Whether the job runs as its manifest says and publishes checkpoints."
+            description = "Whether the newest spec runs and publishes checkpoints; empty while it asks for rest."
         ),
         printcolumn(
             name = "Parallelism",
             type_ = "integer",
-            json_path = ".spec.parallelism",
-            description = "Subtasks that are wanted of every operator."
+            json_path = ".status.parallelism.actual",
+            description = "Subtasks that every operator has now."
         ),
         printcolumn(
             name = "Restarts",
@@ -157,12 +157,15 @@ pub struct State {
     /// The place of checkpoints: s3://bucket/prefix, or for a local run a directory. The job's own
     /// folder below it is made of its namespace and name. Without it the operator's default,
     /// recorded in the annotation weir.dev/resolved. Cannot be changed: state would stay behind.
+    /// Once a checkpoint is there, the job never starts without it: where it is gone, the job says
+    /// so and waits. In a cluster a directory has to be on a volume that outlives pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
     /// Automatic checkpoints.
     pub checkpoint: Checkpoint,
     /// UID of a deleted job of this name whose state is taken over. Without it a job never
-    /// touches the state of another, and refuses to start where such state lies.
+    /// touches the state of another, and refuses to start where such state lies. With it, the job
+    /// refuses to start where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adopt: Option<String>,
     /// Names of operators (as weir plan shows them) whose state may be dropped because the
@@ -250,8 +253,12 @@ pub struct Backoff {
 #[serde(rename_all = "camelCase", default)]
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 pub struct Deletion {
-    /// Savepoint: take one before the pods are removed; Checkpoint: remove them at once and keep
-    /// the newest checkpoint.
+    /// Savepoint: take one before the pods are removed, whether the resource is deleted in the
+    /// background, in the foreground (as Argo CD does) or with --cascade=orphan; a job's pods never
+    /// stay behind. Checkpoint: remove them at once and keep the newest checkpoint. When the whole
+    /// namespace is deleted, Kubernetes ends its pods at once and no savepoint can be promised: the
+    /// newest checkpoint is kept, and an event about the namespace, in the namespace default, says
+    /// so. Delete or suspend such jobs first.
     pub policy: DeletionPolicy,
     /// The longest that deletion waits for the savepoint.
     #[serde(with = "duration::text")]
@@ -261,7 +268,9 @@ pub struct Deletion {
     /// and the newest checkpoint is kept.
     pub on_timeout: DeletionTimeout,
     /// Retain: the state stays in the object store, and a job that names this one's UID in
-    /// state.adopt can take it over; Delete: it is deleted, savepoints included.
+    /// state.adopt can take it over; Delete: it is deleted, savepoints included, by a pod that runs
+    /// once. In a namespace that is itself being deleted no pod can start: there the state stays,
+    /// and an event about the namespace, in the namespace default, names the command that deletes it.
     pub state_retention: StateRetention,
 }
 

@@ -16,15 +16,20 @@ pub struct StreamJobStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<JobState>,
     /// Ready, Reconciling, Stalled, Degraded, CheckpointHealthy, SpecAccepted and Complete, each
-    /// with its reason and a message that names the cause and the fix.
+    /// with its reason and a message that names the cause and the fix. Ready speaks of the spec as
+    /// it stands: it is False while another revision runs, because the newest is refused or not
+    /// there yet, and absent while the job rests as its spec asks, suspended or drained.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Term of the coordinator: grows by one with each that takes over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub term: Option<u64>,
-    /// Times the job restarted from a checkpoint.
+    /// Times the job restarted from a checkpoint, under whichever coordinator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restarts: Option<u64>,
+    /// The worker that coordinates the job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coordinator: Option<CoordinatorStatus>,
     /// Versions of the job: each is a hash of what needs a restart to change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revisions: Option<Revisions>,
@@ -86,6 +91,18 @@ pub enum JobState {
     /// A word of a later version.
     #[serde(other)]
     Unknown,
+}
+
+/// The worker that coordinates the job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CoordinatorStatus {
+    /// Its pod.
+    pub pod: String,
+    /// Its process: another one after a crash of the worker.
+    pub process: String,
+    /// Restarts of the job that this process has counted.
+    pub restarts: u64,
 }
 
 /// Versions of the job.

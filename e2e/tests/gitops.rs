@@ -25,11 +25,11 @@ fn job(state: &str, observed: u64, conditions: &[(&str, bool, &str)]) -> Value {
 fn flux_and_argo_see_what_a_person_would() -> Result<()> {
     let git_ops = GitOps::install()?;
     let well = [("Ready", true, ""), ("Reconciling", false, ""), ("Stalled", false, "")];
-    let refused = [("Ready", true, ""), ("Reconciling", false, ""), ("Stalled", true, "sql:2:8")];
+    let refused =
+        [("Ready", false, "sql:2:8"), ("Reconciling", false, ""), ("Stalled", true, "sql:2:8")];
     let starting =
         [("Ready", false, ""), ("Reconciling", true, "no pod yet"), ("Stalled", false, "")];
-    let resting =
-        [("Ready", false, "Suspended"), ("Reconciling", false, ""), ("Stalled", false, "")];
+    let resting = [("Reconciling", false, ""), ("Stalled", false, "")];
     let mut leaving = job("Deleting", 2, &well);
     leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     let mut new = job("", 0, &[]);
@@ -69,6 +69,6 @@ fn flux_and_argo_see_what_a_person_would() -> Result<()> {
     }
     // What rests because its spec says so is no fault, and Argo CD has a word for it.
     let health = git_ops.health(&job("Suspended", 2, &resting))?;
-    assert_eq!(health.argocd.0, "Suspended", "{health:?}");
+    assert_eq!((&*health.kstatus.0, &*health.argocd.0), ("Current", "Suspended"), "{health:?}");
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What is told to users once: events beside the job. Best effort: an event that cannot be
-//! written never holds up anything, in a terminating namespace least of all.
+//! written never holds up anything. A namespace that is being deleted takes none: what is to be told
+//! there is told about the namespace, in the namespace `default`, as Kubernetes does with what
+//! concerns a whole namespace.
 //!
 //! An event's name is a function of what it says, so that a second operator, or this one after a
 //! crash, does not say it twice.
@@ -49,6 +51,13 @@ impl Events {
             }
             match self.write(client, clock, job, note, &name).await {
                 Ok(()) => self.remember(name),
+                Err(kube::Error::Api(status)) if status.message.contains("being terminated") => {
+                    let told = self.write_beside(client, clock, job, note, &name).await;
+                    if let Err(error) = told {
+                        tracing::warn!(%error, note = note.message, "an event was not written");
+                    }
+                    self.remember(name);
+                }
                 Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 409) => {
                     self.remember(name);
                 }
@@ -73,11 +82,58 @@ impl Events {
         note: &Note,
         name: &str,
     ) -> Result<(), kube::Error> {
+        let regarding = ObjectReference {
+            api_version: Some(weir_crds::API_VERSION.to_owned()),
+            kind: Some("StreamJob".to_owned()),
+            name: job.metadata.name.clone(),
+            namespace: job.namespace(),
+            uid: job.metadata.uid.clone(),
+            ..ObjectReference::default()
+        };
         let namespace = job.namespace().unwrap_or_default();
+        self.create(client, clock, &namespace, name, regarding, note, &note.message).await
+    }
+
+    /// An event that outlives the job's namespace.
+    async fn write_beside(
+        &self,
+        client: &Client,
+        clock: &Clock,
+        job: &StreamJob,
+        note: &Note,
+        name: &str,
+    ) -> Result<(), kube::Error> {
+        let namespace = job.namespace().unwrap_or_default();
+        let regarding = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Namespace".to_owned()),
+            name: Some(namespace.clone()),
+            ..ObjectReference::default()
+        };
+        let message = format!("StreamJob {namespace}/{}: {}", job.name_any(), note.message);
+        let name = format!("{namespace}.{name}");
+        let written = self.create(client, clock, "default", &name, regarding, note, &message).await;
+        match written {
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+            other => other,
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an event has as many parts")]
+    async fn create(
+        &self,
+        client: &Client,
+        clock: &Clock,
+        namespace: &str,
+        name: &str,
+        regarding: ObjectReference,
+        note: &Note,
+        message: &str,
+    ) -> Result<(), kube::Error> {
         let event = Event {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
-                namespace: Some(namespace.clone()),
+                namespace: Some(namespace.to_owned()),
                 ..ObjectMeta::default()
             },
             event_time: Some(MicroTime(clock.now())),
@@ -86,19 +142,11 @@ impl Events {
             action: Some("Reconcile".to_owned()),
             reason: Some(note.reason.to_owned()),
             type_: Some(if note.warning { "Warning" } else { "Normal" }.to_owned()),
-            note: Some(note.message.chars().take(LONGEST).collect()),
-            regarding: Some(ObjectReference {
-                api_version: Some(weir_crds::API_VERSION.to_owned()),
-                kind: Some("StreamJob".to_owned()),
-                name: job.metadata.name.clone(),
-                namespace: Some(namespace.clone()),
-                uid: job.metadata.uid.clone(),
-                resource_version: None,
-                field_path: None,
-            }),
+            note: Some(message.chars().take(LONGEST).collect()),
+            regarding: Some(regarding),
             ..Event::default()
         };
-        let api: Api<Event> = Api::namespaced(client.clone(), &namespace);
+        let api: Api<Event> = Api::namespaced(client.clone(), namespace);
         api.create(&PostParams::default(), &event).await.map(drop)
     }
 }

@@ -14,7 +14,9 @@
 //!     └── watches wake it ◄────┴── looks again after a while ◄┘
 //! ```
 //!
-//! Beside the rounds, [`leave`] tells the processes of pods that are being deleted.
+//! Beside the rounds, [`leave`] tells the processes of pods that are being deleted, and [`orphans`]
+//! removes what jobs leave behind that went without an operator: children have no owner references,
+//! for which a deletion in the foreground would not wait ([`ownership`]).
 //!
 //! What it may do in a cluster is listed in `rbac.yaml` beside this crate. Being allowed to create
 //! StatefulSets and pods in a namespace is being allowed to mount every Secret there: whoever may
@@ -32,6 +34,8 @@ pub mod leave;
 pub mod metrics;
 pub mod names;
 pub mod observe;
+pub mod orphans;
+pub mod ownership;
 pub mod pace;
 pub mod reconcile;
 pub mod run;

@@ -92,6 +92,13 @@ impl Metrics {
 
     /// Shows a job's conditions.
     pub fn observe(&self, namespace: &str, name: &str, status: &StreamJobStatus) {
+        // A job that rests is not Ready and not un-Ready: no alert is to wake anybody for it.
+        if status.conditions.iter().all(|condition| condition.type_ != "Ready") {
+            for value in ["True", "False", "Unknown"] {
+                let labels = ["Ready", value, namespace, name];
+                let _absent = self.conditions.remove_label_values(&labels);
+            }
+        }
         for condition in &status.conditions {
             for value in ["True", "False", "Unknown"] {
                 let labels = [condition.type_.as_str(), value, namespace, name];

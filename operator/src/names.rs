@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 pub const MANAGER: &str = "weir-operator";
 /// Holds a deleted job until its state is as `spec.deletion` asks.
 pub const FINALIZER: &str = "weir.dev/state";
-/// On a job: the defaults that it was accepted with, as JSON.
+/// On a job: the defaults that it was accepted with, as JSON. On its StatefulSets too, since a
+/// `kubectl replace` takes the annotations of a job away.
 pub const RESOLVED: &str = "weir.dev/resolved";
 /// On a StatefulSet: how its job ended, as JSON; only meaningful with 0 replicas.
 pub const STOPPED: &str = "weir.dev/stopped";
@@ -23,11 +24,18 @@ pub const STOPPING: &str = "weir.dev/stopping";
 pub const SUPERSEDES: &str = "weir.dev/supersedes";
 /// On a child: hash of what was applied, so that an unchanged child is not written again.
 pub const APPLIED: &str = "weir.dev/applied";
+/// On a job and on its StatefulSets: the root below which it has published checkpoints. Whoever
+/// bears it never starts without that state.
+pub const PUBLISHED: &str = "weir.dev/published";
+/// On the pods of a StatefulSet: "true" where the job's state has to be there already.
+pub const MUST_EXIST: &str = "weir.dev/must-exist";
 /// On a StatefulSet: the newest revision that has published checkpoints for a while, itself or
 /// one that came before.
 pub const STABLE: &str = "weir.dev/stable";
 /// Label: name of the job.
 pub const JOB: &str = "weir.dev/job";
+/// Label: UID of the job. What bears it belongs to that job, and goes with it.
+pub const JOB_UID: &str = "weir.dev/job-uid";
 /// Label: revision of the job.
 pub const REVISION: &str = "weir.dev/revision";
 /// Label: what a pod is for.
@@ -43,6 +51,20 @@ pub const HTTP_PORT: u16 = 7103;
 #[must_use]
 pub fn revisioned(job: &str, revision: &str) -> String {
     format!("{job}-{revision}")
+}
+
+/// Name of what is about all worker pods of a job: the Service by which they are found, their
+/// PodDisruptionBudget, their NetworkPolicy. Never the job's plain name, by which its user may well
+/// call an object of his own.
+#[must_use]
+pub fn workers(job: &str) -> String {
+    format!("{job}-workers")
+}
+
+/// Name of the Service of a job's coordinator.
+#[must_use]
+pub fn coordinator(job: &str) -> String {
+    format!("{job}-coordinator")
 }
 
 /// Name of the one-shot pod that deletes a job's state.
@@ -125,6 +147,6 @@ mod tests {
         assert!(revisioned(&job, "0123abcd").len() <= 52);
         assert!(plan_pod(&job, "0123abcd").len() <= 63);
         assert!(state_pod(&job, "uid").len() <= 63);
-        assert!(format!("{job}-coordinator").len() <= 63);
+        assert!(coordinator(&job).len() <= 63);
     }
 }

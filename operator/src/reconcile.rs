@@ -17,13 +17,15 @@ use crate::apply::{Applier, ApplyError};
 use crate::build::Owner;
 use crate::clock::Clock;
 use crate::config::Defaults;
-use crate::decide::{Decision, Facts, JobFacts, Note, POLL, Plan, SOON, Target, decide};
+use crate::decide::{
+    Coordinator, Decision, Facts, JobFacts, Note, POLL, Plan, SOON, Target, decide,
+};
 use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::names;
 use crate::observe::{Heartbeats, ObserveError, Observed, Observer};
 use crate::pace::Pace;
-use crate::status::build_status;
+use crate::status::{self, build_status};
 use crate::validate::{Accepted, Refusal, validate};
 use crate::workers::Workers;
 
@@ -52,7 +54,7 @@ impl ReconcileError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Observe(_) => "observe",
-            Self::Apply(error) if error.is_conflict() => "conflict",
+            _ if self.is_conflict() => "conflict",
             Self::Apply(_) => "apply",
             Self::Status { .. } => "status",
         }
@@ -61,9 +63,15 @@ impl ReconcileError {
     /// How long to wait before the next round.
     #[must_use]
     pub fn pause(&self) -> Duration {
+        if self.is_conflict() { SOON } else { Duration::from_secs(2) }
+    }
+
+    /// The facts were old: a new look will tell.
+    fn is_conflict(&self) -> bool {
         match self {
-            Self::Apply(error) if error.is_conflict() => SOON,
-            _ => Duration::from_secs(2),
+            Self::Apply(error) => error.is_conflict(),
+            Self::Status { source: kube::Error::Api(status), .. } => status.code == 409,
+            Self::Observe(_) | Self::Status { .. } => false,
         }
     }
 }
@@ -163,7 +171,8 @@ pub async fn reconcile(
     let leaving = observed.job.metadata.deletion_timestamp.is_some();
     let no_program = leaving.then(|| Ok(String::new()));
     let program = no_program.as_ref().or(observed.program.as_ref());
-    let accepted = validate(&observed.job, program, defaults);
+    let published = observed.published_root.as_deref();
+    let accepted = validate(&observed.job, program, defaults, published);
     let owner = Owner {
         name: name.to_owned(),
         namespace: namespace.to_owned(),
@@ -173,11 +182,21 @@ pub async fn reconcile(
     let applier = Applier { client: &context.client, owner: &owner };
     let mut facts = build_facts(context, &observed, &accepted);
     if let Ok(accepted) = &accepted
-        && facts.job.deleted_at.is_none()
-        && !(facts.job.held && observed.resolved.is_some())
+        && !leaving
+        && !(facts.job.held && observed.accepted)
     {
-        applier.accept(&observed.job, &accepted.resolved).await?;
-        // The job's version is another now; the next round reads it.
+        match applier.accept(&observed.job, &accepted.resolved).await {
+            // The job's version is another now; the next round reads it.
+            Ok(()) => return Ok(Some(Duration::ZERO)),
+            Err(error) => facts.target = Err(error.refusal().ok_or(error)?),
+        }
+    }
+    if let Ok(accepted) = &accepted
+        && !leaving
+        && !observed.job.annotations().contains_key(names::PUBLISHED)
+        && has_published(&facts)
+    {
+        applier.note_published(&observed.job, &accepted.state_root).await?;
         return Ok(Some(Duration::ZERO));
     }
     let mut decision = decide(&facts);
@@ -208,24 +227,29 @@ pub async fn reconcile(
     let wanted = applier.children(&decision, &observed, accepted.as_ref().ok());
     let now = context.clock.elapsed();
     if !context.pace.knows_children(namespace, name, &wanted, now) {
-        applier.apply_children(&decision, &observed, accepted.as_ref().ok()).await?;
-        context.pace.note_children(namespace, name, wanted, now);
+        match applier.apply_children(&decision, &observed, accepted.as_ref().ok()).await {
+            Ok(()) => context.pace.note_children(namespace, name, wanted, now),
+            Err(error) => {
+                facts.blocked = Some(error.refusal().filter(|_| !leaving).ok_or(error)?);
+                decision = decide(&facts);
+            }
+        }
     }
     if let Err(error) = applier.apply(&decision, &observed, accepted.as_ref().ok()).await {
         let Some(refusal) = error.refusal().filter(|_| !leaving) else { return Err(error.into()) };
         // Nothing was made of it: it is told like any other spec that cannot be carried out, and
         // tried again, since what is invalid may be so in this version of the cluster only.
-        facts.target = Err(refusal);
+        match refusal.reason {
+            "InvalidTemplate" => facts.target = Err(refusal),
+            _ => facts.blocked = Some(refusal),
+        }
         decision = decide(&facts);
-        context
-            .events
-            .publish(&context.client, &context.clock, &observed.job, &decision.notes)
-            .await;
     }
+    context.events.publish(&context.client, &context.clock, &observed.job, &decision.notes).await;
     if let Some((ip, operation)) = decision.begin.clone() {
         begin(context, &observed.job, &ip, operation, &mut decision).await;
     }
-    let told = operations(&facts, &decision);
+    let told = operations(&facts, &decision, &observed);
     context.events.publish(&context.client, &context.clock, &observed.job, &told).await;
     if decision.release {
         context.metrics.forget(namespace, name);
@@ -274,6 +298,7 @@ fn build_facts(
         now: observed.now,
         job: JobFacts {
             name: job.name_any(),
+            namespace: job.namespace().unwrap_or_default(),
             uid: job.uid().unwrap_or_default(),
             generation: job.metadata.generation.unwrap_or(0),
             desired: spec.desired_state,
@@ -287,12 +312,15 @@ fn build_facts(
         target: accepted.as_ref().map_err(Clone::clone).map(|accepted| Target {
             revision: accepted.revision.clone(),
             image: accepted.image.clone(),
+            root: accepted.state_root.clone(),
             plan: Plan::Unknown,
         }),
         sets: observed.sets.iter().map(|(set, _)| set.clone()).collect(),
         pods: observed.pods.iter().map(|(pod, _)| pod.clone()).collect(),
         state_pod: observed.state_pod.as_ref().map(|(pod, _)| pod.clone()),
         plan_pods: observed.plan_pods.iter().map(|(pod, _)| pod.clone()).collect(),
+        blocked: None,
+        published: observed.published,
     };
     if let Ok(accepted) = accepted {
         let plan = context.verdict(&verdict_key(&facts, &accepted.revision));
@@ -301,6 +329,15 @@ fn build_facts(
         }
     }
     facts
+}
+
+/// Whether anything says that the job has published.
+fn has_published(facts: &Facts) -> bool {
+    let reigned = |set: &crate::decide::SetFacts| {
+        let coordinator = facts.coordinator(&set.revision);
+        !set.deleting && coordinator.is_some_and(|it| it.has_published())
+    };
+    facts.published || facts.sets.iter().any(reigned)
 }
 
 fn verdict_key(facts: &Facts, revision: &str) -> String {
@@ -354,20 +391,23 @@ async fn begin(
     }
 }
 
-/// Operations that the coordinator reports as ended, each told once.
-fn operations(facts: &Facts, decision: &Decision) -> Vec<Note> {
+/// Operations that the coordinator reports as ended, and that it took the job over from one that
+/// was lost; each told once.
+fn operations(facts: &Facts, decision: &Decision, observed: &Observed) -> Vec<Note> {
     let Some(coordinator) =
         decision.view.running.as_deref().and_then(|revision| facts.coordinator(revision))
     else {
         return Vec::new();
     };
     let status = coordinator.view.status.as_ref();
-    status
+    let done = status
         .into_iter()
         .flat_map(|status| &status.operations)
         .filter(|report| report.refused.is_empty() && !report.message.is_empty())
         .filter_map(|report| {
             let reason = match report.kind.as_str() {
+                // A coordinator that took over places the same tasks anew, which is no news.
+                "Rescaled" if changes_nothing(&report.message) => return None,
                 "Rescaled" => "Rescaled",
                 "Recovered" => "Recovered",
                 // A stop is told with its end, under its savepoint's name.
@@ -375,8 +415,36 @@ fn operations(facts: &Facts, decision: &Decision) -> Vec<Note> {
             };
             let key = format!("{}-{}", report.at_ms, report.id);
             Some(Note::normal(reason, &key, report.message.clone()))
-        })
-        .collect()
+        });
+    done.chain(taken_over(decision, &coordinator, observed)).collect()
+}
+
+/// `2 → 2 in 0.3 s`
+fn changes_nothing(message: &str) -> bool {
+    let Some((from, to)) = message.split_once(" → ") else { return false };
+    to.split_once(' ').map_or(to, |(to, _)| to) == from
+}
+
+/// The coordinator that the status shows is gone, and this one has restored the job.
+fn taken_over(
+    decision: &Decision,
+    coordinator: &Coordinator<'_>,
+    observed: &Observed,
+) -> Option<Note> {
+    let was = observed.job.status.as_ref()?;
+    let before = status::predecessor(was, decision.view.running.as_deref(), coordinator)?;
+    let failure = observed.last_failure.as_ref().filter(|failure| failure.pod == before.pod);
+    let why = failure.map(|failure| format!(" ({})", failure.reason)).unwrap_or_default();
+    let (lost, pod) = (&before.pod, coordinator.pod);
+    let how = match lost == pod {
+        true => format!("worker {pod}, which coordinates the job, was started again{why}"),
+        false => format!("worker {lost}, which coordinated the job, is gone{why}; {pod} took over"),
+    };
+    let message = format!(
+        "{how}, with term {}, and went on from epoch {}",
+        coordinator.term, coordinator.view.restored_epoch
+    );
+    Some(Note::normal("Recovered", &format!("term-{}", coordinator.term), message))
 }
 
 /// One write, and none when it would say the same.
@@ -395,7 +463,9 @@ async fn publish_status(
     let unhealthy_after = checkpoint.interval.saturating_add(checkpoint.unhealthy_after);
     let status = build_status(facts, decision, failure, unhealthy_after, was);
     context.metrics.observe(&namespace, &name, &status);
-    let Some(patch) = status_patch(was, &status) else { return Ok(()) };
+    let Some(mut patch) = status_patch(was, &status) else { return Ok(()) };
+    // The next job of this name must not be told what this one did.
+    patch["metadata"] = json!({"resourceVersion": job.resource_version()});
     let jobs: Api<StreamJob> = Api::namespaced(context.client.clone(), &namespace);
     let params =
         PatchParams { field_manager: Some(names::MANAGER.to_owned()), ..PatchParams::default() };

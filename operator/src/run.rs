@@ -123,7 +123,10 @@ async fn lead(
                 _ = ended.wait_for(|stop| *stop) => {}
             }
         };
+        let sweeps = crate::orphans::keep_sweeping(client.clone(), options.watch_namespace.clone());
+        let sweeps = tokio::spawn(sweeps);
         control(&client, options, context.clone(), halt).await;
+        sweeps.abort();
         context.metrics.lead(false);
         if *stopped.borrow() {
             return;

@@ -2,6 +2,10 @@
 //!
 //! Conditions mean what kstatus (Flux) and Argo CD take them for: `Stalled` is true when a person
 //! has to act, also while an older revision runs; `Reconciling` while something is under way.
+//! `Ready` speaks of the spec as it stands, so that whoever waits for it after an edit
+//! (`kubectl wait --for=condition=Ready`) learns whether that edit runs: it is False while another
+//! revision does, be it because the newest was refused, and absent where the spec asks for rest,
+//! which is nothing to wait for and nothing to be alarmed by.
 //! Nothing is changed that says the same: an idle round writes nothing.
 
 use std::time::Duration;
@@ -9,12 +13,13 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use weir_crds::kube::{
-    CheckpointStatus, Failure, Failures, JobState, LastOperation, OperationStatus, OperationStep,
-    ParallelismStatus, RestoredFrom, Revisions, SavepointStatus, StreamJobStatus, WorkersStatus,
+    CheckpointStatus, CoordinatorStatus, Failure, Failures, JobState, LastOperation,
+    OperationStatus, OperationStep, ParallelismStatus, RestoredFrom, Revisions, SavepointStatus,
+    StreamJobStatus, WorkersStatus,
 };
 
 use crate::clock::age;
-use crate::decide::{Decision, Facts, Stopped};
+use crate::decide::{Coordinator, Decision, Facts, Stopped};
 use crate::names;
 use crate::observe::LastFailure;
 use crate::workers::OperationReport;
@@ -41,9 +46,16 @@ pub fn build_status(
     let mut status = was.clone();
     status.observed_generation = Some(facts.job.generation);
     status.state = Some(view.state);
-    if let (Some(coordinator), Some(job)) = (coordinator, job) {
+    // One that was refused the chain it found has nothing to say about the job: that is another's.
+    let reigns = coordinator.filter(|it| it.end.is_none() || it.has_published());
+    if let (Some(coordinator), Some(job)) = (reigns, job) {
+        status.restarts = Some(restarts(was, running, &coordinator, job.restarts));
+        status.coordinator = Some(CoordinatorStatus {
+            pod: coordinator.pod.to_owned(),
+            process: coordinator.incarnation.to_owned(),
+            restarts: job.restarts,
+        });
         status.term = Some(coordinator.term);
-        status.restarts = Some(job.restarts);
         status.parallelism = Some(ParallelismStatus { actual: job.parallelism });
         if let Some(report) = report {
             status.last_checkpoint = last_checkpoint(report, job, was);
@@ -54,6 +66,7 @@ pub fn build_status(
         }
     } else if running.is_none() {
         status.parallelism = Some(ParallelismStatus { actual: 0 });
+        status.coordinator = None;
     }
     let ended = facts.sets.iter().filter_map(|set| set.stopped.as_ref());
     if let Some(savepoint) = ended.filter_map(last_savepoint).max_by_key(|it| it.0) {
@@ -87,6 +100,37 @@ pub fn build_status(
     status.failures = failures(facts, last_failure, was);
     status.conditions = conditions(facts, decision, unhealthy_after, was);
     status
+}
+
+/// The coordinator that `was` shows, where `now` had to take the job over from it: the same
+/// revision runs, in another process, under a later term.
+#[must_use]
+pub fn predecessor<'a>(
+    was: &'a StreamJobStatus,
+    running: Option<&str>,
+    now: &Coordinator<'_>,
+) -> Option<&'a CoordinatorStatus> {
+    let before = was.coordinator.as_ref()?;
+    let current = was.revisions.as_ref().and_then(|revisions| revisions.current.as_deref());
+    let later = was.term.is_some_and(|term| term < now.term) && now.view.restored_epoch > 0;
+    let same = running.is_some() && current == running;
+    (same && later && before.process != now.incarnation).then_some(before)
+}
+
+/// Restarts so far: a coordinator counts its own, and takes over by one.
+fn restarts(
+    was: &StreamJobStatus,
+    running: Option<&str>,
+    now: &Coordinator<'_>,
+    counted: u64,
+) -> u64 {
+    let before = was.restarts.unwrap_or(0);
+    match &was.coordinator {
+        Some(it) if it.process == now.incarnation => before + counted.saturating_sub(it.restarts),
+        // Written by an earlier version, about the same reign.
+        None if was.term == Some(now.term) => before.max(counted),
+        _ => before + counted + u64::from(predecessor(was, running, now).is_some()),
+    }
 }
 
 fn last_checkpoint(
@@ -176,15 +220,18 @@ fn conditions(
     let waiting = view.operation.as_ref().map(|operation| operation.message.as_str());
     let explained = problem.map(|it| it.message.as_str()).or(waiting).unwrap_or_default();
 
+    let target = facts.target.as_ref().ok().map(|target| target.revision.as_str());
+    let newest = view.running.is_some() && view.running.as_deref() == target;
     let ready = match view.state {
-        JobState::Finished => said(true, "Finished", "all sources have ended"),
-        JobState::Deleting => said(false, state, explained),
-        // Whoever waits for a rollout waits for what the spec asks, which here is rest.
-        JobState::Suspended | JobState::Drained if view.operation.is_none() && !view.stuck => {
-            said(true, state, "it rests, as its spec asks")
-        }
-        _ if ready => said(true, "Running", ""),
-        _ => said(false, state, explained),
+        JobState::Finished => Some(said(true, "Finished", "all sources have ended")),
+        JobState::Deleting => Some(said(false, state, explained)),
+        JobState::Suspended | JobState::Drained if view.operation.is_none() => None,
+        _ => Some(match refusal {
+            Some(refusal) => said(false, "SpecRefused", refusal.message.clone()),
+            None if ready && newest => said(true, "Running", ""),
+            None if ready => said(false, "OtherRevision", explained),
+            None => said(false, state, explained),
+        }),
     };
     let reconciling = match (&view.operation, view.stuck) {
         (Some(operation), false) => said(true, operation.kind, operation.message.clone()),
@@ -218,15 +265,15 @@ fn conditions(
     let checkpoints = checkpoint_health(facts, decision, unhealthy_after);
     [
         ("Ready", ready),
-        ("Reconciling", reconciling),
-        ("Stalled", stalled),
-        ("Degraded", degraded),
-        ("CheckpointHealthy", checkpoints),
-        ("SpecAccepted", accepted),
-        ("Complete", complete),
+        ("Reconciling", Some(reconciling)),
+        ("Stalled", Some(stalled)),
+        ("Degraded", Some(degraded)),
+        ("CheckpointHealthy", Some(checkpoints)),
+        ("SpecAccepted", Some(accepted)),
+        ("Complete", Some(complete)),
     ]
     .into_iter()
-    .map(|(type_, said)| condition(facts, type_, said, was))
+    .filter_map(|(type_, said)| Some(condition(facts, type_, said?, was)))
     .collect()
 }
 

@@ -49,7 +49,8 @@ impl Refusal {
 pub type Program = Result<String, Refusal>;
 
 /// Decides whether a job can be run. `defaults` are those fixed at the job's acceptance, or the
-/// installation's before it; `program` is the text that `spec.sqlFrom` refers to.
+/// installation's before it; `program` is the text that `spec.sqlFrom` refers to; `published` is
+/// the root where the job has published its checkpoints so far.
 ///
 /// # Errors
 /// The first reason why not.
@@ -57,6 +58,7 @@ pub fn validate(
     job: &StreamJob,
     program: Option<&Program>,
     defaults: &Defaults,
+    published: Option<&str>,
 ) -> Result<Accepted, Refusal> {
     let name = job.metadata.name.as_deref().unwrap_or_default();
     if name.chars().count() > limits::NAME_LEN {
@@ -92,7 +94,8 @@ pub fn validate(
             ),
         ));
     }
-    let state_root = match spec.state.root.as_deref().unwrap_or(&defaults.state_root) {
+    let root = spec.state.root.as_deref().or(published);
+    let state_root = match root.unwrap_or(&defaults.state_root) {
         "" => {
             return Err(Refusal::new(
                 "NoStateRoot",
@@ -103,13 +106,25 @@ pub fn validate(
         }
         root => root.trim_end_matches('/').to_owned(),
     };
-    if !state_root.starts_with("s3://") && !mounts_shared_volume(&spec.workers) {
+    if let Some(published) = published.filter(|published| *published != state_root) {
+        return Err(Refusal::new(
+            "StateElsewhere",
+            format!(
+                "spec.state.root: the job's state is in {published}, and with {state_root} it \
+                 would stay behind; set state.root: {published}, or create a job under another \
+                 name to start over"
+            ),
+        ));
+    }
+    if !state_root.starts_with("s3://")
+        && let Some(why) = is_lost_with_pod(&state_root, &spec.workers)
+    {
         return Err(Refusal::new(
             "LocalState",
             format!(
-                "spec.state.root: {state_root} is a directory of one pod, which other pods do not \
-                 see and which is lost with it; use s3://bucket/prefix, or mount a shared volume \
-                 by workers.volumes and workers.volumeMounts"
+                "spec.state.root: {state_root} {why}, which other pods do not see and which is \
+                 lost with it; use s3://bucket/prefix, or mount a shared volume there by \
+                 workers.volumes and workers.volumeMounts"
             ),
         ));
     }
@@ -188,9 +203,32 @@ fn template_key(spec: &StreamJobSpec, defaults: &Defaults) -> String {
     .to_string()
 }
 
-/// A directory can only hold state that outlives a pod when the user mounts a volume himself.
-fn mounts_shared_volume(workers: &Workers) -> bool {
-    !workers.volume_mounts.is_empty()
+/// Kinds of volumes that hold nothing beyond the life of their pod.
+const LOST_WITH_POD: [&str; 6] =
+    ["emptyDir", "ephemeral", "configMap", "secret", "projected", "downwardAPI"];
+
+/// A directory can only hold state that outlives a pod when the user mounts a volume there that
+/// does. Why this one does not.
+fn is_lost_with_pod(root: &str, workers: &Workers) -> Option<String> {
+    let path = root.strip_prefix("file://").unwrap_or(root);
+    let template = workers.pod_template.as_ref().map(|template| &template["spec"]);
+    let theirs = template.and_then(|spec| spec["containers"].as_array()).into_iter().flatten();
+    let theirs = theirs.filter(|it| it["name"] == "worker");
+    let theirs = theirs.filter_map(|it| it["volumeMounts"].as_array()).flatten();
+    let holds = |mount: &&serde_json::Value| {
+        let place = mount["mountPath"].as_str().unwrap_or_default().trim_end_matches('/');
+        path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let length = |mount: &&serde_json::Value| mount["mountPath"].as_str().map_or(0, str::len);
+    let mounts = workers.volume_mounts.iter().chain(theirs).filter(holds);
+    let Some(mount) = mounts.max_by_key(length) else {
+        return Some("is a directory of one pod".to_owned());
+    };
+    let theirs = template.and_then(|spec| spec["volumes"].as_array()).into_iter().flatten();
+    let volume = workers.volumes.iter().chain(theirs).find(|it| it["name"] == mount["name"])?;
+    let kind = LOST_WITH_POD.into_iter().find(|kind| !volume[*kind].is_null())?;
+    let name = volume["name"].as_str().unwrap_or_default();
+    Some(format!("is on volume {name}, an {kind} of one pod"))
 }
 
 /// Environment that Weir sets itself: a user's value would cut a worker off from its job.
@@ -262,7 +300,7 @@ mod tests {
     }
 
     fn revision(spec: Value) -> String {
-        validate(&job(spec), None, &defaults()).unwrap().revision
+        validate(&job(spec), None, &defaults(), None).unwrap().revision
     }
 
     #[test]
@@ -292,19 +330,49 @@ mod tests {
     #[test]
     fn a_refusal_names_the_field_and_the_way_out() {
         let none = Defaults::default();
-        let refusal = validate(&job(json!({"sql": "SELECT 1"})), None, &none).unwrap_err();
+        let refusal = validate(&job(json!({"sql": "SELECT 1"})), None, &none, None).unwrap_err();
         assert_eq!(refusal.reason, "NoStateRoot");
         assert!(refusal.message.contains("spec.state.root") && refusal.message.contains("--set"));
 
         let rooted = json!({"sql": "SELECT 1", "state": {"root": "s3://bucket/x"}});
-        assert_eq!(validate(&job(rooted), None, &none).unwrap_err().reason, "NoImage");
+        assert_eq!(validate(&job(rooted), None, &none, None).unwrap_err().reason, "NoImage");
 
         let local = json!({"sql": "SELECT 1", "state": {"root": "/data"}});
-        assert_eq!(validate(&job(local), None, &defaults()).unwrap_err().reason, "LocalState");
+        assert_eq!(
+            validate(&job(local), None, &defaults(), None).unwrap_err().reason,
+            "LocalState"
+        );
+
+        let roots = [
+            ("/data", json!([{"name": "d", "emptyDir": {}}]), Some("emptyDir")),
+            ("file:///data/weir", json!([{"name": "d", "emptyDir": {}}]), Some("emptyDir")),
+            ("/elsewhere", json!([{"name": "d", "nfs": {"path": "/"}}]), Some("of one pod")),
+            ("/data/weir", json!([{"name": "d", "nfs": {"path": "/"}}]), None),
+        ];
+        for (root, volumes, words) in roots {
+            let mounts = json!([{"name": "d", "mountPath": "/data"}]);
+            let workers = json!({"volumes": volumes, "volumeMounts": mounts});
+            let spec = json!({"sql": "SELECT 1", "state": {"root": root}, "workers": workers});
+            let refusal = validate(&job(spec), None, &defaults(), None).err();
+            let message = refusal.map(|refusal| refusal.message);
+            assert_eq!(message.is_some(), words.is_some(), "{root}: {message:?}");
+            assert!(message.unwrap_or_default().contains(words.unwrap_or_default()), "{root}");
+        }
 
         let host = json!({"sql": "x", "workers": {"podTemplate": {"spec": {"hostNetwork": true}}}});
-        let refusal = validate(&job(host), None, &defaults()).unwrap_err();
+        let refusal = validate(&job(host), None, &defaults(), None).unwrap_err();
         assert!(refusal.message.starts_with("spec.workers.podTemplate.spec.hostNetwork"));
+    }
+
+    #[test]
+    fn a_job_stays_where_its_state_is() {
+        let check = |spec, published| validate(&job(spec), None, &defaults(), Some(published));
+        let accepted = check(json!({"sql": "SELECT 1"}), "s3://bucket/old").unwrap();
+        assert_eq!(accepted.state_root, "s3://bucket/old", "whatever the chart says now");
+        let moved = json!({"sql": "SELECT 1", "state": {"root": "s3://bucket/new"}});
+        let refusal = check(moved, "s3://bucket/old").unwrap_err();
+        assert_eq!(refusal.reason, "StateElsewhere");
+        assert!(refusal.message.contains("set state.root: s3://bucket/old"), "{refusal:?}");
     }
 
     #[test]
@@ -313,7 +381,7 @@ mod tests {
             "sql": "CREATE TABLE a (x INT);\nSELECT x\n  FROM a;\n", "parallelism": 3,
             "workers": {"env": [{"name": "A", "value": "b"}]},
         });
-        let accepted = validate(&job(spec), None, &defaults()).unwrap();
+        let accepted = validate(&job(spec), None, &defaults(), None).unwrap();
         let read = weir_crds::StreamJob::from_yaml(&accepted.manifest, "job.yaml").unwrap();
         assert_eq!(read.metadata.name, "flights");
         assert_eq!(read.spec.sql, "CREATE TABLE a (x INT);\nSELECT x\n  FROM a;\n");

@@ -1,6 +1,8 @@
 //! What a user has got wrong, and what the world does to a job, ends in a condition and an event
 //! that name the place, the cause and the fix; and the job goes on once it is put right.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's way to fail")]
+
 mod double;
 mod model;
 
@@ -117,14 +119,6 @@ fn pods_refused(stage: &Stage) -> bool {
     stage.condition("SpecAccepted").1 == "InvalidTemplate"
 }
 
-/// Some rounds of a job that never comes to rest, since what it asks for is tried again and again.
-async fn rounds(stage: &Stage, operator: &Operator) {
-    for _ in 0..10 {
-        stage.round(operator).await;
-        stage.tick();
-    }
-}
-
 /// Pods that the cluster calls invalid are told with the field to look at, and what runs goes on.
 #[tokio::test]
 async fn pods_that_the_cluster_refuses_stop_nothing_that_runs() {
@@ -132,7 +126,7 @@ async fn pods_that_the_cluster_refuses_stop_nothing_that_runs() {
     let mut operator = stage.operator();
     refuse_pods(&operator);
     stage.apply(json!({"sql": "INSERT INTO a SELECT 1"}));
-    rounds(&stage, &operator).await;
+    stage.rounds(&operator, 10).await;
     assert!(pods_refused(&stage), "{:?}", stage.condition("SpecAccepted"));
     assert_eq!(stage.condition("Stalled").0, "True");
     assert!(stage.condition("Stalled").2.contains("workers.podTemplate"));
@@ -144,7 +138,8 @@ async fn pods_that_the_cluster_refuses_stop_nothing_that_runs() {
     refuse_pods(&operator);
     stage.edit(|spec| spec["workers"] = json!({"nodeSelector": {"disk": "ssd"}}));
     stage.until(&mut operator, "refused", pods_refused).await;
-    assert_eq!(stage.condition("Ready").0, "True");
+    assert!(stage.is("Running"));
+    assert_eq!(stage.condition("Ready").0, "False", "of the spec that was asked for");
     assert_eq!(stage.status().revisions.unwrap().current, running);
     assert!(stage.condition("Stalled").2.contains("keeps running"));
     operator.connection.refuse_nothing();
@@ -163,7 +158,7 @@ async fn pods_that_do_not_work_stand_until_their_successors_can_be_made() {
     let before = stage.sets();
     refuse_pods(&operator);
     stage.edit(|spec| spec["image"] = json!("weir-worker:1"));
-    rounds(&stage, &operator).await;
+    stage.rounds(&operator, 10).await;
     assert!(pods_refused(&stage), "{:?}", stage.condition("SpecAccepted"));
     let pods = |sets: &[StatefulSet]| {
         let replicas = |set: &StatefulSet| set.spec.as_ref().and_then(|spec| spec.replicas);
@@ -285,7 +280,8 @@ async fn a_job_whose_program_is_gone_can_still_be_deleted_with_its_state() {
     stage.cluster.delete::<ConfigMap>(NS, "sql");
     let refused = |stage: &Stage| {
         stage.condition("SpecAccepted").1 == "ProgramMissing"
-            && stage.condition("Ready").0 == "True"
+            && stage.condition("Ready").1 == "SpecRefused"
+            && stage.is("Running")
     };
     stage.until(&mut operator, "refused, and still running", refused).await;
     stage.cluster.delete::<StreamJob>(NS, JOB);
@@ -307,4 +303,92 @@ async fn a_deletion_never_takes_longer_than_its_deadline() {
     assert!((20_000..40_000).contains(&took), "{took} ms");
     assert_eq!(told(&stage, "NoSavepoint").len(), 1);
     assert!(stage.model.chain(NS, JOB).is_some(), "the newest checkpoint is kept");
+}
+
+#[tokio::test]
+async fn what_the_cluster_forbids_is_said_by_the_job() {
+    // A quota on the sets themselves, a webhook that says no, one that does not answer.
+    for (path, code, reason) in [
+        ("/statefulsets", 403, "Refused"),
+        ("/statefulsets", 400, "Refused"),
+        ("/services", 403, "Refused"),
+        ("/configmaps", 422, "Refused"),
+    ] {
+        let stage = Stage::new();
+        let mut operator = stage.operator();
+        operator.connection.refuse(move |request| {
+            (request.method == "POST" && request.uri.contains(path)).then_some(code)
+        });
+        stage.apply(json!({"sql": "INSERT INTO a SELECT 1"}));
+        stage.rounds(&operator, 10).await;
+        let (stalled, why, message) = stage.condition("Stalled");
+        assert_eq!((stalled.as_str(), why.as_str()), ("True", reason), "{path}: {message}");
+        assert!(message.contains("cannot be written"), "{message}");
+        assert!(stage.is("Failed"), "{:?}", stage.status().state);
+        assert_eq!(stage.condition("Ready").0, "False");
+        assert_eq!(told(&stage, reason).len(), 1, "{path}");
+        assert_eq!(stage.pods().len(), 0);
+        operator.connection.refuse_nothing();
+        stage.until(&mut operator, "Running", runs).await;
+        assert_eq!(stage.condition("Stalled").0, "False");
+    }
+}
+
+#[tokio::test]
+async fn ready_speaks_of_the_spec_that_was_asked_for() {
+    let stage = Stage::new();
+    let mut operator = stage.operator();
+    start(&stage, &mut operator).await;
+    // At no time between the edit and its refusal is the new generation called ready.
+    stage.edit(|spec| spec["sql"] = json!("INSERT INTO a SELECT BAD"));
+    let generation = stage.job().unwrap().metadata.generation;
+    for _ in 0..20 {
+        stage.round(&operator).await;
+        let conditions = stage.status().conditions;
+        let ready = conditions.iter().find(|it| it.type_ == "Ready").unwrap();
+        let speaks = ready.observed_generation == generation;
+        assert!(!speaks || ready.status == "False", "{ready:?}");
+        stage.tick();
+    }
+    assert!(stage.condition("Ready").2.contains("BAD"), "{:?}", stage.condition("Ready"));
+    assert!(stage.is("Running"), "what ran before goes on");
+    stage.edit(|spec| spec["sql"] = json!("INSERT INTO a SELECT 2"));
+    let generation = stage.job().unwrap().metadata.generation;
+    let was = stage.status().revisions.unwrap().current;
+    for _ in 0..40 {
+        stage.round(&operator).await;
+        let status = stage.status();
+        let ready = status.conditions.iter().find(|it| it.type_ == "Ready").unwrap();
+        if ready.status == "True" && ready.observed_generation == generation {
+            assert_ne!(status.revisions.unwrap().current, was, "of the old revision");
+            return;
+        }
+        stage.tick();
+    }
+    panic!("it was never ready");
+}
+
+#[tokio::test]
+async fn a_lost_coordinator_is_told_and_counted_and_no_count_falls() {
+    let stage = Stage::new();
+    let mut operator = stage.operator();
+    start(&stage, &mut operator).await;
+    for lost in 1..=2 {
+        let coordinator = stage.status().coordinator.expect("it is shown").pod;
+        stage.cluster.delete::<k8s_openapi::api::core::v1::Pod>(NS, &coordinator);
+        stage.tick();
+        let again = |stage: &Stage| runs(stage) && stage.status().restarts == Some(lost);
+        stage.until(&mut operator, "taken over", again).await;
+        let told = told(&stage, "Recovered");
+        assert_eq!(told.len(), usize::try_from(lost).unwrap(), "{told:?}");
+        assert!(
+            told.iter().any(|it| it.contains(&coordinator) && it.contains("epoch")),
+            "{told:?}"
+        );
+    }
+    stage.edit(|spec| spec["desiredState"] = json!("Suspended"));
+    stage.until(&mut operator, "Suspended", |stage| stage.is("Suspended")).await;
+    stage.edit(|spec| spec["desiredState"] = json!("Running"));
+    stage.until(&mut operator, "Running", runs).await;
+    assert_eq!(stage.status().restarts, Some(2), "a resumption is no failure");
 }

@@ -56,12 +56,18 @@ pub(crate) fn deletion_keeps_state_or_removes_it(stage: &Stage, name: &str) -> R
     let input = Input::new(200_000)?;
     let feed = input.feed(kafka, name, 3_000)?;
     let mut uids = Vec::new();
-    for (job, retention) in [("kept", "Retain"), ("gone", "Delete")] {
+    // In the foreground as Argo CD deletes, which waits for no savepoint of what has an owner.
+    for (job, retention, cascade) in
+        [("kept", "Retain", "foreground"), ("gone", "Delete", "background")]
+    {
         let sql = topic_to_hours(kafka, name, &home.sink(job));
         home.apply_job(job, &sql, &json!({"deletion": {"stateRetention": retention}}))?;
         uids.push(uid(&home.wait_for_condition(job, "Ready", READY)?));
         home.wait_for_new_output(job, STOPPED)?;
-        home.kubectl.run(&["delete", "sj", job, "--timeout=120s"])?;
+        let cascade = format!("--cascade={cascade}");
+        home.kubectl.run(&["delete", "sj", job, &cascade, "--timeout=120s"])?;
+        let events = home.kubectl.run(&["get", "events", "--field-selector=reason=Savepoint"])?;
+        ensure!(events.contains(&format!("streamjob/{job}")), "no savepoint of {job}: {events}");
         wait_for("its pods to go", STOPPED, || Ok(home.pods(job)?.is_empty()))?;
         let left = stage.chain(name).lines().filter(|file| file.contains(job)).count();
         match retention {

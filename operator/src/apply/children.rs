@@ -3,16 +3,17 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::DeleteParams;
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 use weir_crds::StreamJobSpec;
 
-use super::{Applier, ApplyError, Child, delete, failed};
+use super::{Applier, ApplyError, delete};
 use crate::build;
 use crate::decide::Decision;
 use crate::names;
 use crate::observe::{Observed, Version};
+use crate::ownership::Whose;
 use crate::validate::Accepted;
 
 impl Applier<'_> {
@@ -80,18 +81,23 @@ impl Applier<'_> {
             self.list::<NetworkPolicy>("NetworkPolicy"),
         );
         let (services, budgets, policies) = (services?, budgets?, policies?);
-        self.ensure("Service", &services, workers).await?;
-        self.ensure("Service", &services, coordinator).await?;
-        self.ensure("PodDisruptionBudget", &budgets, budget).await?;
+        let mut kept = Kept::default();
+        kept.note(self.ensure("Service", &services, workers).await)?;
+        kept.note(self.ensure("Service", &services, coordinator).await)?;
+        kept.note(self.ensure("PodDisruptionBudget", &budgets, budget).await)?;
         if !policy.is_null() {
-            return self.ensure("NetworkPolicy", &policies, policy).await;
+            kept.note(self.ensure("NetworkPolicy", &policies, policy).await)?;
         }
-        for policy in &policies {
-            let version = Version::of(policy);
-            let api: Api<NetworkPolicy> = self.api();
-            delete(&api, "NetworkPolicy", &version, DeleteParams::default()).await?;
-        }
-        Ok(())
+        // Those under the names of earlier versions, and what is not wanted any more. A pod that
+        // two budgets select cannot be evicted.
+        let wanted = names::workers(&self.owner.name);
+        let other = |name: String| name != wanted;
+        let budget = |it: &PodDisruptionBudget| other(it.name_any());
+        self.remove_all::<PodDisruptionBudget>("PodDisruptionBudget", &budgets, budget).await?;
+        let closed = spec.network_policy.enabled;
+        let policy = |it: &NetworkPolicy| !closed || other(it.name_any());
+        self.remove_all::<NetworkPolicy>("NetworkPolicy", &policies, policy).await?;
+        kept.done()
     }
 
     /// Programs: the one of the spec's revision exists before its pods do, those of revisions
@@ -110,88 +116,54 @@ impl Applier<'_> {
                 || decision.serve.as_deref() == revision)
         {
             let name = names::revisioned(&self.owner.name, &accepted.revision);
-            if configs.iter().all(|config| config.name_any() != name) {
+            let found = configs.iter().find(|config| config.name_any() == name);
+            if let Some(Whose::Other(why)) = found.map(|it| self.whose(it)) {
+                return Err(self.in_the_way("ConfigMap", &name, &why));
+            }
+            // One of an earlier job goes first.
+            if found.is_none_or(|it| self.whose(it) == Whose::Former) {
+                if let Some(former) = found {
+                    let version = Version::of(former);
+                    let api = self.api::<ConfigMap>();
+                    delete(&api, "ConfigMap", &version, DeleteParams::background()).await?;
+                }
                 let config = build::build_config(self.owner, accepted);
                 self.create::<ConfigMap>("ConfigMap", config).await?;
             }
         }
-        for config in configs {
+        for config in configs.iter().filter(|config| self.whose(*config) == Whose::Ours) {
             let of = config.labels().get(names::REVISION).map(String::as_str);
-            let owners = config.owner_references();
-            let ours = owners.iter().any(|owner| owner.uid == self.owner.uid);
             let used = observed.sets.iter().any(|(set, _)| Some(set.revision.as_str()) == of);
-            if ours && !used && of != revision {
-                let version = Version::of(&config);
+            if used || of == revision {
+                self.untie("ConfigMap", config).await?;
+            } else {
+                let version = Version::of(config);
                 let api: Api<ConfigMap> = self.api();
                 delete(&api, "ConfigMap", &version, DeleteParams::default()).await?;
             }
         }
         Ok(())
     }
+}
 
-    async fn list<K: Child>(&self, what: &'static str) -> Result<Vec<K>, ApplyError> {
-        let label = format!("{}={}", names::JOB, self.owner.name);
-        let found = self.api::<K>().list(&ListParams::default().labels(&label)).await;
-        found.map(|found| found.items).map_err(failed(what, &self.owner.name))
-    }
+/// What the cluster refuses of one child keeps no other from being made.
+#[derive(Default)]
+struct Kept {
+    refused: Option<ApplyError>,
+}
 
-    /// Applies `desired` unless it is so already.
-    async fn ensure<K: Child>(
-        &self,
-        what: &'static str,
-        observed: &[K],
-        mut desired: Value,
-    ) -> Result<(), ApplyError> {
-        let name = desired["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let hash = names::short_hash(&[&desired.to_string()]);
-        desired["metadata"]["annotations"][names::APPLIED] = Value::String(hash);
-        let found = observed.iter().find(|object| object.name_any() == name);
-        let found = found.and_then(|object| serde_json::to_value(object).ok());
-        if found.is_some_and(|found| covers(&found, &without_kind(&desired))) {
-            return Ok(());
+impl Kept {
+    fn note(&mut self, made: Result<(), ApplyError>) -> Result<(), ApplyError> {
+        match made {
+            Err(error) if error.refusal().is_some() => {
+                self.refused.get_or_insert(error);
+                Ok(())
+            }
+            other => other,
         }
-        let params = PatchParams::apply(names::MANAGER).force();
-        let written = self.api::<K>().patch(&name, &params, &Patch::Apply(&desired)).await;
-        written.map(drop).map_err(failed(what, &name))
     }
-}
 
-/// Items of a list do not say their kind.
-fn without_kind(object: &Value) -> Value {
-    let mut object = object.clone();
-    if let Some(fields) = object.as_object_mut() {
-        fields.remove("apiVersion");
-        fields.remove("kind");
-    }
-    object
-}
-
-/// Whether everything that is desired is as observed. What the API server adds does not count.
-fn covers(observed: &Value, desired: &Value) -> bool {
-    match (observed, desired) {
-        (Value::Object(observed), Value::Object(desired)) => desired
-            .iter()
-            .all(|(key, value)| observed.get(key).is_some_and(|observed| covers(observed, value))),
-        (Value::Array(observed), Value::Array(desired)) => {
-            observed.len() == desired.len()
-                && observed.iter().zip(desired).all(|(observed, desired)| covers(observed, desired))
-        }
-        (observed, desired) => observed == desired,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn what_the_server_adds_is_no_difference_and_what_it_lacks_is() {
-        let desired = json!({"spec": {"ports": [{"port": 1}], "a": "b"}});
-        let more = json!({"spec": {"ports": [{"port": 1, "protocol": "TCP"}], "a": "b", "c": 1}});
-        assert!(covers(&more, &desired));
-        assert!(!covers(&json!({"spec": {"ports": [], "a": "b"}}), &desired));
-        assert!(!covers(&json!({"spec": {"ports": [{"port": 2}], "a": "b"}}), &desired));
+    fn done(self) -> Result<(), ApplyError> {
+        self.refused.map_or(Ok(()), Err)
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! - **In**: a decision and what was read before it. **Out**: the fewest writes that carry it out.
 //! - **Always**: any prefix of these writes may be all that happens; the next round goes on from
-//!   there. A change of something that exists carries the version that was read, a deletion its
-//!   UID as well, so a decision made on old facts fails instead of doing harm.
-//! - **Deliberately absent**: decisions.
+//!   there. A change of something that exists, and a deletion, carry the UID and the version that
+//!   were read; what is missing is created and never applied over something that came since. So a
+//!   decision made on old facts fails instead of doing harm, and nobody else's object is written.
+//! - **Deliberately absent**: decisions; server-side apply, which cannot say "only if it is not
+//!   there", and could so take over an object that came between look and write.
 
 mod children;
+mod ensure;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -24,43 +27,82 @@ use crate::validate::{Accepted, Refusal};
 
 /// A write failed.
 #[derive(Debug, thiserror::Error)]
-#[error("writing {what} {name}: {source}")]
-pub struct ApplyError {
-    what: &'static str,
-    name: String,
-    /// The API server's answer.
-    #[source]
-    pub source: kube::Error,
+pub enum ApplyError {
+    /// The API server did not take it.
+    #[error("writing {what} {name}: {source}")]
+    Write {
+        /// Its kind.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The API server's answer.
+        source: kube::Error,
+    },
+    /// It was not even tried: an object of that name is somebody else's.
+    #[error("{}", .0.message)]
+    InTheWay(Refusal),
 }
 
 impl ApplyError {
     /// The facts were old, or somebody was faster: a new look will tell.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(&self.source, kube::Error::Api(status) if matches!(status.code, 404 | 409))
+        let Self::Write { source: kube::Error::Api(status), .. } = self else { return false };
+        matches!(status.code, 404 | 409)
     }
 
-    /// What is wrong with the user's part of a child that the API server calls invalid. Most of a
-    /// pod is the user's: resources, volumes, tolerations, the template as a whole.
+    /// What the cluster does not let the job have, and what a person can do about it.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
-        let kube::Error::Api(status) = &self.source else { return None };
-        (status.code == 422 && matches!(self.what, "StatefulSet" | "Pod")).then(|| {
-            Refusal::new(
-                "InvalidTemplate",
-                format!(
-                    "spec.workers: the cluster refuses the pods that it asks for: {}; correct \
-                     that field of workers or of workers.podTemplate",
-                    status.message
-                ),
-            )
-        })
+        match self {
+            Self::InTheWay(refusal) => Some(refusal.clone()),
+            Self::Write { what, name, source: kube::Error::Api(status) } => {
+                refused(what, name, status.code, &status.message)
+            }
+            Self::Write { .. } => None,
+        }
     }
+}
+
+/// The API server's own refusals by their code and words. Most of a pod is the user's: resources,
+/// volumes, tolerations, the template as a whole.
+fn refused(what: &str, name: &str, code: u16, words: &str) -> Option<Refusal> {
+    let says = |part: &str| words.contains(part);
+    if code == 422 && matches!(what, "StatefulSet" | "Pod") && !says("webhook") {
+        return Some(Refusal::new(
+            "InvalidTemplate",
+            format!(
+                "spec.workers: the cluster refuses the pods that it asks for: {words}; correct \
+                 that field of workers or of workers.podTemplate"
+            ),
+        ));
+    }
+    let for_good = matches!(code, 400 | 402 | 403 | 405..=407 | 411..=428);
+    // A webhook that does not answer is told like one that says no.
+    if says("is being terminated") || !(for_good || code >= 500 && says("webhook")) {
+        return None;
+    }
+    let (reason, fix) = if says("exceeded quota") {
+        ("QuotaExceeded", "raise the namespace's ResourceQuota, or delete what uses it up")
+    } else if says("webhook") {
+        (
+            "AdmissionDenied",
+            "correct what it names in spec.workers, or ask those who run that webhook",
+        )
+    } else if says("cannot create resource") || says("cannot patch resource") {
+        ("OperatorForbidden", "give the operator the rights that its chart lists")
+    } else {
+        ("Refused", "the cluster's answer above names what forbids it")
+    };
+    Some(Refusal::new(
+        reason,
+        format!("{what} {name} cannot be written: {words}; {fix}; it is tried again"),
+    ))
 }
 
 fn failed(what: &'static str, name: &str) -> impl FnOnce(kube::Error) -> ApplyError {
     let name = name.to_owned();
-    move |source| ApplyError { what, name, source }
+    move |source| ApplyError::Write { what, name, source }
 }
 
 /// Writes for one job.
@@ -94,9 +136,21 @@ impl Applier<'_> {
         .await
     }
 
+    /// Notes on the job that its state exists, and where: from now on it never starts without it.
+    ///
+    /// # Errors
+    /// The API server refused the write, or the job has changed since it was read.
+    pub async fn note_published(&self, job: &StreamJob, root: &str) -> Result<(), ApplyError> {
+        let version = job.resource_version();
+        let annotations = json!({names::PUBLISHED: root});
+        self.patch_job(job, json!({"resourceVersion": version, "annotations": annotations})).await
+    }
+
     async fn patch_job(&self, job: &StreamJob, metadata: Value) -> Result<(), ApplyError> {
         let jobs: Api<StreamJob> = Api::namespaced(self.client.clone(), &self.owner.namespace);
         let name = job.name_any();
+        let mut metadata = metadata;
+        metadata["uid"] = json!(self.owner.uid);
         let patch = Patch::Merge(json!({"metadata": metadata}));
         let written = jobs.patch_metadata(&name, &manager(), &patch).await;
         written.map(drop).map_err(failed("StreamJob", &name))
@@ -116,8 +170,11 @@ impl Applier<'_> {
     ) -> Result<(), ApplyError> {
         for scale in &decision.scale {
             let read = observed.sets.iter().find(|(set, _)| set.name == scale.name);
-            if let Some((_, version)) = read {
-                self.scale(scale, version).await?;
+            if let Some((set, version)) = read {
+                let of_set = accepted.filter(|accepted| accepted.revision == set.revision);
+                let template =
+                    of_set.map(|accepted| self.desired_set(accepted, scale.replicas, observed));
+                self.scale(scale, version, accepted, template).await?;
             }
         }
         if let (Some(replicas), Some(accepted)) = (decision.create, accepted) {
@@ -154,6 +211,7 @@ impl Applier<'_> {
             self.collect_state(observed, accepted).await?;
         }
         if decision.release {
+            self.remove_children().await?;
             let finalizers = observed.job.finalizers().iter();
             let kept: Vec<&String> = finalizers.filter(|it| *it != names::FINALIZER).collect();
             let version = observed.job.resource_version();
@@ -170,25 +228,49 @@ impl Applier<'_> {
         Api::namespaced(self.client.clone(), &self.owner.namespace)
     }
 
-    /// One write: replicas and the note of how the job ended change together.
-    async fn scale(&self, scale: &Scale, version: &Version) -> Result<(), ApplyError> {
+    /// One write: replicas and the note of how the job ended change together, and what earlier
+    /// versions did not note of it. `template`: of the set as it would be made now.
+    async fn scale(
+        &self,
+        scale: &Scale,
+        version: &Version,
+        accepted: Option<&Accepted>,
+        template: Option<Value>,
+    ) -> Result<(), ApplyError> {
         let stopped = scale.stopped.as_ref().and_then(|it| serde_json::to_string(it).ok());
         let mut patch = json!({
             "metadata": {
                 "uid": version.uid,
                 "resourceVersion": version.resource_version,
+                "labels": {names::JOB_UID: self.owner.uid},
+                "ownerReferences": null,
                 "annotations": {
                     names::STOPPED: stopped,
                     names::SINCE: scale.since.to_string(),
                     names::STOPPING: scale.stopping.map(|time| time.to_string()),
                     names::STABLE: scale.stable,
+                    names::PUBLISHED: scale.published,
                 },
             },
             "spec": {"replicas": scale.replicas},
         });
+        if let Some(resolved) = accepted.and_then(|it| serde_json::to_string(&it.resolved).ok()) {
+            patch["metadata"]["annotations"][names::RESOLVED] = json!(resolved);
+        }
+        // Pods that run are left alone: the set replaces none because of another template.
+        let mut annotations = serde_json::Map::new();
+        if scale.published.is_some() {
+            annotations.insert(names::MUST_EXIST.to_owned(), json!("true"));
+        }
         if let Some(supersedes) = &scale.supersedes {
-            let annotations = json!({ names::SUPERSEDES: supersedes.join(",") });
+            annotations.insert(names::SUPERSEDES.to_owned(), json!(supersedes.join(",")));
+        }
+        if !annotations.is_empty() {
             patch["spec"]["template"] = json!({"metadata": {"annotations": annotations}});
+        }
+        // A set that is resumed gets the pods that it would get if it were made now.
+        if let (Some(_), Some(set)) = (&scale.supersedes, template) {
+            patch["spec"]["template"]["spec"] = set["spec"]["template"]["spec"].clone();
         }
         let sets: Api<StatefulSet> = self.api();
         let written = sets.patch(&scale.name, &manager(), &Patch::Merge(patch)).await;
@@ -219,6 +301,8 @@ impl Applier<'_> {
         match self.post::<StatefulSet>("StatefulSet", set, true).await {
             // It exists from an earlier time.
             Err(error) if error.is_conflict() => Ok(None),
+            // A webhook that cannot be asked without consequences says nothing about the set.
+            Err(error) if error.to_string().contains("does not support dry run") => Ok(None),
             Err(error) => error.refusal().map(Some).ok_or(error),
             Ok(()) => Ok(None),
         }
@@ -229,8 +313,13 @@ impl Applier<'_> {
         let supersedes = predecessors(&accepted.revision, sets);
         let known = observed.sets.iter().map(|(set, _)| set).filter(|set| set.stable.is_some());
         let stable = known.max_by_key(|set| set.since).and_then(|set| set.stable.as_deref());
-        let now = observed.now;
-        build::build_set(self.owner, accepted, replicas, &supersedes, stable, now)
+        let begin = build::Begin {
+            supersedes: &supersedes,
+            stable,
+            must_exist: observed.published || accepted.adopt.is_some(),
+            since: observed.now,
+        };
+        build::build_set(self.owner, accepted, replicas, &begin)
     }
 
     async fn collect_state(
@@ -250,10 +339,6 @@ impl Applier<'_> {
         }
     }
 
-    async fn create<K: Child>(&self, what: &'static str, object: Value) -> Result<(), ApplyError> {
-        self.post::<K>(what, object, false).await
-    }
-
     /// `dry`: only to see whether it would be taken.
     async fn post<K: Child>(
         &self,
@@ -271,7 +356,7 @@ impl Applier<'_> {
 }
 
 /// An object that belongs to a job, in the job's namespace.
-trait Child:
+pub(crate) trait Child:
     kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
     + Clone
     + std::fmt::Debug
@@ -294,7 +379,7 @@ fn manager() -> PatchParams {
 }
 
 /// Deletes what was read, and nothing that took its name or changed since.
-async fn delete<K>(
+pub(crate) async fn delete<K>(
     api: &Api<K>,
     what: &'static str,
     version: &Version,
@@ -311,5 +396,37 @@ where
     match deleted {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         other => other.map(drop).map_err(failed(what, &version.name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_cluster_refuses_for_good_is_told_apart_from_what_passes() {
+        let quota = "statefulsets.apps \"x\" is forbidden: exceeded quota: small";
+        let says_no = "admission webhook \"a.b\" denied the request: no";
+        let silent = "failed calling webhook \"a.b\": context deadline exceeded";
+        let rights = "services is forbidden: User \"weir\" cannot create resource \"services\"";
+        let leaving = "unable to create new content because it is being terminated";
+        for (what, code, words, reason) in [
+            ("StatefulSet", 403, quota, Some("QuotaExceeded")),
+            ("Service", 403, says_no, Some("AdmissionDenied")),
+            ("StatefulSet", 422, says_no, Some("AdmissionDenied")),
+            ("StatefulSet", 500, silent, Some("AdmissionDenied")),
+            ("StatefulSet", 422, "spec.template: wrong", Some("InvalidTemplate")),
+            ("ConfigMap", 422, "data: too long", Some("Refused")),
+            ("Service", 403, rights, Some("OperatorForbidden")),
+            ("Service", 403, leaving, None),
+            ("Service", 409, "the object has been modified", None),
+            ("Service", 404, "not found", None),
+            ("Service", 429, "too many requests", None),
+            ("Service", 500, "etcdserver: request timed out", None),
+        ] {
+            let refusal = refused(what, "flights-workers", code, words);
+            assert_eq!(refusal.as_ref().map(|it| it.reason), reason, "{code} {words}");
+            assert!(refusal.is_none_or(|it| it.message.contains(words)), "{words}");
+        }
     }
 }

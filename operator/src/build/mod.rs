@@ -4,14 +4,15 @@
 //! - **Out**: whole objects, ready to be applied.
 //! - **Always**: pods meet the `restricted` Pod Security Standard, mount no token, and are the
 //!   same for the same revision whatever else is edited.
-//! - **Deliberately absent**: replicas of an existing set, which the lifecycle decides.
+//! - **Deliberately absent**: replicas of an existing set, which the lifecycle decides; owner
+//!   references, for which a deletion would not wait ([`crate::ownership`]).
 //!
 //! ```text
 //!  StreamJob J ─┬─ StatefulSet J-R ── pods J-R-0 … (command: weir pod)
 //!               ├─ ConfigMap J-R          job.yaml, never changed
 //!               ├─ Service J-workers      headless
 //!               ├─ Service J-coordinator  ordinal 0 of the active revision
-//!               ├─ PodDisruptionBudget J, NetworkPolicy J
+//!               ├─ PodDisruptionBudget J-workers, NetworkPolicy J-workers
 //!               ├─ Pod J-plan-R           only while another image's program is planned
 //!               └─ Pod J-state-…          only while a deleted job's state is deleted
 //! ```
@@ -44,9 +45,10 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Metadata of a child: name, labels, and the owner with which it goes.
+    /// Metadata of a child: its name, and labels that say whose it is ([`crate::ownership`]).
     fn metadata(&self, name: &str, revision: Option<&str>) -> Value {
         let mut labels = names::labels(&self.name);
+        labels.insert(names::JOB_UID.to_owned(), self.uid.clone());
         if let Some(revision) = revision {
             labels.insert(names::REVISION.to_owned(), revision.to_owned());
         }
@@ -54,14 +56,6 @@ impl Owner {
             "name": name,
             "namespace": self.namespace,
             "labels": labels,
-            "ownerReferences": [{
-                "apiVersion": weir_crds::API_VERSION,
-                "kind": "StreamJob",
-                "name": self.name,
-                "uid": self.uid,
-                "controller": true,
-                "blockOwnerDeletion": true,
-            }],
         })
     }
 }
@@ -79,11 +73,30 @@ pub fn build_config(owner: &Owner, accepted: &Accepted) -> Value {
     })
 }
 
+/// With what the pods of a set begin.
+#[derive(Clone, Copy, Debug)]
+pub struct Begin<'a> {
+    /// Revisions that they may take the job over from, newest first.
+    pub supersedes: &'a [String],
+    /// The newest revision known to be stable.
+    pub stable: Option<&'a str>,
+    /// The job has published, so that its state has to be there.
+    pub must_exist: bool,
+    /// When they are asked for.
+    pub since: Timestamp,
+}
+
 /// What the operator keeps on a set it creates.
-fn set_annotations(since: Timestamp, stable: Option<&str>) -> Value {
-    let mut annotations = json!({ names::SINCE: since.to_string() });
-    if let Some(stable) = stable {
+fn set_annotations(accepted: &Accepted, begin: &Begin<'_>) -> Value {
+    let mut annotations = json!({
+        names::SINCE: begin.since.to_string(),
+        names::RESOLVED: serde_json::to_string(&accepted.resolved).unwrap_or_default(),
+    });
+    if let Some(stable) = begin.stable {
         annotations[names::STABLE] = json!(stable);
+    }
+    if begin.must_exist {
+        annotations[names::PUBLISHED] = json!(accepted.state_root);
     }
     annotations
 }

@@ -11,7 +11,7 @@ pub fn build_workers(owner: &Owner) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": owner.metadata(&format!("{}-workers", owner.name), None),
+        "metadata": owner.metadata(&names::workers(&owner.name), None),
         "spec": {
             "clusterIP": "None",
             // Workers must find each other before they can become ready.
@@ -32,7 +32,7 @@ pub fn build_coordinator(owner: &Owner, revision: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": owner.metadata(&format!("{}-coordinator", owner.name), None),
+        "metadata": owner.metadata(&names::coordinator(&owner.name), None),
         "spec": {
             "type": "ClusterIP",
             "publishNotReadyAddresses": true,
@@ -55,7 +55,7 @@ pub fn build_budget(owner: &Owner, max_unavailable: u32) -> Value {
     json!({
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": owner.metadata(&owner.name, None),
+        "metadata": owner.metadata(&names::workers(&owner.name), None),
         "spec": {
             "maxUnavailable": max_unavailable,
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
@@ -72,7 +72,7 @@ pub fn build_network_policy(owner: &Owner) -> Value {
     json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": owner.metadata(&owner.name, None),
+        "metadata": owner.metadata(&names::workers(&owner.name), None),
         "spec": {
             "podSelector": {"matchLabels": {names::JOB: owner.name, names::COMPONENT: "worker"}},
             "policyTypes": ["Ingress"],

@@ -1,10 +1,9 @@
 //! Worker pods, their set, and the one-shot pods: the one that plans a program in its own image,
 //! and the one that deletes a job's state.
 
-use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Owner, merge::merge, set_annotations};
+use super::{Begin, Owner, merge::merge, set_annotations};
 use crate::names::{self, CONTROL_PORT, EXCHANGE_PORT, HTTP_PORT};
 use crate::validate::Accepted;
 
@@ -15,24 +14,17 @@ const GRACE_SECONDS: u32 = 5;
 
 /// The set of a revision's pods.
 #[must_use]
-pub fn build_set(
-    owner: &Owner,
-    accepted: &Accepted,
-    replicas: u32,
-    supersedes: &[String],
-    stable: Option<&str>,
-    since: Timestamp,
-) -> Value {
+pub fn build_set(owner: &Owner, accepted: &Accepted, replicas: u32, begin: &Begin<'_>) -> Value {
     let name = names::revisioned(&owner.name, &accepted.revision);
     let mut metadata = owner.metadata(&name, Some(&accepted.revision));
-    metadata["annotations"] = set_annotations(since, stable);
+    metadata["annotations"] = set_annotations(accepted, begin);
     json!({
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
         "metadata": metadata,
         "spec": {
             "replicas": replicas,
-            "serviceName": format!("{}-workers", owner.name),
+            "serviceName": names::workers(&owner.name),
             "podManagementPolicy": "Parallel",
             "updateStrategy": {"type": "OnDelete"},
             "revisionHistoryLimit": 5,
@@ -41,12 +33,12 @@ pub fn build_set(
                 names::REVISION: accepted.revision,
                 names::COMPONENT: "worker",
             }},
-            "template": template(owner, accepted, replicas, supersedes),
+            "template": template(owner, accepted, replicas, begin),
         },
     })
 }
 
-fn template(owner: &Owner, accepted: &Accepted, replicas: u32, supersedes: &[String]) -> Value {
+fn template(owner: &Owner, accepted: &Accepted, replicas: u32, begin: &Begin<'_>) -> Value {
     let workers = &accepted.workers;
     let mut labels = names::labels(&owner.name);
     labels.insert(names::REVISION.to_owned(), accepted.revision.clone());
@@ -80,7 +72,8 @@ fn template(owner: &Owner, accepted: &Accepted, replicas: u32, supersedes: &[Str
     }
     let annotations = json!({
         "kubectl.kubernetes.io/default-container": "worker",
-        names::SUPERSEDES: supersedes.join(","),
+        names::SUPERSEDES: begin.supersedes.join(","),
+        names::MUST_EXIST: begin.must_exist.to_string(),
     });
     let metadata = json!({"labels": labels, "annotations": annotations});
     merge(&mut whole, json!({"metadata": metadata, "spec": spec}));
@@ -176,9 +169,11 @@ fn container(accepted: &Accepted, name: &str, command: &[&str]) -> Value {
 
 fn worker(owner: &Owner, accepted: &Accepted, replicas: u32) -> Value {
     let mut container = container(accepted, "worker", &["/usr/local/bin/weir", "pod"]);
-    let coordinator = format!("{}-coordinator.{}.svc:{CONTROL_PORT}", owner.name, owner.namespace);
+    let coordinator = names::coordinator(&owner.name);
+    let coordinator = format!("{coordinator}.{}.svc:{CONTROL_PORT}", owner.namespace);
     let field = |path: &str| json!({"fieldRef": {"fieldPath": path}});
     let supersedes = format!("metadata.annotations['{}']", names::SUPERSEDES);
+    let must_exist = format!("metadata.annotations['{}']", names::MUST_EXIST);
     let mut env = vec![
         json!({"name": "WEIR_MANIFEST", "value": "/etc/weir/job.yaml"}),
         json!({"name": "WEIR_POD_NAME", "valueFrom": field("metadata.name")}),
@@ -186,6 +181,7 @@ fn worker(owner: &Owner, accepted: &Accepted, replicas: u32) -> Value {
         json!({"name": "WEIR_POD_IP", "valueFrom": field("status.podIP")}),
         json!({"name": "WEIR_REVISION", "value": accepted.revision}),
         json!({"name": "WEIR_SUPERSEDES", "valueFrom": field(&supersedes)}),
+        json!({"name": "WEIR_MUST_EXIST", "valueFrom": field(&must_exist)}),
         json!({"name": "WEIR_JOB_UID", "value": owner.uid}),
         json!({"name": "WEIR_COORDINATOR", "value": coordinator}),
         json!({"name": "WEIR_PARALLELISM", "value": replicas.to_string()}),

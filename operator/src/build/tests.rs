@@ -30,7 +30,12 @@ fn accepted(spec: Value) -> Accepted {
         service_account: "default".into(),
         ..Defaults::default()
     };
-    validate(&serde_json::from_value(job).unwrap(), None, &defaults).unwrap()
+    validate(&serde_json::from_value(job).unwrap(), None, &defaults, None).unwrap()
+}
+
+/// The first start of a job.
+fn first() -> Begin<'static> {
+    Begin { supersedes: &[], stable: None, must_exist: false, since: Timestamp::UNIX_EPOCH }
 }
 
 fn yaml(objects: &[Value]) -> String {
@@ -45,7 +50,12 @@ fn the_smallest_job_becomes_these_objects() {
     let owner = owner();
     let objects = [
         build_config(&owner, &accepted),
-        build_set(&owner, &accepted, 2, &["0ld".to_owned()], Some("0ld"), Timestamp::UNIX_EPOCH),
+        build_set(
+            &owner,
+            &accepted,
+            2,
+            &Begin { supersedes: &["0ld".to_owned()], stable: Some("0ld"), ..first() },
+        ),
         build_workers(&owner),
         build_coordinator(&owner, &accepted.revision),
         build_budget(&owner, 1),
@@ -74,7 +84,7 @@ fn what_a_user_says_about_pods_is_in_them_and_what_weir_needs_stays() {
             },
         },
     }));
-    let set = build_set(&owner(), &accepted, 1, &[], None, Timestamp::UNIX_EPOCH);
+    let set = build_set(&owner(), &accepted, 1, &first());
     let template = &set["spec"]["template"];
     assert_eq!(template["metadata"]["labels"]["team"], "air");
     assert_eq!(template["metadata"]["labels"]["weir.dev/job"], "flights");
@@ -94,7 +104,7 @@ fn what_a_user_says_about_pods_is_in_them_and_what_weir_needs_stays() {
 #[test]
 fn pods_are_within_the_restricted_pod_security_standard() {
     let accepted = accepted(json!({"sql": "INSERT INTO a SELECT 1"}));
-    let set = build_set(&owner(), &accepted, 1, &[], None, Timestamp::UNIX_EPOCH);
+    let set = build_set(&owner(), &accepted, 1, &first());
     for spec in [
         &set["spec"]["template"]["spec"],
         &build_state_pod(&owner(), &accepted)["spec"],

@@ -1,10 +1,14 @@
-//! The end of a job: savepoint, pods, state, and at last the finalizer. Never later than its
-//! deadline: a resource that cannot be deleted blocks its whole namespace.
+//! The end of a job: savepoint, pods, state, what else is its own, and at last the finalizer. Never
+//! later than its deadline: a resource that cannot be deleted blocks its whole namespace.
+//!
+//! However it is deleted (in the background, in the foreground, orphaning) it ends like this: what
+//! belongs to it has no owner references ([`crate::ownership`]). Only the deletion of its whole
+//! namespace leaves no time: that deletes pods like everything else, and nothing new can start.
 
 use std::time::Duration;
 
 use weir_crds::kube::JobState;
-use weir_crds::{DeletionPolicy, StateRetention};
+use weir_crds::{DeletionPolicy, DesiredState, StateRetention};
 
 use super::{Decision, Facts, Note, OneShot, SOON, stop};
 use crate::clock::age;
@@ -25,6 +29,21 @@ pub(super) fn decide(facts: &Facts) -> Decision {
     let late = waited >= facts.job.deletion.timeout;
     let over = waited >= facts.job.deletion.timeout + COLLECT;
 
+    if facts.namespace_terminating
+        && facts.job.deletion.policy == DeletionPolicy::Savepoint
+        && facts.job.desired == DesiredState::Running
+    {
+        decision.notes.push(Note::warning(
+            "NamespaceDeleted",
+            &facts.job.uid,
+            format!(
+                "the namespace is being deleted, and its pods go at once: there is a savepoint \
+                 only if one is complete before they end; the newest checkpoint is kept, and a \
+                 job of this name that is to go on from it needs state.adopt: {}",
+                facts.job.uid
+            ),
+        ));
+    }
     if let Some(set) = facts.acting() {
         decision.view.running = Some(set.revision.clone());
         let save = facts.job.deletion.policy == DeletionPolicy::Savepoint && !late;
@@ -58,16 +77,17 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         return release(decision);
     }
     if facts.namespace_terminating {
-        decision.notes.push(Note::warning(
-            "StateKept",
-            &facts.job.uid,
-            "the namespace is being deleted, so no pod can start that would delete the job's \
-             state: it stays in the object store",
-        ));
+        let cause = "the namespace is being deleted, so no pod can start that would do it";
+        decision.notes.push(kept(facts, cause));
         return release(decision);
     }
     if !gone {
         decision.notes.push(kept(facts, "its pods are still there"));
+        return release(decision);
+    }
+    if let Err(refusal) = &facts.target {
+        // Nobody knows where it is.
+        decision.notes.push(kept(facts, &refusal.message));
         return release(decision);
     }
     match &facts.state_pod {
@@ -98,8 +118,11 @@ fn kept(facts: &Facts, cause: &str) -> Note {
         &facts.job.uid,
         format!(
             "the job's state could not be deleted ({cause}): it stays in the object store; delete \
-             it with: weir state delete <root>/<namespace>/{} --uid {}",
-            facts.job.name, facts.job.uid
+             it with: weir state delete {}/{}/{} --uid {}",
+            facts.target.as_ref().map_or("<root>", |target| target.root.as_str()),
+            facts.job.namespace,
+            facts.job.name,
+            facts.job.uid
         ),
     )
 }

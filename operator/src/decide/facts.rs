@@ -26,6 +26,10 @@ pub struct Facts {
     pub state_pod: Option<OneShot>,
     /// Pods that plan a program in its own image.
     pub plan_pods: Vec<PlanPod>,
+    /// What of the job's children the cluster does not let it have, such as a name that is taken.
+    pub blocked: Option<Refusal>,
+    /// It is known from elsewhere than the coordinators that the job has published.
+    pub published: bool,
 }
 
 /// What a user asks of a job, apart from its program.
@@ -33,6 +37,8 @@ pub struct Facts {
 pub struct JobFacts {
     /// Its name.
     pub name: String,
+    /// Its namespace.
+    pub namespace: String,
     /// Its UID.
     pub uid: String,
     /// `metadata.generation`.
@@ -58,6 +64,8 @@ pub struct Target {
     pub revision: String,
     /// Its image.
     pub image: String,
+    /// The root of its state.
+    pub root: String,
     /// What a running coordinator said about it; a program in another image is planned by a pod.
     pub plan: Plan,
 }
@@ -86,8 +94,14 @@ pub struct SetFacts {
     pub image: String,
     /// Pods that are asked for.
     pub replicas: u32,
-    /// It is being deleted.
+    /// It is being deleted, or is to be.
     pub deleting: bool,
+    /// It belongs to an earlier job of this name, and nobody has deleted it yet.
+    pub former: bool,
+    /// It bears an owner reference of earlier versions.
+    pub tied: bool,
+    /// It is noted that the job has published, below this root.
+    pub published: Option<String>,
     /// How its job ended; only meaningful with 0 replicas.
     pub stopped: Option<Stopped>,
     /// When its pods were asked for.
@@ -285,6 +299,7 @@ impl Facts {
                 (ours && !fenced).then_some(Coordinator {
                     ip: pod.ip.as_deref()?,
                     pod: &pod.name,
+                    incarnation: &report.incarnation,
                     term: status.term.max(report.term),
                     view,
                     end,
@@ -315,6 +330,8 @@ pub struct Coordinator<'a> {
     pub ip: &'a str,
     /// Its pod.
     pub pod: &'a str,
+    /// Its process.
+    pub incarnation: &'a str,
     /// Its reign.
     pub term: u64,
     /// What it says.
@@ -333,6 +350,13 @@ impl Coordinator<'_> {
     pub fn is_ready(&self) -> bool {
         let saved = self.view.checkpoint_at_ms > 0 || self.view.restored_epoch > 0;
         self.end.is_none() && saved && matches!(self.state, "Running" | "Rescaling" | "Stopping")
+    }
+
+    /// It holds a chain of its own: one that it was refused, because it is another job's or gone,
+    /// is not.
+    #[must_use]
+    pub fn has_published(&self) -> bool {
+        self.is_ready() || self.view.published > 0 || self.view.restored_epoch > 0
     }
 
     /// Pods that the job needs: one more than the highest ordinal that runs tasks.

@@ -96,6 +96,8 @@ pub struct Scale {
     pub supersedes: Option<Vec<String>>,
     /// The newest revision known to be stable.
     pub stable: Option<String>,
+    /// The root below which the job has published; its next pods do not start without that state.
+    pub published: Option<String>,
 }
 
 impl Scale {
@@ -110,6 +112,7 @@ impl Scale {
             stopping: set.stopping,
             supersedes: None,
             stable: set.stable.clone(),
+            published: set.published.clone(),
         }
     }
 }
@@ -226,7 +229,35 @@ impl Decision {
 pub fn decide(facts: &Facts) -> Decision {
     let mut decision = decide_lifecycle(facts);
     decision.delete_plans = plan::not_wanted(facts, decision.plan_pod);
+    let former = facts.sets.iter().filter(|set| set.former).map(|set| set.name.clone());
+    decision.delete_sets.extend(former);
+    note_on_sets(facts, &mut decision);
     decision
+}
+
+/// What has to stand on a set and does not: that the job has published, for its next pods, and
+/// whose it is, where an earlier version said so in a way for which no deletion waits. One change
+/// of a set a round.
+fn note_on_sets(facts: &Facts, decision: &mut Decision) {
+    let root = facts.target.as_ref().ok().map(|target| target.root.clone());
+    let stays = |set: &&SetFacts| !set.deleting && !decision.delete_sets.contains(&set.name);
+    let sets: Vec<&SetFacts> = facts.sets.iter().filter(stays).collect();
+    for set in sets {
+        let reigned = facts.coordinator(&set.revision).is_some_and(|it| it.has_published());
+        let mut known = (facts.published || reigned) && facts.job.deleted_at.is_none();
+        let scale = decision.scale.iter_mut().find(|scale| scale.name == set.name);
+        if let Some(stopped) = scale.as_ref().and_then(|scale| scale.stopped.as_ref()) {
+            known |= stopped.epoch > 0;
+        }
+        let published = set.published.clone().or_else(|| root.clone().filter(|_| known));
+        match scale {
+            Some(scale) => scale.published = published,
+            None if set.tied || published != set.published => {
+                decision.scale.push(Scale { published, ..Scale::keep(set) });
+            }
+            None => {}
+        }
+    }
 }
 
 fn decide_lifecycle(facts: &Facts) -> Decision {
@@ -240,6 +271,12 @@ fn decide_lifecycle(facts: &Facts) -> Decision {
     };
     if let Err(refusal) = &facts.target {
         decision.view.refusal = Some(refusal.clone());
+    }
+    if let Some(blocked) = &facts.blocked {
+        decision.notes.push(Note::warning(blocked.reason, &facts.job.uid, blocked.message.clone()));
+        decision.view.problem.get_or_insert(blocked.clone());
+        decision.view.stuck |= facts.job.desired == DesiredState::Running;
+        decision.again = decision.again.min(POLL);
     }
     decision.give_up.extend(lost_pods(facts));
     for pod in &decision.give_up {

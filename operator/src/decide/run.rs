@@ -26,7 +26,16 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         Err(refusal) => return refused(facts, refusal),
     };
     let mut decision = Decision::rest(JobState::Pending);
-    match facts.acting() {
+    let acting = facts.acting();
+    if facts.blocked.is_some() && acting.is_none_or(|set| set.revision != target.revision) {
+        // What the job lacks it would lack when it starts; what runs goes on.
+        decision.view.state = JobState::Failed;
+        if let Some(set) = acting {
+            keep_running(facts, set, &mut decision);
+        }
+        return decision;
+    }
+    match acting {
         Some(set) if set.revision == target.revision => {
             run(facts, set, &mut decision);
             // What came before is only kept until its successor has begun.
@@ -74,8 +83,9 @@ fn begin(facts: &Facts, target: &Target, decision: &mut Decision) {
     // A start keeps the parallelism of the head, so as many pods are needed at first.
     let replicas = facts.job.parallelism.max(was.map_or(0, |stopped| stopped.parallelism));
     let Some(set) = facts.set(&target.revision) else {
-        // A set of that name on its way out must be gone before its successor can be made.
-        if facts.sets.iter().all(|set| set.revision != target.revision) {
+        // A set of that name on its way out must be gone before its successor can be made, and one
+        // of an earlier job must be told to go.
+        if facts.sets.iter().all(|set| set.revision != target.revision && !set.former) {
             decision.create = Some(replicas);
         }
         decision.operation(
@@ -107,6 +117,7 @@ fn begin(facts: &Facts, target: &Target, decision: &mut Decision) {
             stopping: None,
             supersedes: Some(predecessors(&set.revision, &facts.sets)),
             stable: facts.stable().map(str::to_owned),
+            published: set.published.clone(),
         });
     }
 }

@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::Defaults;
 use crate::decide::{OneShot, PlanPod, PodFacts, SetFacts, Trouble};
 use crate::names;
+use crate::ownership::{Whose, is_tied, whose};
 use crate::validate::{Program, Refusal};
 use crate::workers::Workers;
 
@@ -50,8 +51,14 @@ pub struct Observed {
     pub now: Timestamp,
     /// The job.
     pub job: StreamJob,
-    /// The defaults that it was accepted with, if it was.
+    /// The defaults that it was accepted with, if it was, as the job says or else its sets.
     pub resolved: Option<Defaults>,
+    /// The job itself says with which defaults it was accepted.
+    pub accepted: bool,
+    /// The job has published checkpoints, by whatever says so.
+    pub published: bool,
+    /// The root below which it has, where that is noted.
+    pub published_root: Option<String>,
     /// The program that `spec.sqlFrom` names.
     pub program: Option<Program>,
     /// Nothing can be created in its namespace any more.
@@ -133,8 +140,10 @@ impl Observer<'_> {
             return Ok(None);
         };
         let uid = job.uid().unwrap_or_default();
-        let resolved = job.annotations().get(names::RESOLVED);
-        let resolved = resolved.and_then(|text| serde_json::from_str(text).ok());
+        let resolved = |annotations: &BTreeMap<String, String>| {
+            let text = annotations.get(names::RESOLVED)?;
+            serde_json::from_str::<Defaults>(text).ok()
+        };
         let program = self.program(&job, namespace).await.map_err(failed("the program"))?;
         let namespace_terminating = job.metadata.deletion_timestamp.is_some()
             && self.terminating(namespace).await.map_err(failed("the namespace"))?;
@@ -145,11 +154,26 @@ impl Observer<'_> {
         let (sets, pods) = (sets.map_err(failed("StatefulSets"))?, pods.map_err(failed("pods"))?);
 
         let now = self.clock.now();
+        let theirs = |set: &&StatefulSet| matches!(whose(*set, name, &uid), Whose::Other(_));
+        // Not the job's, and in its way only where they have the name of one of its own.
+        let foreign: Vec<String> = sets.iter().filter(theirs).filter_map(|it| it.uid()).collect();
+        let sets: Vec<StatefulSet> = sets.into_iter().filter(|set| !theirs(&set)).collect();
+        let ours = sets.iter().filter(|set| whose(*set, name, &uid) == Whose::Ours);
+        let recovered = ours.filter_map(|set| resolved(set.annotations())).next_back();
+        let own = resolved(job.annotations());
         let mut set_facts = Vec::with_capacity(sets.len());
         for set in &sets {
             let trouble = self.set_trouble(set, namespace, now).await;
-            set_facts.push((read_set(set, &uid, now, trouble), Version::of(set)));
+            let whose = whose(set, name, &uid);
+            set_facts.push((read_set(set, &whose, now, trouble), Version::of(set)));
         }
+        let of_foreign =
+            |pod: &&Pod| pod.owner_references().iter().any(|owner| foreign.contains(&owner.uid));
+        let pods: Vec<Pod> = pods.into_iter().filter(|pod| !of_foreign(&pod)).collect();
+        let noted = job.annotations().get(names::PUBLISHED).cloned();
+        let published_root =
+            noted.or_else(|| set_facts.iter().find_map(|(set, _)| set.published.clone()));
+        let published = published_root.is_some() || has_published(&job, &set_facts);
         let is_worker = |pod: &&Pod| component(pod) == Some("worker");
         let (workers, others): (Vec<&Pod>, Vec<&Pod>) = pods.iter().partition(is_worker);
         let last_failure = workers.iter().filter_map(|pod| read_failure(pod)).next_back();
@@ -173,8 +197,11 @@ impl Observer<'_> {
         let state_pod = state_pod.map(|pod| (read_one_shot(pod), Version::of(pod)));
         Ok(Some(Observed {
             now,
+            accepted: own.is_some(),
+            resolved: own.or(recovered),
             job,
-            resolved,
+            published,
+            published_root,
             program,
             namespace_terminating,
             sets: set_facts,
@@ -325,7 +352,23 @@ where
     Ok(api.list(&ListParams::default().labels(label)).await?.items)
 }
 
-fn read_set(set: &StatefulSet, uid: &str, now: Timestamp, trouble: Option<Trouble>) -> SetFacts {
+/// Whether anything else than a note of it says that the job has published: earlier versions made
+/// none.
+fn has_published(job: &StreamJob, sets: &[(SetFacts, Version)]) -> bool {
+    let shown = job.status.as_ref().and_then(|status| status.last_checkpoint.as_ref());
+    let says = |set: &SetFacts| {
+        let saved = set.stopped.as_ref().is_some_and(|stopped| stopped.epoch > 0);
+        !set.former && (set.stable.is_some() || saved)
+    };
+    shown.is_some_and(|checkpoint| checkpoint.epoch > 0) || sets.iter().any(|(set, _)| says(set))
+}
+
+fn read_set(
+    set: &StatefulSet,
+    whose: &Whose,
+    now: Timestamp,
+    trouble: Option<Trouble>,
+) -> SetFacts {
     let annotations = set.annotations();
     let time = |key: &str| annotations.get(key).and_then(|text| text.parse::<Timestamp>().ok());
     let spec = set.spec.as_ref();
@@ -334,8 +377,9 @@ fn read_set(set: &StatefulSet, uid: &str, now: Timestamp, trouble: Option<Troubl
         .map(|spec| spec.containers.as_slice())
         .unwrap_or_default();
     let image = containers.iter().find(|container| container.name == "worker");
-    // A set of another job of this name goes with that job; until then it is in the way.
-    let ours = set.owner_references().iter().any(|owner| owner.uid == uid);
+    // A set of an earlier job of this name is to go; until then it is in the way.
+    let ours = *whose == Whose::Ours;
+    let deleting = set.metadata.deletion_timestamp.is_some();
     let labels: &BTreeMap<String, String> = set.labels();
     SetFacts {
         name: set.name_any(),
@@ -346,7 +390,10 @@ fn read_set(set: &StatefulSet, uid: &str, now: Timestamp, trouble: Option<Troubl
             .and_then(|spec| spec.replicas)
             .and_then(|it| it.try_into().ok())
             .unwrap_or(0),
-        deleting: !ours || set.metadata.deletion_timestamp.is_some(),
+        deleting: !ours || deleting,
+        former: !ours && !deleting,
+        tied: is_tied(set),
+        published: annotations.get(names::PUBLISHED).filter(|_| ours).cloned(),
         stopped: annotations.get(names::STOPPED).and_then(|text| serde_json::from_str(text).ok()),
         since: time(names::SINCE)
             .or_else(|| set.metadata.creation_timestamp.as_ref().map(|time| time.0))

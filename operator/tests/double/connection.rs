@@ -50,6 +50,7 @@ pub struct Connection {
 }
 
 type Rule = Box<dyn FnMut(&Request) -> Option<u16> + Send>;
+type Meddler = Box<dyn FnMut(&Request) + Send>;
 
 #[derive(Default)]
 pub(super) struct Faults {
@@ -58,6 +59,7 @@ pub(super) struct Faults {
     dies_at: Option<(u64, Last)>,
     dead: bool,
     refuse: Option<Rule>,
+    meddle: Option<Meddler>,
     pub(super) hold_watches: bool,
     pub(super) watch_cuts: u64,
     pub(super) stale_at: Option<u64>,
@@ -125,6 +127,12 @@ impl Connection {
         self.faults.lock().refuse = None;
     }
 
+    /// Lets `meddler` act on the cluster before each request is served: what the process has read
+    /// may be old by then.
+    pub fn meddle(&self, meddler: impl FnMut(&Request) + Send + 'static) {
+        self.faults.lock().meddle = Some(Box::new(meddler));
+    }
+
     /// Watches deliver nothing until `false`, so that caches grow stale.
     pub fn hold_watches(&self, hold: bool) {
         self.faults.lock().hold_watches = hold;
@@ -183,6 +191,9 @@ impl Connection {
                 0 => Err(Cut),
                 code => Ok(self.respond(Refusal::injected(code).into(), 0)),
             };
+        }
+        if let Some(meddle) = faults.meddle.as_mut() {
+            meddle(&entry);
         }
         let stale_at = faults.stale_at;
         let before = self.store.lock().version;

@@ -125,7 +125,7 @@ impl Call {
         self.param("dryRun") == "All" || self.body["dryRun"] == json!(["All"])
     }
 
-    fn key(&self) -> Key {
+    pub(super) fn key(&self) -> Key {
         Key::new(&self.kind, self.namespace(), self.name.as_deref().unwrap_or_default())
     }
 

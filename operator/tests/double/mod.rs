@@ -158,13 +158,47 @@ impl Cluster {
         store.update(&key, Some("status"), value, "user", false).unwrap();
     }
 
+    /// Changes the object that a request is about as somebody else would, so that its version is
+    /// another. Whether there was one.
+    pub fn touch(&self, uri: &str) -> bool {
+        let request = http::Request::builder().uri(uri).body(()).unwrap();
+        let Ok(call) = http_api::Call::read(&request.into_parts().0, &[]) else { return false };
+        let key = call.key();
+        let mut store = self.store.lock();
+        let Some(mut value) = store.get(&key).cloned() else { return false };
+        let version = store.version.to_string();
+        value["metadata"]["annotations"]["somebody"] = version.into();
+        store.update(&key, None, value, "somebody", false).unwrap();
+        true
+    }
+
     /// Deletes an object as a user (in the background, with the default grace period).
     pub fn delete<K>(&self, namespace: &str, name: &str)
     where
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
+        self.delete_by::<K>(namespace, name, "Background");
+    }
+
+    /// Deletes an object as `kubectl delete --cascade=…`: `Background`, `Foreground` or `Orphan`.
+    pub fn delete_by<K>(&self, namespace: &str, name: &str, propagation: &str)
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
         let key = Key::new(&kind::<K>(), namespace, name);
-        let deleted = self.store.lock().delete(&key, &Value::Null, false);
+        let options = serde_json::json!({"propagationPolicy": propagation});
+        let deleted = self.store.lock().delete(&key, &options, false);
+        deleted.unwrap_or_else(|refusal| panic!("{}", refusal.body()));
+    }
+
+    /// Deletes an object without grace, as somebody who gives up a lost node's pod.
+    pub fn delete_now<K>(&self, namespace: &str, name: &str)
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let key = Key::new(&kind::<K>(), namespace, name);
+        let options = serde_json::json!({"gracePeriodSeconds": 0});
+        let deleted = self.store.lock().delete(&key, &options, false);
         deleted.unwrap_or_else(|refusal| panic!("{}", refusal.body()));
     }
 

@@ -7,6 +7,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's way to fail")]
 
+pub mod scenarios;
 pub mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,8 @@ const BOUND: u64 = 6;
 /// What the store holds of one job.
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
+    /// The job that it belongs to.
+    pub job_uid: String,
     /// The revision that reigned last.
     pub revision: String,
     pub term: u64,
@@ -48,6 +51,9 @@ struct Process {
     job_uid: String,
     revision: String,
     supersedes: Vec<String>,
+    must_exist: bool,
+    adopts: String,
+    uid: String,
     ordinal: u32,
     wanted: u32,
     ip: String,
@@ -81,6 +87,8 @@ struct World {
     stuck: BTreeMap<String, PodOutcome>,
     violations: Vec<String>,
     collected: BTreeSet<String>,
+    /// UIDs of jobs that have published.
+    published: BTreeSet<String>,
     refuse_savepoints: u32,
 }
 
@@ -102,6 +110,11 @@ impl Model {
     /// The store of a job.
     pub fn chain(&self, namespace: &str, job: &str) -> Option<Chain> {
         self.world.lock().chains.get(&format!("{namespace}/{job}")).cloned()
+    }
+
+    /// Somebody removes the store of a job.
+    pub fn lose_chain(&self, namespace: &str, job: &str) {
+        self.world.lock().chains.remove(&format!("{namespace}/{job}"));
     }
 
     /// What must never have happened, and did.
@@ -217,11 +230,17 @@ impl World {
             let silent = spec.node_name.as_ref().is_some_and(|node| self.lost_nodes.contains(node));
             let silent = silent || self.left.contains(&uid);
             alive.insert(uid.clone());
-            let process = self.processes.entry(uid).or_insert_with(|| Process {
+            let process = self.processes.entry(uid.clone()).or_insert_with(|| Process {
+                uid,
+                must_exist: pod
+                    .annotations()
+                    .get("weir.dev/must-exist")
+                    .is_some_and(|it| it == "true"),
                 pod: pod.name_any(),
                 namespace: pod.namespace().unwrap(),
                 job: labels["weir.dev/job"].clone(),
                 job_uid: env("WEIR_JOB_UID"),
+                adopts: env("WEIR_ADOPT_UID"),
                 revision: revision.clone(),
                 supersedes: pod
                     .annotations()
@@ -267,18 +286,41 @@ impl World {
             if running_other {
                 self.violations.push(format!("{revision} took {place} from a running revision"));
             }
-            let chain = self.chains.entry(place).or_default();
+            let chain = self.chains.entry(place.clone()).or_default();
             let next = self.processes.values_mut().filter(peers);
             let next = next.filter(|it| it.revision == revision).min_by_key(|it| it.ordinal);
             let next = next.unwrap();
+            let foreign = !chain.job_uid.is_empty() && chain.job_uid != next.job_uid;
+            let refusal = match chain.term {
+                0 if next.must_exist => Some("is gone"),
+                _ if foreign && chain.job_uid != next.adopts => Some("belongs to a deleted job"),
+                _ => None,
+            };
+            if let Some(refusal) = refusal {
+                let message = format!("state at s3://bucket/weir/{place} {refusal}");
+                let kind = job_end::Kind::Failed.into();
+                let end = Some(JobEnd { kind, message, ..JobEnd::default() });
+                // It has read what is there, and says so.
+                let published_ms = if foreign { now } else { 0 };
+                next.coordinates = Some(Reign { end, published_ms, ..Reign::default() });
+                if chain.term == 0 {
+                    self.chains.remove(&place);
+                }
+                continue;
+            }
+            if !self.published.insert(next.job_uid.clone()) && chain.term == 0 {
+                self.violations.push(format!("{place} had published, and started from nothing"));
+            }
             // As a worker does: the state of a revision that it was not told of is not its own.
             let known = chain.revision.is_empty()
+                || foreign
                 || chain.revision == revision
                 || next.supersedes.contains(&chain.revision);
             if !known {
                 continue;
             }
             chain.revision.clone_from(&revision);
+            chain.job_uid.clone_from(&next.job_uid);
             let restored = chain.epoch;
             if chain.epoch == 0 {
                 chain.parallelism = next.wanted;
@@ -434,7 +476,7 @@ impl Workers for Model {
         });
         Ok(WorkerReport {
             worker: process.ordinal,
-            incarnation: process.pod.clone(),
+            incarnation: process.uid.clone(),
             revision: process.revision.clone(),
             job_uid: process.job_uid.clone(),
             attached,

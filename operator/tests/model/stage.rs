@@ -57,10 +57,15 @@ impl Stage {
 
     /// A fresh process of the operator.
     pub fn operator(&self) -> Operator {
+        self.operator_with("s3://bucket/weir")
+    }
+
+    /// A fresh process of an operator that was installed with this `state.root`.
+    pub fn operator_with(&self, root: &str) -> Operator {
         let connection = self.cluster.connect("weir-operator");
         let defaults = Defaults {
             image: "weir-worker:1".to_owned(),
-            state_root: "s3://bucket/weir".to_owned(),
+            state_root: root.to_owned(),
             credentials_secret: "weir-s3".to_owned(),
             service_account: "default".to_owned(),
             ..Defaults::default()
@@ -74,6 +79,14 @@ impl Stage {
             "weir-operator-0",
         );
         Operator { connection, context }
+    }
+
+    /// Rounds and time, whether or not anything comes to rest.
+    pub async fn rounds(&self, operator: &Operator, count: usize) {
+        for _ in 0..count {
+            self.round(operator).await;
+            self.tick();
+        }
     }
 
     pub fn apply(&self, spec: Value) {

@@ -27,6 +27,7 @@ fn facts(desired: DesiredState, parallelism: u32) -> Facts {
         now: at(NOW),
         job: JobFacts {
             name: "flights".into(),
+            namespace: "shop".into(),
             uid: "4be0".into(),
             generation: 1,
             desired,
@@ -37,11 +38,22 @@ fn facts(desired: DesiredState, parallelism: u32) -> Facts {
             held: true,
         },
         namespace_terminating: false,
-        target: Ok(Target { revision: "aa".into(), image: "weir:1".into(), plan: Plan::Unknown }),
+        target: Ok(target("aa", "weir:1")),
         sets: Vec::new(),
         pods: Vec::new(),
         state_pod: None,
         plan_pods: Vec::new(),
+        blocked: None,
+        published: true,
+    }
+}
+
+fn target(revision: &str, image: &str) -> Target {
+    Target {
+        revision: revision.into(),
+        image: image.into(),
+        root: "s3://bucket/weir".into(),
+        plan: Plan::Unknown,
     }
 }
 
@@ -53,6 +65,9 @@ fn set(revision: &str, replicas: u32) -> SetFacts {
         image: "weir:1".into(),
         replicas,
         deleting: false,
+        former: false,
+        tied: false,
+        published: Some("s3://bucket/weir".into()),
         stopped: None,
         since: at(NOW - 60),
         stopping: None,

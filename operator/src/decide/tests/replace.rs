@@ -61,8 +61,7 @@ fn another_image() -> Facts {
     let mut facts = facts(DesiredState::Running, 1);
     facts.sets = vec![set("aa", 1)];
     facts.pods = pods("aa", 1, 1);
-    facts.target =
-        Ok(Target { revision: "bb".into(), image: "weir:2".into(), plan: Plan::Unknown });
+    facts.target = Ok(target("bb", "weir:2"));
     facts
 }
 

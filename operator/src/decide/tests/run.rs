@@ -128,3 +128,71 @@ fn a_revision_that_has_published_for_a_while_is_noted_as_stable_once() {
     assert!(decide(&facts).scale.is_empty(), "not yet");
     assert_eq!(facts.stable(), Some("a0"), "until then its predecessor's word stands");
 }
+
+#[test]
+fn a_drained_job_goes_on_when_it_is_to_run_again() {
+    let mut facts = facts(DesiredState::Running, 1);
+    let stopped = Stopped { kind: StopKind::Drained, parallelism: 1, ..Stopped::default() };
+    facts.sets = vec![SetFacts { stopped: Some(stopped), ..set("aa", 0) }];
+    check(
+        &facts,
+        expect![[r#"
+        Starting, again in 500ms
+        scale flights-aa × 1 None"#]],
+    );
+}
+
+#[test]
+fn the_first_checkpoint_is_noted_on_the_set_whose_pods_come_after_it() {
+    let mut facts = facts(DesiredState::Running, 1);
+    facts.published = false;
+    facts.sets = vec![SetFacts { published: None, ..set("aa", 1) }];
+    facts.pods = pods("aa", 1, 1);
+    let view = coordinator(&mut facts);
+    (view.checkpoint_at_ms, view.published) = (0, 0);
+    assert!(decide(&facts).scale.is_empty(), "there is none yet");
+    coordinator(&mut facts).checkpoint_at_ms = 1;
+    let published = |facts: &Facts| decide(facts).scale.first().map(|it| it.published.clone());
+    assert_eq!(published(&facts), Some(Some("s3://bucket/weir".into())));
+    // A coordinator that was refused the chain it found has none.
+    ended(&mut facts, job_end::Kind::Failed);
+    assert_eq!(published(&facts), None);
+    facts.published = true;
+    assert!(published(&facts).is_some(), "what else says so counts as much");
+}
+
+#[test]
+fn what_the_cluster_refuses_a_job_keeps_it_from_starting_and_not_from_running() {
+    let blocked = crate::validate::Refusal::new("ObjectInTheWay", "Service x is not this job's");
+    let mut facts = facts(DesiredState::Running, 2);
+    facts.blocked = Some(blocked);
+    check(
+        &facts,
+        expect![[r#"
+        Failed, again in 5s
+        problem (stuck): ObjectInTheWay
+        note ObjectInTheWay"#]],
+    );
+    facts.sets = vec![set("aa", 1)];
+    facts.pods = pods("aa", 1, 1);
+    let decision = decide(&facts);
+    assert_eq!(decision.scale[0].replicas, 2, "it is rescaled");
+    assert_eq!(decision.view.problem.unwrap().reason, "ObjectInTheWay");
+    facts.target = Ok(target("bb", "weir:1"));
+    let decision = decide(&facts);
+    assert!(decision.ask_plan.is_none() && decision.begin.is_none(), "{decision:?}");
+    facts.job.desired = DesiredState::Suspended;
+    assert!(decide(&facts).begin.is_some(), "its savepoint is taken all the same");
+}
+
+#[test]
+fn a_set_of_an_earlier_job_is_told_to_go_before_another_is_made() {
+    let mut facts = facts(DesiredState::Running, 1);
+    facts.sets = vec![SetFacts { deleting: true, former: true, ..set("old", 1) }];
+    check(
+        &facts,
+        expect![[r#"
+        Starting, again in 500ms
+        delete flights-old"#]],
+    );
+}

@@ -107,6 +107,22 @@ fn state_is_deleted_by_a_pod_and_kept_where_none_can_start() {
         expect![[r#"
         Deleting, again in 500ms
         release
+        note NamespaceDeleted
+        note StateKept"#]],
+    );
+}
+
+#[test]
+fn a_deletion_does_not_wait_for_state_that_nobody_can_find() {
+    let mut facts = facts(DesiredState::Running, 1);
+    facts.job.deleted_at = Some(at(NOW - 5));
+    facts.job.deletion.state_retention = weir_crds::StateRetention::Delete;
+    facts.target = Err(crate::validate::Refusal::new("NoStateRoot", "spec.state.root: none"));
+    check(
+        &facts,
+        expect![[r#"
+        Deleting, again in 500ms
+        release
         note StateKept"#]],
     );
 }
