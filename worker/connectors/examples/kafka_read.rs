@@ -124,6 +124,7 @@ fn read(io: &tokio::runtime::Runtime, servers: &str, topic: &str) {
                 batches += 1;
             }
             SourcePoll::Finished { .. } => ended += 1,
+            other @ SourcePoll::Returned { .. } => panic!("{other:?}"),
             SourcePoll::Pending => {
                 let _ = woken.recv_timeout(Duration::from_secs(1));
                 while woken.try_recv().is_ok() {}

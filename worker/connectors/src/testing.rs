@@ -11,7 +11,7 @@ use object_store::memory::InMemory;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartId, ObjectMeta, ObjectStore,
+    CopyOptions, GetOptions, GetRange, GetResult, ListResult, MultipartId, ObjectMeta, ObjectStore,
     ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult,
 };
 use weir_engine::env::Clock;
@@ -109,6 +109,14 @@ pub(crate) struct Bucket {
     objects: InMemory,
     uploads: Mutex<BTreeMap<String, Parts>>,
     next: AtomicU64,
+    held: Held,
+}
+
+/// Requests for what is behind a byte wait.
+#[derive(Default, Debug)]
+struct Held {
+    behind: Mutex<Option<u64>>,
+    released: tokio::sync::Notify,
 }
 
 impl std::fmt::Display for Bucket {
@@ -125,6 +133,29 @@ impl Bucket {
     /// Forgets every upload, as a bucket rule does.
     pub(crate) fn forget_uploads(&self) {
         self.uploads.lock().unwrap().clear();
+    }
+
+    /// Lets requests for ranges that begin at `byte` or behind wait for [`Bucket::release`].
+    pub(crate) fn hold(&self, byte: u64) {
+        *self.held.behind.lock().unwrap() = Some(byte);
+    }
+
+    /// Answers every request again.
+    pub(crate) fn release(&self) {
+        *self.held.behind.lock().unwrap() = None;
+        self.held.released.notify_waiters();
+    }
+
+    async fn wait(&self, range: Option<&GetRange>) {
+        loop {
+            let released = self.held.released.notified();
+            let behind = *self.held.behind.lock().unwrap();
+            match (behind, range) {
+                (Some(behind), Some(GetRange::Bounded(range))) if range.start >= behind => {}
+                _ => return,
+            }
+            released.await;
+        }
     }
 
     /// Uploads that are neither completed nor aborted.
@@ -210,6 +241,7 @@ impl ObjectStore for Bucket {
     }
 
     async fn get_opts(&self, from: &Path, options: GetOptions) -> object_store::Result<GetResult> {
+        self.wait(options.range.as_ref()).await;
         self.objects.get_opts(from, options).await
     }
 

@@ -85,6 +85,26 @@ pub trait SplitEnumerator: Send {
     /// What it must remember to not find a split twice.
     fn snapshot(&self) -> Bytes;
 
+    /// A reader gave a split back ([`SourcePoll::Returned`]), with the position and the watermark
+    /// that it had reached. [`SplitEnumerator::discover`] may find it again later, under its id.
+    /// Until then only [`SplitEnumerator::snapshot`] knows of it.
+    ///
+    /// # Errors
+    /// When the position cannot be read.
+    fn take_back(&mut self, split: Split) -> Result<(), EngineError> {
+        Err(EngineError::ours(format!(
+            "split {} was given back, but this source's splits are read to their ends",
+            split.id
+        )))
+    }
+
+    /// The smallest event time that splits which were given back may still hold in rows that are
+    /// known to be coming (`i64::MIN`: any); it holds the watermark. `None`: nothing is known to
+    /// come.
+    fn held(&self) -> Option<EventTime> {
+        None
+    }
+
     /// A published manifest covers these positions: a chance to show them outside (consumer
     /// group offsets). Failures are logged, never fatal.
     async fn on_published(&mut self, splits: &[Split]) {
@@ -106,6 +126,17 @@ pub enum SourcePoll {
     Finished {
         /// Index as in `Rows`.
         split: usize,
+    },
+    /// The split was read as far as it goes for now, and goes back to the enumerator; the reader
+    /// forgets it. It may be read on later, by any reader.
+    Returned {
+        /// Index as in `Rows`.
+        split: usize,
+        /// Where to go on, as [`SourceReader::position`].
+        position: Bytes,
+        /// Bytes (or rows) that are there and cannot be read yet, such as a line without its
+        /// end. While there are any, the split holds the watermark.
+        left: u64,
     },
     /// Nothing now; the task is woken through the context's waker.
     Pending,
@@ -131,6 +162,13 @@ pub trait SourceReader: Send {
 
     /// The position after the last rows that `poll` returned for this split.
     fn position(&self, index: usize) -> Bytes;
+
+    /// Where row `row` of the last rows that `poll` returned for this split stands outside, for a
+    /// message: `flights.json:12`. Asked only when the task fails, and so may take its time.
+    fn place(&self, cx: &Context, index: usize, row: usize) -> Option<String> {
+        let _ = (cx, index, row);
+        None
+    }
 
     /// Bytes (or rows) of this split still to read, for progress; 0 when unknown.
     fn remaining(&self, index: usize) -> u64 {
@@ -184,6 +222,11 @@ pub struct SplitAssignment {
     /// whether or not it gets a split of it.
     #[serde(default)]
     pub round: Round,
+    /// How many splits the coordinator has taken back from this subtask since the term began.
+    /// They are its own from here on: a cut that was triggered before this message has them at
+    /// the subtask, every later one at the enumerator.
+    #[serde(default)]
+    pub taken_back: u64,
 }
 
 /// What is known about splits that nobody reads yet.

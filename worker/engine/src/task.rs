@@ -55,6 +55,8 @@ pub enum TaskEvent {
         vertex: VertexId,
         /// Its subtask.
         subtask: Subtask,
+        /// Splits that go back to the enumerator, with how far they were read.
+        returned: Vec<Split>,
     },
     /// The task has sent or received `End` everywhere and has nothing left to do. It stays
     /// available for barriers: an attempt triggered later is answered with its final state.

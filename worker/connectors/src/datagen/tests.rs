@@ -35,6 +35,7 @@ fn read(
                     }
                 }
                 SourcePoll::Finished { .. } => break,
+                other @ SourcePoll::Returned { .. } => panic!("{other:?}"),
                 SourcePoll::Pending => cx.clock.advance(Duration::from_millis(137)),
             }
         }

@@ -5,7 +5,9 @@
 //! record across two chunks costs a small copy and nothing else does.
 //!
 //! What always holds: the bytes are those of the file that was found. Its size and modification
-//! time (local) or ETag (bucket) are checked before the first and after the last byte.
+//! time (local) or ETag (bucket) are checked before the first and after the last byte. A file that
+//! may grow is read up to the size with which it was found, and what stands before the beginning
+//! must be what was read before (see [`Start`]).
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -21,7 +23,9 @@ use weir_engine::EngineError;
 use weir_engine::env::joined;
 use weir_engine::operator::Waker;
 
+use super::fault::local_error;
 use super::list::local_info;
+use super::mark::Mark;
 use super::position::FileInfo;
 use super::store::RemoteStore;
 use crate::formats::Compression;
@@ -41,6 +45,30 @@ const REQUESTS: usize = 8;
 const HEAD: u64 = 64 << 10;
 const PACKED_HEAD: u64 = 160 << 10;
 
+/// Up to so many bytes before a position are compared before a file is read on; of longer files
+/// the last ones have to do, because they may grow every second.
+const COMPARED: u64 = 64 << 20;
+
+/// Where to begin to read a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    /// Byte of the uncompressed content.
+    pub(crate) offset: u64,
+    /// Present for a file that may grow.
+    pub(crate) growing: Option<Growing>,
+}
+
+/// How a file is read that may grow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Growing {
+    /// What stands before the offset.
+    pub(crate) mark: Mark,
+    /// All of it is compared, however long it is.
+    pub(crate) compare: bool,
+    /// Compressed content may end anywhere, since more may come.
+    pub(crate) may_be_cut: bool,
+}
+
 /// A buffer with [`HEADROOM`] free bytes, then data up to `end`.
 pub(crate) struct Chunk {
     pub(crate) buffer: Vec<u8>,
@@ -49,32 +77,40 @@ pub(crate) struct Chunk {
 
 /// The chunks of a file from some byte on.
 pub(crate) struct Chunks {
-    ready: mpsc::Receiver<Result<Chunk, EngineError>>,
+    ready: mpsc::Receiver<Result<Item, EngineError>>,
     /// Buffers to be filled again.
     empty: SyncSender<Vec<u8>>,
+}
+
+enum Item {
+    Chunk(Chunk),
+    /// The compressed content ends in the middle of something.
+    Cut,
 }
 
 /// What there is to take.
 pub(crate) enum Next {
     Chunk(Chunk),
     Pending,
+    /// Nothing follows for now; the end follows.
+    Cut,
     End,
 }
 
 impl Chunks {
-    /// Begins to read `file` at byte `offset` of its uncompressed content.
+    /// Begins to read `file`.
     pub(crate) fn open(
         io: &tokio::runtime::Handle,
         waker: Waker,
         file: FileInfo,
         store: Option<Arc<dyn RemoteStore>>,
-        offset: u64,
+        start: Start,
     ) -> Self {
         let (send, ready) = mpsc::channel(AHEAD);
         let (empty, emptied) = sync_channel(AHEAD + 2);
         let handle = io.clone();
         io.spawn_blocking(move || {
-            let read = Content::open(&handle, file, store, offset)
+            let read = Content::open(&handle, file, store, start)
                 .and_then(|mut bytes| bytes.pump(&send, &emptied, &waker));
             if let Err(error) = read {
                 // Nobody listens when the reader is gone, which is fine.
@@ -90,7 +126,10 @@ impl Chunks {
     /// The next chunk, if it is there.
     pub(crate) fn next(&mut self) -> Result<Next, EngineError> {
         match self.ready.try_recv() {
-            Ok(chunk) => chunk.map(Next::Chunk),
+            Ok(item) => item.map(|item| match item {
+                Item::Chunk(chunk) => Next::Chunk(chunk),
+                Item::Cut => Next::Cut,
+            }),
             Err(mpsc::error::TryRecvError::Empty) => Ok(Next::Pending),
             Err(mpsc::error::TryRecvError::Disconnected) => Ok(Next::End),
         }
@@ -106,26 +145,35 @@ impl Chunks {
 }
 
 /// A file's uncompressed bytes.
-struct Content {
+pub(crate) struct Content {
     file: FileInfo,
     read: Box<dyn Read + Send>,
     check: Check,
+    may_be_cut: bool,
+    is_cut: bool,
 }
 
 /// What is looked at after the last byte.
 enum Check {
     Local,
+    /// A file that may grow.
+    Growing,
     /// Every request carried the ETag.
     Done,
 }
 
 impl Content {
-    fn open(
+    pub(crate) fn open(
         io: &tokio::runtime::Handle,
         file: FileInfo,
         store: Option<Arc<dyn RemoteStore>>,
-        offset: u64,
+        Start { offset, growing }: Start,
     ) -> Result<Self, EngineError> {
+        if let (Some(growing), None) = (growing, &store) {
+            let read = open_growing(&file, offset, growing)?;
+            let may_be_cut = growing.may_be_cut;
+            return Ok(Self { file, read, check: Check::Growing, may_be_cut, is_cut: false });
+        }
         let packing = Compression::of_path(&file.path);
         // Only plain bytes can be entered in the middle.
         let from = if packing == Compression::None { offset } else { 0 };
@@ -143,16 +191,37 @@ impl Content {
                     .changed(&format!("it ends at byte {skipped}, before the position {offset}")));
             }
         }
-        Ok(Self { file, read, check })
+        Ok(Self { file, read, check, may_be_cut: false, is_cut: false })
+    }
+
+    /// Passes `bytes` over, or what there is; the number of newlines in them.
+    pub(crate) fn pass(&mut self, bytes: u64) -> Result<u64, EngineError> {
+        let mut buffer = vec![0; CHUNK];
+        let (mut left, mut lines) = (bytes, 0);
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+            let end = self.fill(&mut buffer[..most], 0)?;
+            if end == 0 {
+                break;
+            }
+            lines += memchr::memchr_iter(b'\n', &buffer[..end]).count() as u64;
+            left -= end as u64;
+        }
+        Ok(lines)
     }
 
     /// Fills a buffer from `at` on; the end of what was filled.
-    fn fill(&mut self, buffer: &mut [u8], mut at: usize) -> Result<usize, EngineError> {
+    pub(crate) fn fill(&mut self, buffer: &mut [u8], mut at: usize) -> Result<usize, EngineError> {
         while at < buffer.len() {
             match self.read.read(&mut buffer[at..]) {
                 Ok(0) => break,
                 Ok(n) => at += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Whether more will come, or it is damaged, only time can tell.
+                Err(error) if self.may_be_cut && is_damage(&self.file, &error) => {
+                    self.is_cut = true;
+                    break;
+                }
                 Err(error) => return Err(read_error(&self.file, &error)),
             }
         }
@@ -162,7 +231,7 @@ impl Content {
     /// Sends everything; returns early when nobody listens any more.
     fn pump(
         &mut self,
-        to: &mpsc::Sender<Result<Chunk, EngineError>>,
+        to: &mpsc::Sender<Result<Item, EngineError>>,
         emptied: &Receiver<Vec<u8>>,
         waker: &Waker,
     ) -> Result<(), EngineError> {
@@ -174,7 +243,10 @@ impl Content {
                 // Before the last rows can be seen: they must not come from a changed file.
                 self.check_end()?;
             }
-            if end > HEADROOM && to.blocking_send(Ok(Chunk { buffer, end })).is_err() {
+            if end > HEADROOM && to.blocking_send(Ok(Item::Chunk(Chunk { buffer, end }))).is_err() {
+                return Ok(());
+            }
+            if self.is_cut && to.blocking_send(Ok(Item::Cut)).is_err() {
                 return Ok(());
             }
             waker.wake();
@@ -187,6 +259,7 @@ impl Content {
     fn check_end(&self) -> Result<(), EngineError> {
         match self.check {
             Check::Local => same_file(&self.file).map(|_| ()),
+            Check::Growing => not_shorter(&self.file),
             Check::Done => Ok(()),
         }
     }
@@ -198,6 +271,8 @@ fn unpack(packing: Compression, raw: Box<dyn Read + Send>) -> io::Result<Box<dyn
         Compression::None => raw,
         Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(buffered(raw))),
         Compression::Deflate => Box::new(flate2::read::ZlibDecoder::new(buffered(raw))),
+        Compression::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(raw)),
+        Compression::Xz => Box::new(lzma_rust2::XzReader::new(buffered(raw), true)),
         Compression::Zstd => Box::new(zstd::stream::read::Decoder::new(raw)?),
     })
 }
@@ -229,20 +304,27 @@ fn read_error(file: &FileInfo, error: &io::Error) -> EngineError {
     if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<EngineError>()) {
         return inner.clone();
     }
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::InvalidData
-        | io::ErrorKind::InvalidInput
-        | io::ErrorKind::Other
-            if Compression::of_path(&file.path) != Compression::None =>
-        {
-            EngineError::user(format!(
-                "{}: the compressed content is damaged or cut off: {error}; replace the file",
-                file.path
-            ))
-        }
-        _ => EngineError::outside(format!("{}: cannot be read: {error}", file.path)),
+    if is_damage(file, error) {
+        return EngineError::user(format!(
+            "{}: the compressed content is damaged or cut off: {error}; replace the file",
+            file.path
+        ));
     }
+    if file.is_remote() {
+        return EngineError::outside(format!("{}: cannot be read: {error}", file.path));
+    }
+    local_error(Path::new(&file.path), "read the file", error)
+}
+
+/// Whether the error is about compressed content, not about reaching it.
+fn is_damage(file: &FileInfo, error: &io::Error) -> bool {
+    let kinds = [
+        io::ErrorKind::UnexpectedEof,
+        io::ErrorKind::InvalidData,
+        io::ErrorKind::InvalidInput,
+        io::ErrorKind::Other,
+    ];
+    Compression::of_path(&file.path) != Compression::None && kinds.contains(&error.kind())
 }
 
 /// The local file, if it still is the one that was found.
@@ -262,6 +344,82 @@ fn same_file(file: &FileInfo) -> Result<std::fs::Metadata, EngineError> {
         return Err(file.changed("its modification time is another"));
     }
     Ok(metadata)
+}
+
+/// A local file that may have grown since it was found.
+fn not_shorter(file: &FileInfo) -> Result<(), EngineError> {
+    match std::fs::metadata(&file.path) {
+        Ok(now) if now.len() < file.size => {
+            Err(file.rewritten(&format!("from {} to {} bytes", file.size, now.len())))
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(file.rewritten("it is gone")),
+        Err(error) => Err(read_error(file, &error)),
+    }
+}
+
+/// Opens a local file that may grow at `offset` of its content, as far as it had come when it was
+/// found, after checking that what stands before is what was read.
+fn open_growing(
+    file: &FileInfo,
+    offset: u64,
+    growing: Growing,
+) -> Result<Box<dyn Read + Send>, EngineError> {
+    not_shorter(file)?;
+    let packing = Compression::of_path(&file.path);
+    let plain = packing == Compression::None;
+    let everything = !plain || growing.compare || offset <= COMPARED;
+    let (from, crc) = growing.mark.start(everything);
+    let open = || -> io::Result<_> {
+        let mut raw = File::open(&file.path)?;
+        let at = if plain { raw.seek(SeekFrom::Start(from))? } else { 0 };
+        let mut read = unpack(packing, Box::new(raw.take(file.size - at.min(file.size))))?;
+        let before = checksum(&mut read, offset.saturating_sub(from), crc)?;
+        Ok((read, before))
+    };
+    let (mut read, before) = open().map_err(|error| read_error(file, &error))?;
+    if before.bytes + from < offset || before.crc != growing.mark.crc {
+        return Err(
+            file.rewritten(&format!("what stands before byte {offset} is not what was read"))
+        );
+    }
+    // Only a last line that was taken as it was does not end in a newline.
+    if before.last.is_none_or(|last| matches!(last, b'\n' | b'\r')) {
+        return Ok(read);
+    }
+    let mut next = Vec::new();
+    read.by_ref().take(2).read_to_end(&mut next).map_err(|error| read_error(file, &error))?;
+    if !matches!(&next[..], [] | [b'\n', ..] | [b'\r'] | [b'\r', b'\n']) {
+        return Err(file.rewritten(&format!(
+            "its last line had no end and was read as it was, and now goes on at byte {offset}; 'source.unfinished-file.timeout' tells how long a line may pause"
+        )));
+    }
+    Ok(Box::new(Read::chain(io::Cursor::new(next), read)))
+}
+
+/// What was passed over.
+struct Passed {
+    bytes: u64,
+    crc: u32,
+    last: Option<u8>,
+}
+
+fn checksum(read: &mut dyn Read, bytes: u64, crc: u32) -> io::Result<Passed> {
+    let mut passed = Passed { bytes: 0, crc, last: None };
+    let mut buffer = vec![0; CHUNK.min(usize::try_from(bytes).unwrap_or(CHUNK))];
+    while passed.bytes < bytes {
+        let most = usize::try_from(bytes - passed.bytes).unwrap_or(CHUNK).min(CHUNK);
+        let n = match read.read(&mut buffer[..most]) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        passed.crc = crc32c::crc32c_append(passed.crc, &buffer[..n]);
+        passed.last = buffer[..n].last().copied();
+        passed.bytes += n as u64;
+    }
+    Ok(passed)
 }
 
 /// Opens a local file for reading at `offset`, after checking that it is the one that was found.
@@ -362,20 +520,11 @@ pub(crate) fn line_at(
     file: FileInfo,
     store: Option<Arc<dyn RemoteStore>>,
     offset: u64,
+    growing: bool,
 ) -> Result<u64, EngineError> {
-    let mut bytes = Content::open(io, file, store, 0)?;
-    let mut buffer = vec![0; CHUNK];
-    let (mut left, mut lines) = (offset, 1);
-    while left > 0 {
-        let most = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
-        let end = bytes.fill(&mut buffer[..most], 0)?;
-        if end == 0 {
-            break;
-        }
-        lines += memchr::memchr_iter(b'\n', &buffer[..end]).count() as u64;
-        left -= end as u64;
-    }
-    Ok(lines)
+    let growing =
+        growing.then(|| Growing { mark: Mark::default(), compare: false, may_be_cut: true });
+    Ok(1 + Content::open(io, file, store, Start { offset: 0, growing })?.pass(offset)?)
 }
 
 /// Ranges of a local file, if it still is the one that was found; blocks.

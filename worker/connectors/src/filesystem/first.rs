@@ -22,6 +22,8 @@ pub(crate) async fn first_row(
         parquet::first_row(file, store, &plan.format).await?
     } else {
         let (bytes, whole) = head(file, store).await?;
+        // Of a file that may grow, a line without its end is no row yet.
+        let whole = whole && (!plan.watched || file.is_remote());
         first_record(plan, &bytes, whole).map_err(|error| error.at(&file.path))?
     };
     content.map(|content| plan.complete(file, &content.slice(0, 1))).transpose()

@@ -9,6 +9,7 @@ use object_store::ObjectStoreExt;
 use weir_engine::EngineError;
 use weir_engine::env::joined;
 
+use super::fault::local_error;
 use super::location::{Location, Root};
 use super::position::FileInfo;
 use super::store::{RemoteStore, brief, fix};
@@ -56,9 +57,7 @@ impl Place {
 }
 
 fn list_local(root: &Path, location: &Location) -> Result<Option<Vec<FileInfo>>, EngineError> {
-    let failed = |path: &Path, error: &std::io::Error| {
-        EngineError::outside(format!("{}: cannot be listed: {error}", path.display()))
-    };
+    let failed = |path: &Path, error: &std::io::Error| local_error(path, "list the files", error);
     let metadata = match std::fs::metadata(root) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

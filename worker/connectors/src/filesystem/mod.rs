@@ -2,7 +2,8 @@
 //! written so that they appear whole and once.
 //!
 //! One split is one file. Files must not change: what a split was found as (size, time, ETag)
-//! stands in its position, and a file that differs is an error.
+//! stands in its position, and a file that differs is an error. Only local files of a directory
+//! that is watched may grow at their ends (see [`GROWTH`]).
 //!
 //! Where the event time is a physical column of a Parquet table, the statistics in the files'
 //! footers tell its lowest value in each file (see `bounds`). Files are then read from the
@@ -12,12 +13,15 @@
 
 mod bounds;
 mod enumerator;
+mod fault;
 mod fetch;
 mod first;
 mod format;
 mod list;
 mod location;
+mod mark;
 mod parquet;
+mod place;
 mod position;
 mod reader;
 mod sink;
@@ -25,6 +29,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod text;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,14 +44,36 @@ use weir_engine::source::{Assignment, Source, SourceReader, SplitEnumerator};
 use crate::options::Options;
 use crate::table::{Place, Problem, SinkParts, SourceParts, Table};
 use bounds::Bounds;
-use enumerator::FileEnumerator;
+use enumerator::{FileEnumerator, Watch};
 use format::ReadFormat;
 use location::{Location, Root};
 use reader::{FileReader, Metadata, Origin, ReadPlan};
 pub use store::{RemoteStore, S3, Stores, brief};
+use watch::Growth;
 
 const MONITOR: &str = "source.monitor-interval";
 const REGEX: &str = "source.path.regex-pattern";
+/// `'source.file-growth'`: what becomes of a file in a watched directory (`source.monitor-interval`)
+/// that grows after it was read.
+///
+/// `'continue'` (default): it is read on exactly where reading stopped. A last line without its
+/// end waits until the end is there, and so do compressed files that are cut off and Parquet files
+/// without their footer; see [`UNFINISHED`]. What stands before the position is compared first: all
+/// of it up to 64 MiB, of longer files the last 64 KiB or more. A file that was written anew is an
+/// error that names it; so is one that became shorter, a Parquet file or an object that changed.
+/// Rows that are appended behind windows that have closed are late, as rows of new files are.
+///
+/// `'fail'`: files must be complete when they appear, as those are that were written elsewhere and
+/// moved in. Every line is read at once, and a file that grows is an error that names it.
+///
+/// A file that is gone may come back as it was; another file of its name is an error.
+pub(crate) const GROWTH: &str = "source.file-growth";
+/// `'source.unfinished-file.timeout'`, 10 s: how long a watched file that ends in the middle of a
+/// line (of compressed content, without a Parquet footer) may stay the same before it is taken as
+/// it is: then the line counts as whole, or the file is an error. While it waits it holds the
+/// watermark. A line that goes on after it was taken as whole is an error.
+const UNFINISHED: &str = "source.unfinished-file.timeout";
+const UNFINISHED_DEFAULT: Duration = Duration::from_secs(10);
 const IDLE: &str = "scan.watermark.idle-timeout";
 /// `'source.time-ordered' = 'true'`: the files of the table, in the order of their paths, are in
 /// the order of time, so that windows may close while later files wait.
@@ -70,7 +97,7 @@ const IDLE: &str = "scan.watermark.idle-timeout";
 /// have closed is late as without the option.)
 pub const ORDERED: &str = "source.time-ordered";
 /// Options that only a source reads.
-pub(crate) const SOURCE_OPTIONS: [&str; 4] = [MONITOR, REGEX, IDLE, ORDERED];
+pub(crate) const SOURCE_OPTIONS: [&str; 6] = [MONITOR, GROWTH, UNFINISHED, REGEX, IDLE, ORDERED];
 
 /// The parts of a filesystem source.
 ///
@@ -99,13 +126,7 @@ pub fn source_with(
     options.prefixed("sink.rolling-policy.");
     let location = read_location(&mut options, place);
     let format = format::read(&mut options);
-    let interval = options.duration(MONITOR);
-    if interval.is_some_and(|interval| interval < Duration::from_millis(100)) {
-        options.refuse(
-            MONITOR,
-            format!("'{MONITOR}' is less than 100 ms; directories cannot be listed that often"),
-        );
-    }
+    let watch = read_watch(&mut options);
     let idle_after = options.duration(IDLE);
     let ordered = options.bool(ORDERED, false);
     if ordered && place.first_row.is_none() {
@@ -148,7 +169,7 @@ pub fn source_with(
         options.refuse("format", why);
     }
     let shown = location.as_ref().map_or_else(String::new, |l| options.detail("path", l));
-    let looks = interval.map(|interval| options.detail(MONITOR, format!("{interval:?}")));
+    let looks = watch.map(|watch| options.detail(MONITOR, format!("{:?}", watch.interval)));
     let problems = options.finish();
     let (Some(location), Some(format), true) = (location, read_format, problems.is_empty()) else {
         return Err(problems);
@@ -161,18 +182,26 @@ pub fn source_with(
     if let Some(interval) = looks {
         details.insert("looks again every".to_owned(), interval);
     }
+    if let Some(watch) = watch {
+        let grown = match watch.growth {
+            Growth::Continue => "are read on where they ended",
+            Growth::Fail => "are an error",
+        };
+        details.insert("files that grow".to_owned(), grown.to_owned());
+    }
     let plan = Arc::new(ReadPlan {
         schema: columns.schema,
         origins: columns.origins,
         format,
         store: store.clone(),
+        watched: watch.is_some(),
     });
     let place = list::Place { location, store, regex };
     let bounds = Bounds::new(&plan, event_time, first_row.clone().filter(|_| ordered));
     if first_row.is_some() {
         details.insert("windows close".to_owned(), Bounds::describe(bounds.as_ref()));
     }
-    let source = FileSource { plan, place, interval, bounds };
+    let source = FileSource { plan, place, watch, bounds };
     Ok(SourceParts { source: Arc::new(source), idle_after, details })
 }
 
@@ -194,6 +223,33 @@ pub fn sink_with(
     stores: Arc<dyn Stores>,
 ) -> Result<SinkParts, Vec<Problem>> {
     sink::sink(table, place, stores)
+}
+
+fn read_watch(options: &mut Options<'_>) -> Option<Watch> {
+    let interval = options.duration(MONITOR);
+    if !options.is_given(MONITOR) {
+        for key in [GROWTH, UNFINISHED] {
+            options.only_with(key, &format!("'{MONITOR}'"));
+        }
+        return None;
+    }
+    if interval.is_some_and(|interval| interval < Duration::from_millis(100)) {
+        options.refuse(
+            MONITOR,
+            format!("'{MONITOR}' is less than 100 ms; directories cannot be listed that often"),
+        );
+    }
+    let choices = [("continue", Growth::Continue), ("fail", Growth::Fail)];
+    let growth = options.choice(GROWTH, Growth::Continue, &choices);
+    let timeout = options.duration(UNFINISHED);
+    if growth == Growth::Fail && timeout.is_some() {
+        options.refuse(
+            UNFINISHED,
+            format!("'{UNFINISHED}' has no meaning with '{GROWTH}' = 'fail'; remove one of them"),
+        );
+    }
+    let unfinished_timeout = timeout.unwrap_or(UNFINISHED_DEFAULT);
+    interval.map(|interval| Watch { interval, growth, unfinished_timeout })
 }
 
 fn read_location(options: &mut Options<'_>, place: &Place) -> Option<Location> {
@@ -284,7 +340,7 @@ impl Columns {
 struct FileSource {
     plan: Arc<ReadPlan>,
     place: list::Place,
-    interval: Option<Duration>,
+    watch: Option<Watch>,
     /// Where the files' earliest event times can be known.
     bounds: Option<Bounds>,
 }
@@ -295,7 +351,7 @@ impl Source for FileSource {
     }
 
     fn is_bounded(&self) -> bool {
-        self.interval.is_none()
+        self.watch.is_none()
     }
 
     fn assignment(&self) -> Assignment {
@@ -304,7 +360,7 @@ impl Source for FileSource {
 
     fn enumerator(&self, snapshot: Option<Bytes>) -> Result<Box<dyn SplitEnumerator>, EngineError> {
         let (place, bounds) = (self.place.clone(), self.bounds.clone());
-        Ok(Box::new(FileEnumerator::new(place, self.interval, bounds, snapshot.as_ref())?))
+        Ok(Box::new(FileEnumerator::new(place, self.watch, bounds, snapshot.as_ref())?))
     }
 
     fn reader(&self, _cx: &Context) -> Result<Box<dyn SourceReader>, EngineError> {

@@ -15,12 +15,12 @@ use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
 use tokio::sync::oneshot;
-use weir_engine::EngineError;
 use weir_engine::operator::{Context, OperatorMetrics, Waker};
+use weir_engine::{EngineError, Fault};
 
 use super::fetch::fetch_ranges;
 use super::format::ReadFormat;
-use super::position::{At, FileInfo};
+use super::position::{At, FileInfo, Position};
 use super::store::RemoteStore;
 use super::text::{BATCH, Polled};
 use crate::formats::parquet::{ParquetPlan, RowPosition};
@@ -33,6 +33,13 @@ pub(crate) struct ParquetFile {
     state: State,
     /// The next row that `poll` gives out.
     next: RowPosition,
+    /// The first row that it gave out last.
+    given: RowPosition,
+    /// The file is taken as it is.
+    whole: bool,
+    /// A footer that is not there may come: the file is watched, and nothing of it was read.
+    patient: bool,
+    unfinished: bool,
 }
 
 enum State {
@@ -64,17 +71,40 @@ impl Wake for WakeTask {
 impl ParquetFile {
     pub(crate) fn new(
         cx: &Context,
-        file: FileInfo,
+        position: Position,
         store: Option<Arc<dyn RemoteStore>>,
         format: ReadFormat,
         next: RowPosition,
+        watched: bool,
     ) -> Self {
+        let Position { file, whole, .. } = position;
+        let patient = watched && !whole && store.is_none() && next == RowPosition::default();
         let source = FileSource { file, store, io: cx.io.clone() };
-        Self { source, format, state: State::New, next }
+        let given = next;
+        Self { source, format, state: State::New, next, given, whole, patient, unfinished: false }
     }
 
     pub(crate) fn at(&self) -> At {
         At::Row { group: self.next.group, row: self.next.row }
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        let position = Position::new(self.source.file.clone(), self.at());
+        // Whoever takes it over must not wait for a footer again.
+        if self.whole { position.whole() } else { position }
+    }
+
+    /// Where row `row` of the last rows that were given out stands.
+    pub(crate) fn place(&self, row: usize) -> String {
+        let file = &self.source.file.path;
+        let State::Reading { plan, .. } = &self.state else { return file.clone() };
+        let at = plan.advance(self.given, row as u64);
+        format!("{file}: row {} of row group {}", at.row + 1, at.group)
+    }
+
+    /// Bytes that are there and cannot be read before the footer is.
+    pub(crate) fn left(&self) -> u64 {
+        if self.unfinished { self.source.file.size } else { 0 }
     }
 
     /// Bytes left of the wanted columns; before the footer is read, of the file.
@@ -109,6 +139,12 @@ impl ParquetFile {
                             file.path
                         )));
                     }
+                    // Written from its beginning on, a file has its footer last.
+                    Ok(Err(error)) if self.patient && error.fault == Fault::User => {
+                        tracing::debug!(%error, "a file cannot be read yet");
+                        self.unfinished = true;
+                        return Ok(Polled::End);
+                    }
                     Ok(metadata) => {
                         let plan = ParquetPlan::new(
                             Arc::new(metadata?),
@@ -137,6 +173,7 @@ impl ParquetFile {
                         let records = plan.convert(&batch);
                         let records = records
                             .map_err(|why| EngineError::user(format!("{}: {why}", file.path)))?;
+                        self.given = self.next;
                         self.next = plan.advance(self.next, records.num_rows() as u64);
                         OperatorMetrics::add(&cx.metrics.bytes, batch.get_array_memory_size());
                         return Ok(Polled::Rows(records));

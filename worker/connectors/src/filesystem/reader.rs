@@ -21,6 +21,7 @@ use super::parquet::ParquetFile;
 use super::position::{At, FileInfo, Position};
 use super::store::RemoteStore;
 use super::text::{BATCH, Polled, TextFile};
+use crate::formats::Compression;
 use crate::formats::parquet::RowPosition;
 
 /// Where a column of the table comes from.
@@ -60,6 +61,8 @@ pub(crate) struct ReadPlan {
     pub(crate) origins: Vec<Origin>,
     pub(crate) format: ReadFormat,
     pub(crate) store: Option<Arc<dyn RemoteStore>>,
+    /// The directory is looked at again and again: files go back when they were read.
+    pub(crate) watched: bool,
 }
 
 pub(crate) struct FileReader {
@@ -87,11 +90,18 @@ impl FileReader {
 
 impl SourceReader for FileReader {
     fn add(&mut self, cx: &Context, index: usize, split: &Split) -> Result<(), EngineError> {
-        let Position { file, at, .. } = Position::decode(split)?;
+        let mut position = Position::decode(split)?;
+        if position.mark.is_some() && !self.plan.watched {
+            // It was watched before: nobody would look for the rest.
+            position = position.whole();
+        }
+        let (file, at) = (position.file.clone(), position.at);
         let store = self.plan.store.clone();
         let content = match (self.plan.format.decoder()?, at) {
             (Some(decoder), At::Byte(offset)) => {
-                Content::Text(Box::new(TextFile::new(file.clone(), store, decoder, offset)))
+                Compression::check(&file.path)
+                    .map_err(|why| EngineError::user(format!("{}: {why}", file.path)))?;
+                Content::Text(Box::new(TextFile::new(position, store, decoder, offset)))
             }
             (None, at) => {
                 let next = match at {
@@ -101,7 +111,9 @@ impl SourceReader for FileReader {
                     At::Byte(_) => return Err(format_changed(&file, "lines")),
                 };
                 let format = self.plan.format.clone();
-                Content::Parquet(Box::new(ParquetFile::new(cx, file.clone(), store, format, next)))
+                let watched = self.plan.watched;
+                let file = ParquetFile::new(cx, position, store, format, next, watched);
+                Content::Parquet(Box::new(file))
             }
             (Some(_), At::Row { .. }) => {
                 return Err(format_changed(&file, "Parquet"));
@@ -126,8 +138,13 @@ impl SourceReader for FileReader {
                     return Ok(SourcePoll::Rows { split: index, records });
                 }
                 Polled::End => {
+                    let (position, left) = file.end();
                     self.files.remove(&index);
-                    return Ok(SourcePoll::Finished { split: index });
+                    return Ok(if self.plan.watched {
+                        SourcePoll::Returned { split: index, position: position.encode(), left }
+                    } else {
+                        SourcePoll::Finished { split: index }
+                    });
                 }
             }
         }
@@ -138,11 +155,18 @@ impl SourceReader for FileReader {
         let Some(file) = self.files.get(&index) else {
             return Bytes::new();
         };
-        let at = match &file.content {
-            Content::Text(text) => text.at(),
-            Content::Parquet(parquet) => parquet.at(),
-        };
-        Position::new(file.info.clone(), at).encode()
+        match &file.content {
+            Content::Text(text) => text.position().encode(),
+            Content::Parquet(parquet) => parquet.position().encode(),
+        }
+    }
+
+    fn place(&self, cx: &Context, index: usize, row: usize) -> Option<String> {
+        let file = self.files.get(&index)?;
+        match &file.content {
+            Content::Text(text) => Some(text.place(&cx.io, self.plan.format.decoder().ok()??, row)),
+            Content::Parquet(parquet) => Some(parquet.place(row)),
+        }
     }
 
     fn remaining(&self, index: usize) -> u64 {
@@ -151,6 +175,19 @@ impl SourceReader for FileReader {
             Content::Text(text) => file.info.size.saturating_sub(text.given()),
             Content::Parquet(parquet) => parquet.remaining(),
         })
+    }
+}
+
+impl OpenFile {
+    /// Where a file that was read as far as it goes for now is to be read on, and how many bytes
+    /// are there already.
+    fn end(&self) -> (Position, u64) {
+        match &self.content {
+            Content::Text(text) => (text.end_position(), text.left()),
+            Content::Parquet(parquet) => {
+                (Position::new(self.info.clone(), parquet.at()), parquet.left())
+            }
+        }
     }
 }
 

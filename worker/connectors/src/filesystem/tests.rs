@@ -2,8 +2,10 @@
 //! file can go wrong.
 
 mod bounds;
+mod growth;
 mod ordered;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -76,6 +78,17 @@ fn encoded(format: &str, packing: &str) -> Vec<u8> {
             packed
         }
         ".zst" => zstd::encode_all(&plain[..], 1).unwrap(),
+        ".bz2" => {
+            let mut packed = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+            packed.write_all(&plain).unwrap();
+            packed.finish().unwrap()
+        }
+        ".xz" => {
+            let options = lzma_rust2::XzOptions::with_preset(0);
+            let mut packed = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+            packed.write_all(&plain).unwrap();
+            packed.finish().unwrap()
+        }
         _ => plain,
     }
 }
@@ -207,6 +220,8 @@ fn every_format_and_packing_goes_on_exactly_behind_any_batch() {
         ("csv", ""),
         ("csv", ".gz"),
         ("csv", ".zst"),
+        ("csv", ".bz2"),
+        ("csv", ".xz"),
         ("parquet", ""),
     ] {
         let name = format!("{format}{packing}/data.{format}{packing}");
@@ -215,6 +230,75 @@ fn every_format_and_packing_goes_on_exactly_behind_any_batch() {
         resumes_everywhere(&bench, &bench.simple(&name, format));
         bench.put(&name, &content);
         resumes_everywhere(&bench, &bench.simple(&format!("s3://b/{name}"), format));
+    }
+}
+
+#[test]
+fn a_position_is_behind_the_rows_that_were_given_out_while_others_wait() {
+    let bench = Bench::new();
+    // Two requests, and fewer rows in the first than a batch has.
+    let rows = |from: i64, to: i64| {
+        let ids = Int64Array::from_iter_values(from..to);
+        let names = StringArray::from_iter_values((from..to).map(|_| "y".repeat(3000)));
+        RecordBatch::try_from_iter([
+            ("id", Arc::new(ids) as ArrayRef),
+            ("name", Arc::new(names) as ArrayRef),
+        ])
+        .unwrap()
+    };
+    let all = rows(0, 4000);
+    for format in ["json", "csv", "parquet"] {
+        let encoding = match format {
+            "json" => Some(Format::Json(Default::default())),
+            "csv" => Some(Format::Csv(Default::default())),
+            _ => None,
+        };
+        let (content, total) = match &encoding {
+            Some(format) => {
+                let mut content = Vec::new();
+                let mut encoder = format.encoder(all.schema()).unwrap();
+                encoder.encode(&all, &mut content).unwrap();
+                (content, 4000)
+            }
+            // Several row groups, of which each is a request.
+            None => (encoded("parquet", ""), ROWS),
+        };
+        let name = format!("data.{format}");
+        bench.put(&name, &content);
+        let source = bench.simple(&format!("s3://b/{name}"), format);
+        let split = bench.splits(&source).remove(0);
+        let mut cx = context(bench.io.handle(), 1, 0, 1);
+        let mut reader = source.reader(&cx).unwrap();
+        if encoding.is_some() {
+            bench.stores.0.hold(8 << 20);
+        }
+        reader.add(&cx, 7, &split).unwrap();
+        let (mut given, mut position) = (0, reader.position(7));
+        let mut held_up = 0;
+        loop {
+            match reader.poll(&mut cx).unwrap() {
+                SourcePoll::Rows { records, .. } => {
+                    if given == 0 && encoding.is_none() {
+                        bench.stores.0.hold(1);
+                    }
+                    given += records.num_rows();
+                    position = reader.position(7);
+                }
+                SourcePoll::Pending => {
+                    assert_eq!(reader.position(7), position, "{format}: only rows move it");
+                    let read = cx.metrics.bytes.load(Ordering::Relaxed);
+                    if (encoding.is_none() && given > 0) || read == 8 << 20 {
+                        // What was read is decoded, and waits for the rest of its batch.
+                        held_up += 1;
+                        bench.stores.0.release();
+                    }
+                    std::thread::yield_now();
+                }
+                SourcePoll::Finished { .. } => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(held_up > 0 && given == total, "{format}");
     }
 }
 
@@ -305,6 +389,69 @@ fn a_malformed_record_is_named_by_its_line_even_after_a_restore() {
 }
 
 #[test]
+fn the_place_of_a_row_is_its_line_in_any_batch() {
+    let bench = Bench::new();
+    let mut content: Vec<String> =
+        (0..20_000).map(|id| format!("{{\"id\":{id},\"name\":\"a\"}}")).collect();
+    content[3] = String::new();
+    content[7] = "broken".to_owned();
+    let json = content.join("\n");
+    bench.write("a.json", json.as_bytes());
+    bench.write("a.json.gz", &{
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(json.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    });
+    bench.write("a.csv", b"0,a\n1,\"x\ny\"\n2,b");
+    let places = |name: &str, format: &str| {
+        let ignore = format!("{format}.ignore-parse-errors");
+        let options = [
+            ("connector", "filesystem"),
+            ("path", name),
+            ("format", format),
+            (ignore.as_str(), "true"),
+        ];
+        let source = bench.source(&table(&options, &columns()));
+        let mut cx = context(bench.io.handle(), 1, 0, 1);
+        let mut reader = source.reader(&cx).unwrap();
+        reader.add(&cx, 7, &bench.splits(&source)[0]).unwrap();
+        let base = format!("{}/", bench.directory.path().display());
+        let mut found = BTreeMap::new();
+        loop {
+            match reader.poll(&mut cx).unwrap() {
+                SourcePoll::Rows { records, .. } => {
+                    let ids = records.column(0).as_primitive::<Int64Type>();
+                    for row in [0, 1, 2, ids.len() - 1] {
+                        let place = reader.place(&cx, 7, row).unwrap().replace(&base, "");
+                        found.insert(ids.value(row), place);
+                    }
+                }
+                SourcePoll::Finished { .. } => return found,
+                _ => std::thread::yield_now(),
+            }
+        }
+    };
+    for name in ["a.json", "a.json.gz"] {
+        let found = places(name, "json");
+        assert!(found.len() >= 9, "{found:?}");
+        for (id, place) in found {
+            assert_eq!(place, format!("{name}:{}", id + 1));
+        }
+    }
+    let found: Vec<_> = places("a.csv", "csv").into_values().collect();
+    assert_eq!(found, ["a.csv:1", "a.csv:3", "a.csv:4"]);
+
+    bench.write("a.parquet", &encoded("parquet", ""));
+    let source = bench.simple("a.parquet", "parquet");
+    let mut cx = context(bench.io.handle(), 1, 0, 1);
+    let mut reader = source.reader(&cx).unwrap();
+    reader.add(&cx, 7, &bench.splits(&source)[0]).unwrap();
+    while !matches!(reader.poll(&mut cx).unwrap(), SourcePoll::Rows { .. }) {}
+    let place = reader.place(&cx, 7, 2).unwrap();
+    assert!(place.ends_with("/a.parquet: row 3 of row group 0"), "{place}");
+}
+
+#[test]
 fn malformed_records_are_skipped_and_counted_when_asked() {
     let bench = Bench::new();
     bench.write("a.json", b"{\"id\":1}\nnonsense\n{\"id\":2}\n{\"id\":\n{\"id\":3}");
@@ -326,6 +473,7 @@ fn malformed_records_are_skipped_and_counted_when_asked() {
                 ids.extend(records.column(0).as_primitive::<Int64Type>().values().iter().copied())
             }
             SourcePoll::Finished { .. } => break,
+            other @ SourcePoll::Returned { .. } => panic!("{other:?}"),
             SourcePoll::Pending => std::thread::sleep(Duration::from_micros(200)),
         }
     }
@@ -339,9 +487,17 @@ fn damaged_files_are_named() {
     let packed = encoded("json", ".gz");
     bench.write("cut.json.gz", &packed[..packed.len() / 2]);
     bench.write("bad.json.zst", b"this is not zstd");
+    for packing in [".bz2", ".xz"] {
+        let packed = encoded("json", packing);
+        bench.write(&format!("cut.json{packing}"), &packed[..packed.len() / 2]);
+    }
+    bench.write("bad.json.xz", b"this is not xz");
     bench.write("bad.parquet", b"this is not Parquet either");
     for (name, format, expected) in [
         ("cut.json.gz", "json", "/cut.json.gz: the compressed content is damaged or cut off: "),
+        ("cut.json.bz2", "json", "/cut.json.bz2: the compressed content is damaged or cut off: "),
+        ("cut.json.xz", "json", "/cut.json.xz: the compressed content is damaged or cut off: "),
+        ("bad.json.xz", "json", "/bad.json.xz: the compressed content is damaged or cut off: "),
         ("bad.json.zst", "json", "/bad.json.zst: the compressed content is damaged or cut off: "),
         ("bad.parquet", "parquet", "/bad.parquet: not readable as Parquet: "),
     ] {
@@ -540,7 +696,8 @@ fn bytes_arrive_faster_than_any_decoder_takes_them() {
     let file = position::Position::decode(&bench.splits(&source)[0]).unwrap().file;
     let waker = weir_engine::operator::Waker::none();
     let began = weir_engine::env::instant();
-    let mut chunks = fetch::Chunks::open(bench.io.handle(), waker, file, None, 0);
+    let start = fetch::Start { offset: 0, growing: None };
+    let mut chunks = fetch::Chunks::open(bench.io.handle(), waker, file, None, start);
     let mut bytes = 0;
     loop {
         match chunks.next().unwrap() {
@@ -549,7 +706,7 @@ fn bytes_arrive_faster_than_any_decoder_takes_them() {
                 chunks.recycle(chunk.buffer);
             }
             fetch::Next::Pending => std::thread::yield_now(),
-            fetch::Next::End => break,
+            fetch::Next::Cut | fetch::Next::End => break,
         }
     }
     let rate = bytes as f64 / began.elapsed().as_secs_f64() / 1e9;

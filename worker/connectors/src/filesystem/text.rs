@@ -7,10 +7,12 @@ use tokio::sync::oneshot;
 use weir_engine::EngineError;
 use weir_engine::operator::{Context, OperatorMetrics};
 
-use super::fetch::{Chunks, HEADROOM, Next, line_at};
-use super::position::{At, FileInfo};
+use super::fetch::{Chunks, Growing, HEADROOM, Next, Start, line_at};
+use super::mark::Marker;
+use super::place::{self, line_of_row};
+use super::position::{At, FileInfo, Position};
 use super::store::RemoteStore;
-use crate::formats::{DecodeError, RecordDecoder, encoding};
+use crate::formats::{Compression, DecodeError, RecordDecoder, encoding};
 
 /// Rows per batch at most.
 pub(crate) const BATCH: usize = 8192;
@@ -22,6 +24,9 @@ const LONG_REST: usize = 4 << 20;
 const COUNTED: u64 = 4 << 30;
 
 /// A file that is being read.
+///
+/// A file that may grow (its position has a mark) is read as far as records are complete: a last
+/// line without its end is not given out, unless the position says that the file is whole.
 pub(crate) struct TextFile {
     file: FileInfo,
     store: Option<Arc<dyn RemoteStore>>,
@@ -36,10 +41,24 @@ pub(crate) struct TextFile {
     offset: u64,
     /// Byte behind the last row that was given out.
     given: u64,
+    /// The same before the last rows.
+    given_before: u64,
+    /// Everything that was read before is to be compared.
+    compare: bool,
+    /// The file is taken as it is.
+    whole: bool,
+    /// Present in a file that may grow; stands at `offset`.
+    marker: Option<Marker>,
+    /// The position behind the last row that was given out.
+    position: Position,
     /// The buffer holds no further complete record.
     starved: bool,
     /// Nothing follows the buffer.
+    ended: bool,
+    /// Nothing follows the buffer, and its last record is complete.
     last: bool,
+    /// Compressed content that may go on was cut off.
+    cut: bool,
     skipped: u64,
     /// What says how the file is encoded is behind `start`, or was never to come.
     begun: bool,
@@ -54,15 +73,16 @@ pub(crate) enum Polled {
 }
 
 impl TextFile {
+    /// At byte `offset`, which is the position's.
     pub(crate) fn new(
-        file: FileInfo,
+        position: Position,
         store: Option<Arc<dyn RemoteStore>>,
         decoder: Box<dyn RecordDecoder>,
         offset: u64,
     ) -> Self {
         let skipped = decoder.skipped();
         Self {
-            file,
+            file: position.file.clone(),
             store,
             decoder,
             chunks: None,
@@ -71,16 +91,45 @@ impl TextFile {
             end: 0,
             offset,
             given: offset,
+            given_before: offset,
+            compare: position.compare,
+            whole: position.whole || position.mark.is_none(),
+            marker: position.mark.map(|mark| Marker::new(offset, mark)),
+            position: Position { compare: false, whole: false, ..position },
             starved: true,
+            ended: false,
             last: false,
+            cut: false,
             skipped,
             begun: offset > 0,
             failing: None,
         }
     }
 
-    pub(crate) fn at(&self) -> At {
-        At::Byte(self.given)
+    pub(crate) fn position(&self) -> Position {
+        let whole = self.whole && self.marker.is_some();
+        Position { whole, compare: self.compare, ..self.position.clone() }
+    }
+
+    /// The position of a file that was read as far as it goes for now.
+    pub(crate) fn end_position(&self) -> Position {
+        self.position.clone()
+    }
+
+    /// Bytes that are there and cannot be read yet; at least one where more is known to be owed.
+    pub(crate) fn left(&self) -> u64 {
+        (self.end - self.start).max(usize::from(self.cut)) as u64
+    }
+
+    /// Where row `row` of the last rows that were given out stands; `decoder` is a fresh one.
+    pub(crate) fn place(
+        &self,
+        io: &tokio::runtime::Handle,
+        decoder: Box<dyn RecordDecoder>,
+        row: usize,
+    ) -> String {
+        let line = line_of_row(io, &self.file, decoder, self.given_before, row);
+        place::shown(&self.file, line, self.given_before, row)
     }
 
     /// Bytes of the content given out so far.
@@ -113,6 +162,12 @@ impl TextFile {
                     Ok(decoded) => decoded,
                     Err(error) => return Ok(self.fail(cx, &error)),
                 };
+                if let Some(marker) = &mut self.marker {
+                    // Bytes that were passed before decoding began are the file's, too.
+                    let passed = usize::try_from(self.offset - marker.at()).unwrap_or_default();
+                    let from = self.start.saturating_sub(passed);
+                    marker.read(&self.buffer[from..self.start + decoded.consumed]);
+                }
                 self.start += decoded.consumed;
                 self.offset += decoded.consumed as u64;
                 let rest = self.end - self.start;
@@ -133,7 +188,7 @@ impl TextFile {
                     return Ok(self.fail(cx, &error));
                 }
             }
-            if self.last {
+            if self.ended {
                 return if self.decoder.rows() > 0 { self.give(cx) } else { self.end(cx) };
             }
             let chunks = self.chunks.get_or_insert_with(|| {
@@ -142,14 +197,23 @@ impl TextFile {
                     cx.waker.clone(),
                     self.file.clone(),
                     self.store.clone(),
-                    self.offset,
+                    Start {
+                        offset: self.offset,
+                        growing: self.position.mark.map(|mark| Growing {
+                            mark,
+                            compare: self.compare,
+                            may_be_cut: !self.whole,
+                        }),
+                    },
                 )
             });
             match chunks.next()? {
                 Next::Pending => return Ok(Polled::Pending),
+                Next::Cut => self.cut = true,
                 Next::End => {
-                    self.last = true;
-                    self.starved = self.start == self.end;
+                    self.check_length()?;
+                    (self.ended, self.last) = (true, self.whole);
+                    self.starved = !self.last || self.start == self.end;
                 }
                 Next::Chunk(chunk) => {
                     OperatorMetrics::add(&cx.metrics.bytes, chunk.end - HEADROOM);
@@ -197,6 +261,18 @@ impl TextFile {
         (self.start, self.end, self.starved) = (start, end, false);
     }
 
+    /// A file that may grow has at least the bytes with which it was found.
+    fn check_length(&self) -> Result<(), EngineError> {
+        let read = self.offset + (self.end - self.start) as u64;
+        let plain = Compression::of_path(&self.file.path) == Compression::None;
+        if plain && self.marker.is_some() && read < self.file.size {
+            return Err(self
+                .file
+                .rewritten(&format!("from {} to {read} bytes while it was read", self.file.size)));
+        }
+        Ok(())
+    }
+
     fn count_skipped(&mut self, cx: &Context) {
         let skipped = self.decoder.skipped();
         OperatorMetrics::add(&cx.metrics.malformed, (skipped - self.skipped) as usize);
@@ -207,22 +283,31 @@ impl TextFile {
         self.count_skipped(cx);
         let records =
             self.decoder.finish().map_err(|e| EngineError::ours(e.message).at(&self.file.path))?;
-        self.given = self.offset;
+        self.advance();
         // A decoder may stop early when its columns are full.
         self.starved = self.last && self.start == self.end;
         Ok(Polled::Rows(records))
     }
 
+    /// Everything before `offset` was given out.
+    fn advance(&mut self) {
+        (self.given_before, self.given) = (self.given, self.offset);
+        self.position.at = At::Byte(self.offset);
+        if let Some(marker) = &mut self.marker {
+            self.position.mark = Some(marker.mark());
+        }
+    }
+
     fn end(&mut self, cx: &Context) -> Result<Polled, EngineError> {
         self.count_skipped(cx);
-        if self.start < self.end {
+        if self.last && self.start < self.end {
             return Err(EngineError::ours(format!(
                 "{}: {} bytes behind the last record were not decoded",
                 self.file.path,
                 self.end - self.start
             )));
         }
-        self.given = self.offset;
+        self.advance();
         Ok(Polled::End)
     }
 
@@ -233,10 +318,12 @@ impl TextFile {
         self.failing = Some(receive);
         let at = self.offset + error.offset_in_data as u64;
         let (io, file, store) = (cx.io.clone(), self.file.clone(), self.store.clone());
+        let growing = self.marker.is_some();
         let (message, waker) = (error.message.clone(), cx.waker.clone());
         cx.io.spawn_blocking(move || {
             let name = file.path.clone();
-            let line = if at > COUNTED { None } else { line_at(&io, file, store, at).ok() };
+            let line =
+                if at > COUNTED { None } else { line_at(&io, file, store, at, growing).ok() };
             let error = match line {
                 Some(line) => EngineError::user(format!("{name}:{line}: {message}")),
                 None => EngineError::user(format!("{name}: byte {at}: {message}")),

@@ -143,6 +143,12 @@ impl SourceReader for Reader {
         self.splits.get(&index).map_or_else(Bytes::new, Position::encode)
     }
 
+    fn place(&self, _: &Context, index: usize, row: usize) -> Option<String> {
+        let Position { topic, partition, .. } = self.splits.get(&index)?;
+        let offset = self.decoder.offset(row)?;
+        Some(format!("'{topic}/{partition}', message at offset {offset}"))
+    }
+
     fn remaining(&self, index: usize) -> u64 {
         self.splits.get(&index).map_or(0, Position::remaining)
     }

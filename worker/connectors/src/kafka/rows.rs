@@ -59,6 +59,8 @@ pub(super) struct RowDecoder {
     layout: Arc<SourceLayout>,
     value: Box<dyn RecordDecoder>,
     key: Option<Box<dyn RecordDecoder>>,
+    /// Offsets of the rows that were decoded last, for messages about them.
+    offsets: Vec<i64>,
 }
 
 impl RowDecoder {
@@ -70,12 +72,17 @@ impl RowDecoder {
     ) -> Result<Self, EngineError> {
         let made = |factory: &DecoderFactory| factory().map_err(EngineError::user);
         let key = key.filter(|_| layout.key.is_some()).map(made).transpose()?;
-        Ok(Self { value: made(value)?, key, layout })
+        Ok(Self { value: made(value)?, key, layout, offsets: Vec::new() })
     }
 
     /// Broken records that were skipped since the start.
     pub(super) fn skipped(&self) -> u64 {
         self.value.skipped() + self.key.as_ref().map_or(0, |key| key.skipped())
+    }
+
+    /// The offset of row `row` of the last rows.
+    pub(super) fn offset(&self, row: usize) -> Option<i64> {
+        self.offsets.get(row).copied()
     }
 
     /// Decodes messages of one partition, in order. There may be fewer rows than messages:
@@ -128,6 +135,8 @@ impl RowDecoder {
             None => None,
         };
         let rows = kept.len();
+        self.offsets.clear();
+        self.offsets.extend(kept.iter().map(|&index| messages[index as usize].offset()));
         let columns = self
             .layout
             .origins

@@ -191,6 +191,7 @@ pub(super) fn read_until(
         match reader.poll(cx)? {
             SourcePoll::Rows { split, records } => read.batches.push((split, records)),
             SourcePoll::Finished { split } => read.finished.push(split),
+            other @ SourcePoll::Returned { .. } => panic!("{other:?}"),
             SourcePoll::Pending => std::thread::sleep(Duration::from_millis(2)),
         }
     }

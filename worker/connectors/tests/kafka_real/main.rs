@@ -199,6 +199,7 @@ fn poll_until(
     loop {
         assert!(start.elapsed() < WAIT, "nothing more came");
         match reader.poll(cx)? {
+            other @ SourcePoll::Returned { .. } => panic!("{other:?}"),
             SourcePoll::Pending => std::thread::sleep(Duration::from_millis(2)),
             polled => {
                 if enough(polled) {
@@ -227,6 +228,7 @@ fn read_all(io: &Runtime, table: &Table) -> Vec<i64> {
         match polled {
             SourcePoll::Rows { records, .. } => rows.extend(numbers(&records)),
             SourcePoll::Finished { .. } => ended += 1,
+            other @ SourcePoll::Returned { .. } => panic!("{other:?}"),
             SourcePoll::Pending => {}
         }
         ended == splits.len()
@@ -596,6 +598,7 @@ fn what_the_sink_writes_the_source_reads() {
                 }
             }
             SourcePoll::Finished { .. } => ended += 1,
+            other @ SourcePoll::Returned { .. } => panic!("{other:?}"),
             SourcePoll::Pending => {}
         }
         ended == 3

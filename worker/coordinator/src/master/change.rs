@@ -93,6 +93,7 @@ impl Master {
                 term: self.head.term,
                 vertex: *vertex,
                 snapshot: splits.snapshot(),
+                returned: splits.returned(),
                 look: !splits.is_complete(),
             });
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -63,6 +64,8 @@ struct Link {
 
 struct Enumerating {
     positions: mpsc::Sender<Vec<Split>>,
+    /// Taken at the next look; never more than the source has splits.
+    returned: Arc<Mutex<Vec<Split>>>,
     _task: Guard,
 }
 
@@ -241,8 +244,13 @@ impl Driver {
             Action::CopySavepoint { name, version } => {
                 self.keep(Task::CopySavepoint { name, version });
             }
-            Action::Enumerate { term, vertex, snapshot, look } => {
-                self.enumerate(term, vertex, snapshot, look);
+            Action::Enumerate { term, vertex, snapshot, returned, look } => {
+                self.enumerate(term, vertex, snapshot, returned, look);
+            }
+            Action::TakeBack { vertex, splits } => {
+                if let Some(enumerating) = self.enumerators.get(&vertex) {
+                    enumerating.returned.lock().extend(splits);
+                }
             }
             Action::ShowPositions { vertex, splits } => {
                 if let Some(enumerating) = self.enumerators.get(&vertex) {
@@ -297,23 +305,25 @@ impl Driver {
         term: Term,
         vertex: VertexId,
         snapshot: Option<bytes::Bytes>,
+        returned: Vec<Split>,
         look: bool,
     ) {
         let Some((_, _, node)) = self.graph.sources().find(|(v, _, _)| v.id == vertex) else {
             return;
         };
         let (positions, receiver) = mpsc::channel(4);
+        let returned = Arc::new(Mutex::new(returned));
         let enumerating = enumerate(
             Arc::clone(&node.source),
             snapshot,
-            look,
+            look.then(Instant::now),
             (term, vertex),
             self.events.clone(),
-            receiver,
+            (receiver, Arc::clone(&returned)),
         );
         // The enumerator of the term before ends here.
         let task = Guard(tokio::spawn(enumerating));
-        self.enumerators.insert(vertex, Enumerating { positions, _task: task });
+        self.enumerators.insert(vertex, Enumerating { positions, returned, _task: task });
     }
 }
 
@@ -321,10 +331,10 @@ impl Driver {
 async fn enumerate(
     source: Arc<dyn Source>,
     snapshot: Option<bytes::Bytes>,
-    look: bool,
+    mut next: Option<Instant>,
     (term, vertex): (Term, VertexId),
     events: mpsc::Sender<Input>,
-    mut positions: mpsc::Receiver<Vec<Split>>,
+    (mut positions, returned): (mpsc::Receiver<Vec<Split>>, Arc<Mutex<Vec<Split>>>),
 ) {
     let report = async |result: Result<Found, EngineError>| {
         let event = Event::Discovered { term, vertex, result };
@@ -339,8 +349,8 @@ async fn enumerate(
         Ok(enumerator) => enumerator,
         Err(error) => return report(Err(error)).await,
     };
-    let mut next = look.then(Instant::now);
     let mut first = true;
+    let (mut taken_back, mut held) = (0, None);
     let mut troubled = false;
     loop {
         let due = async {
@@ -354,6 +364,13 @@ async fn enumerate(
             () = due => {
                 let interval = enumerator.interval();
                 next = interval.map(|i| Instant::now() + i);
+                let given_back = std::mem::take(&mut *returned.lock());
+                taken_back += given_back.len();
+                for split in given_back {
+                    if let Err(error) = enumerator.take_back(split) {
+                        return report(Err(error)).await;
+                    }
+                }
                 let mut tries = if first { LOOKS } else { 1 };
                 let result = loop {
                     tries -= 1;
@@ -373,12 +390,19 @@ async fn enumerate(
                 };
                 match result {
                     Some(Ok(splits)) => {
-                        let snapshot = enumerator.snapshot();
                         let again = interval.is_some();
-                        if first || troubled || !splits.is_empty() {
-                            report(Ok(Found { splits, snapshot, again })).await;
+                        let is_news = first
+                            || troubled
+                            || !splits.is_empty()
+                            || taken_back > 0
+                            || held != enumerator.held();
+                        held = enumerator.held();
+                        if is_news {
+                            let snapshot = enumerator.snapshot();
+                            let found = Found { splits, snapshot, again, taken_back, held };
+                            report(Ok(found)).await;
                         }
-                        (first, troubled) = (false, false);
+                        (first, troubled, taken_back) = (false, false, 0);
                     }
                     Some(Err(error)) => return report(Err(error)).await,
                     None => {}

@@ -133,7 +133,7 @@ pub enum Event {
 }
 
 /// What an enumerator found.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Found {
     /// Splits that were not known before.
     pub splits: Vec<Split>,
@@ -141,6 +141,10 @@ pub struct Found {
     pub snapshot: Bytes,
     /// It will look again.
     pub again: bool,
+    /// How many more of the splits that were given back, in order, the snapshot knows of.
+    pub taken_back: usize,
+    /// `SplitEnumerator::held`.
+    pub held: Option<i64>,
 }
 
 /// A savepoint that is complete.
@@ -270,8 +274,17 @@ pub enum Action {
         vertex: VertexId,
         /// What to make it from.
         snapshot: Option<Bytes>,
+        /// What readers gave back that the snapshot does not know of.
+        returned: Vec<Split>,
         /// Whether to look.
         look: bool,
+    },
+    /// Readers gave splits back: they are the enumerator's.
+    TakeBack {
+        /// The source.
+        vertex: VertexId,
+        /// Its splits.
+        splits: Vec<Split>,
     },
     /// Tell a source's enumerator which positions are safe.
     ShowPositions {

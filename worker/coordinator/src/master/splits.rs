@@ -13,6 +13,7 @@ use weir_engine::source::{Assignment, Pending, Split, SplitAssignment};
 use weir_protocol::Subtask;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::event::Found;
 use super::plan::PlanSource;
 
 /// The enumerator's side of a source at a cut, as kept in the manifest.
@@ -30,6 +31,12 @@ pub struct EnumeratorState {
     /// Found, and not read by anyone at the cut.
     #[serde(default)]
     pub unassigned: Vec<Split>,
+    /// Given back by readers before the cut, and not known to `snapshot` yet; in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returned: Vec<Split>,
+    /// `SplitEnumerator::held` with the snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<i64>,
 }
 
 /// What is to be told to one reader.
@@ -97,6 +104,10 @@ pub(super) struct SourceSplits {
     source: PlanSource,
     unassigned: Unassigned,
     snapshot: Option<Bytes>,
+    /// Given back, and not known to the snapshot yet.
+    returned: VecDeque<Split>,
+    /// What the enumerator holds the watermark at.
+    held: Option<i64>,
     discovery: Discovery,
     /// Readers that asked and got nothing, in the order in which they asked.
     waiting: VecDeque<Subtask>,
@@ -104,6 +115,8 @@ pub(super) struct SourceSplits {
     given: Vec<u64>,
     /// How often more splits were found in this term.
     round: Round,
+    /// Splits that each reader gave back.
+    taken_back: Vec<u64>,
     /// What each reader was last told about the rest; empty until readers exist.
     told: Vec<Option<(Pending, Round)>>,
     started: bool,
@@ -131,10 +144,13 @@ impl SourceSplits {
             source,
             unassigned,
             snapshot: stored.snapshot,
+            returned: stored.returned.into(),
+            held: stored.held,
             discovery,
             waiting: VecDeque::new(),
             given: vec![0; parallelism as usize],
             round: Round::default(),
+            taken_back: vec![0; parallelism as usize],
             told: vec![None; parallelism as usize],
             started: false,
         }
@@ -144,6 +160,12 @@ impl SourceSplits {
     #[must_use]
     pub(super) fn snapshot(&self) -> Option<Bytes> {
         self.snapshot.clone()
+    }
+
+    /// What was given back and is not known to the snapshot.
+    #[must_use]
+    pub(super) fn returned(&self) -> Vec<Split> {
+        self.returned.iter().cloned().collect()
     }
 
     /// Whether there is anything to look for.
@@ -159,26 +181,35 @@ impl SourceSplits {
     }
 
     /// The enumerator has looked. `again` tells whether it will look once more.
-    pub(super) fn discovered(
-        &mut self,
-        found: Vec<Split>,
-        snapshot: Bytes,
-        again: bool,
-    ) -> Vec<ToReader> {
+    pub(super) fn discovered(&mut self, found: Found) -> Vec<ToReader> {
+        let Found { splits, snapshot, again, taken_back, held } = found;
         // Every reader is told, whoever gets the splits: one that has nothing to read is idle, and
         // must not be taken for so beside those that read what was found now. Before the first
         // answer none is.
-        self.round.0 += u64::from(self.discovery != Discovery::Open && !found.is_empty());
-        self.unassigned.extend(found);
+        self.round.0 += u64::from(self.discovery != Discovery::Open && !splits.is_empty());
+        self.unassigned.extend(splits);
         self.snapshot = Some(snapshot);
+        self.returned.drain(..taken_back.min(self.returned.len()));
+        self.held = held;
         self.discovery = if again { Discovery::Repeats } else { Discovery::Complete };
         self.hand_out()
     }
 
-    /// A reader has nothing left.
-    pub(super) fn requested(&mut self, subtask: Subtask) -> Vec<ToReader> {
-        if !self.waiting.contains(&subtask) && (subtask.0 as usize) < self.told.len() {
+    /// A reader has nothing left, and gives splits back. It is told that they were taken: the
+    /// cuts that are triggered from here on have them here.
+    pub(super) fn requested(&mut self, subtask: Subtask, returned: Vec<Split>) -> Vec<ToReader> {
+        let index = subtask.0 as usize;
+        if !self.waiting.contains(&subtask) && index < self.told.len() {
             self.waiting.push_back(subtask);
+        }
+        if !returned.is_empty()
+            && let (Some(told), Some(count)) =
+                (self.told.get_mut(index), self.taken_back.get_mut(index))
+        {
+            // It is owed an answer, even when there is no other news.
+            *told = None;
+            *count += returned.len() as u64;
+            self.returned.extend(returned);
         }
         self.hand_out()
     }
@@ -191,6 +222,8 @@ impl SourceSplits {
             snapshot: self.snapshot.clone(),
             complete: self.discovery == Discovery::Complete,
             unassigned: self.unassigned.splits.iter().cloned().collect(),
+            returned: self.returned(),
+            held: self.held,
         }
     }
 
@@ -232,8 +265,11 @@ impl SourceSplits {
         let told = self.told.iter_mut().zip(batches).enumerate();
         told.filter_map(|(subtask, (told, splits))| {
             let changed = told.replace((pending, round)) != Some((pending, round));
-            (changed || !splits.is_empty())
-                .then(|| (Subtask(subtask as u32), SplitAssignment { splits, pending, round }))
+            let taken_back = self.taken_back.get(subtask).copied().unwrap_or_default();
+            (changed || !splits.is_empty()).then(|| {
+                let assignment = SplitAssignment { splits, pending, round, taken_back };
+                (Subtask(subtask as u32), assignment)
+            })
         })
         .collect()
     }
@@ -243,13 +279,22 @@ impl SourceSplits {
         if self.discovery == Discovery::Open {
             return Pending::Unknown;
         }
+        // Rows that are known to come of splits that nobody can read on yet.
+        let returned = self.returned.iter().filter(|split| split.size > 0);
+        let held = returned.map(|split| bound(split).unwrap_or(i64::MIN)).chain(self.held).min();
         if self.unassigned.splits.is_empty() {
+            if let Some(held) = held {
+                return Pending::Above(held);
+            }
             return match self.discovery {
                 Discovery::Complete if self.source.bounded => Pending::Ended,
                 _ => Pending::None,
             };
         }
-        self.unassigned.lower_bound().map_or(Pending::Unknown, Pending::Above)
+        let bound = self.unassigned.lower_bound();
+        bound.map_or(Pending::Unknown, |bound| {
+            Pending::Above(held.map_or(bound, |held| held.min(bound)))
+        })
     }
 }
 
@@ -276,6 +321,14 @@ mod tests {
         SourceSplits::restore(PlanSource { bounded, assignment }, parallelism, None, vec![])
     }
 
+    fn found_all(splits: Vec<Split>) -> Found {
+        Found { splits, ..Found::default() }
+    }
+
+    fn found_some(splits: Vec<Split>) -> Found {
+        Found { again: true, ..found_all(splits) }
+    }
+
     fn ids(message: &ToReader) -> Vec<&str> {
         message.1.splits.iter().map(|s| s.id.as_str()).collect()
     }
@@ -286,18 +339,21 @@ mod tests {
         let first = splits.start();
         assert_eq!(first.len(), 2);
         assert!(first.iter().all(|(_, a)| a.pending == Pending::Unknown && a.splits.is_empty()));
-        assert!(splits.requested(Subtask(1)).is_empty());
+        assert!(splits.requested(Subtask(1), vec![]).is_empty());
         let found = vec![split("a", Some(10)), split("b", Some(20)), split("c", Some(30))];
-        let sent = splits.discovered(found, Bytes::new(), false);
+        let sent = splits.discovered(found_all(found));
         assert_eq!(ids(&sent[1]), ["a"]);
         assert_eq!(sent[0].1.pending, Pending::Above(20));
-        let sent = splits.requested(Subtask(0));
+        let sent = splits.requested(Subtask(0), vec![]);
         assert_eq!((ids(&sent[0]), sent[0].1.pending), (vec!["b"], Pending::Above(30)));
         assert_eq!((ids(&sent[1]), sent[1].1.pending), (vec![], Pending::Above(30)));
-        let sent = splits.requested(Subtask(1));
+        let sent = splits.requested(Subtask(1), vec![]);
         assert_eq!(ids(&sent[1]), ["c"]);
         assert!(sent.iter().all(|(_, a)| a.pending == Pending::Ended));
-        assert!(splits.requested(Subtask(0)).is_empty(), "it knows already that nothing comes");
+        assert!(
+            splits.requested(Subtask(0), vec![]).is_empty(),
+            "it knows already that nothing comes"
+        );
     }
 
     #[test]
@@ -305,11 +361,11 @@ mod tests {
         let mut splits = source(Assignment::Eager, false, 3);
         splits.start();
         let found: Vec<_> = (0..9).map(|p| split(&format!("t/{p}"), None)).collect();
-        let sent = splits.discovered(found.clone(), Bytes::new(), true);
+        let sent = splits.discovered(found_some(found.clone()));
         assert!(sent.iter().all(|(_, a)| a.splits.len() == 3 && a.pending == Pending::None));
         let mut again = source(Assignment::Eager, false, 3);
         again.start();
-        assert_eq!(again.discovered(found, Bytes::new(), true), sent);
+        assert_eq!(again.discovered(found_some(found)), sent);
         assert!(splits.at_cut().unassigned.is_empty());
     }
 
@@ -317,25 +373,25 @@ mod tests {
     fn every_reader_is_told_that_splits_were_found_whoever_gets_them() {
         let mut splits = source(Assignment::Pull, false, 3);
         splits.start();
-        splits.discovered(vec![], Bytes::new(), true);
+        splits.discovered(found_some(vec![]));
         for subtask in 0..3 {
-            splits.requested(Subtask(subtask));
+            splits.requested(Subtask(subtask), vec![]);
         }
-        let sent = splits.discovered(vec![split("a", None)], Bytes::new(), true);
+        let sent = splits.discovered(found_some(vec![split("a", None)]));
         assert_eq!(sent.iter().map(ids).collect::<Vec<_>>(), [vec!["a"], vec![], vec![]]);
         assert!(sent.iter().all(|(_, a)| (a.pending, a.round) == (Pending::None, Round(1))));
-        assert!(splits.discovered(vec![], Bytes::new(), true).is_empty());
+        assert!(splits.discovered(found_some(vec![])).is_empty());
     }
 
     #[test]
     fn a_split_is_the_readers_or_the_enumerators_at_a_cut_and_never_both() {
         let mut splits = source(Assignment::Pull, true, 1);
         splits.start();
-        splits.discovered(vec![split("a", None), split("b", None)], Bytes::new(), false);
-        let before = splits.requested(Subtask(0));
+        splits.discovered(found_all(vec![split("a", None), split("b", None)]));
+        let before = splits.requested(Subtask(0), vec![]);
         assert_eq!(ids(&before[0]), ["a"]);
         let cut = splits.at_cut();
-        let after = splits.requested(Subtask(0));
+        let after = splits.requested(Subtask(0), vec![]);
         assert_eq!(ids(&after[0]), ["b"]);
         // The cut holds what was assigned after it, and only that.
         assert_eq!(cut.unassigned, [split("b", None)]);
@@ -347,9 +403,9 @@ mod tests {
         );
         assert!(restored.is_complete());
         restored.start();
-        assert_eq!(ids(&restored.requested(Subtask(0))[0]), ["a"]);
-        assert_eq!(ids(&restored.requested(Subtask(0))[0]), ["b"]);
-        assert!(restored.requested(Subtask(0)).is_empty());
+        assert_eq!(ids(&restored.requested(Subtask(0), vec![])[0]), ["a"]);
+        assert_eq!(ids(&restored.requested(Subtask(0), vec![])[0]), ["b"]);
+        assert!(restored.requested(Subtask(0), vec![]).is_empty());
     }
 
     #[test]
@@ -358,7 +414,7 @@ mod tests {
             format: 1,
             snapshot: Some(Bytes::new()),
             complete: true,
-            unassigned: vec![],
+            ..EnumeratorState::default()
         };
         let plan = PlanSource { bounded: true, assignment: Assignment::Pull };
         let mut splits = SourceSplits::restore(plan, 2, Some(stored), vec![]);
@@ -372,7 +428,7 @@ mod tests {
         let bounds = [Some(30), None, Some(10), Some(40), Some(10), Some(20)];
         let found = bounds.iter().zip(["a", "b", "c", "d", "e", "f"]);
         let found = found.map(|(bound, id)| split(id, *bound)).collect();
-        let sent = splits.discovered(found, Bytes::new(), false);
+        let sent = splits.discovered(found_all(found));
         assert!(sent.is_empty(), "the reader knows already that nothing is known");
         assert_eq!((splits.unassigned_size(), splits.pending()), (6, Pending::Unknown));
         let rest = [
@@ -384,7 +440,7 @@ mod tests {
             Pending::Ended,
         ];
         for (pending, left) in rest.into_iter().zip((0..6).rev()) {
-            let sent = splits.requested(Subtask(0));
+            let sent = splits.requested(Subtask(0), vec![]);
             assert_eq!((splits.unassigned_size(), sent[0].1.pending), (left, pending));
         }
     }
@@ -397,5 +453,40 @@ mod tests {
         let stored = EnumeratorState { complete: true, ..EnumeratorState::default() };
         let mut splits = SourceSplits::restore(plan, 1, Some(stored), vec![half]);
         assert_eq!(splits.start()[0].1.pending, Pending::Above(50));
+    }
+
+    #[test]
+    fn a_split_that_was_given_back_is_in_every_cut_at_one_place() {
+        let mut splits = source(Assignment::Pull, false, 2);
+        splits.start();
+        splits.requested(Subtask(0), vec![]);
+        splits.discovered(found_some(vec![split("a", None)]));
+        assert!(splits.at_cut().returned.is_empty(), "the reader has it");
+        // What it could not read holds everyone's watermark at what the split had shown.
+        let back = Split { watermark: Some(7), size: 3, ..split("a", None) };
+        let told = splits.requested(Subtask(0), vec![back.clone()]);
+        let [(first, a), (second, b)] = &told[..] else { panic!("{told:?}") };
+        assert_eq!((first.0, a.taken_back, a.pending), (0, 1, Pending::Above(7)));
+        assert_eq!((second.0, b.taken_back, b.pending), (1, 0, Pending::Above(7)));
+        let cut = splits.at_cut();
+        assert_eq!(cut.returned, [back.clone()]);
+        let plan = PlanSource { bounded: false, assignment: Assignment::Pull };
+        let restored = SourceSplits::restore(plan, 1, Some(cut), vec![]);
+        assert_eq!((restored.returned(), restored.pending()), (vec![back], Pending::Above(7)));
+        // The enumerator knows of it, and waits for more.
+        let known = Found { taken_back: 1, held: Some(7), ..found_some(vec![]) };
+        assert_eq!(splits.discovered(known), [], "nothing is new for readers");
+        assert_eq!((splits.at_cut().returned.len(), splits.at_cut().held), (0, Some(7)));
+        // It goes on, at any reader.
+        let told = splits.discovered(found_some(vec![split("a", Some(7))]));
+        assert_eq!((ids(&told[0]), told[0].1.taken_back), (vec!["a"], 1));
+        assert!(told.iter().all(|(_, a)| a.pending == Pending::None));
+        let read = Split { size: 0, ..split("b", None) };
+        let told = splits.requested(Subtask(0), vec![read; 2]);
+        assert_eq!(
+            (told.len(), told[0].1.taken_back),
+            (1, 3),
+            "it is told, though it gets nothing"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! What workers and sources say, and what is said to them.
 
 use weir_engine::Fault;
+use weir_engine::source::Split;
 use weir_protocol::control::{self, FromWorker, ToWorker, from_worker, to_worker};
 use weir_protocol::{Attempt, Epoch, Subtask, VertexId, WorkerId};
 
@@ -64,8 +65,24 @@ impl Master {
             }
             from_worker::Kind::SplitRequest(request) => {
                 let vertex = VertexId(request.vertex);
+                let decode = |json: &Vec<u8>| serde_json::from_slice(json);
+                let returned: Vec<Split> = match request.returned_json.iter().map(decode).collect()
+                {
+                    Ok(returned) => returned,
+                    Err(error) => {
+                        let message = format!(
+                            "{}: a split that was given back cannot be read: {error}",
+                            self.source_name(vertex)
+                        );
+                        let cause = Cause::Error { fault: Fault::Ours, blamed: None };
+                        return self.fail_tasks(message, cause);
+                    }
+                };
                 if let Some(splits) = self.splits.get_mut(&vertex) {
-                    let told = splits.requested(Subtask(request.subtask));
+                    let told = splits.requested(Subtask(request.subtask), returned.clone());
+                    if !returned.is_empty() {
+                        self.out.push(Action::TakeBack { vertex, splits: returned });
+                    }
                     self.tell_readers(vertex, told);
                 }
             }
@@ -191,7 +208,7 @@ impl Master {
                 self.stats.source_trouble.remove(&vertex);
                 self.stats.total += found.splits.iter().map(|s| s.size).sum::<u64>();
                 if let Some(splits) = self.splits.get_mut(&vertex) {
-                    let told = splits.discovered(found.splits, found.snapshot, found.again);
+                    let told = splits.discovered(found);
                     self.tell_readers(vertex, told);
                 }
             }

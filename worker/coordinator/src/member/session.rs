@@ -337,8 +337,12 @@ impl<'a> Session<'a> {
                 running.freeze(*frozen);
                 Ok(())
             }
-            TaskEvent::SplitRequest { vertex, subtask } => {
-                let request = control::SplitRequest { vertex: vertex.0, subtask: subtask.0 };
+            TaskEvent::SplitRequest { vertex, subtask, returned } => {
+                // Names, numbers and bytes always encode.
+                let encode = |split| serde_json::to_vec(split).unwrap_or_default();
+                let returned_json = returned.iter().map(encode).collect();
+                let (vertex, subtask) = (vertex.0, subtask.0);
+                let request = control::SplitRequest { vertex, subtask, returned_json };
                 self.send(term, from_worker::Kind::SplitRequest(request))
             }
             TaskEvent::Finished { vertex, subtask } => {

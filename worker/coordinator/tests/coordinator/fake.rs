@@ -454,7 +454,7 @@ impl FakeTask {
             self.events.send(TaskEvent::Finished { vertex, subtask }).ok();
         } else if !self.asked && !self.finished {
             self.asked = true;
-            self.events.send(TaskEvent::SplitRequest { vertex, subtask }).ok();
+            self.events.send(TaskEvent::SplitRequest { vertex, subtask, returned: vec![] }).ok();
         }
     }
 

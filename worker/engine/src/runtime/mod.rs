@@ -7,6 +7,7 @@ mod executor;
 mod gate;
 mod input;
 mod memory;
+mod returned;
 mod silence;
 mod source_head;
 mod task;

@@ -13,6 +13,7 @@ use arrow::datatypes::{
     TimestampNanosecondType, TimestampSecondType,
 };
 
+use super::returned::Returned;
 use super::silence::Silence;
 use crate::message::Round;
 use crate::operator::Context;
@@ -45,6 +46,7 @@ pub(crate) struct SourceHead {
     reader: Box<dyn SourceReader>,
     times: Box<dyn EventTimes>,
     active: BTreeMap<usize, Active>,
+    returned: Returned,
     next_index: usize,
     pending: Pending,
     round: Round,
@@ -77,6 +79,7 @@ impl SourceHead {
             reader,
             times,
             active: BTreeMap::new(),
+            returned: Returned::default(),
             next_index: 0,
             pending: Pending::Unknown,
             round: Round::default(),
@@ -94,6 +97,7 @@ impl SourceHead {
 
     /// Takes over splits and what is known of those to come.
     pub(crate) fn assign(&mut self, assignment: SplitAssignment) -> Result<(), EngineError> {
+        self.returned.taken_back(assignment.taken_back);
         for split in assignment.splits {
             let index = self.next_index;
             self.next_index += 1;
@@ -117,6 +121,11 @@ impl SourceHead {
         !self.drained && self.active.is_empty() && self.pending != Pending::Ended
     }
 
+    /// Splits to be sent back with the next request.
+    pub(crate) fn give_back(&mut self) -> Vec<Split> {
+        self.returned.send()
+    }
+
     /// Whether everything was read and nothing will come.
     pub(crate) fn has_ended(&self) -> bool {
         self.drained || (self.active.is_empty() && self.pending == Pending::Ended)
@@ -124,14 +133,9 @@ impl SourceHead {
 
     /// Splits with their positions behind the last rows that were given to the chain.
     pub(crate) fn positions(&self) -> Vec<Split> {
-        self.active
-            .iter()
-            .map(|(&index, active)| Split {
-                position: self.reader.position(index),
-                watermark: (active.watermark != Watermark::MIN).then_some(active.watermark.0),
-                ..active.split.clone()
-            })
-            .collect()
+        let active =
+            self.active.iter().map(|(&index, active)| active.at(self.reader.position(index)));
+        active.chain(self.returned.splits()).collect()
     }
 
     /// Bytes or rows that the splits still hold.
@@ -153,7 +157,9 @@ impl SourceHead {
         }
         let polled = self.reader.poll(&mut self.cx)?;
         let heard = match &polled {
-            SourcePoll::Rows { split, .. } | SourcePoll::Finished { split } => Some(*split),
+            SourcePoll::Rows { split, .. }
+            | SourcePoll::Finished { split }
+            | SourcePoll::Returned { split, .. } => Some(*split),
             SourcePoll::Pending => None,
         };
         self.waiting = heard.is_none();
@@ -162,6 +168,13 @@ impl SourceHead {
             SourcePoll::Rows { split, records } => self.rows(split, records).map(Read::Rows),
             SourcePoll::Finished { split } => {
                 self.active.remove(&split);
+                Ok(Read::Nothing)
+            }
+            SourcePoll::Returned { split, position, left } => {
+                if let Some(active) = self.active.remove(&split) {
+                    let returned = Split { size: left, ..active.at(position) };
+                    self.returned.push(returned);
+                }
                 Ok(Read::Nothing)
             }
             SourcePoll::Pending => Ok(Read::Nothing),
@@ -195,6 +208,11 @@ impl SourceHead {
                 "a reader gave rows of split {index}, which it does not have"
             )));
         };
+        if let Some(row) = first_null(&projected, rule.column) {
+            let error = null_time(projected.schema_ref().field(rule.column).name());
+            let place = self.reader.place(&self.cx, index, row);
+            return Err(error.at(place.unwrap_or_else(|| active.split.id.clone())));
+        }
         let (behind, watermark) = mark_rows(&projected, rule, active.watermark)?;
         active.watermark = watermark;
         self.furthest = self.furthest.max(watermark);
@@ -214,7 +232,8 @@ impl SourceHead {
         if self.has_ended() {
             return Standing::At(Watermark::MAX);
         }
-        let splits = self.active.values().filter(|a| !a.idle).map(|a| a.watermark).min();
+        let active = self.active.values().filter(|a| !a.idle).map(|a| a.watermark);
+        let splits = active.chain(self.returned.held()).min();
         let to_come = match self.pending {
             Pending::None | Pending::Ended => None,
             pending => Some(pending.bound()),
@@ -226,6 +245,27 @@ impl SourceHead {
     }
 }
 
+impl Active {
+    /// The split as it stands at `position`.
+    fn at(&self, position: bytes::Bytes) -> Split {
+        let watermark = (self.watermark != Watermark::MIN).then_some(self.watermark.0);
+        Split { position, watermark, ..self.split.clone() }
+    }
+}
+
+/// The first row whose event time is NULL.
+fn first_null(records: &RecordBatch, column: usize) -> Option<usize> {
+    let nulls = records.column(column).logical_nulls().filter(|nulls| nulls.null_count() > 0)?;
+    (0..nulls.len()).find(|&row| nulls.is_null(row))
+}
+
+fn null_time(column: &str) -> EngineError {
+    EngineError::user(format!(
+        "the event time \"{column}\" is NULL: its value is missing, or cannot be read as a time; \
+         correct the record, or let a computed column give it a time, as COALESCE does"
+    ))
+}
+
 /// The watermark of each row that was read behind it, and the split's watermark afterwards.
 fn mark_rows(
     records: &RecordBatch,
@@ -233,13 +273,6 @@ fn mark_rows(
     before: Watermark,
 ) -> Result<(Option<Int64Array>, Watermark), EngineError> {
     let times = milliseconds(records, rule.column)?;
-    if let Some(nulls) = times.nulls().filter(|n| n.null_count() > 0) {
-        let row = (0..times.len()).find(|&row| nulls.is_null(row)).unwrap_or(0);
-        return Err(EngineError::user(format!(
-            "the event time \"{}\" is NULL in row {row} of a batch; declare it NOT NULL at its origin, or filter such rows out before the watermark",
-            records.schema_ref().field(rule.column).name()
-        )));
-    }
     let mut marking = Marking { watermark: before.0, behind: None, rows: times.len() };
     match rule.mark {
         RowMark::Delay(delay) => {

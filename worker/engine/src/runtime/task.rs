@@ -370,9 +370,9 @@ impl Task {
         }
         if head.wants_split() && !self.requested_split {
             self.requested_split = true;
-            let event =
-                TaskEvent::SplitRequest { vertex: self.desk.vertex, subtask: self.desk.subtask };
-            let _ = self.events.send(event);
+            let returned = head.give_back();
+            let (vertex, subtask) = (self.desk.vertex, self.desk.subtask);
+            let _ = self.events.send(TaskEvent::SplitRequest { vertex, subtask, returned });
         }
         let read = head.read(instant())?;
         let (standing, round) = (head.standing(), head.round());

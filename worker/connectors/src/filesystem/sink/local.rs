@@ -18,6 +18,7 @@ use weir_protocol::Term;
 use super::payload::{self, Commit, INLINE, Open, Piece};
 use super::stage::{FileId, FileName, Stage};
 use super::{STAGING, fresh};
+use crate::filesystem::fault::{check_directory, local_error};
 
 pub(crate) struct LocalStage {
     root: PathBuf,
@@ -41,9 +42,8 @@ struct Writing {
 }
 
 fn failed(what: &str, path: &Path) -> impl Fn(io::Error) -> EngineError {
-    let place = path.display().to_string();
-    let what = what.to_owned();
-    move |error| EngineError::outside(format!("{place}: cannot {what}: {error}"))
+    let (path, what) = (path.to_owned(), what.to_owned());
+    move |error| local_error(&path, &what, &error)
 }
 
 impl LocalStage {
@@ -52,6 +52,7 @@ impl LocalStage {
     }
 
     fn create(&mut self, name: &str) -> Result<(File, PathBuf), EngineError> {
+        check_directory(&self.root, &self.root)?;
         let directory = self.root.join(STAGING);
         // Neither our own source nor a `*.json` finds a name that ends so.
         let path = directory.join(format!("{name}.inprogress"));
@@ -143,8 +144,11 @@ impl Stage for LocalStage {
         data: Vec<u8>,
     ) -> Result<(), EngineError> {
         if !self.open.contains_key(&file) {
+            // Before anything is written that could not be given its name.
+            let directory = self.root.join(&name.directory);
+            check_directory(&self.root, &directory)?;
             let (opened, staging) = self.create(&name.name)?;
-            let target = self.root.join(&name.directory).join(&name.name);
+            let target = directory.join(&name.name);
             let writing = Writing {
                 file: opened,
                 staging,

@@ -121,6 +121,7 @@ impl Bench {
                 SourcePoll::Rows { records, .. } => ids
                     .extend(records.column(0).as_primitive::<Int64Type>().values().iter().copied()),
                 SourcePoll::Finished { .. } => left -= 1,
+                other @ SourcePoll::Returned { .. } => panic!("{other:?}"),
                 SourcePoll::Pending => std::thread::sleep(Duration::from_micros(200)),
             }
         }
@@ -518,6 +519,28 @@ fn an_open_file_that_is_gone_at_a_restore_is_lost_by_name() {
 }
 
 #[test]
+fn a_path_that_is_a_file_or_lies_below_one_is_the_users_to_mend() {
+    for (file, path, expected) in [
+        ("out", "out", "/out: is a file, and 'path' of a sink is a directory; "),
+        ("a", "a/b/out", "/a/b/out: /a is a file, so no directory can be below it; "),
+        // A partition's directory: before anything is staged that could not be made visible.
+        ("out/to=A", "out", "/out: /out/to=A is a file, so no directory can be below it; "),
+    ] {
+        let mut bench = Bench::new("json", path, &[]);
+        bench.table.partitioned_by = vec![1];
+        let place = bench.directory.path().join(file);
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::fs::write(&place, "I am a file").unwrap();
+        let mut writer = bench.writer(1, vec![]);
+        writer.write(0..10);
+        let error = writer.try_barrier(true).unwrap_err();
+        assert_eq!(error.fault, weir_engine::Fault::User);
+        let message = error.message.replace(bench.directory.path().to_str().unwrap(), "");
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
 fn a_result_that_updates_is_refused() {
     let bench = Bench::new("json", "out", &[]);
     let mut writer = bench.writer(1, vec![]);
@@ -535,8 +558,9 @@ fn a_result_that_updates_is_refused() {
 #[test]
 fn a_disk_that_refuses_ends_the_attempt_with_its_name() {
     let bench = Bench::new("json", "out", &[]);
-    // A file where the directory should be.
-    std::fs::write(bench.directory.path().join("out"), b"").unwrap();
+    // A file where the sink's own directory should be.
+    std::fs::create_dir(bench.directory.path().join("out")).unwrap();
+    std::fs::write(bench.directory.path().join("out/.staging"), b"").unwrap();
     let mut writer = bench.writer(1, vec![]);
     writer.write(0..10);
     let error = writer.try_barrier(false).unwrap_err();

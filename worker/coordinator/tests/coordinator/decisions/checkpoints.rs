@@ -11,14 +11,14 @@ use crate::script::{Script, done, split};
 fn a_split_assigned_after_the_trigger_stays_the_enumerators_at_that_cut() {
     let mut script = Script::running();
     let snapshot = b"2".as_slice().into();
-    let found = Found { splits: vec![split("a"), split("b")], snapshot, again: false };
+    let found = Found { splits: vec![split("a"), split("b")], snapshot, ..Found::default() };
     let (term, vertex) = (script.master.term(), VertexId(0));
     script.on(Event::Discovered { term, vertex, result: Ok(found) });
-    let request = control::SplitRequest { vertex: 0, subtask: 0 };
+    let request = control::SplitRequest { subtask: 0, ..Default::default() };
     script.say(0, from_worker::Kind::SplitRequest(request));
     script.tick(10_000);
     let attempt = script.trigger().attempt;
-    let request = control::SplitRequest { vertex: 0, subtask: 1 };
+    let request = control::SplitRequest { subtask: 1, ..Default::default() };
     script.say(1, from_worker::Kind::SplitRequest(request));
     let assigned = script.sent.iter().any(|(link, kind)| match kind {
         to_worker::Kind::AssignSplits(a) => {
@@ -37,7 +37,7 @@ fn a_split_assigned_after_the_trigger_stays_the_enumerators_at_that_cut() {
 #[test]
 fn what_an_old_terms_enumerator_finds_counts_for_nothing() {
     let mut script = Script::running();
-    let found = Found { splits: vec![split("a")], snapshot: vec![].into(), again: false };
+    let found = Found { splits: vec![split("a")], ..Found::default() };
     script.on(Event::Discovered { term: Term(0), vertex: VertexId(0), result: Ok(found) });
     assert!(script.sent.is_empty());
     assert_eq!(script.master.status().total, 0);
@@ -54,7 +54,7 @@ fn a_source_that_cannot_look_says_why_until_it_has_looked() {
     let told = script.master.coordinator_report().source_trouble;
     assert!(told.contains("no broker") && told.starts_with("source \""), "{told}");
     assert_eq!(script.master.status().restarts, 0, "it goes on looking");
-    let found = Found { splits: vec![], snapshot: vec![].into(), again: true };
+    let found = Found { again: true, ..Found::default() };
     script.on(Event::Discovered { term, vertex, result: Ok(found) });
     assert_eq!(script.master.coordinator_report().source_trouble, "");
 }

@@ -56,6 +56,10 @@ impl SourceReader for Scripted {
     fn position(&self, _: usize) -> Bytes {
         Bytes::new()
     }
+
+    fn place(&self, _: &Context, _: usize, row: usize) -> Option<String> {
+        Some(format!("a.json:{}", row + 1))
+    }
 }
 
 struct Times(Option<WatermarkRule>);
@@ -97,7 +101,8 @@ impl Bench {
         let times = Box::new(Times(Some(rule)));
         let mut head = SourceHead::new(context("events", &io), reader, times, None);
         let splits = vec![split("a"), split("b")];
-        head.assign(SplitAssignment { splits, pending: Pending::None, round: Round(1) })
+        let (pending, round) = (Pending::None, Round(1));
+        head.assign(SplitAssignment { splits, pending, round, ..SplitAssignment::default() })
             .expect("assigns");
         Self { head, script, now: instant(), _io: io }
     }
@@ -196,11 +201,48 @@ fn a_reader_without_splits_is_idle_only_while_none_are_known_of() {
     }
     let mut told = |pending| {
         let splits = Vec::new();
-        bench.head.assign(SplitAssignment { splits, pending, round: Round(1) }).expect("assigns");
+        let assignment =
+            SplitAssignment { splits, pending, round: Round(1), ..SplitAssignment::default() };
+        bench.head.assign(assignment).expect("assigns");
         bench.head.standing()
     };
     assert_eq!(told(Pending::None), Standing::Idle(Watermark(50)));
     assert_eq!(told(Pending::Unknown), Standing::At(Watermark::MIN));
     assert_eq!(told(Pending::Above(70)), Standing::At(Watermark(70)));
     assert_eq!(told(Pending::Ended), Standing::At(Watermark::MAX));
+}
+
+#[test]
+fn a_split_that_goes_back_is_in_every_cut_and_holds_what_it_owes_until_it_is_taken() {
+    let mut bench = Bench::new();
+    bench.poll(ms(0), Some((0, 50)));
+    bench.poll(ms(0), Some((1, 10)));
+    let back = SourcePoll::Returned { split: 1, position: Bytes::from_static(b"7"), left: 3 };
+    bench.script.lock().push_back(back);
+    assert_eq!(bench.poll(ms(0), None), Standing::At(Watermark(10)));
+    let ids = |head: &SourceHead| head.positions().into_iter().map(|s| s.id).collect::<Vec<_>>();
+    assert_eq!(ids(&bench.head), ["a", "b"]);
+    let sent = bench.head.give_back();
+    assert_eq!((sent[0].watermark, &sent[0].position[..], sent[0].size), (Some(10), &b"7"[..], 3));
+    // The coordinator holds the watermark from here on.
+    let pending = Pending::Above(10);
+    let taken =
+        SplitAssignment { pending, round: Round(1), taken_back: 1, ..SplitAssignment::default() };
+    bench.head.assign(taken).expect("assigns");
+    assert_eq!(ids(&bench.head), ["a"]);
+    assert_eq!(bench.poll(ms(0), None), Standing::At(Watermark(10)));
+}
+
+#[test]
+fn an_event_time_that_is_null_is_told_with_the_place_of_its_row() {
+    let mut bench = Bench::new();
+    let column: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(1), None]));
+    let records = RecordBatch::try_from_iter([("ts", column)]).expect("one column");
+    bench.script.lock().push_back(SourcePoll::Rows { split: 0, records });
+    let error = bench.head.read(bench.now).expect_err("NULL");
+    assert!(
+        error.message.starts_with("a.json:2: the event time \"ts\" is NULL"),
+        "{}",
+        error.message
+    );
 }
