@@ -38,7 +38,7 @@ pub use spec::{
     DisruptionBudget, NetworkPolicy, Restart, SqlFrom, State, StateRetention, StreamJobSpec,
     Upgrade, UpgradeStrategy, Workers,
 };
-pub use types::{Metadata, SqlPosition, StreamJob};
+pub use types::{MOUNTED_MANIFEST, Metadata, SqlPosition, StreamJob};
 
 /// The API group and version of every resource of Weir.
 pub const API_VERSION: &str = "weir.dev/v1alpha1";

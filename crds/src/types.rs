@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::ManifestError;
 use crate::spec::{Checkpoint, State, StreamJobSpec};
 
+/// Where pods find the manifest that the operator wrote for them. Nobody has a file with its lines,
+/// so that what is said of it names fields, and places in the SQL text itself.
+pub const MOUNTED_MANIFEST: &str = "/etc/weir/job.yaml";
+
 /// A streaming job, as a manifest describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -37,6 +37,8 @@ pub(crate) struct Scalar {
     pub(crate) line: usize,
     /// Characters before the text on its first line, quotes included.
     pub(crate) indent: usize,
+    /// Lines of the file that the text comes from.
+    pub(crate) lines: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -276,7 +278,17 @@ impl<'t> Builder<'t> {
                 (span.start.line(), span.start.col() + 1)
             }
         };
-        Scalar { text, style, line, indent }
+        let from = self.lines.get(line.saturating_sub(1)..).unwrap_or_default();
+        let length = match style {
+            // A block goes on until a line stands further left.
+            ScalarStyle::Literal | ScalarStyle::Folded => {
+                let inside = |line: &&&str| line.chars().take(indent).all(|c| c == ' ');
+                from.iter().take_while(inside).count()
+            }
+            _ => (span.end.line() + 1).saturating_sub(line),
+        };
+        let lines = from.iter().take(length).map(|line| (*line).to_owned()).collect();
+        Scalar { text, style, line, indent, lines }
     }
 
     fn count(&mut self, nodes: usize, line: usize) -> Result<(), SyntaxError> {

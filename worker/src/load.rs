@@ -43,9 +43,23 @@ pub struct Fault {
     pub column: Option<usize>,
     /// Cause and fix.
     pub message: String,
+    /// Where it is in the SQL text itself, when it is in there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sql: Option<SqlPlace>,
     /// All of it as people see it.
     #[serde(skip)]
     pub text: String,
+}
+
+/// A place in `spec.sql` as its author wrote it, whichever file it was read from.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct SqlPlace {
+    /// Line of the SQL text, from 1.
+    pub line: u32,
+    /// Column of that line, from 1.
+    pub column: u32,
+    /// `sql:9:14: column …` with the line and a mark below it.
+    pub excerpt: String,
 }
 
 impl Fault {
@@ -55,15 +69,27 @@ impl Fault {
             path => format!("{path}: {}", error.message),
         };
         let (file, line) = (error.file.clone(), error.line);
-        Self { file, line, column: None, message, text: error.to_string() }
+        let text = if is_mounted(&file) { message.clone() } else { error.to_string() };
+        Self { file, line, column: None, message, sql: None, text }
     }
 
     /// `job.yaml:17: sql:9:14: column …` with the line and a mark below it.
     fn of_sql(at: &SqlPosition, sql: &str, error: &SqlError) -> Self {
         let (line, column) = at.locate(error.line() as usize, error.column() as usize);
-        let text = format!("{}:{line}: {}", at.file, error.render(sql));
-        Self { file: at.file.clone(), line, column, message: error.message.clone(), text }
+        let excerpt = error.render(sql);
+        let text = match is_mounted(&at.file) {
+            true => excerpt.clone(),
+            false => format!("{}:{line}: {excerpt}", at.file),
+        };
+        let place = SqlPlace { line: error.line(), column: error.column(), excerpt };
+        let (file, message) = (at.file.clone(), error.message.clone());
+        Self { file, line, column, message, sql: Some(place), text }
     }
+}
+
+/// Whether the operator wrote the manifest: nobody else has a file with its lines.
+fn is_mounted(file: &str) -> bool {
+    file == weir_crds::MOUNTED_MANIFEST
 }
 
 /// What a program learns of `${env:NAME}`.
@@ -108,7 +134,16 @@ pub fn load_with(path: &Path, variables: Variables) -> Result<Loaded, Refused> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         let message = format!("cannot be read: {error}; give the path of a StreamJob manifest");
         let text = format!("{file}: {message}");
-        Refused { faults: vec![Fault { file: file.clone(), line: 0, column: None, message, text }] }
+        Refused {
+            faults: vec![Fault {
+                file: file.clone(),
+                line: 0,
+                column: None,
+                message,
+                sql: None,
+                text,
+            }],
+        }
     })?;
     let job = StreamJob::from_yaml(&text, &file)
         .map_err(|errors| Refused { faults: errors.iter().map(Fault::of_manifest).collect() })?;
@@ -130,5 +165,39 @@ pub fn load_with(path: &Path, variables: Variables) -> Result<Loaded, Refused> {
                 .map(|e| Fault::of_sql(&job.sql_position, &job.spec.sql, e))
                 .collect(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a wrong program in a manifest at `path`.
+    fn fault(file: &str, sql: &str) -> Fault {
+        let head = "apiVersion: weir.dev/v1alpha1\nkind: StreamJob\nmetadata: {name: a}\nspec:\n";
+        let text = format!("{head}  sql: |\n    {}\n", sql.replace('\n', "\n    "));
+        let job = StreamJob::from_yaml(&text, file).unwrap();
+        let options = PlanOptions::new("default/a", 720, ".");
+        let errors = weir_sql::plan(&job.spec.sql, &options).map(|_| ()).unwrap_err();
+        Fault::of_sql(&job.sql_position, &job.spec.sql, &errors[0])
+    }
+
+    const WRONG: &str =
+        "CREATE TABLE o (a INT) WITH ('connector' = 'print');\nINSERT INTO o\nSELECT b";
+
+    #[test]
+    fn an_error_of_sql_names_the_file_that_its_author_has() {
+        let found = fault("job.yaml", WRONG);
+        assert_eq!((found.line, found.column), (8, Some(12)));
+        assert!(found.text.starts_with("job.yaml:8: sql:3:8: column"), "{}", found.text);
+    }
+
+    #[test]
+    fn in_the_operators_manifest_it_names_the_place_in_the_sql_alone() {
+        let found = fault(weir_crds::MOUNTED_MANIFEST, WRONG);
+        assert!(found.text.starts_with("sql:3:8: column"), "{}", found.text);
+        let place = found.sql.unwrap();
+        assert_eq!((place.line, place.column), (3, 8));
+        assert_eq!(place.excerpt, found.text);
     }
 }

@@ -1,5 +1,6 @@
 //! From a tree to a [`StreamJob`]: which fields there are, their defaults, ranges and names.
 
+mod folded;
 mod spec;
 mod state;
 mod workers;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use saphyr_parser::ScalarStyle;
 
+use super::folded::swallowing_comment;
 use super::state::read_state;
 use super::workers::read_workers;
 use crate::duration::format_duration;
@@ -128,6 +129,18 @@ fn read_sql(
         let (length, most) = (scalar.text.len(), limits::SQL_BYTES);
         let message = format!("{length} bytes; at most {most}");
         faults.add(field.line, &field.path, message);
+        return None;
+    }
+    if let Some(at) = swallowing_comment(scalar) {
+        let how = if scalar.style == ScalarStyle::Folded {
+            "`sql: >`"
+        } else {
+            "a text that is no block"
+        };
+        let message = format!(
+            "the comment that begins with -- on this line takes in the lines below it, because {how} joins them to one; write `sql: |`, which keeps lines"
+        );
+        faults.add(scalar.line + at, &field.path, message);
         return None;
     }
     let one_line = !scalar.text.trim_end().contains('\n');

@@ -501,3 +501,30 @@ mod any_text {
         }
     }
 }
+
+#[test]
+fn a_comment_that_takes_in_the_lines_below_it_is_not_taken() {
+    let head = "apiVersion: weir.dev/v1alpha1\nkind: StreamJob\nmetadata: {name: job}\nspec:\n";
+    check(
+        &format!("{head}  sql: >\n    SELECT '--'\n    -- the rest\n    FROM t\n"),
+        expect![[r#"
+            job.yaml:7 spec.sql: the comment that begins with -- on this line takes in the lines below it, because `sql: >` joins them to one; write `sql: |`, which keeps lines
+        "#]],
+    );
+    check(
+        &format!("{head}  sql: \"SELECT a -- one\n    FROM t\"\n"),
+        expect![[r#"
+            job.yaml:5 spec.sql: the comment that begins with -- on this line takes in the lines below it, because a text that is no block joins them to one; write `sql: |`, which keeps lines
+        "#]],
+    );
+    for kept in [
+        "  sql: |\n    SELECT 1\n    -- kept\n    FROM t\n",
+        "  sql: >\n    SELECT 1 -- kept by the empty line\n\n    FROM t\n",
+        "  sql: >\n    SELECT\n      1 -- kept by its indent\n    FROM t\n",
+        "  sql: >\n    SELECT '-- a' /* -- b\n    -- c */ FROM t\n",
+        "  sql: >\n    SELECT 1\n    -- the last\n",
+        "  sql: >\n    SELECT 1\n    -- the last\n  parallelism: 2\n",
+    ] {
+        read(&format!("{head}{kept}"));
+    }
+}

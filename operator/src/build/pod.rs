@@ -175,7 +175,7 @@ fn worker(owner: &Owner, accepted: &Accepted, replicas: u32) -> Value {
     let supersedes = format!("metadata.annotations['{}']", names::SUPERSEDES);
     let must_exist = format!("metadata.annotations['{}']", names::MUST_EXIST);
     let mut env = vec![
-        json!({"name": "WEIR_MANIFEST", "value": "/etc/weir/job.yaml"}),
+        json!({"name": "WEIR_MANIFEST", "value": weir_crds::MOUNTED_MANIFEST}),
         json!({"name": "WEIR_POD_NAME", "valueFrom": field("metadata.name")}),
         json!({"name": "WEIR_POD_UID", "valueFrom": field("metadata.uid")}),
         json!({"name": "WEIR_POD_IP", "valueFrom": field("status.podIP")}),
@@ -226,7 +226,7 @@ fn worker(owner: &Owner, accepted: &Accepted, replicas: u32) -> Value {
 #[must_use]
 pub fn build_plan_pod(owner: &Owner, accepted: &Accepted) -> Value {
     let place = format!("{}/{}/{}", accepted.state_root, owner.namespace, owner.name);
-    let manifest = "/etc/weir/job.yaml";
+    let manifest = weir_crds::MOUNTED_MANIFEST;
     let command = ["/usr/local/bin/weir", "plan", manifest, "--against", place.as_str()];
     let name = names::plan_pod(&owner.name, &accepted.revision);
     let metadata = owner.metadata(&name, Some(&accepted.revision));

@@ -68,6 +68,8 @@ pub(crate) struct CreateView {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Insert {
     pub(crate) table: Ident,
+    /// `/*+ OPTIONS(…) */` behind the table's name.
+    pub(crate) options: Vec<OptionDef>,
     pub(crate) columns: Vec<Ident>,
     pub(crate) query: Query,
 }
@@ -134,7 +136,8 @@ pub(crate) struct Relation {
 
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum RelationKind {
-    Table(Ident),
+    /// A table or view, and `/*+ OPTIONS(…) */` behind its name.
+    Table(Ident, Vec<OptionDef>),
     Subquery(Box<Query>),
     Window(Box<WindowCall>),
 }

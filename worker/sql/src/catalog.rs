@@ -30,9 +30,12 @@ pub(crate) enum Relation {
     Broken,
 }
 
-/// A declared table.
+/// A declared table, with the options of one place where it is used.
+#[derive(Clone)]
 pub(crate) struct TableDef {
     pub(crate) name: String,
+    /// What tells it from every other of the program: the name, and the options of a hint.
+    pub(crate) key: String,
     pub(crate) span: Span,
     pub(crate) columns: Vec<Column>,
     pub(crate) watermark: Option<Watermark>,
@@ -48,12 +51,14 @@ pub(crate) struct TableDef {
     pub(crate) late_rows: Option<(String, Span)>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Column {
     pub(crate) name: String,
     pub(crate) ty: SqlType,
     pub(crate) kind: ColumnKind,
 }
 
+#[derive(Clone)]
 pub(crate) enum ColumnKind {
     Physical,
     Metadata {

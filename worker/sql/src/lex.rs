@@ -45,6 +45,10 @@ impl Token {
     }
 }
 
+/// Begins and ends a hint, which is no comment: what it says is done, or refused.
+pub(crate) const HINT: &str = "/*+";
+pub(crate) const HINT_END: &str = "*/";
+
 /// Longest first, so that `<=` is not read as `<` and `=`.
 const SIGNS: [&str; 24] = [
     "<=>", "<>", "<=", ">=", "!=", "||", "=>", "::", "(", ")", "[", "]", ",", ";", ".", "+", "-",
@@ -104,14 +108,41 @@ impl<'a> Cursor<'a> {
 pub(crate) fn tokenize(sql: &str) -> Result<Vec<Token>, SqlError> {
     let mut cursor = Cursor { rest: sql, line: 1, column: 1, last: (1, 1) };
     let mut tokens = Vec::new();
+    let mut hint: Option<Span> = None;
     loop {
         skip_blanks(&mut cursor)?;
         let start = cursor.here();
         let Some(c) = cursor.peek() else {
+            if let Some(begin) = hint {
+                return Err(SqlError::new(
+                    begin,
+                    "the hint that begins here has no end; close it with */",
+                ));
+            }
             tokens.push(Token { tok: Tok::End, span: start });
             return Ok(tokens);
         };
         let tok = match c {
+            '/' if cursor.rest.starts_with(HINT) => {
+                cursor.bump_all(HINT.len());
+                hint = Some(cursor.since(start));
+                Tok::Sign(HINT)
+            }
+            '*' if hint.is_some() && cursor.rest.starts_with(HINT_END) => {
+                cursor.bump_all(HINT_END.len());
+                hint = None;
+                Tok::Sign(HINT_END)
+            }
+            'U' | 'u' if cursor.rest[1..].starts_with("&'") => {
+                cursor.bump_all(2);
+                Tok::Text(unicode_text(&mut cursor, start)?)
+            }
+            'U' | 'u' if cursor.rest[1..].starts_with("&\"") => {
+                return Err(SqlError::new(
+                    start,
+                    "names in U&\"…\" are not supported; write them in `backquotes`",
+                ));
+            }
             '\'' => Tok::Text(quoted(&mut cursor, '\'', "string")?),
             '`' => Tok::Word { text: quoted(&mut cursor, '`', "identifier")?, quoted: true },
             '"' => {
@@ -151,7 +182,7 @@ fn skip_blanks(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
         cursor.take_while(|c| c.is_whitespace() || c == '\u{feff}');
         if cursor.rest.starts_with("--") {
             cursor.take_while(|c| c != '\n');
-        } else if cursor.rest.starts_with("/*") {
+        } else if cursor.rest.starts_with("/*") && !cursor.rest.starts_with(HINT) {
             let start = cursor.here();
             let Some(length) = cursor.rest.find("*/") else {
                 return Err(SqlError::new(
@@ -191,6 +222,56 @@ fn quoted(cursor: &mut Cursor<'_>, quote: char, what: &str) -> Result<String, Sq
             }
         }
     }
+}
+
+/// `U&'\0001'`, and what follows: `UESCAPE '!'` names another escape character.
+fn unicode_text(cursor: &mut Cursor<'_>, start: Span) -> Result<String, SqlError> {
+    let text = quoted(cursor, '\'', "string")?;
+    let end = Cursor { ..*cursor };
+    skip_blanks(cursor)?;
+    let word = cursor.take_while(|c| c.is_alphanumeric() || c == '_');
+    if !word.eq_ignore_ascii_case("UESCAPE") {
+        *cursor = end;
+        return unescape(&text, '\\').map_err(|cause| SqlError::new(cursor.since(start), cause));
+    }
+    skip_blanks(cursor)?;
+    let at = cursor.here();
+    let escape = match cursor.peek() {
+        Some('\'') => quoted(cursor, '\'', "string")?,
+        _ => String::new(),
+    };
+    let mut chars = escape.chars();
+    match (chars.next(), chars.next()) {
+        (Some(c), None) if !c.is_ascii_hexdigit() && !"+'\"".contains(c) && !c.is_whitespace() => {
+            unescape(&text, c).map_err(|cause| SqlError::new(cursor.since(start), cause))
+        }
+        _ => Err(SqlError::new(
+            at,
+            "UESCAPE is followed by one character in quotes, which is no hexadecimal digit, blank, quote or +",
+        )),
+    }
+}
+
+/// Replaces `\0041` by the character of that number; a doubled escape stands for itself.
+fn unescape(text: &str, escape: char) -> Result<String, String> {
+    let mut units: Vec<u16> = Vec::new();
+    let mut chars = text.chars().peekable();
+    let mut buffer = [0; 2];
+    while let Some(c) = chars.next() {
+        if c != escape || chars.next_if_eq(&escape).is_some() {
+            units.extend_from_slice(c.encode_utf16(&mut buffer));
+            continue;
+        }
+        let digits: String = chars.by_ref().take(4).collect();
+        let number = (digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+            .then(|| u16::from_str_radix(&digits, 16).ok())
+            .flatten();
+        units.push(number.ok_or_else(|| {
+            format!("'{escape}{digits}' in this string is no character; write {escape} and four hexadecimal digits, as in {escape}0001")
+        })?);
+    }
+    String::from_utf16(&units)
+        .map_err(|_| "half of a surrogate pair is no character; write both halves".to_owned())
 }
 
 fn number(cursor: &mut Cursor<'_>) -> String {

@@ -41,6 +41,7 @@ mod ast;
 mod bind;
 mod calc;
 mod catalog;
+mod comments;
 mod error;
 mod event_times;
 pub mod explain;
@@ -137,12 +138,17 @@ pub fn plan(sql: &str, options: &PlanOptions) -> Result<Planned, Vec<SqlError>> 
             match lower::lower(&program, options) {
                 Ok((graph, bounded, mut warnings)) => {
                     warnings.append(&mut binder.warnings);
+                    for span in comments::with_statements(sql) {
+                        warnings.push(Warning { span, message: comments::MESSAGE.to_owned() });
+                    }
                     return Ok(Planned { graph, warnings, bounded });
                 }
                 Err(found) => errors = found,
             }
         }
     }
+    let comments = comments::with_statements(sql).into_iter();
+    errors.extend(comments.map(|span| SqlError::new(span, comments::MESSAGE)));
     errors.sort();
     errors.dedup();
     Err(errors)

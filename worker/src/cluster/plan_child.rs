@@ -130,15 +130,29 @@ fn read_plan(text: &str) -> anyhow::Result<Plan> {
     })
 }
 
+/// The errors as the author of the spec reads them: the manifest is the operator's, and so are its
+/// lines; a place in the SQL is one in `spec.sql`.
 fn read_errors(text: &str) -> anyhow::Result<Plan> {
     let faults: Vec<Value> = serde_json::from_str(text).context("the errors cannot be read")?;
     let errors = faults.iter().map(|fault| {
-        let place = match (fault["line"].as_u64(), fault["column"].as_u64()) {
-            (Some(line), Some(column)) => format!("{line}:{column}: "),
-            (Some(line), None) => format!("{line}: "),
-            _ => String::new(),
-        };
-        format!("{place}{}", fault["message"].as_str().unwrap_or_default())
+        let excerpt = fault["sql"]["excerpt"].as_str();
+        excerpt.or(fault["message"].as_str()).unwrap_or_default().to_owned()
     });
     Ok(Plan { errors: errors.collect(), ..Plan::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_sql_are_told_at_their_place_in_the_sql() {
+        let said = r#"[
+            {"file": "/tmp/x.yaml", "line": 17, "column": 38, "message": "no column",
+             "sql": {"line": 13, "column": 34, "excerpt": "sql:13:34: no column\n  13 | SELECT"}},
+            {"file": "/tmp/x.yaml", "line": 4, "column": null, "message": "spec.restart: unknown"}
+        ]"#;
+        let plan = read_errors(said).unwrap();
+        assert_eq!(plan.errors, ["sql:13:34: no column\n  13 | SELECT", "spec.restart: unknown"]);
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use weir_engine::operators::window::spec::Window;
+use weir_engine::operators::window::spec::{Function, Window};
 
 use super::expr::FoundAggregate;
 use super::query::{From, short_name};
@@ -129,7 +129,7 @@ impl Binder<'_> {
             });
         }
         for call in &calls {
-            let nullable = call.function != weir_engine::operators::window::spec::Function::Count;
+            let nullable = call.function != Function::Count;
             fields.push(Field {
                 name: call.name.clone(),
                 ty: SqlType { kind: call.kind, nullable },
@@ -422,6 +422,7 @@ fn map_time(
     let call = Call {
         name,
         args: vec![time],
+        kind: ty.kind,
         kernel: Arc::new(move |args, _| {
             let times = args[0].values();
             let moved = times
@@ -436,23 +437,30 @@ fn map_time(
     Expr::new(Node::Call(call), ty, span)
 }
 
-/// `COUNT(*) FILTER (WHERE delay > 15)`.
+/// `COUNT(*) FILTER (WHERE delay > 15)`, for people.
 fn call_name(call: &FoundAggregate, fields: &[Field]) -> String {
-    use weir_engine::operators::window::spec::Function;
-    let function = match call.function {
+    let arg = call.arg.as_ref().map(|a| short_name(a, fields));
+    let filter = call.filter.as_ref().map(|f| short_name(f, fields));
+    name_of_call(call.function, call.distinct, arg.as_deref(), filter.as_deref())
+}
+
+/// An aggregate's name from those of its parts; no argument is `*`.
+pub(crate) fn name_of_call(
+    function: Function,
+    distinct: bool,
+    arg: Option<&str>,
+    filter: Option<&str>,
+) -> String {
+    let function = match function {
         Function::Count => "COUNT",
         Function::Sum => "SUM",
         Function::Min => "MIN",
         Function::Max => "MAX",
         Function::Avg => "AVG",
     };
-    let arg = call.arg.as_ref().map_or("*".to_owned(), |a| short_name(a, fields));
-    let distinct = if call.distinct { "DISTINCT " } else { "" };
-    let filter = call
-        .filter
-        .as_ref()
-        .map_or(String::new(), |f| format!(" FILTER (WHERE {})", short_name(f, fields)));
-    format!("{function}({distinct}{arg}){filter}")
+    let distinct = if distinct { "DISTINCT " } else { "" };
+    let filter = filter.map_or(String::new(), |f| format!(" FILTER (WHERE {f})"));
+    format!("{function}({distinct}{}){filter}", arg.unwrap_or("*"))
 }
 
 /// Gives columns of the same name numbers, as state and schemas go by name.

@@ -44,6 +44,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) warnings: Vec<Warning>,
     /// Window functions seen so far.
     pub(crate) windows: usize,
+    /// Tables with options of their own, each once.
+    pub(crate) hinted: Vec<Arc<TableDef>>,
 }
 
 impl<'a> Binder<'a> {
@@ -55,6 +57,7 @@ impl<'a> Binder<'a> {
             errors: Vec::new(),
             warnings: Vec::new(),
             windows: 0,
+            hinted: Vec::new(),
         }
     }
 
@@ -113,6 +116,7 @@ impl<'a> Binder<'a> {
                 }
             }
         }
+        program.tables.append(&mut self.hinted);
         program
     }
 
@@ -205,7 +209,7 @@ impl<'a> Binder<'a> {
 
     fn insert(&mut self, insert: &Insert) -> Result<BoundInsert, Reported> {
         let target = match self.lookup(&insert.table) {
-            Ok(Relation::Table(table)) => Ok(table),
+            Ok(Relation::Table(table)) => self.with_options(&table, &insert.options),
             Ok(_) => self.fail(
                 insert.table.span,
                 format!(

@@ -176,16 +176,25 @@ impl Binder<'_> {
         ctes: &Ctes<'_>,
     ) -> Result<From, Reported> {
         let (rel, name, place) = match &relation.kind {
-            RelationKind::Table(name) => {
+            RelationKind::Table(name, options) => {
                 let rel = match ctes.iter().rev().find(|(cte, _)| *cte == name.text) {
                     Some((_, Some(rel))) => rel.clone(),
                     Some((_, None)) => return Err(Reported),
                     None => match self.lookup(name)? {
                         Relation::View(rel) => rel,
-                        Relation::Table(table) => scan(&table),
+                        Relation::Table(table) => scan(&self.with_options(&table, options)?),
                         Relation::Broken => return Err(Reported),
                     },
                 };
+                if let (Some(first), false) =
+                    (options.first(), matches!(rel.kind, RelKind::Scan(_)))
+                {
+                    let message = format!(
+                        "\"{}\" is a query's name, and only tables have options; write the hint behind the table's name in that query",
+                        name.text
+                    );
+                    return self.fail(first.key_span, message);
+                }
                 let what = if matches!(rel.kind, RelKind::Scan(_)) { "table" } else { "view" };
                 (rel, Some(name.text.clone()), format!("{what} \"{}\"", name.text))
             }
@@ -458,8 +467,17 @@ pub(crate) fn scan(table: &Arc<crate::catalog::TableDef>) -> Arc<Rel> {
     Arc::new(Rel { kind: RelKind::Scan(table.clone()), fields })
 }
 
+/// Longest name of a column that an expression makes.
+const LONGEST_NAME: usize = 40;
+
 /// A short name for a column that an expression makes.
 pub(crate) fn short_name(expr: &Expr, fields: &[Field]) -> String {
+    whole_name(expr, fields)
+        .unwrap_or_else(|text| text.chars().take(LONGEST_NAME - 1).chain(['…']).collect())
+}
+
+/// The name, when it did not have to be cut.
+pub(crate) fn whole_name(expr: &Expr, fields: &[Field]) -> Result<String, String> {
     let text = render::sql(expr, &crate::rel::names(fields));
-    if text.chars().count() <= 40 { text } else { text.chars().take(39).chain(['…']).collect() }
+    if text.chars().count() <= LONGEST_NAME { Ok(text) } else { Err(text) }
 }

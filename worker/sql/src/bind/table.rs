@@ -1,6 +1,7 @@
 //! `CREATE TABLE`: columns, watermark, options.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, AsArray};
@@ -65,6 +66,7 @@ impl Binder<'_> {
         }
         Ok(TableDef {
             name: table.name.text.clone(),
+            key: table.name.text.clone(),
             span: table.name.span,
             columns,
             watermark,
@@ -187,6 +189,50 @@ impl Binder<'_> {
             None => WatermarkRule::Expr(expr),
         };
         Ok(Watermark { column, rule })
+    }
+
+    /// The table with the options of a hint, which come before those of its WITH.
+    pub(super) fn with_options(
+        &mut self,
+        table: &Arc<TableDef>,
+        options: &[ast::OptionDef],
+    ) -> Result<Arc<TableDef>, Reported> {
+        if options.is_empty() {
+            return Ok(table.clone());
+        }
+        let mut hinted = TableDef::clone(table);
+        let mut failed = false;
+        for option in options {
+            if option.key.starts_with("weir.") {
+                self.report(SqlError::new(
+                    option.key_span,
+                    format!(
+                        "option '{}' has no place in a hint; set it in the table's WITH",
+                        option.key
+                    ),
+                ));
+                failed = true;
+                continue;
+            }
+            hinted.written.insert(option.key.clone(), option.value.clone());
+            match self.resolve(&option.value, option.value_span) {
+                Ok(value) => {
+                    let value = OptionValue { value, at: option.key_span.start() };
+                    hinted.options.insert(option.key.clone(), value);
+                }
+                Err(Reported) => failed = true,
+            }
+        }
+        if failed {
+            return Err(Reported);
+        }
+        hinted.key = format!("{:?} with {:?}", table.name, hinted.written);
+        if let Some(known) = self.hinted.iter().find(|known| known.key == hinted.key) {
+            return Ok(known.clone());
+        }
+        let hinted = Arc::new(hinted);
+        self.hinted.push(hinted.clone());
+        Ok(hinted)
     }
 
     fn options(&mut self, table: &ast::CreateTable) -> Options {

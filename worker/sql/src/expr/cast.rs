@@ -63,6 +63,7 @@ pub(crate) fn cast(
     let call = Call {
         name: format!("{}[{}]", if lenient { "TRY_CAST" } else { "CAST" }, from),
         args: vec![expr],
+        kind: to.kind,
         kernel: kernel(from, to.kind, lenient),
         fallible,
         nondeterministic: None,
@@ -227,6 +228,9 @@ fn whole(text: &str) -> Option<i64> {
         return None;
     }
     let unsigned = whole.strip_prefix(['+', '-']).unwrap_or(whole);
+    if unsigned.is_empty() && !part.is_empty() {
+        return Some(0);
+    }
     if unsigned.is_empty() || !unsigned.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
@@ -236,9 +240,10 @@ fn whole(text: &str) -> Option<i64> {
 fn float(text: &str) -> Option<f64> {
     let text = text.trim();
     match text {
-        "NaN" => Some(f64::NAN),
+        "NaN" | "+NaN" | "-NaN" => Some(f64::NAN),
         "Infinity" | "+Infinity" => Some(f64::INFINITY),
         "-Infinity" => Some(f64::NEG_INFINITY),
+        _ if text.contains(['x', 'X']) => hexadecimal(text),
         // Java's suffixes.
         _ if text.ends_with(['f', 'F', 'd', 'D']) => {
             let number = &text[..text.len() - 1];
@@ -248,6 +253,26 @@ fn float(text: &str) -> Option<f64> {
         _ if text.bytes().any(|b| b.is_ascii_alphabetic() && !matches!(b, b'e' | b'E')) => None,
         _ => text.parse().ok(),
     }
+}
+
+/// `0x1.8p3`, as Java reads it: a mantissa of at most 13 hexadecimal digits and a power of two.
+fn hexadecimal(text: &str) -> Option<f64> {
+    let text = text.trim_end_matches(['f', 'F', 'd', 'D']);
+    let (negative, rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let rest = rest.strip_prefix("0x").or_else(|| rest.strip_prefix("0X"))?;
+    let (mantissa, exponent) = rest.split_once(['p', 'P'])?;
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{part}");
+    if digits.is_empty() || digits.len() > 13 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let value = u64::from_str_radix(&digits, 16).ok()? as f64;
+    let power = exponent.parse::<i32>().ok()?.checked_sub(4 * part.len() as i32)?;
+    let value = value * 2f64.powi(power);
+    Some(if negative { -value } else { value })
 }
 
 /// A decimal from text, rounded half up to `scale`; `None` when it is none or too long.

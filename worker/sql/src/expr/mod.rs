@@ -53,6 +53,9 @@ pub(crate) struct Call {
     /// Name and everything else that distinguishes it from other calls of the same arguments.
     pub(crate) name: String,
     pub(crate) args: Vec<Expr>,
+    /// What the kernel gives. The expression's own kind may be a wider one that holds the same
+    /// values, such as STRING for a VARCHAR(2).
+    pub(crate) kind: Kind,
     pub(crate) kernel: Kernel,
     /// Whether data can make it fail.
     pub(crate) fallible: bool,
@@ -222,14 +225,18 @@ impl Expr {
                 return;
             }
             Node::Literal(value) => {
-                let text = render::literal(value, self.kind());
-                let _ = write!(out, "{}:{text:?}", self.kind());
+                let _ = write!(out, "{}:{}", self.kind(), exact_literal(value, self.kind()));
                 return;
             }
             Node::And(..) => "AND",
             Node::Or(..) => "OR",
             Node::Case { .. } => "CASE",
             Node::Call(call) => &call.name,
+        };
+        // Two casts to different lengths may both be passed on as STRING.
+        let kind = match &*self.node {
+            Node::Call(call) => call.kind,
+            _ => self.kind(),
         };
         let _ = write!(out, "{name}(");
         for (i, child) in self.children().into_iter().enumerate() {
@@ -238,6 +245,25 @@ impl Expr {
             }
             child.write_canonical(out, column);
         }
-        let _ = write!(out, "):{}", self.kind());
+        let _ = write!(out, "):{kind}");
+    }
+}
+
+/// A literal's text, different for values that are: people do not see that NULL is not 'NULL', nor
+/// the milliseconds of a TIME.
+fn exact_literal(value: &ArrayRef, kind: Kind) -> String {
+    use arrow::array::AsArray;
+    use arrow::datatypes::Time32MillisecondType;
+    let text = format!("{:?}", render::literal(value, kind));
+    if value.is_null(0) || kind == Kind::Null {
+        return text;
+    }
+    match kind {
+        kind if kind.is_text() && text == "\"NULL\"" => format!("text {text}"),
+        Kind::Time => match value.as_primitive::<Time32MillisecondType>().value(0) % 1000 {
+            0 => text,
+            ms => format!("{text}+{ms} ms"),
+        },
+        _ => text,
     }
 }

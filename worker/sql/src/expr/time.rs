@@ -10,6 +10,7 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use weir_engine::EngineError;
 
 use super::col::Col;
+use super::format::{Formatter, trim};
 use crate::types::{Kind, time_unit};
 
 /// A point of time: seconds since the epoch and nanoseconds of that second.
@@ -187,19 +188,18 @@ pub(crate) fn format_timestamp(at: Instant, precision: u8) -> String {
     text
 }
 
-/// `yyyy[-M[-d]]`, with nothing behind it but a blank and a time, which is ignored.
+/// `yyyy[-M[-d]]`, with nothing behind it but a blank and a time, which is ignored. Blanks around
+/// the numbers are too, but a time behind a text that begins with one is not.
 pub(crate) fn parse_date(text: &str) -> Option<i32> {
-    let text = text.trim();
-    let (year, month, day) = parse_day(text.split(' ').next()?)?;
-    NaiveDate::from_ymd_opt(year, month, day).map(days_of)
-}
-
-fn parse_day(text: &str) -> Option<(i32, u32, u32)> {
-    let mut parts = text.splitn(3, '-');
+    let text = match text.find(' ') {
+        Some(at) if at > 0 => &text[..at],
+        _ => text,
+    };
+    let mut parts = text.splitn(3, '-').map(trim);
     let year = digits(parts.next()?, 1, 4)?;
     let month = parts.next().map_or(Some(1), |m| digits(m, 1, 2))?;
     let day = parts.next().map_or(Some(1), |d| digits(d, 1, 2))?;
-    Some((year as i32, month, day))
+    NaiveDate::from_ymd_opt(year as i32, month, day).map(days_of)
 }
 
 fn digits(text: &str, least: usize, most: usize) -> Option<u32> {
@@ -227,31 +227,11 @@ pub(crate) fn parse_time(text: &str) -> Option<(u32, u32)> {
     Some((time.num_seconds_from_midnight(), nanos))
 }
 
-/// `yyyy-M-d[ H:m:s[.fffffffff]]`; a day that the month does not have, up to the 31st, is its last.
+/// `yyyy-M-d[ H:m:s[.fffffffff]]`; a day that the month does not have, up to the 31st, is its
+/// last, and 24:00:00 the beginning of the next day.
 pub(crate) fn parse_timestamp(text: &str) -> Option<Instant> {
-    let text = text.trim();
-    let (day, clock) = match text.split_once(' ') {
-        Some((day, clock)) => (day, Some(clock)),
-        None => (text, None),
-    };
-    if day.find('-') != Some(4) || day.matches('-').count() != 2 {
-        return None;
-    }
-    if clock.is_some_and(|clock| clock.matches(':').count() != 2) {
-        return None;
-    }
-    let (year, month, day) = parse_day(day)?;
-    if !(1..=31).contains(&day) {
-        return None;
-    }
-    let date = (0..4).find_map(|less| NaiveDate::from_ymd_opt(year, month, day - less.min(day)))?;
-    let mut at = Instant::of_date(date);
-    if let Some(clock) = clock {
-        let (seconds, nanos) = parse_time(clock)?;
-        at.seconds += i64::from(seconds);
-        at.nanos = nanos;
-    }
-    Some(at)
+    static FORM: std::sync::OnceLock<Formatter> = std::sync::OnceLock::new();
+    FORM.get_or_init(Formatter::of_timestamps).read_whole(text)
 }
 
 /// Moves a time by months; the day is cut to the month's last.

@@ -364,6 +364,7 @@ pub(super) fn nondeterministic(
     let call = Call {
         name: site.function.name.to_owned(),
         args: Vec::new(),
+        kind,
         kernel: Arc::new(move |_, rows| Ok(Col::Array(run(rows)?))),
         fallible: false,
         nondeterministic: Some(reason),

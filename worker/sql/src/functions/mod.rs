@@ -6,7 +6,10 @@
 mod conditional;
 mod hash;
 mod math;
+mod others;
 mod pattern;
+mod regex;
+mod similar;
 mod strings;
 mod times;
 
@@ -89,7 +92,7 @@ fn all() -> impl Iterator<Item = &'static Function> {
 }
 
 /// Aggregates of Flink that are not here.
-const OTHER_AGGREGATES: [&str; 19] = [
+const OTHER_AGGREGATES: [&str; 26] = [
     "STDDEV",
     "STDDEV_POP",
     "STDDEV_SAMP",
@@ -109,6 +112,13 @@ const OTHER_AGGREGATES: [&str; 19] = [
     "GROUPING",
     "GROUPING_ID",
     "GROUP_CONCAT",
+    "BITMAP_AND_AGG",
+    "BITMAP_AND_CARDINALITY_AGG",
+    "BITMAP_BUILD_AGG",
+    "BITMAP_BUILD_CARDINALITY_AGG",
+    "BITMAP_OR_AGG",
+    "BITMAP_OR_CARDINALITY_AGG",
+    "BITMAP_XOR_AGG",
 ];
 
 /// Functions that only have a meaning with OVER.
@@ -140,6 +150,13 @@ pub(crate) fn bind(name: &str, args: Vec<Arg>, at: Span, span: Span) -> Result<E
     }
 }
 
+/// What to say of a function that Flink has and that is not here; the name is in capitals. Some
+/// have a syntax of their own, so that the parser asks as well.
+pub(crate) fn not_here(upper: &str) -> Option<String> {
+    others::flink_has(upper)
+        .then(|| format!("Flink's function {upper} is not supported by Weir yet"))
+}
+
 fn unknown(name: &str, upper: &str) -> String {
     if OTHER_AGGREGATES.contains(&upper) {
         return format!(
@@ -164,6 +181,9 @@ fn unknown(name: &str, upper: &str) -> String {
         return format!(
             "the old group windows ({upper} in GROUP BY) are not supported; write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …)) and GROUP BY window_start, window_end"
         );
+    }
+    if let Some(message) = not_here(upper) {
+        return message;
     }
     let candidates = all().map(|f| f.name).chain(AGGREGATES);
     format!("the function \"{name}\" is unknown{}", did_you_mean(upper, candidates, '"'))
@@ -281,6 +301,7 @@ impl Site {
         let call = Call {
             name,
             args,
+            kind: ret.kind,
             kernel: Arc::new(move |args, rows| {
                 let rows = crate::expr::col::rows_of(args, rows);
                 Ok(Col::of(run(args, rows)?, args))

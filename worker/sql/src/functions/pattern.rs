@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ::regex::{Regex, RegexBuilder};
 use arrow::array::{Array as _, ArrayRef, AsArray, BooleanArray, StringArray};
 use arrow::datatypes::Int32Type;
-use regex::Regex;
 use weir_engine::EngineError;
 
-use super::{Function, Site, Want, special};
+use super::regex::JavaRegex;
+use super::{Function, Site, Want, similar, special};
 use crate::error::{Span, SqlError};
 use crate::expr::col::{Prims, Texts};
 use crate::expr::{Col, Expr};
@@ -18,7 +19,7 @@ type Array = Result<ArrayRef, EngineError>;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     special("LIKE", "string LIKE pattern [ESCAPE character]", like),
-    special("SIMILAR", "string SIMILAR TO pattern [ESCAPE character]", similar),
+    special("SIMILAR", "string SIMILAR TO pattern [ESCAPE character]", similar_to),
     special("REGEXP", "REGEXP(string, regular expression)", regexp),
     special(
         "REGEXP_REPLACE",
@@ -32,66 +33,60 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
 ];
 
-/// Largest compiled expression, so that a pattern cannot exhaust the memory.
-const MAX_COMPILED: usize = 1 << 20;
 /// Patterns kept of a column that holds patterns.
 const MAX_CACHED: usize = 64;
 
-fn compile(pattern: &str) -> Result<Regex, String> {
-    regex::RegexBuilder::new(pattern).size_limit(MAX_COMPILED).build().map_err(
-        |error| match error {
-            regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-            error => error
-                .to_string()
-                .lines()
-                .last()
-                .unwrap_or("it cannot be read")
-                .trim()
-                .trim_start_matches("error: ")
-                .to_owned(),
-        },
-    )
-}
-
-/// How a pattern becomes a regular expression.
-type Translate = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+/// Reads a pattern.
+type Compile<P> = Arc<dyn Fn(&str) -> Result<P, String> + Send + Sync>;
 
 /// The compiled patterns of a column.
-struct Patterns<'a> {
+struct Patterns<'a, P> {
     texts: Texts<'a>,
-    known: HashMap<String, Option<Regex>>,
-    translate: &'a Translate,
+    known: HashMap<String, P>,
+    compile: &'a Compile<P>,
 }
 
-impl<'a> Patterns<'a> {
-    fn of(col: &'a Col, translate: &'a Translate) -> Self {
-        Self { texts: Texts::of(col), known: HashMap::new(), translate }
+impl<'a, P> Patterns<'a, P> {
+    fn of(col: &'a Col, compile: &'a Compile<P>) -> Self {
+        Self { texts: Texts::of(col), known: HashMap::new(), compile }
     }
 
-    /// The pattern of a row; `Some(None)` when it is none.
-    fn get(&mut self, row: usize) -> Option<Option<&Regex>> {
-        let text = self.texts.get(row)?;
+    /// The pattern of a row; one that cannot be read stops the job, as its answer would be a
+    /// guess. Flink gives FALSE or NULL for some, and stops for others.
+    fn get(&mut self, row: usize) -> Result<Option<&P>, EngineError> {
+        let Some(text) = self.texts.get(row) else {
+            return Ok(None);
+        };
         if !self.known.contains_key(text) {
             if self.known.len() >= MAX_CACHED {
                 self.known.clear();
             }
-            let compiled = (self.translate)(text).and_then(|p| compile(&p)).ok();
+            let compiled = (self.compile)(text)
+                .map_err(|reason| EngineError::user(cannot_be_read(text, &reason)))?;
             self.known.insert(text.to_owned(), compiled);
         }
-        self.known.get(text).map(Option::as_ref)
+        Ok(self.known.get(text))
     }
 }
 
-/// A literal pattern that cannot be read is an error of the program; Flink runs it, and gives
-/// FALSE or NULL for every row.
-fn check(expr: &Expr, translate: &Translate, span: Span) -> Result<(), SqlError> {
-    let Some(value) = expr.as_literal().filter(|v| v.is_valid(0) && expr.kind().is_text()) else {
-        return Ok(());
+fn cannot_be_read(pattern: &str, reason: &str) -> String {
+    format!("the pattern '{pattern}' cannot be read: {reason}")
+}
+
+/// A literal pattern that cannot be read is an error of the program. Answers whether there are
+/// other patterns, which only the data tells.
+fn check<P>(expr: &Expr, compile: &Compile<P>, span: Span) -> Result<bool, SqlError> {
+    let Some(value) = expr.as_literal() else {
+        return Ok(true);
     };
+    if value.is_null(0) || !expr.kind().is_text() {
+        return Ok(false);
+    }
     let pattern = value.as_string::<i32>().value(0);
-    translate(pattern).and_then(|p| compile(&p)).map(|_| ()).map_err(|reason| {
-        SqlError::new(span, format!("the pattern '{pattern}' cannot be read: {reason}"))
-    })
+    match compile(pattern) {
+        Ok(_) => Ok(false),
+        Err(reason) => Err(SqlError::new(span, cannot_be_read(pattern, &reason))),
+    }
 }
 
 fn escape_of(site: &Site) -> Result<Option<char>, SqlError> {
@@ -108,41 +103,45 @@ fn escape_of(site: &Site) -> Result<Option<char>, SqlError> {
     }
 }
 
-fn matcher(site: &Site, translate: Translate, escape: Option<char>) -> Result<Expr, SqlError> {
+fn matcher<P: 'static>(
+    site: &Site,
+    compile: Compile<P>,
+    escape: Option<char>,
+    is_match: fn(&P, &str) -> bool,
+) -> Result<Expr, SqlError> {
     let (text, pattern) = (site.want(0, Want::Text)?, site.want(1, Want::Text)?);
     let span = site.expr(1)?.span;
-    check(&pattern, &translate, span)?;
+    let fallible = check(&pattern, &compile, span)?;
     let ty = SqlType { kind: Kind::Boolean, nullable: text.ty.nullable || pattern.ty.nullable };
     let name = match escape {
         Some(c) => format!("{} ESCAPE '{c}'", site.function.name),
         None => site.function.name.to_owned(),
     };
-    site.named_call(name, vec![text, pattern], ty, false, move |args, rows| {
+    site.named_call(name, vec![text, pattern], ty, fallible, move |args, rows| {
         let texts = Texts::of(&args[0]);
-        let mut patterns = Patterns::of(&args[1], &translate);
-        let result: BooleanArray = (0..rows)
-            .map(|r| {
-                let text = texts.get(r)?;
-                Some(patterns.get(r)?.is_some_and(|p| p.is_match(text)))
-            })
-            .collect();
-        Ok(Arc::new(result))
+        let mut patterns = Patterns::of(&args[1], &compile);
+        let one = |r: usize| match texts.get(r) {
+            Some(text) => Ok(patterns.get(r)?.map(|pattern| is_match(pattern, text))),
+            None => Ok(None),
+        };
+        Ok(Arc::new((0..rows).map(one).collect::<Result<BooleanArray, EngineError>>()?))
     })
 }
 
 fn like(site: &mut Site) -> Result<Expr, SqlError> {
     let escape = escape_of(site)?;
-    matcher(site, Arc::new(move |p| translate_like(p, escape)), escape)
+    matcher(site, Arc::new(move |p| compile_like(p, escape)), escape, Regex::is_match)
 }
 
-fn translate_like(pattern: &str, escape: Option<char>) -> Result<String, String> {
-    let mut result = "(?s)^".to_owned();
+/// `%` takes line ends, `_` does not, as Java's `.`.
+fn compile_like(pattern: &str, escape: Option<char>) -> Result<Regex, String> {
+    let mut result = r"\A".to_owned();
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
         match c {
             c if Some(c) == escape => match chars.next() {
                 Some(next) if next == '%' || next == '_' || Some(next) == escape => {
-                    result.push_str(&regex::escape(&next.to_string()));
+                    result.push_str(&::regex::escape(&next.to_string()));
                 }
                 _ => {
                     return Err(
@@ -150,69 +149,52 @@ fn translate_like(pattern: &str, escape: Option<char>) -> Result<String, String>
                     );
                 }
             },
-            '%' => result.push_str(".*"),
-            '_' => result.push('.'),
-            c => result.push_str(&regex::escape(&c.to_string())),
+            '%' => result.push_str("(?s:.*)"),
+            '_' => result.push_str(r"[^\n\r\x{85}\x{2028}\x{2029}]"),
+            c => result.push_str(&::regex::escape(&c.to_string())),
         }
     }
-    result.push('$');
-    Ok(result)
+    result.push_str(r"\z");
+    let compiled = RegexBuilder::new(&result).size_limit(super::regex::MAX_COMPILED).build();
+    compiled.map_err(|_| "it is too large".to_owned())
 }
 
-fn similar(site: &mut Site) -> Result<Expr, SqlError> {
+fn similar_to(site: &mut Site) -> Result<Expr, SqlError> {
     let escape = escape_of(site)?;
-    matcher(site, Arc::new(move |p| translate_similar(p, escape)), escape)
+    let compile = move |p: &str| JavaRegex::whole(&similar::translate(p, escape)?);
+    matcher(site, Arc::new(compile), escape, JavaRegex::is_match)
 }
 
-fn translate_similar(pattern: &str, escape: Option<char>) -> Result<String, String> {
-    let mut result = "(?s)^(?:".to_owned();
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            c if Some(c) == escape => match chars.next() {
-                Some(next) => result.push_str(&regex::escape(&next.to_string())),
-                None => return Err("it ends with the escape character".to_owned()),
-            },
-            '%' => result.push_str(".*"),
-            '_' => result.push('.'),
-            // Characters that SIMILAR TO gives no meaning to, but regular expressions do.
-            '.' | '^' | '$' | '\\' => {
-                result.push('\\');
-                result.push(c);
-            }
-            c => result.push(c),
-        }
-    }
-    result.push_str(")$");
-    Ok(result)
+fn java() -> Compile<JavaRegex> {
+    Arc::new(JavaRegex::find)
 }
 
-fn plain() -> Translate {
-    Arc::new(|pattern| Ok(pattern.to_owned()))
-}
-
+/// The empty expression is found in no string.
 fn regexp(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(2..=2)?;
-    matcher(site, plain(), None)
+    let compile: Compile<Option<JavaRegex>> = Arc::new(|pattern| match pattern {
+        "" => Ok(None),
+        pattern => JavaRegex::find(pattern).map(Some),
+    });
+    matcher(site, compile, None, |regex, text| regex.as_ref().is_some_and(|r| r.is_match(text)))
 }
 
 /// The replacement is taken as it stands: `$1` means nothing in it, as in Flink.
 fn regexp_replace(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(3..=3)?;
     let args = (0..3).map(|i| site.want(i, Want::Text)).collect::<Result<Vec<_>, _>>()?;
-    let translate = plain();
-    check(&args[1], &translate, site.expr(1)?.span)?;
-    site.call(args, SqlType::nullable(Kind::STRING), false, move |args, rows| -> Array {
+    let compile = java();
+    let fallible = check(&args[1], &compile, site.expr(1)?.span)?;
+    site.call(args, SqlType::nullable(Kind::STRING), fallible, move |args, rows| -> Array {
         let (texts, with) = (Texts::of(&args[0]), Texts::of(&args[2]));
-        let mut patterns = Patterns::of(&args[1], &translate);
-        let result: StringArray = (0..rows)
-            .map(|r| {
-                let (text, with) = (texts.get(r)?, with.get(r)?);
-                let pattern = patterns.get(r)??;
-                Some(pattern.replace_all(text, regex::NoExpand(with)).into_owned())
-            })
-            .collect();
-        Ok(Arc::new(result))
+        let mut patterns = Patterns::of(&args[1], &compile);
+        let one = |r: usize| match (texts.get(r), with.get(r)) {
+            (Some(text), Some(with)) => {
+                Ok(patterns.get(r)?.map(|pattern| pattern.replace_all(text, with)))
+            }
+            _ => Ok(None),
+        };
+        Ok(Arc::new((0..rows).map(one).collect::<Result<StringArray, EngineError>>()?))
     })
 }
 
@@ -222,23 +204,24 @@ fn regexp_extract(site: &mut Site) -> Result<Expr, SqlError> {
     if site.args.len() == 3 {
         args.push(site.want(2, Want::Int)?);
     }
-    let translate = plain();
-    check(&args[1], &translate, site.expr(1)?.span)?;
-    site.call(args, SqlType::nullable(Kind::STRING), false, move |args, rows| -> Array {
+    let compile = java();
+    let fallible = check(&args[1], &compile, site.expr(1)?.span)?;
+    site.call(args, SqlType::nullable(Kind::STRING), fallible, move |args, rows| -> Array {
         let texts = Texts::of(&args[0]);
         let groups = args.get(2).map(Prims::<Int32Type>::of);
-        let mut patterns = Patterns::of(&args[1], &translate);
-        let result: StringArray = (0..rows)
-            .map(|r| {
-                let text = texts.get(r)?;
-                let group = match &groups {
-                    Some(groups) => usize::try_from(groups.get(r)?).ok()?,
-                    None => 0,
-                };
-                let pattern = patterns.get(r)??;
-                Some(pattern.captures(text)?.get(group)?.as_str().to_owned())
-            })
-            .collect();
-        Ok(Arc::new(result))
+        let mut patterns = Patterns::of(&args[1], &compile);
+        let one = |r: usize| {
+            let group = match &groups {
+                Some(groups) => groups.get(r).and_then(|group| usize::try_from(group).ok()),
+                None => Some(0),
+            };
+            let (Some(text), Some(group), Some(pattern)) = (texts.get(r), group, patterns.get(r)?)
+            else {
+                return Ok(None);
+            };
+            let found = pattern.find_at(text, 0).and_then(|found| found.group(group));
+            Ok(found.map(|(start, end)| &text[start..end]))
+        };
+        Ok(Arc::new((0..rows).map(one).collect::<Result<StringArray, EngineError>>()?))
     })
 }

@@ -411,20 +411,14 @@ fn repeat(args: &[Col], rows: usize) -> Array {
     Ok(Arc::new(StringArray::from(result)))
 }
 
-/// The first letter of each word in capitals, the others small; words are letters and digits.
+/// The first letter of each word in capitals, the others small. Words are ASCII letters and digits,
+/// as for Flink; other characters part words and stay.
 fn initcap(text: &str) -> String {
     let mut inside = false;
-    let mut result = String::with_capacity(text.len());
-    for c in text.chars() {
-        if !c.is_alphanumeric() {
-            inside = false;
-            result.push(c);
-        } else if inside {
-            result.extend(c.to_lowercase());
-        } else {
-            inside = true;
-            result.extend(c.to_uppercase());
-        }
-    }
-    result
+    text.chars()
+        .map(|c| {
+            let first = !std::mem::replace(&mut inside, c.is_ascii_alphanumeric());
+            if first { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() }
+        })
+        .collect()
 }

@@ -17,10 +17,8 @@ use crate::ast::{BinaryOp, Unit};
 use crate::bind::expr::arithmetic;
 use crate::error::SqlError;
 use crate::expr::col::{Prims, Texts};
-use crate::expr::format::Pattern;
-use crate::expr::time::{
-    Instant, Instants, add_months, days_of, parse_date, parse_timestamp, timestamps,
-};
+use crate::expr::format::{Formatter, SimpleFormat};
+use crate::expr::time::{Instant, Instants, add_months, parse_date, parse_timestamp, timestamps};
 use crate::expr::{Col, Expr};
 use crate::types::{Kind, SqlType};
 
@@ -49,7 +47,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     special("TO_DATE", "TO_DATE(string [, pattern])", to_date),
     special(
         "TO_TIMESTAMP_LTZ",
-        "TO_TIMESTAMP_LTZ(number, 0 for seconds or 3 for milliseconds)",
+        "TO_TIMESTAMP_LTZ(number, 0 for seconds, 3 for milliseconds, 6 for microseconds)",
         to_timestamp_ltz,
     ),
     special("UNIX_TIMESTAMP", "UNIX_TIMESTAMP([string [, pattern]])", unix_timestamp),
@@ -245,110 +243,158 @@ fn floor(at: Instant, unit: Unit) -> Option<Instant> {
     })
 }
 
-/// The pattern argument: read now when it is a literal, so that errors have a place.
-fn pattern_of(site: &Site, i: usize) -> Result<Option<Arc<Pattern>>, SqlError> {
-    let expr = site.expr(i)?;
-    let Some(value) = expr.as_literal().filter(|v| v.is_valid(0) && expr.kind().is_text()) else {
-        return Ok(None);
-    };
-    let text = value.as_string::<i32>().value(0);
-    match Pattern::parse(text) {
-        Ok(pattern) => Ok(Some(Arc::new(pattern))),
-        Err(reason) => {
-            Err(SqlError::new(expr.span, format!("the pattern '{text}' cannot be used: {reason}")))
+/// A pattern argument: read once when it is a literal, so that errors have a place, else by row.
+struct PatternArg<P> {
+    known: Option<P>,
+    read: fn(&str) -> Result<P, String>,
+}
+
+impl<P> PatternArg<P> {
+    fn of(site: &Site, i: usize, read: fn(&str) -> Result<P, String>) -> Result<Self, SqlError> {
+        let expr = site.expr(i)?;
+        let value = expr.as_literal().filter(|v| v.is_valid(0) && expr.kind().is_text());
+        let Some(text) = value.map(|v| v.as_string::<i32>().value(0)) else {
+            return Ok(Self { known: None, read });
+        };
+        match read(text) {
+            Ok(pattern) => Ok(Self { known: Some(pattern), read }),
+            Err(reason) => Err(SqlError::new(expr.span, cannot_be_used(text, &reason))),
+        }
+    }
+
+    /// Whether data can hold a pattern that cannot be used.
+    fn fallible(&self) -> bool {
+        self.known.is_none()
+    }
+
+    fn with<T>(
+        &self,
+        texts: &Texts<'_>,
+        row: usize,
+        f: impl FnOnce(&P) -> Option<T>,
+    ) -> Result<Option<T>, EngineError> {
+        match (&self.known, texts.get(row)) {
+            (Some(pattern), _) => Ok(f(pattern)),
+            (None, None) => Ok(None),
+            (None, Some(text)) => match (self.read)(text) {
+                Ok(pattern) => Ok(f(&pattern)),
+                Err(reason) => Err(EngineError::user(cannot_be_used(text, &reason))),
+            },
         }
     }
 }
 
-/// Patterns by row.
-fn with_pattern<T>(
-    known: Option<&Pattern>,
-    texts: &Texts<'_>,
-    row: usize,
-    f: impl FnOnce(&Pattern) -> Option<T>,
-) -> Option<T> {
-    match known {
-        Some(pattern) => f(pattern),
-        None => f(&Pattern::parse(texts.get(row)?).ok()?),
-    }
+fn cannot_be_used(pattern: &str, reason: &str) -> String {
+    format!("the pattern '{pattern}' cannot be used: {reason}")
 }
 
-/// The timestamp in a string, for DATE_FORMAT: whole seconds, and NULL unless both date and time
-/// can be read.
-fn read_timestamp(site: &Site, text: Expr) -> Result<Expr, SqlError> {
-    let ty = SqlType::nullable(TIMESTAMP);
-    site.named_call("READ_TIMESTAMP".to_owned(), vec![text], ty, false, |args, rows| {
-        let texts = Texts::of(&args[0]);
-        let one = |r: usize| {
-            let text = texts.get(r)?.trim();
-            let at = text.contains(' ').then(|| parse_timestamp(text)).flatten()?;
-            Some(Instant { nanos: 0, ..at })
-        };
-        timestamps(TIMESTAMP, (0..rows).map(|r| Ok(one(r))))
-    })
+/// A pattern that texts are read with.
+fn reading(text: &str) -> Result<Formatter, String> {
+    let pattern = Formatter::parse(text)?;
+    pattern.check_reading().map(|()| pattern)
+}
+
+fn simple_format(text: &str) -> Result<SimpleFormat, String> {
+    SimpleFormat::parse(text, Clock::System.now_ms())
+}
+
+/// How strings hold times where no pattern says so.
+fn plain_format() -> Result<SimpleFormat, String> {
+    simple_format("yyyy-MM-dd HH:mm:ss")
 }
 
 fn date_format(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(2..=2)?;
     let arg = site.expr(0)?;
-    let arg = if arg.kind().is_text() { read_timestamp(site, arg)? } else { temporal(site, 0)? };
-    let kind = arg.kind();
-    if !kind.is_timestamp() {
+    let ty = SqlType::nullable(Kind::STRING);
+    if arg.kind().is_text() {
+        let known = PatternArg::of(site, 1, simple_format)?;
+        let args = vec![site.want(0, Want::Text)?, site.want(1, Want::Text)?];
+        let plain = plain_format().map_err(|reason| SqlError::new(site.span, reason))?;
+        return site.call(args, ty, known.fallible(), move |args, rows| {
+            let (texts, patterns) = (Texts::of(&args[0]), Texts::of(&args[1]));
+            let one = |r: usize| match texts.get(r).and_then(|text| plain.read(text)) {
+                Some(ms) => known.with(&patterns, r, |p| Some(p.format(ms))),
+                None => Ok(None),
+            };
+            Ok(Arc::new((0..rows).map(one).collect::<Result<StringArray, _>>()?))
+        });
+    }
+    let arg = temporal(site, 0)?;
+    if !arg.kind().is_timestamp() {
         return site.type_error(0, "a timestamp");
     }
-    let known = pattern_of(site, 1)?;
+    let known = PatternArg::of(site, 1, Formatter::parse)?;
     let pattern = site.want(1, Want::Text)?;
-    let fallible = arg.fallible();
-    site.call(vec![arg, pattern], SqlType::nullable(Kind::STRING), fallible, move |args, rows| {
+    site.call(vec![arg, pattern], ty, known.fallible(), move |args, rows| {
         let (times, texts) = (Instants::of(&args[0]), Texts::of(&args[1]));
-        let one = |r: usize| {
-            let at = times.get(r)?;
-            with_pattern(known.as_deref(), &texts, r, |p| p.format(at))
+        let one = |r: usize| match times.get(r) {
+            Some(at) => known.with(&texts, r, |p| p.format(at)),
+            None => Ok(None),
         };
-        Ok(Arc::new((0..rows).map(one).collect::<StringArray>()))
+        Ok(Arc::new((0..rows).map(one).collect::<Result<StringArray, _>>()?))
     })
-}
-
-/// Arguments `(string [, pattern])`.
-fn text_and_pattern(site: &Site) -> Result<(Vec<Expr>, Option<Arc<Pattern>>), SqlError> {
-    let mut args = vec![site.want(0, Want::Text)?];
-    let mut known = None;
-    if site.args.len() == 2 {
-        known = pattern_of(site, 1)?;
-        args.push(site.want(1, Want::Text)?);
-    }
-    Ok((args, known))
-}
-
-/// The time that row `r` describes; `None` when it cannot be read.
-fn parsed(args: &[Col], known: Option<&Pattern>, r: usize) -> Option<Instant> {
-    let text = Texts::of(&args[0]);
-    let text = text.get(r)?;
-    match args.get(1) {
-        None => parse_timestamp(text),
-        Some(patterns) => with_pattern(known, &Texts::of(patterns), r, |p| p.parse_text(text)),
-    }
 }
 
 fn to_timestamp(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(1..=2)?;
-    let (args, known) = text_and_pattern(site)?;
-    site.call(args, SqlType::nullable(TIMESTAMP), false, move |args, rows| {
-        timestamps(TIMESTAMP, (0..rows).map(|r| Ok(parsed(args, known.as_deref(), r))))
+    let ty = SqlType::nullable(TIMESTAMP);
+    if site.args.len() == 1 {
+        return site.call(vec![site.want(0, Want::Text)?], ty, false, |args, rows| {
+            let texts = Texts::of(&args[0]);
+            timestamps(TIMESTAMP, (0..rows).map(|r| Ok(texts.get(r).and_then(parse_timestamp))))
+        });
+    }
+    let known = PatternArg::of(site, 1, reading)?;
+    let args = vec![site.want(0, Want::Text)?, site.want(1, Want::Text)?];
+    site.call(args, ty, known.fallible(), move |args, rows| {
+        let (texts, patterns) = (Texts::of(&args[0]), Texts::of(&args[1]));
+        let one = |r: usize| match texts.get(r) {
+            Some(text) => known.with(&patterns, r, |p| p.read(text)),
+            None => Ok(None),
+        };
+        timestamps(TIMESTAMP, (0..rows).map(one))
     })
 }
 
+/// What a text and a pattern give, in milliseconds since 1970.
+fn read_simple(
+    known: &PatternArg<SimpleFormat>,
+    args: &[Col],
+    row: usize,
+) -> Result<Option<i64>, EngineError> {
+    let (texts, patterns) = (Texts::of(&args[0]), Texts::of(&args[1]));
+    match texts.get(row) {
+        Some(text) => known.with(&patterns, row, |p| p.read(text)),
+        None => Ok(None),
+    }
+}
+
+/// What cannot be read is NULL; in Flink it is the 27th of September 5471.
 fn to_date(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(1..=2)?;
-    let (args, known) = text_and_pattern(site)?;
-    site.call(args, SqlType::nullable(Kind::Date), false, move |args, rows| {
-        let one = |r: usize| match args.len() {
-            1 => parse_date(Texts::of(&args[0]).get(r)?),
-            _ => Some(days_of(parsed(args, known.as_deref(), r)?.datetime()?.date())),
+    let ty = SqlType::nullable(Kind::Date);
+    if site.args.len() == 1 {
+        return site.call(vec![site.want(0, Want::Text)?], ty, false, |args, rows| {
+            let texts = Texts::of(&args[0]);
+            let one = |r: usize| parse_date(texts.get(r)?);
+            Ok(Arc::new((0..rows).map(one).collect::<Date32Array>()))
+        });
+    }
+    let known = PatternArg::of(site, 1, simple_format)?;
+    let args = vec![site.want(0, Want::Text)?, site.want(1, Want::Text)?];
+    site.call(args, ty, known.fallible(), move |args, rows| {
+        let one = |r: usize| {
+            let ms = read_simple(&known, args, r)?;
+            Ok(ms.and_then(|ms| i32::try_from(ms.div_euclid(86_400_000)).ok()))
         };
-        Ok(Arc::new((0..rows).map(one).collect::<Date32Array>()))
+        Ok(Arc::new((0..rows).map(one).collect::<Result<Date32Array, EngineError>>()?))
     })
 }
+
+/// Seconds of the years 0 to 9999: further numbers are no times, as they are most likely of
+/// another unit.
+const YEARS_TO_9999: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
 
 fn to_timestamp_ltz(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(1..=2)?;
@@ -362,11 +408,11 @@ fn to_timestamp_ltz(site: &mut Site) -> Result<Expr, SqlError> {
         let expr = site.expr(1)?;
         let value = expr.as_literal().filter(|v| v.is_valid(0) && expr.kind() == Kind::Int);
         match value.map(|v| v.as_primitive::<Int32Type>().value(0)) {
-            Some(n @ (0 | 3)) => n,
+            Some(n @ 0..=9) => n as u8,
             _ => {
                 return Err(SqlError::new(
                     expr.span,
-                    "the precision of TO_TIMESTAMP_LTZ is 0 (seconds) or 3 (milliseconds)",
+                    "the precision of TO_TIMESTAMP_LTZ is a number from 0 to 9, such as 0 (seconds), 3 (milliseconds) or 6 (microseconds)",
                 ));
             }
         }
@@ -374,22 +420,18 @@ fn to_timestamp_ltz(site: &mut Site) -> Result<Expr, SqlError> {
         3
     };
     let number = site.want(0, Want::BigInt)?;
+    let kind = Kind::TimestampLtz(precision.max(3));
     let name = format!("TO_TIMESTAMP_LTZ {precision}");
-    let ty = SqlType { kind: LTZ, nullable: number.ty.nullable };
-    site.named_call(name, vec![number], ty, false, move |args, rows| {
+    site.named_call(name, vec![number], SqlType::nullable(kind), false, move |args, rows| {
         let numbers = Prims::<Int64Type>::of(&args[0]);
-        timestamps(
-            LTZ,
-            (0..rows).map(|r| {
-                Ok(numbers.get(r).map(|n| {
-                    if precision == 0 {
-                        Instant { seconds: n, nanos: 0 }
-                    } else {
-                        Instant::of_millis(n)
-                    }
-                }))
-            }),
-        )
+        let per_second = 10i64.pow(u32::from(precision));
+        let one = |r: usize| {
+            let number = numbers.get(r)?;
+            let seconds = number.div_euclid(per_second);
+            let part = number.rem_euclid(per_second) * 10i64.pow(9 - u32::from(precision));
+            YEARS_TO_9999.contains(&seconds).then_some(Instant { seconds, nanos: part as u32 })
+        };
+        timestamps(kind, (0..rows).map(|r| Ok(one(r))))
     })
 }
 
@@ -400,43 +442,58 @@ fn unix_timestamp(site: &mut Site) -> Result<Expr, SqlError> {
             Ok(Arc::new(Int64Array::from_value(Clock::System.now_ms().div_euclid(1000), rows)))
         }));
     }
-    let (args, known) = text_and_pattern(site)?;
+    let mut args = vec![site.want(0, Want::Text)?];
+    let known = if site.args.len() == 2 {
+        args.push(site.want(1, Want::Text)?);
+        PatternArg::of(site, 1, simple_format)?
+    } else {
+        let plain = plain_format().map_err(|reason| SqlError::new(site.span, reason))?;
+        PatternArg { known: Some(plain), read: simple_format }
+    };
     let nullable = args.iter().any(|a| a.ty.nullable);
-    site.call(args, SqlType { kind: Kind::BigInt, nullable }, false, move |args, rows| {
-        let texts = Texts::of(&args[0]);
+    let fallible = known.fallible();
+    site.call(args, SqlType { kind: Kind::BigInt, nullable }, fallible, move |args, rows| {
+        let (texts, patterns) = (Texts::of(&args[0]), Texts::of(args.get(1).unwrap_or(&args[0])));
         let one = |r: usize| {
-            let text = texts.get(r)?;
-            // Without a pattern the time has to be there.
-            if args.len() == 1 && !text.trim().contains(' ') {
-                return Some(i64::MIN);
-            }
-            // What cannot be read is the smallest number, as in Flink.
-            Some(parsed(args, known.as_deref(), r).map_or(i64::MIN, |at| at.seconds))
+            let Some(text) = texts.get(r) else {
+                return Ok(None);
+            };
+            // What cannot be read is the smallest number, as in Flink; parts of a second are cut
+            // off towards 1970.
+            let ms = known.with(&patterns, r, |p| Some(p.read(text)))?;
+            Ok(ms.map(|ms| ms.map_or(i64::MIN, |ms| ms / 1000)))
         };
-        Ok(Arc::new((0..rows).map(one).collect::<Int64Array>()))
+        Ok(Arc::new((0..rows).map(one).collect::<Result<Int64Array, EngineError>>()?))
     })
 }
 
 fn from_unixtime(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(1..=2)?;
     let mut args = vec![site.want(0, Want::BigInt)?];
-    let mut known = None;
-    if site.args.len() == 2 {
-        known = pattern_of(site, 1)?;
+    let known = if site.args.len() == 2 {
         args.push(site.want(1, Want::Text)?);
-    }
-    site.call(args, SqlType::nullable(Kind::STRING), false, move |args, rows| {
+        PatternArg::of(site, 1, simple_format)?
+    } else {
+        let plain = plain_format().map_err(|reason| SqlError::new(site.span, reason))?;
+        PatternArg { known: Some(plain), read: simple_format }
+    };
+    let fallible = known.fallible();
+    site.call(args, SqlType::nullable(Kind::STRING), fallible, move |args, rows| {
         let numbers = Prims::<Int64Type>::of(&args[0]);
         let one = |r: usize| {
-            let at = Instant { seconds: numbers.get(r)?, nanos: 0 };
-            match args.get(1) {
-                None => Some(crate::expr::time::format_timestamp(at, 0)),
-                Some(patterns) => {
-                    with_pattern(known.as_deref(), &Texts::of(patterns), r, |p| p.format(at))
+            let Some(seconds) = numbers.get(r) else {
+                return Ok(None);
+            };
+            let ms = seconds.wrapping_mul(1000);
+            match (&known.known, args.get(1)) {
+                (Some(pattern), _) => Ok(Some(pattern.format(ms))),
+                (None, Some(patterns)) => {
+                    known.with(&Texts::of(patterns), r, |p| Some(p.format(ms)))
                 }
+                (None, None) => Ok(None),
             }
         };
-        Ok(Arc::new((0..rows).map(one).collect::<StringArray>()))
+        Ok(Arc::new((0..rows).map(one).collect::<Result<StringArray, EngineError>>()?))
     })
 }
 

@@ -43,7 +43,7 @@ pub(super) fn sink(table: &TableDef) -> String {
 /// names them, so that equal text means that one operator can serve both.
 pub(super) fn rows(rel: &Rel, exact: bool) -> String {
     short(match &rel.kind {
-        RelKind::Scan(table) if exact => format!("table {:?}", table.name),
+        RelKind::Scan(table) if exact => format!("table {:?}", table.key),
         RelKind::Scan(table) => {
             let mark = table.watermark.as_ref().map_or(String::new(), |w| {
                 let on = column(rel, w.column, exact);
@@ -135,7 +135,8 @@ fn column(rel: &Rel, index: usize, exact: bool) -> String {
     })
 }
 
-fn call_text(call: &AggregateCall, input: &Rel, exact: bool) -> String {
+/// What an aggregate computes.
+pub(super) fn call_text(call: &AggregateCall, input: &Rel, exact: bool) -> String {
     let of = |i: Option<usize>| i.map_or("*".to_owned(), |i| column(input, i, exact));
     format!("{:?}({},{},{})", call.function, call.distinct, of(call.input), of(call.filter))
 }
@@ -145,6 +146,21 @@ fn window(window: Window) -> String {
         Window::Tumble { size, offset } => format!("tumble {size} {offset}"),
         Window::Hop { size, slide, offset } => format!("hop {size} {slide} {offset}"),
     }
+}
+
+/// What a table computes from its rows: nothing else in the graph tells it.
+fn computed(table: &TableDef) -> String {
+    let name = |i: usize| table.columns.get(i).map_or(String::new(), |c| format!("{:?}", c.name));
+    let mut text = String::new();
+    for column in &table.columns {
+        if let ColumnKind::Computed(expr) = &column.kind {
+            text.push_str(&format!("  {:?} {}\n", column.name, expr.canonical(&name)));
+        }
+    }
+    if let Some(WatermarkRule::Expr(expr)) = table.watermark.as_ref().map(|w| &w.rule) {
+        text.push_str(&format!("  watermark {}\n", expr.canonical(&name)));
+    }
+    text
 }
 
 /// Hash of everything that must agree between processes that run one job.
@@ -164,6 +180,7 @@ pub(super) fn graph_hash(graph: &JobGraph, tables: &[std::sync::Arc<TableDef>]) 
     }
     for table in tables {
         text.push_str(&format!("table {:?}\n", table.written));
+        text.push_str(&computed(table));
     }
     format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
 }

@@ -12,6 +12,7 @@ use crate::rel::{Rel, RelKind};
 
 /// Columns and readers.
 pub(super) struct Needs {
+    /// By the table's key.
     columns: BTreeMap<String, BTreeSet<usize>>,
     uses: HashMap<String, usize>,
 }
@@ -23,7 +24,7 @@ impl Needs {
             needs.visit(&insert.rel);
         }
         for table in &program.tables {
-            let columns = needs.columns.entry(table.name.clone()).or_default();
+            let columns = needs.columns.entry(table.key.clone()).or_default();
             if let Some(watermark) = &table.watermark {
                 columns.insert(watermark.column);
             }
@@ -45,7 +46,7 @@ impl Needs {
 
     /// Columns of a table that somebody reads, in declaration order.
     pub(super) fn columns(&self, table: &TableDef) -> Vec<usize> {
-        self.columns.get(&table.name).map(|c| c.iter().copied().collect()).unwrap_or_default()
+        self.columns.get(&table.key).map(|c| c.iter().copied().collect()).unwrap_or_default()
     }
 
     /// How many read this part of the plan.
@@ -56,12 +57,12 @@ impl Needs {
     fn visit(&mut self, rel: &Arc<Rel>) {
         match &rel.kind {
             RelKind::Scan(table) => {
-                self.columns.entry(table.name.clone()).or_default().extend(0..table.columns.len());
+                self.columns.entry(table.key.clone()).or_default().extend(0..table.columns.len());
                 self.count(rel);
             }
             RelKind::Calc { input, filter, exprs } => match &input.kind {
                 RelKind::Scan(table) => {
-                    let columns = self.columns.entry(table.name.clone()).or_default();
+                    let columns = self.columns.entry(table.key.clone()).or_default();
                     for expr in exprs.iter().chain(filter) {
                         expr.columns(columns);
                     }

@@ -9,9 +9,12 @@ use weir_engine::operators::window::spec;
 use weir_protocol::OperatorUid;
 
 use super::{Flow, Flows, Lowering, identity, names, schema_of};
+use crate::bind::aggregate::name_of_call;
+use crate::bind::query::whole_name;
+use crate::catalog::ColumnKind;
 use crate::error::{Span, SqlError};
 use crate::expr::{Expr, Style, cast};
-use crate::rel::{Aggregate, Rel};
+use crate::rel::{Aggregate, AggregateCall, Rel, RelKind};
 use crate::types::{Kind, SqlType};
 
 /// How many copies of a row HOP without GROUP BY may make.
@@ -46,6 +49,45 @@ fn window_exprs(
     exprs.push(moved(start.clone(), size, span));
     exprs.push(hidden(moved(start, size - 1, span), kind)?);
     Ok(exprs)
+}
+
+/// The name under which an aggregate's state is kept. Its name for people is enough where it says
+/// what is aggregated: whole, and in terms of columns that the source stores. A name that was cut,
+/// or that speaks of what a view, a query or a computed column made, would stay when that is
+/// edited, and old state would be taken for that of the new expression.
+fn state_name(call: &AggregateCall, input: &Rel) -> String {
+    if says_everything(call, input) {
+        return call.name.clone();
+    }
+    let exact = identity::call_text(call, input, false);
+    format!("{} {:08x}", call.name, xxhash_rust::xxh3::xxh3_64(exact.as_bytes()) as u32)
+}
+
+fn says_everything(call: &AggregateCall, input: &Rel) -> bool {
+    let (below, exprs) = match &input.kind {
+        RelKind::Calc { input, exprs, .. } => (&**input, exprs.clone()),
+        _ => (input, crate::rel::identity(input)),
+    };
+    let RelKind::Scan(table) = &below.kind else {
+        return call.input.is_none() && call.filter.is_none();
+    };
+    let name = |index: usize| {
+        let expr = exprs.get(index)?;
+        let mut columns = std::collections::BTreeSet::new();
+        expr.columns(&mut columns);
+        let stored = |&i: &usize| matches!(table.columns[i].kind, ColumnKind::Physical);
+        columns.iter().all(stored).then(|| whole_name(expr, &below.fields).ok()).flatten()
+    };
+    let (arg, filter) = (call.input.map(&name), call.filter.map(&name));
+    match (&arg, &filter) {
+        (Some(None), _) | (_, Some(None)) => false,
+        _ => {
+            let (arg, filter) = (arg.flatten(), filter.flatten());
+            let told =
+                name_of_call(call.function, call.distinct, arg.as_deref(), filter.as_deref());
+            told == call.name
+        }
+    }
 }
 
 impl Lowering<'_> {
@@ -109,7 +151,7 @@ impl Lowering<'_> {
                     filter: call.filter,
                     distinct: call.distinct,
                     output: call.kind.arrow(),
-                    name: call.name.clone(),
+                    name: state_name(call, &aggregate.input),
                 })
                 .collect(),
         };

@@ -93,9 +93,8 @@ impl Parser {
             partitioned_by: Vec::new(),
             options: Vec::new(),
         };
-        if self.is_word("AS") {
-            let span = self.span();
-            return self.error(span, "CREATE TABLE … AS SELECT is not supported; declare the columns and use INSERT INTO");
+        if !self.is("(") {
+            return self.without_columns(table);
         }
         self.expect("(")?;
         while !self.is(")") {
@@ -115,50 +114,80 @@ impl Parser {
         if self.eat_words(&["PARTITIONED", "BY"]) {
             table.partitioned_by = self.names("a column's name")?;
         }
-        if self.is_word("LIKE") {
-            let span = self.span();
-            return self.error(
-                span,
-                "LIKE is not supported; write the columns and options of the other table out",
-            );
-        }
+        self.refuse_other_sources()?;
         if self.eat_word("WITH") {
             self.options(&mut table)?;
         }
-        if self.is_word("AS") {
-            let span = self.span();
-            return self.error(
-                span,
-                "CREATE TABLE … AS SELECT is not supported; use INSERT INTO after it",
-            );
-        }
-        if self.is_word("LIKE") {
-            let span = self.span();
-            return self.error(
-                span,
-                "LIKE is not supported; write the columns and options of the other table out",
-            );
-        }
+        self.refuse_other_sources()?;
         Ok(table)
     }
 
+    /// A table without a list of columns: what its author meant, and what to write.
+    fn without_columns(&mut self, mut table: CreateTable) -> Parsed<CreateTable> {
+        let start = self.span();
+        if self.eat_word("COMMENT") {
+            self.text("a comment in quotes")?;
+        }
+        let options = self.is_word("WITH") && self.is_sign_at(1, "(");
+        if options {
+            self.next();
+            self.options(&mut table)?;
+        }
+        self.refuse_other_sources()?;
+        if options {
+            return self.error(
+                start,
+                format!(
+                    "table \"{}\" has no columns; declare them before WITH: CREATE TABLE {} (name TYPE, …) WITH (…)",
+                    table.name.text, table.name.text
+                ),
+            );
+        }
+        Err(self.unexpected("'('"))
+    }
+
+    /// `AS SELECT` and `LIKE`, which take a table's columns from elsewhere.
+    fn refuse_other_sources(&self) -> Parsed<()> {
+        let span = self.span();
+        if self.is_word("AS") {
+            return self.error(span, "CREATE TABLE … AS SELECT is not supported; declare the columns and write INSERT INTO");
+        }
+        if self.is_word("LIKE") {
+            return self.error(
+                span,
+                "CREATE TABLE … LIKE is not supported; write the columns and options of the other table out",
+            );
+        }
+        Ok(())
+    }
+
     fn options(&mut self, table: &mut CreateTable) -> Parsed<()> {
+        for option in self.option_list()? {
+            if table.options.iter().any(|o| o.key == option.key) {
+                let message = format!("option '{}' is given twice; keep one", option.key);
+                return self.error(option.key_span, message);
+            }
+            table.options.push(option);
+        }
+        Ok(())
+    }
+
+    /// `('key' = 'value', …)`.
+    pub(super) fn option_list(&mut self) -> Parsed<Vec<OptionDef>> {
+        let mut options = Vec::new();
         self.expect("(")?;
         while !self.is(")") {
             let (key, key_span) =
                 self.text("an option's name in quotes, as in 'connector' = 'kafka'")?;
             self.expect("=")?;
             let (value, value_span) = self.text("the option's value in quotes")?;
-            if table.options.iter().any(|o| o.key == key) {
-                return self.error(key_span, format!("option '{key}' is given twice; keep one"));
-            }
-            table.options.push(OptionDef { key, value, key_span, value_span });
+            options.push(OptionDef { key, value, key_span, value_span });
             if !self.eat(",") {
                 break;
             }
         }
         self.expect(")")?;
-        Ok(())
+        Ok(options)
     }
 
     fn table_element(&mut self, table: &mut CreateTable) -> Parsed<()> {
@@ -205,6 +234,13 @@ impl Parser {
             self.column_comment()?;
             table.columns.push(ColumnDef { name, kind: ColumnKind::Computed(expr) });
             return Ok(());
+        }
+        if self.is(",") || self.is(")") {
+            let message = format!(
+                "column \"{}\" has no type; a table's columns are declared with theirs, as CREATE TABLE … AS SELECT is not supported",
+                name.text
+            );
+            return self.error(name.span, message);
         }
         let ty = self.data_type()?;
         let mut kind = ColumnKind::Physical(ty);

@@ -255,6 +255,13 @@ impl Parser {
                 self.at += 2;
                 let of = Box::new(self.expr()?);
                 self.expect_word("AS")?;
+                if self.is_word("BINARY") || self.is_word("VARBINARY") {
+                    let span = self.span();
+                    return self.error(
+                        span,
+                        "CAST to BINARY(n) or VARBINARY(n) would cut or fill up, which is not supported; write BYTES",
+                    );
+                }
                 let ty = self.data_type()?;
                 self.expect(")")?;
                 self.node(start, ExprKind::Cast { of, ty, lenient: word == "TRY_CAST" })
@@ -375,6 +382,9 @@ impl Parser {
             return Err(self.unexpected("a function"));
         };
         let name = Ident { text, span: token.span };
+        if let Some(message) = crate::functions::not_here(&name.text.to_ascii_uppercase()) {
+            return self.error(name.span, message);
+        }
         self.expect("(")?;
         let mut call = Call { name, args: Vec::new(), star: false, distinct: false, filter: None };
         match call.name.text.to_ascii_uppercase().as_str() {

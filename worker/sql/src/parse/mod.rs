@@ -4,13 +4,14 @@
 
 mod ddl;
 mod expr;
+mod hints;
 mod query;
 
 pub(crate) use expr::children;
 
 use crate::ast::{Ident, Insert, Statement};
 use crate::error::{Span, SqlError, did_you_mean};
-use crate::lex::{Tok, Token, tokenize};
+use crate::lex::{HINT, Tok, Token, tokenize};
 
 pub(crate) type Parsed<T> = Result<T, SqlError>;
 
@@ -225,6 +226,12 @@ impl Parser {
 
     fn unexpected(&self, wanted: &str) -> SqlError {
         let token = self.peek();
+        if token.tok == Tok::Sign(HINT) {
+            return SqlError::new(
+                token.span,
+                "a hint has no place here; OPTIONS('key' = 'value') stands right behind the name of a table, and a comment begins with /* and no +",
+            );
+        }
         SqlError::new(token.span, format!("expected {wanted}, found {}", token.describe()))
     }
 
@@ -388,13 +395,17 @@ impl Parser {
         }
         self.expect_word("INTO")?;
         let table = self.table_name()?;
+        let mut options = self.table_hints()?;
         if self.is_word("PARTITION") {
             let span = self.span();
             return self.error(span, "PARTITION (…) with fixed values is not supported; select the value as a column instead");
         }
         let columns = if self.is("(") { self.names("a column's name")? } else { Vec::new() };
+        if options.is_empty() {
+            options = self.table_hints()?;
+        }
         let query = self.query()?;
-        Ok(Insert { table, columns, query })
+        Ok(Insert { table, options, columns, query })
     }
 }
 

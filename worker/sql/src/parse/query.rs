@@ -6,7 +6,7 @@ use crate::ast::{
     WindowCall,
 };
 use crate::error::{Span, SqlError, did_you_mean};
-use crate::lex::Tok;
+use crate::lex::{HINT, Tok};
 
 /// One argument of a window function before it is known which one it is.
 enum WindowArg {
@@ -101,9 +101,10 @@ impl Parser {
         } else if self.is_word("TABLE") && matches!(self.peek_at(1).tok, Tok::Word { .. }) {
             self.next();
             let name = self.table_name()?;
+            let options = self.table_hints()?;
             let span = self.since(start);
             let relation = Relation {
-                kind: RelationKind::Table(name),
+                kind: RelationKind::Table(name, options),
                 alias: None,
                 columns: Vec::new(),
                 span,
@@ -136,9 +137,13 @@ impl Parser {
 
     fn select(&mut self) -> Parsed<Select> {
         let start = self.expect_word("SELECT")?;
-        if self.is("/") || self.is_word("STREAM") {
+        if self.is(HINT) {
+            return self.refuse_query_hints();
+        }
+        if self.is_word("STREAM") {
             let span = self.span();
-            return self.error(span, "hints are not supported here");
+            return self
+                .error(span, "SELECT STREAM is not supported; every query is one of streams");
         }
         let at = self.span();
         let distinct = self.eat_word("DISTINCT").then_some(at);
@@ -259,7 +264,8 @@ impl Parser {
             let kind = if matches!(self.peek().tok, Tok::Word { .. }) && self.is_sign_at(1, "(") {
                 self.window_call()?
             } else {
-                RelationKind::Table(self.table_name()?)
+                let name = self.table_name()?;
+                RelationKind::Table(name, self.table_hints()?)
             };
             self.expect(")")?;
             kind
@@ -271,7 +277,7 @@ impl Parser {
             self.window_call()?
         } else {
             let name = self.table_name()?;
-            RelationKind::Table(name)
+            RelationKind::Table(name, self.table_hints()?)
         };
         let span = self.since(start);
         let at = self.span();
@@ -427,7 +433,8 @@ impl Parser {
                 self.expect(")")?;
                 RelationKind::Subquery(Box::new(query))
             } else {
-                RelationKind::Table(self.table_name()?)
+                let name = self.table_name()?;
+                RelationKind::Table(name, self.table_hints()?)
             };
             let span = self.since(start);
             if self.is_word("PARTITION") {
@@ -468,7 +475,7 @@ impl Parser {
             && let [name] = parts.as_slice()
         {
             return Ok(WindowArg::Data(Relation {
-                kind: RelationKind::Table(name.clone()),
+                kind: RelationKind::Table(name.clone(), self.table_hints()?),
                 alias: None,
                 columns: Vec::new(),
                 span: expr.span,

@@ -389,3 +389,143 @@ fn an_error_shows_its_line_with_carets() {
             | 	       ^^^^^^^^"#]]
     .assert_eq(&render(&errors, sql));
 }
+
+#[test]
+fn hints_are_done_or_refused_by_name() {
+    check(&[
+        ("INSERT INTO out1 SELECT a FROM plain /*+ OPTIONS('x' = '1') */ AS p", "it plans"),
+        ("INSERT INTO out1 /*+ OPTIONS('x' = '1') */ SELECT a FROM plain", "it plans"),
+        (
+            "INSERT INTO out1 SELECT a FROM plain /*+ OPTIONS('bad' = '1') */",
+            "sql:6:50: option 'bad' is unknown for connector 'kafka'",
+        ),
+        (
+            "INSERT INTO out1 SELECT /*+ BROADCAST(plain) */ a FROM plain",
+            "sql:6:29: the hint BROADCAST is not supported; of Flink's hints only OPTIONS('key' = 'value') is, right behind the name of a table, before its alias",
+        ),
+        (
+            "INSERT INTO out1 SELECT a FROM plain /*+ STATE_TTL('plain' = '1d') */",
+            "sql:6:42: the hint STATE_TTL is not supported; of Flink's hints only OPTIONS('key' = 'value') is, right behind the name of a table, before its alias",
+        ),
+        (
+            "INSERT INTO out1 SELECT /*+ OPTIONS('x' = '1') */ a FROM plain",
+            "sql:6:29: OPTIONS has no place behind SELECT; it stands right behind the name of the table that it is for, before its alias",
+        ),
+        (
+            "INSERT INTO out1 SELECT a /*+ later */ FROM plain",
+            "sql:6:27: a hint has no place here; OPTIONS('key' = 'value') stands right behind the name of a table, and a comment begins with /* and no +",
+        ),
+        (
+            "CREATE VIEW v AS SELECT a FROM plain; INSERT INTO out1 SELECT a FROM v /*+ OPTIONS('x' = '1') */",
+            "sql:6:84: \"v\" is a query's name, and only tables have options; write the hint behind the table's name in that query",
+        ),
+        (
+            "INSERT INTO out1 SELECT a FROM plain /*+ OPTIONS('weir.late-rows.table' = 'out1') */",
+            "sql:6:50: option 'weir.late-rows.table' has no place in a hint; set it in the table's WITH",
+        ),
+        (
+            "INSERT INTO out1 SELECT a FROM plain /*+ OPTIONS('x' = '1')",
+            "sql:6:38: the hint that begins here has no end; close it with */",
+        ),
+    ]);
+}
+
+#[test]
+fn tables_whose_columns_come_from_elsewhere() {
+    let ctas =
+        "CREATE TABLE … AS SELECT is not supported; declare the columns and write INSERT INTO";
+    let like = "CREATE TABLE … LIKE is not supported; write the columns and options of the other table out";
+    check(&[
+        (
+            "CREATE TABLE o WITH ('connector' = 'print') AS SELECT a FROM plain",
+            &format!("sql:6:45: {ctas}"),
+        ),
+        ("CREATE TABLE o AS SELECT a FROM plain", &format!("sql:6:16: {ctas}")),
+        (
+            "CREATE TABLE o COMMENT 'x' WITH ('a' = 'b') AS SELECT a FROM plain",
+            &format!("sql:6:45: {ctas}"),
+        ),
+        (
+            "CREATE TABLE o (a INT) WITH ('connector' = 'print') AS SELECT a FROM plain",
+            &format!("sql:6:53: {ctas}"),
+        ),
+        ("CREATE TABLE o LIKE plain", &format!("sql:6:16: {like}")),
+        ("CREATE TABLE o WITH ('a' = 'b') LIKE plain", &format!("sql:6:33: {like}")),
+        (
+            "CREATE TABLE o WITH ('connector' = 'print')",
+            "sql:6:16: table \"o\" has no columns; declare them before WITH: CREATE TABLE o (name TYPE, …) WITH (…)",
+        ),
+        (
+            "CREATE TABLE o (a, b) WITH ('connector' = 'print') AS SELECT a FROM plain",
+            "sql:6:17: column \"a\" has no type; a table's columns are declared with theirs, as CREATE TABLE … AS SELECT is not supported",
+        ),
+    ]);
+}
+
+#[test]
+fn functions_that_flink_has_are_no_misspelled_others() {
+    check(&[
+        (
+            "INSERT INTO out1 SELECT CAST(RAND() AS BIGINT) FROM plain",
+            "sql:6:30: Flink's function RAND is not supported by Weir yet",
+        ),
+        (
+            "INSERT INTO out1 SELECT json_value(s, '$.a' RETURNING INT) FROM plain",
+            "sql:6:25: Flink's function JSON_VALUE is not supported by Weir yet",
+        ),
+        (
+            "INSERT INTO out1 SELECT OVERLAY(s PLACING 'x' FROM 1) FROM plain",
+            "sql:6:25: Flink's function OVERLAY is not supported by Weir yet",
+        ),
+        (
+            "INSERT INTO out1 SELECT ROUNT(1.5) FROM plain",
+            "sql:6:25: the function \"ROUNT\" is unknown; did you mean \"ROUND\"?",
+        ),
+    ]);
+}
+
+#[test]
+fn strings_with_numbers_of_characters() {
+    check(&[
+        ("INSERT INTO out2 SELECT 1, U&'\\0041\\\\b' FROM plain", "it plans"),
+        ("INSERT INTO out2 SELECT 1, U&'d!0061' UESCAPE '!' FROM plain", "it plans"),
+        (
+            "INSERT INTO out2 SELECT 1, U&'\\41' FROM plain",
+            "sql:6:28: '\\41' in this string is no character; write \\ and four hexadecimal digits, as in \\0001",
+        ),
+        (
+            "INSERT INTO out2 SELECT 1, U&'\\D83D' FROM plain",
+            "sql:6:28: half of a surrogate pair is no character; write both halves",
+        ),
+        (
+            "INSERT INTO out2 SELECT 1, U&'a' UESCAPE 'ab' FROM plain",
+            "sql:6:42: UESCAPE is followed by one character in quotes, which is no hexadecimal digit, blank, quote or +",
+        ),
+    ]);
+}
+
+#[test]
+fn a_comment_that_takes_in_a_statement_is_told() {
+    let told = "the comment that begins here goes on to the end of its line, and holds a statement, which is not run; if the manifest has `sql: >`, its lines were joined: write `sql: |`";
+    check(&[
+        (
+            "INSERT INTO -- rows of plain INSERT INTO out1 SELECT a FROM plain",
+            &format!(
+                "sql:6:13: {told}\nsql:6:66: expected a table's name, found the end of the program"
+            ),
+        ),
+        ("INSERT INTO out1 SELECT a FROM plain -- all of them", "it plans"),
+        (
+            "-- INSERT INTO out1 SELECT s FROM plain\nINSERT INTO out1 SELECT a FROM plain",
+            "it plans",
+        ),
+    ]);
+    let warned = |sql: &str| {
+        let warnings = plan(&format!("{TABLES}{sql}"), &options()).map(|p| p.warnings);
+        warnings.unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let first =
+        "INSERT INTO out1 SELECT a FROM plain; -- then INSERT INTO out1 SELECT a FROM plain;";
+    assert_eq!(warned(first), [format!("sql:6:39: {told}")]);
+    assert!(warned("INSERT INTO out1 SELECT a FROM plain; -- '-- SELECT'").is_empty());
+}

@@ -85,7 +85,60 @@ fn an_error_in_the_data_names_the_place_in_the_program() {
     );
     assert_eq!(
         rows("REGEXP_REPLACE('a', '(', '')").unwrap_err(),
-        "the pattern '(' cannot be read: unclosed group"
+        "the pattern '(' cannot be read: a group in it is not closed"
     );
     assert_eq!(Span::default().to_string(), "sql:0:0");
+}
+
+#[test]
+fn values_that_only_people_take_for_one_stay_two() {
+    let fields =
+        [Field { name: "s".to_owned(), ty: SqlType::nullable(Kind::STRING), role: Role::Plain }];
+    let scope = Scope { fields: &fields, qualifier: None, place: "t", aliases: &[] };
+    let row: ArrayRef = Arc::new(StringArray::from(vec!["abcdef"]));
+    let batch = RecordBatch::try_from_iter(vec![("s", row)]).unwrap();
+    for (sqls, expected) in [
+        (["CAST(s AS VARCHAR(2))", "CAST(s AS VARCHAR(4))"], ["ab", "abcd"]),
+        (["CAST(s AS CHAR(3))", "CAST(s AS CHAR(8))"], ["abc", "abcdef  "]),
+        (["IF(s <> '', 'NULL', 'x')", "IF(s <> '', CAST(NULL AS CHAR(4)), 'x')"], ["NULL", "-"]),
+    ] {
+        let text = |sql: &str| {
+            let bound = bind_plain(&parse_expr(sql).unwrap(), &scope, "").unwrap();
+            // As when both go to columns of type STRING.
+            crate::bind::expr::cast_to(bound, Kind::STRING, Span::default()).unwrap()
+        };
+        let values = Program::new(&sqls.map(text)).evaluate(&batch).unwrap();
+        let found = values.iter().map(|v| {
+            let value = render::value(&Col::Array(v.clone()), Kind::STRING, 0);
+            value.unwrap_or_else(|| "-".to_owned())
+        });
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{sqls:?}");
+    }
+    let key = |sql: &str| {
+        let bound = bind_plain(&parse_expr(sql).unwrap(), &scope, "").unwrap();
+        bound.canonical(&|i| format!("#{i}"))
+    };
+    assert_ne!(key("TIME '00:00:00.123'"), key("TIME '00:00:00.456'"));
+    assert_ne!(key("'NULL'"), key("CAST(NULL AS CHAR(4))"));
+    let of_time = |p: u8| {
+        let cast = format!("CAST(CAST(s AS TIMESTAMP(3)) AS TIMESTAMP({p}))");
+        let bound = bind_plain(&parse_expr(&cast).unwrap(), &scope, "").unwrap();
+        let wide = crate::bind::expr::cast_to(bound, Kind::Timestamp(3), Span::default());
+        wide.unwrap().canonical(&|i| format!("#{i}"))
+    };
+    assert_ne!(of_time(0), of_time(1));
+}
+
+#[test]
+fn a_pattern_in_the_data_that_cannot_be_used_stops_the_job() {
+    for (sql, part) in [
+        ("REGEXP('a', '(' || s)", "the pattern '(a' cannot be read: a group in it is not closed"),
+        ("REGEXP_EXTRACT('a', s || '(?=b)')", "lookahead"),
+        ("DATE_FORMAT(TIMESTAMP '2001-02-03 04:05:06', 'G' || s)", "the letter 'G'"),
+        ("TO_TIMESTAMP('2001', '{' || s)", "'{' is reserved"),
+        ("UNIX_TIMESTAMP('2001', 'X' || s)", "the letter 'X'"),
+    ] {
+        let error = rows(sql).unwrap_err();
+        assert!(error.contains(part), "{sql}: {error}");
+    }
 }

@@ -112,6 +112,7 @@ pub(super) fn same_call(a: &FoundAggregate, b: &FoundAggregate) -> bool {
     let text = |e: &Option<Expr>| e.as_ref().map(|e| e.canonical(&|i| format!("#{i}")));
     a.function == b.function
         && a.distinct == b.distinct
+        && a.kind == b.kind
         && text(&a.arg) == text(&b.arg)
         && text(&a.filter) == text(&b.filter)
 }
@@ -165,7 +166,7 @@ pub(crate) fn call_with(
     fallible: bool,
     span: Span,
 ) -> Bound {
-    let call =
-        Call { name: name.to_owned(), args, kernel, fallible, nondeterministic: None, style };
+    let name = name.to_owned();
+    let call = Call { name, args, kind: ty.kind, kernel, fallible, nondeterministic: None, style };
     Expr::call(call, ty, span).map_err(|message| SqlError::new(span, message))
 }

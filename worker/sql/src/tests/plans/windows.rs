@@ -195,7 +195,7 @@ INSERT INTO delays SELECT window_start, origin, SUM(c), MAX(c) FROM TABLE(TUMBLE
                 keys: origin
                 time: rt
                 window: tumble 1 d
-                state v1: $slice_end Int64, $visible_from Int64, MAX(c)$max Int64, SUM(c)$sum Int64, origin Utf8
+                state v1: $slice_end Int64, $visible_from Int64, MAX(c) 43163b52$max Int64, SUM(c) 8ae1463a$sum Int64, origin Utf8
               select window_start, origin, flights, late
                 calc 23bee56f6d7aa48b
                 columns: window_start, origin, SUM(c) AS flights, MAX(c) AS late
@@ -248,7 +248,7 @@ INSERT INTO delays SELECT window_start, 'all', MAX(c), MIN(c) FROM h GROUP BY wi
                 aggregates: MAX(c), MIN(c)
                 time: window_time
                 window: tumble 1 h
-                state v1: $slice_end Int64, $visible_from Int64, MAX(c)$max Int64, MIN(c)$min Int64
+                state v1: $slice_end Int64, $visible_from Int64, MAX(c) 43163b52$max Int64, MIN(c) e3cc7191$min Int64
               compute window_start, origin, flights, late
                 calc fcfb7f2a04e3453c
                 columns: MOVE[-7200000](window_end) AS window_start, 'all' AS origin, MAX(c) AS flights, MIN(c) AS late
