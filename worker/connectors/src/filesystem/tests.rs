@@ -2,6 +2,7 @@
 //! file can go wrong.
 
 mod bounds;
+mod marks;
 mod ordered;
 
 use std::fs;
