@@ -3,6 +3,7 @@
 
 mod bounds;
 mod growth;
+mod marks;
 mod ordered;
 
 use std::collections::BTreeMap;
