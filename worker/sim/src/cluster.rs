@@ -24,9 +24,10 @@ use weir_engine::graph::JobGraph;
 use weir_engine::runtime::{Deployment, Executor, Pool, Runtime, RuntimeConfig, TermTasks};
 use weir_engine::task::{TaskCommand, TaskEvent, TaskReport};
 use weir_protocol::control::{OperatorStats, from_worker, to_worker};
-use weir_protocol::{JobName, OperatorCounts, OperatorUid, Subtask, VertexId, WorkerId};
+use weir_protocol::{JobName, OperatorCounts, OperatorUid, Subtask, Term, VertexId, WorkerId};
 
-use crate::job::JobSpec;
+use crate::arrival::Arrivals;
+use crate::job::{JobSpec, rows_read};
 use crate::net::Net;
 use crate::outside::Outside;
 use crate::plant::Plant;
@@ -70,6 +71,7 @@ pub struct Cluster {
     net: Net,
     store: Arc<dyn Store>,
     outside: Arc<Outside>,
+    arrivals: Arc<Arrivals>,
     rng: StdRng,
     workers: BTreeMap<u32, Worker>,
     reigns: Vec<Reign>,
@@ -103,6 +105,7 @@ impl Cluster {
             net: Net::default(),
             store,
             outside,
+            arrivals: Arc::new(spec.job.arrivals()),
             rng: StdRng::seed_from_u64(spec.seed),
             workers: BTreeMap::new(),
             reigns: Vec::new(),
@@ -200,7 +203,7 @@ impl Cluster {
     }
 
     fn graph(&self, process: &Process) -> Result<Arc<JobGraph>, EngineError> {
-        let graph = self.spec.job.graph(&self.outside)?;
+        let graph = self.spec.job.graph(&self.outside, &self.arrivals)?;
         let mut graph = Arc::unwrap_or_clone(graph);
         for committer in graph.committers.values_mut() {
             *committer = Arc::new(GatedCommitter::new(process, Arc::clone(committer)));
@@ -273,8 +276,8 @@ impl Cluster {
         self.worker_stores.push(lying);
         let cache = self.cache_of(ordinal);
         self.caches.push(cache.clone());
-        let host = format!("worker-{ordinal}-{}", self.starts);
-        let transport = self.net.transport(&host);
+        let address = format!("worker-{ordinal}-{}", self.starts);
+        let transport = self.net.transport(&address);
         let exchange = ExchangeServer::start(&*transport, "", JOB).await;
         let exchange = exchange.map_err(EngineError::ours)?;
         let executor = Executor::stepped();
@@ -299,7 +302,12 @@ impl Cluster {
         let name = JobName(JOB.to_owned());
         let chain = Chain::attach(Arc::new(store), &name, ChainOptions::default());
         let graph = self.graph(&process)?;
-        let member = Member::new(config, graph, Arc::new(Host(runtime)), Arc::clone(chain.store()))
+        let host = Host {
+            runtime,
+            arrivals: Arc::clone(&self.arrivals),
+            chain: Chain::attach(Arc::clone(&self.store), &name, ChainOptions::default()),
+        };
+        let member = Member::new(config, graph, Arc::new(host), Arc::clone(chain.store()))
             .with_cache(cache.clone());
         let member = match self.spec.seed % 2 {
             0 => member.with_inline_limit(INLINE_LIMIT),
@@ -312,7 +320,7 @@ impl Cluster {
             plant: self.spec.plant,
         };
         tokio::spawn(async move { member.run(&road).await });
-        self.workers.insert(ordinal, Worker { process, executor, host, cache });
+        self.workers.insert(ordinal, Worker { process, executor, host: address, cache });
         Ok(())
     }
 
@@ -390,8 +398,39 @@ impl Cluster {
     }
 }
 
-struct Host(Runtime);
+struct Host {
+    runtime: Runtime,
+    arrivals: Arc<Arrivals>,
+    /// Honest, and of no process.
+    chain: Chain,
+}
 struct Tasks(TermTasks);
+
+impl Host {
+    /// Notes how many rows the cut covers that a term begins with. No task of it has run yet, so
+    /// the head is still its seal; a later term's head means that this one comes to nothing.
+    fn note_cut(&self, term: Term) {
+        self.arrivals.deploying(term);
+        if !self.arrivals.is_new(term) {
+            return;
+        }
+        let Some(Ok(Some(head))) = at_once(self.chain.read_head()) else { return };
+        if head.term == term {
+            let counts = head.operators.into_iter().map(|(uid, entry)| (uid, entry.counts));
+            self.arrivals.begin(term, rows_read(&counts.collect()));
+        }
+    }
+}
+
+/// The answer of something that waits for nobody.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    (0..1_000).find_map(|_| match future.as_mut().poll(&mut cx) {
+        std::task::Poll::Ready(answer) => Some(answer),
+        std::task::Poll::Pending => None,
+    })
+}
 
 impl TaskHost for Host {
     fn deploy(
@@ -399,7 +438,8 @@ impl TaskHost for Host {
         deployment: Deployment,
         events: UnboundedSender<TaskEvent>,
     ) -> Result<Box<dyn HostedTasks>, EngineError> {
-        Ok(Box::new(Tasks(self.0.deploy(deployment, events)?)))
+        self.note_cut(deployment.term);
+        Ok(Box::new(Tasks(self.runtime.deploy(deployment, events)?)))
     }
 }
 

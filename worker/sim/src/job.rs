@@ -1,43 +1,58 @@
-//! The simulated job: events from splits, counted per key and window, staged and committed.
+//! The simulated job: events from splits, aggregated per key and window, staged and committed.
 //!
 //! Everything is determined by [`JobSpec`]: which rows exist, in which order each split gives
 //! them, and so which rows are late and what every window holds. [`JobSpec::expected`] computes
-//! the result without the engine.
+//! the result without the engine, row by row: a result says of which rows it was made.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMillisecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use async_trait::async_trait;
-use bytes::Bytes;
+use arrow::datatypes::DataType;
+use weir_engine::EngineError;
 use weir_engine::graph::{
     Edge, Exchange, JobGraph, Node, OperatorInfo, Parallelism, SourceNode, Vertex,
 };
 use weir_engine::operator::{OutputTag, StateSchema};
 use weir_engine::operators::window::{self, spec};
-use weir_engine::source::{
-    Assignment, EventTimes, RowMark, Source, SourcePoll, SourceReader, Split, SplitEnumerator,
-    WatermarkRule,
-};
-use weir_engine::{Context, EngineError};
+use weir_engine::source::{Assignment, RowMark, WatermarkRule};
 use weir_protocol::{OperatorCounts, OperatorUid, VertexId};
 
+use crate::arrival::Arrivals;
 use crate::outside::{Outside, sink_factory};
+use crate::source::{Events, Times, schema};
 
-/// Length of a window, in milliseconds.
-const WINDOW: i64 = 1_000;
-/// How far rows may be out of order before they are late.
-const DELAY: i64 = 300;
+/// Event time that a burst spans, in milliseconds. Rows of one burst come in any order.
+const BURST: i64 = 2_000;
+/// A row so far behind counts nowhere.
+const FAR: i64 = 1_000_000;
+
+/// Where the job's rows come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// All splits are there from the beginning, each a long stretch of time with rows out of order.
+    Files,
+    /// A folder that is watched: a burst of small splits, then nothing until all are read. Readers
+    /// that have none are idle.
+    Bursts,
+    /// A few splits that are read for ever, each with rows of some bursts only. The others are
+    /// idle meanwhile.
+    Partitions,
+}
 
 /// What the job reads, and how fast.
 #[derive(Clone, Debug)]
 pub struct JobSpec {
-    /// Number of splits.
+    /// What kind of splits.
+    pub input: Input,
+    /// Sources, which share the splits.
+    pub sources: u32,
+    /// Splits of `Files` and `Partitions`.
     pub splits: u32,
-    /// Rows of each split.
+    /// Rows of each split of `Files`.
     pub rows: i64,
+    /// Bursts of the others.
+    pub bursts: u32,
     /// Distinct keys.
     pub keys: i64,
     /// Rows that a split gives at once.
@@ -47,12 +62,51 @@ pub struct JobSpec {
     /// Whether all splits are read at once, so that windows close on the way, or one after the
     /// other, so that most close at the end.
     pub assignment: Assignment,
+    /// The windows.
+    pub window: spec::Window,
+}
+
+/// A split, before anything is read of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct SplitSpec {
+    pub(crate) number: u32,
+    pub(crate) source: u32,
+    /// How many rows come with which burst, in order.
+    parts: Vec<(usize, i64)>,
+}
+
+impl SplitSpec {
+    pub(crate) fn rows(&self) -> i64 {
+        self.parts.iter().map(|(_, rows)| rows).sum()
+    }
+
+    pub(crate) fn first_burst(&self) -> usize {
+        self.parts.first().map_or(0, |(burst, _)| *burst)
+    }
+
+    /// The burst that a row comes with, and the end of that burst's rows.
+    pub(crate) fn burst_of(&self, row: i64) -> Option<(usize, i64)> {
+        let ends = self.parts.iter().scan(0, |end, (burst, rows)| {
+            *end += rows;
+            Some((*burst, *end))
+        });
+        ends.into_iter().find(|(_, end)| row < *end)
+    }
+}
+
+/// One row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub(crate) time: i64,
+    pub(crate) key: i64,
+    /// No other row has it.
+    pub(crate) id: i64,
 }
 
 /// What a run comes to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Expected {
-    /// Visible rows: `key window_start count` → how often.
+    /// Visible rows: `key window_start count sum min max average distinct` → how often.
     pub visible: BTreeMap<String, u64>,
     /// What the operators say of it.
     pub counted: Counted,
@@ -61,7 +115,7 @@ pub struct Expected {
 /// What operators have counted over the life of the job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counted {
-    /// Rows of the source.
+    /// Rows of the sources.
     pub read: u64,
     /// Rows that came too late.
     pub late: u64,
@@ -73,65 +127,172 @@ impl Counted {
     /// From what each operator has counted.
     #[must_use]
     pub fn of(counts: &BTreeMap<OperatorUid, OperatorCounts>) -> Self {
-        let of = |uid: &str| counts.get(&uid.into()).copied().unwrap_or_default();
         let late = counts.values().map(|counts| counts.late).sum();
-        Self { read: of("events").rows_out, late, written: of("out").rows_in }
+        let written = counts.get(&"out".into()).copied().unwrap_or_default().rows_in;
+        Self { read: rows_read(counts), late, written }
     }
 }
 
-/// One row: event time and key.
-fn row(split: u32, n: i64, keys: i64) -> (i64, i64) {
-    // A fixed scramble; every 37th row comes far too late.
-    let mixed = (n.wrapping_mul(0x9E37_79B9) ^ (i64::from(split) << 7)).rem_euclid(1 << 31);
-    let late = if n % 37 == 36 { 2_000 } else { 0 };
-    (n * 10 - mixed % 250 - late, mixed % keys)
+/// Rows that all sources have given.
+pub(crate) fn rows_read(counts: &BTreeMap<OperatorUid, OperatorCounts>) -> u64 {
+    let sources = counts.iter().filter(|(uid, _)| uid.0.starts_with("events"));
+    sources.map(|(_, counts)| counts.rows_out).sum()
+}
+
+/// A fixed scramble.
+fn mix(a: i64, b: i64) -> i64 {
+    (a.wrapping_mul(0x9E37_79B9) ^ (b << 7)).rem_euclid(1 << 31)
 }
 
 impl JobSpec {
+    /// How far rows may be out of order before they are late.
+    fn delay(&self) -> i64 {
+        match self.input {
+            Input::Files => 300,
+            Input::Bursts | Input::Partitions => BURST,
+        }
+    }
+
+    pub(crate) fn row(&self, split: &SplitSpec, n: i64) -> Row {
+        let mixed = mix(n, i64::from(split.number));
+        let id = i64::from(split.number) * 10_000 + n;
+        let key = mixed % self.keys;
+        // Every 37th row comes far too late.
+        let late = n % 37 == 36;
+        let time = match self.input {
+            Input::Files => n * 10 - mixed % 250 - if late { 2_000 } else { 0 },
+            Input::Bursts | Input::Partitions if late => -FAR,
+            Input::Bursts | Input::Partitions => {
+                let burst = split.burst_of(n).map_or(0, |(burst, _)| burst as i64);
+                burst * BURST + (mixed >> 3) % BURST
+            }
+        };
+        Row { time, key, id }
+    }
+
+    /// All splits, in the order in which they come.
+    pub(crate) fn all_splits(&self) -> Vec<SplitSpec> {
+        let mut splits = Vec::new();
+        let mut add = |parts: Vec<(usize, i64)>| {
+            let number = splits.len() as u32;
+            let source = mix(i64::from(number), 5) as u32 % self.sources;
+            splits.push(SplitSpec { number, source, parts });
+        };
+        match self.input {
+            Input::Files => (0..self.splits).for_each(|_| add(vec![(0, self.rows)])),
+            Input::Bursts => {
+                for burst in 0..i64::from(self.bursts) {
+                    for n in 0..=mix(burst, 1) % 3 {
+                        add(vec![(burst as usize, 15 + mix(burst, n + 2) % 50)]);
+                    }
+                }
+            }
+            Input::Partitions => {
+                for n in 0..i64::from(self.splits) {
+                    let bursts = 0..i64::from(self.bursts);
+                    let parts = bursts
+                        .filter(|burst| {
+                            burst % i64::from(self.splits) == n || mix(*burst, n) % 4 == 0
+                        })
+                        .map(|burst| (burst as usize, 10 + mix(burst, n + 2) % 40));
+                    add(parts.collect());
+                }
+            }
+        }
+        splits
+    }
+
+    /// The outside world that this job's rows arrive in.
+    #[must_use]
+    pub fn arrivals(&self) -> Arrivals {
+        let mut rows: BTreeMap<usize, u64> = BTreeMap::new();
+        for split in self.all_splits() {
+            for (burst, n) in split.parts {
+                *rows.entry(burst).or_default() += n as u64;
+            }
+        }
+        let pause = |burst: usize| match (self.input, burst) {
+            (Input::Files, _) => Duration::ZERO,
+            // Checkpoints are taken before there is any row, and so before the first watermark.
+            (_, 0) => Duration::from_millis(500),
+            // Mostly the next burst comes before the next checkpoint.
+            (_, n) if n % 5 == 4 => Duration::from_millis(300),
+            _ => Duration::from_millis((mix(burst as i64, 3) % 40) as u64),
+        };
+        Arrivals::new(rows.into_iter().map(|(burst, n)| (n, pause(burst))).collect())
+    }
+
+    /// The windows that a time belongs to, as start and end.
+    fn windows_of(&self, time: i64) -> impl Iterator<Item = (i64, i64)> {
+        let (size, slide) = match self.window {
+            spec::Window::Tumble { size, .. } => (size, size),
+            spec::Window::Hop { size, slide, .. } => (size, slide),
+        };
+        let last = time.div_euclid(slide) * slide;
+        (0..size / slide).map(move |n| (last - n * slide, last - n * slide + size))
+    }
+
     /// What a run comes to. The rules of PROTOCOL section 7, written down naively.
     #[must_use]
     pub fn expected(&self) -> Expected {
-        let mut counts: BTreeMap<(i64, i64), i64> = BTreeMap::new();
-        let mut late = 0;
-        for split in 0..self.splits {
+        let mut windows: BTreeMap<(i64, i64), Vec<i64>> = BTreeMap::new();
+        let (mut late, mut read) = (0, 0);
+        for split in self.all_splits() {
             let mut watermark = i64::MIN;
-            for n in 0..self.rows {
-                let (time, key) = row(split, n, self.keys);
-                let start = time.div_euclid(WINDOW) * WINDOW;
-                if start + WINDOW > watermark {
-                    *counts.entry((key, start)).or_default() += 1;
-                } else {
-                    late += 1;
+            for row in (0..split.rows()).map(|n| self.row(&split, n)) {
+                let open = self.windows_of(row.time).filter(|(_, end)| *end > watermark);
+                let mut counts = false;
+                for (start, _) in open {
+                    counts = true;
+                    windows.entry((row.key, start)).or_default().push(row.id);
                 }
-                watermark = watermark.max(time - DELAY);
+                late += u64::from(!counts);
+                read += 1;
+                watermark = watermark.max(row.time - self.delay());
             }
         }
         let visible: BTreeMap<String, u64> =
-            counts.into_iter().map(|((key, start), n)| (format!("{key} {start} {n}"), 1)).collect();
-        let read = u64::from(self.splits) * self.rows as u64;
+            windows.into_iter().map(|((key, start), ids)| (result(key, start, &ids), 1)).collect();
         let counted = Counted { read, late, written: visible.len() as u64 };
         Expected { visible, counted }
     }
 
-    /// The job graph: events → local counts ⇒ global counts → sink.
+    fn aggregate(&self) -> spec::WindowAggregate {
+        let call = |function, input, distinct, name: &str| spec::AggregateCall {
+            function,
+            input,
+            filter: None,
+            distinct,
+            output: DataType::Int64,
+            name: name.into(),
+        };
+        use spec::Function::{Avg, Count, Max, Min, Sum};
+        spec::WindowAggregate {
+            input: schema(),
+            time: 0,
+            window: self.window,
+            keys: vec![1],
+            aggregates: vec![
+                call(Count, None, false, "n"),
+                call(Sum, Some(2), false, "sum"),
+                call(Min, Some(2), false, "least"),
+                call(Max, Some(2), false, "most"),
+                call(Avg, Some(2), false, "average"),
+                call(Count, Some(2), true, "distinct"),
+            ],
+        }
+    }
+
+    /// The job graph: each source's events → local results ⇒ global results → sink.
     ///
     /// # Errors
     /// When the engine refuses the aggregation.
-    pub fn graph(&self, outside: &Arc<Outside>) -> Result<Arc<JobGraph>, EngineError> {
-        let aggregate = spec::WindowAggregate {
-            input: schema(),
-            time: 0,
-            window: spec::Window::Tumble { size: WINDOW, offset: 0 },
-            keys: vec![1],
-            aggregates: vec![spec::AggregateCall {
-                function: spec::Function::Count,
-                input: None,
-                filter: None,
-                distinct: false,
-                output: DataType::Int64,
-                name: "n".into(),
-            }],
-        };
+    pub fn graph(
+        &self,
+        outside: &Arc<Outside>,
+        arrivals: &Arc<Arrivals>,
+    ) -> Result<Arc<JobGraph>, EngineError> {
+        let aggregate = self.aggregate();
         let info = |uid: &str, state: Option<StateSchema>| OperatorInfo {
             uid: uid.into(),
             name: uid.into(),
@@ -139,44 +300,57 @@ impl JobSpec {
             ..OperatorInfo::default()
         };
         let keyed = Some(window::state_schema(&aggregate)?);
-        let rule = WatermarkRule { column: 0, mark: RowMark::Delay(DELAY), idle_after: None };
-        let source = SourceNode {
-            source: Arc::new(Events(self.clone())),
-            event_times: Arc::new(move || Box::new(Times(rule.clone()))),
-            describe: BTreeMap::new(),
-        };
-        let between = window::intermediate_schema(&aggregate)?;
-        let local = window::local(&aggregate)?;
-        let global = window::global(&aggregate)?;
-        let vertices = vec![
-            Vertex {
-                id: VertexId(0),
-                name: "events".into(),
+        let idle_after = (self.input == Input::Partitions).then_some(Duration::from_millis(60));
+        let rule = WatermarkRule { column: 0, mark: RowMark::Delay(self.delay()), idle_after };
+        let counts = VertexId(self.sources);
+        let (mut vertices, mut edges) = (Vec::new(), Vec::new());
+        for n in 0..self.sources {
+            let splits = self.all_splits().into_iter().filter(|s| s.source == n).collect();
+            let events = Events {
+                job: self.clone(),
+                splits: Arc::new(splits),
+                arrivals: Arc::clone(arrivals),
+            };
+            let rule = rule.clone();
+            let source = SourceNode {
+                source: Arc::new(events),
+                event_times: Arc::new(move || Box::new(Times(rule.clone()))),
+                describe: BTreeMap::new(),
+            };
+            vertices.push(Vertex {
+                id: VertexId(n),
+                name: format!("events {n}"),
                 parallelism: Parallelism::Job,
                 chain: vec![
-                    (info("events", None), Node::Source(source)),
-                    (info("local counts", None), Node::Operator(local)),
+                    (info(&format!("events {n}"), None), Node::Source(source)),
+                    (
+                        info(&format!("local counts {n}"), None),
+                        Node::Operator(window::local(&aggregate)?),
+                    ),
                 ],
-            },
-            Vertex {
-                id: VertexId(1),
-                name: "counts".into(),
-                parallelism: Parallelism::Job,
-                chain: vec![
-                    (info("counts", keyed), Node::Operator(global)),
-                    (info("out", None), Node::Operator(sink_factory(outside))),
-                ],
-            },
-        ];
-        let edges = vec![Edge {
-            from: VertexId(0),
-            operator: 1,
-            output: OutputTag::Main,
-            to: VertexId(1),
-            input: 0,
-            exchange: Exchange::Hash { columns: window::exchange_columns(&aggregate), reuse: true },
-            schema: between,
-        }];
+            });
+            edges.push(Edge {
+                from: VertexId(n),
+                operator: 1,
+                output: OutputTag::Main,
+                to: counts,
+                input: 0,
+                exchange: Exchange::Hash {
+                    columns: window::exchange_columns(&aggregate),
+                    reuse: true,
+                },
+                schema: window::intermediate_schema(&aggregate)?,
+            });
+        }
+        vertices.push(Vertex {
+            id: counts,
+            name: "counts".into(),
+            parallelism: Parallelism::Job,
+            chain: vec![
+                (info("counts", keyed), Node::Operator(window::global(&aggregate)?)),
+                (info("out", None), Node::Operator(sink_factory(outside))),
+            ],
+        });
         Ok(Arc::new(JobGraph {
             vertices,
             edges,
@@ -187,137 +361,9 @@ impl JobSpec {
     }
 }
 
-fn schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        Field::new("ts", DataType::Timestamp(TimeUnit::Millisecond, None), false),
-        Field::new("key", DataType::Int64, false),
-    ]))
-}
-
-struct Times(WatermarkRule);
-
-impl EventTimes for Times {
-    fn project(&mut self, records: RecordBatch) -> Result<RecordBatch, EngineError> {
-        Ok(records)
-    }
-
-    fn rule(&self) -> Option<&WatermarkRule> {
-        Some(&self.0)
-    }
-}
-
-struct Events(JobSpec);
-
-impl Source for Events {
-    fn schema(&self) -> SchemaRef {
-        schema()
-    }
-
-    fn is_bounded(&self) -> bool {
-        true
-    }
-
-    fn assignment(&self) -> Assignment {
-        self.0.assignment
-    }
-
-    fn enumerator(&self, snapshot: Option<Bytes>) -> Result<Box<dyn SplitEnumerator>, EngineError> {
-        Ok(Box::new(Enumerator {
-            splits: self.0.splits,
-            rows: self.0.rows,
-            found: snapshot.is_some(),
-        }))
-    }
-
-    fn reader(&self, _: &Context) -> Result<Box<dyn SourceReader>, EngineError> {
-        Ok(Box::new(Reader { spec: self.0.clone(), splits: BTreeMap::new(), rest: false, turn: 0 }))
-    }
-}
-
-struct Enumerator {
-    splits: u32,
-    rows: i64,
-    found: bool,
-}
-
-#[async_trait]
-impl SplitEnumerator for Enumerator {
-    async fn discover(&mut self) -> Result<Vec<Split>, EngineError> {
-        if std::mem::replace(&mut self.found, true) {
-            return Ok(Vec::new());
-        }
-        let split = |n: u32| Split {
-            id: n.to_string(),
-            position: Bytes::from("0"),
-            watermark: None,
-            lower_bound: None,
-            size: self.rows as u64,
-        };
-        Ok((0..self.splits).map(split).collect())
-    }
-
-    fn interval(&self) -> Option<Duration> {
-        None
-    }
-
-    fn snapshot(&self) -> Bytes {
-        Bytes::from_static(b"\"found\"")
-    }
-}
-
-struct Reader {
-    spec: JobSpec,
-    /// Index → split and next row.
-    splits: BTreeMap<usize, (u32, i64)>,
-    rest: bool,
-    turn: usize,
-}
-
-fn parse<T: std::str::FromStr>(bytes: &[u8]) -> Result<T, EngineError> {
-    let text = std::str::from_utf8(bytes).map_err(EngineError::ours)?;
-    text.parse().map_err(|_| EngineError::ours(format!("{text} is not a number")))
-}
-
-impl SourceReader for Reader {
-    fn add(&mut self, _: &Context, index: usize, split: &Split) -> Result<(), EngineError> {
-        self.splits.insert(index, (parse(split.id.as_bytes())?, parse(&split.position)?));
-        Ok(())
-    }
-
-    fn poll(&mut self, cx: &mut Context) -> Result<SourcePoll, EngineError> {
-        if let Some((&index, _)) = self.splits.iter().find(|(_, (_, at))| *at >= self.spec.rows) {
-            self.splits.remove(&index);
-            return Ok(SourcePoll::Finished { split: index });
-        }
-        // A reader rests after each batch, so that a run takes simulated time.
-        self.rest = !self.rest;
-        let n = self.splits.len();
-        if self.rest || n == 0 {
-            let (waker, pause) = (cx.waker.clone(), self.spec.pause);
-            cx.io.spawn(async move {
-                tokio::time::sleep(pause).await;
-                waker.wake();
-            });
-            return Ok(SourcePoll::Pending);
-        }
-        self.turn += 1;
-        let Some((&index, (split, at))) = self.splits.iter_mut().nth(self.turn % n) else {
-            return Ok(SourcePoll::Pending);
-        };
-        let end = (*at + self.spec.batch).min(self.spec.rows);
-        let rows: Vec<_> = (*at..end).map(|n| row(*split, n, self.spec.keys)).collect();
-        *at = end;
-        let times: ArrayRef =
-            Arc::new(TimestampMillisecondArray::from_iter_values(rows.iter().map(|r| r.0)));
-        let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.1)));
-        Ok(SourcePoll::Rows {
-            split: index,
-            records: RecordBatch::try_new(schema(), vec![times, keys])?,
-        })
-    }
-
-    fn position(&self, index: usize) -> Bytes {
-        let at = self.splits.get(&index).map_or(self.spec.rows, |(_, at)| *at);
-        Bytes::from(at.to_string())
-    }
+/// A window's result as the sink shows it.
+fn result(key: i64, start: i64, ids: &[i64]) -> String {
+    let (n, sum) = (ids.len() as i64, ids.iter().sum::<i64>());
+    let (least, most) = (ids.iter().min().unwrap_or(&0), ids.iter().max().unwrap_or(&0));
+    format!("{key} {start} {n} {sum} {least} {most} {} {n}", sum / n.max(1))
 }

@@ -13,8 +13,16 @@
 //! be repeated; a process that dies or sleeps is cut off at its gates, never tidied up; what is
 //! visible outside at the end equals a naive model of the job's input.
 //!
+//! A seed also chooses the job: files that are all there, a watched folder into which files come in
+//! bursts, or partitions of which some are silent; one or two sources; windows that tumble or hop.
+//! What a window is made of is compared row by row: sums of numbers that no other row has.
+//!
+//! The tests run 200 seeds; `WEIR_SIM_SEEDS=5000 cargo test -p weir-sim --test seeds` runs more,
+//! beginning with `WEIR_SIM_FIRST`.
+//!
 //! Deliberately absent: any simulated version of engine or protocol code.
 
+pub mod arrival;
 pub mod cluster;
 pub mod job;
 pub mod net;
@@ -23,3 +31,4 @@ pub mod plant;
 pub mod process;
 pub mod run;
 mod signal;
+mod source;

@@ -6,6 +6,7 @@
 //! another name of the same rows, which shows as a repeated row.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,11 +142,17 @@ impl Operator for Sink {
     ) -> Result<Progress, EngineError> {
         let columns = batch.records();
         let keys = columns.column(0).as_primitive::<Int64Type>();
-        let counts = columns.column(1).as_primitive::<Int64Type>();
-        let starts = columns.column(2).as_primitive::<TimestampMillisecondType>();
+        // Behind the key: the aggregates, then start, end and time of the window.
+        let aggregates = columns.num_columns() - 3;
+        let starts = columns.column(aggregates).as_primitive::<TimestampMillisecondType>();
+        let aggregates: Vec<_> =
+            (1..aggregates).map(|n| columns.column(n).as_primitive::<Int64Type>()).collect();
         for row in 0..columns.num_rows() {
-            let (key, start, n) = (keys.value(row), starts.value(row), counts.value(row));
-            self.rows.push(format!("{key} {start} {n}"));
+            let mut shown = format!("{} {}", keys.value(row), starts.value(row));
+            for column in &aggregates {
+                let _ = write!(shown, " {}", column.value(row));
+            }
+            self.rows.push(shown);
         }
         Ok(Progress::Done)
     }

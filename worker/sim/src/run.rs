@@ -8,10 +8,11 @@ use rand::Rng;
 use tokio::time::Instant;
 use weir_checkpoint::store::testing::{FaultRates, MemoryStore};
 use weir_coordinator::Ending;
+use weir_engine::operators::window::spec::Window;
 use weir_engine::source::Assignment;
 
 use crate::cluster::{Cluster, ClusterSpec};
-use crate::job::{Counted, Expected, JobSpec};
+use crate::job::{Counted, Expected, Input, JobSpec};
 use crate::outside::Outside;
 use crate::plant::Plant;
 
@@ -51,9 +52,30 @@ pub struct RunSpec {
 /// The job that a seed runs.
 #[must_use]
 pub fn job(seed: u64) -> JobSpec {
-    let assignment = if seed.is_multiple_of(3) { Assignment::Pull } else { Assignment::Eager };
-    let pause = Duration::from_millis(40);
-    JobSpec { splits: 5, rows: 1_500, keys: 40, batch: 20, pause, assignment }
+    // Parallelism and workers go by the seed's remainders of 2 to 4: these go by the rest.
+    let input = [Input::Files, Input::Bursts, Input::Partitions][(seed / 4 % 3) as usize];
+    let pull = match input {
+        Input::Files => seed.is_multiple_of(3),
+        Input::Bursts => true,
+        Input::Partitions => false,
+    };
+    let window = match seed / 2 % 3 {
+        0 => Window::Tumble { size: 1_000, offset: 0 },
+        1 => Window::Hop { size: 1_000, slide: 500, offset: 0 },
+        _ => Window::Hop { size: 1_500, slide: 500, offset: 0 },
+    };
+    JobSpec {
+        input,
+        sources: 1 + (seed / 3 % 2) as u32,
+        splits: 5,
+        rows: 1_500,
+        bursts: 40,
+        keys: 40,
+        batch: 20,
+        pause: Duration::from_millis(if input == Input::Files { 40 } else { 10 }),
+        assignment: if pull { Assignment::Pull } else { Assignment::Eager },
+        window,
+    }
 }
 
 /// Runs once, in a runtime of its own.
@@ -112,7 +134,7 @@ impl Simulation {
         let began = Instant::now();
         let mut next_fault = began + Duration::from_millis(300);
         let mut healed = false;
-        self.outside.slow_flushes(if calm { 0 } else { 40 });
+        self.outside.slow_flushes(if calm { 0 } else { 12 });
         loop {
             self.burst().await;
             if let Some(ending) = self.ending().await {
@@ -252,15 +274,7 @@ impl Simulation {
         }
         let Expected { visible: expected, counted } = job(seed).expected();
         let visible = self.outside.visible();
-        for (row, times) in &visible {
-            let right = expected.get(row).copied().unwrap_or(0);
-            if *times != right {
-                return Err(format!("row `{row}` is visible {times} times instead of {right}"));
-            }
-        }
-        if let Some(row) = expected.keys().find(|row| !visible.contains_key(*row)) {
-            return Err(format!("row `{row}` is missing"));
-        }
+        compare(&expected, &visible)?;
         for (what, counts) in [
             ("the head says", self.cluster.counts_of_head().await?),
             ("the coordinator shows", self.cluster.counts_shown()),
@@ -270,6 +284,7 @@ impl Simulation {
                 return Err(format!("{what} {found:?} instead of {counted:?}"));
             }
         }
+        *self.histogram.entry(format!("{:?} read", job(seed).input)).or_default() += 1;
         let failed: u64 =
             self.cluster.coordinators().iter().map(|c| c.status().failed_attempts).sum();
         self.histogram.insert("attempts failed".to_owned(), failed);
@@ -277,5 +292,37 @@ impl Simulation {
             *self.histogram.entry(step.to_owned()).or_default() += times;
         }
         Ok(Outcome { histogram: self.histogram })
+    }
+}
+
+/// Every window once, made of exactly the rows that belong to it.
+fn compare(
+    expected: &BTreeMap<String, u64>,
+    visible: &BTreeMap<String, u64>,
+) -> Result<(), String> {
+    // Results of a window begin with its key and start.
+    let windows = |rows: &BTreeMap<String, u64>| {
+        let mut windows: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (row, times) in rows {
+            let window = row.split(' ').take(2).collect::<Vec<_>>().join(" ");
+            let results = windows.entry(window).or_default();
+            results.extend(std::iter::repeat_n(row.clone(), *times as usize));
+        }
+        windows
+    };
+    let (expected, visible) = (windows(expected), windows(visible));
+    for (window, results) in &visible {
+        let right = expected.get(window).and_then(|right| right.first());
+        let right = right.ok_or_else(|| format!("window `{window}` has no rows: {results:?}"))?;
+        if results.len() > 1 {
+            return Err(format!("window `{window}` fired more than once: {results:?}"));
+        }
+        if results.first() != Some(right) {
+            return Err(format!("window `{window}` came out as {results:?}, not `{right}`"));
+        }
+    }
+    match expected.keys().find(|window| !visible.contains_key(*window)) {
+        Some(window) => Err(format!("window `{window}` is missing")),
+        None => Ok(()),
     }
 }

@@ -55,8 +55,8 @@ fn a_seed_repeats_its_run() {
 #[test]
 fn two_hundred_runs_under_fire_equal_the_calm_one() {
     let count = setting("WEIR_SIM_SEEDS", 200);
-    let outcomes =
-        all(setting("WEIR_SIM_FIRST", 0), count, Plant::Nothing).unwrap_or_else(|v| panic!("{v}"));
+    let first = setting("WEIR_SIM_FIRST", 0);
+    let outcomes = all(first, count, Plant::Nothing).unwrap_or_else(|v| panic!("{v}"));
     let mut histogram: BTreeMap<String, u64> = BTreeMap::new();
     for (what, times) in outcomes.into_iter().flat_map(|o| o.histogram) {
         *histogram.entry(what).or_default() += times;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use weir_checkpoint::manifest::chain_name;
 use weir_checkpoint::store::testing::{Fault, Operation};
-use weir_checkpoint::{ManifestKind, PublishError, steps};
+use weir_checkpoint::{DataWriter, ManifestKind, PublishError, steps};
 use weir_protocol::Version;
 
 use crate::common::{NEVER, Rig, SOON, Toy, request, t, v};
-use crate::stalling;
+use crate::{object, stalling};
 
 #[tokio::test(start_paused = true)]
 async fn s02_numbers_stay_dense_over_given_up_attempts_and_a_seal_between() {
@@ -125,5 +125,42 @@ async fn a_publication_whose_future_was_dropped_is_settled_before_the_next() {
     assert!(toy.reign.settle(SOON).await.is_none());
     toy.frozen.clear();
     toy.commit_all().await;
+    rig.sink.assert_exactly(3);
+}
+
+/// Rule 5: the manifest that a stalled writer put was adopted, so everything it lists is its
+/// successor's, although the writer is told that it does not count.
+#[tokio::test(start_paused = true)]
+async fn a_fenced_writer_leaves_every_object_to_the_successor_that_adopted_it() {
+    let rig = Rig::new();
+    let (chain, _, reached, go_on) = stalling(&rig, steps::PUBLISH_AFTER_PUT);
+    let mut first = Toy::start(&chain, &rig.sink, &request(0)).await.unwrap();
+    let writer = DataWriter::new(chain.store().clone(), first.reign.term(), rig.nonces.clone());
+    let staged = writer.stage(&"sink".into(), vec![1; 10].into()).await.unwrap();
+    let state = writer.stage(&"source".into(), vec![2; 10].into()).await.unwrap();
+    first.freeze(3);
+    let mut body = first.body();
+    body.commits[0].objects.insert(staged.clone());
+    for entry in body.operators.values_mut() {
+        entry.objects.insert(state.clone());
+    }
+    let fenced = tokio::spawn(async move {
+        let result = first.reign.publish(body, NEVER).await;
+        (first, result)
+    });
+    reached.notified().await;
+    // Adopted, and not committed yet.
+    let next = Toy::on(rig.chain().take_over(&request(1), NEVER).await.unwrap(), &rig.sink);
+    assert_eq!((next.position, next.reign.pending().len()), (3, 1));
+    go_on.notify_one();
+    let (first, result) = fenced.await.unwrap();
+    assert!(matches!(result, Err(PublishError::Fenced { .. })), "{result:?}");
+    assert!(first.reign.collect().await.is_err());
+    drop(first);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    for object in [&staged, &state].map(|name| object(name)) {
+        assert!(rig.memory.bytes(&object).is_some(), "{object} is gone");
+    }
+    next.commit_all().await;
     rig.sink.assert_exactly(3);
 }

@@ -318,3 +318,6 @@ fn build_ack(
         upload_us: upload_us + collected.encode_us,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,14 +164,8 @@ impl Session<'_> {
         let Work::Running(running) = &mut self.work else {
             return Ok(());
         };
-        running.prepare_next(task);
-        match result.and_then(|prepared| running.frozen.add(prepared)) {
-            Ok(Some(upload)) => {
-                running.uploads.push_back(upload);
-                running.upload_next();
-                Ok(())
-            }
-            Ok(None) => Ok(()),
+        match running.prepared(task, result) {
+            Ok(()) => Ok(()),
             Err(error) => self.fail(error, None),
         }
     }
@@ -227,6 +221,20 @@ impl Running {
         self.preparing.push(prepare(graph, taken).map(move |result| (task, result)).boxed());
     }
 
+    /// Takes what a task has prepared, and uploads once every task has.
+    fn prepared(
+        &mut self,
+        task: TaskId,
+        result: Result<Prepared, EngineError>,
+    ) -> Result<(), EngineError> {
+        self.prepare_next(task);
+        if let Some(upload) = self.frozen.add(result?)? {
+            self.uploads.push_back(upload);
+            self.upload_next();
+        }
+        Ok(())
+    }
+
     fn prepare_next(&mut self, task: TaskId) {
         if let Some(queue) = self.queued.get_mut(&task) {
             queue.pop_front();
@@ -259,3 +267,6 @@ fn placeholder((vertex, subtask): TaskId) -> FrozenTask {
         freeze_us: 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

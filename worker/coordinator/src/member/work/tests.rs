@@ -1,0 +1,92 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use weir_checkpoint::Nonces;
+use weir_checkpoint::store::testing::MemoryStore;
+use weir_engine::operator::{Committable, PreCommitted, Snapshot};
+use weir_engine::task::{TaskCommand, TaskReport};
+use weir_protocol::{Subtask, VertexId};
+
+use super::*;
+
+const TASK: TaskId = (VertexId(1), Subtask(0));
+
+struct NoTasks;
+
+#[async_trait::async_trait]
+impl HostedTasks for NoTasks {
+    fn command(&self, _: VertexId, _: Subtask, _: TaskCommand) {}
+
+    fn reports(&self) -> Vec<TaskReport> {
+        Vec::new()
+    }
+
+    async fn stop(self: Box<Self>) {}
+}
+
+fn running() -> Running {
+    let all = BTreeSet::from([TASK]);
+    Running {
+        term: Term(1),
+        tasks: Box::new(NoTasks),
+        frozen: Frozen::new(all.clone()),
+        all,
+        sources: BTreeSet::new(),
+        writer: DataWriter::new(Arc::new(MemoryStore::new()), Term(1), Nonces::seeded(1)),
+        queued: BTreeMap::new(),
+        preparing: FuturesUnordered::new(),
+        uploads: VecDeque::new(),
+        uploading: None,
+        failed: false,
+    }
+}
+
+/// A sink's part of an attempt: one committable, which takes its time to be flushed.
+fn frozen(attempt: u64, payload: &'static str, flush: Duration) -> FrozenTask {
+    let item = Committable { sink: "out".into(), payload: Bytes::from(payload) };
+    let pre_commit = async move {
+        tokio::time::sleep(flush).await;
+        Ok(PreCommitted { committables: vec![item], items: Vec::new() })
+    };
+    let snapshot = Snapshot { pre_commit: Some(pre_commit.boxed()), ..Snapshot::default() };
+    FrozenTask {
+        attempt: Attempt(attempt),
+        operators: vec![("out".into(), snapshot)],
+        ..placeholder(TASK)
+    }
+}
+
+async fn finish_preparing(running: &mut Running) {
+    while let Some((task, result)) = running.preparing.next().await {
+        running.prepared(task, result).unwrap();
+    }
+}
+
+/// What the next acknowledgement commits.
+async fn acknowledged(running: &mut Running) -> (Attempt, Vec<Bytes>) {
+    let (attempt, acks) = running.uploading.take().expect("an upload").await;
+    running.upload_next();
+    let operators = acks.unwrap().into_iter().flat_map(|ack| ack.operators);
+    let committables = operators.flat_map(|operator| operator.committables);
+    let payload = |json: Vec<u8>| serde_json::from_slice::<Committable>(&json).unwrap().payload;
+    (attempt, committables.map(payload).collect())
+}
+
+/// The earlier attempt was given up while its flush was under way. The later one, flushed at once,
+/// may not be acknowledged without what was frozen before it.
+#[tokio::test(start_paused = true)]
+async fn a_quick_attempt_waits_for_what_a_slow_one_before_it_froze() {
+    let mut running = running();
+    running.freeze(frozen(1, "slow", Duration::from_secs(3)));
+    running.frozen.abandon(Attempt(1));
+    running.freeze(frozen(2, "quick", Duration::ZERO));
+    finish_preparing(&mut running).await;
+    let both = vec![Bytes::from("slow"), Bytes::from("quick")];
+    assert_eq!(acknowledged(&mut running).await, (Attempt(2), both));
+    running.frozen.published(Attempt(2));
+    running.freeze(frozen(3, "after", Duration::ZERO));
+    finish_preparing(&mut running).await;
+    assert_eq!(acknowledged(&mut running).await, (Attempt(3), vec![Bytes::from("after")]));
+}
