@@ -44,7 +44,7 @@ pub(super) fn build_head(manifest: &Manifest) -> Result<Head, Unreadable> {
             items: entry.items.iter().map(|i| i.0.clone()).collect(),
             splits,
             enumerator: enumerator.transpose().map_err(unreadable)?,
-            watermark: manifest.watermarks.get(uid).copied(),
+            watermark: manifest.watermarks.get(uid).cloned(),
             counts: entry.counts,
         };
         operators.insert(uid.clone(), cut);
