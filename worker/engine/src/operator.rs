@@ -190,8 +190,11 @@ pub struct Restored {
     pub segments: Vec<Segment>,
     /// The subtask's share of the items.
     pub items: Vec<Bytes>,
-    /// The merged watermark at the cut.
+    /// The merged watermark at the cut. Of key groups that come from several subtasks it is the
+    /// smallest: where splits are idle, subtasks do not pass every watermark at the same cut.
     pub watermark: Option<Watermark>,
+    /// Key groups whose watermark was above that. Windows which it completes were given out.
+    pub ahead: Vec<(KeyGroupRange, Watermark)>,
 }
 
 /// Who an operator's subtask is and what it may use.

@@ -9,7 +9,7 @@ use super::retention::{dropped_between, retain};
 use super::takeover::{SealPlan, SealRequest, Start};
 use crate::Nonce;
 use crate::manifest::{
-    Assignment, Blob, CommitId, FORMAT, Manifest, ManifestKind, OperatorEntry, PendingCommit,
+    Assignment, Blob, CommitId, FORMAT, Manifest, ManifestKind, Mark, OperatorEntry, PendingCommit,
     RollBack, compose,
 };
 
@@ -34,7 +34,7 @@ pub struct CheckpointBody {
     /// its state. Segments are only the new ones; the rest of an entry is complete.
     pub operators: BTreeMap<OperatorUid, OperatorEntry>,
     /// Merged watermark of each chain of operators at the cut, by the chain's first operator.
-    pub watermarks: BTreeMap<OperatorUid, i64>,
+    pub watermarks: BTreeMap<OperatorUid, Mark>,
     /// Output ready to be committed, in order.
     pub commits: Vec<NewCommit>,
     /// The savepoint or operation that needs this version: it stays restorable until unpinned.

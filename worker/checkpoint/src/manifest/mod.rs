@@ -234,7 +234,7 @@ pub struct Manifest {
     pub operators: BTreeMap<OperatorUid, OperatorEntry>,
     /// Merged watermark of each chain of operators at the cut, in milliseconds, by the chain's
     /// first operator: its name stays the same when the plan around it changes.
-    pub watermarks: BTreeMap<OperatorUid, i64>,
+    pub watermarks: BTreeMap<OperatorUid, Mark>,
     /// All output not yet known to be committed, in order.
     pub pending: Vec<PendingCommit>,
     /// The largest epoch of which output is known to be committed.
@@ -259,6 +259,56 @@ pub struct Manifest {
     pub created_ms: i64,
     /// Bytes of state that it names, inline ones included.
     pub bytes: u64,
+}
+
+/// Where the subtasks of a chain of operators stand in event time, in milliseconds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Mark {
+    /// All at the same watermark; of a source's chain the smallest.
+    Even(i64),
+    /// Each at its own, in the order of subtasks; absent where none was received. Subtasks that
+    /// are told of idle splits in another order do not pass every watermark at the same cut.
+    Uneven(Vec<Option<i64>>),
+}
+
+impl Mark {
+    /// What subtasks say of themselves; `None` when none of them has received any.
+    #[must_use]
+    pub fn of(marks: &[Option<i64>]) -> Option<Self> {
+        let first = marks.first()?;
+        if marks.iter().any(|mark| mark != first) {
+            return Some(Self::Uneven(marks.to_vec()));
+        }
+        first.map(Self::Even)
+    }
+
+    /// What all of them have reached.
+    #[must_use]
+    pub fn least(&self) -> Option<i64> {
+        match self {
+            Self::Even(mark) => Some(*mark),
+            Self::Uneven(marks) => marks.iter().copied().min().flatten(),
+        }
+    }
+
+    /// What counts where whoever has reached `end` is to begin anew.
+    #[must_use]
+    pub fn before(&self, end: i64) -> Option<Self> {
+        let below = |mark: Option<i64>| mark.filter(|mark| *mark < end);
+        match self {
+            Self::Even(mark) => below(Some(*mark)).map(Self::Even),
+            Self::Uneven(marks) => {
+                Self::of(&marks.iter().copied().map(below).collect::<Vec<_>>())
+            }
+        }
+    }
+}
+
+impl From<i64> for Mark {
+    fn from(mark: i64) -> Self {
+        Self::Even(mark)
+    }
 }
 
 /// A manifest that cannot be read. There is no falling back to an older one.

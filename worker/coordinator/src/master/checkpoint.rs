@@ -167,7 +167,8 @@ impl Master {
     /// The smallest watermark of the sources at the newest checkpoint.
     pub(super) fn event_time(&self) -> Option<i64> {
         let heads = self.plan.sources().filter_map(|(v, _)| self.head.cut.operators.get(&v.head()));
-        let marks: Option<Vec<i64>> = heads.map(|stored| stored.watermark).collect();
+        let marks: Option<Vec<i64>> =
+            heads.map(|stored| stored.watermark.as_ref()?.least()).collect();
         marks.and_then(|marks| marks.into_iter().min())
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weir_checkpoint::manifest::{Assignment, Blob, Member, Placement, StateSchema};
+use weir_checkpoint::manifest::{Assignment, Blob, Mark, Member, Placement, StateSchema};
 use weir_checkpoint::{CheckpointBody, Manifest, NewCommit, OperatorEntry};
 use weir_engine::Watermark;
 use weir_engine::operator::{Committable, StateSchema as EngineSchema};
@@ -49,7 +49,7 @@ pub fn has_finished<'a>(
         })
     };
     let vertices: BTreeSet<_> = manifest.assignment.placements.iter().map(|p| p.vertex).collect();
-    let over = manifest.watermarks.values().all(|mark| *mark == END_OF_TIME)
+    let over = manifest.watermarks.values().all(|mark| *mark == Mark::Even(END_OF_TIME))
         && manifest.watermarks.len() == vertices.len()
         && manifest.state_of.is_some()
         && manifest.pending.is_empty();
@@ -81,7 +81,7 @@ pub fn build_head(manifest: &Manifest) -> Result<Head, Unreadable> {
             items: entry.items.iter().map(|i| i.0.clone()).collect(),
             splits,
             enumerator: enumerator.transpose().map_err(unreadable)?,
-            watermark: manifest.watermarks.get(uid).copied().filter(|mark| *mark < END_OF_TIME),
+            watermark: manifest.watermarks.get(uid).and_then(|mark| mark.before(END_OF_TIME)),
             counts: entry.counts,
         };
         operators.insert(uid.clone(), cut);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use weir_checkpoint::manifest::is_foreign;
+use weir_checkpoint::manifest::{Mark, is_foreign};
 use weir_engine::operator::{Committable, StateSchema};
 use weir_engine::source::Split;
 use weir_protocol::control::{self, OperatorState, RestoreState, SegmentRef};
@@ -110,8 +110,8 @@ pub struct OperatorCut {
     pub splits: Vec<Split>,
     /// Sources: the enumerator's side.
     pub enumerator: Option<EnumeratorState>,
-    /// First operators of chains: the smallest merged watermark of the subtasks.
-    pub watermark: Option<i64>,
+    /// First operators of chains: the merged watermark of the subtasks.
+    pub watermark: Option<Mark>,
     /// What it had counted since the job's first row.
     pub counts: OperatorCounts,
 }
@@ -173,8 +173,12 @@ pub(super) fn build_body(
             }
             if position == 0 {
                 cut.enumerator = flight.enumerators.get(&vertex.id).cloned();
-                let marks: Option<Vec<i64>> = acks.iter().map(|ack| ack.watermark).collect();
-                cut.watermark = marks.and_then(|marks| marks.into_iter().min());
+                let marks: Vec<_> = acks.iter().map(|ack| ack.watermark).collect();
+                cut.watermark = Mark::of(&marks);
+                if vertex.source.is_some() {
+                    // Splits bring their own watermarks along, to whichever reader.
+                    cut.watermark = cut.watermark.and_then(|mark| mark.least()).map(Mark::Even);
+                }
             }
             body.operators.insert(planned.uid.clone(), cut);
         }
@@ -266,11 +270,11 @@ pub(super) fn build_restores(
     let mut restore: BTreeMap<WorkerId, Vec<RestoreState>> = BTreeMap::new();
     for vertex in &plan.vertices {
         let subtasks = plan.subtasks(vertex.id, parallelism);
-        let watermark = cut.operators.get(&vertex.head()).and_then(|o| o.watermark);
+        let watermark = cut.operators.get(&vertex.head()).and_then(|o| o.watermark.as_ref());
         for planned in &vertex.operators {
             let stored = cut.operators.get(&planned.uid);
             // An operator that began a chain of its own when it was stored goes on from there.
-            let watermark = stored.and_then(|s| s.watermark).or(watermark);
+            let watermark = stored.and_then(|s| s.watermark.as_ref()).or(watermark);
             if stored.is_none() && watermark.is_none() {
                 continue;
             }
@@ -279,6 +283,10 @@ pub(super) fn build_restores(
                     continue;
                 };
                 let range = KeyGroupRange::of_subtask(subtask, subtasks, plan.max_parallelism);
+                let (watermark, ahead) = match watermark {
+                    Some(mark) => reached(mark, range, plan.max_parallelism),
+                    None => (None, Vec::new()),
+                };
                 let state = stored.map(|s| share(&planned.uid, s, subtask, subtasks, range));
                 restore.entry(worker).or_default().push(RestoreState {
                     subtask: subtask.0,
@@ -287,11 +295,41 @@ pub(super) fn build_restores(
                         ..OperatorState::default()
                     })),
                     watermark,
+                    ahead,
                 });
             }
         }
     }
     restore
+}
+
+/// The watermark that all key groups of a range have reached, and those that were ahead of it.
+fn reached(
+    mark: &Mark,
+    range: KeyGroupRange,
+    max_parallelism: u32,
+) -> (Option<i64>, Vec<control::GroupsAhead>) {
+    let marks = match mark {
+        Mark::Even(mark) => return (Some(*mark), Vec::new()),
+        Mark::Uneven(marks) => marks,
+    };
+    let stored = (0..).map(Subtask).zip(marks);
+    let parts: Vec<(u16, u16, Option<i64>)> = stored
+        .map(|(subtask, mark)| {
+            let own = KeyGroupRange::of_subtask(subtask, marks.len() as u32, max_parallelism);
+            (own.start.max(range.start), own.end.min(range.end), *mark)
+        })
+        .filter(|(start, end, _)| start < end)
+        .collect();
+    let least = parts.iter().map(|(.., mark)| *mark).min().flatten();
+    let ahead = parts.iter().filter(|(.., mark)| *mark > least).filter_map(|(start, end, mark)| {
+        Some(control::GroupsAhead {
+            start: u32::from(*start),
+            end: u32::from(*end),
+            watermark: (*mark)?,
+        })
+    });
+    (least, ahead.collect())
 }
 
 /// One subtask's share of an operator's state: segments with groups of its range, every n-th
@@ -314,5 +352,24 @@ fn share(
         committables: Vec::new(),
         splits_json: Vec::new(),
         counts: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_groups_go_on_from_the_watermark_of_the_subtask_that_had_them() {
+        let mark = Mark::Uneven(vec![Some(30), None, Some(10)]);
+        let all = KeyGroupRange::all(24);
+        let (least, ahead) = reached(&mark, all, 24);
+        let ahead: Vec<_> = ahead.iter().map(|a| (a.start, a.end, a.watermark)).collect();
+        assert_eq!((least, ahead), (None, vec![(0, 8, 30), (16, 24, 10)]));
+        for (subtask, own) in [Some(30), None, Some(10)].into_iter().enumerate() {
+            let range = KeyGroupRange::of_subtask(Subtask(subtask as u32), 3, 24);
+            assert_eq!(reached(&mark, range, 24), (own, vec![]), "at the same parallelism");
+        }
+        assert_eq!(reached(&Mark::Even(7), all, 24), (Some(7), vec![]));
     }
 }

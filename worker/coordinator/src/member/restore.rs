@@ -80,6 +80,13 @@ async fn fetch(
         segments,
         items: state.items.into_iter().map(Into::into).collect(),
         watermark: restore.watermark.map(Watermark),
+        ahead: restore.ahead.iter().map(groups_ahead).collect(),
     };
     Ok(((uid, subtask), restored))
+}
+
+fn groups_ahead(ahead: &control::GroupsAhead) -> (KeyGroupRange, Watermark) {
+    // Of a range that is part of a subtask's.
+    let range = KeyGroupRange { start: ahead.start as u16, end: ahead.end as u16 };
+    (range, Watermark(ahead.watermark))
 }

@@ -166,7 +166,7 @@ async fn a_plan_with_an_added_vertex_restores_each_chains_watermark() {
     let mark = handle.savepoint("upgrade", true).await.unwrap().watermark.unwrap();
     worker.await.unwrap();
     assert!(mark > 0);
-    assert_eq!(job.head().await.watermarks, [("numbers".into(), mark)].into());
+    assert_eq!(job.head().await.watermarks, [("numbers".into(), mark.into())].into());
 
     job.graph = graph_with_a_vertex_in_front(&world);
     let again = job.start();

@@ -122,7 +122,7 @@ fn restore(uid: &str, subtask: u32, segment: &control::SegmentRef) -> control::R
         segments: vec![segment.clone()],
         ..control::OperatorState::default()
     };
-    control::RestoreState { subtask, state: Some(state), watermark: None }
+    control::RestoreState { subtask, state: Some(state), watermark: None, ahead: vec![] }
 }
 
 #[tokio::test(start_paused = true)]

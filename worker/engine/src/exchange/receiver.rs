@@ -209,3 +209,59 @@ async fn pump(stream: Box<dyn Stream>, inbound: &Inbound, from: WorkerId) -> io:
         result = fill => result,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+
+    use super::*;
+    use crate::Batch;
+
+    /// Sends one batch with `damage` done to its body; tells why the connection ended, and how
+    /// many rows came through.
+    async fn receives(damage: impl FnOnce(&mut Vec<u8>)) -> (String, usize) {
+        let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100));
+        let records = RecordBatch::try_from_iter([("n", column)]).expect("one column");
+        let schema = records.schema();
+        let mut body = Vec::new();
+        codec::encode(&Batch::new(records), &mut body).expect("encodes");
+        let key = ChannelKey { edge: 0, from: 0, to: 0 };
+        let (kind, crc) = (Kind::Data { cost: 800 }, crc32c::crc32c(&body));
+        let header = Header { channel: key, kind, sequence: 0, body: body.len() as u32, crc };
+        damage(&mut body);
+
+        let channel = Arc::new(Channel::new(1 << 20));
+        let inbound = Inbound {
+            term: Term(1),
+            credit: 1 << 20,
+            channels: BTreeMap::from([(key, (Arc::clone(&channel), schema))]),
+            events: tokio::sync::mpsc::unbounded_channel().0,
+            ended: watch::channel(false).1,
+        };
+        let (mut near, far) = tokio::io::duplex(64 << 10);
+        near.write_all(&header.encode()).await.expect("there is room");
+        near.write_all(&body).await.expect("there is room");
+        drop(near);
+        let Err(error) = pump(Box::new(far), &inbound, WorkerId(1)).await;
+        let rows = std::iter::from_fn(|| channel.pop()).map(|message| match message {
+            Message::Data(batch) => batch.num_rows(),
+            _ => 0,
+        });
+        (error.to_string(), rows.sum())
+    }
+
+    #[tokio::test]
+    async fn a_damaged_body_ends_the_connection_and_gives_no_rows() {
+        let (_, rows) = receives(|_| {}).await;
+        assert_eq!(rows, 100);
+        // A value in the middle of a column: nothing but the checksum can tell.
+        let (error, rows) = receives(|body| *body.last_mut().expect("a body") ^= 1).await;
+        assert_eq!((error.as_str(), rows), ("a frame's body is damaged", 0));
+        let (error, rows) = receives(|body| {
+            let middle = body.len() - 400;
+            body[middle] ^= 0x40;
+        })
+        .await;
+        assert_eq!((error.as_str(), rows), ("a frame's body is damaged", 0));
+    }
+}

@@ -413,6 +413,30 @@ mod tests {
         assert_eq!(heard(&mut inputs), ["90"]);
     }
 
+    /// Which is why each subtask's own watermark is stored: the same messages in front of the same
+    /// barrier, in another order, and one subtask has passed a watermark that the other has not.
+    #[test]
+    fn where_inputs_are_idle_subtasks_may_differ_at_the_same_barrier() {
+        let stands_at = |order: [usize; 2]| {
+            let (c, mut inputs) = setup(2);
+            for from in order {
+                let said: &[Message] = match from {
+                    0 => &[mark(90)],
+                    _ => &[mark(10), idle(0), active(0)],
+                };
+                said.iter().for_each(|message| c[from].push(message.clone()));
+                heard(&mut inputs);
+            }
+            for channel in &c {
+                channel.push(barrier(1));
+            }
+            assert_eq!(heard(&mut inputs), ["barrier"]);
+            inputs.watermark()
+        };
+        assert_eq!(stands_at([0, 1]), Watermark(90));
+        assert_eq!(stands_at([1, 0]), Watermark(10));
+    }
+
     #[test]
     fn an_input_that_ended_promises_nothing_for_one_that_is_idle() {
         let (c, mut inputs) = setup(2);

@@ -9,6 +9,8 @@ use arrow::array::{
 };
 use arrow::compute::take;
 use arrow::datatypes::Int64Type;
+use weir_protocol::{KeyGroup, KeyGroupRange};
+use weir_state::hash::hash_columns;
 
 use super::local::group;
 use super::plan::Plan;
@@ -33,6 +35,8 @@ pub(super) struct Global {
     spans: Spans,
     /// Windows that end here or before are complete.
     done: EventTime,
+    /// Key groups whose windows were given out further than that before a restore.
+    ahead: Vec<(KeyGroupRange, Watermark)>,
     /// The watermark whose windows are being fired.
     target: EventTime,
     firing: Option<Firing>,
@@ -72,6 +76,7 @@ impl Global {
             tables: BTreeMap::new(),
             spans: Spans::default(),
             done: EventTime::MIN,
+            ahead: Vec::new(),
             target: EventTime::MIN,
             firing: None,
             tombstones: Vec::new(),
@@ -81,11 +86,55 @@ impl Global {
         }
     }
 
+    /// Merges partial results of any slices, for which windows up to `done` were given out.
+    fn take_in(&mut self, cx: &Context, records: &RecordBatch, done: EventTime) -> Result<()> {
+        let width = self.plan.keys.len();
+        let (ends, visible) = (column(records, width)?, column(records, width + 1)?);
+        if let Some(id) = common_slice(ends.values(), visible.values()) {
+            return self.merge(cx, id, records, done);
+        }
+        let ids: Vec<SliceId> = ends
+            .values()
+            .iter()
+            .zip(visible.values())
+            .map(|(&end, &visible_from)| SliceId { visible_from, end })
+            .collect();
+        for (id, rows) in group(&ids) {
+            let rows = UInt32Array::from(rows);
+            let columns = records
+                .columns()
+                .iter()
+                .map(|c| take(c, &rows, None))
+                .collect::<Result<Vec<_>, _>>()?;
+            self.merge(cx, id, &RecordBatch::try_new(records.schema(), columns)?, done)?;
+        }
+        Ok(())
+    }
+
+    /// Rows by how far the windows of their key groups were given out.
+    fn by_done(&self, cx: &Context, batch: &Batch) -> BTreeMap<EventTime, Vec<u32>> {
+        let keys = &batch.records().columns()[..self.plan.keys.len()];
+        let hashes = hash_columns(keys, batch.num_rows());
+        let mut rows: BTreeMap<EventTime, Vec<u32>> = BTreeMap::new();
+        for (row, &hash) in hashes.values().iter().enumerate() {
+            let group = KeyGroup::of_hash(hash, cx.max_parallelism);
+            let done = snapshot::done_of(group, self.done, &self.ahead);
+            rows.entry(done).or_default().push(row as u32);
+        }
+        rows
+    }
+
     /// Merges partial results of one slice. None of the windows is open when every other input
     /// was ahead of an idle one that came back; the rows behind the results are late then.
-    fn merge(&mut self, cx: &Context, id: SliceId, records: &RecordBatch) -> Result<()> {
+    fn merge(
+        &mut self,
+        cx: &Context,
+        id: SliceId,
+        records: &RecordBatch,
+        done: EventTime,
+    ) -> Result<()> {
         let columns = records.columns();
-        let Some(visible_from) = self.plan.slices.next_window(id, self.done) else {
+        let Some(visible_from) = self.plan.slices.next_window(id, done) else {
             let rows = column(records, self.plan.rows_at)?;
             OperatorMetrics::add(&cx.metrics.late, rows.values().iter().sum::<i64>() as usize);
             return Ok(());
@@ -267,7 +316,11 @@ impl Operator for Global {
     fn restore(&mut self, cx: &mut Context, state: Restored) -> Result<()> {
         self.done = state.watermark.map_or(EventTime::MIN, |w| w.0);
         self.target = self.done;
-        self.tables = snapshot::restore(&self.plan, cx.key_groups, &state.segments)?;
+        self.ahead = state.ahead;
+        let (plan, segments) = (&self.plan, &state.segments);
+        let stored = snapshot::restore(plan, cx.key_groups, segments, self.done, &self.ahead)?;
+        self.tables = stored.tables;
+        self.tombstones = stored.tombstones;
         Ok(())
     }
 
@@ -278,26 +331,13 @@ impl Operator for Global {
         batch: Batch,
         _out: &mut Output,
     ) -> Result<Progress> {
-        let records = batch.records();
-        let width = self.plan.keys.len();
-        let (ends, visible) = (column(records, width)?, column(records, width + 1)?);
-        if let Some(id) = common_slice(ends.values(), visible.values()) {
-            self.merge(cx, id, records)?;
+        let done = self.done;
+        self.ahead.retain(|(_, mark)| mark.0 > done);
+        if self.ahead.is_empty() {
+            self.take_in(cx, batch.records(), done)?;
         } else {
-            let ids: Vec<SliceId> = ends
-                .values()
-                .iter()
-                .zip(visible.values())
-                .map(|(&end, &visible_from)| SliceId { visible_from, end })
-                .collect();
-            for (id, rows) in group(&ids) {
-                let rows = UInt32Array::from(rows);
-                let columns = records
-                    .columns()
-                    .iter()
-                    .map(|c| take(c, &rows, None))
-                    .collect::<Result<Vec<_>, _>>()?;
-                self.merge(cx, id, &RecordBatch::try_new(records.schema(), columns)?)?;
+            for (done, rows) in self.by_done(cx, &batch) {
+                self.take_in(cx, batch.take(&rows.into())?.records(), done)?;
             }
         }
         Ok(Progress::Done)

@@ -23,7 +23,7 @@ use super::plan::Plan;
 use super::slices::SliceId;
 use super::table::{FrozenTable, Table};
 use crate::operator::Frozen;
-use crate::{EngineError, OperatorError};
+use crate::{EngineError, EventTime, OperatorError, Watermark};
 
 /// Version of the blocks' encoding.
 pub(super) const VERSION: u32 = 1;
@@ -134,12 +134,23 @@ fn next_section<'a>(bytes: &mut &'a [u8]) -> Result<Section<'a>, CodecError> {
     Ok(Section { id: SliceId { visible_from, end }, kind, body })
 }
 
-/// The tables of the key groups in `range`.
+/// Windows as they come from segments.
+#[derive(Default)]
+pub(super) struct Stored {
+    pub(super) tables: BTreeMap<SliceId, Table>,
+    /// Slices that are kept under another name now.
+    pub(super) tombstones: Vec<Tombstone>,
+}
+
+/// The tables of the key groups in `range`. Windows up to `done` were given out by all of them,
+/// and those up to `ahead` by some.
 pub(super) fn restore(
     plan: &Plan,
     range: KeyGroupRange,
     segments: &[Segment],
-) -> Result<BTreeMap<SliceId, Table>, OperatorError> {
+    done: EventTime,
+    ahead: &[(KeyGroupRange, Watermark)],
+) -> Result<Stored, OperatorError> {
     if let Some(other) = segments.iter().find(|s| s.schema != VERSION) {
         return Err(OperatorError::ours(format!(
             "stored windows have version {}, this program reads version {VERSION}; restore with \
@@ -176,6 +187,8 @@ pub(super) fn restore(
         })?;
     }
     let mut tables: BTreeMap<SliceId, Table> = BTreeMap::new();
+    // What counts in later windows only than the rest of its slice does: from where to where.
+    let mut moving: BTreeMap<(SliceId, Option<EventTime>), Table> = BTreeMap::new();
     let mut slots = Vec::new();
     for (number, group, block) in &blocks {
         each_section(plan, *group, block, |section| {
@@ -184,9 +197,12 @@ pub(super) fn restore(
             if section.kind != ROWS || void {
                 return Ok(());
             }
-            let table = match tables.entry(section.id) {
-                Entry::Occupied(entry) => entry.into_mut(),
-                Entry::Vacant(entry) => entry.insert(Table::new(plan, 0)?),
+            let next = |done| plan.slices.next_window(section.id, done);
+            let own = next(done_of(*group, done, ahead));
+            let table = if own == next(done) {
+                table_of(plan, &mut tables, section.id)?
+            } else {
+                table_of(plan, &mut moving, (section.id, own))?
             };
             let mut body = section.body;
             let (rows, columns) =
@@ -196,7 +212,39 @@ pub(super) fn restore(
         })?;
     }
     tables.values_mut().for_each(Table::restored);
-    Ok(tables)
+    let mut tombstones = Vec::new();
+    for ((id, next), mut table) in moving {
+        table.restored();
+        if let Some(visible_from) = next {
+            let all: Vec<u32> = (0..table.len() as u32).collect();
+            let (keys, partial) = (table.keys(&all)?, table.partial(&all)?);
+            let into = table_of(plan, &mut tables, SliceId { visible_from, end: id.end })?;
+            into.merge(&keys, &partial, all.len(), &mut slots)?;
+        }
+        tombstones.extend(table.tombstone().map(|keys| Tombstone { id, keys }));
+    }
+    Ok(Stored { tables, tombstones })
+}
+
+fn table_of<'a, K: Ord>(
+    plan: &Plan,
+    tables: &'a mut BTreeMap<K, Table>,
+    key: K,
+) -> Result<&'a mut Table, OperatorError> {
+    Ok(match tables.entry(key) {
+        Entry::Occupied(entry) => entry.into_mut(),
+        Entry::Vacant(entry) => entry.insert(Table::new(plan, 0)?),
+    })
+}
+
+/// The windows that were given out for a key group.
+pub(super) fn done_of(
+    group: KeyGroup,
+    done: EventTime,
+    ahead: &[(KeyGroupRange, Watermark)],
+) -> EventTime {
+    let own = ahead.iter().find(|(range, _)| range.contains(group));
+    own.map_or(done, |(_, mark)| mark.0.max(done))
 }
 
 fn each_section(

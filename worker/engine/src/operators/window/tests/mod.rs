@@ -199,6 +199,50 @@ fn the_number_of_rows_behind_a_partial_result_is_not_stored() {
     assert_eq!(run.results[0][..2], ["1", "2"]);
 }
 
+/// Where splits are idle, subtasks may stand at different watermarks behind the same cut. What
+/// each had given out must not come again, at any parallelism, after any number of restores.
+#[test]
+fn subtasks_that_differ_at_a_cut_give_out_each_window_once() {
+    let hop = Window::Hop { size: 180, slide: 60, offset: 0 };
+    let small = Tuning { rows: 3, span_slices: 2, ..Tuning::default() };
+    let rows_at = |ts| (0..40).map(|k| row(ts, k)).collect::<Vec<_>>();
+    let go_on = |run: &mut Run, marks: &[i64]| {
+        for (s, mark) in marks.iter().enumerate() {
+            let out = drive(&mut run.globals[s], |cx, op, out| {
+                op.on_watermark(cx, Watermark(*mark), out).unwrap()
+            });
+            run.collect(out);
+        }
+    };
+    let results = |tuning, restores: &[u32]| {
+        let mut run = Run::new(spec(hop, &["k"]), 1, 2, tuning);
+        run.data(0, &[rows_at(10), rows_at(70), rows_at(130)].concat());
+        run.exchange_all();
+        go_on(&mut run, &[120, 60]);
+        let mut marks = vec![120, 60];
+        for (n, parallelism) in restores.iter().enumerate() {
+            run.barrier(n + 1, false);
+            run.checkpoint.marks = marks;
+            run.start(*parallelism);
+            marks = vec![60; *parallelism as usize];
+        }
+        // Too late for windows that some subtask gave out, and in time for those of others.
+        run.data(0, &rows_at(20));
+        run.exchange_all();
+        let all = vec![1_000; run.globals.len()];
+        go_on(&mut run, &all);
+        run.results.sort();
+        run.results
+    };
+    for tuning in [Tuning::default(), small] {
+        let calm = results(tuning, &[]);
+        assert_eq!(calm.len(), 5 * 40);
+        for parallelism in [1, 2, 3, 5] {
+            assert_eq!(results(tuning, &[parallelism]), calm, "at parallelism {parallelism}");
+        }
+    }
+}
+
 #[test]
 fn nothing_changed_is_an_empty_delta() {
     let mut run = Run::new(spec(MINUTE, &["k"]), 1, 1, Tuning::default());

@@ -71,6 +71,8 @@ pub(super) struct Checkpoint {
     pub(super) next_event: usize,
     pub(super) segments: Vec<Segment>,
     pub(super) watermarks: Vec<i64>,
+    /// Of each global subtask, where they differ.
+    pub(super) marks: Vec<i64>,
     pub(super) rows_out: usize,
     pub(super) late: u64,
 }
@@ -135,7 +137,8 @@ impl Run {
     }
 
     pub(super) fn start(&mut self, parallelism: u32) {
-        let Checkpoint { segments, watermarks, rows_out, late, .. } = self.checkpoint.clone();
+        let Checkpoint { segments, watermarks, marks, rows_out, late, .. } =
+            self.checkpoint.clone();
         self.results.truncate(rows_out);
         self.late = late;
         let sources = watermarks.len() as u32;
@@ -151,10 +154,14 @@ impl Run {
         self.watermarks = watermarks;
         if self.checkpoint.next_event > 0 {
             for (cx, operator) in &mut self.globals {
+                let before = marks.len() as u32;
+                let of = |s| KeyGroupRange::of_subtask(Subtask(s), before, GROUPS);
+                let ahead = (0..before).map(of).zip(marks.iter().copied().map(Watermark));
                 let state = Restored {
                     segments: segments.clone(),
                     items: Vec::new(),
-                    watermark: Some(Watermark(merged)),
+                    watermark: Some(Watermark(marks.iter().copied().min().unwrap_or(merged))),
+                    ahead: ahead.collect(),
                 };
                 operator.restore(cx, state).unwrap();
             }
