@@ -268,7 +268,11 @@ impl<'t> Builder<'t> {
                 match found {
                     Some((at, l)) => (
                         (at + 1).saturating_sub(skipped),
-                        l.chars().count().saturating_sub(wanted.chars().count()),
+                        match style {
+                            // Its first line may be longer than that of the file.
+                            ScalarStyle::Folded => l.chars().take_while(|c| *c == ' ').count(),
+                            _ => l.chars().count().saturating_sub(wanted.chars().count()),
+                        },
                     ),
                     None => (span.start.line(), 0),
                 }
