@@ -263,6 +263,19 @@ pub fn wait_for(what: &str, limit: Duration, mut done: impl FnMut() -> Result<bo
     Ok(())
 }
 
+/// Does the same for each, beside each other.
+///
+/// # Errors
+/// The first one, once all have ended.
+pub fn at_once<T: Sync>(each: &[T], work: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = each.iter().map(|one| scope.spawn(|| work(one))).collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a check panicked")))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -120,7 +120,8 @@ pub(crate) fn topic_to_hours(kafka: &Kafka, topic: &str, sink: &str) -> String {
     )
 }
 
-fn hours(sink: &str) -> String {
+/// From a table `flights` to its hourly counts in a folder.
+pub(crate) fn hours(sink: &str) -> String {
     format!(
         "CREATE TABLE hourly ({})
 WITH ('connector' = 'filesystem', 'path' = '{sink}', 'format' = 'json', {ROLLING});

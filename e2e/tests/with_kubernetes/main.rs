@@ -10,6 +10,7 @@
 //! ```
 
 mod alone;
+mod bursts;
 mod change;
 mod chart;
 mod checks;
@@ -85,6 +86,7 @@ const SCENARIOS: &[Scenario] = scenarios![
     Operator faults::pods_killed_at_once_cost_no_row,
     Operator faults::a_killed_operator_costs_nothing,
     OperatorAndNodes nodes::a_lost_node_costs_no_row,
+    OperatorAndNodes bursts::bursts_and_silence_cost_no_row,
     Operator lifecycle::a_suspended_job_resumes,
     Operator lifecycle::a_drained_job_writes_every_result,
     Operator lifecycle::deletion_keeps_state_or_removes_it,

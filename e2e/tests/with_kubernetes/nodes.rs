@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use serde_json::json;
 use tokio::time::Instant;
+use weir_e2e::process::at_once;
 use weir_e2e::testbed::cluster::{Kubectl, Namespace, Node, READY, Stage, is_true};
 
 use crate::flights::{Input, topic_to_hours};
@@ -112,16 +113,6 @@ fn survives(home: &Namespace<'_>, lost: &Lost, start: Instant) -> Result<()> {
     println!("  {}: pods replaced {:.1} s after the cut", lost.job, start.elapsed().as_secs_f64());
     whole(home, lost.job, READY)?;
     home.wait_for_new_output(lost.job, READY)
-}
-
-/// Does the same for each, beside each other; the first error wins.
-fn at_once<T: Sync>(each: &[T], work: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = each.iter().map(|one| scope.spawn(|| work(one))).collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a check panicked")))
-    })
 }
 
 /// Waits until every worker has its share.

@@ -34,10 +34,13 @@
 //! shows that a later head was there), and falling back to an older manifest when the head cannot
 //! be read or is gone.
 //!
-//! Where to read: [`chain::decide`] and [`chain::retention`] hold the rules as functions of
+//! Where to read: [`protocol`] is the law, [`chain::decide`] and [`chain::retention`] hold the rules as functions of
 //! values, [`Chain`] and [`Reign`] carry them out, [`store`] is the only module with I/O,
 //! `tests/model.rs` explores the rules exhaustively and `tests/schedules/` holds the
 //! schedules S1 to S15.
+
+#[doc = include_str!("../PROTOCOL.md")]
+pub mod protocol {}
 
 mod cache;
 pub mod chain;

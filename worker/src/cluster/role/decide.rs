@@ -2,10 +2,6 @@
 //!
 //! The rules give progress: normally one process believes that it is its turn. They never give
 //! safety; two that believe so at once are told apart by the chain.
-//!
-//! Beyond PROTOCOL: who was told by the coordinator that it ends needs no majority. So one worker
-//! of three goes on at once where the pods of both others are deleted, instead of waiting for new
-//! ones.
 
 use std::time::Duration;
 
