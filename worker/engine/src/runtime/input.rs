@@ -189,7 +189,11 @@ impl Inputs {
             Message::Data(batch) => self.events.push_back(Event::Batch(input.port, batch)),
             Message::Watermark(mark) => {
                 input.watermark = input.watermark.max(mark);
-                self.merge();
+                // The end of time is followed by the end, which promises nothing on behalf of
+                // inputs that are idle: it counts once nothing else is open.
+                if mark < Watermark::MAX {
+                    self.merge();
+                }
             }
             Message::Idle(round) => {
                 input.idle = true;
