@@ -442,6 +442,18 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_time_on_one_input_does_not_pass_another_that_is_idle_already() {
+        let (c, mut inputs) = setup(2);
+        c[1].push(mark(10));
+        c[1].push(idle(0));
+        assert!(heard(&mut inputs).is_empty());
+        c[0].push(Message::Watermark(Watermark::MAX));
+        c[0].push(Message::End);
+        assert_eq!(heard(&mut inputs), ["10", "idle in 0"]);
+        assert_eq!(inputs.watermark(), Watermark(10));
+    }
+
+    #[test]
     fn an_input_that_ended_promises_nothing_for_one_that_is_idle() {
         let (c, mut inputs) = setup(2);
         c[0].push(Message::Watermark(Watermark::MAX));
