@@ -1,5 +1,6 @@
 //! Runs by seed. `WEIR_SIM_SEEDS=5000 cargo test -p weir-sim --release --test seeds` runs more;
-//! `WEIR_SIM_FIRST` says where to begin.
+//! `WEIR_SIM_FIRST` says where to begin, `WEIR_SIM_INPUT` (`files`, `bursts`, `partitions`) what is
+//! read instead of files and bursts in turn.
 
 use std::collections::BTreeMap;
 use std::thread;

@@ -321,7 +321,7 @@ async fn a_manifest_is_planned_beside_the_running_job() {
     let wrong = manifest(&folder, 1, 500, None).replace("SELECT n FROM", "SELECT m FROM");
     let refused = pods.plan(0, &wrong).await;
     let [error] = &refused.errors[..] else { panic!("{refused:?}") };
-    assert!(error.starts_with("17:"), "line and column of the manifest: {error}");
+    assert!(error.starts_with("sql:8:25: "), "line and column as its author counts them: {error}");
     assert!(refused.plan_hash.is_empty());
 
     let files =

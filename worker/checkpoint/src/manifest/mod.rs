@@ -298,9 +298,7 @@ impl Mark {
         let below = |mark: Option<i64>| mark.filter(|mark| *mark < end);
         match self {
             Self::Even(mark) => below(Some(*mark)).map(Self::Even),
-            Self::Uneven(marks) => {
-                Self::of(&marks.iter().copied().map(below).collect::<Vec<_>>())
-            }
+            Self::Uneven(marks) => Self::of(&marks.iter().copied().map(below).collect::<Vec<_>>()),
         }
     }
 }

@@ -151,7 +151,11 @@ async fn a_drain_is_the_next_cut_and_survives_a_failure_on_its_way() {
     until(&handle, |s| s.restarts == 1).await;
     assert!(matches!(end(&handle).await, Ending::Stopped { .. }));
     let chain = job.head().await;
-    assert_eq!(chain.watermarks, [("numbers".into(), i64::MAX.into())].into(), "all had ended at its cut");
+    assert_eq!(
+        chain.watermarks,
+        [("numbers".into(), i64::MAX.into())].into(),
+        "all had ended at its cut"
+    );
     let drained = handle.status().operations.into_iter().find(|o| o.id == "op").unwrap();
     assert_eq!((drained.kind.as_str(), drained.refused.as_str()), ("Drained", ""));
 }

@@ -37,7 +37,7 @@ async fn delta(attempt: u64) -> Prepared {
         align_us: 0,
         freeze_us: 0,
     };
-    prepare(frozen).await.unwrap()
+    prepare(Arc::new(JobGraph::default()), frozen).await.unwrap()
 }
 
 /// The attempts whose deltas an acknowledgement carries, in order.

@@ -30,6 +30,7 @@ fn running() -> Running {
     let all = BTreeSet::from([TASK]);
     Running {
         term: Term(1),
+        graph: Arc::new(JobGraph::default()),
         tasks: Box::new(NoTasks),
         frozen: Frozen::new(all.clone()),
         all,
