@@ -99,7 +99,7 @@ fn what_only_a_cluster_can_do_is_checked_too() {
         (
             "desiredState: Off",
             expect![[r#"
-            job.yaml:7 spec.desiredState: 'Off' is not known; here can stand Running, Suspended, Drained
+            job.yaml:7 spec.desiredState: expected text, found the boolean Off; write "Off"
         "#]],
         ),
         (

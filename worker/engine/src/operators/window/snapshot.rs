@@ -257,8 +257,8 @@ fn each_section(
     let short = |e: CodecError| damaged(group, &e.to_string());
     if u64::from_le_bytes(take_array(&mut bytes).map_err(short)?) != plan.fingerprint {
         return Err(OperatorError::user(
-            "stored windows have the program's keys or aggregates in another order; write them in \
-             the order that they had",
+            "stored windows have other keys or aggregates than the program, or the same in another \
+             order; write them as they were",
         ));
     }
     while !bytes.is_empty() {
