@@ -169,9 +169,9 @@ fn what_only_a_cluster_can_do_is_checked_too() {
         "#]],
         ),
         (
-            "networkPolicy: {enabled: yes}",
+            "networkPolicy: {enabled: maybe}",
             expect![[r#"
-            job.yaml:7 spec.networkPolicy.enabled: expected true or false, found 'yes'
+            job.yaml:7 spec.networkPolicy.enabled: expected true or false, found 'maybe'
         "#]],
         ),
         (
