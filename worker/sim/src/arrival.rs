@@ -5,6 +5,11 @@
 //! to read again come again before what came after them. Within a burst, the watermark's delay
 //! covers any order. So no row is ever found late because a split was idle, whatever fails, and
 //! what every window must hold is known from the rows alone.
+//!
+//! Partitions need more. One that was silent is idle, so when its rows come, what others read
+//! meanwhile may pass them: in a channel, at a barrier that one of them has behind it and the
+//! other before it, in the cut that a later term begins with. Which rows are late then is chance.
+//! So there a burst comes once a published cut covers every row before it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +22,8 @@ use weir_protocol::Term;
 pub struct Arrivals {
     /// Rows of each burst, and the pause before it.
     bursts: Vec<(u64, Duration)>,
+    /// Whether a burst waits for the cut that covers those before it.
+    by_cut: bool,
     state: Mutex<State>,
 }
 
@@ -24,6 +31,8 @@ pub struct Arrivals {
 struct State {
     terms: BTreeMap<Term, Read>,
     deploying: Term,
+    /// Rows that the newest cut known covers.
+    published: u64,
 }
 
 /// What was read of all sources, as one term sees it.
@@ -33,8 +42,21 @@ struct Read {
 }
 
 impl Arrivals {
-    pub(crate) fn new(bursts: Vec<(u64, Duration)>) -> Self {
-        Self { bursts, state: Mutex::default() }
+    pub(crate) fn new(bursts: Vec<(u64, Duration)>, by_cut: bool) -> Self {
+        Self { bursts, by_cut, state: Mutex::default() }
+    }
+
+    /// Whether [`Self::published`] makes a difference now.
+    pub(crate) fn wait_for_cut(&self) -> bool {
+        let state = self.state.lock();
+        let read = state.terms.values().map(|read| read.rows).max();
+        self.by_cut && read.is_some_and(|rows| rows > state.published)
+    }
+
+    /// A published cut covers so many rows.
+    pub(crate) fn published(&self, rows: u64) {
+        let mut state = self.state.lock();
+        state.published = state.published.max(rows);
     }
 
     /// Tasks of a term are about to be built; readers made from now on are this term's.
@@ -76,6 +98,9 @@ impl Arrivals {
         let before: u64 = self.bursts.iter().take(burst).map(|(rows, _)| rows).sum();
         let pause = self.bursts.get(burst).map_or(Duration::ZERO, |(_, pause)| *pause);
         let state = self.state.lock();
+        if self.by_cut && state.published < before {
+            return false;
+        }
         let Some(read) = state.terms.get(&term) else { return before == 0 && pause.is_zero() };
         read.rows > before || (read.rows == before && read.since.elapsed() >= pause)
     }
@@ -88,7 +113,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_term_that_reads_again_finds_bursts_in_order_again() {
         let pause = Duration::from_millis(50);
-        let arrivals = Arrivals::new(vec![(10, Duration::ZERO), (5, pause), (5, pause)]);
+        let arrivals = Arrivals::new(vec![(10, Duration::ZERO), (5, pause), (5, pause)], false);
         arrivals.begin(Term(1), 0);
         let there = |term| (0..3).filter(|&burst| arrivals.is_there(Term(term), burst)).count();
         assert_eq!(there(1), 1);
@@ -103,5 +128,17 @@ mod tests {
         arrivals.read(Term(2), 1);
         tokio::time::advance(pause).await;
         assert_eq!(there(2), 2);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_waits_for_the_cut_of_those_before_it() {
+        let arrivals = Arrivals::new(vec![(10, Duration::ZERO), (5, Duration::ZERO)], true);
+        arrivals.begin(Term(1), 0);
+        assert!(arrivals.is_there(Term(1), 0));
+        arrivals.read(Term(1), 10);
+        assert!(arrivals.wait_for_cut());
+        arrivals.published(9);
+        assert!(!arrivals.is_there(Term(1), 1));
+        arrivals.published(10);
+        assert!(arrivals.is_there(Term(1), 1) && !arrivals.wait_for_cut());
     }
 }

@@ -221,6 +221,16 @@ impl Cluster {
         (GatedStore::new(process, Arc::new(lying.clone())), lying)
     }
 
+    /// Lets rows arrive that wait for a cut.
+    pub fn note_published(&self) {
+        if !self.arrivals.wait_for_cut() {
+            return;
+        }
+        if let Some(Ok(counts)) = at_once(self.counts_of_head()) {
+            self.arrivals.published(rows_read(&counts));
+        }
+    }
+
     /// Starts a coordinator beside whatever is left of earlier ones.
     ///
     /// # Errors

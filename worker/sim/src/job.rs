@@ -59,6 +59,8 @@ pub struct JobSpec {
     pub batch: i64,
     /// Simulated time between two batches of a reader.
     pub pause: Duration,
+    /// How long one of the `Partitions` is silent before it is idle.
+    pub idle_after: Duration,
     /// Whether all splits are read at once, so that windows close on the way, or one after the
     /// other, so that most close at the end.
     pub assignment: Assignment,
@@ -219,7 +221,8 @@ impl JobSpec {
             (_, n) if n % 5 == 4 => Duration::from_millis(300),
             _ => Duration::from_millis((mix(burst as i64, 3) % 40) as u64),
         };
-        Arrivals::new(rows.into_iter().map(|(burst, n)| (n, pause(burst))).collect())
+        let bursts = rows.into_iter().map(|(burst, n)| (n, pause(burst)));
+        Arrivals::new(bursts.collect(), self.input == Input::Partitions)
     }
 
     /// The windows that a time belongs to, as start and end.
@@ -300,7 +303,7 @@ impl JobSpec {
             ..OperatorInfo::default()
         };
         let keyed = Some(window::state_schema(&aggregate)?);
-        let idle_after = (self.input == Input::Partitions).then_some(Duration::from_millis(60));
+        let idle_after = (self.input == Input::Partitions).then_some(self.idle_after);
         let rule = WatermarkRule { column: 0, mark: RowMark::Delay(self.delay()), idle_after };
         let counts = VertexId(self.sources);
         let (mut vertices, mut edges) = (Vec::new(), Vec::new());

@@ -21,6 +21,9 @@ const FIRE: Duration = Duration::from_secs(20);
 /// Simulated time after which a run that has not ended is stuck.
 const LIMIT: Duration = Duration::from_secs(600);
 
+/// Between two looks at what is published.
+const LOOK: Duration = Duration::from_millis(25);
+
 /// What a run came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outcome {
@@ -53,12 +56,11 @@ pub struct RunSpec {
 #[must_use]
 pub fn job(seed: u64) -> JobSpec {
     // Parallelism and workers go by the seed's remainders of 2 to 4: these go by the rest.
-    // Silent partitions, and anything else alone, by `WEIR_SIM_INPUT`.
     let input = match std::env::var("WEIR_SIM_INPUT").as_deref() {
         Ok("partitions") => Input::Partitions,
         Ok("bursts") => Input::Bursts,
         Ok("files") => Input::Files,
-        _ => [Input::Files, Input::Bursts][(seed / 4 % 2) as usize],
+        _ => [Input::Files, Input::Bursts, Input::Partitions][(seed / 4 % 3) as usize],
     };
     let pull = match input {
         Input::Files => seed.is_multiple_of(3),
@@ -75,10 +77,11 @@ pub fn job(seed: u64) -> JobSpec {
         sources: 1 + (seed / 3 % 2) as u32,
         splits: 5,
         rows: 1_500,
-        bursts: 40,
+        bursts: if input == Input::Bursts { 40 } else { 30 },
         keys: 40,
         batch: 20,
         pause: Duration::from_millis(if input == Input::Files { 40 } else { 10 }),
+        idle_after: Duration::from_millis([30, 150, 600][(seed / 7 % 3) as usize]),
         assignment: if pull { Assignment::Pull } else { Assignment::Eager },
         window,
     }
@@ -139,6 +142,7 @@ impl Simulation {
     async fn burn(&mut self, calm: bool) -> Result<(), String> {
         let began = Instant::now();
         let mut next_fault = began + Duration::from_millis(300);
+        let mut next_look = began;
         let mut healed = false;
         self.outside.slow_flushes(if calm { 0 } else { 12 });
         loop {
@@ -151,6 +155,10 @@ impl Simulation {
                 return Err(format!("the job has not ended:\n  {}", self.cluster.describe()));
             }
             self.obey_clock(now).await?;
+            if now >= next_look {
+                next_look = now + LOOK;
+                self.cluster.note_published();
+            }
             if !calm && now.duration_since(began) < FIRE {
                 if now >= next_fault {
                     next_fault =
