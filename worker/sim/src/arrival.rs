@@ -6,10 +6,11 @@
 //! covers any order. So no row is ever found late because a split was idle, whatever fails, and
 //! what every window must hold is known from the rows alone.
 //!
-//! Partitions need more. One that was silent is idle, so when its rows come, what others read
-//! meanwhile may pass them: in a channel, at a barrier that one of them has behind it and the
-//! other before it, in the cut that a later term begins with. Which rows are late then is chance.
-//! So there a burst comes once a published cut covers every row before it.
+//! For partitions that is not enough. The rows of one that was idle do not hold the watermark until
+//! they reach the window: a peer that reads the next burst may overtake them in a channel, behind
+//! an aligned barrier, or in a checkpoint that has the peer's rows and not theirs. Which rows are
+//! late would be chance. So a burst into partitions waits for a published checkpoint of all rows
+//! before it. Their number says that they are all there: none of a later burst can be among them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,8 +23,8 @@ use weir_protocol::Term;
 pub struct Arrivals {
     /// Rows of each burst, and the pause before it.
     bursts: Vec<(u64, Duration)>,
-    /// Whether a burst waits for the cut that covers those before it.
-    by_cut: bool,
+    /// Whether a burst waits for the checkpoint of those before it.
+    after_checkpoint: bool,
     state: Mutex<State>,
 }
 
@@ -31,7 +32,7 @@ pub struct Arrivals {
 struct State {
     terms: BTreeMap<Term, Read>,
     deploying: Term,
-    /// Rows that the newest cut known covers.
+    /// Rows that the newest checkpoint known to be published covers.
     published: u64,
 }
 
@@ -42,19 +43,19 @@ struct Read {
 }
 
 impl Arrivals {
-    pub(crate) fn new(bursts: Vec<(u64, Duration)>, by_cut: bool) -> Self {
-        Self { bursts, by_cut, state: Mutex::default() }
+    pub(crate) fn new(bursts: Vec<(u64, Duration)>, after_checkpoint: bool) -> Self {
+        Self { bursts, after_checkpoint, state: Mutex::default() }
     }
 
-    /// Whether [`Self::published`] makes a difference now.
-    pub(crate) fn wait_for_cut(&self) -> bool {
+    /// Whether rows that wait could come once a newer checkpoint is known.
+    pub(crate) fn wants_checkpoint(&self) -> bool {
         let state = self.state.lock();
         let read = state.terms.values().map(|read| read.rows).max();
-        self.by_cut && read.is_some_and(|rows| rows > state.published)
+        self.after_checkpoint && read.is_some_and(|rows| rows > state.published)
     }
 
-    /// A published cut covers so many rows.
-    pub(crate) fn published(&self, rows: u64) {
+    /// A published checkpoint covers so many rows.
+    pub(crate) fn note_published(&self, rows: u64) {
         let mut state = self.state.lock();
         state.published = state.published.max(rows);
     }
@@ -98,7 +99,7 @@ impl Arrivals {
         let before: u64 = self.bursts.iter().take(burst).map(|(rows, _)| rows).sum();
         let pause = self.bursts.get(burst).map_or(Duration::ZERO, |(_, pause)| *pause);
         let state = self.state.lock();
-        if self.by_cut && state.published < before {
+        if self.after_checkpoint && state.published < before {
             return false;
         }
         let Some(read) = state.terms.get(&term) else { return before == 0 && pause.is_zero() };
@@ -129,16 +130,17 @@ mod tests {
         tokio::time::advance(pause).await;
         assert_eq!(there(2), 2);
     }
+
     #[tokio::test(start_paused = true)]
-    async fn a_burst_waits_for_the_cut_of_those_before_it() {
+    async fn a_burst_waits_for_the_checkpoint_of_those_before_it() {
         let arrivals = Arrivals::new(vec![(10, Duration::ZERO), (5, Duration::ZERO)], true);
         arrivals.begin(Term(1), 0);
         assert!(arrivals.is_there(Term(1), 0));
         arrivals.read(Term(1), 10);
-        assert!(arrivals.wait_for_cut());
-        arrivals.published(9);
+        assert!(arrivals.wants_checkpoint());
+        arrivals.note_published(9);
         assert!(!arrivals.is_there(Term(1), 1));
-        arrivals.published(10);
-        assert!(arrivals.is_there(Term(1), 1) && !arrivals.wait_for_cut());
+        arrivals.note_published(10);
+        assert!(arrivals.is_there(Term(1), 1) && !arrivals.wants_checkpoint());
     }
 }

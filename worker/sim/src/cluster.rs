@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc::UnboundedSender;
 use weir_checkpoint::steps::Steps;
 use weir_checkpoint::store::testing::{FaultRates, LyingStore};
-use weir_checkpoint::{Chain, ChainOptions, Nonces, SegmentCache, Store};
+use weir_checkpoint::{Chain, ChainOptions, Manifest, Nonces, SegmentCache, Store};
 use weir_coordinator::link::{Connect, ConnectError, MasterLink, WorkerLink, in_process};
 use weir_coordinator::{
     Coordinator, CoordinatorConfig, CoordinatorHandle, HostedTasks, MasterConfig, Member,
@@ -174,8 +174,7 @@ impl Cluster {
         let name = JobName(JOB.to_owned());
         let chain = Chain::attach(Arc::clone(&self.store), &name, ChainOptions::default());
         let head = chain.read_head().await.map_err(|e| e.to_string())?;
-        let head = head.ok_or("there is no manifest")?;
-        Ok(head.operators.into_iter().map(|(uid, entry)| (uid, entry.counts)).collect())
+        Ok(counts_in(head.ok_or("there is no manifest")?))
     }
 
     /// What operators have counted according to the coordinator that saw the job end.
@@ -221,13 +220,13 @@ impl Cluster {
         (GatedStore::new(process, Arc::new(lying.clone())), lying)
     }
 
-    /// Lets rows arrive that wait for a cut.
+    /// Lets rows arrive that wait for the newest checkpoint.
     pub fn note_published(&self) {
-        if !self.arrivals.wait_for_cut() {
+        if !self.arrivals.wants_checkpoint() {
             return;
         }
         if let Some(Ok(counts)) = at_once(self.counts_of_head()) {
-            self.arrivals.published(rows_read(&counts));
+            self.arrivals.note_published(rows_read(&counts));
         }
     }
 
@@ -426,10 +425,14 @@ impl Host {
         }
         let Some(Ok(Some(head))) = at_once(self.chain.read_head()) else { return };
         if head.term == term {
-            let counts = head.operators.into_iter().map(|(uid, entry)| (uid, entry.counts));
-            self.arrivals.begin(term, rows_read(&counts.collect()));
+            self.arrivals.begin(term, rows_read(&counts_in(head)));
         }
     }
+}
+
+/// What operators had counted when a manifest was written.
+fn counts_in(manifest: Manifest) -> BTreeMap<OperatorUid, OperatorCounts> {
+    manifest.operators.into_iter().map(|(uid, entry)| (uid, entry.counts)).collect()
 }
 
 /// The answer of something that waits for nobody.

@@ -21,8 +21,8 @@ const FIRE: Duration = Duration::from_secs(20);
 /// Simulated time after which a run that has not ended is stuck.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// Between two looks at what is published.
-const LOOK: Duration = Duration::from_millis(25);
+/// Between two looks for a newly published checkpoint: each reads and decodes the head.
+const HEAD_LOOK: Duration = Duration::from_millis(25);
 
 /// What a run came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,7 +77,8 @@ pub fn job(seed: u64) -> JobSpec {
         sources: 1 + (seed / 3 % 2) as u32,
         splits: 5,
         rows: 1_500,
-        bursts: if input == Input::Bursts { 40 } else { 30 },
+        // One into partitions takes a checkpoint.
+        bursts: if input == Input::Partitions { 30 } else { 40 },
         keys: 40,
         batch: 20,
         pause: Duration::from_millis(if input == Input::Files { 40 } else { 10 }),
@@ -156,7 +157,7 @@ impl Simulation {
             }
             self.obey_clock(now).await?;
             if now >= next_look {
-                next_look = now + LOOK;
+                next_look = now + HEAD_LOOK;
                 self.cluster.note_published();
             }
             if !calm && now.duration_since(began) < FIRE {

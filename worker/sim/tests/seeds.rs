@@ -1,6 +1,6 @@
 //! Runs by seed. `WEIR_SIM_SEEDS=5000 cargo test -p weir-sim --release --test seeds` runs more;
-//! `WEIR_SIM_FIRST` says where to begin, `WEIR_SIM_INPUT` (`files`, `bursts`, `partitions`) what is
-//! read instead of files and bursts in turn.
+//! `WEIR_SIM_FIRST` says where to begin, `WEIR_SIM_INPUT` (`files`, `bursts`, `partitions`) what
+//! all of them read instead of the three in turn.
 
 use std::collections::BTreeMap;
 use std::thread;
