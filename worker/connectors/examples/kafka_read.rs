@@ -3,7 +3,7 @@
 //! `kafka_read <host:port> <topic> <fill rows> [partitions]`: fills the topic when it has fewer
 //! rows, then reads it once. Processor time is this process's, its clients' threads included.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

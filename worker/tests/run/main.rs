@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+use weir_engine::env::instant;
 
 /// Nothing here takes longer, unless it never ends.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -116,9 +117,9 @@ fn said(output: &Output) -> (i32, String) {
 }
 
 fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let deadline = Instant::now() + LIMIT;
+    let deadline = instant() + LIMIT;
     while !is() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        assert!(instant() < deadline, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -134,9 +135,9 @@ impl Running {
 
     /// Its exit code and what it said.
     fn end(mut self) -> (i32, String) {
-        let deadline = Instant::now() + LIMIT;
+        let deadline = instant() + LIMIT;
         while self.0.try_wait().expect("it can be asked").is_none() {
-            assert!(Instant::now() < deadline, "it still runs");
+            assert!(instant() < deadline, "it still runs");
             std::thread::sleep(Duration::from_millis(20));
         }
         let mut text = String::new();

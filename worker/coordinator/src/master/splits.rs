@@ -469,7 +469,7 @@ mod tests {
         assert_eq!((first.0, a.taken_back, a.pending), (0, 1, Pending::Above(7)));
         assert_eq!((second.0, b.taken_back, b.pending), (1, 0, Pending::Above(7)));
         let cut = splits.at_cut();
-        assert_eq!(cut.returned, [back.clone()]);
+        assert_eq!(cut.returned, std::slice::from_ref(&back));
         let plan = PlanSource { bounded: false, assignment: Assignment::Pull };
         let restored = SourceSplits::restore(plan, 1, Some(cut), vec![]);
         assert_eq!((restored.returned(), restored.pending()), (vec![back], Pending::Above(7)));
