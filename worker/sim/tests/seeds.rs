@@ -12,7 +12,8 @@ fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Runs seeds on all cores until one fails.
+/// Runs seeds on all cores, in a lane each, until each lane's first failure. One of them is
+/// returned and all are printed.
 fn all(first: u64, count: u64, plant: Plant) -> Result<Vec<Outcome>, Violation> {
     let threads = thread::available_parallelism().map_or(2, usize::from) as u64;
     thread::scope(|scope| {
@@ -22,6 +23,7 @@ fn all(first: u64, count: u64, plant: Plant) -> Result<Vec<Outcome>, Violation> 
                     (first..first + count)
                         .filter(|seed| seed % threads == lane)
                         .map(|seed| run(RunSpec { seed, calm: false, plant }))
+                        .map(|outcome| outcome.inspect_err(|found| eprintln!("{found}")))
                         .collect::<Result<Vec<_>, _>>()
                 })
             })
