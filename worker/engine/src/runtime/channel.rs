@@ -82,6 +82,11 @@ impl Channel {
         }
     }
 
+    /// Whether nothing waits to be taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.lock().is_empty()
+    }
+
     /// Takes the oldest message; wakes the producer when this made room.
     pub(crate) fn pop(&self) -> Option<Message> {
         self.pop_costing().map(|(message, _)| message)

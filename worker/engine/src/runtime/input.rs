@@ -9,6 +9,8 @@
 //!   a source become active each for itself, when splits were found; idleness counts until a peer
 //!   shows that it has heard of a later [`Round`].
 //! - All idle: the furthest watermark is in force, and then the idleness is passed on.
+//! - What waits to be read on an idle input may be its first rows: it holds its peers until it is
+//!   read, so that none of them overtakes what has come before, as behind an aligned barrier.
 //!
 //! Rows say nothing about idleness: they reach some subtasks, what is said reaches all.
 
@@ -58,6 +60,8 @@ pub(crate) struct Inputs {
     told: Told,
     /// What the last message means, besides what was answered already.
     events: VecDeque<Event>,
+    /// What was taken last waited on an idle input, and may have held the others back.
+    held: bool,
     aligning: Option<Barrier>,
     /// Barriers up to this attempt are of no interest any more.
     abandoned: Attempt,
@@ -123,6 +127,7 @@ impl Inputs {
             merged,
             told: Told { idle: false, round: Round::default() },
             events: VecDeque::new(),
+            held: false,
             aligning: None,
             abandoned: Attempt(0),
             ended: false,
@@ -163,6 +168,11 @@ impl Inputs {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
+            // Only now: what is stored at a barrier is the watermark in front of it.
+            if std::mem::take(&mut self.held) {
+                self.merge();
+                continue;
+            }
             if looked == n {
                 return None;
             }
@@ -179,6 +189,7 @@ impl Inputs {
                 self.next = position + 1;
             }
             looked = 0;
+            self.held |= input.idle;
             self.on_message(position, message);
         }
     }
@@ -189,11 +200,7 @@ impl Inputs {
             Message::Data(batch) => self.events.push_back(Event::Batch(input.port, batch)),
             Message::Watermark(mark) => {
                 input.watermark = input.watermark.max(mark);
-                // The end of time is followed by the end, which promises nothing on behalf of
-                // inputs that are idle: it counts once nothing else is open.
-                if mark < Watermark::MAX {
-                    self.merge();
-                }
+                self.merge();
             }
             Message::Idle(round) => {
                 input.idle = true;
@@ -220,20 +227,27 @@ impl Inputs {
 
     /// Finds where the watermark stands and whether all is idle, and passes on what is new.
     fn merge(&mut self) {
-        let open = || self.inputs.iter().filter(|i| !i.ended);
+        // Behind the end of time nothing comes but the end.
+        let open = || self.inputs.iter().filter(|i| i.watermark < Watermark::MAX);
         let idle: Vec<bool> = (0..self.peers.len()).map(|at| self.all_idle(at)).collect();
         let latest: Vec<Round> = (0..self.peers.len()).map(|at| self.latest(at)).collect();
         let counts_as_idle = |input: &Input| {
             let at = input.peers;
             if self.peers[at].alike { idle[at] } else { input.idle && input.round >= latest[at] }
         };
-        let least = open().filter(|i| !counts_as_idle(i)).map(|i| i.watermark).min();
+        // An empty channel says nothing of what is under way to it: that a row is counted is then
+        // a matter of chance, as for every row that comes after its partition was called idle.
+        let holds = |input: &&Input| !counts_as_idle(input) || !input.channel.is_empty();
+        let least = open().filter(holds).map(|i| i.watermark).min();
         let furthest = open().map(|i| i.watermark).max();
         // Without open inputs nothing is to come any more.
         let candidate = least.or(furthest).unwrap_or(Watermark::MAX);
         // Grows whenever any input's does.
         let round = Round(self.inputs.iter().map(|i| i.round.0).sum());
-        let told = Told { idle: least.is_none() && furthest.is_some(), round };
+        // Idleness follows the furthest watermark. Where it was told already, something that
+        // waits does not end it: it may be no more than a barrier.
+        let idle = furthest.is_some() && open().all(counts_as_idle);
+        let told = Told { idle: idle && (least.is_none() || self.told.idle), round };
         let news = told != std::mem::replace(&mut self.told, told);
         if news && !told.idle {
             self.events.push_back(Event::Active(round));
@@ -428,8 +442,10 @@ mod tests {
                     0 => &[mark(90)],
                     _ => &[mark(10), idle(0), active(0)],
                 };
-                said.iter().for_each(|message| c[from].push(message.clone()));
-                heard(&mut inputs);
+                for message in said {
+                    c[from].push(message.clone());
+                    heard(&mut inputs);
+                }
             }
             for channel in &c {
                 channel.push(barrier(1));
@@ -451,6 +467,66 @@ mod tests {
         c[0].push(Message::End);
         assert_eq!(heard(&mut inputs), ["10", "idle in 0"]);
         assert_eq!(inputs.watermark(), Watermark(10));
+    }
+
+    /// An aligned barrier holds what came behind it. When all have come, the rows of the one wait as
+    /// those of the other do, and neither may close windows that the other fills.
+    #[test]
+    fn what_waits_on_an_idle_input_behind_a_barrier_is_not_passed_by_its_peers() {
+        for edge in [0, 1] {
+            let channels: Vec<_> = (0..2).map(|_| Arc::new(Channel::new(1 << 20))).collect();
+            let mut lanes = lanes(&channels, false);
+            lanes[1].edge = edge;
+            let mut inputs = Inputs::new(lanes, None);
+            for channel in &channels {
+                channel.push(mark(10));
+                channel.push(idle(0));
+            }
+            assert_eq!(heard(&mut inputs), ["10", "idle in 0"]);
+            for message in [barrier(1), active(0), mark(40)] {
+                channels[1].push(message);
+            }
+            assert!(heard(&mut inputs).is_empty());
+            for message in [barrier(1), active(0), mark(90)] {
+                channels[0].push(message);
+            }
+            assert_eq!(heard(&mut inputs), ["barrier", "active in 0", "40"]);
+        }
+    }
+
+    #[test]
+    fn a_barrier_that_waits_on_an_idle_input_holds_its_peers_no_longer_than_it_waits() {
+        let (c, mut inputs) = setup(2);
+        c[0].push(mark(10));
+        assert!(heard(&mut inputs).is_empty());
+        c[1].push(idle(0));
+        c[1].push(barrier(1));
+        c[0].push(barrier(1));
+        assert_eq!(heard(&mut inputs), ["barrier", "10"]);
+        assert_eq!(inputs.watermark(), Watermark(10));
+    }
+
+    /// Subtasks store the watermark in front of a barrier, not the one that the barrier held back.
+    #[test]
+    fn a_watermark_that_a_waiting_barrier_held_back_comes_behind_it() {
+        let (c, mut inputs) = setup(2);
+        c[0].push(mark(10));
+        c[0].push(barrier(1));
+        c[1].push(idle(0));
+        c[1].push(barrier(1));
+        assert!(matches!(inputs.next(), Some(Event::Aligned(_))));
+        assert_eq!(inputs.watermark(), Watermark::MIN);
+        assert_eq!(heard(&mut inputs), ["10"]);
+    }
+
+    #[test]
+    fn the_end_of_time_does_not_pass_an_input_that_becomes_idle_before_the_end_has_come() {
+        let (c, mut inputs) = setup(2);
+        c[0].push(Message::Watermark(Watermark::MAX));
+        assert!(heard(&mut inputs).is_empty());
+        c[1].push(mark(10));
+        c[1].push(idle(0));
+        assert_eq!(heard(&mut inputs), ["10", "idle in 0"]);
     }
 
     #[test]
