@@ -417,14 +417,15 @@ struct Tasks(TermTasks);
 
 impl Host {
     /// Notes how many rows the cut covers that a term begins with. No task of it has run yet, so
-    /// the head is still its seal; a later term's head means that this one comes to nothing.
+    /// the head is still its seal, or that of a later term, which began with the same cut. That one
+    /// may never lead: this term reads on until it publishes, which it cannot any more.
     fn note_cut(&self, term: Term) {
         self.arrivals.deploying(term);
         if !self.arrivals.is_new(term) {
             return;
         }
         let Some(Ok(Some(head))) = at_once(self.chain.read_head()) else { return };
-        if head.term == term {
+        if head.term >= term {
             self.arrivals.begin(term, rows_read(&counts_in(head)));
         }
     }
