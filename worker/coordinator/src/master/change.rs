@@ -51,11 +51,11 @@ impl Master {
         let spread = self.plan_spread(parallelism).unwrap_or_default();
         self.step("seal");
         self.out.push(Action::Seal { spread, parallelism });
-        self.state = State::Changing { why, phase: Phase::Sealing };
+        self.state = State::Changing { why, phase: Phase::Sealing { failed: None } };
     }
 
     pub(super) fn on_sealed(&mut self, head: Head) {
-        let State::Changing { why, phase: phase @ Phase::Sealing } = &mut self.state else {
+        let State::Changing { why, phase: phase @ Phase::Sealing { .. } } = &mut self.state else {
             return;
         };
         *phase = Phase::Committing;
@@ -100,8 +100,8 @@ impl Master {
     }
 
     pub(super) fn on_seal_failed(&mut self, message: String) {
-        let why = match std::mem::replace(&mut self.state, State::Opening) {
-            State::Changing { why, phase: Phase::Sealing } => why,
+        let (why, failed) = match std::mem::replace(&mut self.state, State::Opening) {
+            State::Changing { why, phase: Phase::Sealing { failed } } => (why, failed),
             other => {
                 self.state = other;
                 return;
@@ -114,6 +114,9 @@ impl Master {
             self.state = State::Running(self.fresh_live());
             let resume = weir_protocol::control::Resume { attempt: self.last_attempt().0 };
             self.broadcast(&to_worker::Kind::Resume(resume));
+            if let Some((message, cause)) = failed {
+                self.fail_tasks(message, cause);
+            }
             return;
         }
         self.stats.task_failure.clone_from(&message);

@@ -59,13 +59,22 @@ impl Master {
 
     /// The term's tasks cannot go on.
     pub(super) fn fail_tasks(&mut self, message: String, cause: Cause) {
+        // Those of a rescale go on if its seal fails. The first cause says more than its effects.
+        if let State::Changing { why: Why::Rescale(_), phase: Phase::Sealing { failed } } =
+            &mut self.state
+        {
+            failed.get_or_insert((message, cause));
+            return;
+        }
         let began = match std::mem::replace(&mut self.state, State::Opening) {
             // No task runs: nothing of theirs can fail. A late cause says more than its effect.
             other @ (State::Opening
             | State::Starting { .. }
             | State::Ended(_)
             | State::Recovering { .. }
-            | State::Changing { phase: Phase::Sealing | Phase::Committing, .. }) => {
+            | State::Changing {
+                phase: Phase::Sealing { .. } | Phase::Committing, ..
+            }) => {
                 self.state = other;
                 return;
             }

@@ -52,7 +52,7 @@ impl Master {
             State::Opening => "reading the newest checkpoint",
             State::Starting { .. } => "waiting for workers",
             State::Recovering { .. } => "waiting to begin again",
-            State::Changing { phase: Phase::Sealing, .. } => "beginning the next term",
+            State::Changing { phase: Phase::Sealing { .. }, .. } => "beginning the next term",
             State::Changing { phase: Phase::Committing, .. } => "committing what is published",
             State::Changing { phase: Phase::Deploying { .. }, .. } => "restoring tasks",
             State::Running(_)

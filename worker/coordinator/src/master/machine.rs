@@ -306,7 +306,7 @@ impl Master {
                 ready
             }
             State::Changing { phase, .. } => match phase {
-                Phase::Sealing => false,
+                Phase::Sealing { .. } => false,
                 Phase::Committing => {
                     let ready = self.commits.is_empty()
                         && self.stopping.is_empty()

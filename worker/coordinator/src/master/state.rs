@@ -7,6 +7,7 @@ use weir_protocol::{Attempt, Epoch, Version, VertexId, WorkerId};
 
 use super::attempt::Flight;
 use super::event::{Ending, LinkId, RequestId};
+use super::failure::Cause;
 
 /// The coordinator's state machine.
 ///
@@ -56,7 +57,11 @@ pub(super) enum Why {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
     /// The seal is on its way to the store.
-    Sealing,
+    Sealing {
+        /// What has happened to the tasks that are frozen for a rescale: they go on from where they
+        /// are only if the seal fails and nothing has.
+        failed: Option<(String, Cause)>,
+    },
     /// What the head lists is being committed, and earlier tasks end.
     Committing,
     /// Tasks are being built and restored.

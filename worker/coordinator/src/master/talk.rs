@@ -234,7 +234,7 @@ impl Master {
 
     pub(super) fn dispatch_commits(&mut self) {
         let may = match &self.state {
-            State::Changing { phase, .. } => *phase != Phase::Sealing,
+            State::Changing { phase, .. } => !matches!(phase, Phase::Sealing { .. }),
             State::Running(_) | State::Rescaling { .. } | State::Stopping { .. } => true,
             _ => false,
         };

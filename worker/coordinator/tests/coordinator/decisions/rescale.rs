@@ -47,6 +47,34 @@ fn a_rescale_whose_seal_fails_goes_on_at_the_old_assignment() {
     assert_eq!((status.state.as_str(), status.parallelism, status.restarts), ("Running", 2, 0));
 }
 
+/// Else it would run for ever with tasks that are not there.
+#[test]
+fn a_rescale_whose_seal_fails_after_a_worker_was_lost_restarts_the_job() {
+    let losses: [fn(&mut Script); 3] = [
+        |script| script.on(Event::LinkClosed { link: LinkId(0) }),
+        |script| script.hello_of("a new process", 0, 7, 1),
+        |script| {
+            let failed = control::Failed { message: "a full disk".into(), ..Default::default() };
+            script.say(0, from_worker::Kind::Failed(failed));
+        },
+    ];
+    for lose in losses {
+        let mut script = Script::running();
+        script.ask(1, Request::Rescale { parallelism: 1 });
+        let trigger = script.trigger();
+        script.acknowledge(trigger.attempt, &[]);
+        script.publish();
+        assert!(script.wants_seal());
+        lose(&mut script);
+        assert!(!script.wants_seal());
+        script.on(Event::SealFailed { message: "the store is away".into() });
+        assert_eq!(script.replies(), [&Reply::Refused("the store is away".into())]);
+        let status = script.master.status();
+        assert_eq!((status.parallelism, status.restarts), (2, 1), "{}", status.state);
+        assert_ne!(status.state, "Running");
+    }
+}
+
 #[test]
 fn a_rescale_goes_forward_after_its_seal_whatever_happens() {
     let mut script = Script::running();
