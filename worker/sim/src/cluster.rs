@@ -81,6 +81,8 @@ pub struct Cluster {
     caches: Vec<SegmentCache>,
     steps: Steps,
     starts: u64,
+    /// The newest name in the chain when it was looked at last.
+    newest_name: Option<String>,
 }
 
 const JOB: &str = "simulated/job";
@@ -114,6 +116,7 @@ impl Cluster {
             caches: Vec::new(),
             steps: Steps::counting(),
             starts: 0,
+            newest_name: None,
             spec,
         };
         cluster.start_coordinator()?;
@@ -166,14 +169,18 @@ impl Cluster {
         steps
     }
 
+    /// The chain as nobody's process sees it.
+    fn honest_chain(&self) -> Chain {
+        let name = JobName(JOB.to_owned());
+        Chain::attach(Arc::clone(&self.store), &name, ChainOptions::default())
+    }
+
     /// What operators have counted according to the newest manifest.
     ///
     /// # Errors
     /// When there is none that can be read.
     pub async fn counts_of_head(&self) -> Result<BTreeMap<OperatorUid, OperatorCounts>, String> {
-        let name = JobName(JOB.to_owned());
-        let chain = Chain::attach(Arc::clone(&self.store), &name, ChainOptions::default());
-        let head = chain.read_head().await.map_err(|e| e.to_string())?;
+        let head = self.honest_chain().read_head().await.map_err(|e| e.to_string())?;
         Ok(counts_in(head.ok_or("there is no manifest")?))
     }
 
@@ -221,10 +228,17 @@ impl Cluster {
     }
 
     /// Lets rows arrive that wait for the newest checkpoint.
-    pub fn note_published(&self) {
+    pub fn note_published(&mut self) {
         if !self.arrivals.wants_checkpoint() {
             return;
         }
+        let chain = self.honest_chain();
+        let names = at_once(chain.store().list("chain", None));
+        let newest = names.and_then(Result::ok).and_then(|names| names.into_iter().max());
+        if newest == self.newest_name {
+            return;
+        }
+        self.newest_name = newest;
         if let Some(Ok(counts)) = at_once(self.counts_of_head()) {
             self.arrivals.note_published(rows_read(&counts));
         }
@@ -311,11 +325,8 @@ impl Cluster {
         let name = JobName(JOB.to_owned());
         let chain = Chain::attach(Arc::new(store), &name, ChainOptions::default());
         let graph = self.graph(&process)?;
-        let host = Host {
-            runtime,
-            arrivals: Arc::clone(&self.arrivals),
-            chain: Chain::attach(Arc::clone(&self.store), &name, ChainOptions::default()),
-        };
+        let host =
+            Host { runtime, arrivals: Arc::clone(&self.arrivals), chain: self.honest_chain() };
         let member = Member::new(config, graph, Arc::new(host), Arc::clone(chain.store()))
             .with_cache(cache.clone());
         let member = match self.spec.seed % 2 {

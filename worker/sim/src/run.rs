@@ -21,7 +21,7 @@ const FIRE: Duration = Duration::from_secs(20);
 /// Simulated time after which a run that has not ended is stuck.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// Between two looks for a newly published checkpoint: each reads and decodes the head.
+/// Between two looks for a newly published checkpoint.
 const HEAD_LOOK: Duration = Duration::from_millis(25);
 
 /// What a run came to.
