@@ -1,7 +1,7 @@
 //! What travels on a channel, in order.
 
 use serde::{Deserialize, Serialize};
-use weir_protocol::Attempt;
+use weir_protocol::{Attempt, VertexId};
 
 use crate::{Batch, Watermark};
 
@@ -19,7 +19,7 @@ pub struct Barrier {
     pub last: bool,
 }
 
-/// How often more splits were found, as far as the sender has heard.
+/// How often more splits of one source were found, as far as the sender has heard.
 ///
 /// Readers of one source hear of new splits one after the other. A reader that was idle may be
 /// about to read some while the watermark of another, quicker one is already past their rows: so
@@ -27,7 +27,7 @@ pub struct Barrier {
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
 )]
-pub struct Round(pub u64);
+pub struct Round(pub u32);
 
 /// The only things that channels carry.
 #[derive(Clone, Debug)]
@@ -37,10 +37,12 @@ pub enum Message {
     /// No later row on this channel has an event time below it.
     Watermark(Watermark),
     /// Nothing is to be expected for a while: the channel no longer holds back the watermark.
-    Idle(Round),
-    /// The end of idleness, sent before anything else that follows it; and, by those that are not
-    /// idle, that they have heard of a later round.
-    Active(Round),
+    Idle,
+    /// The end of idleness, sent before anything else that follows it.
+    Active,
+    /// All readers of a source in front of this channel have heard of a round. Those that got
+    /// splits of it have said before that they are active.
+    Round(VertexId, Round),
     /// A checkpoint's cut through the channel.
     Barrier(Barrier),
     /// Nothing follows.

@@ -186,7 +186,7 @@ impl SourceSplits {
         // Every reader is told, whoever gets the splits: one that has nothing to read is idle, and
         // must not be taken for so beside those that read what was found now. Before the first
         // answer none is.
-        self.round.0 += u64::from(self.discovery != Discovery::Open && !splits.is_empty());
+        self.round.0 += u32::from(self.discovery != Discovery::Open && !splits.is_empty());
         self.unassigned.extend(splits);
         self.snapshot = Some(snapshot);
         self.returned.drain(..taken_back.min(self.returned.len()));

@@ -3,13 +3,13 @@
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use weir_protocol::{Attempt, Term, WorkerId};
+use weir_protocol::{Attempt, Term, VertexId, WorkerId};
 
 use crate::Watermark;
 use crate::message::{Barrier, Round};
 
 /// First bytes of a handshake; the last one is the protocol's version.
-const MAGIC: [u8; 8] = *b"weir-ex\x02";
+const MAGIC: [u8; 8] = *b"weir-ex\x03";
 /// No frame is larger: a batch is bounded by what one step gives out.
 const MAX_BODY: u32 = 1 << 30;
 /// Length of a frame's header.
@@ -49,8 +49,9 @@ pub(crate) enum Kind {
         cost: u64,
     },
     Watermark(Watermark),
-    Idle(Round),
-    Active(Round),
+    Idle,
+    Active,
+    Round(VertexId, Round),
     Barrier(Barrier),
     End,
 }
@@ -127,12 +128,13 @@ impl Header {
         let (tag, flags, value) = match self.kind {
             Kind::Data { cost } => (1_u8, 0_u8, cost),
             Kind::Watermark(mark) => (2, 0, mark.0 as u64),
-            Kind::Idle(round) => (3, 0, round.0),
+            Kind::Idle => (3, 0, 0),
             Kind::Barrier(b) => {
                 (4, u8::from(b.freeze) | u8::from(b.full) << 1 | u8::from(b.last) << 2, b.attempt.0)
             }
             Kind::End => (5, 0, 0),
-            Kind::Active(round) => (6, 0, round.0),
+            Kind::Active => (6, 0, 0),
+            Kind::Round(source, round) => (7, 0, u64::from(source.0) << 32 | u64::from(round.0)),
         };
         bytes[0..4].copy_from_slice(&self.channel.edge.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.channel.from.to_le_bytes());
@@ -163,7 +165,7 @@ impl Header {
         let kind = match bytes[12] {
             1 => Kind::Data { cost: value },
             2 => Kind::Watermark(Watermark(value as i64)),
-            3 => Kind::Idle(Round(value)),
+            3 => Kind::Idle,
             4 => Kind::Barrier(Barrier {
                 attempt: Attempt(value),
                 freeze: flag(0),
@@ -171,7 +173,8 @@ impl Header {
                 last: flag(2),
             }),
             5 => Kind::End,
-            6 => Kind::Active(Round(value)),
+            6 => Kind::Active,
+            7 => Kind::Round(VertexId(u32_at(28)), Round(u32_at(24))),
             other => return Err(bad(format!("a frame of kind {other} is not known"))),
         };
         let body = u32_at(32);
@@ -226,8 +229,10 @@ mod tests {
             Kind::Data { cost: 77 },
             Kind::Watermark(Watermark(-5)),
             Kind::Watermark(Watermark::MAX),
-            Kind::Idle(Round(3)),
-            Kind::Active(Round(u64::MAX)),
+            Kind::Idle,
+            Kind::Active,
+            Kind::Round(VertexId(3), Round(u32::MAX)),
+            Kind::Round(VertexId(u32::MAX), Round(3)),
             Kind::End,
             Kind::Barrier(barrier),
             Kind::End,

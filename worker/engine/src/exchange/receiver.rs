@@ -195,8 +195,9 @@ async fn pump(stream: Box<dyn Stream>, inbound: &Inbound, from: WorkerId) -> io:
                     continue;
                 }
                 Kind::Watermark(mark) => Message::Watermark(mark),
-                Kind::Idle(round) => Message::Idle(round),
-                Kind::Active(round) => Message::Active(round),
+                Kind::Idle => Message::Idle,
+                Kind::Active => Message::Active,
+                Kind::Round(source, round) => Message::Round(source, round),
                 Kind::Barrier(barrier) => Message::Barrier(barrier),
                 Kind::End => Message::End,
             };

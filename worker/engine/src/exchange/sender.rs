@@ -116,8 +116,9 @@ async fn write_frames(
                     Kind::Data { cost: cost as u64 }
                 }
                 Message::Watermark(mark) => Kind::Watermark(*mark),
-                Message::Idle(round) => Kind::Idle(*round),
-                Message::Active(round) => Kind::Active(*round),
+                Message::Idle => Kind::Idle,
+                Message::Active => Kind::Active,
+                Message::Round(source, round) => Kind::Round(*source, *round),
                 Message::Barrier(barrier) => Kind::Barrier(*barrier),
                 Message::End => Kind::End,
             };

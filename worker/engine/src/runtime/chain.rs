@@ -8,7 +8,7 @@
 //! operator has let go of everything it held back for the next one ([`Operator::flush`]), however
 //! many steps that takes. No operator can get that wrong, since it is never asked.
 
-use weir_protocol::{Epoch, OperatorCounts, OperatorUid};
+use weir_protocol::{Epoch, OperatorCounts, OperatorUid, VertexId};
 
 use super::gate::Gate;
 use crate::message::{Barrier, Round};
@@ -50,8 +50,9 @@ enum Work {
 #[derive(Clone, Copy)]
 enum Control {
     Watermark(Watermark),
-    Idle(Round),
-    Active(Round),
+    Idle,
+    Active,
+    Round(VertexId, Round),
     Barrier(Barrier),
     End,
 }
@@ -120,13 +121,18 @@ impl Chain {
 
     /// Idleness: behind it others' watermarks complete windows without this task, so whatever
     /// operators hold back leaves in front of it.
-    pub(crate) fn give_idle(&mut self, round: Round) {
-        self.give(Work::Control { at: 0, control: Control::Idle(round) });
+    pub(crate) fn give_idle(&mut self) {
+        self.give(Work::Control { at: 0, control: Control::Idle });
     }
 
     /// The end of idleness, which only travels through.
-    pub(crate) fn give_active(&mut self, round: Round) {
-        self.give(Work::Control { at: 0, control: Control::Active(round) });
+    pub(crate) fn give_active(&mut self) {
+        self.give(Work::Control { at: 0, control: Control::Active });
+    }
+
+    /// A round of found splits, which only travels through.
+    pub(crate) fn give_round(&mut self, source: VertexId, round: Round) {
+        self.give(Work::Control { at: 0, control: Control::Round(source, round) });
     }
 
     /// A barrier, behind which each operator freezes its state.
@@ -177,18 +183,19 @@ impl Chain {
                         match control {
                             Control::Barrier(_) => return Ok(Driven::BarrierPassed),
                             Control::End => return Ok(Driven::EndPassed),
-                            Control::Watermark(_) | Control::Idle(_) | Control::Active(_) => {
-                                continue;
-                            }
+                            Control::Watermark(_)
+                            | Control::Idle
+                            | Control::Active
+                            | Control::Round(..) => continue,
                         }
                     };
                     let Link { operator, cx } = link;
                     let progress = match control {
                         Control::Watermark(mark) => operator.on_watermark(cx, mark, &mut self.out),
-                        Control::Idle(_) | Control::Barrier(_) | Control::End => {
+                        Control::Idle | Control::Barrier(_) | Control::End => {
                             operator.flush(cx, &mut self.out)
                         }
-                        Control::Active(_) => Ok(Progress::Done),
+                        Control::Active | Control::Round(..) => Ok(Progress::Done),
                     };
                     self.after(at, progress, Then::Pass(control))?;
                 }
@@ -251,8 +258,9 @@ impl Chain {
     fn send_control(&self, at: usize, control: Control) {
         let message = match control {
             Control::Watermark(mark) => Message::Watermark(mark),
-            Control::Idle(round) => Message::Idle(round),
-            Control::Active(round) => Message::Active(round),
+            Control::Idle => Message::Idle,
+            Control::Active => Message::Active,
+            Control::Round(source, round) => Message::Round(source, round),
             Control::Barrier(barrier) => Message::Barrier(barrier),
             Control::End => Message::End,
         };

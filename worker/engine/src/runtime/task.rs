@@ -106,7 +106,7 @@ pub(crate) struct Task {
     frozen: Option<Attempt>,
     /// The last watermark given to the chain by a source.
     sent: Watermark,
-    /// Whether a source said last that it is idle, and in which round it said how it stands.
+    /// Whether a source said last that it is idle, and of which round it has told.
     sent_idle: bool,
     sent_round: Round,
     requested_split: bool,
@@ -381,9 +381,12 @@ impl Task {
         // Given in this order to the chain, taken out in this order. Whoever was idle says first
         // that it no longer is, even before it knows where it stands: others must not go past rows
         // that it is about to read.
-        if matches!(standing, Standing::At(_)) && (self.sent_idle || news) {
+        if matches!(standing, Standing::At(_)) && self.sent_idle {
             self.sent_idle = false;
-            self.chain.give_active(round);
+            self.chain.give_active();
+        }
+        if news {
+            self.chain.give_round(self.desk.vertex, round);
         }
         if let Read::Rows(batch) = read {
             self.chain.give_batch(0, batch);
@@ -393,9 +396,9 @@ impl Task {
             self.sent = mark;
             self.chain.give_watermark(mark);
         }
-        if matches!(standing, Standing::Idle(_)) && (!self.sent_idle || news) {
+        if matches!(standing, Standing::Idle(_)) && !self.sent_idle {
             self.sent_idle = true;
-            self.chain.give_idle(round);
+            self.chain.give_idle();
         }
         if head.has_ended() {
             self.end = End::Passing;
@@ -420,8 +423,9 @@ impl Task {
             None => return Some(Rest::Idle),
             Some(Event::Batch(port, batch)) => self.chain.give_batch(port, batch),
             Some(Event::Watermark(mark)) => self.chain.give_watermark(mark),
-            Some(Event::Idle(round)) => self.chain.give_idle(round),
-            Some(Event::Active(round)) => self.chain.give_active(round),
+            Some(Event::Idle) => self.chain.give_idle(),
+            Some(Event::Active) => self.chain.give_active(),
+            Some(Event::Round(source, round)) => self.chain.give_round(source, round),
             Some(Event::Aligned(barrier)) => {
                 let mark = inputs.watermark();
                 let watermark = (mark != Watermark::MIN).then_some(mark);

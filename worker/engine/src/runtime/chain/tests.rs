@@ -83,8 +83,9 @@ impl Bench {
                 arrived.push(match message {
                     Message::Data(batch) => batch.num_rows().to_string(),
                     Message::Watermark(_) => "watermark".to_owned(),
-                    Message::Idle(_) => "idle".to_owned(),
-                    Message::Active(_) => "active".to_owned(),
+                    Message::Idle => "idle".to_owned(),
+                    Message::Active => "active".to_owned(),
+                    Message::Round(..) => "round".to_owned(),
                     Message::Barrier(_) => "barrier".to_owned(),
                     Message::End => "end".to_owned(),
                 });
@@ -97,7 +98,7 @@ impl Bench {
 
 #[test]
 fn what_operators_hold_back_leaves_in_front_of_idleness() {
-    assert_eq!(Bench::new().arrives(|chain| chain.give_idle(Round(1))), ["1", "2", "3", "idle"]);
+    assert_eq!(Bench::new().arrives(Chain::give_idle), ["1", "2", "3", "idle"]);
 }
 
 #[test]
