@@ -83,7 +83,8 @@ impl Master {
         let Some(mut flight) = self.live_mut().and_then(|live| live.flight.take()) else {
             return;
         };
-        let mut body = build_body(&self.plan, parallelism, &flight, &self.counted_before);
+        let mut body =
+            build_body(&self.plan, parallelism, &flight, &self.counted_before, &self.head.cut);
         body.pin = pin;
         if !must && is_unchanged(&self.head.cut, &self.plan, &body, self.commits.items()) {
             self.step("nothing changed");

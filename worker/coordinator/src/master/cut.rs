@@ -140,13 +140,15 @@ pub struct Body {
     pub pin: Option<String>,
 }
 
-/// What an attempt's acks say. `before` is what operators had counted when the term's tasks began.
+/// What an attempt's acks say. `before` is what operators had counted when the term's tasks began,
+/// `head` the newest manifest.
 #[must_use]
 pub(super) fn build_body(
     plan: &Plan,
     parallelism: u32,
     flight: &Flight,
     before: &BTreeMap<OperatorUid, OperatorCounts>,
+    head: &Cut,
 ) -> Body {
     let mut body = Body { parallelism, ..Body::default() };
     for vertex in &plan.vertices {
@@ -174,11 +176,13 @@ pub(super) fn build_body(
             if position == 0 {
                 cut.enumerator = flight.enumerators.get(&vertex.id).cloned();
                 let marks: Vec<_> = acks.iter().map(|ack| ack.watermark).collect();
-                cut.watermark = Mark::of(&marks);
-                if vertex.source.is_some() {
+                cut.watermark = if vertex.source.is_some() {
                     // Splits bring their own watermarks along, to whichever reader.
-                    cut.watermark = cut.watermark.and_then(|mark| mark.least()).map(Mark::Even);
-                }
+                    Mark::of(&marks).and_then(|mark| mark.least()).map(Mark::Even)
+                } else {
+                    let head = head.operators.get(&planned.uid).and_then(|o| o.watermark.as_ref());
+                    keep_ahead(&marks, head, plan.max_parallelism)
+                };
             }
             body.operators.insert(planned.uid.clone(), cut);
         }
@@ -303,6 +307,28 @@ pub(super) fn build_restores(
     restore
 }
 
+/// What subtasks say of themselves, but for key groups that were ahead of that in the head: a rescale
+/// gave them to a subtask that is behind, and windows that they have given out stay closed.
+fn keep_ahead(marks: &[Option<i64>], head: Option<&Mark>, max_parallelism: u32) -> Option<Mark> {
+    let Some(Mark::Uneven(before)) = head else { return Mark::of(marks) };
+    let by_group = |marks: &[Option<i64>]| -> Vec<Option<i64>> {
+        let subtasks = marks.len() as u32;
+        let ranges = (0..subtasks)
+            .map(|subtask| KeyGroupRange::of_subtask(Subtask(subtask), subtasks, max_parallelism));
+        let of_range = |(range, mark): (KeyGroupRange, &Option<i64>)| {
+            std::iter::repeat_n(*mark, usize::from(range.end - range.start))
+        };
+        ranges.zip(marks).flat_map(of_range).collect()
+    };
+    let (before, now) = (by_group(before), by_group(marks));
+    if before.iter().zip(&now).all(|(before, now)| before <= now) {
+        return Mark::of(marks);
+    }
+    // As many as there are key groups: each stands for itself.
+    let furthest = before.iter().zip(&now).map(|(before, now)| *before.max(now));
+    Mark::of(&furthest.collect::<Vec<_>>())
+}
+
 /// The watermark that all key groups of a range have reached, and those that were ahead of it.
 fn reached(
     mark: &Mark,
@@ -371,5 +397,23 @@ mod tests {
             assert_eq!(reached(&mark, range, 24), (own, vec![]), "at the same parallelism");
         }
         assert_eq!(reached(&Mark::Even(7), all, 24), (Some(7), vec![]));
+    }
+
+    /// Else a second failure before all have met lets windows open again that were given out.
+    #[test]
+    fn key_groups_that_a_rescale_left_ahead_are_ahead_at_the_next_cut_too() {
+        let before = Mark::Uneven(vec![Some(30), Some(10)]);
+        let now = keep_ahead(&[Some(10)], Some(&before), 4);
+        assert_eq!(now, Some(Mark::Uneven(vec![Some(30), Some(30), Some(10), Some(10)])));
+        let (least, ahead) = reached(now.as_ref().expect("a mark"), KeyGroupRange::all(4), 4);
+        let ahead: Vec<_> = ahead.iter().map(|a| (a.start, a.end, a.watermark)).collect();
+        assert_eq!((least, ahead), (Some(10), vec![(0, 1, 30), (1, 2, 30)]));
+
+        let later = keep_ahead(&[Some(20)], now.as_ref(), 4);
+        assert_eq!(later, Some(Mark::Uneven(vec![Some(30), Some(30), Some(20), Some(20)])));
+        let met = keep_ahead(&[Some(40)], later.as_ref(), 4);
+        assert_eq!(met, Some(Mark::Even(40)));
+        let apart = keep_ahead(&[Some(50), Some(60)], met.as_ref(), 4);
+        assert_eq!(apart, Some(Mark::Uneven(vec![Some(50), Some(60)])));
     }
 }
