@@ -1,7 +1,7 @@
 //! The dataflow engine: batches, event time, channels, tasks, operators.
 //!
 //! ```text
-//!  Source ──► chain ──► gate ═══ channels ═══► task ──► chain ──► gate ═══► … ──► Sink
+//!  Source ──► chain ──► partition ═══ channels ═══► task ──► chain ──► partition ═══► …
 //!  (splits)   (operators called directly)      (aligns barriers, merges watermarks)
 //! ```
 //!

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use weir_protocol::Term;
 
-/// What has arrived outside of a job.
+/// What has arrived for a job to read.
 pub struct Arrivals {
     /// Rows of each burst, and the pause before it.
     bursts: Vec<(u64, Duration)>,

@@ -27,10 +27,10 @@ use weir_protocol::control::{OperatorStats, from_worker, to_worker};
 use weir_protocol::{JobName, OperatorCounts, OperatorUid, Subtask, Term, VertexId, WorkerId};
 
 use crate::arrival::Arrivals;
+use crate::bug::InjectedBug;
+use crate::external::ExternalSystem;
 use crate::job::{JobSpec, rows_read};
 use crate::net::Net;
-use crate::outside::Outside;
-use crate::plant::Plant;
 use crate::process::{GatedCommitter, GatedStore, Life, Process};
 
 /// How a simulated cluster is made.
@@ -45,9 +45,9 @@ pub struct ClusterSpec {
     /// Parallelism at the start.
     pub parallelism: u32,
     /// Whether stores lie.
-    pub weather: Option<FaultRates>,
+    pub store_faults: Option<FaultRates>,
     /// A bug to be found.
-    pub plant: Plant,
+    pub bug: InjectedBug,
 }
 
 /// A worker process.
@@ -59,7 +59,7 @@ struct Worker {
 }
 
 /// A coordinator process.
-struct Reign {
+struct CoordinatorProcess {
     process: Process,
     handle: CoordinatorHandle,
     stores: LyingStore,
@@ -70,11 +70,11 @@ pub struct Cluster {
     spec: ClusterSpec,
     net: Net,
     store: Arc<dyn Store>,
-    outside: Arc<Outside>,
+    external: Arc<ExternalSystem>,
     arrivals: Arc<Arrivals>,
     rng: StdRng,
     workers: BTreeMap<u32, Worker>,
-    reigns: Vec<Reign>,
+    coordinators: Vec<CoordinatorProcess>,
     current: Arc<Mutex<Option<(Process, CoordinatorHandle)>>>,
     worker_stores: Vec<LyingStore>,
     /// Of every worker process so far.
@@ -101,16 +101,16 @@ impl Cluster {
     pub async fn start(
         spec: ClusterSpec,
         store: Arc<dyn Store>,
-        outside: Arc<Outside>,
+        external: Arc<ExternalSystem>,
     ) -> Result<Self, EngineError> {
         let mut cluster = Self {
             net: Net::default(),
             store,
-            outside,
+            external,
             arrivals: Arc::new(spec.job.arrivals()),
             rng: StdRng::seed_from_u64(spec.seed),
             workers: BTreeMap::new(),
-            reigns: Vec::new(),
+            coordinators: Vec::new(),
             current: Arc::default(),
             worker_stores: Vec::new(),
             caches: Vec::new(),
@@ -129,13 +129,13 @@ impl Cluster {
     /// Every coordinator so far, the newest last.
     #[must_use]
     pub fn coordinators(&self) -> Vec<CoordinatorHandle> {
-        self.reigns.iter().map(|r| r.handle.clone()).collect()
+        self.coordinators.iter().map(|r| r.handle.clone()).collect()
     }
 
     /// Every coordinator so far: what it is doing and what it says.
     #[must_use]
     pub fn describe(&self) -> String {
-        let reign = |r: &Reign| {
+        let coordinator = |r: &CoordinatorProcess| {
             let s = r.handle.status();
             format!(
                 "{:?}: {} term {} epoch {} workers {} {}",
@@ -149,16 +149,17 @@ impl Cluster {
         };
         let workers =
             self.workers.iter().map(|(n, w)| format!("worker {n} {:?}", w.process.life()));
-        self.reigns.iter().map(reign).chain(workers).collect::<Vec<_>>().join("\n  ")
+        self.coordinators.iter().map(coordinator).chain(workers).collect::<Vec<_>>().join("\n  ")
     }
 
     /// How often each protocol step was reached, and what caches of segments were good for.
     #[must_use]
     pub fn steps(&self) -> BTreeMap<&'static str, u64> {
         let mut steps = self.steps.histogram();
-        for reign in &self.reigns {
+        for coordinator in &self.coordinators {
             for name in ["prefetch", "prefetch given up"] {
-                *steps.entry(name).or_default() += reign.handle.steps().get(name).unwrap_or(&0);
+                *steps.entry(name).or_default() +=
+                    coordinator.handle.steps().get(name).unwrap_or(&0);
             }
         }
         for usage in self.caches.iter().map(SegmentCache::usage) {
@@ -187,7 +188,7 @@ impl Cluster {
     /// What operators have counted according to the coordinator that saw the job end.
     #[must_use]
     pub fn counts_shown(&self) -> BTreeMap<OperatorUid, OperatorCounts> {
-        let statuses = self.reigns.iter().map(|reign| reign.handle.status());
+        let statuses = self.coordinators.iter().map(|coordinator| coordinator.handle.status());
         let Some(status) = statuses.into_iter().find(|s| s.state == "Finished") else {
             return BTreeMap::new();
         };
@@ -205,11 +206,11 @@ impl Cluster {
     /// The newest coordinator.
     #[must_use]
     pub fn coordinator(&self) -> Option<CoordinatorHandle> {
-        self.reigns.last().map(|r| r.handle.clone())
+        self.coordinators.last().map(|r| r.handle.clone())
     }
 
     fn graph(&self, process: &Process) -> Result<Arc<JobGraph>, EngineError> {
-        let graph = self.spec.job.graph(&self.outside, &self.arrivals)?;
+        let graph = self.spec.job.graph(&self.external, &self.arrivals)?;
         let mut graph = Arc::unwrap_or_clone(graph);
         for committer in graph.committers.values_mut() {
             *committer = Arc::new(GatedCommitter::new(process, Arc::clone(committer)));
@@ -219,8 +220,8 @@ impl Cluster {
 
     /// The store as a new process reaches it.
     fn store_of(&mut self, process: &Process) -> (GatedStore, LyingStore) {
-        let honest = self.spec.plant.over_store(Arc::clone(&self.store));
-        let lying = match self.spec.weather {
+        let honest = self.spec.bug.over_store(Arc::clone(&self.store));
+        let lying = match self.spec.store_faults {
             Some(rates) => LyingStore::seeded(honest, self.rng.random(), rates),
             None => LyingStore::new(honest),
         };
@@ -272,7 +273,7 @@ impl Cluster {
         let graph = self.graph(&process)?;
         let handle = Coordinator::start(config, graph, Arc::new(store));
         *self.current.lock() = Some((process.clone(), handle.clone()));
-        self.reigns.push(Reign { process, handle, stores });
+        self.coordinators.push(CoordinatorProcess { process, handle, stores });
         Ok(())
     }
 
@@ -333,13 +334,13 @@ impl Cluster {
             0 => member.with_inline_limit(INLINE_LIMIT),
             _ => member,
         };
-        let road = Road {
+        let link = ControlLink {
             worker: process.clone(),
             current: Arc::clone(&self.current),
             seed: self.rng.random(),
-            plant: self.spec.plant,
+            bug: self.spec.bug,
         };
-        tokio::spawn(async move { member.run(&road).await });
+        tokio::spawn(async move { member.run(&link).await });
         self.workers.insert(ordinal, Worker { process, executor, host: address, cache });
         Ok(())
     }
@@ -368,33 +369,33 @@ impl Cluster {
 
     /// Kills the newest coordinator.
     pub fn kill_coordinator(&mut self) {
-        if let Some(reign) = self.reigns.last() {
-            reign.process.kill();
+        if let Some(coordinator) = self.coordinators.last() {
+            coordinator.process.kill();
         }
         *self.current.lock() = None;
     }
 
     /// Stops the newest coordinator; workers no longer find it.
     pub fn put_coordinator_to_sleep(&mut self) {
-        if let Some(reign) = self.reigns.last() {
-            reign.process.sleep();
+        if let Some(coordinator) = self.coordinators.last() {
+            coordinator.process.sleep();
         }
         *self.current.lock() = None;
     }
 
     /// Lets every process go on that was stopped.
     pub fn wake_all(&mut self) {
-        for reign in &self.reigns {
-            reign.process.wake();
+        for coordinator in &self.coordinators {
+            coordinator.process.wake();
         }
     }
 
     /// Stores tell the truth from now on.
     pub fn heal(&mut self) {
-        for store in self.reigns.iter().map(|r| &r.stores).chain(&self.worker_stores) {
+        for store in self.coordinators.iter().map(|r| &r.stores).chain(&self.worker_stores) {
             store.heal();
         }
-        self.spec.weather = None;
+        self.spec.store_faults = None;
     }
 
     /// Gives one task of one living worker a turn; `false` when no task wants one.
@@ -485,15 +486,15 @@ impl HostedTasks for Tasks {
 
 /// The way from a worker to whoever coordinates now: messages keep their order, take their
 /// time, and stop with either process.
-struct Road {
+struct ControlLink {
     worker: Process,
     current: Arc<Mutex<Option<(Process, CoordinatorHandle)>>>,
     seed: u64,
-    plant: Plant,
+    bug: InjectedBug,
 }
 
 #[async_trait]
-impl Connect for Road {
+impl Connect for ControlLink {
     async fn connect(&self) -> Result<WorkerLink, ConnectError> {
         self.worker.gate().await;
         let unreachable = || ConnectError {
@@ -513,7 +514,7 @@ impl Connect for Road {
             master_side,
             [self.worker.clone(), master],
             StdRng::seed_from_u64(self.seed),
-            self.plant,
+            self.bug,
         ));
         Ok(near)
     }
@@ -525,9 +526,9 @@ async fn carry(
     mut master: WorkerLink,
     ends: [Process; 2],
     mut rng: StdRng,
-    plant: Plant,
+    bug: InjectedBug,
 ) {
-    let planted = plant.over_link();
+    let buggy = bug.over_link();
     loop {
         tokio::select! {
             biased;
@@ -540,7 +541,7 @@ async fn carry(
                 if ack && rng.random_ratio(1, 30) {
                     tokio::time::sleep(LATE_ACK).await;
                 }
-                planted.drop_earlier(&mut message);
+                buggy.drop_earlier(&mut message);
                 if master.send(message).is_err() { return }
             }
             message = master.receive() => {

@@ -19,7 +19,7 @@ use weir_engine::source::{Assignment, RowMark, WatermarkRule};
 use weir_protocol::{OperatorCounts, OperatorUid, VertexId};
 
 use crate::arrival::Arrivals;
-use crate::outside::{Outside, sink_factory};
+use crate::external::{ExternalSystem, sink_factory};
 use crate::source::{Events, Times, schema};
 
 /// Event time that a burst spans, in milliseconds. Rows of one burst come in any order.
@@ -204,7 +204,7 @@ impl JobSpec {
         splits
     }
 
-    /// The outside world that this job's rows arrive in.
+    /// When this job's rows arrive.
     #[must_use]
     pub fn arrivals(&self) -> Arrivals {
         let mut rows: BTreeMap<usize, u64> = BTreeMap::new();
@@ -292,7 +292,7 @@ impl JobSpec {
     /// When the engine refuses the aggregation.
     pub fn graph(
         &self,
-        outside: &Arc<Outside>,
+        external: &Arc<ExternalSystem>,
         arrivals: &Arc<Arrivals>,
     ) -> Result<Arc<JobGraph>, EngineError> {
         let aggregate = self.aggregate();
@@ -351,13 +351,13 @@ impl JobSpec {
             parallelism: Parallelism::Job,
             chain: vec![
                 (info("counts", keyed), Node::Operator(window::global(&aggregate)?)),
-                (info("out", None), Node::Operator(sink_factory(outside))),
+                (info("out", None), Node::Operator(sink_factory(external))),
             ],
         });
         Ok(Arc::new(JobGraph {
             vertices,
             edges,
-            committers: BTreeMap::from([("out".into(), Arc::clone(outside) as _)]),
+            committers: BTreeMap::from([("out".into(), Arc::clone(external) as _)]),
             max_parallelism: 24,
             hash: "simulated".into(),
         }))

@@ -4,14 +4,14 @@
 //!            seed
 //!             │ who is stepped, what strikes when, which messages are late
 //!             ▼
-//!  coordinators ── roads ── workers (stepped executors) ── net ── workers
+//!  coordinators ── control links ── workers (stepped executors) ── net ── workers
 //!       │                      │
-//!       └── gate ── lying store (in memory)      gate ── outside (stage, commit)
+//!       └── gate ── lying store (in memory)      gate ── external system (stage, commit)
 //! ```
 //!
 //! What always holds: one thread, a paused clock, and every choice from the seed, so a run can
 //! be repeated; a process that dies or sleeps is cut off at its gates, never tidied up; what is
-//! visible outside at the end equals a naive model of the job's input.
+//! visible in the external system at the end equals a naive model of the job's input.
 //!
 //! A seed also chooses the job: files that are all there, a watched folder into which files come in
 //! bursts, or partitions of which some are silent; one or two sources; windows that tumble or hop.
@@ -23,11 +23,11 @@
 //! Deliberately absent: any simulated version of engine or protocol code.
 
 pub mod arrival;
+pub mod bug;
 pub mod cluster;
+pub mod external;
 pub mod job;
 pub mod net;
-pub mod outside;
-pub mod plant;
 pub mod process;
 pub mod run;
 mod signal;

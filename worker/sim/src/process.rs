@@ -1,7 +1,7 @@
-//! A simulated process: alive, asleep or dead, and what that means for all it does outside.
+//! A simulated process: alive, asleep or dead, and what that means for all it does to others.
 //!
 //! Nothing is aborted when a process dies: it is cut off. Its calls to the store and to the
-//! outside world never come back, its links close, its tasks are never stepped again. A process
+//! external system never come back, its links close, its tasks are never stepped again. A process
 //! that sleeps is a stopped one (SIGSTOP): its calls come back, and go on, when it wakes, long
 //! after others have taken over.
 
@@ -129,7 +129,7 @@ impl Store for GatedStore {
     }
 }
 
-/// The outside world as one process reaches it.
+/// The external system as one process reaches it.
 pub struct GatedCommitter {
     process: Process,
     inner: Arc<dyn Committer>,

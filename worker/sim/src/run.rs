@@ -11,13 +11,13 @@ use weir_coordinator::Ending;
 use weir_engine::operators::window::spec::Window;
 use weir_engine::source::Assignment;
 
+use crate::bug::InjectedBug;
 use crate::cluster::{Cluster, ClusterSpec};
+use crate::external::ExternalSystem;
 use crate::job::{Counted, Expected, Input, JobSpec};
-use crate::outside::Outside;
-use crate::plant::Plant;
 
 /// Simulated time during which things go wrong.
-const FIRE: Duration = Duration::from_secs(20);
+const CHAOS: Duration = Duration::from_secs(20);
 /// Simulated time after which a run that has not ended is stuck.
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -49,7 +49,7 @@ pub struct RunSpec {
     /// Whether anything goes wrong.
     pub calm: bool,
     /// A bug to be found.
-    pub plant: Plant,
+    pub bug: InjectedBug,
 }
 
 /// The job that a seed runs.
@@ -91,7 +91,7 @@ pub fn job(seed: u64) -> JobSpec {
 /// Runs once, in a runtime of its own.
 ///
 /// # Errors
-/// When rows are lost or repeated, the outside world saw what it must not see, or the job never
+/// When rows are lost or repeated, the external system saw what it must not see, or the job never
 /// ends.
 pub fn run(spec: RunSpec) -> Result<Outcome, Violation> {
     let violation = |problem: String| Violation { seed: spec.seed, problem };
@@ -105,7 +105,7 @@ pub fn run(spec: RunSpec) -> Result<Outcome, Violation> {
 
 struct Simulation {
     cluster: Cluster,
-    outside: Arc<Outside>,
+    external: Arc<ExternalSystem>,
     histogram: BTreeMap<String, u64>,
     /// What happens at which time, beyond what is drawn at random.
     due: Vec<(Instant, Due)>,
@@ -121,31 +121,32 @@ enum Due {
 
 impl Simulation {
     async fn run(spec: RunSpec) -> Result<Outcome, String> {
-        let outside = Arc::new(Outside::default());
-        let weather =
+        let external = Arc::new(ExternalSystem::default());
+        let store_faults =
             FaultRates { writes: 120, reads: 30, deletes: 60, longest: Duration::from_secs(20) };
         let cluster = ClusterSpec {
             job: job(spec.seed),
             seed: spec.seed,
             workers: 3,
             parallelism: 1 + (spec.seed % 4) as u32,
-            weather: (!spec.calm).then_some(weather),
-            plant: spec.plant,
+            store_faults: (!spec.calm).then_some(store_faults),
+            bug: spec.bug,
         };
-        let cluster = Cluster::start(cluster, Arc::new(MemoryStore::new()), Arc::clone(&outside))
+        let cluster = Cluster::start(cluster, Arc::new(MemoryStore::new()), Arc::clone(&external))
             .await
             .map_err(|e| e.to_string())?;
-        let mut simulation = Self { cluster, outside, histogram: BTreeMap::new(), due: Vec::new() };
-        simulation.burn(spec.calm).await?;
+        let mut simulation =
+            Self { cluster, external, histogram: BTreeMap::new(), due: Vec::new() };
+        simulation.run_chaos(spec.calm).await?;
         simulation.check(spec.seed).await
     }
 
-    async fn burn(&mut self, calm: bool) -> Result<(), String> {
+    async fn run_chaos(&mut self, calm: bool) -> Result<(), String> {
         let began = Instant::now();
         let mut next_fault = began + Duration::from_millis(300);
         let mut next_look = began;
         let mut healed = false;
-        self.outside.slow_flushes(if calm { 0 } else { 12 });
+        self.external.slow_flushes(if calm { 0 } else { 12 });
         loop {
             self.burst().await;
             if let Some(ending) = self.ending().await {
@@ -160,7 +161,7 @@ impl Simulation {
                 next_look = now + HEAD_LOOK;
                 self.cluster.note_published();
             }
-            if !calm && now.duration_since(began) < FIRE {
+            if !calm && now.duration_since(began) < CHAOS {
                 if now >= next_fault {
                     next_fault =
                         now + Duration::from_millis(self.cluster.rng().random_range(50..1_500));
@@ -169,7 +170,7 @@ impl Simulation {
             } else if !healed {
                 healed = true;
                 self.cluster.heal();
-                self.outside.slow_flushes(0);
+                self.external.slow_flushes(0);
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -270,7 +271,7 @@ impl Simulation {
             }
             10 => {
                 self.count("commit answers lost");
-                self.outside.lose_answers(3);
+                self.external.lose_answers(3);
             }
             _ => {
                 let parallelism = self.cluster.rng().random_range(1..=5);
@@ -284,11 +285,11 @@ impl Simulation {
     }
 
     async fn check(mut self, seed: u64) -> Result<Outcome, String> {
-        if let Some(problem) = self.outside.violations().first() {
+        if let Some(problem) = self.external.violations().first() {
             return Err(problem.clone());
         }
         let Expected { visible: expected, counted } = job(seed).expected();
-        let visible = self.outside.visible();
+        let visible = self.external.visible();
         compare(&expected, &visible)?;
         for (what, counts) in [
             ("the head says", self.cluster.counts_of_head().await?),

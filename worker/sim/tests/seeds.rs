@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::thread;
 
-use weir_sim::plant::Plant;
+use weir_sim::bug::InjectedBug;
 use weir_sim::run::{Outcome, RunSpec, Violation, run};
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -14,7 +14,7 @@ fn setting(name: &str, default: u64) -> u64 {
 
 /// Runs seeds on all cores, in a lane each, until each lane's first failure. One of them is
 /// returned and all are printed.
-fn all(first: u64, count: u64, plant: Plant) -> Result<Vec<Outcome>, Violation> {
+fn all(first: u64, count: u64, bug: InjectedBug) -> Result<Vec<Outcome>, Violation> {
     let threads = thread::available_parallelism().map_or(2, usize::from) as u64;
     thread::scope(|scope| {
         let lanes: Vec<_> = (0..threads)
@@ -22,7 +22,7 @@ fn all(first: u64, count: u64, plant: Plant) -> Result<Vec<Outcome>, Violation> 
                 scope.spawn(move || {
                     (first..first + count)
                         .filter(|seed| seed % threads == lane)
-                        .map(|seed| run(RunSpec { seed, calm: false, plant }))
+                        .map(|seed| run(RunSpec { seed, calm: false, bug }))
                         .map(|outcome| outcome.inspect_err(|found| eprintln!("{found}")))
                         .collect::<Result<Vec<_>, _>>()
                 })
@@ -39,7 +39,7 @@ fn all(first: u64, count: u64, plant: Plant) -> Result<Vec<Outcome>, Violation> 
 #[test]
 fn a_calm_run_shows_every_row_once() {
     for seed in 0..4 {
-        run(RunSpec { seed, calm: true, plant: Plant::Nothing }).expect("a calm run is right");
+        run(RunSpec { seed, calm: true, bug: InjectedBug::None }).expect("a calm run is right");
     }
 }
 
@@ -48,7 +48,7 @@ fn a_calm_run_shows_every_row_once() {
 fn a_seed_repeats_its_run() {
     for seed in 0..12 {
         let once = || {
-            let outcome = run(RunSpec { seed, calm: false, plant: Plant::Nothing });
+            let outcome = run(RunSpec { seed, calm: false, bug: InjectedBug::None });
             outcome.expect("a run is right").histogram
         };
         assert_eq!(once(), once(), "seed {seed}");
@@ -59,7 +59,7 @@ fn a_seed_repeats_its_run() {
 fn two_hundred_runs_under_fire_equal_the_calm_one() {
     let count = setting("WEIR_SIM_SEEDS", 200);
     let first = setting("WEIR_SIM_FIRST", 0);
-    let outcomes = all(first, count, Plant::Nothing).unwrap_or_else(|v| panic!("{v}"));
+    let outcomes = all(first, count, InjectedBug::None).unwrap_or_else(|v| panic!("{v}"));
     let mut histogram: BTreeMap<String, u64> = BTreeMap::new();
     for (what, times) in outcomes.into_iter().flat_map(|o| o.histogram) {
         *histogram.entry(what).or_default() += times;
@@ -87,12 +87,12 @@ fn two_hundred_runs_under_fire_equal_the_calm_one() {
 
 #[test]
 fn a_create_believed_without_the_listing_after_it_is_found() {
-    let found = all(0, 200, Plant::CreateBelieved);
+    let found = all(0, 200, InjectedBug::CreateBelieved);
     assert!(found.is_err(), "200 seeds did not find it");
 }
 
 #[test]
 fn a_declined_attempt_that_drops_its_delta_is_found() {
-    let found = all(0, 200, Plant::DeclinedDropsDelta);
+    let found = all(0, 200, InjectedBug::DeclinedDropsDelta);
     assert!(found.is_err(), "200 seeds did not find it");
 }

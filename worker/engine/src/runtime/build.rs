@@ -1,4 +1,4 @@
-//! From a deployment to tasks: channels, gates, operators with their restored state.
+//! From a deployment to tasks: channels, partitions, operators with their restored state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use weir_protocol::{KeyGroupRange, OperatorUid, Subtask, VertexId, WorkerId};
 use super::chain::{Chain, Link};
 use super::channel::Channel;
 use super::executor::Cell;
-use super::gate::Gate;
 use super::input::{Inputs, Lane};
 use super::memory::Share;
+use super::partition::ResultPartition;
 use super::source_head::SourceHead;
-use super::task::{Desk, Head, Task};
+use super::task::{Head, Task, TaskHandle};
 use super::{Deployment, Runtime};
 use crate::exchange::ChannelKey;
 use crate::graph::{Edge, Exchange, Node, OperatorInfo, Vertex};
@@ -114,11 +114,11 @@ pub(super) fn build(
         let vertex = graph.vertex(placement.vertex).ok_or_else(|| {
             EngineError::ours(format!("vertex {} is not in the graph", placement.vertex))
         })?;
-        let desk = Arc::new(Desk::new(placement.vertex, placement.subtask));
-        let cell = runtime.executor.cell(Arc::clone(&desk), events.clone());
+        let handle = Arc::new(TaskHandle::new(placement.vertex, placement.subtask));
+        let cell = runtime.executor.cell(Arc::clone(&handle), events.clone());
         let waker = runtime.executor.waker(&cell);
         let builder = TaskBuilder { runtime, vertex, subtask: placement.subtask, waker };
-        let (task, metrics) = builder.build(d, channels, desk, events)?;
+        let (task, metrics) = builder.build(d, channels, handle, events)?;
         built.push(Built { cell, task, metrics });
     }
     Ok(built)
@@ -136,7 +136,7 @@ impl TaskBuilder<'_> {
         &self,
         d: &mut Deployment,
         channels: &Channels,
-        desk: Arc<Desk>,
+        handle: Arc<TaskHandle>,
         events: &UnboundedSender<TaskEvent>,
     ) -> Result<(Task, Metrics), EngineError> {
         let mut links = Vec::new();
@@ -166,7 +166,7 @@ impl TaskBuilder<'_> {
             };
             links.push(Link { operator, cx });
         }
-        let chain = Chain::new(links, self.gates(d, channels));
+        let chain = Chain::new(links, self.partitions(d, channels));
         let head = match source {
             Some((reader, times, cx, uid)) => {
                 Head::Source(Box::new(SourceHead::new(cx, reader, times, watermark)), uid)
@@ -174,7 +174,7 @@ impl TaskBuilder<'_> {
             None => Head::Inputs(self.inputs(d, channels, watermark)),
         };
         let share = Share::new(Arc::clone(&self.runtime.state_pool));
-        Ok((Task::new(desk, head, chain, events.clone(), share, watermark), metrics))
+        Ok((Task::new(handle, head, chain, events.clone(), share, watermark), metrics))
     }
 
     fn context(&self, d: &Deployment, info: &OperatorInfo) -> Context {
@@ -211,7 +211,7 @@ impl TaskBuilder<'_> {
         }
     }
 
-    fn gates(&self, d: &Deployment, channels: &Channels) -> Vec<Gate> {
+    fn partitions(&self, d: &Deployment, channels: &Channels) -> Vec<ResultPartition> {
         let edges = d.graph.edges.iter().enumerate().filter(|(_, e)| e.from == self.vertex.id);
         edges
             .map(|(number, edge)| {
@@ -222,7 +222,7 @@ impl TaskBuilder<'_> {
                 for lane in &lanes {
                     lane.set_producer(self.waker.clone());
                 }
-                Gate::new(
+                ResultPartition::new(
                     edge.operator,
                     edge.output,
                     &edge.exchange,

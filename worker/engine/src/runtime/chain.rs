@@ -10,7 +10,7 @@
 
 use weir_protocol::{Epoch, OperatorCounts, OperatorUid, VertexId};
 
-use super::gate::Gate;
+use super::partition::ResultPartition;
 use crate::message::{Barrier, Round};
 use crate::operator::OperatorMetrics;
 use crate::operator::{Context, Operator, Output, OutputTag, Progress, Snapshot, SnapshotRequest};
@@ -22,10 +22,10 @@ pub(crate) struct Link {
     pub(crate) cx: Context,
 }
 
-/// The operators of one subtask and the gates that they feed.
+/// The operators of one subtask and the partitions that they feed.
 pub(crate) struct Chain {
     links: Vec<Link>,
-    gates: Vec<Gate>,
+    partitions: Vec<ResultPartition>,
     stack: Vec<Work>,
     out: Output,
     frozen: FrozenChain,
@@ -78,11 +78,11 @@ pub(crate) enum Driven {
 }
 
 impl Chain {
-    /// A chain of `links` that feed `gates`.
-    pub(crate) fn new(links: Vec<Link>, gates: Vec<Gate>) -> Self {
+    /// A chain of `links` that feed `partitions`.
+    pub(crate) fn new(links: Vec<Link>, partitions: Vec<ResultPartition>) -> Self {
         Self {
             links,
-            gates,
+            partitions,
             stack: Vec::new(),
             out: Output::default(),
             frozen: FrozenChain::default(),
@@ -94,9 +94,9 @@ impl Chain {
         self.stack.is_empty()
     }
 
-    /// Whether the gates can take one step's output.
+    /// Whether the partitions can take one step's output.
     pub(crate) fn has_room(&self) -> bool {
-        self.gates.iter().all(Gate::has_room)
+        self.partitions.iter().all(ResultPartition::has_room)
     }
 
     /// Whether every operator can take a message.
@@ -218,8 +218,10 @@ impl Chain {
                 OperatorMetrics::add(&self.links[at].cx.metrics.rows_out, batch.num_rows());
             }
             let chained = tag == OutputTag::Main && at + 1 < self.links.len();
-            for gate in self.gates.iter_mut().filter(|g| g.operator == at && g.output == tag) {
-                gate.send(batch.clone())?;
+            for partition in
+                self.partitions.iter_mut().filter(|g| g.operator == at && g.output == tag)
+            {
+                partition.send(batch.clone())?;
             }
             if chained {
                 onward.push(Work::Batch { at: at + 1, port: 0, batch });
@@ -254,7 +256,7 @@ impl Chain {
         Ok(())
     }
 
-    /// Sends control to the gates that an operator feeds.
+    /// Sends control to the partitions that an operator feeds.
     fn send_control(&self, at: usize, control: Control) {
         let message = match control {
             Control::Watermark(mark) => Message::Watermark(mark),
@@ -264,8 +266,8 @@ impl Chain {
             Control::Barrier(barrier) => Message::Barrier(barrier),
             Control::End => Message::End,
         };
-        for gate in self.gates.iter().filter(|g| g.operator == at) {
-            gate.send_all(&message);
+        for partition in self.partitions.iter().filter(|g| g.operator == at) {
+            partition.send_all(&message);
         }
     }
 

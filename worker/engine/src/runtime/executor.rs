@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::task::{Desk, Rest, Task, Turn};
+use super::task::{Blocked, Task, TaskHandle, Turn};
 use crate::EngineError;
 use crate::operator::Waker;
 use crate::task::TaskEvent;
@@ -33,7 +33,7 @@ const STOPPED: u8 = 4;
 /// A task and where it stands with the executor.
 pub(crate) struct Cell {
     state: AtomicU8,
-    pub(crate) desk: Arc<Desk>,
+    pub(crate) handle: Arc<TaskHandle>,
     task: Mutex<Option<Task>>,
     events: UnboundedSender<TaskEvent>,
 }
@@ -106,8 +106,12 @@ impl Executor {
     }
 
     /// A cell for a task that does not exist yet: its waker is needed to build it.
-    pub(crate) fn cell(&self, desk: Arc<Desk>, events: UnboundedSender<TaskEvent>) -> Arc<Cell> {
-        Arc::new(Cell { state: AtomicU8::new(RUNNING), desk, task: Mutex::new(None), events })
+    pub(crate) fn cell(
+        &self,
+        handle: Arc<TaskHandle>,
+        events: UnboundedSender<TaskEvent>,
+    ) -> Arc<Cell> {
+        Arc::new(Cell { state: AtomicU8::new(RUNNING), handle, task: Mutex::new(None), events })
     }
 
     /// Wakes the cell's task.
@@ -189,25 +193,25 @@ impl Shared {
         let Some(task) = slot.as_mut() else { return };
         // A panic in a kernel or a user's function ends the attempt, not the process.
         let turn = || task.run(self.turn);
-        let (rest, alive) = catch_unwind(AssertUnwindSafe(turn)).unwrap_or_else(|panic| {
+        let (why, alive) = catch_unwind(AssertUnwindSafe(turn)).unwrap_or_else(|panic| {
             let what = panic
                 .downcast_ref::<&str>()
                 .map(ToString::to_string)
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_else(|| "no message".to_owned());
             let _ = cell.events.send(TaskEvent::Failed {
-                vertex: cell.desk.vertex,
-                subtask: cell.desk.subtask,
+                vertex: cell.handle.vertex,
+                subtask: cell.handle.subtask,
                 error: EngineError::ours(format!("a task broke off: {what}")),
             });
-            (Rest::Idle, false)
+            (Blocked::Idle, false)
         });
         drop(slot);
         if !alive {
             cell.state.store(STOPPED, Ordering::Release);
             return;
         }
-        let again = rest == Rest::Yielded;
+        let again = why == Blocked::Yielded;
         let next = cell.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |s| match s {
             RUNNING if !again => Some(RESTING),
             RUNNING | RUNNING_AND_WOKEN => Some(QUEUED),

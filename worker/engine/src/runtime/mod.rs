@@ -4,9 +4,9 @@ mod build;
 mod chain;
 mod channel;
 mod executor;
-mod gate;
 mod input;
 mod memory;
+mod partition;
 mod returned;
 mod silence;
 mod source_head;
@@ -170,7 +170,7 @@ impl Runtime {
         }
         let mut cells = BTreeMap::new();
         for Built { cell, task, metrics } in built {
-            let key = (cell.desk.vertex, cell.desk.subtask);
+            let key = (cell.handle.vertex, cell.handle.subtask);
             self.executor.start(&cell, task);
             cells.insert(key, (cell, metrics));
         }
@@ -193,7 +193,7 @@ async fn tick(executor: Executor, cells: Vec<std::sync::Weak<Cell>>) {
     loop {
         interval.tick().await;
         for cell in cells.iter().filter_map(std::sync::Weak::upgrade) {
-            cell.desk.tick_due.store(true, Ordering::Release);
+            cell.handle.tick_due.store(true, Ordering::Release);
             executor.wake(&cell);
         }
     }
@@ -203,7 +203,7 @@ impl TermTasks {
     /// Tells a task something; unknown tasks are ignored, they belong to another worker.
     pub fn command(&self, vertex: VertexId, subtask: Subtask, command: TaskCommand) {
         if let Some((cell, _)) = self.cells.get(&(vertex, subtask)) {
-            cell.desk.commands.lock().push_back(command);
+            cell.handle.commands.lock().push_back(command);
             self.executor.wake(cell);
         }
     }
@@ -226,11 +226,11 @@ impl TermTasks {
         self.cells
             .values()
             .map(|(cell, metrics)| {
-                let state = cell.desk.state_bytes.lock().clone();
-                let watermark = Watermark(cell.desk.watermark.load(Ordering::Relaxed));
+                let state = cell.handle.state_bytes.lock().clone();
+                let watermark = Watermark(cell.handle.watermark.load(Ordering::Relaxed));
                 TaskReport {
-                    vertex: cell.desk.vertex,
-                    subtask: cell.desk.subtask,
+                    vertex: cell.handle.vertex,
+                    subtask: cell.handle.subtask,
                     operators: metrics
                         .iter()
                         .enumerate()
@@ -239,8 +239,8 @@ impl TermTasks {
                         })
                         .collect(),
                     watermark: (watermark != Watermark::MIN).then_some(watermark),
-                    remaining: cell.desk.remaining.load(Ordering::Relaxed),
-                    time: cell.desk.time_in_state(),
+                    remaining: cell.handle.remaining.load(Ordering::Relaxed),
+                    time: cell.handle.time_in_state(),
                 }
             })
             .collect()

@@ -33,9 +33,9 @@ pub(crate) enum Read {
 
 /// How the task's watermark stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Standing {
+pub(crate) enum WatermarkStatus {
     /// At least one split, or splits to come, hold it here.
-    At(Watermark),
+    Active(Watermark),
     /// Nothing is read and nothing is known to come: this was the furthest.
     Idle(Watermark),
 }
@@ -220,17 +220,17 @@ impl SourceHead {
     }
 
     /// Where the task's watermark stands; it is up to the caller to never step back.
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn watermark_status(&self) -> WatermarkStatus {
         if self.times.rule().is_none() {
             // Without event time nothing waits for this source.
             return if self.has_ended() {
-                Standing::At(Watermark::MAX)
+                WatermarkStatus::Active(Watermark::MAX)
             } else {
-                Standing::Idle(Watermark::MIN)
+                WatermarkStatus::Idle(Watermark::MIN)
             };
         }
         if self.has_ended() {
-            return Standing::At(Watermark::MAX);
+            return WatermarkStatus::Active(Watermark::MAX);
         }
         let active = self.active.values().filter(|a| !a.idle).map(|a| a.watermark);
         let splits = active.chain(self.returned.held()).min();
@@ -239,8 +239,8 @@ impl SourceHead {
             pending => Some(pending.bound()),
         };
         match splits.into_iter().chain(to_come).min() {
-            Some(mark) => Standing::At(mark),
-            None => Standing::Idle(self.furthest),
+            Some(mark) => WatermarkStatus::Active(mark),
+            None => WatermarkStatus::Idle(self.furthest),
         }
     }
 }

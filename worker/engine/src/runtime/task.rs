@@ -12,7 +12,7 @@ use weir_protocol::{Attempt, OperatorUid, Subtask, VertexId};
 use super::chain::{Chain, Driven, FrozenChain};
 use super::input::{Event, Inputs};
 use super::memory::Share;
-use super::source_head::{Read, SourceHead, Standing};
+use super::source_head::{Read, SourceHead, WatermarkStatus};
 use crate::env::instant;
 use crate::message::{Barrier, Round};
 use crate::source::Split;
@@ -38,7 +38,7 @@ impl Turn {
 }
 
 /// What a task is told and what it shows, reachable while it is being stepped.
-pub(crate) struct Desk {
+pub(crate) struct TaskHandle {
     pub(crate) vertex: VertexId,
     pub(crate) subtask: Subtask,
     pub(crate) commands: Mutex<VecDeque<TaskCommand>>,
@@ -49,7 +49,7 @@ pub(crate) struct Desk {
     pub(crate) time: [AtomicU64; 4],
 }
 
-impl Desk {
+impl TaskHandle {
     pub(crate) fn new(vertex: VertexId, subtask: Subtask) -> Self {
         Self {
             vertex,
@@ -84,7 +84,7 @@ pub(crate) enum Head {
 
 /// Why a task stopped stepping.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Rest {
+pub(crate) enum Blocked {
     /// Its turn is over; there is more to do.
     Yielded,
     /// Until its output has room.
@@ -97,7 +97,7 @@ pub(crate) enum Rest {
 
 /// One subtask.
 pub(crate) struct Task {
-    desk: Arc<Desk>,
+    handle: Arc<TaskHandle>,
     head: Head,
     chain: Chain,
     events: UnboundedSender<TaskEvent>,
@@ -113,7 +113,7 @@ pub(crate) struct Task {
     end: End,
     passing: Option<Passing>,
     aligning_since: Option<std::time::Instant>,
-    rested: Option<(std::time::Instant, Rest)>,
+    blocked: Option<(std::time::Instant, Blocked)>,
     steps: u32,
 }
 
@@ -135,7 +135,7 @@ struct Passing {
 
 impl Task {
     pub(crate) fn new(
-        desk: Arc<Desk>,
+        handle: Arc<TaskHandle>,
         head: Head,
         chain: Chain,
         events: UnboundedSender<TaskEvent>,
@@ -143,7 +143,7 @@ impl Task {
         watermark: Option<Watermark>,
     ) -> Self {
         Self {
-            desk,
+            handle,
             head,
             chain,
             events,
@@ -156,67 +156,67 @@ impl Task {
             end: End::NotYet,
             passing: None,
             aligning_since: None,
-            rested: None,
+            blocked: None,
             steps: 0,
         }
     }
 
     /// Steps until the turn is over or nothing can be done. Failures are reported as events;
     /// `false` means that the task must not be stepped again.
-    pub(crate) fn run(&mut self, turn: Turn) -> (Rest, bool) {
+    pub(crate) fn run(&mut self, turn: Turn) -> (Blocked, bool) {
         let began = instant();
         let mut steps = 0;
-        if let Some((since, rest)) = self.rested.take() {
-            let slot = match rest {
-                Rest::Yielded | Rest::Idle => 2,
-                Rest::Backpressured => 1,
-                Rest::Aligning => 3,
+        if let Some((since, why)) = self.blocked.take() {
+            let slot = match why {
+                Blocked::Yielded | Blocked::Idle => 2,
+                Blocked::Backpressured => 1,
+                Blocked::Aligning => 3,
             };
             self.add_time(slot, began.duration_since(since));
         }
         let outcome = loop {
             steps += 1;
             match self.step() {
-                Ok(None) if turn.is_over(steps, began) => break Ok(Rest::Yielded),
+                Ok(None) if turn.is_over(steps, began) => break Ok(Blocked::Yielded),
                 Ok(None) => {}
-                Ok(Some(rest)) => break Ok(rest),
+                Ok(Some(why)) => break Ok(why),
                 Err(error) => break Err(error),
             }
         };
-        let outcome = outcome.and_then(|rest| self.account().map(|()| rest));
+        let outcome = outcome.and_then(|why| self.account().map(|()| why));
         let now = instant();
         self.add_time(0, now.duration_since(began));
         match outcome {
-            Ok(rest) => {
-                self.rested = Some((now, rest));
-                (rest, true)
+            Ok(why) => {
+                self.blocked = Some((now, why));
+                (why, true)
             }
             Err(error) => {
                 self.report(TaskEvent::Failed {
-                    vertex: self.desk.vertex,
-                    subtask: self.desk.subtask,
+                    vertex: self.handle.vertex,
+                    subtask: self.handle.subtask,
                     error,
                 });
-                (Rest::Idle, false)
+                (Blocked::Idle, false)
             }
         }
     }
 
     fn add_time(&self, slot: usize, time: Duration) {
-        self.desk.time[slot].fetch_add(time.as_micros() as u64, Ordering::Relaxed);
+        self.handle.time[slot].fetch_add(time.as_micros() as u64, Ordering::Relaxed);
     }
 
     /// Shows what the task holds, and holds it against the pool's limit.
     fn account(&mut self) -> Result<(), EngineError> {
         let watermark = match &self.head {
             Head::Source(head, _) => {
-                self.desk.remaining.store(head.remaining(), Ordering::Relaxed);
+                self.handle.remaining.store(head.remaining(), Ordering::Relaxed);
                 self.sent
             }
             Head::Inputs(inputs) => inputs.watermark(),
         };
-        self.desk.watermark.store(watermark.0, Ordering::Relaxed);
-        let mut shown = self.desk.state_bytes.lock();
+        self.handle.watermark.store(watermark.0, Ordering::Relaxed);
+        let mut shown = self.handle.state_bytes.lock();
         shown.clear();
         shown.extend(self.chain.links().iter().map(|l| l.operator.state_bytes()));
         let total = shown.iter().sum();
@@ -225,12 +225,12 @@ impl Task {
     }
 
     /// Takes at most one message and works on it; `None` when there may be more to do at once.
-    fn step(&mut self) -> Result<Option<Rest>, EngineError> {
+    fn step(&mut self) -> Result<Option<Blocked>, EngineError> {
         self.steps = self.steps.wrapping_add(1);
         if !self.chain.is_idle() {
             match self.chain.drive()? {
                 Driven::Done => {}
-                Driven::Full => return Ok(Some(self.hold(Rest::Backpressured))),
+                Driven::Full => return Ok(Some(self.hold(Blocked::Backpressured))),
                 Driven::BarrierPassed => self.barrier_passed(),
                 Driven::EndPassed => self.end_passed(),
             }
@@ -240,16 +240,16 @@ impl Task {
             return Ok(None);
         }
         if self.frozen.is_some() {
-            return Ok(Some(self.hold(Rest::Idle)));
+            return Ok(Some(self.hold(Blocked::Idle)));
         }
-        if self.desk.tick_due.swap(false, Ordering::AcqRel) && !self.is_aligning() {
+        if self.handle.tick_due.swap(false, Ordering::AcqRel) && !self.is_aligning() {
             self.chain.tick()?;
             if !self.chain.is_idle() {
                 return Ok(None);
             }
         }
         if !self.chain.has_room() || !self.chain.is_ready() {
-            return Ok(Some(self.hold(Rest::Backpressured)));
+            return Ok(Some(self.hold(Blocked::Backpressured)));
         }
         match &mut self.head {
             Head::Source(..) => self.read_source(),
@@ -262,16 +262,16 @@ impl Task {
     }
 
     /// While something holds the task up, silence of its splits means nothing.
-    fn hold(&mut self, rest: Rest) -> Rest {
+    fn hold(&mut self, why: Blocked) -> Blocked {
         if let Head::Source(head, _) = &mut self.head {
             head.held_up(instant());
         }
-        rest
+        why
     }
 
     /// Deals with one command; `false` when there is none.
     fn obey(&mut self) -> Result<bool, EngineError> {
-        let Some(command) = self.desk.commands.lock().pop_front() else { return Ok(false) };
+        let Some(command) = self.handle.commands.lock().pop_front() else { return Ok(false) };
         match command {
             TaskCommand::AddSplits(assignment) => {
                 if let Head::Source(head, _) = &mut self.head {
@@ -342,8 +342,8 @@ impl Task {
             operators.into_iter().filter(|(uid, _)| source.as_ref() != Some(uid)).collect();
         self.report(TaskEvent::Frozen(Box::new(FrozenTask {
             attempt: passing.barrier.attempt,
-            vertex: self.desk.vertex,
-            subtask: self.desk.subtask,
+            vertex: self.handle.vertex,
+            subtask: self.handle.subtask,
             operators,
             counts,
             splits: passing.splits,
@@ -355,7 +355,10 @@ impl Task {
 
     fn end_passed(&mut self) {
         self.end = End::Passed;
-        self.report(TaskEvent::Finished { vertex: self.desk.vertex, subtask: self.desk.subtask });
+        self.report(TaskEvent::Finished {
+            vertex: self.handle.vertex,
+            subtask: self.handle.subtask,
+        });
     }
 
     fn report(&self, event: TaskEvent) {
@@ -363,40 +366,40 @@ impl Task {
         let _ = self.events.send(event);
     }
 
-    fn read_source(&mut self) -> Result<Option<Rest>, EngineError> {
-        let Head::Source(head, _) = &mut self.head else { return Ok(Some(Rest::Idle)) };
+    fn read_source(&mut self) -> Result<Option<Blocked>, EngineError> {
+        let Head::Source(head, _) = &mut self.head else { return Ok(Some(Blocked::Idle)) };
         if self.end != End::NotYet {
-            return Ok(Some(Rest::Idle));
+            return Ok(Some(Blocked::Idle));
         }
         if head.wants_split() && !self.requested_split {
             self.requested_split = true;
             let returned = head.give_back();
-            let (vertex, subtask) = (self.desk.vertex, self.desk.subtask);
+            let (vertex, subtask) = (self.handle.vertex, self.handle.subtask);
             let _ = self.events.send(TaskEvent::SplitRequest { vertex, subtask, returned });
         }
         let read = head.read(instant())?;
-        let (standing, round) = (head.standing(), head.round());
+        let (status, round) = (head.watermark_status(), head.round());
         let news = round != self.sent_round;
         self.sent_round = round;
         // Given in this order to the chain, taken out in this order. Whoever was idle says first
         // that it no longer is, even before it knows where it stands: others must not go past rows
         // that it is about to read.
-        if matches!(standing, Standing::At(_)) && self.sent_idle {
+        if matches!(status, WatermarkStatus::Active(_)) && self.sent_idle {
             self.sent_idle = false;
             self.chain.give_active();
         }
         if news {
-            self.chain.give_round(self.desk.vertex, round);
+            self.chain.give_round(self.handle.vertex, round);
         }
         if let Read::Rows(batch) = read {
             self.chain.give_batch(0, batch);
         }
-        let (Standing::At(mark) | Standing::Idle(mark)) = standing;
+        let (WatermarkStatus::Active(mark) | WatermarkStatus::Idle(mark)) = status;
         if mark > self.sent {
             self.sent = mark;
             self.chain.give_watermark(mark);
         }
-        if matches!(standing, Standing::Idle(_)) && !self.sent_idle {
+        if matches!(status, WatermarkStatus::Idle(_)) && !self.sent_idle {
             self.sent_idle = true;
             self.chain.give_idle();
         }
@@ -409,18 +412,18 @@ impl Task {
             self.chain.give_end();
         }
         let nothing = self.chain.is_idle() && head.is_waiting();
-        Ok(nothing.then_some(Rest::Idle))
+        Ok(nothing.then_some(Blocked::Idle))
     }
 
-    fn read_inputs(&mut self) -> Option<Rest> {
-        let Head::Inputs(inputs) = &mut self.head else { return Some(Rest::Idle) };
+    fn read_inputs(&mut self) -> Option<Blocked> {
+        let Head::Inputs(inputs) = &mut self.head else { return Some(Blocked::Idle) };
         let event = inputs.next();
         if inputs.is_aligning() {
             self.aligning_since.get_or_insert_with(instant);
         }
         match event {
-            None if inputs.is_aligning() => return Some(Rest::Aligning),
-            None => return Some(Rest::Idle),
+            None if inputs.is_aligning() => return Some(Blocked::Aligning),
+            None => return Some(Blocked::Idle),
             Some(Event::Batch(port, batch)) => self.chain.give_batch(port, batch),
             Some(Event::Watermark(mark)) => self.chain.give_watermark(mark),
             Some(Event::Idle) => self.chain.give_idle(),

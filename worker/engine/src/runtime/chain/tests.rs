@@ -63,8 +63,9 @@ impl Bench {
         let link = |name| Link { operator: Box::new(Hoarder::default()), cx: context(name, &io) };
         let channel = Arc::new(Channel::new(1));
         let lanes = vec![Arc::clone(&channel)];
-        let gate = Gate::new(1, OutputTag::Main, &Exchange::Forward, lanes, Subtask(0), 24);
-        let chain = Chain::new(vec![link("first"), link("second")], vec![gate]);
+        let partition =
+            ResultPartition::new(1, OutputTag::Main, &Exchange::Forward, lanes, Subtask(0), 24);
+        let chain = Chain::new(vec![link("first"), link("second")], vec![partition]);
         Self { chain, channel, _io: io }
     }
 

@@ -108,14 +108,14 @@ impl Bench {
     }
 
     /// Polls after `pause`; `found` is a split and an event time.
-    fn poll(&mut self, pause: Duration, found: Option<(usize, i64)>) -> Standing {
+    fn poll(&mut self, pause: Duration, found: Option<(usize, i64)>) -> WatermarkStatus {
         self.script.lock().extend(
             found.map(|(split, time)| SourcePoll::Rows { split, records: records(&[time]) }),
         );
         self.now += pause;
         let read = self.head.read(self.now).expect("reads");
         assert_eq!(matches!(read, Read::Rows(_)), found.is_some());
-        self.head.standing()
+        self.head.watermark_status()
     }
 }
 
@@ -125,9 +125,9 @@ fn a_silent_split_holds_event_time_until_its_time_out_and_no_longer() {
     bench.poll(ms(0), Some((0, 50)));
     bench.poll(ms(0), Some((1, 10)));
     for _ in 0..9 {
-        assert_eq!(bench.poll(ms(100), Some((0, 60))), Standing::At(Watermark(10)));
+        assert_eq!(bench.poll(ms(100), Some((0, 60))), WatermarkStatus::Active(Watermark(10)));
     }
-    assert_eq!(bench.poll(ms(100), Some((0, 60))), Standing::At(Watermark(60)));
+    assert_eq!(bench.poll(ms(100), Some((0, 60))), WatermarkStatus::Active(Watermark(60)));
 }
 
 /// The silent split is asked at every poll, whatever the busy one beside it gives.
@@ -135,9 +135,13 @@ fn a_silent_split_holds_event_time_until_its_time_out_and_no_longer() {
 fn a_silent_split_beside_a_backlogged_one_becomes_idle() {
     let mut bench = Bench::new();
     for n in 0..40 {
-        assert_eq!(bench.poll(ms(25), Some((0, n))), Standing::At(Watermark::MIN), "poll {n}");
+        assert_eq!(
+            bench.poll(ms(25), Some((0, n))),
+            WatermarkStatus::Active(Watermark::MIN),
+            "poll {n}"
+        );
     }
-    assert_eq!(bench.poll(ms(25), Some((0, 41))), Standing::At(Watermark(41)));
+    assert_eq!(bench.poll(ms(25), Some((0, 41))), WatermarkStatus::Active(Watermark(41)));
 }
 
 #[test]
@@ -145,7 +149,7 @@ fn a_split_that_gives_rows_is_never_idle() {
     let mut bench = Bench::new();
     for n in 0..100 {
         bench.poll(ms(200), Some((0, 1_000 + n)));
-        assert_eq!(bench.poll(ms(200), Some((1, n))), Standing::At(Watermark(n)));
+        assert_eq!(bench.poll(ms(200), Some((1, n))), WatermarkStatus::Active(Watermark(n)));
     }
 }
 
@@ -156,9 +160,9 @@ fn rows_end_a_splits_idleness() {
     for _ in 0..10 {
         bench.poll(ms(100), Some((0, 60)));
     }
-    assert_eq!(bench.head.standing(), Standing::At(Watermark(60)));
-    assert_eq!(bench.poll(ms(10), Some((1, 12))), Standing::At(Watermark(12)));
-    assert_eq!(bench.poll(ms(10), None), Standing::At(Watermark(12)));
+    assert_eq!(bench.head.watermark_status(), WatermarkStatus::Active(Watermark(60)));
+    assert_eq!(bench.poll(ms(10), Some((1, 12))), WatermarkStatus::Active(Watermark(12)));
+    assert_eq!(bench.poll(ms(10), None), WatermarkStatus::Active(Watermark(12)));
 }
 
 #[test]
@@ -167,9 +171,9 @@ fn a_reader_whose_splits_are_all_silent_is_idle_where_the_furthest_stands() {
     bench.poll(ms(0), Some((0, 50)));
     bench.poll(ms(0), Some((1, 10)));
     for _ in 0..9 {
-        assert_eq!(bench.poll(ms(100), None), Standing::At(Watermark(10)));
+        assert_eq!(bench.poll(ms(100), None), WatermarkStatus::Active(Watermark(10)));
     }
-    assert_eq!(bench.poll(ms(100), None), Standing::Idle(Watermark(50)));
+    assert_eq!(bench.poll(ms(100), None), WatermarkStatus::Idle(Watermark(50)));
 }
 
 #[test]
@@ -179,7 +183,7 @@ fn what_holds_the_task_up_is_not_the_splits_silence() {
     bench.poll(ms(0), Some((1, 10)));
     for _ in 0..100 {
         bench.head.held_up(bench.now);
-        assert_eq!(bench.poll(ms(100), None), Standing::At(Watermark(10)));
+        assert_eq!(bench.poll(ms(100), None), WatermarkStatus::Active(Watermark(10)));
     }
 }
 
@@ -188,7 +192,7 @@ fn a_thread_that_stood_still_makes_no_split_idle() {
     let mut bench = Bench::new();
     bench.poll(ms(0), Some((0, 50)));
     bench.poll(ms(0), Some((1, 10)));
-    assert_eq!(bench.poll(ms(60_000), None), Standing::At(Watermark(10)));
+    assert_eq!(bench.poll(ms(60_000), None), WatermarkStatus::Active(Watermark(10)));
 }
 
 #[test]
@@ -204,12 +208,12 @@ fn a_reader_without_splits_is_idle_only_while_none_are_known_of() {
         let assignment =
             SplitAssignment { splits, pending, round: Round(1), ..SplitAssignment::default() };
         bench.head.assign(assignment).expect("assigns");
-        bench.head.standing()
+        bench.head.watermark_status()
     };
-    assert_eq!(told(Pending::None), Standing::Idle(Watermark(50)));
-    assert_eq!(told(Pending::Unknown), Standing::At(Watermark::MIN));
-    assert_eq!(told(Pending::Above(70)), Standing::At(Watermark(70)));
-    assert_eq!(told(Pending::Ended), Standing::At(Watermark::MAX));
+    assert_eq!(told(Pending::None), WatermarkStatus::Idle(Watermark(50)));
+    assert_eq!(told(Pending::Unknown), WatermarkStatus::Active(Watermark::MIN));
+    assert_eq!(told(Pending::Above(70)), WatermarkStatus::Active(Watermark(70)));
+    assert_eq!(told(Pending::Ended), WatermarkStatus::Active(Watermark::MAX));
 }
 
 #[test]
@@ -219,7 +223,7 @@ fn a_split_that_goes_back_is_in_every_cut_and_holds_what_it_owes_until_it_is_tak
     bench.poll(ms(0), Some((1, 10)));
     let back = SourcePoll::Returned { split: 1, position: Bytes::from_static(b"7"), left: 3 };
     bench.script.lock().push_back(back);
-    assert_eq!(bench.poll(ms(0), None), Standing::At(Watermark(10)));
+    assert_eq!(bench.poll(ms(0), None), WatermarkStatus::Active(Watermark(10)));
     let ids = |head: &SourceHead| head.positions().into_iter().map(|s| s.id).collect::<Vec<_>>();
     assert_eq!(ids(&bench.head), ["a", "b"]);
     let sent = bench.head.give_back();
@@ -230,7 +234,7 @@ fn a_split_that_goes_back_is_in_every_cut_and_holds_what_it_owes_until_it_is_tak
         SplitAssignment { pending, round: Round(1), taken_back: 1, ..SplitAssignment::default() };
     bench.head.assign(taken).expect("assigns");
     assert_eq!(ids(&bench.head), ["a"]);
-    assert_eq!(bench.poll(ms(0), None), Standing::At(Watermark(10)));
+    assert_eq!(bench.poll(ms(0), None), WatermarkStatus::Active(Watermark(10)));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The outside world that the simulated job writes to: stage, commit, discard.
+//! The external system that the simulated job writes to: stage, commit, discard.
 //!
 //! It keeps the rules that a transactional system has: committing is repeatable, what was
 //! discarded can never be committed, and staged rows are invisible. It checks what it is asked:
@@ -19,9 +19,9 @@ use weir_engine::operator::{Committable, OperatorFactory, PreCommitted, Snapshot
 use weir_engine::sink::{CommitAnswer, CommitContext, Committer};
 use weir_engine::{Batch, Context, EngineError, Operator, Output, Progress, Snapshot};
 
-/// The outside world.
+/// The external system.
 #[derive(Default)]
-pub struct Outside {
+pub struct ExternalSystem {
     state: Mutex<State>,
 }
 
@@ -41,7 +41,7 @@ struct State {
 /// Longer than an attempt may take in simulated runs.
 const SLOW_FLUSH: Duration = Duration::from_millis(2_500);
 
-impl Outside {
+impl ExternalSystem {
     /// Rows that anybody can see, and how often each.
     #[must_use]
     pub fn visible(&self) -> BTreeMap<String, u64> {
@@ -80,7 +80,7 @@ fn name(item: &Committable) -> Option<u64> {
 }
 
 #[async_trait]
-impl Committer for Outside {
+impl Committer for ExternalSystem {
     async fn commit(&self, _: &CommitContext, item: &Committable) -> CommitAnswer {
         let mut state = self.state.lock();
         let Some(name) = name(item) else {
@@ -120,15 +120,15 @@ impl Committer for Outside {
 }
 
 /// A sink that stages what came since the last barrier.
-pub(crate) fn sink_factory(outside: &Arc<Outside>) -> Arc<dyn OperatorFactory> {
-    let outside = Arc::clone(outside);
+pub(crate) fn sink_factory(external: &Arc<ExternalSystem>) -> Arc<dyn OperatorFactory> {
+    let external = Arc::clone(external);
     Arc::new(move |_: &Context| -> Result<Box<dyn Operator>, EngineError> {
-        Ok(Box::new(Sink { outside: Arc::clone(&outside), rows: Vec::new() }))
+        Ok(Box::new(Sink { external: Arc::clone(&external), rows: Vec::new() }))
     })
 }
 
 struct Sink {
-    outside: Arc<Outside>,
+    external: Arc<ExternalSystem>,
     rows: Vec<String>,
 }
 
@@ -165,7 +165,7 @@ impl Operator for Sink {
         if self.rows.is_empty() {
             return Ok(Snapshot::default());
         }
-        let (name, flush) = self.outside.stage(std::mem::take(&mut self.rows));
+        let (name, flush) = self.external.stage(std::mem::take(&mut self.rows));
         let item = Committable { sink: cx.uid.clone(), payload: Bytes::from(name.to_string()) };
         let ready = PreCommitted { committables: vec![item], items: Vec::new() };
         let pre_commit = Box::pin(async move {

@@ -1,4 +1,4 @@
-//! Bugs that are planted to see that the simulator finds them.
+//! Bugs that are injected to see that the simulator finds them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use weir_checkpoint::Store;
 use weir_checkpoint::store::{Created, StoreError};
 use weir_protocol::control::{FromWorker, from_worker};
 
-/// A bug.
+/// A bug that is injected into a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Plant {
-    /// None.
+pub enum InjectedBug {
+    /// No bug.
     #[default]
-    Nothing,
+    None,
     /// A create is believed without the listing after it: listings that look for names above a
     /// version find none.
     CreateBelieved,
@@ -22,18 +22,18 @@ pub enum Plant {
     DeclinedDropsDelta,
 }
 
-impl Plant {
+impl InjectedBug {
     /// The store, with the bug.
     pub(crate) fn over_store(self, store: Arc<dyn Store>) -> Arc<dyn Store> {
         match self {
             Self::CreateBelieved => Arc::new(Believing(store)),
-            Self::Nothing | Self::DeclinedDropsDelta => store,
+            Self::None | Self::DeclinedDropsDelta => store,
         }
     }
 
     /// What the bug does to a worker's messages.
-    pub(crate) fn over_link(self) -> PlantedLink {
-        PlantedLink { drops: self == Self::DeclinedDropsDelta }
+    pub(crate) fn over_link(self) -> BuggyLink {
+        BuggyLink { drops: self == Self::DeclinedDropsDelta }
     }
 }
 
@@ -77,11 +77,11 @@ impl Store for Believing {
 /// Takes what was frozen for earlier attempts out of acks. The simulated sink freezes at most
 /// one committable an attempt, so the last one of an ack is the attempt's own.
 #[derive(Clone, Copy)]
-pub(crate) struct PlantedLink {
+pub(crate) struct BuggyLink {
     drops: bool,
 }
 
-impl PlantedLink {
+impl BuggyLink {
     pub(crate) fn drop_earlier(self, message: &mut FromWorker) {
         let Some(from_worker::Kind::Ack(ack)) = &mut message.kind else { return };
         if !self.drops {

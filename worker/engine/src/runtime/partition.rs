@@ -12,7 +12,7 @@ use crate::operator::OutputTag;
 use crate::{Batch, EngineError, Message};
 
 /// All channels of one edge that start at one subtask.
-pub(crate) struct Gate {
+pub(crate) struct ResultPartition {
     /// Which operator of the chain feeds it, and from which output.
     pub(crate) operator: usize,
     pub(crate) output: OutputTag,
@@ -54,8 +54,8 @@ impl Owners {
     }
 }
 
-impl Gate {
-    /// A gate over `channels`, which are in the order of the receiving subtasks.
+impl ResultPartition {
+    /// A partition over `channels`, which are in the order of the receiving subtasks.
     pub(crate) fn new(
         operator: usize,
         output: OutputTag,
@@ -188,8 +188,9 @@ mod tests {
         let records = RecordBatch::try_from_iter([("k", Arc::clone(&column))]).expect("one column");
         let channels: Vec<_> = (0..3).map(|_| Arc::new(Channel::new(usize::MAX))).collect();
         let exchange = Exchange::Hash { columns: vec![0], reuse: false };
-        let mut gate = Gate::new(0, OutputTag::Main, &exchange, channels.clone(), Subtask(0), 720);
-        gate.send(Batch::new(records)).expect("sends");
+        let mut partition =
+            ResultPartition::new(0, OutputTag::Main, &exchange, channels.clone(), Subtask(0), 720);
+        partition.send(Batch::new(records)).expect("sends");
 
         let hashes = hash_columns(&[column], 10_000);
         let mut seen = 0;
