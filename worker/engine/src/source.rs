@@ -170,6 +170,15 @@ pub trait SourceReader: Send {
         None
     }
 
+    /// Whether rows of this split are known to be there that `poll` has not returned: decoded and
+    /// waiting for a batch to fill, fetched, or found and not fetched yet. Such a split holds the
+    /// watermark however long it gives nothing, since whatever the watermark passed meanwhile
+    /// would be lost as late.
+    fn owes(&self, index: usize) -> bool {
+        let _ = index;
+        false
+    }
+
     /// Bytes (or rows) of this split still to read, for progress; 0 when unknown.
     fn remaining(&self, index: usize) -> u64 {
         let _ = index;
@@ -197,7 +206,8 @@ pub struct WatermarkRule {
     pub column: usize,
     /// How a row's watermark follows from it.
     pub mark: RowMark,
-    /// A split that gave nothing for so long, while it was polled and not held up, is idle.
+    /// A split that gave nothing for so long, while it was polled, not held up and owed nothing
+    /// ([`SourceReader::owes`]), is idle.
     pub idle_after: Option<Duration>,
 }
 

@@ -169,6 +169,13 @@ impl SourceReader for FileReader {
         }
     }
 
+    /// A file owes its rows until it is read as far as it goes: it was found with them. They may be
+    /// decoded already and wait for their batch to fill, in a file whose next bytes are slow to
+    /// come; or the file waits for its turn behind another one of this reader.
+    fn owes(&self, index: usize) -> bool {
+        self.files.contains_key(&index)
+    }
+
     fn remaining(&self, index: usize) -> u64 {
         self.files.get(&index).map_or(0, |file| match &file.content {
             // Of compressed files it is a lower bound, since only the packed size is known.

@@ -149,6 +149,12 @@ impl SourceReader for Reader {
         Some(format!("'{topic}/{partition}', message at offset {offset}"))
     }
 
+    /// Fetched messages wait behind those of other partitions; what the broker still has, nobody
+    /// knows before it comes.
+    fn owes(&self, index: usize) -> bool {
+        self.fetcher.holds(index)
+    }
+
     fn remaining(&self, index: usize) -> u64 {
         self.splits.get(&index).map_or(0, Position::remaining)
     }

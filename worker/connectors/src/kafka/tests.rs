@@ -64,6 +64,31 @@ fn a_bounded_table_is_read_to_the_end_it_had_at_the_start() {
 }
 
 #[test]
+fn messages_that_were_fetched_and_wait_are_owed() {
+    let mock = cluster("t", 3);
+    write(&mock, "t", 0, 0..9);
+    write(&mock, "t", 2, 0..9);
+    let io = runtime();
+    let source =
+        source(&numbers(&mock.bootstrap_servers(), &[TOPIC, EARLIEST]), &[0]).unwrap().source;
+    let (_, splits) = discover(&io, &source, None).unwrap();
+    let mut cx = context(io.handle(), 1, 0, 1);
+    let mut reader = source.reader(&cx).unwrap();
+    for (index, split) in splits.iter().enumerate() {
+        assert!(!reader.owes(index));
+        reader.add(&cx, index, split).unwrap();
+    }
+    let start = weir_engine::env::instant();
+    while !(reader.owes(0) && reader.owes(2)) {
+        assert!(start.elapsed() < Duration::from_secs(20), "nothing came");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(!reader.owes(1), "of it nothing is known to come");
+    read_until(&mut *reader, &mut cx, &mut Read::default(), |read| read.rows() == 18).unwrap();
+    assert!((0..3).all(|index| !reader.owes(index)));
+}
+
+#[test]
 fn a_reader_goes_on_exactly_where_the_last_one_was() {
     let mock = cluster("t", 1);
     write(&mock, "t", 0, 0..30_000);

@@ -186,12 +186,13 @@ impl SourceHead {
         self.waiting
     }
 
-    /// Every split but the one that was heard of was asked in vain.
+    /// Every split but the one that was heard of was asked in vain; of those that owe rows, it is
+    /// the reader that is slow.
     fn count_silence(&mut self, now: Instant, heard: Option<usize>) {
         let Some(silence) = &mut self.silence else { return };
         let quiet = silence.polled(now);
         for (index, active) in &mut self.active {
-            if heard == Some(*index) {
+            if heard == Some(*index) || self.reader.owes(*index) {
                 active.quiet = Duration::ZERO;
             } else {
                 active.quiet += quiet;

@@ -8,7 +8,7 @@
 mod lost;
 mod thread;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::config::ClientConfig;
@@ -52,6 +52,8 @@ pub(super) enum Fetched {
 #[derive(Default)]
 struct State {
     fetched: VecDeque<Fetched>,
+    /// How many of them are messages, by split.
+    waiting: BTreeMap<usize, usize>,
     bytes: usize,
     added: Vec<(usize, Position)>,
     failed: Option<EngineError>,
@@ -126,8 +128,11 @@ impl Fetcher {
         let mut state = self.shared.lock();
         match state.fetched.pop_front() {
             Some(fetched) => {
-                if let Fetched::Messages { bytes, .. } = &fetched {
+                if let Fetched::Messages { split, bytes, .. } = &fetched {
                     state.bytes -= bytes;
+                    if let Some(waiting) = state.waiting.get_mut(split) {
+                        *waiting -= 1;
+                    }
                 }
                 drop(state);
                 self.shared.changed.notify_one();
@@ -138,6 +143,11 @@ impl Fetcher {
                 None => Ok(None),
             },
         }
+    }
+
+    /// Whether messages of a split wait to be taken.
+    pub(super) fn holds(&self, split: usize) -> bool {
+        self.shared.lock().waiting.get(&split).is_some_and(|&waiting| waiting > 0)
     }
 }
 

@@ -303,8 +303,9 @@ impl Thread {
         if state.stop {
             return;
         }
-        if let Fetched::Messages { bytes, .. } = &fetched {
+        if let Fetched::Messages { split, bytes, .. } = &fetched {
             state.bytes += bytes;
+            *state.waiting.entry(*split).or_default() += 1;
         }
         state.fetched.push_back(fetched);
         drop(state);

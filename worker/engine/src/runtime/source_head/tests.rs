@@ -42,7 +42,10 @@ fn cutting_a_split_into_batches_changes_nothing() {
 /// What the reader finds at its next polls; nothing when there is no more.
 type Script = Arc<Mutex<VecDeque<SourcePoll>>>;
 
-struct Scripted(Script);
+/// The split that owes rows, if one does.
+type Owing = Arc<Mutex<Option<usize>>>;
+
+struct Scripted(Script, Owing);
 
 impl SourceReader for Scripted {
     fn add(&mut self, _: &Context, _: usize, _: &Split) -> Result<(), EngineError> {
@@ -59,6 +62,10 @@ impl SourceReader for Scripted {
 
     fn place(&self, _: &Context, _: usize, row: usize) -> Option<String> {
         Some(format!("a.json:{}", row + 1))
+    }
+
+    fn owes(&self, index: usize) -> bool {
+        *self.1.lock() == Some(index)
     }
 }
 
@@ -87,6 +94,7 @@ fn ms(ms: u64) -> Duration {
 struct Bench {
     head: SourceHead,
     script: Script,
+    owing: Owing,
     now: Instant,
     _io: tokio::runtime::Runtime,
 }
@@ -94,17 +102,17 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let io = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let script = Script::default();
+        let (script, owing) = (Script::default(), Owing::default());
         let idle_after = Some(ms(1_000));
         let rule = WatermarkRule { column: 0, mark: RowMark::Delay(0), idle_after };
-        let reader = Box::new(Scripted(Arc::clone(&script)));
+        let reader = Box::new(Scripted(Arc::clone(&script), Arc::clone(&owing)));
         let times = Box::new(Times(Some(rule)));
         let mut head = SourceHead::new(context("events", &io), reader, times, None);
         let splits = vec![split("a"), split("b")];
         let (pending, round) = (Pending::None, Round(1));
         head.assign(SplitAssignment { splits, pending, round, ..SplitAssignment::default() })
             .expect("assigns");
-        Self { head, script, now: instant(), _io: io }
+        Self { head, script, owing, now: instant(), _io: io }
     }
 
     /// Polls after `pause`; `found` is a split and an event time.
@@ -142,6 +150,22 @@ fn a_silent_split_beside_a_backlogged_one_becomes_idle() {
         );
     }
     assert_eq!(bench.poll(ms(25), Some((0, 41))), WatermarkStatus::Active(Watermark(41)));
+}
+
+/// As a reader does whose batch is not full, or that reads one file after the other.
+#[test]
+fn a_split_that_owes_rows_is_never_idle() {
+    let mut bench = Bench::new();
+    bench.poll(ms(0), Some((1, 10)));
+    *bench.owing.lock() = Some(1);
+    for _ in 0..100 {
+        assert_eq!(bench.poll(ms(100), Some((0, 60))), Standing::At(Watermark(10)));
+    }
+    *bench.owing.lock() = None;
+    for _ in 0..9 {
+        assert_eq!(bench.poll(ms(100), Some((0, 60))), Standing::At(Watermark(10)));
+    }
+    assert_eq!(bench.poll(ms(100), Some((0, 60))), Standing::At(Watermark(60)));
 }
 
 #[test]
