@@ -83,6 +83,8 @@ pub(crate) struct Chunks {
 }
 
 enum Item {
+    /// Told first: see [`Next::InLine`].
+    InLine(u8),
     Chunk(Chunk),
     /// The compressed content ends in the middle of something.
     Cut,
@@ -90,6 +92,9 @@ enum Item {
 
 /// What there is to take.
 pub(crate) enum Next {
+    /// The content goes on behind a record that was given out without its line's end, or with half
+    /// of one; the byte is that record's last.
+    InLine(u8),
     Chunk(Chunk),
     Pending,
     /// Nothing follows for now; the end follows.
@@ -127,6 +132,7 @@ impl Chunks {
     pub(crate) fn next(&mut self) -> Result<Next, EngineError> {
         match self.ready.try_recv() {
             Ok(item) => item.map(|item| match item {
+                Item::InLine(before) => Next::InLine(before),
                 Item::Chunk(chunk) => Next::Chunk(chunk),
                 Item::Cut => Next::Cut,
             }),
@@ -148,6 +154,8 @@ impl Chunks {
 pub(crate) struct Content {
     file: FileInfo,
     read: Box<dyn Read + Send>,
+    /// What stands before, where a record may have been taken without its line's end.
+    before: Option<u8>,
     check: Check,
     may_be_cut: bool,
     is_cut: bool,
@@ -170,9 +178,9 @@ impl Content {
         Start { offset, growing }: Start,
     ) -> Result<Self, EngineError> {
         if let (Some(growing), None) = (growing, &store) {
-            let read = open_growing(&file, offset, growing)?;
-            let may_be_cut = growing.may_be_cut;
-            return Ok(Self { file, read, check: Check::Growing, may_be_cut, is_cut: false });
+            let (read, before) = open_growing(&file, offset, growing)?;
+            let (check, may_be_cut) = (Check::Growing, growing.may_be_cut);
+            return Ok(Self { file, read, before, check, may_be_cut, is_cut: false });
         }
         let packing = Compression::of_path(&file.path);
         // Only plain bytes can be entered in the middle.
@@ -191,7 +199,7 @@ impl Content {
                     .changed(&format!("it ends at byte {skipped}, before the position {offset}")));
             }
         }
-        Ok(Self { file, read, check, may_be_cut: false, is_cut: false })
+        Ok(Self { file, read, before: None, check, may_be_cut: false, is_cut: false })
     }
 
     /// Passes `bytes` over, or what there is; the number of newlines in them.
@@ -235,6 +243,11 @@ impl Content {
         emptied: &Receiver<Vec<u8>>,
         waker: &Waker,
     ) -> Result<(), EngineError> {
+        if let Some(before) = self.before.filter(|&before| before != b'\n')
+            && to.blocking_send(Ok(Item::InLine(before))).is_err()
+        {
+            return Ok(());
+        }
         loop {
             let mut buffer = emptied.try_recv().unwrap_or_else(|_| vec![0; HEADROOM + CHUNK]);
             let end = self.fill(&mut buffer, HEADROOM)?;
@@ -359,12 +372,12 @@ fn not_shorter(file: &FileInfo) -> Result<(), EngineError> {
 }
 
 /// Opens a local file that may grow at `offset` of its content, as far as it had come when it was
-/// found, after checking that what stands before is what was read.
+/// found, after checking that what stands before is what was read. Also its last byte before.
 fn open_growing(
     file: &FileInfo,
     offset: u64,
     growing: Growing,
-) -> Result<Box<dyn Read + Send>, EngineError> {
+) -> Result<(Box<dyn Read + Send>, Option<u8>), EngineError> {
     not_shorter(file)?;
     let packing = Compression::of_path(&file.path);
     let plain = packing == Compression::None;
@@ -385,7 +398,7 @@ fn open_growing(
     }
     // Only a last line that was taken as it was does not end in a newline.
     if before.last.is_none_or(|last| matches!(last, b'\n' | b'\r')) {
-        return Ok(read);
+        return Ok((read, before.last));
     }
     let mut next = Vec::new();
     read.by_ref().take(2).read_to_end(&mut next).map_err(|error| read_error(file, &error))?;
@@ -394,7 +407,7 @@ fn open_growing(
             "its last line had no end and was read as it was, and now goes on at byte {offset}; 'source.unfinished-file.timeout' tells how long a line may pause"
         )));
     }
-    Ok(Box::new(Read::chain(io::Cursor::new(next), read)))
+    Ok((Box::new(Read::chain(io::Cursor::new(next), read)), before.last))
 }
 
 /// What was passed over.

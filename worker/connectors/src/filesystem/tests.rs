@@ -421,7 +421,7 @@ fn bytes_arrive_faster_than_any_decoder_takes_them() {
                 bytes += chunk.end - fetch::HEADROOM;
                 chunks.recycle(chunk.buffer);
             }
-            fetch::Next::Pending => std::thread::yield_now(),
+            fetch::Next::Pending | fetch::Next::InLine(_) => std::thread::yield_now(),
             fetch::Next::Cut | fetch::Next::End => break,
         }
     }

@@ -60,9 +60,20 @@ pub(crate) struct TextFile {
     /// Compressed content that may go on was cut off.
     cut: bool,
     skipped: u64,
-    /// What says how the file is encoded is behind `start`, or was never to come.
-    begun: bool,
+    /// What is to be passed before the first record.
+    beginning: Option<Beginning>,
     failing: Option<oneshot::Receiver<EngineError>>,
+}
+
+/// What may stand before the first record.
+#[derive(Clone, Copy)]
+enum Beginning {
+    /// A mark that says how the file is encoded.
+    Mark,
+    /// The end of a line whose record was given out before, when no end had come for long; the
+    /// byte is that record's last. It must not be read as an empty line, which in CSV of one
+    /// column is a record.
+    LineEnd(u8),
 }
 
 /// What a file has now.
@@ -101,7 +112,7 @@ impl TextFile {
             last: false,
             cut: false,
             skipped,
-            begun: offset > 0,
+            beginning: (offset == 0).then_some(Beginning::Mark),
             failing: None,
         }
     }
@@ -149,9 +160,12 @@ impl TextFile {
             };
         }
         loop {
-            if !self.starved && !self.begun {
-                match self.begin() {
-                    Ok(begun) => (self.begun, self.starved) = (begun, !begun),
+            if !self.starved
+                && let Some(beginning) = self.beginning
+            {
+                match self.begin(beginning) {
+                    Ok(Some(passed)) => self.pass(passed),
+                    Ok(None) => self.starved = true,
                     Err(error) => return Ok(self.fail(cx, &error)),
                 }
             }
@@ -209,6 +223,7 @@ impl TextFile {
             });
             match chunks.next()? {
                 Next::Pending => return Ok(Polled::Pending),
+                Next::InLine(before) => self.beginning = Some(Beginning::LineEnd(before)),
                 Next::Cut => self.cut = true,
                 Next::End => {
                     self.check_length()?;
@@ -223,18 +238,31 @@ impl TextFile {
         }
     }
 
-    /// Passes the mark of UTF-8 at the beginning of the file; `false`: more bytes must tell.
-    fn begin(&mut self) -> Result<bool, DecodeError> {
-        let beginning = &self.buffer[self.start..self.end];
-        if !self.last && encoding::may_become_mark(beginning) {
-            return Ok(false);
+    /// Bytes to be passed before the first record; `None`: more bytes must tell.
+    fn begin(&self, beginning: Beginning) -> Result<Option<usize>, DecodeError> {
+        let bytes = &self.buffer[self.start..self.end];
+        match (beginning, bytes) {
+            (Beginning::Mark, _) if !self.last && encoding::may_become_mark(bytes) => Ok(None),
+            (Beginning::Mark, _) => encoding::mark(bytes).map(Some).map_err(|what| {
+                DecodeError::at(bytes, 0, 0, format!("the file begins with {what}"))
+            }),
+            (Beginning::LineEnd(_), []) if !self.last => Ok(None),
+            (Beginning::LineEnd(_), [b'\n', ..]) => Ok(Some(1)),
+            // The record's end was one already.
+            (Beginning::LineEnd(b'\r'), _) => Ok(Some(0)),
+            (Beginning::LineEnd(_), [b'\r', b'\n', ..]) => Ok(Some(2)),
+            (Beginning::LineEnd(_), [b'\r']) if !self.last => Ok(None),
+            (Beginning::LineEnd(_), [b'\r', ..]) => Ok(Some(1)),
+            (Beginning::LineEnd(_), _) => Ok(Some(0)),
         }
-        let mark = encoding::mark(beginning).map_err(|what| {
-            DecodeError::at(beginning, 0, 0, format!("the file begins with {what}"))
-        })?;
-        self.start += mark;
-        self.offset += mark as u64;
-        Ok(true)
+    }
+
+    fn pass(&mut self, bytes: usize) {
+        self.beginning = None;
+        self.start += bytes;
+        self.offset += bytes as u64;
+        // From here on rows are counted, where the place of one is looked up.
+        self.given = self.offset;
     }
 
     /// Puts the rest of the buffer in front of the next one.

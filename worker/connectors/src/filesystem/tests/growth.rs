@@ -22,6 +22,17 @@ struct Watched<'a> {
 
 impl<'a> Watched<'a> {
     fn new(bench: &'a Bench, path: &str, format: &str, more: &[(&str, &str)]) -> Self {
+        Self::of(&columns(), bench, path, format, more)
+    }
+
+    /// Of a table whose last column is text.
+    fn of(
+        columns: &[(&str, DataType)],
+        bench: &'a Bench,
+        path: &str,
+        format: &str,
+        more: &[(&str, &str)],
+    ) -> Self {
         let mut options = vec![
             ("connector", "filesystem"),
             ("path", path),
@@ -29,7 +40,7 @@ impl<'a> Watched<'a> {
             ("source.monitor-interval", "1 s"),
         ];
         options.extend(more);
-        let source = bench.source(&table(&options, &columns()));
+        let source = bench.source(&table(&options, columns));
         let cx = context(bench.io.handle(), 1, 0, 1);
         Self {
             bench,
@@ -69,10 +80,12 @@ impl<'a> Watched<'a> {
     fn poll(&mut self) -> Result<bool, EngineError> {
         match self.reader.poll(&mut self.cx)? {
             SourcePoll::Rows { records, .. } => {
-                let ids = records.column(0).as_primitive::<Int64Type>().values().iter();
-                let names = records.column(1).as_string::<i32>().iter();
-                let names = names.map(|name| name.unwrap_or_default().to_owned());
-                self.rows.extend(ids.copied().zip(names));
+                let ids = records.column(0).as_primitive_opt::<Int64Type>();
+                let names = records.columns().last().unwrap().as_string::<i32>().iter();
+                for (row, name) in names.enumerate() {
+                    let id = ids.map_or(0, |ids| ids.value(row));
+                    self.rows.push((id, name.unwrap_or_default().to_owned()));
+                }
             }
             SourcePoll::Returned { split, position, left } => {
                 let split = self.reading.remove(&split).unwrap();
@@ -360,6 +373,54 @@ fn an_end_that_is_quiet_for_long_is_taken_as_it_is_and_must_not_go_on() {
             "{message}"
         );
     }
+}
+
+/// In CSV of one column, an empty line is a record.
+#[test]
+fn the_end_of_a_line_that_was_taken_without_it_is_no_line_of_its_own() {
+    let bench = Bench::new();
+    let one = [("name", DataType::Utf8)];
+    let cases = [
+        ("csv", &one[..], ["a\nb", "c\n"]),
+        ("csv", &columns()[..], ["1,a\n2,b", "3,c\n"]),
+        ("json", &one[..], ["{\"name\":\"a\"}\n{\"name\":\"b\"}", "{\"name\":\"c\"}\n"]),
+    ];
+    let ends: [&[&str]; 5] = [&["\n"], &["\r\n"], &["\n", ""], &["\r", "\n"], &["\r\n", ""]];
+    for (format, columns, [before, after]) in cases {
+        for end in ends {
+            for packing in ["", ".zst"] {
+                let case = format!("{format} of {} columns{packing}, {end:?}", columns.len());
+                let name = format!("in/a.{format}{packing}");
+                let packed = |text: &str| match packing {
+                    "" => text.as_bytes().to_vec(),
+                    _ => zstd::encode_all(text.as_bytes(), 1).unwrap(),
+                };
+                bench.write(&name, &packed(before));
+                let mut watched =
+                    Watched::of(columns, &bench, &name, format, &[(UNFINISHED, "0 s")]);
+                // As far as it is complete, and then as it is.
+                while watched.look().unwrap() > 0 {}
+                for part in end.iter().filter(|part| !part.is_empty()) {
+                    watched.restart();
+                    bench.append(&name, &packed(part));
+                    if end.len() > 1 {
+                        while watched.look().unwrap() > 0 {}
+                    }
+                }
+                bench.append(&name, &packed(after));
+                while watched.look().unwrap() > 0 {}
+                let names: Vec<_> = watched.rows.iter().map(|(_, name)| name.as_str()).collect();
+                assert_eq!(names, ["a", "b", "c"], "{case}");
+                fs::remove_file(bench.path(&name)).unwrap();
+            }
+        }
+    }
+    bench.write("in/a.csv", b"a\nb");
+    let mut watched = Watched::of(&one, &bench, "in", "csv", &[(UNFINISHED, "0 s")]);
+    while watched.look().unwrap() > 0 {}
+    bench.append("in/a.csv", b"\n\nc\n\"x\"y\n");
+    let message = watched.look().unwrap_err();
+    assert!(message.starts_with("/in/a.csv:5: "), "{message}");
 }
 
 #[test]
