@@ -196,6 +196,20 @@ pub trait EventTimes: Send {
 
     /// Where the event time and the watermark expression stand in the projected batch.
     fn rule(&self) -> Option<&WatermarkRule>;
+
+    /// Columns of the reader's rows that hold no NULL, as whatever reads them may rely on.
+    fn not_null(&self) -> &[NotNull] {
+        &[]
+    }
+}
+
+/// A column that is declared `NOT NULL`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NotNull {
+    /// Index in the schema of [`Source::schema`].
+    pub column: usize,
+    /// What to say of a row that has NULL there, to be put behind the row's place: cause and fix.
+    pub message: String,
 }
 
 /// A table's `WATERMARK FOR` clause, and its idle timeout.

@@ -122,7 +122,8 @@ impl TableDef {
             .iter()
             .map(|&i| {
                 let column = &self.columns[i];
-                // What is read may hold NULL whatever is declared, as Flink trusts sources too.
+                // What is read may hold NULL whatever is declared; the task that reads it tells
+                // where (see `EventTimes::not_null`), which no connector has to know.
                 ArrowField::new(&column.name, column.ty.kind.arrow(), source || column.ty.nullable)
             })
             .collect();

@@ -4,7 +4,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use weir_engine::EngineError;
-use weir_engine::source::{EventTimes, RowMark, WatermarkRule};
+use weir_engine::source::{EventTimes, NotNull, RowMark, WatermarkRule};
 
 use crate::calc::Calc;
 
@@ -14,6 +14,8 @@ pub(crate) struct TableTimes {
     /// `None`: the connector's columns are the table's.
     pub(crate) calc: Option<Calc>,
     pub(crate) rule: Option<WatermarkRule>,
+    /// Of the connector's columns.
+    pub(crate) not_null: Vec<NotNull>,
 }
 
 impl TableTimes {
@@ -56,5 +58,9 @@ impl EventTimes for TableTimes {
 
     fn rule(&self) -> Option<&WatermarkRule> {
         self.rule.as_ref()
+    }
+
+    fn not_null(&self) -> &[NotNull] {
+        &self.not_null
     }
 }

@@ -1,5 +1,7 @@
 //! `weir run` as a real process: what a job's state says at its next start.
 
+mod not_null;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

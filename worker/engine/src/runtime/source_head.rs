@@ -202,22 +202,35 @@ impl SourceHead {
     }
 
     fn rows(&mut self, index: usize, records: RecordBatch) -> Result<Batch, EngineError> {
+        for not_null in self.times.not_null() {
+            if let Some(row) = first_null(&records, not_null.column) {
+                let error = EngineError::user(&not_null.message);
+                return Err(error.at(self.place(index, row)));
+            }
+        }
         let projected = self.times.project(records)?;
         let Some(rule) = self.times.rule() else { return Ok(Batch::new(projected)) };
-        let Some(active) = self.active.get_mut(&index) else {
+        let Some(active) = self.active.get(&index) else {
             return Err(EngineError::ours(format!(
                 "a reader gave rows of split {index}, which it does not have"
             )));
         };
         if let Some(row) = first_null(&projected, rule.column) {
             let error = null_time(projected.schema_ref().field(rule.column).name());
-            let place = self.reader.place(&self.cx, index, row);
-            return Err(error.at(place.unwrap_or_else(|| active.split.id.clone())));
+            return Err(error.at(self.place(index, row)));
         }
         let (behind, watermark) = mark_rows(&projected, rule, active.watermark)?;
-        active.watermark = watermark;
+        if let Some(active) = self.active.get_mut(&index) {
+            active.watermark = watermark;
+        }
         self.furthest = self.furthest.max(watermark);
         Ok(Batch::new(projected).with_behind(behind))
+    }
+
+    /// Where row `row` of the last rows stands: outside, or else in which split.
+    fn place(&self, index: usize, row: usize) -> String {
+        let split = || self.active.get(&index).map(|active| active.split.id.clone());
+        self.reader.place(&self.cx, index, row).or_else(split).unwrap_or_default()
     }
 
     /// Where the task's watermark stands; it is up to the caller to never step back.
@@ -254,9 +267,10 @@ impl Active {
     }
 }
 
-/// The first row whose event time is NULL.
+/// The first row that has NULL in a column.
 fn first_null(records: &RecordBatch, column: usize) -> Option<usize> {
-    let nulls = records.column(column).logical_nulls().filter(|nulls| nulls.null_count() > 0)?;
+    let nulls =
+        records.columns().get(column)?.logical_nulls().filter(|nulls| nulls.null_count() > 0)?;
     (0..nulls.len()).find(|&row| nulls.is_null(row))
 }
 

@@ -1,13 +1,13 @@
 //! Tables that are read, and rows that the program itself holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
 use weir_connectors::table::{FirstRow, Problem};
 use weir_engine::graph::{Node, OperatorInfo, SourceNode};
 use weir_engine::operator::OutputTag;
-use weir_engine::source::{EventTimes, RowMark, WatermarkRule as EngineRule};
+use weir_engine::source::{EventTimes, NotNull, RowMark, WatermarkRule as EngineRule};
 
 use super::{Flow, Lowering, identity, names, schema_of};
 use crate::calc::Calc;
@@ -17,6 +17,25 @@ use crate::event_times::TableTimes;
 use crate::expr::{Expr, render};
 use crate::rel::Rel;
 use crate::values;
+
+/// Columns among those that are read which the table declares to hold no NULL. What is bound to
+/// them relies on it: COUNT of such a column counts rows.
+fn not_null(table: &TableDef, read: &BTreeSet<usize>) -> Vec<NotNull> {
+    let declared = |&(_, &index): &(usize, &usize)| !table.columns[index].ty.nullable;
+    let message = |index: usize| {
+        let (name, table_name) = (&table.columns[index].name, &table.name);
+        let (why, way_out) = match table.primary_key.contains(&index) {
+            false => ("NOT NULL", "declare the column without NOT NULL"),
+            true => ("in its PRIMARY KEY and so NOT NULL", "leave the column out of the key"),
+        };
+        format!(
+            "column \"{name}\" of table \"{table_name}\" is {why}, but the record has no value \
+             for it, or none that can be read; correct the record, or {way_out}"
+        )
+    };
+    let read = read.iter().enumerate().filter(declared);
+    read.map(|(column, &index)| NotNull { column, message: message(index) }).collect()
+}
 
 impl Lowering<'_> {
     pub(super) fn problems(&mut self, table: &TableDef, problems: Vec<Problem>) {
@@ -45,7 +64,7 @@ impl Lowering<'_> {
         let kept = self.needs.columns(table);
         let stored = table.source_columns();
         // What the connector reads: columns that are passed on or computed from.
-        let mut read = std::collections::BTreeSet::new();
+        let mut read = BTreeSet::new();
         let expand = |index: usize| match &table.columns[index].kind {
             ColumnKind::Computed(expr) => expr.clone(),
             _ => Expr::column(index, table.columns[index].ty, Span::default()),
@@ -89,6 +108,7 @@ impl Lowering<'_> {
         let mut times = TableTimes {
             calc: (!same).then(|| Calc::new(None, &exprs, schema.clone())),
             rule: mark.map(|(column, mark)| EngineRule { column, mark, idle_after: None }),
+            not_null: not_null(table, &read),
         };
         let mut place = self.place(&info);
         if times.rule.is_some() {
@@ -153,7 +173,7 @@ impl Lowering<'_> {
             state: None,
             nondeterministic,
         };
-        let times = TableTimes { calc: None, rule: None };
+        let times = TableTimes { calc: None, rule: None, not_null: Vec::new() };
         let node = SourceNode {
             source: Arc::new(source),
             event_times: Arc::new(move || Box::new(times.clone()) as Box<dyn EventTimes>),

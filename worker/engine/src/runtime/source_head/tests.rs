@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::env::instant;
 use crate::runtime::testing::{context, records};
+use crate::source::NotNull;
 
 fn marks(times: &[i64], delay: i64, before: i64) -> (Vec<Option<i64>>, i64) {
     let column: ArrayRef = Arc::new(TimestampMillisecondArray::from(times.to_vec()));
@@ -69,7 +70,11 @@ impl SourceReader for Scripted {
     }
 }
 
-struct Times(Option<WatermarkRule>);
+#[derive(Default)]
+struct Times {
+    rule: Option<WatermarkRule>,
+    not_null: Vec<NotNull>,
+}
 
 impl EventTimes for Times {
     fn project(&mut self, records: RecordBatch) -> Result<RecordBatch, EngineError> {
@@ -77,7 +82,11 @@ impl EventTimes for Times {
     }
 
     fn rule(&self) -> Option<&WatermarkRule> {
-        self.0.as_ref()
+        self.rule.as_ref()
+    }
+
+    fn not_null(&self) -> &[NotNull] {
+        &self.not_null
     }
 }
 
@@ -106,7 +115,7 @@ impl Bench {
         let idle_after = Some(ms(1_000));
         let rule = WatermarkRule { column: 0, mark: RowMark::Delay(0), idle_after };
         let reader = Box::new(Scripted(Arc::clone(&script), Arc::clone(&owing)));
-        let times = Box::new(Times(Some(rule)));
+        let times = Box::new(Times { rule: Some(rule), ..Times::default() });
         let mut head = SourceHead::new(context("events", &io), reader, times, None);
         let splits = vec![split("a"), split("b")];
         let (pending, round) = (Pending::None, Round(1));
@@ -273,4 +282,19 @@ fn an_event_time_that_is_null_is_told_with_the_place_of_its_row() {
         "{}",
         error.message
     );
+}
+
+#[test]
+fn null_in_a_not_null_column_is_told_with_the_place_of_its_row() {
+    let io = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let script = Script::default();
+    let column: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(1), Some(2), None]));
+    let records = RecordBatch::try_from_iter([("n", column)]).expect("one column");
+    script.lock().push_back(SourcePoll::Rows { split: 0, records });
+    let not_null = vec![NotNull { column: 0, message: "column \"n\" is NOT NULL".into() }];
+    let times = Box::new(Times { rule: None, not_null });
+    let reader = Box::new(Scripted(script, Owing::default()));
+    let mut head = SourceHead::new(context("events", &io), reader, times, None);
+    let error = head.read(instant()).expect_err("NULL");
+    assert_eq!(error.message, "a.json:3: column \"n\" is NOT NULL");
 }
