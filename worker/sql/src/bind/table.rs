@@ -33,6 +33,17 @@ impl Binder<'_> {
             let mut found = Vec::new();
             for name in names {
                 match table.columns.iter().position(|c| c.name.text == name.text) {
+                    Some(index)
+                        if !matches!(table.columns[index].kind, ast::ColumnKind::Physical(_)) =>
+                    {
+                        binder.report(SqlError::new(
+                            name.span,
+                            format!(
+                                "{clause}: column \"{}\" is a computed or METADATA column, which the table does not store; name columns that are declared with a type only",
+                                name.text
+                            ),
+                        ));
+                    }
                     Some(index) => found.push(index),
                     None => {
                         let hint = did_you_mean(

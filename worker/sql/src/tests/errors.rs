@@ -299,6 +299,14 @@ fn tables_that_are_declared_wrongly() {
             "sql:6:37: PRIMARY KEY: column \"b\" not found in table \"x\"",
         ),
         (
+            "CREATE TABLE x (a INT, b AS a + 1, PRIMARY KEY (b) NOT ENFORCED) WITH ('connector' = 'print')",
+            "sql:6:49: PRIMARY KEY: column \"b\" is a computed or METADATA column, which the table does not store; name columns that are declared with a type only",
+        ),
+        (
+            "CREATE TABLE x (a INT, b STRING METADATA) PARTITIONED BY (b) WITH ('connector' = 'print')",
+            "sql:6:59: PARTITIONED BY: column \"b\" is a computed or METADATA column, which the table does not store; name columns that are declared with a type only",
+        ),
+        (
             "CREATE TABLE x (t TIMESTAMP, WATERMARK FOR t AS t) WITH ('connector' = 'kafka')",
             "sql:6:44: the event time \"t\" is TIMESTAMP(6), but must be TIMESTAMP(p) or TIMESTAMP_LTZ(p) with p from 0 to 3; declare \"t\" as TIMESTAMP(3), as TIMESTAMP alone has 6 digits",
         ),
