@@ -539,7 +539,9 @@ pub(super) fn sql_type(field: &Field) -> String {
         DataType::Int64 => "BIGINT".to_owned(),
         DataType::Float32 => "FLOAT".to_owned(),
         DataType::Float64 => "DOUBLE".to_owned(),
-        DataType::Decimal128(precision, scale) => format!("DECIMAL({precision}, {scale})"),
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            format!("DECIMAL({precision}, {scale})")
+        }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "STRING".to_owned(),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "BYTES".to_owned(),
         DataType::Date32 => "DATE".to_owned(),

@@ -18,8 +18,10 @@ use parquet::schema::parser::parse_message_type;
 use super::{ParquetPlan, RowPosition};
 use weir_engine::RowKind;
 
-/// A file of one column `c`, which may be NULL.
-fn file<T: ParquetType>(column: &str, values: &[Option<T::T>]) -> Bytes {
+/// A file of one column `c`, which may be NULL; behind ` | ` is what makes it
+/// another one of its type.
+pub(super) fn file<T: ParquetType>(column: &str, values: &[Option<T::T>]) -> Bytes {
+    let column = column.split(" | ").next().unwrap_or(column);
     let schema = parse_message_type(&format!("message m {{ optional {column}; }}")).unwrap();
     let properties = Arc::new(WriterProperties::new());
     let mut writer = SerializedFileWriter::new(Vec::new(), Arc::new(schema), properties).unwrap();
@@ -37,17 +39,17 @@ fn table(data_type: DataType) -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("c", data_type, true)]))
 }
 
-fn read(file: &Bytes, data_type: DataType) -> Result<RecordBatch, String> {
+pub(super) fn read(file: &Bytes, data_type: DataType) -> Result<RecordBatch, String> {
     let metadata = ParquetMetaDataReader::new().parse_and_finish(file).unwrap();
     let plan = ParquetPlan::new(Arc::new(metadata), &table(data_type), &[0])?;
     let reader = plan.reader(file.clone(), RowPosition::default(), 1, 100).unwrap();
-    let batches =
-        reader.map(|batch| plan.convert(&batch.unwrap())).collect::<Result<Vec<_>, _>>()?;
+    let batches = reader.map(|batch| plan.convert(&batch.map_err(|error| error.to_string())?));
+    let batches = batches.collect::<Result<Vec<_>, String>>()?;
     Ok(concat_batches(plan.schema(), &batches).unwrap())
 }
 
 /// As `print` shows it.
-fn shown(batch: &RecordBatch) -> Vec<String> {
+pub(super) fn shown(batch: &RecordBatch) -> Vec<String> {
     let row = |row: usize| {
         let mut text = Vec::new();
         crate::print::value::write_row(&mut text, RowKind::Insert, batch.columns(), row);
@@ -62,7 +64,7 @@ fn timestamp(unit: TimeUnit) -> DataType {
 }
 
 /// Days since 1970 and nanoseconds of the day, as INT96 holds them.
-fn int96(days: i64, nanos: u64) -> Option<Int96> {
+pub(super) fn int96(days: i64, nanos: u64) -> Option<Int96> {
     let julian = u32::try_from(days + 2_440_588).unwrap();
     let mut value = Int96::new();
     value.set_data(u32::try_from(nanos & 0xffff_ffff).unwrap(), (nanos >> 32) as u32, julian);
@@ -104,7 +106,16 @@ fn int96_is_read_in_every_year() {
     assert_eq!(shown(&micros)[..2], ["2001-02-03T04:05:06.789123", "1969-12-31T23:59:59.999999"]);
     assert_eq!(shown(&micros)[3..5], ["0001-01-01T00:00", "1600-01-01T00:00"]);
     let refused = read(&file, timestamp(TimeUnit::Nanosecond)).unwrap_err();
-    assert!(refused.ends_with("declare it as TIMESTAMP(6)"), "{refused}");
+    expect_test::expect!["column `c`: a timestamp 253402300799 s from 1970 is out of the range of TIMESTAMP(9); declare the column with 6 digits or fewer"].assert_eq(&refused);
+    let near = self::file::<Int96Type>("int96 c", &values[..2]);
+    let nanos = read(&near, timestamp(TimeUnit::Nanosecond)).unwrap();
+    assert_eq!(shown(&nanos), ["2001-02-03T04:05:06.789123456", "1969-12-31T23:59:59.999999999"]);
+    // 64 bits of microseconds hold some 292,000 years: what is beyond must not come out as another.
+    let far = self::file::<Int96Type>("int96 c", &[int96(106_751_992, 0), int96(-2_440_588, 0)]);
+    let refused = read(&far, timestamp(TimeUnit::Microsecond)).unwrap_err();
+    expect_test::expect!["column `c`: a timestamp 9223372108800 s from 1970 is out of the range of TIMESTAMP(6); declare the column with 3 digits or fewer"].assert_eq(&refused);
+    let seconds = read(&far, timestamp(TimeUnit::Second)).unwrap();
+    assert_eq!(shown(&seconds), ["+294247-01-11T00:00", "-4713-11-24T00:00"]);
 }
 
 #[test]

@@ -10,7 +10,12 @@
 mod convert;
 #[cfg(test)]
 mod foreign;
+#[cfg(test)]
+mod matrix;
 mod plan;
+#[cfg(test)]
+mod round_trip;
+mod stored;
 mod write;
 
 pub use plan::{ParquetPlan, RowGroup, RowPosition};

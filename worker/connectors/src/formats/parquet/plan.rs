@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{
+    DataType, Field, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
@@ -13,14 +16,14 @@ use parquet::arrow::arrow_reader::{
 use parquet::arrow::async_reader::{
     AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder,
 };
-use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::ChunkReader;
 
 use crate::formats::time::Instant;
 
-use super::convert::{Conversion, convert, is_readable, mismatch, nulls};
+use super::convert::{Conversion, convert, is_readable, mismatch, narrow, nulls};
+use super::stored::{as_stored, decimal, int96};
 
 /// A row group of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,18 +70,16 @@ impl ParquetPlan {
         // Types come from Parquet alone: what some writer's Arrow schema said must not matter.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let unreadable = |error| format!("the file's schema cannot be read: {error}");
-        let metadata =
+        let declared =
             ArrowReaderMetadata::try_new(metadata, options.clone()).map_err(unreadable)?;
         let schema = table.project(projection).map_err(|error| error.to_string())?;
-        let metadata = match in_units_of(&metadata, &schema)? {
-            None => metadata,
-            Some(units) => {
-                let file = Arc::clone(metadata.metadata());
-                ArrowReaderMetadata::try_new(file, options.with_schema(units))
-                    .map_err(unreadable)?
+        let metadata = match as_stored(declared.metadata()).map_err(unreadable)? {
+            None => declared.clone(),
+            Some(stored) => {
+                ArrowReaderMetadata::try_new(Arc::new(stored), options).map_err(unreadable)?
             }
         };
-        let file = metadata.schema();
+        let file = declared.schema();
         let mut roots = Vec::new();
         for field in schema.fields() {
             match file.fields().iter().position(|f| f.name() == field.name()) {
@@ -107,8 +108,25 @@ impl ParquetPlan {
                     if !is_readable(found.data_type(), field.data_type()) {
                         return Err(mismatch(found, field));
                     }
-                    let same = found.data_type() == field.data_type();
-                    if same { Conversion::Same(at) } else { Conversion::Cast(at) }
+                    let stored = metadata.schema().field(root).data_type();
+                    match (stored, field.data_type()) {
+                        (DataType::Binary, DataType::Decimal128(..)) => {
+                            Conversion::Decimal(at, found.data_type().clone())
+                        }
+                        _ if stored == &DataType::Int32 && found.data_type() != stored => {
+                            Conversion::Narrow(at, found.data_type().clone())
+                        }
+                        (DataType::FixedSizeBinary(_), DataType::Timestamp(..)) => {
+                            Conversion::Int96(at)
+                        }
+                        // Times are checked in any case.
+                        (stored, wanted)
+                            if stored == wanted && !matches!(wanted, DataType::Time32(_)) =>
+                        {
+                            Conversion::Same(at)
+                        }
+                        _ => Conversion::Cast(at),
+                    }
                 }
             });
         }
@@ -218,11 +236,14 @@ impl ParquetPlan {
         let mut columns = Vec::with_capacity(self.conversions.len());
         for (conversion, field) in self.conversions.iter().zip(self.schema.fields()) {
             let column = match conversion {
-                Conversion::Same(at) => Arc::clone(batch.column(*at)),
-                Conversion::Cast(at) => convert(batch.column(*at), field)
-                    .map_err(|error| format!("column `{}`: {error}", field.name()))?,
-                Conversion::Null => nulls(field, batch.num_rows()),
+                Conversion::Same(at) => Ok(Arc::clone(batch.column(*at))),
+                Conversion::Cast(at) => convert(batch.column(*at), field),
+                Conversion::Int96(at) => from_int96(batch.column(*at), field),
+                Conversion::Decimal(at, declared) => decimal(batch.column(*at), declared, field),
+                Conversion::Narrow(at, declared) => narrow(batch.column(*at), declared, field),
+                Conversion::Null => Ok(nulls(field, batch.num_rows())),
             };
+            let column = column.map_err(|error| format!("column `{}`: {error}", field.name()))?;
             if !field.is_nullable() && column.null_count() > 0 {
                 return Err(format!(
                     "column `{}` is NOT NULL, but the file holds NULL; declare it without NOT NULL",
@@ -237,34 +258,18 @@ impl ParquetPlan {
     }
 }
 
-/// The file's schema with the columns of type INT96 in the table's units; `None` where there are
-/// none. Such a column holds days and nanoseconds of the day, and by default becomes
-/// nanoseconds since 1970, of which 64 bits hold the years 1677 to 2262: others, such as a
-/// 9999-12-31 that means "for ever", would come out as some other day.
-fn in_units_of(file: &ArrowReaderMetadata, table: &Schema) -> Result<Option<SchemaRef>, String> {
-    let mut fields = file.schema().fields().to_vec();
-    let mut any = false;
-    for (field, found) in fields.iter_mut().zip(file.parquet_schema().root_schema().get_fields()) {
-        if !found.is_primitive() || found.get_physical_type() != PhysicalType::INT96 {
-            continue;
+/// An INT96 column in the table's unit.
+fn from_int96(column: &ArrayRef, field: &Field) -> Result<ArrayRef, String> {
+    match field.data_type() {
+        DataType::Timestamp(TimeUnit::Second, _) => int96::<TimestampSecondType>(column, field),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            int96::<TimestampMillisecondType>(column, field)
         }
-        let unit = match table.field_with_name(field.name()).map(Field::data_type) {
-            Ok(DataType::Timestamp(TimeUnit::Nanosecond, _)) => {
-                return Err(format!(
-                    "column `{}` is INT96 in the file, which holds years that a timestamp with \
-                     more than 6 digits cannot; declare it as TIMESTAMP(6)",
-                    field.name()
-                ));
-            }
-            Ok(DataType::Timestamp(unit, _)) => *unit,
-            // Nobody reads it, or the mismatch is told by the caller.
-            _ => TimeUnit::Microsecond,
-        };
-        any = true;
-        let data_type = DataType::Timestamp(unit, None);
-        *field = Arc::new(field.as_ref().clone().with_data_type(data_type));
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            int96::<TimestampMicrosecondType>(column, field)
+        }
+        _ => int96::<TimestampNanosecondType>(column, field),
     }
-    Ok(any.then(|| Arc::new(Schema::new_with_metadata(fields, file.schema().metadata().clone()))))
 }
 
 fn row_groups(metadata: &ParquetMetaData, mask: &ProjectionMask) -> Vec<RowGroup> {
