@@ -147,12 +147,9 @@ fn name_matches(pattern: &[u8], name: &[u8]) -> bool {
 pub(crate) fn escape(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for c in value.chars() {
-        let special = c.is_control() || "\"#%'*/:=?\\{[]^".contains(c);
+        let special = c.is_ascii_control() || "\"#%'*/:=?\\{[]^".contains(c);
         if special {
-            let mut bytes = [0; 4];
-            for byte in c.encode_utf8(&mut bytes).bytes() {
-                out.push_str(&format!("%{byte:02X}"));
-            }
+            out.push_str(&format!("%{:02X}", u32::from(c)));
         } else {
             out.push(c);
         }
@@ -164,19 +161,23 @@ pub(crate) fn escape(value: &str) -> String {
     out
 }
 
-/// Undoes [`escape`].
+/// Undoes [`escape`]. Bytes that other writers escape are those of UTF-8, or else characters as
+/// Hive and Flink count them, of which each stays another one.
 pub(crate) fn unescape(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let bytes = text.as_bytes();
-    let mut i = 0;
-    while i < bytes.len() {
-        let code = (bytes[i] == b'%')
-            .then(|| text.get(i + 1..i + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()))
-            .flatten();
-        out.push(code.unwrap_or(bytes[i]));
-        i += if code.is_some() { 3 } else { 1 };
+    let (mut bytes, mut characters) = (Vec::with_capacity(text.len()), String::new());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let code =
+            rest.strip_prefix('%').and_then(|hex| u8::from_str_radix(hex.get(..2)?, 16).ok());
+        let read = code.map_or(next.len_utf8(), |_| 3);
+        match code {
+            Some(code) => bytes.push(code),
+            None => bytes.extend_from_slice(&rest.as_bytes()[..read]),
+        }
+        characters.push(code.map_or(next, char::from));
+        rest = &rest[read..];
     }
-    String::from_utf8_lossy(&out).into_owned()
+    String::from_utf8(bytes).unwrap_or(characters)
 }
 
 #[cfg(test)]
@@ -225,11 +226,17 @@ mod tests {
 
     #[test]
     fn partition_values_survive_as_directory_names() {
-        for value in ["a", "a/b", "..", "x=y%z", "ü", "12:30", ".hidden", "100%"] {
+        for value in
+            ["a", "a/b", "..", "x=y%z", "ü", "12:30", ".hidden", "100%", "\u{7f}", "\u{85}", "a\tb"]
+        {
             let escaped = escape(value);
             assert!(!escaped.contains('/') && !escaped.starts_with('.'), "{escaped}");
             assert_eq!(unescape(&escaped), value);
         }
+        assert_eq!(escape("12:30\u{7f}\u{85}"), "12%3A30%7F\u{85}", "as Flink: ASCII only");
         assert_eq!(unescape("50%"), "50%");
+        assert_eq!(unescape("%C3%BC"), "ü");
+        assert_eq!((unescape("a%FF"), unescape("a%FE")), ("aÿ".into(), "aþ".into()));
+        assert_eq!(unescape("ü%FF"), "üÿ");
     }
 }

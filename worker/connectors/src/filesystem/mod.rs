@@ -41,6 +41,7 @@ use weir_engine::EngineError;
 use weir_engine::operator::Context;
 use weir_engine::source::{Assignment, Source, SourceReader, SplitEnumerator};
 
+use crate::formats::partition;
 use crate::options::Options;
 use crate::table::{Place, Problem, SinkParts, SourceParts, Table};
 use bounds::Bounds;
@@ -271,6 +272,16 @@ fn read_location(options: &mut Options<'_>, place: &Place) -> Option<Location> {
     }
 }
 
+/// Refuses columns whose values cannot stand in the names of directories.
+fn check_directories(options: &mut Options<'_>) {
+    let table = options.table();
+    for field in table.partitioned_by.iter().filter_map(|&i| table.schema.fields().get(i)) {
+        if let Err(why) = partition::check(field) {
+            options.refuse_table(why);
+        }
+    }
+}
+
 /// The table's columns by where they come from.
 struct Columns {
     physical: SchemaRef,
@@ -303,6 +314,7 @@ impl Columns {
                 }
             }
         }
+        check_directories(options);
         let is_physical =
             |i: &usize| !table.metadata.contains_key(i) && !table.partitioned_by.contains(i);
         let physical: Vec<usize> = (0..fields.len()).filter(is_physical).collect();

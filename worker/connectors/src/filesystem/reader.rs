@@ -21,8 +21,8 @@ use super::parquet::ParquetFile;
 use super::position::{At, FileInfo, Position};
 use super::store::RemoteStore;
 use super::text::{BATCH, Polled, TextFile};
-use crate::formats::Compression;
 use crate::formats::parquet::RowPosition;
+use crate::formats::{Compression, partition};
 
 /// Where a column of the table comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -261,7 +261,9 @@ fn constants(plan: &ReadPlan, file: &FileInfo) -> Result<BTreeMap<usize, ArrayRe
                 Arc::new(ms.with_timezone_opt(zone))
             }
             Origin::Directory(column) => {
-                Arc::new(StringArray::from(vec![directory_value(plan, file, column)?]))
+                let text = directory_value(plan, file, column)?;
+                partition::read(field, text.as_deref())
+                    .map_err(|why| EngineError::user(format!("{}: {why}", file.path)))?
             }
         };
         let strict = CastOptions { safe: false, ..CastOptions::default() };

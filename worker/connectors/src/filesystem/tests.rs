@@ -360,6 +360,24 @@ fn metadata_and_directories_become_columns() {
     let read = joined(&bench.read(&source, &splits[1], |_, _| {}).unwrap());
     assert!(read.column(0).is_null(0));
 
+    // What no value of the type is is told by file.
+    bench.write("typed/day=2024-01-02T10%3A00/a.json", b"{\"id\":5}\n");
+    let mut typed = self::table(
+        &[("connector", "filesystem"), ("path", "typed"), ("format", "json")],
+        &[("id", DataType::Int64), ("day", DataType::Date32)],
+    );
+    typed.partitioned_by = vec![1];
+    let typed = bench.source(&typed);
+    let split = bench.splits(&typed).remove(0);
+    let cx = context(bench.io.handle(), 1, 0, 1);
+    let message = typed.reader(&cx).unwrap().add(&cx, 0, &split).unwrap_err().message;
+    assert!(
+        message.ends_with(
+            "/a.json: the directory 'day=…': column `day`: 2024-01-02T10:00 is not a DATE, whose form is \"2001-01-31\"; rename it"
+        ),
+        "{message}"
+    );
+
     // Only what is wanted, in the order in which it is wanted; also without any content.
     let parts = source_with(&table, &[6, 2], &bench.place(), &bench.stores).unwrap();
     let read = joined(&bench.read(&parts.source, &splits[0], |_, _| {}).unwrap());

@@ -60,6 +60,7 @@ mod like_flink;
 mod number;
 mod options;
 pub mod parquet;
+pub(crate) mod partition;
 pub(crate) mod time;
 
 use arrow::array::RecordBatch;

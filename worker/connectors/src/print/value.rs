@@ -31,7 +31,8 @@ pub(crate) fn write_row(out: &mut Vec<u8>, kind: RowKind, columns: &[ArrayRef], 
     out.push(b']');
 }
 
-fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
+/// `toString` of a value; `null` of none.
+pub(crate) fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
     if array.is_null(row) {
         return out.extend_from_slice(b"null");
     }

@@ -85,6 +85,7 @@ pub(crate) fn sink(
         let name = table.schema.fields().get(*i).map_or("", |field| field.name());
         options.refuse_table(format!("column '{name}': metadata '{key}' of files cannot be written; make it VIRTUAL or remove it"));
     }
+    super::check_directories(&mut options);
     let layout = read_layout(table, default);
     if layout.written.is_empty() {
         options.refuse_table(

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array};
-use arrow::compute::{CastOptions, cast_with_options, take_record_batch};
-use arrow::datatypes::{DataType, SchemaRef};
-use arrow::util::display::FormatOptions;
+use arrow::array::{Array, RecordBatch, StringArray, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::SchemaRef;
 use weir_engine::EngineError;
 
 use crate::filesystem::location::escape;
+use crate::formats::partition;
 
 /// The columns that make directories, and those that are written.
 #[derive(Clone, Debug)]
@@ -33,13 +33,8 @@ impl Layout {
             return Ok(vec![(String::new(), records.clone())]);
         }
         let written = records.project(&self.written)?;
-        let texts: Vec<ArrayRef> = self
-            .directories
-            .iter()
-            .map(|(i, _)| text_of(records.column(*i)))
-            .collect::<Result<_, _>>()?;
-        let texts: Vec<&StringArray> =
-            texts.iter().filter_map(|t| t.as_any().downcast_ref()).collect();
+        let texts: Vec<StringArray> =
+            self.directories.iter().map(|(i, _)| partition::write(records.column(*i))).collect();
         let mut groups: Vec<(String, Vec<u32>)> = Vec::new();
         let mut known: HashMap<String, usize> = HashMap::new();
         let mut current = 0;
@@ -67,7 +62,7 @@ impl Layout {
         groups.into_iter().map(take).collect()
     }
 
-    fn directory(&self, texts: &[&StringArray], row: usize) -> String {
+    fn directory(&self, texts: &[StringArray], row: usize) -> String {
         let mut directory = String::new();
         for ((_, name), text) in self.directories.iter().zip(texts) {
             if !directory.is_empty() {
@@ -85,21 +80,12 @@ fn same(texts: &StringArray, a: usize, b: usize) -> bool {
     texts.is_null(a) == texts.is_null(b) && (texts.is_null(a) || texts.value(a) == texts.value(b))
 }
 
-/// Values as directory names: as SQL casts them to STRING.
-fn text_of(column: &ArrayRef) -> Result<ArrayRef, EngineError> {
-    let format = FormatOptions::new()
-        .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
-        .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f"));
-    let options = CastOptions { safe: false, format_options: format };
-    Ok(cast_with_options(column, &DataType::Utf8, &options)?)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{AsArray, Date32Array, Int64Array};
-    use arrow::datatypes::{Field, Int64Type, Schema};
+    use arrow::array::{ArrayRef, AsArray, Date32Array, Int64Array};
+    use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
     use super::*;
 
