@@ -221,6 +221,9 @@ impl Cluster {
         let mut daemons = control_plane::start(folder, &self.tools)?;
         for node in nodes {
             daemons.extend(node.start(folder, &self.tools)?);
+            if *node == Node(0) {
+                node.wait_for_kubelet()?;
+            }
         }
         if let Some(made) = &mut self.made {
             made.daemons = daemons;

@@ -2,6 +2,7 @@
 //! their own.
 
 use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -11,6 +12,10 @@ use anyhow::{Context, Result};
 use super::network::Node;
 use super::{Tools, cache};
 use crate::process::{Process, wait_for};
+
+/// Where a kubelet listens for device plugins, whatever its `--root-dir` is. It clears the folder
+/// and then binds; of two that do so at once, one finds the address in use and ends.
+const DEVICE_PLUGINS: &str = "/var/lib/kubelet/device-plugins/kubelet.sock";
 
 /// Starts a program on a node; its output goes to `log/NAME.log` of the node's folder.
 pub(super) fn daemon(
@@ -74,6 +79,13 @@ impl Node {
             &["kube-proxy".into(), format!("--config={}", at("proxy.yaml"))],
         )?;
         Ok(vec![kubelet, proxy, containers])
+    }
+
+    /// Waits until the node's kubelet has bound the address that all kubelets of a machine share,
+    /// so that the next one may clear it away. A file that an ended kubelet left does not answer.
+    pub(super) fn wait_for_kubelet(self) -> Result<()> {
+        let wish = format!("the kubelet of {} to listen", self.name());
+        wait_for(&wish, Duration::from_secs(60), || Ok(UnixStream::connect(DEVICE_PLUGINS).is_ok()))
     }
 
     /// Imports an image archive.
