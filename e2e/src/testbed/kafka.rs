@@ -86,7 +86,7 @@ impl Kafka {
             controller: free_port()?,
         };
         tls::certify(folder.path(), &place.address)?;
-        fs::write(folder.path().join("KafkaTool.java"), TOOL)?;
+        compile(folder.path(), &libraries)?;
         let settings = settings(folder.path(), &place.address, ports);
         fs::write(folder.path().join("server.properties"), settings)?;
         let mut broker = Self { server: None, folder, libraries, place, ports };
@@ -250,10 +250,21 @@ impl Kafka {
     }
 
     fn tool(&self, what: &str, topic: &str) -> Command {
-        let mut command = self.java();
-        command.arg(self.folder.path().join("KafkaTool.java")).args([what, &self.servers(), topic]);
+        let mut command = Command::new("java");
+        let tool = self.folder.path().display();
+        command.arg("-cp").arg(format!("{}/*:{tool}", self.libraries.display()));
+        command.args(["KafkaTool", what, &self.servers(), topic]);
         command
     }
+}
+
+/// Compiles the client once: `java KafkaTool.java` would at every call.
+fn compile(folder: &Path, libraries: &Path) -> Result<()> {
+    let source = folder.join("KafkaTool.java");
+    fs::write(&source, TOOL)?;
+    let mut compile = Command::new("javac");
+    compile.arg("-cp").arg(libraries.join("*")).arg("-d").arg(folder).arg(&source);
+    cache::run(&mut compile).map(drop)
 }
 
 fn record(line: &str) -> Result<Record> {

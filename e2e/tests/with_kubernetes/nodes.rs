@@ -125,7 +125,11 @@ fn whole(home: &Namespace<'_>, job: &str, limit: Duration) -> Result<()> {
 }
 
 /// Name and UID of the job's pods on a node.
-fn pods_of(home: &Namespace<'_>, job: &str, node: Node) -> Result<Vec<(String, String)>> {
+pub(crate) fn pods_of(
+    home: &Namespace<'_>,
+    job: &str,
+    node: Node,
+) -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
     for pod in home.pods(job)? {
         let object = home.kubectl.get(&["pod", &pod])?;
@@ -137,13 +141,13 @@ fn pods_of(home: &Namespace<'_>, job: &str, node: Node) -> Result<Vec<(String, S
 }
 
 /// New pods come to this node only.
-fn only_on(nodes: &Kubectl, node: Node) -> Result<()> {
+pub(crate) fn only_on(nodes: &Kubectl, node: Node) -> Result<()> {
     nodes.run(&["uncordon", &node.name()])?;
     nodes.run(&["cordon", &Node(1 - node.0).name()])?;
     Ok(())
 }
 
-fn anywhere(nodes: &Kubectl) -> Result<()> {
+pub(crate) fn anywhere(nodes: &Kubectl) -> Result<()> {
     nodes.run(&["uncordon", &Node(0).name(), &Node(1).name()])?;
     Ok(())
 }
