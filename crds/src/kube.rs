@@ -6,14 +6,14 @@
 //! - **Deliberately absent**: a client. This is the shape of the API, not its use.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use crate::rules::{Rule, rules};
 use crate::scalar::Meaning;
 pub use crate::schema::{SchemaError, definition, definition_yaml};
 pub use crate::spec::StreamJob;
 pub use crate::status::*;
-use crate::{API_VERSION, Metadata, SqlPosition, StreamJobSpec};
+use crate::{API_VERSION, Metadata, SqlPosition, StreamJobSpec, Workers};
 
 /// Fields of `spec` that a worker acts upon, apart from parallelism; the rest is the operator's.
 const WORKER_FIELDS: [&str; 4] = ["sql", "maxParallelism", "state", "restart"];
@@ -66,6 +66,15 @@ impl StreamJob {
     /// # Errors
     /// A value that has no YAML form; none is known.
     pub fn worker_manifest(&self, sql: &str, root: &str) -> Result<String, WriteError> {
+        self.worker_manifest_with(sql, root, &[])
+    }
+
+    fn worker_manifest_with(
+        &self,
+        sql: &str,
+        root: &str,
+        more: &[&str],
+    ) -> Result<String, WriteError> {
         let mut spec = self.spec.clone();
         sql.clone_into(&mut spec.sql);
         spec.sql_from = None;
@@ -76,8 +85,34 @@ impl StreamJob {
             annotations: Default::default(),
             ..job.metadata
         };
-        write(&metadata, &spec, |field| WORKER_FIELDS.contains(&field))
+        write(&metadata, &spec, |field| WORKER_FIELDS.contains(&field) || more.contains(&field))
     }
+
+    /// [`Self::worker_manifest`] for a worker that is asked to plan it for others: with it the
+    /// names of the variables that their pods will have, and no values.
+    ///
+    /// # Errors
+    /// A value that has no YAML form; none is known.
+    pub fn plan_manifest(&self, sql: &str, root: &str) -> Result<String, WriteError> {
+        let mut job = self.clone();
+        job.spec.workers = named_variables(&self.spec.workers);
+        job.worker_manifest_with(sql, root, &["workers"])
+    }
+}
+
+/// Which variables workers have: those named one by one, and where others come from.
+fn named_variables(workers: &Workers) -> Workers {
+    let template = workers.pod_template.as_ref();
+    let containers = template.and_then(|it| it["spec"]["containers"].as_array());
+    let theirs = containers.into_iter().flatten().filter(|it| it["name"] == "worker");
+    let (mut env, mut env_from) = (workers.env.clone(), workers.env_from.clone());
+    for container in theirs {
+        env.extend(container["env"].as_array().into_iter().flatten().cloned());
+        env_from.extend(container["envFrom"].as_array().into_iter().flatten().cloned());
+    }
+    let names = env.iter().filter_map(|entry| entry["name"].as_str());
+    let env = names.map(|name| json!({ "name": name })).collect();
+    Workers { env, env_from, ..Workers::default() }
 }
 
 impl crate::StreamJob {

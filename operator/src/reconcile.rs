@@ -345,7 +345,7 @@ fn verdict_key(facts: &Facts, revision: &str) -> String {
 }
 
 async fn ask_plan(context: &Context, ip: &str, accepted: &Accepted) -> Plan {
-    let reply = match context.workers.plan(ip, &accepted.manifest).await {
+    let reply = match context.workers.plan(ip, &accepted.asked).await {
         Ok(reply) => reply,
         Err(error) => {
             tracing::info!(%error, "the running job was not asked about the new program");

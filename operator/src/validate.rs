@@ -17,6 +17,8 @@ pub struct Accepted {
     pub revision: String,
     /// The manifest that workers read, with its program and its place of state filled in.
     pub manifest: String,
+    /// The same as a worker of another revision is asked about it, which has other variables.
+    pub asked: String,
     /// The worker image.
     pub image: String,
     /// What is not in the spec.
@@ -142,15 +144,17 @@ pub fn validate(
     // The operator's own business, and so no reason for a restart.
     let mut worker = job.clone();
     worker.spec.state.checkpoint.unhealthy_after = Checkpoint::default().unhealthy_after;
-    let manifest = worker.worker_manifest(&sql, &state_root).map_err(|error| {
-        Refusal::new("Unreadable", format!("spec cannot be given to workers: {error}"))
-    })?;
+    let unreadable =
+        |error| Refusal::new("Unreadable", format!("spec cannot be given to workers: {error}"));
+    let manifest = worker.worker_manifest(&sql, &state_root).map_err(unreadable)?;
+    let asked = worker.plan_manifest(&sql, &state_root).map_err(unreadable)?;
     let template = template_key(spec, defaults);
     let token = spec.restart_token.as_deref().unwrap_or_default();
     let revision = names::short_hash(&[&manifest, &image, &template, token]);
     Ok(Accepted {
         revision,
         manifest,
+        asked,
         image,
         resolved: defaults.clone(),
         state_root,
@@ -386,5 +390,30 @@ mod tests {
         assert_eq!(read.metadata.name, "flights");
         assert_eq!(read.spec.sql, "CREATE TABLE a (x INT);\nSELECT x\n  FROM a;\n");
         assert_eq!(read.spec.state.root.as_deref(), Some("s3://bucket/weir"));
+    }
+
+    #[test]
+    fn a_running_worker_is_told_which_variables_others_will_have_and_none_of_their_values() {
+        let spec = json!({
+            "sql": "SELECT 1",
+            "workers": {
+                "env": [
+                    {"name": "A", "value": "its value"},
+                    {"name": "B", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "b"}}},
+                ],
+                "envFrom": [{"secretRef": {"name": "all-keys"}}],
+                "podTemplate": {"spec": {"containers": [
+                    {"name": "worker", "env": [{"name": "C", "value": "another value"}]},
+                    {"name": "beside", "env": [{"name": "D", "value": "x"}]},
+                ]}},
+            },
+        });
+        let accepted = validate(&job(spec), None, &defaults(), None).unwrap();
+        let read = weir_crds::StreamJob::from_yaml(&accepted.asked, "job.yaml").unwrap();
+        let names: Vec<&Value> = read.spec.workers.env.iter().map(|it| &it["name"]).collect();
+        assert_eq!(names, ["A", "B", "C"]);
+        assert_eq!(read.spec.workers.env_from.len(), 1);
+        assert!(!accepted.asked.contains("value"), "{}", accepted.asked);
+        assert!(!accepted.manifest.contains("workers"), "{}", accepted.manifest);
     }
 }

@@ -59,6 +59,8 @@ struct Process {
     ip: String,
     bounded: bool,
     silent: bool,
+    /// Names of what is set in its environment.
+    variables: BTreeSet<String>,
     coordinates: Option<Reign>,
 }
 
@@ -221,8 +223,8 @@ impl World {
             }
             let uid = pod.uid().unwrap();
             let spec = pod.spec.as_ref().unwrap();
+            let worker = spec.containers.iter().find(|it| it.name == "worker").unwrap();
             let env = |name: &str| {
-                let worker = spec.containers.iter().find(|it| it.name == "worker").unwrap();
                 let found = worker.env.iter().flatten().find(|it| it.name == name);
                 found.and_then(|it| it.value.clone()).unwrap_or_default()
             };
@@ -252,6 +254,7 @@ impl World {
                 ip: status.pod_ip.clone().unwrap(),
                 bounded: self.bounded.contains(&revision),
                 silent,
+                variables: worker.env.iter().flatten().map(|it| it.name.clone()).collect(),
                 coordinates: None,
             });
             process.silent = silent;
@@ -512,11 +515,18 @@ impl Workers for Model {
     }
 
     async fn plan(&self, ip: &str, manifest: &str) -> Result<PlanReply, CallError> {
-        self.world.lock().at(ip)?;
+        let variables = self.world.lock().at(ip)?.variables.clone();
         let mut reply = PlanReply::default();
         if manifest.contains("BAD") {
             reply.errors.push("sql:1:8: table \"BAD\" not found".to_owned());
         }
+        let spec = weir_crds::StreamJob::from_yaml(manifest, "job.yaml").unwrap().spec;
+        let set = |name: &str| {
+            variables.contains(name) || spec.workers.env.iter().any(|it| it["name"] == name)
+        };
+        let references = spec.sql.split("${env:").skip(1).filter_map(|it| it.split_once('}'));
+        let missing = references.map(|(name, _)| name).filter(|name| !set(name));
+        reply.errors.extend(missing.map(|name| format!("the variable {name} is not set")));
         Ok(reply)
     }
 
