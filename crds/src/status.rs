@@ -1,6 +1,8 @@
 //! What the operator says about a job. For display: everything here can be derived again from the
 //! chain's head, the children and their annotations, so losing it loses nothing.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -237,8 +239,11 @@ pub struct OperationStep {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Failures {
-    /// How many there were.
+    /// How many there were; it never falls.
     pub count: u64,
+    /// Those that each pod which is still there has had, by its UID: they are part of the count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of_pods: Option<BTreeMap<String, u32>>,
     /// The newest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<Failure>,

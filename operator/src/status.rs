@@ -8,6 +8,7 @@
 //! which is nothing to wait for and nothing to be alarmed by.
 //! Nothing is changed that says the same: an idle round writes nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -181,18 +182,33 @@ fn last_operation(report: &OperationReport) -> LastOperation {
     }
 }
 
-/// Container restarts that Kubernetes counts, and the last end of a process that it knows of.
+/// Container restarts, and the last end of a process that Kubernetes knows of. It counts by pod,
+/// and those that have gone are still part of the count.
 fn failures(facts: &Facts, last: Option<&LastFailure>, was: &StreamJobStatus) -> Option<Failures> {
-    let count = facts.pods.iter().map(|pod| u64::from(pod.restarts)).sum();
-    let Some(last) = last else { return was.failures.clone() };
-    let failure = Failure {
+    let failed = facts.pods.iter().filter(|pod| pod.restarts > 0);
+    let of_pods: BTreeMap<String, u32> =
+        failed.map(|pod| (pod.uid.clone(), pod.restarts)).collect();
+    let last = last.map(|last| Failure {
         pod: Some(last.pod.clone()),
         reason: Some(last.reason.clone()),
         exit_code: Some(last.exit_code),
         message: Some(cut(&last.message)).filter(|message| !message.is_empty()),
         time: None,
+    });
+    let Some(was) = &was.failures else {
+        let count = of_pods.values().copied().map(u64::from).sum();
+        return last.map(|last| Failures { count, of_pods: Some(of_pods), last: Some(last) });
     };
-    Some(Failures { count, last: Some(failure) })
+    let count = match &was.of_pods {
+        Some(counted) => {
+            let before = |uid: &String| counted.get(uid).copied().unwrap_or(0);
+            let new = of_pods.iter().map(|(uid, now)| u64::from(now.saturating_sub(before(uid))));
+            was.count + new.sum::<u64>()
+        }
+        // Written by an earlier version, about the pods that were there.
+        None => was.count.max(of_pods.values().copied().map(u64::from).sum()),
+    };
+    Some(Failures { count, of_pods: Some(of_pods), last: last.or_else(|| was.last.clone()) })
 }
 
 struct Said {

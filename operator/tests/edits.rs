@@ -5,7 +5,10 @@
 mod double;
 mod model;
 
-use model::stage::{Operator, Stage};
+use double::PodOutcome;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use model::stage::{NS, Operator, Stage};
 use serde_json::json;
 
 fn runs(stage: &Stage) -> bool {
@@ -38,4 +41,40 @@ async fn a_variable_may_be_set_by_the_edit_that_uses_it() {
     stage.until(&mut operator, "refused", refused).await;
     assert!(stage.condition("Stalled").2.contains("TOWN is not set"));
     assert_eq!(stage.status().revisions.unwrap().current, now);
+}
+
+fn failures(stage: &Stage) -> u64 {
+    stage.status().failures.map_or(0, |failures| failures.count)
+}
+
+#[tokio::test]
+async fn failures_of_pods_that_are_replaced_stay_counted() {
+    let (stage, mut operator) = running().await;
+    let crashes = |restarts| {
+        let message = "out of memory".to_owned();
+        let outcome = PodOutcome::CrashLoopBackOff { exit_code: 137, message, restarts };
+        stage.model.stick("", Some(outcome));
+    };
+    // Two pods, each of which was started again three times.
+    crashes(3);
+    stage.until(&mut operator, "crashes", |stage| failures(stage) == 6).await;
+    stage.model.stick("", None);
+    stage.until(&mut operator, "Running", runs).await;
+    assert_eq!(failures(&stage), 6);
+    let pod = stage.pods()[0].clone();
+    stage.cluster.delete::<Pod>(NS, &pod.name_any());
+    stage.tick();
+    let replaced =
+        |stage: &Stage| runs(stage) && stage.pods().iter().all(|it| it.uid() != pod.uid());
+    stage.until(&mut operator, "replaced", replaced).await;
+    assert_eq!(failures(&stage), 6, "of the pod that is gone as well");
+    // One that comes is counted from its own beginning.
+    crashes(4);
+    stage.until(&mut operator, "new crashes", |stage| failures(stage) == 6 + 1 + 4).await;
+    stage.edit(|spec| spec["desiredState"] = json!("Suspended"));
+    stage.model.stick("", None);
+    stage.until(&mut operator, "Suspended", |stage| stage.is("Suspended")).await;
+    assert_eq!((stage.pods().len(), failures(&stage)), (0, 11));
+    let last = stage.status().failures.unwrap().last.unwrap();
+    assert_eq!(last.message.as_deref(), Some("out of memory"));
 }
