@@ -183,9 +183,9 @@ impl Observer<'_> {
         pod_facts.sort_by(|a, b| (&a.0.revision, a.0.ordinal).cmp(&(&b.0.revision, b.0.ordinal)));
         let timeout = job.spec.node_lost_timeout;
         for (pod, _) in &mut pod_facts {
-            if let (None, Some(node)) = (&pod.report, &pod.node)
-                && !pod.ready
-            {
+            // From the first silence on: pods of a silent node are called ready for 50 s more, and
+            // the job's own patience would begin only then.
+            if let (None, Some(node)) = (&pod.report, &pod.node) {
                 pod.node_lost =
                     self.heartbeats.is_lost(self.client, self.clock, node, timeout).await;
             }
