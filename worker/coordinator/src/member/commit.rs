@@ -38,8 +38,9 @@ async fn commit_sink(
     items: Vec<(u32, Committable)>,
 ) -> Vec<control::CommitResult> {
     let Some(committer) = graph.committers.get(&uid) else {
-        let why = format!("this program has no sink {uid} that could commit it");
-        return items.into_iter().map(|(index, _)| lost(index, why.clone())).collect();
+        // Which one it is, is said by the coordinator, who knows its name.
+        let why = "this program does not have the sink, which alone could commit it";
+        return items.into_iter().map(|(index, _)| lost(index, why.to_owned())).collect();
     };
     let mut results = Vec::with_capacity(items.len());
     let mut behind: Option<String> = None;

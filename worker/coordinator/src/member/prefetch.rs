@@ -18,7 +18,7 @@ pub(super) async fn prefetch(
     for restore in wanted.restore {
         let state = restore.state.unwrap_or_default();
         let (uid, subtask) = (OperatorUid(state.uid), Subtask(restore.subtask));
-        let Some((vertex, _)) = graph.operator(&uid) else { continue };
+        let Some((vertex, position)) = graph.operator(&uid) else { continue };
         let subtasks = graph.subtasks(vertex.id, wanted.parallelism);
         let range = KeyGroupRange::of_subtask(subtask, subtasks, graph.max_parallelism);
         let references: Vec<SegmentRef> = state.segments.into_iter().map(Into::into).collect();
@@ -31,7 +31,8 @@ pub(super) async fn prefetch(
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, operator = %uid, "state was not prefetched");
+                let name = vertex.chain.get(position).map_or("", |(info, _)| info.name.as_str());
+                tracing::warn!(%error, operator = name, %subtask, "state was not prefetched");
                 break;
             }
         }
