@@ -20,7 +20,7 @@ use weir_crds::kube::{
 };
 
 use crate::clock::age;
-use crate::decide::{Coordinator, Decision, Facts, Stopped};
+use crate::decide::{Coordinator, Decision, Facts, StopKind, Stopped};
 use crate::names;
 use crate::observe::LastFailure;
 use crate::workers::OperationReport;
@@ -239,7 +239,7 @@ fn conditions(
     let target = facts.target.as_ref().ok().map(|target| target.revision.as_str());
     let newest = view.running.is_some() && view.running.as_deref() == target;
     let ready = match view.state {
-        JobState::Finished => Some(said(true, "Finished", "all sources have ended")),
+        JobState::Finished => Some(said(true, "Finished", finished_words(facts, decision))),
         JobState::Deleting => Some(said(false, state, explained)),
         JobState::Suspended | JobState::Drained if view.operation.is_none() => None,
         _ => Some(match refusal {
@@ -273,9 +273,7 @@ fn conditions(
         (None, Err(refusal)) => said(false, refusal.reason, refusal.message.clone()),
     };
     let complete = match view.state {
-        JobState::Finished => {
-            said(true, "Finished", "all sources have ended and every result is written")
-        }
+        JobState::Finished => said(true, "Finished", finished_words(facts, decision)),
         _ => said(false, state, ""),
     };
     let checkpoints = checkpoint_health(facts, decision, unhealthy_after);
@@ -291,6 +289,18 @@ fn conditions(
     .into_iter()
     .filter_map(|(type_, said)| Some(condition(facts, type_, said?, was)))
     .collect()
+}
+
+/// What the coordinator said at the end: a program may have found nothing to read.
+fn finished_words<'a>(facts: &'a Facts, decision: &'a Decision) -> &'a str {
+    let noted = facts.sets.iter().filter_map(|set| set.stopped.as_ref());
+    let ended = decision.scale.iter().filter_map(|scale| scale.stopped.as_ref()).chain(noted);
+    let ended = ended.filter(|stopped| stopped.kind == StopKind::Finished);
+    let newest = ended.max_by_key(|stopped| stopped.at_ms);
+    newest
+        .map(|stopped| stopped.message.as_str())
+        .filter(|words| !words.is_empty())
+        .unwrap_or("all sources have ended and every result is written")
 }
 
 fn checkpoint_health(facts: &Facts, decision: &Decision, unhealthy_after: Duration) -> Said {

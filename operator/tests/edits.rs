@@ -7,6 +7,7 @@ mod model;
 
 use double::PodOutcome;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
 use model::stage::{NS, Operator, Stage};
 use serde_json::json;
@@ -41,6 +42,27 @@ async fn a_variable_may_be_set_by_the_edit_that_uses_it() {
     stage.until(&mut operator, "refused", refused).await;
     assert!(stage.condition("Stalled").2.contains("TOWN is not set"));
     assert_eq!(stage.status().revisions.unwrap().current, now);
+}
+
+#[tokio::test]
+async fn a_finished_job_whose_edit_finds_nothing_to_read_says_so() {
+    let stage = Stage::new();
+    let mut operator = stage.operator();
+    stage.apply(json!({"sql": "INSERT INTO a SELECT 1 FROM BOUNDED"}));
+    let finished = |stage: &Stage| stage.is("Finished") && stage.pods().is_empty();
+    stage.until(&mut operator, "Finished", finished).await;
+    assert!(stage.condition("Complete").2.contains("every result is written"));
+    let first = stage.sets()[0].name_any();
+    stage.edit(|spec| spec["sql"] = json!("INSERT INTO a SELECT 2 FROM BOUNDED"));
+    let again =
+        |stage: &Stage| finished(stage) && stage.sets().iter().all(|set| set.name_any() != first);
+    stage.until(&mut operator, "Finished again", again).await;
+    for condition in ["Complete", "Ready"] {
+        assert_eq!(stage.condition(condition).2, "nothing was left to read");
+    }
+    let events: Vec<Event> = stage.cluster.list(NS);
+    let told = events.iter().filter(|it| it.reason.as_deref() == Some("Finished"));
+    assert!(told.clone().any(|it| it.note.as_deref() == Some("nothing was left to read")));
 }
 
 fn failures(stage: &Stage) -> u64 {

@@ -152,6 +152,8 @@ pub struct Stopped {
     pub path: String,
     /// Its epoch.
     pub epoch: u64,
+    /// What its coordinator said of it; empty where nobody could be asked.
+    pub message: String,
     /// The parallelism that the job had.
     pub parallelism: u32,
     /// When it was seen to have ended, in milliseconds since 1970.

@@ -183,11 +183,7 @@ fn run(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
         decision.serve = Some(set.revision.clone());
         decision.again = SOON;
         if finished {
-            decision.notes.push(Note::normal(
-                "Finished",
-                &set.uid,
-                "all sources have ended and every result is written",
-            ));
+            decision.notes.push(Note::normal("Finished", &set.uid, stopped.message.clone()));
         }
         let ended = Scale { replicas: 0, stopped: Some(stopped), ..Scale::keep(set) };
         decision.scale.push(Scale { stopping: None, ..ended });

@@ -117,6 +117,7 @@ fn stopped(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>, end: &J
         savepoint: end.savepoint.clone(),
         path: end.path.clone(),
         epoch: end.epoch,
+        message: end.message.clone(),
         parallelism: coordinator.parallelism,
         at_ms: facts.now.as_millisecond(),
     }

@@ -322,6 +322,10 @@ impl World {
             if !known {
                 continue;
             }
+            let message = match chain.revision == revision {
+                true => "every result is written",
+                false => "nothing was left to read",
+            };
             chain.revision.clone_from(&revision);
             chain.job_uid.clone_from(&next.job_uid);
             let restored = chain.epoch;
@@ -333,6 +337,7 @@ impl World {
             let end = chain.finished.then(|| JobEnd {
                 kind: job_end::Kind::Finished.into(),
                 epoch: chain.epoch,
+                message: message.to_owned(),
                 ..JobEnd::default()
             });
             next.coordinates = Some(Reign {

@@ -39,21 +39,16 @@ pub fn has_finished<'a>(
     manifest: &Manifest,
     sources: impl IntoIterator<Item = &'a OperatorUid>,
 ) -> Result<bool, Unreadable> {
-    let mut sources = sources.into_iter().peekable();
-    let head = build_head(manifest)?;
-    let is_read = |uid: &OperatorUid| {
-        head.cut.operators.get(uid).is_some_and(|source| {
-            let ended =
-                source.enumerator.as_ref().filter(|e| e.complete && e.unassigned.is_empty());
-            ended.is_some() && source.splits.is_empty()
-        })
-    };
+    Ok(build_head(manifest)?.has_finished(sources))
+}
+
+/// Whether everything that was read is written.
+fn is_over(manifest: &Manifest) -> bool {
     let vertices: BTreeSet<_> = manifest.assignment.placements.iter().map(|p| p.vertex).collect();
-    let over = manifest.watermarks.values().all(|mark| *mark == Mark::Even(END_OF_TIME))
+    manifest.watermarks.values().all(|mark| *mark == Mark::Even(END_OF_TIME))
         && manifest.watermarks.len() == vertices.len()
         && manifest.state_of.is_some()
-        && manifest.pending.is_empty();
-    Ok(over && sources.peek().is_some() && sources.all(is_read))
+        && manifest.pending.is_empty()
 }
 
 /// What the core needs of a manifest. Everything is kept by the names of operators, so it holds
@@ -100,6 +95,7 @@ pub fn build_head(manifest: &Manifest) -> Result<Head, Unreadable> {
         bytes: manifest.bytes,
         written_ms: manifest.created_ms,
         spread: build_spread(&manifest.assignment),
+        over: is_over(manifest),
         cut: Cut {
             parallelism: manifest.assignment.parallelism,
             max_parallelism: manifest.max_parallelism,

@@ -33,8 +33,27 @@ pub struct Head {
     pub written_ms: i64,
     /// Where its subtasks ran; absent where that was never said.
     pub spread: Option<Spread>,
+    /// Every window was closed and all output committed, by sources that had ended.
+    pub over: bool,
     /// What it says.
     pub cut: Cut,
+}
+
+impl Head {
+    /// Whether the job had finished with it, by these sources among its own: everything was read,
+    /// and a program of no other sources has nothing to read.
+    #[must_use]
+    pub fn has_finished<'a>(&self, sources: impl IntoIterator<Item = &'a OperatorUid>) -> bool {
+        let mut sources = sources.into_iter().peekable();
+        let is_read = |uid: &OperatorUid| {
+            self.cut.operators.get(uid).is_some_and(|source| {
+                let ended =
+                    source.enumerator.as_ref().filter(|e| e.complete && e.unassigned.is_empty());
+                ended.is_some() && source.splits.is_empty()
+            })
+        };
+        self.over && sources.peek().is_some() && sources.all(is_read)
+    }
 }
 
 /// The job's state at a cut.

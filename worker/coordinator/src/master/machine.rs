@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use weir_engine::Fault;
 use weir_protocol::{
-    Attempt, OperatorCounts, OperatorUid, Subtask, Term, VertexId, WorkerId, control,
+    Attempt, Epoch, OperatorCounts, OperatorUid, Subtask, Term, VertexId, WorkerId, control,
 };
 
 use super::attempt::TaskId;
@@ -233,12 +233,20 @@ impl Master {
                 self.end(Ending::Failed(refused));
                 return;
             }
+            self.stats.finished_before = self.finished_before();
             if self.config.keep_parallelism && self.head.cut.parallelism > 0 {
                 self.parallelism = self.head.cut.parallelism;
             }
         }
         let since_ms = (!self.workers.is_empty()).then_some(self.now);
         self.state = State::Starting { since_ms };
+    }
+
+    fn finished_before(&self) -> Option<Epoch> {
+        let sources: Vec<_> = self.plan.sources().map(|(vertex, _)| vertex.head()).collect();
+        let bounded = self.plan.sources().all(|(_, source)| source.bounded);
+        let changed = self.head.cut.plan_hash != self.plan.hash;
+        (bounded && changed && self.head.has_finished(&sources)).then_some(self.head.epoch)
     }
 
     /// Why the program cannot go on from the head, if it cannot.

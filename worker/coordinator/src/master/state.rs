@@ -228,6 +228,9 @@ pub(super) struct Stats {
     pub(super) task_failure: String,
     /// Why sources cannot look for splits, while they cannot.
     pub(super) source_trouble: BTreeMap<VertexId, String>,
+    /// The checkpoint with which another program of this job had finished, where it has left this
+    /// one nothing to read.
+    pub(super) finished_before: Option<Epoch>,
     /// The savepoint behind which the job was stopped.
     pub(super) last_savepoint: Option<weir_protocol::control::JobEnd>,
     pub(super) operations: Vec<weir_protocol::control::OperationReport>,

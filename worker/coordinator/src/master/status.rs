@@ -108,8 +108,22 @@ impl Master {
         }
         if matches!(ending, Ending::Finished) {
             (end.epoch, end.bytes) = (self.stats.epoch.0, self.stats.checkpoint_bytes);
+            end.message = self.finished_words();
         }
         end
+    }
+
+    /// A program that found everything read has written nothing, and says so.
+    fn finished_words(&self) -> String {
+        match self.stats.finished_before {
+            None => "all sources have ended and every result is written".to_owned(),
+            Some(epoch) => format!(
+                "the job had finished with checkpoint {}, before its program was changed: nothing \
+                 was left to read, and the changed program has written nothing; create the job \
+                 under another name to read everything again",
+                epoch.0
+            ),
+        }
     }
 
     /// What makes a status worth showing at once when it differs from the last one shown.

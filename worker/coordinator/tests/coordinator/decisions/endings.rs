@@ -1,8 +1,11 @@
 //! Finished, stopped, drained, fenced; and what came of it.
 
-use weir_coordinator::master::{Action, Ending, Event, Reply, Request, RequestId, SavepointInfo};
-use weir_protocol::Version;
+use weir_coordinator::master::{
+    Action, Cut, Ending, EnumeratorState, Event, Head, MasterConfig, OperatorCut, Reply, Request,
+    RequestId, SavepointInfo,
+};
 use weir_protocol::control::{self, from_worker, to_worker};
+use weir_protocol::{Epoch, JobName, Version};
 
 use crate::script::{Script, done};
 
@@ -22,6 +25,42 @@ fn all_tasks_finished_means_one_last_attempt_and_its_commits() {
     script.committed(link, epoch, vec![done(0)]);
     assert_eq!(script.master.ending(), Some(&Ending::Finished));
     assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Shutdown(_))), [0, 1]);
+}
+
+/// What the coordinator says of its end where it found this head, and read nothing.
+fn words_at_the_end_after(over: bool, plan_hash: &str) -> String {
+    let ended = EnumeratorState { complete: true, ..EnumeratorState::default() };
+    let source = OperatorCut { enumerator: Some(ended), ..OperatorCut::default() };
+    let cut = Cut {
+        max_parallelism: 8,
+        plan_hash: plan_hash.into(),
+        operators: [("source".into(), source)].into(),
+        ..Cut::default()
+    };
+    let (version, epoch) = (Version(9), Epoch(7));
+    let head = Head { version, epoch, over, cut, ..Head::default() };
+    let mut script = Script::with(MasterConfig::new(JobName::from("ns/job"), 1), Some(head));
+    script.hello(0, 0, 1);
+    script.seal();
+    script.deployed(&[0]);
+    for vertex in [0, 1] {
+        let finished = control::TaskFinished { vertex, subtask: 0 };
+        script.say(0, from_worker::Kind::TaskFinished(finished));
+    }
+    script.acknowledge(script.trigger().attempt, &[]);
+    script.publish();
+    assert_eq!(script.master.ending(), Some(&Ending::Finished));
+    script.master.coordinator_report().end.expect("it has ended").message
+}
+
+#[test]
+fn a_changed_program_that_finds_everything_read_says_that_it_has_written_nothing() {
+    let words = words_at_the_end_after(true, "another plan");
+    assert!(words.contains("finished with checkpoint 7") && words.contains("nothing"), "{words}");
+    for (over, plan) in [(true, "plan"), (false, "another plan")] {
+        let words = words_at_the_end_after(over, plan);
+        assert_eq!(words, "all sources have ended and every result is written", "{plan}");
+    }
 }
 
 #[test]
