@@ -22,7 +22,7 @@
 //! **What always holds:**
 //! - Version v+1 is only ever the child of v. A manifest counts once a listing that began after
 //!   its creation shows no name above it; the head is never deleted.
-//! - Only who holds a [`Reign`] publishes, commits or deletes, and who finds itself fenced
+//! - Only who holds a [`WriterTerm`] publishes, commits or deletes, and who finds itself fenced
 //!   deletes nothing.
 //! - A manifest once put stays undecided until its name is seen occupied; before that nothing
 //!   else is published and nothing of it is discarded.
@@ -35,7 +35,7 @@
 //! be read or is gone.
 //!
 //! Where to read: [`protocol`] is the law, [`chain::decide`] and [`chain::retention`] hold the rules as functions of
-//! values, [`Chain`] and [`Reign`] carry them out, [`store`] is the only module with I/O,
+//! values, [`Chain`] and [`WriterTerm`] carry them out, [`store`] is the only module with I/O,
 //! `tests/model.rs` explores the rules exhaustively and `tests/schedules/` holds the
 //! schedules S1 to S15.
 
@@ -55,7 +55,7 @@ pub use cache::{CacheUse, SegmentCache};
 pub use chain::{
     Authority, Chain, ChainError, ChainOptions, CheckpointBody, CollectError, Collected, Destroyed,
     FrozenLedger, MAX_UNCOMMITTED_VERSIONS, NewCommit, Opened, PublishError, Published, Refusal,
-    Reign, RollBackEnd, RollBackError, SealRequest, Start, TakeOverError,
+    RollBackEnd, RollBackError, SealRequest, Start, TakeOverError, WriterTerm,
 };
 pub use data::{DataError, DataReader, DataWriter, Prefetched};
 pub use manifest::{

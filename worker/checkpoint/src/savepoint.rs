@@ -107,7 +107,7 @@ fn folder(name: &str) -> Result<String, SavepointError> {
 }
 
 /// Copies `manifest`, a pinned checkpoint, to `savepoints/<name>/` of the job's folder `store`.
-/// `committed` tells which of its output is known to be committed (`Reign::is_committed`).
+/// `committed` tells which of its output is known to be committed (`WriterTerm::is_committed`).
 /// Repeating it, also from another process after a crash, ends in the same savepoint.
 ///
 /// # Errors

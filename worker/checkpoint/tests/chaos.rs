@@ -22,17 +22,17 @@ async fn live(chain: Chain, rig: Arc<Rig>, worker: u32, mut rng: StdRng) {
     let mut nap = move |most_ms: u64| Duration::from_millis(rng.random_range(1..=most_ms));
     loop {
         tokio::time::sleep(nap(20_000)).await;
-        let Ok(reign) = chain.take_over(&request(worker), Duration::from_secs(60)).await else {
+        let Ok(writer) = chain.take_over(&request(worker), Duration::from_secs(60)).await else {
             continue;
         };
-        let mut toy = Toy::on(reign, &rig.sink);
+        let mut toy = Toy::on(writer, &rig.sink);
         if nap(4) > Duration::from_millis(3) {
             tokio::time::sleep(nap(30_000)).await;
         }
         toy.commit_all().await;
         for _ in 0..nap(30).as_millis() {
             tokio::time::sleep(nap(1_500)).await;
-            if toy.reign.may_start_attempt() {
+            if toy.writer.may_start_attempt() {
                 toy.freeze(nap(3).as_millis() as u64);
                 match toy.publish(nap(6_000)).await {
                     // Voided: the frozen rows stay and go into the next attempt.
@@ -45,7 +45,7 @@ async fn live(chain: Chain, rig: Arc<Rig>, worker: u32, mut rng: StdRng) {
                 toy.commit_all().await;
             }
             if nap(4) > Duration::from_millis(3) {
-                toy.reign.collect().await.ok();
+                toy.writer.collect().await.ok();
             }
             if nap(30) == Duration::from_millis(1) {
                 tokio::time::sleep(nap(60_000)).await;
@@ -87,7 +87,7 @@ async fn run(seed: u64) -> (u64, Histogram) {
     let mut last = rig.recover(9).await;
     last.checkpoint(1).await;
     last.commit_all().await;
-    last.reign.collect().await.unwrap();
+    last.writer.collect().await.unwrap();
     rig.sink.assert_exactly(last.position);
     let mut faults = BTreeMap::new();
     for (fault, n) in clients.iter().flat_map(LyingStore::hits) {

@@ -52,15 +52,15 @@ fn large(stamp: u8) -> Segment {
 }
 
 async fn publish_segment(toy: &mut Toy, segment: Segment, pin: Option<&str>) {
-    let chain = toy.reign.chain();
+    let chain = toy.writer.chain();
     let nonces = chain.options().nonces.clone();
-    let writer = DataWriter::new(chain.store().clone(), toy.reign.term(), nonces);
+    let writer = DataWriter::new(chain.store().clone(), toy.writer.term(), nonces);
     let refs = writer.write(&"source".into(), &[segment]).await.unwrap();
     toy.freeze(2);
     let mut body = toy.body();
     body.operators.get_mut(&"source".into()).unwrap().segments = refs;
     body.pin = pin.map(str::to_owned);
-    toy.reign.publish(body, NEVER).await.unwrap();
+    toy.writer.publish(body, NEVER).await.unwrap();
     toy.frozen.clear();
     toy.commit_all().await;
 }
@@ -70,14 +70,14 @@ async fn a_savepoint_is_complete_and_starts_another_job_that_then_stands_alone()
     let rig = Rig::new();
     let mut toy = rig.recover(0).await;
     publish_segment(&mut toy, large(1), Some("before-upgrade")).await;
-    let pinned = toy.reign.head();
+    let pinned = toy.writer.head();
     // The job runs on; the pinned version outlives retention.
     for n in 2..8 {
         publish_segment(&mut toy, large(n), None).await;
-        toy.reign.collect().await.unwrap();
+        toy.writer.collect().await.unwrap();
     }
     let store = rig.chain().store().clone();
-    let committed = |p: &weir_checkpoint::PendingCommit| toy.reign.is_committed(p.id());
+    let committed = |p: &weir_checkpoint::PendingCommit| toy.writer.is_committed(p.id());
     let steps = Steps::none();
     let copy = || savepoint::copy(&store, &pinned, "before-upgrade", committed, &steps);
     let unfinished = savepoint::copy(&store, &pinned, "x", |_| false, &Steps::none()).await;
@@ -85,13 +85,13 @@ async fn a_savepoint_is_complete_and_starts_another_job_that_then_stands_alone()
     let first = copy().await.unwrap();
     assert_eq!(copy().await.unwrap(), first, "repeating it changes nothing");
     let taken =
-        savepoint::copy(&store, &toy.reign.head(), "before-upgrade", |_| true, &Steps::none())
+        savepoint::copy(&store, &toy.writer.head(), "before-upgrade", |_| true, &Steps::none())
             .await;
     assert!(matches!(taken, Err(savepoint::SavepointError::Taken { .. })));
-    toy.reign.unpin("before-upgrade");
+    toy.writer.unpin("before-upgrade");
     for n in 8..12 {
         publish_segment(&mut toy, large(n), None).await;
-        toy.reign.collect().await.unwrap();
+        toy.writer.collect().await.unwrap();
     }
     let old_object = pinned.own_objects().into_iter().next().unwrap();
     assert!(store.get(&old_object).await.unwrap().is_none(), "unpinned and collected");
@@ -104,17 +104,17 @@ async fn a_savepoint_is_complete_and_starts_another_job_that_then_stands_alone()
     let from = weir_checkpoint::SealRequest { start, ..request(0) };
     let mut new = Toy::start(&other.chain(), &other.sink, &from).await.unwrap();
     assert_eq!(new.position, 2);
-    let head = new.reign.head();
+    let head = new.writer.head();
     assert_eq!(head.operators_to_write_full(), ["source".into()]);
     let reader =
         DataReader::new(other.chain().store().clone()).with_foreign(&savepoint.url, folder);
     let entry = &head.operators[&"source".into()];
     let read = reader.read(&entry.segments, KeyGroupRange::all(128)).await.unwrap();
     assert_eq!(read[0].bytes, large(1).bytes);
-    let refused = new.reign.publish(new.body(), NEVER).await;
+    let refused = new.writer.publish(new.body(), NEVER).await;
     assert!(matches!(refused, Err(PublishError::Foreign { .. })), "a delta on foreign state");
     publish_segment(&mut new, large(7), None).await;
-    assert!(new.reign.head().foreign_operators().is_empty());
+    assert!(new.writer.head().foreign_operators().is_empty());
     // The same spec again: the token is used up.
     let again = Toy::start(&other.chain(), &other.sink, &from).await.unwrap();
     assert_eq!(again.position, 4);
@@ -126,10 +126,10 @@ async fn a_manifest_that_would_break_a_rule_is_not_put() {
     let mut toy = rig.recover(0).await;
     publish_segment(&mut toy, large(1), None).await;
     let mut body = toy.body();
-    let mut stray = toy.reign.head().operators[&"source".into()].segments[0].clone();
+    let mut stray = toy.writer.head().operators[&"source".into()].segments[0].clone();
     stray.place = Place::Object { path: "data/00000000000000000000/source/x".into(), offset: 0 };
     body.operators.get_mut(&"source".into()).unwrap().segments = vec![stray];
-    let refused = toy.reign.publish(body, NEVER).await;
+    let refused = toy.writer.publish(body, NEVER).await;
     assert!(matches!(refused, Err(PublishError::Broken { .. })), "{refused:?}");
     toy.checkpoint(1).await;
 }
@@ -139,15 +139,15 @@ async fn an_attempt_in_which_nothing_changed_says_nothing_new() {
     let rig = Rig::new();
     let mut toy = rig.recover(0).await;
     toy.checkpoint(2).await;
-    assert!(!toy.reign.would_change(&toy.body()));
+    assert!(!toy.writer.would_change(&toy.body()));
     toy.commit_all().await;
-    assert!(toy.reign.would_change(&toy.body()), "commits are to be dropped");
+    assert!(toy.writer.would_change(&toy.body()), "commits are to be dropped");
     let pinned = CheckpointBody { pin: Some("s".into()), ..toy.body() };
-    assert!(toy.reign.would_change(&pinned));
+    assert!(toy.writer.would_change(&pinned));
     toy.publish(NEVER).await.unwrap();
-    assert!(!toy.reign.would_change(&toy.body()));
+    assert!(!toy.writer.would_change(&toy.body()));
     toy.freeze(1);
-    assert!(toy.reign.would_change(&toy.body()));
+    assert!(toy.writer.would_change(&toy.body()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,16 +157,16 @@ async fn the_store_holds_no_more_than_the_head_names() {
         let mut toy = rig.recover(worker).await;
         // Uploaded, and the term ends before it is in a manifest.
         let chain = rig.chain();
-        let writer = DataWriter::new(chain.store().clone(), toy.reign.term(), rig.nonces.clone());
+        let writer = DataWriter::new(chain.store().clone(), toy.writer.term(), rig.nonces.clone());
         writer.write(&"orphan".into(), &[large(0)]).await.unwrap();
         for n in 0..5 {
             publish_segment(&mut toy, large(n), None).await;
-            toy.reign.collect().await.unwrap();
+            toy.writer.collect().await.unwrap();
         }
     }
     let toy = rig.recover(9).await;
-    toy.reign.collect().await.unwrap();
-    let head = toy.reign.head();
+    toy.writer.collect().await.unwrap();
+    let head = toy.writer.head();
     let prefix = format!("{}/", job());
     let names = rig.memory.names();
     let data: std::collections::BTreeSet<String> = names

@@ -1,7 +1,7 @@
 //! Both ends of the control protocol: the job's coordinator and the workers' members.
 //!
 //! ```text
-//!   Chain (store) ◄── keeper ◄── driver ◄──► Master (decides, no I/O)
+//!   Chain (store) ◄── manifest writer ◄── driver ◄──► JobMaster (decides, no I/O)
 //!                                  ▲  ▲
 //!                       links ─────┘  └───── enumerators (find splits)
 //!                         ▲
@@ -15,7 +15,7 @@
 //! What leaves: deployments, triggers, published checkpoints, commits, the job's status.
 //!
 //! What always holds:
-//! - Every decision about the job is made in [`master::Master::on`], from one event at a time;
+//! - Every decision about the job is made in [`master::JobMaster::on`], from one event at a time;
 //!   given the order of events it always decides alike.
 //! - A split assigned before a `Trigger` was sent is its reader's at that cut, one assigned
 //!   later is still the enumerator's.

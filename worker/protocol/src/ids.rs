@@ -28,7 +28,7 @@ macro_rules! number {
 }
 
 number!(
-    /// One reign of one coordinator over a job; grows by one at every take-over.
+    /// One coordinator's time as a job's writer; grows by one at every take-over.
     Term(u64)
 );
 number!(

@@ -291,7 +291,11 @@ fn coordinated(
             u64::from(status.parallelism),
         ),
         ("weir_job_workers", "Workers that are attached.", u64::from(status.workers)),
-        ("weir_job_term", "Reign of the coordinator; grows with every take-over.", status.term),
+        (
+            "weir_job_term",
+            "WriterTerm of the coordinator; grows with every take-over.",
+            status.term,
+        ),
         ("weir_checkpoint_epoch", "Number of the newest checkpoint.", status.epoch),
         (
             "weir_checkpoint_bytes",

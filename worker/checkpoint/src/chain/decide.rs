@@ -49,7 +49,7 @@ pub enum PublicationStep {
     Published,
     /// The void manifest counts: what was frozen is handed on to the next attempt.
     Voided,
-    /// A later term reigns. Nothing may be deleted: the manifest may have been published,
+    /// A later term holds the chain. Nothing may be deleted: the manifest may have been published,
     /// adopted and collected before this look.
     Fenced,
 }

@@ -3,10 +3,10 @@
 pub mod decide;
 mod frozen;
 mod next;
-mod reign;
 pub mod retention;
 mod settle;
 mod takeover;
+mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,12 @@ use weir_protocol::{JobName, Lineage, Version};
 
 pub use self::frozen::FrozenLedger;
 pub use self::next::{CheckpointBody, NewCommit};
-pub use self::reign::{
-    CollectError, Collected, Destroyed, PublishError, Published, Reign, RollBackEnd, RollBackError,
-};
 pub use self::takeover::{
     Authority, Refusal, SealPlan, SealRequest, Start, decide_first, decide_take_over,
+};
+pub use self::writer::{
+    CollectError, Collected, Destroyed, PublishError, Published, RollBackEnd, RollBackError,
+    WriterTerm,
 };
 
 use self::decide::{SealStep, decide_seal};
@@ -155,7 +156,7 @@ impl Chain {
         &self.options
     }
 
-    /// The newest manifest. It may be superseded at any moment; only a [`Reign`] knows more.
+    /// The newest manifest. It may be superseded at any moment; only a [`WriterTerm`] knows more.
     ///
     /// # Errors
     /// When the store fails, or the head cannot be read: an older manifest is never taken for it.
@@ -202,7 +203,7 @@ impl Chain {
     }
 
     /// Takes the job over: lists the chain, decides, and seals. When the seal counts, the
-    /// caller first commits what [`Reign::pending`] lists (or finishes the roll-back that the
+    /// caller first commits what [`WriterTerm::pending`] lists (or finishes the roll-back that the
     /// head names) and then starts tasks.
     ///
     /// # Errors
@@ -211,7 +212,7 @@ impl Chain {
         &self,
         request: &SealRequest,
         give_up_after: Duration,
-    ) -> Result<Reign, TakeOverError> {
+    ) -> Result<WriterTerm, TakeOverError> {
         let deadline = Instant::now() + give_up_after;
         let head = self.read_head().await?;
         self.options.steps.reached(steps::TAKE_OVER_LISTED).await;
@@ -267,7 +268,7 @@ impl Chain {
             tokio::time::sleep(wait).await;
         }
         self.options.steps.reached(steps::SEALED).await;
-        Ok(Reign::begin(self.clone(), candidate.manifest))
+        Ok(WriterTerm::begin(self.clone(), candidate.manifest))
     }
 }
 

@@ -86,7 +86,7 @@ pub struct SealRequest {
     /// The job has published before, so its chain cannot be empty.
     pub must_exist: bool,
     /// Output that this process has seen committed in its term before: where the seal repeats the
-    /// head, it lists it no more. Empty for a process that has not reigned.
+    /// head, it lists it no more. Empty for a process that has not held the chain.
     pub acknowledged: BTreeSet<CommitId>,
     /// Milliseconds since 1970, for display.
     pub created_ms: i64,
@@ -134,7 +134,7 @@ pub enum Refusal {
         /// What is there.
         left: String,
     },
-    /// Another revision reigns.
+    /// Another revision holds the chain.
     #[error(
         "revision {head} coordinates this job since term {term}; revision {mine} waits for the operator's word"
     )]

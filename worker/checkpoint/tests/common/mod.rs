@@ -10,8 +10,8 @@ use weir_checkpoint::store::Store;
 use weir_checkpoint::store::testing::{LyingStore, MemoryStore};
 use weir_checkpoint::{
     Authority, Blob, Chain, ChainOptions, CheckpointBody, CommitId, Destroyed, Manifest, NewCommit,
-    Nonces, OperatorEntry, PendingCommit, PublishError, Published, Reign, SealRequest, Start,
-    Steps, TakeOverError,
+    Nonces, OperatorEntry, PendingCommit, PublishError, Published, SealRequest, Start, Steps,
+    TakeOverError, WriterTerm,
 };
 use weir_protocol::{Attempt, JobName, OperatorUid, Term, Version, WorkerId};
 
@@ -113,7 +113,7 @@ pub fn text(pending: &PendingCommit) -> String {
 
 /// A coordinator with its job's only task.
 pub struct Toy {
-    pub reign: Reign,
+    pub writer: WriterTerm,
     pub sink: Sink,
     pub position: u64,
     pub frozen: Vec<String>,
@@ -128,9 +128,9 @@ pub fn position_of(manifest: &Manifest) -> u64 {
 }
 
 impl Toy {
-    pub fn on(reign: Reign, sink: &Sink) -> Self {
-        let position = position_of(&reign.head());
-        Self { reign, sink: sink.clone(), position, frozen: Vec::new(), attempts: 0 }
+    pub fn on(writer: WriterTerm, sink: &Sink) -> Self {
+        let position = position_of(&writer.head());
+        Self { writer, sink: sink.clone(), position, frozen: Vec::new(), attempts: 0 }
     }
 
     /// Takes over and recovers: commits what the head lists, then starts.
@@ -145,7 +145,7 @@ impl Toy {
         self.attempts += 1;
         let (from, to) = (self.position, self.position + rows);
         let serial = self.attempts;
-        let payload = format!("{}:{from}..{to}#{serial}", self.reign.term());
+        let payload = format!("{}:{from}..{to}#{serial}", self.writer.term());
         self.sink.stage(&payload);
         self.frozen.push(payload);
         self.position = to;
@@ -171,7 +171,7 @@ impl Toy {
     }
 
     pub async fn publish(&mut self, give_up: Duration) -> Result<Published, PublishError> {
-        let result = self.reign.publish(self.body(), give_up).await;
+        let result = self.writer.publish(self.body(), give_up).await;
         if result.is_ok() {
             self.frozen.clear();
         }
@@ -185,14 +185,14 @@ impl Toy {
 
     /// Commits everything that is pending and acknowledges it.
     pub async fn commit_all(&self) {
-        for pending in self.reign.pending() {
+        for pending in self.writer.pending() {
             self.sink.commit(&text(&pending)).unwrap();
-            self.reign.commits_acknowledged(pending.epoch, &[pending.index]).await;
+            self.writer.commits_acknowledged(pending.epoch, &[pending.index]).await;
         }
     }
 
     pub fn discard(&self) -> Vec<(CommitId, Destroyed)> {
-        let head = self.reign.head();
+        let head = self.writer.head();
         let doomed = head.roll_back.as_ref().map(|r| r.destroy.clone()).unwrap_or_default();
         head.pending
             .iter()

@@ -17,13 +17,13 @@ async fn with_segment(toy: &mut Toy, chain: &Chain) -> String {
     let mut segment = SegmentBuilder::new(SegmentKind::Full, range, 1);
     segment.push(KeyGroup(3), &vec![toy.position as u8; 70_000]);
     let writer =
-        DataWriter::new(chain.store().clone(), toy.reign.term(), chain.options().nonces.clone());
+        DataWriter::new(chain.store().clone(), toy.writer.term(), chain.options().nonces.clone());
     let refs = writer.write(&"source".into(), &[segment.finish()]).await.unwrap();
     let name = refs[0].object().unwrap().to_owned();
     toy.freeze(1);
     let mut body = toy.body();
     body.operators.get_mut(&"source".into()).unwrap().segments = refs;
-    toy.reign.publish(body, NEVER).await.unwrap();
+    toy.writer.publish(body, NEVER).await.unwrap();
     toy.frozen.clear();
     name
 }
@@ -37,10 +37,10 @@ async fn s09_a_late_collector_deletes_nothing_that_can_be_restored() {
     for _ in 0..5 {
         names.push(with_segment(&mut old, &chain).await);
     }
-    let retained: Vec<u64> = old.reign.head().retained.iter().map(|r| r.version.0).collect();
+    let retained: Vec<u64> = old.writer.head().retained.iter().map(|r| r.version.0).collect();
     assert_eq!(retained, [4, 5], "three with the head");
-    let reign = old.reign.clone();
-    let collector = tokio::spawn(async move { reign.collect().await });
+    let writer = old.writer.clone();
+    let collector = tokio::spawn(async move { writer.collect().await });
     reached.notified().await;
     // Meanwhile the job is set back to version 4 by a new term, and writes new segments.
     let back = weir_checkpoint::SealRequest {
@@ -48,16 +48,16 @@ async fn s09_a_late_collector_deletes_nothing_that_can_be_restored() {
         ..request(1)
     };
     let chain = rig.chain();
-    let reign = chain.take_over(&back, NEVER).await.unwrap();
-    let new = Toy::on(reign, &rig.sink);
+    let writer = chain.take_over(&back, NEVER).await.unwrap();
+    let new = Toy::on(writer, &rig.sink);
     let outcomes = new.discard();
     assert_eq!(outcomes.len(), 2, "the output of 5 and 6 is destroyed");
-    let end = new.reign.finish_roll_back(&outcomes).await.unwrap().unwrap();
+    let end = new.writer.finish_roll_back(&outcomes).await.unwrap().unwrap();
     assert!(matches!(end, RollBackEnd::Restored(_)));
-    let mut new = Toy::on(new.reign, &rig.sink);
+    let mut new = Toy::on(new.writer, &rig.sink);
     assert_eq!(new.position, 3);
     new.commit_all().await;
-    let unpublished = DataWriter::new(chain.store().clone(), new.reign.term(), rig.nonces.clone())
+    let unpublished = DataWriter::new(chain.store().clone(), new.writer.term(), rig.nonces.clone())
         .stage(&"source".into(), vec![1; 10].into())
         .await
         .unwrap();
@@ -70,7 +70,7 @@ async fn s09_a_late_collector_deletes_nothing_that_can_be_restored() {
     assert!(!alive(&names[0]), "what its own manifest dropped");
     new.checkpoint(4).await;
     new.commit_all().await;
-    new.reign.collect().await.unwrap();
+    new.writer.collect().await.unwrap();
     assert!(alive(&names[2]) && alive(&unpublished) && !alive(&names[4]));
     rig.sink.assert_exactly(7);
 }
@@ -96,7 +96,7 @@ async fn s13_a_late_put_on_a_collected_name_does_not_count() {
     for _ in 0..5 {
         next.checkpoint(1).await;
         next.commit_all().await;
-        next.reign.collect().await.unwrap();
+        next.writer.collect().await.unwrap();
     }
     assert!(rig.memory.bytes(&object(&name)).is_none());
     tokio::time::sleep(Duration::from_secs(90)).await;
@@ -105,7 +105,7 @@ async fn s13_a_late_put_on_a_collected_name_does_not_count() {
     let (first, result) = writer.await.unwrap();
     assert!(matches!(result, Err(PublishError::Fenced { .. })), "{result:?}");
     // It may not destroy what its successor has committed.
-    assert!(first.reign.collect().await.is_err());
+    assert!(first.writer.collect().await.is_err());
     assert_eq!(rig.recover(2).await.position, 8);
     rig.sink.assert_exactly(8);
 }
@@ -122,7 +122,7 @@ async fn s14_a_seal_that_lands_on_a_collected_name_does_not_count() {
     for _ in 0..6 {
         c.checkpoint(1).await;
         c.commit_all().await;
-        c.reign.collect().await.unwrap();
+        c.writer.collect().await.unwrap();
     }
     assert!(rig.memory.bytes(&object(&chain_name(v(3)))).is_none(), "its target is free again");
     go_on.notify_one();
@@ -130,7 +130,7 @@ async fn s14_a_seal_that_lands_on_a_collected_name_does_not_count() {
     assert!(matches!(lost, Err(TakeOverError::Lost { head: Some(_) })), "{lost:?}");
     c.checkpoint(2).await;
     c.commit_all().await;
-    c.reign.collect().await.unwrap();
+    c.writer.collect().await.unwrap();
     assert!(rig.memory.bytes(&object(&chain_name(v(3)))).is_none(), "the stray name is collected");
     assert_eq!(rig.recover(3).await.position, 11);
     rig.sink.assert_exactly(11);

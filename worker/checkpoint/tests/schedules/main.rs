@@ -7,8 +7,8 @@ mod commits;
 #[path = "../common/mod.rs"]
 mod common;
 mod publication;
-mod reigns;
 mod roll_back;
+mod writers;
 
 use std::sync::Arc;
 

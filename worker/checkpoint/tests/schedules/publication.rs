@@ -81,7 +81,7 @@ async fn s04_taken_by_nobody_and_ones_own_lost_success() {
         let (lying, chain) = rig.client();
         lying.inject(Operation::Create, "chain", fault);
         let mut toy = Toy::start(&chain, &rig.sink, &request(0)).await.unwrap();
-        assert_eq!(toy.reign.term(), t(1), "{fault:?} for the seal");
+        assert_eq!(toy.writer.term(), t(1), "{fault:?} for the seal");
         lying.inject(Operation::Create, "chain", fault);
         lying.inject(Operation::Get, "chain", Fault::FailBefore);
         lying.inject(Operation::List, "chain", Fault::FailBefore);
@@ -114,15 +114,15 @@ async fn a_publication_whose_future_was_dropped_is_settled_before_the_next() {
     toy.freeze(3);
     let body = toy.body();
     tokio::select! {
-        _ = toy.reign.publish(body, NEVER) => panic!("it stalls"),
+        _ = toy.writer.publish(body, NEVER) => panic!("it stalls"),
         () = reached.notified() => {}
     }
-    assert!(!toy.reign.may_start_attempt());
-    let second = toy.reign.publish(toy.body(), NEVER).await;
+    assert!(!toy.writer.may_start_attempt());
+    let second = toy.writer.publish(toy.body(), NEVER).await;
     assert!(matches!(second, Err(PublishError::Undecided { version: Version(2) })));
-    let settled = toy.reign.settle(SOON).await.unwrap().unwrap();
+    let settled = toy.writer.settle(SOON).await.unwrap().unwrap();
     assert_eq!(settled.head.version, v(2));
-    assert!(toy.reign.settle(SOON).await.is_none());
+    assert!(toy.writer.settle(SOON).await.is_none());
     toy.frozen.clear();
     toy.commit_all().await;
     rig.sink.assert_exactly(3);
@@ -135,7 +135,7 @@ async fn a_fenced_writer_leaves_every_object_to_the_successor_that_adopted_it() 
     let rig = Rig::new();
     let (chain, _, reached, go_on) = stalling(&rig, steps::PUBLISH_AFTER_PUT);
     let mut first = Toy::start(&chain, &rig.sink, &request(0)).await.unwrap();
-    let writer = DataWriter::new(chain.store().clone(), first.reign.term(), rig.nonces.clone());
+    let writer = DataWriter::new(chain.store().clone(), first.writer.term(), rig.nonces.clone());
     let staged = writer.stage(&"sink".into(), vec![1; 10].into()).await.unwrap();
     let state = writer.stage(&"source".into(), vec![2; 10].into()).await.unwrap();
     first.freeze(3);
@@ -145,17 +145,17 @@ async fn a_fenced_writer_leaves_every_object_to_the_successor_that_adopted_it() 
         entry.objects.insert(state.clone());
     }
     let fenced = tokio::spawn(async move {
-        let result = first.reign.publish(body, NEVER).await;
+        let result = first.writer.publish(body, NEVER).await;
         (first, result)
     });
     reached.notified().await;
     // Adopted, and not committed yet.
     let next = Toy::on(rig.chain().take_over(&request(1), NEVER).await.unwrap(), &rig.sink);
-    assert_eq!((next.position, next.reign.pending().len()), (3, 1));
+    assert_eq!((next.position, next.writer.pending().len()), (3, 1));
     go_on.notify_one();
     let (first, result) = fenced.await.unwrap();
     assert!(matches!(result, Err(PublishError::Fenced { .. })), "{result:?}");
-    assert!(first.reign.collect().await.is_err());
+    assert!(first.writer.collect().await.is_err());
     drop(first);
     tokio::time::sleep(Duration::from_secs(600)).await;
     for object in [&staged, &state].map(|name| object(name)) {

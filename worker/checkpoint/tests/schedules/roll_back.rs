@@ -27,24 +27,24 @@ fn back_to_2(repeat_output: bool) -> SealRequest {
 async fn s15_output_dropped_by_a_roll_back_cannot_be_committed_by_a_zombie() {
     let rig = Rig::new();
     let old = with_doomed_output(&rig).await;
-    let zombie = old.reign.pending();
+    let zombie = old.writer.pending();
     let back = back_to_2(false);
-    let reign = rig.chain().take_over(&back, NEVER).await.unwrap();
-    assert!(reign.pending().iter().all(|p| p.epoch == v(2)), "the doomed are not committed");
-    let refused = reign.publish(Toy::on(reign.clone(), &rig.sink).body(), NEVER).await;
+    let writer = rig.chain().take_over(&back, NEVER).await.unwrap();
+    assert!(writer.pending().iter().all(|p| p.epoch == v(2)), "the doomed are not committed");
+    let refused = writer.publish(Toy::on(writer.clone(), &rig.sink).body(), NEVER).await;
     assert!(matches!(refused, Err(PublishError::RollingBack { .. })));
     // The process dies after destroying: its successor goes on destroying, never commits.
-    Toy::on(reign, &rig.sink).discard();
-    let reign = rig.chain().take_over(&request(2), NEVER).await.unwrap();
-    let toy = Toy::on(reign, &rig.sink);
-    assert!(toy.reign.pending().iter().all(|p| p.epoch == v(2)));
-    let end = toy.reign.finish_roll_back(&toy.discard()).await.unwrap();
+    Toy::on(writer, &rig.sink).discard();
+    let writer = rig.chain().take_over(&request(2), NEVER).await.unwrap();
+    let toy = Toy::on(writer, &rig.sink);
+    assert!(toy.writer.pending().iter().all(|p| p.epoch == v(2)));
+    let end = toy.writer.finish_roll_back(&toy.discard()).await.unwrap();
     assert!(matches!(end, Some(RollBackEnd::Restored(_))));
-    assert_eq!(toy.reign.head().parent, Some(v(2)));
+    assert_eq!(toy.writer.head().parent, Some(v(2)));
     // Now the old revision's coordinator wakes and commits.
     let lost = zombie.iter().filter(|p| p.epoch == v(3)).map(|p| rig.sink.commit(&text(p)));
     assert!(lost.into_iter().all(|r| r.is_err()), "what is destroyed stays destroyed");
-    let mut toy = Toy::on(toy.reign, &rig.sink);
+    let mut toy = Toy::on(toy.writer, &rig.sink);
     assert_eq!(toy.position, 3);
     toy.commit_all().await;
     toy.checkpoint(5).await;
@@ -61,9 +61,9 @@ async fn s15_a_zombie_that_commits_before_the_destruction_sends_the_job_forward(
     old.commit_all().await;
     let outcomes = toy.discard();
     assert!(outcomes.iter().all(|(_, o)| *o == Destroyed::AlreadyVisible));
-    let end = toy.reign.finish_roll_back(&outcomes).await.unwrap();
+    let end = toy.writer.finish_roll_back(&outcomes).await.unwrap();
     assert!(matches!(end, Some(RollBackEnd::WentForward(_))));
-    let mut toy = Toy::on(toy.reign, &rig.sink);
+    let mut toy = Toy::on(toy.writer, &rig.sink);
     toy.commit_all().await;
     toy.checkpoint(1).await;
     toy.commit_all().await;
@@ -82,16 +82,16 @@ async fn an_unfinished_roll_back_is_finished_before_any_other_request_and_keeps_
     toy.discard();
     let over = SealRequest { start: Start::Empty { token: "over".into() }, ..request(1) };
     let toy = Toy::on(chain.take_over(&over, NEVER).await.unwrap(), &rig.sink);
-    toy.reign.collect().await.unwrap();
-    assert!(toy.reign.head().roll_back.is_some());
-    let end = toy.reign.finish_roll_back(&toy.discard()).await.unwrap();
+    toy.writer.collect().await.unwrap();
+    assert!(toy.writer.head().roll_back.is_some());
+    let end = toy.writer.finish_roll_back(&toy.discard()).await.unwrap();
     assert!(matches!(end, Some(RollBackEnd::Restored(_))));
-    let toy = Toy::on(toy.reign, &rig.sink);
+    let toy = Toy::on(toy.writer, &rig.sink);
     assert_eq!(toy.position, 3);
     // Then the request is carried out.
     let toy = Toy::start(&chain, &rig.sink, &over).await.unwrap();
     assert_eq!(toy.position, 0);
-    assert_eq!(toy.reign.head().used_tokens.len(), 2);
+    assert_eq!(toy.writer.head().used_tokens.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

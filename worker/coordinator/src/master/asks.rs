@@ -1,13 +1,13 @@
 //! Requests: which are taken, tried again or refused.
 
 use super::event::{Action, Reply, Request, RequestId};
-use super::machine::Master;
+use super::machine::JobMaster;
 use super::state::{Ask, Rescale, Saving};
 
 /// Requests that may wait at a time.
 const MAX_ASKS: usize = 16;
 
-impl Master {
+impl JobMaster {
     pub(super) fn on_request(&mut self, id: RequestId, request: Request) {
         let refused = match &request {
             _ if self.asks.len() >= MAX_ASKS => {

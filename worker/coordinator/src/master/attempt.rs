@@ -69,9 +69,9 @@ pub enum Stage {
     Publishing,
 }
 
-/// The attempt in flight.
+/// The attempt that is under way.
 #[derive(Clone, Debug)]
-pub struct Flight {
+pub struct PendingCheckpoint {
     /// Its number.
     pub attempt: Attempt,
     /// Tasks stay frozen behind its barrier.
@@ -86,7 +86,7 @@ pub struct Flight {
     acks: BTreeMap<TaskId, TaskAck>,
 }
 
-impl Flight {
+impl PendingCheckpoint {
     /// An attempt that has just been triggered.
     #[must_use]
     pub fn new(

@@ -11,7 +11,7 @@ use super::backoff::Restart;
 use super::commits::Commits;
 use super::cut::{Head, build_deploys, build_splits};
 use super::event::{Action, Ending, Reply};
-use super::machine::Master;
+use super::machine::JobMaster;
 use super::place::{Spread, count_moved, decide_spread};
 use super::state::{Ask, Live, Phase, Rescale, State, Why};
 
@@ -19,7 +19,7 @@ use super::state::{Ask, Live, Phase, Rescale, State, Why};
 /// to the interval.
 const FIRST_CHECKPOINT_MS: u64 = 100;
 
-impl Master {
+impl JobMaster {
     /// The workers that take part at a parallelism, with their slots: the lowest ordinals whose
     /// slots suffice, since the highest are the first to leave.
     fn participants(&self, parallelism: u32) -> BTreeMap<WorkerId, u32> {
@@ -215,7 +215,7 @@ impl Master {
     pub(super) fn fresh_live(&self) -> Live {
         let pace_ms = self.config.checkpoint_interval_ms.min(FIRST_CHECKPOINT_MS);
         let next_checkpoint_ms = self.now + pace_ms;
-        Live { flight: None, saving: None, next_checkpoint_ms, pace_ms }
+        Live { checkpoint: None, saving: None, next_checkpoint_ms, pace_ms }
     }
 
     /// Every task of the newest deployment.

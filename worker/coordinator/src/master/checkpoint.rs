@@ -4,14 +4,14 @@ use weir_engine::Fault;
 use weir_protocol::control::{self, to_worker};
 use weir_protocol::{Attempt, Epoch, Subtask, VertexId};
 
-use super::attempt::{Flight, Stage, TaskAck};
+use super::attempt::{PendingCheckpoint, Stage, TaskAck};
 use super::cut::{Head, build_body, is_unchanged};
 use super::event::Action;
 use super::failure::Cause;
-use super::machine::Master;
+use super::machine::JobMaster;
 use super::state::{Ask, Copying, HoldPhase, Saving, State, Stop};
 
-impl Master {
+impl JobMaster {
     /// Whether a periodic attempt may start: not too much output waits for its commit.
     pub(super) fn may_checkpoint(&self) -> bool {
         self.commits.versions() < self.config.max_uncommitted
@@ -23,7 +23,7 @@ impl Master {
     }
 
     /// Sends a trigger to every worker with tasks.
-    pub(super) fn trigger(&mut self, freeze: bool, last: bool) -> Flight {
+    pub(super) fn trigger(&mut self, freeze: bool, last: bool) -> PendingCheckpoint {
         let attempt = self.next_attempt;
         self.next_attempt = attempt.next();
         // Rewriting everything would lengthen a pause, and make worthless what is read ahead.
@@ -38,18 +38,19 @@ impl Master {
         };
         // Taken now: whatever is assigned after this stays the enumerator's at this cut.
         let enumerators = self.splits.iter().map(|(v, s)| (*v, s.at_cut())).collect();
-        let flight = Flight::new(attempt, freeze, self.now, enumerators, self.tasks());
+        let checkpoint =
+            PendingCheckpoint::new(attempt, freeze, self.now, enumerators, self.tasks());
         self.step("trigger");
         self.broadcast(&to_worker::Kind::Trigger(trigger));
-        flight
+        checkpoint
     }
 
     /// A periodic attempt, or one for a savepoint behind which the job goes on.
     pub(super) fn begin_checkpoint(&mut self, saving: Option<Saving>) {
         // A savepoint refers to nothing outside its folder: open files are rolled for it.
-        let flight = self.trigger(false, saving.is_some());
+        let checkpoint = self.trigger(false, saving.is_some());
         if let State::Running(live) = &mut self.state {
-            live.flight = Some(flight);
+            live.checkpoint = Some(checkpoint);
             live.saving = saving;
             live.pace_ms = (live.pace_ms * 2).min(self.config.checkpoint_interval_ms);
             live.next_checkpoint_ms = self.now + live.pace_ms;
@@ -67,10 +68,11 @@ impl Master {
             }
         };
         let Some(live) = self.live_mut() else { return };
-        let Some(flight) = live.flight.as_mut().filter(|f| f.attempt.0 == ack.attempt) else {
+        let Some(checkpoint) = live.checkpoint.as_mut().filter(|f| f.attempt.0 == ack.attempt)
+        else {
             return;
         };
-        if flight.acknowledge(task, decoded) {
+        if checkpoint.acknowledge(task, decoded) {
             self.step("all acks");
             self.publish();
         }
@@ -80,23 +82,23 @@ impl Master {
     fn publish(&mut self) {
         let (parallelism, must) = (self.parallelism, self.must_publish());
         let pin = self.pin();
-        let Some(mut flight) = self.live_mut().and_then(|live| live.flight.take()) else {
+        let Some(mut checkpoint) = self.live_mut().and_then(|live| live.checkpoint.take()) else {
             return;
         };
         let mut body =
-            build_body(&self.plan, parallelism, &flight, &self.counted_before, &self.head.cut);
+            build_body(&self.plan, parallelism, &checkpoint, &self.counted_before, &self.head.cut);
         body.pin = pin;
         if !must && is_unchanged(&self.head.cut, &self.plan, &body, self.commits.items()) {
             self.step("nothing changed");
             self.stats.attempt_trouble.clear();
-            let abandon = control::Abandon { attempt: flight.attempt.0 };
+            let abandon = control::Abandon { attempt: checkpoint.attempt.0 };
             self.broadcast(&to_worker::Kind::Abandon(abandon));
             return;
         }
-        let attempt = flight.attempt;
+        let attempt = checkpoint.attempt;
         if let Some(live) = self.live_mut() {
-            flight.stage = Stage::Publishing;
-            live.flight = Some(flight);
+            checkpoint.stage = Stage::Publishing;
+            live.checkpoint = Some(checkpoint);
         }
         self.step("publish");
         self.out.push(Action::Publish { attempt, body: Box::new(body) });
@@ -129,11 +131,11 @@ impl Master {
         let dropped = self.head.cut.objects_without(&head.cut);
         self.head = head;
         let Some(live) = self.live_mut() else { return }; // The term's tasks ended meanwhile.
-        let Some(flight) = live.flight.take_if(|f| f.attempt == attempt) else {
+        let Some(checkpoint) = live.checkpoint.take_if(|f| f.attempt == attempt) else {
             return;
         };
         let saving = live.saving.take();
-        self.stats.checkpoint_ms = now - flight.began_ms;
+        self.stats.checkpoint_ms = now - checkpoint.began_ms;
         let new = self.head.cut.committables.iter().filter(|p| p.epoch == epoch);
         let new: Vec<_> = new.cloned().collect();
         self.commits.add(new);
@@ -175,8 +177,8 @@ impl Master {
 
     /// The store has not decided about the attempt's manifest, which may still count.
     pub(super) fn on_undecided(&mut self, attempt: Attempt, why: &str) {
-        let flight = self.live_mut().and_then(|live| live.flight.as_ref());
-        if flight.is_some_and(|f| f.attempt == attempt) {
+        let checkpoint = self.live_mut().and_then(|live| live.checkpoint.as_ref());
+        if checkpoint.is_some_and(|f| f.attempt == attempt) {
             self.stats.attempt_trouble =
                 format!("checkpoint attempt {attempt} is not published yet: {why}");
         }
@@ -187,7 +189,7 @@ impl Master {
         let now = self.now;
         let soon = now + self.config.checkpoint_interval_ms.min(1_000);
         let Some(live) = self.live_mut() else { return };
-        let Some(flight) = live.flight.take_if(|f| f.attempt == attempt) else {
+        let Some(checkpoint) = live.checkpoint.take_if(|f| f.attempt == attempt) else {
             return;
         };
         let saving = live.saving.take();
@@ -198,7 +200,7 @@ impl Master {
         self.stats.attempt_trouble.clone_from(&self.stats.failure);
         self.step("abandoned");
         self.broadcast(&to_worker::Kind::Abandon(control::Abandon { attempt: attempt.0 }));
-        if flight.freeze {
+        if checkpoint.freeze {
             self.broadcast(&to_worker::Kind::Resume(control::Resume { attempt: attempt.0 }));
         }
         if let Some(saving) = saving {
@@ -241,15 +243,15 @@ impl Master {
         let Some(live) = self.live_mut() else {
             return false;
         };
-        let Some(flight) = &live.flight else {
+        let Some(checkpoint) = &live.checkpoint else {
             return false;
         };
         // On its way to the store it is undecided, and stays so until the store has decided.
-        if flight.stage != Stage::Collecting || now < flight.began_ms + limit {
+        if checkpoint.stage != Stage::Collecting || now < checkpoint.began_ms + limit {
             return false;
         }
-        let attempt = flight.attempt;
-        let why = match flight.missing() {
+        let attempt = checkpoint.attempt;
+        let why = match checkpoint.missing() {
             Some((task, more)) => {
                 let name = self.task_name(task.0, task.1);
                 format!("{name} and {more} more did not answer within {} s", limit / 1000)

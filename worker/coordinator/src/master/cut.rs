@@ -11,7 +11,7 @@ use weir_protocol::{
     Epoch, KeyGroupRange, OperatorCounts, OperatorUid, Subtask, Term, Version, VertexId, WorkerId,
 };
 
-use super::attempt::{Flight, TaskAck};
+use super::attempt::{PendingCheckpoint, TaskAck};
 use super::place::Spread;
 use super::plan::Plan;
 use super::splits::{EnumeratorState, SourceSplits};
@@ -165,7 +165,7 @@ pub struct Body {
 pub(super) fn build_body(
     plan: &Plan,
     parallelism: u32,
-    flight: &Flight,
+    checkpoint: &PendingCheckpoint,
     before: &BTreeMap<OperatorUid, OperatorCounts>,
     head: &Cut,
 ) -> Body {
@@ -173,7 +173,7 @@ pub(super) fn build_body(
     for vertex in &plan.vertices {
         let subtasks = plan.subtasks(vertex.id, parallelism);
         let acks: Vec<&TaskAck> =
-            (0..subtasks).filter_map(|s| flight.ack(vertex.id, Subtask(s))).collect();
+            (0..subtasks).filter_map(|s| checkpoint.ack(vertex.id, Subtask(s))).collect();
         for (position, planned) in vertex.operators.iter().enumerate() {
             let mut cut = OperatorCut {
                 name: planned.name.clone(),
@@ -193,7 +193,7 @@ pub(super) fn build_body(
                 body.committables.extend(part.committables.iter().cloned());
             }
             if position == 0 {
-                cut.enumerator = flight.enumerators.get(&vertex.id).cloned();
+                cut.enumerator = checkpoint.enumerators.get(&vertex.id).cloned();
                 let marks: Vec<_> = acks.iter().map(|ack| ack.watermark).collect();
                 cut.watermark = if vertex.source.is_some() {
                     // Splits bring their own watermarks along, to whichever reader.

@@ -1,4 +1,4 @@
-//! Runs the core: connections, timers, enumerators and the chain around [`Master`].
+//! Runs the core: connections, timers, enumerators and the chain around [`JobMaster`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use weir_protocol::{Term, VertexId, WorkerId};
 
 use super::event::{Action, Ending, Event, Found, LinkId, Reply, Request, RequestId};
 use super::journal::Journal;
-use super::keeper::Task;
-use super::machine::Master;
+use super::machine::JobMaster;
+use super::manifest_writer::Task;
 use crate::link::MasterLink;
 
 /// Tries of a first look for splits before the job restarts.
@@ -79,12 +79,12 @@ pub(super) struct Shown {
 }
 
 pub(super) struct Driver {
-    master: Master,
+    master: JobMaster,
     graph: Arc<JobGraph>,
     inputs: mpsc::Receiver<Input>,
     /// For tasks that report back.
     events: mpsc::Sender<Input>,
-    keeper: mpsc::Sender<Task>,
+    manifest_writer: mpsc::Sender<Task>,
     shown: Shown,
     began: Instant,
     links: BTreeMap<LinkId, Link>,
@@ -96,10 +96,10 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(
-        master: Master,
+        master: JobMaster,
         graph: Arc<JobGraph>,
         (events, inputs): (mpsc::Sender<Input>, mpsc::Receiver<Input>),
-        keeper: mpsc::Sender<Task>,
+        manifest_writer: mpsc::Sender<Task>,
         shown: Shown,
     ) -> Self {
         Self {
@@ -107,7 +107,7 @@ impl Driver {
             graph,
             inputs,
             events,
-            keeper,
+            manifest_writer,
             shown,
             began: Instant::now(),
             links: BTreeMap::new(),
@@ -269,8 +269,8 @@ impl Driver {
     }
 
     fn keep(&mut self, task: Task) {
-        if self.keeper.try_send(task).is_err() {
-            // The keeper ends only after it has said why; that event is on its way.
+        if self.manifest_writer.try_send(task).is_err() {
+            // The manifest writer ends only after it has said why; that event is on its way.
             tracing::debug!("nobody keeps the chain any more");
         }
     }
@@ -416,7 +416,7 @@ async fn enumerate(
     }
 }
 
-impl Master {
+impl JobMaster {
     fn now(&self) -> u64 {
         self.now
     }

@@ -128,7 +128,7 @@ pub enum Event {
     },
     /// The process was told to end: the role is to be handed over.
     Resign,
-    /// Time has passed: at least [`super::Master::next_deadline`] is reached.
+    /// Time has passed: at least [`super::JobMaster::next_deadline`] is reached.
     Tick,
 }
 
@@ -236,7 +236,7 @@ pub enum Action {
         /// Which.
         link: LinkId,
     },
-    /// Take over, or go to the next term of the same reign.
+    /// Take over, or go to the next term of the same writer.
     Seal {
         /// The intended assignment.
         spread: Spread,

@@ -6,7 +6,7 @@ use weir_protocol::control::{self, to_worker};
 
 use super::backoff::Restart;
 use super::event::{Action, Ending, Reply};
-use super::machine::Master;
+use super::machine::JobMaster;
 use super::state::{Ask, Phase, State, Stop, Why};
 
 /// Why tasks cannot go on.
@@ -18,7 +18,7 @@ pub(super) enum Cause {
     Error { fault: Fault, blamed: Option<WorkerId> },
 }
 
-impl Master {
+impl JobMaster {
     /// A worker is no longer there.
     pub(super) fn lose(&mut self, id: WorkerId, why: &str) {
         let Some(worker) = self.workers.remove(&id) else {

@@ -15,8 +15,8 @@ use weir_protocol::{Epoch, Version, WorkerId};
 use super::config::MasterConfig;
 use super::driver::{Driver, Input, Shown};
 use super::event::{Ending, Event, Reply, Request, SavepointInfo};
-use super::keeper::Keeper;
-use super::machine::Master;
+use super::machine::JobMaster;
+use super::manifest_writer::ManifestWriter;
 use super::plan::Plan;
 use crate::link::Attachments;
 
@@ -107,7 +107,7 @@ impl Coordinator {
             acknowledged: BTreeSet::new(),
             created_ms: 0,
         };
-        let keeper = Keeper {
+        let manifest_writer = ManifestWriter {
             store,
             job: settings.job.clone(),
             options: config.chain,
@@ -118,9 +118,9 @@ impl Coordinator {
             events: events.clone(),
         };
         let (tasks, from_driver) = mpsc::channel(KEEPER_TASKS);
-        tokio::spawn(keeper.run(from_driver));
+        tokio::spawn(manifest_writer.run(from_driver));
         let committers = graph.committers.keys().cloned().collect();
-        let master = Master::new(settings, plan, committers);
+        let master = JobMaster::new(settings, plan, committers);
         let (status, watched) = watch::channel(master.status());
         let (report, reported) = watch::channel(master.coordinator_report());
         let (steps, taken) = watch::channel(BTreeMap::new());
@@ -240,7 +240,7 @@ impl CoordinatorHandle {
 
     /// Whether it ever held the job: its first seal counted.
     #[must_use]
-    pub fn has_reigned(&self) -> bool {
+    pub fn was_leader(&self) -> bool {
         self.steps.borrow().contains_key("sealed")
     }
 

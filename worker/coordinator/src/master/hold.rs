@@ -3,12 +3,12 @@
 use weir_protocol::control::{self, to_worker};
 
 use super::event::{Action, Ending, Reply, SavepointInfo};
-use super::machine::Master;
+use super::machine::JobMaster;
 use super::place::Spread;
 use super::state::{Ahead, Ask, HoldPhase, Rescale, Saving, State, Stop, Why};
 
-impl Master {
-    /// Decides what to do while no attempt is in flight. True when something has begun.
+impl JobMaster {
+    /// Decides what to do while no attempt is under way. True when something has begun.
     pub(super) fn choose_next(&mut self) -> bool {
         // Every step from here takes an attempt; one that cannot succeed yet is not repeated
         // in a circle.
@@ -114,16 +114,16 @@ impl Master {
 
     fn hold_for_rescale(&mut self, mut rescale: Rescale) {
         rescale.frozen_ms = self.now;
-        let flight = self.trigger(true, false);
+        let checkpoint = self.trigger(true, false);
         let mut live = self.fresh_live();
-        live.flight = Some(flight);
+        live.checkpoint = Some(checkpoint);
         self.state = State::Rescaling { live, rescale, phase: HoldPhase::Cut };
     }
 
     fn hold_for_stop(&mut self, stop: Stop) {
-        let flight = self.trigger(true, true);
+        let checkpoint = self.trigger(true, true);
         let mut live = self.fresh_live();
-        live.flight = Some(flight);
+        live.checkpoint = Some(checkpoint);
         self.state = State::Stopping { live, stop, phase: HoldPhase::Cut };
     }
 
@@ -214,18 +214,18 @@ impl Master {
     pub(super) fn wants_rebalance(&self) -> Option<Spread> {
         let now = self.spread.as_ref()?;
         let better = self.plan_spread(self.parallelism)?;
-        (self.strain(&better) < self.strain(now)).then_some(better)
+        (self.load(&better) < self.load(now)).then_some(better)
     }
 
     /// Subtasks per slot of the busiest worker, in thousandths.
-    fn strain(&self, spread: &Spread) -> u64 {
+    fn load(&self, spread: &Spread) -> u64 {
         let loads = spread.workers().into_iter().map(|id| {
             let load = spread.0.iter().filter(|w| **w == id).count() as u64;
             let slots = self.workers.get(&id).map_or(1, |w| w.slots);
-            let strain = (load * 1000).div_ceil(u64::from(slots));
+            let load = (load * 1000).div_ceil(u64::from(slots));
             // A slot that is full is as good as one that is half empty, unless subtasks are to
             // spread over more workers than have to take part.
-            if self.config.least_workers > 1 { strain } else { strain.max(1000) }
+            if self.config.least_workers > 1 { load } else { load.max(1000) }
         });
         loads.max().unwrap_or(0)
     }

@@ -3,7 +3,7 @@
 
 use weir_protocol::control::JobStatus;
 
-use super::machine::Master;
+use super::machine::JobMaster;
 use super::state::{Phase, State};
 
 /// What has been written so far.
@@ -19,7 +19,7 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Writes what has changed since the last call.
-    pub(super) fn note(&mut self, master: &Master, status: &JobStatus) {
+    pub(super) fn note(&mut self, master: &JobMaster, status: &JobStatus) {
         let JobStatus { term, epoch, .. } = *status;
         if self.began.0 != term {
             (self.began, self.first_is_told) = ((term, epoch), false);
@@ -45,7 +45,7 @@ impl Journal {
     }
 }
 
-impl Master {
+impl JobMaster {
     /// Where in its state the job is; empty where that has no parts.
     pub(super) fn phase_name(&self) -> &'static str {
         match &self.state {

@@ -26,7 +26,7 @@ use super::state::{
 
 /// The coordinator of one job.
 #[derive(Debug)]
-pub struct Master {
+pub struct JobMaster {
     pub(super) config: MasterConfig,
     pub(super) plan: Plan,
     pub(super) committers: BTreeSet<OperatorUid>,
@@ -69,7 +69,7 @@ pub struct Master {
     pub(super) out: Vec<Action>,
 }
 
-impl Master {
+impl JobMaster {
     /// A coordinator that has heard nothing yet. `committers` are the sinks that stage output.
     #[must_use]
     pub fn new(config: MasterConfig, plan: Plan, committers: BTreeSet<OperatorUid>) -> Self {
@@ -179,8 +179,10 @@ impl Master {
             State::Changing { .. } => at.extend(self.commits.next_retry_ms()),
             State::Running(live) => {
                 at.extend(self.commits.next_retry_ms());
-                match &live.flight {
-                    Some(flight) => at.push(flight.began_ms + self.config.checkpoint_timeout_ms),
+                match &live.checkpoint {
+                    Some(checkpoint) => {
+                        at.push(checkpoint.began_ms + self.config.checkpoint_timeout_ms)
+                    }
                     None if self.may_checkpoint() && self.draining.is_none() => {
                         at.push(live.next_checkpoint_ms.max(self.retry_at_ms));
                         if self.retry_at_ms > self.now {
@@ -200,8 +202,8 @@ impl Master {
             }
             State::Rescaling { live, phase, .. } | State::Stopping { live, phase, .. } => {
                 at.extend(self.commits.next_retry_ms());
-                if let Some(flight) = &live.flight {
-                    at.push(flight.began_ms + self.config.checkpoint_timeout_ms);
+                if let Some(checkpoint) = &live.checkpoint {
+                    at.push(checkpoint.began_ms + self.config.checkpoint_timeout_ms);
                 }
                 if let HoldPhase::Commits { until_ms, .. } = phase {
                     at.push(*until_ms);
@@ -343,7 +345,7 @@ impl Master {
                     late
                 }
             },
-            State::Running(live) => match &live.flight {
+            State::Running(live) => match &live.checkpoint {
                 Some(_) => self.check_timeout(),
                 None => self.choose_next(),
             },

@@ -1,6 +1,6 @@
 //! The job's coordinator.
 //!
-//! [`Master`] decides; it has no I/O. The driver does what it says.
+//! [`JobMaster`] decides; it has no I/O. The driver does what it says.
 
 mod asks;
 mod attempt;
@@ -18,8 +18,8 @@ mod handle;
 mod hold;
 mod incarnations;
 mod journal;
-mod keeper;
 mod machine;
+mod manifest_writer;
 mod operations;
 mod place;
 mod plan;
@@ -30,7 +30,7 @@ mod state;
 mod status;
 mod talk;
 
-pub use attempt::{Flight, Stage, TaskAck, TaskId, TaskPart};
+pub use attempt::{PendingCheckpoint, Stage, TaskAck, TaskId, TaskPart};
 pub use backoff::{Backoff, Restart, RestartPolicy};
 pub use commits::{Commits, Dispatch, Lost, Outcome};
 pub use config::MasterConfig;
@@ -38,7 +38,7 @@ pub use convert::{Unreadable, build_head, has_finished};
 pub use cut::{Body, Cut, Head, OperatorCut, Pending};
 pub use event::{Action, Ending, Event, Found, LinkId, Reply, Request, RequestId, SavepointInfo};
 pub use handle::{Coordinator, CoordinatorConfig, CoordinatorHandle, NotDone, Rescaled, Saved};
-pub use machine::Master;
+pub use machine::JobMaster;
 pub use place::{Spread, count_moved, decide_spread};
 pub use plan::{Plan, PlanOperator, PlanSource, PlanVertex};
 pub use restorable::{Dropped, Reads, RestoreRefused, find_dropped, validate_restore};

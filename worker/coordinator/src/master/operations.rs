@@ -3,7 +3,7 @@
 use weir_protocol::control;
 
 use super::event::{Action, Reply, Request, RequestId};
-use super::machine::Master;
+use super::machine::JobMaster;
 
 /// Reports of finished operations that status keeps.
 const MAX_REPORTS: usize = 16;
@@ -16,7 +16,7 @@ pub(super) struct Named {
     began_ms: u64,
 }
 
-impl Master {
+impl JobMaster {
     /// Milliseconds since 1970, for display.
     pub(super) fn wall_ms(&self) -> u64 {
         self.config.began_at_ms.saturating_add(self.now)

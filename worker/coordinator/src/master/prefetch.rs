@@ -14,7 +14,7 @@ use weir_protocol::WorkerId;
 use weir_protocol::control::{self, RestoreState, to_worker};
 
 use super::cut::{Cut, build_restores};
-use super::machine::Master;
+use super::machine::JobMaster;
 use super::place::Spread;
 use super::plan::Plan;
 use super::state::{Ahead, Ask, Prefetching, Rescale};
@@ -46,7 +46,7 @@ pub(super) fn build_prefetches(
     wanted
 }
 
-impl Master {
+impl JobMaster {
     /// Takes the prefetch of the rescale that waits a step further, if there is one and it can.
     pub(super) fn advance_prefetch(&mut self) {
         let asked = self.asks.iter().position(|ask| matches!(ask, Ask::Rescale(_)));

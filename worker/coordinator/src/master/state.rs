@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use weir_protocol::control::TaskStats;
 use weir_protocol::{Attempt, Epoch, Version, VertexId, WorkerId};
 
-use super::attempt::Flight;
+use super::attempt::PendingCheckpoint;
 use super::event::{Ending, LinkId, RequestId};
 use super::failure::Cause;
 
@@ -71,8 +71,8 @@ pub(super) enum Phase {
 /// Running tasks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Live {
-    pub(super) flight: Option<Flight>,
-    /// The savepoint that the flight is for.
+    pub(super) checkpoint: Option<PendingCheckpoint>,
+    /// The savepoint that the checkpoint is for.
     pub(super) saving: Option<Saving>,
     pub(super) next_checkpoint_ms: u64,
     /// From the last one to that.

@@ -3,10 +3,10 @@
 use weir_protocol::control::{CoordinatorReport, JobEnd, JobStatus, TaskStats, job_end};
 
 use super::event::Ending;
-use super::machine::Master;
+use super::machine::JobMaster;
 use super::state::{State, Why};
 
-impl Master {
+impl JobMaster {
     /// A picture of the job as it is now.
     #[must_use]
     pub fn status(&self) -> JobStatus {

@@ -8,12 +8,12 @@ use weir_protocol::{Attempt, Epoch, Subtask, VertexId, WorkerId};
 use super::commits::Outcome;
 use super::event::{Action, Ending, Found, LinkId};
 use super::failure::Cause;
-use super::machine::Master;
+use super::machine::JobMaster;
 use super::place::Spread;
 use super::splits::ToReader;
 use super::state::{Phase, State, Worker};
 
-impl Master {
+impl JobMaster {
     pub(super) fn on_message(&mut self, link: LinkId, message: FromWorker) {
         let Some(kind) = message.kind else { return };
         if let from_worker::Kind::Hello(hello) = kind {

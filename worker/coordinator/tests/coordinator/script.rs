@@ -1,7 +1,7 @@
 //! The core with a clock and a stand-in for the chain: events in, what it wants done out.
 
 use weir_coordinator::master::{
-    Action, Event, Head, LinkId, Master, MasterConfig, Pending, Plan, PlanOperator, PlanSource,
+    Action, Event, Head, JobMaster, LinkId, MasterConfig, Pending, Plan, PlanOperator, PlanSource,
     PlanVertex, Reply, Request, RequestId,
 };
 use weir_engine::operator::{Committable, StateSchema};
@@ -42,7 +42,7 @@ pub(crate) fn plan() -> Plan {
 
 /// The core with a clock, a stand-in for the chain, and what it has wanted so far.
 pub(crate) struct Script {
-    pub(crate) master: Master,
+    pub(crate) master: JobMaster,
     pub(crate) now: u64,
     pub(crate) head: Head,
     pub(crate) sent: Vec<(u64, to_worker::Kind)>,
@@ -63,7 +63,7 @@ impl Script {
     pub(crate) fn of(plan: Plan, config: MasterConfig, head: Option<Head>) -> Self {
         let sinks = [OperatorUid::from("sink")].into();
         let mut script = Self {
-            master: Master::new(config, plan, sinks),
+            master: JobMaster::new(config, plan, sinks),
             now: 0,
             head: head.clone().unwrap_or_default(),
             sent: Vec::new(),

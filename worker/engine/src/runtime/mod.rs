@@ -82,7 +82,7 @@ pub struct TermTasks {
 pub struct Deployment {
     /// The program.
     pub graph: Arc<JobGraph>,
-    /// The coordinator's reign; exchange connections of another term are refused.
+    /// The coordinator's term; exchange connections of another term are refused.
     pub term: Term,
     /// Which worker this is.
     pub worker: WorkerId,

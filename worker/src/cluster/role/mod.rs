@@ -41,7 +41,7 @@ const LOOK_INTO_STORE: Duration = Duration::from_secs(1);
 /// Workers that are known to be there get so long to attach before the job starts without them.
 const SHORT_PATIENCE_MS: u64 = 1_500;
 
-/// Why the role's keeper has ended.
+/// Why the role's manifest writer has ended.
 #[derive(Debug)]
 pub(crate) enum RoleEnd {
     /// Another coordinator holds the job.
@@ -129,7 +129,7 @@ impl Role {
             }
             if let Some(handle) = self.shared.coordinator() {
                 match handle.ended().await {
-                    Ending::Fenced(why) if !handle.has_reigned() => {
+                    Ending::Fenced(why) if !handle.was_leader() => {
                         tracing::info!(why, "another worker was faster");
                         self.shared.step_back();
                         last_read = None;

@@ -168,13 +168,13 @@ fn a_split_that_owes_rows_is_never_idle() {
     bench.poll(ms(0), Some((1, 10)));
     *bench.owing.lock() = Some(1);
     for _ in 0..100 {
-        assert_eq!(bench.poll(ms(100), Some((0, 60))), Standing::At(Watermark(10)));
+        assert_eq!(bench.poll(ms(100), Some((0, 60))), WatermarkStatus::Active(Watermark(10)));
     }
     *bench.owing.lock() = None;
     for _ in 0..9 {
-        assert_eq!(bench.poll(ms(100), Some((0, 60))), Standing::At(Watermark(10)));
+        assert_eq!(bench.poll(ms(100), Some((0, 60))), WatermarkStatus::Active(Watermark(10)));
     }
-    assert_eq!(bench.poll(ms(100), Some((0, 60))), Standing::At(Watermark(60)));
+    assert_eq!(bench.poll(ms(100), Some((0, 60))), WatermarkStatus::Active(Watermark(60)));
 }
 
 #[test]

@@ -24,13 +24,13 @@ async fn s01_a_writer_that_slept_through_collection_is_fenced() {
     for _ in 0..8 {
         new.checkpoint(2).await;
         new.commit_all().await;
-        new.reign.collect().await.unwrap();
+        new.writer.collect().await.unwrap();
     }
     assert!(rig.memory.bytes(&object(&chain_name(v(2)))).is_none(), "collected");
     go_on.notify_one();
     let (old, result) = sleeper.await.unwrap();
     assert!(matches!(result, Err(PublishError::Fenced { .. })), "{result:?}");
-    assert!(matches!(old.reign.collect().await, Err(CollectError::Fenced { .. })));
+    assert!(matches!(old.writer.collect().await, Err(CollectError::Fenced { .. })));
     new.checkpoint(1).await;
     assert_eq!(rig.recover(2).await.position, 17);
     rig.sink.assert_exactly(17);
@@ -79,7 +79,7 @@ async fn s08_an_old_revision_does_not_take_over_by_itself() {
     let stale = weir_checkpoint::SealRequest { authority: activate, ..request(0) };
     let refused = rig.chain().take_over(&stale, NEVER).await;
     assert!(matches!(refused, Err(TakeOverError::Refused(Refusal::HeadMoved { .. }))));
-    assert_eq!(rig.head().await.term, new.reign.term());
+    assert_eq!(rig.head().await.term, new.writer.term());
     rig.sink.assert_exactly(3);
 }
 
@@ -123,7 +123,7 @@ async fn an_empty_chain_beside_what_a_job_has_left_is_refused() {
     let rig = Rig::new();
     let mut toy = rig.recover(0).await;
     toy.checkpoint(3).await;
-    toy.reign.collect().await.unwrap();
+    toy.writer.collect().await.unwrap();
     let store = rig.chain().store().clone();
     for name in store.list("chain", None).await.unwrap() {
         store.delete(&name).await.unwrap();
@@ -148,7 +148,7 @@ async fn a_head_that_is_gone_is_not_replaced_by_an_older_version() {
     let mut toy = rig.recover(0).await;
     toy.checkpoint(3).await;
     let newest = toy.checkpoint(4).await.head.version;
-    toy.reign.collect().await.unwrap();
+    toy.writer.collect().await.unwrap();
     let store = rig.chain().store().clone();
     store.delete(&chain_name(newest)).await.unwrap();
     let gone = rig.chain().take_over(&request(1), NEVER).await.unwrap_err();
@@ -166,7 +166,7 @@ async fn a_head_that_is_gone_is_not_replaced_by_an_older_version() {
 async fn s10_an_empty_token_is_used_up_and_published_output_is_still_committed() {
     let rig = Rig::new();
     let first = rig.recover(0).await;
-    let lineage = first.reign.head().lineage.clone();
+    let lineage = first.writer.head().lineage.clone();
     let mut first = first;
     first.checkpoint(3).await;
     let over = weir_checkpoint::SealRequest {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weir_protocol::{Epoch, Version};
 
-use super::{Reign, Undecided};
+use super::{Undecided, WriterTerm};
 use crate::chain::MAX_UNCOMMITTED_VERSIONS;
 use crate::chain::decide::{PublicationStep, decide_publication};
 use crate::chain::next::{
@@ -29,7 +29,7 @@ pub struct Published {
 /// A publication that did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// A later term reigns. This process must end its tasks, delete nothing, and never
+    /// A later term holds the chain. This process must end its tasks, delete nothing, and never
     /// coordinate again.
     #[error("version {version} was not published: a later coordinator holds the chain")]
     Fenced {
@@ -45,7 +45,7 @@ pub enum PublishError {
         /// The version, now a void manifest.
         version: Version,
     },
-    /// An earlier publication was abandoned half-way; see [`Reign::settle`].
+    /// An earlier publication was abandoned half-way; see [`WriterTerm::settle`].
     #[error("version {version} is still undecided; settle it first")]
     Undecided {
         /// The version.
@@ -88,12 +88,12 @@ pub enum PublishError {
     Encode(#[from] serde_json::Error),
 }
 
-impl Reign {
+impl WriterTerm {
     /// Publishes a checkpoint and returns when it is decided, however long that takes: an
     /// undecided name has no other way out (rule 4). After `give_up_after` a void manifest is
     /// put under the name, and whichever of the two holds it in the end decides.
     ///
-    /// Dropping the future leaves the name undecided; see [`Reign::settle`].
+    /// Dropping the future leaves the name undecided; see [`WriterTerm::settle`].
     ///
     /// # Errors
     /// See [`PublishError`].
@@ -136,7 +136,7 @@ impl Reign {
     /// what may have been taken away from its place since then. `None` when there is no news.
     ///
     /// # Errors
-    /// As [`Reign::publish`]; the head lists then what it listed before.
+    /// As [`WriterTerm::publish`]; the head lists then what it listed before.
     pub async fn publish_acknowledged(
         &self,
         give_up_after: Duration,
@@ -160,7 +160,7 @@ impl Reign {
     /// `None` when there is none.
     ///
     /// # Errors
-    /// As [`Reign::publish`].
+    /// As [`WriterTerm::publish`].
     pub async fn settle(&self, give_up_after: Duration) -> Option<Result<Published, PublishError>> {
         let _one_at_a_time = self.publishing.lock().await;
         self.state().undecided.as_ref()?;

@@ -38,7 +38,7 @@ struct State {
 
 /// Proof of having sealed: only who holds one publishes, commits, starts tasks or deletes.
 #[derive(Clone, Debug)]
-pub struct Reign {
+pub struct WriterTerm {
     chain: Chain,
     term: Term,
     state: Arc<Mutex<State>>,
@@ -46,7 +46,7 @@ pub struct Reign {
     publishing: Arc<tokio::sync::Mutex<()>>,
 }
 
-impl Reign {
+impl WriterTerm {
     pub(super) fn begin(chain: Chain, head: Arc<Manifest>) -> Self {
         let state = State {
             head: head.clone(),
@@ -80,13 +80,13 @@ impl Reign {
         &self.chain
     }
 
-    /// The newest manifest of this reign that counts.
+    /// The newest manifest of this writer that counts.
     #[must_use]
     pub fn head(&self) -> Arc<Manifest> {
         self.state().head.clone()
     }
 
-    /// The version at which this reign found itself fenced, if it did.
+    /// The version at which this writer found itself fenced, if it did.
     #[must_use]
     pub fn fenced(&self) -> Option<Version> {
         self.state().fenced

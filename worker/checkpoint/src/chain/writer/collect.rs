@@ -2,7 +2,7 @@
 
 use weir_protocol::Version;
 
-use super::Reign;
+use super::WriterTerm;
 use crate::chain::retention::{plan_collection, plan_sweep};
 use crate::chain::settle::{timed, write_hint};
 use crate::manifest::chain_name;
@@ -18,13 +18,13 @@ pub struct Collected {
     pub failed: usize,
 }
 
-impl Reign {
+impl WriterTerm {
     /// Deletes what the head allows: names of the chain below it that it does not retain, what
-    /// it dropped, and, once per reign, what older terms left. Failed deletions are tried again
+    /// it dropped, and, once per writer, what older terms left. Failed deletions are tried again
     /// by the next collection. Also writes the hint where listings may start.
     ///
     /// # Errors
-    /// When the listing fails, or this reign is fenced: a fenced writer deletes nothing.
+    /// When the listing fails, or this writer is fenced: a fenced writer deletes nothing.
     pub async fn collect(&self) -> Result<Collected, CollectError> {
         let (head, swept) = {
             let state = self.state();
@@ -73,7 +73,7 @@ impl Reign {
 /// A collection that did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
-    /// A later term reigns.
+    /// A later term holds the chain.
     #[error("nothing was deleted: a later coordinator holds the chain (seen at version {version})")]
     Fenced {
         /// Where this was seen.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{PublishError, Published, Reign};
+use super::{PublishError, Published, WriterTerm};
 use crate::chain::ChainError;
 use crate::chain::next::{build_forward, build_restored};
 use crate::manifest::CommitId;
@@ -32,12 +32,12 @@ pub enum RollBackEnd {
     },
 }
 
-impl Reign {
+impl WriterTerm {
     /// Ends a roll-back that the head names. `outcomes` holds what became of each piece of
     /// output in [`RollBack::destroy`](crate::manifest::RollBack); none may be missing.
     ///
     /// # Errors
-    /// As [`Reign::publish`]; it never gives up, since nothing else can be done meanwhile.
+    /// As [`WriterTerm::publish`]; it never gives up, since nothing else can be done meanwhile.
     pub async fn finish_roll_back(
         &self,
         outcomes: &[(CommitId, Destroyed)],

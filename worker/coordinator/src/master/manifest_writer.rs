@@ -1,7 +1,7 @@
 //! Carries out the core's wishes on the chain, one after the other.
 //!
 //! Order is what makes it safe: a seal that follows a publication is tried only after the
-//! publication is decided (rule 4), and acknowledged commits reach the reign before the next
+//! publication is decided (rule 4), and acknowledged commits reach the writer before the next
 //! manifest is built.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use weir_checkpoint::savepoint::{self, SavepointError};
 use weir_checkpoint::store::{ErrorKind, ProbeError};
 use weir_checkpoint::{
     Chain, ChainOptions, CheckpointBody, CommitId, Destroyed, Manifest, ManifestError,
-    ManifestKind, PublishError, Published, Reign, Store,
+    ManifestKind, PublishError, Published, Store, WriterTerm,
 };
 use weir_engine::env::Clock;
 use weir_engine::graph::JobGraph;
@@ -66,24 +66,24 @@ pub(super) enum Task {
     },
 }
 
-/// Holds the job's reign.
-pub(super) struct Keeper {
+/// Writes the job's manifests, in order.
+pub(super) struct ManifestWriter {
     pub(super) store: Arc<dyn Store>,
     pub(super) job: JobName,
     pub(super) options: ChainOptions,
     pub(super) plan: Plan,
     pub(super) graph: Arc<JobGraph>,
-    /// The first take-over; later ones go on from the keeper's own head.
+    /// The first take-over; later ones go on from the manifest writer's own head.
     pub(super) request: SealRequest,
     pub(super) clock: Clock,
     pub(super) events: mpsc::Sender<Input>,
 }
 
-impl Keeper {
+impl ManifestWriter {
     /// Opens the chain, then does what it is told until nobody tells it anything.
     pub(super) async fn run(self, mut tasks: mpsc::Receiver<Task>) {
         let Some(chain) = self.open().await else { return };
-        let mut reign: Option<Reign> = None;
+        let mut writer: Option<WriterTerm> = None;
         let mut behind: Option<tokio::task::JoinHandle<()>> = None;
         while let Some(task) = tasks.recv().await {
             match task {
@@ -91,44 +91,44 @@ impl Keeper {
                     let assignment = build_assignment(&self.plan, &spread, parallelism, &addresses);
                     let mut request = SealRequest { assignment, ..self.request.clone() };
                     request.created_ms = self.clock.now_ms();
-                    match self.seal(&chain, reign.as_ref(), request).await {
+                    match self.seal(&chain, writer.as_ref(), request).await {
                         Ok(next) => {
                             self.tell_sealed(&next).await;
-                            reign = Some(next);
+                            writer = Some(next);
                         }
                         Err(event) => self.tell(event).await,
                     }
                 }
                 Task::Publish { attempt, body } => {
-                    let Some(reign) = &reign else { continue };
-                    self.publish(reign, attempt, *body).await;
+                    let Some(writer) = &writer else { continue };
+                    self.publish(writer, attempt, *body).await;
                 }
                 Task::Acknowledged { epoch, indices } => {
-                    if let Some(reign) = &reign {
-                        reign.commits_acknowledged(Version(epoch.0), &indices).await;
+                    if let Some(writer) = &writer {
+                        writer.commits_acknowledged(Version(epoch.0), &indices).await;
                     }
                 }
                 Task::Collect => {
                     // Behind the running job; one at a time, the next one does what is left.
                     let idle = behind.as_ref().is_none_or(tokio::task::JoinHandle::is_finished);
-                    if let (true, Some(reign)) = (idle, reign.clone()) {
+                    if let (true, Some(writer)) = (idle, writer.clone()) {
                         behind = Some(tokio::spawn(async move {
-                            if let Err(error) = reign.collect().await {
+                            if let Err(error) = writer.collect().await {
                                 tracing::warn!(%error, "old checkpoints were not collected");
                             }
                         }));
                     }
                 }
                 Task::CopySavepoint { name, version } => {
-                    if let Some(reign) = reign.clone() {
-                        tokio::spawn(copy_savepoint(reign, name, version, self.events.clone()));
+                    if let Some(writer) = writer.clone() {
+                        tokio::spawn(copy_savepoint(writer, name, version, self.events.clone()));
                     }
                 }
                 Task::Settle { done } => {
-                    if let Some(reign) = &reign {
-                        settle(reign).await;
+                    if let Some(writer) = &writer {
+                        settle(writer).await;
                     }
-                    done.send(reign.as_ref().map(Reign::term)).ok(); // It may wait no longer.
+                    done.send(writer.as_ref().map(WriterTerm::term)).ok(); // It may wait no longer.
                 }
             }
         }
@@ -202,17 +202,17 @@ impl Keeper {
     async fn seal(
         &self,
         chain: &Chain,
-        before: Option<&Reign>,
+        before: Option<&WriterTerm>,
         mut request: SealRequest,
-    ) -> Result<Reign, Event> {
+    ) -> Result<WriterTerm, Event> {
         if let Some(before) = before {
             request.must_exist = true;
             request.acknowledged = before.acknowledged();
             request.authority =
                 Authority::TakeOver { expected: self.expected(chain, &before.head()).await? };
         }
-        let reign = match chain.take_over(&request, GIVE_UP).await {
-            Ok(reign) => reign,
+        let writer = match chain.take_over(&request, GIVE_UP).await {
+            Ok(writer) => writer,
             Err(TakeOverError::Lost { head }) => {
                 return Err(Event::Fenced { message: lost_to(head.as_deref()) });
             }
@@ -243,14 +243,14 @@ impl Keeper {
         };
         if let Some(before) = before {
             // What this process has seen committed need not be committed again.
-            for pending in reign.pending() {
+            for pending in writer.pending() {
                 if before.is_committed(pending.id()) {
-                    reign.commits_acknowledged(pending.epoch, &[pending.index]).await;
+                    writer.commits_acknowledged(pending.epoch, &[pending.index]).await;
                 }
             }
         }
-        self.finish_roll_back(&reign).await?;
-        Ok(reign)
+        self.finish_roll_back(&writer).await?;
+        Ok(writer)
     }
 
     /// The version that the chain should be at: our newest, or a seal of ours whose answer was
@@ -273,8 +273,8 @@ impl Keeper {
     }
 
     /// Destroys published output that a roll-back drops, before the older state is restored.
-    async fn finish_roll_back(&self, reign: &Reign) -> Result<(), Event> {
-        let head = reign.head();
+    async fn finish_roll_back(&self, writer: &WriterTerm) -> Result<(), Event> {
+        let head = writer.head();
         let Some(roll_back) = &head.roll_back else {
             return Ok(());
         };
@@ -306,7 +306,7 @@ impl Keeper {
             };
             outcomes.push((pending.id(), outcome));
         }
-        match reign.finish_roll_back(&outcomes).await {
+        match writer.finish_roll_back(&outcomes).await {
             Ok(Some(weir_checkpoint::RollBackEnd::Torn { visible })) => {
                 let message = format!(
                     "the roll-back to version {} cannot go on: {} pieces of its output are visible \
@@ -321,11 +321,11 @@ impl Keeper {
         }
     }
 
-    async fn tell_sealed(&self, reign: &Reign) {
-        let event = match build_head(&reign.head()) {
+    async fn tell_sealed(&self, writer: &WriterTerm) {
+        let event = match build_head(&writer.head()) {
             Ok(mut head) => {
                 let committed = |p: &super::cut::Pending| {
-                    reign.is_committed(CommitId { epoch: Version(p.epoch.0), index: p.index })
+                    writer.is_committed(CommitId { epoch: Version(p.epoch.0), index: p.index })
                 };
                 head.cut.committables.retain(|p| !committed(p));
                 Event::Sealed { head }
@@ -335,15 +335,15 @@ impl Keeper {
         self.tell(event).await;
     }
 
-    async fn publish(&self, reign: &Reign, attempt: Attempt, body: Body) {
+    async fn publish(&self, writer: &WriterTerm, attempt: Attempt, body: Body) {
         let event = match build_checkpoint(attempt, body, self.clock.now_ms()) {
             Err(error) => Event::NotPublished { attempt, message: error.to_string() },
-            Ok(body) => match self.decided(reign, attempt, body).await {
+            Ok(body) => match self.decided(writer, attempt, body).await {
                 Ok(published) => match build_head(&published.head) {
                     Ok(head) => Event::Published { attempt, head },
                     Err(error) => Event::Unusable { message: error.to_string() },
                 },
-                Err(PublishError::Fenced { .. }) => fenced(reign.chain()).await,
+                Err(PublishError::Fenced { .. }) => fenced(writer.chain()).await,
                 Err(error @ PublishError::Voided { version }) => {
                     Event::Voided { attempt, version, message: error.to_string() }
                 }
@@ -356,16 +356,16 @@ impl Keeper {
     /// Publishes, and says meanwhile why the store does not decide.
     async fn decided(
         &self,
-        reign: &Reign,
+        writer: &WriterTerm,
         attempt: Attempt,
         body: CheckpointBody,
     ) -> Result<Published, PublishError> {
-        let mut publishing = std::pin::pin!(reign.publish(body, GIVE_UP));
+        let mut publishing = std::pin::pin!(writer.publish(body, GIVE_UP));
         loop {
             match timeout(TROUBLE, &mut publishing).await {
                 Ok(decided) => return decided,
                 Err(_) => {
-                    if let Some(message) = reign.trouble() {
+                    if let Some(message) = writer.trouble() {
                         self.tell(Event::Undecided { attempt, message }).await;
                     }
                 }
@@ -380,8 +380,8 @@ impl Keeper {
 }
 
 /// Output that a successor need not commit again may be taken away from its place.
-async fn settle(reign: &Reign) {
-    match reign.publish_acknowledged(GIVE_UP).await {
+async fn settle(writer: &WriterTerm) {
+    match writer.publish_acknowledged(GIVE_UP).await {
         Ok(_) => {}
         // Whoever holds the chain commits again, which is harmless.
         Err(error) => tracing::warn!(%error, "the chain does not know yet what is committed"),
@@ -413,22 +413,31 @@ fn lost_to(head: Option<&Manifest>) -> String {
 }
 
 /// Copies a pinned checkpoint behind the running job, once its output is committed.
-async fn copy_savepoint(reign: Reign, name: String, version: Version, events: mpsc::Sender<Input>) {
-    let result = timeout(SAVEPOINT_WAIT, try_copy(&reign, &name, version)).await;
+async fn copy_savepoint(
+    writer: WriterTerm,
+    name: String,
+    version: Version,
+    events: mpsc::Sender<Input>,
+) {
+    let result = timeout(SAVEPOINT_WAIT, try_copy(&writer, &name, version)).await;
     let result = result.unwrap_or_else(|_| {
         Err(format!(
             "savepoint {name}: the output of version {version} was not committed within {} s",
             SAVEPOINT_WAIT.as_secs()
         ))
     });
-    reign.unpin(&name);
+    writer.unpin(&name);
     let event = Event::SavepointDone { name, result };
     events.send(Input::Event(Box::new(event))).await.ok();
 }
 
-async fn try_copy(reign: &Reign, name: &str, version: Version) -> Result<SavepointInfo, String> {
-    let chain = reign.chain();
-    let head = reign.head();
+async fn try_copy(
+    writer: &WriterTerm,
+    name: &str,
+    version: Version,
+) -> Result<SavepointInfo, String> {
+    let chain = writer.chain();
+    let head = writer.head();
     let manifest = if head.version == version {
         head
     } else {
@@ -436,7 +445,7 @@ async fn try_copy(reign: &Reign, name: &str, version: Version) -> Result<Savepoi
         Arc::new(read.ok_or_else(|| format!("savepoint {name}: version {version} is gone"))?)
     };
     loop {
-        let committed = |p: &weir_checkpoint::PendingCommit| reign.is_committed(p.id());
+        let committed = |p: &weir_checkpoint::PendingCommit| writer.is_committed(p.id());
         let steps = &chain.options().steps;
         match savepoint::copy(chain.store(), &manifest, name, committed, steps).await {
             Ok(done) => {
