@@ -41,57 +41,27 @@ fn null_in_a_not_null_column_is_told_with_its_record_whatever_reads_it() {
     let parted =
         "PARTITIONED BY (n) WITH ('connector' = 'filesystem', 'path' = 'in', 'format' = 'json')";
     let strict = "k STRING, n INT NOT NULL";
+    let (plain, all) = ("k STRING, n INT", "SELECT k, n FROM t");
+    let second = ("in.json", "{\"k\":\"a\",\"n\":1}\n{\"k\":\"b\"}\n");
+    let marked = ("in.json", "\u{feff}{\"k\":\"b\",\"n\":null}\n");
+    let broken = ("in.json", "\n{\"k\":\"b\",\"n\":\"x\"}\n");
+    let directory = ("in/n=__HIVE_DEFAULT_PARTITION__/a.json", "{\"k\":\"a\"}\n");
     let cases = [
-        (
-            strict,
-            json,
-            strict,
-            "SELECT k, n FROM t",
-            ("in.json", "{\"k\":\"a\",\"n\":1}\n{\"k\":\"b\"}\n"),
-            "in.json:2: ",
-        ),
-        (
-            strict,
-            json,
-            "k STRING, n INT",
-            "SELECT k, n FROM t",
-            ("in.json", "{\"k\":\"b\",\"n\":null}\n"),
-            "in.json:1: ",
-        ),
-        (
-            strict,
-            json,
-            "n INT",
-            "SELECT n + 1 FROM t WHERE n IS NOT NULL",
-            ("in.json", "\n{\"k\":\"b\"}\n"),
-            "in.json:2: ",
-        ),
-        (
-            strict,
-            ignoring,
-            strict,
-            "SELECT k, n FROM t",
-            ("in.json", "{\"k\":\"b\",\"n\":\"x\"}\n"),
-            "in.json:1: ",
-        ),
-        (
-            strict,
-            parted,
-            strict,
-            "SELECT k, n FROM t",
-            ("in/n=__HIVE_DEFAULT_PARTITION__/a.json", "{\"k\":\"a\"}\n"),
-            "in/n=__HIVE_DEFAULT_PARTITION__/a.json:1: ",
-        ),
+        (json, strict, all, second, "in.json:2: "),
+        (json, plain, all, marked, "in.json:1: "),
+        (json, "n INT", "SELECT n + 1 FROM t WHERE n IS NOT NULL", second, "in.json:2: "),
+        (ignoring, strict, all, broken, "in.json:2: "),
+        (parted, strict, all, directory, "in/n=__HIVE_DEFAULT_PARTITION__/a.json:1: "),
     ];
-    for (columns, table, sink, query, input, place) in cases {
-        let (code, text) = run(columns, table, sink, query, input);
+    for (table, sink, query, input, place) in cases {
+        let (code, text) = run(strict, table, sink, query, input);
         let expected = format!(
             "{place}column \"n\" of table \"t\" is NOT NULL, but the record has no value for it, or none that can be read; correct the record, or declare the column without NOT NULL"
         );
         assert!(code != 0 && text.contains(&expected), "{query} {input:?}: {code}: {text}");
     }
     let keyed = "k STRING, n INT, PRIMARY KEY (n) NOT ENFORCED";
-    let (code, text) = run(keyed, json, "k STRING", "SELECT k FROM t WHERE n > 0", cases[0].4);
+    let (code, text) = run(keyed, json, "k STRING", "SELECT k FROM t WHERE n > 0", second);
     let expected = "in.json:2: column \"n\" of table \"t\" is in its PRIMARY KEY and so NOT NULL, but the record has no value for it, or none that can be read; correct the record, or leave the column out of the key";
     assert!(code != 0 && text.contains(expected), "{code}: {text}");
 }
