@@ -24,8 +24,9 @@ pub(crate) struct ReadFormat {
     pub(crate) physical: SchemaRef,
     /// Those of them that are wanted.
     pub(crate) wanted: Vec<usize>,
-    /// `partition.default-name`.
-    pub(crate) default_partition: String,
+    /// Values of directories that stand for NULL: `partition.default-name`, or else what Flink and
+    /// Hive use.
+    pub(crate) null_directories: Vec<String>,
 }
 
 impl ReadFormat {

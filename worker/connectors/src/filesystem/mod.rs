@@ -74,6 +74,8 @@ pub(crate) const GROWTH: &str = "source.file-growth";
 /// it is: then the line counts as whole, or the file is an error. While it waits it holds the
 /// watermark. A line that goes on after it was taken as whole is an error.
 const UNFINISHED: &str = "source.unfinished-file.timeout";
+/// As Hive and Spark name the directory of NULL.
+const HIVE_DEFAULT_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 const UNFINISHED_DEFAULT: Duration = Duration::from_secs(10);
 const IDLE: &str = "scan.watermark.idle-timeout";
 /// `'source.time-ordered' = 'true'`: the files of the table, in the order of their paths, are in
@@ -139,8 +141,10 @@ pub fn source_with(
         );
     }
     let first_row = place.first_row.clone();
-    let default_partition =
-        options.reveal("partition.default-name").unwrap_or(sink::DEFAULT_PARTITION).to_owned();
+    let null_directories = match options.reveal("partition.default-name") {
+        Some(name) => vec![name.to_owned()],
+        None => [sink::DEFAULT_PARTITION, HIVE_DEFAULT_PARTITION].map(str::to_owned).into(),
+    };
     let regex = options.text(REGEX).and_then(|pattern| {
         // Whole paths, as Java's `matches`.
         regex::Regex::new(&format!("^(?:{})$", pattern.stand_in()))
@@ -163,7 +167,7 @@ pub fn source_with(
         format,
         physical: columns.physical.clone(),
         wanted: columns.wanted.clone(),
-        default_partition,
+        null_directories,
     });
     // Made once here, so that a column that the format cannot hold is told in time.
     if let Some(Err(why)) = read_format.as_ref().map(ReadFormat::try_decoder) {

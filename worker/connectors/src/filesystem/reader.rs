@@ -287,7 +287,7 @@ fn directory_value(
         (unescape(key) == column).then(|| unescape(value))
     });
     match value {
-        Some(value) if value == plan.format.default_partition => Ok(None),
+        Some(value) if plan.format.null_directories.contains(&value) => Ok(None),
         Some(value) => Ok(Some(value)),
         None => Err(EngineError::user(format!(
             "{}: no directory '{column}=…' above it; the table is PARTITIONED BY ({column}), so its files must lie in such directories",

@@ -358,7 +358,19 @@ fn metadata_and_directories_become_columns() {
     assert_eq!(read.column(5).as_primitive::<arrow::datatypes::Date32Type>().value(0), 19_724);
     assert_eq!(text(6)[0], splits[0].id);
     let read = joined(&bench.read(&source, &splits[1], |_, _| {}).unwrap());
-    assert!(read.column(0).is_null(0));
+    assert!(read.column(0).is_null(0), "Hive's name");
+    bench.write("in/day=2024-01-04/to=__DEFAULT_PARTITION__/z.json", b"{\"id\":8}\n");
+    let split = bench.splits(&source).remove(2);
+    let read = joined(&bench.read(&source, &split, |_, _| {}).unwrap());
+    assert!(read.column(0).is_null(0), "Flink's name");
+    let default = |name: &str| crate::table::OptionValue {
+        value: name.into(),
+        at: crate::table::Position::default(),
+    };
+    let mut named = table.clone();
+    named.options.insert("partition.default-name".into(), default("none"));
+    let read = joined(&bench.read(&bench.source(&named), &split, |_, _| {}).unwrap());
+    assert_eq!(read.column(0).as_string::<i32>().value(0), "__DEFAULT_PARTITION__");
 
     // What no value of the type is is told by file.
     bench.write("typed/day=2024-01-02T10%3A00/a.json", b"{\"id\":5}\n");

@@ -50,8 +50,8 @@ use writer::FileWriter;
 
 /// Where files are staged, below the sink's path.
 pub(crate) const STAGING: &str = ".staging";
-/// As Hive and Flink name the directory of NULL.
-pub(crate) const DEFAULT_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+/// As Flink names the directory of NULL.
+pub(crate) const DEFAULT_PARTITION: &str = "__DEFAULT_PARTITION__";
 
 /// A part of a name that no other term, process or file has.
 pub(crate) fn fresh(term: Term) -> String {

@@ -95,7 +95,7 @@ mod tests {
             directories: vec![(1, "day".into()), (0, "to/from".into())],
             written: vec![2],
             schema: Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)])),
-            default: "__HIVE_DEFAULT_PARTITION__".into(),
+            default: "__DEFAULT_PARTITION__".into(),
         };
         let columns: Vec<(&str, ArrayRef)> = vec![
             (
@@ -116,7 +116,7 @@ mod tests {
             parts,
             [
                 ("day=2024-01-01/to%2Ffrom=A%2FB".to_owned(), 1, vec![1, 3]),
-                ("day=2024-01-01/to%2Ffrom=__HIVE_DEFAULT_PARTITION__".to_owned(), 1, vec![2, 4]),
+                ("day=2024-01-01/to%2Ffrom=__DEFAULT_PARTITION__".to_owned(), 1, vec![2, 4]),
             ]
         );
     }
