@@ -21,6 +21,7 @@ use weir_e2e::testbed::cluster::{Namespace, Node, READY, Stage, is_true};
 use weir_e2e::testbed::kafka::Kafka;
 use weir_e2e::testbed::s3::S3;
 
+use crate::checks::metrics;
 use crate::flights::{Input, PARTITIONS, hours};
 use crate::nodes::{anywhere, only_on, pods_of};
 
@@ -33,9 +34,13 @@ const WINDOWS: Windows =
 
 /// Rows of a file; some 22 minutes of flights.
 const PART: usize = 250;
-const PARTS: usize = 300;
+const PARTS: usize = 317;
 /// How many files a burst has.
 const BURST: usize = 22;
+
+/// Longer than it takes to read a burst: what a chain holds back is in no checkpoint yet when the
+/// end of all windows comes.
+const CHECKPOINTS: &str = "5s";
 
 const DONE: Duration = Duration::from_secs(120);
 /// How long a job waits for a silent node.
@@ -120,7 +125,7 @@ impl<'a> Trial<'a> {
         self.burst(1)?;
         self.say("started");
         for job in &self.jobs {
-            self.apply(job, &Value::Null)?;
+            self.apply(job, None)?;
             self.home.wait_for_condition(&job.name, "Ready", READY)?;
         }
         self.burst(2 * BURST)?;
@@ -178,15 +183,14 @@ impl<'a> Trial<'a> {
     fn delete_and_adopt(&mut self) -> Result<()> {
         let mut uids = Vec::new();
         for job in &self.jobs {
-            let uid = self.home.kubectl.get(&["sj", &job.name])?["metadata"]["uid"].clone();
-            uids.push(json!({"state": {"adopt": uid}}));
+            uids.push(self.home.kubectl.get(&["sj", &job.name])?["metadata"]["uid"].clone());
         }
         self.burst(BURST)?;
         self.say("deleted");
         self.delete_jobs()?;
         self.burst(BURST)?;
         self.say("made again");
-        self.jobs.iter().zip(&uids).try_for_each(|(job, adopt)| self.apply(job, adopt))?;
+        self.jobs.iter().zip(uids).try_for_each(|(job, uid)| self.apply(job, Some(uid)))?;
         self.settled(DONE).context("made again")
     }
 
@@ -223,16 +227,24 @@ impl<'a> Trial<'a> {
     }
 
     /// The rest, and one flight of the year 2100: of all readers and partitions one gets it, and
-    /// the windows close all the same.
+    /// the windows close all the same. In the folder it comes with the rest, so that readers run
+    /// out of files while others close what those have just read; in the topic once the rest has
+    /// been read, since nobody waits for a partition that is called silent.
     fn finish(mut self) -> Result<()> {
-        self.burst(PARTS)?;
-        self.settled(DONE)?;
-        self.say("the last rows");
         let last = self.rows.last().context("no flights")?;
         let (origin, destination): (Airport, Airport) = (last.origin, last.destination);
         let end =
             [Flight { date_ms: 4_102_444_800_000, delay: 0, distance: 0, origin, destination }];
+        let before = self.rows_read(&self.jobs[1])?;
+        self.say("the last rows");
+        let rest = self.show(PARTS)?;
         write_part(&self.folder, "z-end.json", Format::Json, &end)?;
+        self.produce(rest)?;
+        wait_for("the rest to be read", DONE, || {
+            let read = self.rows_read(&self.jobs[1])?;
+            // Tasks that were moved count anew, and have read what was there.
+            Ok(read >= before + rest.len() as u64 || read < before)
+        })?;
         self.produce(&end)?;
         let all = self.windows.counts();
         at_once(&self.jobs, |job| {
@@ -244,18 +256,31 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
+    /// Rows that the tasks of a job have read so far.
+    fn rows_read(&self, job: &Job) -> Result<u64> {
+        let mut rows = 0;
+        for pod in self.home.pods(&job.name)? {
+            let text = metrics(&self.home.kubectl, &pod, 7103)?;
+            let read = text.lines().filter(|line| line.starts_with("weir_source_rows_total{"));
+            let read = read.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok());
+            rows += read.sum::<u64>();
+        }
+        Ok(rows)
+    }
+
     fn say(&self, what: &str) {
         println!("  {}: {:.0} s: {what}", self.parallelism, self.start.elapsed().as_secs_f64());
     }
 
-    fn apply(&self, job: &Job, more: &Value) -> Result<()> {
+    fn apply(&self, job: &Job, adopt: Option<Value>) -> Result<()> {
         // All of them on one node while the other is gone.
         let workers = json!({"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}});
-        let mut spec = json!({"parallelism": self.parallelism, "workers": workers,
-            "nodeLostTimeout": PATIENCE});
-        if let (Some(spec), Some(more)) = (spec.as_object_mut(), more.as_object()) {
-            spec.extend(more.clone());
+        let mut state = json!({"checkpoint": {"interval": CHECKPOINTS}});
+        if let Some(uid) = adopt {
+            state["adopt"] = uid;
         }
+        let spec = json!({"parallelism": self.parallelism, "workers": workers, "state": state,
+            "nodeLostTimeout": PATIENCE});
         self.home.apply_job(&job.name, &job.program, &spec)
     }
 
@@ -268,8 +293,14 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// Writes the next files, and shows them all at once.
+    /// The next rows, to the folder and to the topic.
     fn burst(&mut self, parts: usize) -> Result<()> {
+        let rows = self.show(parts)?;
+        self.produce(rows)
+    }
+
+    /// Writes the next files, and shows them all at once; returns their rows.
+    fn show(&mut self, parts: usize) -> Result<&'static [Flight]> {
         let from = self.parts;
         self.parts = (from + parts).min(PARTS);
         for part in from..self.parts {
@@ -279,7 +310,8 @@ impl<'a> Trial<'a> {
         for part in from..self.parts {
             fs::rename(self.folder.join(hidden(part)), self.folder.join(shown(part)))?;
         }
-        self.produce(&self.rows[from * PART..self.parts * PART])
+        let rows: &'static [Flight] = self.rows;
+        Ok(&rows[from * PART..self.parts * PART])
     }
 
     fn produce(&self, rows: &[Flight]) -> Result<()> {

@@ -162,7 +162,7 @@ pub(crate) fn prometheus_flux_and_argo_understand_jobs(stage: &Stage, name: &str
 }
 
 /// What a pod exposes, read by way of the API server.
-fn metrics(kubectl: &Kubectl, pod: &str, port: u16) -> Result<String> {
+pub(crate) fn metrics(kubectl: &Kubectl, pod: &str, port: u16) -> Result<String> {
     let namespace = kubectl.get(&["pod", pod])?["metadata"]["namespace"].clone();
     let namespace = namespace.as_str().context("a namespace")?;
     let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/metrics");
