@@ -83,7 +83,7 @@ impl Operator for Print {
         // Whole batches at once, so that subtasks do not mix their lines.
         let mut to = self.to.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         to.write_all(&self.line).and_then(|()| to.flush()).map_err(|error| {
-            EngineError::outside(format!("{}: rows cannot be printed: {error}", cx.name))
+            EngineError::external(format!("{}: rows cannot be printed: {error}", cx.name))
         })?;
         Ok(Progress::Done)
     }

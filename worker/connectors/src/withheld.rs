@@ -16,7 +16,7 @@ use weir_engine::{EngineError, OperatorError};
 use crate::table::{Guarantee, Problem, SinkParts, SourceParts, Table};
 
 fn never() -> EngineError {
-    EngineError::ours("a table was to run that was only to be checked: its values are withheld")
+    EngineError::internal("a table was to run that was only to be checked: its values are withheld")
 }
 
 /// A source with the columns of the projection.

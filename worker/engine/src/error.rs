@@ -12,9 +12,9 @@ pub enum Fault {
     /// The user's program, options or data: trying again repeats the error.
     User,
     /// A store, broker or network: trying again with backoff may succeed.
-    Outside,
+    External,
     /// Weir's own: a bug, or state that should not exist.
-    Ours,
+    Internal,
 }
 
 /// An error with its place, cause and way out, ready to be shown to a user.
@@ -44,14 +44,14 @@ impl EngineError {
 
     /// An error of the surroundings, worth another try.
     #[must_use]
-    pub fn outside(message: impl fmt::Display) -> Self {
-        Self::new(Fault::Outside, &message)
+    pub fn external(message: impl fmt::Display) -> Self {
+        Self::new(Fault::External, &message)
     }
 
     /// A broken invariant of our own.
     #[must_use]
-    pub fn ours(message: impl fmt::Display) -> Self {
-        Self::new(Fault::Ours, &message)
+    pub fn internal(message: impl fmt::Display) -> Self {
+        Self::new(Fault::Internal, &message)
     }
 
     /// The same error, with the place it happened in front.

@@ -92,7 +92,7 @@ pub trait SplitEnumerator: Send {
     /// # Errors
     /// When the position cannot be read.
     fn take_back(&mut self, split: Split) -> Result<(), EngineError> {
-        Err(EngineError::ours(format!(
+        Err(EngineError::internal(format!(
             "split {} was given back, but this source's splits are read to their ends",
             split.id
         )))

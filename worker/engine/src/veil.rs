@@ -145,8 +145,8 @@ mod tests {
         let said = "cannot log in as 'correct horse battery staple'";
         for error in [
             EngineError::user(said),
-            EngineError::outside(said),
-            EngineError::ours(said),
+            EngineError::external(said),
+            EngineError::internal(said),
             EngineError::user("no").at("/correct horse battery staple/a.json"),
         ] {
             assert!(error.message.contains("${env:PLANTED_IN_ERRORS}"), "{error}");

@@ -303,7 +303,7 @@ impl Cluster {
         let address = format!("worker-{ordinal}-{}", self.starts);
         let transport = self.net.transport(&address);
         let exchange = ExchangeServer::start(&*transport, "", JOB).await;
-        let exchange = exchange.map_err(EngineError::ours)?;
+        let exchange = exchange.map_err(EngineError::internal)?;
         let executor = Executor::stepped();
         let config = MemberConfig {
             worker: WorkerId(ordinal),

@@ -143,8 +143,8 @@ struct Reader {
 }
 
 fn parse<T: std::str::FromStr>(bytes: &[u8]) -> Result<T, EngineError> {
-    let text = std::str::from_utf8(bytes).map_err(EngineError::ours)?;
-    text.parse().map_err(|_| EngineError::ours(format!("{text} is not a number")))
+    let text = std::str::from_utf8(bytes).map_err(EngineError::internal)?;
+    text.parse().map_err(|_| EngineError::internal(format!("{text} is not a number")))
 }
 
 impl Reader {
@@ -165,7 +165,7 @@ impl SourceReader for Reader {
     fn add(&mut self, _: &Context, index: usize, split: &Split) -> Result<(), EngineError> {
         let number: u32 = parse(split.id.as_bytes())?;
         let known = self.known.iter().find(|s| s.number == number);
-        let known = known.ok_or_else(|| EngineError::ours(format!("no split {number}")))?;
+        let known = known.ok_or_else(|| EngineError::internal(format!("no split {number}")))?;
         self.splits.insert(index, (known.clone(), parse(&split.position)?));
         Ok(())
     }

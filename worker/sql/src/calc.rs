@@ -42,8 +42,9 @@ impl Calc {
         let batch = match &self.filter {
             Some(filter) => {
                 let mask = filter.evaluate(batch.records())?;
-                let mask =
-                    mask.first().ok_or_else(|| EngineError::ours("a filter without a column"))?;
+                let mask = mask
+                    .first()
+                    .ok_or_else(|| EngineError::internal("a filter without a column"))?;
                 batch.filter(truth(mask.as_boolean())?.values())?
             }
             None => batch,

@@ -100,7 +100,7 @@ impl SourceReader for Reader {
         let row = std::str::from_utf8(&split.position)
             .ok()
             .and_then(|text| text.parse().ok())
-            .ok_or_else(|| EngineError::ours("the position in VALUES is not a number"))?;
+            .ok_or_else(|| EngineError::internal("the position in VALUES is not a number"))?;
         self.todo.push_back((index, row));
         Ok(())
     }

@@ -272,13 +272,13 @@ impl Reader {
 impl SourceReader for Reader {
     fn add(&mut self, _cx: &Context, index: usize, split: &Split) -> Result<(), EngineError> {
         let position: Position = serde_json::from_slice(&split.position).map_err(|error| {
-            EngineError::ours(format!(
+            EngineError::internal(format!(
                 "datagen: the position of split {} cannot be read: {error}",
                 split.id
             ))
         })?;
         if position.v != 1 || position.of == 0 {
-            return Err(EngineError::ours(format!(
+            return Err(EngineError::internal(format!(
                 "datagen: the position of split {} has version {}; this version of Weir reads 1",
                 split.id, position.v
             )));

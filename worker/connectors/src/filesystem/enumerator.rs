@@ -56,14 +56,14 @@ impl FileEnumerator {
             None => State::new(),
             Some(bytes) => {
                 let state: State = serde_json::from_slice(bytes).map_err(|error| {
-                    EngineError::ours(format!(
+                    EngineError::internal(format!(
                         "{}: the list of found files cannot be read: {error}",
                         place.location
                     ))
                 })?;
                 let newest = State::new().v;
                 if state.v == 0 || state.v > newest {
-                    return Err(EngineError::ours(format!(
+                    return Err(EngineError::internal(format!(
                         "{}: the list of found files has version {}, this version of Weir reads {newest}",
                         place.location, state.v
                     )));

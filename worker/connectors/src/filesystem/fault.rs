@@ -22,10 +22,10 @@ pub(crate) fn local_error(path: &Path, what: &str, error: &io::Error) -> EngineE
         io::ErrorKind::InvalidFilename => EngineError::user(format!(
             "{place}: cannot {what}: {error}; a partition's value, or 'path', is too long for a file name"
         )),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => EngineError::outside(format!(
-            "{place}: cannot {what}: the disk is full, or its quota is used up; make room"
-        )),
-        _ => EngineError::outside(format!("{place}: cannot {what}: {error}")),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => EngineError::external(
+            format!("{place}: cannot {what}: the disk is full, or its quota is used up; make room"),
+        ),
+        _ => EngineError::external(format!("{place}: cannot {what}: {error}")),
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
             io::ErrorKind::StaleNetworkFileHandle,
             io::ErrorKind::Other,
         ] {
-            assert_eq!(fault(kind), Fault::Outside, "{kind}");
+            assert_eq!(fault(kind), Fault::External, "{kind}");
         }
         assert_eq!(
             local_error(Path::new("/o"), "write", &io::ErrorKind::PermissionDenied.into()).message,

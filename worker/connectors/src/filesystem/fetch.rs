@@ -324,7 +324,7 @@ fn read_error(file: &FileInfo, error: &io::Error) -> EngineError {
         ));
     }
     if file.is_remote() {
-        return EngineError::outside(format!("{}: cannot be read: {error}", file.path));
+        return EngineError::external(format!("{}: cannot be read: {error}", file.path));
     }
     local_error(Path::new(&file.path), "read the file", error)
 }
@@ -461,7 +461,7 @@ async fn get_range(
     let failed = |error: object_store::Error| match error {
         object_store::Error::Precondition { .. } => file.changed("its ETag is another"),
         object_store::Error::NotFound { .. } => file.changed("it is gone"),
-        error => EngineError::outside(format!("{}: cannot be read: {error}", file.path)),
+        error => EngineError::external(format!("{}: cannot be read: {error}", file.path)),
     };
     let result = store.get_opts(&key, options).await.map_err(failed)?;
     if result.meta.size != file.size {
@@ -567,7 +567,7 @@ pub(crate) async fn fetch_ranges(
             let (file, ranges) = (file.clone(), ranges.to_vec());
             joined(tokio::task::spawn_blocking(move || read_ranges(&file, &ranges)))
                 .await
-                .map_err(|error| EngineError::ours(format!("reading ended early: {error}")))?
+                .map_err(|error| EngineError::internal(format!("reading ended early: {error}")))?
         }
         Some(store) => {
             // Owned, because a borrowed item would tie the future to one lifetime.

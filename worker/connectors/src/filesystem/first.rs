@@ -41,5 +41,5 @@ fn first_record(
     if decoder.rows() == 0 {
         return Ok(None);
     }
-    decoder.finish().map(Some).map_err(|error| EngineError::ours(error.message))
+    decoder.finish().map(Some).map_err(|error| EngineError::internal(error.message))
 }

@@ -35,13 +35,13 @@ impl Place {
                 let (root, location) = (root.clone(), self.location.clone());
                 joined(tokio::task::spawn_blocking(move || list_local(&root, &location)))
                     .await
-                    .map_err(|error| EngineError::ours(format!("listing ended early: {error}")))??
+                    .map_err(|error| EngineError::internal(format!("listing ended early: {error}")))??
             }
             (Root::Remote { bucket, key }, Some(store)) => {
                 Some(list_remote(store.as_ref(), bucket, key, &self.location).await?)
             }
             (Root::Remote { bucket, .. }, None) => {
-                return Err(EngineError::ours(format!("bucket '{bucket}' was not opened")));
+                return Err(EngineError::internal(format!("bucket '{bucket}' was not opened")));
             }
         };
         let mut found = match found {
@@ -128,7 +128,7 @@ async fn list_remote(
 ) -> Result<Vec<FileInfo>, EngineError> {
     let failed = |error: object_store::Error| {
         let error = error.to_string();
-        EngineError::outside(format!(
+        EngineError::external(format!(
             "{location}: cannot be listed: {}; {}",
             brief(&error),
             fix(&error)

@@ -134,7 +134,7 @@ impl ParquetFile {
                 State::Opening(answer) => match answer.try_recv() {
                     Err(oneshot::error::TryRecvError::Empty) => return Ok(Polled::Pending),
                     Err(oneshot::error::TryRecvError::Closed) => {
-                        return Err(EngineError::outside(format!(
+                        return Err(EngineError::external(format!(
                             "{}: reading ended early",
                             file.path
                         )));
@@ -225,7 +225,7 @@ fn damaged(file: &FileInfo, error: ParquetError) -> EngineError {
     match error {
         ParquetError::External(inner) => match inner.downcast::<EngineError>() {
             Ok(error) => *error,
-            Err(other) => EngineError::outside(format!("{}: cannot be read: {other}", file.path)),
+            Err(other) => EngineError::external(format!("{}: cannot be read: {other}", file.path)),
         },
         error => EngineError::user(format!("{}: not readable as Parquet: {error}", file.path)),
     }
@@ -247,7 +247,10 @@ pub(crate) async fn read_footer(
                 decoder.push_ranges(ranges, bytes).map_err(failed)?;
             }
             DecodeResult::Finished => {
-                return Err(EngineError::ours(format!("{}: the footer was read twice", file.path)));
+                return Err(EngineError::internal(format!(
+                    "{}: the footer was read twice",
+                    file.path
+                )));
             }
         }
     }

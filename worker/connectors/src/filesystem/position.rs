@@ -104,10 +104,13 @@ impl Position {
 
     pub(crate) fn decode(split: &Split) -> Result<Self, EngineError> {
         let position: Self = serde_json::from_slice(&split.position).map_err(|error| {
-            EngineError::ours(format!("{}: the split's position cannot be read: {error}", split.id))
+            EngineError::internal(format!(
+                "{}: the split's position cannot be read: {error}",
+                split.id
+            ))
         })?;
         if position.v == 0 || position.v > Self::NEWEST {
-            return Err(EngineError::ours(format!(
+            return Err(EngineError::internal(format!(
                 "{}: the split's position has version {}, this version of Weir reads {}",
                 split.id,
                 position.v,

@@ -220,7 +220,7 @@ fn complete(
         Origin::Content(at) => Ok(content.column(*at).clone()),
         _ => {
             let constant = constants.get(&i).ok_or_else(|| {
-                EngineError::ours(format!("{}: column {i} has no value", file.path))
+                EngineError::internal(format!("{}: column {i} has no value", file.path))
             })?;
             if rows <= constant.len() {
                 return Ok(constant.slice(0, rows));

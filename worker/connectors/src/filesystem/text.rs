@@ -153,7 +153,7 @@ impl TextFile {
             return match failing.try_recv() {
                 Ok(error) => Err(error),
                 Err(oneshot::error::TryRecvError::Empty) => Ok(Polled::Pending),
-                Err(oneshot::error::TryRecvError::Closed) => Err(EngineError::ours(format!(
+                Err(oneshot::error::TryRecvError::Closed) => Err(EngineError::internal(format!(
                     "{}: the search for a line ended early",
                     self.file.path
                 ))),
@@ -309,8 +309,10 @@ impl TextFile {
 
     fn give(&mut self, cx: &Context) -> Result<Polled, EngineError> {
         self.count_skipped(cx);
-        let records =
-            self.decoder.finish().map_err(|e| EngineError::ours(e.message).at(&self.file.path))?;
+        let records = self
+            .decoder
+            .finish()
+            .map_err(|e| EngineError::internal(e.message).at(&self.file.path))?;
         self.advance();
         // A decoder may stop early when its columns are full.
         self.starved = self.last && self.start == self.end;
@@ -329,7 +331,7 @@ impl TextFile {
     fn end(&mut self, cx: &Context) -> Result<Polled, EngineError> {
         self.count_skipped(cx);
         if self.last && self.start < self.end {
-            return Err(EngineError::ours(format!(
+            return Err(EngineError::internal(format!(
                 "{}: {} bytes behind the last record were not decoded",
                 self.file.path,
                 self.end - self.start

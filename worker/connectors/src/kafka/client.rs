@@ -204,7 +204,7 @@ pub(super) fn explain(
     // Topics are named in it.
     let place = format!("table '{table}': {}", subject.redact(doing));
     match code.map_or(Meaning::Other, meaning) {
-        Meaning::Passing => EngineError::outside(format!(
+        Meaning::Passing => EngineError::external(format!(
             "{place}: Kafka at '{servers}' cannot be reached: {reason}; check 'properties.bootstrap.servers', that the brokers run, and that their advertised addresses can be reached from here"
         )),
         Meaning::Credentials => EngineError::user(format!(
@@ -223,7 +223,7 @@ pub(super) fn explain(
             EngineError::user(format!("{place}: {reason}; create the topic, or correct 'topic'"))
         }
         Meaning::LostPosition | Meaning::End | Meaning::Other => {
-            EngineError::outside(format!("{place}: {reason}"))
+            EngineError::external(format!("{place}: {reason}"))
         }
     }
 }

@@ -228,7 +228,7 @@ impl Sender {
     /// Hands a message over; its bytes are copied. Never blocks.
     pub(super) fn send(&self, message: Outgoing<'_>) -> Result<(), EngineError> {
         let Some(producer) = &self.producer else {
-            return Err(EngineError::ours("a Kafka producer is used after its end"));
+            return Err(EngineError::internal("a Kafka producer is used after its end"));
         };
         let generation = Arc::clone(&self.current);
         let mut record = BaseRecord::<[u8], [u8], Arc<Generation>>::with_opaque_to(

@@ -58,7 +58,9 @@ impl Memory {
     /// Reads a stored memory.
     pub(super) fn decode(stored: &[u8]) -> Result<Self, EngineError> {
         let memory: Self = serde_json::from_slice(stored).map_err(|error| {
-            EngineError::ours(format!("the stored list of Kafka partitions is damaged: {error}"))
+            EngineError::internal(format!(
+                "the stored list of Kafka partitions is damaged: {error}"
+            ))
         })?;
         if memory.v != MEMORY_VERSION {
             return Err(EngineError::user(format!(
@@ -174,7 +176,7 @@ impl Enumerator {
     ) -> Result<T, EngineError> {
         let cluster = Arc::clone(&self.cluster);
         joined(tokio::task::spawn_blocking(move || work(&cluster))).await.map_err(|error| {
-            EngineError::ours(format!("a request to Kafka ended without an answer: {error}"))
+            EngineError::internal(format!("a request to Kafka ended without an answer: {error}"))
         })
     }
 

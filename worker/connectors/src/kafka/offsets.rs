@@ -127,7 +127,9 @@ impl Position {
     /// Reads the stored form.
     pub(super) fn decode(split: &str, stored: &[u8]) -> Result<Self, EngineError> {
         let position: Self = serde_json::from_slice(stored).map_err(|error| {
-            EngineError::ours(format!("the stored position of split '{split}' is damaged: {error}"))
+            EngineError::internal(format!(
+                "the stored position of split '{split}' is damaged: {error}"
+            ))
         })?;
         if position.v != POSITION_VERSION {
             return Err(EngineError::user(format!(

@@ -343,7 +343,7 @@ fn brokers_that_are_away_end_a_start_in_time_and_are_named() {
     let start = instant();
     let Err(error) = discover(&io, &source, None) else { panic!("found it") };
     assert!(start.elapsed() < Duration::from_secs(25), "{:?}", start.elapsed());
-    assert_eq!(error.fault, Fault::Outside);
+    assert_eq!(error.fault, Fault::External);
     let begin =
         format!("table 't': looking for topic 't': Kafka at '{servers}' cannot be reached: ");
     assert!(error.message.starts_with(&begin), "{error}");
@@ -511,7 +511,7 @@ fn a_row_that_cannot_be_delivered_fails_the_checkpoint_and_the_writer() {
     let _ = writer.on_batch(&mut cx, 0, batch(0..10), &mut Output::default()).unwrap();
     let snapshot = writer.on_barrier(&mut cx, BARRIER).unwrap();
     let error = io.block_on(snapshot.pre_commit.unwrap()).unwrap_err();
-    assert_eq!(error.fault, Fault::Outside, "{error}");
+    assert_eq!(error.fault, Fault::External, "{error}");
     assert!(error.message.starts_with("table 't': writing to topic 'out': Kafka at "), "{error}");
     assert!(writer.is_ready(&mut cx), "so that the error is told");
     assert_eq!(

@@ -64,9 +64,9 @@ impl Backoff {
             }
         }
         let doublings = match fault {
-            Fault::Outside if before == 0 => return Restart::After(0),
-            Fault::Outside => before - 1,
-            Fault::User | Fault::Ours => before,
+            Fault::External if before == 0 => return Restart::After(0),
+            Fault::External => before - 1,
+            Fault::User | Fault::Internal => before,
         };
         let wait = policy.initial_ms.saturating_mul(1 << doublings.min(32));
         Restart::After(wait.min(policy.max_ms))
@@ -119,32 +119,32 @@ mod tests {
     fn the_wait_doubles_to_a_minute_and_a_quiet_time_resets_it() {
         let policy = RestartPolicy::default();
         let mut backoff = Backoff::default();
-        let waits: Vec<_> = (0..8).map(|_| backoff.failed(&policy, Fault::Ours, 0)).collect();
+        let waits: Vec<_> = (0..8).map(|_| backoff.failed(&policy, Fault::Internal, 0)).collect();
         let expected = [1, 2, 4, 8, 16, 32, 60, 60].map(|s| Restart::After(s * 1000));
         assert_eq!(waits, expected);
         backoff.running(1_000);
-        assert_eq!(backoff.failed(&policy, Fault::Ours, 600_999), Restart::After(60_000));
+        assert_eq!(backoff.failed(&policy, Fault::Internal, 600_999), Restart::After(60_000));
         backoff.running(700_000);
-        assert_eq!(backoff.failed(&policy, Fault::Ours, 1_300_000), Restart::After(1_000));
+        assert_eq!(backoff.failed(&policy, Fault::Internal, 1_300_000), Restart::After(1_000));
     }
 
     #[test]
     fn a_first_failure_from_outside_restarts_at_once() {
         let policy = RestartPolicy::default();
         let mut backoff = Backoff::default();
-        assert_eq!(backoff.failed(&policy, Fault::Outside, 0), Restart::After(0));
-        assert_eq!(backoff.failed(&policy, Fault::Outside, 0), Restart::After(1_000));
-        assert_eq!(backoff.failed(&policy, Fault::Outside, 0), Restart::After(2_000));
+        assert_eq!(backoff.failed(&policy, Fault::External, 0), Restart::After(0));
+        assert_eq!(backoff.failed(&policy, Fault::External, 0), Restart::After(1_000));
+        assert_eq!(backoff.failed(&policy, Fault::External, 0), Restart::After(2_000));
     }
 
     #[test]
     fn failures_are_told_from_the_second_on_and_until_the_job_has_run_for_a_minute() {
         let policy = RestartPolicy::default();
         let mut backoff = Backoff::default();
-        backoff.failed(&policy, Fault::Outside, 0);
+        backoff.failed(&policy, Fault::External, 0);
         assert!(!backoff.is_failing(0), "a connection broke");
         backoff.running(100);
-        backoff.failed(&policy, Fault::Outside, 5_000);
+        backoff.failed(&policy, Fault::External, 5_000);
         backoff.running(6_000);
         assert!(backoff.is_failing(65_999));
         assert!(!backoff.is_failing(66_000));
@@ -158,8 +158,8 @@ mod tests {
     fn a_lost_worker_is_no_failure_of_the_tasks() {
         let policy = RestartPolicy::default();
         let mut backoff = Backoff::default();
-        backoff.failed(&policy, Fault::Outside, 0);
-        backoff.failed(&policy, Fault::Outside, 0);
+        backoff.failed(&policy, Fault::External, 0);
+        backoff.failed(&policy, Fault::External, 0);
         backoff.was_lost_worker();
         assert!(!backoff.is_failing(0));
     }
@@ -169,7 +169,7 @@ mod tests {
         let policy = RestartPolicy { max_user_errors: Some(3), ..RestartPolicy::default() };
         let mut backoff = Backoff::default();
         assert_eq!(backoff.failed(&policy, Fault::User, 0), Restart::After(1_000));
-        assert_eq!(backoff.failed(&policy, Fault::Outside, 0), Restart::After(1_000));
+        assert_eq!(backoff.failed(&policy, Fault::External, 0), Restart::After(1_000));
         assert_eq!(backoff.failed(&policy, Fault::User, 0), Restart::After(4_000));
         assert_eq!(backoff.failed(&policy, Fault::User, 0), Restart::GiveUp);
     }

@@ -120,7 +120,7 @@ impl JobMaster {
             return;
         }
         self.stats.task_failure.clone_from(&message);
-        match self.backoff.failed(&self.config.restart, Fault::Outside, self.now) {
+        match self.backoff.failed(&self.config.restart, Fault::External, self.now) {
             Restart::After(wait) => {
                 let until_ms = self.now + wait.max(self.config.restart.initial_ms);
                 self.state = State::Recovering { until_ms, why };

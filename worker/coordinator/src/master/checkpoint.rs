@@ -227,7 +227,7 @@ impl JobMaster {
                         if !self.ask_again(Ask::Drain(saving), why) {
                             // Its tasks have ended; others go on where they were.
                             let message = format!("the job was not drained: {why}");
-                            let cause = Cause::Error { fault: Fault::Outside, blamed: None };
+                            let cause = Cause::Error { fault: Fault::External, blamed: None };
                             self.fail_tasks(message, cause);
                         }
                     }

@@ -376,7 +376,7 @@ async fn enumerate(
                     tries -= 1;
                     match enumerator.discover().await {
                         // It is told at once; what is known is being read meanwhile.
-                        Err(error) if error.fault == Fault::Outside && (tries > 0 || !first) => {
+                        Err(error) if error.fault == Fault::External && (tries > 0 || !first) => {
                             trouble(&error).await;
                             troubled = true;
                             if tries == 0 {

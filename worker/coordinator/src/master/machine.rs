@@ -339,7 +339,7 @@ impl JobMaster {
                                 "worker {first} has not restored its tasks within {} s",
                                 self.config.deploy_timeout_ms / 1000
                             ),
-                            Cause::Error { fault: Fault::Outside, blamed: None },
+                            Cause::Error { fault: Fault::External, blamed: None },
                         );
                     }
                     late

@@ -74,7 +74,7 @@ impl JobMaster {
                             "{}: a split that was given back cannot be read: {error}",
                             self.source_name(vertex)
                         );
-                        let cause = Cause::Error { fault: Fault::Ours, blamed: None };
+                        let cause = Cause::Error { fault: Fault::Internal, blamed: None };
                         return self.fail_tasks(message, cause);
                     }
                 };
@@ -92,8 +92,8 @@ impl JobMaster {
             from_worker::Kind::Failed(failed) => {
                 let fault = match failed.fault() {
                     control::Fault::User => Fault::User,
-                    control::Fault::Ours => Fault::Ours,
-                    control::Fault::Outside | control::Fault::Unspecified => Fault::Outside,
+                    control::Fault::Internal => Fault::Internal,
+                    control::Fault::External | control::Fault::Unspecified => Fault::External,
                 };
                 let blamed = failed.peer.map(WorkerId);
                 self.fail_tasks(failed.message, Cause::Error { fault, blamed });

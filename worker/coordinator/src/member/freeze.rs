@@ -96,7 +96,7 @@ async fn prepare_one(
             return Ok(Vec::new());
         };
         let encoded = weir_engine::env::blocking(move || frozen.encode()).await;
-        let encoded = encoded.unwrap_or_else(|e| Err(EngineError::ours(e)));
+        let encoded = encoded.unwrap_or_else(|e| Err(EngineError::internal(e)));
         encoded.map(|mut segments| {
             segments.retain(|s| !s.is_empty_delta());
             segments
@@ -173,7 +173,7 @@ impl Frozen {
             operators.push((uid, items));
         }
         if self.unpublished.len() > MAX_UNPUBLISHED {
-            return Err(EngineError::outside(format!(
+            return Err(EngineError::external(format!(
                 "{MAX_UNPUBLISHED} checkpoints in a row could not be published; what they froze \
                  fills the memory, the job starts again from the last one that was"
             )));

@@ -9,8 +9,8 @@ use weir_protocol::control::{self, from_worker};
 pub(super) fn failed_message(error: EngineError, peer: Option<u32>) -> from_worker::Kind {
     let fault = match error.fault {
         Fault::User => control::Fault::User,
-        Fault::Outside => control::Fault::Outside,
-        Fault::Ours => control::Fault::Ours,
+        Fault::External => control::Fault::External,
+        Fault::Internal => control::Fault::Internal,
     };
     from_worker::Kind::Failed(control::Failed { message: error.message, fault: fault.into(), peer })
 }

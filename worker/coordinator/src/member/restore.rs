@@ -65,7 +65,7 @@ async fn fetch(
     let state = restore.state.unwrap_or_default();
     let (uid, subtask) = (OperatorUid(state.uid), Subtask(restore.subtask));
     let Some((vertex, position)) = graph.operator(&uid) else {
-        return Err(EngineError::ours(format!(
+        return Err(EngineError::internal(format!(
             "the coordinator sent state of operator {uid}, which this program does not have"
         )));
     };
@@ -74,7 +74,7 @@ async fn fetch(
     let references: Vec<SegmentRef> = state.segments.into_iter().map(Into::into).collect();
     let segments = reader.read(&references, range).await.map_err(|e| {
         let name = vertex.chain.get(position).map_or("", |(info, _)| info.name.as_str());
-        EngineError::outside(format!("operator \"{name}\" {subtask}: its state: {e}"))
+        EngineError::external(format!("operator \"{name}\" {subtask}: its state: {e}"))
     })?;
     let restored = Restored {
         segments,

@@ -321,7 +321,7 @@ impl<'a> Session<'a> {
             }
             Err(error) => {
                 let error =
-                    EngineError::ours(format!("a split assignment cannot be read: {error}"));
+                    EngineError::internal(format!("a split assignment cannot be read: {error}"));
                 self.fail(error, None)
             }
         }

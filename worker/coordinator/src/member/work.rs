@@ -77,7 +77,7 @@ impl Session<'_> {
             let deployment = build_deployment(graph, reader, worker, term, deploy).await?;
             // Restoring decodes state: not on a thread that carries heartbeats.
             let built = weir_engine::env::blocking(move || host.deploy(deployment, events)).await;
-            built.unwrap_or_else(|e| Err(EngineError::ours(e)))
+            built.unwrap_or_else(|e| Err(EngineError::internal(e)))
         };
         build.boxed()
     }

@@ -111,14 +111,14 @@ impl Source for Numbers {
 
     fn enumerator(&self, snapshot: Option<Bytes>) -> Result<Box<dyn SplitEnumerator>, EngineError> {
         let known = match snapshot {
-            Some(bytes) => serde_json::from_slice(&bytes).map_err(EngineError::ours)?,
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(EngineError::internal)?,
             None => BTreeSet::new(),
         };
         Ok(Box::new(Enumerator { world: self.world.clone(), bounded: self.bounded, known }))
     }
 
     fn reader(&self, _: &Context) -> Result<Box<dyn SourceReader>, EngineError> {
-        Err(EngineError::ours("the fake host reads by itself"))
+        Err(EngineError::internal("the fake host reads by itself"))
     }
 }
 
@@ -179,7 +179,7 @@ impl Committer for Outbox {
 /// One chain: numbers, a counter with keyed state, a sink.
 pub(crate) fn graph(world: &Arc<World>, bounded: bool, assignment: Assignment) -> Arc<JobGraph> {
     let no_operator = |_: &Context| -> Result<Box<dyn Operator>, OperatorError> {
-        Err(EngineError::ours("the fake host builds no operators"))
+        Err(EngineError::internal("the fake host builds no operators"))
     };
     let info = |uid: &str, kind: &'static str| OperatorInfo {
         uid: uid.into(),
@@ -221,7 +221,7 @@ pub(crate) fn graph_with_a_vertex_in_front(world: &Arc<World>) -> Arc<JobGraph> 
         vertex.id = VertexId(vertex.id.0 + 1);
     }
     let no_operator = |_: &Context| -> Result<Box<dyn Operator>, OperatorError> {
-        Err(EngineError::ours("the fake host builds no operators"))
+        Err(EngineError::internal("the fake host builds no operators"))
     };
     let info = OperatorInfo { uid: "added".into(), name: "added".into(), ..Default::default() };
     graph.vertices.insert(
@@ -327,7 +327,7 @@ fn restore_counts(
     let mut counts = BTreeMap::new();
     for segment in restored.segments {
         for block in segment.blocks_in(range) {
-            let (group, bytes) = block.map_err(EngineError::ours)?;
+            let (group, bytes) = block.map_err(EngineError::internal)?;
             counts.insert(group, u64::from_le_bytes(bytes[..8].try_into().unwrap()));
         }
     }

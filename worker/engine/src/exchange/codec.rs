@@ -51,7 +51,7 @@ pub(super) fn encode(batch: &Batch, out: &mut Vec<u8>) -> Result<(), EngineError
         &mut IpcWriteContext::default(),
     )?;
     if !dictionaries.is_empty() {
-        return Err(EngineError::ours("dictionary columns do not travel between workers"));
+        return Err(EngineError::internal("dictionary columns do not travel between workers"));
     }
     out.push(flags);
     out.extend_from_slice(&[0; 3]);
@@ -72,7 +72,7 @@ pub(super) fn body(length: usize) -> MutableBuffer {
 pub(super) fn decode(schema: &SchemaRef, bytes: MutableBuffer) -> Result<Batch, EngineError> {
     let bytes = Buffer::from(bytes);
     let damaged =
-        |what: &str| EngineError::outside(format!("a batch between workers is damaged: {what}"));
+        |what: &str| EngineError::external(format!("a batch between workers is damaged: {what}"));
     let head = bytes.as_slice().get(..8).ok_or_else(|| damaged("it is too short"))?;
     let flags = head[0];
     let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;

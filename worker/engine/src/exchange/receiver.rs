@@ -135,7 +135,7 @@ async fn receive(
     };
     let _ = inbound.events.send(TaskEvent::PeerLost {
         worker: handshake.from,
-        error: EngineError::outside(format!("exchange with worker {}: {error}", handshake.from)),
+        error: EngineError::external(format!("exchange with worker {}: {error}", handshake.from)),
     });
 }
 

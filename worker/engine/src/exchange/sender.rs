@@ -44,7 +44,7 @@ pub(crate) async fn send_all(
 ) -> EngineError {
     match try_send_all(transport, address, handshake, outbound).await {
         Ok(never) => match never {},
-        Err(error) => EngineError::outside(format!("exchange with {address}: {error}")),
+        Err(error) => EngineError::external(format!("exchange with {address}: {error}")),
     }
 }
 

@@ -64,7 +64,9 @@ impl Channels {
         let places = places(d);
         let place = |vertex, subtask: u32| {
             places.get(&(vertex, Subtask(subtask))).copied().ok_or_else(|| {
-                EngineError::ours(format!("subtask {subtask} of vertex {vertex} is placed nowhere"))
+                EngineError::internal(format!(
+                    "subtask {subtask} of vertex {vertex} is placed nowhere"
+                ))
             })
         };
         let mut channels =
@@ -112,7 +114,7 @@ pub(super) fn build(
     let own: Vec<_> = d.placements.iter().filter(|p| p.worker == d.worker).copied().collect();
     for placement in own {
         let vertex = graph.vertex(placement.vertex).ok_or_else(|| {
-            EngineError::ours(format!("vertex {} is not in the graph", placement.vertex))
+            EngineError::internal(format!("vertex {} is not in the graph", placement.vertex))
         })?;
         let handle = Arc::new(TaskHandle::new(placement.vertex, placement.subtask));
         let cell = runtime.executor.cell(Arc::clone(&handle), events.clone());

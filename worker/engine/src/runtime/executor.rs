@@ -202,7 +202,7 @@ impl Shared {
             let _ = cell.events.send(TaskEvent::Failed {
                 vertex: cell.handle.vertex,
                 subtask: cell.handle.subtask,
-                error: EngineError::ours(format!("a task broke off: {what}")),
+                error: EngineError::internal(format!("a task broke off: {what}")),
             });
             (Blocked::Idle, false)
         });

@@ -142,7 +142,9 @@ impl Runtime {
         let outbound = std::mem::take(&mut channels.outbound);
         if !(inbound.is_empty() && outbound.is_empty()) {
             let Some(server) = &self.exchange else {
-                return Err(EngineError::ours("this worker has no exchange, but others run tasks"));
+                return Err(EngineError::internal(
+                    "this worker has no exchange, but others run tasks",
+                ));
             };
             server.serve(Arc::new(Inbound {
                 term: deployment.term,
@@ -153,7 +155,7 @@ impl Runtime {
             }));
             for (peer, lanes) in outbound {
                 let address = deployment.peers.get(&peer).cloned().ok_or_else(|| {
-                    EngineError::ours(format!("the address of worker {peer} is not known"))
+                    EngineError::internal(format!("the address of worker {peer} is not known"))
                 })?;
                 let handshake = Handshake {
                     job: server.job().to_owned(),

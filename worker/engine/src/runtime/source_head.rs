@@ -211,7 +211,7 @@ impl SourceHead {
         let projected = self.times.project(records)?;
         let Some(rule) = self.times.rule() else { return Ok(Batch::new(projected)) };
         let Some(active) = self.active.get(&index) else {
-            return Err(EngineError::ours(format!(
+            return Err(EngineError::internal(format!(
                 "a reader gave rows of split {index}, which it does not have"
             )));
         };
@@ -339,7 +339,7 @@ fn milliseconds(records: &RecordBatch, column: usize) -> Result<Int64Array, Engi
             array.as_primitive::<TimestampNanosecondType>().unary(|t| t.div_euclid(1_000_000))
         }
         other => {
-            return Err(EngineError::ours(format!(
+            return Err(EngineError::internal(format!(
                 "column \"{}\" is {other}, but event time needs a timestamp",
                 records.schema_ref().field(column).name()
             )));

@@ -75,7 +75,7 @@ impl Source for Numbers {
         Assignment::Pull
     }
     fn enumerator(&self, _: Option<Bytes>) -> Result<Box<dyn SplitEnumerator>, EngineError> {
-        Err(EngineError::ours("splits are assigned by the test"))
+        Err(EngineError::internal("splits are assigned by the test"))
     }
     fn reader(&self, _: &Context) -> Result<Box<dyn SourceReader>, EngineError> {
         Ok(Box::new(NumbersReader::default()))

@@ -50,7 +50,7 @@ impl Col {
     }
 
     pub(crate) fn to_rows(&self, rows: usize) -> Result<ArrayRef, EngineError> {
-        self.clone().into_array(rows).map_err(EngineError::ours)
+        self.clone().into_array(rows).map_err(EngineError::internal)
     }
 
     /// Wraps a result: one value when every argument was one.

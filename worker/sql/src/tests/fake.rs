@@ -42,7 +42,7 @@ impl Parts for Fake {
             _ => Guarantee::None,
         };
         let factory = |_: &Context| -> Result<Box<dyn Operator>, OperatorError> {
-            Err(EngineError::ours("a fake sink writes nothing"))
+            Err(EngineError::internal("a fake sink writes nothing"))
         };
         Ok(SinkParts {
             factory: Arc::new(factory),
@@ -92,10 +92,10 @@ impl Source for FakeSource {
     }
 
     fn enumerator(&self, _: Option<Bytes>) -> Result<Box<dyn SplitEnumerator>, EngineError> {
-        Err(EngineError::ours("a fake source has no splits"))
+        Err(EngineError::internal("a fake source has no splits"))
     }
 
     fn reader(&self, _: &Context) -> Result<Box<dyn SourceReader>, EngineError> {
-        Err(EngineError::ours("a fake source has no rows"))
+        Err(EngineError::internal("a fake source has no rows"))
     }
 }

@@ -179,7 +179,7 @@ async fn complete(
                 (None, Err(object_store::Error::NotFound { .. })) => None,
                 (None, Err(error)) => return Err(bucket.failed("complete the upload", key)(error)),
                 (None, Ok(_)) => {
-                    return Err(EngineError::outside(format!(
+                    return Err(EngineError::external(format!(
                         "{target}: completed and not yet to be seen"
                     )));
                 }

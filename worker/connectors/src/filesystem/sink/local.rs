@@ -87,7 +87,7 @@ impl LocalStage {
         });
         match copied {
             Ok(copied) if copied == len => Ok(path),
-            Ok(copied) => Err(EngineError::outside(format!(
+            Ok(copied) => Err(EngineError::external(format!(
                 "SinkCommitLost: {}: holds {copied} bytes, the checkpoint says {len}; rows written before it are lost unless the file is brought back",
                 staging.display()
             ))),

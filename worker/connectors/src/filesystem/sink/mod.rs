@@ -126,7 +126,7 @@ pub(crate) fn sink(
                 Queue::start(cx, LocalStage::new(root.clone(), cx.term), true)
             }
             (Root::Remote { .. }, None) => {
-                return Err(weir_engine::EngineError::ours("the bucket was not opened"));
+                return Err(weir_engine::EngineError::internal("the bucket was not opened"));
             }
         };
         let (layout, encoder) = (layout.clone(), encoder.clone());

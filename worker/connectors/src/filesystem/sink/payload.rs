@@ -106,7 +106,7 @@ pub(crate) fn encode(head: &impl Serialize, body: &[u8]) -> Bytes {
 
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &Bytes) -> Result<(T, Bytes), EngineError> {
     let damaged = |why: String| {
-        EngineError::ours(format!("filesystem sink: stored output cannot be read: {why}"))
+        EngineError::internal(format!("filesystem sink: stored output cannot be read: {why}"))
     };
     let length = bytes.first_chunk::<4>().map(|n| u32::from_le_bytes(*n) as usize);
     let end = length.and_then(|n| n.checked_add(4)).filter(|&end| end <= bytes.len());

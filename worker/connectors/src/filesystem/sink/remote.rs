@@ -79,7 +79,7 @@ impl Bucket {
         let what = what.to_owned();
         move |error| {
             let error = error.to_string();
-            EngineError::outside(format!(
+            EngineError::external(format!(
                 "{place}: cannot {what}: {}; {}",
                 brief(&error),
                 fix(&error)
@@ -145,7 +145,7 @@ impl Bucket {
             Err(error) => Err(error),
         };
         got.map_err(|error| match error {
-            object_store::Error::NotFound { .. } => EngineError::outside(format!(
+            object_store::Error::NotFound { .. } => EngineError::external(format!(
                 "SinkCommitLost: s3://{}/{key}: the checkpoint names it and it is gone; rows written before the checkpoint are lost unless it is brought back",
                 self.name
             )),

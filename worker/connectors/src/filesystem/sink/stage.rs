@@ -150,9 +150,9 @@ impl Queue {
         async move {
             pushed?;
             answer.await.unwrap_or_else(|_| {
-                Err(shared
-                    .failure()
-                    .unwrap_or_else(|| EngineError::ours("filesystem sink: staging ended early")))
+                Err(shared.failure().unwrap_or_else(|| {
+                    EngineError::internal("filesystem sink: staging ended early")
+                }))
             })
         }
     }
@@ -164,7 +164,7 @@ impl Queue {
         self.send.send(command).map_err(|_| {
             self.shared
                 .failure()
-                .unwrap_or_else(|| EngineError::ours("filesystem sink: staging has ended"))
+                .unwrap_or_else(|| EngineError::internal("filesystem sink: staging has ended"))
         })
     }
 }
@@ -197,7 +197,7 @@ async fn run(
             }
             Ok((_, Err(error))) => error,
             Err(error) => {
-                EngineError::ours(format!("filesystem sink: staging ended early: {error}"))
+                EngineError::internal(format!("filesystem sink: staging ended early: {error}"))
             }
         };
         *shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed);

@@ -564,7 +564,7 @@ fn a_disk_that_refuses_ends_the_attempt_with_its_name() {
     let mut writer = bench.writer(1, vec![]);
     writer.write(0..10);
     let error = writer.try_barrier(false).unwrap_err();
-    assert_eq!(error.fault, weir_engine::Fault::Outside);
+    assert_eq!(error.fault, weir_engine::Fault::External);
     assert!(error.message.contains("/out/.staging: cannot create the directory: "), "{error}");
     assert!(writer.operator.is_ready(&mut writer.cx), "so that the error is heard");
 }

@@ -113,7 +113,7 @@ impl Fetcher {
         std::thread::Builder::new()
             .name("kafka-fetch".into())
             .spawn(move || thread.run())
-            .map_err(|error| EngineError::outside(format!("cannot start a thread: {error}")))?;
+            .map_err(|error| EngineError::external(format!("cannot start a thread: {error}")))?;
         Ok(Self { shared })
     }
 

@@ -62,7 +62,7 @@ impl Thread {
     pub(super) fn run(mut self) {
         // A thread that is gone would look like a topic without rows.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.serve()))
-            .unwrap_or_else(|_| Err(EngineError::ours("the thread that reads Kafka panicked")));
+            .unwrap_or_else(|_| Err(EngineError::internal("the thread that reads Kafka panicked")));
         if let Err(error) = outcome {
             self.shared.lock().failed = Some(error);
             self.waker.wake();
@@ -155,7 +155,7 @@ impl Thread {
             let added =
                 list.add_partition_offset(topic, partition, Offset::Offset(position.offset));
             if !named || added.is_err() {
-                return Err(EngineError::ours(format!(
+                return Err(EngineError::internal(format!(
                     "table '{}': '{}' at {} cannot be assigned",
                     self.plan.subject.table,
                     position.split_id(),
@@ -181,7 +181,9 @@ impl Thread {
                 Some(Ok(message)) => {
                     drop(message);
                     // Would be lost: partitions are forwarded before they are assigned.
-                    return Err(EngineError::ours("a Kafka message came in by the wrong queue"));
+                    return Err(EngineError::internal(
+                        "a Kafka message came in by the wrong queue",
+                    ));
                 }
                 // Reading needs no group: only showing positions does.
                 Some(Err(error))

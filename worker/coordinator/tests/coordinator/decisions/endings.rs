@@ -222,7 +222,7 @@ fn sources_are_drained_again_after_a_failure() {
         operation: String::new(),
     });
     let mut failed = control::Failed { message: "away".into(), ..control::Failed::default() };
-    failed.set_fault(control::Fault::Outside);
+    failed.set_fault(control::Fault::External);
     script.say(0, from_worker::Kind::Failed(failed));
     script.stopped(&[0, 1]);
     script.tick(2_000);

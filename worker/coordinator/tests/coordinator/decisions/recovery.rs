@@ -118,7 +118,7 @@ fn a_failing_job_waits_longer_each_time() {
     let mut script = Script::running();
     for wait in [1_000, 2_000, 4_000] {
         let mut failed = control::Failed { message: "bug".into(), ..control::Failed::default() };
-        failed.set_fault(control::Fault::Ours);
+        failed.set_fault(control::Fault::Internal);
         script.say(0, from_worker::Kind::Failed(failed));
         script.stopped(&[0, 1]);
         assert!(!script.wants_seal());
@@ -140,7 +140,7 @@ fn a_worker_that_others_could_not_reach_is_named_when_it_is_lost() {
     // Two failures before, so that another one would have to wait.
     for _ in 0..2 {
         let mut failed = control::Failed { message: "away".into(), ..control::Failed::default() };
-        failed.set_fault(control::Fault::Outside);
+        failed.set_fault(control::Fault::External);
         script.say(0, from_worker::Kind::Failed(failed));
         script.stopped(&[0, 1]);
         let at = script.now + 1_000;
@@ -151,7 +151,7 @@ fn a_worker_that_others_could_not_reach_is_named_when_it_is_lost() {
     }
     let message = "worker 1 does not answer".to_owned();
     let mut failed = control::Failed { message, peer: Some(1), ..control::Failed::default() };
-    failed.set_fault(control::Fault::Outside);
+    failed.set_fault(control::Fault::External);
     script.say(0, from_worker::Kind::Failed(failed));
     assert!(!script.wants_seal());
     assert_eq!(script.master.status().failure, "worker 1 does not answer");

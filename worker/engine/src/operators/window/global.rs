@@ -301,7 +301,7 @@ fn results(plan: &Plan, table: &Table, end: EventTime, slots: &[u32]) -> Result<
 /// A column that tells of a partial result: its slice, or the number of its rows.
 fn column(records: &RecordBatch, at: usize) -> Result<&Int64Array> {
     let column = records.columns().get(at).and_then(|c| c.as_primitive_opt::<Int64Type>());
-    column.ok_or_else(|| OperatorError::ours("a partial result lacks its slice or its rows"))
+    column.ok_or_else(|| OperatorError::internal("a partial result lacks its slice or its rows"))
 }
 
 /// The slice of all rows, when it is the same.

@@ -330,7 +330,7 @@ impl Operator for Local {
         _request: SnapshotRequest,
     ) -> Result<Snapshot, OperatorError> {
         if self.leaving.is_some() || !self.tables.is_empty() {
-            return Err(OperatorError::ours("partial results were left behind a barrier"));
+            return Err(OperatorError::internal("partial results were left behind a barrier"));
         }
         Ok(Snapshot::default())
     }

@@ -55,7 +55,7 @@ impl Plan {
             .iter()
             .map(|&k| spec.input.fields().get(k).cloned())
             .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| OperatorError::ours("a key column is not part of the input"))?;
+            .ok_or_else(|| OperatorError::internal("a key column is not part of the input"))?;
         let key_types = key_fields.iter().map(|f| f.data_type().clone()).collect();
         let calls = spec
             .aggregates

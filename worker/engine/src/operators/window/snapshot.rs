@@ -62,24 +62,24 @@ impl Frozen for FrozenWindows {
         // A full segment voids what was before it anyway.
         for tombstone in self.tombstones.iter().filter(|_| !self.full) {
             let slots: Vec<u32> = (0..tombstone.keys.len() as u32).collect();
-            let keys = tombstone.keys.keys(&slots).map_err(OperatorError::ours)?;
+            let keys = tombstone.keys.keys(&slots).map_err(OperatorError::internal)?;
             for (group, _) in self.by_group(&keys, &slots)? {
                 section(group, tombstone.id, GONE, &[]);
             }
         }
         for (id, table) in &self.tables {
             let slots = table.slots();
-            let keys = table.keys.keys(&slots).map_err(OperatorError::ours)?;
+            let keys = table.keys.keys(&slots).map_err(OperatorError::internal)?;
             let groups = self.by_group(&keys, &slots)?;
             let sorted: Vec<u32> = groups.iter().flat_map(|(_, slots)| slots).copied().collect();
-            let mut columns = table.keys.keys(&sorted).map_err(OperatorError::ours)?;
+            let mut columns = table.keys.keys(&sorted).map_err(OperatorError::internal)?;
             columns.extend(table.partial(&sorted)?);
             let mut start = 0;
             for (group, slots) in &groups {
                 let mut body = (slots.len() as u32).to_le_bytes().to_vec();
                 for column in &columns {
                     encode_column(column.slice(start, slots.len()).as_ref(), &mut body)
-                        .map_err(OperatorError::ours)?;
+                        .map_err(OperatorError::internal)?;
                 }
                 section(*group, *id, ROWS, &body);
                 start += slots.len();
@@ -106,7 +106,7 @@ impl FrozenWindows {
         for (&hash, &slot) in hashes.values().iter().zip(slots) {
             let group = KeyGroup::of_hash(hash, self.max_parallelism);
             if !self.range.contains(group) {
-                return Err(OperatorError::ours(format!(
+                return Err(OperatorError::internal(format!(
                     "a key of group {} arrived at the owner of groups {} to {}",
                     group.0, self.range.start, self.range.end
                 )));
@@ -152,7 +152,7 @@ pub(super) fn restore(
     ahead: &[(KeyGroupRange, Watermark)],
 ) -> Result<Stored, OperatorError> {
     if let Some(other) = segments.iter().find(|s| s.schema != VERSION) {
-        return Err(OperatorError::ours(format!(
+        return Err(OperatorError::internal(format!(
             "stored windows have version {}, this program reads version {VERSION}; restore with \
              the version of Weir that wrote them",
             other.schema
@@ -170,7 +170,7 @@ pub(super) fn restore(
     let mut blocks = Vec::new();
     for (number, segment) in segments.iter().enumerate() {
         for block in segment.blocks_in(range) {
-            let (group, block) = block.map_err(OperatorError::ours)?;
+            let (group, block) = block.map_err(OperatorError::internal)?;
             if base.get(&group).is_none_or(|&base| base <= number) {
                 blocks.push((number, group, block));
             }
@@ -278,5 +278,8 @@ fn decode(plan: &Plan, body: &mut &[u8]) -> Result<(usize, Vec<ArrayRef>), Codec
 }
 
 fn damaged(group: KeyGroup, problem: &str) -> OperatorError {
-    OperatorError::ours(format!("stored windows of key group {} are damaged: {problem}", group.0))
+    OperatorError::internal(format!(
+        "stored windows of key group {} are damaged: {problem}",
+        group.0
+    ))
 }

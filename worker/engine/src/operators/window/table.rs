@@ -100,7 +100,7 @@ impl Table {
         slots: &mut Vec<u32>,
     ) -> Result<(), OperatorError> {
         let before = self.keys.len();
-        self.keys.resolve(keys, rows, slots).map_err(OperatorError::ours)?;
+        self.keys.resolve(keys, rows, slots).map_err(OperatorError::internal)?;
         if self.keys.len() > before {
             for accumulator in &mut self.accumulators {
                 accumulator.grow(self.keys.len());
@@ -114,7 +114,7 @@ impl Table {
         for (accumulator, width) in self.accumulators.iter_mut().zip(&self.widths) {
             let columns = partial
                 .get(at..at + width)
-                .ok_or_else(|| OperatorError::ours("a partial result lacks columns"))?;
+                .ok_or_else(|| OperatorError::internal("a partial result lacks columns"))?;
             accumulator.merge(slots, columns)?;
             at += width;
         }
@@ -123,7 +123,7 @@ impl Table {
 
     /// The keys in `slots`.
     pub(super) fn keys(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
-        self.keys.keys(slots).map_err(OperatorError::ours)
+        self.keys.keys(slots).map_err(OperatorError::internal)
     }
 
     /// Partial results of `slots`.

@@ -66,7 +66,7 @@ impl Call {
     ) -> Result<Self, OperatorError> {
         let column = |index: usize| {
             input.fields().get(index).map(|f| f.data_type().clone()).ok_or_else(|| {
-                OperatorError::ours(format!(
+                OperatorError::internal(format!(
                     "{} reads column {index}, which is not there",
                     call.name
                 ))
@@ -74,7 +74,10 @@ impl Call {
         };
         let value_type = call.input.map(column).transpose()?;
         if call.filter.map(column).transpose()?.is_some_and(|t| t != DataType::Boolean) {
-            return Err(OperatorError::ours(format!("the filter of {} is no BOOLEAN", call.name)));
+            return Err(OperatorError::internal(format!(
+                "the filter of {} is no BOOLEAN",
+                call.name
+            )));
         }
         let plain = Self {
             input: call.input,
@@ -190,7 +193,7 @@ impl Call {
         match &self.kind {
             Kind::Count => Ok(vec![present(values, rows)?]),
             Kind::Integer(finish) => {
-                let words = to_words(values.as_ref()).map_err(OperatorError::ours)?;
+                let words = to_words(values.as_ref()).map_err(OperatorError::internal)?;
                 let sums = Int64Array::new(words.inner().clone().into(), values.nulls().cloned());
                 with_counts(Arc::new(sums), finish)
             }

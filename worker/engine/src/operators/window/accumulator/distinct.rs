@@ -86,7 +86,7 @@ impl Export for Distinct {
     fn export(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
         let value_type = self.call.input_type()?;
         self.chains.export(slots, 0, value_type, |entries| {
-            self.set.keys(entries).map_err(OperatorError::ours)
+            self.set.keys(entries).map_err(OperatorError::internal)
         })
     }
 }
@@ -94,7 +94,7 @@ impl Export for Distinct {
 impl Export for Frozen {
     fn export(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
         self.chains.export(slots, self.from, &self.value_type, |entries| {
-            self.set.keys(entries).map_err(OperatorError::ours)
+            self.set.keys(entries).map_err(OperatorError::internal)
         })
     }
 }
@@ -118,7 +118,7 @@ impl Accumulator for Distinct {
         let values = list.values().slice(offsets[0] as usize, owners.len());
         let (mut entries, known) = (Vec::new(), self.set.len() as u32);
         let columns = [Arc::new(UInt32Array::from(owners.clone())) as ArrayRef, values];
-        self.set.resolve(&columns, owners.len(), &mut entries).map_err(OperatorError::ours)?;
+        self.set.resolve(&columns, owners.len(), &mut entries).map_err(OperatorError::internal)?;
         let [_, values] = columns;
         let (mut slots, mut rows) = (Vec::new(), Vec::new());
         for (row, (&entry, &slot)) in entries.iter().zip(&owners).enumerate() {

@@ -163,7 +163,7 @@ impl Ordered for Word {
         };
         let words = values.into_iter().map(|v| v.map_or(0, word)).collect();
         let nulls = (nulls.null_count() > 0).then_some(nulls);
-        from_words(data_type, words, nulls).map_err(OperatorError::ours)
+        from_words(data_type, words, nulls).map_err(OperatorError::internal)
     }
 }
 

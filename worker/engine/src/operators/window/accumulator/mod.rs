@@ -49,5 +49,5 @@ pub(super) trait Accumulator: Export {
 
 /// A partial result whose columns are not those that its aggregate writes.
 fn malformed(what: &str) -> OperatorError {
-    OperatorError::ours(format!("a partial result of {what} has the wrong columns"))
+    OperatorError::internal(format!("a partial result of {what} has the wrong columns"))
 }

@@ -175,7 +175,7 @@ impl Number for Integer {
     ) -> Result<ArrayRef, OperatorError> {
         let result = |(sum, count): (i64, i64)| if shape.average { sum / count } else { sum };
         let words = sums.into_iter().map(|s| result(s) as u64).collect();
-        from_words(&shape.output, words, nulls).map_err(OperatorError::ours)
+        from_words(&shape.output, words, nulls).map_err(OperatorError::internal)
     }
 }
 
@@ -246,7 +246,9 @@ impl Number for Decimal {
         nulls: Option<NullBuffer>,
     ) -> Result<ArrayRef, OperatorError> {
         let DataType::Decimal128(precision, scale) = shape.output else {
-            return Err(OperatorError::ours("a DECIMAL aggregate was planned with another type"));
+            return Err(OperatorError::internal(
+                "a DECIMAL aggregate was planned with another type",
+            ));
         };
         let limit = 10_i128.checked_pow(u32::from(precision)).unwrap_or(i128::MAX);
         let result = |(sum, count): (i128, i64)| {
