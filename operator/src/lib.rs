@@ -14,7 +14,7 @@
 //!     └── watches wake it ◄────┴── looks again after a while ◄┘
 //! ```
 //!
-//! Beside the rounds, [`leave`] tells the processes of pods that are being deleted, and [`orphans`]
+//! Beside the rounds, [`termination`] tells the processes of pods that are being deleted, and [`orphans`]
 //! removes what jobs leave behind that went without an operator: children have no owner references,
 //! for which a deletion in the foreground would not wait ([`ownership`]).
 //!
@@ -30,16 +30,16 @@ pub mod decide;
 pub mod events;
 pub mod http;
 pub mod lease;
-pub mod leave;
 pub mod metrics;
 pub mod names;
 pub mod observe;
 pub mod orphans;
 pub mod ownership;
-pub mod pace;
 pub mod reconcile;
+pub mod requeue;
 pub mod run;
 pub mod status;
+pub mod termination;
 pub mod uninstall;
 pub mod validate;
 pub mod workers;

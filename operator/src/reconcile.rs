@@ -1,6 +1,6 @@
 //! One round for one job: observe, validate, decide, build and apply, then one status.
 //!
-//! What a process remembers between rounds (a verdict on a program, a node's heartbeat, events
+//! What a process remembers between rounds (the check of a program, a node's heartbeat, events
 //! already written) only saves work: a fresh process asks again and comes to the same end.
 
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::names;
 use crate::observe::{Heartbeats, ObserveError, Observed, Observer};
-use crate::pace::Pace;
+use crate::requeue::RequeueCache;
 use crate::status::{self, build_status};
 use crate::validate::{Accepted, Refusal, validate};
 use crate::workers::Workers;
@@ -76,7 +76,7 @@ impl ReconcileError {
     }
 }
 
-/// A verdict on a program is asked for again after this time: what it refers to may have changed.
+/// A check of a program is asked for again after this time: what it refers to may have changed.
 const VERDICT_HOLDS: Duration = Duration::from_secs(60);
 /// Verdicts that are remembered.
 const MOST_VERDICTS: usize = 10_000;
@@ -98,10 +98,10 @@ pub struct Context {
     /// Nodes under suspicion.
     pub heartbeats: Heartbeats,
     /// What need not be done again.
-    pub pace: Pace,
+    pub requeue: RequeueCache,
     /// Figures.
     pub metrics: Metrics,
-    verdicts: Mutex<HashMap<String, (Plan, Duration)>>,
+    plan_checks: Mutex<HashMap<String, (Plan, Duration)>>,
 }
 
 impl Context {
@@ -123,26 +123,26 @@ impl Context {
             namespace: namespace.to_owned(),
             events: Events::new(instance),
             heartbeats: Heartbeats::default(),
-            pace: Pace::default(),
+            requeue: RequeueCache::default(),
             metrics: Metrics::default(),
-            verdicts: Mutex::default(),
+            plan_checks: Mutex::default(),
         }
     }
 
-    fn verdict(&self, key: &str) -> Plan {
+    fn plan_check(&self, key: &str) -> Plan {
         let now = self.clock.elapsed();
-        match self.verdicts.lock().get(key) {
+        match self.plan_checks.lock().get(key) {
             Some((plan, at)) if now.saturating_sub(*at) < VERDICT_HOLDS => plan.clone(),
             _ => Plan::Unknown,
         }
     }
 
     fn remember(&self, key: String, plan: Plan) {
-        let mut verdicts = self.verdicts.lock();
-        if verdicts.len() >= MOST_VERDICTS {
-            verdicts.clear();
+        let mut plan_checks = self.plan_checks.lock();
+        if plan_checks.len() >= MOST_VERDICTS {
+            plan_checks.clear();
         }
-        verdicts.insert(key, (plan, self.clock.elapsed()));
+        plan_checks.insert(key, (plan, self.clock.elapsed()));
     }
 }
 
@@ -163,7 +163,7 @@ pub async fn reconcile(
     };
     let Some(observed) = observer.observe(namespace, name).await? else {
         context.metrics.forget(namespace, name);
-        context.pace.forget(namespace, name);
+        context.requeue.forget(namespace, name);
         return Ok(None);
     };
     let defaults = observed.resolved.as_ref().unwrap_or(&context.defaults);
@@ -183,7 +183,7 @@ pub async fn reconcile(
     let mut facts = build_facts(context, &observed, &accepted);
     if let Ok(accepted) = &accepted
         && !leaving
-        && !(facts.job.held && observed.accepted)
+        && !(facts.job.has_finalizer && observed.accepted)
     {
         match applier.accept(&observed.job, &accepted.resolved).await {
             // The job's version is another now; the next round reads it.
@@ -207,7 +207,7 @@ pub async fn reconcile(
             None => ask_plan(context, ip, accepted).await,
         };
         if plan != Plan::Unknown {
-            context.remember(verdict_key(&facts, &accepted.revision), plan.clone());
+            context.remember(plan_check_key(&facts, &accepted.revision), plan.clone());
             if let Ok(target) = &mut facts.target {
                 target.plan = plan;
             }
@@ -226,9 +226,9 @@ pub async fn reconcile(
     context.events.publish(&context.client, &context.clock, &observed.job, &decision.notes).await;
     let wanted = applier.children(&decision, &observed, accepted.as_ref().ok());
     let now = context.clock.elapsed();
-    if !context.pace.knows_children(namespace, name, &wanted, now) {
+    if !context.requeue.knows_children(namespace, name, &wanted, now) {
         match applier.apply_children(&decision, &observed, accepted.as_ref().ok()).await {
-            Ok(()) => context.pace.note_children(namespace, name, wanted, now),
+            Ok(()) => context.requeue.note_children(namespace, name, wanted, now),
             Err(error) => {
                 facts.blocked = Some(error.refusal().filter(|_| !leaving).ok_or(error)?);
                 decision = decide(&facts);
@@ -253,14 +253,14 @@ pub async fn reconcile(
     context.events.publish(&context.client, &context.clock, &observed.job, &told).await;
     if decision.release {
         context.metrics.forget(namespace, name);
-        context.pace.forget(namespace, name);
+        context.requeue.forget(namespace, name);
         return Ok(None);
     }
     publish_status(context, &facts, &decision, &observed).await?;
     if decision.again != POLL || decision.view.operation.is_some() {
         return Ok(Some(decision.again));
     }
-    Ok(Some(context.pace.next(namespace, name, seen(&facts, &observed), decision.again)))
+    Ok(Some(context.requeue.next(namespace, name, seen(&facts, &observed), decision.again)))
 }
 
 /// Everything that changes when something happens in a job that runs.
@@ -306,7 +306,7 @@ fn build_facts(
             progress_deadline: spec.upgrade.progress_deadline,
             deletion: spec.deletion.clone(),
             deleted_at: job.metadata.deletion_timestamp.as_ref().map(|time| time.0),
-            held: job.finalizers().iter().any(|it| it == names::FINALIZER),
+            has_finalizer: job.finalizers().iter().any(|it| it == names::FINALIZER),
         },
         namespace_terminating: observed.namespace_terminating,
         target: accepted.as_ref().map_err(Clone::clone).map(|accepted| Target {
@@ -323,7 +323,7 @@ fn build_facts(
         published: observed.published,
     };
     if let Ok(accepted) = accepted {
-        let plan = context.verdict(&verdict_key(&facts, &accepted.revision));
+        let plan = context.plan_check(&plan_check_key(&facts, &accepted.revision));
         if let Ok(target) = &mut facts.target {
             target.plan = plan;
         }
@@ -340,7 +340,7 @@ fn has_published(facts: &Facts) -> bool {
     facts.published || facts.sets.iter().any(reigned)
 }
 
-fn verdict_key(facts: &Facts, revision: &str) -> String {
+fn plan_check_key(facts: &Facts, revision: &str) -> String {
     format!("{}/{revision}", facts.job.uid)
 }
 

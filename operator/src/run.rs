@@ -18,9 +18,9 @@ use weir_crds::kube::StreamJob;
 use crate::clock::Clock;
 use crate::config::Options;
 use crate::lease::Election;
-use crate::leave::Farewells;
 use crate::names;
 use crate::reconcile::{Context, ReconcileError, reconcile};
+use crate::termination::TerminationNotices;
 use crate::workers::GrpcWorkers;
 
 /// Rounds of different jobs that run at the same time.
@@ -143,14 +143,14 @@ pub async fn control(
     context: Arc<Context>,
     halt: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
-    let farewells = Farewells::new(Arc::clone(&context.workers));
+    let notices = TerminationNotices::new(Arc::clone(&context.workers));
     let ours = watcher::Config::default()
         .labels(&format!("app.kubernetes.io/managed-by={}", names::MANAGER));
     Controller::new(jobs(client, options), watcher::Config::default())
         .with_config(Config::default().concurrency(ROUNDS_AT_ONCE))
         .watches(scoped::<StatefulSet>(client, options), ours.clone(), job_of)
         .watches(scoped::<Pod>(client, options), ours, move |pod| {
-            farewells.notice(&pod);
+            notices.notice(&pod);
             job_of(pod)
         })
         .graceful_shutdown_on(halt)

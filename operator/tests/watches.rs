@@ -71,7 +71,7 @@ async fn a_job_follows_its_manifest_through_gaps_in_every_watch() {
     until(&stage, "an edit of a rested job", runs(2)).await;
     assert_eq!(stage.cluster.list::<weir_crds::kube::StreamJob>(NS).len(), 1);
 
-    // Its kubelet takes its time; the process takes leave at once, and one that stays does not.
+    // Its kubelet takes its time; the process hands its work on at once, and one that stays does not.
     stage.cluster.hold_terminations(true);
     let pods = stage.pods();
     let [leaves, stays] = [0, 1].map(|pod: usize| pods[pod].uid().expect("a UID"));

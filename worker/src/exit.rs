@@ -11,7 +11,7 @@ pub const FENCED: u8 = 3;
 
 /// The process's pod is being deleted, so that it is not to be started again, and the pod is not to
 /// end before it is ended: a kubelet that does not know of the deletion yet would begin anew.
-pub const DISMISSED: u8 = 4;
+pub const TERMINATED: u8 = 4;
 
 /// Whether a worker process that ended like this is to be started again.
 #[must_use]
@@ -28,7 +28,7 @@ mod tests {
     fn only_accidents_are_repeated() {
         assert!(wants_restart(None));
         assert!(wants_restart(Some(101)));
-        for decided in [DONE, FAILED, REFUSED, FENCED, DISMISSED] {
+        for decided in [DONE, FAILED, REFUSED, FENCED, TERMINATED] {
             assert!(!wants_restart(Some(i32::from(decided))));
         }
     }

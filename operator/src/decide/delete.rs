@@ -20,7 +20,7 @@ const COLLECT: Duration = Duration::from_secs(120);
 pub(super) fn decide(facts: &Facts) -> Decision {
     let mut decision = Decision::rest(JobState::Deleting);
     decision.again = SOON;
-    if !facts.job.held {
+    if !facts.job.has_finalizer {
         // Never accepted, or released already: nothing of it is ours to keep.
         return decision;
     }

@@ -54,7 +54,7 @@ pub struct JobFacts {
     /// Since when it is being deleted.
     pub deleted_at: Option<Timestamp>,
     /// The finalizer stands, so it was accepted once.
-    pub held: bool,
+    pub has_finalizer: bool,
 }
 
 /// What the spec stands for.

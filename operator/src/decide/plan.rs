@@ -34,7 +34,7 @@ pub(super) fn answer(facts: &Facts, target: &Target) -> (Plan, String) {
 }
 
 /// Pods whose answer is not wanted (any more), or that will give none. One that refuses stays: it
-/// is the record of its verdict, and looks again by itself.
+/// is the record of the check, and looks again by itself.
 pub(super) fn not_wanted(facts: &Facts, wanted: bool) -> Vec<String> {
     let target = facts.target.as_ref().ok().filter(|_| wanted);
     let lost = |pod: &PlanPod| matches!(pod.outcome, OneShot::Failed(_));

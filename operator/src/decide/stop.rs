@@ -135,10 +135,11 @@ pub(super) fn ended(facts: &Facts, set: &SetFacts) -> Option<Stopped> {
 /// come back, for as long as a start may take.
 fn without_coordinator(facts: &Facts, set: &SetFacts, goal: Goal<'_>) -> Step {
     let lost = Stopped { at_ms: facts.now.as_millisecond(), ..Stopped::default() };
-    let unborn = facts.pods_of(&set.revision).all(|pod| pod.ip.is_none());
-    let hopeless = facts.trouble(&set.revision);
-    let hopeless = hopeless.filter(|trouble| unborn || trouble.class > TroubleClass::Passing);
-    if let Some(trouble) = hopeless {
+    let never_started = facts.pods_of(&set.revision).all(|pod| pod.ip.is_none());
+    let unrecoverable = facts.trouble(&set.revision);
+    let unrecoverable =
+        unrecoverable.filter(|trouble| never_started || trouble.class > TroubleClass::Passing);
+    if let Some(trouble) = unrecoverable {
         let note = Note::normal(
             "NoSavepoint",
             &set.uid,

@@ -8,7 +8,7 @@ use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 use weir_protocol::control::worker_client::WorkerClient;
 
-use super::{BeginReply, CallError, LeaveReply, Operation, PlanReply, WorkerReport, Workers};
+use super::{BeginReply, CallError, Operation, PlanReply, TerminateReply, WorkerReport, Workers};
 use crate::names::CONTROL_PORT;
 
 /// An unreachable pod must not hold up a round.
@@ -73,10 +73,10 @@ impl Workers for GrpcWorkers {
         reply.map(tonic::Response::into_inner).map_err(|status| failed(&address, &status))
     }
 
-    async fn leave(&self, ip: &str, pod_uid: &str) -> Result<LeaveReply, CallError> {
+    async fn terminate(&self, ip: &str, pod_uid: &str) -> Result<TerminateReply, CallError> {
         let (address, mut client) = Self::connect(ip, CALL_TIMEOUT).await?;
-        let request = weir_protocol::control::LeaveRequest { pod_uid: pod_uid.to_owned() };
-        let reply = client.leave(request).await;
+        let request = weir_protocol::control::TerminateRequest { pod_uid: pod_uid.to_owned() };
+        let reply = client.terminate(request).await;
         reply.map(tonic::Response::into_inner).map_err(|status| failed(&address, &status))
     }
 }

@@ -8,8 +8,8 @@ mod grpc;
 use async_trait::async_trait;
 pub use grpc::GrpcWorkers;
 pub use weir_protocol::control::{
-    BeginReply, CoordinatorReport, DrainRequest, JobEnd, JobStatus, LeaveReply, Operation,
-    OperationReport, PlanReply, RescaleRequest, SavepointRequest, WorkerReport, job_end, operation,
+    BeginReply, CoordinatorReport, DrainRequest, JobEnd, JobStatus, Operation, OperationReport,
+    PlanReply, RescaleRequest, SavepointRequest, TerminateReply, WorkerReport, job_end, operation,
 };
 
 /// Why a worker gave no answer.
@@ -43,5 +43,5 @@ pub trait Workers: Send + Sync {
     /// Plans a manifest beside the running job.
     async fn plan(&self, ip: &str, manifest: &str) -> Result<PlanReply, CallError>;
     /// Tells the process of a pod that is being deleted; the UID says which pod is meant.
-    async fn leave(&self, ip: &str, pod_uid: &str) -> Result<LeaveReply, CallError>;
+    async fn terminate(&self, ip: &str, pod_uid: &str) -> Result<TerminateReply, CallError>;
 }

@@ -19,8 +19,8 @@ use kube::ResourceExt;
 use parking_lot::Mutex;
 use serde_json::Value;
 use weir_operator::workers::{
-    BeginReply, CallError, CoordinatorReport, JobEnd, JobStatus, LeaveReply, Operation,
-    OperationReport, PlanReply, WorkerReport, Workers, job_end, operation,
+    BeginReply, CallError, CoordinatorReport, JobEnd, JobStatus, Operation, OperationReport,
+    PlanReply, TerminateReply, WorkerReport, Workers, job_end, operation,
 };
 
 use crate::double::{Cluster, PodOutcome};
@@ -138,7 +138,7 @@ impl Model {
         self.world.lock().refuse_savepoints = times;
     }
 
-    /// Whether the process of a pod has taken leave before it was ended.
+    /// Whether the process of a pod has handed its work on before it was ended.
     pub fn has_left(&self, pod_uid: &str) -> bool {
         self.world.lock().left.contains(pod_uid)
     }
@@ -535,14 +535,14 @@ impl Workers for Model {
         Ok(reply)
     }
 
-    async fn leave(&self, ip: &str, pod_uid: &str) -> Result<LeaveReply, CallError> {
+    async fn terminate(&self, ip: &str, pod_uid: &str) -> Result<TerminateReply, CallError> {
         let mut world = self.world.lock();
         world.at(ip)?;
         let Some(process) = world.processes.get_mut(pod_uid).filter(|it| it.ip == ip) else {
-            return Ok(LeaveReply { refused: "this is another pod".to_owned() });
+            return Ok(TerminateReply { refused: "this is another pod".to_owned() });
         };
         (process.silent, process.coordinates) = (true, None);
         world.left.insert(pod_uid.to_owned());
-        Ok(LeaveReply::default())
+        Ok(TerminateReply::default())
     }
 }

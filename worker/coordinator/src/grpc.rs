@@ -51,18 +51,18 @@ pub async fn serve(
         .await
 }
 
-/// Serves what every process of a cluster answers: the control protocol, for as long as `seat`
+/// Serves what every process of a cluster answers: the control protocol, for as long as `local`
 /// has a coordinator, and the worker's own questions.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve_process(
     listener: TcpListener,
-    seat: Arc<dyn Seat>,
+    local: Arc<dyn LocalCoordinator>,
     worker: impl Worker,
 ) -> Result<(), tonic::transport::Error> {
     server()
-        .add_service(control(seat))
+        .add_service(control(local))
         .add_service(WorkerServer::new(worker).max_decoding_message_size(MAX_MESSAGE))
         .serve_with_incoming(TcpListenerStream::new(listener))
         .await
@@ -75,14 +75,14 @@ fn server() -> Server {
         .http2_keepalive_timeout(Some(PROBE_TIMEOUT))
 }
 
-fn control(seat: Arc<dyn Seat>) -> ControlServer<Service> {
-    ControlServer::new(Service { seat })
+fn control(local: Arc<dyn LocalCoordinator>) -> ControlServer<Service> {
+    ControlServer::new(Service { local })
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE)
 }
 
 /// Where a process's coordinator is, while it has one.
-pub trait Seat: Send + Sync + 'static {
+pub trait LocalCoordinator: Send + Sync + 'static {
     /// The coordinator.
     ///
     /// # Errors
@@ -90,19 +90,19 @@ pub trait Seat: Send + Sync + 'static {
     fn holder(&self) -> Result<CoordinatorHandle, String>;
 }
 
-impl Seat for CoordinatorHandle {
+impl LocalCoordinator for CoordinatorHandle {
     fn holder(&self) -> Result<CoordinatorHandle, String> {
         Ok(self.clone())
     }
 }
 
 struct Service {
-    seat: Arc<dyn Seat>,
+    local: Arc<dyn LocalCoordinator>,
 }
 
 impl Service {
     fn coordinator(&self) -> Result<CoordinatorHandle, Status> {
-        self.seat.holder().map_err(Status::failed_precondition)
+        self.local.holder().map_err(Status::failed_precondition)
     }
 }
 

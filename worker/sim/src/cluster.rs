@@ -4,32 +4,29 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tokio::sync::mpsc::UnboundedSender;
 use weir_checkpoint::steps::Steps;
 use weir_checkpoint::store::testing::{FaultRates, LyingStore};
-use weir_checkpoint::{Chain, ChainOptions, Manifest, Nonces, SegmentCache, Store};
-use weir_coordinator::link::{Connect, ConnectError, MasterLink, WorkerLink, in_process};
+use weir_checkpoint::{Chain, ChainOptions, Nonces, SegmentCache, Store};
 use weir_coordinator::{
-    Coordinator, CoordinatorConfig, CoordinatorHandle, HostedTasks, MasterConfig, Member,
-    MemberConfig, TaskHost,
+    Coordinator, CoordinatorConfig, CoordinatorHandle, MasterConfig, Member, MemberConfig,
 };
 use weir_engine::EngineError;
 use weir_engine::env::Clock;
 use weir_engine::exchange::ExchangeServer;
 use weir_engine::graph::JobGraph;
-use weir_engine::runtime::{Deployment, Executor, Pool, Runtime, RuntimeConfig, TermTasks};
-use weir_engine::task::{TaskCommand, TaskEvent, TaskReport};
-use weir_protocol::control::{OperatorStats, from_worker, to_worker};
-use weir_protocol::{JobName, OperatorCounts, OperatorUid, Subtask, Term, VertexId, WorkerId};
+use weir_engine::runtime::{Executor, Pool, Runtime, RuntimeConfig};
+use weir_protocol::control::OperatorStats;
+use weir_protocol::{JobName, OperatorCounts, OperatorUid, WorkerId};
 
 use crate::arrival::Arrivals;
 use crate::bug::InjectedBug;
 use crate::external::ExternalSystem;
+use crate::host::{Host, at_once, counts_in};
 use crate::job::{JobSpec, rows_read};
+use crate::link::ControlLink;
 use crate::net::Net;
 use crate::process::{GatedCommitter, GatedStore, Life, Process};
 
@@ -417,164 +414,4 @@ impl Cluster {
     pub fn rng(&mut self) -> &mut StdRng {
         &mut self.rng
     }
-}
-
-struct Host {
-    runtime: Runtime,
-    arrivals: Arc<Arrivals>,
-    /// Honest, and of no process.
-    chain: Chain,
-}
-struct Tasks(TermTasks);
-
-impl Host {
-    /// Notes how many rows the cut covers that a term begins with. No task of it has run yet, so
-    /// the head is still its seal, or that of a later term, which began with the same cut. That one
-    /// may never lead: this term reads on until it publishes, which it cannot any more.
-    fn note_cut(&self, term: Term) {
-        self.arrivals.deploying(term);
-        if !self.arrivals.is_new(term) {
-            return;
-        }
-        let Some(Ok(Some(head))) = at_once(self.chain.read_head()) else { return };
-        if head.term >= term {
-            self.arrivals.begin(term, rows_read(&counts_in(head)));
-        }
-    }
-}
-
-/// What operators had counted when a manifest was written.
-fn counts_in(manifest: Manifest) -> BTreeMap<OperatorUid, OperatorCounts> {
-    manifest.operators.into_iter().map(|(uid, entry)| (uid, entry.counts)).collect()
-}
-
-/// The answer of something that waits for nobody.
-fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = std::pin::pin!(future);
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    (0..1_000).find_map(|_| match future.as_mut().poll(&mut cx) {
-        std::task::Poll::Ready(answer) => Some(answer),
-        std::task::Poll::Pending => None,
-    })
-}
-
-impl TaskHost for Host {
-    fn deploy(
-        &self,
-        deployment: Deployment,
-        events: UnboundedSender<TaskEvent>,
-    ) -> Result<Box<dyn HostedTasks>, EngineError> {
-        self.note_cut(deployment.term);
-        Ok(Box::new(Tasks(self.runtime.deploy(deployment, events)?)))
-    }
-}
-
-#[async_trait]
-impl HostedTasks for Tasks {
-    fn command(&self, vertex: VertexId, subtask: Subtask, command: TaskCommand) {
-        self.0.command(vertex, subtask, command);
-    }
-
-    fn reports(&self) -> Vec<TaskReport> {
-        self.0.reports()
-    }
-
-    async fn stop(self: Box<Self>) {
-        self.0.stop();
-    }
-}
-
-/// The way from a worker to whoever coordinates now: messages keep their order, take their
-/// time, and stop with either process.
-struct ControlLink {
-    worker: Process,
-    current: Arc<Mutex<Option<(Process, CoordinatorHandle)>>>,
-    seed: u64,
-    bug: InjectedBug,
-}
-
-#[async_trait]
-impl Connect for ControlLink {
-    async fn connect(&self) -> Result<WorkerLink, ConnectError> {
-        self.worker.gate().await;
-        let unreachable = || ConnectError {
-            address: "the coordinator".to_owned(),
-            problem: "nobody coordinates".to_owned(),
-            refused: false,
-        };
-        let (master, handle) = self.current.lock().clone().ok_or_else(unreachable)?;
-        if master.life() != Life::Alive {
-            return Err(unreachable());
-        }
-        let (near, worker_side) = in_process();
-        let (master_side, link) = in_process();
-        handle.attachments().attach(link).await?;
-        tokio::spawn(carry(
-            worker_side,
-            master_side,
-            [self.worker.clone(), master],
-            StdRng::seed_from_u64(self.seed),
-            self.bug,
-        ));
-        Ok(near)
-    }
-}
-
-/// Carries messages both ways until one side ends.
-async fn carry(
-    mut worker: MasterLink,
-    mut master: WorkerLink,
-    ends: [Process; 2],
-    mut rng: StdRng,
-    bug: InjectedBug,
-) {
-    let buggy = bug.over_link();
-    loop {
-        tokio::select! {
-            biased;
-            () = ends[0].death() => return,
-            () = ends[1].death() => return,
-            message = worker.from.recv() => {
-                let Some(mut message) = message else { return };
-                if !delay(&mut rng, &ends).await { return }
-                let ack = matches!(message.kind, Some(from_worker::Kind::Ack(_)));
-                if ack && rng.random_ratio(1, 30) {
-                    tokio::time::sleep(LATE_ACK).await;
-                }
-                buggy.drop_earlier(&mut message);
-                if master.send(message).is_err() { return }
-            }
-            message = master.receive() => {
-                let Some(message) = message else { return };
-                // Answers to heartbeats say nothing that a schedule could depend on, and draw
-                // nothing: a seed's schedule is that of the messages that matter.
-                let answer = matches!(message.kind, Some(to_worker::Kind::Heard(_)));
-                if !answer && !delay(&mut rng, &ends).await { return }
-                if worker.to.send(message).await.is_err() { return }
-            }
-        }
-    }
-}
-
-/// An ack that comes after its attempt was given up: what was frozen for that, here and on other
-/// workers, belongs to the next attempt.
-const LATE_ACK: Duration = Duration::from_millis(1_200);
-
-/// A connection whose other end does not answer for so long is given up, as keep-alive does.
-const SILENCE: Duration = Duration::from_secs(3);
-
-/// Waits as long as a message takes; `false` when the connection breaks meanwhile.
-async fn delay(rng: &mut StdRng, ends: &[Process; 2]) -> bool {
-    // Most messages are quick; a few are so late that others overtake them on other links.
-    let ms =
-        if rng.random_ratio(1, 50) { rng.random_range(0..300) } else { rng.random_range(0..3) };
-    if ms > 0 {
-        tokio::time::sleep(Duration::from_millis(ms)).await;
-    }
-    for end in ends {
-        if tokio::time::timeout(SILENCE, end.gate()).await.is_err() {
-            return false;
-        }
-    }
-    true
 }

@@ -13,6 +13,7 @@ use weir_coordinator::link::{Connect, ConnectError, WorkerLink};
 use weir_protocol::Term;
 use weir_protocol::control::{ReportRequest, WorkerReport, job_end};
 
+use super::peers::Source;
 use super::shared::Shared;
 
 /// A worker that does not answer by then is taken for silent.
@@ -44,12 +45,14 @@ pub(crate) async fn ask(
             true => Unanswered::Gone,
             false => Unanswered::Silent,
         })?;
-        let from = Some(shared.identity.seeker());
+        let from = Some(shared.identity.candidate());
         let report = client.report(ReportRequest { from }).await;
         report.map(tonic::Response::into_inner).map_err(|_| Unanswered::Silent)
     };
     let report = timeout(within, asked).await.unwrap_or(Err(Unanswered::Silent))?;
-    report.seekers.iter().for_each(|seeker| shared.hear_of(seeker));
+    for candidate in &report.candidates {
+        shared.note_candidate(candidate.clone(), Source::Another);
+    }
     Ok(report)
 }
 

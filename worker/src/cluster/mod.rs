@@ -13,7 +13,7 @@
 //!
 //! What always holds:
 //! - A process that was fenced ends with [`exit::FENCED`] and never coordinates again.
-//! - A process that is told to end (SIGTERM, or Leave) says so first: its coordinator gives its
+//! - A process that is told to end (SIGTERM, or Terminate) says so first: its coordinator gives its
 //!   tasks to others at once, and a coordinator's workers replace it without waiting for its
 //!   silence.
 //! - After the job's end the process stays and says how it ended, until somebody ends it.
@@ -28,6 +28,7 @@ mod finder;
 mod http;
 mod incarnation;
 mod metrics;
+mod peers;
 mod plan_child;
 mod role;
 mod service;
@@ -58,8 +59,8 @@ use role::{Role, RoleEnd};
 use service::Service;
 use shared::{Identity, Shared};
 
-/// Longest time to take leave; what is not done by then is found out by others.
-const LEAVE: Duration = Duration::from_secs(2);
+/// Longest time to hand on what the process does; what is not done by then is found out by others.
+const HAND_ON: Duration = Duration::from_secs(2);
 /// A worker that was not wanted, because its program is another one, looks again after this.
 const NOT_WANTED: Duration = Duration::from_secs(5);
 
@@ -124,11 +125,12 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
     let role = Role::new(args, &loaded.job, graph, store, Arc::clone(&shared));
     let pages = http::router(Arc::clone(&shared), metrics::Settings::of(args, &role));
     let service = Service::new(Arc::clone(&shared), chain);
-    let seat: Arc<dyn grpc::Seat> = Arc::clone(&shared) as Arc<dyn grpc::Seat>;
+    let local: Arc<dyn grpc::LocalCoordinator> =
+        Arc::clone(&shared) as Arc<dyn grpc::LocalCoordinator>;
     let finder = Finder::new(Arc::clone(&shared), args.coordinator.clone());
     let signals = EndSignals::listen()?;
     tokio::select! {
-        served = grpc::serve_process(control, seat, service) => {
+        served = grpc::serve_process(control, local, service) => {
             served.context("the control service has ended")?;
             Ok(exit::FAILED)
         }
@@ -147,26 +149,26 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
                 Ok(exit::FAILED)
             }
         },
-        code = leave(signals, &shared, &member) => Ok(code),
+        code = hand_on(signals, &shared, &member) => Ok(code),
         () = crate::worker::supervisor_gone(), if cluster.supervised => Ok(exit::DONE),
     }
 }
 
-/// Waits until the process is told to end, then takes leave of those who count on it. Whether that
+/// Waits until the process is told to end, then tells those who count on it. Whether that
 /// succeeds changes how soon they go on, and nothing else. Returns the process's exit code.
-async fn leave(mut told: EndSignals, shared: &Shared, member: &Member) -> u8 {
+async fn hand_on(mut told: EndSignals, shared: &Shared, member: &Member) -> u8 {
     let code = tokio::select! {
         () = told.received() => exit::DONE,
-        () = shared.dismissed() => exit::DISMISSED,
+        () = shared.terminated() => exit::TERMINATED,
     };
-    tracing::info!(pod_is_deleted = code == exit::DISMISSED, "told to end");
+    tracing::info!(pod_is_deleted = code == exit::TERMINATED, "told to end");
     shared.leave();
     let left = match shared.coordinator() {
-        Some(coordinator) => timeout(LEAVE, coordinator.resign()).await,
-        None => timeout(LEAVE, member.leave()).await,
+        Some(coordinator) => timeout(HAND_ON, coordinator.step_down()).await,
+        None => timeout(HAND_ON, member.leave()).await,
     };
     if left.is_err() {
-        tracing::warn!("it ends without having taken leave");
+        tracing::warn!("it ends without having told those who count on it");
     }
     code
 }

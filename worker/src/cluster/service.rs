@@ -12,10 +12,11 @@ use weir_crds::StreamJob;
 use weir_protocol::Term;
 use weir_protocol::control::worker_server::Worker;
 use weir_protocol::control::{
-    BeginReply, FollowReply, FollowRequest, LeaveReply, LeaveRequest, Operation, PlanReply,
-    PlanRequest, ReportRequest, WorkerReport, operation,
+    BeginReply, FollowReply, FollowRequest, Operation, PlanReply, PlanRequest, ReportRequest,
+    TerminateReply, TerminateRequest, WorkerReport, operation,
 };
 
+use super::peers::Source;
 use super::plan_child;
 use super::shared::Shared;
 use crate::plan;
@@ -34,7 +35,7 @@ impl Service {
     }
 
     async fn begin_here(&self, operation: Operation) -> Result<(), String> {
-        use weir_coordinator::grpc::Seat as _;
+        use weir_coordinator::grpc::LocalCoordinator as _;
         let coordinator = self.shared.holder()?;
         let Operation { id, term, kind } = operation;
         if id.is_empty() {
@@ -87,8 +88,8 @@ impl Worker for Service {
         &self,
         request: Request<ReportRequest>,
     ) -> Result<Response<WorkerReport>, Status> {
-        if let Some(seeker) = request.into_inner().from {
-            self.shared.meet(seeker);
+        if let Some(candidate) = request.into_inner().from {
+            self.shared.note_candidate(candidate, Source::Itself);
         }
         Ok(Response::new(self.shared.report()))
     }
@@ -126,8 +127,12 @@ impl Worker for Service {
         Ok(Response::new(FollowReply {}))
     }
 
-    async fn leave(&self, request: Request<LeaveRequest>) -> Result<Response<LeaveReply>, Status> {
-        let refused = self.shared.dismiss(&request.into_inner().pod_uid).err().unwrap_or_default();
-        Ok(Response::new(LeaveReply { refused }))
+    async fn terminate(
+        &self,
+        request: Request<TerminateRequest>,
+    ) -> Result<Response<TerminateReply>, Status> {
+        let refused =
+            self.shared.terminate(&request.into_inner().pod_uid).err().unwrap_or_default();
+        Ok(Response::new(TerminateReply { refused }))
     }
 }

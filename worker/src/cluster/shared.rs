@@ -1,25 +1,21 @@
 //! What the parts of one process know of each other.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
-use weir_coordinator::grpc::Seat;
+use weir_coordinator::grpc::LocalCoordinator;
 use weir_coordinator::{CoordinatorHandle, MemberView};
-use weir_protocol::control::{JobEnd, Seeker, WorkerReport, job_end};
+use weir_protocol::control::{Candidate, JobEnd, WorkerReport, job_end};
 use weir_protocol::{Term, WorkerId};
+
+use super::peers::{PeerRegistry, Source};
 
 /// Operation ids that are remembered, so that asking again is harmless.
 const REMEMBERED: usize = 256;
-
-/// A worker that looks for its coordinator asks several times a second; one that has not for so
-/// long has found it, or is gone.
-const SEEKS: Duration = Duration::from_secs(5);
-/// Seekers that are remembered: those of a job of the largest parallelism, and some.
-const MOST_SEEKERS: usize = 65_536;
 
 /// Who this process is.
 #[derive(Clone, Debug)]
@@ -39,21 +35,13 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// As it says to others while it looks for its coordinator.
-    pub(crate) fn seeker(&self) -> Seeker {
-        Seeker {
+    pub(crate) fn candidate(&self) -> Candidate {
+        Candidate {
             worker: self.worker.0,
             revision: self.revision.clone(),
             control: self.control.clone(),
         }
     }
-}
-
-/// Where another worker was said to be.
-struct Met {
-    seeker: Seeker,
-    at: Instant,
-    /// It said so itself; only that is told to others, so that no rumour lives for ever.
-    itself: bool,
 }
 
 /// The coordinator that this process knows of.
@@ -72,7 +60,7 @@ pub(crate) struct Shared {
     /// A coordinator has said where it is.
     news: Notify,
     /// The pod is being deleted.
-    dismissal: Notify,
+    termination: Notify,
 }
 
 #[derive(Default)]
@@ -86,16 +74,15 @@ struct State {
     trouble: String,
     /// Ids of operations that this process's coordinator was asked for.
     operations: VecDeque<String>,
-    /// Other workers that look for a coordinator, by ordinal.
-    met: BTreeMap<u32, Met>,
+    peers: PeerRegistry,
     /// The process was told to end.
     leaving: bool,
 }
 
 impl Shared {
     pub(crate) fn new(identity: Identity) -> Self {
-        let (state, news, dismissal) = (Mutex::default(), Notify::new(), Notify::new());
-        Self { identity, member: OnceLock::new(), state, news, dismissal }
+        let (state, news, termination) = (Mutex::default(), Notify::new(), Notify::new());
+        Self { identity, member: OnceLock::new(), state, news, termination }
     }
 
     /// Takes notice of the member of this process.
@@ -151,8 +138,8 @@ impl Shared {
         self.news.notified().await;
     }
 
-    /// Where another process is that said so within this time.
-    pub(crate) fn caller(&self, within: Duration) -> Option<String> {
+    /// Where another process is that said within this time that it coordinates.
+    pub(crate) fn other_coordinator(&self, within: Duration) -> Option<String> {
         let state = self.state.lock();
         let called = state.called.as_ref().filter(|(at, _)| at.elapsed() < within);
         called.map(|(_, address)| address.clone())
@@ -162,7 +149,7 @@ impl Shared {
     ///
     /// # Errors
     /// It is not this process's.
-    pub(crate) fn dismiss(&self, pod_uid: &str) -> Result<(), String> {
+    pub(crate) fn terminate(&self, pod_uid: &str) -> Result<(), String> {
         let mine = &self.identity.pod_uid;
         if mine.is_empty() {
             return Err("this process does not know its pod: WEIR_POD_UID is not set".to_owned());
@@ -170,13 +157,13 @@ impl Shared {
         if mine != pod_uid {
             return Err(format!("this is pod {mine}, not {pod_uid}"));
         }
-        self.dismissal.notify_one();
+        self.termination.notify_one();
         Ok(())
     }
 
     /// Waits until this process's pod is being deleted.
-    pub(crate) async fn dismissed(&self) {
-        self.dismissal.notified().await;
+    pub(crate) async fn terminated(&self) {
+        self.termination.notified().await;
     }
 
     /// The process was told to end: it takes no role any more.
@@ -188,36 +175,17 @@ impl Shared {
         self.state.lock().leaving
     }
 
-    /// Another worker asks, since it looks for its coordinator.
-    pub(crate) fn meet(&self, seeker: Seeker) {
-        self.note(seeker, true);
-    }
-
-    /// Another worker was told of such a one.
-    pub(crate) fn hear_of(&self, seeker: &Seeker) {
-        self.note(seeker.clone(), false);
-    }
-
-    fn note(&self, seeker: Seeker, itself: bool) {
-        if seeker.worker == self.identity.worker.0 || seeker.revision != self.identity.revision {
-            return;
-        }
-        let mut state = self.state.lock();
-        let now = Instant::now();
-        state.met.retain(|_, met| now.duration_since(met.at) < SEEKS);
-        let known = state.met.get(&seeker.worker);
-        // What a worker says of itself is newer than what is said about it.
-        let better = itself || known.is_none_or(|met| !met.itself);
-        if better && (known.is_some() || state.met.len() < MOST_SEEKERS) {
-            state.met.insert(seeker.worker, Met { seeker, at: now, itself });
+    /// Another worker looks for its coordinator.
+    pub(crate) fn note_candidate(&self, candidate: Candidate, source: Source) {
+        let Identity { worker, revision, .. } = &self.identity;
+        if candidate.worker != worker.0 && candidate.revision == *revision {
+            self.state.lock().peers.add(candidate, source);
         }
     }
 
     /// Where a worker that looks for its coordinator has last been, `host:port`.
-    pub(crate) fn whereabouts(&self, worker: WorkerId) -> Option<String> {
-        let state = self.state.lock();
-        let met = state.met.get(&worker.0).filter(|met| met.at.elapsed() < SEEKS);
-        met.map(|met| met.seeker.control.clone())
+    pub(crate) fn peer_address(&self, worker: WorkerId) -> Option<String> {
+        self.state.lock().peers.address(worker)
     }
 
     /// Somebody else was faster: this process never held the role.
@@ -284,10 +252,9 @@ impl Shared {
         let state = self.state.lock();
         let coordinating = state.coordinator.as_ref().map(CoordinatorHandle::report);
         let status = coordinating.as_ref().and_then(|c| c.status.as_ref());
-        let met = state.met.values().filter(|met| met.itself && met.at.elapsed() < SEEKS);
-        let mut seekers: Vec<Seeker> = met.map(|met| met.seeker.clone()).collect();
+        let mut candidates: Vec<Candidate> = state.peers.first_hand().cloned().collect();
         if !view.attached {
-            seekers.push(self.identity.seeker());
+            candidates.push(self.identity.candidate());
         }
         let term = status.map_or(state.known.term.max(view.term.0), |s| s.term);
         WorkerReport {
@@ -299,7 +266,7 @@ impl Shared {
             coordinator: state.known.address.clone(),
             term,
             coordinating,
-            seekers,
+            candidates,
             trouble: if view.attached { String::new() } else { state.trouble.clone() },
         }
     }
@@ -328,7 +295,7 @@ impl Shared {
     }
 }
 
-impl Seat for Shared {
+impl LocalCoordinator for Shared {
     fn holder(&self) -> Result<CoordinatorHandle, String> {
         let state = self.state.lock();
         state.coordinator.clone().ok_or_else(|| {
@@ -362,33 +329,37 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn workers_with_new_addresses_find_each_other_by_whom_both_have_asked() {
         let (survivor, second, third) = (shared(1), shared(2), shared(3));
-        survivor.meet(second.identity.seeker());
-        survivor.meet(third.identity.seeker());
-        survivor.report().seekers.iter().for_each(|seeker| second.hear_of(seeker));
-        assert_eq!(second.whereabouts(WorkerId(3)).as_deref(), Some("10.0.0.3:7101"));
-        assert_eq!(second.whereabouts(WorkerId(1)).as_deref(), Some("10.0.0.1:7101"));
-        assert_eq!(second.whereabouts(WorkerId(2)), None, "it is nobody else to itself");
-        let told: Vec<u32> = second.report().seekers.iter().map(|seeker| seeker.worker).collect();
+        for asking in [&second, &third] {
+            survivor.note_candidate(asking.identity.candidate(), Source::Itself);
+        }
+        for candidate in survivor.report().candidates {
+            second.note_candidate(candidate, Source::Another);
+        }
+        assert_eq!(second.peer_address(WorkerId(3)).as_deref(), Some("10.0.0.3:7101"));
+        assert_eq!(second.peer_address(WorkerId(1)).as_deref(), Some("10.0.0.1:7101"));
+        assert_eq!(second.peer_address(WorkerId(2)), None, "it is nobody else to itself");
+        let told: Vec<u32> = second.report().candidates.iter().map(|it| it.worker).collect();
         assert_eq!(told, [2], "what it only heard of it does not pass on");
-        tokio::time::advance(SEEKS).await;
-        assert_eq!(survivor.whereabouts(WorkerId(3)), None, "who asks no more is no voice");
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(survivor.peer_address(WorkerId(3)), None, "who asks no more is no voice");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_its_own_pods_deletion_dismisses_a_process() {
+    async fn only_its_own_pods_deletion_terminates_a_process() {
         let shared = shared(1);
-        let refused = shared.dismiss("pod 2").expect_err("that is another pod");
+        let refused = shared.terminate("pod 2").expect_err("that is another pod");
         assert_eq!(refused, "this is pod pod 1, not pod 2");
         let soon = Duration::from_secs(1);
-        assert!(tokio::time::timeout(soon, shared.dismissed()).await.is_err());
-        assert_eq!(shared.dismiss("pod 1"), Ok(()));
-        assert!(tokio::time::timeout(soon, shared.dismissed()).await.is_ok());
+        assert!(tokio::time::timeout(soon, shared.terminated()).await.is_err());
+        assert_eq!(shared.terminate("pod 1"), Ok(()));
+        assert!(tokio::time::timeout(soon, shared.terminated()).await.is_ok());
     }
 
     #[test]
     fn another_revision_has_no_voice() {
         let survivor = shared(1);
-        survivor.meet(Seeker { revision: "r2".into(), ..shared(2).identity.seeker() });
-        assert_eq!(survivor.whereabouts(WorkerId(2)), None);
+        let other = Candidate { revision: "r2".into(), ..shared(2).identity.candidate() };
+        survivor.note_candidate(other, Source::Itself);
+        assert_eq!(survivor.peer_address(WorkerId(2)), None);
     }
 }

@@ -16,7 +16,7 @@
 //! get wrong, and the job survives whatever happens to its worker.
 
 mod backoff;
-mod words;
+mod stderr_tail;
 
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -32,7 +32,7 @@ use crate::cli::PodArgs;
 use crate::exit;
 use crate::signals::EndSignals;
 use backoff::CrashLoop;
-use words::Words;
+use stderr_tail::StderrTail;
 
 /// Orphans are looked for this often, besides after every signal of a child's end.
 const REAP: Duration = Duration::from_secs(1);
@@ -55,7 +55,7 @@ pub(crate) async fn run(args: &PodArgs) -> anyhow::Result<u8> {
     let mut supervisor = Supervisor {
         program,
         args: args.clone(),
-        words: Words::default(),
+        stderr: StderrTail::default(),
         crashes: CrashLoop::default(),
         member_only: false,
     };
@@ -72,7 +72,7 @@ pub(crate) async fn run(args: &PodArgs) -> anyhow::Result<u8> {
 struct Supervisor {
     program: PathBuf,
     args: PodArgs,
-    words: Words,
+    stderr: StderrTail,
     crashes: CrashLoop,
     member_only: bool,
 }
@@ -86,7 +86,7 @@ impl Supervisor {
             // Held: the worker ends when the other end of its standard input is gone.
             let stdin = child.stdin.take();
             let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-            let listening = self.words.listen(child.stderr.take());
+            let listening = self.stderr.listen(child.stderr.take());
             let reaping = reap_orphans(pid);
             tokio::pin!(reaping);
             let ended = tokio::select! {
@@ -100,9 +100,9 @@ impl Supervisor {
             let status = match ended {
                 Ended::Terminated(status) => {
                     let code = status.code().and_then(|c| u8::try_from(c).ok());
-                    // It may have been taking leave already.
-                    let code = code.filter(|code| *code != exit::DISMISSED);
-                    return Ok((code.unwrap_or(exit::DONE), self.words.last(status)));
+                    // It may have been handing its work on already.
+                    let code = code.filter(|code| *code != exit::TERMINATED);
+                    return Ok((code.unwrap_or(exit::DONE), self.stderr.last(status)));
                 }
                 Ended::Itself(status) => status,
             };
@@ -111,24 +111,24 @@ impl Supervisor {
                     tracing::warn!("the worker was fenced; it goes on without coordinating");
                     self.member_only = true;
                 }
-                Some(code) if code == i32::from(exit::DISMISSED) => {
+                Some(code) if code == i32::from(exit::TERMINATED) => {
                     if tokio::time::timeout(DISMISSAL, told.received()).await.is_err() {
                         tracing::warn!("the pod was said to be deleted, and is still there");
                     }
-                    return Ok((exit::DONE, self.words.last(status)));
+                    return Ok((exit::DONE, self.stderr.last(status)));
                 }
                 code if exit::wants_restart(code) => {
                     tracing::warn!(%status, "the worker has crashed and is started again");
                 }
                 code => {
                     let code = code.and_then(|c| u8::try_from(c).ok()).unwrap_or(exit::FAILED);
-                    return Ok((code, self.words.last(status)));
+                    return Ok((code, self.stderr.last(status)));
                 }
             }
             let pause = self.crashes.pause(began.elapsed());
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = told.received() => return Ok((exit::DONE, self.words.last(status))),
+                () = told.received() => return Ok((exit::DONE, self.stderr.last(status))),
             }
         }
     }

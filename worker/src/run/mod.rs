@@ -299,7 +299,7 @@ impl Running {
                 }
                 _ = tokio::signal::ctrl_c() => break self.stop(screen).await,
                 () = stdout::closed() => {
-                    coordinator.resign().await;
+                    coordinator.step_down().await;
                     screen.say("nobody reads standard output any more: stopped; run it again to go on from the newest checkpoint");
                     break Ending::Stopped { savepoint: String::new() };
                 }
@@ -360,7 +360,7 @@ impl Running {
             // Until then the chain is being told what of the output is committed.
             match &saved {
                 Ok(_) => drop(self.coordinator.ended().await),
-                Err(_) => self.coordinator.resign().await,
+                Err(_) => self.coordinator.step_down().await,
             }
             saved
         };
@@ -450,7 +450,7 @@ fn conclude(ending: &Ending, totals: &Totals, took: Duration, json: bool) -> u8 
             exit::DONE
         }
         // A process on its own resigns only as it ends.
-        Ending::Stopped { .. } | Ending::Resigned => exit::DONE,
+        Ending::Stopped { .. } | Ending::SteppedDown => exit::DONE,
         Ending::Failed(message) => {
             eprintln!("{message}");
             exit::FAILED

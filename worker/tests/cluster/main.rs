@@ -140,19 +140,19 @@ async fn a_worker_that_is_told_to_end_takes_leave() {
     ends_with_every_row_once(&pods, 0).await;
 }
 
-/// Told of their deletion before the kubelet ends them: they take leave at once, and their pods
+/// Told of their deletion before the kubelet ends them: they hand their work on at once, and their pods
 /// neither end nor begin anew until they are ended. Who is left goes on, although it is a minority.
 #[tokio::test]
 async fn workers_whose_pods_are_deleted_take_leave_before_they_are_ended() {
     let mut pods = Pods::new(3, |folder| manifest(folder, 3, 1_500, Some(ROWS)));
     pods.start_all("pod");
     pods.until(0, "a running job", |c| runs(c) && c.assigned == [0, 1, 2]).await;
-    let refused = pods.dismiss(0, &pod_uid(1)).await;
+    let refused = pods.terminate(0, &pod_uid(1)).await;
     assert_eq!(refused, "this is pod pod-0, not pod-1");
-    assert_eq!(pods.dismiss(0, &pod_uid(0)).await, "");
+    assert_eq!(pods.terminate(0, &pod_uid(0)).await, "");
     // Its successor is told when it has begun to take over.
     pods.until(1, "a successor", |_| true).await;
-    assert_eq!(pods.dismiss(1, &pod_uid(1)).await, "");
+    assert_eq!(pods.terminate(1, &pod_uid(1)).await, "");
     let took = first_checkpoint(&pods, 2).await;
     println!("two of three told that their pods are deleted to first checkpoint: {took:?}");
     assert!(took < Duration::from_millis(3_500), "as long as waiting for its silence: {took:?}");

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 use weir_coordinator::grpc::GrpcConnect;
 use weir_protocol::control::{
-    BeginReply, CoordinatorReport, LeaveRequest, Operation, PlanReply, PlanRequest, ReportRequest,
-    WorkerReport, operation,
+    BeginReply, CoordinatorReport, Operation, PlanReply, PlanRequest, ReportRequest,
+    TerminateRequest, WorkerReport, operation,
 };
 
 /// Nothing here takes longer, unless it never ends.
@@ -221,10 +221,10 @@ impl Pods {
     }
 
     /// Tells a process that the pod of this UID is being deleted. Returns why it stays.
-    pub(crate) async fn dismiss(&self, pod: usize, pod_uid: &str) -> String {
+    pub(crate) async fn terminate(&self, pod: usize, pod_uid: &str) -> String {
         let mut client = GrpcConnect::new(&self.control(pod)).worker().await.expect("it answers");
-        let request = LeaveRequest { pod_uid: pod_uid.into() };
-        client.leave(request).await.expect("it answers").into_inner().refused
+        let request = TerminateRequest { pod_uid: pod_uid.into() };
+        client.terminate(request).await.expect("it answers").into_inner().refused
     }
 
     /// Status code and body of a page.

@@ -35,7 +35,7 @@ fn facts(desired: DesiredState, parallelism: u32) -> Facts {
             progress_deadline: Duration::from_secs(300),
             deletion: Deletion::default(),
             deleted_at: None,
-            held: true,
+            has_finalizer: true,
         },
         namespace_terminating: false,
         target: Ok(target("aa", "weir:1")),

@@ -193,10 +193,10 @@ impl Toy {
 
     pub fn discard(&self) -> Vec<(CommitId, Destroyed)> {
         let head = self.writer.head();
-        let doomed = head.roll_back.as_ref().map(|r| r.destroy.clone()).unwrap_or_default();
+        let destroyed = head.roll_back.as_ref().map(|r| r.destroy.clone()).unwrap_or_default();
         head.pending
             .iter()
-            .filter(|p| doomed.contains(&p.id()))
+            .filter(|p| destroyed.contains(&p.id()))
             .map(|p| (p.id(), self.sink.discard(&text(p))))
             .collect()
     }

@@ -30,7 +30,10 @@ async fn s15_output_dropped_by_a_roll_back_cannot_be_committed_by_a_zombie() {
     let zombie = old.writer.pending();
     let back = back_to_2(false);
     let writer = rig.chain().take_over(&back, NEVER).await.unwrap();
-    assert!(writer.pending().iter().all(|p| p.epoch == v(2)), "the doomed are not committed");
+    assert!(
+        writer.pending().iter().all(|p| p.epoch == v(2)),
+        "what is to be destroyed is not committed"
+    );
     let refused = writer.publish(Toy::on(writer.clone(), &rig.sink).body(), NEVER).await;
     assert!(matches!(refused, Err(PublishError::RollingBack { .. })));
     // The process dies after destroying: its successor goes on destroying, never commits.

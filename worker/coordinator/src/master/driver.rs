@@ -171,7 +171,7 @@ impl Driver {
     /// the work is over, and may stop the process or start a successor, which would lose the race
     /// for a place that is undecided and would commit again. Safety rests on none of this.
     async fn conclude(mut self, ending: &Ending, journal: &mut Journal) {
-        let patience = if *ending == Ending::Resigned { LAST_WRITE } else { LAST_NEWS };
+        let patience = if *ending == Ending::SteppedDown { LAST_WRITE } else { LAST_NEWS };
         let mut term = self.master.term();
         if !matches!(ending, Ending::Fenced(_)) {
             let (done, settled) = oneshot::channel();
@@ -181,7 +181,7 @@ impl Driver {
             term = term.max(sealed.unwrap_or_default());
         }
         self.show(journal);
-        if *ending == Ending::Resigned {
+        if *ending == Ending::SteppedDown {
             self.hand_over(term).await;
         }
     }

@@ -127,7 +127,7 @@ pub enum Event {
         operation: String,
     },
     /// The process was told to end: the role is to be handed over.
-    Resign,
+    StepDown,
     /// Time has passed: at least [`super::JobMaster::next_deadline`] is reached.
     Tick,
 }
@@ -218,7 +218,7 @@ pub enum Ending {
     /// Another coordinator holds the job. This process never coordinates again.
     Fenced(String),
     /// The process was told to end, and has told its workers that the role is free.
-    Resigned,
+    SteppedDown,
 }
 
 /// Something to be done, in the order given.

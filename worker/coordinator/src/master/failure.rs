@@ -166,7 +166,7 @@ impl JobMaster {
             self.out.push(Action::Reply { id: copy.request, reply });
         }
         // A coordinator that has or gets a successor lets its workers go: they are not shut down.
-        if !matches!(ending, Ending::Fenced(_) | Ending::Resigned) {
+        if !matches!(ending, Ending::Fenced(_) | Ending::SteppedDown) {
             let workers: Vec<WorkerId> = self.workers.keys().copied().collect();
             let end = self.job_end(&ending);
             for worker in workers {
@@ -190,6 +190,6 @@ pub(super) fn describe(ending: &Ending) -> String {
         Ending::Stopped { savepoint } => format!("stopped with savepoint {savepoint}"),
         Ending::Failed(message) => format!("failed: {message}"),
         Ending::Fenced(message) => message.clone(),
-        Ending::Resigned => "its process was told to end and hands the job over".to_owned(),
+        Ending::SteppedDown => "its process was told to end and hands the job over".to_owned(),
     }
 }

@@ -277,9 +277,9 @@ impl CoordinatorHandle {
     /// Hands the role over, since the process is about to end: what is on its way into the chain
     /// gets there, the workers are told that the role is free, and the coordinator ends. Returns
     /// once it has, within two seconds.
-    pub async fn resign(&self) {
+    pub async fn step_down(&self) {
         // An error says that it has ended already.
-        self.inputs.send(Input::Event(Box::new(Event::Resign))).await.ok();
+        self.inputs.send(Input::Event(Box::new(Event::StepDown))).await.ok();
         self.ended().await;
     }
 

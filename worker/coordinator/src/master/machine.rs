@@ -143,7 +143,7 @@ impl JobMaster {
             Event::StoreTrouble { message } => self.stats.failure = message,
             Event::Unusable { message } => self.end(Ending::Failed(message)),
             Event::Fenced { message } => self.end(Ending::Fenced(message)),
-            Event::Resign => self.end(Ending::Resigned),
+            Event::StepDown => self.end(Ending::SteppedDown),
             Event::SavepointDone { name, result } => self.on_savepoint_done(&name, result),
             Event::Discovered { term, vertex, result } if term == self.head.term => {
                 self.on_discovered(vertex, result);

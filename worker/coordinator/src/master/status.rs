@@ -99,7 +99,7 @@ impl JobMaster {
             Ending::Stopped { .. } => job_end::Kind::Stopped,
             Ending::Failed(_) => job_end::Kind::Failed,
             // To everybody else the same: the job goes on elsewhere.
-            Ending::Fenced(_) | Ending::Resigned => job_end::Kind::Fenced,
+            Ending::Fenced(_) | Ending::SteppedDown => job_end::Kind::Fenced,
         };
         end.set_kind(kind);
         end.message = super::failure::describe(ending);
@@ -157,7 +157,7 @@ impl JobMaster {
             State::Ended(Ending::Finished) => "Finished",
             State::Ended(Ending::Stopped { .. }) => "Stopped",
             State::Ended(Ending::Failed(_)) => "Failed",
-            State::Ended(Ending::Fenced(_) | Ending::Resigned) => "Fenced",
+            State::Ended(Ending::Fenced(_) | Ending::SteppedDown) => "Fenced",
         }
     }
 

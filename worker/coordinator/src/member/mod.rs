@@ -76,7 +76,7 @@ pub struct MemberView {
     /// It holds a connection to a coordinator.
     pub attached: bool,
     /// The newest term whose coordinator has handed its role over.
-    pub vacated: Option<Term>,
+    pub released: Option<Term>,
     /// When the other end last closed the connection; none while another one is held.
     pub closed: Option<Instant>,
     /// When a coordinator last answered it.

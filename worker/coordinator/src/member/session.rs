@@ -98,9 +98,9 @@ impl<'a> Session<'a> {
         });
         let end = self.serve_link().await;
         self.member.show(|view| {
-            let (heard, term, vacated) = (view.heard, view.term, view.vacated);
+            let (heard, term, released) = (view.heard, view.term, view.released);
             let closed = self.closed.then(Instant::now);
-            *view = MemberView { heard, term, vacated, closed, ..MemberView::default() };
+            *view = MemberView { heard, term, released, closed, ..MemberView::default() };
         });
         match std::mem::replace(&mut self.work, Work::Idle) {
             Work::Running(running) => running.tasks.stop().await,
@@ -142,7 +142,7 @@ impl<'a> Session<'a> {
                     term,
                 })) => {
                     // One that had not sealed yet leaves the term before it as free as it was.
-                    self.member.show(|view| view.vacated = view.vacated.max(Some(Term(term))));
+                    self.member.show(|view| view.released = view.released.max(Some(Term(term))));
                     return SessionEnd::Broken { served: true };
                 }
                 Turn::Message(Some(message)) => {

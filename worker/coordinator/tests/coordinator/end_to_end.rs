@@ -389,7 +389,7 @@ async fn every_end_tells_the_chain_what_was_committed() {
     while world.rows() != expected {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    handle.resign().await;
+    handle.step_down().await;
     assert_eq!(job.head().await.pending, [], "handed over");
 }
 

@@ -58,7 +58,7 @@ pub(super) struct Facts {
     /// Another process of the holder's ordinal is there, in another place: its pod was replaced.
     pub(super) holder_replaced: bool,
     /// The head's holder has said that it ends, and that its role is free.
-    pub(super) vacated: bool,
+    pub(super) released: bool,
     /// How long this worker has not been attached.
     pub(super) silent: Duration,
     /// How long ago the coordinator's end closed the connection, if it did.
@@ -118,7 +118,7 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         return own;
     }
     let (waited, patience) = match facts.closed {
-        _ if facts.vacated || facts.holder_replaced => (facts.silent, Duration::ZERO),
+        _ if facts.released || facts.holder_replaced => (facts.silent, Duration::ZERO),
         Some(closed) if facts.holder_gone => (closed, Duration::ZERO),
         Some(closed) => (closed, CLOSED),
         None => (facts.silent, SILENCE),
@@ -134,7 +134,7 @@ pub(super) fn decide(facts: &Facts) -> Decision {
     let votes = facts.peers.iter().filter(with_me).count();
     // A majority is there so that nobody replaces a coordinator that others still follow. One that
     // has given its role up is followed by nobody.
-    let consent = facts.vacated || votes * 2 > facts.peers.len();
+    let consent = facts.released || votes * 2 > facts.peers.len();
     if !assigned || !consent {
         return Decision::Wait;
     }
@@ -173,7 +173,7 @@ mod tests {
             holder_answers: false,
             holder_gone: false,
             holder_replaced: false,
-            vacated: false,
+            released: false,
             silent: Duration::from_millis(silent_ms),
             closed: None,
             called: false,
@@ -266,16 +266,16 @@ mod tests {
 
     #[test]
     fn a_role_that_was_handed_over_is_taken_at_once() {
-        let vacated = |me, silent_ms| Facts { vacated: true, ..lost(me, silent_ms) };
-        assert_eq!(decide(&vacated(1, 0)), TOGETHER);
-        assert_eq!(decide(&vacated(2, 0)), Decision::Wait, "the lowest ordinal goes first");
-        assert_eq!(decide(&vacated(2, 1_500)), TOGETHER, "in case worker 1 cannot");
-        let mut last = vacated(1, 0);
+        let released = |me, silent_ms| Facts { released: true, ..lost(me, silent_ms) };
+        assert_eq!(decide(&released(1, 0)), TOGETHER);
+        assert_eq!(decide(&released(2, 0)), Decision::Wait, "the lowest ordinal goes first");
+        assert_eq!(decide(&released(2, 1_500)), TOGETHER, "in case worker 1 cannot");
+        let mut last = released(1, 0);
         last.peers = vec![peer(0, false), peer(1, true), peer(2, false), peer(3, false)];
         assert_eq!(decide(&last), TOGETHER, "by a minority, too: nobody coordinates");
         last.peers.remove(1);
         assert_eq!(decide(&last), Decision::Wait, "but by nobody from outside");
-        assert_eq!(decide(&Facts { called: true, ..vacated(1, 0) }), Decision::Wait);
+        assert_eq!(decide(&Facts { called: true, ..released(1, 0) }), Decision::Wait);
     }
 
     #[test]

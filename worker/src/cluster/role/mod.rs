@@ -1,7 +1,7 @@
 //! Keeps the coordinator's role: reads the facts that [`decide`] rests on, and acts.
 //!
 //! Votes are counted by ordinal: a process that was moved to another address is found by what it
-//! told those that it could still reach ([`Shared::whereabouts`]).
+//! told those that it could still reach ([`Shared::peer_address`]).
 
 mod decide;
 
@@ -151,9 +151,9 @@ impl Role {
             if self.shared.end().is_some() {
                 continue;
             }
-            let vacated = self.shared.member().vacated;
+            let released = self.shared.member().released;
             // What the holder published last is in the chain when it says that it ends.
-            let old = head.as_ref().is_some_and(|head| vacated.is_some_and(|it| it > head.term));
+            let old = head.as_ref().is_some_and(|head| released.is_some_and(|it| it > head.term));
             if old || last_read.is_none_or(|at| at.elapsed() >= LOOK_INTO_STORE) {
                 match self.chain.read_head().await {
                     Ok(read) => {
@@ -201,7 +201,7 @@ impl Role {
             holder_answers: false,
             holder_gone: false,
             holder_replaced: false,
-            vacated: false,
+            released: false,
             silent: member.heard.unwrap_or(began).elapsed(),
             closed: member.closed.map(|at| at.elapsed()),
             called: false,
@@ -219,9 +219,9 @@ impl Role {
             holder: head.coordinator.worker,
             foreign,
         });
-        facts.vacated = member.vacated == Some(head.term);
+        facts.released = member.released == Some(head.term);
         // Nobody asks a process that has said that it ends.
-        let gone = facts.vacated.then_some(head.coordinator.worker);
+        let gone = facts.released.then_some(head.coordinator.worker);
         let asked = others(head, me).filter(|member| Some(member.worker) != gone);
         let mut places: BTreeSet<String> = asked.flat_map(|it| self.places(it)).collect();
         let addresses = places.clone();
@@ -230,7 +230,7 @@ impl Role {
         }
         // Whoever called may have been told to end since then.
         let is_here = |it: &String| gone.is_none() || *it != head.coordinator.address;
-        let caller = || self.shared.caller(CALLED).filter(is_here);
+        let caller = || self.shared.other_coordinator(CALLED).filter(is_here);
         places.extend(caller());
         let mine = head.coordinator.worker == me;
         let within = match facts.closed {
@@ -281,7 +281,7 @@ impl Role {
 
     /// Where a worker of the assignment may be: where the head says, and where it asked from.
     fn places(&self, member: &Member) -> BTreeSet<String> {
-        let told = self.shared.whereabouts(member.worker);
+        let told = self.shared.peer_address(member.worker);
         told.into_iter().chain([member.control.clone()]).filter(|it| !it.is_empty()).collect()
     }
 

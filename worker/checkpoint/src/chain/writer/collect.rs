@@ -36,17 +36,17 @@ impl WriterTerm {
         let chain = &self.chain;
         write_hint(chain, &head).await;
         let names = timed(chain, "list", "chain", chain.store.list("chain", None)).await?;
-        let mut doomed = plan_collection(&head, &names);
+        let mut garbage = plan_collection(&head, &names);
         if !swept {
             let data = timed(chain, "list", "data", chain.store.list("data", None)).await?;
-            doomed.extend(plan_sweep(&head, &data));
+            garbage.extend(plan_sweep(&head, &data));
         }
-        doomed.sort_unstable();
-        doomed.dedup();
+        garbage.sort_unstable();
+        garbage.dedup();
         chain.options.steps.reached(steps::COLLECT_LISTED).await;
-        debug_assert!(!doomed.contains(&chain_name(head.version)));
+        debug_assert!(!garbage.contains(&chain_name(head.version)));
         let mut done = Collected::default();
-        for name in doomed {
+        for name in garbage {
             chain.options.steps.reached(steps::COLLECT_BEFORE_DELETE).await;
             match timed(chain, "delete", &name, chain.store.delete(&name)).await {
                 Ok(()) => {

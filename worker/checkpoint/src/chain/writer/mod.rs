@@ -97,13 +97,13 @@ impl WriterTerm {
     #[must_use]
     pub fn pending(&self) -> Vec<PendingCommit> {
         let state = self.state();
-        let doomed = state.head.roll_back.as_ref().map(|r| &r.destroy);
+        let destroyed = state.head.roll_back.as_ref().map(|r| &r.destroy);
         state
             .head
             .pending
             .iter()
             .filter(|p| !state.memory.acknowledged.contains(&p.id()))
-            .filter(|p| doomed.is_none_or(|d| !d.contains(&p.id())))
+            .filter(|p| destroyed.is_none_or(|d| !d.contains(&p.id())))
             .cloned()
             .collect()
     }

@@ -99,8 +99,8 @@ fn who_is_fenced_says_nothing_more_and_shuts_nobody_down() {
 #[test]
 fn who_hands_over_shuts_nobody_down_and_ends_for_others_as_if_it_had_a_successor() {
     let mut script = Script::running();
-    script.on(Event::Resign);
-    assert_eq!(script.actions, [Action::End(Ending::Resigned)]);
+    script.on(Event::StepDown);
+    assert_eq!(script.actions, [Action::End(Ending::SteppedDown)]);
     assert!(script.sent.is_empty(), "the driver tells them: {:?}", script.sent);
     let end = script.master.coordinator_report().end.unwrap();
     assert_eq!(end.kind(), control::job_end::Kind::Fenced, "no end of the job: {end:?}");

@@ -14,9 +14,9 @@ const KEPT: usize = 4096;
 
 /// The end of what a worker has said.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Words(Arc<Mutex<Vec<u8>>>);
+pub(super) struct StderrTail(Arc<Mutex<Vec<u8>>>);
 
-impl Words {
+impl StderrTail {
     /// Hands on what the worker says, and keeps the end of it. The task ends with the pipe.
     pub(super) fn listen(&self, stderr: Option<ChildStderr>) -> JoinHandle<()> {
         self.0.lock().clear();

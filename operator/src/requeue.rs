@@ -20,7 +20,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// What is remembered about jobs, by namespace and name.
 #[derive(Debug, Default)]
-pub struct Pace {
+pub struct RequeueCache {
     jobs: Mutex<HashMap<String, Job>>,
 }
 
@@ -36,7 +36,7 @@ fn key(namespace: &str, name: &str) -> String {
     format!("{namespace}/{name}")
 }
 
-impl Pace {
+impl RequeueCache {
     /// Whether the children were seen to be as `wanted` not long ago.
     #[must_use]
     pub fn knows_children(&self, namespace: &str, name: &str, wanted: &str, now: Duration) -> bool {
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_job_that_does_not_change_is_looked_at_less_and_less_often() {
-        let pace = Pace::default();
+        let pace = RequeueCache::default();
         let first = Duration::from_secs(5);
         let looks = |seen: &str| pace.next("shop", "flights", seen.to_owned(), first).as_secs();
         let quiet: Vec<u64> = (0..5).map(|_| looks("epoch 1")).collect();
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn children_are_looked_at_again_when_they_are_to_change_and_after_a_while() {
-        let pace = Pace::default();
+        let pace = RequeueCache::default();
         let knows = |wanted, now| pace.knows_children("shop", "flights", wanted, now);
         let (early, late) = (Duration::from_secs(1), Duration::from_secs(61));
         assert!(!knows("a", early));

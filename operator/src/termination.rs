@@ -3,7 +3,7 @@
 //! - **In**: every state of a worker's pod that a watch brings. **Out**: one call to each whose
 //!   deletion has begun.
 //! - **Always**: a deletion is never taken back, so the process will be ended in any case; when it
-//!   takes leave at once, its work goes on elsewhere while the kubelet still gets round to it,
+//!   hands its work on at once, that goes on elsewhere while the kubelet still gets round to it,
 //!   which takes from 0.1 s to a second, and longer on a busy node. A call that is lost costs that
 //!   time and nothing else: none is repeated, and nothing is recorded.
 
@@ -21,12 +21,12 @@ use crate::workers::Workers;
 const MOST_TOLD: usize = 10_000;
 
 /// The pods that were told.
-pub struct Farewells {
+pub struct TerminationNotices {
     workers: Arc<dyn Workers>,
     told: Mutex<HashSet<String>>,
 }
 
-impl Farewells {
+impl TerminationNotices {
     /// Nobody has been told yet.
     #[must_use]
     pub fn new(workers: Arc<dyn Workers>) -> Self {
@@ -48,9 +48,12 @@ impl Farewells {
         }
         let (workers, pod) = (Arc::clone(&self.workers), pod.name_any());
         tokio::spawn(async move {
-            match workers.leave(&ip, &uid).await {
+            match workers.terminate(&ip, &uid).await {
                 Ok(reply) if reply.refused.is_empty() => {
-                    tracing::info!(pod, "its process takes leave, since the pod is being deleted");
+                    tracing::info!(
+                        pod,
+                        "its process hands its work on, since the pod is being deleted"
+                    );
                 }
                 Ok(reply) => tracing::debug!(pod, refused = reply.refused, "it stays"),
                 Err(error) => tracing::debug!(pod, %error, "not told of its deletion"),
