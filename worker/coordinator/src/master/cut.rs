@@ -377,8 +377,9 @@ fn reached(
     (least, ahead.collect())
 }
 
-/// One subtask's share of an operator's state: segments with groups of its range, every n-th
-/// item. Splits are handed out anew.
+/// One subtask's share of an operator's state: segments with groups of its range, full ones of its
+/// range even where they hold nothing of it, since they void what was before them; every n-th item.
+/// Splits are handed out anew.
 fn share(
     uid: &OperatorUid,
     stored: &OperatorCut,
@@ -386,8 +387,10 @@ fn share(
     subtasks: u32,
     range: KeyGroupRange,
 ) -> OperatorState {
-    let mine = |group: u32| u32::from(range.start) <= group && group < u32::from(range.end);
-    let segments = stored.segments.iter().filter(|s| s.blocks.iter().any(|b| mine(b.group)));
+    let (start, end) = (u32::from(range.start), u32::from(range.end));
+    let voids = |s: &SegmentRef| s.full && s.range_start < end && start < s.range_end;
+    let holds = |s: &SegmentRef| s.blocks.iter().any(|b| (start..end).contains(&b.group));
+    let segments = stored.segments.iter().filter(|s| voids(s) || holds(s));
     let items = stored.items.iter().enumerate();
     let items = items.filter(|(i, _)| i % subtasks.max(1) as usize == subtask.0 as usize);
     OperatorState {
@@ -416,6 +419,31 @@ mod tests {
             assert_eq!(reached(&mark, range, 24), (own, vec![]), "at the same parallelism");
         }
         assert_eq!(reached(&Mark::Even(7), all, 24), (Some(7), vec![]));
+    }
+
+    /// Else slices that were given out and are gone come back from the deltas before it.
+    #[test]
+    fn a_full_segment_that_holds_nothing_is_restored_where_it_voids_what_was_before() {
+        let segment = |full, range_start, range_end, groups: &[u32]| SegmentRef {
+            full,
+            range_start,
+            range_end,
+            blocks: groups
+                .iter()
+                .map(|&group| control::BlockRef { group, ..control::BlockRef::default() })
+                .collect(),
+            ..SegmentRef::default()
+        };
+        let (old, void) = (segment(false, 12, 18, &[13, 17]), segment(true, 8, 16, &[]));
+        let stored =
+            OperatorCut { segments: vec![old.clone(), void.clone()], ..OperatorCut::default() };
+        let restored = |subtask| {
+            let range = KeyGroupRange::of_subtask(Subtask(subtask), 3, 24);
+            share(&"counts".into(), &stored, Subtask(subtask), 3, range).segments
+        };
+        assert_eq!(restored(0), []);
+        assert_eq!(restored(1), [old.clone(), void]);
+        assert_eq!(restored(2), [old]);
     }
 
     /// Else a second failure before all have met lets windows open again that were given out.
