@@ -333,11 +333,11 @@ fn build_facts(
 
 /// Whether anything says that the job has published.
 fn has_published(facts: &Facts) -> bool {
-    let reigned = |set: &crate::decide::SetFacts| {
+    let by_its_coordinator = |set: &crate::decide::SetFacts| {
         let coordinator = facts.coordinator(&set.revision);
         !set.deleting && coordinator.is_some_and(|it| it.has_published())
     };
-    facts.published || facts.sets.iter().any(reigned)
+    facts.published || facts.sets.iter().any(by_its_coordinator)
 }
 
 fn plan_check_key(facts: &Facts, revision: &str) -> String {

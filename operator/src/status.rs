@@ -48,8 +48,8 @@ pub fn build_status(
     status.observed_generation = Some(facts.job.generation);
     status.state = Some(view.state);
     // One that was refused the chain it found has nothing to say about the job: that is another's.
-    let reigns = coordinator.filter(|it| it.end.is_none() || it.has_published());
-    if let (Some(coordinator), Some(job)) = (reigns, job) {
+    let leads = coordinator.filter(|it| it.end.is_none() || it.has_published());
+    if let (Some(coordinator), Some(job)) = (leads, job) {
         status.restarts = Some(restarts(was, running, &coordinator, job.restarts));
         status.coordinator = Some(CoordinatorStatus {
             pod: coordinator.pod.to_owned(),
@@ -128,7 +128,7 @@ fn restarts(
     let before = was.restarts.unwrap_or(0);
     match &was.coordinator {
         Some(it) if it.process == now.incarnation => before + counted.saturating_sub(it.restarts),
-        // Written by an earlier version, about the same reign.
+        // Written by an earlier version, about the same term.
         None if was.term == Some(now.term) => before.max(counted),
         _ => before + counted + u64::from(predecessor(was, running, now).is_some()),
     }

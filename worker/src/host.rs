@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use tokio::sync::mpsc::UnboundedSender;
 use weir_coordinator::{HostedTasks, TaskHost};
 use weir_engine::EngineError;
 use weir_engine::env::Clock;
 use weir_engine::exchange::{ExchangeServer, TcpTransport};
-use weir_engine::runtime::{Deployment, Executor, Pool, Runtime, RuntimeConfig, TermTasks};
-use weir_engine::task::{TaskCommand, TaskEvent, TaskReport};
-use weir_protocol::{Subtask, VertexId};
+use weir_engine::runtime::{Deployment, Executor, Pool, Runtime, RuntimeConfig};
+use weir_engine::task::TaskEvent;
 
 use crate::memory;
 
@@ -18,8 +16,6 @@ use crate::memory;
 pub struct EngineHost {
     runtime: Runtime,
 }
-
-struct EngineTasks(TermTasks);
 
 impl EngineHost {
     /// A host with a thread per core. `exchange` is where other workers reach this one.
@@ -51,21 +47,6 @@ impl TaskHost for EngineHost {
         deployment: Deployment,
         events: UnboundedSender<TaskEvent>,
     ) -> Result<Box<dyn HostedTasks>, EngineError> {
-        Ok(Box::new(EngineTasks(self.runtime.deploy(deployment, events)?)))
-    }
-}
-
-#[async_trait]
-impl HostedTasks for EngineTasks {
-    fn command(&self, vertex: VertexId, subtask: Subtask, command: TaskCommand) {
-        self.0.command(vertex, subtask, command);
-    }
-
-    fn reports(&self) -> Vec<TaskReport> {
-        self.0.reports()
-    }
-
-    async fn stop(self: Box<Self>) {
-        self.0.stop();
+        Ok(Box::new(self.runtime.deploy(deployment, events)?))
     }
 }

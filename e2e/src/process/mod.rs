@@ -252,13 +252,26 @@ pub fn free_port() -> Result<u16> {
 ///
 /// # Errors
 /// When it has not within `limit`, or fails itself; `what` names the wish.
-pub fn wait_for(what: &str, limit: Duration, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
+pub fn wait_for(what: &str, limit: Duration, done: impl FnMut() -> Result<bool>) -> Result<()> {
+    wait_looking(what, limit, Duration::from_millis(20), done)
+}
+
+/// As [`wait_for`], with so long between two looks, for looks that cost something.
+///
+/// # Errors
+/// As [`wait_for`].
+pub fn wait_looking(
+    what: &str,
+    limit: Duration,
+    pause: Duration,
+    mut done: impl FnMut() -> Result<bool>,
+) -> Result<()> {
     let deadline = Instant::now() + limit;
     while !done().with_context(|| format!("while waiting for {what}"))? {
         if Instant::now() > deadline {
             bail!("waited {limit:?} in vain for {what}");
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(pause);
     }
     Ok(())
 }

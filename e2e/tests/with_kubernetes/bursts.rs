@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use tokio::time::Instant;
 use weir_e2e::data::{Airport, Flight, Format, SplitFile, flights, write, write_part};
 use weir_e2e::oracle::expected::{Aggregated, Windows, aggregate};
-use weir_e2e::process::{at_once, wait_for};
+use weir_e2e::process::{at_once, wait_for, wait_looking};
 use weir_e2e::rows::Rows;
 use weir_e2e::testbed::cluster::{Namespace, Node, READY, Stage, is_true};
 use weir_e2e::testbed::kafka::Kafka;
@@ -129,7 +129,11 @@ impl<'a> Trial<'a> {
             self.home.wait_for_condition(&job.name, "Ready", READY)?;
         }
         self.burst(2 * BURST)?;
-        std::thread::sleep(Duration::from_secs(2));
+        // Its readers fall silent.
+        for job in &self.jobs {
+            let written = (self.parts * PART) as u64;
+            wait_for("all to be read", DONE, || Ok(self.rows_read(job)? >= written))?;
+        }
         self.burst(30)?;
         self.settled(DONE)?;
 
@@ -356,8 +360,7 @@ impl<'a> Trial<'a> {
     /// Waits until `done` says yes to both jobs, and their status is about their newest spec.
     fn until(&self, wish: &str, limit: Duration, done: impl Fn(&Value) -> bool) -> Result<()> {
         let mut last = Value::Null;
-        let waited = wait_for(&format!("jobs to be {wish}"), limit, || {
-            std::thread::sleep(LOOK);
+        let waited = wait_looking(&format!("jobs to be {wish}"), limit, LOOK, || {
             last = self.home.kubectl.get(&["sj"])?;
             let jobs = last["items"].as_array().context("a list")?;
             let current =

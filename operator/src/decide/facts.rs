@@ -334,7 +334,7 @@ pub struct Coordinator<'a> {
     pub pod: &'a str,
     /// Its process.
     pub incarnation: &'a str,
-    /// Its reign.
+    /// Its term.
     pub term: u64,
     /// What it says.
     pub view: &'a CoordinatorReport,

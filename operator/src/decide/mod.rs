@@ -243,8 +243,8 @@ fn note_on_sets(facts: &Facts, decision: &mut Decision) {
     let stays = |set: &&SetFacts| !set.deleting && !decision.delete_sets.contains(&set.name);
     let sets: Vec<&SetFacts> = facts.sets.iter().filter(stays).collect();
     for set in sets {
-        let reigned = facts.coordinator(&set.revision).is_some_and(|it| it.has_published());
-        let mut known = (facts.published || reigned) && facts.job.deleted_at.is_none();
+        let has_published = facts.coordinator(&set.revision).is_some_and(|it| it.has_published());
+        let mut known = (facts.published || has_published) && facts.job.deleted_at.is_none();
         let scale = decision.scale.iter_mut().find(|scale| scale.name == set.name);
         if let Some(stopped) = scale.as_ref().and_then(|scale| scale.stopped.as_ref()) {
             known |= stopped.epoch > 0;

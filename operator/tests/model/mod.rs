@@ -33,7 +33,7 @@ const BOUND: u64 = 6;
 pub struct Chain {
     /// The job that it belongs to.
     pub job_uid: String,
-    /// The revision that reigned last.
+    /// The revision that led last.
     pub revision: String,
     pub term: u64,
     pub epoch: u64,
@@ -61,11 +61,11 @@ struct Process {
     silent: bool,
     /// Names of what is set in its environment.
     variables: BTreeSet<String>,
-    coordinates: Option<Reign>,
+    coordinates: Option<Leadership>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Reign {
+struct Leadership {
     term: u64,
     restored: u64,
     published_ms: u64,
@@ -284,7 +284,7 @@ impl World {
             }
             let running_other = self.processes.values_mut().filter(peers).any(|it| {
                 it.revision != revision
-                    && it.coordinates.as_ref().is_some_and(|reign| reign.end.is_none())
+                    && it.coordinates.as_ref().is_some_and(|leading| leading.end.is_none())
             });
             if running_other {
                 self.violations.push(format!("{revision} took {place} from a running revision"));
@@ -305,7 +305,7 @@ impl World {
                 let end = Some(JobEnd { kind, message, ..JobEnd::default() });
                 // It has read what is there, and says so.
                 let published_ms = if foreign { now } else { 0 };
-                next.coordinates = Some(Reign { end, published_ms, ..Reign::default() });
+                next.coordinates = Some(Leadership { end, published_ms, ..Leadership::default() });
                 if chain.term == 0 {
                     self.chains.remove(&place);
                 }
@@ -340,13 +340,13 @@ impl World {
                 message: message.to_owned(),
                 ..JobEnd::default()
             });
-            next.coordinates = Some(Reign {
+            next.coordinates = Some(Leadership {
                 term: chain.term,
                 restored,
                 published_ms: now,
                 parallelism: chain.parallelism,
                 end,
-                ..Reign::default()
+                ..Leadership::default()
             });
         }
     }
@@ -359,15 +359,15 @@ impl World {
             .map(|it| (it.namespace.clone(), it.job.clone(), it.revision.clone(), it.ordinal))
             .collect();
         for process in self.processes.values_mut().filter(|process| !process.silent) {
-            let Some(reign) = &mut process.coordinates else { continue };
+            let Some(leading) = &mut process.coordinates else { continue };
             let place = format!("{}/{}", process.namespace, process.job);
             let Some(chain) = self.chains.get_mut(&place) else { continue };
-            if reign.end.is_some() {
+            if leading.end.is_some() {
                 continue;
             }
-            if chain.term > reign.term {
+            if chain.term > leading.term {
                 let kind = job_end::Kind::Fenced.into();
-                reign.end = Some(JobEnd { kind, ..JobEnd::default() });
+                leading.end = Some(JobEnd { kind, ..JobEnd::default() });
                 continue;
             }
             let workers: BTreeSet<u32> = present
@@ -378,17 +378,18 @@ impl World {
                 })
                 .map(|it| it.3)
                 .collect();
-            reign.assigned = workers.iter().copied().filter(|it| *it < reign.parallelism).collect();
+            leading.assigned =
+                workers.iter().copied().filter(|it| *it < leading.parallelism).collect();
             chain.rows += 1;
-            reign.published += 1;
-            if process.bounded && chain.rows >= BOUND && reign.pending.is_none() {
+            leading.published += 1;
+            if process.bounded && chain.rows >= BOUND && leading.pending.is_none() {
                 chain.finished = true;
                 chain.epoch += 1;
                 let kind = job_end::Kind::Finished.into();
-                reign.end = Some(JobEnd { kind, epoch: chain.epoch, ..JobEnd::default() });
+                leading.end = Some(JobEnd { kind, epoch: chain.epoch, ..JobEnd::default() });
                 continue;
             }
-            let Some(operation) = reign.pending.take() else { continue };
+            let Some(operation) = leading.pending.take() else { continue };
             let report = |kind: &str, message: String, refused: &str| OperationReport {
                 kind: kind.to_owned(),
                 message,
@@ -399,22 +400,22 @@ impl World {
             };
             match operation.kind.as_ref().unwrap() {
                 operation::Kind::Rescale(to) if (workers.len() as u32) < to.parallelism => {
-                    reign.done.push(report("Rescaled", String::new(), "too few workers"));
+                    leading.done.push(report("Rescaled", String::new(), "too few workers"));
                 }
                 operation::Kind::Rescale(to) => {
-                    let message = format!("{} → {} in 0.9 s", reign.parallelism, to.parallelism);
+                    let message = format!("{} → {} in 0.9 s", leading.parallelism, to.parallelism);
                     chain.term += 1;
                     chain.epoch += 1;
                     chain.parallelism = to.parallelism;
-                    reign.term = chain.term;
-                    reign.parallelism = to.parallelism;
-                    reign.assigned = (0..to.parallelism).collect();
-                    reign.done.push(report("Rescaled", message, ""));
+                    leading.term = chain.term;
+                    leading.parallelism = to.parallelism;
+                    leading.assigned = (0..to.parallelism).collect();
+                    leading.done.push(report("Rescaled", message, ""));
                 }
                 kind => {
                     if self.refuse_savepoints > 0 {
                         self.refuse_savepoints -= 1;
-                        reign.done.push(report("Savepoint", String::new(), "the store is slow"));
+                        leading.done.push(report("Savepoint", String::new(), "the store is slow"));
                         continue;
                     }
                     let (name, drained) = match kind {
@@ -426,8 +427,8 @@ impl World {
                     chain.savepoints.insert(name.clone());
                     let kind =
                         if drained { job_end::Kind::Finished } else { job_end::Kind::Stopped };
-                    reign.done.push(report("Savepoint", format!("saved {name}"), ""));
-                    reign.end = Some(JobEnd {
+                    leading.done.push(report("Savepoint", format!("saved {name}"), ""));
+                    leading.end = Some(JobEnd {
                         kind: kind.into(),
                         savepoint: name.clone(),
                         path: format!("s3://bucket/weir/{place}/savepoints/{name}"),
@@ -456,30 +457,30 @@ impl Workers for Model {
         let attached = world.processes.values().any(|it| {
             it.revision == process.revision && it.job == process.job && it.coordinates.is_some()
         });
-        let coordinating = process.coordinates.as_ref().map(|reign| CoordinatorReport {
+        let coordinating = process.coordinates.as_ref().map(|leading| CoordinatorReport {
             status: Some(JobStatus {
                 job: process.job.clone(),
-                term: reign.term,
-                state: match (&reign.end, &reign.pending) {
+                term: leading.term,
+                state: match (&leading.end, &leading.pending) {
                     (Some(end), _) if end.kind() == job_end::Kind::Finished => "Finished",
                     (Some(_), _) => "Stopping",
                     (None, Some(_)) => "Rescaling",
                     (None, None) => "Running",
                 }
                 .to_owned(),
-                parallelism: reign.parallelism,
+                parallelism: leading.parallelism,
                 epoch: chain.epoch,
                 checkpoint_bytes: 100,
-                operations: reign.done.clone(),
+                operations: leading.done.clone(),
                 ..JobStatus::default()
             }),
             head: chain.epoch,
             checkpoint_path: "s3://bucket/weir/chain".to_owned(),
-            checkpoint_at_ms: reign.published_ms,
-            restored_epoch: reign.restored,
-            published: reign.published,
-            end: reign.end.clone(),
-            assigned: reign.assigned.clone(),
+            checkpoint_at_ms: leading.published_ms,
+            restored_epoch: leading.restored,
+            published: leading.published,
+            end: leading.end.clone(),
+            assigned: leading.assigned.clone(),
             ..CoordinatorReport::default()
         });
         Ok(WorkerReport {
@@ -488,7 +489,7 @@ impl Workers for Model {
             revision: process.revision.clone(),
             job_uid: process.job_uid.clone(),
             attached,
-            term: process.coordinates.as_ref().map_or(0, |reign| reign.term),
+            term: process.coordinates.as_ref().map_or(0, |leading| leading.term),
             coordinating,
             ..WorkerReport::default()
         })
@@ -497,23 +498,23 @@ impl Workers for Model {
     async fn begin(&self, ip: &str, operation: Operation) -> Result<BeginReply, CallError> {
         let mut world = self.world.lock();
         let refused = |why: &str| Ok(BeginReply { refused: why.to_owned() });
-        let Some(reign) = &mut world.at(ip)?.coordinates else {
+        let Some(leading) = &mut world.at(ip)?.coordinates else {
             return refused("this worker does not coordinate");
         };
-        if reign.done.iter().any(|report| report.id == operation.id) {
+        if leading.done.iter().any(|report| report.id == operation.id) {
             return refused("");
         }
-        if reign.end.is_some() {
+        if leading.end.is_some() {
             return refused("the job has ended");
         }
-        if reign.term != operation.term {
+        if leading.term != operation.term {
             return refused("the term is another");
         }
-        match &reign.pending {
+        match &leading.pending {
             Some(pending) if pending.id == operation.id => refused(""),
             Some(_) => refused("another operation is under way"),
             None => {
-                reign.pending = Some(operation);
+                leading.pending = Some(operation);
                 refused("")
             }
         }

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use tokio::sync::mpsc::UnboundedSender;
 use weir_checkpoint::{Chain, Manifest};
 use weir_coordinator::{HostedTasks, TaskHost};
 use weir_engine::EngineError;
-use weir_engine::runtime::{Deployment, Runtime, TermTasks};
-use weir_engine::task::{TaskCommand, TaskEvent, TaskReport};
-use weir_protocol::{OperatorCounts, OperatorUid, Subtask, Term, VertexId};
+use weir_engine::runtime::{Deployment, Runtime};
+use weir_engine::task::TaskEvent;
+use weir_protocol::{OperatorCounts, OperatorUid, Term};
 
 use crate::arrival::Arrivals;
 use crate::job::rows_read;
@@ -22,8 +21,6 @@ pub(crate) struct Host {
     /// Honest, and of no process.
     pub(crate) chain: Chain,
 }
-
-struct Tasks(TermTasks);
 
 impl Host {
     /// Notes how many rows the cut covers that a term begins with. No task of it has run yet, so
@@ -63,21 +60,6 @@ impl TaskHost for Host {
         events: UnboundedSender<TaskEvent>,
     ) -> Result<Box<dyn HostedTasks>, EngineError> {
         self.note_cut(deployment.term);
-        Ok(Box::new(Tasks(self.runtime.deploy(deployment, events)?)))
-    }
-}
-
-#[async_trait]
-impl HostedTasks for Tasks {
-    fn command(&self, vertex: VertexId, subtask: Subtask, command: TaskCommand) {
-        self.0.command(vertex, subtask, command);
-    }
-
-    fn reports(&self) -> Vec<TaskReport> {
-        self.0.reports()
-    }
-
-    async fn stop(self: Box<Self>) {
-        self.0.stop();
+        Ok(Box::new(self.runtime.deploy(deployment, events)?))
     }
 }

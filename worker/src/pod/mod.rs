@@ -38,7 +38,7 @@ use stderr_tail::StderrTail;
 const REAP: Duration = Duration::from_secs(1);
 /// A pod that is being deleted is ended by its kubelet long before; where it is not, it was no
 /// deletion, and the pod has to begin anew.
-const DISMISSAL: Duration = Duration::from_secs(60);
+const TERMINATION: Duration = Duration::from_secs(60);
 
 /// How a worker's process ended, or why it was ended.
 enum Ended {
@@ -112,7 +112,7 @@ impl Supervisor {
                     self.member_only = true;
                 }
                 Some(code) if code == i32::from(exit::TERMINATED) => {
-                    if tokio::time::timeout(DISMISSAL, told.received()).await.is_err() {
+                    if tokio::time::timeout(TERMINATION, told.received()).await.is_err() {
                         tracing::warn!("the pod was said to be deleted, and is still there");
                     }
                     return Ok((exit::DONE, self.stderr.last(status)));

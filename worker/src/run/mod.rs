@@ -449,7 +449,7 @@ fn conclude(ending: &Ending, totals: &Totals, took: Duration, json: bool) -> u8 
             }
             exit::DONE
         }
-        // A process on its own resigns only as it ends.
+        // A process on its own steps down only as it ends.
         Ending::Stopped { .. } | Ending::SteppedDown => exit::DONE,
         Ending::Failed(message) => {
             eprintln!("{message}");

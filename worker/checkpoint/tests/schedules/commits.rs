@@ -61,7 +61,7 @@ async fn s11_a_zombie_that_commits_after_its_successor_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reign_that_stops_tells_the_chain_what_was_committed_and_has_no_news_then() {
+async fn a_writer_that_stops_tells_the_chain_what_was_committed_and_has_no_news_then() {
     let rig = Rig::new();
     let mut toy = rig.recover(0).await;
     assert!(toy.writer.publish_acknowledged(NEVER).await.unwrap().is_none(), "nothing is listed");
@@ -87,7 +87,7 @@ async fn a_reign_that_stops_tells_the_chain_what_was_committed_and_has_no_news_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pin_that_is_taken_off_as_the_reign_stops_is_off() {
+async fn a_pin_that_is_taken_off_as_the_writer_stops_is_off() {
     let rig = Rig::new();
     let mut toy = rig.recover(0).await;
     toy.freeze(2);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tokio::sync::mpsc::UnboundedSender;
 use weir_engine::EngineError;
-use weir_engine::runtime::Deployment;
+use weir_engine::runtime::{Deployment, TermTasks};
 use weir_engine::task::{TaskCommand, TaskEvent, TaskReport};
 use weir_protocol::{Subtask, VertexId};
 
@@ -32,4 +32,19 @@ pub trait HostedTasks: Send + Sync {
 
     /// Ends the tasks; they have released everything once this returns.
     async fn stop(self: Box<Self>);
+}
+
+#[async_trait]
+impl HostedTasks for TermTasks {
+    fn command(&self, vertex: VertexId, subtask: Subtask, command: TaskCommand) {
+        Self::command(self, vertex, subtask, command);
+    }
+
+    fn reports(&self) -> Vec<TaskReport> {
+        Self::reports(self)
+    }
+
+    async fn stop(self: Box<Self>) {
+        Self::stop(*self);
+    }
 }

@@ -219,7 +219,7 @@ impl Chain {
             }
             let chained = tag == OutputTag::Main && at + 1 < self.links.len();
             for partition in
-                self.partitions.iter_mut().filter(|g| g.operator == at && g.output == tag)
+                self.partitions.iter_mut().filter(|p| p.operator == at && p.output == tag)
             {
                 partition.send(batch.clone())?;
             }
@@ -266,7 +266,7 @@ impl Chain {
             Control::Barrier(barrier) => Message::Barrier(barrier),
             Control::End => Message::End,
         };
-        for partition in self.partitions.iter().filter(|g| g.operator == at) {
+        for partition in self.partitions.iter().filter(|p| p.operator == at) {
             partition.send_all(&message);
         }
     }
