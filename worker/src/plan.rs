@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use weir_checkpoint::Manifest;
-use weir_coordinator::master::{Dropped, Plan, Reads, build_head, find_dropped, validate_restore};
+use weir_coordinator::master::{Dropped, Plan, Reads, find_dropped, validate_restore};
 use weir_protocol::OperatorUid;
 
 use crate::cli::{PlanArgs, Report};
@@ -39,14 +39,14 @@ pub(crate) async fn run(args: &PlanArgs) -> anyhow::Result<(String, u8)> {
         let operators =
             chains.map(|(info, _)| (info.uid.0.clone(), reads(&info.name, info.state.clone())));
         let allowed = &loaded.job.spec.state.allow_dropped_state;
-        let dropped = dropped(&head, &operators.collect(), allowed)?;
+        let dropped = dropped(&head, &operators.collect(), allowed);
         if !dropped.is_empty() {
             eprintln!("{}", refuse_dropped(&dropped));
             return Ok((String::new(), exit::REFUSED));
         }
         let plan = Plan::of(&loaded.planned.graph);
         let committers = loaded.planned.graph.committers.keys().cloned().collect();
-        if let Err(refused) = validate_restore(&plan, &build_head(&head)?, &committers, allowed) {
+        if let Err(refused) = validate_restore(&plan, &head, &committers, allowed) {
             eprintln!("{refused}");
             return Ok((String::new(), exit::REFUSED));
         }
@@ -60,18 +60,14 @@ pub(crate) async fn run(args: &PlanArgs) -> anyhow::Result<(String, u8)> {
 
 /// State in a manifest that a program of these operators (by uid) would drop, and that is not named
 /// as what may go. What a coordinator would refuse, by the same rule.
-///
-/// # Errors
-/// When the manifest cannot be read.
 pub(crate) fn dropped(
     head: &Manifest,
     operators: &BTreeMap<String, Reads>,
     allowed: &[String],
-) -> anyhow::Result<Vec<Dropped>> {
-    let head = build_head(head)?;
+) -> Vec<Dropped> {
     let reads = |uid: &OperatorUid| operators.get(&uid.0).cloned();
-    let dropped = find_dropped(&head.cut, reads, allowed);
-    Ok(dropped.into_iter().filter(|dropped| !dropped.allowed).collect())
+    let dropped = find_dropped(head, reads, allowed);
+    dropped.into_iter().filter(|dropped| !dropped.allowed).collect()
 }
 
 fn refuse_dropped(dropped: &[Dropped]) -> String {

@@ -166,17 +166,21 @@ fn describe(m: &Manifest) -> anyhow::Result<String> {
         for (column, kind) in &entry.schema.columns {
             writeln!(text, "    {column}: {kind}")?;
         }
-        if !entry.segments.is_empty() {
-            let size: u64 = entry.segments.iter().map(|s| s.len).sum();
-            let full = entry.segments.iter().filter(|s| s.is_full()).count();
-            writeln!(text, "    {} segments ({full} full), {}", entry.segments.len(), bytes(size))?;
+        if !entry.state.segments.is_empty() {
+            let size: u64 = entry.state.segments.iter().map(|s| s.len).sum();
+            let full = entry.state.segments.iter().filter(|s| s.is_full()).count();
+            writeln!(
+                text,
+                "    {} segments ({full} full), {}",
+                entry.state.segments.len(),
+                bytes(size)
+            )?;
         }
-        if !entry.items.is_empty() {
-            writeln!(text, "    {} values that are not keyed", entry.items.len())?;
+        if !entry.state.items.is_empty() {
+            writeln!(text, "    {} values that are not keyed", entry.state.items.len())?;
         }
-        for split in &entry.splits {
-            let id = split.get("id").and_then(|v| v.as_str()).unwrap_or("?");
-            writeln!(text, "    split {id}")?;
+        for split in &entry.state.splits {
+            writeln!(text, "    split {}", split.id)?;
         }
     }
     Ok(text)
@@ -238,7 +242,7 @@ async fn verify(place: &str) -> anyhow::Result<String> {
     let mut size = 0;
     for (uid, entry) in &manifest.operators {
         let all = KeyGroupRange::all(manifest.max_parallelism);
-        let read = reader.read(&entry.segments, all).await.with_context(|| {
+        let read = reader.read(&entry.state.segments, all).await.with_context(|| {
             format!("{place}: version {}, {} ({uid})", manifest.version, entry.name)
         })?;
         segments += read.len();

@@ -48,19 +48,22 @@ pub mod data;
 pub mod manifest;
 mod nonce;
 pub mod savepoint;
+mod snapshot;
 pub mod steps;
 pub mod store;
 
 pub use cache::{CacheUse, SegmentCache};
 pub use chain::{
     Authority, Chain, ChainError, ChainOptions, CheckpointBody, CollectError, Collected, Destroyed,
-    FrozenLedger, MAX_UNCOMMITTED_VERSIONS, NewCommit, Opened, PublishError, Published, Refusal,
-    RollBackEnd, RollBackError, SealRequest, Start, TakeOverError, WriterTerm,
+    FrozenLedger, MAX_UNCOMMITTED_VERSIONS, Opened, PublishError, Published, Refusal, RollBackEnd,
+    RollBackError, SealRequest, Start, TakeOverError, WriterTerm,
 };
 pub use data::{DataError, DataReader, DataWriter, Prefetched};
 pub use manifest::{
-    Blob, CommitId, Manifest, ManifestError, ManifestKind, OperatorEntry, PendingCommit, SegmentRef,
+    CommitId, EnumeratorState, Manifest, ManifestError, ManifestKind, OperatorEntry, OperatorState,
+    PendingCommit, SegmentRef,
 };
 pub use nonce::{Nonce, Nonces};
+pub use snapshot::{SubtaskRestore, TaskSnapshot};
 pub use steps::Steps;
 pub use store::{Store, StoreError};

@@ -8,7 +8,7 @@ use rand::{RngCore, SeedableRng};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// 128 random bits that tell one writer's manifest from every other's.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Nonce(pub u128);
 
 impl fmt::Display for Nonce {

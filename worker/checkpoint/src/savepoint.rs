@@ -54,11 +54,6 @@ pub enum SavepointError {
     /// There is none.
     #[error("{0}: no savepoint is there, or its copy was never finished")]
     Missing(String),
-    /// Items refer to objects, whose names only their operator can change.
-    #[error(
-        "operator {0} refers to staged objects; take the savepoint with `last` set, so that open files are rolled"
-    )]
-    Staged(String),
     /// The manifest cannot be read.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -84,7 +79,7 @@ impl Savepoint {
     #[must_use]
     pub fn absolute(&self) -> (BTreeMap<OperatorUid, OperatorEntry>, Origin) {
         let mut operators = self.manifest.operators.clone();
-        for segment in operators.values_mut().flat_map(|e| &mut e.segments) {
+        for segment in operators.values_mut().flat_map(|e| &mut e.state.segments) {
             if let Place::Object { path, .. } = &mut segment.place {
                 *path = format!("{}/{path}", self.url);
             }
@@ -128,9 +123,6 @@ pub async fn copy(
     if count > 0 {
         return Err(SavepointError::Uncommitted { version: manifest.version, count });
     }
-    if let Some((_, entry)) = manifest.operators.iter().find(|(_, e)| !e.objects.is_empty()) {
-        return Err(SavepointError::Staged(entry.name.clone()));
-    }
     let mut copied = manifest.clone();
     copied.pending = Vec::new();
     copied.retained = Vec::new();
@@ -173,7 +165,7 @@ async fn copy_segments(
     let mut object = 0_u32;
     let mut buffer: Vec<u8> = Vec::new();
     let name_of = |object: u32| format!("data/{object:06}");
-    for segment in manifest.operators.values_mut().flat_map(|e| &mut e.segments) {
+    for segment in manifest.operators.values_mut().flat_map(|e| &mut e.state.segments) {
         if segment.object().is_none() {
             continue;
         }

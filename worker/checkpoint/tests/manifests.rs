@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{NEVER, Rig, Toy, job, request, v};
-use weir_checkpoint::manifest::{Place, chain_name};
+use weir_checkpoint::manifest::{FORMAT, Place, chain_name};
 use weir_checkpoint::store::Scoped;
 use weir_checkpoint::{
     ChainError, CheckpointBody, DataReader, DataWriter, Manifest, ManifestError, PublishError,
@@ -15,18 +15,39 @@ use weir_checkpoint::{
 use weir_protocol::{KeyGroup, KeyGroupRange};
 use weir_state::segment::{Segment, SegmentBuilder, SegmentKind};
 
-const GOLDEN: &str = include_str!("golden/manifest-1.json");
+const GOLDEN: &str = include_str!("golden/manifest-2.json");
 
 #[test]
-fn the_first_format_is_read_and_written_unchanged() {
-    let manifest = Manifest::decode("chain/7", GOLDEN.as_bytes()).unwrap();
-    assert_eq!(manifest.version, v(7));
-    let count = &manifest.operators[&"count".into()];
-    assert_eq!(count.segments[0].blocks[1].len, 12);
-    assert_eq!(&count.items[0].0[..], b"item");
-    let again: serde_json::Value = serde_json::from_slice(&manifest.encode().unwrap()).unwrap();
+fn the_first_format_is_read_and_written_as_the_second() {
+    let first = Manifest::decode("chain/7", include_bytes!("golden/manifest-1.json")).unwrap();
+    assert_eq!((first.version, first.format), (v(7), FORMAT));
+    let count = &first.operators[&"count".into()];
+    assert_eq!(count.state.segments[0].blocks[1].len, 12);
+    assert_eq!(&count.state.items[0].0[..], b"item");
+    assert_eq!(&count.state.splits[0].position[..], b"17", "an array of numbers in the first");
+    let snapshot = &count.enumerator.as_ref().unwrap().snapshot;
+    assert_eq!(&snapshot.as_ref().unwrap().0[..], b"found");
+    assert_eq!(&first.pending[0].committable.payload[..], b"{}");
+
+    let second = Manifest::decode("chain/7", GOLDEN.as_bytes()).unwrap();
+    assert_eq!(second, first);
+    let again: serde_json::Value = serde_json::from_slice(&second.encode().unwrap()).unwrap();
     let golden: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
     assert_eq!(again, golden, "a change of the format needs a new format number");
+}
+
+#[test]
+fn a_field_that_this_version_does_not_know_is_refused_at_any_depth() {
+    for (known, unknown) in [
+        ("\"origin\"", "\"origins\": 1, \"origin\""),
+        ("\"enumerator\": {", "\"enumerator\": {\"more\": 1, "),
+        ("\"counts\": {", "\"counts\": {\"early\": 1, "),
+        ("{\"id\": \"flights-0\"", "{\"host\": 1, \"id\": \"flights-0\""),
+    ] {
+        let newer = GOLDEN.replacen(known, unknown, 1);
+        assert_ne!(newer, GOLDEN, "{known}");
+        assert!(Manifest::decode("chain/7", newer.as_bytes()).is_err(), "{unknown}");
+    }
 }
 
 #[tokio::test]
@@ -34,7 +55,7 @@ async fn a_newer_format_and_a_damaged_head_are_refused_and_nothing_older_is_used
     let rig = Rig::new();
     rig.recover(0).await.checkpoint(1).await;
     let chain = rig.chain();
-    let newer = GOLDEN.replacen("\"format\": 1", "\"format\": 9", 1);
+    let newer = GOLDEN.replacen("\"format\": 2", "\"format\": 9", 1);
     chain.store().put(&chain_name(v(3)), newer.into_bytes().into()).await.unwrap();
     let error = chain.take_over(&request(1), NEVER).await.unwrap_err();
     let TakeOverError::Chain(ChainError::Manifest(error)) = error else { panic!("{error}") };
@@ -58,7 +79,7 @@ async fn publish_segment(toy: &mut Toy, segment: Segment, pin: Option<&str>) {
     let refs = writer.write(&"source".into(), &[segment]).await.unwrap();
     toy.freeze(2);
     let mut body = toy.body();
-    body.operators.get_mut(&"source".into()).unwrap().segments = refs;
+    body.operators.get_mut(&"source".into()).unwrap().state.segments = refs;
     body.pin = pin.map(str::to_owned);
     toy.writer.publish(body, NEVER).await.unwrap();
     toy.frozen.clear();
@@ -109,7 +130,7 @@ async fn a_savepoint_is_complete_and_starts_another_job_that_then_stands_alone()
     let reader =
         DataReader::new(other.chain().store().clone()).with_foreign(&savepoint.url, folder);
     let entry = &head.operators[&"source".into()];
-    let read = reader.read(&entry.segments, KeyGroupRange::all(128)).await.unwrap();
+    let read = reader.read(&entry.state.segments, KeyGroupRange::all(128)).await.unwrap();
     assert_eq!(read[0].bytes, large(1).bytes);
     let refused = new.writer.publish(new.body(), NEVER).await;
     assert!(matches!(refused, Err(PublishError::Foreign { .. })), "a delta on foreign state");
@@ -126,9 +147,9 @@ async fn a_manifest_that_would_break_a_rule_is_not_put() {
     let mut toy = rig.recover(0).await;
     publish_segment(&mut toy, large(1), None).await;
     let mut body = toy.body();
-    let mut stray = toy.writer.head().operators[&"source".into()].segments[0].clone();
+    let mut stray = toy.writer.head().operators[&"source".into()].state.segments[0].clone();
     stray.place = Place::Object { path: "data/00000000000000000000/source/x".into(), offset: 0 };
-    body.operators.get_mut(&"source".into()).unwrap().segments = vec![stray];
+    body.operators.get_mut(&"source".into()).unwrap().state.segments = vec![stray];
     let refused = toy.writer.publish(body, NEVER).await;
     assert!(matches!(refused, Err(PublishError::Broken { .. })), "{refused:?}");
     toy.checkpoint(1).await;
@@ -138,16 +159,21 @@ async fn a_manifest_that_would_break_a_rule_is_not_put() {
 async fn an_attempt_in_which_nothing_changed_says_nothing_new() {
     let rig = Rig::new();
     let mut toy = rig.recover(0).await;
+    let changes = |toy: &Toy, body: &CheckpointBody| {
+        body.differs_from(&toy.writer.head(), toy.writer.pending().len())
+    };
     toy.checkpoint(2).await;
-    assert!(!toy.writer.would_change(&toy.body()));
+    assert!(!changes(&toy, &toy.body()));
     toy.commit_all().await;
-    assert!(toy.writer.would_change(&toy.body()), "commits are to be dropped");
+    assert!(changes(&toy, &toy.body()), "commits are to be dropped");
     let pinned = CheckpointBody { pin: Some("s".into()), ..toy.body() };
-    assert!(toy.writer.would_change(&pinned));
+    assert!(changes(&toy, &pinned));
     toy.publish(NEVER).await.unwrap();
-    assert!(!toy.writer.would_change(&toy.body()));
+    assert!(!changes(&toy, &toy.body()));
+    let watermarks = [("source".into(), 7.into())].into();
+    assert!(!changes(&toy, &CheckpointBody { watermarks, ..toy.body() }), "that alone is no news");
     toy.freeze(1);
-    assert!(toy.writer.would_change(&toy.body()));
+    assert!(changes(&toy, &toy.body()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,11 +1,11 @@
 //! How segments add up, against a model that keeps every group's rows.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use weir_checkpoint::manifest::{Place, compose, plan_restore, should_compact};
+use weir_checkpoint::manifest::{Place, compose, plan_restore, share, should_compact};
 use weir_checkpoint::store::testing::{Fault, LyingStore, MemoryStore, Operation};
 use weir_checkpoint::{DataError, DataReader, DataWriter, FrozenLedger, Nonces, SegmentRef, Store};
 use weir_protocol::{Attempt, KeyGroup, KeyGroupRange, Subtask, Term};
@@ -84,6 +84,14 @@ proptest! {
                 .map(|(g, rows)| (*g, rows.clone()))
                 .collect();
             prop_assert_eq!(found, expected);
+            // What a subtask is given of them restores the same as all of them.
+            let given = share(&refs, range);
+            let blocks = |refs: &[SegmentRef]| -> Vec<(SegmentRef, BTreeSet<KeyGroup>)> {
+                let plan = plan_restore(refs, range).into_iter();
+                plan.map(|(at, groups)| (refs[at].clone(), groups)).collect()
+            };
+            prop_assert_eq!(blocks(&given), blocks(&refs));
+            prop_assert_eq!(share(&given, range), given);
         }
         // And nothing is kept that no group needs, but for the marks that full segments are.
         let all = KeyGroupRange::all(GROUPS);
@@ -121,6 +129,19 @@ fn an_attempt_frozen_later_outlives_the_publication_of_an_earlier_one() {
     ledger.freeze(&uid, subtask, Attempt(2), "b");
     ledger.published(Attempt(1));
     assert_eq!(ledger.included(&uid, subtask, Attempt(2)), ["b"]);
+}
+
+/// Else slices that were given out and are gone come back from the deltas before it, when the subtask
+/// writes on top of what it was given.
+#[test]
+fn a_full_segment_that_holds_nothing_is_given_where_it_voids_what_was_before() {
+    let range = |start, end| KeyGroupRange { start, end };
+    let old = inline(&segment(SegmentKind::Delta, KeyGroupRange::all(GROUPS), 0b1000_0010_0000, 1));
+    let void = inline(&segment(SegmentKind::Full, range(4, 8), 0, 2));
+    let refs = [old.clone(), void.clone()];
+    assert_eq!(share(&refs, range(0, 4)), []);
+    assert_eq!(share(&refs, range(4, 8)), [void]);
+    assert_eq!(share(&refs, range(8, 12)), [old]);
 }
 
 #[test]

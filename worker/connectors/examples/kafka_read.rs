@@ -19,7 +19,7 @@ use weir_connectors::table::{OptionValue, Place, Position, Table};
 use weir_engine::env::{Clock, instant};
 use weir_engine::operator::{Context, OperatorMetrics, Waker};
 use weir_engine::source::SourcePoll;
-use weir_protocol::{KeyGroupRange, Subtask, Term};
+use weir_protocol::{Counter, KeyGroupRange, Subtask, Term};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -132,7 +132,7 @@ fn read(io: &tokio::runtime::Runtime, servers: &str, topic: &str) {
         }
     }
     let (wall, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-    let bytes = cx.metrics.bytes.load(std::sync::atomic::Ordering::Relaxed);
+    let bytes = cx.metrics.get(Counter::Bytes);
     println!(
         "{rows} rows of {} B in {batches} batches: {:.0} rows per CPU-second ({:.0} ns a row), {:.0} rows per second",
         bytes / rows.max(1) as u64,

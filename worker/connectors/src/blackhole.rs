@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use weir_engine::operator::{
-    Context, Operator, OperatorFactory, OperatorMetrics, Output, Progress, Snapshot,
-    SnapshotRequest,
+    Context, Operator, OperatorFactory, Output, Progress, Snapshot, SnapshotRequest,
 };
 use weir_engine::{Batch, OperatorError};
+use weir_protocol::Counter;
 
 use crate::options::Options;
 use crate::table::{Guarantee, Problem, SinkParts, Table};
@@ -37,7 +37,7 @@ impl Operator for Blackhole {
         batch: Batch,
         _out: &mut Output,
     ) -> Result<Progress, OperatorError> {
-        OperatorMetrics::add(&cx.metrics.bytes, batch.bytes());
+        cx.metrics.add(Counter::Bytes, batch.bytes());
         Ok(Progress::Done)
     }
 
@@ -52,8 +52,6 @@ impl Operator for Blackhole {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use arrow::array::{Int64Array, RecordBatch};
     use arrow::datatypes::DataType;
 
@@ -74,6 +72,6 @@ mod tests {
         let mut out = Output::default();
         let progress = sink.on_batch(&mut cx, 0, Batch::new(records), &mut out).unwrap();
         assert_eq!((progress, out.is_empty()), (Progress::Done, true));
-        assert!(cx.metrics.bytes.load(Ordering::Relaxed) >= 800);
+        assert!(cx.metrics.get(Counter::Bytes) >= 800);
     }
 }

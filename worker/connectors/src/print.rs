@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use arrow::array::ArrayRef;
 use weir_engine::operator::{
-    Context, Operator, OperatorFactory, OperatorMetrics, Output, Progress, Snapshot,
-    SnapshotRequest,
+    Context, Operator, OperatorFactory, Output, Progress, Snapshot, SnapshotRequest,
 };
 use weir_engine::{Batch, EngineError, OperatorError, RowKind};
+use weir_protocol::Counter;
 
 use crate::options::Options;
 use crate::table::{Guarantee, Problem, SinkParts, Table};
@@ -79,7 +79,7 @@ impl Operator for Print {
             value::write_row(&mut self.line, kind, columns, row);
             self.line.push(b'\n');
         }
-        OperatorMetrics::add(&cx.metrics.bytes, self.line.len());
+        cx.metrics.add(Counter::Bytes, self.line.len());
         // Whole batches at once, so that subtasks do not mix their lines.
         let mut to = self.to.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         to.write_all(&self.line).and_then(|()| to.flush()).map_err(|error| {

@@ -28,6 +28,7 @@ pub mod grpc;
 pub mod link;
 pub mod master;
 pub mod member;
+mod wire;
 
 pub use master::Request;
 pub use master::{Coordinator, CoordinatorConfig, CoordinatorHandle, Ending, MasterConfig};

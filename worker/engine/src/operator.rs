@@ -1,13 +1,15 @@
 //! What an operator's author writes against.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use weir_protocol::{Attempt, Epoch, KeyGroupRange, OperatorCounts, OperatorUid, Subtask, Term};
+use weir_protocol::{
+    Attempt, Counter, Epoch, KeyGroupRange, OperatorCounts, OperatorUid, Subtask, Term,
+};
+pub use weir_protocol::{Committable, StateSchema};
 use weir_state::segment::Segment;
 
 use crate::env::Clock;
@@ -163,16 +165,6 @@ pub struct PreCommitted {
     pub items: Vec<Bytes>,
 }
 
-/// Output that is ready but not yet visible: committed by any worker, repeatably.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Committable {
-    /// The sink that can commit it.
-    pub sink: OperatorUid,
-    /// The sink's own description of what to do, versioned by the sink. It must not refer to
-    /// objects among the job's state, which are not kept for it.
-    pub payload: Bytes,
-}
-
 /// Keyed state frozen in memory, to be encoded into segments later.
 pub trait Frozen: Send {
     /// Encodes it. Called once, on an I/O thread.
@@ -249,35 +241,24 @@ impl Waker {
 
 /// What an operator counts about itself; read by status and metrics.
 #[derive(Default, Debug)]
-pub struct OperatorMetrics {
-    /// Rows taken in.
-    pub rows_in: AtomicU64,
-    /// Rows given out.
-    pub rows_out: AtomicU64,
-    /// Rows dropped because every window they belong to was complete.
-    pub late: AtomicU64,
-    /// Input records that could not be read and were skipped as asked.
-    pub malformed: AtomicU64,
-    /// Bytes read or written by a connector.
-    pub bytes: AtomicU64,
-}
+pub struct OperatorMetrics([AtomicU64; Counter::ALL.len()]);
 
 impl OperatorMetrics {
-    /// What it has counted so far, besides bytes: they travel in the background, and where they
-    /// are at a cut says nothing.
-    #[must_use]
-    pub fn counts(&self) -> OperatorCounts {
-        OperatorCounts {
-            rows_in: self.rows_in.load(Ordering::Relaxed),
-            rows_out: self.rows_out.load(Ordering::Relaxed),
-            late: self.late.load(Ordering::Relaxed),
-            malformed: self.malformed.load(Ordering::Relaxed),
-        }
+    /// Adds to a counter.
+    pub fn add(&self, counter: Counter, n: usize) {
+        self.0[counter as usize].fetch_add(n as u64, Ordering::Relaxed);
     }
 
-    /// Adds to a counter.
-    pub fn add(counter: &AtomicU64, n: usize) {
-        counter.fetch_add(n as u64, Ordering::Relaxed);
+    /// A counter.
+    #[must_use]
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.0[counter as usize].load(Ordering::Relaxed)
+    }
+
+    /// What it has counted so far.
+    #[must_use]
+    pub fn counts(&self) -> OperatorCounts {
+        Counter::ALL.into_iter().map(|counter| (counter, self.get(counter))).collect()
     }
 }
 
@@ -340,13 +321,4 @@ where
     fn create(&self, cx: &Context) -> Result<Box<dyn Operator>, OperatorError> {
         self(cx)
     }
-}
-
-/// Names and types of an operator's state, as shown by `weir plan` and kept in every manifest.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct StateSchema {
-    /// Version of the encoding of segments.
-    pub version: u32,
-    /// Column name → Arrow type, for people and for the check at restore.
-    pub columns: BTreeMap<String, String>,
 }

@@ -12,28 +12,12 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+pub use weir_protocol::Split;
 
 use crate::message::Round;
 use crate::operator::Context;
 use crate::time::EventTime;
 use crate::{EngineError, Watermark};
-
-/// A part of a source that is read by one reader, with how far it was read.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Split {
-    /// Unique within the source and stable for ever: a file's path, `topic/partition`.
-    pub id: String,
-    /// Where to go on, in the connector's own versioned encoding (JSON), including everything
-    /// the reader needs to know.
-    pub position: Bytes,
-    /// The largest watermark that the split has produced.
-    pub watermark: Option<EventTime>,
-    /// A known lower bound of the event times in it, from statistics; holds the watermark
-    /// while the split is not assigned.
-    pub lower_bound: Option<EventTime>,
-    /// Bytes (or rows) left, for progress bars; 0 when unknown.
-    pub size: u64,
-}
 
 /// How splits reach readers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

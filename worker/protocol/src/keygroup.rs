@@ -71,6 +71,13 @@ impl KeyGroupRange {
         self.start < other.end && other.start < self.end
     }
 
+    /// The groups that both have; empty at their larger start where they share none.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        let start = self.start.max(other.start);
+        Self { start, end: self.end.min(other.end).max(start) }
+    }
+
     /// Number of groups in the range.
     #[must_use]
     pub fn len(self) -> usize {

@@ -1,22 +1,31 @@
 //! The words that Weir's processes share.
 //!
 //! What is here: newtypes for every number that names something ([`Term`], [`Version`],
-//! [`Attempt`], …), so that one can never stand for another, and, behind the feature `rpc`,
-//! the control protocol between coordinator and workers.
+//! [`Attempt`], …), so that one can never stand for another, what tasks hand over ([`Split`],
+//! [`Committable`], [`OperatorCounts`]), and, behind the feature `rpc`, the control protocol between
+//! coordinator and workers.
 //!
 //! What always holds: a value of one of these types means the same thing in every crate,
 //! in every manifest and on every wire. Nothing here does I/O.
 
+pub mod base64;
 mod counts;
 mod ids;
 mod keygroup;
+mod snapshot;
 
-pub use counts::OperatorCounts;
+pub use base64::Blob;
+pub use counts::{Counter, OperatorCounts};
 pub use ids::{
     Attempt, ChannelId, Epoch, JobName, Lineage, OperatorUid, Subtask, Term, Version, VertexId,
     WorkerId,
 };
 pub use keygroup::{KeyGroup, KeyGroupRange, MAX_KEY_GROUPS};
+pub use snapshot::{Committable, Placement, Split, StateSchema};
+
+/// The version of the control protocol. Coordinator and workers of another one do not work together:
+/// what tasks hand over has one form at a time.
+pub const CONTROL_VERSION: u32 = 2;
 
 /// The control protocol: messages and gRPC service, generated from `proto/control.proto`.
 #[cfg(feature = "rpc")]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use weir_checkpoint::Store;
 use weir_checkpoint::store::{Created, StoreError};
+use weir_checkpoint::{Store, TaskSnapshot};
 use weir_protocol::control::{FromWorker, from_worker};
 
 /// A bug that is injected into a run.
@@ -18,8 +18,10 @@ pub enum InjectedBug {
     /// A create is believed without the listing after it: listings that look for names above a
     /// version find none.
     CreateBelieved,
-    /// What was frozen for an attempt that failed is not handed on to the next one.
-    DeclinedDropsDelta,
+    /// Output that was staged for an attempt that failed is not handed on to the next one.
+    DeclinedDropsOutput,
+    /// Keyed state that was frozen for an attempt that failed is not handed on to the next one.
+    DeclinedDropsState,
 }
 
 impl InjectedBug {
@@ -27,13 +29,13 @@ impl InjectedBug {
     pub(crate) fn over_store(self, store: Arc<dyn Store>) -> Arc<dyn Store> {
         match self {
             Self::CreateBelieved => Arc::new(Believing(store)),
-            Self::None | Self::DeclinedDropsDelta => store,
+            Self::None | Self::DeclinedDropsOutput | Self::DeclinedDropsState => store,
         }
     }
 
     /// What the bug does to a worker's messages.
     pub(crate) fn over_link(self) -> BuggyLink {
-        BuggyLink { drops: self == Self::DeclinedDropsDelta }
+        BuggyLink(self)
     }
 }
 
@@ -74,22 +76,28 @@ impl Store for Believing {
     }
 }
 
-/// Takes what was frozen for earlier attempts out of acks. The simulated sink freezes at most
-/// one committable an attempt, so the last one of an ack is the attempt's own.
+/// Takes what was frozen for earlier attempts out of acks. An operator freezes at most one segment
+/// an attempt here, and the sink one committable, so the last one of an ack is the attempt's own.
 #[derive(Clone, Copy)]
-pub(crate) struct BuggyLink {
-    drops: bool,
-}
+pub(crate) struct BuggyLink(InjectedBug);
 
 impl BuggyLink {
     pub(crate) fn drop_earlier(self, message: &mut FromWorker) {
         let Some(from_worker::Kind::Ack(ack)) = &mut message.kind else { return };
-        if !self.drops {
+        let Ok(mut snapshot) = serde_json::from_slice::<TaskSnapshot>(&ack.snapshot_json) else {
             return;
+        };
+        match self.0 {
+            InjectedBug::None | InjectedBug::CreateBelieved => return,
+            InjectedBug::DeclinedDropsOutput => keep_last(&mut snapshot.committables),
+            InjectedBug::DeclinedDropsState => {
+                snapshot.operators.values_mut().for_each(|state| keep_last(&mut state.segments));
+            }
         }
-        for operator in &mut ack.operators {
-            let earlier = operator.committables.len().saturating_sub(1);
-            operator.committables.drain(..earlier);
-        }
+        ack.snapshot_json = serde_json::to_vec(&snapshot).unwrap_or_default();
     }
+}
+
+fn keep_last<T>(all: &mut Vec<T>) {
+    all.drain(..all.len().saturating_sub(1));
 }

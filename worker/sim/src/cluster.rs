@@ -18,7 +18,6 @@ use weir_engine::env::Clock;
 use weir_engine::exchange::ExchangeServer;
 use weir_engine::graph::JobGraph;
 use weir_engine::runtime::{Executor, Pool, Runtime, RuntimeConfig};
-use weir_protocol::control::OperatorStats;
 use weir_protocol::{JobName, OperatorCounts, OperatorUid, WorkerId};
 
 use crate::arrival::Arrivals;
@@ -191,11 +190,10 @@ impl Cluster {
         };
         let before = status.counted_before.into_iter();
         let mut counts: BTreeMap<OperatorUid, OperatorCounts> =
-            before.map(|(uid, counts)| (OperatorUid(uid), counts.into())).collect();
+            before.map(|(uid, before)| (OperatorUid(uid), (&before.counts).into())).collect();
         for operator in status.tasks.into_iter().flat_map(|task| task.operators) {
-            let OperatorStats { uid, rows_in, rows_out, late, malformed, .. } = operator;
-            let sum = counts.entry(OperatorUid(uid)).or_default();
-            *sum = *sum + OperatorCounts { rows_in, rows_out, late, malformed };
+            let sum = counts.entry(OperatorUid(operator.uid)).or_default();
+            *sum = *sum + OperatorCounts::from(&operator.counts).known_at_cut();
         }
         counts
     }

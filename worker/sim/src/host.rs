@@ -40,7 +40,7 @@ impl Host {
 
 /// What operators had counted when a manifest was written.
 pub(crate) fn counts_in(manifest: Manifest) -> BTreeMap<OperatorUid, OperatorCounts> {
-    manifest.operators.into_iter().map(|(uid, entry)| (uid, entry.counts)).collect()
+    manifest.operators.into_iter().map(|(uid, entry)| (uid, entry.state.counts)).collect()
 }
 
 /// The answer of something that waits for nobody.

@@ -16,7 +16,7 @@ use weir_engine::graph::{
 use weir_engine::operator::{OutputTag, StateSchema};
 use weir_engine::operators::window::{self, spec};
 use weir_engine::source::{Assignment, RowMark, WatermarkRule};
-use weir_protocol::{OperatorCounts, OperatorUid, VertexId};
+use weir_protocol::{Counter, OperatorCounts, OperatorUid, VertexId};
 
 use crate::arrival::Arrivals;
 use crate::external::{ExternalSystem, sink_factory};
@@ -129,8 +129,8 @@ impl Counted {
     /// From what each operator has counted.
     #[must_use]
     pub fn of(counts: &BTreeMap<OperatorUid, OperatorCounts>) -> Self {
-        let late = counts.values().map(|counts| counts.late).sum();
-        let written = counts.get(&"out".into()).copied().unwrap_or_default().rows_in;
+        let late = counts.values().map(|counts| counts[Counter::Late]).sum();
+        let written = counts.get(&"out".into()).copied().unwrap_or_default()[Counter::RowsIn];
         Self { read: rows_read(counts), late, written }
     }
 }
@@ -138,7 +138,7 @@ impl Counted {
 /// Rows that all sources have given.
 pub(crate) fn rows_read(counts: &BTreeMap<OperatorUid, OperatorCounts>) -> u64 {
     let sources = counts.iter().filter(|(uid, _)| uid.0.starts_with("events"));
-    sources.map(|(_, counts)| counts.rows_out).sum()
+    sources.map(|(_, counts)| counts[Counter::RowsOut]).sum()
 }
 
 /// A fixed scramble.

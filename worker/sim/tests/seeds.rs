@@ -92,7 +92,13 @@ fn a_create_believed_without_the_listing_after_it_is_found() {
 }
 
 #[test]
-fn a_declined_attempt_that_drops_its_delta_is_found() {
-    let found = all(0, 200, InjectedBug::DeclinedDropsDelta);
+fn a_declined_attempt_that_drops_its_output_is_found() {
+    let found = all(0, 200, InjectedBug::DeclinedDropsOutput);
+    assert!(found.is_err(), "200 seeds did not find it");
+}
+
+#[test]
+fn a_declined_attempt_that_drops_its_keyed_state_is_found() {
+    let found = all(0, 200, InjectedBug::DeclinedDropsState);
     assert!(found.is_err(), "200 seeds did not find it");
 }

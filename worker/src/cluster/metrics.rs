@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use prometheus::core::Collector;
 use prometheus::{CounterVec, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
-use weir_protocol::control::{CoordinatorReport, JobStatus, TaskStats};
+use weir_protocol::Counter;
+use weir_protocol::control::{CoordinatorReport, JobStatus, OperatorStats, TaskStats};
 
 use super::role::Role;
 use super::shared::Shared;
@@ -198,8 +199,8 @@ fn tasks(
         idle.with_label_values(&labels).inc_by(seconds(task.idle_us));
         aligning.with_label_values(&labels).inc_by(seconds(task.aligning_us));
         let (first, last) = (task.operators.first(), task.operators.last());
-        rows_in.with_label_values(&labels).inc_by(first.map_or(0, |o| o.rows_in));
-        rows_out.with_label_values(&labels).inc_by(last.map_or(0, |o| o.rows_out));
+        rows_in.with_label_values(&labels).inc_by(first.map_or(0, |o| of(o, Counter::RowsIn)));
+        rows_out.with_label_values(&labels).inc_by(last.map_or(0, |o| of(o, Counter::RowsOut)));
         // The ends of time are no times that a graph could show.
         if let Some(at) = task.watermark.filter(|at| *at != i64::MIN && *at != i64::MAX) {
             mark.with_label_values(&labels).set(at as f64 / 1e3);
@@ -244,23 +245,31 @@ fn ends(
         &["reason"],
     )?;
     for operator in tasks.iter().flat_map(|t| &t.operators) {
-        let drops = [("late", operator.late), ("malformed", operator.malformed)];
-        for (reason, rows) in drops {
-            dropped.with_label_values(&job.labels(&[reason])).inc_by(rows);
+        for lost in Counter::ALL.into_iter().filter(|counter| counter.loses()) {
+            dropped.with_label_values(&job.labels(&[lost.name()])).inc_by(of(operator, lost));
         }
         match settings.ends.get(&operator.uid) {
             Some((name, "source")) => {
-                read.with_label_values(&job.labels(&[name])).inc_by(operator.rows_out);
-                read_bytes.with_label_values(&job.labels(&[name])).inc_by(operator.bytes);
+                read.with_label_values(&job.labels(&[name])).inc_by(of(operator, Counter::RowsOut));
+                let bytes = of(operator, Counter::Bytes);
+                read_bytes.with_label_values(&job.labels(&[name])).inc_by(bytes);
             }
             Some((name, _)) => {
-                written.with_label_values(&job.labels(&[name])).inc_by(operator.rows_in);
-                written_bytes.with_label_values(&job.labels(&[name])).inc_by(operator.bytes);
+                written
+                    .with_label_values(&job.labels(&[name]))
+                    .inc_by(of(operator, Counter::RowsIn));
+                let bytes = of(operator, Counter::Bytes);
+                written_bytes.with_label_values(&job.labels(&[name])).inc_by(bytes);
             }
             None => {}
         }
     }
     Ok(())
+}
+
+/// What a counter of an operator stands at.
+fn of(operator: &OperatorStats, counter: Counter) -> u64 {
+    operator.counts.get(counter.name()).copied().unwrap_or(0)
 }
 
 /// What only the coordinator's process knows.
@@ -348,8 +357,6 @@ fn coordinated(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-
-    use weir_protocol::control::OperatorStats;
 
     use super::*;
 

@@ -77,7 +77,7 @@ impl Service {
         let head = self.chain.read_head().await.ok().flatten();
         let job = StreamJob::from_yaml(manifest, "job.yaml").ok();
         let allowed = job.map(|job| job.spec.state.allow_dropped_state).unwrap_or_default();
-        let dropped = head.and_then(|head| plan::dropped(&head, operators, &allowed).ok());
+        let dropped = head.map(|head| plan::dropped(&head, operators, &allowed));
         dropped.into_iter().flatten().map(|dropped| dropped.name).collect()
     }
 }

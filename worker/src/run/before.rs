@@ -6,7 +6,6 @@ use anyhow::{Context, bail};
 use weir_checkpoint::chain::ChainError;
 use weir_checkpoint::store::{ErrorKind, ProbeError, Store, StoreOptions, open};
 use weir_checkpoint::{Chain, ChainOptions, Manifest};
-use weir_coordinator::master::has_finished;
 use weir_crds::StreamJob;
 use weir_engine::graph::JobGraph;
 use weir_protocol::JobName;
@@ -61,14 +60,11 @@ pub(super) struct Finished {
 }
 
 /// Whether the job had finished and this program would read nothing.
-///
-/// # Errors
-/// When the manifest cannot be read.
-pub(super) fn finished(head: &Manifest, graph: &JobGraph) -> anyhow::Result<Option<Finished>> {
+pub(super) fn finished(head: &Manifest, graph: &JobGraph) -> Option<Finished> {
     let sources = graph.sources();
     let bounded = graph.sources().all(|(_, _, node)| node.source.is_bounded());
-    if !bounded || !has_finished(head, sources.map(|(_, info, _)| &info.uid))? {
-        return Ok(None);
+    if !bounded || !head.has_finished(sources.map(|(_, info, _)| &info.uid)) {
+        return None;
     }
     let same = head.plan_hash == graph.hash;
     let epoch = head.epoch().unwrap_or_default();
@@ -79,5 +75,5 @@ pub(super) fn finished(head: &Manifest, graph: &JobGraph) -> anyhow::Result<Opti
     };
     let message =
         format!("the job had finished (version {epoch}, {when}): {what}; --fresh starts over");
-    Ok(Some(Finished { message, same }))
+    Some(Finished { message, same })
 }

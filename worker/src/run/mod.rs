@@ -64,7 +64,7 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
     }
     let newest = before::newest(&store, &loaded.job, &loaded.name(), &root).await?;
     if let Some(head) = newest
-        && let Some(finished) = before::finished(&head, &loaded.planned.graph)?
+        && let Some(finished) = before::finished(&head, &loaded.planned.graph)
     {
         eprintln!("{}", finished.message);
         return Ok(if finished.same { exit::DONE } else { exit::REFUSED });

@@ -2,8 +2,8 @@
 
 use std::io::{IsTerminal, Write, stderr};
 
-use weir_protocol::OperatorCounts;
-use weir_protocol::control::{JobStatus, OperatorStats};
+use weir_protocol::control::JobStatus;
+use weir_protocol::{Counter, OperatorCounts};
 
 /// Sums over all tasks of a status, and over those of earlier terms up to the cut that the
 /// present ones go on from.
@@ -36,13 +36,11 @@ impl Totals {
     pub fn of(status: &JobStatus, ends: &Ends) -> Self {
         let mut totals = Self::default();
         for (uid, before) in &status.counted_before {
-            totals.add(ends, uid, (*before).into());
+            totals.add(ends, uid, (&before.counts).into());
         }
         for task in &status.tasks {
             for operator in &task.operators {
-                let OperatorStats { rows_in, rows_out, late, malformed, .. } = *operator;
-                let counts = OperatorCounts { rows_in, rows_out, late, malformed };
-                totals.add(ends, &operator.uid, counts);
+                totals.add(ends, &operator.uid, (&operator.counts).into());
             }
             if let Some(mark) = task.watermark {
                 totals.watermark = Some(totals.watermark.map_or(mark, |w| w.min(mark)));
@@ -53,13 +51,13 @@ impl Totals {
 
     fn add(&mut self, ends: &Ends, uid: &String, counts: OperatorCounts) {
         if ends.sources.contains(uid) {
-            self.rows_in += counts.rows_out;
+            self.rows_in += counts[Counter::RowsOut];
         }
         if ends.sinks.contains(uid) {
-            self.rows_out += counts.rows_in;
+            self.rows_out += counts[Counter::RowsIn];
         }
-        self.late += counts.late;
-        self.malformed += counts.malformed;
+        self.late += counts[Counter::Late];
+        self.malformed += counts[Counter::Malformed];
     }
 }
 
@@ -197,22 +195,22 @@ pub fn clock_time(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_protocol::control::{self, TaskStats};
+    use weir_protocol::control::{self, OperatorStats, TaskStats};
 
     #[test]
     fn rows_of_earlier_terms_count_once_and_with_those_of_this_one() {
         let ends = Ends { sources: vec!["in".into()], sinks: vec!["out".into()] };
+        let counts = |rows_in, rows_out, late, malformed| {
+            let counts = OperatorCounts::default().with(Counter::RowsIn, rows_in);
+            let counts = counts.with(Counter::RowsOut, rows_out).with(Counter::Late, late);
+            counts.with(Counter::Malformed, malformed).into()
+        };
         let before = |rows_in, rows_out, late| control::OperatorCounts {
-            rows_in,
-            rows_out,
-            late,
-            malformed: 1,
+            counts: counts(rows_in, rows_out, late, 1),
         };
         let now = |uid: &str, rows_in, rows_out| OperatorStats {
             uid: uid.into(),
-            rows_in,
-            rows_out,
-            late: 2,
+            counts: counts(rows_in, rows_out, 2, 0),
             ..OperatorStats::default()
         };
         let operators = vec![now("in", 7, 7), now("between", 7, 5), now("out", 5, 5)];

@@ -1,6 +1,7 @@
 //! `weir run` as a real process: what a job's state says at its next start.
 
 mod not_null;
+mod old_state;
 
 use std::fs;
 use std::path::{Path, PathBuf};

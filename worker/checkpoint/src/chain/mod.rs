@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use weir_protocol::{JobName, Lineage, Version};
 
 pub use self::frozen::FrozenLedger;
-pub use self::next::{CheckpointBody, NewCommit};
+pub use self::next::CheckpointBody;
 pub use self::takeover::{
     Authority, Refusal, SealPlan, SealRequest, Start, decide_first, decide_take_over,
 };

@@ -2,28 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weir_protocol::{Attempt, JobName, Lineage, OperatorUid, Term, Version};
+use weir_protocol::{Attempt, Committable, JobName, Lineage, OperatorUid, Term, Version};
 
 use super::decide::carry_pending;
 use super::retention::{dropped_between, retain};
 use super::takeover::{SealPlan, SealRequest, Start};
 use crate::Nonce;
 use crate::manifest::{
-    Assignment, Blob, CommitId, FORMAT, Manifest, ManifestKind, Mark, OperatorEntry, PendingCommit,
-    RollBack, compose,
+    ChainWatermark, CommitId, FORMAT, Manifest, ManifestKind, OperatorEntry, PendingCommit,
+    RollBack,
 };
-
-/// Output of an attempt that becomes visible once its manifest is published.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NewCommit {
-    /// The sink that can commit it.
-    pub sink: OperatorUid,
-    /// The sink's own description of what to do.
-    pub payload: Blob,
-    /// Names of objects under `data/` that the payload refers to; nothing else there is kept for
-    /// it.
-    pub objects: BTreeSet<String>,
-}
 
 /// What an attempt adds to the chain.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -34,13 +22,31 @@ pub struct CheckpointBody {
     /// its state. Segments are only the new ones; the rest of an entry is complete.
     pub operators: BTreeMap<OperatorUid, OperatorEntry>,
     /// Merged watermark of each chain of operators at the cut, by the chain's first operator.
-    pub watermarks: BTreeMap<OperatorUid, Mark>,
+    pub watermarks: BTreeMap<OperatorUid, ChainWatermark>,
     /// Output ready to be committed, in order.
-    pub commits: Vec<NewCommit>,
+    pub commits: Vec<Committable>,
     /// The savepoint or operation that needs this version: it stays restorable until unpinned.
     pub pin: Option<String>,
     /// Milliseconds since 1970, for display.
     pub created_ms: i64,
+}
+
+impl CheckpointBody {
+    /// Whether publishing it on top of `head` would say anything new. When not, nothing is to be
+    /// published. `uncommitted` is how much of the output that the head lists is not known to be
+    /// committed. Watermarks may move without anything being read; that alone is not worth a version,
+    /// nor are counts.
+    #[must_use]
+    pub fn differs_from(&self, head: &Manifest, uncommitted: usize) -> bool {
+        let changed = |(uid, entry): (&OperatorUid, &OperatorEntry)| {
+            head.operators.get(uid).is_none_or(|before| entry.differs_from(before))
+        };
+        !self.commits.is_empty()
+            || self.pin.is_some()
+            || head.pending.len() > uncommitted
+            || self.operators.len() != head.operators.len()
+            || self.operators.iter().any(changed)
+    }
 }
 
 /// What the holder of the head remembers beside it.
@@ -107,12 +113,10 @@ pub(super) fn build_checkpoint(
     nonce: Nonce,
 ) -> Manifest {
     let version = before.version.next();
-    let new = body.commits.into_iter().enumerate().map(|(index, commit)| PendingCommit {
+    let new = (0..).zip(body.commits).map(|(index, committable)| PendingCommit {
         epoch: version,
-        index: index as u32,
-        sink: commit.sink,
-        payload: commit.payload,
-        objects: commit.objects,
+        index,
+        committable,
         lineage: None,
     });
     let pending = carry_pending(&before.pending, |p| memory.acknowledged.contains(&p.id()), new);
@@ -120,8 +124,7 @@ pub(super) fn build_checkpoint(
         .operators
         .into_iter()
         .map(|(uid, mut entry)| {
-            let old = before.operators.get(&uid).map_or(&[][..], |e| &e.segments);
-            entry.segments = compose(old, entry.segments);
+            entry.state = entry.state.on_top_of(before.operators.get(&uid).map(|e| &e.state));
             (uid, entry)
         })
         .collect();
@@ -311,31 +314,11 @@ fn empty(job: &JobName, request: &SealRequest, fresh: &Fresh) -> Manifest {
         format: FORMAT,
         lineage: fresh.lineage.clone(),
         version: Version(1),
-        parent: None,
-        term: Term(1),
         nonce: fresh.nonce,
         kind: ManifestKind::Seal,
         job: job.clone(),
-        job_uid: None,
-        revision: String::new(),
-        plan_hash: String::new(),
-        coordinator: request.coordinator.clone(),
-        assignment: Assignment::default(),
         max_parallelism: request.max_parallelism,
-        attempt: Attempt(0),
-        state_of: None,
-        operators: BTreeMap::new(),
-        watermarks: BTreeMap::new(),
-        pending: Vec::new(),
-        committed_through: None,
-        retained: Vec::new(),
-        dropped: BTreeSet::new(),
-        pinned_by: None,
-        used_tokens: BTreeSet::new(),
-        roll_back: None,
-        origin: None,
-        created_ms: 0,
-        bytes: 0,
+        ..Manifest::default()
     }
 }
 

@@ -10,10 +10,10 @@ mod read;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use weir_protocol::{OperatorUid, Term};
+use weir_protocol::{Blob, OperatorUid, Term};
 use weir_state::segment::{DamagedBlock, Segment};
 
-use crate::manifest::{Blob, INLINE_LIMIT, Place, SegmentRef};
+use crate::manifest::{INLINE_LIMIT, Place, SegmentRef};
 use crate::store::{ErrorKind, Store, StoreError};
 use crate::{Nonces, SegmentCache};
 
@@ -115,16 +115,6 @@ impl DataWriter {
         let keep = self.cache.put(&path, merged.clone());
         futures::future::join(self.put(&path, merged), keep).await.0?;
         Ok(references)
-    }
-
-    /// Stores bytes that a sink stages, and returns the object's name.
-    ///
-    /// # Errors
-    /// When the store fails again and again.
-    pub async fn stage(&self, folder: &OperatorUid, bytes: Bytes) -> Result<String, DataError> {
-        let path = data_name(self.term, folder, &self.nonces);
-        self.put(&path, bytes).await?;
-        Ok(path)
     }
 
     async fn put(&self, path: &str, bytes: Bytes) -> Result<(), DataError> {

@@ -2,35 +2,42 @@
 //!
 //! The head alone suffices to recover. Manifests are JSON with a format number; a reader
 //! refuses a format it does not know, and fields it does not know, because it would drop them
-//! when it repeats the manifest under its own term.
+//! when it repeats the manifest under its own term. The first format is read for ever
+//! (`format_1.rs`).
+//!
+//! What a manifest holds of an operator is what its tasks hand over, added up ([`OperatorState`]):
+//! acks, restores and manifests have one form, and the control protocol carries it as it is.
 
-mod encoding;
+mod format_1;
+mod operator;
 mod segments;
+mod watermark;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use weir_protocol::{
-    Attempt, Epoch, JobName, Lineage, OperatorCounts, OperatorUid, Subtask, Term, Version,
-    VertexId, WorkerId,
+    Attempt, Committable, Epoch, JobName, Lineage, OperatorUid, Placement, Term, Version, WorkerId,
 };
 
-pub use self::encoding::Blob;
+pub use self::operator::{EnumeratorState, OperatorEntry, OperatorState};
 pub use self::segments::{
-    INLINE_LIMIT, MAX_DELTA_DEPTH, Place, SegmentRef, compose, is_foreign, plan_restore,
+    INLINE_LIMIT, MAX_DELTA_DEPTH, Place, SegmentRef, compose, is_foreign, plan_restore, share,
     should_compact,
 };
+pub use self::watermark::{ChainWatermark, END_OF_TIME};
 use crate::Nonce;
 
 /// The format that this version writes, and the newest it can read.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Why a manifest was put.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ManifestKind {
     /// A new term took over; repeats the state before it, or an older one.
+    #[default]
     Seal,
     /// A checkpoint.
     Checkpoint,
@@ -52,18 +59,6 @@ pub struct Member {
     pub control: String,
 }
 
-/// One subtask's place.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Placement {
-    /// Of the job graph.
-    pub vertex: VertexId,
-    /// Which of its instances.
-    pub subtask: Subtask,
-    /// Who runs it.
-    pub worker: WorkerId,
-}
-
 /// Who runs what.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,46 +71,6 @@ pub struct Assignment {
     pub placements: Vec<Placement>,
 }
 
-/// Names and types of an operator's state; shown by plans and checked at restore.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StateSchema {
-    /// Version of the encoding.
-    pub version: u32,
-    /// Column name → Arrow type.
-    pub columns: BTreeMap<String, String>,
-}
-
-/// The state of one operator, over all of its subtasks.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OperatorEntry {
-    /// For people.
-    pub name: String,
-    /// What sort of operator it is, for the check at restore.
-    pub kind: String,
-    /// Of its keyed state.
-    pub schema: StateSchema,
-    /// Keyed state, in the order in which it applies. In a [`CheckpointBody`]: only what is new.
-    ///
-    /// [`CheckpointBody`]: crate::CheckpointBody
-    pub segments: Vec<SegmentRef>,
-    /// Values that are not keyed; complete at every checkpoint.
-    pub items: Vec<Blob>,
-    /// Names of objects under `data/` that items refer to.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub objects: BTreeSet<String>,
-    /// Sources: the splits being read, each with its position.
-    pub splits: Vec<serde_json::Value>,
-    /// Sources: the enumerator's own state.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub enumerator: Option<serde_json::Value>,
-    /// What it had counted at the cut since the job's first row, for display: rows that are read
-    /// again after a failure count once.
-    #[serde(default, skip_serializing_if = "OperatorCounts::is_zero")]
-    pub counts: OperatorCounts,
-}
-
 /// Output that is published but not known to be committed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,15 +79,9 @@ pub struct PendingCommit {
     pub epoch: Version,
     /// Its position in that manifest's own list; with the epoch, its identity.
     pub index: u32,
-    /// The sink that can commit it.
-    pub sink: OperatorUid,
-    /// The sink's own description of what to do.
-    pub payload: Blob,
-    /// Names of objects under `data/` that the payload refers to: they are kept until it is
-    /// committed. Empty today, since sinks stage in their own system; an object there that is not
-    /// named here is deleted sooner or later.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub objects: BTreeSet<String>,
+    /// What to commit. It may not refer to objects under `data/`: one that no segment names is
+    /// deleted sooner or later.
+    pub committable: Committable,
     /// The lineage it was published under, where that is not the manifest's own: the job was
     /// started over meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -192,8 +141,9 @@ pub struct Origin {
     pub epoch: Version,
 }
 
-/// Everything that is true of a job at one version of its chain.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// Everything that is true of a job at one version of its chain. The default is that of a job
+/// without any: version 0, which no chain has.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Of this encoding; [`FORMAT`].
@@ -234,7 +184,7 @@ pub struct Manifest {
     pub operators: BTreeMap<OperatorUid, OperatorEntry>,
     /// Merged watermark of each chain of operators at the cut, in milliseconds, by the chain's
     /// first operator: its name stays the same when the plan around it changes.
-    pub watermarks: BTreeMap<OperatorUid, Mark>,
+    pub watermarks: BTreeMap<OperatorUid, ChainWatermark>,
     /// All output not yet known to be committed, in order.
     pub pending: Vec<PendingCommit>,
     /// The largest epoch of which output is known to be committed.
@@ -259,54 +209,6 @@ pub struct Manifest {
     pub created_ms: i64,
     /// Bytes of state that it names, inline ones included.
     pub bytes: u64,
-}
-
-/// Where the subtasks of a chain of operators stand in event time, in milliseconds.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Mark {
-    /// All at the same watermark; of a source's chain the smallest.
-    Even(i64),
-    /// Each at its own, in the order of subtasks; absent where none was received. Subtasks that
-    /// are told of idle splits in another order do not pass every watermark at the same cut.
-    Uneven(Vec<Option<i64>>),
-}
-
-impl Mark {
-    /// What subtasks say of themselves; `None` when none of them has received any.
-    #[must_use]
-    pub fn of(marks: &[Option<i64>]) -> Option<Self> {
-        let first = marks.first()?;
-        if marks.iter().any(|mark| mark != first) {
-            return Some(Self::Uneven(marks.to_vec()));
-        }
-        first.map(Self::Even)
-    }
-
-    /// What all of them have reached.
-    #[must_use]
-    pub fn least(&self) -> Option<i64> {
-        match self {
-            Self::Even(mark) => Some(*mark),
-            Self::Uneven(marks) => marks.iter().copied().min().flatten(),
-        }
-    }
-
-    /// What counts where whoever has reached `end` is to begin anew.
-    #[must_use]
-    pub fn before(&self, end: i64) -> Option<Self> {
-        let below = |mark: Option<i64>| mark.filter(|mark| *mark < end);
-        match self {
-            Self::Even(mark) => below(Some(*mark)).map(Self::Even),
-            Self::Uneven(marks) => Self::of(&marks.iter().copied().map(below).collect::<Vec<_>>()),
-        }
-    }
-}
-
-impl From<i64> for Mark {
-    fn from(mark: i64) -> Self {
-        Self::Even(mark)
-    }
 }
 
 /// A manifest that cannot be read. There is no falling back to an older one.
@@ -365,10 +267,11 @@ impl Manifest {
             problem: e.to_string(),
         };
         let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
-        if format > FORMAT {
-            return Err(ManifestError::NewerFormat { name: name.to_owned(), found: format });
+        match format {
+            1 => format_1::decode(bytes).map_err(damaged),
+            FORMAT => serde_json::from_slice(bytes).map_err(damaged),
+            found => Err(ManifestError::NewerFormat { name: name.to_owned(), found }),
         }
-        serde_json::from_slice(bytes).map_err(damaged)
     }
 
     /// What users call it: the checkpoint whose state it holds.
@@ -383,16 +286,21 @@ impl Manifest {
         pending.lineage.as_ref().unwrap_or(&self.lineage)
     }
 
-    /// Objects that its own state and pending output need, without those of retained versions.
+    /// Every segment of its state.
+    pub fn segments(&self) -> impl Iterator<Item = &SegmentRef> {
+        self.operators.values().flat_map(|entry| &entry.state.segments)
+    }
+
+    /// Objects that its own state needs, without those of retained versions.
     #[must_use]
     pub fn own_objects(&self) -> BTreeSet<String> {
-        let mut names = BTreeSet::new();
-        for entry in self.operators.values() {
-            names.extend(entry.segments.iter().filter_map(|s| s.object().map(str::to_owned)));
-            names.extend(entry.objects.iter().cloned());
-        }
-        names.extend(self.pending.iter().flat_map(|p| p.objects.iter().cloned()));
-        names
+        self.segments().filter_map(|s| s.object().map(str::to_owned)).collect()
+    }
+
+    /// Those of them that lie in the job's own folder.
+    #[must_use]
+    pub fn data_objects(&self) -> BTreeSet<&str> {
+        self.segments().filter(|s| !s.is_foreign()).filter_map(SegmentRef::object).collect()
     }
 
     /// Every object that must not be deleted while this manifest is the head.
@@ -409,7 +317,7 @@ impl Manifest {
     pub fn foreign_operators(&self) -> Vec<OperatorUid> {
         self.operators
             .iter()
-            .filter(|(_, entry)| entry.segments.iter().any(SegmentRef::is_foreign))
+            .filter(|(_, entry)| entry.is_foreign())
             .map(|(uid, _)| uid.clone())
             .collect()
     }
@@ -420,9 +328,7 @@ impl Manifest {
     pub fn operators_to_write_full(&self) -> Vec<OperatorUid> {
         self.operators
             .iter()
-            .filter(|(_, entry)| {
-                should_compact(&entry.segments) || entry.segments.iter().any(SegmentRef::is_foreign)
-            })
+            .filter(|(_, entry)| should_compact(&entry.state.segments) || entry.is_foreign())
             .map(|(uid, _)| uid.clone())
             .collect()
     }
@@ -436,13 +342,36 @@ impl Manifest {
     /// Bytes of state that the operators' segments and items hold.
     #[must_use]
     pub fn count_bytes(operators: &BTreeMap<OperatorUid, OperatorEntry>) -> u64 {
-        operators
-            .values()
-            .map(|entry| {
-                entry.segments.iter().map(|s| s.len).sum::<u64>()
-                    + entry.items.iter().map(|i| i.0.len() as u64).sum::<u64>()
-            })
-            .sum()
+        operators.values().map(|entry| entry.state.bytes()).sum()
+    }
+
+    /// What the chain of operators that begins with this one goes on from at a restore: nothing
+    /// where the end of time was reached, which holds for a run and not for the job. Whoever goes on
+    /// may read more, none of which is late; sources that have ended for good say it again.
+    #[must_use]
+    pub fn watermark(&self, head: &OperatorUid) -> Option<ChainWatermark> {
+        self.watermarks.get(head)?.before(END_OF_TIME)
+    }
+
+    /// Whether everything that was read is written: every window is closed and all output is
+    /// committed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let chains: BTreeSet<_> = self.assignment.placements.iter().map(|p| p.vertex).collect();
+        self.watermarks.values().all(|mark| *mark == ChainWatermark::Even(END_OF_TIME))
+            && self.watermarks.len() == chains.len()
+            && self.state_of.is_some()
+            && self.pending.is_empty()
+    }
+
+    /// Whether a job of sources with an end has finished with it, by these sources among its own:
+    /// everything was read and is written, and a program of no other sources has nothing to read.
+    #[must_use]
+    pub fn has_finished<'a>(&self, sources: impl IntoIterator<Item = &'a OperatorUid>) -> bool {
+        let mut sources = sources.into_iter().peekable();
+        let is_read =
+            |uid: &OperatorUid| self.operators.get(uid).is_some_and(OperatorEntry::is_read);
+        self.is_over() && sources.peek().is_some() && sources.all(is_read)
     }
 }
 

@@ -3,15 +3,15 @@
 //! The order of the references is the order in which they apply. For one key group, whatever
 //! stands before the last `Full` segment whose range holds the group is void, also when that
 //! `Full` segment has no block for it. So ranges may differ from one reference to the next, as
-//! they do after a rescale, and a reference can go once no group of it counts any more.
+//! they do after a rescale, and a reference can go once no group of it counts any more. That rule
+//! is [`Newer`], and whoever looks at references asks it: what a manifest keeps, what a subtask is
+//! given, and which blocks it reads.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use weir_protocol::{KeyGroup, KeyGroupRange};
+use weir_protocol::{Blob, KeyGroup, KeyGroupRange};
 use weir_state::segment::{BlockIndex, SegmentKind};
-
-use super::encoding::Blob;
 
 /// State up to this many bytes per worker and attempt travels inside the manifest.
 pub const INLINE_LIMIT: usize = 64 * 1024;
@@ -76,6 +76,12 @@ impl SegmentRef {
     pub fn is_full(&self) -> bool {
         self.kind == SegmentKind::Full
     }
+
+    /// Whether it says nothing.
+    #[must_use]
+    pub fn is_empty_delta(&self) -> bool {
+        !self.is_full() && self.blocks.is_empty()
+    }
 }
 
 /// Whether an object's name points out of `data/` of the job's own folder.
@@ -84,29 +90,73 @@ pub fn is_foreign(path: &str) -> bool {
     !path.starts_with("data/")
 }
 
+/// What is newer than a reference voids of it, for the key groups of a range: the walk goes from the
+/// newest reference to the oldest.
+struct Newer {
+    range: KeyGroupRange,
+    voided: Cover,
+}
+
+impl Newer {
+    fn than_none(range: KeyGroupRange) -> Self {
+        Self { range, voided: Cover::default() }
+    }
+
+    /// The blocks of the next older reference that count.
+    fn blocks<'a>(&'a self, older: &'a SegmentRef) -> impl Iterator<Item = &'a BlockIndex> {
+        let counts = |g: KeyGroup| self.range.contains(g) && !self.voided.holds(g);
+        older.blocks.iter().filter(move |block| counts(block.group))
+    }
+
+    /// Whether the next older reference counts for any group: a full one also where it holds nothing,
+    /// since it voids what is older still. (Left out, slices that were given out and are gone come
+    /// back from the deltas before it.)
+    fn leaves(&self, older: &SegmentRef) -> bool {
+        let voids = older.is_full() && {
+            let range = older.range.intersection(self.range);
+            !range.is_empty() && !self.voided.holds_all(range)
+        };
+        voids || self.blocks(older).next().is_some()
+    }
+
+    fn pass(&mut self, segment: &SegmentRef) {
+        if segment.is_full() {
+            self.voided.add(segment.range);
+        }
+    }
+}
+
+/// Those of `segments`, from the newest to the oldest, that count for groups of `range`; oldest first.
+fn counting<'a>(
+    segments: impl Iterator<Item = &'a SegmentRef>,
+    range: KeyGroupRange,
+) -> Vec<SegmentRef> {
+    let mut newer = Newer::than_none(range);
+    let mut kept = Vec::new();
+    for segment in segments {
+        if newer.leaves(segment) {
+            kept.push(segment.clone());
+        }
+        newer.pass(segment);
+    }
+    kept.reverse();
+    kept
+}
+
 /// What an operator's references are once a manifest publishes `new` on top of `previous`.
 ///
 /// `new` is in the order in which the segments were frozen, for each subtask; those of
 /// different subtasks never share a group.
 #[must_use]
 pub fn compose(previous: &[SegmentRef], new: Vec<SegmentRef>) -> Vec<SegmentRef> {
-    let mut kept: Vec<SegmentRef> = Vec::with_capacity(previous.len() + new.len());
-    // From the newest to the oldest: `covered` holds the ranges that later full segments void.
-    let mut covered = Cover::default();
-    for segment in new.into_iter().rev().chain(previous.iter().rev().cloned()) {
-        let counts = match segment.kind {
-            SegmentKind::Full => !covered.holds_all(segment.range),
-            SegmentKind::Delta => segment.blocks.iter().any(|b| !covered.holds(b.group)),
-        };
-        if segment.kind == SegmentKind::Full {
-            covered.add(segment.range);
-        }
-        if counts {
-            kept.push(segment);
-        }
-    }
-    kept.reverse();
-    kept
+    let all = KeyGroupRange { start: 0, end: u16::MAX };
+    counting(new.iter().rev().chain(previous.iter().rev()), all)
+}
+
+/// The references that a subtask with these key groups is given.
+#[must_use]
+pub fn share(segments: &[SegmentRef], range: KeyGroupRange) -> Vec<SegmentRef> {
+    counting(segments.iter().rev(), range)
 }
 
 /// Which blocks of which references the groups in `range` are made of: pairs of a position in
@@ -117,17 +167,10 @@ pub fn plan_restore(
     range: KeyGroupRange,
 ) -> Vec<(usize, BTreeSet<KeyGroup>)> {
     let mut plan = Vec::new();
-    let mut covered = Cover::default();
+    let mut newer = Newer::than_none(range);
     for (position, segment) in segments.iter().enumerate().rev() {
-        let wanted: BTreeSet<KeyGroup> = segment
-            .blocks
-            .iter()
-            .map(|block| block.group)
-            .filter(|group| range.contains(*group) && !covered.holds(*group))
-            .collect();
-        if segment.kind == SegmentKind::Full {
-            covered.add(segment.range);
-        }
+        let wanted: BTreeSet<KeyGroup> = newer.blocks(segment).map(|block| block.group).collect();
+        newer.pass(segment);
         if !wanted.is_empty() {
             plan.push((position, wanted));
         }
@@ -237,73 +280,5 @@ mod packed_blocks {
                 crc,
             })
             .collect())
-    }
-}
-
-/// The same reference as the control protocol sends it.
-#[cfg(feature = "rpc")]
-mod rpc {
-    use weir_protocol::{KeyGroup, KeyGroupRange, control};
-    use weir_state::segment::{BlockIndex, SegmentKind};
-
-    use super::{Place, SegmentRef};
-
-    impl From<SegmentRef> for control::SegmentRef {
-        fn from(segment: SegmentRef) -> Self {
-            let (path, offset, inline) = match segment.place {
-                Place::Inline(bytes) => (String::new(), 0, bytes.0.to_vec()),
-                Place::Object { path, offset } => (path, offset, Vec::new()),
-            };
-            Self {
-                path,
-                offset,
-                len: segment.len,
-                schema: segment.schema,
-                full: segment.kind == SegmentKind::Full,
-                range_start: u32::from(segment.range.start),
-                range_end: u32::from(segment.range.end),
-                blocks: segment
-                    .blocks
-                    .iter()
-                    .map(|b| control::BlockRef {
-                        group: u32::from(b.group.0),
-                        offset: b.offset,
-                        len: b.len,
-                        crc: b.crc,
-                    })
-                    .collect(),
-                inline,
-            }
-        }
-    }
-
-    impl From<control::SegmentRef> for SegmentRef {
-        fn from(segment: control::SegmentRef) -> Self {
-            // Key groups fit in 16 bits (MAX_KEY_GROUPS).
-            Self {
-                place: if segment.path.is_empty() {
-                    Place::Inline(segment.inline.into())
-                } else {
-                    Place::Object { path: segment.path, offset: segment.offset }
-                },
-                len: segment.len,
-                schema: segment.schema,
-                kind: if segment.full { SegmentKind::Full } else { SegmentKind::Delta },
-                range: KeyGroupRange {
-                    start: segment.range_start as u16,
-                    end: segment.range_end as u16,
-                },
-                blocks: segment
-                    .blocks
-                    .iter()
-                    .map(|b| BlockIndex {
-                        group: KeyGroup(b.group as u16),
-                        offset: b.offset,
-                        len: b.len,
-                        crc: b.crc,
-                    })
-                    .collect(),
-            }
-        }
     }
 }

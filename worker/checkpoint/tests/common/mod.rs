@@ -9,11 +9,15 @@ use weir_checkpoint::manifest::{Assignment, Member};
 use weir_checkpoint::store::Store;
 use weir_checkpoint::store::testing::{LyingStore, MemoryStore};
 use weir_checkpoint::{
-    Authority, Blob, Chain, ChainOptions, CheckpointBody, CommitId, Destroyed, Manifest, NewCommit,
-    Nonces, OperatorEntry, PendingCommit, PublishError, Published, SealRequest, Start, Steps,
-    TakeOverError, WriterTerm,
+    Authority, Chain, ChainOptions, CheckpointBody, CommitId, DataWriter, Destroyed, Manifest,
+    Nonces, OperatorEntry, OperatorState, PendingCommit, PublishError, Published, SealRequest,
+    SegmentRef, Start, Steps, TakeOverError, WriterTerm,
 };
-use weir_protocol::{Attempt, JobName, OperatorUid, Term, Version, WorkerId};
+use weir_protocol::{
+    Attempt, Committable, JobName, KeyGroup, KeyGroupRange, OperatorUid, Split, Term, Version,
+    WorkerId,
+};
+use weir_state::segment::{SegmentBuilder, SegmentKind};
 
 pub const SOON: Duration = Duration::from_secs(10);
 pub const NEVER: Duration = Duration::from_secs(1_000_000);
@@ -100,6 +104,14 @@ impl Sink {
     }
 }
 
+/// A segment that is too large to travel inline.
+pub async fn large_segment(writer: &DataWriter) -> SegmentRef {
+    let mut builder = SegmentBuilder::new(SegmentKind::Full, KeyGroupRange::all(128), 1);
+    builder.push(KeyGroup(9), &[7; 100_000]);
+    let written = writer.write(&"source".into(), &[builder.finish()]).await.unwrap();
+    written.into_iter().next().unwrap()
+}
+
 /// `term:from..to#serial`
 pub fn rows_of(payload: &str) -> std::ops::Range<u64> {
     let range = payload.split([':', '#']).nth(1).unwrap();
@@ -108,7 +120,7 @@ pub fn rows_of(payload: &str) -> std::ops::Range<u64> {
 }
 
 pub fn text(pending: &PendingCommit) -> String {
-    String::from_utf8(pending.payload.0.to_vec()).unwrap()
+    String::from_utf8(pending.committable.payload.to_vec()).unwrap()
 }
 
 /// A coordinator with its job's only task.
@@ -124,7 +136,7 @@ pub fn position_of(manifest: &Manifest) -> u64 {
     manifest
         .operators
         .get(&"source".into())
-        .map_or(0, |e| e.splits.first().and_then(serde_json::Value::as_u64).unwrap())
+        .map_or(0, |e| serde_json::from_slice(&e.state.splits[0].position).unwrap())
 }
 
 impl Toy {
@@ -153,18 +165,22 @@ impl Toy {
 
     pub fn body(&self) -> CheckpointBody {
         let sink = OperatorUid::from("sink");
-        let source = OperatorEntry { splits: vec![self.position.into()], ..Default::default() };
+        let split = Split {
+            id: "all".into(),
+            position: self.position.to_string().into(),
+            watermark: None,
+            lower_bound: None,
+            size: 0,
+        };
+        let state = OperatorState { splits: vec![split], ..Default::default() };
+        let source = OperatorEntry { state, ..Default::default() };
         CheckpointBody {
             attempt: Attempt(self.attempts),
             operators: [("source".into(), source)].into(),
             commits: self
                 .frozen
                 .iter()
-                .map(|p| NewCommit {
-                    sink: sink.clone(),
-                    payload: Blob::from(p.clone().into_bytes()),
-                    objects: BTreeSet::new(),
-                })
+                .map(|p| Committable { sink: sink.clone(), payload: p.clone().into() })
                 .collect(),
             ..CheckpointBody::default()
         }

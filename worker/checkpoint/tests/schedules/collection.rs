@@ -8,7 +8,7 @@ use weir_checkpoint::{Chain, DataWriter, PublishError, RollBackEnd, Start, TakeO
 use weir_protocol::{KeyGroup, KeyGroupRange};
 use weir_state::segment::{SegmentBuilder, SegmentKind};
 
-use crate::common::{NEVER, Rig, Toy, request, v};
+use crate::common::{NEVER, Rig, Toy, large_segment, request, v};
 use crate::{object, stalling};
 
 /// A checkpoint with a full segment that is too large to travel inline.
@@ -22,7 +22,7 @@ async fn with_segment(toy: &mut Toy, chain: &Chain) -> String {
     let name = refs[0].object().unwrap().to_owned();
     toy.freeze(1);
     let mut body = toy.body();
-    body.operators.get_mut(&"source".into()).unwrap().segments = refs;
+    body.operators.get_mut(&"source".into()).unwrap().state.segments = refs;
     toy.writer.publish(body, NEVER).await.unwrap();
     toy.frozen.clear();
     name
@@ -57,10 +57,8 @@ async fn s09_a_late_collector_deletes_nothing_that_can_be_restored() {
     let mut new = Toy::on(new.writer, &rig.sink);
     assert_eq!(new.position, 3);
     new.commit_all().await;
-    let unpublished = DataWriter::new(chain.store().clone(), new.writer.term(), rig.nonces.clone())
-        .stage(&"source".into(), vec![1; 10].into())
-        .await
-        .unwrap();
+    let writer = DataWriter::new(chain.store().clone(), new.writer.term(), rig.nonces.clone());
+    let unpublished = large_segment(&writer).await.object().unwrap().to_owned();
     go_on.notify_one();
     let done = collector.await.unwrap().unwrap();
     assert!(done.deleted > 0, "it does delete what it had dropped");

@@ -7,7 +7,7 @@ use weir_checkpoint::store::testing::{Fault, Operation};
 use weir_checkpoint::{DataWriter, ManifestKind, PublishError, steps};
 use weir_protocol::Version;
 
-use crate::common::{NEVER, Rig, SOON, Toy, request, t, v};
+use crate::common::{NEVER, Rig, SOON, Toy, large_segment, request, t, v};
 use crate::{object, stalling};
 
 #[tokio::test(start_paused = true)]
@@ -136,13 +136,11 @@ async fn a_fenced_writer_leaves_every_object_to_the_successor_that_adopted_it() 
     let (chain, _, reached, go_on) = stalling(&rig, steps::PUBLISH_AFTER_PUT);
     let mut first = Toy::start(&chain, &rig.sink, &request(0)).await.unwrap();
     let writer = DataWriter::new(chain.store().clone(), first.writer.term(), rig.nonces.clone());
-    let staged = writer.stage(&"sink".into(), vec![1; 10].into()).await.unwrap();
-    let state = writer.stage(&"source".into(), vec![2; 10].into()).await.unwrap();
+    let state = large_segment(&writer).await;
     first.freeze(3);
     let mut body = first.body();
-    body.commits[0].objects.insert(staged.clone());
     for entry in body.operators.values_mut() {
-        entry.objects.insert(state.clone());
+        entry.state.segments = vec![state.clone()];
     }
     let fenced = tokio::spawn(async move {
         let result = first.writer.publish(body, NEVER).await;
@@ -158,9 +156,8 @@ async fn a_fenced_writer_leaves_every_object_to_the_successor_that_adopted_it() 
     assert!(first.writer.collect().await.is_err());
     drop(first);
     tokio::time::sleep(Duration::from_secs(600)).await;
-    for object in [&staged, &state].map(|name| object(name)) {
-        assert!(rig.memory.bytes(&object).is_some(), "{object} is gone");
-    }
+    let object = object(state.object().unwrap());
+    assert!(rig.memory.bytes(&object).is_some(), "{object} is gone");
     next.commit_all().await;
     rig.sink.assert_exactly(3);
 }

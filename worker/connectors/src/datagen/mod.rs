@@ -23,8 +23,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use weir_engine::EngineError;
 use weir_engine::env::Clock;
-use weir_engine::operator::{Context, OperatorMetrics};
+use weir_engine::operator::Context;
 use weir_engine::source::{Assignment, Source, SourcePoll, SourceReader, Split, SplitEnumerator};
+use weir_protocol::Counter;
 
 use crate::options::Options;
 use crate::table::{Problem, SourceParts, Table};
@@ -317,7 +318,7 @@ impl SourceReader for Reader {
                     split.position.made += due;
                 }
                 self.after = index;
-                OperatorMetrics::add(&cx.metrics.bytes, records.get_array_memory_size());
+                cx.metrics.add(Counter::Bytes, records.get_array_memory_size());
                 return Ok(SourcePoll::Rows { split: index, records });
             }
         }

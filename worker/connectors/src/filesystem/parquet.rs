@@ -15,8 +15,9 @@ use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
 use tokio::sync::oneshot;
-use weir_engine::operator::{Context, OperatorMetrics, Waker};
+use weir_engine::operator::{Context, Waker};
 use weir_engine::{EngineError, Fault};
+use weir_protocol::Counter;
 
 use super::fetch::fetch_ranges;
 use super::format::ReadFormat;
@@ -175,7 +176,7 @@ impl ParquetFile {
                             .map_err(|why| EngineError::user(format!("{}: {why}", file.path)))?;
                         self.given = self.next;
                         self.next = plan.advance(self.next, records.num_rows() as u64);
-                        OperatorMetrics::add(&cx.metrics.bytes, batch.get_array_memory_size());
+                        cx.metrics.add(Counter::Bytes, batch.get_array_memory_size());
                         return Ok(Polled::Rows(records));
                     }
                 }

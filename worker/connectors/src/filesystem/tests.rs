@@ -12,7 +12,6 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
@@ -20,6 +19,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use object_store::{ObjectStoreExt, PutPayload};
 use weir_engine::source::{SourcePoll, Split, SplitEnumerator};
+use weir_protocol::Counter;
 
 use super::*;
 use crate::formats::Format;
@@ -289,7 +289,7 @@ fn a_position_is_behind_the_rows_that_were_given_out_while_others_wait() {
                 SourcePoll::Pending => {
                     assert_eq!(reader.position(7), position, "{format}: only rows move it");
                     assert!(reader.owes(7), "{format}: the silence is the store's");
-                    let read = cx.metrics.bytes.load(Ordering::Relaxed);
+                    let read = cx.metrics.get(Counter::Bytes);
                     if (encoding.is_none() && given > 0) || read == 8 << 20 {
                         // What was read is decoded, and waits for the rest of its batch.
                         held_up += 1;

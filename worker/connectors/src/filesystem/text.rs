@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use tokio::sync::oneshot;
 use weir_engine::EngineError;
-use weir_engine::operator::{Context, OperatorMetrics};
+use weir_engine::operator::Context;
+use weir_protocol::Counter;
 
 use super::fetch::{Chunks, Growing, HEADROOM, Next, Start, line_at};
 use super::mark::Marker;
@@ -231,7 +232,7 @@ impl TextFile {
                     self.starved = !self.last || self.start == self.end;
                 }
                 Next::Chunk(chunk) => {
-                    OperatorMetrics::add(&cx.metrics.bytes, chunk.end - HEADROOM);
+                    cx.metrics.add(Counter::Bytes, chunk.end - HEADROOM);
                     self.append(chunk.buffer, chunk.end);
                 }
             }
@@ -303,7 +304,7 @@ impl TextFile {
 
     fn count_skipped(&mut self, cx: &Context) {
         let skipped = self.decoder.skipped();
-        OperatorMetrics::add(&cx.metrics.malformed, (skipped - self.skipped) as usize);
+        cx.metrics.add(Counter::Malformed, (skipped - self.skipped) as usize);
         self.skipped = skipped;
     }
 

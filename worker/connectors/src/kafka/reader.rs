@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use rdkafka::config::ClientConfig;
 use weir_engine::EngineError;
-use weir_engine::operator::{Context, OperatorMetrics};
+use weir_engine::operator::Context;
 use weir_engine::source::{Assignment, Source, SourcePoll, SourceReader, Split, SplitEnumerator};
+use weir_protocol::Counter;
 
 use super::client::{Cluster, Subject};
 use super::enumerator::{Enumerator, Memory, Plan};
@@ -130,9 +130,9 @@ impl SourceReader for Reader {
             position.offset = last.offset() + 1;
             position.leader_epoch = last.leader_epoch();
             let skipped = self.decoder.skipped();
-            cx.metrics.malformed.fetch_add(skipped - self.skipped, Ordering::Relaxed);
+            cx.metrics.add(Counter::Malformed, (skipped - self.skipped) as usize);
             self.skipped = skipped;
-            OperatorMetrics::add(&cx.metrics.bytes, bytes);
+            cx.metrics.add(Counter::Bytes, bytes);
             if records.num_rows() > 0 {
                 return Ok(SourcePoll::Rows { split, records });
             }

@@ -10,10 +10,10 @@ use arrow::datatypes::TimestampMillisecondType;
 use rdkafka::config::ClientConfig;
 use weir_engine::batch::RowKind;
 use weir_engine::operator::{
-    Context, Operator, OperatorFactory, OperatorMetrics, Output, PreCommitted, Progress, Snapshot,
-    SnapshotRequest,
+    Context, Operator, OperatorFactory, Output, PreCommitted, Progress, Snapshot, SnapshotRequest,
 };
 use weir_engine::{Batch, OperatorError};
+use weir_protocol::Counter;
 
 use super::client::Subject;
 use super::delivery::{Outgoing, Sender};
@@ -163,7 +163,7 @@ impl Writer {
 
     fn count(&self, cx: &Context) {
         let delivered = self.sender.take_delivered();
-        OperatorMetrics::add(&cx.metrics.bytes, usize::try_from(delivered.bytes).unwrap_or(0));
+        cx.metrics.add(Counter::Bytes, usize::try_from(delivered.bytes).unwrap_or(0));
     }
 }
 

@@ -10,7 +10,6 @@ mod security;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow::array::{
@@ -32,7 +31,7 @@ use weir_engine::env::{Clock, instant};
 use weir_engine::operator::{Context, Operator, OperatorMetrics, Output, SnapshotRequest, Waker};
 use weir_engine::source::{Source, SourcePoll, SourceReader, Split, SplitEnumerator};
 use weir_engine::{Batch, EngineError, Fault};
-use weir_protocol::{Attempt, KeyGroupRange, Subtask, Term};
+use weir_protocol::{Attempt, Counter, KeyGroupRange, Subtask, Term};
 
 const WAIT: Duration = Duration::from_secs(30);
 const EARLIEST: (&str, &str) = ("scan.startup.mode", "earliest-offset");
@@ -316,7 +315,7 @@ fn metadata_and_keys_become_columns() {
     );
     assert_eq!(batch.column(3).as_primitive::<Int64Type>().value(0), 7);
     assert_eq!(batch.column(4).as_primitive::<Int64Type>().value(0), 1);
-    assert!(cx.metrics.bytes.load(Ordering::Relaxed) > 0);
+    assert!(cx.metrics.get(Counter::Bytes) > 0);
 }
 
 #[test]

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use weir_checkpoint::manifest::{Assignment, Member};
 use weir_engine::Fault;
-use weir_protocol::WorkerId;
 use weir_protocol::control::to_worker;
+use weir_protocol::{Placement, WorkerId};
 
 use super::attempt::TaskId;
 use super::backoff::Restart;
 use super::commits::Commits;
-use super::cut::{Head, build_deploys, build_splits};
 use super::event::{Action, Ending, Reply};
+use super::head::Head;
 use super::machine::JobMaster;
-use super::place::{Spread, count_moved, decide_spread};
+use super::place::{SlotAssignment, assign_slots, count_moved};
+use super::restore::{build_deploys, build_splits};
 use super::state::{Ask, Live, Phase, Rescale, State, Why};
 
 /// New tasks have their first checkpoint after so long, the next after twice as long, and so on up
@@ -34,12 +36,29 @@ impl JobMaster {
         enough.map(|(id, worker)| (*id, worker.slots)).collect()
     }
 
-    pub(super) fn plan_spread(&self, parallelism: u32) -> Option<Spread> {
+    pub(super) fn plan_slots(&self, parallelism: u32) -> Option<SlotAssignment> {
         let workers = self.participants(parallelism);
         // A coordinator that has deployed nothing yet goes by where its predecessor did: workers
         // hold on to the segments that they wrote.
-        let now = self.spread.as_ref().or(self.head.spread.as_ref());
-        decide_spread(parallelism, self.plan.max_parallelism, &workers, now)
+        let stored = SlotAssignment::of(&self.head.manifest.assignment);
+        let now = self.assigned.as_ref().or(stored.as_ref());
+        assign_slots(parallelism, self.plan.max_parallelism, &workers, now)
+    }
+
+    /// Who runs what with these slots, and where.
+    fn assignment(&self, slots: &SlotAssignment, parallelism: u32) -> Assignment {
+        let members = slots.workers().into_iter().map(|worker| {
+            let known = self.workers.get(&worker);
+            Member {
+                worker,
+                address: known.map(|w| w.address.clone()).unwrap_or_default(),
+                control: known.map(|w| w.control.clone()).unwrap_or_default(),
+            }
+        });
+        let placements = self.plan.tasks(parallelism).filter_map(|(vertex, subtask)| {
+            Some(Placement { vertex, subtask, worker: slots.worker(subtask)? })
+        });
+        Assignment { parallelism, workers: members.collect(), placements: placements.collect() }
     }
 
     /// Goes to the next term.
@@ -48,9 +67,10 @@ impl JobMaster {
             Why::Rescale(rescale) => rescale.target,
             Why::Start | Why::Recover { .. } => self.parallelism,
         };
-        let spread = self.plan_spread(parallelism).unwrap_or_default();
+        let slots = self.plan_slots(parallelism).unwrap_or_default();
+        let assignment = self.assignment(&slots, parallelism);
         self.step("seal");
-        self.out.push(Action::Seal { spread, parallelism });
+        self.out.push(Action::Seal { assignment });
         self.state = State::Changing { why, phase: Phase::Sealing { failed: None } };
     }
 
@@ -70,13 +90,13 @@ impl JobMaster {
         let starts = matches!(why, Why::Start);
         self.step("sealed");
         self.head = head;
-        self.counted_before = self.head.cut.counts(&self.plan);
+        self.counted_before = self.head.counts(&self.plan);
         for worker in self.workers.values_mut() {
             // Of tasks that are over: the head says what of it counts.
             worker.stats.clear();
         }
-        self.stats.epoch = self.head.epoch;
-        self.stats.restored.get_or_insert(self.head.epoch);
+        self.stats.epoch = self.epoch();
+        self.stats.restored.get_or_insert(self.stats.epoch);
         if starts && let Some(refused) = self.refuse_restore() {
             self.end(Ending::Failed(refused));
             return;
@@ -86,11 +106,11 @@ impl JobMaster {
             self.parallelism = target;
             self.stop_tasks();
         }
-        self.commits = Commits::new(self.head.cut.committables.iter().cloned());
-        self.splits = build_splits(&self.plan, self.parallelism, &self.head.cut);
+        self.commits = Commits::new(&self.head);
+        self.splits = build_splits(&self.plan, self.parallelism, &self.head.manifest);
         for (vertex, splits) in &self.splits {
             self.out.push(Action::Enumerate {
-                term: self.head.term,
+                term: self.term(),
                 vertex: *vertex,
                 snapshot: splits.snapshot(),
                 returned: splits.returned(),
@@ -131,28 +151,27 @@ impl JobMaster {
 
     /// Everything that the head lists is committed and no earlier task runs.
     pub(super) fn deploy(&mut self) {
-        let Some(spread) = self.plan_spread(self.parallelism) else {
+        let Some(slots) = self.plan_slots(self.parallelism) else {
             return;
         };
+        let assignment = self.assignment(&slots, self.parallelism);
         let State::Changing { why, phase } = &mut self.state else {
             return;
         };
-        let workers = spread.workers();
+        let workers = slots.workers();
         *phase = Phase::Deploying {
             waiting: workers.iter().copied().collect(),
             until_ms: self.now + self.config.deploy_timeout_ms,
         };
         if let Why::Rescale(rescale) = why {
-            // Remembered until the end of the change, when `spread` is the new one.
+            // Remembered until the end of the change, when `assigned` is the new one.
             rescale.moved = self
-                .spread
+                .assigned
                 .as_ref()
-                .map_or(0, |from| count_moved(from, &spread, self.plan.max_parallelism));
+                .map_or(0, |from| count_moved(from, &slots, self.plan.max_parallelism));
         }
-        let addresses: BTreeMap<WorkerId, String> =
-            self.workers.iter().map(|(id, w)| (*id, w.address.clone())).collect();
-        let deploys = build_deploys(&self.plan, &spread, &self.head.cut, &addresses);
-        self.spread = Some(spread);
+        let deploys = build_deploys(&self.plan, &slots, &assignment, &self.head.manifest);
+        self.assigned = Some(slots);
         self.finished.clear();
         self.step("deploy");
         for (worker, deploy) in deploys {
@@ -181,7 +200,7 @@ impl JobMaster {
             Why::Start => {}
             Why::Recover { began_ms, message, .. } => {
                 let total = self.now - began_ms;
-                let epoch = self.head.epoch;
+                let epoch = self.epoch();
                 let took = total as f64 / 1e3;
                 let text = format!("{message}; restored epoch {epoch} in {took:.2} s");
                 self.report("Recovered", text, total, total);

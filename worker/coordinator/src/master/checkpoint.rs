@@ -4,10 +4,11 @@ use weir_engine::Fault;
 use weir_protocol::control::{self, to_worker};
 use weir_protocol::{Attempt, Epoch, Subtask, VertexId};
 
-use super::attempt::{PendingCheckpoint, Stage, TaskAck};
-use super::cut::{Head, build_body, is_unchanged};
+use super::assemble::assemble;
+use super::attempt::{PendingCheckpoint, Stage};
 use super::event::Action;
 use super::failure::Cause;
+use super::head::Head;
 use super::machine::JobMaster;
 use super::state::{Ask, Copying, HoldPhase, Saving, State, Stop};
 
@@ -27,9 +28,11 @@ impl JobMaster {
         let attempt = self.next_attempt;
         self.next_attempt = attempt.next();
         // Rewriting everything would lengthen a pause, and make worthless what is read ahead.
-        let cut = &self.head.cut;
-        let full =
-            if freeze || self.reads_ahead() { cut.foreign.clone() } else { cut.write_full.clone() };
+        let only_what_must = freeze || self.reads_ahead();
+        let full = match only_what_must {
+            true => self.head.must_write_full(),
+            false => self.head.should_write_full(),
+        };
         let trigger = control::Trigger {
             attempt: attempt.0,
             freeze,
@@ -59,8 +62,8 @@ impl JobMaster {
 
     pub(super) fn on_ack(&mut self, ack: &control::Ack) {
         let task = (VertexId(ack.vertex), Subtask(ack.subtask));
-        let decoded = match TaskAck::decode(ack) {
-            Ok(decoded) => decoded,
+        let snapshot = match serde_json::from_slice(&ack.snapshot_json) {
+            Ok(snapshot) => snapshot,
             Err(error) => {
                 let name = self.task_name(task.0, task.1);
                 self.abandon(Attempt(ack.attempt), &format!("{name}: its ack: {error}"));
@@ -72,7 +75,7 @@ impl JobMaster {
         else {
             return;
         };
-        if checkpoint.acknowledge(task, decoded) {
+        if checkpoint.acknowledge(task, snapshot) {
             self.step("all acks");
             self.publish();
         }
@@ -85,23 +88,22 @@ impl JobMaster {
         let Some(mut checkpoint) = self.live_mut().and_then(|live| live.checkpoint.take()) else {
             return;
         };
-        let mut body =
-            build_body(&self.plan, parallelism, &checkpoint, &self.counted_before, &self.head.cut);
+        let head = &self.head.manifest;
+        let mut body = assemble(&self.plan, parallelism, &checkpoint, &self.counted_before, head);
         body.pin = pin;
-        if !must && is_unchanged(&self.head.cut, &self.plan, &body, self.commits.items()) {
+        if !must && !body.differs_from(head, self.commits.items()) {
             self.step("nothing changed");
             self.stats.attempt_trouble.clear();
             let abandon = control::Abandon { attempt: checkpoint.attempt.0 };
             self.broadcast(&to_worker::Kind::Abandon(abandon));
             return;
         }
-        let attempt = checkpoint.attempt;
         if let Some(live) = self.live_mut() {
             checkpoint.stage = Stage::Publishing;
             live.checkpoint = Some(checkpoint);
         }
         self.step("publish");
-        self.out.push(Action::Publish { attempt, body: Box::new(body) });
+        self.out.push(Action::Publish { body: Box::new(body) });
     }
 
     /// Whether somebody waits for this attempt's version itself.
@@ -121,14 +123,18 @@ impl JobMaster {
     }
 
     pub(super) fn on_published(&mut self, attempt: Attempt, head: Head) {
-        let (version, epoch) = (head.version, Epoch::from(head.version));
+        let version = head.manifest.version;
+        let epoch = Epoch::from(version);
         self.stats.epoch = epoch;
-        self.stats.checkpoint_bytes = head.bytes;
+        self.stats.checkpoint_bytes = head.manifest.bytes;
         self.stats.published_at_ms = self.wall_ms();
         self.stats.attempt_trouble.clear();
         self.step("published");
         let now = self.now;
-        let dropped = self.head.cut.objects_without(&head.cut);
+        let dropped = {
+            let (before, now) = (self.head.manifest.data_objects(), head.manifest.data_objects());
+            before.difference(&now).map(|object| (*object).to_owned()).collect()
+        };
         self.head = head;
         let Some(live) = self.live_mut() else { return }; // The term's tasks ended meanwhile.
         let Some(checkpoint) = live.checkpoint.take_if(|f| f.attempt == attempt) else {
@@ -136,9 +142,7 @@ impl JobMaster {
         };
         let saving = live.saving.take();
         self.stats.checkpoint_ms = now - checkpoint.began_ms;
-        let new = self.head.cut.committables.iter().filter(|p| p.epoch == epoch);
-        let new: Vec<_> = new.cloned().collect();
-        self.commits.add(new);
+        self.commits.add(&self.head, |p| p.epoch == version);
         let published = control::Published { attempt: attempt.0, epoch: epoch.0, dropped };
         self.broadcast(&to_worker::Kind::Published(published));
         self.show_positions();
@@ -158,20 +162,21 @@ impl JobMaster {
     /// Tells enumerators which positions the newest manifest covers.
     fn show_positions(&mut self) {
         for (vertex, _) in self.plan.sources() {
-            let Some(stored) = self.head.cut.operators.get(&vertex.head()) else {
+            let Some(stored) = self.head.manifest.operators.get(&vertex.head()) else {
                 continue;
             };
             let unassigned = stored.enumerator.iter().flat_map(|e| &e.unassigned);
-            let splits = stored.splits.iter().chain(unassigned).cloned().collect();
+            let splits = stored.state.splits.iter().chain(unassigned).cloned().collect();
             self.out.push(Action::ShowPositions { vertex: vertex.id, splits });
         }
     }
 
     /// The smallest watermark of the sources at the newest checkpoint.
     pub(super) fn event_time(&self) -> Option<i64> {
-        let heads = self.plan.sources().filter_map(|(v, _)| self.head.cut.operators.get(&v.head()));
-        let marks: Option<Vec<i64>> =
-            heads.map(|stored| stored.watermark.as_ref()?.least()).collect();
+        let head = &self.head.manifest;
+        let stored = self.plan.sources().map(|(vertex, _)| vertex.head());
+        let stored = stored.filter(|uid| head.operators.contains_key(uid));
+        let marks: Option<Vec<i64>> = stored.map(|uid| head.watermark(&uid)?.least()).collect();
         marks.and_then(|marks| marks.into_iter().min())
     }
 

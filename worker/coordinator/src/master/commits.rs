@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weir_engine::operator::Committable;
-use weir_protocol::{Epoch, OperatorUid, WorkerId};
+use weir_checkpoint::PendingCommit;
+use weir_protocol::{Committable, Epoch, OperatorUid, WorkerId};
 
-use super::cut::Pending;
+use super::head::Head;
 
 /// Wait before the first repetition of a commit that could not be decided.
 const RETRY_INITIAL_MS: u64 = 200;
@@ -77,34 +77,21 @@ pub struct Commits {
 impl Commits {
     /// Staged output listed by a manifest, oldest first.
     #[must_use]
-    pub fn new(pending: impl IntoIterator<Item = Pending>) -> Self {
+    pub fn new(head: &Head) -> Self {
         let mut commits = Self::default();
-        commits.add(pending);
+        commits.add(head, |_| true);
         commits
     }
 
     /// A manifest was published that lists these for the first time.
-    pub fn add(&mut self, pending: impl IntoIterator<Item = Pending>) {
-        for Pending { epoch, lineage, index, committable } in pending {
+    pub fn add(&mut self, head: &Head, new: impl Fn(&PendingCommit) -> bool) {
+        for pending in head.uncommitted().filter(|p| new(p)) {
+            let (index, committable) = (pending.index, pending.committable.clone());
             let item = Item { index, committable, tries: 0, not_before_ms: 0 };
-            let listed = self.epochs.entry(epoch).or_default();
-            listed.lineage = lineage;
+            let listed = self.epochs.entry(pending.epoch.into()).or_default();
+            listed.lineage.clone_from(&head.manifest.lineage_of(pending).0);
             listed.items.push(item);
         }
-    }
-
-    /// What is not known to be committed, in order.
-    #[must_use]
-    pub fn pending(&self) -> Vec<Pending> {
-        let items = self.epochs.iter().flat_map(|(epoch, e)| {
-            e.items.iter().map(|item| Pending {
-                epoch: *epoch,
-                lineage: e.lineage.clone(),
-                index: item.index,
-                committable: item.committable.clone(),
-            })
-        });
-        items.collect()
     }
 
     /// Whether everything is known to be committed.
@@ -168,7 +155,7 @@ impl Commits {
     }
 
     /// A worker's answer; `outcomes` are (position in the dispatch, outcome). Positions without
-    /// an outcome are asked again. Returns which were acknowledged, by [`Pending::index`].
+    /// an outcome are asked again. Returns which were acknowledged, by [`PendingCommit::index`].
     ///
     /// # Errors
     /// When output is lost.
@@ -235,31 +222,42 @@ impl Commits {
 
 #[cfg(test)]
 mod tests {
+    use weir_checkpoint::Manifest;
+    use weir_protocol::Version;
+
     use super::*;
 
     fn item(sink: &str, payload: &str) -> Committable {
         Committable { sink: sink.into(), payload: payload.to_owned().into() }
     }
 
-    fn listed(epoch: u64, items: &[(&str, &str)]) -> Vec<Pending> {
-        let items = items.iter().zip(0..);
-        items
-            .map(|((sink, payload), index)| Pending {
-                epoch: Epoch(epoch),
-                lineage: "mine".into(),
+    fn listed(all: &[(u64, &[(&str, &str)])]) -> Head {
+        let pending = all.iter().flat_map(|(epoch, items)| {
+            (0..).zip(*items).map(|(index, (sink, payload))| PendingCommit {
+                epoch: Version(*epoch),
                 index,
                 committable: item(sink, payload),
+                lineage: None,
             })
-            .collect()
+        });
+        let pending = pending.collect();
+        Head::new(Manifest { pending, ..Manifest::default() }.into())
+    }
+
+    fn left(commits: &Commits) -> Vec<(u64, u32)> {
+        let epochs = commits.epochs.iter();
+        epochs.flat_map(|(epoch, e)| e.items.iter().map(|i| (epoch.0, i.index))).collect()
     }
 
     const W: WorkerId = WorkerId(0);
 
     #[test]
     fn a_sinks_later_epoch_waits_for_its_earlier_one_and_other_sinks_do_not() {
+        let head = listed(&[(1, &[("a", "1"), ("b", "1")]), (2, &[("a", "2"), ("c", "2")])]);
         let mut commits = Commits::default();
-        commits.add(listed(1, &[("a", "1"), ("b", "1")]));
-        commits.add(listed(2, &[("a", "2"), ("c", "2")]));
+        for epoch in [1, 2] {
+            commits.add(&head, |p| p.epoch == Version(epoch));
+        }
         let sent = commits.dispatch(&[W], 0);
         assert_eq!(sent[0].items, [item("a", "1"), item("b", "1")]);
         assert_eq!(sent[1].items, [item("c", "2")]);
@@ -268,16 +266,14 @@ mod tests {
         assert!(commits.dispatch(&[W], 0).is_empty(), "epoch 2 is being committed");
         assert_eq!(commits.answered(W, Epoch(2), vec![(0, Outcome::Committed)], 0), Ok(vec![1]));
         assert_eq!(commits.dispatch(&[W], 0)[0].items, [item("a", "2")]);
-        let left = commits.pending();
-        let left: Vec<_> = left.iter().map(|p| (p.epoch.0, p.index)).collect();
-        assert_eq!(left, [(1, 1), (2, 0)]);
+        assert_eq!(left(&commits), [(1, 1), (2, 0)]);
         assert_eq!(commits.next_retry_ms(), Some(200));
         assert_eq!(commits.dispatch(&[W], 200)[0].items, [item("b", "1")]);
     }
 
     #[test]
     fn a_lost_worker_leaves_nothing_undone() {
-        let mut commits = Commits::new(listed(3, &[("a", "x")]));
+        let mut commits = Commits::new(&listed(&[(3, &[("a", "x")])]));
         assert_eq!(commits.dispatch(&[W], 0).len(), 1);
         commits.worker_gone(W);
         let other = WorkerId(7);
@@ -294,10 +290,10 @@ mod tests {
 
     #[test]
     fn lost_output_is_an_error_and_is_never_dropped() {
-        let mut commits = Commits::new(listed(3, &[("a", "x")]));
+        let mut commits = Commits::new(&listed(&[(3, &[("a", "x")])]));
         commits.dispatch(&[W], 0);
         let lost = commits.answered(W, Epoch(3), vec![(0, Outcome::Lost("gone".into()))], 0);
         assert_eq!(lost, Err(Lost { sink: "a".into(), why: "gone".into() }));
-        assert_eq!(commits.pending().len(), 1);
+        assert_eq!(left(&commits), [(3, 0)]);
     }
 }

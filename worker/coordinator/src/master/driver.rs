@@ -8,12 +8,11 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
-use weir_checkpoint::manifest::Member;
 use weir_engine::graph::JobGraph;
 use weir_engine::source::{Source, Split};
 use weir_engine::{EngineError, Fault};
 use weir_protocol::control::{self, CoordinatorReport, JobStatus, ToWorker, to_worker};
-use weir_protocol::{Term, VertexId, WorkerId};
+use weir_protocol::{Term, VertexId};
 
 use super::event::{Action, Ending, Event, Found, LinkId, Reply, Request, RequestId};
 use super::journal::Journal;
@@ -232,11 +231,8 @@ impl Driver {
             Action::Disconnect { link } => {
                 self.links.remove(&link);
             }
-            Action::Seal { spread, parallelism } => {
-                let addresses = self.master.addresses();
-                self.keep(Task::Seal { spread, parallelism, addresses });
-            }
-            Action::Publish { attempt, body } => self.keep(Task::Publish { attempt, body }),
+            Action::Seal { assignment } => self.keep(Task::Seal { assignment }),
+            Action::Publish { body } => self.keep(Task::Publish { body }),
             Action::Acknowledged { epoch, indices } => {
                 self.keep(Task::Acknowledged { epoch, indices });
             }
@@ -419,14 +415,5 @@ async fn enumerate(
 impl JobMaster {
     fn now(&self) -> u64 {
         self.now
-    }
-
-    /// Where workers' data exchanges and control services listen.
-    fn addresses(&self) -> BTreeMap<WorkerId, Member> {
-        let member = |(id, w): (&WorkerId, &super::state::Worker)| {
-            let (address, control) = (w.address.clone(), w.control.clone());
-            (*id, Member { worker: *id, address, control })
-        };
-        self.workers.iter().map(member).collect()
     }
 }

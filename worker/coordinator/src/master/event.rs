@@ -1,13 +1,14 @@
 //! What the coordinator's core is told, and what it wants done.
 
 use bytes::Bytes;
+use weir_checkpoint::CheckpointBody;
+use weir_checkpoint::manifest::Assignment;
 use weir_engine::EngineError;
 use weir_engine::source::Split;
 use weir_protocol::control::{FromWorker, ToWorker};
 use weir_protocol::{Attempt, Epoch, Term, Version, VertexId};
 
-use super::cut::{Body, Head};
-use super::place::Spread;
+use super::head::Head;
 
 /// A worker's connection; never used again within a process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -239,16 +240,12 @@ pub enum Action {
     /// Take over, or go to the next term of the same writer.
     Seal {
         /// The intended assignment.
-        spread: Spread,
-        /// The holder's parallelism.
-        parallelism: u32,
+        assignment: Assignment,
     },
     /// Publish an attempt's manifest.
     Publish {
-        /// The attempt.
-        attempt: Attempt,
         /// What it adds.
-        body: Box<Body>,
+        body: Box<CheckpointBody>,
     },
     /// Committables are known to be committed; the next manifest need not list them.
     Acknowledged {

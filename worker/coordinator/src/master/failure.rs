@@ -29,7 +29,7 @@ impl JobMaster {
         self.commits.worker_gone(id);
         self.stopping.remove(&id);
         self.prefetcher_gone(id);
-        if self.spread.as_ref().is_some_and(|s| s.workers().contains(&id)) {
+        if self.assigned.as_ref().is_some_and(|s| s.workers().contains(&id)) {
             let message = format!("worker {id} was lost: {why}");
             self.explain(id, &message);
             self.fail_tasks(message, Cause::LostWorker);
@@ -143,8 +143,8 @@ impl JobMaster {
 
     /// Tells every worker with tasks to end them.
     pub(super) fn stop_tasks(&mut self) {
-        let Some(spread) = &self.spread else { return };
-        for worker in spread.workers() {
+        let Some(assigned) = &self.assigned else { return };
+        for worker in assigned.workers() {
             if self.workers.contains_key(&worker) && self.stopping.insert(worker) {
                 self.send(worker, to_worker::Kind::Stop(control::Stop {}));
             }

@@ -111,7 +111,6 @@ impl Coordinator {
             store,
             job: settings.job.clone(),
             options: config.chain,
-            plan: plan.clone(),
             graph: graph.clone(),
             request,
             clock: config.clock,

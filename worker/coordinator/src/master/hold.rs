@@ -4,7 +4,7 @@ use weir_protocol::control::{self, to_worker};
 
 use super::event::{Action, Ending, Reply, SavepointInfo};
 use super::machine::JobMaster;
-use super::place::Spread;
+use super::place::SlotAssignment;
 use super::state::{Ahead, Ask, HoldPhase, Rescale, Saving, State, Stop, Why};
 
 impl JobMaster {
@@ -155,7 +155,7 @@ impl JobMaster {
                         let HoldPhase::Commits { attempt, .. } = *phase else {
                             return false;
                         };
-                        let (name, version) = (saving.name.clone(), self.head.version);
+                        let (name, version) = (saving.name.clone(), self.head.manifest.version);
                         *phase = HoldPhase::Copy { attempt };
                         self.out.push(Action::CopySavepoint { name, version });
                     }
@@ -167,7 +167,7 @@ impl JobMaster {
     }
 
     pub(super) fn on_savepoint_done(&mut self, name: &str, result: Result<SavepointInfo, String>) {
-        let (version, watermark) = (self.head.version, self.event_time());
+        let (version, watermark) = (self.head.manifest.version, self.event_time());
         if let State::Stopping { stop, phase: HoldPhase::Copy { attempt }, .. } = &self.state
             && let Some(saving) = stop.saving()
             && saving.name == name
@@ -209,20 +209,20 @@ impl JobMaster {
         self.out.push(Action::Reply { id: copy.request, reply });
     }
 
-    /// A spread that relieves the busiest worker, if there is one: after survivors have taken
+    /// An assignment that relieves the busiest worker, if there is one: after survivors have taken
     /// over and a replacement has come.
-    pub(super) fn wants_rebalance(&self) -> Option<Spread> {
-        let now = self.spread.as_ref()?;
-        let better = self.plan_spread(self.parallelism)?;
+    pub(super) fn wants_rebalance(&self) -> Option<SlotAssignment> {
+        let now = self.assigned.as_ref()?;
+        let better = self.plan_slots(self.parallelism)?;
         (self.load(&better) < self.load(now)).then_some(better)
     }
 
     /// Subtasks per slot of the busiest worker, in thousandths.
-    fn load(&self, spread: &Spread) -> u64 {
-        let loads = spread.workers().into_iter().map(|id| {
-            let load = spread.0.iter().filter(|w| **w == id).count() as u64;
-            let slots = self.workers.get(&id).map_or(1, |w| w.slots);
-            let load = (load * 1000).div_ceil(u64::from(slots));
+    fn load(&self, slots: &SlotAssignment) -> u64 {
+        let loads = slots.workers().into_iter().map(|id| {
+            let load = slots.0.iter().filter(|w| **w == id).count() as u64;
+            let of = self.workers.get(&id).map_or(1, |w| w.slots);
+            let load = (load * 1000).div_ceil(u64::from(of));
             // A slot that is full is as good as one that is half empty, unless subtasks are to
             // spread over more workers than have to take part.
             if self.config.least_workers > 1 { load } else { load.max(1000) }

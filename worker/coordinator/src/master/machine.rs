@@ -11,12 +11,12 @@ use super::attempt::TaskId;
 use super::backoff::Backoff;
 use super::commits::Commits;
 use super::config::MasterConfig;
-use super::cut::Head;
 use super::event::{Action, Ending, Event, LinkId, Reply, RequestId};
 use super::failure::{Cause, describe};
+use super::head::Head;
 use super::incarnations::Incarnations;
 use super::operations::Named;
-use super::place::Spread;
+use super::place::SlotAssignment;
 use super::plan::Plan;
 use super::restorable::{find_renewed, validate_restore};
 use super::splits::SourceSplits;
@@ -39,7 +39,7 @@ pub struct JobMaster {
     pub(super) counted_before: BTreeMap<OperatorUid, OperatorCounts>,
     pub(super) parallelism: u32,
     /// Where the tasks of the newest deployment run.
-    pub(super) spread: Option<Spread>,
+    pub(super) assigned: Option<SlotAssignment>,
     pub(super) splits: BTreeMap<VertexId, SourceSplits>,
     pub(super) commits: Commits,
     pub(super) next_attempt: Attempt,
@@ -83,7 +83,7 @@ impl JobMaster {
             incarnations: Incarnations::default(),
             head: Head::default(),
             counted_before: BTreeMap::new(),
-            spread: None,
+            assigned: None,
             splits: BTreeMap::new(),
             commits: Commits::default(),
             next_attempt: Attempt(1),
@@ -135,7 +135,7 @@ impl JobMaster {
             Event::SealFailed { message } => self.on_seal_failed(message),
             Event::Published { attempt, head } => self.on_published(attempt, head),
             Event::Voided { attempt, version, message } => {
-                self.head.version = version;
+                self.head.repeated_at(version);
                 self.abandon(attempt, &message);
             }
             Event::NotPublished { attempt, message } => self.abandon(attempt, &message),
@@ -145,10 +145,10 @@ impl JobMaster {
             Event::Fenced { message } => self.end(Ending::Fenced(message)),
             Event::StepDown => self.end(Ending::SteppedDown),
             Event::SavepointDone { name, result } => self.on_savepoint_done(&name, result),
-            Event::Discovered { term, vertex, result } if term == self.head.term => {
+            Event::Discovered { term, vertex, result } if term == self.term() => {
                 self.on_discovered(vertex, result);
             }
-            Event::NotDiscovered { term, vertex, message } if term == self.head.term => {
+            Event::NotDiscovered { term, vertex, message } if term == self.term() => {
                 self.note_source_trouble(vertex, &message);
             }
             Event::Discovered { .. } | Event::NotDiscovered { .. } | Event::Tick => {}
@@ -230,14 +230,15 @@ impl JobMaster {
         if let Some(head) = head {
             self.stats.published_at_ms = u64::try_from(head.written_ms).unwrap_or(0);
             self.head = head;
-            self.counted_before = self.head.cut.counts(&self.plan);
+            self.counted_before = self.head.counts(&self.plan);
             if let Some(refused) = self.refuse_restore() {
                 self.end(Ending::Failed(refused));
                 return;
             }
             self.stats.finished_before = self.finished_before();
-            if self.config.keep_parallelism && self.head.cut.parallelism > 0 {
-                self.parallelism = self.head.cut.parallelism;
+            let stored = self.head.manifest.assignment.parallelism;
+            if self.config.keep_parallelism && stored > 0 {
+                self.parallelism = stored;
             }
         }
         let since_ms = (!self.workers.is_empty()).then_some(self.now);
@@ -247,14 +248,15 @@ impl JobMaster {
     fn finished_before(&self) -> Option<Epoch> {
         let sources: Vec<_> = self.plan.sources().map(|(vertex, _)| vertex.head()).collect();
         let bounded = self.plan.sources().all(|(_, source)| source.bounded);
-        let changed = self.head.cut.plan_hash != self.plan.hash;
-        (bounded && changed && self.head.has_finished(&sources)).then_some(self.head.epoch)
+        let head = &self.head.manifest;
+        let changed = head.plan_hash != self.plan.hash;
+        (bounded && changed && head.has_finished(&sources)).then(|| self.epoch())
     }
 
     /// Why the program cannot go on from the head, if it cannot.
     pub(super) fn refuse_restore(&self) -> Option<String> {
         let allowed = &self.config.allow_dropped_state;
-        let valid = validate_restore(&self.plan, &self.head, &self.committers, allowed);
+        let valid = validate_restore(&self.plan, &self.head.manifest, &self.committers, allowed);
         valid.err().map(|refused| refused.to_string())
     }
 
@@ -263,12 +265,8 @@ impl JobMaster {
     /// then every term begins like this.
     pub(super) fn renew(&mut self) {
         let allowed = &self.config.allow_dropped_state;
-        for uid in find_renewed(&self.plan, &self.head.cut, allowed) {
-            if let Some(operator) = self.head.cut.operators.get_mut(&uid) {
-                operator.segments.clear();
-            }
-            self.head.cut.foreign.push(uid.clone());
-            self.head.cut.write_full.push(uid);
+        for uid in find_renewed(&self.plan, &self.head.manifest, allowed) {
+            self.head.renew(uid);
         }
     }
 
@@ -386,6 +384,11 @@ impl JobMaster {
     /// The term in force.
     #[must_use]
     pub fn term(&self) -> Term {
-        self.head.term
+        self.head.manifest.term
+    }
+
+    /// The checkpoint whose state the head holds; 0 before the first.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.head.manifest.epoch().unwrap_or_default()
     }
 }

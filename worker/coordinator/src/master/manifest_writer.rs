@@ -4,32 +4,27 @@
 //! publication is decided (rule 4), and acknowledged commits reach the writer before the next
 //! manifest is built.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use weir_checkpoint::chain::{Authority, ChainError, Refusal, SealRequest, Start, TakeOverError};
-use weir_checkpoint::manifest::{Member, chain_name};
+use weir_checkpoint::manifest::{Assignment, chain_name};
 use weir_checkpoint::savepoint::{self, SavepointError};
 use weir_checkpoint::store::{ErrorKind, ProbeError};
 use weir_checkpoint::{
-    Chain, ChainOptions, CheckpointBody, CommitId, Destroyed, Manifest, ManifestError,
-    ManifestKind, PublishError, Published, Store, WriterTerm,
+    Chain, ChainOptions, CheckpointBody, Destroyed, Manifest, ManifestError, ManifestKind,
+    PublishError, Published, Store, WriterTerm,
 };
 use weir_engine::env::Clock;
 use weir_engine::graph::JobGraph;
-use weir_engine::operator::Committable;
 use weir_engine::sink::{CommitAnswer, CommitContext};
-use weir_protocol::{Attempt, Epoch, JobName, Term, Version, WorkerId};
+use weir_protocol::{Attempt, Epoch, JobName, Term, Version};
 
-use super::convert::{build_assignment, build_checkpoint, build_head};
-use super::cut::{Body, Head};
 use super::driver::Input;
 use super::event::{Event, SavepointInfo};
-use super::place::Spread;
-use super::plan::Plan;
+use super::head::Head;
 
 /// A call that takes longer than this is given up or tried anew.
 const GIVE_UP: Duration = Duration::from_secs(60);
@@ -42,13 +37,10 @@ const SAVEPOINT_WAIT: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(super) enum Task {
     Seal {
-        spread: Spread,
-        parallelism: u32,
-        addresses: BTreeMap<WorkerId, Member>,
+        assignment: Assignment,
     },
     Publish {
-        attempt: Attempt,
-        body: Box<Body>,
+        body: Box<CheckpointBody>,
     },
     Acknowledged {
         epoch: Epoch,
@@ -71,7 +63,6 @@ pub(super) struct ManifestWriter {
     pub(super) store: Arc<dyn Store>,
     pub(super) job: JobName,
     pub(super) options: ChainOptions,
-    pub(super) plan: Plan,
     pub(super) graph: Arc<JobGraph>,
     /// The first take-over; later ones go on from the manifest writer's own head.
     pub(super) request: SealRequest,
@@ -87,8 +78,7 @@ impl ManifestWriter {
         let mut behind: Option<tokio::task::JoinHandle<()>> = None;
         while let Some(task) = tasks.recv().await {
             match task {
-                Task::Seal { spread, parallelism, addresses } => {
-                    let assignment = build_assignment(&self.plan, &spread, parallelism, &addresses);
+                Task::Seal { assignment } => {
                     let mut request = SealRequest { assignment, ..self.request.clone() };
                     request.created_ms = self.clock.now_ms();
                     match self.seal(&chain, writer.as_ref(), request).await {
@@ -99,9 +89,9 @@ impl ManifestWriter {
                         Err(event) => self.tell(event).await,
                     }
                 }
-                Task::Publish { attempt, body } => {
+                Task::Publish { body } => {
                     let Some(writer) = &writer else { continue };
-                    self.publish(writer, attempt, *body).await;
+                    self.publish(writer, *body).await;
                 }
                 Task::Acknowledged { epoch, indices } => {
                     if let Some(writer) = &writer {
@@ -169,22 +159,14 @@ impl ManifestWriter {
         // Another start than the latest leaves the head's state behind, whatever it is; what it
         // starts from is checked when it is sealed.
         let latest = matches!(self.request.start, Start::Latest);
-        let head = opened.head.as_ref().filter(|_| latest);
-        let written_ms = match head {
-            Some(head) => self.written_ms(&opened.chain, head).await,
-            None => 0,
+        let head = match opened.head.filter(|_| latest) {
+            Some(manifest) => {
+                let written_ms = self.written_ms(&opened.chain, &manifest).await;
+                Some(Head { written_ms, ..Head::new(manifest.into()) })
+            }
+            None => None,
         };
-        let head = head.map(build_head).transpose();
-        match head {
-            Ok(head) => {
-                let head = head.map(|head| Head { written_ms, ..head });
-                self.tell(Event::Opened { head }).await;
-            }
-            Err(error) => {
-                self.tell(Event::Unusable { message: error.to_string() }).await;
-                return None;
-            }
-        }
+        self.tell(Event::Opened { head }).await;
         Some(opened.chain)
     }
 
@@ -280,11 +262,11 @@ impl ManifestWriter {
         };
         let mut outcomes = Vec::new();
         for pending in head.pending.iter().filter(|p| roll_back.destroy.contains(&p.id())) {
-            let Some(committer) = self.graph.committers.get(&pending.sink) else {
+            let Some(committer) = self.graph.committers.get(&pending.committable.sink) else {
                 let message = format!(
                     "the roll-back to version {} drops output of sink {}, which this program does \
                      not have; roll back with the program that wrote it",
-                    roll_back.to, pending.sink
+                    roll_back.to, pending.committable.sink
                 );
                 return Err(Event::Unusable { message });
             };
@@ -292,10 +274,8 @@ impl ManifestWriter {
                 epoch: Epoch::from(pending.epoch),
                 lineage: head.lineage_of(pending).0.clone(),
             };
-            let item =
-                Committable { sink: pending.sink.clone(), payload: pending.payload.0.clone() };
             let outcome = loop {
-                match committer.discard(&cx, &item).await {
+                match committer.discard(&cx, &pending.committable).await {
                     CommitAnswer::Committed => break Destroyed::Gone,
                     CommitAnswer::Lost(_) => break Destroyed::AlreadyVisible,
                     CommitAnswer::Retry(why) => {
@@ -322,33 +302,20 @@ impl ManifestWriter {
     }
 
     async fn tell_sealed(&self, writer: &WriterTerm) {
-        let event = match build_head(&writer.head()) {
-            Ok(mut head) => {
-                let committed = |p: &super::cut::Pending| {
-                    writer.is_committed(CommitId { epoch: Version(p.epoch.0), index: p.index })
-                };
-                head.cut.committables.retain(|p| !committed(p));
-                Event::Sealed { head }
-            }
-            Err(error) => Event::Unusable { message: error.to_string() },
-        };
-        self.tell(event).await;
+        let committed = writer.acknowledged();
+        self.tell(Event::Sealed { head: Head { committed, ..Head::new(writer.head()) } }).await;
     }
 
-    async fn publish(&self, writer: &WriterTerm, attempt: Attempt, body: Body) {
-        let event = match build_checkpoint(attempt, body, self.clock.now_ms()) {
+    async fn publish(&self, writer: &WriterTerm, body: CheckpointBody) {
+        let attempt = body.attempt;
+        let body = CheckpointBody { created_ms: self.clock.now_ms(), ..body };
+        let event = match self.decided(writer, attempt, body).await {
+            Ok(published) => Event::Published { attempt, head: Head::new(published.head) },
+            Err(PublishError::Fenced { .. }) => fenced(writer.chain()).await,
+            Err(error @ PublishError::Voided { version }) => {
+                Event::Voided { attempt, version, message: error.to_string() }
+            }
             Err(error) => Event::NotPublished { attempt, message: error.to_string() },
-            Ok(body) => match self.decided(writer, attempt, body).await {
-                Ok(published) => match build_head(&published.head) {
-                    Ok(head) => Event::Published { attempt, head },
-                    Err(error) => Event::Unusable { message: error.to_string() },
-                },
-                Err(PublishError::Fenced { .. }) => fenced(writer.chain()).await,
-                Err(error @ PublishError::Voided { version }) => {
-                    Event::Voided { attempt, version, message: error.to_string() }
-                }
-                Err(error) => Event::NotPublished { attempt, message: error.to_string() },
-            },
         };
         self.tell(event).await;
     }

@@ -3,18 +3,18 @@
 //! [`JobMaster`] decides; it has no I/O. The driver does what it says.
 
 mod asks;
+mod assemble;
 mod attempt;
 mod backoff;
 mod change;
 mod checkpoint;
 mod commits;
 mod config;
-mod convert;
-mod cut;
 mod driver;
 mod event;
 mod failure;
 mod handle;
+mod head;
 mod hold;
 mod incarnations;
 mod journal;
@@ -25,21 +25,20 @@ mod place;
 mod plan;
 mod prefetch;
 mod restorable;
+mod restore;
 mod splits;
 mod state;
 mod status;
 mod talk;
 
-pub use attempt::{PendingCheckpoint, Stage, TaskAck, TaskId, TaskPart};
+pub use attempt::{PendingCheckpoint, Stage, TaskId};
 pub use backoff::{Backoff, Restart, RestartPolicy};
 pub use commits::{Commits, Dispatch, Lost, Outcome};
 pub use config::MasterConfig;
-pub use convert::{Unreadable, build_head, has_finished};
-pub use cut::{Body, Cut, Head, OperatorCut, Pending};
 pub use event::{Action, Ending, Event, Found, LinkId, Reply, Request, RequestId, SavepointInfo};
 pub use handle::{Coordinator, CoordinatorConfig, CoordinatorHandle, NotDone, Rescaled, Saved};
+pub use head::Head;
 pub use machine::JobMaster;
-pub use place::{Spread, count_moved, decide_spread};
+pub use place::{SlotAssignment, assign_slots, count_moved};
 pub use plan::{Plan, PlanOperator, PlanSource, PlanVertex};
 pub use restorable::{Dropped, Reads, RestoreRefused, find_dropped, validate_restore};
-pub use splits::EnumeratorState;

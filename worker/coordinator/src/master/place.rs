@@ -6,13 +6,24 @@
 
 use std::collections::BTreeMap;
 
+use weir_checkpoint::manifest::Assignment;
 use weir_protocol::{KeyGroupRange, Subtask, WorkerId};
 
-/// Where the subtasks of one number run: position = subtask.
+/// Which worker's slot runs the subtasks of each number: position = subtask.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Spread(pub Vec<WorkerId>);
+pub struct SlotAssignment(pub Vec<WorkerId>);
 
-impl Spread {
+impl SlotAssignment {
+    /// What a manifest says of it, if it says it of all subtasks.
+    #[must_use]
+    pub fn of(assignment: &Assignment) -> Option<Self> {
+        let placed: BTreeMap<_, _> =
+            assignment.placements.iter().map(|p| (p.subtask.0, p.worker)).collect();
+        let workers = (0..assignment.parallelism).map(|subtask| placed.get(&subtask).copied());
+        let workers: Option<Vec<WorkerId>> = workers.collect();
+        workers.filter(|workers| !workers.is_empty()).map(Self)
+    }
+
     /// The job's parallelism.
     #[must_use]
     pub fn parallelism(&self) -> u32 {
@@ -39,23 +50,23 @@ impl Spread {
 ///
 /// With more subtasks than slots, workers take more than one per slot.
 #[must_use]
-pub fn decide_spread(
+pub fn assign_slots(
     parallelism: u32,
     max_parallelism: u32,
     workers: &BTreeMap<WorkerId, u32>,
-    now: Option<&Spread>,
-) -> Option<Spread> {
+    now: Option<&SlotAssignment>,
+) -> Option<SlotAssignment> {
     if workers.is_empty() || parallelism == 0 {
         return None;
     }
     let mut room = shares(parallelism, workers);
-    let mut spread: Vec<Option<WorkerId>> = vec![None; parallelism as usize];
+    let mut places: Vec<Option<WorkerId>> = vec![None; parallelism as usize];
     if let Some(now) = now {
         for (_, subtask, worker) in overlaps(parallelism, max_parallelism, now) {
             let Some(left) = room.get_mut(&worker).filter(|left| **left > 0) else {
                 continue;
             };
-            if let Some(place @ None) = spread.get_mut(subtask as usize) {
+            if let Some(place @ None) = places.get_mut(subtask as usize) {
                 *place = Some(worker);
                 *left -= 1;
             }
@@ -64,8 +75,8 @@ pub fn decide_spread(
     // The rest in order, so that neighbours share a worker.
     let mut free = room.into_iter().flat_map(|(worker, left)| (0..left).map(move |_| worker));
     let placed: Option<Vec<WorkerId>> =
-        spread.into_iter().map(|place| place.or_else(|| free.next())).collect();
-    placed.map(Spread)
+        places.into_iter().map(|place| place.or_else(|| free.next())).collect();
+    placed.map(SlotAssignment)
 }
 
 /// How many subtasks each worker takes: first up to its slots, evenly; then evenly beyond.
@@ -89,7 +100,7 @@ fn shares(parallelism: u32, workers: &BTreeMap<WorkerId, u32>) -> BTreeMap<Worke
 
 /// Pairs of a future subtask and a worker that holds some of its key groups, largest share
 /// first.
-fn overlaps(parallelism: u32, max: u32, now: &Spread) -> Vec<(usize, u32, WorkerId)> {
+fn overlaps(parallelism: u32, max: u32, now: &SlotAssignment) -> Vec<(usize, u32, WorkerId)> {
     let mut held: BTreeMap<(u32, WorkerId), usize> = BTreeMap::new();
     for subtask in 0..parallelism {
         let range = KeyGroupRange::of_subtask(Subtask(subtask), parallelism, max);
@@ -107,13 +118,13 @@ fn overlaps(parallelism: u32, max: u32, now: &Spread) -> Vec<(usize, u32, Worker
 }
 
 fn common(a: KeyGroupRange, b: KeyGroupRange) -> usize {
-    usize::from(a.end.min(b.end).saturating_sub(a.start.max(b.start)))
+    a.intersection(b).len()
 }
 
-/// Key groups that have to be loaded by another task when one spread replaces another: those
+/// Key groups that have to be loaded by another task when one assignment replaces another: those
 /// outside the best pairing of tasks on the same worker.
 #[must_use]
-pub fn count_moved(from: &Spread, to: &Spread, max_parallelism: u32) -> u32 {
+pub fn count_moved(from: &SlotAssignment, to: &SlotAssignment, max_parallelism: u32) -> u32 {
     let mut pairs = Vec::new();
     for (s, worker) in to.0.iter().enumerate() {
         let range = KeyGroupRange::of_subtask(Subtask(s as u32), to.parallelism(), max_parallelism);
@@ -142,42 +153,42 @@ pub fn count_moved(from: &Spread, to: &Spread, max_parallelism: u32) -> u32 {
 mod tests {
     use super::*;
 
-    fn workers(slots: &[(u32, u32)]) -> BTreeMap<WorkerId, u32> {
-        slots.iter().map(|(w, s)| (WorkerId(*w), *s)).collect()
+    fn workers(of: &[(u32, u32)]) -> BTreeMap<WorkerId, u32> {
+        of.iter().map(|(w, s)| (WorkerId(*w), *s)).collect()
     }
 
-    fn spread(workers: &[u32]) -> Spread {
-        Spread(workers.iter().copied().map(WorkerId).collect())
+    fn slots(workers: &[u32]) -> SlotAssignment {
+        SlotAssignment(workers.iter().copied().map(WorkerId).collect())
     }
 
     #[test]
     fn subtasks_fill_slots_in_proportion_and_then_share_them() {
         let two = workers(&[(0, 1), (1, 1)]);
-        assert_eq!(decide_spread(2, 720, &two, None), Some(spread(&[0, 1])));
-        assert_eq!(decide_spread(4, 720, &two, None), Some(spread(&[0, 0, 1, 1])));
+        assert_eq!(assign_slots(2, 720, &two, None), Some(slots(&[0, 1])));
+        assert_eq!(assign_slots(4, 720, &two, None), Some(slots(&[0, 0, 1, 1])));
         assert_eq!(
-            decide_spread(4, 720, &workers(&[(0, 3), (1, 1)]), None),
-            Some(spread(&[0, 0, 0, 1]))
+            assign_slots(4, 720, &workers(&[(0, 3), (1, 1)]), None),
+            Some(slots(&[0, 0, 0, 1]))
         );
-        assert_eq!(decide_spread(4, 720, &workers(&[]), None), None);
+        assert_eq!(assign_slots(4, 720, &workers(&[]), None), None);
     }
 
     #[test]
     fn a_worker_keeps_key_groups_that_it_holds() {
         let four = workers(&[(0, 1), (1, 1), (2, 1), (3, 1)]);
-        let wider = decide_spread(4, 720, &four, Some(&spread(&[0, 1]))).unwrap();
-        assert_eq!(wider, spread(&[0, 2, 1, 3]));
-        assert_eq!(count_moved(&spread(&[0, 1]), &wider, 720), 360);
+        let wider = assign_slots(4, 720, &four, Some(&slots(&[0, 1]))).unwrap();
+        assert_eq!(wider, slots(&[0, 2, 1, 3]));
+        assert_eq!(count_moved(&slots(&[0, 1]), &wider, 720), 360);
         // One process alone: half of the groups change their task all the same.
-        assert_eq!(count_moved(&spread(&[0, 0]), &spread(&[0, 0, 0, 0]), 720), 360);
-        assert_eq!(count_moved(&spread(&[0, 1]), &spread(&[0, 1]), 720), 0);
+        assert_eq!(count_moved(&slots(&[0, 0]), &slots(&[0, 0, 0, 0]), 720), 360);
+        assert_eq!(count_moved(&slots(&[0, 1]), &slots(&[0, 1]), 720), 0);
     }
 
     #[test]
     fn survivors_take_over_a_lost_workers_subtasks() {
         let survivors = workers(&[(0, 1), (2, 1)]);
-        let now = spread(&[0, 1, 2]);
-        let taken = decide_spread(3, 720, &survivors, Some(&now)).unwrap();
+        let now = slots(&[0, 1, 2]);
+        let taken = assign_slots(3, 720, &survivors, Some(&now)).unwrap();
         assert_eq!(taken.worker(Subtask(0)), Some(WorkerId(0)));
         assert_eq!(taken.worker(Subtask(1)), Some(WorkerId(0)));
         assert_eq!(taken.worker(Subtask(2)), Some(WorkerId(2)));

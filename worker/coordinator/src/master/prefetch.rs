@@ -10,14 +10,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use weir_checkpoint::{Manifest, SubtaskRestore};
 use weir_protocol::WorkerId;
-use weir_protocol::control::{self, RestoreState, to_worker};
+use weir_protocol::control::{self, to_worker};
 
-use super::cut::{Cut, build_restores};
 use super::machine::JobMaster;
-use super::place::Spread;
+use super::place::SlotAssignment;
 use super::plan::Plan;
+use super::restore::build_restores;
 use super::state::{Ahead, Ask, Prefetching, Rescale};
+use crate::wire::encode_all;
 
 /// How often workers are asked for what was published since they were asked last.
 const ROUNDS: u32 = 3;
@@ -27,20 +29,19 @@ const ROUNDS: u32 = 3;
 #[must_use]
 pub(super) fn build_prefetches(
     plan: &Plan,
-    spread: &Spread,
-    cut: &Cut,
+    slots: &SlotAssignment,
+    head: &Manifest,
     before: &BTreeSet<String>,
-) -> BTreeMap<WorkerId, Vec<RestoreState>> {
-    let objects = cut.objects();
-    let mut wanted = build_restores(plan, spread, cut);
+) -> BTreeMap<WorkerId, Vec<SubtaskRestore>> {
+    let objects = head.data_objects();
+    let is_new = |object: &str| objects.contains(object) && !before.contains(object);
+    let mut wanted = build_restores(plan, slots, head);
     for restores in wanted.values_mut() {
-        for state in restores.iter_mut().filter_map(|restore| restore.state.as_mut()) {
-            state.items.clear();
-            state
-                .segments
-                .retain(|s| objects.contains(s.path.as_str()) && !before.contains(&s.path));
+        for restore in restores.iter_mut() {
+            restore.state.items.clear();
+            restore.state.segments.retain(|segment| segment.object().is_some_and(is_new));
         }
-        restores.retain(|restore| restore.state.as_ref().is_some_and(|s| !s.segments.is_empty()));
+        restores.retain(|restore| !restore.state.segments.is_empty());
     }
     wanted.retain(|_, restores| !restores.is_empty());
     wanted
@@ -83,8 +84,9 @@ impl JobMaster {
 
     /// Asks for what was not asked for yet.
     fn read_ahead(&mut self, rescale: &Rescale, before: Prefetching) -> Ahead {
-        let spread = self.plan_spread(rescale.target).unwrap_or_default();
-        let wanted = build_prefetches(&self.plan, &spread, &self.head.cut, &before.objects);
+        let slots = self.plan_slots(rescale.target).unwrap_or_default();
+        let head = &self.head.manifest;
+        let wanted = build_prefetches(&self.plan, &slots, head, &before.objects);
         if wanted.is_empty() || before.rounds >= ROUNDS {
             return Ahead::Done;
         }
@@ -93,13 +95,14 @@ impl JobMaster {
             id: self.prefetches,
             waiting: wanted.keys().copied().collect(),
             rounds: before.rounds + 1,
-            objects: self.head.cut.objects().into_iter().map(str::to_owned).collect(),
+            objects: head.data_objects().into_iter().map(str::to_owned).collect(),
             ..before
         };
         self.step("prefetch");
         let (id, parallelism) = (reading.id, rescale.target);
         for (worker, restore) in wanted {
-            let prefetch = control::Prefetch { id, parallelism, restore };
+            let restore_json = encode_all(&restore);
+            let prefetch = control::Prefetch { id, parallelism, restore_json };
             self.send(worker, to_worker::Kind::Prefetch(prefetch));
         }
         Ahead::Reading(reading)

@@ -5,11 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use weir_engine::operator::StateSchema;
+use weir_checkpoint::{Manifest, OperatorEntry};
 use weir_engine::source::Assignment;
-use weir_protocol::{OperatorUid, Version};
+use weir_protocol::{OperatorUid, StateSchema, Version};
 
-use super::cut::{Cut, Head, OperatorCut};
 use super::plan::{Plan, PlanSource};
 
 /// Refusal to go on from a manifest.
@@ -107,7 +106,7 @@ pub struct Dropped {
 /// Everything of `head` that a program would drop. `reads` finds its operators; `allowed` are
 /// those whose state may go, by the name that they had, the name that they have, or uid.
 pub fn find_dropped(
-    head: &Cut,
+    head: &Manifest,
     reads: impl Fn(&OperatorUid) -> Option<Reads>,
     allowed: &[String],
 ) -> Vec<Dropped> {
@@ -126,19 +125,16 @@ pub fn find_dropped(
 }
 
 /// Whether an operator that keeps state of this schema can read what is stored.
-fn is_read(stored: &OperatorCut, planned: Option<&StateSchema>) -> bool {
-    if stored.segments.is_empty() {
+fn is_read(stored: &OperatorEntry, planned: Option<&StateSchema>) -> bool {
+    if stored.state.segments.is_empty() {
         return true;
     }
-    match (&stored.schema, planned) {
-        (Some(stored), Some(planned)) => {
-            // Nothing is known of the columns where none are named.
-            let unnamed = stored.columns.is_empty() || planned.columns.is_empty();
-            stored.version == planned.version && (unnamed || stored.columns == planned.columns)
-        }
-        (None, _) => true,
-        (Some(_), None) => false,
-    }
+    planned.is_some_and(|planned| {
+        // Nothing is known of the columns where none are named.
+        let unnamed = stored.schema.columns.is_empty() || planned.columns.is_empty();
+        stored.schema.version == planned.version
+            && (unnamed || stored.schema.columns == planned.columns)
+    })
 }
 
 impl Plan {
@@ -149,7 +145,7 @@ impl Plan {
 }
 
 /// Operators of the program that begin anew, since they cannot read what is stored for them.
-pub(super) fn find_renewed(plan: &Plan, head: &Cut, allowed: &[String]) -> Vec<OperatorUid> {
+pub(super) fn find_renewed(plan: &Plan, head: &Manifest, allowed: &[String]) -> Vec<OperatorUid> {
     let dropped = find_dropped(head, |uid| plan.reads(uid), allowed);
     dropped.into_iter().filter(|d| d.allowed && d.now.is_some()).map(|d| d.uid).collect()
 }
@@ -160,18 +156,18 @@ pub(super) fn find_renewed(plan: &Plan, head: &Cut, allowed: &[String]) -> Vec<O
 /// When it cannot; says what to do.
 pub fn validate_restore(
     plan: &Plan,
-    head: &Head,
+    head: &Manifest,
     committers: &BTreeSet<OperatorUid>,
     allow_dropped: &[String],
 ) -> Result<(), RestoreRefused> {
     let version = head.version;
-    let stored = head.cut.max_parallelism;
-    let has_state = head.cut.operators.values().any(OperatorCut::holds_state);
+    let stored = head.max_parallelism;
+    let has_state = head.operators.values().any(OperatorEntry::holds_state);
     if has_state && stored != plan.max_parallelism {
         let wanted = plan.max_parallelism;
         return Err(RestoreRefused::KeyGroups { version, stored, wanted });
     }
-    let dropped = find_dropped(&head.cut, |uid| plan.reads(uid), allow_dropped);
+    let dropped = find_dropped(head, |uid| plan.reads(uid), allow_dropped);
     if let Some(Dropped { uid, name, now, .. }) = dropped.into_iter().find(|d| !d.allowed) {
         return Err(match now {
             None => RestoreRefused::WouldDrop { uid, name, version },
@@ -179,17 +175,17 @@ pub fn validate_restore(
         });
     }
     for (vertex, source) in plan.sources() {
-        if head.cut.operators.get(&vertex.head()).is_some_and(|s| has_forgotten(s, source)) {
+        if head.operators.get(&vertex.head()).is_some_and(|s| has_forgotten(s, source)) {
             let name = vertex.operators.first().map(|o| o.name.clone()).unwrap_or_default();
             return Err(RestoreRefused::Ended { name, version });
         }
     }
-    match head.cut.committables.iter().find(|p| !committers.contains(&p.committable.sink)) {
+    match head.pending.iter().find(|p| !committers.contains(&p.committable.sink)) {
         Some(orphan) => {
             let uid = orphan.committable.sink.clone();
             // Output may be older than the operators that the head still lists.
-            let known = head.cut.operators.get(&uid).filter(|cut| !cut.name.is_empty());
-            let name = known.map_or(uid.0, |cut| cut.name.clone());
+            let known = head.operators.get(&uid).filter(|entry| !entry.name.is_empty());
+            let name = known.map_or(uid.0, |entry| entry.name.clone());
             Err(RestoreRefused::UncommittedSink { name, version })
         }
         None => Ok(()),
@@ -199,12 +195,12 @@ pub fn validate_restore(
 /// Whether a source that now has no end had one. Files that were listed once are not remembered,
 /// so that all would be read again; a partition that was read to its limit has no position any
 /// more, so that nothing would.
-fn has_forgotten(stored: &OperatorCut, now: PlanSource) -> bool {
+fn has_forgotten(stored: &OperatorEntry, now: PlanSource) -> bool {
     let Some(enumerator) = stored.enumerator.as_ref().filter(|e| e.complete && !now.bounded) else {
         return false;
     };
     match now.assignment {
         Assignment::Pull => true,
-        Assignment::Eager => stored.splits.is_empty() && enumerator.unassigned.is_empty(),
+        Assignment::Eager => stored.state.splits.is_empty() && enumerator.unassigned.is_empty(),
     }
 }

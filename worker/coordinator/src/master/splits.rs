@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use weir_checkpoint::{EnumeratorState, OperatorEntry};
 use weir_engine::message::Round;
 use weir_engine::source::{Assignment, Pending, Split, SplitAssignment};
 use weir_protocol::Subtask;
@@ -15,29 +15,6 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::event::Found;
 use super::plan::PlanSource;
-
-/// The enumerator's side of a source at a cut, as kept in the manifest.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct EnumeratorState {
-    /// Version of this encoding.
-    #[serde(default)]
-    pub format: u32,
-    /// `SplitEnumerator::snapshot`; absent before the first discovery.
-    #[serde(default)]
-    pub snapshot: Option<Bytes>,
-    /// Every split that will ever exist has been found.
-    #[serde(default)]
-    pub complete: bool,
-    /// Found, and not read by anyone at the cut.
-    #[serde(default)]
-    pub unassigned: Vec<Split>,
-    /// Given back by readers before the cut, and not known to `snapshot` yet; in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub returned: Vec<Split>,
-    /// `SplitEnumerator::held` with the snapshot.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<i64>,
-}
 
 /// What is to be told to one reader.
 pub(super) type ToReader = (Subtask, SplitAssignment);
@@ -129,10 +106,10 @@ impl SourceSplits {
     pub(super) fn restore(
         source: PlanSource,
         parallelism: u32,
-        stored: Option<EnumeratorState>,
-        reading: Vec<Split>,
+        stored: Option<&OperatorEntry>,
     ) -> Self {
-        let stored = stored.unwrap_or_default();
+        let reading = stored.map(|s| s.state.splits.clone()).unwrap_or_default();
+        let stored = stored.and_then(|s| s.enumerator.clone()).unwrap_or_default();
         let discovery = match (stored.complete, &stored.snapshot) {
             (true, _) => Discovery::Complete,
             (false, Some(_)) => Discovery::Repeats,
@@ -143,7 +120,7 @@ impl SourceSplits {
         Self {
             source,
             unassigned,
-            snapshot: stored.snapshot,
+            snapshot: stored.snapshot.map(|snapshot| snapshot.0),
             returned: stored.returned.into(),
             held: stored.held,
             discovery,
@@ -219,7 +196,7 @@ impl SourceSplits {
     pub(super) fn at_cut(&self) -> EnumeratorState {
         EnumeratorState {
             format: 1,
-            snapshot: self.snapshot.clone(),
+            snapshot: self.snapshot.clone().map(Into::into),
             complete: self.discovery == Discovery::Complete,
             unassigned: self.unassigned.splits.iter().cloned().collect(),
             returned: self.returned(),
@@ -311,6 +288,8 @@ fn decide_reader(id: &str, given: &[u64]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use weir_checkpoint::OperatorState;
+
     use super::*;
 
     fn split(id: &str, lower_bound: Option<i64>) -> Split {
@@ -318,7 +297,12 @@ mod tests {
     }
 
     fn source(assignment: Assignment, bounded: bool, parallelism: u32) -> SourceSplits {
-        SourceSplits::restore(PlanSource { bounded, assignment }, parallelism, None, vec![])
+        SourceSplits::restore(PlanSource { bounded, assignment }, parallelism, None)
+    }
+
+    fn stored(enumerator: EnumeratorState, splits: Vec<Split>) -> OperatorEntry {
+        let state = OperatorState { splits, ..OperatorState::default() };
+        OperatorEntry { state, enumerator: Some(enumerator), ..OperatorEntry::default() }
     }
 
     fn found_all(splits: Vec<Split>) -> Found {
@@ -398,8 +382,7 @@ mod tests {
         let mut restored = SourceSplits::restore(
             PlanSource { bounded: true, assignment: Assignment::Pull },
             1,
-            Some(cut),
-            vec![split("a", None)],
+            Some(&stored(cut, vec![split("a", None)])),
         );
         assert!(restored.is_complete());
         restored.start();
@@ -410,14 +393,14 @@ mod tests {
 
     #[test]
     fn a_bounded_source_that_was_read_to_its_end_ends_again_after_a_restore() {
-        let stored = EnumeratorState {
+        let ended = EnumeratorState {
             format: 1,
-            snapshot: Some(Bytes::new()),
+            snapshot: Some(Bytes::new().into()),
             complete: true,
             ..EnumeratorState::default()
         };
         let plan = PlanSource { bounded: true, assignment: Assignment::Pull };
-        let mut splits = SourceSplits::restore(plan, 2, Some(stored), vec![]);
+        let mut splits = SourceSplits::restore(plan, 2, Some(&stored(ended, vec![])));
         assert!(splits.start().iter().all(|(_, a)| a.pending == Pending::Ended));
     }
 
@@ -450,8 +433,8 @@ mod tests {
         let mut half = split("a", Some(5));
         half.watermark = Some(50);
         let plan = PlanSource { bounded: true, assignment: Assignment::Pull };
-        let stored = EnumeratorState { complete: true, ..EnumeratorState::default() };
-        let mut splits = SourceSplits::restore(plan, 1, Some(stored), vec![half]);
+        let ended = EnumeratorState { complete: true, ..EnumeratorState::default() };
+        let mut splits = SourceSplits::restore(plan, 1, Some(&stored(ended, vec![half])));
         assert_eq!(splits.start()[0].1.pending, Pending::Above(50));
     }
 
@@ -471,7 +454,7 @@ mod tests {
         let cut = splits.at_cut();
         assert_eq!(cut.returned, std::slice::from_ref(&back));
         let plan = PlanSource { bounded: false, assignment: Assignment::Pull };
-        let restored = SourceSplits::restore(plan, 1, Some(cut), vec![]);
+        let restored = SourceSplits::restore(plan, 1, Some(&stored(cut, vec![])));
         assert_eq!((restored.returned(), restored.pending()), (vec![back], Pending::Above(7)));
         // The enumerator knows of it, and waits for more.
         let known = Found { taken_back: 1, held: Some(7), ..found_some(vec![]) };

@@ -110,7 +110,7 @@ pub(super) struct Rescale {
     /// When the frozen attempt was triggered: output pauses from here.
     pub(super) frozen_ms: u64,
     pub(super) tries: u32,
-    /// Key groups that change their task; known once the new spread is.
+    /// Key groups that change their task; known once the new assignment is.
     pub(super) moved: u32,
     /// What the workers have read ahead.
     pub(super) ahead: Ahead,

@@ -1,9 +1,10 @@
 //! What the coordinator shows of itself.
 
-use weir_protocol::control::{CoordinatorReport, JobEnd, JobStatus, TaskStats, job_end};
+use weir_protocol::control::{self, CoordinatorReport, JobEnd, JobStatus, TaskStats, job_end};
 
 use super::event::Ending;
 use super::machine::JobMaster;
+use super::place::SlotAssignment;
 use super::state::{State, Why};
 
 impl JobMaster {
@@ -16,7 +17,7 @@ impl JobMaster {
         let remaining = unread + tasks.iter().map(|t| t.remaining).sum::<u64>();
         JobStatus {
             job: self.config.job.0.clone(),
-            term: self.head.term.0,
+            term: self.term().0,
             state: self.state_name().to_owned(),
             parallelism: self.parallelism,
             workers: self.workers.len() as u32,
@@ -34,7 +35,10 @@ impl JobMaster {
                 .counted_before
                 .iter()
                 .filter(|(_, counts)| !counts.is_zero())
-                .map(|(uid, counts)| (uid.0.clone(), (*counts).into()))
+                .map(|(uid, counts)| {
+                    let counts = control::OperatorCounts { counts: (*counts).into() };
+                    (uid.0.clone(), counts)
+                })
                 .collect(),
         }
     }
@@ -43,13 +47,13 @@ impl JobMaster {
     #[must_use]
     pub fn coordinator_report(&self) -> CoordinatorReport {
         let count = |step: &str| self.stats.steps.get(step).copied().unwrap_or(0);
-        let assigned = self.spread.as_ref().map(super::place::Spread::workers).unwrap_or_default();
+        let assigned = self.assigned.as_ref().map(SlotAssignment::workers).unwrap_or_default();
         CoordinatorReport {
             status: None,
-            head: self.head.version.0,
-            lineage: self.head.lineage.clone(),
+            head: self.head.manifest.version.0,
+            lineage: self.head.manifest.lineage.0.clone(),
             checkpoint_path: String::new(),
-            checkpoint_at_ms: if self.head.epoch.0 == 0 { 0 } else { self.stats.published_at_ms },
+            checkpoint_at_ms: if self.epoch().0 == 0 { 0 } else { self.stats.published_at_ms },
             restored_epoch: self.stats.restored.unwrap_or_default().0,
             bounded: self.plan.sources().all(|(_, source)| source.bounded),
             end: match &self.state {
@@ -129,7 +133,7 @@ impl JobMaster {
     /// What makes a status worth showing at once when it differs from the last one shown.
     pub(super) fn status_key(&self) -> ([&'static str; 2], [u64; 8]) {
         let counts = [
-            self.head.term.0,
+            self.term().0,
             u64::from(self.parallelism),
             self.workers.len() as u64,
             self.stats.restarts,

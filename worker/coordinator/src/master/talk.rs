@@ -3,15 +3,16 @@
 use weir_engine::Fault;
 use weir_engine::source::Split;
 use weir_protocol::control::{self, FromWorker, ToWorker, from_worker, to_worker};
-use weir_protocol::{Attempt, Epoch, Subtask, VertexId, WorkerId};
+use weir_protocol::{Attempt, CONTROL_VERSION, Epoch, Subtask, VertexId, WorkerId};
 
 use super::commits::Outcome;
 use super::event::{Action, Ending, Found, LinkId};
 use super::failure::Cause;
 use super::machine::JobMaster;
-use super::place::Spread;
+use super::place::SlotAssignment;
 use super::splits::ToReader;
 use super::state::{Phase, State, Worker};
+use crate::wire::decode_all;
 
 impl JobMaster {
     pub(super) fn on_message(&mut self, link: LinkId, message: FromWorker) {
@@ -40,7 +41,7 @@ impl JobMaster {
             let state = self.state_name().to_owned();
             self.send(id, to_worker::Kind::Heard(control::Heard { state }));
         }
-        if message.term != self.head.term.0 {
+        if message.term != self.term().0 {
             return;
         }
         match kind {
@@ -65,9 +66,7 @@ impl JobMaster {
             }
             from_worker::Kind::SplitRequest(request) => {
                 let vertex = VertexId(request.vertex);
-                let decode = |json: &Vec<u8>| serde_json::from_slice(json);
-                let returned: Vec<Split> = match request.returned_json.iter().map(decode).collect()
-                {
+                let returned: Vec<Split> = match decode_all(&request.returned_json) {
                     Ok(returned) => returned,
                     Err(error) => {
                         let message = format!(
@@ -117,6 +116,14 @@ impl JobMaster {
             );
             return self.turn_away(link, reason);
         }
+        if hello.version != CONTROL_VERSION {
+            let reason = format!(
+                "worker {id} speaks version {} of the control protocol, the coordinator version \
+                 {CONTROL_VERSION}; run the same version of Weir in every process of the job",
+                hello.version
+            );
+            return self.turn_away(link, reason);
+        }
         if self.has_successor(id, &hello.incarnation) {
             let reason = format!("another process has taken the place of worker {id}");
             return self.turn_away(link, reason);
@@ -144,8 +151,10 @@ impl JobMaster {
         };
         self.links.insert(link, id);
         self.workers.insert(id, worker);
-        let welcome =
-            control::Welcome { job: self.config.job.0.clone(), lineage: self.head.lineage.clone() };
+        let welcome = control::Welcome {
+            job: self.config.job.0.clone(),
+            lineage: self.head.manifest.lineage.0.clone(),
+        };
         self.send(id, to_worker::Kind::Welcome(welcome));
         if let State::Starting { since_ms: since_ms @ None } = &mut self.state {
             *since_ms = Some(self.now);
@@ -163,7 +172,7 @@ impl JobMaster {
     /// Lets a process go that is not wanted.
     fn turn_away(&mut self, link: LinkId, reason: String) {
         let kind = to_worker::Kind::Shutdown(control::Shutdown { reason, end: None });
-        let message = ToWorker { term: self.head.term.0, kind: Some(kind) };
+        let message = ToWorker { term: self.term().0, kind: Some(kind) };
         self.out.push(Action::Send { link, message });
         self.out.push(Action::Disconnect { link });
     }
@@ -257,9 +266,9 @@ impl JobMaster {
     }
 
     pub(super) fn tell_readers(&mut self, vertex: VertexId, told: Vec<ToReader>) {
-        let Some(spread) = &self.spread else { return };
+        let Some(assigned) = &self.assigned else { return };
         let addressed: Vec<_> =
-            told.into_iter().filter_map(|(s, a)| Some((spread.worker(s)?, s, a))).collect();
+            told.into_iter().filter_map(|(s, a)| Some((assigned.worker(s)?, s, a))).collect();
         for (worker, subtask, assignment) in addressed {
             let assign = control::AssignSplits {
                 vertex: vertex.0,
@@ -273,14 +282,14 @@ impl JobMaster {
 
     pub(super) fn send(&mut self, worker: WorkerId, kind: to_worker::Kind) {
         if let Some(w) = self.workers.get(&worker) {
-            let message = ToWorker { term: self.head.term.0, kind: Some(kind) };
+            let message = ToWorker { term: self.term().0, kind: Some(kind) };
             self.out.push(Action::Send { link: w.link, message });
         }
     }
 
     /// Sends to every worker that has tasks.
     pub(super) fn broadcast(&mut self, kind: &to_worker::Kind) {
-        let workers = self.spread.as_ref().map(Spread::workers).unwrap_or_default();
+        let workers = self.assigned.as_ref().map(SlotAssignment::workers).unwrap_or_default();
         for worker in workers {
             self.send(worker, kind.clone());
         }

@@ -8,16 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use weir_checkpoint::FrozenLedger;
 use weir_checkpoint::data::{DataError, DataWriter};
-use weir_checkpoint::manifest::SegmentRef;
+use weir_checkpoint::{FrozenLedger, SegmentRef, TaskSnapshot};
+use weir_engine::EngineError;
 use weir_engine::env::instant;
 use weir_engine::graph::JobGraph;
-use weir_engine::operator::{Committable, Snapshot};
+use weir_engine::operator::Snapshot;
 use weir_engine::task::FrozenTask;
-use weir_engine::{EngineError, Watermark};
-use weir_protocol::{Attempt, OperatorCounts, OperatorUid, Subtask, VertexId, control};
+use weir_protocol::{Attempt, Blob, Committable, OperatorUid, Subtask, VertexId, control};
 use weir_state::segment::Segment;
+
+use crate::wire::encode;
 
 /// A task by vertex and subtask.
 pub(super) type TaskId = (VertexId, Subtask);
@@ -43,12 +44,7 @@ pub(super) struct Prepared {
     pub(super) attempt: Attempt,
     pub(super) task: TaskId,
     operators: Vec<PreparedOperator>,
-    counts: BTreeMap<OperatorUid, OperatorCounts>,
-    splits: Option<(OperatorUid, Vec<Vec<u8>>)>,
-    watermark: Option<Watermark>,
-    align_us: u64,
-    freeze_us: u64,
-    encode_us: u64,
+    collected: Collected,
 }
 
 struct PreparedOperator {
@@ -66,22 +62,30 @@ pub(super) async fn prepare(
     let began = instant();
     let operators = frozen.operators.into_iter();
     let operators = operators.map(|(uid, snapshot)| prepare_one(&graph, uid, snapshot));
-    let operators = futures::future::try_join_all(operators).await?;
-    let splits = frozen.splits.map(|(uid, splits)| {
-        // Names, numbers and bytes always encode.
-        let json = splits.iter().map(|s| serde_json::to_vec(s).unwrap_or_default()).collect();
-        (uid, json)
-    });
+    let mut operators = futures::future::try_join_all(operators).await?;
+    let watermark = frozen.watermark.map(|w| w.0);
+    let mut snapshot = TaskSnapshot { watermark, ..TaskSnapshot::default() };
+    for (uid, counts) in frozen.counts {
+        snapshot.operators.entry(uid).or_default().counts = counts;
+    }
+    if let Some((uid, splits)) = frozen.splits {
+        snapshot.operators.entry(uid).or_default().splits = splits;
+    }
+    for operator in &mut operators {
+        let items = std::mem::take(&mut operator.items).into_iter().map(Blob).collect();
+        snapshot.operators.entry(operator.uid.clone()).or_default().items = items;
+    }
     Ok(Prepared {
         attempt: frozen.attempt,
         task: (frozen.vertex, frozen.subtask),
         operators,
-        counts: frozen.counts.into_iter().collect(),
-        splits,
-        watermark: frozen.watermark,
-        align_us: frozen.align_us,
-        freeze_us: frozen.freeze_us,
-        encode_us: began.elapsed().as_micros() as u64,
+        collected: Collected {
+            snapshot,
+            operators: Vec::new(),
+            align_us: frozen.align_us,
+            freeze_us: frozen.freeze_us,
+            encode_us: began.elapsed().as_micros() as u64,
+        },
     })
 }
 
@@ -125,12 +129,12 @@ pub(super) struct Frozen {
     collecting: BTreeMap<Attempt, BTreeMap<TaskId, Collected>>,
 }
 
-/// What an ack says besides what is in the ledger.
+/// What an ack says.
 struct Collected {
-    operators: Vec<(OperatorUid, Vec<Bytes>)>,
-    counts: BTreeMap<OperatorUid, OperatorCounts>,
-    splits: Option<(OperatorUid, Vec<Vec<u8>>)>,
-    watermark: Option<Watermark>,
+    /// Without what is in the ledger.
+    snapshot: TaskSnapshot,
+    /// The chain's operators, in order.
+    operators: Vec<OperatorUid>,
     align_us: u64,
     freeze_us: u64,
     encode_us: u64,
@@ -161,16 +165,15 @@ impl Frozen {
     /// # Errors
     /// When too many attempts have failed in a row.
     pub(super) fn add(&mut self, prepared: Prepared) -> Result<Option<Upload>, EngineError> {
-        let attempt = prepared.attempt;
-        let (_, subtask) = prepared.task;
-        let mut operators = Vec::new();
-        for PreparedOperator { uid, segments, items, committables } in prepared.operators {
+        let Prepared { attempt, task, operators, mut collected } = prepared;
+        let (_, subtask) = task;
+        for PreparedOperator { uid, segments, committables, .. } in operators {
             if !segments.is_empty() || !committables.is_empty() {
                 let piece = Piece { committables, keyed: Mutex::new(Keyed::Encoded(segments)) };
                 self.ledger.freeze(&uid, subtask, attempt, Arc::new(piece));
                 self.unpublished.insert(attempt);
             }
-            operators.push((uid, items));
+            collected.operators.push(uid);
         }
         if self.unpublished.len() > MAX_UNPUBLISHED {
             return Err(EngineError::external(format!(
@@ -181,17 +184,8 @@ impl Frozen {
         if attempt <= self.over {
             return Ok(None);
         }
-        let collected = Collected {
-            operators,
-            counts: prepared.counts,
-            splits: prepared.splits,
-            watermark: prepared.watermark,
-            align_us: prepared.align_us,
-            freeze_us: prepared.freeze_us,
-            encode_us: prepared.encode_us,
-        };
         let collecting = self.collecting.entry(attempt).or_default();
-        collecting.insert(prepared.task, collected);
+        collecting.insert(task, collected);
         if collecting.len() < self.tasks.len() {
             return Ok(None);
         }
@@ -200,7 +194,7 @@ impl Frozen {
             let pieces = collected
                 .operators
                 .iter()
-                .map(|(uid, _)| (uid.clone(), self.ledger.included(uid, task.1, attempt)));
+                .map(|uid| (uid.clone(), self.ledger.included(uid, task.1, attempt)));
             let pieces = pieces.collect();
             (task, collected, pieces)
         });
@@ -274,45 +268,22 @@ fn build_ack(
     pieces: OperatorPieces,
     upload_us: u64,
 ) -> control::Ack {
-    let mut splits = collected.splits;
-    let counts = |uid: &OperatorUid| collected.counts.get(uid).copied().map(Into::into);
-    let operators =
-        collected.operators.into_iter().zip(pieces).map(|((uid, items), (_, pieces))| {
-            let mut state = control::OperatorState {
-                uid: uid.0.clone(),
-                counts: counts(&uid),
-                items: items.iter().map(|i| i.to_vec()).collect(),
-                ..control::OperatorState::default()
-            };
-            for piece in pieces {
-                if let Keyed::Stored(refs) =
-                    &*piece.keyed.lock().unwrap_or_else(PoisonError::into_inner)
-                {
-                    state.segments.extend(refs.iter().cloned().map(control::SegmentRef::from));
-                }
-                // Names and bytes always encode.
-                let json =
-                    piece.committables.iter().map(|c| serde_json::to_vec(c).unwrap_or_default());
-                state.committables.extend(json);
+    let mut snapshot = collected.snapshot;
+    for (uid, pieces) in pieces {
+        let state = snapshot.operators.entry(uid).or_default();
+        for piece in pieces {
+            let keyed = piece.keyed.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Keyed::Stored(references) = &*keyed {
+                state.segments.extend(references.iter().cloned());
             }
-            if let Some((_, splits)) = splits.take_if(|(source, _)| *source == uid) {
-                state.splits_json = splits;
-            }
-            state
-        });
-    let mut operators: Vec<_> = operators.collect();
-    if let Some((uid, splits_json)) = splits {
-        let counts = counts(&uid);
-        let state =
-            control::OperatorState { uid: uid.0, counts, splits_json, ..Default::default() };
-        operators.push(state);
+            snapshot.committables.extend(piece.committables.iter().cloned());
+        }
     }
     control::Ack {
         attempt,
         vertex: vertex.0,
         subtask: subtask.0,
-        operators,
-        watermark: collected.watermark.map(|w| w.0),
+        snapshot_json: encode(&snapshot),
         align_us: collected.align_us,
         freeze_us: collected.freeze_us,
         upload_us: upload_us + collected.encode_us,

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use weir_checkpoint::DataReader;
-use weir_checkpoint::manifest::SegmentRef;
+use weir_checkpoint::{DataReader, SubtaskRestore};
 use weir_engine::graph::JobGraph;
-use weir_protocol::{KeyGroupRange, OperatorUid, Subtask, control};
+use weir_protocol::{KeyGroupRange, control};
+
+use crate::wire::decode_all;
 
 /// Reads into the cache what a `Prefetch` names, one operator after the other. What cannot be
 /// read is left to the restore, which says so if it is still so then.
@@ -15,14 +16,15 @@ pub(super) async fn prefetch(
     wanted: control::Prefetch,
 ) -> control::Prefetched {
     let mut bytes = 0;
-    for restore in wanted.restore {
-        let state = restore.state.unwrap_or_default();
-        let (uid, subtask) = (OperatorUid(state.uid), Subtask(restore.subtask));
+    let restores = decode_all(&wanted.restore_json).unwrap_or_else(|error| {
+        tracing::warn!(%error, "a prefetch cannot be read");
+        Vec::new()
+    });
+    for SubtaskRestore { uid, subtask, state, .. } in restores {
         let Some((vertex, position)) = graph.operator(&uid) else { continue };
         let subtasks = graph.subtasks(vertex.id, wanted.parallelism);
         let range = KeyGroupRange::of_subtask(subtask, subtasks, graph.max_parallelism);
-        let references: Vec<SegmentRef> = state.segments.into_iter().map(Into::into).collect();
-        match reader.prefetch(&references, range).await {
+        match reader.prefetch(&state.segments, range).await {
             Ok(done) => {
                 bytes += done.bytes;
                 if done.full {

@@ -1,7 +1,5 @@
 //! What tasks say of themselves, as messages.
 
-use std::sync::atomic::Ordering;
-
 use weir_engine::task::TaskReport;
 use weir_engine::{EngineError, Fault};
 use weir_protocol::control::{self, from_worker};
@@ -19,11 +17,7 @@ pub(super) fn task_stats(report: &TaskReport) -> control::TaskStats {
     let operators =
         report.operators.iter().map(|(uid, metrics, state_bytes)| control::OperatorStats {
             uid: uid.0.clone(),
-            rows_in: metrics.rows_in.load(Ordering::Relaxed),
-            rows_out: metrics.rows_out.load(Ordering::Relaxed),
-            late: metrics.late.load(Ordering::Relaxed),
-            malformed: metrics.malformed.load(Ordering::Relaxed),
-            bytes: metrics.bytes.load(Ordering::Relaxed),
+            counts: metrics.counts().into(),
             state_bytes: *state_bytes as u64,
         });
     control::TaskStats {

@@ -4,23 +4,43 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use weir_checkpoint::SubtaskRestore;
 use weir_checkpoint::data::DataReader;
-use weir_checkpoint::manifest::SegmentRef;
+use weir_checkpoint::manifest::Assignment;
 use weir_engine::graph::JobGraph;
 use weir_engine::operator::Restored;
-use weir_engine::runtime::{Deployment, Placement};
+use weir_engine::runtime::Deployment;
 use weir_engine::{EngineError, Watermark};
-use weir_protocol::{KeyGroupRange, OperatorUid, Subtask, Term, VertexId, WorkerId, control};
+use weir_protocol::{KeyGroupRange, OperatorUid, Subtask, Term, WorkerId, control};
 
 use super::freeze::TaskId;
+use crate::wire::decode_all;
 
 /// Operators' states fetched at a time.
 const FETCHES: usize = 8;
 
-/// The tasks that a `Deploy` places on this worker.
-pub(super) fn own_tasks(deploy: &control::Deploy, worker: WorkerId) -> BTreeSet<TaskId> {
-    let mine = deploy.placements.iter().filter(|p| p.worker == worker.0);
-    mine.map(|p| (VertexId(p.vertex), Subtask(p.subtask))).collect()
+/// A `Deploy`, read.
+pub(super) struct Deploy {
+    assignment: Assignment,
+    restores: Vec<SubtaskRestore>,
+}
+
+impl Deploy {
+    /// # Errors
+    /// When it is not what the control protocol says.
+    pub(super) fn read(deploy: &control::Deploy) -> Result<Self, EngineError> {
+        let unreadable = |e| EngineError::internal(format!("a deployment cannot be read: {e}"));
+        Ok(Self {
+            assignment: serde_json::from_slice(&deploy.assignment_json).map_err(unreadable)?,
+            restores: decode_all(&deploy.restore_json).map_err(unreadable)?,
+        })
+    }
+
+    /// The tasks that it places on this worker.
+    pub(super) fn own_tasks(&self, worker: WorkerId) -> BTreeSet<TaskId> {
+        let mine = self.assignment.placements.iter().filter(|p| p.worker == worker);
+        mine.map(|p| (p.vertex, p.subtask)).collect()
+    }
 }
 
 /// Fetches the state of this worker's tasks: only blocks of their key groups, each checked.
@@ -29,41 +49,24 @@ pub(super) async fn build_deployment(
     reader: DataReader,
     worker: WorkerId,
     term: Term,
-    deploy: control::Deploy,
+    deploy: Deploy,
 ) -> Result<Deployment, EngineError> {
-    let placements = deploy.placements.iter().map(|p| Placement {
-        vertex: VertexId(p.vertex),
-        subtask: Subtask(p.subtask),
-        worker: WorkerId(p.worker),
-    });
-    let placements = placements.collect();
-    let peers = deploy.peers.iter().filter(|p| p.worker != worker.0);
-    let peers = peers.map(|p| (WorkerId(p.worker), p.exchange_address.clone())).collect();
-    let fetches = deploy
-        .restore
-        .into_iter()
-        .map(|restore| fetch(&graph, &reader, deploy.parallelism, restore));
+    let Deploy { assignment: Assignment { parallelism, workers, placements }, restores } = deploy;
+    let peers = workers.into_iter().filter(|member| member.worker != worker);
+    let peers = peers.map(|member| (member.worker, member.address)).collect();
+    let fetches = restores.into_iter().map(|restore| fetch(&graph, &reader, parallelism, restore));
     let restored: BTreeMap<_, _> =
         stream::iter(fetches).buffer_unordered(FETCHES).try_collect().await?;
-    Ok(Deployment {
-        term,
-        worker,
-        parallelism: deploy.parallelism,
-        placements,
-        peers,
-        restored,
-        graph,
-    })
+    Ok(Deployment { term, worker, parallelism, placements, peers, restored, graph })
 }
 
 async fn fetch(
     graph: &JobGraph,
     reader: &DataReader,
     parallelism: u32,
-    restore: control::RestoreState,
+    restore: SubtaskRestore,
 ) -> Result<((OperatorUid, Subtask), Restored), EngineError> {
-    let state = restore.state.unwrap_or_default();
-    let (uid, subtask) = (OperatorUid(state.uid), Subtask(restore.subtask));
+    let SubtaskRestore { uid, subtask, state, watermark, ahead } = restore;
     let Some((vertex, position)) = graph.operator(&uid) else {
         return Err(EngineError::internal(format!(
             "the coordinator sent state of operator {uid}, which this program does not have"
@@ -71,22 +74,15 @@ async fn fetch(
     };
     let subtasks = graph.subtasks(vertex.id, parallelism);
     let range = KeyGroupRange::of_subtask(subtask, subtasks, graph.max_parallelism);
-    let references: Vec<SegmentRef> = state.segments.into_iter().map(Into::into).collect();
-    let segments = reader.read(&references, range).await.map_err(|e| {
+    let segments = reader.read(&state.segments, range).await.map_err(|e| {
         let name = vertex.chain.get(position).map_or("", |(info, _)| info.name.as_str());
         EngineError::external(format!("operator \"{name}\" {subtask}: its state: {e}"))
     })?;
     let restored = Restored {
         segments,
-        items: state.items.into_iter().map(Into::into).collect(),
-        watermark: restore.watermark.map(Watermark),
-        ahead: restore.ahead.iter().map(groups_ahead).collect(),
+        items: state.items.into_iter().map(|item| item.0).collect(),
+        watermark: watermark.map(Watermark),
+        ahead: ahead.into_iter().map(|(range, at)| (range, Watermark(at))).collect(),
     };
     Ok(((uid, subtask), restored))
-}
-
-fn groups_ahead(ahead: &control::GroupsAhead) -> (KeyGroupRange, Watermark) {
-    // Of a range that is part of a subtask's.
-    let range = KeyGroupRange { start: ahead.start as u16, end: ahead.end as u16 };
-    (range, Watermark(ahead.watermark))
 }

@@ -12,7 +12,7 @@ use weir_engine::EngineError;
 use weir_engine::source::SplitAssignment;
 use weir_engine::task::{TaskCommand, TaskEvent, TriggerRequest};
 use weir_protocol::control::{self, FromWorker, ToWorker, from_worker, to_worker};
-use weir_protocol::{Attempt, Epoch, Subtask, Term, VertexId};
+use weir_protocol::{Attempt, CONTROL_VERSION, Epoch, Subtask, Term, VertexId};
 
 use super::freeze::{Prepared, TaskId};
 use super::prefetch::prefetch;
@@ -125,6 +125,7 @@ impl<'a> Session<'a> {
             exchange_address: config.exchange_address.clone(),
             slots: config.slots,
             control_address: config.control_address.clone(),
+            version: CONTROL_VERSION,
         };
         if self.send(Term(0), from_worker::Kind::Hello(hello)).is_err() {
             return SessionEnd::Broken { served: false };

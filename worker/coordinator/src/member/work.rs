@@ -18,7 +18,7 @@ use weir_protocol::{Attempt, Term};
 use super::freeze::{Frozen, Prepared, TaskId, Upload, prepare};
 use super::host::HostedTasks;
 use super::report::failed_message;
-use super::restore::{build_deployment, own_tasks};
+use super::restore::{Deploy, build_deployment};
 use super::session::Session;
 use crate::link::LinkBroken;
 
@@ -68,7 +68,7 @@ pub(super) enum Work {
 impl Session<'_> {
     pub(super) fn build(
         &self,
-        deploy: control::Deploy,
+        deploy: Deploy,
         events: mpsc::UnboundedSender<TaskEvent>,
     ) -> BoxFuture<'static, Built> {
         let (graph, reader) = (self.member.graph.clone(), self.member.reader.clone());
@@ -108,10 +108,15 @@ impl Session<'_> {
             return Ok(());
         };
         if let Some(deploy) = next {
-            let all = own_tasks(&deploy, self.member.config.worker);
             let (events, receiver) = mpsc::unbounded_channel();
             self.events = receiver;
-            let built = self.build(*deploy, events);
+            let (all, built) = match Deploy::read(&deploy) {
+                Ok(deploy) => {
+                    let all = deploy.own_tasks(self.member.config.worker);
+                    (all, self.build(deploy, events))
+                }
+                Err(error) => (BTreeSet::new(), std::future::ready(Err(error)).boxed()),
+            };
             self.work = Work::Building { term: self.term, all, built };
         }
         match answer {

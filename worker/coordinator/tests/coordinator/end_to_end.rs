@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use weir_coordinator::grpc::{GrpcConnect, serve};
-use weir_coordinator::master::has_finished;
 use weir_coordinator::{Ending, MemberEnd, Request};
 use weir_engine::source::Assignment;
 
@@ -297,7 +296,7 @@ async fn only_the_end_of_all_sources_is_an_end() {
     let uid = weir_protocol::OperatorUid::from("numbers");
     let world = World::with_rows(4, 100);
     let job = Job::new(&world, 2, true, Assignment::Pull);
-    let finished = async || has_finished(&job.head().await, [&uid]).unwrap();
+    let finished = async || job.head().await.has_finished([&uid]);
     let handle = job.start();
     let _worker = job.worker(0, 2, local(&handle));
     until(&handle, |s| s.epoch >= 3).await;
@@ -309,8 +308,8 @@ async fn only_the_end_of_all_sources_is_an_end() {
     assert_eq!(end(&handle).await, Ending::Finished);
     assert!(finished().await);
     let head = job.head().await;
-    assert!(!has_finished(&head, [&uid, &"another".into()]).unwrap(), "a source that is new");
-    assert!(!has_finished(&head, []).unwrap());
+    assert!(!head.has_finished([&uid, &"another".into()]), "a source that is new");
+    assert!(!head.has_finished([]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -407,7 +406,7 @@ async fn a_job_that_fails_for_good_has_told_the_chain_what_was_committed() {
     let told: Vec<_> = head.pending.iter().map(|p| p.id()).collect();
     let visible = world.visible.lock().unwrap();
     let hidden = head.pending.iter().filter(|p| {
-        let (name, _): (String, Vec<u64>) = serde_json::from_slice(&p.payload.0).unwrap();
+        let (name, _): (String, Vec<u64>) = serde_json::from_slice(&p.committable.payload).unwrap();
         !visible.contains_key(&name)
     });
     assert_eq!(hidden.count(), told.len(), "only what nobody has seen yet is listed: {told:?}");

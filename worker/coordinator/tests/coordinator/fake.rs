@@ -29,7 +29,7 @@ use weir_engine::task::{
     FrozenTask, TaskCommand, TaskEvent, TaskReport, TimeInState, TriggerRequest,
 };
 use weir_engine::{EngineError, Fault, OperatorError, Watermark};
-use weir_protocol::{KeyGroup, KeyGroupRange, OperatorUid, Subtask, Term, VertexId};
+use weir_protocol::{Counter, KeyGroup, KeyGroupRange, OperatorUid, Subtask, Term, VertexId};
 use weir_state::segment::{Segment, SegmentBuilder, SegmentKind};
 
 pub(crate) const MAX_PARALLELISM: u32 = 8;
@@ -434,8 +434,8 @@ impl FakeTask {
             let group = KeyGroup(every_second.nth(turn).unwrap_or_default());
             self.rows += 1;
             let [(_, numbers), _, (_, sink)] = &self.counters;
-            OperatorMetrics::add(&numbers.rows_out, 1);
-            OperatorMetrics::add(&sink.rows_in, 1);
+            numbers.add(Counter::RowsOut, 1);
+            sink.add(Counter::RowsIn, 1);
             self.staged.push(*from);
             self.mark = self.mark.max(Watermark(*from as i64));
             *self.counts.entry(group).or_default() += 1;

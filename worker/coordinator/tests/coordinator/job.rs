@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use weir_checkpoint::manifest::Assignment as Placed;
 use weir_checkpoint::store::testing::MemoryStore;
 use weir_checkpoint::{
-    Chain, ChainOptions, DataReader, Manifest, Nonces, SegmentCache, Steps, Store,
+    Chain, ChainOptions, DataReader, Manifest, Nonces, SegmentCache, Steps, Store, SubtaskRestore,
 };
 use weir_coordinator::link::Connect;
 use weir_coordinator::master::MasterConfig;
@@ -14,10 +15,13 @@ use weir_coordinator::{
 };
 use weir_engine::graph::JobGraph;
 use weir_engine::source::Assignment;
-use weir_protocol::control::JobStatus;
-use weir_protocol::{JobName, KeyGroupRange, WorkerId};
+use weir_protocol::control::{self, JobStatus};
+use weir_protocol::{
+    Counter, JobName, KeyGroupRange, OperatorCounts, Placement, Subtask, VertexId, WorkerId,
+};
 
 use crate::fake::{FakeHost, MAX_PARALLELISM, World, graph};
+use crate::script::json;
 
 /// A worker that nobody else reaches.
 pub(crate) fn member_config(ordinal: u32, slots: u32) -> MemberConfig {
@@ -99,7 +103,7 @@ impl Job {
         let reader = DataReader::new(self.chain().store().clone());
         let all = KeyGroupRange::all(MAX_PARALLELISM);
         let mut counts = std::collections::BTreeMap::new();
-        for segment in reader.read(&entry.segments, all).await.unwrap() {
+        for segment in reader.read(&entry.state.segments, all).await.unwrap() {
             for block in segment.blocks_in(all) {
                 let (group, bytes) = block.unwrap();
                 counts.insert(group, u64::from_le_bytes(bytes[..8].try_into().unwrap()));
@@ -121,14 +125,26 @@ pub(crate) async fn until(handle: &CoordinatorHandle, what: impl Fn(&JobStatus) 
 
 /// Rows that a status says were read, and taken by the sink, since the job's first one.
 pub(crate) fn shown(status: &JobStatus) -> (u64, u64) {
-    let before = |uid: &str| status.counted_before.get(uid).copied().unwrap_or_default();
-    let now = |uid: &str| {
+    let counts = |uid: &str| -> OperatorCounts {
         let operators = status.tasks.iter().flat_map(|task| &task.operators);
-        operators
-            .filter(|o| o.uid == uid)
-            .fold((0, 0), |(rows_in, rows_out), o| (rows_in + o.rows_in, rows_out + o.rows_out))
+        let now = operators.filter(|o| o.uid == uid).map(|o| &o.counts);
+        let before = status.counted_before.get(uid).map(|before| &before.counts);
+        now.chain(before).map(OperatorCounts::from).sum()
     };
-    (before("numbers").rows_out + now("numbers").1, before("sink").rows_in + now("sink").0)
+    (counts("numbers")[Counter::RowsOut], counts("sink")[Counter::RowsIn])
+}
+
+/// Subtask 0 of the first vertex runs on worker 0.
+pub(crate) fn deploy(
+    parallelism: u32,
+    subtask: Subtask,
+    restores: &[SubtaskRestore],
+) -> control::Deploy {
+    let (vertex, worker) = (VertexId(0), WorkerId(0));
+    let placements = vec![Placement { vertex, subtask, worker }];
+    let assignment = Placed { parallelism, placements, ..Placed::default() };
+    let restore_json = restores.iter().map(json).collect();
+    control::Deploy { assignment_json: json(&assignment), restore_json }
 }
 
 pub(crate) async fn end(handle: &CoordinatorHandle) -> Ending {

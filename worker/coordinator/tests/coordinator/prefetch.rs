@@ -1,29 +1,38 @@
 //! What workers read ahead of a rescale: asked for while the job runs, never waited for too long.
 
-use weir_coordinator::master::{
-    Action, Cut, Event, Head, LinkId, MasterConfig, OperatorCut, Request,
-};
-use weir_protocol::control::{self, from_worker, to_worker};
-use weir_protocol::{Epoch, JobName, Term, Version};
+use std::collections::BTreeSet;
 
-use crate::script::Script;
+use weir_checkpoint::manifest::{Assignment, MAX_DELTA_DEPTH, Place};
+use weir_checkpoint::{Manifest, OperatorEntry, OperatorState, SegmentRef};
+use weir_coordinator::master::{Action, Event, Head, LinkId, MasterConfig, Request};
+use weir_protocol::control::{self, from_worker, to_worker};
+use weir_protocol::{JobName, KeyGroup, KeyGroupRange, StateSchema, Term, Version};
+use weir_state::segment::{BlockIndex, SegmentKind};
+
+use crate::script::{Script, entry, head, restores};
 
 const PREFETCH_MS: u64 = 5_000;
 
-/// A segment in an object, with a block for each of the eight key groups.
-fn segment(object: &str) -> control::SegmentRef {
-    let block = |group| control::BlockRef { group, ..control::BlockRef::default() };
-    control::SegmentRef {
-        path: object.into(),
-        range_end: 8,
+/// Segments in an object, each with a block for each of the eight key groups: so many that a full
+/// one is due.
+fn segments(object: &str) -> impl Iterator<Item = SegmentRef> {
+    let block = |group| BlockIndex { group: KeyGroup(group), offset: 0, len: 1, crc: 0 };
+    let segment = move |offset| SegmentRef {
+        place: Place::Object { path: object.to_owned(), offset },
+        len: 8,
+        schema: 1,
+        kind: SegmentKind::Delta,
+        range: KeyGroupRange::all(8),
         blocks: (0..8).map(block).collect(),
-        ..control::SegmentRef::default()
-    }
+    };
+    (0..=MAX_DELTA_DEPTH as u64).map(segment)
 }
 
-fn count(objects: &[&str]) -> OperatorCut {
-    let segments = objects.iter().map(|o| segment(o)).collect();
-    OperatorCut { segments, ..OperatorCut::default() }
+fn count(objects: &[&str]) -> OperatorEntry {
+    let segments = objects.iter().flat_map(|object| segments(object)).collect();
+    let schema = StateSchema { version: 1, ..StateSchema::default() };
+    let state = OperatorState { segments, ..OperatorState::default() };
+    OperatorEntry { schema, ..entry(state) }
 }
 
 /// A job of parallelism 2 on workers 0 and 1 whose counter's state lies in `data/1/base`.
@@ -31,16 +40,13 @@ fn running() -> Script {
     let mut config = MasterConfig::new(JobName::from("ns/job"), 2);
     config.prefetch_ms = PREFETCH_MS;
     config.checkpoint_interval_ms = 1_000;
-    let cut = Cut {
-        parallelism: 2,
-        max_parallelism: 8,
-        plan_hash: "plan".into(),
-        operators: [("count".into(), count(&["data/1/base"]))].into(),
-        write_full: vec!["count".into()],
-        ..Cut::default()
+    let head = Manifest {
+        term: Term(1),
+        state_of: Some(Version(5)),
+        assignment: Assignment { parallelism: 2, ..Assignment::default() },
+        ..head([("count", count(&["data/1/base"]))])
     };
-    let head = Head { term: Term(1), version: Version(5), epoch: Epoch(5), cut, ..Head::default() };
-    let mut script = Script::with(config, Some(head));
+    let mut script = Script::with(config, Some(Head::new(head.into())));
     script.hello(0, 0, 1);
     script.hello(1, 1, 1);
     script.seal();
@@ -57,9 +63,10 @@ fn prefetches(script: &Script) -> Vec<Asked> {
     let told = script.sent.iter().filter_map(|(link, kind)| match kind {
         to_worker::Kind::Prefetch(wanted) => {
             assert_eq!(wanted.parallelism, 4);
-            let restores = wanted.restore.iter().map(|r| {
-                let state = r.state.as_ref().expect("a prefetch is for state");
-                (r.subtask, state.segments.iter().map(|s| s.path.clone()).collect())
+            let restores = restores(&wanted.restore_json).into_iter().map(|restore| {
+                let objects: BTreeSet<_> =
+                    restore.state.segments.iter().filter_map(SegmentRef::object).collect();
+                (restore.subtask.0, objects.into_iter().map(str::to_owned).collect())
             });
             Some((*link, wanted.id, restores.collect()))
         }
@@ -85,12 +92,13 @@ fn publish(script: &mut Script, objects: &[&str]) {
     let attempt = script.trigger().attempt;
     script.acknowledge(attempt, &["row"]);
     let published = script.actions.iter().find_map(|action| match action {
-        Action::Publish { attempt, .. } => Some(*attempt),
+        Action::Publish { body } => Some(body.attempt),
         _ => None,
     });
     let attempt = published.expect("every task has acknowledged");
-    script.head.version = script.head.version.next();
-    script.head.cut.operators.insert("count".into(), count(objects));
+    let head = script.head_mut();
+    head.version = head.version.next();
+    head.operators.insert("count".into(), count(objects));
     script.on(Event::Published { attempt, head: script.head.clone() });
 }
 

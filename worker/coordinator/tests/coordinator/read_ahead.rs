@@ -7,16 +7,19 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use weir_checkpoint::store::testing::{Fault, LyingStore, MemoryStore, Operation};
-use weir_checkpoint::{DataWriter, Nonces, SegmentCache, Store};
+use weir_checkpoint::{
+    DataWriter, Nonces, OperatorState, SegmentCache, SegmentRef, Store, SubtaskRestore,
+};
 use weir_coordinator::Member;
 use weir_coordinator::link::{Attachments, MasterLink};
 use weir_engine::source::Assignment;
 use weir_protocol::control::{self, ToWorker, from_worker, to_worker};
-use weir_protocol::{KeyGroup, KeyGroupRange, Term};
+use weir_protocol::{KeyGroup, KeyGroupRange, Subtask, Term};
 use weir_state::segment::{SegmentBuilder, SegmentKind};
 
 use crate::fake::{FakeHost, MAX_PARALLELISM, World, graph};
-use crate::job::member_config;
+use crate::job::{deploy, member_config};
+use crate::script::json;
 use crate::slow::{SlowStore, read};
 
 /// Further apart than one request spans, so that what is between two blocks is not read.
@@ -52,7 +55,7 @@ impl Scene {
     }
 
     /// An object that another worker has written, with a block for each key group.
-    async fn segment(&self) -> control::SegmentRef {
+    async fn segment(&self) -> SegmentRef {
         let mut builder =
             SegmentBuilder::new(SegmentKind::Full, KeyGroupRange::all(MAX_PARALLELISM), 1);
         for group in 0..MAX_PARALLELISM as u16 {
@@ -60,7 +63,7 @@ impl Scene {
         }
         let writer = DataWriter::new(Arc::new(self.truth.clone()), Term(1), Nonces::random());
         let written = writer.write(&"counter".into(), &[builder.finish()]).await.unwrap();
-        written.into_iter().next().unwrap().into()
+        written.into_iter().next().unwrap()
     }
 
     async fn empty_the_store(&self) {
@@ -73,21 +76,14 @@ impl Scene {
         self.link.to.send(ToWorker { term: 1, kind: Some(kind) }).await.unwrap();
     }
 
-    async fn prefetch(&self, id: u64, restore: Vec<control::RestoreState>) {
-        self.say(to_worker::Kind::Prefetch(control::Prefetch { id, parallelism: 4, restore }))
-            .await;
+    async fn prefetch(&self, id: u64, restores: Vec<SubtaskRestore>) {
+        let restore_json = restores.iter().map(json).collect();
+        let prefetch = control::Prefetch { id, parallelism: 4, restore_json };
+        self.say(to_worker::Kind::Prefetch(prefetch)).await;
     }
 
-    async fn deploy(&self, restore: control::RestoreState) {
-        let subtask = restore.subtask;
-        let placements = vec![control::Placement { vertex: 0, subtask, worker: 0 }];
-        let deploy = control::Deploy {
-            parallelism: 4,
-            placements,
-            restore: vec![restore],
-            ..control::Deploy::default()
-        };
-        self.say(to_worker::Kind::Deploy(deploy)).await;
+    async fn deploy(&self, restore: SubtaskRestore) {
+        self.say(to_worker::Kind::Deploy(deploy(4, restore.subtask, &[restore]))).await;
     }
 
     /// What the worker says next, besides that it is there.
@@ -116,13 +112,18 @@ impl Scene {
     }
 }
 
-fn restore(uid: &str, subtask: u32, segment: &control::SegmentRef) -> control::RestoreState {
-    let state = control::OperatorState {
+fn restore(uid: &str, subtask: u32, segment: &SegmentRef) -> SubtaskRestore {
+    let state = OperatorState { segments: vec![segment.clone()], ..OperatorState::default() };
+    SubtaskRestore {
         uid: uid.into(),
-        segments: vec![segment.clone()],
-        ..control::OperatorState::default()
-    };
-    control::RestoreState { subtask, state: Some(state), watermark: None, ahead: vec![] }
+        subtask: Subtask(subtask),
+        state,
+        ..SubtaskRestore::default()
+    }
+}
+
+fn object(segment: &SegmentRef) -> &str {
+    segment.object().expect("it is large")
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,7 +147,7 @@ async fn a_worker_reads_the_key_groups_to_come_and_restores_them_without_the_sto
 async fn a_missing_segment_ends_the_prefetch_and_is_the_restores_to_report() {
     let mut scene = Scene::new().await;
     let (first, second) = (scene.segment().await, scene.segment().await);
-    scene.truth.delete(&second.path).await.unwrap();
+    scene.truth.delete(object(&second)).await.unwrap();
     let wanted = vec![
         restore("counter", 1, &first),
         restore("counter", 2, &second),
@@ -158,7 +159,7 @@ async fn a_missing_segment_ends_the_prefetch_and_is_the_restores_to_report() {
     match scene.heard().await {
         from_worker::Kind::Failed(failed) => {
             assert!(failed.message.contains("counter"), "{}", failed.message);
-            assert!(failed.message.contains(&second.path), "{}", failed.message);
+            assert!(failed.message.contains(object(&second)), "{}", failed.message);
         }
         other => panic!("{other:?}"),
     }
@@ -172,12 +173,12 @@ async fn a_store_that_is_away_leaves_everything_to_the_next_prefetch_or_the_rest
     let segment = scene.segment().await;
     let wanted = restore("counter", 0, &segment);
     for _ in 0..5 {
-        scene.lying.inject(Operation::Get, &segment.path, Fault::FailBefore);
+        scene.lying.inject(Operation::Get, object(&segment), Fault::FailBefore);
     }
     scene.prefetch(1, vec![wanted.clone()]).await;
     assert_eq!(scene.prefetched().await, (1, 0));
     assert_eq!(scene.lying.unmet(), 0, "it has tried more than once");
-    scene.lying.inject(Operation::Get, &segment.path, Fault::FailBefore);
+    scene.lying.inject(Operation::Get, object(&segment), Fault::FailBefore);
     scene.prefetch(2, vec![wanted.clone()]).await;
     assert_eq!(scene.prefetched().await, (2, 2 * BLOCK));
     scene.deploy(wanted).await;
@@ -189,7 +190,7 @@ async fn a_prefetch_that_is_called_off_is_not_answered_and_what_it_has_read_stay
     let mut scene = Scene::new().await;
     let (first, second) = (scene.segment().await, scene.segment().await);
     let wanted = |subtask, segment| restore("counter", subtask, segment);
-    scene.lying.inject(Operation::Get, &second.path, Fault::Slow(Duration::from_secs(600)));
+    scene.lying.inject(Operation::Get, object(&second), Fault::Slow(Duration::from_secs(600)));
     scene.prefetch(1, vec![wanted(0, &first), wanted(1, &second)]).await;
     while scene.cache.usage().held < 2 * BLOCK {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -198,7 +199,7 @@ async fn a_prefetch_that_is_called_off_is_not_answered_and_what_it_has_read_stay
     scene.prefetch(2, vec![wanted(0, &first)]).await;
     assert_eq!(scene.prefetched().await, (2, 0), "nothing of the first is read again");
     // The rescale comes before its end, or another change does.
-    scene.lying.inject(Operation::Get, &second.path, Fault::Slow(Duration::from_secs(600)));
+    scene.lying.inject(Operation::Get, object(&second), Fault::Slow(Duration::from_secs(600)));
     scene.prefetch(3, vec![wanted(1, &second)]).await;
     scene.deploy(wanted(0, &first)).await;
     assert!(scene.deployed().await);

@@ -1,13 +1,22 @@
 //! The core with a clock and a stand-in for the chain: events in, what it wants done out.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use weir_checkpoint::manifest::Assignment as Placed;
+use weir_checkpoint::{
+    CommitId, Manifest, OperatorEntry, OperatorState, PendingCommit, SubtaskRestore, TaskSnapshot,
+};
 use weir_coordinator::master::{
-    Action, Event, Head, JobMaster, LinkId, MasterConfig, Pending, Plan, PlanOperator, PlanSource,
+    Action, Event, Head, JobMaster, LinkId, MasterConfig, Plan, PlanOperator, PlanSource,
     PlanVertex, Reply, Request, RequestId,
 };
-use weir_engine::operator::{Committable, StateSchema};
-use weir_engine::source::{Assignment, Split};
+use weir_engine::source::Assignment;
 use weir_protocol::control::{self, FromWorker, ToWorker, from_worker, to_worker};
-use weir_protocol::{Epoch, JobName, OperatorUid, VertexId};
+use weir_protocol::{
+    CONTROL_VERSION, Committable, Epoch, JobName, OperatorUid, Split, StateSchema, Version,
+    VertexId,
+};
 
 /// One source chain and one sink chain, each with the job's parallelism.
 pub(crate) fn plan() -> Plan {
@@ -47,8 +56,8 @@ pub(crate) struct Script {
     pub(crate) head: Head,
     pub(crate) sent: Vec<(u64, to_worker::Kind)>,
     pub(crate) actions: Vec<Action>,
-    /// Output that the next manifest need not list: epoch and index.
-    acknowledged: Vec<(Epoch, u32)>,
+    /// Output that the next manifest need not list.
+    acknowledged: BTreeSet<CommitId>,
 }
 
 impl Script {
@@ -68,7 +77,7 @@ impl Script {
             head: head.clone().unwrap_or_default(),
             sent: Vec::new(),
             actions: Vec::new(),
-            acknowledged: Vec::new(),
+            acknowledged: BTreeSet::new(),
         };
         script.on(Event::Opened { head });
         script
@@ -96,7 +105,8 @@ impl Script {
                 Action::Send { link, message } => self.sent.push((link.0, message.kind.unwrap())),
                 other => {
                     if let Action::Acknowledged { epoch, indices } = &other {
-                        self.acknowledged.extend(indices.iter().map(|index| (*epoch, *index)));
+                        let id = |index: &u32| CommitId { epoch: Version(epoch.0), index: *index };
+                        self.acknowledged.extend(indices.iter().map(id));
                     }
                     self.actions.push(other);
                 }
@@ -133,9 +143,15 @@ impl Script {
     /// A process speaks, perhaps not for the first time.
     pub(crate) fn hello_of(&mut self, incarnation: &str, worker: u32, link: u64, slots: u32) {
         let incarnation = incarnation.to_owned();
-        let plan_hash = "plan".into();
-        let hello =
-            control::Hello { worker, incarnation, plan_hash, slots, ..control::Hello::default() };
+        let (plan_hash, version) = ("plan".into(), CONTROL_VERSION);
+        let hello = control::Hello {
+            worker,
+            incarnation,
+            plan_hash,
+            slots,
+            version,
+            ..control::Hello::default()
+        };
         self.say(link, from_worker::Kind::Hello(hello));
     }
 
@@ -144,9 +160,14 @@ impl Script {
     }
 
     pub(crate) fn seal(&mut self) {
-        self.head.term = self.head.term.next();
-        self.head.version = self.head.version.next();
+        let sealed = self.head_mut();
+        sealed.term = sealed.term.next();
+        sealed.version = sealed.version.next();
         self.on(Event::Sealed { head: self.head.clone() });
+    }
+
+    pub(crate) fn head_mut(&mut self) -> &mut Manifest {
+        Arc::make_mut(&mut self.head.manifest)
     }
 
     pub(crate) fn told(&self, what: impl Fn(&to_worker::Kind) -> bool) -> Vec<u64> {
@@ -194,13 +215,11 @@ impl Script {
         self.clear();
         for (vertex, subtask) in (0..2).flat_map(|v| (0..parallelism).map(move |s| (v, s))) {
             let mut ack = control::Ack { attempt, vertex, subtask, ..control::Ack::default() };
-            if (vertex, subtask) == (1, 0) {
-                ack.operators.push(control::OperatorState {
-                    uid: "sink".into(),
-                    committables: output.iter().map(|o| json(&item(o))).collect(),
-                    ..control::OperatorState::default()
-                });
-            }
+            let output = if (vertex, subtask) == (1, 0) { output } else { &[] };
+            ack.snapshot_json = json(&TaskSnapshot {
+                committables: output.iter().map(|o| item(o)).collect(),
+                ..TaskSnapshot::default()
+            });
             self.say_more(0, from_worker::Kind::Ack(ack));
         }
     }
@@ -208,29 +227,25 @@ impl Script {
     /// The store takes the manifest that the core wants published.
     pub(crate) fn publish(&mut self) -> Epoch {
         let published = self.actions.iter().find_map(|action| match action {
-            Action::Publish { attempt, body } => Some((*attempt, body.clone())),
+            Action::Publish { body } => Some(body.clone()),
             _ => None,
         });
-        let (attempt, body) = published.unwrap_or_else(|| panic!("{:?}", self.actions));
-        self.head.version = self.head.version.next();
-        let epoch = Epoch::from(self.head.version);
-        let cut = &mut self.head.cut;
-        cut.operators = body.operators;
-        cut.parallelism = body.parallelism;
-        cut.plan_hash = "plan".into();
-        cut.max_parallelism = 8;
-        let known = std::mem::take(&mut self.acknowledged);
-        cut.committables.retain(|p| !known.contains(&(p.epoch, p.index)));
-        let new = body.committables.into_iter().zip(0..);
-        cut.committables.extend(new.map(|(committable, index)| Pending {
-            epoch,
-            lineage: String::new(),
+        let body = published.unwrap_or_else(|| panic!("{:?}", self.actions));
+        let (attempt, known) = (body.attempt, std::mem::take(&mut self.acknowledged));
+        let head = self.head_mut();
+        let version = head.version.next();
+        (head.version, head.state_of, head.max_parallelism) = (version, Some(version), 8);
+        (head.operators, head.watermarks) = (body.operators, body.watermarks);
+        head.pending.retain(|p| !known.contains(&p.id()));
+        let new = (0..).zip(body.commits).map(|(index, committable)| PendingCommit {
+            epoch: version,
             index,
             committable,
-        }));
-        cut.listed = cut.committables.len();
+            lineage: None,
+        });
+        head.pending.extend(new);
         self.on(Event::Published { attempt, head: self.head.clone() });
-        epoch
+        version.into()
     }
 
     pub(crate) fn commits(&self) -> Vec<(u64, u64, usize)> {
@@ -262,6 +277,35 @@ impl Script {
         });
         replies.collect()
     }
+}
+
+/// A manifest of version 9 with these operators.
+pub(crate) fn head(operators: impl IntoIterator<Item = (&'static str, OperatorEntry)>) -> Manifest {
+    Manifest {
+        version: Version(9),
+        max_parallelism: 8,
+        operators: operators.into_iter().map(|(uid, entry)| (uid.into(), entry)).collect(),
+        ..Manifest::default()
+    }
+}
+
+pub(crate) fn entry(state: OperatorState) -> OperatorEntry {
+    OperatorEntry { state, ..OperatorEntry::default() }
+}
+
+/// Who runs what.
+pub(crate) fn assignment(deploy: &control::Deploy) -> Placed {
+    serde_json::from_slice(&deploy.assignment_json).unwrap()
+}
+
+/// The parallelism of what is to be deployed.
+pub(crate) fn parallelism(deploy: &control::Deploy) -> u32 {
+    assignment(deploy).parallelism
+}
+
+/// What is to be restored.
+pub(crate) fn restores(json: &[Vec<u8>]) -> Vec<SubtaskRestore> {
+    json.iter().map(|json| serde_json::from_slice(json).unwrap()).collect()
 }
 
 pub(crate) fn item(text: &str) -> Committable {

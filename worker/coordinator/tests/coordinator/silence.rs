@@ -10,10 +10,11 @@ use weir_checkpoint::store::testing::MemoryStore;
 use weir_coordinator::Member;
 use weir_coordinator::link::{Attachments, MasterLink};
 use weir_engine::source::Assignment;
+use weir_protocol::Subtask;
 use weir_protocol::control::{self, ToWorker, from_worker, to_worker};
 
 use crate::fake::{FakeHost, World, graph};
-use crate::job::member_config;
+use crate::job::{deploy, member_config};
 
 async fn say(link: &MasterLink, kind: to_worker::Kind) {
     link.to.send(ToWorker { term: 1, kind: Some(kind) }).await.unwrap();
@@ -33,8 +34,7 @@ async fn tasks_end_four_seconds_after_the_coordinator_was_last_heard() {
     tokio::spawn(async move { member.run(&attachments).await });
 
     let mut link = attached.recv().await.unwrap();
-    let placements = vec![control::Placement { vertex: 0, subtask: 0, worker: 0 }];
-    let deploy = control::Deploy { parallelism: 1, placements, ..control::Deploy::default() };
+    let deploy = deploy(1, Subtask(0), &[]);
     say(&link, to_worker::Kind::Deploy(deploy)).await;
     let mut deployed = false;
     let began = Instant::now();

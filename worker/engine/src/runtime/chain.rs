@@ -8,11 +8,10 @@
 //! operator has let go of everything it held back for the next one ([`Operator::flush`]), however
 //! many steps that takes. No operator can get that wrong, since it is never asked.
 
-use weir_protocol::{Epoch, OperatorCounts, OperatorUid, VertexId};
+use weir_protocol::{Counter, Epoch, OperatorCounts, OperatorUid, VertexId};
 
 use super::partition::ResultPartition;
 use crate::message::{Barrier, Round};
-use crate::operator::OperatorMetrics;
 use crate::operator::{Context, Operator, Output, OutputTag, Progress, Snapshot, SnapshotRequest};
 use crate::{Batch, EngineError, Message, Watermark};
 
@@ -169,7 +168,7 @@ impl Chain {
             match work {
                 Work::Batch { at, port, batch } => {
                     let Some(link) = self.links.get_mut(at) else { continue };
-                    OperatorMetrics::add(&link.cx.metrics.rows_in, batch.num_rows());
+                    link.cx.metrics.add(Counter::RowsIn, batch.num_rows());
                     let progress = link.operator.on_batch(&mut link.cx, port, batch, &mut self.out);
                     self.after(at, progress, Then::Nothing)?;
                 }
@@ -215,7 +214,7 @@ impl Chain {
         let mut onward = Vec::with_capacity(given.len());
         for (tag, batch) in given {
             if tag == OutputTag::Main {
-                OperatorMetrics::add(&self.links[at].cx.metrics.rows_out, batch.num_rows());
+                self.links[at].cx.metrics.add(Counter::RowsOut, batch.num_rows());
             }
             let chained = tag == OutputTag::Main && at + 1 < self.links.len();
             for partition in
@@ -252,7 +251,7 @@ impl Chain {
         let snapshot = snapshot.map_err(|e| self.named(at, e))?;
         let Context { uid, metrics, .. } = &self.links[at].cx;
         self.frozen.operators.push((uid.clone(), snapshot));
-        self.frozen.counts.push((uid.clone(), metrics.counts()));
+        self.frozen.counts.push((uid.clone(), metrics.counts().known_at_cut()));
         Ok(())
     }
 

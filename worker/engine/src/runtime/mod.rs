@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc::UnboundedSender, watch};
-use weir_protocol::{OperatorUid, Subtask, Term, VertexId, WorkerId};
+use weir_protocol::{OperatorUid, Placement, Subtask, Term, VertexId, WorkerId};
 
 use self::build::{Built, Channels, Metrics};
 use self::executor::Cell;
@@ -94,17 +94,6 @@ pub struct Deployment {
     pub peers: BTreeMap<WorkerId, String>,
     /// State of the operators of this worker's tasks.
     pub restored: BTreeMap<(OperatorUid, Subtask), Restored>,
-}
-
-/// Where a subtask runs.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Placement {
-    /// Its vertex.
-    pub vertex: VertexId,
-    /// Its subtask.
-    pub subtask: Subtask,
-    /// Its worker.
-    pub worker: WorkerId,
 }
 
 impl Runtime {

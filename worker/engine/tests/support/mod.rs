@@ -16,16 +16,14 @@ use weir_engine::graph::{
     Edge, Exchange, JobGraph, Node, OperatorInfo, Parallelism, SourceNode, Vertex,
 };
 use weir_engine::operator::{OutputTag, SnapshotRequest};
-use weir_engine::runtime::{
-    Deployment, Executor, Placement, Pool, Runtime, RuntimeConfig, TermTasks,
-};
+use weir_engine::runtime::{Deployment, Executor, Pool, Runtime, RuntimeConfig, TermTasks};
 use weir_engine::source::{
     Assignment, EventTimes, Pending, RowMark, Source, SourcePoll, SourceReader, Split,
     SplitAssignment, SplitEnumerator, WatermarkRule,
 };
 use weir_engine::task::{TaskCommand, TaskEvent};
 use weir_engine::{Batch, Context, EngineError, Operator, Output, Progress, Snapshot, Watermark};
-use weir_protocol::{OperatorUid, Subtask, Term, VertexId, WorkerId};
+use weir_protocol::{OperatorUid, Placement, Subtask, Term, VertexId, WorkerId};
 
 pub const SOURCE: VertexId = VertexId(0);
 pub const SINK: VertexId = VertexId(1);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use weir_protocol::{Term, Version};
 
-use super::next::{CheckpointBody, Memory};
+use super::next::Memory;
 use super::settle::Candidate;
 use super::{Chain, MAX_UNCOMMITTED_VERSIONS};
 use crate::manifest::{CommitId, Manifest, PendingCommit};
@@ -130,29 +130,6 @@ impl WriterTerm {
         let free = state.undecided.is_none() && state.fenced.is_none();
         drop(state);
         free && self.uncommitted_versions() < MAX_UNCOMMITTED_VERSIONS
-    }
-
-    /// Whether a checkpoint with this body would say anything new. When not, nothing is to be
-    /// published.
-    #[must_use]
-    pub fn would_change(&self, body: &CheckpointBody) -> bool {
-        let state = self.state();
-        let head = &state.head;
-        let same_operators = body.operators.len() == head.operators.len()
-            && body.operators.iter().all(|(uid, new)| {
-                head.operators.get(uid).is_some_and(|old| {
-                    new.segments.iter().all(|s| s.blocks.is_empty() && !s.is_full())
-                        && new.items == old.items
-                        && new.splits == old.splits
-                        && new.enumerator == old.enumerator
-                })
-            });
-        !(same_operators
-            && body.commits.is_empty()
-            && body.pin.is_none()
-            && body.watermarks == head.watermarks
-            && state.memory.acknowledged.is_empty()
-            && state.memory.unpinned.is_empty())
     }
 
     /// Output of `epoch` that is known to be committed, by its index there; the next manifest

@@ -118,7 +118,7 @@ impl WriterTerm {
         self.propose(|head, memory| {
             let next = build_checkpoint(head, body, memory, retained, nonce);
             let foreign = next.operators.iter().find_map(|(uid, entry)| {
-                let segment = entry.segments.iter().find(|s| s.is_foreign())?;
+                let segment = entry.state.segments.iter().find(|s| s.is_foreign())?;
                 Some((uid.to_string(), segment.object().unwrap_or_default().to_owned()))
             });
             match foreign {

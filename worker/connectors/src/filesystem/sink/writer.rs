@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir_engine::operator::{
-    Committable, Context, Operator, OperatorMetrics, Output, PreCommitted, Progress, Restored,
-    Snapshot, SnapshotRequest,
+    Committable, Context, Operator, Output, PreCommitted, Progress, Restored, Snapshot,
+    SnapshotRequest,
 };
 use weir_engine::{Batch, EngineError, OperatorError, RowKind};
-use weir_protocol::OperatorUid;
+use weir_protocol::{Counter, OperatorUid};
 
 use super::encode::{Encoder, FileEncoder};
 use super::fresh;
@@ -155,7 +155,7 @@ impl Operator for FileWriter {
             let full = self.policy.is_full(file.age);
             if full || file.encoder.pending() >= HAND_OVER {
                 let data = file.encoder.take()?;
-                OperatorMetrics::add(&cx.metrics.bytes, data.len());
+                cx.metrics.add(Counter::Bytes, data.len());
                 if !data.is_empty() {
                     self.queue.append(file.id, &file.name, data)?;
                 }
@@ -196,7 +196,7 @@ impl Operator for FileWriter {
             let data = file.encoder.take()?;
             let footer = file.encoder.footer()?;
             if !data.is_empty() {
-                OperatorMetrics::add(&cx.metrics.bytes, data.len());
+                cx.metrics.add(Counter::Bytes, data.len());
                 self.queue.append(file.id, &file.name, data)?;
             }
             if !footer.is_empty() {

@@ -1,6 +1,7 @@
 //! Every way a file can go wrong: changed, malformed, damaged.
 
 use super::*;
+use weir_protocol::Counter;
 
 #[test]
 fn a_file_that_changed_is_refused() {
@@ -160,7 +161,7 @@ fn malformed_records_are_skipped_and_counted_when_asked() {
         }
     }
     assert_eq!(ids, [1, 2, 3]);
-    assert_eq!(cx.metrics.malformed.load(Ordering::Relaxed), 2);
+    assert_eq!(cx.metrics.get(Counter::Malformed), 2);
 }
 
 #[test]

@@ -42,8 +42,9 @@ async fn delta(attempt: u64) -> Prepared {
 
 /// The attempts whose deltas an acknowledgement carries, in order.
 fn attempts_in(acks: Vec<control::Ack>) -> Vec<u64> {
-    let operators = acks.into_iter().flat_map(|ack| ack.operators);
-    operators.flat_map(|operator| operator.segments).map(|segment| segment.len / 100).collect()
+    let snapshots = acks.iter().map(|ack| serde_json::from_slice(&ack.snapshot_json).unwrap());
+    let operators = snapshots.flat_map(|snapshot: TaskSnapshot| snapshot.operators);
+    operators.flat_map(|(_, state)| state.segments).map(|segment| segment.len / 100).collect()
 }
 
 fn writer(store: Arc<dyn Store>) -> DataWriter {

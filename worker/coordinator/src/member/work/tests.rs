@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use weir_checkpoint::Nonces;
 use weir_checkpoint::store::testing::MemoryStore;
+use weir_checkpoint::{Nonces, TaskSnapshot};
 use weir_engine::operator::{Committable, PreCommitted, Snapshot};
 use weir_engine::task::{TaskCommand, TaskReport};
 use weir_protocol::{Subtask, VertexId};
@@ -69,10 +69,10 @@ async fn finish_preparing(running: &mut Running) {
 async fn acknowledged(running: &mut Running) -> (Attempt, Vec<Bytes>) {
     let (attempt, acks) = running.uploading.take().expect("an upload").await;
     running.upload_next();
-    let operators = acks.unwrap().into_iter().flat_map(|ack| ack.operators);
-    let committables = operators.flat_map(|operator| operator.committables);
-    let payload = |json: Vec<u8>| serde_json::from_slice::<Committable>(&json).unwrap().payload;
-    (attempt, committables.map(payload).collect())
+    let acks = acks.unwrap();
+    let snapshots = acks.iter().map(|ack| serde_json::from_slice(&ack.snapshot_json).unwrap());
+    let committables = snapshots.flat_map(|snapshot: TaskSnapshot| snapshot.committables);
+    (attempt, committables.map(|committable| committable.payload).collect())
 }
 
 /// The earlier attempt was given up while its flush was under way. The later one, flushed at once,

@@ -30,7 +30,7 @@ fn a_split_assigned_after_the_trigger_stays_the_enumerators_at_that_cut() {
     assert!(assigned, "{:?}", script.sent);
     script.acknowledge(attempt, &[]);
     script.publish();
-    let stored = &script.head.cut.operators[&OperatorUid::from("source")];
+    let stored = &script.head.manifest.operators[&OperatorUid::from("source")];
     assert_eq!(stored.enumerator.as_ref().unwrap().unassigned, [split("b")]);
 }
 
@@ -120,14 +120,14 @@ fn acknowledgements_alone_are_published_and_once() {
     script.committed(link, epoch, vec![done(0), retry]);
     assert!(publishes(&mut script, attempt), "the manifest lists one that is committed");
     script.publish();
-    assert_eq!(script.head.cut.committables.len(), 1);
+    assert_eq!(script.head.manifest.pending.len(), 1);
     let attempt = due(&mut script);
     assert!(!publishes(&mut script, attempt), "nothing is new");
     let attempt = due(&mut script);
     script.committed(link, epoch, vec![done(0)]);
     assert!(publishes(&mut script, attempt), "and now the other one");
     script.publish();
-    assert!(script.head.cut.committables.is_empty() && script.commits().is_empty());
+    assert!(script.head.manifest.pending.is_empty() && script.commits().is_empty());
     let attempt = due(&mut script);
     assert!(!publishes(&mut script, attempt), "a manifest that only drops needs no other");
 }
@@ -172,8 +172,9 @@ fn a_manifest_on_its_way_is_undecided_however_long_it_takes() {
     script.on(Event::Undecided { attempt: Attempt(attempt), message });
     let trouble = script.master.coordinator_report().checkpoint_trouble;
     assert!(trouble.contains("is not published yet: no space left"), "{trouble}");
-    script.head.version = script.head.version.next();
-    let (version, message) = (script.head.version, "given up".into());
+    let head = script.head_mut();
+    head.version = head.version.next();
+    let (version, message) = (script.head.manifest.version, "given up".into());
     script.on(Event::Voided { attempt: Attempt(attempt), version, message });
     assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Abandon(_))), [0, 1]);
 }

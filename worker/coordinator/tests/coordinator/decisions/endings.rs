@@ -1,13 +1,14 @@
 //! Finished, stopped, drained, fenced; and what came of it.
 
+use weir_checkpoint::manifest::{Assignment, ChainWatermark, END_OF_TIME};
+use weir_checkpoint::{EnumeratorState, Manifest, OperatorEntry};
 use weir_coordinator::master::{
-    Action, Cut, Ending, EnumeratorState, Event, Head, MasterConfig, OperatorCut, Reply, Request,
-    RequestId, SavepointInfo,
+    Action, Ending, Event, Head, MasterConfig, Reply, Request, RequestId, SavepointInfo,
 };
 use weir_protocol::control::{self, from_worker, to_worker};
-use weir_protocol::{Epoch, JobName, Version};
+use weir_protocol::{JobName, Placement, Subtask, Version, VertexId, WorkerId};
 
-use crate::script::{Script, done};
+use crate::script::{Script, done, head};
 
 #[test]
 fn all_tasks_finished_means_one_last_attempt_and_its_commits() {
@@ -30,16 +31,18 @@ fn all_tasks_finished_means_one_last_attempt_and_its_commits() {
 /// What the coordinator says of its end where it found this head, and read nothing.
 fn words_at_the_end_after(over: bool, plan_hash: &str) -> String {
     let ended = EnumeratorState { complete: true, ..EnumeratorState::default() };
-    let source = OperatorCut { enumerator: Some(ended), ..OperatorCut::default() };
-    let cut = Cut {
-        max_parallelism: 8,
+    let source = OperatorEntry { enumerator: Some(ended), ..OperatorEntry::default() };
+    let placed = Placement { vertex: VertexId(0), subtask: Subtask(0), worker: WorkerId(0) };
+    let at = ChainWatermark::Even(if over { END_OF_TIME } else { 7 });
+    let head = Manifest {
         plan_hash: plan_hash.into(),
-        operators: [("source".into(), source)].into(),
-        ..Cut::default()
+        state_of: Some(Version(7)),
+        assignment: Assignment { placements: vec![placed], ..Assignment::default() },
+        watermarks: [("source".into(), at)].into(),
+        ..head([("source", source)])
     };
-    let (version, epoch) = (Version(9), Epoch(7));
-    let head = Head { version, epoch, over, cut, ..Head::default() };
-    let mut script = Script::with(MasterConfig::new(JobName::from("ns/job"), 1), Some(head));
+    let head = Some(Head::new(head.into()));
+    let mut script = Script::with(MasterConfig::new(JobName::from("ns/job"), 1), head);
     script.hello(0, 0, 1);
     script.seal();
     script.deployed(&[0]);
@@ -131,7 +134,7 @@ fn what_came_of_an_operation_stands_under_its_id() {
     let attempt = script.trigger().attempt;
     script.acknowledge(attempt, &[]);
     script.publish();
-    script.head.cut.parallelism = 1;
+    script.head_mut().assignment.parallelism = 1;
     script.seal();
     script.stopped(&[0, 1]);
     assert_eq!(reports(&script).len(), 1, "it is under way");
@@ -159,7 +162,8 @@ fn a_drained_job_stops_with_a_savepoint_once_its_sources_have_ended() {
     let attempt = script.trigger().attempt;
     script.acknowledge(attempt, &[]);
     script.publish();
-    let copy = Action::CopySavepoint { name: "the-end".into(), version: script.head.version };
+    let copy =
+        Action::CopySavepoint { name: "the-end".into(), version: script.head.manifest.version };
     assert!(script.actions.contains(&copy), "{:?}", script.actions);
     let info = SavepointInfo { bytes: 5, path: "s3://b/savepoints/the-end".into() };
     script.on(Event::SavepointDone { name: "the-end".into(), result: Ok(info) });

@@ -4,7 +4,7 @@ use weir_coordinator::master::{Action, Ending, Event, LinkId, MasterConfig};
 use weir_protocol::JobName;
 use weir_protocol::control::{self, FromWorker, from_worker, to_worker};
 
-use crate::script::{Script, done};
+use crate::script::{Script, assignment, done};
 
 #[test]
 fn survivors_take_over_at_once_and_the_replacement_gets_its_share_back() {
@@ -16,7 +16,7 @@ fn survivors_take_over_at_once_and_the_replacement_gets_its_share_back() {
     assert!(script.sent.is_empty(), "its earlier tasks still run");
     script.stopped(&[0]);
     let deploy = script.told(
-        |k| matches!(k, to_worker::Kind::Deploy(d) if d.placements.iter().all(|p| p.worker == 0)),
+        |k| matches!(k, to_worker::Kind::Deploy(d) if assignment(d).placements.iter().all(|p| p.worker.0 == 0)),
     );
     assert_eq!(deploy, [0]);
     script.deployed(&[0]);

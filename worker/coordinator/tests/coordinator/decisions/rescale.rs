@@ -3,7 +3,7 @@
 use weir_coordinator::master::{Event, LinkId, Reply, Request};
 use weir_protocol::control::{self, from_worker, to_worker};
 
-use crate::script::{Script, done};
+use crate::script::{Script, done, parallelism};
 
 #[test]
 fn a_rescale_freezes_commits_seals_and_only_then_stops_the_old_tasks() {
@@ -21,7 +21,7 @@ fn a_rescale_freezes_commits_seals_and_only_then_stops_the_old_tasks() {
     script.now += 50;
     script.committed(link, epoch, vec![done(0)]);
     assert!(script.wants_seal());
-    script.head.cut.committables.clear();
+    script.head_mut().pending.clear();
     script.seal();
     assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Stop(_))), [0, 1]);
     script.stopped(&[0, 1]);
@@ -89,7 +89,10 @@ fn a_rescale_goes_forward_after_its_seal_whatever_happens() {
     assert!(matches!(script.replies()[..], [Reply::Refused(_)]));
     assert!(script.wants_seal());
     script.seal();
-    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Deploy(d) if d.parallelism == 1)), [1]);
+    assert_eq!(
+        script.told(|k| matches!(k, to_worker::Kind::Deploy(d) if parallelism(d) == 1)),
+        [1]
+    );
 }
 
 #[test]

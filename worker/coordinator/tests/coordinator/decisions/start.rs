@@ -1,15 +1,16 @@
 //! From nothing, or from a head, to tasks that run.
 
-use weir_coordinator::master::{
-    Action, Cut, Ending, EnumeratorState, Head, LinkId, MasterConfig, OperatorCut, Pending,
-    PlanSource,
+use weir_checkpoint::manifest::Place;
+use weir_checkpoint::{
+    EnumeratorState, Manifest, OperatorEntry, OperatorState, PendingCommit, SegmentRef,
 };
-use weir_engine::operator::StateSchema;
+use weir_coordinator::master::{Action, Ending, Head, LinkId, MasterConfig, PlanSource};
 use weir_engine::source::Assignment;
 use weir_protocol::control::{self, from_worker, to_worker};
-use weir_protocol::{Epoch, JobName, OperatorUid, Term, Version};
+use weir_protocol::{Epoch, JobName, KeyGroupRange, StateSchema, Term, Version};
+use weir_state::segment::SegmentKind;
 
-use crate::script::{Script, done, item};
+use crate::script::{Script, done, entry, head, item, parallelism, restores};
 
 #[test]
 fn a_job_starts_once_its_slots_are_there_and_after_its_patience_with_fewer() {
@@ -21,16 +22,16 @@ fn a_job_starts_once_its_slots_are_there_and_after_its_patience_with_fewer() {
     script.tick(10_000);
     assert!(script.wants_seal());
     script.seal();
-    let deploys = script.told(|k| matches!(k, to_worker::Kind::Deploy(d) if d.parallelism == 2));
+    let deploys = script.told(|k| matches!(k, to_worker::Kind::Deploy(d) if parallelism(d) == 2));
     assert_eq!(deploys, [0]);
 }
 
 #[test]
 fn what_the_head_lists_is_committed_before_a_task_starts() {
-    let (epoch, lineage) = (Epoch(4), "the one before".to_owned());
-    let pending = Pending { epoch, lineage, index: 0, committable: item("x") };
-    let cut = Cut { committables: vec![pending], max_parallelism: 8, ..Cut::default() };
-    let head = Head { term: Term(3), version: Version(5), cut, ..Head::default() };
+    let (epoch, lineage) = (Version(4), Some("the one before".into()));
+    let pending = vec![PendingCommit { epoch, lineage, index: 0, committable: item("x") }];
+    let head = Manifest { term: Term(3), version: Version(5), pending, ..head([]) };
+    let head = Head::new(head.into());
     let mut script = Script::with(MasterConfig::new(JobName::from("ns/job"), 1), Some(head));
     script.hello(0, 0, 1);
     script.seal();
@@ -57,14 +58,9 @@ fn a_worker_with_another_plan_is_refused_and_told_why() {
 
 #[test]
 fn state_without_a_place_is_refused_unless_it_may_be_dropped() {
-    let gone = OperatorCut {
-        name: "top ten".into(),
-        items: vec![b"x".as_slice().into()],
-        ..OperatorCut::default()
-    };
-    let operators = [(OperatorUid::from("gone"), gone)].into();
-    let cut = Cut { operators, max_parallelism: 8, ..Cut::default() };
-    let head = Head { version: Version(9), cut, ..Head::default() };
+    let state = OperatorState { items: vec![b"x".to_vec().into()], ..OperatorState::default() };
+    let gone = OperatorEntry { name: "top ten".into(), ..entry(state) };
+    let head = Head::new(head([("gone", gone)]).into());
     let mut config = MasterConfig::new(JobName::from("ns/job"), 1);
     let refused = Script::with(config.clone(), Some(head.clone()));
     let Some(Ending::Failed(why)) = refused.master.ending() else { panic!("it was not refused") };
@@ -79,16 +75,17 @@ fn changed() -> Head {
         version: 1,
         columns: [(column.to_owned(), "Int64".to_owned())].into(),
     };
-    let segment = control::SegmentRef { path: "data/1/x".into(), ..Default::default() };
-    let count = OperatorCut {
-        name: "the sum".into(),
-        schema: Some(schema("SUM(n)$sum")),
-        segments: vec![segment],
-        ..OperatorCut::default()
+    let segment = SegmentRef {
+        place: Place::Object { path: "data/1/x".into(), offset: 0 },
+        len: 1,
+        schema: 1,
+        kind: SegmentKind::Full,
+        range: KeyGroupRange::all(8),
+        blocks: Vec::new(),
     };
-    let operators = [(OperatorUid::from("count"), count)].into();
-    let cut = Cut { operators, max_parallelism: 8, ..Cut::default() };
-    Head { version: Version(9), cut, ..Head::default() }
+    let state = OperatorState { segments: vec![segment], ..OperatorState::default() };
+    let (name, schema) = ("the sum".into(), schema("SUM(n)$sum"));
+    Head::new(head([("count", OperatorEntry { name, schema, ..entry(state) })]).into())
 }
 
 #[test]
@@ -109,11 +106,11 @@ fn state_that_its_operator_cannot_read_is_refused_and_begun_anew_by_any_of_its_n
         script.hello(0, 0, 1);
         script.seal();
         let restored = script.sent.iter().find_map(|(_, kind)| match kind {
-            to_worker::Kind::Deploy(deploy) => Some(deploy.restore.clone()),
+            to_worker::Kind::Deploy(deploy) => Some(restores(&deploy.restore_json)),
             _ => None,
         });
         let restored = restored.expect("it is deployed");
-        let segments = restored.iter().filter_map(|r| r.state.as_ref()).map(|s| s.segments.len());
+        let segments = restored.iter().map(|restore| restore.state.segments.len());
         assert_eq!(segments.sum::<usize>(), 0, "{name}");
         script.deployed(&[0]);
         script.tick(100);
@@ -125,10 +122,8 @@ fn state_that_its_operator_cannot_read_is_refused_and_begun_anew_by_any_of_its_n
 fn a_source_that_had_an_end_is_not_read_on_from_nowhere() {
     let ended = EnumeratorState { complete: true, ..EnumeratorState::default() };
     let source =
-        OperatorCut { name: "topic".into(), enumerator: Some(ended), ..OperatorCut::default() };
-    let operators = [(OperatorUid::from("source"), source)].into();
-    let cut = Cut { operators, max_parallelism: 8, ..Cut::default() };
-    let head = Head { version: Version(9), cut, ..Head::default() };
+        OperatorEntry { name: "topic".into(), enumerator: Some(ended), ..OperatorEntry::default() };
+    let head = Head::new(head([("source", source)]).into());
     let started = |assignment, bounded| {
         let mut plan = crate::script::plan();
         plan.vertices[0].source = Some(PlanSource { bounded, assignment });

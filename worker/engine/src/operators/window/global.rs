@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::compute::take;
 use arrow::datatypes::Int64Type;
-use weir_protocol::{KeyGroup, KeyGroupRange};
+use weir_protocol::{Counter, KeyGroup, KeyGroupRange};
 use weir_state::hash::hash_columns;
 
 use super::local::group;
@@ -18,7 +18,7 @@ use super::slices::SliceId;
 use super::snapshot::{self, FrozenWindows, Tombstone};
 use super::spans::{Merge, Part, Spans};
 use super::table::Table;
-use crate::operator::{OperatorMetrics, Restored, SnapshotRequest};
+use crate::operator::{Restored, SnapshotRequest};
 use crate::{
     Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Snapshot, Watermark,
 };
@@ -136,7 +136,7 @@ impl Global {
         let columns = records.columns();
         let Some(visible_from) = self.plan.slices.next_window(id, done) else {
             let rows = column(records, self.plan.rows_at)?;
-            OperatorMetrics::add(&cx.metrics.late, rows.values().iter().sum::<i64>() as usize);
+            cx.metrics.add(Counter::Late, rows.values().iter().sum::<i64>() as usize);
             return Ok(());
         };
         let table = match self.tables.entry(SliceId { visible_from, end: id.end }) {

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::TimestampMillisecondType;
+use weir_protocol::Counter;
 use weir_state::hash::hash_columns;
 
 use super::plan::Plan;
 use super::slices::{SliceId, Slices};
 use super::table::Table;
-use crate::operator::{OperatorMetrics, OutputTag, SnapshotRequest};
+use crate::operator::{OutputTag, SnapshotRequest};
 use crate::{
     Batch, Context, Operator, OperatorError, Output, Progress, RowKind, Snapshot, Watermark,
 };
@@ -295,7 +296,7 @@ impl Operator for Local {
             if late.is_empty() {
                 self.take_mixed(records, &ids, out)?;
             } else {
-                OperatorMetrics::add(&cx.metrics.late, late.len());
+                cx.metrics.add(Counter::Late, late.len());
                 out.push_to(OutputTag::Late, batch.take(&late.into())?);
                 let kept = batch.take(&kept.into())?;
                 self.take_mixed(kept.records(), &ids, out)?;

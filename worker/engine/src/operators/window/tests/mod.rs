@@ -4,12 +4,11 @@ mod definition;
 mod run;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use arrow::array::*;
 use arrow::datatypes::DataType;
 use proptest::prelude::*;
-use weir_protocol::Attempt;
+use weir_protocol::{Attempt, Counter};
 use weir_state::segment::Segment;
 
 use crate::operator::{Restored, SnapshotRequest};
@@ -129,7 +128,7 @@ fn a_late_row_is_counted_once_and_goes_to_the_late_output() {
     run.watermark(0, 60);
     run.data(0, &[row(59, 1), row(60, 1)]);
     assert_eq!(run.late, 1);
-    assert_eq!(run.locals[0].0.metrics.late.load(Ordering::Relaxed), 1);
+    assert_eq!(run.locals[0].0.metrics.get(Counter::Late), 1);
     assert_eq!(run.results.len(), 1);
 }
 
@@ -159,7 +158,7 @@ fn a_split_that_was_idle_counts_in_the_windows_that_are_left() {
     mark(&mut run, 200);
     let ends: Vec<&String> = run.results.iter().map(|r| &r[r.len() - 2]).collect();
     assert_eq!(ends, ["1970-01-01T00:00:00.120"]);
-    assert_eq!(run.globals[0].0.metrics.late.load(Ordering::Relaxed), 1);
+    assert_eq!(run.globals[0].0.metrics.get(Counter::Late), 1);
 }
 
 /// A partial result that comes too late stands for as many rows as went into it, whether or not
@@ -178,7 +177,7 @@ fn what_is_dropped_as_late_counts_in_rows() {
         });
         run.collect(out);
         run.exchange_all();
-        assert_eq!(run.globals[0].0.metrics.late.load(Ordering::Relaxed), 30, "{count}");
+        assert_eq!(run.globals[0].0.metrics.get(Counter::Late), 30, "{count}");
         assert_eq!(run.globals[0].1.state_bytes(), 0);
     }
 }

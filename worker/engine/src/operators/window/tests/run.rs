@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use arrow::array::*;
-use weir_protocol::{Attempt, KeyGroup, KeyGroupRange, OperatorUid, Subtask, Term};
+use weir_protocol::{Attempt, Counter, KeyGroup, KeyGroupRange, OperatorUid, Subtask, Term};
 use weir_state::hash::hash_columns;
 use weir_state::segment::Segment;
 
@@ -296,7 +295,7 @@ impl Run {
             let request = SnapshotRequest { attempt: Attempt(2), full: true, last: true };
             let frozen = operator.on_barrier(cx, request).unwrap().keyed.unwrap();
             assert!(frozen.encode().unwrap()[0].blocks.is_empty());
-            assert_eq!(cx.metrics.late.load(Ordering::Relaxed), 0);
+            assert_eq!(cx.metrics.get(Counter::Late), 0);
         }
         self.results.sort();
         (self.results, self.late)
