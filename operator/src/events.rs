@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::events::v1 as api;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt};
@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use weir_crds::kube::StreamJob;
 
 use crate::clock::Clock;
-use crate::decide::Note;
+use crate::decide::Event;
 use crate::names;
 
 /// Longest note that the API takes.
@@ -40,28 +40,31 @@ impl Events {
     }
 
     /// Tells what was not told before.
-    pub async fn publish(&self, client: &Client, clock: &Clock, job: &StreamJob, notes: &[Note]) {
-        for note in notes {
+    pub async fn publish(&self, client: &Client, clock: &Clock, job: &StreamJob, events: &[Event]) {
+        for event in events {
             let uid = job.uid().unwrap_or_default();
-            let hash = names::operation_id(&[&uid, note.reason, &note.key, &note.message]);
+            let hash = names::operation_id(&[&uid, event.reason, &event.key, &event.message]);
             let hash = hash.trim_start_matches("op-");
             let name = format!("{}.{hash}", job.name_any());
             if self.written.lock().contains(&name) {
                 continue;
             }
-            match self.write(client, clock, job, note, &name).await {
+            match self.write(client, clock, job, event, &name).await {
                 Ok(()) => self.remember(name),
-                Err(kube::Error::Api(status)) if status.message.contains("being terminated") => {
-                    let told = self.write_beside(client, clock, job, note, &name).await;
+                // The namespace is on its way out, or gone with the job.
+                Err(kube::Error::Api(status))
+                    if status.code == 404 || status.message.contains("being terminated") =>
+                {
+                    let told = self.write_beside(client, clock, job, event, &name).await;
                     if let Err(error) = told {
-                        tracing::warn!(%error, note = note.message, "an event was not written");
+                        tracing::warn!(%error, message = event.message, "an event was not written");
                     }
                     self.remember(name);
                 }
-                Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 409) => {
+                Err(kube::Error::Api(status)) if matches!(status.code, 403 | 409) => {
                     self.remember(name);
                 }
-                Err(error) => tracing::warn!(%error, event = %name, "an event was not written"),
+                Err(error) => tracing::warn!(%error, name, "an event was not written"),
             }
         }
     }
@@ -79,7 +82,7 @@ impl Events {
         client: &Client,
         clock: &Clock,
         job: &StreamJob,
-        note: &Note,
+        event: &Event,
         name: &str,
     ) -> Result<(), kube::Error> {
         let regarding = ObjectReference {
@@ -91,7 +94,7 @@ impl Events {
             ..ObjectReference::default()
         };
         let namespace = job.namespace().unwrap_or_default();
-        self.create(client, clock, &namespace, name, regarding, note, &note.message).await
+        self.create(client, clock, &namespace, name, regarding, event, &event.message).await
     }
 
     /// An event that outlives the job's namespace.
@@ -100,7 +103,7 @@ impl Events {
         client: &Client,
         clock: &Clock,
         job: &StreamJob,
-        note: &Note,
+        event: &Event,
         name: &str,
     ) -> Result<(), kube::Error> {
         let namespace = job.namespace().unwrap_or_default();
@@ -110,9 +113,10 @@ impl Events {
             name: Some(namespace.clone()),
             ..ObjectReference::default()
         };
-        let message = format!("StreamJob {namespace}/{}: {}", job.name_any(), note.message);
+        let message = format!("StreamJob {namespace}/{}: {}", job.name_any(), event.message);
         let name = format!("{namespace}.{name}");
-        let written = self.create(client, clock, "default", &name, regarding, note, &message).await;
+        let written =
+            self.create(client, clock, "default", &name, regarding, event, &message).await;
         match written {
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
             other => other,
@@ -127,10 +131,10 @@ impl Events {
         namespace: &str,
         name: &str,
         regarding: ObjectReference,
-        note: &Note,
+        event: &Event,
         message: &str,
     ) -> Result<(), kube::Error> {
-        let event = Event {
+        let written = api::Event {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
                 namespace: Some(namespace.to_owned()),
@@ -140,13 +144,13 @@ impl Events {
             reporting_controller: Some("weir.dev/operator".to_owned()),
             reporting_instance: Some(self.instance.clone()),
             action: Some("Reconcile".to_owned()),
-            reason: Some(note.reason.to_owned()),
-            type_: Some(if note.warning { "Warning" } else { "Normal" }.to_owned()),
+            reason: Some(event.reason.to_owned()),
+            type_: Some(if event.warning { "Warning" } else { "Normal" }.to_owned()),
             note: Some(message.chars().take(LONGEST).collect()),
             regarding: Some(regarding),
-            ..Event::default()
+            ..api::Event::default()
         };
-        let api: Api<Event> = Api::namespaced(client.clone(), namespace);
-        api.create(&PostParams::default(), &event).await.map(drop)
+        let events: Api<api::Event> = Api::namespaced(client.clone(), namespace);
+        events.create(&PostParams::default(), &written).await.map(drop)
     }
 }

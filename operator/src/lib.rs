@@ -8,11 +8,15 @@
 //!   process, or only the status, holds.
 //!
 //! ```text
-//!  observe ──► validate ──► decide ──► build ──► apply ──► status
-//!  (reads)      (pure)      (pure)     (pure)   (writes)   (one patch)
-//!     ▲                        │                              │
-//!     └── watches wake it ◄────┴── looks again after a while ◄┘
+//!  observe ──► validate ──► ask ──► decide ──► build ──► apply ──► status
+//!  (reads)      (pure)    (asks)    (pure)     (pure)  (writes)  (one patch, then events)
+//!     ▲                                │                              │
+//!     └────── watches wake it ◄────────┴──── looks again after a while ◄┘
 //! ```
+//!
+//! Asking is the second half of observing: what a dry run and a running coordinator say about a
+//! new spec can only be asked for once it is known what the spec stands for. A decision is made
+//! once a round; what a write brings to light is a fact of the next round, which follows at once.
 //!
 //! Beside the rounds, [`termination`] tells the processes of pods that are being deleted, and [`orphans`]
 //! removes what jobs leave behind that went without an operator: children have no owner references,
@@ -22,10 +26,12 @@
 //! StatefulSets and pods in a namespace is being allowed to mount every Secret there: whoever may
 //! create a `StreamJob` in a namespace can read its Secrets through a pod, as with a Deployment.
 
+pub mod answers;
 pub mod apply;
 pub mod build;
 pub mod clock;
 pub mod config;
+pub mod context;
 pub mod decide;
 pub mod events;
 pub mod http;

@@ -8,7 +8,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use kube::ResourceExt;
 use parking_lot::Mutex;
+
+use crate::decide::{Facts, POLL, Plan};
+use crate::names;
+use crate::observe::Observed;
 
 /// Children that were found as they should be are looked at again after this time. They are not
 /// watched: every watch more makes all of them slower to come back, since after an error the
@@ -51,6 +56,16 @@ impl RequeueCache {
         jobs.entry(key(namespace, name)).or_default().children = Some((wanted, now));
     }
 
+    /// When to look again at a job after `plan`: as it says, and ever less often at one that runs
+    /// while nothing happens in it.
+    #[must_use]
+    pub fn after(&self, observed: &Observed, facts: &Facts, plan: &Plan) -> Duration {
+        if plan.again != POLL || plan.view.operation.is_some() {
+            return plan.again;
+        }
+        self.next(&facts.job.namespace, &facts.job.name, seen(observed, facts), plan.again)
+    }
+
     /// When to look again at a job that is as `seen`: later each time that it has not changed.
     #[must_use]
     pub fn next(&self, namespace: &str, name: &str, seen: String, first: Duration) -> Duration {
@@ -68,6 +83,30 @@ impl RequeueCache {
     pub fn forget(&self, namespace: &str, name: &str) {
         self.jobs.lock().remove(&key(namespace, name));
     }
+}
+
+/// Everything that changes when something happens in a job that runs.
+fn seen(observed: &Observed, facts: &Facts) -> String {
+    let version = observed.job.resource_version();
+    let versions = observed.sets.iter().map(|(_, it)| &it.resource_version);
+    let versions: Vec<&String> =
+        versions.chain(observed.pods.iter().map(|(_, it)| &it.resource_version)).collect();
+    let reports = facts.pods.iter().map(|pod| {
+        let report = pod.report.as_ref()?;
+        let coordinates = report.coordinating.as_ref().map(|coordinating| {
+            let status = coordinating.status.as_ref();
+            let status = status.map(|it| (it.term, &it.state, it.parallelism, it.restarts));
+            let problems = [
+                &coordinating.source_trouble,
+                &coordinating.task_trouble,
+                &coordinating.checkpoint_trouble,
+            ];
+            (coordinating.head, coordinating.published, &coordinating.end, problems, status)
+        });
+        Some((report.attached, &report.incarnation, coordinates))
+    });
+    let reports: Vec<_> = reports.collect();
+    names::short_hash(&[&format!("{version:?} {versions:?} {reports:?}")])
 }
 
 #[cfg(test)]

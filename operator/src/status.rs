@@ -1,45 +1,104 @@
-//! What is said about a job: conditions and figures, from the facts and the decision. Pure.
-//!
-//! Conditions mean what kstatus (Flux) and Argo CD take them for: `Stalled` is true when a person
-//! has to act, also while an older revision runs; `Reconciling` while something is under way.
-//! `Ready` speaks of the spec as it stands, so that whoever waits for it after an edit
-//! (`kubectl wait --for=condition=Ready`) learns whether that edit runs: it is False while another
-//! revision does, be it because the newest was refused, and absent where the spec asks for rest,
-//! which is nothing to wait for and nothing to be alarmed by.
-//! Nothing is changed that says the same: an idle round writes nothing.
+//! The status of a job, from the facts, the plan and what stands. One write, and none that would
+//! say the same: an idle round writes nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
 use weir_crds::kube::{
-    CheckpointStatus, CoordinatorStatus, Failure, Failures, JobState, LastOperation,
-    OperationStatus, OperationStep, ParallelismStatus, RestoredFrom, Revisions, SavepointStatus,
+    CheckpointStatus, CoordinatorStatus, Failure, Failures, LastOperation, OperationStatus,
+    OperationStep, ParallelismStatus, RestoredFrom, Revisions, SavepointStatus, StreamJob,
     StreamJobStatus, WorkersStatus,
 };
 
+use crate::build::{Applied, Children};
 use crate::clock::age;
-use crate::decide::{Coordinator, Decision, Facts, StopKind, Stopped};
+use crate::context::Context;
+use crate::decide::{Coordinator, Facts, Plan, Stopped};
 use crate::names;
-use crate::observe::LastFailure;
+use crate::observe::Observed;
 use crate::workers::OperationReport;
 
 /// The newest checkpoint is shown at most this often when nothing else changes.
 const REFRESH: Duration = Duration::from_secs(30);
-/// Longest message of a condition; Kubernetes allows 32 KiB.
+/// Longest message of a process's end; Kubernetes allows 32 KiB.
 const LONGEST: usize = 4000;
 
-/// The status of a job after `decision`. `was` is the one that stands.
-#[must_use]
-pub fn build_status(
+/// The status was not written.
+#[derive(Debug, thiserror::Error)]
+#[error("writing the status of job {name}: {source}")]
+pub struct StatusError {
+    name: String,
+    source: kube::Error,
+}
+
+impl StatusError {
+    /// The job has changed since it was read: a new look will tell.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(&self.source, kube::Error::Api(status) if status.code == 409)
+    }
+}
+
+/// Says what was planned and done: one status, of what was applied only, then the events. Returns
+/// when to look again, or none when the job was let go.
+///
+/// # Errors
+/// The status was not written; the events are told all the same, since they happen once.
+pub async fn publish(
+    context: &Context,
+    observed: &Observed,
     facts: &Facts,
-    decision: &Decision,
-    last_failure: Option<&LastFailure>,
-    unhealthy_after: Duration,
-    was: &StreamJobStatus,
-) -> StreamJobStatus {
-    let view = &decision.view;
+    plan: &Plan,
+    applied: Option<Children<Applied>>,
+) -> Result<Option<Duration>, StatusError> {
+    let (namespace, name) = (facts.job.namespace.as_str(), facts.job.name.as_str());
+    let released = plan.actions.release && applied.is_some();
+    let written = match &applied {
+        Some(_) if !released => write(context, observed, &build_status(facts, plan)).await,
+        _ => Ok(()),
+    };
+    context.events.publish(&context.client, &context.clock, &observed.job, &plan.events).await;
+    written?;
+    if released {
+        context.forget(namespace, name);
+        return Ok(None);
+    }
+    let again = applied.map(|_| context.requeue.after(observed, facts, plan));
+    // What was learnt is decided upon at once.
+    Ok(Some(again.unwrap_or_default()))
+}
+
+async fn write(
+    context: &Context,
+    observed: &Observed,
+    status: &StreamJobStatus,
+) -> Result<(), StatusError> {
+    let job = &observed.job;
+    let (namespace, name) = (job.namespace().unwrap_or_default(), job.name_any());
+    context.metrics.observe(&namespace, &name, status);
+    let none = StreamJobStatus::default();
+    let was = job.status.as_ref().unwrap_or(&none);
+    let Some(mut patch) = status_patch(was, status) else { return Ok(()) };
+    // The next job of this name must not be told what this one did.
+    patch["metadata"] = json!({"resourceVersion": job.resource_version()});
+    let jobs: Api<StreamJob> = Api::namespaced(context.client.clone(), &namespace);
+    let params =
+        PatchParams { field_manager: Some(names::MANAGER.to_owned()), ..PatchParams::default() };
+    match jobs.patch_status(&name, &params, &Patch::Merge(patch)).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(drop).map_err(|source| StatusError { name, source }),
+    }
+}
+
+/// The status of a job after `plan`.
+#[must_use]
+pub fn build_status(facts: &Facts, plan: &Plan) -> StreamJobStatus {
+    let (view, was) = (&plan.view, &facts.status);
     let running = view.running.as_deref();
     let coordinator = running.and_then(|revision| facts.coordinator(revision));
     let report = coordinator.map(|coordinator| coordinator.view);
@@ -50,7 +109,7 @@ pub fn build_status(
     // One that was refused the chain it found has nothing to say about the job: that is another's.
     let leads = coordinator.filter(|it| it.end.is_none() || it.has_published());
     if let (Some(coordinator), Some(job)) = (leads, job) {
-        status.restarts = Some(restarts(was, running, &coordinator, job.restarts));
+        status.restarts = Some(restarts(facts, running, &coordinator, job.restarts));
         status.coordinator = Some(CoordinatorStatus {
             pod: coordinator.pod.to_owned(),
             process: coordinator.incarnation.to_owned(),
@@ -98,39 +157,20 @@ pub fn build_status(
     if let Some(newest) = job.and_then(|job| job.operations.iter().max_by_key(|it| it.at_ms)) {
         status.last_operation = Some(last_operation(newest));
     }
-    status.failures = failures(facts, last_failure, was);
-    status.conditions = conditions(facts, decision, unhealthy_after, was);
+    status.failures = failures(facts);
+    status.conditions.clone_from(&plan.conditions);
     status
 }
 
-/// The coordinator that `was` shows, where `now` had to take the job over from it: the same
-/// revision runs, in another process, under a later term.
-#[must_use]
-pub fn predecessor<'a>(
-    was: &'a StreamJobStatus,
-    running: Option<&str>,
-    now: &Coordinator<'_>,
-) -> Option<&'a CoordinatorStatus> {
-    let before = was.coordinator.as_ref()?;
-    let current = was.revisions.as_ref().and_then(|revisions| revisions.current.as_deref());
-    let later = was.term.is_some_and(|term| term < now.term) && now.view.restored_epoch > 0;
-    let same = running.is_some() && current == running;
-    (same && later && before.process != now.incarnation).then_some(before)
-}
-
 /// Restarts so far: a coordinator counts its own, and takes over by one.
-fn restarts(
-    was: &StreamJobStatus,
-    running: Option<&str>,
-    now: &Coordinator<'_>,
-    counted: u64,
-) -> u64 {
+fn restarts(facts: &Facts, running: Option<&str>, now: &Coordinator<'_>, counted: u64) -> u64 {
+    let was = &facts.status;
     let before = was.restarts.unwrap_or(0);
     match &was.coordinator {
         Some(it) if it.process == now.incarnation => before + counted.saturating_sub(it.restarts),
         // Written by an earlier version, about the same term.
         None if was.term == Some(now.term) => before.max(counted),
-        _ => before + counted + u64::from(predecessor(was, running, now).is_some()),
+        _ => before + counted + u64::from(facts.predecessor(running, now).is_some()),
     }
 }
 
@@ -184,18 +224,18 @@ fn last_operation(report: &OperationReport) -> LastOperation {
 
 /// Container restarts, and the last end of a process that Kubernetes knows of. It counts by pod,
 /// and those that have gone are still part of the count.
-fn failures(facts: &Facts, last: Option<&LastFailure>, was: &StreamJobStatus) -> Option<Failures> {
+fn failures(facts: &Facts) -> Option<Failures> {
     let failed = facts.pods.iter().filter(|pod| pod.restarts > 0);
     let of_pods: BTreeMap<String, u32> =
         failed.map(|pod| (pod.uid.clone(), pod.restarts)).collect();
-    let last = last.map(|last| Failure {
+    let last = facts.last_failure.as_ref().map(|last| Failure {
         pod: Some(last.pod.clone()),
         reason: Some(last.reason.clone()),
         exit_code: Some(last.exit_code),
         message: Some(cut(&last.message)).filter(|message| !message.is_empty()),
         time: None,
     });
-    let Some(was) = &was.failures else {
+    let Some(was) = &facts.status.failures else {
         let count = of_pods.values().copied().map(u64::from).sum();
         return last.map(|last| Failures { count, of_pods: Some(of_pods), last: Some(last) });
     };
@@ -211,172 +251,31 @@ fn failures(facts: &Facts, last: Option<&LastFailure>, was: &StreamJobStatus) ->
     Some(Failures { count, of_pods: Some(of_pods), last: last.or_else(|| was.last.clone()) })
 }
 
-struct Said {
-    status: Option<bool>,
-    reason: String,
-    message: String,
-}
-
-fn said(status: bool, reason: &str, message: impl Into<String>) -> Said {
-    Said { status: Some(status), reason: reason.to_owned(), message: message.into() }
-}
-
-fn conditions(
-    facts: &Facts,
-    decision: &Decision,
-    unhealthy_after: Duration,
-    was: &StreamJobStatus,
-) -> Vec<Condition> {
-    let view = &decision.view;
-    let state = state_word(view.state);
-    let coordinator = view.running.as_deref().and_then(|it| facts.coordinator(it));
-    let ready = coordinator.is_some_and(|coordinator| coordinator.is_ready());
-    let refusal = view.refusal.as_ref();
-    let problem = view.problem.as_ref();
-    let waiting = view.operation.as_ref().map(|operation| operation.message.as_str());
-    let explained = problem.map(|it| it.message.as_str()).or(waiting).unwrap_or_default();
-
-    let target = facts.target.as_ref().ok().map(|target| target.revision.as_str());
-    let newest = view.running.is_some() && view.running.as_deref() == target;
-    let ready = match view.state {
-        JobState::Finished => Some(said(true, "Finished", finished_words(facts, decision))),
-        JobState::Deleting => Some(said(false, state, explained)),
-        JobState::Suspended | JobState::Drained if view.operation.is_none() => None,
-        _ => Some(match refusal {
-            Some(refusal) => said(false, "SpecRefused", refusal.message.clone()),
-            None if ready && newest => said(true, "Running", ""),
-            None if ready => said(false, "OtherRevision", explained),
-            None => said(false, state, explained),
-        }),
-    };
-    let reconciling = match (&view.operation, view.stuck) {
-        (Some(operation), false) => said(true, operation.kind, operation.message.clone()),
-        _ if view.state == JobState::Recovering => {
-            let failure = coordinator.and_then(|it| it.view.status.as_ref());
-            let failure = failure.map(|status| status.failure.clone()).unwrap_or_default();
-            said(true, "Recovering", failure)
-        }
-        _ => said(false, "Settled", ""),
-    };
-    let stalled = match (refusal, problem, view.stuck) {
-        (Some(refusal), _, _) => said(true, "SpecRefused", refusal.message.clone()),
-        (None, Some(problem), true) => said(true, problem.reason, problem.message.clone()),
-        _ => said(false, "NotStalled", ""),
-    };
-    let degraded = match problem {
-        Some(problem) => said(true, problem.reason, problem.message.clone()),
-        None => said(false, "AsExpected", ""),
-    };
-    let accepted = match (refusal, &facts.target) {
-        (Some(refusal), _) => said(false, refusal.reason, refusal.message.clone()),
-        (None, Ok(_)) => said(true, "Accepted", ""),
-        (None, Err(refusal)) => said(false, refusal.reason, refusal.message.clone()),
-    };
-    let complete = match view.state {
-        JobState::Finished => said(true, "Finished", finished_words(facts, decision)),
-        _ => said(false, state, ""),
-    };
-    let checkpoints = checkpoint_health(facts, decision, unhealthy_after);
-    [
-        ("Ready", ready),
-        ("Reconciling", Some(reconciling)),
-        ("Stalled", Some(stalled)),
-        ("Degraded", Some(degraded)),
-        ("CheckpointHealthy", Some(checkpoints)),
-        ("SpecAccepted", Some(accepted)),
-        ("Complete", Some(complete)),
-    ]
-    .into_iter()
-    .filter_map(|(type_, said)| Some(condition(facts, type_, said?, was)))
-    .collect()
-}
-
-/// What the coordinator said at the end: a program may have found nothing to read.
-fn finished_words<'a>(facts: &'a Facts, decision: &'a Decision) -> &'a str {
-    let noted = facts.sets.iter().filter_map(|set| set.stopped.as_ref());
-    let ended = decision.scale.iter().filter_map(|scale| scale.stopped.as_ref()).chain(noted);
-    let ended = ended.filter(|stopped| stopped.kind == StopKind::Finished);
-    let newest = ended.max_by_key(|stopped| stopped.at_ms);
-    newest
-        .map(|stopped| stopped.message.as_str())
-        .filter(|words| !words.is_empty())
-        .unwrap_or("all sources have ended and every result is written")
-}
-
-fn checkpoint_health(facts: &Facts, decision: &Decision, unhealthy_after: Duration) -> Said {
-    let running = decision.view.running.as_deref();
-    let Some(coordinator) = running.and_then(|revision| facts.coordinator(revision)) else {
-        return Said { status: None, reason: "NotRunning".into(), message: String::new() };
-    };
-    let report = coordinator.view;
-    if !report.checkpoint_trouble.is_empty() {
-        return said(false, "Failing", report.checkpoint_trouble.clone());
-    }
-    let at = i64::try_from(report.checkpoint_at_ms).unwrap_or(0);
-    let since = if at > 0 {
-        Timestamp::from_millisecond(at).unwrap_or(facts.now)
-    } else {
-        running.and_then(|revision| facts.set(revision)).map_or(facts.now, |set| set.since)
-    };
-    // A job whose state does not change publishes nothing: only what it says itself counts then.
-    let tried = report.status.as_ref().is_some_and(|status| status.failed_attempts > 0);
-    if age(facts.now, since) > unhealthy_after && (tried || at == 0) {
-        return said(
-            false,
-            "Late",
-            format!(
-                "no checkpoint since {since}, longer than state.checkpoint.interval and \
-                 unhealthyAfter together ({}); look at the job's sinks and store",
-                weir_crds::format_duration(unhealthy_after)
-            ),
-        );
-    }
-    match at {
-        0 => Said { status: None, reason: "None".into(), message: String::new() },
-        _ => said(true, "Published", ""),
-    }
-}
-
-fn condition(facts: &Facts, type_: &str, said: Said, was: &StreamJobStatus) -> Condition {
-    let status = match said.status {
-        Some(true) => "True",
-        Some(false) => "False",
-        None => "Unknown",
-    };
-    let before = was.conditions.iter().find(|condition| condition.type_ == type_);
-    let since = match before.filter(|before| before.status == status) {
-        Some(before) => before.last_transition_time.clone(),
-        None => Time(Timestamp::from_second(facts.now.as_second()).unwrap_or(facts.now)),
-    };
-    Condition {
-        type_: type_.to_owned(),
-        status: status.to_owned(),
-        reason: said.reason,
-        message: cut(&said.message),
-        observed_generation: Some(facts.job.generation),
-        last_transition_time: since,
-    }
-}
-
-fn state_word(state: JobState) -> &'static str {
-    match state {
-        JobState::Pending => "Pending",
-        JobState::Starting => "Starting",
-        JobState::Running => "Running",
-        JobState::Recovering => "Recovering",
-        JobState::Rescaling => "Rescaling",
-        JobState::Upgrading => "Upgrading",
-        JobState::Suspending => "Suspending",
-        JobState::Suspended => "Suspended",
-        JobState::Draining => "Draining",
-        JobState::Drained => "Drained",
-        JobState::Finished => "Finished",
-        JobState::Failed => "Failed",
-        JobState::Deleting => "Deleting",
-        JobState::Unknown => "Unknown",
-    }
-}
-
 fn cut(text: &str) -> String {
     text.chars().take(LONGEST).collect()
+}
+
+/// A merge patch from one status to the other, if they differ: what is no longer said has to be
+/// removed.
+fn status_patch(was: &StreamJobStatus, status: &StreamJobStatus) -> Option<Value> {
+    let was = serde_json::to_value(was).ok()?;
+    let mut fields = serde_json::to_value(status).ok()?;
+    // Compared as they are stored: the API server keeps whole seconds.
+    if was == fields {
+        return None;
+    }
+    remove_missing(&was, &mut fields);
+    Some(json!({"status": fields}))
+}
+
+fn remove_missing(was: &Value, now: &mut Value) {
+    let (Some(was), Some(now)) = (was.as_object(), now.as_object_mut()) else { return };
+    for (key, value) in was {
+        match now.get_mut(key) {
+            Some(now) => remove_missing(value, now),
+            None => {
+                now.insert(key.clone(), Value::Null);
+            }
+        }
+    }
 }

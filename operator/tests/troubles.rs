@@ -395,3 +395,32 @@ async fn a_lost_coordinator_is_told_and_counted_and_no_count_falls() {
     stage.until(&mut operator, "Running", runs).await;
     assert_eq!(stage.status().restarts, Some(2), "a resumption is no failure");
 }
+
+/// A decision is made once a round: what a write brings to light is told by the round that follows
+/// at once, and the write is not made again before a while has passed.
+#[tokio::test]
+async fn what_a_write_brings_to_light_is_a_fact_of_the_next_round() {
+    use weir_operator::reconcile::reconcile;
+    let stage = Stage::new();
+    let operator = stage.operator();
+    operator.connection.refuse(|request| {
+        (request.method == "POST" && request.uri.contains("/statefulsets")).then_some(403)
+    });
+    let tries = || {
+        let requests = operator.connection.requests();
+        let to_sets = |it: &&double::Request| it.method == "POST" && it.uri.contains("statefulset");
+        requests.iter().filter(to_sets).count()
+    };
+    stage.apply(json!({"sql": "INSERT INTO a SELECT 1"}));
+    let round = || async { reconcile(&operator.context, NS, JOB).await.unwrap().unwrap() };
+    assert_eq!(round().await, Duration::ZERO, "the job is taken");
+    assert_eq!(round().await, Duration::ZERO, "its set is refused");
+    assert_eq!((tries(), stage.status().state), (1, None), "nothing is said of what was not done");
+    assert_eq!(round().await, Duration::from_secs(5));
+    assert_eq!(stage.condition("Stalled").1, "Refused");
+    assert_eq!(tries(), 1, "not made again at once");
+    let said = stage.status();
+    stage.pass(Duration::from_secs(5));
+    assert_eq!(round().await, Duration::ZERO);
+    assert_eq!((tries(), stage.status()), (2, said), "made again, and no condition flaps");
+}

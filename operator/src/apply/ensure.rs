@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams, Patch};
+use kube::api::{DeleteParams, ListParams, Patch, PostParams};
 use serde_json::{Value, json};
 
 use super::{Applier, ApplyError, Child, delete, failed, manager};
@@ -30,25 +30,25 @@ impl Applier<'_> {
         &self,
         what: &'static str,
         listed: &[K],
-        mut desired: Value,
+        desired: &K,
     ) -> Result<(), ApplyError> {
-        let name = desired["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let hash = names::short_hash(&[&desired.to_string()]);
-        desired["metadata"]["annotations"][names::APPLIED] = Value::String(hash);
+        let (name, mut desired) = (desired.name_any(), desired.clone());
+        let hash = names::short_hash(&[&json!(desired).to_string()]);
+        desired.annotations_mut().insert(names::APPLIED.to_owned(), hash);
         let Some(found) = listed.iter().find(|object| object.name_any() == name) else {
-            return self.create::<K>(what, desired).await;
+            return self.create(what, &desired).await;
         };
         match self.whose(found) {
             Whose::Ours => {}
             Whose::Former => {
                 let version = Version::of(found);
                 delete(&self.api::<K>(), what, &version, DeleteParams::background()).await?;
-                return self.create::<K>(what, desired).await;
+                return self.create(what, &desired).await;
             }
             Whose::Other(why) => return Err(self.in_the_way(what, &name, &why)),
         }
-        let mut desired = without_kind(desired);
-        let is = serde_json::to_value(found).unwrap_or_default();
+        let mut desired = without_kind(json!(desired));
+        let is = json!(found);
         if !is_tied(found) && covers(&is, &desired) {
             return Ok(());
         }
@@ -88,10 +88,13 @@ impl Applier<'_> {
     pub(super) async fn create<K: Child>(
         &self,
         what: &'static str,
-        object: Value,
+        object: &K,
     ) -> Result<(), ApplyError> {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let Err(error) = self.post::<K>(what, object, false).await else { return Ok(()) };
+        let name = object.name_any();
+        let manager = Some(names::MANAGER.to_owned());
+        let params = PostParams { field_manager: manager, dry_run: false };
+        let created = self.api::<K>().create(&params, object).await;
+        let Err(error) = created.map_err(failed(what, &name)) else { return Ok(()) };
         let exists = matches!(&error, ApplyError::Write { source: kube::Error::Api(status), .. }
             if status.code == 409 && status.reason == "AlreadyExists");
         if !exists {

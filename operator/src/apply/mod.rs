@@ -1,6 +1,7 @@
 //! Writes: the children of a job, its finalizer, its pods.
 //!
-//! - **In**: a decision and what was read before it. **Out**: the fewest writes that carry it out.
+//! - **In**: children as they should be, and what was read before. **Out**: the fewest writes that
+//!   make them so, and the same children as applied.
 //! - **Always**: any prefix of these writes may be all that happens; the next round goes on from
 //!   there. A change of something that exists, and a deletion, carry the UID and the version that
 //!   were read; what is missing is created and never applied over something that came since. So a
@@ -10,20 +11,23 @@
 
 mod children;
 mod ensure;
+mod refused;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Api, Client, ResourceExt};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, Client};
 use serde_json::{Value, json};
 use weir_crds::kube::StreamJob;
 
-use crate::build::{self, Owner};
-use crate::config::Defaults;
-use crate::decide::{Decision, Scale, predecessors};
+pub(crate) use self::refused::refusal_of;
+use crate::answers::RefusedWrite;
+use crate::build::{Applied, Children, Owner, Prepared};
+use crate::context::Context;
+use crate::decide::{Actions, NotBegun, OneShot, Plan};
 use crate::names;
 use crate::observe::{Observed, Version};
-use crate::validate::{Accepted, Refusal};
+use crate::validate::Refusal;
 
 /// A write failed.
 #[derive(Debug, thiserror::Error)]
@@ -56,48 +60,108 @@ impl ApplyError {
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::InTheWay(refusal) => Some(refusal.clone()),
-            Self::Write { what, name, source: kube::Error::Api(status) } => {
-                refused(what, name, status.code, &status.message)
-            }
-            Self::Write { .. } => None,
+            Self::Write { what, name, source } => refusal_of(what, name, source),
         }
     }
 }
 
-/// The API server's own refusals by their code and words. Most of a pod is the user's: resources,
-/// volumes, tolerations, the template as a whole.
-fn refused(what: &str, name: &str, code: u16, words: &str) -> Option<Refusal> {
-    let says = |part: &str| words.contains(part);
-    if code == 422 && matches!(what, "StatefulSet" | "Pod") && !says("webhook") {
-        return Some(Refusal::new(
-            "InvalidTemplate",
-            format!(
-                "spec.workers: the cluster refuses the pods that it asks for: {words}; correct \
-                 that field of workers or of workers.podTemplate"
-            ),
-        ));
+/// Carries out a plan: what only follows the spec, then its actions in the order of their fields.
+/// None when the next round has to follow at once: the job itself was changed, or the cluster has
+/// refused something that the plan did not know of.
+///
+/// # Errors
+/// The first write that failed; what came before it stands.
+pub async fn apply(
+    context: &Context,
+    observed: &Observed,
+    plan: &Plan,
+    children: Children<Prepared>,
+) -> Result<Option<Children<Applied>>, ApplyError> {
+    let applier = Applier { client: &context.client, owner: &observed.owner };
+    let actions = &plan.actions;
+    if actions.accept {
+        let written = applier.change_job(&children).await;
+        outcome(context, observed, written, RefusedWrite::Spec)?;
+        return Ok(None);
     }
-    let for_good = matches!(code, 400 | 402 | 403 | 405..=407 | 411..=428);
-    // A webhook that does not answer is told like one that says no.
-    if says("is being terminated") || !(for_good || code >= 500 && says("webhook")) {
-        return None;
+    if actions.note_published.is_some() {
+        applier.change_job(&children).await?;
+        return Ok(None);
     }
-    let (reason, fix) = if says("exceeded quota") {
-        ("QuotaExceeded", "raise the namespace's ResourceQuota, or delete what uses it up")
-    } else if says("webhook") {
-        (
-            "AdmissionDenied",
-            "correct what it names in spec.workers, or ask those who run that webhook",
-        )
-    } else if says("cannot create resource") || says("cannot patch resource") {
-        ("OperatorForbidden", "give the operator the rights that its chart lists")
-    } else {
-        ("Refused", "the cluster's answer above names what forbids it")
+    let Owner { namespace, name, .. } = &observed.owner;
+    let now = context.clock.elapsed();
+    let wanted = children::fingerprint(observed, actions, &children);
+    if !context.requeue.knows_children(namespace, name, &wanted, now) {
+        let written = applier.apply_children(observed, &children).await;
+        match outcome(context, observed, written, RefusedWrite::Child)? {
+            Outcome::Done => context.requeue.note_children(namespace, name, wanted, now),
+            Outcome::RefusedAsKnown => {}
+            Outcome::Refused => return Ok(None),
+        }
+    }
+    let written = applier.act(actions, observed, &children).await;
+    if outcome(context, observed, written, RefusedWrite::of_action)? == Outcome::Refused {
+        return Ok(None);
+    }
+    begin(context, observed, actions).await;
+    Ok(Some(children.applied()))
+}
+
+/// What came of a write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// It is done.
+    Done,
+    /// The cluster refuses it, which the plan knew: the rest of it goes on.
+    RefusedAsKnown,
+    /// The cluster refuses it, which has to be known before anything else is done.
+    Refused,
+}
+
+impl RefusedWrite {
+    /// Most of a pod is the user's.
+    fn of_action(refusal: Refusal) -> Self {
+        match refusal.reason {
+            refused::INVALID_TEMPLATE => Self::Spec(refusal),
+            _ => Self::Child(refusal),
+        }
+    }
+}
+
+/// Remembers what the cluster refuses, for as long as the job is not on its way out: that is told,
+/// and tried again.
+fn outcome(
+    context: &Context,
+    observed: &Observed,
+    written: Result<(), ApplyError>,
+    of: fn(Refusal) -> RefusedWrite,
+) -> Result<Outcome, ApplyError> {
+    let Err(error) = written else { return Ok(Outcome::Done) };
+    let leaving = observed.job.metadata.deletion_timestamp.is_some();
+    let refusal = error.refusal().filter(|_| !leaving).ok_or(error)?;
+    let now = context.clock.elapsed();
+    let news = context.answers.remember_refused(&observed.owner.uid, of(refusal), now);
+    Ok(if news { Outcome::Refused } else { Outcome::RefusedAsKnown })
+}
+
+/// A call that fails is made again in the next round, under the same id; so is one that is refused,
+/// and the next round says why.
+async fn begin(context: &Context, observed: &Observed, actions: &Actions) {
+    let Some((ip, operation)) = &actions.begin else { return };
+    let id = &operation.id;
+    let refused = match context.workers.begin(ip, operation.clone()).await {
+        Ok(reply) => Some(reply.refused).filter(|refused| !refused.is_empty()),
+        Err(error) => {
+            tracing::info!(id, %error, "not begun");
+            return;
+        }
     };
-    Some(Refusal::new(
-        reason,
-        format!("{what} {name} cannot be written: {words}; {fix}; it is tried again"),
-    ))
+    if let Some(refused) = &refused {
+        tracing::info!(id, refused, "not begun");
+    }
+    let refused = refused.map(|message| NotBegun { id: id.clone(), message });
+    let now = context.clock.elapsed();
+    context.answers.remember_begun(&observed.owner.uid, refused, now);
 }
 
 fn failed(what: &'static str, name: &str) -> impl FnOnce(kube::Error) -> ApplyError {
@@ -106,117 +170,74 @@ fn failed(what: &'static str, name: &str) -> impl FnOnce(kube::Error) -> ApplyEr
 }
 
 /// Writes for one job.
-pub struct Applier<'a> {
-    /// The API server.
-    pub client: &'a Client,
-    /// Whose children are written.
-    pub owner: &'a Owner,
+struct Applier<'a> {
+    client: &'a Client,
+    owner: &'a Owner,
 }
 
 impl Applier<'_> {
-    /// Takes the job: from now on it cannot go before its state is as it is to be, and the
-    /// defaults that it was accepted with are fixed. One write.
-    ///
-    /// # Errors
-    /// The API server refused the write, or the job has changed since it was read.
-    pub async fn accept(&self, job: &StreamJob, resolved: &Defaults) -> Result<(), ApplyError> {
-        let mut finalizers = job.finalizers().to_vec();
-        if !finalizers.iter().any(|it| it == names::FINALIZER) {
-            finalizers.push(names::FINALIZER.to_owned());
-        }
-        let resolved = serde_json::to_string(resolved).unwrap_or_default();
-        self.patch_job(
-            job,
-            json!({
-                "resourceVersion": job.resource_version(),
-                "finalizers": finalizers,
-                "annotations": {names::RESOLVED: resolved},
-            }),
-        )
-        .await
+    /// One write: the change of the job's own metadata.
+    async fn change_job(&self, children: &Children<Prepared>) -> Result<(), ApplyError> {
+        let Some(patch) = &children.job else { return Ok(()) };
+        let jobs: Api<StreamJob> = self.api();
+        let name = &self.owner.name;
+        let written = jobs.patch_metadata(name, &manager(), &Patch::Merge(patch)).await;
+        written.map(drop).map_err(failed("StreamJob", name))
     }
 
-    /// Notes on the job that its state exists, and where: from now on it never starts without it.
-    ///
-    /// # Errors
-    /// The API server refused the write, or the job has changed since it was read.
-    pub async fn note_published(&self, job: &StreamJob, root: &str) -> Result<(), ApplyError> {
-        let version = job.resource_version();
-        let annotations = json!({names::PUBLISHED: root});
-        self.patch_job(job, json!({"resourceVersion": version, "annotations": annotations})).await
-    }
-
-    async fn patch_job(&self, job: &StreamJob, metadata: Value) -> Result<(), ApplyError> {
-        let jobs: Api<StreamJob> = Api::namespaced(self.client.clone(), &self.owner.namespace);
-        let name = job.name_any();
-        let mut metadata = metadata;
-        metadata["uid"] = json!(self.owner.uid);
-        let patch = Patch::Merge(json!({"metadata": metadata}));
-        let written = jobs.patch_metadata(&name, &manager(), &patch).await;
-        written.map(drop).map_err(failed("StreamJob", &name))
-    }
-
-    /// Carries out a decision, in the order of its fields; what only follows the spec is there
-    /// ([`Applier::apply_children`]). `accepted` is the spec, when it can be
-    /// run.
-    ///
-    /// # Errors
-    /// The first write that failed; what came before it stands.
-    pub async fn apply(
+    /// Carries out actions, in the order of their fields.
+    async fn act(
         &self,
-        decision: &Decision,
+        actions: &Actions,
         observed: &Observed,
-        accepted: Option<&Accepted>,
+        children: &Children<Prepared>,
     ) -> Result<(), ApplyError> {
-        for scale in &decision.scale {
-            let read = observed.sets.iter().find(|(set, _)| set.name == scale.name);
-            if let Some((set, version)) = read {
-                let of_set = accepted.filter(|accepted| accepted.revision == set.revision);
-                let template =
-                    of_set.map(|accepted| self.desired_set(accepted, scale.replicas, observed));
-                self.scale(scale, version, accepted, template).await?;
+        for (name, patch) in &children.scaled {
+            let read = observed.sets.iter().find(|(set, _)| set.name == *name);
+            if let Some((_, version)) = read {
+                self.scale(version, patch.clone()).await?;
             }
         }
-        if let (Some(replicas), Some(accepted)) = (decision.create, accepted) {
-            self.create_set(accepted, replicas, observed).await?;
+        // Created and never applied: whoever decided on old facts must not change a set that exists.
+        if let Some(set) = &children.set {
+            self.create("StatefulSet", set).await?;
         }
         let sets: Api<StatefulSet> = self.api();
         for (set, version) in &observed.sets {
-            if decision.delete_sets.contains(&set.name) {
+            if actions.delete_sets.contains(&set.name) {
                 delete(&sets, "StatefulSet", version, DeleteParams::background()).await?;
             }
         }
         let pods: Api<Pod> = self.api();
         for (pod, version) in &observed.pods {
-            if decision.give_up.contains(&pod.name) {
+            if actions.give_up.contains(&pod.name) {
                 let now = DeleteParams::default().grace_period(0);
                 delete(&pods, "Pod", version, now).await?;
             }
         }
         for (pod, version) in &observed.plan_pods {
-            if decision.delete_plans.contains(&pod.name) {
+            if actions.delete_plans.contains(&pod.name) {
                 delete(&pods, "Pod", version, DeleteParams::default()).await?;
             }
         }
-        if decision.plan_pod
-            && let Some(accepted) = accepted
-            && observed.plan_pods.iter().all(|(pod, _)| pod.revision != accepted.revision)
+        if let Some(pod) = &children.plan_pod
+            && observed
+                .plan_pods
+                .iter()
+                .all(|(it, _)| Some(&it.revision) != children.revision.as_ref())
         {
-            let pod = build::build_plan_pod(self.owner, accepted);
-            self.create::<Pod>("Pod", pod).await?;
+            self.create("Pod", pod).await?;
         }
-        if decision.collect_state
-            && let Some(accepted) = accepted
-        {
-            self.collect_state(observed, accepted).await?;
+        match (&children.state_pod, &observed.state_pod) {
+            (Some(pod), None) => self.create("Pod", pod).await?,
+            (Some(_), Some((OneShot::Failed(_), version))) => {
+                delete(&pods, "Pod", version, DeleteParams::default()).await?;
+            }
+            _ => {}
         }
-        if decision.release {
+        if actions.release {
             self.remove_children().await?;
-            let finalizers = observed.job.finalizers().iter();
-            let kept: Vec<&String> = finalizers.filter(|it| *it != names::FINALIZER).collect();
-            let version = observed.job.resource_version();
-            let metadata = json!({"resourceVersion": version, "finalizers": kept});
-            self.patch_job(&observed.job, metadata).await?;
+            self.change_job(children).await?;
         }
         Ok(())
     }
@@ -228,130 +249,13 @@ impl Applier<'_> {
         Api::namespaced(self.client.clone(), &self.owner.namespace)
     }
 
-    /// One write: replicas and the note of how the job ended change together, and what earlier
-    /// versions did not note of it. `template`: of the set as it would be made now.
-    async fn scale(
-        &self,
-        scale: &Scale,
-        version: &Version,
-        accepted: Option<&Accepted>,
-        template: Option<Value>,
-    ) -> Result<(), ApplyError> {
-        let stopped = scale.stopped.as_ref().and_then(|it| serde_json::to_string(it).ok());
-        let mut patch = json!({
-            "metadata": {
-                "uid": version.uid,
-                "resourceVersion": version.resource_version,
-                "labels": {names::JOB_UID: self.owner.uid},
-                "ownerReferences": null,
-                "annotations": {
-                    names::STOPPED: stopped,
-                    names::SINCE: scale.since.to_string(),
-                    names::STOPPING: scale.stopping.map(|time| time.to_string()),
-                    names::STABLE: scale.stable,
-                    names::PUBLISHED: scale.published,
-                },
-            },
-            "spec": {"replicas": scale.replicas},
-        });
-        if let Some(resolved) = accepted.and_then(|it| serde_json::to_string(&it.resolved).ok()) {
-            patch["metadata"]["annotations"][names::RESOLVED] = json!(resolved);
-        }
-        // Pods that run are left alone: the set replaces none because of another template.
-        let mut annotations = serde_json::Map::new();
-        if scale.published.is_some() {
-            annotations.insert(names::MUST_EXIST.to_owned(), json!("true"));
-        }
-        if let Some(supersedes) = &scale.supersedes {
-            annotations.insert(names::SUPERSEDES.to_owned(), json!(supersedes.join(",")));
-        }
-        if !annotations.is_empty() {
-            patch["spec"]["template"] = json!({"metadata": {"annotations": annotations}});
-        }
-        // A set that is resumed gets the pods that it would get if it were made now.
-        if let (Some(_), Some(set)) = (&scale.supersedes, template) {
-            patch["spec"]["template"]["spec"] = set["spec"]["template"]["spec"].clone();
-        }
+    /// One write, of the version that was read.
+    async fn scale(&self, version: &Version, mut patch: Value) -> Result<(), ApplyError> {
+        patch["metadata"]["uid"] = json!(version.uid);
+        patch["metadata"]["resourceVersion"] = json!(version.resource_version);
         let sets: Api<StatefulSet> = self.api();
-        let written = sets.patch(&scale.name, &manager(), &Patch::Merge(patch)).await;
-        written.map(drop).map_err(failed("StatefulSet", &scale.name))
-    }
-
-    /// Created and never applied: whoever decided on old facts must not change a set that exists.
-    async fn create_set(
-        &self,
-        accepted: &Accepted,
-        replicas: u32,
-        observed: &Observed,
-    ) -> Result<(), ApplyError> {
-        let set = self.desired_set(accepted, replicas, observed);
-        self.create::<StatefulSet>("StatefulSet", set).await
-    }
-
-    /// Why the cluster would refuse the spec's set, if it would. Nothing is written.
-    ///
-    /// # Errors
-    /// It did not answer, or not about the set.
-    pub async fn try_set(
-        &self,
-        accepted: &Accepted,
-        observed: &Observed,
-    ) -> Result<Option<Refusal>, ApplyError> {
-        let set = self.desired_set(accepted, observed.job.spec.parallelism, observed);
-        match self.post::<StatefulSet>("StatefulSet", set, true).await {
-            // It exists from an earlier time.
-            Err(error) if error.is_conflict() => Ok(None),
-            // A webhook that cannot be asked without consequences says nothing about the set.
-            Err(error) if error.to_string().contains("does not support dry run") => Ok(None),
-            Err(error) => error.refusal().map(Some).ok_or(error),
-            Ok(()) => Ok(None),
-        }
-    }
-
-    fn desired_set(&self, accepted: &Accepted, replicas: u32, observed: &Observed) -> Value {
-        let sets = observed.sets.iter().map(|(set, _)| set);
-        let supersedes = predecessors(&accepted.revision, sets);
-        let known = observed.sets.iter().map(|(set, _)| set).filter(|set| set.stable.is_some());
-        let stable = known.max_by_key(|set| set.since).and_then(|set| set.stable.as_deref());
-        let begin = build::Begin {
-            supersedes: &supersedes,
-            stable,
-            must_exist: observed.published || accepted.adopt.is_some(),
-            since: observed.now,
-        };
-        build::build_set(self.owner, accepted, replicas, &begin)
-    }
-
-    async fn collect_state(
-        &self,
-        observed: &Observed,
-        accepted: &Accepted,
-    ) -> Result<(), ApplyError> {
-        match &observed.state_pod {
-            None => {
-                let pod = build::build_state_pod(self.owner, accepted);
-                self.create::<Pod>("Pod", pod).await
-            }
-            Some((crate::decide::OneShot::Failed(_), version)) => {
-                delete(&self.api::<Pod>(), "Pod", version, DeleteParams::default()).await
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
-    /// `dry`: only to see whether it would be taken.
-    async fn post<K: Child>(
-        &self,
-        what: &'static str,
-        object: Value,
-        dry: bool,
-    ) -> Result<(), ApplyError> {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let broken = |error| failed(what, &name)(kube::Error::SerdeError(error));
-        let object: K = serde_json::from_value(object).map_err(broken)?;
-        let params = PostParams { field_manager: Some(names::MANAGER.to_owned()), dry_run: dry };
-        let created = self.api::<K>().create(&params, &object).await;
-        created.map(drop).map_err(failed(what, &name))
+        let written = sets.patch(&version.name, &manager(), &Patch::Merge(patch)).await;
+        written.map(drop).map_err(failed("StatefulSet", &version.name))
     }
 }
 
@@ -396,37 +300,5 @@ where
     match deleted {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         other => other.map(drop).map_err(failed(what, &version.name)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_cluster_refuses_for_good_is_told_apart_from_what_passes() {
-        let quota = "statefulsets.apps \"x\" is forbidden: exceeded quota: small";
-        let says_no = "admission webhook \"a.b\" denied the request: no";
-        let silent = "failed calling webhook \"a.b\": context deadline exceeded";
-        let rights = "services is forbidden: User \"weir\" cannot create resource \"services\"";
-        let leaving = "unable to create new content because it is being terminated";
-        for (what, code, words, reason) in [
-            ("StatefulSet", 403, quota, Some("QuotaExceeded")),
-            ("Service", 403, says_no, Some("AdmissionDenied")),
-            ("StatefulSet", 422, says_no, Some("AdmissionDenied")),
-            ("StatefulSet", 500, silent, Some("AdmissionDenied")),
-            ("StatefulSet", 422, "spec.template: wrong", Some("InvalidTemplate")),
-            ("ConfigMap", 422, "data: too long", Some("Refused")),
-            ("Service", 403, rights, Some("OperatorForbidden")),
-            ("Service", 403, leaving, None),
-            ("Service", 409, "the object has been modified", None),
-            ("Service", 404, "not found", None),
-            ("Service", 429, "too many requests", None),
-            ("Service", 500, "etcdserver: request timed out", None),
-        ] {
-            let refusal = refused(what, "flights-workers", code, words);
-            assert_eq!(refusal.as_ref().map(|it| it.reason), reason, "{code} {words}");
-            assert!(refusal.is_none_or(|it| it.message.contains(words)), "{words}");
-        }
     }
 }

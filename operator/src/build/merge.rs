@@ -1,39 +1,43 @@
-//! A user's pod template below what Weir sets: objects field by field, lists of named things
-//! (containers, volumes, environment) name by name, other lists one after the other.
+//! A user's pod template below what Weir sets, as `k8s_openapi`'s [`DeepMerge`] merges: objects field
+//! by field, lists of named things (containers, volumes, environment) name by name, and what both
+//! say as Weir says it.
+//!
+//! `DeepMerge` replaces some lists and maps as a whole, as server-side apply does. Three of them a
+//! user writes in two places, `workers` and `workers.podTemplate`, and means them together:
+//! tolerations, the node selector, and where a worker's environment comes from. Those are joined
+//! here first.
 
-use serde_json::Value;
+use k8s_openapi::DeepMerge;
+use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
 
-/// Puts `top` over `base`. What both say is as in `top`.
-pub(super) fn merge(base: &mut Value, top: Value) {
-    match (base, top) {
-        (Value::Object(base), Value::Object(top)) => {
-            for (key, value) in top {
-                match base.get_mut(&key) {
-                    Some(below) => merge(below, value),
-                    None => {
-                        base.insert(key, value);
-                    }
-                }
-            }
+/// `ours` over `theirs`.
+pub(super) fn merge(mut theirs: PodTemplateSpec, mut ours: PodTemplateSpec) -> PodTemplateSpec {
+    if let (Some(theirs), Some(ours)) = (&theirs.spec, &mut ours.spec) {
+        join(theirs, ours);
+    }
+    theirs.merge_from(ours);
+    theirs
+}
+
+fn join(theirs: &PodSpec, ours: &mut PodSpec) {
+    ours.tolerations = joined(&theirs.tolerations, ours.tolerations.take());
+    if let (Some(theirs), Some(ours)) = (&theirs.node_selector, &mut ours.node_selector) {
+        for (label, value) in theirs {
+            ours.entry(label.clone()).or_insert_with(|| value.clone());
         }
-        (Value::Array(base), Value::Array(top)) => {
-            for item in top {
-                let named = |below: &Value| key(&item).is_some() && key(&item) == key(below);
-                match base.iter().position(named) {
-                    Some(index) => merge(&mut base[index], item),
-                    None if base.contains(&item) => {}
-                    None => base.push(item),
-                }
-            }
+    }
+    for container in &mut ours.containers {
+        let same = |it: &&Container| it.name == container.name;
+        if let Some(theirs) = theirs.containers.iter().find(same) {
+            container.env_from = joined(&theirs.env_from, container.env_from.take());
         }
-        (base, top) => *base = top,
     }
 }
 
-/// What names an item of a list: Kubernetes' own merge keys.
-fn key(item: &Value) -> Option<&str> {
-    let field = |name: &str| item.get(name).and_then(Value::as_str);
-    field("mountPath").or_else(|| field("name"))
+fn joined<T: Clone + PartialEq>(theirs: &Option<Vec<T>>, ours: Option<Vec<T>>) -> Option<Vec<T>> {
+    let (Some(theirs), Some(ours)) = (theirs, &ours) else { return ours };
+    let new = ours.iter().filter(|it| !theirs.contains(it));
+    Some(theirs.iter().chain(new).cloned().collect())
 }
 
 #[cfg(test)]
@@ -44,26 +48,52 @@ mod tests {
 
     #[test]
     fn named_things_are_merged_and_what_weir_sets_wins() {
-        let mut base = json!({
+        let theirs = json!({"spec": {
             "containers": [
                 {"name": "side", "image": "a"},
-                {"name": "worker", "image": "theirs", "env": [{"name": "A", "value": "1"}]},
+                {
+                    "name": "worker",
+                    "image": "theirs",
+                    "command": ["sh"],
+                    "env": [{"name": "A", "value": "1"}],
+                    "envFrom": [{"secretRef": {"name": "a"}}],
+                },
             ],
             "affinity": {"podAntiAffinity": {}},
-        });
-        let ours = json!({"name": "worker", "image": "ours", "env": [{"name": "B", "value": "2"}]});
-        merge(&mut base, json!({"containers": [ours], "restartPolicy": "Always"}));
+            "nodeSelector": {"disk": "slow", "zone": "a"},
+            "tolerations": [{"key": "a"}],
+        }});
+        let ours = json!({"spec": {
+            "containers": [{
+                "name": "worker",
+                "image": "ours",
+                "command": ["weir"],
+                "env": [{"name": "B", "value": "2"}],
+                "envFrom": [{"secretRef": {"name": "b"}}],
+            }],
+            "nodeSelector": {"disk": "fast"},
+            "tolerations": [{"key": "a"}, {"key": "b"}],
+            "restartPolicy": "Always",
+        }});
+        let read = |value| serde_json::from_value::<PodTemplateSpec>(value).unwrap();
         assert_eq!(
-            base,
-            json!({
+            json!(merge(read(theirs), read(ours))),
+            json!({"spec": {
                 "containers": [
                     {"name": "side", "image": "a"},
-                    {"name": "worker", "image": "ours", "env": [
-                        {"name": "A", "value": "1"}, {"name": "B", "value": "2"}]},
+                    {
+                        "name": "worker",
+                        "image": "ours",
+                        "command": ["weir"],
+                        "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
+                        "envFrom": [{"secretRef": {"name": "a"}}, {"secretRef": {"name": "b"}}],
+                    },
                 ],
                 "affinity": {"podAntiAffinity": {}},
+                "nodeSelector": {"disk": "fast", "zone": "a"},
+                "tolerations": [{"key": "a"}, {"key": "b"}],
                 "restartPolicy": "Always",
-            })
+            }})
         );
     }
 }

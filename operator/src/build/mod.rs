@@ -17,17 +17,26 @@
 //!               └─ Pod J-state-…          only while a deleted job's state is deleted
 //! ```
 
+mod children;
 mod merge;
 mod network;
+mod patch;
 mod pod;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
+pub use children::{Applied, Children, Prepared, Served, build};
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 pub use network::{build_budget, build_coordinator, build_network_policy, build_workers};
 pub use pod::{build_plan_pod, build_set, build_state_pod};
-use serde_json::{Value, json};
+use weir_crds::kube::StreamJob;
 
+use crate::decide::Facts;
 use crate::names;
 use crate::validate::Accepted;
 
@@ -45,32 +54,47 @@ pub struct Owner {
 }
 
 impl Owner {
+    /// The owner of `job`'s children, by an operator in this namespace.
+    #[must_use]
+    pub fn of(job: &StreamJob, operator_namespace: &str) -> Self {
+        Self {
+            name: job.name_any(),
+            namespace: job.namespace().unwrap_or_default(),
+            uid: job.uid().unwrap_or_default(),
+            operator_namespace: operator_namespace.to_owned(),
+        }
+    }
+
     /// Metadata of a child: its name, and labels that say whose it is ([`crate::ownership`]).
-    fn metadata(&self, name: &str, revision: Option<&str>) -> Value {
+    fn metadata(&self, name: &str, revision: Option<&str>) -> ObjectMeta {
         let mut labels = names::labels(&self.name);
         labels.insert(names::JOB_UID.to_owned(), self.uid.clone());
         if let Some(revision) = revision {
             labels.insert(names::REVISION.to_owned(), revision.to_owned());
         }
-        json!({
-            "name": name,
-            "namespace": self.namespace,
-            "labels": labels,
-        })
+        ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(self.namespace.clone()),
+            labels: Some(labels),
+            ..ObjectMeta::default()
+        }
     }
+}
+
+fn labels<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
 /// The program of a revision, which no later edit reaches.
 #[must_use]
-pub fn build_config(owner: &Owner, accepted: &Accepted) -> Value {
+pub fn build_config(owner: &Owner, accepted: &Accepted) -> ConfigMap {
     let name = names::revisioned(&owner.name, &accepted.revision);
-    json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": owner.metadata(&name, Some(&accepted.revision)),
-        "immutable": true,
-        "data": {"job.yaml": accepted.manifest},
-    })
+    ConfigMap {
+        metadata: owner.metadata(&name, Some(&accepted.revision)),
+        immutable: Some(true),
+        data: Some([("job.yaml".to_owned(), accepted.manifest.clone())].into()),
+        ..ConfigMap::default()
+    }
 }
 
 /// With what the pods of a set begin.
@@ -86,17 +110,31 @@ pub struct Begin<'a> {
     pub since: Timestamp,
 }
 
+impl<'a> Begin<'a> {
+    /// With what the pods of the spec's set begin now.
+    #[must_use]
+    pub fn of(facts: &'a Facts, accepted: &Accepted, supersedes: &'a [String]) -> Self {
+        Self {
+            supersedes,
+            stable: facts.stable(),
+            must_exist: facts.published || accepted.adopt.is_some(),
+            since: facts.now,
+        }
+    }
+}
+
 /// What the operator keeps on a set it creates.
-fn set_annotations(accepted: &Accepted, begin: &Begin<'_>) -> Value {
-    let mut annotations = json!({
-        names::SINCE: begin.since.to_string(),
-        names::RESOLVED: serde_json::to_string(&accepted.resolved).unwrap_or_default(),
-    });
+fn set_annotations(accepted: &Accepted, begin: &Begin<'_>) -> BTreeMap<String, String> {
+    let resolved = serde_json::to_string(&accepted.resolved).unwrap_or_default();
+    let mut annotations = BTreeMap::from([
+        (names::SINCE.to_owned(), begin.since.to_string()),
+        (names::RESOLVED.to_owned(), resolved),
+    ]);
     if let Some(stable) = begin.stable {
-        annotations[names::STABLE] = json!(stable);
+        annotations.insert(names::STABLE.to_owned(), stable.to_owned());
     }
     if begin.must_exist {
-        annotations[names::PUBLISHED] = json!(accepted.state_root);
+        annotations.insert(names::PUBLISHED.to_owned(), accepted.state_root.clone());
     }
     annotations
 }

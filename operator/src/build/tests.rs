@@ -48,20 +48,16 @@ fn yaml(objects: &[Value]) -> String {
 fn the_smallest_job_becomes_these_objects() {
     let accepted = accepted(json!({"sql": "INSERT INTO a SELECT 1;\n", "parallelism": 2}));
     let owner = owner();
+    let begin = Begin { supersedes: &["0ld".to_owned()], stable: Some("0ld"), ..first() };
     let objects = [
-        build_config(&owner, &accepted),
-        build_set(
-            &owner,
-            &accepted,
-            2,
-            &Begin { supersedes: &["0ld".to_owned()], stable: Some("0ld"), ..first() },
-        ),
-        build_workers(&owner),
-        build_coordinator(&owner, &accepted.revision),
-        build_budget(&owner, 1),
-        build_network_policy(&owner),
-        build_state_pod(&owner, &accepted),
-        build_plan_pod(&owner, &accepted),
+        json!(build_config(&owner, &accepted)),
+        json!(build_set(&owner, &accepted, 2, &begin)),
+        json!(build_workers(&owner)),
+        json!(build_coordinator(&owner, &accepted.revision)),
+        json!(build_budget(&owner, 1)),
+        json!(build_network_policy(&owner)),
+        json!(build_state_pod(&owner, &accepted)),
+        json!(build_plan_pod(&owner, &accepted)),
     ];
     expect_file!["./children.yaml"].assert_eq(&yaml(&objects));
 }
@@ -84,7 +80,7 @@ fn what_a_user_says_about_pods_is_in_them_and_what_weir_needs_stays() {
             },
         },
     }));
-    let set = build_set(&owner(), &accepted, 1, &first());
+    let set = json!(build_set(&owner(), &accepted, 1, &first()));
     let template = &set["spec"]["template"];
     assert_eq!(template["metadata"]["labels"]["team"], "air");
     assert_eq!(template["metadata"]["labels"]["weir.dev/job"], "flights");
@@ -104,11 +100,11 @@ fn what_a_user_says_about_pods_is_in_them_and_what_weir_needs_stays() {
 #[test]
 fn pods_are_within_the_restricted_pod_security_standard() {
     let accepted = accepted(json!({"sql": "INSERT INTO a SELECT 1"}));
-    let set = build_set(&owner(), &accepted, 1, &first());
+    let set = json!(build_set(&owner(), &accepted, 1, &first()));
     for spec in [
         &set["spec"]["template"]["spec"],
-        &build_state_pod(&owner(), &accepted)["spec"],
-        &build_plan_pod(&owner(), &accepted)["spec"],
+        &json!(build_state_pod(&owner(), &accepted))["spec"],
+        &json!(build_plan_pod(&owner(), &accepted))["spec"],
     ] {
         assert_eq!(spec["automountServiceAccountToken"], false);
         assert_eq!(spec["securityContext"]["runAsNonRoot"], true);

@@ -10,19 +10,19 @@ use std::time::Duration;
 use weir_crds::kube::JobState;
 use weir_crds::{DeletionPolicy, DesiredState, StateRetention};
 
-use super::{Decision, Facts, Note, OneShot, SOON, stop};
+use super::{Event, Facts, OneShot, Plan, SOON, stop};
 use crate::clock::age;
 
 /// What deleting the state may take beyond `spec.deletion.timeout`, before it is left to a
 /// person.
 const COLLECT: Duration = Duration::from_secs(120);
 
-pub(super) fn decide(facts: &Facts) -> Decision {
-    let mut decision = Decision::rest(JobState::Deleting);
-    decision.again = SOON;
+pub(super) fn decide(facts: &Facts) -> Plan {
+    let mut plan = Plan::rest(JobState::Deleting);
+    plan.again = SOON;
     if !facts.job.has_finalizer {
         // Never accepted, or released already: nothing of it is ours to keep.
-        return decision;
+        return plan;
     }
     let since = facts.job.deleted_at.unwrap_or(facts.now);
     let waited = age(facts.now, since);
@@ -33,7 +33,7 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         && facts.job.deletion.policy == DeletionPolicy::Savepoint
         && facts.job.desired == DesiredState::Running
     {
-        decision.notes.push(Note::warning(
+        plan.events.push(Event::warning(
             "NamespaceDeleted",
             &facts.job.uid,
             format!(
@@ -45,13 +45,13 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         ));
     }
     if let Some(set) = facts.acting() {
-        decision.view.running = Some(set.revision.clone());
+        plan.view.running = Some(set.revision.clone());
         let save = facts.job.deletion.policy == DeletionPolicy::Savepoint && !late;
-        if save && !stop::take(facts, set, stop::Goal::Delete, &mut decision) {
-            return decision;
+        if save && !stop::take(facts, set, stop::Goal::Delete, &mut plan) {
+            return plan;
         }
         if late && facts.job.deletion.policy == DeletionPolicy::Savepoint {
-            decision.notes.push(Note::warning(
+            plan.events.push(Event::warning(
                 "NoSavepoint",
                 &facts.job.uid,
                 format!(
@@ -62,58 +62,58 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         }
         if save {
             // The end is noted in this round; the set is deleted in the next.
-            return decision;
+            return plan;
         }
     }
-    decision.operation(facts.job.uid.clone(), ("Delete", "Stop"), "its pods are being removed");
-    decision.delete_sets =
+    plan.operation(facts.job.uid.clone(), ("Delete", "Stop"), "its pods are being removed");
+    plan.actions.delete_sets =
         facts.sets.iter().filter(|set| !set.deleting).map(|set| set.name.clone()).collect();
     let gone = facts.sets.is_empty() && facts.pods.is_empty();
     if !gone && !over {
-        decision.give_up.extend(super::lost_pods(facts));
-        return decision;
+        plan.actions.give_up.extend(super::lost_pods(facts));
+        return plan;
     }
     if facts.job.deletion.state_retention == StateRetention::Retain {
-        return release(decision);
+        return release(plan);
     }
     if facts.namespace_terminating {
         let cause = "the namespace is being deleted, so no pod can start that would do it";
-        decision.notes.push(kept(facts, cause));
-        return release(decision);
+        plan.events.push(kept(facts, cause));
+        return release(plan);
     }
     if !gone {
-        decision.notes.push(kept(facts, "its pods are still there"));
-        return release(decision);
+        plan.events.push(kept(facts, "its pods are still there"));
+        return release(plan);
     }
     if let Err(refusal) = &facts.target {
         // Nobody knows where it is.
-        decision.notes.push(kept(facts, &refusal.message));
-        return release(decision);
+        plan.events.push(kept(facts, &refusal.message));
+        return release(plan);
     }
     match &facts.state_pod {
-        Some(OneShot::Succeeded) => release(decision),
+        Some(OneShot::Succeeded) => release(plan),
         Some(OneShot::Failed(words)) if over => {
-            decision.notes.push(kept(facts, words));
-            release(decision)
+            plan.events.push(kept(facts, words));
+            release(plan)
         }
         _ if over => {
-            decision.notes.push(kept(facts, "it took too long"));
-            release(decision)
+            plan.events.push(kept(facts, "it took too long"));
+            release(plan)
         }
         _ => {
-            decision.collect_state = true;
-            decision.operation(
+            plan.actions.collect_state = true;
+            plan.operation(
                 facts.job.uid.clone(),
                 ("Delete", "State"),
                 "its state is being deleted",
             );
-            decision
+            plan
         }
     }
 }
 
-fn kept(facts: &Facts, cause: &str) -> Note {
-    Note::warning(
+fn kept(facts: &Facts, cause: &str) -> Event {
+    Event::warning(
         "StateKept",
         &facts.job.uid,
         format!(
@@ -127,7 +127,7 @@ fn kept(facts: &Facts, cause: &str) -> Note {
     )
 }
 
-fn release(mut decision: Decision) -> Decision {
-    decision.release = true;
-    decision
+fn release(mut plan: Plan) -> Plan {
+    plan.actions.release = true;
+    plan
 }

@@ -1,7 +1,8 @@
-//! Everything that a decision rests on, read before it and never during it.
+//! Everything that a plan rests on, read before it and never during it.
 
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use weir_crds::kube::{CoordinatorStatus, StreamJobStatus};
 use weir_crds::{Deletion, DesiredState};
 
 use crate::validate::Refusal;
@@ -28,6 +29,12 @@ pub struct Facts {
     pub plan_pods: Vec<PlanPod>,
     /// What of the job's children the cluster does not let it have, such as a name that is taken.
     pub blocked: Option<Refusal>,
+    /// An operation that its coordinator did not begin when it was asked last.
+    pub not_begun: Option<NotBegun>,
+    /// The last end of a worker process that Kubernetes knows of.
+    pub last_failure: Option<LastFailure>,
+    /// The status that stands. It says what has been said, and when; no action rests on it.
+    pub status: StreamJobStatus,
     /// It is known from elsewhere than the coordinators that the job has published.
     pub published: bool,
 }
@@ -55,6 +62,12 @@ pub struct JobFacts {
     pub deleted_at: Option<Timestamp>,
     /// The finalizer stands, so it was accepted once.
     pub has_finalizer: bool,
+    /// It says itself with which defaults it was accepted.
+    pub defaults_noted: bool,
+    /// It says itself that it has published.
+    pub published_noted: bool,
+    /// A job without a checkpoint for so long is not well.
+    pub unhealthy_after: std::time::Duration,
 }
 
 /// What the spec stands for.
@@ -67,12 +80,12 @@ pub struct Target {
     /// The root of its state.
     pub root: String,
     /// What a running coordinator said about it; a program in another image is planned by a pod.
-    pub plan: Plan,
+    pub check: PlanCheck,
 }
 
 /// What is known about a revision's program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Plan {
+pub enum PlanCheck {
     /// Nobody was asked yet.
     Unknown,
     /// It can take the running job's place.
@@ -255,7 +268,61 @@ pub enum OneShot {
     Failed(String),
 }
 
+/// The end of a worker process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastFailure {
+    /// Its pod.
+    pub pod: String,
+    /// One word.
+    pub reason: String,
+    /// Its exit code.
+    pub exit_code: i32,
+    /// Its words.
+    pub message: String,
+}
+
+/// An operation that a coordinator did not begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotBegun {
+    /// Its id.
+    pub id: String,
+    /// The coordinator's words.
+    pub message: String,
+}
+
 impl Facts {
+    /// The job was taken: whatever it becomes, its state is seen to, and its defaults are fixed.
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        self.job.has_finalizer && self.job.defaults_noted
+    }
+
+    /// Whether anything says that the job has published.
+    #[must_use]
+    pub fn has_published(&self) -> bool {
+        let by_its_coordinator = |set: &SetFacts| {
+            let coordinator = self.coordinator(&set.revision);
+            !set.deleting && coordinator.is_some_and(|it| it.has_published())
+        };
+        self.published || self.sets.iter().any(by_its_coordinator)
+    }
+
+    /// The coordinator that the status shows, where `now` had to take the job over from it: the
+    /// same revision runs, in another process, under a later term.
+    #[must_use]
+    pub fn predecessor(
+        &self,
+        running: Option<&str>,
+        now: &Coordinator<'_>,
+    ) -> Option<&CoordinatorStatus> {
+        let was = &self.status;
+        let before = was.coordinator.as_ref()?;
+        let current = was.revisions.as_ref().and_then(|revisions| revisions.current.as_deref());
+        let later = was.term.is_some_and(|term| term < now.term) && now.view.restored_epoch > 0;
+        let same = running.is_some() && current == running;
+        (same && later && before.process != now.incarnation).then_some(before)
+    }
+
     /// The set of a revision, unless it is being deleted.
     #[must_use]
     pub fn set(&self, revision: &str) -> Option<&SetFacts> {
@@ -277,6 +344,12 @@ impl Facts {
     pub fn stable(&self) -> Option<&str> {
         let known = self.sets.iter().filter(|set| set.stable.is_some());
         known.max_by_key(|set| set.since)?.stable.as_deref()
+    }
+
+    /// The revision of a set, by the set's name.
+    #[must_use]
+    pub fn revision_of(&self, set: &str) -> Option<&String> {
+        self.sets.iter().find(|it| it.name == set).map(|it| &it.revision)
     }
 
     /// Pods of a revision.
@@ -322,6 +395,12 @@ impl Facts {
             .filter_map(|pod| pod.trouble.as_ref())
             .chain(of_set)
             .max_by_key(|trouble| trouble.class)
+    }
+
+    /// Revisions that pods of `revision` may take the job over from.
+    #[must_use]
+    pub fn predecessors(&self, revision: &str) -> Vec<String> {
+        predecessors(revision, &self.sets)
     }
 }
 

@@ -6,8 +6,8 @@ use k8s_openapi::jiff::SignedDuration;
 use weir_crds::kube::JobState;
 
 use super::{
-    BOUNDED, Coordinator, Decision, Facts, IDLE, Note, OperationView, POLL, Plan, SOON, Scale,
-    SetFacts, StopKind, Target, TroubleClass, plan, predecessors, stop, unrefused,
+    BOUNDED, Coordinator, Event, Facts, IDLE, OperationView, POLL, Plan, PlanCheck, SOON, Scale,
+    SetFacts, StopKind, Target, TroubleClass, check, stop, unrefused,
 };
 use crate::clock::age;
 use crate::names::operation_id;
@@ -20,50 +20,50 @@ const STABLE_CHECKPOINTS: u64 = 2;
 /// … and its pods were asked for so long ago.
 const STABLE_WINDOW: Duration = Duration::from_secs(60);
 
-pub(super) fn decide(facts: &Facts) -> Decision {
+pub(super) fn decide(facts: &Facts) -> Plan {
     let target = match &facts.target {
         Ok(target) => target,
         Err(refusal) => return refused(facts, refusal),
     };
-    let mut decision = Decision::rest(JobState::Pending);
+    let mut plan = Plan::rest(JobState::Pending);
     let acting = facts.acting();
     if facts.blocked.is_some() && acting.is_none_or(|set| set.revision != target.revision) {
         // What the job lacks it would lack when it starts; what runs goes on.
-        decision.view.state = JobState::Failed;
+        plan.view.state = JobState::Failed;
         if let Some(set) = acting {
-            keep_running(facts, set, &mut decision);
+            keep_running(facts, set, &mut plan);
         }
-        return decision;
+        return plan;
     }
     match acting {
         Some(set) if set.revision == target.revision => {
-            run(facts, set, &mut decision);
+            run(facts, set, &mut plan);
             // What came before is only kept until its successor has begun.
-            decision.delete_sets.extend(dead_sets(facts, &target.revision));
+            plan.actions.delete_sets.extend(dead_sets(facts, &target.revision));
         }
-        Some(old) => replace(facts, old, target, &mut decision),
-        None => begin(facts, target, &mut decision),
+        Some(old) => replace(facts, old, target, &mut plan),
+        None => begin(facts, target, &mut plan),
     }
-    decision
+    plan
 }
 
 /// The spec is refused: what runs goes on as it is.
-fn refused(facts: &Facts, refusal: &Refusal) -> Decision {
-    let mut decision = Decision::rest(JobState::Failed);
+fn refused(facts: &Facts, refusal: &Refusal) -> Plan {
+    let mut plan = Plan::rest(JobState::Failed);
     if let Some(set) = facts.acting() {
-        keep_running(facts, set, &mut decision);
+        keep_running(facts, set, &mut plan);
     }
     // What it lacks may come without an edit of the job: a ConfigMap, for example.
-    decision.again = decision.again.min(POLL);
-    decision.view.refusal = Some(refusal.clone());
-    decision.view.stuck = true;
-    decision.notes.push(refusal_note(facts, refusal));
-    decision
+    plan.again = plan.again.min(POLL);
+    plan.view.refusal = Some(refusal.clone());
+    plan.view.stuck = true;
+    plan.events.push(refusal_note(facts, refusal));
+    plan
 }
 
-fn refusal_note(facts: &Facts, refusal: &Refusal) -> Note {
+fn refusal_note(facts: &Facts, refusal: &Refusal) -> Event {
     let key = format!("{}-{}", facts.job.uid, facts.job.generation);
-    Note::warning("SpecRefused", &key, refusal.message.clone())
+    Event::warning("SpecRefused", &key, refusal.message.clone())
 }
 
 fn dead_sets<'a>(facts: &'a Facts, alive: &'a str) -> impl Iterator<Item = String> + 'a {
@@ -75,9 +75,9 @@ fn dead_sets<'a>(facts: &'a Facts, alive: &'a str) -> impl Iterator<Item = Strin
 }
 
 /// No set runs: the revision's set is created, resumed, or rests because its job has finished.
-fn begin(facts: &Facts, target: &Target, decision: &mut Decision) {
-    decision.view.state = JobState::Starting;
-    decision.serve = Some(target.revision.clone());
+fn begin(facts: &Facts, target: &Target, plan: &mut Plan) {
+    plan.view.state = JobState::Starting;
+    plan.actions.serve = Some(target.revision.clone());
     let was = facts.sets.iter().filter_map(|set| set.stopped.as_ref());
     let was = was.max_by_key(|stopped| stopped.at_ms);
     // A start keeps the parallelism of the head, so as many pods are needed at first.
@@ -86,9 +86,9 @@ fn begin(facts: &Facts, target: &Target, decision: &mut Decision) {
         // A set of that name on its way out must be gone before its successor can be made, and one
         // of an earlier job must be told to go.
         if facts.sets.iter().all(|set| set.revision != target.revision && !set.former) {
-            decision.create = Some(replicas);
+            plan.actions.create = Some(replicas);
         }
-        decision.operation(
+        plan.operation(
             start_id(facts, &target.revision),
             ("Start", "Pods"),
             "its pods are being made",
@@ -96,26 +96,26 @@ fn begin(facts: &Facts, target: &Target, decision: &mut Decision) {
         return;
     };
     if set.stopped.as_ref().is_some_and(|stopped| stopped.kind == StopKind::Finished) {
-        decision.view.state = JobState::Finished;
-        decision.serve = None;
-        decision.delete_sets.extend(dead_sets(facts, &target.revision));
-        decision.again = if facts.pods.is_empty() { IDLE } else { SOON };
+        plan.view.state = JobState::Finished;
+        plan.actions.serve = None;
+        plan.actions.delete_sets.extend(dead_sets(facts, &target.revision));
+        plan.again = if facts.pods.is_empty() { IDLE } else { SOON };
         return;
     }
-    decision.operation(
+    plan.operation(
         start_id(facts, &target.revision),
         ("Start", "Pods"),
         "its old pods leave first",
     );
     // Pods of the last run would be taken for those of the next: their processes have ended.
     if facts.pods_of(&set.revision).next().is_none() {
-        decision.scale.push(Scale {
+        plan.actions.scale.push(Scale {
             name: set.name.clone(),
             replicas,
             stopped: None,
             since: facts.now,
             stopping: None,
-            supersedes: Some(predecessors(&set.revision, &facts.sets)),
+            supersedes: Some(facts.predecessors(&set.revision)),
             stable: facts.stable().map(str::to_owned),
             published: set.published.clone(),
         });
@@ -128,82 +128,80 @@ fn start_id(facts: &Facts, revision: &str) -> String {
 
 /// Another revision runs: it is asked whether the spec's program fits, then stopped behind a
 /// savepoint, and the spec's own set is created in the round that notes its end.
-fn replace(facts: &Facts, old: &SetFacts, target: &Target, decision: &mut Decision) {
+fn replace(facts: &Facts, old: &SetFacts, target: &Target, plan: &mut Plan) {
     let coordinator = facts.coordinator(&old.revision);
-    let running = coordinator.filter(|coordinator| coordinator.end.is_none());
-    if let Some(coordinator) = running {
+    if coordinator.is_some_and(|coordinator| coordinator.end.is_none()) {
         // A coordinator can only speak for its own image.
         let other_image = old.image != target.image;
-        decision.plan_pod = other_image;
-        let (plan, message) = match other_image {
-            true => plan::answer(facts, target),
+        plan.actions.plan_pod = other_image;
+        let (check, message) = match other_image {
+            true => check::answer(facts, target),
             false => {
                 let message = "the running job is asked whether the new program fits";
-                (target.plan.clone(), message.to_owned())
+                (target.check.clone(), message.to_owned())
             }
         };
-        match plan {
-            Plan::Fits => {}
-            Plan::Unknown => {
-                keep_running(facts, old, decision);
-                decision.ask_plan = (!other_image).then(|| coordinator.ip.to_owned());
+        match check {
+            PlanCheck::Fits => {}
+            PlanCheck::Unknown => {
+                keep_running(facts, old, plan);
                 let id = stop::stop_id(facts, old, stop::Goal::Replace(&target.revision));
-                decision.operation(id, ("Upgrade", "Plan"), message);
+                plan.operation(id, ("Upgrade", "Plan"), message);
                 return;
             }
-            Plan::Refused(refusal) => {
-                keep_running(facts, old, decision);
+            PlanCheck::Refused(refusal) => {
+                keep_running(facts, old, plan);
                 let message =
                     format!("{}\nrevision {} keeps running", refusal.message, old.revision);
                 let refusal = Refusal { message, ..refusal.clone() };
-                decision.notes.push(refusal_note(facts, &refusal));
-                decision.view.refusal = Some(refusal);
-                decision.view.stuck = true;
+                plan.events.push(refusal_note(facts, &refusal));
+                plan.view.refusal = Some(refusal);
+                plan.view.stuck = true;
                 return;
             }
         }
     }
-    decision.serve = Some(old.revision.clone());
-    decision.view.running = Some(old.revision.clone());
-    if stop::take(facts, old, stop::Goal::Replace(&target.revision), decision)
+    plan.actions.serve = Some(old.revision.clone());
+    plan.view.running = Some(old.revision.clone());
+    if stop::take(facts, old, stop::Goal::Replace(&target.revision), plan)
         && facts.sets.iter().all(|set| set.revision != target.revision)
     {
-        let was = decision.scale.iter().filter_map(|scale| scale.stopped.as_ref());
+        let was = plan.actions.scale.iter().filter_map(|scale| scale.stopped.as_ref());
         let was = was.map(|stopped| stopped.parallelism).max().unwrap_or(0);
-        decision.create = Some(facts.job.parallelism.max(was));
-        decision.serve = Some(target.revision.clone());
+        plan.actions.create = Some(facts.job.parallelism.max(was));
+        plan.actions.serve = Some(target.revision.clone());
     }
 }
 
 /// The spec's own set runs.
-fn run(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
+fn run(facts: &Facts, set: &SetFacts, plan: &mut Plan) {
     if let Some(stopped) = stop::ended(facts, set) {
         let finished = stopped.kind == StopKind::Finished;
-        decision.view.state = if finished { JobState::Finished } else { JobState::Starting };
-        decision.serve = Some(set.revision.clone());
-        decision.again = SOON;
+        plan.view.state = if finished { JobState::Finished } else { JobState::Starting };
+        plan.actions.serve = Some(set.revision.clone());
+        plan.again = SOON;
         if finished {
-            decision.notes.push(Note::normal("Finished", &set.uid, stopped.message.clone()));
+            plan.events.push(Event::normal("Finished", &set.uid, stopped.message.clone()));
         }
         let ended = Scale { replicas: 0, stopped: Some(stopped), ..Scale::keep(set) };
-        decision.scale.push(Scale { stopping: None, ..ended });
+        plan.actions.scale.push(Scale { stopping: None, ..ended });
         return;
     }
-    keep_running(facts, set, decision);
+    keep_running(facts, set, plan);
     let Some(coordinator) = facts.coordinator(&set.revision) else {
         // More pods are asked for at once; fewer only when the job has moved together.
         if facts.job.parallelism > set.replicas {
-            scale_to(set, facts.job.parallelism, decision);
+            scale_to(set, facts.job.parallelism, plan);
         }
         return;
     };
     if coordinator.end.is_none() {
-        rescale(facts, set, &coordinator, decision);
+        rescale(facts, set, &coordinator, plan);
     }
     // After the rest: one change of a set at a time.
-    if decision.scale.is_empty() && proves_itself(facts, set, &coordinator) {
+    if plan.actions.scale.is_empty() && proves_itself(facts, set, &coordinator) {
         let stable = Some(set.revision.clone());
-        decision.scale.push(Scale { stable, ..Scale::keep(set) });
+        plan.actions.scale.push(Scale { stable, ..Scale::keep(set) });
     }
 }
 
@@ -215,15 +213,15 @@ fn proves_itself(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>) -
         && age(facts.now, set.since) >= STABLE_WINDOW
 }
 
-fn scale_to(set: &SetFacts, replicas: u32, decision: &mut Decision) {
+fn scale_to(set: &SetFacts, replicas: u32, plan: &mut Plan) {
     if set.replicas != replicas {
-        decision.scale.push(Scale { replicas, ..Scale::keep(set) });
-        decision.again = SOON;
+        plan.actions.scale.push(Scale { replicas, ..Scale::keep(set) });
+        plan.again = SOON;
     }
 }
 
 /// First the pods, then the job; and first the job, then fewer pods.
-fn rescale(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>, decision: &mut Decision) {
+fn rescale(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>, plan: &mut Plan) {
     let wanted = facts.job.parallelism;
     let actual = coordinator.parallelism;
     if actual == wanted {
@@ -231,11 +229,11 @@ fn rescale(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>, decisio
         // not running may be about to change.
         let steady = coordinator.state == "Running" && !coordinator.view.assigned.is_empty();
         let fewest = if steady { wanted.max(coordinator.needs()) } else { set.replicas };
-        scale_to(set, fewest.max(wanted), decision);
+        scale_to(set, fewest.max(wanted), plan);
         return;
     }
     if set.replicas < wanted {
-        scale_to(set, wanted, decision);
+        scale_to(set, wanted, plan);
     }
     let term = coordinator.term.to_string();
     let (from, to) = (actual.to_string(), wanted.to_string());
@@ -251,7 +249,7 @@ fn rescale(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>, decisio
     let refused = newest.filter(|report| report.kind == "Rescale" || report.kind == "Rescaled");
     let refused = refused.filter(|report| !report.refused.is_empty());
     let message = if let Some(report) = refused {
-        decision.notes.push(Note::warning(
+        plan.events.push(Event::warning(
             "RescaleRefused",
             &format!("{id}-{}", report.at_ms),
             format!("{actual} → {wanted}: {}", report.refused),
@@ -267,71 +265,71 @@ fn rescale(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>, decisio
     if coordinator.state == "Running" && attached >= wanted as usize {
         let kind = operation::Kind::Rescale(RescaleRequest { parallelism: wanted });
         let operation = Operation { id: id.clone(), term: coordinator.term, kind: Some(kind) };
-        decision.begin = Some((coordinator.ip.to_owned(), operation));
+        plan.actions.begin = Some((coordinator.ip.to_owned(), operation));
     }
     if coordinator.is_ready() {
-        decision.view.state = JobState::Rescaling;
+        plan.view.state = JobState::Rescaling;
         let ready = coordinator.state == "Running" && attached >= wanted as usize;
         let step = if ready { "Rescale" } else { "Workers" };
-        decision.operation(id, ("Rescale", step), message);
-        decision.attempt(attempt);
+        plan.operation(id, ("Rescale", step), message);
+        plan.attempt(attempt);
     }
     if refused.is_some() {
-        decision.again = POLL;
+        plan.again = POLL;
     }
 }
 
 /// Says how a set's job does, without changing it.
-fn keep_running(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
-    decision.serve = Some(set.revision.clone());
-    decision.view.running = Some(set.revision.clone());
-    decision.again = SOON;
+fn keep_running(facts: &Facts, set: &SetFacts, plan: &mut Plan) {
+    plan.actions.serve = Some(set.revision.clone());
+    plan.view.running = Some(set.revision.clone());
+    plan.again = SOON;
     let coordinator = facts.coordinator(&set.revision);
     let ended = coordinator.as_ref().and_then(|coordinator| coordinator.end);
     if let Some(end) = ended.filter(|end| end.kind() == job_end::Kind::Failed) {
-        decision.view.state = JobState::Failed;
-        decision.view.problem = Some(Refusal::new("JobFailed", end.message.clone()));
-        decision.view.stuck = true;
-        decision.again = POLL;
-        decision.notes.push(Note::warning("Failed", &set.uid, end.message.clone()));
+        plan.view.state = JobState::Failed;
+        plan.view.problem = Some(Refusal::new("JobFailed", end.message.clone()));
+        plan.view.stuck = true;
+        plan.again = POLL;
+        plan.events.push(Event::warning("Failed", &set.uid, end.message.clone()));
         return;
     }
     let trouble = facts.trouble(&set.revision);
     if let Some(trouble) = trouble {
-        decision.view.problem = Some(Refusal::new("PodsNotRunning", trouble.message.clone()));
+        plan.view.problem = Some(Refusal::new("PodsNotRunning", trouble.message.clone()));
         if trouble.class != TroubleClass::Refused {
             let key = format!("{}-{}", set.uid, trouble.reason);
-            decision.notes.push(Note::warning("PodsNotRunning", &key, trouble.message.clone()));
+            plan.events.push(Event::warning("PodsNotRunning", &key, trouble.message.clone()));
         }
     } else if let Some((reason, message)) = coordinator.as_ref().and_then(complaint) {
-        decision.view.problem = Some(Refusal::new(reason, message.clone()));
-        decision.notes.push(Note::warning(reason, &set.uid, message));
+        plan.view.problem = Some(Refusal::new(reason, message.clone()));
+        plan.events.push(Event::warning(reason, &set.uid, message));
     }
     if let Some(coordinator) = &coordinator {
         let trouble = &coordinator.view.checkpoint_trouble;
         if !trouble.is_empty() {
-            decision.notes.push(Note::warning("CheckpointFailing", &set.uid, trouble.clone()));
+            plan.events.push(Event::warning("CheckpointFailing", &set.uid, trouble.clone()));
         }
     }
     if let Some(coordinator) = coordinator {
-        decision.view.state = match coordinator.state {
+        plan.view.state = match coordinator.state {
             "Running" if coordinator.is_ready() => JobState::Running,
             "Rescaling" => JobState::Rescaling,
             "Recovering" => JobState::Recovering,
             "Stopping" => JobState::Suspending,
             _ => JobState::Starting,
         };
-        if decision.view.state == JobState::Running {
-            decision.again = if coordinator.view.bounded { BOUNDED } else { POLL };
+        if plan.view.state == JobState::Running {
+            plan.again = if coordinator.view.bounded { BOUNDED } else { POLL };
             return;
         }
-        if decision.view.state == JobState::Recovering {
+        if plan.view.state == JobState::Recovering {
             return;
         }
     } else {
-        decision.view.state = JobState::Starting;
+        plan.view.state = JobState::Starting;
     }
-    starting(facts, set, decision);
+    starting(facts, set, plan);
 }
 
 /// What the job itself has to complain of while its pods work: reason and message.
@@ -349,7 +347,7 @@ fn complaint(coordinator: &Coordinator<'_>) -> Option<(&'static str, String)> {
 
 /// A set whose job has not published its first checkpoint: how long it may take, and what holds
 /// it up.
-fn starting(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
+fn starting(facts: &Facts, set: &SetFacts, plan: &mut Plan) {
     let deadline = SignedDuration::try_from(facts.job.progress_deadline)
         .ok()
         .and_then(|by| set.since.checked_add(by).ok());
@@ -358,7 +356,7 @@ fn starting(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
         Some(trouble) => trouble.message.clone(),
         None => "it waits for its pods and the first checkpoint".to_owned(),
     };
-    decision.view.operation = Some(OperationView {
+    plan.view.operation = Some(OperationView {
         id: start_id(facts, &set.revision),
         kind: "Start",
         step: "FirstCheckpoint",
@@ -369,19 +367,19 @@ fn starting(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
     let refused = trouble.filter(|trouble| trouble.class == TroubleClass::Refused);
     if let Some(trouble) = refused {
         let refusal = Refusal::new("DoesNotPlan", trouble.message.clone());
-        decision.notes.push(refusal_note(facts, &refusal));
-        decision.view.refusal = Some(refusal);
-        decision.view.state = JobState::Failed;
-        decision.view.stuck = true;
-        decision.again = POLL;
+        plan.events.push(refusal_note(facts, &refusal));
+        plan.view.refusal = Some(refusal);
+        plan.view.state = JobState::Failed;
+        plan.view.stuck = true;
+        plan.again = POLL;
         return;
     }
     let lasting = trouble.is_some_and(|trouble| trouble.class == TroubleClass::Lasting);
     let waited = age(facts.now, set.since);
     if waited >= facts.job.progress_deadline {
-        decision.view.stuck = true;
-        decision.again = POLL;
-        let problem = decision.view.problem.get_or_insert_with(|| {
+        plan.view.stuck = true;
+        plan.again = POLL;
+        let problem = plan.view.problem.get_or_insert_with(|| {
             Refusal::new(
                 "ProgressDeadline",
                 format!(
@@ -394,8 +392,8 @@ fn starting(facts: &Facts, set: &SetFacts, decision: &mut Decision) {
             )
         });
         let problem = problem.message.clone();
-        decision.notes.push(Note::warning("ProgressDeadline", &set.uid, problem));
+        plan.events.push(Event::warning("ProgressDeadline", &set.uid, problem));
     } else if lasting {
-        decision.again = decision.again.max(SOON * 2);
+        plan.again = plan.again.max(SOON * 2);
     }
 }

@@ -6,7 +6,7 @@ use weir_crds::DesiredState;
 use weir_crds::kube::JobState;
 
 use super::{
-    Coordinator, Decision, Facts, Note, SOON, Scale, SetFacts, StopKind, Stopped, TroubleClass,
+    Coordinator, Event, Facts, Plan, SOON, Scale, SetFacts, StopKind, Stopped, TroubleClass,
     unrefused,
 };
 use crate::clock::age;
@@ -61,10 +61,10 @@ pub(super) enum Step {
     Begin(Box<Operation>),
     /// It is under way, or its coordinator has to come back first.
     Wait(String),
-    /// Note from when on nobody coordinates the job, so that waiting for it has an end.
+    /// Event from when on nobody coordinates the job, so that waiting for it has an end.
     Mark,
     /// It has ended, or there is nothing to be saved.
-    Ended(Stopped, Option<Note>),
+    Ended(Stopped, Option<Event>),
 }
 
 /// The next step to stop `set` for `goal`.
@@ -140,7 +140,7 @@ fn without_coordinator(facts: &Facts, set: &SetFacts, goal: Goal<'_>) -> Step {
     let unrecoverable =
         unrecoverable.filter(|trouble| never_started || trouble.class > TroubleClass::Passing);
     if let Some(trouble) = unrecoverable {
-        let note = Note::normal(
+        let event = Event::normal(
             "NoSavepoint",
             &set.uid,
             format!(
@@ -149,7 +149,7 @@ fn without_coordinator(facts: &Facts, set: &SetFacts, goal: Goal<'_>) -> Step {
                 set.revision, trouble.reason
             ),
         );
-        return Step::Ended(lost, Some(note));
+        return Step::Ended(lost, Some(event));
     }
     let gone = facts.pods_of(&set.revision).next().is_none();
     if goal == Goal::Delete && gone && facts.namespace_terminating {
@@ -160,7 +160,7 @@ fn without_coordinator(facts: &Facts, set: &SetFacts, goal: Goal<'_>) -> Step {
     if left > Duration::ZERO {
         return Step::Wait("no coordinator answers; it is given time to come back".to_owned());
     }
-    let note = Note::warning(
+    let event = Event::warning(
         "NoSavepoint",
         &set.uid,
         format!(
@@ -169,38 +169,38 @@ fn without_coordinator(facts: &Facts, set: &SetFacts, goal: Goal<'_>) -> Step {
             set.revision
         ),
     );
-    Step::Ended(lost, Some(note))
+    Step::Ended(lost, Some(event))
 }
 
 /// Carries out a step of stopping `set`. True when the set is being written to 0 replicas.
-pub(super) fn take(facts: &Facts, set: &SetFacts, goal: Goal<'_>, decision: &mut Decision) -> bool {
+pub(super) fn take(facts: &Facts, set: &SetFacts, goal: Goal<'_>, plan: &mut Plan) -> bool {
     let (id, attempt) = stop_attempt(facts, set, goal);
     let at = |step| (goal.kind(), step);
-    decision.view.state = goal.state();
-    decision.again = SOON;
+    plan.view.state = goal.state();
+    plan.again = SOON;
     match step(facts, set, goal) {
         Step::Begin(operation) => {
             let ip = facts.coordinator(&set.revision).map(|coordinator| coordinator.ip.to_owned());
-            decision.begin = ip.map(|ip| (ip, *operation));
-            decision.operation(id, at("Savepoint"), "a savepoint is being taken");
-            decision.attempt(attempt);
+            plan.actions.begin = ip.map(|ip| (ip, *operation));
+            plan.operation(id, at("Savepoint"), "a savepoint is being taken");
+            plan.attempt(attempt);
         }
-        Step::Wait(message) => decision.operation(id, at("Coordinator"), message),
+        Step::Wait(message) => plan.operation(id, at("Coordinator"), message),
         Step::Mark => {
-            decision.scale.push(Scale { stopping: Some(facts.now), ..Scale::keep(set) });
-            decision.operation(id, at("Coordinator"), "no coordinator answers");
+            plan.actions.scale.push(Scale { stopping: Some(facts.now), ..Scale::keep(set) });
+            plan.operation(id, at("Coordinator"), "no coordinator answers");
         }
-        Step::Ended(stopped, note) => {
-            decision.notes.extend(note);
+        Step::Ended(stopped, event) => {
+            plan.events.extend(event);
             if !stopped.savepoint.is_empty() {
-                decision.notes.push(Note::normal(
+                plan.events.push(Event::normal(
                     "Savepoint",
                     &stopped.savepoint,
                     format!("saved as {} (epoch {})", stopped.savepoint, stopped.epoch),
                 ));
             }
-            decision.operation(id, at("Stop"), "its pods are being removed");
-            decision.scale.push(Scale {
+            plan.operation(id, at("Stop"), "its pods are being removed");
+            plan.actions.scale.push(Scale {
                 replicas: 0,
                 stopped: Some(stopped),
                 stopping: None,
@@ -212,8 +212,8 @@ pub(super) fn take(facts: &Facts, set: &SetFacts, goal: Goal<'_>, decision: &mut
     false
 }
 
-/// The decision for a job that is not to run.
-pub(super) fn decide(facts: &Facts, goal: Goal<'_>) -> Decision {
+/// The plan for a job that is not to run.
+pub(super) fn decide(facts: &Facts, goal: Goal<'_>) -> Plan {
     let (busy, rest) = match goal {
         Goal::Drain => (JobState::Draining, JobState::Drained),
         _ => (JobState::Suspending, JobState::Suspended),
@@ -222,20 +222,20 @@ pub(super) fn decide(facts: &Facts, goal: Goal<'_>) -> Decision {
         let newest = facts.sets.iter().filter_map(|set| set.stopped.as_ref());
         let newest = newest.max_by_key(|stopped| stopped.at_ms);
         let finished = newest.is_some_and(|stopped| stopped.kind == StopKind::Finished);
-        let mut decision = Decision::rest(if finished { JobState::Finished } else { rest });
+        let mut plan = Plan::rest(if finished { JobState::Finished } else { rest });
         if !facts.pods.is_empty() {
             // Its pods are still on their way out.
-            decision.view.state = if finished { JobState::Finished } else { busy };
-            decision.operation("".to_owned(), (goal.kind(), "Stop"), "its pods are being removed");
+            plan.view.state = if finished { JobState::Finished } else { busy };
+            plan.operation("".to_owned(), (goal.kind(), "Stop"), "its pods are being removed");
         }
-        return decision;
+        return plan;
     };
-    let mut decision = Decision::rest(busy);
-    decision.serve = Some(set.revision.clone());
-    decision.view.running = Some(set.revision.clone());
-    take(facts, set, goal, &mut decision);
+    let mut plan = Plan::rest(busy);
+    plan.actions.serve = Some(set.revision.clone());
+    plan.view.running = Some(set.revision.clone());
+    take(facts, set, goal, &mut plan);
     if let Some(trouble) = facts.trouble(&set.revision) {
-        decision.view.problem = Some(Refusal::new("PodsNotRunning", trouble.message.clone()));
+        plan.view.problem = Some(Refusal::new("PodsNotRunning", trouble.message.clone()));
     }
-    decision
+    plan
 }

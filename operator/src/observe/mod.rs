@@ -1,16 +1,20 @@
-//! Reads: everything that a decision about one job rests on.
+//! Looks: everything that a decision about one job rests on. First what can be read
+//! ([`observe`]), then, once it is known what the spec stands for, what can only be asked ([`ask`]).
 //!
-//! - **In**: the API server and the job's worker processes. **Out**: one [`Observed`].
+//! - **In**: the API server and the job's worker processes. **Out**: one [`Observed`], and the
+//!   [`crate::decide::Facts`].
 //! - **Always**: read from the API server itself, never from a cache that may lag behind this
 //!   operator's own writes. A worker that does not answer within two seconds is left out.
 //! - **Deliberately absent**: writes, and conclusions.
 
+mod ask;
 mod nodes;
 mod trouble;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use ask::ask;
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Pod};
@@ -21,9 +25,11 @@ pub use nodes::Heartbeats;
 use serde::de::DeserializeOwned;
 use weir_crds::kube::StreamJob;
 
+use crate::build::Owner;
 use crate::clock::Clock;
 use crate::config::Defaults;
-use crate::decide::{OneShot, PlanPod, PodFacts, SetFacts, Trouble};
+use crate::context::Context;
+use crate::decide::{LastFailure, OneShot, PlanPod, PodFacts, SetFacts, Trouble};
 use crate::names;
 use crate::ownership::{Whose, is_tied, whose};
 use crate::validate::{Program, Refusal};
@@ -51,15 +57,18 @@ pub struct Observed {
     pub now: Timestamp,
     /// The job.
     pub job: StreamJob,
-    /// The defaults that it was accepted with, if it was, as the job says or else its sets.
-    pub resolved: Option<Defaults>,
+    /// Whose children are looked at.
+    pub owner: Owner,
+    /// The defaults that it was accepted with, as the job says or else its sets; the installation's
+    /// before it is accepted.
+    pub defaults: Defaults,
     /// The job itself says with which defaults it was accepted.
-    pub accepted: bool,
+    pub defaults_noted: bool,
     /// The job has published checkpoints, by whatever says so.
     pub published: bool,
     /// The root below which it has, where that is noted.
     pub published_root: Option<String>,
-    /// The program that `spec.sqlFrom` names.
+    /// The program that `spec.sqlFrom` names. A job on its way out needs none any more.
     pub program: Option<Program>,
     /// Nothing can be created in its namespace any more.
     pub namespace_terminating: bool,
@@ -96,45 +105,47 @@ impl Version {
     }
 }
 
-/// The end of a worker process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastFailure {
-    /// Its pod.
-    pub pod: String,
-    /// One word.
-    pub reason: String,
-    /// Its exit code.
-    pub exit_code: i32,
-    /// Its words.
-    pub message: String,
+impl ObserveError {
+    fn new(what: &'static str, namespace: &str, name: &str, source: kube::Error) -> Self {
+        Self { what, namespace: namespace.to_owned(), name: name.to_owned(), source }
+    }
+}
+
+/// Reads everything about the job; none when it is gone.
+///
+/// # Errors
+/// The API server did not answer a read.
+pub async fn observe(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Observed>, ObserveError> {
+    let observer = Observer {
+        client: &context.client,
+        workers: context.workers.as_ref(),
+        clock: &context.clock,
+        heartbeats: &context.heartbeats,
+    };
+    observer.observe(context, namespace, name).await
 }
 
 /// Reads about one job.
-pub struct Observer<'a> {
-    /// The API server.
-    pub client: &'a Client,
-    /// The worker processes.
-    pub workers: &'a dyn Workers,
-    /// Time.
-    pub clock: &'a Clock,
-    /// What is known about nodes' heartbeats.
-    pub heartbeats: &'a Heartbeats,
+struct Observer<'a> {
+    client: &'a Client,
+    workers: &'a dyn Workers,
+    clock: &'a Clock,
+    heartbeats: &'a Heartbeats,
 }
 
 impl Observer<'_> {
-    /// Reads everything about the job; none when it is gone.
-    ///
-    /// # Errors
-    /// The API server did not answer a read.
-    pub async fn observe(
+    async fn observe(
         &self,
+        context: &Context,
         namespace: &str,
         name: &str,
     ) -> Result<Option<Observed>, ObserveError> {
-        let failed = |what: &'static str| {
-            let (namespace, name) = (namespace.to_owned(), name.to_owned());
-            move |source| ObserveError { what, namespace, name, source }
-        };
+        let failed =
+            |what: &'static str| move |source| ObserveError::new(what, namespace, name, source);
         let jobs: Api<StreamJob> = Api::namespaced(self.client.clone(), namespace);
         let Some(job) = jobs.get_opt(name).await.map_err(failed("the resource"))? else {
             return Ok(None);
@@ -197,8 +208,9 @@ impl Observer<'_> {
         let state_pod = state_pod.map(|pod| (read_one_shot(pod), Version::of(pod)));
         Ok(Some(Observed {
             now,
-            accepted: own.is_some(),
-            resolved: own.or(recovered),
+            owner: Owner::of(&job, &context.namespace),
+            defaults_noted: own.is_some(),
+            defaults: own.or(recovered).unwrap_or_else(|| context.defaults.clone()),
             job,
             published,
             published_root,
@@ -266,6 +278,9 @@ impl Observer<'_> {
         job: &StreamJob,
         namespace: &str,
     ) -> Result<Option<Program>, kube::Error> {
+        if job.metadata.deletion_timestamp.is_some() {
+            return Ok(Some(Ok(String::new())));
+        }
         let Some(from) = &job.spec.sql_from else { return Ok(None) };
         let (name, key) = (&from.config_map_key_ref.name, &from.config_map_key_ref.key);
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);

@@ -1,5 +1,6 @@
-//! Facts in, decision out: each test is a line of the lifecycle.
+//! Facts in, plan out: each test is a line of the lifecycle.
 
+mod first;
 mod replace;
 mod run;
 mod stop;
@@ -36,6 +37,9 @@ fn facts(desired: DesiredState, parallelism: u32) -> Facts {
             deletion: Deletion::default(),
             deleted_at: None,
             has_finalizer: true,
+            defaults_noted: true,
+            published_noted: true,
+            unhealthy_after: Duration::from_secs(190),
         },
         namespace_terminating: false,
         target: Ok(target("aa", "weir:1")),
@@ -44,6 +48,9 @@ fn facts(desired: DesiredState, parallelism: u32) -> Facts {
         state_pod: None,
         plan_pods: Vec::new(),
         blocked: None,
+        not_begun: None,
+        last_failure: None,
+        status: weir_crds::kube::StreamJobStatus::default(),
         published: true,
     }
 }
@@ -53,7 +60,7 @@ fn target(revision: &str, image: &str) -> Target {
         revision: revision.into(),
         image: image.into(),
         root: "s3://bucket/weir".into(),
-        plan: Plan::Unknown,
+        check: PlanCheck::Unknown,
     }
 }
 
@@ -117,30 +124,30 @@ fn ended(facts: &mut Facts, kind: job_end::Kind) {
     });
 }
 
-fn describe(decision: &Decision) -> String {
-    let view = &decision.view;
-    let mut lines = vec![format!("{:?}, again in {:?}", view.state, decision.again)];
-    if let Some(replicas) = decision.create {
+fn describe(facts: &Facts, plan: &Plan) -> String {
+    let view = &plan.view;
+    let mut lines = vec![format!("{:?}, again in {:?}", view.state, plan.again)];
+    if let Some(replicas) = plan.actions.create {
         lines.push(format!("create × {replicas}"));
     }
-    for scale in &decision.scale {
+    for scale in &plan.actions.scale {
         let stopped = scale.stopped.as_ref().map(|stopped| stopped.kind);
         let marked = if scale.stopping.is_some() { ", marked" } else { "" };
         lines.push(format!("scale {} × {} {stopped:?}{marked}", scale.name, scale.replicas));
     }
-    for name in &decision.delete_sets {
+    for name in &plan.actions.delete_sets {
         lines.push(format!("delete {name}"));
     }
-    for name in &decision.delete_plans {
+    for name in &plan.actions.delete_plans {
         lines.push(format!("delete {name}"));
     }
-    if decision.plan_pod {
+    if plan.actions.plan_pod {
         lines.push("plan in its own image".to_owned());
     }
-    if let Some(ip) = &decision.ask_plan {
+    if let Some(ip) = questions(facts).plan_at {
         lines.push(format!("ask {ip}"));
     }
-    if let Some((ip, operation)) = &decision.begin {
+    if let Some((ip, operation)) = &plan.actions.begin {
         let kind = match operation.kind.as_ref().unwrap() {
             operation::Kind::Rescale(to) => format!("rescale to {}", to.parallelism),
             operation::Kind::Savepoint(_) => "savepoint and stop".to_owned(),
@@ -148,13 +155,13 @@ fn describe(decision: &Decision) -> String {
         };
         lines.push(format!("begin at {ip}, term {}: {kind}", operation.term));
     }
-    for pod in &decision.give_up {
+    for pod in &plan.actions.give_up {
         lines.push(format!("give up {pod}"));
     }
-    if decision.collect_state {
+    if plan.actions.collect_state {
         lines.push("collect state".into());
     }
-    if decision.release {
+    if plan.actions.release {
         lines.push("release".into());
     }
     if let Some(refusal) = &view.refusal {
@@ -164,12 +171,12 @@ fn describe(decision: &Decision) -> String {
         let stuck = if view.stuck { " (stuck)" } else { "" };
         lines.push(format!("problem{stuck}: {}", problem.reason));
     }
-    for note in &decision.notes {
+    for note in &plan.events {
         lines.push(format!("note {}", note.reason));
     }
     lines.join("\n")
 }
 
 fn check(facts: &Facts, expected: Expect) {
-    expected.assert_eq(&describe(&decide(facts)));
+    expected.assert_eq(&describe(facts, &decide(facts)));
 }

@@ -22,7 +22,7 @@ fn a_changed_program_is_planned_then_the_old_one_stopped_then_the_new_one_made()
         Running, again in 500ms
         ask 10.0.0.0"#]],
     );
-    facts.target.as_mut().unwrap().plan = Plan::Fits;
+    facts.target.as_mut().unwrap().check = PlanCheck::Fits;
     check(
         &facts,
         expect![[r#"
@@ -46,7 +46,7 @@ fn a_program_that_does_not_plan_leaves_the_old_one_running() {
     facts.sets = vec![set("old", 1)];
     facts.pods = pods("old", 1, 1);
     let refusal = crate::validate::Refusal::new("DoesNotPlan", "sql:1:8: no");
-    facts.target.as_mut().unwrap().plan = Plan::Refused(refusal);
+    facts.target.as_mut().unwrap().check = PlanCheck::Refused(refusal);
     check(
         &facts,
         expect![[r#"
@@ -85,16 +85,26 @@ fn planning(outcome: OneShot, trouble: Option<(&str, TroubleClass)>) -> PlanPod 
 fn another_image_plans_its_program_before_the_running_one_stops() {
     let mut facts = another_image();
     let first = decide(&facts);
-    assert!(first.plan_pod && first.begin.is_none() && first.ask_plan.is_none(), "{first:?}");
+    assert!(
+        first.actions.plan_pod
+            && first.actions.begin.is_none()
+            && questions(&facts).plan_at.is_none(),
+        "{first:?}"
+    );
     facts.plan_pods = vec![planning(OneShot::Running, None)];
-    assert!(decide(&facts).begin.is_none(), "it has not answered");
+    assert!(decide(&facts).actions.begin.is_none(), "it has not answered");
     facts.plan_pods = vec![planning(OneShot::Succeeded, None)];
     let fits = decide(&facts);
-    assert!(fits.plan_pod && fits.begin.is_some() && fits.delete_plans.is_empty(), "{fits:?}");
+    assert!(
+        fits.actions.plan_pod
+            && fits.actions.begin.is_some()
+            && fits.actions.delete_plans.is_empty(),
+        "{fits:?}"
+    );
     facts.sets.push(set("bb", 1));
     facts.sets[0].replicas = 0;
     let over = decide(&facts);
-    assert_eq!(over.delete_plans, ["flights-plan-bb"], "its answer has been heard");
+    assert_eq!(over.actions.delete_plans, ["flights-plan-bb"], "its answer has been heard");
 }
 
 #[test]
@@ -105,18 +115,18 @@ fn an_image_that_refuses_or_cannot_be_had_leaves_the_running_revision_alone() {
     ] {
         let mut facts = another_image();
         facts.plan_pods = vec![planning(OneShot::Running, Some((message, class)))];
-        let decision = decide(&facts);
-        let refusal = decision.view.refusal.clone().unwrap();
+        let plan = decide(&facts);
+        let refusal = plan.view.refusal.clone().unwrap();
         assert!(refusal.message.contains(wanted), "{refusal:?}");
         assert!(refusal.message.ends_with("revision aa keeps running"), "{refusal:?}");
-        assert!(decision.view.stuck && decision.begin.is_none() && decision.plan_pod);
-        assert_eq!(decision.notes.iter().filter(|note| note.reason == "SpecRefused").count(), 1);
+        assert!(plan.view.stuck && plan.actions.begin.is_none() && plan.actions.plan_pod);
+        assert_eq!(plan.events.iter().filter(|note| note.reason == "SpecRefused").count(), 1);
     }
     let mut full = another_image();
     full.plan_pods = vec![planning(OneShot::Running, Some(("no node", TroubleClass::Passing)))];
-    let decision = decide(&full);
-    assert!(decision.view.refusal.is_none() && decision.begin.is_none());
-    assert_eq!(decision.view.operation.unwrap().message, "no node");
+    let plan = decide(&full);
+    assert!(plan.view.refusal.is_none() && plan.actions.begin.is_none());
+    assert_eq!(plan.view.operation.unwrap().message, "no node");
     full.plan_pods = vec![planning(OneShot::Failed("evicted".into()), None)];
-    assert_eq!(decide(&full).delete_plans, ["flights-plan-bb"], "another one will answer");
+    assert_eq!(decide(&full).actions.delete_plans, ["flights-plan-bb"], "another one will answer");
 }

@@ -68,14 +68,14 @@ fn a_refused_operation_is_tried_again_under_another_id() {
     let mut facts = facts(DesiredState::Suspended, 1);
     facts.sets = vec![set("aa", 1)];
     facts.pods = pods("aa", 1, 1);
-    let first = decide(&facts).begin.unwrap().1.id;
+    let first = decide(&facts).actions.begin.unwrap().1.id;
     let refused =
         OperationReport { id: first.clone(), refused: "slow".into(), ..Default::default() };
     coordinator(&mut facts).status.as_mut().unwrap().operations = vec![refused];
-    let second = decide(&facts).begin.unwrap().1.id;
+    let second = decide(&facts).actions.begin.unwrap().1.id;
     assert_ne!(first, second);
     // And for ever the same while that one is under way.
-    assert_eq!(decide(&facts).begin.unwrap().1.id, second);
+    assert_eq!(decide(&facts).actions.begin.unwrap().1.id, second);
 }
 
 #[test]
@@ -115,17 +115,17 @@ fn a_revision_that_has_published_for_a_while_is_noted_as_stable_once() {
     facts.sets = vec![set("aa", 1)];
     facts.pods = pods("aa", 1, 1);
     coordinator(&mut facts).published = 1;
-    assert!(decide(&facts).scale.is_empty());
+    assert!(decide(&facts).actions.scale.is_empty());
     coordinator(&mut facts).published = 2;
-    let decision = decide(&facts);
-    assert_eq!(decision.scale[0].stable.as_deref(), Some("aa"));
+    let plan = decide(&facts);
+    assert_eq!(plan.actions.scale[0].stable.as_deref(), Some("aa"));
     (coordinator(&mut facts).published, coordinator(&mut facts).unchanged) = (1, 1);
-    assert_eq!(decide(&facts).scale.len(), 1, "a quiet job proves itself, too");
+    assert_eq!(decide(&facts).actions.scale.len(), 1, "a quiet job proves itself, too");
     facts.sets[0].stable = Some("aa".into());
-    assert!(decide(&facts).scale.is_empty());
+    assert!(decide(&facts).actions.scale.is_empty());
     facts.sets[0].since = at(NOW - 59);
     facts.sets[0].stable = Some("a0".into());
-    assert!(decide(&facts).scale.is_empty(), "not yet");
+    assert!(decide(&facts).actions.scale.is_empty(), "not yet");
     assert_eq!(facts.stable(), Some("a0"), "until then its predecessor's word stands");
 }
 
@@ -150,9 +150,10 @@ fn the_first_checkpoint_is_noted_on_the_set_whose_pods_come_after_it() {
     facts.pods = pods("aa", 1, 1);
     let view = coordinator(&mut facts);
     (view.checkpoint_at_ms, view.published) = (0, 0);
-    assert!(decide(&facts).scale.is_empty(), "there is none yet");
+    assert!(decide(&facts).actions.scale.is_empty(), "there is none yet");
     coordinator(&mut facts).checkpoint_at_ms = 1;
-    let published = |facts: &Facts| decide(facts).scale.first().map(|it| it.published.clone());
+    let published =
+        |facts: &Facts| decide(facts).actions.scale.first().map(|it| it.published.clone());
     assert_eq!(published(&facts), Some(Some("s3://bucket/weir".into())));
     // A coordinator that was refused the chain it found has none.
     ended(&mut facts, job_end::Kind::Failed);
@@ -175,14 +176,14 @@ fn what_the_cluster_refuses_a_job_keeps_it_from_starting_and_not_from_running() 
     );
     facts.sets = vec![set("aa", 1)];
     facts.pods = pods("aa", 1, 1);
-    let decision = decide(&facts);
-    assert_eq!(decision.scale[0].replicas, 2, "it is rescaled");
-    assert_eq!(decision.view.problem.unwrap().reason, "ObjectInTheWay");
+    let plan = decide(&facts);
+    assert_eq!(plan.actions.scale[0].replicas, 2, "it is rescaled");
+    assert_eq!(plan.view.problem.unwrap().reason, "ObjectInTheWay");
     facts.target = Ok(target("bb", "weir:1"));
-    let decision = decide(&facts);
-    assert!(decision.ask_plan.is_none() && decision.begin.is_none(), "{decision:?}");
+    let plan = decide(&facts);
+    assert!(questions(&facts).plan_at.is_none() && plan.actions.begin.is_none(), "{plan:?}");
     facts.job.desired = DesiredState::Suspended;
-    assert!(decide(&facts).begin.is_some(), "its savepoint is taken all the same");
+    assert!(decide(&facts).actions.begin.is_some(), "its savepoint is taken all the same");
 }
 
 #[test]

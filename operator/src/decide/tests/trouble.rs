@@ -23,9 +23,9 @@ fn only_a_silent_pod_of_a_lost_node_is_given_up() {
     facts.sets = vec![set("aa", 2)];
     facts.pods = pods("aa", 2, 2);
     facts.pods[1].node_lost = true;
-    assert_eq!(decide(&facts).give_up, Vec::<String>::new());
+    assert_eq!(decide(&facts).actions.give_up, Vec::<String>::new());
     facts.pods[1].report = None;
-    assert_eq!(decide(&facts).give_up, ["flights-aa-1"]);
+    assert_eq!(decide(&facts).actions.give_up, ["flights-aa-1"]);
 }
 
 #[test]
@@ -37,12 +37,12 @@ fn a_job_whose_tasks_fail_again_and_again_says_why() {
     (status.restarts, status.failure) = (1, "source \"t\": no broker".into());
     assert_eq!(decide(&facts).view.problem, None, "what its coordinator does not call trouble");
     coordinator(&mut facts).task_trouble = "source \"t\": no broker".into();
-    let decision = decide(&facts);
-    assert_eq!(decision.view.state, JobState::Running, "between two failures");
-    let problem = decision.view.problem.expect("a problem");
+    let plan = decide(&facts);
+    assert_eq!(plan.view.state, JobState::Running, "between two failures");
+    let problem = plan.view.problem.expect("a problem");
     assert_eq!(problem.reason, "JobNotRunning");
     assert!(problem.message.contains("no broker"), "{}", problem.message);
-    assert_eq!(decision.notes[0].message, problem.message);
+    assert_eq!(plan.events[0].message, problem.message);
 }
 
 #[test]
@@ -51,12 +51,12 @@ fn a_source_that_cannot_look_is_told_at_once_while_the_job_runs() {
     facts.sets = vec![set("aa", 1)];
     facts.pods = pods("aa", 1, 1);
     coordinator(&mut facts).source_trouble = "source \"t\": no broker".into();
-    let decision = decide(&facts);
-    assert_eq!(decision.view.state, JobState::Running);
-    let problem = decision.view.problem.expect("a problem");
+    let plan = decide(&facts);
+    assert_eq!(plan.view.state, JobState::Running);
+    let problem = plan.view.problem.expect("a problem");
     assert_eq!(problem.reason, "SourceUnreachable");
     assert!(problem.message.contains("no broker"), "{}", problem.message);
-    assert_eq!(decision.notes[0].message, problem.message);
+    assert_eq!(plan.events[0].message, problem.message);
     coordinator(&mut facts).source_trouble.clear();
     assert_eq!(decide(&facts).view.problem, None);
 }
@@ -67,8 +67,8 @@ fn checkpoints_that_fail_are_told_in_an_event_too() {
     facts.sets = vec![set("aa", 1)];
     facts.pods = pods("aa", 1, 1);
     coordinator(&mut facts).checkpoint_trouble = "s3://b/x: access denied".into();
-    let decision = decide(&facts);
-    let said = |note: &&Note| note.reason == "CheckpointFailing";
-    let note = decision.notes.iter().find(said).expect("an event");
+    let plan = decide(&facts);
+    let said = |note: &&Event| note.reason == "CheckpointFailing";
+    let note = plan.events.iter().find(said).expect("an event");
     assert!(note.warning && note.message.contains("access denied"), "{note:?}");
 }

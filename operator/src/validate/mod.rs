@@ -3,15 +3,20 @@
 //! The API server has already checked types, ranges and unions. What is left here needs more than
 //! the object itself: the installation's defaults, a ConfigMap, the pod template as a whole.
 
+mod pods;
+
 use serde_json::json;
 use weir_crds::kube::StreamJob;
 use weir_crds::{Checkpoint, StreamJobSpec, Workers, limits};
 
+pub use self::pods::Pods;
+use self::pods::{is_lost_with_pod, read_pods};
 use crate::config::Defaults;
 use crate::names;
+use crate::observe::Observed;
 
 /// A spec that can be run, and everything that its pods are made from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Accepted {
     /// Hash over what needs a restart.
     pub revision: String,
@@ -28,7 +33,7 @@ pub struct Accepted {
     /// UID of the deleted job whose state is taken over.
     pub adopt: Option<String>,
     /// What the user says about pods.
-    pub workers: Workers,
+    pub pods: Pods,
 }
 
 /// Why a spec is not carried out. The message names place, cause and fix.
@@ -49,6 +54,15 @@ impl Refusal {
 
 /// Where the program was found, or why it was not.
 pub type Program = Result<String, Refusal>;
+
+/// Decides whether the job that was read can be run.
+///
+/// # Errors
+/// See [`validate`].
+pub fn validate_observed(observed: &Observed) -> Result<Accepted, Refusal> {
+    let published = observed.published_root.as_deref();
+    validate(&observed.job, observed.program.as_ref(), &observed.defaults, published)
+}
 
 /// Decides whether a job can be run. `defaults` are those fixed at the job's acceptance, or the
 /// installation's before it; `program` is the text that `spec.sqlFrom` refers to; `published` is
@@ -118,8 +132,9 @@ pub fn validate(
             ),
         ));
     }
+    let pods = read_pods(&spec.workers)?;
     if !state_root.starts_with("s3://")
-        && let Some(why) = is_lost_with_pod(&state_root, &spec.workers)
+        && let Some(why) = is_lost_with_pod(&state_root, &pods)
     {
         return Err(Refusal::new(
             "LocalState",
@@ -140,7 +155,6 @@ pub fn validate(
         }
         image => image.to_owned(),
     };
-    check_template(&spec.workers)?;
     // The operator's own business, and so no reason for a restart.
     let mut worker = job.clone();
     worker.spec.state.checkpoint.unhealthy_after = Checkpoint::default().unhealthy_after;
@@ -159,7 +173,7 @@ pub fn validate(
         resolved: defaults.clone(),
         state_root,
         adopt: spec.state.adopt.clone(),
-        workers: spec.workers.clone(),
+        pods,
     })
 }
 
@@ -205,79 +219,6 @@ fn template_key(spec: &StreamJobSpec, defaults: &Defaults) -> String {
         spec.state.adopt,
     ])
     .to_string()
-}
-
-/// Kinds of volumes that hold nothing beyond the life of their pod.
-const LOST_WITH_POD: [&str; 6] =
-    ["emptyDir", "ephemeral", "configMap", "secret", "projected", "downwardAPI"];
-
-/// A directory can only hold state that outlives a pod when the user mounts a volume there that
-/// does. Why this one does not.
-fn is_lost_with_pod(root: &str, workers: &Workers) -> Option<String> {
-    let path = root.strip_prefix("file://").unwrap_or(root);
-    let template = workers.pod_template.as_ref().map(|template| &template["spec"]);
-    let theirs = template.and_then(|spec| spec["containers"].as_array()).into_iter().flatten();
-    let theirs = theirs.filter(|it| it["name"] == "worker");
-    let theirs = theirs.filter_map(|it| it["volumeMounts"].as_array()).flatten();
-    let holds = |mount: &&serde_json::Value| {
-        let place = mount["mountPath"].as_str().unwrap_or_default().trim_end_matches('/');
-        path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    let length = |mount: &&serde_json::Value| mount["mountPath"].as_str().map_or(0, str::len);
-    let mounts = workers.volume_mounts.iter().chain(theirs).filter(holds);
-    let Some(mount) = mounts.max_by_key(length) else {
-        return Some("is a directory of one pod".to_owned());
-    };
-    let theirs = template.and_then(|spec| spec["volumes"].as_array()).into_iter().flatten();
-    let volume = workers.volumes.iter().chain(theirs).find(|it| it["name"] == mount["name"])?;
-    let kind = LOST_WITH_POD.into_iter().find(|kind| !volume[*kind].is_null())?;
-    let name = volume["name"].as_str().unwrap_or_default();
-    Some(format!("is on volume {name}, an {kind} of one pod"))
-}
-
-/// Environment that Weir sets itself: a user's value would cut a worker off from its job.
-fn is_reserved(name: &str) -> bool {
-    name.starts_with("WEIR_")
-}
-
-fn check_template(workers: &Workers) -> Result<(), Refusal> {
-    for (index, entry) in workers.env.iter().enumerate() {
-        let name = entry["name"].as_str().unwrap_or_default();
-        if is_reserved(name) {
-            return Err(Refusal::new(
-                "InvalidTemplate",
-                format!(
-                    "spec.workers.env[{index}]: {name} is set by Weir itself; choose a name that \
-                     does not begin with WEIR_"
-                ),
-            ));
-        }
-    }
-    let Some(template) = &workers.pod_template else { return Ok(()) };
-    let place = "spec.workers.podTemplate";
-    let Some(fields) = template.as_object() else {
-        return Err(Refusal::new(
-            "InvalidTemplate",
-            format!("{place}: expected a pod template with metadata and spec"),
-        ));
-    };
-    if let Some(unknown) = fields.keys().find(|key| *key != "metadata" && *key != "spec") {
-        return Err(Refusal::new(
-            "InvalidTemplate",
-            format!("{place}.{unknown}: unknown field; a pod template has metadata and spec"),
-        ));
-    }
-    for field in ["hostNetwork", "hostPID", "hostIPC"] {
-        if template["spec"][field] == json!(true) {
-            return Err(Refusal::new(
-                "InvalidTemplate",
-                format!(
-                    "{place}.spec.{field}: workers run without access to their node; remove it"
-                ),
-            ));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
