@@ -1,97 +1,74 @@
-//! `/livez`, `/readyz` and `/metrics`. Three fixed answers need no framework: one request a
-//! connection, its head within 8 KiB and two seconds.
+//! `/livez`, `/readyz` and `/metrics`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
 
-const LONGEST_HEAD: usize = 8 * 1024;
-const TIMEOUT: Duration = Duration::from_secs(2);
-const MOST_CONNECTIONS: usize = 64;
+const PAGES: &str = "there are /livez, /readyz and /metrics\n";
+
+#[derive(Clone)]
+struct Pages {
+    metrics: Metrics,
+    ready: Arc<AtomicBool>,
+}
+
+/// The pages. `ready`: the API server has answered once.
+fn router(metrics: Metrics, ready: Arc<AtomicBool>) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(show_metrics))
+        .fallback(|| async { (StatusCode::NOT_FOUND, PAGES) })
+        .with_state(Pages { metrics, ready })
+}
 
 /// Answers until the process ends. `ready`: the API server has answered once.
 pub async fn serve(listener: TcpListener, metrics: Metrics, ready: Arc<AtomicBool>) {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let (metrics, ready) = (metrics.clone(), ready.clone());
-        tokio::spawn(async move {
-            // A client that goes away is its own business.
-            let _gone = tokio::time::timeout(TIMEOUT, answer(stream, &metrics, &ready)).await;
-            drop(place);
-        });
+    if let Err(error) = axum::serve(listener, router(metrics, ready)).await {
+        tracing::error!(%error, "probes and metrics are not served any more");
     }
 }
 
-async fn answer(
-    mut stream: TcpStream,
-    metrics: &Metrics,
-    ready: &AtomicBool,
-) -> std::io::Result<()> {
-    let mut head = Vec::with_capacity(1024);
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-        if head.len() >= LONGEST_HEAD || stream.read_buf(&mut head).await? == 0 {
-            return Ok(());
-        }
+async fn readyz(State(pages): State<Pages>) -> (StatusCode, &'static str) {
+    match pages.ready.load(Ordering::SeqCst) {
+        true => (StatusCode::OK, "ok\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "the API server has not answered yet\n"),
     }
-    let head = String::from_utf8_lossy(&head);
-    let mut words = head.split_whitespace();
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let (status, kind, body) = reply(method, path, metrics, ready.load(Ordering::SeqCst));
-    let length = body.len();
-    let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\
-         connection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await?;
-    stream.shutdown().await
 }
 
-fn reply(
-    method: &str,
-    path: &str,
-    metrics: &Metrics,
-    ready: bool,
-) -> (&'static str, &'static str, String) {
-    let text = "text/plain; charset=utf-8";
-    let path = path.split('?').next().unwrap_or_default();
-    match (method, path) {
-        ("GET", "/livez") => ("200 OK", text, "ok\n".to_owned()),
-        ("GET", "/readyz") if ready => ("200 OK", text, "ok\n".to_owned()),
-        ("GET", "/readyz") => {
-            ("503 Service Unavailable", text, "the API server has not answered yet\n".to_owned())
-        }
-        ("GET", "/metrics") => ("200 OK", "text/plain; version=0.0.4", metrics.render()),
-        ("GET", _) => ("404 Not Found", text, "there are /livez, /readyz and /metrics\n".into()),
-        _ => ("405 Method Not Allowed", text, "only GET\n".to_owned()),
-    }
+async fn show_metrics(State(pages): State<Pages>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], pages.metrics.render())
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use tower::ServiceExt;
+
     use super::*;
 
-    #[test]
-    fn readiness_follows_the_api_server_and_liveness_does_not() {
-        let metrics = Metrics::default();
-        assert!(reply("GET", "/livez", &metrics, false).0.starts_with("200"));
-        assert!(reply("GET", "/readyz", &metrics, false).0.starts_with("503"));
-        assert!(reply("GET", "/readyz?verbose", &metrics, true).0.starts_with("200"));
-        assert!(reply("POST", "/metrics", &metrics, true).0.starts_with("405"));
+    async fn status(method: &str, path: &str, ready: bool) -> u16 {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let pages = router(Metrics::default(), Arc::new(AtomicBool::new(ready)));
+        pages.oneshot(request).await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn readiness_follows_the_api_server_and_liveness_does_not() {
+        assert_eq!(status("GET", "/livez", false).await, 200);
+        assert_eq!(status("GET", "/readyz", false).await, 503);
+        assert_eq!(status("GET", "/readyz?verbose", true).await, 200);
+        assert_eq!(status("POST", "/metrics", true).await, 405);
+        assert_eq!(status("GET", "/metrics", false).await, 200);
+        assert_eq!(status("GET", "/", true).await, 404);
     }
 }
