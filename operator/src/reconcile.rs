@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+use tracing::field::Empty;
+use tracing::instrument;
+
 pub use crate::context::Context;
 
 use crate::apply::{ApplyError, apply};
@@ -60,6 +63,7 @@ impl ReconcileError {
 ///
 /// # Errors
 /// A read or write failed. What was written stands, and the next round goes on from there.
+#[instrument(skip_all, fields(namespace = namespace, job = name, uid = Empty, generation = Empty))]
 pub async fn reconcile(
     context: &Context,
     namespace: &str,

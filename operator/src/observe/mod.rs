@@ -151,6 +151,9 @@ impl Observer<'_> {
             return Ok(None);
         };
         let uid = job.uid().unwrap_or_default();
+        // From here on every line of the round's log says which job it is about, and which state
+        // of its spec.
+        tracing::Span::current().record("uid", &uid).record("generation", job.metadata.generation);
         let resolved = |annotations: &BTreeMap<String, String>| {
             let text = annotations.get(names::RESOLVED)?;
             serde_json::from_str::<Defaults>(text).ok()
