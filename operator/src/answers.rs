@@ -48,16 +48,22 @@ impl Answers {
         self.checks.put(format!("{uid}/{revision}"), check, now);
     }
 
-    /// What the cluster did not take of a job's last writes.
+    /// What the cluster did not take of the last writes for this generation of a job.
     #[must_use]
-    pub fn refused(&self, uid: &str, now: Duration) -> Option<RefusedWrite> {
-        self.refused.get(uid, now, REFUSAL_HOLDS)
+    pub fn refused(&self, uid: &str, generation: i64, now: Duration) -> Option<RefusedWrite> {
+        self.refused.get(&format!("{uid}/{generation}"), now, REFUSAL_HOLDS)
     }
 
-    /// The cluster did not take this. True when nothing like it was known.
-    pub fn remember_refused(&self, uid: &str, refused: RefusedWrite, now: Duration) -> bool {
-        let news = self.refused(uid, now).is_none();
-        self.refused.put(uid.to_owned(), refused, now);
+    /// The cluster did not take this. True when nothing was known to be refused.
+    pub fn remember_refused(
+        &self,
+        uid: &str,
+        generation: i64,
+        refused: RefusedWrite,
+        now: Duration,
+    ) -> bool {
+        let news = self.refused(uid, generation, now).is_none();
+        self.refused.put(format!("{uid}/{generation}"), refused, now);
         news
     }
 
@@ -119,10 +125,11 @@ mod tests {
         assert_eq!(answers.check("4be0", "aa", secs(61)), PlanCheck::Unknown);
         assert_eq!(answers.check("4be0", "bb", secs(2)), PlanCheck::Unknown);
         let refused = RefusedWrite::Child(Refusal::new("Refused", "no"));
-        assert!(answers.remember_refused("4be0", refused.clone(), secs(1)));
-        assert!(!answers.remember_refused("4be0", refused.clone(), secs(5)), "it is known");
-        assert_eq!(answers.refused("4be0", secs(9)), Some(refused.clone()));
-        assert_eq!(answers.refused("4be0", secs(10)), None, "it is tried again");
-        assert!(answers.remember_refused("4be0", refused, secs(10)));
+        assert!(answers.remember_refused("4be0", 1, refused.clone(), secs(1)));
+        assert!(!answers.remember_refused("4be0", 1, refused.clone(), secs(5)), "it is known");
+        assert_eq!(answers.refused("4be0", 1, secs(9)), Some(refused.clone()));
+        assert_eq!(answers.refused("4be0", 2, secs(9)), None, "an edit may have put it right");
+        assert_eq!(answers.refused("4be0", 1, secs(10)), None, "it is tried again");
+        assert!(answers.remember_refused("4be0", 1, refused, secs(10)));
     }
 }

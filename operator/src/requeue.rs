@@ -51,7 +51,7 @@ impl RequeueCache {
     }
 
     /// The children are as `wanted`.
-    pub fn note_children(&self, namespace: &str, name: &str, wanted: String, now: Duration) {
+    pub fn remember_children(&self, namespace: &str, name: &str, wanted: String, now: Duration) {
         let mut jobs = self.jobs.lock();
         jobs.entry(key(namespace, name)).or_default().children = Some((wanted, now));
     }
@@ -129,7 +129,7 @@ mod tests {
         let knows = |wanted, now| pace.knows_children("shop", "flights", wanted, now);
         let (early, late) = (Duration::from_secs(1), Duration::from_secs(61));
         assert!(!knows("a", early));
-        pace.note_children("shop", "flights", "a".to_owned(), early);
+        pace.remember_children("shop", "flights", "a".to_owned(), early);
         assert!(knows("a", early) && !knows("b", early) && !knows("a", late));
     }
 }

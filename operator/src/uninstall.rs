@@ -17,7 +17,7 @@ const NAMED: usize = 5;
 
 /// The chart may not be uninstalled, or it is not known whether it may.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum UninstallError {
     /// Jobs exist.
     #[error(
         "{count} StreamJobs exist ({names}): without an operator nobody would end them and their \
@@ -38,8 +38,11 @@ pub enum Refusal {
 /// Refuses while jobs exist that this operator looks after.
 ///
 /// # Errors
-/// The refusal.
-pub async fn refuse_while_jobs_exist(client: Client, options: &Options) -> Result<(), Refusal> {
+/// Jobs exist, or it is not known whether any do.
+pub async fn refuse_while_jobs_exist(
+    client: Client,
+    options: &Options,
+) -> Result<(), UninstallError> {
     let jobs: Api<StreamJob> = if options.watch_namespace.is_empty() {
         Api::all(client)
     } else {
@@ -57,7 +60,7 @@ pub async fn refuse_while_jobs_exist(client: Client, options: &Options) -> Resul
     decide(&names.collect::<Vec<_>>())
 }
 
-fn decide(jobs: &[String]) -> Result<(), Refusal> {
+fn decide(jobs: &[String]) -> Result<(), UninstallError> {
     if jobs.is_empty() {
         return Ok(());
     }
@@ -65,7 +68,7 @@ fn decide(jobs: &[String]) -> Result<(), Refusal> {
     if jobs.len() > NAMED {
         names.push_str(", …");
     }
-    Err(Refusal::JobsExist { count: jobs.len(), names })
+    Err(UninstallError::JobsExist { count: jobs.len(), names })
 }
 
 #[cfg(test)]

@@ -61,11 +61,11 @@ impl Applier<'_> {
         );
         let (services, budgets, policies) = (services?, budgets?, policies?);
         let mut kept = Kept::default();
-        kept.note(self.ensure("Service", &services, workers).await)?;
-        kept.note(self.ensure("Service", &services, coordinator).await)?;
-        kept.note(self.ensure("PodDisruptionBudget", &budgets, budget).await)?;
+        kept.keep(self.ensure("Service", &services, workers).await)?;
+        kept.keep(self.ensure("Service", &services, coordinator).await)?;
+        kept.keep(self.ensure("PodDisruptionBudget", &budgets, budget).await)?;
         if let Some(policy) = network_policy {
-            kept.note(self.ensure("NetworkPolicy", &policies, policy).await)?;
+            kept.keep(self.ensure("NetworkPolicy", &policies, policy).await)?;
         }
         // Those under the names of earlier versions, and what is not wanted any more. A pod that
         // two budgets select cannot be evicted.
@@ -123,7 +123,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn note(&mut self, made: Result<(), ApplyError>) -> Result<(), ApplyError> {
+    fn keep(&mut self, made: Result<(), ApplyError>) -> Result<(), ApplyError> {
         match made {
             Err(error) if error.refusal().is_some() => {
                 self.refused.get_or_insert(error);

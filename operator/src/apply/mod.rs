@@ -84,7 +84,7 @@ pub async fn apply(
         outcome(context, observed, written, RefusedWrite::Spec)?;
         return Ok(None);
     }
-    if actions.note_published.is_some() {
+    if actions.record_published.is_some() {
         applier.change_job(&children).await?;
         return Ok(None);
     }
@@ -94,7 +94,7 @@ pub async fn apply(
     if !context.requeue.knows_children(namespace, name, &wanted, now) {
         let written = applier.apply_children(observed, &children).await;
         match outcome(context, observed, written, RefusedWrite::Child)? {
-            Outcome::Done => context.requeue.note_children(namespace, name, wanted, now),
+            Outcome::Done => context.requeue.remember_children(namespace, name, wanted, now),
             Outcome::RefusedAsKnown => {}
             Outcome::Refused => return Ok(None),
         }
@@ -140,7 +140,8 @@ fn outcome(
     let leaving = observed.job.metadata.deletion_timestamp.is_some();
     let refusal = error.refusal().filter(|_| !leaving).ok_or(error)?;
     let now = context.clock.elapsed();
-    let news = context.answers.remember_refused(&observed.owner.uid, of(refusal), now);
+    let (uid, generation) = (&observed.owner.uid, observed.job.metadata.generation.unwrap_or(0));
+    let news = context.answers.remember_refused(uid, generation, of(refusal), now);
     Ok(if news { Outcome::Refused } else { Outcome::RefusedAsKnown })
 }
 

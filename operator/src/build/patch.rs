@@ -23,7 +23,7 @@ pub(super) fn build_job(
             finalizers.push(names::FINALIZER.to_owned());
         }
         json!({"finalizers": finalizers, "annotations": {names::RESOLVED: resolved(accepted)}})
-    } else if let Some(root) = &actions.note_published {
+    } else if let Some(root) = &actions.record_published {
         json!({"annotations": {names::PUBLISHED: root}})
     } else if actions.release {
         finalizers.retain(|it| it != names::FINALIZER);
@@ -40,8 +40,8 @@ fn resolved(accepted: &Accepted) -> String {
     serde_json::to_string(&accepted.resolved).unwrap_or_default()
 }
 
-/// Replicas and the note of how the job ended change together, and what earlier versions did not
-/// note of it. `set`: as it would be made now.
+/// Replicas and the record of how the job ended change together, and what earlier versions did not
+/// record of it. `set`: as it would be made now.
 pub(super) fn build_scale(
     owner: &Owner,
     accepted: Option<&Accepted>,

@@ -1,7 +1,7 @@
 //! A program that another image is to run is planned in that image, before the running revision is
 //! stopped for it: only its own image knows what it can do.
 
-use super::{Facts, OneShot, PlanCheck, PlanPod, Target, TroubleClass};
+use super::{Facts, OneShot, PlanCheck, PlanPod, ProblemClass, Target};
 use crate::validate::Refusal;
 use crate::workers::PlanReply;
 
@@ -36,23 +36,23 @@ pub(super) fn answer(facts: &Facts, target: &Target) -> (PlanCheck, String) {
     if pod.outcome == OneShot::Succeeded {
         return (PlanCheck::Fits, String::new());
     }
-    let Some(trouble) = &pod.trouble else {
+    let Some(problem) = &pod.problem else {
         let message = format!("pod {} plans the new program in its own image", pod.name);
         return (PlanCheck::Unknown, message);
     };
-    match trouble.class {
-        TroubleClass::Refused => {
-            let refusal = Refusal::new("DoesNotPlan", trouble.message.clone());
+    match problem.class {
+        ProblemClass::Refused => {
+            let refusal = Refusal::new("DoesNotPlan", problem.message.clone());
             (PlanCheck::Refused(refusal), String::new())
         }
-        TroubleClass::Lasting => {
+        ProblemClass::Lasting => {
             let message = format!(
                 "spec.image: the new program could not be planned in image {}: {}",
-                target.image, trouble.message
+                target.image, problem.message
             );
             (PlanCheck::Refused(Refusal::new("NotPlanned", message)), String::new())
         }
-        TroubleClass::Passing => (PlanCheck::Unknown, trouble.message.clone()),
+        ProblemClass::Passing => (PlanCheck::Unknown, problem.message.clone()),
     }
 }
 

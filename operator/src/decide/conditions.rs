@@ -35,9 +35,9 @@ pub(super) fn conditions(facts: &Facts, plan: &Plan) -> Vec<Condition> {
     let coordinator = view.running.as_deref().and_then(|it| facts.coordinator(it));
     let ready = coordinator.is_some_and(|coordinator| coordinator.is_ready());
     let refusal = view.refusal.as_ref();
-    let problem = view.problem.as_ref();
+    let degraded = view.degraded.as_ref();
     let waiting = view.operation.as_ref().map(|operation| operation.message.as_str());
-    let explained = problem.map(|it| it.message.as_str()).or(waiting).unwrap_or_default();
+    let explained = degraded.map(|it| it.message.as_str()).or(waiting).unwrap_or_default();
 
     let target = facts.target.as_ref().ok().map(|target| target.revision.as_str());
     let newest = view.running.is_some() && view.running.as_deref() == target;
@@ -52,7 +52,7 @@ pub(super) fn conditions(facts: &Facts, plan: &Plan) -> Vec<Condition> {
             None => said(false, state, explained),
         }),
     };
-    let reconciling = match (&view.operation, view.stuck) {
+    let reconciling = match (&view.operation, view.stalled) {
         (Some(operation), false) => said(true, operation.kind, operation.message.clone()),
         _ if view.state == JobState::Recovering => {
             let failure = coordinator.and_then(|it| it.view.status.as_ref());
@@ -61,13 +61,13 @@ pub(super) fn conditions(facts: &Facts, plan: &Plan) -> Vec<Condition> {
         }
         _ => said(false, "Settled", ""),
     };
-    let stalled = match (refusal, problem, view.stuck) {
+    let stalled = match (refusal, degraded, view.stalled) {
         (Some(refusal), _, _) => said(true, "SpecRefused", refusal.message.clone()),
-        (None, Some(problem), true) => said(true, problem.reason, problem.message.clone()),
+        (None, Some(degraded), true) => said(true, degraded.reason, degraded.message.clone()),
         _ => said(false, "NotStalled", ""),
     };
-    let degraded = match problem {
-        Some(problem) => said(true, problem.reason, problem.message.clone()),
+    let degraded = match degraded {
+        Some(degraded) => said(true, degraded.reason, degraded.message.clone()),
         None => said(false, "AsExpected", ""),
     };
     let accepted = match (refusal, &facts.target) {
@@ -96,8 +96,9 @@ pub(super) fn conditions(facts: &Facts, plan: &Plan) -> Vec<Condition> {
 
 /// What the coordinator said at the end: a program may have found nothing to read.
 fn finished_words<'a>(facts: &'a Facts, plan: &'a Plan) -> &'a str {
-    let noted = facts.sets.iter().filter_map(|set| set.stopped.as_ref());
-    let ended = plan.actions.scale.iter().filter_map(|scale| scale.stopped.as_ref()).chain(noted);
+    let recorded = facts.sets.iter().filter_map(|set| set.stopped.as_ref());
+    let ended =
+        plan.actions.scale.iter().filter_map(|scale| scale.stopped.as_ref()).chain(recorded);
     let ended = ended.filter(|stopped| stopped.kind == StopKind::Finished);
     let newest = ended.max_by_key(|stopped| stopped.at_ms);
     newest

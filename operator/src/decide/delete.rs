@@ -61,7 +61,7 @@ pub(super) fn decide(facts: &Facts) -> Plan {
             ));
         }
         if save {
-            // The end is noted in this round; the set is deleted in the next.
+            // The end is recorded in this round; the set is deleted in the next.
             return plan;
         }
     }

@@ -63,9 +63,9 @@ pub struct JobFacts {
     /// The finalizer stands, so it was accepted once.
     pub has_finalizer: bool,
     /// It says itself with which defaults it was accepted.
-    pub defaults_noted: bool,
+    pub defaults_recorded: bool,
     /// It says itself that it has published.
-    pub published_noted: bool,
+    pub published_recorded: bool,
     /// A job without a checkpoint for so long is not well.
     pub unhealthy_after: std::time::Duration,
 }
@@ -113,7 +113,7 @@ pub struct SetFacts {
     pub former: bool,
     /// It bears an owner reference of earlier versions.
     pub tied: bool,
-    /// It is noted that the job has published, below this root.
+    /// It records that the job has published, below this root.
     pub published: Option<String>,
     /// How its job ended; only meaningful with 0 replicas.
     pub stopped: Option<Stopped>,
@@ -126,7 +126,7 @@ pub struct SetFacts {
     /// The newest revision known to be stable when this was written, itself or an older one.
     pub stable: Option<String>,
     /// Why Kubernetes creates no pods for it, when it says so.
-    pub trouble: Option<Trouble>,
+    pub problem: Option<Problem>,
 }
 
 /// Predecessors that a set remembers. The chain's head names one revision only; more than one is
@@ -209,7 +209,7 @@ pub struct PodFacts {
     /// Its node has been silent for longer than the job bears.
     pub node_lost: bool,
     /// What keeps it from working.
-    pub trouble: Option<Trouble>,
+    pub problem: Option<Problem>,
     /// Container restarts.
     pub restarts: u32,
     /// What it answered this round.
@@ -218,7 +218,7 @@ pub struct PodFacts {
 
 /// What keeps a pod from working.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct Problem {
     /// The pod or set.
     pub object: String,
     /// One word, such as `ImagePullBackOff`.
@@ -226,14 +226,14 @@ pub struct Trouble {
     /// Place, cause and fix.
     pub message: String,
     /// How long it may last.
-    pub class: TroubleClass,
+    pub class: ProblemClass,
     /// The process's exit code, when it ended.
     pub exit_code: Option<i32>,
 }
 
-/// How long a trouble lasts.
+/// How long a problem lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TroubleClass {
+pub enum ProblemClass {
     /// It may pass by itself: no room on any node, a restart.
     Passing,
     /// It stays until a person acts: an image that does not exist, a missing Secret.
@@ -252,7 +252,7 @@ pub struct PlanPod {
     /// How it fares.
     pub outcome: OneShot,
     /// What keeps it from an answer, or the answer that the program does not fit.
-    pub trouble: Option<Trouble>,
+    pub problem: Option<Problem>,
     /// It is being deleted.
     pub deleting: bool,
 }
@@ -294,7 +294,7 @@ impl Facts {
     /// The job was taken: whatever it becomes, its state is seen to, and its defaults are fixed.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
-        self.job.has_finalizer && self.job.defaults_noted
+        self.job.has_finalizer && self.job.defaults_recorded
     }
 
     /// Whether anything says that the job has published.
@@ -387,14 +387,14 @@ impl Facts {
 
     /// The worst that keeps a revision's pods from working.
     #[must_use]
-    pub fn trouble(&self, revision: &str) -> Option<&Trouble> {
-        let of_set = self.set(revision).and_then(|set| set.trouble.as_ref());
+    pub fn problem(&self, revision: &str) -> Option<&Problem> {
+        let of_set = self.set(revision).and_then(|set| set.problem.as_ref());
         self.pods
             .iter()
             .filter(|pod| pod.revision == revision)
-            .filter_map(|pod| pod.trouble.as_ref())
+            .filter_map(|pod| pod.problem.as_ref())
             .chain(of_set)
-            .max_by_key(|trouble| trouble.class)
+            .max_by_key(|problem| problem.class)
     }
 
     /// Revisions that pods of `revision` may take the job over from.

@@ -13,7 +13,7 @@
 //!  Drained   nothing          drain ───────────────────► stays
 //!  deleted   release          stop with savepoint ─────► delete set, state, release
 //!
-//!  stop: Begin(op-…) ─► coordinator reports its end ─► one write: end noted, 0 replicas
+//!  stop: Begin(op-…) ─► coordinator reports its end ─► one write: end recorded, 0 replicas
 //! ```
 
 mod check;
@@ -32,9 +32,9 @@ use std::time::Duration;
 
 pub use facts::{
     Coordinator, Facts, JobFacts, LastFailure, NotBegun, OneShot, PlanCheck, PlanPod, PodFacts,
-    SetFacts, StopKind, Stopped, Target, Trouble, TroubleClass, predecessors,
+    Problem, ProblemClass, SetFacts, StopKind, Stopped, Target, predecessors,
 };
-pub use plan::{Actions, Event, OperationView, Plan, Scale, View};
+pub use plan::{Actions, Degraded, Event, OperationView, Plan, Scale, View};
 pub use questions::{Questions, questions};
 use weir_crds::DesiredState;
 use weir_crds::kube::JobState;
@@ -71,8 +71,8 @@ fn on_the_job_first(facts: &Facts) -> Option<Plan> {
     plan.again = Duration::ZERO;
     if !facts.is_accepted() {
         plan.actions.accept = true;
-    } else if !facts.job.published_noted && facts.has_published() {
-        plan.actions.note_published = Some(target.root.clone());
+    } else if !facts.job.published_recorded && facts.has_published() {
+        plan.actions.record_published = Some(target.root.clone());
     } else {
         return None;
     }
@@ -84,7 +84,7 @@ fn on_what_is_its_own(facts: &Facts) -> Plan {
     plan.actions.delete_plans = check::not_wanted(facts, plan.actions.plan_pod);
     let former = facts.sets.iter().filter(|set| set.former).map(|set| set.name.clone());
     plan.actions.delete_sets.extend(former);
-    note_on_sets(facts, &mut plan);
+    record_on_sets(facts, &mut plan);
     plan
 }
 
@@ -100,7 +100,7 @@ fn say_why_not_begun(facts: &Facts, plan: &mut Plan) {
 /// What has to stand on a set and does not: that the job has published, for its next pods, and
 /// whose it is, where an earlier version said so in a way for which no deletion waits. One change
 /// of a set a round.
-fn note_on_sets(facts: &Facts, plan: &mut Plan) {
+fn record_on_sets(facts: &Facts, plan: &mut Plan) {
     let root = facts.target.as_ref().ok().map(|target| target.root.clone());
     let stays = |set: &&SetFacts| !set.deleting && !plan.actions.delete_sets.contains(&set.name);
     let sets: Vec<&SetFacts> = facts.sets.iter().filter(stays).collect();
@@ -136,8 +136,8 @@ fn decide_lifecycle(facts: &Facts) -> Plan {
     }
     if let Some(blocked) = &facts.blocked {
         plan.events.push(Event::warning(blocked.reason, &facts.job.uid, blocked.message.clone()));
-        plan.view.problem.get_or_insert(blocked.clone());
-        plan.view.stuck |= facts.job.desired == DesiredState::Running;
+        plan.view.degraded.get_or_insert(blocked.clone().into());
+        plan.view.stalled |= facts.job.desired == DesiredState::Running;
         plan.again = plan.again.min(POLL);
     }
     plan.actions.give_up.extend(lost_pods(facts));

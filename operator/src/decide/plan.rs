@@ -32,9 +32,9 @@ pub struct Actions {
     /// The job is to be taken: it gets its finalizer, and its defaults are fixed. Nothing else is
     /// done then, since everything else rests on it.
     pub accept: bool,
-    /// It is to be noted on the job that it has published, below this root. Nothing else is done
+    /// It is to be recorded on the job that it has published, below this root. Nothing else is done
     /// then either.
-    pub note_published: Option<String>,
+    pub record_published: Option<String>,
     /// Services, budget and network policy are to exist, pointing at this revision.
     pub serve: Option<String>,
     /// Changes of existing sets.
@@ -104,12 +104,35 @@ pub struct View {
     pub operation: Option<OperationView>,
     /// Why the spec is not carried out.
     pub refusal: Option<Refusal>,
-    /// What a person has to look at.
-    pub problem: Option<Refusal>,
-    /// It does not get better without a person.
-    pub stuck: bool,
+    /// What keeps it from doing well, for the condition `Degraded`.
+    pub degraded: Option<Degraded>,
+    /// It does not get better without a person, for the condition `Stalled`.
+    pub stalled: bool,
     /// The revision that runs.
     pub running: Option<String>,
+}
+
+/// Why a job does not do as well as it should, as its condition says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Degraded {
+    /// One word for machines.
+    pub reason: &'static str,
+    /// For people: place, cause and fix.
+    pub message: String,
+}
+
+impl Degraded {
+    /// Degraded for `reason`.
+    pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+impl From<Refusal> for Degraded {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal { reason, message } = refusal;
+        Self { reason, message }
+    }
 }
 
 /// An operation that is under way.
@@ -166,8 +189,8 @@ impl Plan {
                 state,
                 operation: None,
                 refusal: None,
-                problem: None,
-                stuck: false,
+                degraded: None,
+                stalled: false,
                 running: None,
             },
             again: IDLE,

@@ -6,8 +6,8 @@ use k8s_openapi::jiff::SignedDuration;
 use weir_crds::kube::JobState;
 
 use super::{
-    BOUNDED, Coordinator, Event, Facts, IDLE, OperationView, POLL, Plan, PlanCheck, SOON, Scale,
-    SetFacts, StopKind, Target, TroubleClass, check, stop, unrefused,
+    BOUNDED, Coordinator, Degraded, Event, Facts, IDLE, OperationView, POLL, Plan, PlanCheck,
+    ProblemClass, SOON, Scale, SetFacts, StopKind, Target, check, stop, unrefused,
 };
 use crate::clock::age;
 use crate::names::operation_id;
@@ -56,12 +56,12 @@ fn refused(facts: &Facts, refusal: &Refusal) -> Plan {
     // What it lacks may come without an edit of the job: a ConfigMap, for example.
     plan.again = plan.again.min(POLL);
     plan.view.refusal = Some(refusal.clone());
-    plan.view.stuck = true;
-    plan.events.push(refusal_note(facts, refusal));
+    plan.view.stalled = true;
+    plan.events.push(refusal_event(facts, refusal));
     plan
 }
 
-fn refusal_note(facts: &Facts, refusal: &Refusal) -> Event {
+fn refusal_event(facts: &Facts, refusal: &Refusal) -> Event {
     let key = format!("{}-{}", facts.job.uid, facts.job.generation);
     Event::warning("SpecRefused", &key, refusal.message.clone())
 }
@@ -127,7 +127,7 @@ fn start_id(facts: &Facts, revision: &str) -> String {
 }
 
 /// Another revision runs: it is asked whether the spec's program fits, then stopped behind a
-/// savepoint, and the spec's own set is created in the round that notes its end.
+/// savepoint, and the spec's own set is created in the round that records its end.
 fn replace(facts: &Facts, old: &SetFacts, target: &Target, plan: &mut Plan) {
     let coordinator = facts.coordinator(&old.revision);
     if coordinator.is_some_and(|coordinator| coordinator.end.is_none()) {
@@ -154,9 +154,9 @@ fn replace(facts: &Facts, old: &SetFacts, target: &Target, plan: &mut Plan) {
                 let message =
                     format!("{}\nrevision {} keeps running", refusal.message, old.revision);
                 let refusal = Refusal { message, ..refusal.clone() };
-                plan.events.push(refusal_note(facts, &refusal));
+                plan.events.push(refusal_event(facts, &refusal));
                 plan.view.refusal = Some(refusal);
-                plan.view.stuck = true;
+                plan.view.stalled = true;
                 return;
             }
         }
@@ -205,7 +205,7 @@ fn run(facts: &Facts, set: &SetFacts, plan: &mut Plan) {
     }
 }
 
-/// The revision has published its checkpoints for a while, and this is not yet noted.
+/// The revision has published its checkpoints for a while, and this is not recorded yet.
 fn proves_itself(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>) -> bool {
     set.stable.as_ref() != Some(&set.revision)
         && coordinator.is_ready()
@@ -288,27 +288,27 @@ fn keep_running(facts: &Facts, set: &SetFacts, plan: &mut Plan) {
     let ended = coordinator.as_ref().and_then(|coordinator| coordinator.end);
     if let Some(end) = ended.filter(|end| end.kind() == job_end::Kind::Failed) {
         plan.view.state = JobState::Failed;
-        plan.view.problem = Some(Refusal::new("JobFailed", end.message.clone()));
-        plan.view.stuck = true;
+        plan.view.degraded = Some(Degraded::new("JobFailed", end.message.clone()));
+        plan.view.stalled = true;
         plan.again = POLL;
         plan.events.push(Event::warning("Failed", &set.uid, end.message.clone()));
         return;
     }
-    let trouble = facts.trouble(&set.revision);
-    if let Some(trouble) = trouble {
-        plan.view.problem = Some(Refusal::new("PodsNotRunning", trouble.message.clone()));
-        if trouble.class != TroubleClass::Refused {
-            let key = format!("{}-{}", set.uid, trouble.reason);
-            plan.events.push(Event::warning("PodsNotRunning", &key, trouble.message.clone()));
+    let problem = facts.problem(&set.revision);
+    if let Some(problem) = problem {
+        plan.view.degraded = Some(Degraded::new("PodsNotRunning", problem.message.clone()));
+        if problem.class != ProblemClass::Refused {
+            let key = format!("{}-{}", set.uid, problem.reason);
+            plan.events.push(Event::warning("PodsNotRunning", &key, problem.message.clone()));
         }
-    } else if let Some((reason, message)) = coordinator.as_ref().and_then(complaint) {
-        plan.view.problem = Some(Refusal::new(reason, message.clone()));
+    } else if let Some((reason, message)) = coordinator.as_ref().and_then(reported_problem) {
+        plan.view.degraded = Some(Degraded::new(reason, message.clone()));
         plan.events.push(Event::warning(reason, &set.uid, message));
     }
     if let Some(coordinator) = &coordinator {
-        let trouble = &coordinator.view.checkpoint_trouble;
-        if !trouble.is_empty() {
-            plan.events.push(Event::warning("CheckpointFailing", &set.uid, trouble.clone()));
+        let problem = &coordinator.view.checkpoint_trouble;
+        if !problem.is_empty() {
+            plan.events.push(Event::warning("CheckpointFailing", &set.uid, problem.clone()));
         }
     }
     if let Some(coordinator) = coordinator {
@@ -332,8 +332,8 @@ fn keep_running(facts: &Facts, set: &SetFacts, plan: &mut Plan) {
     starting(facts, set, plan);
 }
 
-/// What the job itself has to complain of while its pods work: reason and message.
-fn complaint(coordinator: &Coordinator<'_>) -> Option<(&'static str, String)> {
+/// What keeps the job itself from working while its pods work: reason and message.
+fn reported_problem(coordinator: &Coordinator<'_>) -> Option<(&'static str, String)> {
     let source = &coordinator.view.source_trouble;
     if !source.is_empty() {
         let message =
@@ -351,9 +351,9 @@ fn starting(facts: &Facts, set: &SetFacts, plan: &mut Plan) {
     let deadline = SignedDuration::try_from(facts.job.progress_deadline)
         .ok()
         .and_then(|by| set.since.checked_add(by).ok());
-    let trouble = facts.trouble(&set.revision);
-    let message = match trouble {
-        Some(trouble) => trouble.message.clone(),
+    let problem = facts.problem(&set.revision);
+    let message = match problem {
+        Some(problem) => problem.message.clone(),
         None => "it waits for its pods and the first checkpoint".to_owned(),
     };
     plan.view.operation = Some(OperationView {
@@ -364,23 +364,23 @@ fn starting(facts: &Facts, set: &SetFacts, plan: &mut Plan) {
         message,
         deadline,
     });
-    let refused = trouble.filter(|trouble| trouble.class == TroubleClass::Refused);
-    if let Some(trouble) = refused {
-        let refusal = Refusal::new("DoesNotPlan", trouble.message.clone());
-        plan.events.push(refusal_note(facts, &refusal));
+    let refused = problem.filter(|problem| problem.class == ProblemClass::Refused);
+    if let Some(problem) = refused {
+        let refusal = Refusal::new("DoesNotPlan", problem.message.clone());
+        plan.events.push(refusal_event(facts, &refusal));
         plan.view.refusal = Some(refusal);
         plan.view.state = JobState::Failed;
-        plan.view.stuck = true;
+        plan.view.stalled = true;
         plan.again = POLL;
         return;
     }
-    let lasting = trouble.is_some_and(|trouble| trouble.class == TroubleClass::Lasting);
+    let lasting = problem.is_some_and(|problem| problem.class == ProblemClass::Lasting);
     let waited = age(facts.now, set.since);
     if waited >= facts.job.progress_deadline {
-        plan.view.stuck = true;
+        plan.view.stalled = true;
         plan.again = POLL;
-        let problem = plan.view.problem.get_or_insert_with(|| {
-            Refusal::new(
+        let degraded = plan.view.degraded.get_or_insert_with(|| {
+            Degraded::new(
                 "ProgressDeadline",
                 format!(
                     "revision {} has published no checkpoint within upgrade.progressDeadline ({}); \
@@ -391,8 +391,8 @@ fn starting(facts: &Facts, set: &SetFacts, plan: &mut Plan) {
                 ),
             )
         });
-        let problem = problem.message.clone();
-        plan.events.push(Event::warning("ProgressDeadline", &set.uid, problem));
+        let message = degraded.message.clone();
+        plan.events.push(Event::warning("ProgressDeadline", &set.uid, message));
     } else if lasting {
         plan.again = plan.again.max(SOON * 2);
     }

@@ -6,12 +6,11 @@ use weir_crds::DesiredState;
 use weir_crds::kube::JobState;
 
 use super::{
-    Coordinator, Event, Facts, Plan, SOON, Scale, SetFacts, StopKind, Stopped, TroubleClass,
-    unrefused,
+    Coordinator, Degraded, Event, Facts, Plan, ProblemClass, SOON, Scale, SetFacts, StopKind,
+    Stopped, unrefused,
 };
 use crate::clock::age;
 use crate::names::operation_id;
-use crate::validate::Refusal;
 use crate::workers::{DrainRequest, JobEnd, Operation, SavepointRequest, job_end, operation};
 
 /// Why a set is stopped.
@@ -136,17 +135,17 @@ pub(super) fn ended(facts: &Facts, set: &SetFacts) -> Option<Stopped> {
 fn without_coordinator(facts: &Facts, set: &SetFacts, goal: Goal<'_>) -> Step {
     let lost = Stopped { at_ms: facts.now.as_millisecond(), ..Stopped::default() };
     let never_started = facts.pods_of(&set.revision).all(|pod| pod.ip.is_none());
-    let unrecoverable = facts.trouble(&set.revision);
+    let unrecoverable = facts.problem(&set.revision);
     let unrecoverable =
-        unrecoverable.filter(|trouble| never_started || trouble.class > TroubleClass::Passing);
-    if let Some(trouble) = unrecoverable {
+        unrecoverable.filter(|problem| never_started || problem.class > ProblemClass::Passing);
+    if let Some(problem) = unrecoverable {
         let event = Event::normal(
             "NoSavepoint",
             &set.uid,
             format!(
                 "revision {} is stopped without a savepoint, since it does not run ({}); its \
                  newest checkpoint is kept",
-                set.revision, trouble.reason
+                set.revision, problem.reason
             ),
         );
         return Step::Ended(lost, Some(event));
@@ -234,8 +233,8 @@ pub(super) fn decide(facts: &Facts, goal: Goal<'_>) -> Plan {
     plan.actions.serve = Some(set.revision.clone());
     plan.view.running = Some(set.revision.clone());
     take(facts, set, goal, &mut plan);
-    if let Some(trouble) = facts.trouble(&set.revision) {
-        plan.view.problem = Some(Refusal::new("PodsNotRunning", trouble.message.clone()));
+    if let Some(problem) = facts.problem(&set.revision) {
+        plan.view.degraded = Some(Degraded::new("PodsNotRunning", problem.message.clone()));
     }
     plan
 }

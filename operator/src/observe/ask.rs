@@ -65,7 +65,8 @@ fn facts(context: &Context, observed: &Observed, spec: &Result<Accepted, Refusal
         check: context.answers.check(&uid, &accepted.revision, now),
     });
     // Of a job that is being deleted every write is made again until its time is over.
-    let refused = context.answers.refused(&uid, now).filter(|_| deleted_at.is_none());
+    let generation = job.metadata.generation.unwrap_or(0);
+    let refused = context.answers.refused(&uid, generation, now).filter(|_| deleted_at.is_none());
     let (target, blocked) = match refused {
         Some(RefusedWrite::Spec(refusal)) => (target.and(Err(refusal)), None),
         Some(RefusedWrite::Child(refusal)) => (target, Some(refusal)),
@@ -76,15 +77,15 @@ fn facts(context: &Context, observed: &Observed, spec: &Result<Accepted, Refusal
         job: JobFacts {
             name: job.name_any(),
             namespace: job.namespace().unwrap_or_default(),
-            generation: job.metadata.generation.unwrap_or(0),
+            generation,
             desired: job.spec.desired_state,
             parallelism: job.spec.parallelism,
             progress_deadline: job.spec.upgrade.progress_deadline,
             deletion: job.spec.deletion.clone(),
             deleted_at,
             has_finalizer: job.finalizers().iter().any(|it| it == names::FINALIZER),
-            defaults_noted: observed.defaults_noted,
-            published_noted: job.annotations().contains_key(names::PUBLISHED),
+            defaults_recorded: observed.defaults_recorded,
+            published_recorded: job.annotations().contains_key(names::PUBLISHED),
             unhealthy_after: checkpoint.interval.saturating_add(checkpoint.unhealthy_after),
             uid: uid.clone(),
         },

@@ -9,7 +9,7 @@
 
 mod ask;
 mod nodes;
-mod trouble;
+mod problem;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use crate::build::Owner;
 use crate::clock::Clock;
 use crate::config::Defaults;
 use crate::context::Context;
-use crate::decide::{LastFailure, OneShot, PlanPod, PodFacts, SetFacts, Trouble};
+use crate::decide::{LastFailure, OneShot, PlanPod, PodFacts, Problem, SetFacts};
 use crate::names;
 use crate::ownership::{Whose, is_tied, whose};
 use crate::validate::{Program, Refusal};
@@ -63,10 +63,10 @@ pub struct Observed {
     /// before it is accepted.
     pub defaults: Defaults,
     /// The job itself says with which defaults it was accepted.
-    pub defaults_noted: bool,
+    pub defaults_recorded: bool,
     /// The job has published checkpoints, by whatever says so.
     pub published: bool,
-    /// The root below which it has, where that is noted.
+    /// The root below which it has, where that is recorded.
     pub published_root: Option<String>,
     /// The program that `spec.sqlFrom` names. A job on its way out needs none any more.
     pub program: Option<Program>,
@@ -177,16 +177,16 @@ impl Observer<'_> {
         let own = resolved(job.annotations());
         let mut set_facts = Vec::with_capacity(sets.len());
         for set in &sets {
-            let trouble = self.set_trouble(set, namespace, now).await;
+            let problem = self.set_problem(set, namespace, now).await;
             let whose = whose(set, name, &uid);
-            set_facts.push((read_set(set, &whose, now, trouble), Version::of(set)));
+            set_facts.push((read_set(set, &whose, now, problem), Version::of(set)));
         }
         let of_foreign =
             |pod: &&Pod| pod.owner_references().iter().any(|owner| foreign.contains(&owner.uid));
         let pods: Vec<Pod> = pods.into_iter().filter(|pod| !of_foreign(&pod)).collect();
-        let noted = job.annotations().get(names::PUBLISHED).cloned();
+        let recorded = job.annotations().get(names::PUBLISHED).cloned();
         let published_root =
-            noted.or_else(|| set_facts.iter().find_map(|(set, _)| set.published.clone()));
+            recorded.or_else(|| set_facts.iter().find_map(|(set, _)| set.published.clone()));
         let published = published_root.is_some() || has_published(&job, &set_facts);
         let is_worker = |pod: &&Pod| component(pod) == Some("worker");
         let (workers, others): (Vec<&Pod>, Vec<&Pod>) = pods.iter().partition(is_worker);
@@ -212,7 +212,7 @@ impl Observer<'_> {
         Ok(Some(Observed {
             now,
             owner: Owner::of(&job, &context.namespace),
-            defaults_noted: own.is_some(),
+            defaults_recorded: own.is_some(),
             defaults: own.or(recovered).unwrap_or_else(|| context.defaults.clone()),
             job,
             published,
@@ -235,22 +235,22 @@ impl Observer<'_> {
             None => None,
         };
         let answers = report.as_ref().is_some_and(|report| report.trouble.is_empty());
-        let mut found = trouble::pod_trouble(pod, answers);
+        let mut found = problem::pod_problem(pod, answers);
         if found.is_none()
-            && let Some(since) = trouble::prepares_since(pod)
+            && let Some(since) = problem::prepares_since(pod)
             && crate::clock::age(self.clock.now(), since) >= PATIENCE
         {
-            found = self.mount_trouble(pod).await;
+            found = self.mount_problem(pod).await;
         }
         if found.is_none()
             && let Some(report) = &report
             && !report.trouble.is_empty()
         {
-            found = Some(Trouble {
+            found = Some(Problem {
                 object: pod.name_any(),
-                reason: "WorkerTrouble".to_owned(),
+                reason: "WorkerProblem".to_owned(),
                 message: report.trouble.clone(),
-                class: crate::decide::TroubleClass::Passing,
+                class: crate::decide::ProblemClass::Passing,
                 exit_code: None,
             });
         }
@@ -269,8 +269,8 @@ impl Observer<'_> {
             ip,
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
             node_lost: false,
-            trouble: found,
-            restarts: trouble::restarts(pod),
+            problem: found,
+            restarts: problem::restarts(pod),
             report,
         };
         (facts, Version::of(pod))
@@ -322,12 +322,12 @@ impl Observer<'_> {
     }
 
     /// Why a set has too few pods: the API server's refusals stand in events only. Best effort.
-    async fn set_trouble(
+    async fn set_problem(
         &self,
         set: &StatefulSet,
         namespace: &str,
         now: Timestamp,
-    ) -> Option<Trouble> {
+    ) -> Option<Problem> {
         let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
         let there = set.status.as_ref().map_or(0, |status| status.replicas);
         let made = set.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
@@ -336,14 +336,14 @@ impl Observer<'_> {
         }
         let name = set.name_any();
         let message = self.newest_event(namespace, &name, "FailedCreate").await?;
-        Some(trouble::set_trouble(&name, &message))
+        Some(problem::set_problem(&name, &message))
     }
 
     /// Why a pod is not given its volumes. Best effort.
-    async fn mount_trouble(&self, pod: &Pod) -> Option<Trouble> {
+    async fn mount_problem(&self, pod: &Pod) -> Option<Problem> {
         let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
         let message = self.newest_event(&namespace, &name, "FailedMount").await?;
-        Some(trouble::mount_trouble(&name, &message))
+        Some(problem::mount_problem(&name, &message))
     }
 
     async fn newest_event(&self, namespace: &str, object: &str, reason: &str) -> Option<String> {
@@ -370,7 +370,7 @@ where
     Ok(api.list(&ListParams::default().labels(label)).await?.items)
 }
 
-/// Whether anything else than a note of it says that the job has published: earlier versions made
+/// Whether anything else than a record of it says that the job has published: earlier versions made
 /// none.
 fn has_published(job: &StreamJob, sets: &[(SetFacts, Version)]) -> bool {
     let shown = job.status.as_ref().and_then(|status| status.last_checkpoint.as_ref());
@@ -385,7 +385,7 @@ fn read_set(
     set: &StatefulSet,
     whose: &Whose,
     now: Timestamp,
-    trouble: Option<Trouble>,
+    problem: Option<Problem>,
 ) -> SetFacts {
     let annotations = set.annotations();
     let time = |key: &str| annotations.get(key).and_then(|text| text.parse::<Timestamp>().ok());
@@ -423,7 +423,7 @@ fn read_set(
             .map(|list| list.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect())
             .unwrap_or_default(),
         stable: annotations.get(names::STABLE).cloned(),
-        trouble,
+        problem,
     }
 }
 
@@ -437,13 +437,13 @@ fn read_plan_pod(pod: &Pod) -> PlanPod {
         name: pod.name_any(),
         revision: pod.labels().get(names::REVISION).cloned().unwrap_or_default(),
         outcome: read_one_shot(pod),
-        trouble: trouble::pod_trouble(pod, false),
+        problem: problem::pod_problem(pod, false),
         deleting: pod.metadata.deletion_timestamp.is_some(),
     }
 }
 
 fn read_failure(pod: &Pod) -> Option<LastFailure> {
-    let (reason, exit_code, message) = trouble::last_end(pod)?;
+    let (reason, exit_code, message) = problem::last_end(pod)?;
     Some(LastFailure { pod: pod.name_any(), reason, exit_code, message })
 }
 
@@ -452,7 +452,7 @@ fn read_one_shot(pod: &Pod) -> OneShot {
     match status.and_then(|status| status.phase.as_deref()) {
         Some("Succeeded") => OneShot::Succeeded,
         Some("Failed") => {
-            let words = trouble::last_end(pod).map(|(_, _, words)| words).unwrap_or_default();
+            let words = problem::last_end(pod).map(|(_, _, words)| words).unwrap_or_default();
             OneShot::Failed(words)
         }
         _ => OneShot::Running,

@@ -310,6 +310,28 @@ mod tests {
     }
 
     #[test]
+    fn what_no_pod_can_have_is_refused_with_its_place() {
+        for (workers, place) in [
+            (json!({"volumes": [{"name": "a", "emptyDir": 1}]}), "spec.workers.volumes[0]: "),
+            (
+                json!({"env": [{"name": "A"}, {"name": "B", "valueFrom": {"fieldRef": "x"}}]}),
+                "spec.workers.env[1]: ",
+            ),
+            (json!({"resources": {"limits": 1}}), "spec.workers.resources: "),
+            (
+                json!({"podTemplate": {"spec": {"containers": {"name": "side"}}}}),
+                "spec.workers.podTemplate: ",
+            ),
+        ] {
+            let spec = json!({"sql": "SELECT 1", "workers": workers});
+            let refusal = validate(&job(spec), None, &defaults(), None).unwrap_err();
+            assert_eq!(refusal.reason, "InvalidTemplate");
+            assert!(refusal.message.starts_with(place), "{refusal:?}");
+            assert!(refusal.message.ends_with("as in a pod"), "{refusal:?}");
+        }
+    }
+
+    #[test]
     fn a_job_stays_where_its_state_is() {
         let check = |spec, published| validate(&job(spec), None, &defaults(), Some(published));
         let accepted = check(json!({"sql": "SELECT 1"}), "s3://bucket/old").unwrap();

@@ -6,8 +6,8 @@ use crate::validate::Refusal;
 #[test]
 fn a_job_is_taken_before_anything_is_made_of_it() {
     let mut facts = facts(DesiredState::Running, 2);
-    for (has_finalizer, defaults_noted) in [(false, false), (true, false), (false, true)] {
-        (facts.job.has_finalizer, facts.job.defaults_noted) = (has_finalizer, defaults_noted);
+    for (has_finalizer, defaults_recorded) in [(false, false), (true, false), (false, true)] {
+        (facts.job.has_finalizer, facts.job.defaults_recorded) = (has_finalizer, defaults_recorded);
         let plan = decide(&facts);
         assert_eq!(plan.actions, Actions { accept: true, ..Actions::default() });
         assert_eq!(plan.again, Duration::ZERO, "the next round reads what this one wrote");
@@ -20,17 +20,17 @@ fn a_job_is_taken_before_anything_is_made_of_it() {
 }
 
 #[test]
-fn that_a_job_has_published_is_noted_on_it_before_anything_else() {
+fn that_a_job_has_published_is_recorded_on_it_before_anything_else() {
     let mut facts = facts(DesiredState::Running, 1);
-    (facts.job.published_noted, facts.published) = (false, false);
+    (facts.job.published_recorded, facts.published) = (false, false);
     facts.sets = vec![SetFacts { published: None, ..set("aa", 1) }];
     facts.pods = pods("aa", 1, 1);
     let root = Some("s3://bucket/weir".to_owned());
-    let noted = Actions { note_published: root, ..Actions::default() };
-    assert_eq!(decide(&facts).actions, noted);
+    let recorded = Actions { record_published: root, ..Actions::default() };
+    assert_eq!(decide(&facts).actions, recorded);
     let view = coordinator(&mut facts);
     (view.checkpoint_at_ms, view.published) = (0, 0);
-    assert_eq!(decide(&facts).actions.note_published, None, "there is nothing yet");
+    assert_eq!(decide(&facts).actions.record_published, None, "there is nothing yet");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Facts in, plan out: each test is a line of the lifecycle.
 
 mod first;
+mod problem;
 mod replace;
 mod run;
 mod stop;
-mod trouble;
 
 use std::time::Duration;
 
@@ -37,8 +37,8 @@ fn facts(desired: DesiredState, parallelism: u32) -> Facts {
             deletion: Deletion::default(),
             deleted_at: None,
             has_finalizer: true,
-            defaults_noted: true,
-            published_noted: true,
+            defaults_recorded: true,
+            published_recorded: true,
             unhealthy_after: Duration::from_secs(190),
         },
         namespace_terminating: false,
@@ -80,7 +80,7 @@ fn set(revision: &str, replicas: u32) -> SetFacts {
         stopping: None,
         supersedes: Vec::new(),
         stable: None,
-        trouble: None,
+        problem: None,
     }
 }
 
@@ -167,12 +167,12 @@ fn describe(facts: &Facts, plan: &Plan) -> String {
     if let Some(refusal) = &view.refusal {
         lines.push(format!("refused: {}", refusal.reason));
     }
-    if let Some(problem) = &view.problem {
-        let stuck = if view.stuck { " (stuck)" } else { "" };
-        lines.push(format!("problem{stuck}: {}", problem.reason));
+    if let Some(degraded) = &view.degraded {
+        let stalled = if view.stalled { " (stalled)" } else { "" };
+        lines.push(format!("degraded{stalled}: {}", degraded.reason));
     }
-    for note in &plan.events {
-        lines.push(format!("note {}", note.reason));
+    for event in &plan.events {
+        lines.push(format!("event {}", event.reason));
     }
     lines.join("\n")
 }

@@ -36,7 +36,7 @@ fn a_changed_program_is_planned_then_the_old_one_stopped_then_the_new_one_made()
         Upgrading, again in 500ms
         create × 2
         scale flights-old × 0 Some(Stopped)
-        note Savepoint"#]],
+        event Savepoint"#]],
     );
 }
 
@@ -52,7 +52,7 @@ fn a_program_that_does_not_plan_leaves_the_old_one_running() {
         expect![[r#"
         Running, again in 5s
         refused: DoesNotPlan
-        note SpecRefused"#]],
+        event SpecRefused"#]],
     );
 }
 
@@ -65,12 +65,12 @@ fn another_image() -> Facts {
     facts
 }
 
-fn planning(outcome: OneShot, trouble: Option<(&str, TroubleClass)>) -> PlanPod {
+fn planning(outcome: OneShot, problem: Option<(&str, ProblemClass)>) -> PlanPod {
     PlanPod {
         name: "flights-plan-bb".into(),
         revision: "bb".into(),
         outcome,
-        trouble: trouble.map(|(message, class)| Trouble {
+        problem: problem.map(|(message, class)| Problem {
             object: "flights-plan-bb".into(),
             reason: "x".into(),
             message: message.into(),
@@ -110,8 +110,8 @@ fn another_image_plans_its_program_before_the_running_one_stops() {
 #[test]
 fn an_image_that_refuses_or_cannot_be_had_leaves_the_running_revision_alone() {
     for (message, class, wanted) in [
-        ("job.yaml:9:1: no such table", TroubleClass::Refused, "no such table"),
-        ("pod x cannot have image", TroubleClass::Lasting, "spec.image"),
+        ("job.yaml:9:1: no such table", ProblemClass::Refused, "no such table"),
+        ("pod x cannot have image", ProblemClass::Lasting, "spec.image"),
     ] {
         let mut facts = another_image();
         facts.plan_pods = vec![planning(OneShot::Running, Some((message, class)))];
@@ -119,11 +119,11 @@ fn an_image_that_refuses_or_cannot_be_had_leaves_the_running_revision_alone() {
         let refusal = plan.view.refusal.clone().unwrap();
         assert!(refusal.message.contains(wanted), "{refusal:?}");
         assert!(refusal.message.ends_with("revision aa keeps running"), "{refusal:?}");
-        assert!(plan.view.stuck && plan.actions.begin.is_none() && plan.actions.plan_pod);
-        assert_eq!(plan.events.iter().filter(|note| note.reason == "SpecRefused").count(), 1);
+        assert!(plan.view.stalled && plan.actions.begin.is_none() && plan.actions.plan_pod);
+        assert_eq!(plan.events.iter().filter(|event| event.reason == "SpecRefused").count(), 1);
     }
     let mut full = another_image();
-    full.plan_pods = vec![planning(OneShot::Running, Some(("no node", TroubleClass::Passing)))];
+    full.plan_pods = vec![planning(OneShot::Running, Some(("no node", ProblemClass::Passing)))];
     let plan = decide(&full);
     assert!(plan.view.refusal.is_none() && plan.actions.begin.is_none());
     assert_eq!(plan.view.operation.unwrap().message, "no node");

@@ -89,7 +89,7 @@ fn a_finished_job_gives_its_pods_back() {
         expect![[r#"
         Finished, again in 500ms
         scale flights-aa × 0 Some(Finished)
-        note Finished"#]],
+        event Finished"#]],
     );
 }
 
@@ -171,14 +171,14 @@ fn what_the_cluster_refuses_a_job_keeps_it_from_starting_and_not_from_running() 
         &facts,
         expect![[r#"
         Failed, again in 5s
-        problem (stuck): ObjectInTheWay
-        note ObjectInTheWay"#]],
+        degraded (stalled): ObjectInTheWay
+        event ObjectInTheWay"#]],
     );
     facts.sets = vec![set("aa", 1)];
     facts.pods = pods("aa", 1, 1);
     let plan = decide(&facts);
     assert_eq!(plan.actions.scale[0].replicas, 2, "it is rescaled");
-    assert_eq!(plan.view.problem.unwrap().reason, "ObjectInTheWay");
+    assert_eq!(plan.view.degraded.unwrap().reason, "ObjectInTheWay");
     facts.target = Ok(target("bb", "weir:1"));
     let plan = decide(&facts);
     assert!(questions(&facts).plan_at.is_none() && plan.actions.begin.is_none(), "{plan:?}");

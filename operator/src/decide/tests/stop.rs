@@ -19,7 +19,7 @@ fn a_suspended_job_stops_behind_a_savepoint() {
         expect![[r#"
         Suspending, again in 500ms
         scale flights-aa × 0 Some(Stopped)
-        note Savepoint"#]],
+        event Savepoint"#]],
     );
 }
 
@@ -41,7 +41,7 @@ fn a_job_without_a_coordinator_is_given_time_before_it_is_stopped_without_a_save
         expect![[r#"
         Suspending, again in 500ms
         scale flights-aa × 0 Some(Lost)
-        note NoSavepoint"#]],
+        event NoSavepoint"#]],
     );
 }
 
@@ -63,7 +63,7 @@ fn a_deleted_job_is_saved_removed_and_released() {
         expect![[r#"
         Deleting, again in 500ms
         scale flights-aa × 0 Some(Stopped)
-        note Savepoint"#]],
+        event Savepoint"#]],
     );
     facts.sets = vec![SetFacts { stopped: Some(Stopped::default()), ..set("aa", 0) }];
     check(
@@ -107,8 +107,8 @@ fn state_is_deleted_by_a_pod_and_kept_where_none_can_start() {
         expect![[r#"
         Deleting, again in 500ms
         release
-        note NamespaceDeleted
-        note StateKept"#]],
+        event NamespaceDeleted
+        event StateKept"#]],
     );
 }
 
@@ -123,6 +123,6 @@ fn a_deletion_does_not_wait_for_state_that_nobody_can_find() {
         expect![[r#"
         Deleting, again in 500ms
         release
-        note StateKept"#]],
+        event StateKept"#]],
     );
 }

@@ -423,4 +423,7 @@ async fn what_a_write_brings_to_light_is_a_fact_of_the_next_round() {
     stage.pass(Duration::from_secs(5));
     assert_eq!(round().await, Duration::ZERO);
     assert_eq!((tries(), stage.status()), (2, said), "made again, and no condition flaps");
+    stage.edit(|spec| spec["parallelism"] = json!(2));
+    assert_eq!(round().await, Duration::ZERO);
+    assert_eq!(tries(), 3, "an edit may have put it right");
 }

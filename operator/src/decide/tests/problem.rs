@@ -12,8 +12,8 @@ fn a_failed_job_keeps_its_pods_and_says_why() {
         &facts,
         expect![[r#"
         Failed, again in 5s
-        problem (stuck): JobFailed
-        note Failed"#]],
+        degraded (stalled): JobFailed
+        event Failed"#]],
     );
 }
 
@@ -35,14 +35,14 @@ fn a_job_whose_tasks_fail_again_and_again_says_why() {
     facts.pods = pods("aa", 1, 1);
     let status = coordinator(&mut facts).status.as_mut().unwrap();
     (status.restarts, status.failure) = (1, "source \"t\": no broker".into());
-    assert_eq!(decide(&facts).view.problem, None, "what its coordinator does not call trouble");
+    assert_eq!(decide(&facts).view.degraded, None, "what its coordinator does not call a problem");
     coordinator(&mut facts).task_trouble = "source \"t\": no broker".into();
     let plan = decide(&facts);
     assert_eq!(plan.view.state, JobState::Running, "between two failures");
-    let problem = plan.view.problem.expect("a problem");
-    assert_eq!(problem.reason, "JobNotRunning");
-    assert!(problem.message.contains("no broker"), "{}", problem.message);
-    assert_eq!(plan.events[0].message, problem.message);
+    let degraded = plan.view.degraded.expect("it is degraded");
+    assert_eq!(degraded.reason, "JobNotRunning");
+    assert!(degraded.message.contains("no broker"), "{}", degraded.message);
+    assert_eq!(plan.events[0].message, degraded.message);
 }
 
 #[test]
@@ -53,12 +53,12 @@ fn a_source_that_cannot_look_is_told_at_once_while_the_job_runs() {
     coordinator(&mut facts).source_trouble = "source \"t\": no broker".into();
     let plan = decide(&facts);
     assert_eq!(plan.view.state, JobState::Running);
-    let problem = plan.view.problem.expect("a problem");
-    assert_eq!(problem.reason, "SourceUnreachable");
-    assert!(problem.message.contains("no broker"), "{}", problem.message);
-    assert_eq!(plan.events[0].message, problem.message);
+    let degraded = plan.view.degraded.expect("it is degraded");
+    assert_eq!(degraded.reason, "SourceUnreachable");
+    assert!(degraded.message.contains("no broker"), "{}", degraded.message);
+    assert_eq!(plan.events[0].message, degraded.message);
     coordinator(&mut facts).source_trouble.clear();
-    assert_eq!(decide(&facts).view.problem, None);
+    assert_eq!(decide(&facts).view.degraded, None);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn checkpoints_that_fail_are_told_in_an_event_too() {
     facts.pods = pods("aa", 1, 1);
     coordinator(&mut facts).checkpoint_trouble = "s3://b/x: access denied".into();
     let plan = decide(&facts);
-    let said = |note: &&Event| note.reason == "CheckpointFailing";
-    let note = plan.events.iter().find(said).expect("an event");
-    assert!(note.warning && note.message.contains("access denied"), "{note:?}");
+    let said = |event: &&Event| event.reason == "CheckpointFailing";
+    let event = plan.events.iter().find(said).expect("an event");
+    assert!(event.warning && event.message.contains("access denied"), "{event:?}");
 }

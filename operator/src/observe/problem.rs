@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use k8s_openapi::jiff::Timestamp;
 
-use crate::decide::{Trouble, TroubleClass};
+use crate::decide::{Problem, ProblemClass};
 
 /// Exit code of a worker that refuses its program or manifest.
 const REFUSED: i32 = 2;
@@ -15,14 +15,14 @@ const LONGEST: usize = 1000;
 /// What keeps a pod from working, if anything does. `answers`: its worker has just answered a
 /// call, so that what happened before no longer counts.
 #[must_use]
-pub(super) fn pod_trouble(pod: &Pod, answers: bool) -> Option<Trouble> {
+pub(super) fn pod_problem(pod: &Pod, answers: bool) -> Option<Problem> {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let status = pod.status.as_ref()?;
     if pod.metadata.deletion_timestamp.is_some() || answers {
         return None;
     }
-    let trouble = |reason: &str, message: String, class, exit_code| Trouble {
+    let problem = |reason: &str, message: String, class, exit_code| Problem {
         object: name.to_owned(),
         reason: reason.to_owned(),
         message: shorten(&message),
@@ -43,13 +43,13 @@ pub(super) fn pod_trouble(pod: &Pod, answers: bool) -> Option<Trouble> {
             "add nodes, or ask for less in spec.workers.resources, nodeSelector or parallelism"
         };
         let message = format!("pod {name} finds no node: {why}; {fix}");
-        return Some(trouble("Unschedulable", message, TroubleClass::Passing, None));
+        return Some(problem("Unschedulable", message, ProblemClass::Passing, None));
     }
     if status.phase.as_deref() == Some("Failed") && status.container_statuses.is_none() {
         let reason = status.reason.as_deref().unwrap_or("Failed");
         let why = status.message.as_deref().unwrap_or("no message");
         let message = format!("pod {name} failed ({reason}): {why}");
-        return Some(trouble(reason, message, TroubleClass::Passing, None));
+        return Some(problem(reason, message, ProblemClass::Passing, None));
     }
     let container = containers(status).find(|container| container.name == WORKER)?;
     let last = ended(container.state.as_ref()).or_else(|| ended(container.last_state.as_ref()));
@@ -61,7 +61,7 @@ pub(super) fn pod_trouble(pod: &Pod, answers: bool) -> Option<Trouble> {
         } else {
             ended.message.clone()
         };
-        return Some(trouble("Refused", words, TroubleClass::Refused, Some(REFUSED)));
+        return Some(problem("Refused", words, ProblemClass::Refused, Some(REFUSED)));
     }
     let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
     if let Some(waiting) = waiting {
@@ -79,24 +79,24 @@ pub(super) fn pod_trouble(pod: &Pod, answers: bool) -> Option<Trouble> {
                     "pod {name} cannot have image {image} ({reason}): {why}; check spec.image and \
                      the registry's credentials (imagePullSecrets in workers.podTemplate)"
                 );
-                Some(trouble(reason, message, TroubleClass::Lasting, None))
+                Some(problem(reason, message, ProblemClass::Lasting, None))
             }
             "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
                 let message = config_error(name, namespace, reason, why);
-                Some(trouble(reason, message, TroubleClass::Lasting, None))
+                Some(problem(reason, message, ProblemClass::Lasting, None))
             }
             "CrashLoopBackOff" => {
                 let words = last.map_or_else(|| why.to_owned(), |ended| ended.words());
                 let count = container.restart_count;
                 let message = format!("pod {name} crashed {count} times; the last time: {words}");
-                Some(trouble(reason, message, TroubleClass::Lasting, None))
+                Some(problem(reason, message, ProblemClass::Lasting, None))
             }
             _ => None,
         };
     }
     let now = ended(container.state.as_ref())?;
     let message = format!("pod {name} ended: {}", now.words());
-    Some(trouble(&now.reason, message, TroubleClass::Passing, Some(now.exit_code)))
+    Some(problem(&now.reason, message, ProblemClass::Passing, Some(now.exit_code)))
 }
 
 /// How often the worker container was started again.
@@ -117,7 +117,7 @@ pub(super) fn last_end(pod: &Pod) -> Option<(String, i32, String)> {
 
 /// What a Kubernetes event says about pods that it does not create.
 #[must_use]
-pub(super) fn set_trouble(set: &str, message: &str) -> Trouble {
+pub(super) fn set_problem(set: &str, message: &str) -> Problem {
     let says = |words: &str| message.contains(words);
     let (reason, fix) = if says("exceeded quota") {
         ("QuotaExceeded", "raise the namespace's ResourceQuota or lower spec.workers.resources")
@@ -131,11 +131,11 @@ pub(super) fn set_trouble(set: &str, message: &str) -> Trouble {
         ("FailedCreate", "the cluster's answer above names what forbids them")
     };
     let message = format!("{set} has too few pods: {message}; {fix}");
-    Trouble {
+    Problem {
         object: set.to_owned(),
         reason: reason.to_owned(),
         message: shorten(&message),
-        class: TroubleClass::Passing,
+        class: ProblemClass::Passing,
         exit_code: None,
     }
 }
@@ -153,15 +153,15 @@ pub(super) fn prepares_since(pod: &Pod) -> Option<Timestamp> {
 
 /// What a Kubernetes event says about a pod that is not given what it starts with.
 #[must_use]
-pub(super) fn mount_trouble(pod: &str, message: &str) -> Trouble {
-    Trouble {
+pub(super) fn mount_problem(pod: &str, message: &str) -> Problem {
+    Problem {
         object: pod.to_owned(),
         reason: "FailedMount".to_owned(),
         message: shorten(&format!(
             "pod {pod} cannot start (FailedMount): {message}; create what is missing, or correct \
              spec.workers.volumes"
         )),
-        class: TroubleClass::Passing,
+        class: ProblemClass::Passing,
         exit_code: None,
     }
 }
@@ -243,9 +243,9 @@ mod tests {
     fn a_missing_secret_is_named_with_the_command_that_makes_it() {
         let waiting = json!({"waiting": {
             "reason": "CreateContainerConfigError", "message": "secret \"weir-s3\" not found"}});
-        let trouble = pod_trouble(&pod(worker(waiting, json!({}))), false).unwrap();
-        assert_eq!(trouble.class, TroubleClass::Lasting);
-        assert!(trouble.message.contains("kubectl create secret generic weir-s3 -n shop"));
+        let problem = pod_problem(&pod(worker(waiting, json!({}))), false).unwrap();
+        assert_eq!(problem.class, ProblemClass::Lasting);
+        assert!(problem.message.contains("kubectl create secret generic weir-s3 -n shop"));
     }
 
     #[test]
@@ -256,16 +256,16 @@ mod tests {
             (json!({"waiting": {"reason": "CrashLoopBackOff"}}), end.clone()),
             (json!({"running": {}}), end),
         ] {
-            let trouble = pod_trouble(&pod(worker(state, last)), false).unwrap();
-            assert_eq!(trouble.class, TroubleClass::Refused);
-            assert_eq!(trouble.message, "sql:9:14: no column dist");
+            let problem = pod_problem(&pod(worker(state, last)), false).unwrap();
+            assert_eq!(problem.class, ProblemClass::Refused);
+            assert_eq!(problem.message, "sql:9:14: no column dist");
         }
     }
 
     #[test]
-    fn a_pod_that_answers_has_no_trouble_left() {
+    fn a_pod_that_answers_has_no_problem_left() {
         let last = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
-        assert!(pod_trouble(&pod(worker(json!({"running": {}}), last)), true).is_none());
+        assert!(pod_problem(&pod(worker(json!({"running": {}}), last)), true).is_none());
     }
 
     #[test]
@@ -275,39 +275,39 @@ mod tests {
         status["startTime"] = json!("2026-01-01T00:00:00Z");
         assert_eq!(prepares_since(&pod(status)).unwrap().as_second(), 1_767_225_600);
         assert_eq!(prepares_since(&pod(worker(json!({"running": {}}), json!({})))), None);
-        let trouble = mount_trouble("flights-0a1b-0", "secret \"tls\" not found");
-        assert!(trouble.message.contains("spec.workers.volumes"), "{}", trouble.message);
+        let problem = mount_problem("flights-0a1b-0", "secret \"tls\" not found");
+        assert!(problem.message.contains("spec.workers.volumes"), "{}", problem.message);
     }
 
     #[test]
     fn each_reason_to_wait_has_a_place_a_cause_and_a_fix() {
         let image = json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}});
-        let trouble = pod_trouble(&pod(worker(image, json!({}))), false).unwrap();
-        assert!(trouble.message.contains("weir:9") && trouble.message.contains("spec.image"));
+        let problem = pod_problem(&pod(worker(image, json!({}))), false).unwrap();
+        assert!(problem.message.contains("weir:9") && problem.message.contains("spec.image"));
 
         let crash = json!({"waiting": {"reason": "CrashLoopBackOff"}});
         let last = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
-        let trouble = pod_trouble(&pod(worker(crash, last)), false).unwrap();
-        assert!(trouble.message.contains("crashed 3 times"), "{}", trouble.message);
-        assert!(trouble.message.contains("OOMKilled (exit code 137)"));
+        let problem = pod_problem(&pod(worker(crash, last)), false).unwrap();
+        assert!(problem.message.contains("crashed 3 times"), "{}", problem.message);
+        assert!(problem.message.contains("OOMKilled (exit code 137)"));
 
         let none = json!({"conditions": [{"type": "PodScheduled", "status": "False",
             "reason": "Unschedulable", "message": "0/2 nodes are available"}]});
-        let trouble = pod_trouble(&pod(none), false).unwrap();
-        assert_eq!(trouble.class, TroubleClass::Passing);
-        assert!(trouble.message.contains("0/2 nodes"));
+        let problem = pod_problem(&pod(none), false).unwrap();
+        assert_eq!(problem.class, ProblemClass::Passing);
+        assert!(problem.message.contains("0/2 nodes"));
 
         let claim = json!({"conditions": [{"type": "PodScheduled", "status": "False",
             "reason": "Unschedulable", "message": "persistentvolumeclaim \"x\" not found"}]});
-        let trouble = pod_trouble(&pod(claim), false).unwrap();
-        assert!(trouble.message.contains("spec.workers.volumes"), "{}", trouble.message);
+        let problem = pod_problem(&pod(claim), false).unwrap();
+        assert!(problem.message.contains("spec.workers.volumes"), "{}", problem.message);
 
-        let quota = set_trouble("flights-0a1b", "pods \"x\" is forbidden: exceeded quota: small");
+        let quota = set_problem("flights-0a1b", "pods \"x\" is forbidden: exceeded quota: small");
         assert_eq!(quota.reason, "QuotaExceeded");
         let account = "error looking up service account shop/x: serviceaccount \"x\" not found";
-        let account = set_trouble("flights-0a1b", account);
+        let account = set_problem("flights-0a1b", account);
         assert!(account.message.contains("spec.workers.serviceAccountName"), "{}", account.message);
-        let forbidden = set_trouble("flights-0a1b", "violates PodSecurity \"restricted:latest\"");
+        let forbidden = set_problem("flights-0a1b", "violates PodSecurity \"restricted:latest\"");
         assert!(forbidden.message.contains("spec.workers.podTemplate"), "{}", forbidden.message);
     }
 }
