@@ -107,6 +107,30 @@ impl<T: Clone + Default> Chunked<T> {
         Self { chunks: shared.into_iter().map(Chunk::Shared).collect(), len: self.len }
     }
 
+    /// A handle to the values of these chunks alone, one after another in the order given, in
+    /// O(their number).
+    #[must_use]
+    pub fn freeze_chunks(&mut self, chunks: &[u32]) -> Self {
+        let shared = chunks.iter().map(|&at| Chunk::Shared(self.share(at as usize)));
+        let chunks: Vec<_> = shared.collect();
+        Self { len: chunks.len() * CHUNK, chunks }
+    }
+
+    fn share(&mut self, at: usize) -> Arc<Values<T>> {
+        if let Chunk::Shared(values) = &self.chunks[at] {
+            return Arc::clone(values);
+        }
+        // Taken out by a swap with the last one, and put back by another.
+        let values = match self.chunks.swap_remove(at) {
+            Chunk::Owned(values) => Arc::new(values),
+            Chunk::Shared(values) => values,
+        };
+        self.chunks.push(Chunk::Shared(Arc::clone(&values)));
+        let last = self.chunks.len() - 1;
+        self.chunks.swap(at, last);
+        values
+    }
+
     /// Memory of the values in bytes, without what they point to.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -148,5 +172,24 @@ mod tests {
         let again = column.freeze();
         assert_eq!(*again.get(7), 1_000_000);
         assert_eq!(*frozen.get(1_999), 1_999);
+    }
+
+    #[test]
+    fn some_chunks_can_be_frozen_without_the_others() {
+        let mut column = Chunked::new();
+        for i in 0..2_000_u64 {
+            column.push(i);
+        }
+        let frozen = column.freeze_chunks(&[2, 0, 2]);
+        for slot in [0, 1_024, 1_999] {
+            *column.get_mut(slot) += 1_000_000;
+        }
+        let chunk = CHUNK as u64;
+        assert_eq!((*frozen.get(0), *frozen.get(CHUNK), frozen.len()), (2 * chunk, 0, 3 * CHUNK));
+        assert_eq!(*frozen.get(2 * CHUNK), 2 * chunk);
+        for i in 0..2_000_u64 {
+            let added = if [0, 1_024, 1_999].contains(&i) { 1_000_000 } else { 0 };
+            assert_eq!(*column.get(i as usize), i + added);
+        }
     }
 }

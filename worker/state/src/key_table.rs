@@ -220,6 +220,31 @@ impl KeyTable {
         })
     }
 
+    /// As [`KeyTable::freeze`], of these chunks of [`crate::chunked::CHUNK`] slots alone: the
+    /// slots of the first one come first, and so on. Costs O(chunks given), but for one handle
+    /// per 64 KiB of long strings.
+    #[must_use]
+    pub fn freeze_chunks(&mut self, chunks: &[u32]) -> FrozenKeys {
+        let store = match &mut self.store {
+            Store::Words { words, null } => {
+                let null = null.and_then(|slot| {
+                    let size = crate::chunked::CHUNK as u32;
+                    let at = chunks.iter().position(|&chunk| chunk == slot / size)?;
+                    Some(at as u32 * size + slot % size)
+                });
+                Store::Words { words: words.freeze_chunks(chunks), null }
+            }
+            Store::Packed(store) => Store::Packed(store.freeze_chunks(chunks)),
+        };
+        FrozenKeys(Self {
+            types: self.types.clone(),
+            kind: self.kind,
+            store,
+            index: Index::with_capacity(0),
+            scratch: PackedBatch::default(),
+        })
+    }
+
     /// Memory in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {

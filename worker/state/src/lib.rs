@@ -25,8 +25,11 @@ pub mod dirty;
 pub mod hash;
 mod index;
 pub mod key_table;
+pub mod merge;
 pub mod packed;
 pub mod segment;
+pub mod sorted;
+pub mod table;
 
 /// A column type that state cannot hold.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

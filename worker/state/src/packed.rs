@@ -176,6 +176,20 @@ impl PackedStore {
         }
     }
 
+    /// As [`PackedStore::freeze`], of these chunks of slots alone, one after another.
+    #[must_use]
+    pub fn freeze_chunks(&mut self, chunks: &[u32]) -> Self {
+        if !self.open.is_empty() {
+            self.seal();
+        }
+        Self {
+            views: self.views.freeze_chunks(chunks),
+            blocks: self.blocks.clone(),
+            open: Vec::new(),
+            arena_bytes: self.arena_bytes,
+        }
+    }
+
     /// Memory in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {

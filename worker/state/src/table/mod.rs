@@ -1,0 +1,148 @@
+//! Tables: the state of an operator, held in memory, stored in sorted segments.
+//!
+//! ```text
+//!  keys ──resolve──► slots ──► typed cells, read and written in place
+//!                       freeze(age) ──► Frozen ──encode, elsewhere──► segment ──► chain
+//!                                          restore ◄── segments of any subtasks ◄──┘
+//! ```
+//!
+//! An operator declares tables ([`TableSpec`]) and works on them batch by batch; it never
+//! encodes, restores, counts bytes, or hears of deltas and tombstones. There are three kinds:
+//! [`Keyed`] (key → a row), [`Ordered`] (key → rows by order), [`Timers`] (key, time). What they
+//! have in common with the engine is [`Table`].
+//!
+//! What always holds:
+//! - The state at a checkpoint is what the segments published with it, youngest first, say.
+//!   Nothing else is ever stored.
+//! - Freezing costs O(changed chunks), never O(table); encoding happens on another thread.
+//! - What was frozen is never frozen again: whoever declines an attempt hands the same bytes to
+//!   the next one (PROTOCOL rule 6).
+//! - A slot is good for one batch: [`Table::sweep`] may move rows, and only it.
+//! - Time comes from outside and stands still during a batch.
+
+mod blob;
+mod bounds;
+mod cells;
+mod columns;
+mod evolve;
+mod frozen;
+mod keyed;
+mod ordered;
+mod restore;
+mod run;
+mod scan;
+mod slots;
+mod spec;
+mod timers;
+mod type_text;
+
+pub use bounds::Bounds;
+pub use cells::CellKind;
+pub(crate) use cells::{Cells, build_array};
+pub use columns::{Cell, ColumnError, Reader, Writer};
+pub use evolve::{Evolution, EvolveError, Source, evolve};
+pub use frozen::{EncodeError, Encoded, Frozen};
+pub use keyed::Keyed;
+pub use ordered::Ordered;
+pub use restore::RestoreError;
+pub use scan::{Edge, Scan};
+pub use spec::{Expiry, Field, Order, OrderField, Scalar, SpecError, TableSpec};
+pub use timers::Timers;
+use weir_protocol::KeyGroupRange;
+
+use crate::UnsupportedType;
+use crate::canonical::DecodeError;
+use crate::sorted::Age;
+
+/// The key groups that a subtask's tables hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Groups {
+    /// Those of the subtask.
+    pub range: KeyGroupRange,
+    /// How many the job has: its maximal parallelism.
+    pub of: u32,
+}
+
+/// Bytes of memory, by what would free them. Capacity counts, not content.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Memory {
+    /// Rows that no checkpoint holds: freed by one.
+    pub dirty: usize,
+    /// Handles of frozen rows that are not encoded yet; what has been written since was copied.
+    pub frozen: usize,
+    /// Rows that segments hold as they are, and room for more.
+    pub clean: usize,
+    /// What finds rows: keys, runs, marks.
+    pub index: usize,
+}
+
+impl Memory {
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.dirty + self.frozen + self.clean + self.index
+    }
+}
+
+/// What the engine does with every table, whatever its kind.
+pub trait Table {
+    /// What the operator declared.
+    fn spec(&self) -> &TableSpec;
+
+    /// Sets the clock of the next batch, in seconds; event or processing time, as the operator
+    /// likes. It never goes back: an earlier time than before changes nothing, so that what has
+    /// expired stays so, also after a restore.
+    fn set_clock(&mut self, now: u32);
+
+    /// Whether anything changed since the last freeze.
+    fn is_dirty(&self) -> bool;
+
+    /// What changed since the last freeze, for another thread to encode. `age` must be above
+    /// that of every freeze before, of this run and of the one it was restored from.
+    fn freeze(&mut self, age: Age) -> Frozen;
+
+    /// Everything that was frozen at this age or before is in a published checkpoint. Must be
+    /// called for no age that has not been published: tombstones are forgotten here.
+    fn published(&mut self, up_to: Age);
+
+    /// Frees the memory of at most about `limit` rows that expired, and now and then moves the
+    /// rows of a table that has become mostly empty together. Gives how many rows went. To be
+    /// called between batches: slots are not good beyond it.
+    fn sweep(&mut self, limit: usize) -> usize;
+
+    /// Memory that the table holds.
+    fn memory(&self) -> Memory;
+}
+
+/// What can go wrong with columns that come in or go out.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// A column of another type than the table's.
+    #[error(transparent)]
+    Type(#[from] UnsupportedType),
+    /// A column that is not there.
+    #[error(transparent)]
+    Column(#[from] ColumnError),
+    /// Stored keys that do not fit the types of the table.
+    #[error(transparent)]
+    Key(#[from] DecodeError),
+    /// Stored orders that do not fit the types of the table.
+    #[error(transparent)]
+    Order(#[from] crate::sorted::order::OrderError),
+    /// An array that cannot be built.
+    #[error(transparent)]
+    Arrow(#[from] arrow::error::ArrowError),
+    /// A NULL where the table's schema has none.
+    #[error("column {0} of a state table holds a NULL, which its schema does not allow")]
+    Null(String),
+    /// Another number of columns than the table has.
+    #[error("{what} of {given} columns was given, the state table has {wanted}")]
+    Width {
+        /// A key, order or row.
+        what: &'static str,
+        /// How many were given.
+        given: usize,
+        /// How many the table has.
+        wanted: usize,
+    },
+}

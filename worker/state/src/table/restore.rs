@@ -1,0 +1,141 @@
+//! Tables from segments.
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+
+use super::{Bounds, Evolution, Groups, SpecError, TableError, TableSpec};
+use crate::UnsupportedType;
+use crate::canonical::{DecodeError, decode_rows};
+use crate::merge::{Input, Merge, MergeError};
+use crate::sorted::{Block, Value};
+
+/// Rows that are installed together.
+const ROWS: usize = 1_024;
+
+/// A table that cannot be restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// What the operator declares.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The segments.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    /// Stored keys that are not of the table's types.
+    #[error(transparent)]
+    Key(#[from] DecodeError),
+    /// A key of a type that state cannot hold.
+    #[error(transparent)]
+    Type(#[from] UnsupportedType),
+    /// Segments of a job with another number of key groups: keys would be in other groups.
+    #[error(
+        "the state of table {table} was written with {stored} key groups, the job has {wanted}; restore with maxParallelism {stored}"
+    )]
+    Groups {
+        /// The table's name.
+        table: String,
+        /// Of the segments.
+        stored: u32,
+        /// Of the job.
+        wanted: u32,
+    },
+    /// Columns of the segments.
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
+
+/// Some rows on their way into a table.
+pub(crate) struct Batch<'a> {
+    evolutions: &'a [Evolution],
+    blocks: Vec<(usize, Block)>,
+    /// Block and number of each row.
+    rows: Vec<(u32, u32)>,
+}
+
+impl Batch<'_> {
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn at(&self, row: usize) -> (&Block, usize, usize) {
+        let (block, number) = self.rows[row];
+        let (source, block) = &self.blocks[block as usize];
+        (block, number as usize, *source)
+    }
+
+    /// The key columns of all rows.
+    pub(crate) fn keys(&self, types: &[DataType]) -> Result<Vec<ArrayRef>, DecodeError> {
+        decode_rows(types, self.len(), |each| {
+            for row in 0..self.len() {
+                let (block, number, _) = self.at(row);
+                each(block.key(number));
+            }
+        })
+    }
+
+    pub(crate) fn prefix(&self, row: usize) -> u64 {
+        let (block, number, _) = self.at(row);
+        block.prefix(number)
+    }
+
+    pub(crate) fn order(&self, row: usize) -> &[u8] {
+        let (block, number, _) = self.at(row);
+        block.order(number)
+    }
+
+    pub(crate) fn stamp(&self, row: usize) -> u32 {
+        let (block, number, _) = self.at(row);
+        block.stamp(number)
+    }
+
+    /// The values of a row under the table's schema.
+    pub(crate) fn values(&self, row: usize) -> impl Iterator<Item = Value<'_>> {
+        let (block, number, source) = self.at(row);
+        self.evolutions[source].values(move |column| block.value(number, column))
+    }
+}
+
+/// Hands every row of the groups to `install`, batch by batch, in order; gives the clock and the
+/// bounds of the segments.
+pub(crate) fn restore(
+    table: &TableSpec,
+    groups: Groups,
+    segments: &[Input],
+    mut install: impl FnMut(&Batch<'_>) -> Result<(), RestoreError>,
+) -> Result<(u32, Bounds), RestoreError> {
+    for segment in segments {
+        let stored = segment.stored.reader().meta().groups;
+        if stored != groups.of {
+            let (table, wanted) = (table.name.clone(), groups.of);
+            return Err(RestoreError::Groups { table, stored, wanted });
+        }
+    }
+    let mut merge = Merge::new(table, segments, groups.range, true)?;
+    let evolutions = merge.evolutions();
+    let empty = || Batch { evolutions: &evolutions, blocks: Vec::new(), rows: Vec::new() };
+    let mut batch = empty();
+    // The block that each source's last row was in: its place in the batch and its number.
+    let mut last: Vec<Option<(u32, u32)>> = vec![None; evolutions.len()];
+    while let Some(hit) = merge.advance()? {
+        let number = hit.block.number();
+        let block = match last[hit.source] {
+            Some((at, same)) if same == number => at,
+            _ => {
+                batch.blocks.push((hit.source, hit.block.clone()));
+                let at = (batch.blocks.len() - 1) as u32;
+                last[hit.source] = Some((at, number));
+                at
+            }
+        };
+        batch.rows.push((block, hit.row as u32));
+        if batch.rows.len() == ROWS {
+            install(&batch)?;
+            batch = empty();
+            last.fill(None);
+        }
+    }
+    if !batch.rows.is_empty() {
+        install(&batch)?;
+    }
+    Ok((merge.clock(), merge.bounds().clone()))
+}

@@ -1,0 +1,294 @@
+//! What is known of each slot: whether a row lives there, changed, or was ever stored.
+
+use std::collections::HashMap;
+
+use crate::chunked::CHUNK;
+use crate::sorted::Age;
+
+const WORDS: usize = CHUNK / 64;
+
+/// One bit per slot of a chunk.
+pub(crate) type Bits = [u64; WORDS];
+
+#[derive(Clone, Copy, Default, Debug)]
+struct Chunk {
+    live: Bits,
+    dirty: Bits,
+    stored: Bits,
+    /// Whether it is among the dirty chunks.
+    listed: bool,
+}
+
+/// The slots of a table. Each is in one of these states:
+///
+/// | live | dirty | stored | |
+/// |---|---|---|---|
+/// | yes | yes | either | a row that changed since the last freeze |
+/// | yes | no | yes | a clean row: segments hold it |
+/// | no | yes | yes | a row that is gone; the next freeze says so: a tombstone |
+/// | no | no | yes | a tombstone that was frozen and is not published yet |
+/// | no | no | no | vacant |
+///
+/// *Stored* means that some frozen segment holds the row, published or not: what is frozen is
+/// only discarded with the term, and everything here with it.
+#[derive(Default, Debug)]
+pub(crate) struct Slots {
+    chunks: Vec<Chunk>,
+    len: usize,
+    dirty_chunks: Vec<u32>,
+    occupied: usize,
+    dirty: usize,
+    /// Slots of tombstones that are not published yet, and the age at which they were frozen.
+    unpublished: HashMap<u32, Age>,
+}
+
+/// What changed in one chunk up to a freeze.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FrozenChunk {
+    pub(crate) chunk: u32,
+    pub(crate) live: Bits,
+    pub(crate) dirty: Bits,
+}
+
+#[inline]
+fn at(slot: u32) -> (usize, usize, u64) {
+    let slot = slot as usize;
+    (slot / CHUNK, slot % CHUNK / 64, 1 << (slot % 64))
+}
+
+/// The positions of the set bits.
+pub(crate) fn ones(bits: &Bits) -> impl Iterator<Item = u32> {
+    bits.iter().enumerate().flat_map(|(i, &word)| {
+        let mut rest = word;
+        std::iter::from_fn(move || {
+            (rest != 0).then(|| {
+                let bit = rest.trailing_zeros();
+                rest &= rest - 1;
+                i as u32 * 64 + bit
+            })
+        })
+    })
+}
+
+impl Slots {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn grow(&mut self, len: usize) {
+        self.len = self.len.max(len);
+        self.chunks.resize(self.len.div_ceil(CHUNK), Chunk::default());
+    }
+
+    #[inline]
+    pub(crate) fn is_live(&self, slot: u32) -> bool {
+        let (chunk, word, bit) = at(slot);
+        self.chunks[chunk].live[word] & bit != 0
+    }
+
+    #[inline]
+    pub(crate) fn is_dirty(&self, slot: u32) -> bool {
+        let (chunk, word, bit) = at(slot);
+        self.chunks[chunk].dirty[word] & bit != 0
+    }
+
+    pub(crate) fn is_stored(&self, slot: u32) -> bool {
+        let (chunk, word, bit) = at(slot);
+        self.chunks[chunk].stored[word] & bit != 0
+    }
+
+    /// Whether nothing needs the slot any more.
+    #[inline]
+    pub(crate) fn is_vacant(&self, slot: u32) -> bool {
+        let (chunk, word, bit) = at(slot);
+        let chunk = &self.chunks[chunk];
+        (chunk.live[word] | chunk.dirty[word] | chunk.stored[word]) & bit == 0
+    }
+
+    /// Number of slots that are not vacant.
+    pub(crate) fn occupied(&self) -> usize {
+        self.occupied
+    }
+
+    /// Number of slots that changed since the last freeze.
+    pub(crate) fn dirty(&self) -> usize {
+        self.dirty
+    }
+
+    /// Number of chunks with a slot that changed since the last freeze.
+    pub(crate) fn dirty_chunks(&self) -> usize {
+        self.dirty_chunks.len()
+    }
+
+    /// A row lives in the slot and changes; gives whether none lived there before.
+    #[inline]
+    pub(crate) fn write(&mut self, slot: u32) -> bool {
+        let was_live = self.is_live(slot);
+        self.change(slot, |chunk, word, bit| {
+            chunk.live[word] |= bit;
+            chunk.dirty[word] |= bit;
+        });
+        !was_live
+    }
+
+    /// The row is gone. It leaves a tombstone if a segment holds it.
+    pub(crate) fn remove(&mut self, slot: u32) {
+        self.change(slot, |chunk, word, bit| {
+            chunk.live[word] &= !bit;
+            chunk.dirty[word] = chunk.dirty[word] & !bit | chunk.stored[word] & bit;
+        });
+    }
+
+    /// The row is gone, and every copy of it is without being told: it expired, or everything of
+    /// its key was cleared.
+    pub(crate) fn vacate(&mut self, slot: u32) {
+        self.change(slot, |chunk, word, bit| {
+            chunk.live[word] &= !bit;
+            chunk.dirty[word] &= !bit;
+            chunk.stored[word] &= !bit;
+        });
+    }
+
+    /// The row was read from a segment.
+    pub(crate) fn restore(&mut self, slot: u32) {
+        self.change(slot, |chunk, word, bit| {
+            chunk.live[word] |= bit;
+            chunk.stored[word] |= bit;
+        });
+    }
+
+    #[inline]
+    fn change(&mut self, slot: u32, change: impl FnOnce(&mut Chunk, usize, u64)) {
+        let (number, word, bit) = at(slot);
+        let chunk = &mut self.chunks[number];
+        let state = |chunk: &Chunk| {
+            let any = chunk.live[word] | chunk.dirty[word] | chunk.stored[word];
+            (any & bit != 0, chunk.dirty[word] & bit != 0)
+        };
+        let (was_occupied, was_dirty) = state(chunk);
+        change(chunk, word, bit);
+        let (occupied, dirty) = state(chunk);
+        self.occupied = self.occupied + usize::from(occupied) - usize::from(was_occupied);
+        self.dirty = self.dirty + usize::from(dirty) - usize::from(was_dirty);
+        if dirty && !chunk.listed {
+            chunk.listed = true;
+            self.dirty_chunks.push(number as u32);
+        }
+    }
+
+    /// What changed since the last freeze, by chunk in ascending order; nothing counts as
+    /// changed any more. O(dirty chunks), and O(1) for each tombstone.
+    pub(crate) fn freeze(&mut self, age: Age) -> Vec<FrozenChunk> {
+        let mut numbers = std::mem::take(&mut self.dirty_chunks);
+        numbers.sort_unstable();
+        self.dirty = 0;
+        let frozen = numbers.into_iter().map(|number| {
+            let chunk = &mut self.chunks[number as usize];
+            chunk.listed = false;
+            let dirty = std::mem::take(&mut chunk.dirty);
+            let mut gone = dirty;
+            for ((gone, live), stored) in gone.iter_mut().zip(chunk.live).zip(&mut chunk.stored) {
+                *stored |= *gone;
+                *gone &= !live;
+            }
+            for slot in ones(&gone) {
+                self.unpublished.insert(number * CHUNK as u32 + slot, age);
+            }
+            FrozenChunk { chunk: number, live: chunk.live, dirty }
+        });
+        frozen.filter(|chunk| chunk.dirty != Bits::default()).collect()
+    }
+
+    /// Segments up to this age are published: they speak for the tombstones in them. Gives the
+    /// slots that became vacant.
+    pub(crate) fn published(&mut self, up_to: Age) -> Vec<u32> {
+        let mut due = Vec::new();
+        self.unpublished.retain(|&slot, age| {
+            let keep = *age > up_to;
+            if !keep {
+                due.push(slot);
+            }
+            keep
+        });
+        // In an order that does not depend on hashing: slots are reused in it.
+        due.sort_unstable();
+        due.retain(|&slot| {
+            // It may have been written, and removed again, since.
+            let gone = !self.is_live(slot) && !self.is_dirty(slot) && self.is_stored(slot);
+            if gone {
+                self.vacate(slot);
+            }
+            gone
+        });
+        due
+    }
+
+    /// These slots as slots 0, 1, 2, …, each in the state it is in.
+    pub(crate) fn gather(&self, slots: &[u32]) -> Self {
+        let mut gathered = Self::default();
+        gathered.grow(slots.len());
+        for (to, &from) in slots.iter().enumerate() {
+            let (live, dirty, stored) =
+                (self.is_live(from), self.is_dirty(from), self.is_stored(from));
+            let to = to as u32;
+            gathered.change(to, |chunk, word, bit| {
+                let set = |on: bool| if on { bit } else { 0 };
+                chunk.live[word] |= set(live);
+                chunk.dirty[word] |= set(dirty);
+                chunk.stored[word] |= set(stored);
+            });
+            if let Some(&age) = self.unpublished.get(&from) {
+                gathered.unpublished.insert(to, age);
+            }
+        }
+        gathered
+    }
+
+    /// Memory in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.chunks.capacity() * size_of::<Chunk>()
+            + self.dirty_chunks.capacity() * 4
+            // The entries of a hash table of std, seven in eight of them used at most.
+            + self.unpublished.capacity() * 8 / 7 * (size_of::<(u32, Age)>() + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_protocol::{Attempt, Term};
+
+    use super::*;
+
+    fn age(attempt: u64) -> Age {
+        Age { term: Term(1), attempt: Attempt(attempt) }
+    }
+
+    #[test]
+    fn a_row_that_no_segment_ever_held_leaves_no_tombstone() {
+        let mut slots = Slots::default();
+        slots.grow(600);
+        slots.write(513);
+        slots.remove(513);
+        assert!(slots.is_vacant(513));
+        assert!(slots.freeze(age(1)).is_empty());
+    }
+
+    #[test]
+    fn a_tombstone_stays_until_the_age_that_froze_it_last_is_published() {
+        let mut slots = Slots::default();
+        slots.grow(1);
+        slots.write(0);
+        let _ = slots.freeze(age(1));
+        slots.remove(0);
+        let frozen = slots.freeze(age(2));
+        assert_eq!((frozen[0].dirty[0], frozen[0].live[0]), (1, 0));
+        slots.write(0);
+        let _ = slots.freeze(age(3));
+        slots.remove(0);
+        let _ = slots.freeze(age(4));
+        assert_eq!(slots.published(age(2)), Vec::<u32>::new());
+        assert!(!slots.is_vacant(0), "the tombstone of age 4 is still needed");
+        assert_eq!(slots.published(age(4)), vec![0]);
+        assert!(slots.is_vacant(0));
+    }
+}

@@ -1,0 +1,209 @@
+//! Subtasks of one table, checkpoints in flight, a chain, and a model of what must be there.
+
+use std::fmt::Debug;
+
+use proptest::prelude::*;
+use weir_protocol::{Attempt, KeyGroupRange, Term};
+use weir_state::merge::Input;
+use weir_state::sorted::Age;
+use weir_state::table::{Encoded, Frozen, Groups, Table, TableSpec};
+
+use super::{Chain, GROUPS, range};
+
+/// A kind of table with its model.
+pub(crate) trait Subject: Sized {
+    type Change: Clone + Debug;
+    type Model: Clone + Default;
+    type Seen: Debug + PartialEq;
+
+    fn empty(spec: &TableSpec, groups: Groups) -> Self;
+    fn restore(spec: &TableSpec, groups: Groups, inputs: &[Input]) -> Self;
+    fn table(&mut self) -> &mut dyn Table;
+    /// Makes the change as far as it concerns the subtask's groups.
+    fn change(&mut self, groups: Groups, change: &Self::Change);
+    fn change_model(spec: &TableSpec, model: &mut Self::Model, clock: u32, change: &Self::Change);
+    /// Everything that all subtasks hold, read in every way there is.
+    fn see(subtasks: &mut [(Groups, Self)]) -> Self::Seen;
+    fn see_model(spec: &TableSpec, model: &Self::Model, clock: u32) -> Self::Seen;
+}
+
+/// What happens next.
+#[derive(Clone, Debug)]
+pub(crate) enum Step<C> {
+    Change(C),
+    /// A barrier: the next attempt.
+    Freeze,
+    /// The oldest attempt that is not encoded is.
+    Encode,
+    /// The attempts so far but for this many are published, with what earlier ones that were
+    /// declined handed on.
+    Publish(usize),
+    Compact {
+        within: (u16, u16),
+        first: usize,
+        count: usize,
+        cut: usize,
+    },
+    /// All is lost but the chain; goes on with subtasks cut at these groups.
+    Restart(Vec<u16>),
+    Tick(u32),
+    Sweep(usize),
+}
+
+pub(crate) fn steps<C: Clone + Debug + 'static>(
+    change: impl Strategy<Value = C> + 'static,
+) -> impl Strategy<Value = Vec<Step<C>>> {
+    let groups = 0..=GROUPS as u16;
+    let step = prop_oneof![
+        12 => change.prop_map(Step::Change),
+        4 => Just(Step::Freeze),
+        2 => Just(Step::Encode),
+        4 => (0_usize..3).prop_map(Step::Publish),
+        2 => ((groups.clone(), groups.clone()), 0_usize..4, 1_usize..4, prop_oneof![Just(0), Just(9_000), Just(usize::MAX)])
+            .prop_map(|(within, first, count, cut)| Step::Compact { within, first, count, cut }),
+        1 => prop::collection::vec(groups, 0..4).prop_map(Step::Restart),
+        2 => (0_u32..6).prop_map(Step::Tick),
+        2 => prop_oneof![1_usize..20, Just(100_000)].prop_map(Step::Sweep),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+struct Attempted<M> {
+    age: Age,
+    frozen: Vec<Frozen>,
+    encoded: Vec<Encoded>,
+    model: M,
+    clock: u32,
+}
+
+pub(crate) struct World<S: Subject> {
+    spec: TableSpec,
+    subtasks: Vec<(Groups, S)>,
+    model: S::Model,
+    clock: u32,
+    age: Age,
+    attempts: Vec<Attempted<S::Model>>,
+    chain: Chain,
+    published: (S::Model, u32),
+}
+
+impl<S: Subject> World<S> {
+    pub(crate) fn new(spec: TableSpec) -> Self {
+        let groups = super::all_groups();
+        Self {
+            subtasks: vec![(groups, S::empty(&spec, groups))],
+            spec,
+            model: S::Model::default(),
+            clock: 0,
+            age: Age { term: Term(1), attempt: Attempt(0) },
+            attempts: Vec::new(),
+            chain: Chain::default(),
+            published: (S::Model::default(), 0),
+        }
+    }
+
+    /// Runs the steps; after each one the tables must hold what the model does.
+    pub(crate) fn run(spec: TableSpec, steps: &[Step<S::Change>]) -> Self {
+        let mut world = Self::new(spec);
+        for (i, step) in steps.iter().enumerate() {
+            world.step(step);
+            let seen = S::see(&mut world.subtasks);
+            let wanted = S::see_model(&world.spec, &world.model, world.clock);
+            assert_eq!(seen, wanted, "after step {i}, {step:?}");
+            world.chain.check_ages();
+        }
+        world
+    }
+
+    fn step(&mut self, step: &Step<S::Change>) {
+        match step {
+            Step::Change(change) => {
+                for (groups, subtask) in &mut self.subtasks {
+                    subtask.change(*groups, change);
+                }
+                S::change_model(&self.spec, &mut self.model, self.clock, change);
+            }
+            Step::Freeze => {
+                self.age.attempt = self.age.attempt.next();
+                let frozen = self.subtasks.iter_mut().map(|(_, s)| s.table().freeze(self.age));
+                self.attempts.push(Attempted {
+                    age: self.age,
+                    frozen: frozen.collect(),
+                    encoded: Vec::new(),
+                    model: self.model.clone(),
+                    clock: self.clock,
+                });
+            }
+            Step::Encode => {
+                if let Some(at) = self.attempts.iter().position(|a| !a.frozen.is_empty()) {
+                    self.encode(at);
+                }
+            }
+            Step::Publish(but) => self.publish(*but),
+            Step::Compact { within: (a, b), first, count, cut } => {
+                let within = range(*a.min(b), *a.max(b));
+                self.chain.compact(&self.spec, within, *first, *count, *cut);
+            }
+            Step::Restart(cuts) => self.restart(cuts),
+            Step::Tick(by) => {
+                self.clock += by;
+                self.set_clocks();
+            }
+            Step::Sweep(limit) => {
+                for (_, subtask) in &mut self.subtasks {
+                    subtask.table().sweep(*limit);
+                }
+            }
+        }
+    }
+
+    fn set_clocks(&mut self) {
+        for (_, subtask) in &mut self.subtasks {
+            subtask.table().set_clock(self.clock);
+        }
+    }
+
+    fn encode(&mut self, at: usize) {
+        for frozen in std::mem::take(&mut self.attempts[at].frozen) {
+            let id = self.chain.id();
+            self.attempts[at].encoded.push(frozen.encode(id).unwrap());
+        }
+    }
+
+    fn publish(&mut self, but: usize) {
+        let count = self.attempts.len().saturating_sub(but);
+        for at in 0..count {
+            self.encode(at);
+        }
+        for attempt in self.attempts.drain(..count) {
+            for encoded in attempt.encoded {
+                self.chain.push(encoded);
+            }
+            self.published = (attempt.model, attempt.clock);
+            for (_, subtask) in &mut self.subtasks {
+                subtask.table().published(attempt.age);
+            }
+        }
+    }
+
+    fn restart(&mut self, cuts: &[u16]) {
+        let mut cuts = cuts.to_vec();
+        cuts.extend([0, GROUPS as u16]);
+        cuts.sort_unstable();
+        cuts.dedup();
+        self.age = Age { term: self.age.term.next(), attempt: Attempt(0) };
+        self.attempts.clear();
+        (self.model, self.clock) = self.published.clone();
+        let inputs = self.chain.inputs();
+        let pieces = cuts.windows(2).map(|w| KeyGroupRange { start: w[0], end: w[1] });
+        self.subtasks = pieces
+            .map(|range| {
+                let groups = Groups { range, of: GROUPS };
+                let here: Vec<Input> =
+                    inputs.iter().filter(|i| i.range.overlaps(range)).cloned().collect();
+                (groups, S::restore(&self.spec, groups, &here))
+            })
+            .collect();
+        self.set_clocks();
+    }
+}

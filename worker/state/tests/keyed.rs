@@ -1,0 +1,206 @@
+//! Keyed tables against a naive model.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests: a failure here is the test's")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Int64Type};
+use common::world::{Subject, World, steps};
+use common::*;
+use proptest::prelude::*;
+use weir_protocol::KeyGroup;
+use weir_state::hash::hash_columns;
+use weir_state::key_table::ABSENT;
+use weir_state::merge::Input;
+use weir_state::table::{Expiry, Field, Groups, Keyed, Table, TableSpec};
+
+fn spec(expiry: Expiry) -> TableSpec {
+    let columns =
+        vec![Field::new("n", DataType::Int64, false), Field::new("text", DataType::Utf8, true)];
+    TableSpec::keyed("rows", vec![Field::new("k", DataType::Int64, true)], columns)
+        .with_expiry(expiry)
+}
+
+type Key = Option<i64>;
+type RowOf = (i64, Option<String>);
+
+fn keys(keys: &[Key]) -> Vec<ArrayRef> {
+    vec![Arc::new(keys.iter().copied().collect::<Int64Array>())]
+}
+
+fn write(table: &mut Keyed, rows: &[(Key, RowOf)]) {
+    let mut slots = Vec::new();
+    let of: Vec<Key> = rows.iter().map(|row| row.0).collect();
+    table.resolve(&keys(&of), rows.len(), &mut slots).unwrap();
+    let mut n = table.column_mut::<i64>(0).unwrap();
+    for (&slot, (_, row)) in slots.iter().zip(rows) {
+        n.set(slot, row.0);
+    }
+    let text: ArrayRef =
+        Arc::new(rows.iter().map(|(_, row)| row.1.clone()).collect::<StringArray>());
+    table.write(1, &slots, &text).unwrap();
+}
+
+fn remove(table: &mut Keyed, of: &[Key]) {
+    let mut slots = Vec::new();
+    table.lookup(&keys(of), of.len(), &mut slots).unwrap();
+    table.remove(&slots);
+}
+
+/// Everything that the table holds, by reading it and by looking each key up.
+fn read(table: &mut Keyed) -> BTreeMap<Key, RowOf> {
+    let slots: Vec<u32> = table.all().collect();
+    let of = table.keys(&slots).unwrap();
+    let (n, text) = (table.read(0, &slots).unwrap(), table.read(1, &slots).unwrap());
+    let mut found = Vec::new();
+    table.lookup(&of, slots.len(), &mut found).unwrap();
+    assert_eq!(found, slots);
+    let of = of[0].as_primitive::<Int64Type>();
+    let (n, text) = (n.as_primitive::<Int64Type>(), text.as_string::<i32>());
+    (0..slots.len())
+        .map(|i| {
+            let key = of.is_valid(i).then(|| of.value(i));
+            (key, (n.value(i), text.is_valid(i).then(|| text.value(i).to_owned())))
+        })
+        .collect()
+}
+
+fn group(key: Key) -> KeyGroup {
+    KeyGroup::of_hash(hash_columns(&keys(&[key]), 1).value(0), GROUPS)
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Write(Vec<(Key, RowOf)>),
+    /// Writes only one column of rows that are there.
+    Add(Vec<Key>, i64),
+    Remove(Vec<Key>),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let key = || prop_oneof![1 => Just(None), 20 => (0_i64..30).prop_map(Some)];
+    let text = prop::option::of(prop_oneof![Just(0_usize), 1..40_usize]);
+    let row = (any::<i64>(), text.prop_map(|len| len.map(|len| "ß".repeat(len))));
+    prop_oneof![
+        3 => prop::collection::vec((key(), row), 1..20).prop_map(Change::Write),
+        1 => (prop::collection::vec(key(), 1..6), any::<i64>()).prop_map(|(k, n)| Change::Add(k, n)),
+        2 => prop::collection::vec(key(), 1..12).prop_map(Change::Remove),
+    ]
+}
+
+impl Subject for Keyed {
+    type Change = Change;
+    type Model = BTreeMap<Key, (RowOf, u32)>;
+    type Seen = BTreeMap<Key, RowOf>;
+
+    fn empty(spec: &TableSpec, groups: Groups) -> Self {
+        Self::new(spec.clone(), groups).unwrap()
+    }
+
+    fn restore(spec: &TableSpec, groups: Groups, inputs: &[Input]) -> Self {
+        Self::restore(spec.clone(), groups, inputs).unwrap()
+    }
+
+    fn table(&mut self) -> &mut dyn Table {
+        self
+    }
+
+    fn change(&mut self, groups: Groups, change: &Change) {
+        let here = |key: &Key| groups.range.contains(group(*key));
+        match change {
+            Change::Write(rows) => {
+                let rows: Vec<_> = rows.iter().filter(|(key, _)| here(key)).cloned().collect();
+                write(self, &rows);
+            }
+            Change::Add(of, by) => {
+                let of: Vec<Key> = of.iter().copied().filter(here).collect();
+                let mut slots = Vec::new();
+                self.lookup(&keys(&of), of.len(), &mut slots).unwrap();
+                slots.retain(|&slot| slot != ABSENT);
+                self.touch(&slots);
+                let mut n = self.column_mut::<i64>(0).unwrap();
+                for slot in slots {
+                    n.set(slot, n.get(slot).unwrap().wrapping_add(*by));
+                }
+            }
+            Change::Remove(of) => {
+                remove(self, &of.iter().copied().filter(here).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    fn change_model(spec: &TableSpec, model: &mut Self::Model, clock: u32, change: &Change) {
+        model.retain(|_, (_, stamp)| !spec.expiry.is_over(*stamp, clock));
+        match change {
+            Change::Write(rows) => {
+                model.extend(rows.iter().map(|(key, row)| (*key, (row.clone(), clock))));
+            }
+            Change::Add(of, by) => {
+                for key in of {
+                    if let Some((row, stamp)) = model.get_mut(key) {
+                        row.0 = row.0.wrapping_add(*by);
+                        *stamp = clock;
+                    }
+                }
+            }
+            Change::Remove(of) => model.retain(|key, _| !of.contains(key)),
+        }
+    }
+
+    fn see(subtasks: &mut [(Groups, Self)]) -> Self::Seen {
+        let mut all = BTreeMap::new();
+        for (groups, table) in subtasks {
+            for (key, row) in read(table) {
+                assert!(groups.range.contains(group(key)), "{key:?} is not of {groups:?}");
+                assert_eq!(all.insert(key, row), None);
+            }
+        }
+        all
+    }
+
+    fn see_model(spec: &TableSpec, model: &Self::Model, clock: u32) -> Self::Seen {
+        let visible = model.iter().filter(|(_, (_, stamp))| !spec.expiry.is_over(*stamp, clock));
+        visible.map(|(key, (row, _))| (*key, row.clone())).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn keyed_rows_are_what_the_model_says_after_every_step(steps in steps(change())) {
+        World::<Keyed>::run(spec(Expiry::Never), &steps);
+    }
+
+    #[test]
+    fn rows_with_a_time_to_live_never_outlive_it_nor_come_back(steps in steps(change())) {
+        World::<Keyed>::run(spec(Expiry::Ttl(5)), &steps);
+    }
+}
+
+#[test]
+fn what_was_written_frozen_and_encoded_is_there_after_a_restore() {
+    let mut table = Keyed::new(spec(Expiry::Never), all_groups()).unwrap();
+    let rows: Vec<(Key, RowOf)> = (0..5_000)
+        .map(|i| {
+            let text = (i % 3 > 0).then(|| "x".repeat(i as usize % 40));
+            ((i != 7).then_some(i), (i * i, text))
+        })
+        .collect();
+    write(&mut table, &rows);
+    let mut chain = Chain::default();
+    checkpoint(&mut table, &mut chain, age(1));
+    assert!(!table.is_dirty());
+    let model: BTreeMap<Key, RowOf> = rows.into_iter().collect();
+    assert_eq!(read(&mut table), model);
+    let mut restored = Keyed::restore(spec(Expiry::Never), all_groups(), &chain.inputs()).unwrap();
+    assert!(!restored.is_dirty());
+    assert_eq!(read(&mut restored), model);
+    let mut slots = Vec::new();
+    restored.lookup(&keys(&[Some(-1), Some(1)]), 2, &mut slots).unwrap();
+    assert_eq!((slots[0], slots[1] == ABSENT), (ABSENT, false));
+}
