@@ -160,6 +160,14 @@ impl Timers {
         Ok((keys, due.iter().map(|(time, _)| *time).collect()))
     }
 
+    /// Every timer, the earliest first: its key and time.
+    pub fn all(&self) -> impl Iterator<Item = Result<(Vec<ArrayRef>, i64), TableError>> {
+        self.timers.keys().map(|(time, key)| {
+            let types = self.spec.key_types();
+            Ok((decode_rows(&types, 1, |each| each(key.as_bytes()))?, *time))
+        })
+    }
+
     /// When the next timer is due.
     #[must_use]
     pub fn next(&self) -> Option<i64> {

@@ -1,0 +1,294 @@
+//! Ordered tables against a naive model.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests: a failure here is the test's")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Int64Type};
+use common::world::{Subject, World, steps};
+use common::*;
+use proptest::prelude::*;
+use weir_protocol::KeyGroup;
+use weir_state::hash::hash_columns;
+use weir_state::key_table::ABSENT;
+use weir_state::merge::Input;
+use weir_state::table::{Expiry, Field, Groups, OrderField, Ordered, Scan, Table, TableSpec};
+
+/// Key; order: a time, then a text; the row: a number.
+type Key = String;
+type OrderOf = (i64, Option<String>);
+type Rows = BTreeMap<Key, BTreeMap<OrderOf, (Option<i64>, u32)>>;
+
+fn spec(expiry: Expiry) -> TableSpec {
+    let mut text = OrderField::ascending("text", DataType::Utf8);
+    text.field.nullable = true;
+    // As `Option` sorts in the model.
+    text.nulls_first = true;
+    let order = vec![OrderField::ascending("time", DataType::Int64), text];
+    let columns = vec![Field::new("n", DataType::Int64, true)];
+    TableSpec::ordered("rows", vec![Field::new("k", DataType::Utf8, false)], order, columns)
+        .with_expiry(expiry)
+}
+
+fn keys<'a>(keys: impl Iterator<Item = &'a Key>) -> Vec<ArrayRef> {
+    vec![Arc::new(keys.map(Some).collect::<StringArray>())]
+}
+
+fn orders<'a>(orders: impl Iterator<Item = &'a OrderOf> + Clone) -> Vec<ArrayRef> {
+    vec![
+        Arc::new(orders.clone().map(|order| Some(order.0)).collect::<Int64Array>()),
+        Arc::new(orders.map(|order| order.1.clone()).collect::<StringArray>()),
+    ]
+}
+
+fn group(key: &Key) -> KeyGroup {
+    KeyGroup::of_hash(hash_columns(&keys(std::iter::once(key)), 1).value(0), GROUPS)
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Put(Vec<(Key, OrderOf, Option<i64>)>),
+    /// Adds to the number of rows that are there, in place.
+    Add(Vec<(Key, OrderOf)>, i64),
+    Remove(Vec<(Key, OrderOf)>),
+    Clear(Vec<Key>),
+    Expire(i64),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let key = || {
+        prop_oneof![Just("a"), Just("b"), Just("a key beyond fifteen bytes"), Just("d")]
+            .prop_map(str::to_owned)
+    };
+    let text = || {
+        prop_oneof![
+            2 => Just(None),
+            2 => Just(Some(String::new())),
+            1 => Just(Some("\0".to_owned())),
+            1 => Just(Some("an order that does not fit into a cell".to_owned())),
+        ]
+    };
+    let order = || (-3_i64..12, text());
+    let place = move || (key(), order());
+    let row = (key(), order(), prop::option::of(-9_i64..9));
+    prop_oneof![
+        6 => prop::collection::vec(row, 1..30).prop_map(Change::Put),
+        1 => (prop::collection::vec(place(), 1..9), 1_i64..9).prop_map(|(p, n)| Change::Add(p, n)),
+        3 => prop::collection::vec(place(), 1..30).prop_map(Change::Remove),
+        1 => prop::collection::vec(key(), 1..3).prop_map(Change::Clear),
+        1 => (-3_i64..14).prop_map(Change::Expire),
+    ]
+}
+
+#[derive(Clone, Default)]
+struct Model {
+    rows: Rows,
+    bound: Option<i64>,
+}
+
+fn here<'a, T>(groups: Groups, key: impl Fn(&T) -> &Key + 'a) -> impl Fn(&&T) -> bool + 'a {
+    move |item| groups.range.contains(group(key(item)))
+}
+
+impl Subject for Ordered {
+    type Change = Change;
+    type Model = Model;
+    type Seen = BTreeMap<Key, Vec<(OrderOf, Option<i64>)>>;
+
+    fn empty(spec: &TableSpec, groups: Groups) -> Self {
+        Self::new(spec.clone(), groups).unwrap()
+    }
+
+    fn restore(spec: &TableSpec, groups: Groups, inputs: &[Input]) -> Self {
+        Self::restore(spec.clone(), groups, inputs).unwrap()
+    }
+
+    fn table(&mut self) -> &mut dyn Table {
+        self
+    }
+
+    fn change(&mut self, groups: Groups, change: &Change) {
+        match change {
+            Change::Put(rows) => {
+                let rows: Vec<_> =
+                    rows.iter().filter(here(groups, |row: &(Key, _, _)| &row.0)).collect();
+                let n: ArrayRef = Arc::new(rows.iter().map(|row| row.2).collect::<Int64Array>());
+                let (k, o) = (keys(rows.iter().map(|r| &r.0)), orders(rows.iter().map(|r| &r.1)));
+                self.put(&k, &o, &[n], rows.len()).unwrap();
+            }
+            Change::Add(places, by) => {
+                let places: Vec<_> =
+                    places.iter().filter(here(groups, |p: &(Key, _)| &p.0)).collect();
+                let (k, o) =
+                    (keys(places.iter().map(|p| &p.0)), orders(places.iter().map(|p| &p.1)));
+                let mut slots = Vec::new();
+                self.find(&k, &o, places.len(), &mut slots).unwrap();
+                slots.retain(|&slot| slot != ABSENT);
+                self.touch(&slots);
+                let mut n = self.column_mut::<i64>(0).unwrap();
+                for slot in slots {
+                    n.set(slot, n.get(slot).unwrap_or_default() + by);
+                }
+            }
+            Change::Remove(places) => {
+                let places: Vec<_> =
+                    places.iter().filter(here(groups, |p: &(Key, _)| &p.0)).collect();
+                let (k, o) =
+                    (keys(places.iter().map(|p| &p.0)), orders(places.iter().map(|p| &p.1)));
+                self.remove(&k, &o, places.len()).unwrap();
+            }
+            Change::Clear(of) => {
+                let of: Vec<_> = of.iter().filter(here(groups, |key: &Key| key)).collect();
+                self.clear(&keys(of.iter().copied()), of.len()).unwrap();
+            }
+            Change::Expire(bound) => self.expire_below(*bound),
+        }
+    }
+
+    fn change_model(spec: &TableSpec, model: &mut Model, clock: u32, change: &Change) {
+        for rows in model.rows.values_mut() {
+            rows.retain(|_, (_, stamp)| !spec.expiry.is_over(*stamp, clock));
+        }
+        let bound = model.bound.unwrap_or(i64::MIN);
+        match change {
+            Change::Put(rows) => {
+                for (key, order, n) in rows.iter().filter(|row| row.1.0 >= bound) {
+                    let rows = model.rows.entry(key.clone()).or_default();
+                    rows.insert(order.clone(), (*n, clock));
+                }
+            }
+            Change::Add(places, by) => {
+                for (key, order) in places {
+                    let row = model.rows.get_mut(key).and_then(|rows| rows.get_mut(order));
+                    if let Some((n, stamp)) = row {
+                        (*n, *stamp) = (Some(n.unwrap_or_default() + by), clock);
+                    }
+                }
+            }
+            Change::Remove(places) => {
+                for (key, order) in places {
+                    model.rows.entry(key.clone()).or_default().remove(order);
+                }
+            }
+            Change::Clear(of) => of.iter().for_each(|key| drop(model.rows.remove(key))),
+            Change::Expire(to) if spec.expiry == Expiry::ByOrder => {
+                let bound = bound.max(*to);
+                model.bound = Some(bound);
+                for rows in model.rows.values_mut() {
+                    rows.retain(|(time, _), _| *time >= bound);
+                }
+            }
+            Change::Expire(_) => {}
+        }
+    }
+
+    /// Reads by scans in both directions, three rows at a time, and by looking each row up.
+    fn see(subtasks: &mut [(Groups, Self)]) -> Self::Seen {
+        let mut all = BTreeMap::new();
+        for (groups, table) in subtasks {
+            let everything: Vec<u32> = table.all().collect();
+            let of = table.keys(&everything).unwrap();
+            let mut by_key: BTreeMap<Key, usize> = BTreeMap::new();
+            for key in of[0].as_string::<i32>() {
+                *by_key.entry(key.unwrap().to_owned()).or_default() += 1;
+            }
+            for (key, rows) in by_key {
+                assert!(groups.range.contains(group(&key)));
+                let mut slots = Vec::new();
+                table.lookup(&keys(std::iter::once(&key)), 1, &mut slots).unwrap();
+                let read = |mut scan: Scan| {
+                    let mut found = Vec::new();
+                    while table.scan(&mut scan, 3, &mut found) {}
+                    found
+                };
+                let found = read(Scan::all(slots[0]));
+                let mut backward = read(Scan::all(slots[0]).backward());
+                backward.reverse();
+                assert_eq!(found, backward);
+                assert_eq!(found.len(), rows);
+                let orders = table.orders(&found).unwrap();
+                let mut again = Vec::new();
+                let of = table.keys(&found).unwrap();
+                table.find(&of, &orders, rows, &mut again).unwrap();
+                assert_eq!(found, again);
+                let n = table.read(0, &found).unwrap();
+                let n = n.as_primitive::<Int64Type>();
+                let (times, texts) =
+                    (orders[0].as_primitive::<Int64Type>(), orders[1].as_string::<i32>());
+                let rows = (0..rows).map(|i| {
+                    let text = texts.is_valid(i).then(|| texts.value(i).to_owned());
+                    ((times.value(i), text), n.is_valid(i).then(|| n.value(i)))
+                });
+                assert_eq!(all.insert(key, rows.collect()), None);
+            }
+        }
+        all
+    }
+
+    fn see_model(spec: &TableSpec, model: &Model, clock: u32) -> Self::Seen {
+        let seen = model.rows.iter().map(|(key, rows)| {
+            let rows = rows.iter().filter(|(_, (_, stamp))| !spec.expiry.is_over(*stamp, clock));
+            (key.clone(), rows.map(|(order, (n, _))| (order.clone(), *n)).collect::<Vec<_>>())
+        });
+        seen.filter(|(_, rows)| !rows.is_empty()).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn ordered_rows_are_what_the_model_says_after_every_step(steps in steps(change())) {
+        World::<Ordered>::run(spec(Expiry::Never), &steps);
+    }
+
+    #[test]
+    fn rows_below_an_expiry_bound_never_come_back(steps in steps(change())) {
+        World::<Ordered>::run(spec(Expiry::ByOrder), &steps);
+    }
+
+    #[test]
+    fn ordered_rows_never_outlive_their_time_nor_come_back(steps in steps(change())) {
+        World::<Ordered>::run(spec(Expiry::Ttl(5)), &steps);
+    }
+
+    #[test]
+    fn a_scan_between_edges_gives_the_rows_between_them(
+        rows in prop::collection::btree_set((-20_i64..20, 0_usize..3), 0..400),
+        from in -21_i64..21, to in -21_i64..21, limit in 1_usize..50, exclusive in any::<bool>(),
+    ) {
+        let mut table = Ordered::new(spec(Expiry::Never), all_groups()).unwrap();
+        let of: Vec<OrderOf> =
+            rows.iter().map(|(time, len)| (*time, Some("\0".repeat(*len)))).collect();
+        let key = "key".to_owned();
+        let n: ArrayRef = Arc::new((0..of.len() as i64).map(Some).collect::<Int64Array>());
+        table.put(&keys(of.iter().map(|_| &key)), &orders(of.iter()), &[n], of.len()).unwrap();
+        let mut slots = Vec::new();
+        table.lookup(&keys(std::iter::once(&key)), 1, &mut slots).unwrap();
+        let edges: ArrayRef = Arc::new(Int64Array::from(vec![from, to]));
+        let edges = table.edges(&[edges], 2).unwrap();
+        let scan = Scan::all(slots[0]).from(&edges[0]);
+        let scan = if exclusive { scan.before(&edges[1]) } else { scan.to(&edges[1]) };
+        let wanted: Vec<i64> = (0..of.len() as i64)
+            .filter(|&i| {
+                let time = of[i as usize].0;
+                from <= time && if exclusive { time < to } else { time <= to }
+            })
+            .collect();
+        for backward in [false, true] {
+            let mut scan = if backward { scan.clone().backward() } else { scan.clone() };
+            let mut found = Vec::new();
+            while table.scan(&mut scan, limit, &mut found) {}
+            let n = table.read(0, &found).unwrap();
+            let mut found = n.as_primitive::<Int64Type>().values().to_vec();
+            if backward {
+                found.reverse();
+            }
+            prop_assert_eq!(&found, &wanted);
+        }
+    }
+}
