@@ -92,6 +92,20 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
+/// Changes of thousands of rows, so that tables grow over many chunks and become mostly empty.
+fn bulk() -> impl Strategy<Value = Change> {
+    let range = || (0_i64..4_000, 1_i64..4_000).prop_map(|(start, len)| start..start + len);
+    let row = |key: i64| {
+        let text = (key % 3 > 0).then(|| "ß".repeat(key as usize % 30));
+        (Some(key), (key * 7, text))
+    };
+    prop_oneof![
+        2 => range().prop_map(move |keys| Change::Write(keys.map(row).collect())),
+        1 => (range(), any::<i64>()).prop_map(|(k, n)| Change::Add(k.map(Some).collect(), n)),
+        3 => range().prop_map(|keys| Change::Remove(keys.map(Some).collect())),
+    ]
+}
+
 impl Subject for Keyed {
     type Change = Change;
     type Model = BTreeMap<Key, (RowOf, u32)>;
@@ -147,7 +161,7 @@ impl Subject for Keyed {
                     }
                 }
             }
-            Change::Remove(of) => model.retain(|key, _| !of.contains(key)),
+            Change::Remove(of) => of.iter().for_each(|key| drop(model.remove(key))),
         }
     }
 
@@ -178,6 +192,20 @@ proptest! {
 
     #[test]
     fn rows_with_a_time_to_live_never_outlive_it_nor_come_back(steps in steps(change())) {
+        World::<Keyed>::run(spec(Expiry::Ttl(5)), &steps);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn tables_that_grow_and_shrink_by_thousands_are_what_the_model_says(steps in steps(bulk())) {
+        World::<Keyed>::run(spec(Expiry::Never), &steps);
+    }
+
+    #[test]
+    fn thousands_of_rows_with_a_time_to_live_never_outlive_it(steps in steps(bulk())) {
         World::<Keyed>::run(spec(Expiry::Ttl(5)), &steps);
     }
 }

@@ -84,6 +84,31 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
+/// Changes of hundreds of rows of many keys, so that tables become mostly empty.
+fn bulk() -> impl Strategy<Value = Change> {
+    let places = || {
+        (0_i64..300, 1_i64..300, 0_i64..12).prop_map(|(start, len, time)| {
+            let place = move |n: i64| {
+                (
+                    format!("key {n}"),
+                    (time + n % 4, (n % 5 > 0).then(|| "x".repeat(n as usize % 40))),
+                )
+            };
+            (start..start + len).map(place).collect::<Vec<_>>()
+        })
+    };
+    let rows = places()
+        .prop_map(|places| places.into_iter().map(|(k, o)| (k, o.clone(), Some(o.0))).collect());
+    let keys = places().prop_map(|places| places.into_iter().map(|place| place.0).collect());
+    prop_oneof![
+        6 => rows.prop_map(Change::Put),
+        2 => places().prop_map(Change::Remove),
+        1 => keys.prop_map(Change::Clear),
+        1 => (places(), 1_i64..9).prop_map(|(p, n)| Change::Add(p, n)),
+        1 => (-3_i64..18).prop_map(Change::Expire),
+    ]
+}
+
 #[derive(Clone, Default)]
 struct Model {
     rows: Rows,
@@ -290,5 +315,24 @@ proptest! {
             }
             prop_assert_eq!(&found, &wanted);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn runs_that_come_and_go_by_hundreds_are_what_the_model_says(steps in steps(bulk())) {
+        World::<Ordered>::run(spec(Expiry::Never), &steps);
+    }
+
+    #[test]
+    fn hundreds_of_rows_below_a_bound_never_come_back(steps in steps(bulk())) {
+        World::<Ordered>::run(spec(Expiry::ByOrder), &steps);
+    }
+
+    #[test]
+    fn hundreds_of_ordered_rows_never_outlive_their_time(steps in steps(bulk())) {
+        World::<Ordered>::run(spec(Expiry::Ttl(5)), &steps);
     }
 }

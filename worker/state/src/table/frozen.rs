@@ -1,5 +1,6 @@
 //! What a freeze took out of a table, and how it becomes a segment on another thread.
 
+use std::cmp::Ordering::Equal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -117,6 +118,8 @@ struct Entry {
 }
 
 const MARKER: u32 = u32::MAX;
+/// Rows that are gathered at a time.
+const TOGETHER: usize = 256;
 
 impl Frozen {
     /// When it was frozen.
@@ -166,90 +169,140 @@ impl Frozen {
 
 impl Rows {
     fn write(&self, frozen: &Frozen, writer: &mut SegmentWriter) -> Result<(), EncodeError> {
-        let live = |row: u32| {
-            let (chunk, at) = (row as usize / CHUNK, row as usize % CHUNK);
-            self.chunks[chunk].live[at / 64] >> (at % 64) & 1 == 1
-        };
-        let rows: Vec<u32> = self
-            .chunks
-            .iter()
-            .enumerate()
-            .flat_map(|(i, chunk)| ones(&chunk.dirty).map(move |bit| (i * CHUNK) as u32 + bit))
-            .collect();
-        // The key of every row, each key once: its position among the frozen ones.
-        let key_at = |row: u32| match &self.order {
-            None => row,
-            Some(order) => order.key_at(*order.key_of.get(row as usize)),
-        };
-        let marked = self.order.iter().flat_map(|o| o.cleared.iter().map(|&slot| o.key_at(slot)));
-        let marked: Vec<u32> = marked.collect();
-        let mut key_slots: Vec<u32> =
-            rows.iter().map(|&row| key_at(row)).chain(marked.iter().copied()).collect();
-        if self.order.is_some() {
-            key_slots.sort_unstable();
-            key_slots.dedup();
+        let keys = self.keys_of_rows(frozen)?;
+        let mut entries = Vec::with_capacity(self.chunks.len() * 64);
+        for (i, chunk) in self.chunks.iter().enumerate() {
+            entries.extend(ones(&chunk.dirty).map(|bit| {
+                let row = (i * CHUNK) as u32 + bit;
+                keys.entry(self.key_at(row), row)
+            }));
         }
-        let columns = self.keys.keys(&key_slots)?;
-        let hashes = hash_columns(&columns, key_slots.len());
-        let mut keys = Strings::with_capacity(key_slots.len(), 16);
-        encode_rows(&columns, key_slots.len(), &mut Vec::with_capacity(64), |key| {
-            keys.push(key);
-            key.clear();
-        })?;
-        let entry = |(at, row): (u32, u32)| {
-            // Ascending without an order as well: rows are listed by chunk and bit.
-            let key = key_slots.binary_search(&at).unwrap_or_default();
-            let hash = hashes.value(key);
-            let group = KeyGroup::of_hash(hash, frozen.groups.of);
-            Entry { prefix: prefix(group, hash), key: key as u32, row }
-        };
-        let markers = marked.iter().map(|&at| (at, MARKER));
-        let mut entries: Vec<Entry> =
-            rows.iter().map(|&row| (key_at(row), row)).chain(markers).map(entry).collect();
-        let order = |entry: &Entry| match &self.order {
-            Some(orders) if entry.row != MARKER => orders.orders.get(entry.row as usize).as_bytes(),
-            _ => &[],
-        };
+        if let Some(order) = &self.order {
+            let markers = order.cleared.iter().map(|&slot| order.key_at(slot));
+            entries.extend(markers.map(|at| keys.entry(at, MARKER)));
+        }
         entries.sort_unstable_by(|a, b| {
             a.prefix
                 .cmp(&b.prefix)
-                .then_with(|| {
-                    if a.key == b.key {
-                        std::cmp::Ordering::Equal
-                    } else {
-                        keys.get(a.key as usize).cmp(keys.get(b.key as usize))
-                    }
-                })
-                .then_with(|| order(a).cmp(order(b)))
+                .then_with(|| if a.key == b.key { Equal } else { keys.bytes(a).cmp(keys.bytes(b)) })
+                .then_with(|| self.order_of(a).cmp(self.order_of(b)))
         });
-        let ttl = frozen.meta.table.expiry;
-        let mut values: Vec<Value<'_>> = Vec::with_capacity(self.columns.len());
-        for entry in &entries {
-            let tombstone = entry.row == MARKER || !live(entry.row);
-            values.clear();
-            let mut stamp = 0;
-            if entry.row != MARKER {
-                stamp = self.columns.stamp(entry.row);
-                // What expired needs no tombstone either: older copies of it have expired, too.
-                let below = self.order.is_some()
-                    && order_word(order(entry)) < frozen.meta.bounds.word(group_of(entry.prefix));
-                if below || !tombstone && ttl.is_over(stamp, frozen.meta.clock) {
-                    continue;
+        // A row of hundreds: each loop below is many loads that do not wait for each other,
+        // where row by row each would wait for memory in turn.
+        let width = self.columns.len();
+        let mut values = vec![Value::Null; width * TOGETHER];
+        let mut canonical = Strings::with_capacity(TOGETHER, 16);
+        for entries in entries.chunks(TOGETHER) {
+            canonical.clear();
+            entries.iter().for_each(|entry| canonical.push(keys.bytes(entry)));
+            for column in 0..width {
+                for (i, entry) in entries.iter().enumerate() {
+                    if entry.row != MARKER {
+                        values[i * width + column] = self.columns.value(entry.row, column);
+                    }
                 }
             }
-            if !tombstone {
-                values.extend((0..self.columns.len()).map(|c| self.columns.value(entry.row, c)));
+            for (i, entry) in entries.iter().enumerate() {
+                let values = &values[i * width..(i + 1) * width];
+                if let Some(row) = self.row(frozen, entry, canonical.get(i), values) {
+                    writer.push(&row)?;
+                }
             }
-            writer.push(&Row {
-                prefix: entry.prefix,
-                key: keys.get(entry.key as usize),
-                order: order(entry),
-                stamp,
-                tombstone,
-                values: &values,
-            })?;
         }
         Ok(())
+    }
+
+    /// The row or tombstone of an entry; nothing if it expired.
+    fn row<'a>(
+        &'a self,
+        frozen: &Frozen,
+        entry: &Entry,
+        key: &'a [u8],
+        values: &'a [Value<'a>],
+    ) -> Option<Row<'a>> {
+        let order = self.order_of(entry);
+        let Meta { table, clock, bounds, .. } = &frozen.meta;
+        let (mut stamp, mut tombstone) = (0, true);
+        if entry.row != MARKER {
+            stamp = self.columns.stamp(entry.row);
+            tombstone = !self.is_live(entry.row);
+            // What expired needs no tombstone either: older copies of it have expired, too.
+            let below =
+                !order.is_empty() && order_word(order) < bounds.word(group_of(entry.prefix));
+            if below || !tombstone && table.expiry.is_over(stamp, *clock) {
+                return None;
+            }
+        }
+        let values = if tombstone { &[] } else { values };
+        Some(Row { prefix: entry.prefix, key, order, stamp, tombstone, values })
+    }
+
+    fn is_live(&self, row: u32) -> bool {
+        let (chunk, at) = (row as usize / CHUNK, row as usize % CHUNK);
+        self.chunks[chunk].live[at / 64] >> (at % 64) & 1 == 1
+    }
+
+    fn order_of(&self, entry: &Entry) -> &[u8] {
+        match &self.order {
+            Some(order) if entry.row != MARKER => order.orders.get(entry.row as usize).as_bytes(),
+            _ => &[],
+        }
+    }
+
+    /// Where the key of a row is among the frozen keys.
+    fn key_at(&self, row: u32) -> u32 {
+        match &self.order {
+            None => row,
+            Some(order) => order.key_at(*order.key_of.get(row as usize)),
+        }
+    }
+
+    /// Canonical bytes and prefix of every key that has a row or marker, each once.
+    fn keys_of_rows(&self, frozen: &Frozen) -> Result<Keys, EncodeError> {
+        let rows = self.chunks.iter().enumerate().flat_map(|(i, chunk)| {
+            ones(&chunk.dirty).map(move |bit| self.key_at((i * CHUNK) as u32 + bit))
+        });
+        let markers = self.order.iter().flat_map(|o| o.cleared.iter().map(|&slot| o.key_at(slot)));
+        let mut number = vec![u32::MAX; self.keys.len()];
+        let mut positions = Vec::new();
+        for at in rows.chain(markers) {
+            let number = &mut number[at as usize];
+            if *number == u32::MAX {
+                *number = positions.len() as u32;
+                positions.push(at);
+            }
+        }
+        let columns = self.keys.keys(&positions)?;
+        let hashes = hash_columns(&columns, positions.len());
+        let prefixes = hashes.values().iter().map(|&hash| {
+            let group = KeyGroup::of_hash(hash, frozen.groups.of);
+            prefix(group, hash)
+        });
+        let mut canonical = Strings::with_capacity(positions.len(), 16);
+        encode_rows(&columns, positions.len(), &mut Vec::with_capacity(64), |key| {
+            canonical.push(key);
+            key.clear();
+        })?;
+        Ok(Keys { number, prefixes: prefixes.collect(), canonical })
+    }
+}
+
+/// The keys of frozen rows, numbered as they came.
+struct Keys {
+    /// The number of each frozen key that is among them.
+    number: Vec<u32>,
+    prefixes: Vec<u64>,
+    canonical: Strings,
+}
+
+impl Keys {
+    fn entry(&self, at: u32, row: u32) -> Entry {
+        let key = self.number[at as usize];
+        Entry { prefix: self.prefixes[key as usize], key, row }
+    }
+
+    fn bytes(&self, entry: &Entry) -> &[u8] {
+        self.canonical.get(entry.key as usize)
     }
 }
 

@@ -128,12 +128,15 @@ impl Keyed {
 
     /// Says that these slots, which were looked up, are going to be written.
     pub fn touch(&mut self, slots: &[u32]) {
+        let expires = self.spec.expiry.is_ttl();
         for &slot in slots {
-            let expired = self.spec.expiry.is_over(self.columns.stamp(slot), self.clock);
+            let expired = expires && self.spec.expiry.is_over(self.columns.stamp(slot), self.clock);
             if self.slots.write(slot) || expired {
                 self.columns.reset(slot);
             }
-            self.columns.set_stamp(slot, self.clock);
+            if expires {
+                self.columns.set_stamp(slot, self.clock);
+            }
         }
     }
 

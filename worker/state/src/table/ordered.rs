@@ -431,20 +431,20 @@ impl Ordered {
         let run = &state.run;
         let bound = self.bounds.word(state.group);
         let place = |order: &[u8]| run.lower_bound(|slot| self.order(slot) < order);
-        let start = place(&scan.from);
+        let start = if scan.from.is_empty() { Spot::START } else { place(&scan.from) };
         let end = scan.to.as_ref().map_or(Spot::END, |to| place(to));
-        let rows = run.between(start..end);
-        let mut rows: Box<dyn Iterator<Item = u32>> =
-            if scan.backward { Box::new(rows.rev()) } else { Box::new(rows) };
+        let mut rows = run.between(start..end);
+        let mut next = || if scan.backward { rows.next_back() } else { rows.next() };
         let mut last = None;
-        for slot in rows.by_ref().take(limit) {
+        for _ in 0..limit {
+            let Some(slot) = next() else { return false };
             last = Some(slot);
             if self.is_visible(slot, bound) {
                 slots.push(slot);
             }
         }
-        let more = rows.next().is_some();
-        if let Some(last) = last {
+        let more = next().is_some();
+        if let Some(last) = last.filter(|_| more) {
             scan.pass(self.order(last));
         }
         more

@@ -21,6 +21,8 @@ pub(crate) struct Spot {
 }
 
 impl Spot {
+    /// At the first row of any run.
+    pub(crate) const START: Self = Self { leaf: 0, at: 0 };
     /// Behind the last row of any run.
     pub(crate) const END: Self = Self { leaf: usize::MAX, at: 0 };
 }
@@ -49,6 +51,10 @@ impl Run {
 
     /// The first place whose row is not `before`; rows that are come first.
     pub(crate) fn lower_bound(&self, before: impl Fn(u32) -> bool) -> Spot {
+        // Most rows come in order.
+        if self.last().is_none_or(&before) {
+            return self.end();
+        }
         let leaf = match self {
             Self::Few(_) => 0,
             Self::Many(leaves) => {
@@ -66,6 +72,20 @@ impl Run {
     /// The first slot.
     pub(crate) fn first(&self) -> Option<u32> {
         self.leaf(0).first().copied()
+    }
+
+    fn last(&self) -> Option<u32> {
+        match self {
+            Self::Few(slots) => slots.last().copied(),
+            Self::Many(leaves) => leaves.last()?.last().copied(),
+        }
+    }
+
+    fn end(&self) -> Spot {
+        match self {
+            Self::Few(slots) => Spot { leaf: 0, at: slots.len() },
+            Self::Many(leaves) => Spot { leaf: leaves.len(), at: 0 },
+        }
     }
 
     /// Inserts before a place that [`Run::lower_bound`] gave.
@@ -142,7 +162,7 @@ impl Run {
 
     /// All slots in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
-        self.between(Spot { leaf: 0, at: 0 }..Spot::END)
+        self.between(Spot::START..Spot::END)
     }
 
     /// The slots between two places, from either end.

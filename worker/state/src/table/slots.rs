@@ -10,11 +10,17 @@ const WORDS: usize = CHUNK / 64;
 /// One bit per slot of a chunk.
 pub(crate) type Bits = [u64; WORDS];
 
+/// The bits of 64 slots, side by side: a slot costs one cache line.
+#[derive(Clone, Copy, Default, Debug)]
+struct Word {
+    live: u64,
+    dirty: u64,
+    stored: u64,
+}
+
 #[derive(Clone, Copy, Default, Debug)]
 struct Chunk {
-    live: Bits,
-    dirty: Bits,
-    stored: Bits,
+    words: [Word; WORDS],
     /// Whether it is among the dirty chunks.
     listed: bool,
 }
@@ -81,28 +87,33 @@ impl Slots {
     }
 
     #[inline]
-    pub(crate) fn is_live(&self, slot: u32) -> bool {
+    fn word(&self, slot: u32) -> (&Word, u64) {
         let (chunk, word, bit) = at(slot);
-        self.chunks[chunk].live[word] & bit != 0
+        (&self.chunks[chunk].words[word], bit)
+    }
+
+    #[inline]
+    pub(crate) fn is_live(&self, slot: u32) -> bool {
+        let (word, bit) = self.word(slot);
+        word.live & bit != 0
     }
 
     #[inline]
     pub(crate) fn is_dirty(&self, slot: u32) -> bool {
-        let (chunk, word, bit) = at(slot);
-        self.chunks[chunk].dirty[word] & bit != 0
+        let (word, bit) = self.word(slot);
+        word.dirty & bit != 0
     }
 
     pub(crate) fn is_stored(&self, slot: u32) -> bool {
-        let (chunk, word, bit) = at(slot);
-        self.chunks[chunk].stored[word] & bit != 0
+        let (word, bit) = self.word(slot);
+        word.stored & bit != 0
     }
 
     /// Whether nothing needs the slot any more.
     #[inline]
     pub(crate) fn is_vacant(&self, slot: u32) -> bool {
-        let (chunk, word, bit) = at(slot);
-        let chunk = &self.chunks[chunk];
-        (chunk.live[word] | chunk.dirty[word] | chunk.stored[word]) & bit == 0
+        let (word, bit) = self.word(slot);
+        (word.live | word.dirty | word.stored) & bit == 0
     }
 
     /// Number of slots that are not vacant.
@@ -123,54 +134,56 @@ impl Slots {
     /// A row lives in the slot and changes; gives whether none lived there before.
     #[inline]
     pub(crate) fn write(&mut self, slot: u32) -> bool {
-        let was_live = self.is_live(slot);
-        self.change(slot, |chunk, word, bit| {
-            chunk.live[word] |= bit;
-            chunk.dirty[word] |= bit;
+        let (word, bit) = self.word(slot);
+        // Hot keys change again and again between two checkpoints.
+        if word.live & word.dirty & bit != 0 {
+            return false;
+        }
+        let was_live = word.live & bit != 0;
+        self.change(slot, |word, bit| {
+            word.live |= bit;
+            word.dirty |= bit;
         });
         !was_live
     }
 
     /// The row is gone. It leaves a tombstone if a segment holds it.
     pub(crate) fn remove(&mut self, slot: u32) {
-        self.change(slot, |chunk, word, bit| {
-            chunk.live[word] &= !bit;
-            chunk.dirty[word] = chunk.dirty[word] & !bit | chunk.stored[word] & bit;
+        self.change(slot, |word, bit| {
+            word.live &= !bit;
+            word.dirty = word.dirty & !bit | word.stored & bit;
         });
     }
 
     /// The row is gone, and every copy of it is without being told: it expired, or everything of
     /// its key was cleared.
     pub(crate) fn vacate(&mut self, slot: u32) {
-        self.change(slot, |chunk, word, bit| {
-            chunk.live[word] &= !bit;
-            chunk.dirty[word] &= !bit;
-            chunk.stored[word] &= !bit;
+        self.change(slot, |word, bit| {
+            word.live &= !bit;
+            word.dirty &= !bit;
+            word.stored &= !bit;
         });
     }
 
     /// The row was read from a segment.
     pub(crate) fn restore(&mut self, slot: u32) {
-        self.change(slot, |chunk, word, bit| {
-            chunk.live[word] |= bit;
-            chunk.stored[word] |= bit;
+        self.change(slot, |word, bit| {
+            word.live |= bit;
+            word.stored |= bit;
         });
     }
 
-    #[inline]
-    fn change(&mut self, slot: u32, change: impl FnOnce(&mut Chunk, usize, u64)) {
+    fn change(&mut self, slot: u32, change: impl FnOnce(&mut Word, u64)) {
         let (number, word, bit) = at(slot);
         let chunk = &mut self.chunks[number];
-        let state = |chunk: &Chunk| {
-            let any = chunk.live[word] | chunk.dirty[word] | chunk.stored[word];
-            (any & bit != 0, chunk.dirty[word] & bit != 0)
-        };
-        let (was_occupied, was_dirty) = state(chunk);
-        change(chunk, word, bit);
-        let (occupied, dirty) = state(chunk);
-        self.occupied = self.occupied + usize::from(occupied) - usize::from(was_occupied);
-        self.dirty = self.dirty + usize::from(dirty) - usize::from(was_dirty);
-        if dirty && !chunk.listed {
+        let word = &mut chunk.words[word];
+        let occupied = |word: &Word| (word.live | word.dirty | word.stored) & bit != 0;
+        let (was_occupied, was_dirty) = (occupied(word), word.dirty & bit != 0);
+        change(word, bit);
+        let is_dirty = word.dirty & bit != 0;
+        self.occupied = self.occupied + usize::from(occupied(word)) - usize::from(was_occupied);
+        self.dirty = self.dirty + usize::from(is_dirty) - usize::from(was_dirty);
+        if is_dirty && !chunk.listed {
             chunk.listed = true;
             self.dirty_chunks.push(number as u32);
         }
@@ -185,16 +198,19 @@ impl Slots {
         let frozen = numbers.into_iter().map(|number| {
             let chunk = &mut self.chunks[number as usize];
             chunk.listed = false;
-            let dirty = std::mem::take(&mut chunk.dirty);
-            let mut gone = dirty;
-            for ((gone, live), stored) in gone.iter_mut().zip(chunk.live).zip(&mut chunk.stored) {
-                *stored |= *gone;
-                *gone &= !live;
+            let mut frozen =
+                FrozenChunk { chunk: number, live: Bits::default(), dirty: Bits::default() };
+            let mut gone = Bits::default();
+            for (i, word) in chunk.words.iter_mut().enumerate() {
+                frozen.live[i] = word.live;
+                frozen.dirty[i] = std::mem::take(&mut word.dirty);
+                gone[i] = frozen.dirty[i] & !word.live;
+                word.stored |= frozen.dirty[i];
             }
             for slot in ones(&gone) {
                 self.unpublished.insert(number * CHUNK as u32 + slot, age);
             }
-            FrozenChunk { chunk: number, live: chunk.live, dirty }
+            frozen
         });
         frozen.filter(|chunk| chunk.dirty != Bits::default()).collect()
     }
@@ -231,11 +247,11 @@ impl Slots {
             let (live, dirty, stored) =
                 (self.is_live(from), self.is_dirty(from), self.is_stored(from));
             let to = to as u32;
-            gathered.change(to, |chunk, word, bit| {
+            gathered.change(to, |word, bit| {
                 let set = |on: bool| if on { bit } else { 0 };
-                chunk.live[word] |= set(live);
-                chunk.dirty[word] |= set(dirty);
-                chunk.stored[word] |= set(stored);
+                word.live |= set(live);
+                word.dirty |= set(dirty);
+                word.stored |= set(stored);
             });
             if let Some(&age) = self.unpublished.get(&from) {
                 gathered.unpublished.insert(to, age);
