@@ -183,7 +183,7 @@ impl Subject for Keyed {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn keyed_rows_are_what_the_model_says_after_every_step(steps in steps(change())) {
@@ -197,7 +197,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(30))]
 
     #[test]
     fn tables_that_grow_and_shrink_by_thousands_are_what_the_model_says(steps in steps(bulk())) {

@@ -264,7 +264,7 @@ impl Subject for Ordered {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(220))]
 
     #[test]
     fn ordered_rows_are_what_the_model_says_after_every_step(steps in steps(change())) {
@@ -319,7 +319,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(25))]
 
     #[test]
     fn runs_that_come_and_go_by_hundreds_are_what_the_model_says(steps in steps(bulk())) {

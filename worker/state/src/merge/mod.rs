@@ -13,6 +13,7 @@
 //!   older copy of it has expired, too.
 
 mod compact;
+pub mod policy;
 
 use weir_protocol::KeyGroupRange;
 

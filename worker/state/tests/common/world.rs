@@ -33,6 +33,8 @@ pub(crate) enum Step<C> {
     Change(C),
     /// A barrier: the next attempt.
     Freeze,
+    /// A barrier, and everything so far is published.
+    Checkpoint,
     /// The oldest attempt that is not encoded is.
     Encode,
     /// The attempts so far but for this many are published, with what earlier ones that were
@@ -56,16 +58,17 @@ pub(crate) fn steps<C: Clone + Debug + 'static>(
     let groups = 0..=GROUPS as u16;
     let step = prop_oneof![
         12 => change.prop_map(Step::Change),
-        4 => Just(Step::Freeze),
+        3 => Just(Step::Checkpoint),
+        3 => Just(Step::Freeze),
         2 => Just(Step::Encode),
-        4 => (0_usize..3).prop_map(Step::Publish),
-        2 => ((groups.clone(), groups.clone()), 0_usize..4, 1_usize..4, prop_oneof![Just(0), Just(9_000), Just(usize::MAX)])
+        3 => (0_usize..3).prop_map(Step::Publish),
+        3 => ((groups.clone(), groups.clone()), 0_usize..4, 1_usize..4, prop_oneof![Just(0), Just(9_000), Just(usize::MAX)])
             .prop_map(|(within, first, count, cut)| Step::Compact { within, first, count, cut }),
-        1 => prop::collection::vec(groups, 0..4).prop_map(Step::Restart),
+        2 => prop::collection::vec(groups, 0..4).prop_map(Step::Restart),
         2 => (0_u32..6).prop_map(Step::Tick),
         2 => prop_oneof![1_usize..20, Just(100_000)].prop_map(Step::Sweep),
     ];
-    prop::collection::vec(step, 1..40)
+    prop::collection::vec(step, 1..60)
 }
 
 struct Attempted<M> {
@@ -123,16 +126,10 @@ impl<S: Subject> World<S> {
                 }
                 S::change_model(&self.spec, &mut self.model, self.clock, change);
             }
-            Step::Freeze => {
-                self.age.attempt = self.age.attempt.next();
-                let frozen = self.subtasks.iter_mut().map(|(_, s)| s.table().freeze(self.age));
-                self.attempts.push(Attempted {
-                    age: self.age,
-                    frozen: frozen.collect(),
-                    encoded: Vec::new(),
-                    model: self.model.clone(),
-                    clock: self.clock,
-                });
+            Step::Freeze => self.freeze(),
+            Step::Checkpoint => {
+                self.freeze();
+                self.publish(0);
             }
             Step::Encode => {
                 if let Some(at) = self.attempts.iter().position(|a| !a.frozen.is_empty()) {
@@ -161,6 +158,18 @@ impl<S: Subject> World<S> {
         for (_, subtask) in &mut self.subtasks {
             subtask.table().set_clock(self.clock);
         }
+    }
+
+    fn freeze(&mut self) {
+        self.age.attempt = self.age.attempt.next();
+        let frozen = self.subtasks.iter_mut().map(|(_, s)| s.table().freeze(self.age));
+        self.attempts.push(Attempted {
+            age: self.age,
+            frozen: frozen.collect(),
+            encoded: Vec::new(),
+            model: self.model.clone(),
+            clock: self.clock,
+        });
     }
 
     fn encode(&mut self, at: usize) {
