@@ -126,6 +126,8 @@ impl PackedStore {
     }
 
     fn seal(&mut self) {
+        // It doubled its way up from its first string, to up to twice what a block may hold.
+        self.open.shrink_to_fit();
         self.blocks.push(Arc::new(std::mem::take(&mut self.open)));
     }
 

@@ -231,8 +231,9 @@ impl Columns {
         Ok(Writer { values, nulls, slots })
     }
 
-    /// These chunks alone, one after another.
-    pub(crate) fn freeze_chunks(&mut self, chunks: &[u32]) -> Self {
+    /// These chunks alone, one after another. Long strings are shared until they are written
+    /// over; of `of` chunks each is taken to have its share of them.
+    pub(crate) fn freeze_chunks(&mut self, chunks: &[u32], of: usize) -> Self {
         let columns = self.columns.iter_mut().map(|column| match column {
             Column::Bool(values) => Column::Bool(values.freeze_chunks(chunks)),
             Column::Int(values) => Column::Int(values.freeze_chunks(chunks)),
@@ -246,7 +247,7 @@ impl Columns {
             null_bits: self.null_bits.clone(),
             nulls: self.nulls.iter_mut().map(|nulls| nulls.freeze_chunks(chunks)).collect(),
             stamps: self.stamps.as_mut().map(|stamps| stamps.freeze_chunks(chunks)),
-            heap: 0,
+            heap: self.heap * chunks.len() / of.max(1),
         }
     }
 

@@ -219,10 +219,7 @@ impl Keyed {
     fn move_together(&mut self) -> Result<(), TableError> {
         let kept: Vec<u32> =
             (0..self.slots.len() as u32).filter(|&slot| !self.slots.is_vacant(slot)).collect();
-        let columns = self.keys.keys(&kept)?;
-        let mut keys = KeyTable::with_capacity(&self.spec.key_types(), kept.len())?;
-        let mut slots = Vec::new();
-        keys.resolve(&columns, kept.len(), &mut slots)?;
+        let (keys, slots) = move_keys(&self.keys, &self.spec, &kept)?;
         // A key table may number one batch in another order than its rows.
         let mut from = vec![0; kept.len()];
         for (&to, &kept) in slots.iter().zip(&kept) {
@@ -234,6 +231,24 @@ impl Keyed {
         self.hand = 0;
         Ok(())
     }
+}
+
+/// Keys that are moved at a time, which bounds what it takes beside the tables.
+const TOGETHER: usize = 4_096;
+
+/// A table of these keys alone, and the slot that each has there.
+pub(super) fn move_keys(
+    from: &KeyTable,
+    spec: &TableSpec,
+    kept: &[u32],
+) -> Result<(KeyTable, Vec<u32>), TableError> {
+    let mut keys = KeyTable::with_capacity(&spec.key_types(), kept.len())?;
+    let (mut slots, mut found) = (Vec::with_capacity(kept.len()), Vec::new());
+    for kept in kept.chunks(TOGETHER) {
+        keys.resolve(&from.keys(kept)?, kept.len(), &mut found)?;
+        slots.extend_from_slice(&found);
+    }
+    Ok((keys, slots))
 }
 
 impl Table for Keyed {
@@ -252,7 +267,7 @@ impl Table for Keyed {
     fn freeze(&mut self, age: Age) -> Frozen {
         let chunks = self.slots.freeze(age);
         let numbers: Vec<u32> = chunks.iter().map(|chunk| chunk.chunk).collect();
-        let columns = self.columns.freeze_chunks(&numbers);
+        let columns = self.columns.freeze_chunks(&numbers, self.slots.chunks());
         let keys = self.keys.freeze_chunks(&numbers);
         let held = Held::new(&self.frozen, columns.bytes());
         let (table, clock) = (self.spec.clone(), self.clock);
@@ -293,8 +308,8 @@ impl Table for Keyed {
 
     fn memory(&self) -> Memory {
         let rows = self.columns.bytes();
-        let chunks = self.slots.len().div_ceil(crate::chunked::CHUNK).max(1);
-        let dirty = rows / chunks * self.slots.dirty_chunks();
+        let chunks = self.slots.chunks().max(1);
+        let dirty = rows * self.slots.dirty_chunks() / chunks;
         Memory {
             dirty,
             frozen: self.frozen.load(Relaxed),

@@ -11,6 +11,7 @@ use weir_protocol::KeyGroup;
 use super::blob::Blob;
 use super::columns::Columns;
 use super::frozen::{Body, Held, Orders, Rows};
+use super::keyed::move_keys;
 use super::restore::{Batch, RestoreError, restore};
 use super::run::{Run, Spot};
 use super::scan::Scan;
@@ -574,10 +575,7 @@ impl Ordered {
     fn move_together(&mut self) -> Result<(), TableError> {
         let kept: Vec<u32> =
             (0..self.states.len() as u32).filter(|&key| self.is_needed(key)).collect();
-        let columns = self.keys.keys(&kept)?;
-        let mut keys = KeyTable::with_capacity(&self.spec.key_types(), kept.len())?;
-        let mut to = Vec::new();
-        keys.resolve(&columns, kept.len(), &mut to)?;
+        let (keys, to) = move_keys(&self.keys, &self.spec, &kept)?;
         let mut moved =
             Self::new(self.spec.clone(), self.groups).map_err(|_| ColumnError { column: 0 })?;
         moved.keys = keys;
@@ -658,7 +656,7 @@ impl Table for Ordered {
         let cleared: Vec<u32> = std::mem::take(&mut self.cleared).into_iter().collect();
         self.unpublished.extend(cleared.iter().map(|&key| (key, age)));
         self.bounds_raised = false;
-        let columns = self.columns.freeze_chunks(&numbers);
+        let columns = self.columns.freeze_chunks(&numbers, self.slots.chunks());
         let keys = self.keys.freeze_chunks(&key_chunks);
         let key_of = self.key_of.freeze_chunks(&numbers);
         let orders = self.orders.freeze_chunks(&numbers);
@@ -702,8 +700,8 @@ impl Table for Ordered {
     fn memory(&self) -> Memory {
         let rows =
             self.columns.bytes() + self.key_of.bytes() + self.orders.bytes() + self.order_heap;
-        let chunks = self.slots.len().div_ceil(CHUNK).max(1);
-        let dirty = rows / chunks * self.slots.dirty_chunks();
+        let chunks = self.slots.chunks().max(1);
+        let dirty = rows * self.slots.dirty_chunks() / chunks;
         Memory {
             dirty,
             frozen: self.frozen.load(Relaxed),

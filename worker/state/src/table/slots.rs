@@ -126,6 +126,11 @@ impl Slots {
         self.dirty
     }
 
+    /// Number of chunks.
+    pub(crate) fn chunks(&self) -> usize {
+        self.chunks.len()
+    }
+
     /// Number of chunks with a slot that changed since the last freeze.
     pub(crate) fn dirty_chunks(&self) -> usize {
         self.dirty_chunks.len()

@@ -20,7 +20,7 @@ use crate::sorted::{Age, Meta, order_word};
 type Timer = (i64, Blob);
 
 /// Memory of a map's entry, in bytes, when nodes are as full as after insertions in any order.
-const ENTRY: usize = (size_of::<Timer>() + 8) * 3 / 2;
+const ENTRY: usize = (size_of::<Timer>() + 2) * 3 / 2;
 
 /// A set of (key, time). Setting and cancelling read nothing, so that neither waits for anything;
 /// an operator that wants one timer per key keeps its time in the key's row.
@@ -35,7 +35,7 @@ pub struct Timers {
     timers: BTreeMap<Timer, bool>,
     /// Since the last freeze: set, or cancelled although a segment holds it.
     changed: BTreeMap<Timer, bool>,
-    /// Memory of long keys, in bytes, in both maps.
+    /// Memory of long keys, in bytes; a timer that is in both maps has one.
     heap: usize,
     clock: u32,
     frozen: Arc<AtomicUsize>,
@@ -101,10 +101,7 @@ impl Timers {
             }
             // Cancelled since the last freeze: the segment that holds it is right again.
             let stored = timers.changed.remove(&timer).is_some();
-            timers.heap += timer.1.heap();
-            if stored {
-                timers.heap -= timer.1.heap();
-            } else {
+            if !stored {
                 timers.heap += timer.1.heap();
                 timers.changed.insert(timer.clone(), true);
             }
@@ -119,18 +116,18 @@ impl Timers {
     pub fn cancel(&mut self, keys: &[ArrayRef], times: &Int64Array) -> Result<(), TableError> {
         self.each(keys, times, |timers, timer| {
             if let Some(stored) = timers.timers.remove(&timer) {
-                timers.heap -= timer.1.heap();
                 timers.gone(timer, stored);
             }
         })
     }
 
+    /// A timer that was taken out of the set.
     fn gone(&mut self, timer: Timer, stored: bool) {
         if stored {
-            self.heap += timer.1.heap();
             self.changed.insert(timer, false);
-        } else if self.changed.remove(&timer).is_some() {
+        } else {
             self.heap -= timer.1.heap();
+            self.changed.remove(&timer);
         }
     }
 
@@ -150,7 +147,6 @@ impl Timers {
             && first.key().0 <= now
         {
             let (timer, stored) = first.remove_entry();
-            self.heap -= timer.1.heap();
             due.push(timer.clone());
             self.gone(timer, stored);
         }
@@ -235,7 +231,9 @@ impl Table for Timers {
         let changed = std::mem::take(&mut self.changed);
         let mut timers = Vec::with_capacity(changed.len());
         for (timer, is_set) in changed {
-            self.heap -= timer.1.heap();
+            if !is_set {
+                self.heap -= timer.1.heap();
+            }
             let group = KeyGroup::of_hash(xxh3_64(timer.1.as_bytes()), self.groups.of);
             let mut order = ((timer.0 ^ i64::MIN) as u64).to_be_bytes().to_vec();
             order.extend_from_slice(timer.1.as_bytes());
