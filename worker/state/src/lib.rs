@@ -1,19 +1,28 @@
-//! Keyed state: canonical keys and their hashes, columnar tables, segments.
+//! Keyed state: canonical keys and their hashes, tables, segments. No I/O.
 //!
 //! ```text
-//!  key columns ──► canonical hash ──► key group, subtask                (hash)
-//!              └─► KeyTable::resolve ──► dense slots ──► Chunked<T>     (key_table, chunked)
-//!                                                   freeze ──► encode   (codec, segment)
+//!  key columns ──► canonical hash ──► key group, subtask                      (hash)
+//!              └─► KeyTable::resolve ──► dense slots                          (key_table)
+//!
+//!  tables:   slots ──► typed cells ── freeze ──► Frozen ── encode ──► segment (table, sorted)
+//!            rows  ◄── restore ◄── the rows that count ◄── segments           (merge)
+//!            fewer segments    ◄── compaction ◄───┘
+//!
+//!  windows:  slots ──► Chunked<T> ── freeze ──► encode ──► segment            (chunked, codec, segment)
 //! ```
 //!
 //! What enters: Arrow columns. What leaves: slots to index state with, and at a snapshot frozen
-//! columns that another thread encodes into a [`segment::Segment`].
+//! columns that another thread encodes: for the tables of [`table`] into a sorted segment
+//! ([`sorted`]), for windows, which have tables of their own for speed, into a
+//! [`segment::Segment`].
 //!
 //! What always holds:
 //! - The canonical encoding and its hash never change; a new one would get a new version and an
-//!   offline rewrite, because stored key groups depend on it.
+//!   offline rewrite, because stored key groups depend on it. Sorted segments have a format
+//!   number, and golden bytes that must be read for ever.
 //! - Keys are resolved to slots once per batch, without an allocation per row.
-//! - Freezing costs O(chunks): chunks are shared, and copied only when written while shared.
+//! - Freezing costs O(chunks), for tables O(changed chunks): chunks are shared, and copied only
+//!   when written while shared.
 //!
 //! Deliberately absent: removing single keys from a [`key_table::KeyTable`] (tables are dropped
 //! as a whole, or rebuilt from the slots that live), and any I/O.

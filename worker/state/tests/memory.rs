@@ -143,7 +143,7 @@ fn timers() {
     check("timers, frozen", timers.memory(), before);
     drop(frozen);
     check("timers, encoded", timers.memory(), before);
-    while timers.due(i64::MAX, 1_000).unwrap().1.len() > 0 {}
+    while !timers.due(i64::MAX, 1_000).unwrap().1.is_empty() {}
     drop(timers.freeze(age(2)));
     check("timers, all due", timers.memory(), before);
 }

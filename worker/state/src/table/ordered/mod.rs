@@ -1,31 +1,33 @@
 //! A table with many rows per key, in order.
 
+mod rows;
+mod sweep;
+mod table;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
 
 use arrow::array::ArrayRef;
 use weir_protocol::KeyGroup;
 
-use super::blob::Blob;
-use super::columns::Columns;
-use super::frozen::{Body, Held, Orders, Rows};
-use super::keyed::move_keys;
-use super::restore::{Batch, RestoreError, restore};
-use super::run::{Run, Spot};
-use super::scan::Scan;
-use super::slots::Slots;
-use super::{
-    Bounds, Cell, Cells, ColumnError, Expiry, Frozen, Groups, Memory, Reader, SpecError, Table,
-    TableError, TableSpec, Writer, build_array,
-};
-use crate::chunked::{CHUNK, Chunked};
+use crate::chunked::Chunked;
 use crate::hash::hash_columns;
 use crate::key_table::{ABSENT, KeyTable};
 use crate::merge::Input;
 use crate::sorted::order::{decode_orders, encode_orders};
-use crate::sorted::{Age, Meta, Strings, group_of, order_word};
+use crate::sorted::{Age, Strings, group_of, order_word};
+use crate::table::blob::Blob;
+use crate::table::columns::Columns;
+use crate::table::restore::{Batch, RestoreError, restore};
+use crate::table::run::{Run, Spot};
+use crate::table::scan::Scan;
+use crate::table::slots::Slots;
+use crate::table::{
+    Bounds, Cell, Cells, ColumnError, Expiry, Groups, Reader, SpecError, TableError, TableSpec,
+    Writer, build_array,
+};
 
 /// Below this many keys or rows moving them together frees too little to be worth it.
 const SMALL: usize = 1_024;
@@ -147,103 +149,6 @@ impl Ordered {
         Ok(table)
     }
 
-    /// Makes states for new keys; `group` is that of the key in a row of the batch.
-    fn add_states(&mut self, group: impl Fn(usize) -> KeyGroup, key_slots: &[u32]) {
-        let known = self.states.len();
-        if self.keys.len() == known {
-            return;
-        }
-        self.states.resize_with(self.keys.len(), || KeyState {
-            group: KeyGroup(0),
-            run: Run::default(),
-            queued: i64::MAX,
-        });
-        self.key_chunk_listed.resize(self.keys.len().div_ceil(CHUNK), false);
-        for (row, &key) in key_slots.iter().enumerate() {
-            if key as usize >= known {
-                self.states[key as usize].group = group(row);
-            }
-        }
-    }
-
-    /// Where a row of a key is, or would be.
-    #[inline]
-    fn find_row(&self, key: u32, order: &[u8]) -> (Spot, Option<u32>) {
-        let run = &self.states[key as usize].run;
-        let spot = run.lower_bound(|slot| self.order(slot) < order);
-        (spot, run.get(spot).filter(|&slot| self.order(slot) == order))
-    }
-
-    #[inline]
-    fn order(&self, slot: u32) -> &[u8] {
-        self.orders.get(slot as usize).as_bytes()
-    }
-
-    /// A slot for a new row at its place.
-    fn add_row(&mut self, key: u32, spot: Spot, order: &[u8]) -> u32 {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            let slot = self.slots.len();
-            self.slots.grow(slot + 1);
-            self.columns.grow(slot + 1);
-            self.key_of.grow(slot + 1);
-            self.orders.grow(slot + 1);
-            slot as u32
-        });
-        self.columns.reset(slot);
-        *self.key_of.get_mut(slot as usize) = key;
-        let blob = Blob::new(order);
-        self.order_heap += blob.heap();
-        *self.orders.get_mut(slot as usize) = blob;
-        self.change_run(key, |run| run.insert(spot, slot));
-        if self.spec.expiry == Expiry::ByOrder {
-            self.enqueue(key, order);
-        }
-        slot
-    }
-
-    fn change_run(&mut self, key: u32, change: impl FnOnce(&mut Run)) {
-        let run = &mut self.states[key as usize].run;
-        let before = run.bytes();
-        change(run);
-        self.run_bytes = self.run_bytes + run.bytes() - before;
-    }
-
-    /// Sees to it that the key is looked at when a row of this order expires.
-    fn enqueue(&mut self, key: u32, order: &[u8]) {
-        let time = (order_word(order) as i64) ^ i64::MIN;
-        let state = &mut self.states[key as usize];
-        if time < state.queued {
-            state.queued = time;
-            self.queue.push(Reverse((time, key)));
-        }
-    }
-
-    /// Gives a slot back that has left its run.
-    fn free_row(&mut self, slot: u32) {
-        self.columns.release(slot);
-        let order = self.orders.get_mut(slot as usize);
-        self.order_heap -= order.heap();
-        *order = Blob::default();
-        self.free.push(slot);
-    }
-
-    /// A frozen row needs its key.
-    #[inline]
-    fn touch_key(&mut self, key: u32) {
-        let chunk = key as usize / CHUNK;
-        if !self.key_chunk_listed[chunk] {
-            self.key_chunk_listed[chunk] = true;
-            self.key_chunks.push(chunk as u32);
-        }
-    }
-
-    #[inline]
-    fn is_visible(&self, slot: u32, bound: u64) -> bool {
-        self.slots.is_live(slot)
-            && !self.spec.expiry.is_over(self.columns.stamp(slot), self.clock)
-            && (bound == 0 || order_word(self.order(slot)) >= bound)
-    }
-
     fn encode(&self, order: &[ArrayRef], rows: usize) -> Result<Strings, TableError> {
         let fields = self.spec.order_fields();
         width("an order", order.len(), fields.len())?;
@@ -301,12 +206,6 @@ impl Ordered {
             }
         }
         Ok(())
-    }
-
-    fn write_row(&mut self, key: u32, slot: u32) {
-        self.slots.write(slot);
-        self.columns.set_stamp(slot, self.clock);
-        self.touch_key(key);
     }
 
     /// Removes the rows of these keys and orders; those that are not there stay so.
@@ -372,7 +271,7 @@ impl Ordered {
 
     /// Rows of which the first order column is below `bound` are gone, here and in every
     /// segment. A bound never falls: a lower one than before changes nothing. Memory is freed by
-    /// [`Table::sweep`].
+    /// [`crate::table::Table::sweep`].
     pub fn expire_below(&mut self, bound: i64) {
         if self.spec.expiry == Expiry::ByOrder && bound > self.bounds.lowest(self.groups.range) {
             self.bounds.raise(self.groups.range, bound);
@@ -426,7 +325,7 @@ impl Ordered {
 
     /// Appends the slots of the next rows of a scan to `slots`, going by at most `limit` of
     /// them; `true` if there may be more. The scan goes on from there even if the table was
-    /// written meanwhile, though not beyond [`Table::sweep`].
+    /// written meanwhile, though not beyond [`crate::table::Table::sweep`].
     pub fn scan(&self, scan: &mut Scan, limit: usize, slots: &mut Vec<u32>) -> bool {
         let Some(state) = self.states.get(scan.key as usize) else { return false };
         let run = &state.run;
@@ -502,218 +401,8 @@ impl Ordered {
             state.run.iter().filter(move |&slot| self.is_visible(slot, bound))
         })
     }
-
-    /// Frees rows below the bound, at most about `limit`.
-    fn sweep_below_bound(&mut self, limit: usize) -> usize {
-        let lowest = self.bounds.lowest(self.groups.range);
-        let (mut gone, mut steps) = (0, 0);
-        while gone < limit && steps < limit {
-            let Some(&Reverse((time, key))) = self.queue.peek() else { break };
-            if time >= lowest {
-                break;
-            }
-            self.queue.pop();
-            steps += 1;
-            let state = &self.states[key as usize];
-            // A row that came later but is older has queued the key again.
-            if state.queued != time {
-                continue;
-            }
-            let bound = self.bounds.word(state.group);
-            let spot = state.run.lower_bound(|slot| order_word(self.order(slot)) < bound);
-            let mut rows = Vec::new();
-            self.change_run(key, |run| run.remove_before(spot, &mut rows));
-            for &slot in &rows {
-                self.slots.vacate(slot);
-                self.free_row(slot);
-            }
-            gone += rows.len();
-            self.states[key as usize].queued = i64::MAX;
-            if let Some(first) = self.states[key as usize].run.first() {
-                let order = self.order(first).to_vec();
-                self.enqueue(key, &order);
-            }
-        }
-        gone
-    }
-
-    /// Frees rows that have lived their time, looking at most at `limit`.
-    fn sweep_old(&mut self, limit: usize) -> usize {
-        let (len, mut gone) = (self.slots.len() as u32, 0);
-        for _ in 0..limit.min(len as usize) {
-            let slot = self.hand;
-            self.hand = (self.hand + 1) % len;
-            if self.slots.is_live(slot)
-                && self.spec.expiry.is_over(self.columns.stamp(slot), self.clock)
-            {
-                self.slots.vacate(slot);
-                self.leave_run(slot);
-                gone += 1;
-            }
-        }
-        gone
-    }
-
-    /// Takes a vacant row out of its run and gives its slot back.
-    fn leave_run(&mut self, slot: u32) {
-        let key = *self.key_of.get(slot as usize);
-        if let (spot, Some(found)) = self.find_row(key, self.order(slot))
-            && found == slot
-        {
-            self.change_run(key, |run| run.remove(spot));
-        }
-        self.free_row(slot);
-    }
-
-    fn is_needed(&self, key: u32) -> bool {
-        !self.states[key as usize].run.is_empty()
-            || self.unpublished.contains_key(&key)
-            || self.cleared.contains(&key)
-    }
-
-    /// Moves all keys and rows that are needed into new tables.
-    fn move_together(&mut self) -> Result<(), TableError> {
-        let kept: Vec<u32> =
-            (0..self.states.len() as u32).filter(|&key| self.is_needed(key)).collect();
-        let (keys, to) = move_keys(&self.keys, &self.spec, &kept)?;
-        let mut moved =
-            Self::new(self.spec.clone(), self.groups).map_err(|_| ColumnError { column: 0 })?;
-        moved.keys = keys;
-        moved.add_states(|row| self.states[kept[row] as usize].group, &to);
-        let mut rows = Vec::with_capacity(self.slots.occupied());
-        for (&key, &to) in kept.iter().zip(&to) {
-            let mut run = std::mem::take(&mut self.states[key as usize].run);
-            run.renumber(|slot| {
-                rows.push(slot);
-                (rows.len() - 1) as u32
-            });
-            moved.change_run(to, |empty| *empty = run);
-        }
-        moved.columns = self.columns.gather(&rows, &self.spec);
-        moved.slots = self.slots.gather(&rows);
-        moved.key_of.grow(rows.len());
-        moved.orders.grow(rows.len());
-        for (key, &to) in (0..).zip(&to) {
-            let slots: Vec<u32> = moved.states[to as usize].run.iter().collect();
-            for &slot in &slots {
-                let order = self.orders.get(rows[slot as usize] as usize).clone();
-                moved.order_heap += order.heap();
-                *moved.orders.get_mut(slot as usize) = order;
-                *moved.key_of.get_mut(slot as usize) = to;
-                if moved.slots.is_dirty(slot) {
-                    moved.touch_key(to);
-                }
-            }
-            if let Some(&first) = slots.first()
-                && self.spec.expiry == Expiry::ByOrder
-            {
-                let order = moved.order(first).to_vec();
-                moved.enqueue(to, &order);
-            }
-            let from: u32 = kept[key];
-            if self.cleared.contains(&from) {
-                moved.cleared.insert(to);
-                moved.touch_key(to);
-            }
-            if let Some(&age) = self.unpublished.get(&from) {
-                moved.unpublished.insert(to, age);
-            }
-        }
-        moved.bounds = std::mem::take(&mut self.bounds);
-        moved.bounds_raised = self.bounds_raised;
-        moved.clock = self.clock;
-        moved.frozen = Arc::clone(&self.frozen);
-        *self = moved;
-        Ok(())
-    }
 }
 
 fn width(what: &'static str, given: usize, wanted: usize) -> Result<(), TableError> {
     if given == wanted { Ok(()) } else { Err(TableError::Width { what, given, wanted }) }
-}
-
-impl Table for Ordered {
-    fn spec(&self) -> &TableSpec {
-        &self.spec
-    }
-
-    fn set_clock(&mut self, now: u32) {
-        self.clock = self.clock.max(now);
-    }
-
-    fn is_dirty(&self) -> bool {
-        self.slots.dirty() > 0 || !self.cleared.is_empty() || self.bounds_raised
-    }
-
-    fn freeze(&mut self, age: Age) -> Frozen {
-        let chunks = self.slots.freeze(age);
-        let numbers: Vec<u32> = chunks.iter().map(|chunk| chunk.chunk).collect();
-        let mut key_chunks = std::mem::take(&mut self.key_chunks);
-        key_chunks.sort_unstable();
-        for &chunk in &key_chunks {
-            self.key_chunk_listed[chunk as usize] = false;
-        }
-        let cleared: Vec<u32> = std::mem::take(&mut self.cleared).into_iter().collect();
-        self.unpublished.extend(cleared.iter().map(|&key| (key, age)));
-        self.bounds_raised = false;
-        let columns = self.columns.freeze_chunks(&numbers, self.slots.chunks());
-        let keys = self.keys.freeze_chunks(&key_chunks);
-        let key_of = self.key_of.freeze_chunks(&numbers);
-        let orders = self.orders.freeze_chunks(&numbers);
-        let held = Held::new(&self.frozen, columns.bytes() + key_of.bytes() + orders.bytes());
-        let (table, clock, bounds) = (self.spec.clone(), self.clock, self.bounds.clone());
-        Frozen {
-            age,
-            groups: self.groups,
-            meta: Meta { table, groups: self.groups.of, clock, bounds },
-            body: Body::Rows(Rows {
-                chunks,
-                columns,
-                keys,
-                order: Some(Orders { key_of, orders, key_chunks, cleared }),
-            }),
-            _held: held,
-        }
-    }
-
-    fn published(&mut self, up_to: Age) {
-        self.unpublished.retain(|_, age| *age > up_to);
-        for slot in self.slots.published(up_to) {
-            self.leave_run(slot);
-        }
-    }
-
-    fn sweep(&mut self, limit: usize) -> usize {
-        let gone = match self.spec.expiry {
-            Expiry::Never => 0,
-            Expiry::ByOrder => self.sweep_below_bound(limit),
-            Expiry::Ttl(_) => self.sweep_old(limit),
-        };
-        if self.slots.len() >= SMALL && self.slots.occupied() * 2 < self.slots.len() {
-            // Keys that were stored as of the table's types always come back; if not, the table
-            // stays as it is.
-            let _ = self.move_together();
-        }
-        gone
-    }
-
-    fn memory(&self) -> Memory {
-        let rows =
-            self.columns.bytes() + self.key_of.bytes() + self.orders.bytes() + self.order_heap;
-        let chunks = self.slots.chunks().max(1);
-        let dirty = rows * self.slots.dirty_chunks() / chunks;
-        Memory {
-            dirty,
-            frozen: self.frozen.load(Relaxed),
-            clean: rows - dirty,
-            index: self.keys.bytes()
-                + self.slots.bytes()
-                + self.states.capacity() * size_of::<KeyState>()
-                + self.run_bytes
-                + self.queue.capacity() * size_of::<(i64, u32)>()
-                + self.free.capacity() * 4
-                + self.cleared.len() * 8
-                + self.unpublished.capacity() * 8 / 7 * (size_of::<(u32, Age)>() + 1),
-        }
-    }
 }

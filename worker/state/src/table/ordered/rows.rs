@@ -1,0 +1,128 @@
+//! Rows and keys coming and going, one at a time.
+
+use std::cmp::Reverse;
+
+use weir_protocol::KeyGroup;
+
+use super::{KeyState, Ordered};
+use crate::chunked::CHUNK;
+use crate::sorted::order_word;
+use crate::table::Expiry;
+use crate::table::blob::Blob;
+use crate::table::run::{Run, Spot};
+
+impl Ordered {
+    /// Makes states for new keys; `group` is that of the key in a row of the batch.
+    pub(super) fn add_states(&mut self, group: impl Fn(usize) -> KeyGroup, key_slots: &[u32]) {
+        let known = self.states.len();
+        if self.keys.len() == known {
+            return;
+        }
+        self.states.resize_with(self.keys.len(), || KeyState {
+            group: KeyGroup(0),
+            run: Run::default(),
+            queued: i64::MAX,
+        });
+        self.key_chunk_listed.resize(self.keys.len().div_ceil(CHUNK), false);
+        for (row, &key) in key_slots.iter().enumerate() {
+            if key as usize >= known {
+                self.states[key as usize].group = group(row);
+            }
+        }
+    }
+
+    /// Where a row of a key is, or would be.
+    #[inline]
+    pub(super) fn find_row(&self, key: u32, order: &[u8]) -> (Spot, Option<u32>) {
+        let run = &self.states[key as usize].run;
+        let spot = run.lower_bound(|slot| self.order(slot) < order);
+        (spot, run.get(spot).filter(|&slot| self.order(slot) == order))
+    }
+
+    #[inline]
+    pub(super) fn order(&self, slot: u32) -> &[u8] {
+        self.orders.get(slot as usize).as_bytes()
+    }
+
+    /// A slot for a new row at its place.
+    pub(super) fn add_row(&mut self, key: u32, spot: Spot, order: &[u8]) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            let slot = self.slots.len();
+            self.slots.grow(slot + 1);
+            self.columns.grow(slot + 1);
+            self.key_of.grow(slot + 1);
+            self.orders.grow(slot + 1);
+            slot as u32
+        });
+        self.columns.reset(slot);
+        *self.key_of.get_mut(slot as usize) = key;
+        let blob = Blob::new(order);
+        self.order_heap += blob.heap();
+        *self.orders.get_mut(slot as usize) = blob;
+        self.change_run(key, |run| run.insert(spot, slot));
+        if self.spec.expiry == Expiry::ByOrder {
+            self.enqueue(key, order);
+        }
+        slot
+    }
+
+    pub(super) fn change_run(&mut self, key: u32, change: impl FnOnce(&mut Run)) {
+        let run = &mut self.states[key as usize].run;
+        let before = run.bytes();
+        change(run);
+        self.run_bytes = self.run_bytes + run.bytes() - before;
+    }
+
+    /// Sees to it that the key is looked at when a row of this order expires.
+    pub(super) fn enqueue(&mut self, key: u32, order: &[u8]) {
+        let time = (order_word(order) as i64) ^ i64::MIN;
+        let state = &mut self.states[key as usize];
+        if time < state.queued {
+            state.queued = time;
+            self.queue.push(Reverse((time, key)));
+        }
+    }
+
+    /// Gives a slot back that has left its run.
+    pub(super) fn free_row(&mut self, slot: u32) {
+        self.columns.release(slot);
+        let order = self.orders.get_mut(slot as usize);
+        self.order_heap -= order.heap();
+        *order = Blob::default();
+        self.free.push(slot);
+    }
+
+    /// A frozen row needs its key.
+    #[inline]
+    pub(super) fn touch_key(&mut self, key: u32) {
+        let chunk = key as usize / CHUNK;
+        if !self.key_chunk_listed[chunk] {
+            self.key_chunk_listed[chunk] = true;
+            self.key_chunks.push(chunk as u32);
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_visible(&self, slot: u32, bound: u64) -> bool {
+        self.slots.is_live(slot)
+            && !self.spec.expiry.is_over(self.columns.stamp(slot), self.clock)
+            && (bound == 0 || order_word(self.order(slot)) >= bound)
+    }
+
+    pub(super) fn write_row(&mut self, key: u32, slot: u32) {
+        self.slots.write(slot);
+        self.columns.set_stamp(slot, self.clock);
+        self.touch_key(key);
+    }
+
+    /// Takes a vacant row out of its run and gives its slot back.
+    pub(super) fn leave_run(&mut self, slot: u32) {
+        let key = *self.key_of.get(slot as usize);
+        if let (spot, Some(found)) = self.find_row(key, self.order(slot))
+            && found == slot
+        {
+            self.change_run(key, |run| run.remove(spot));
+        }
+        self.free_row(slot);
+    }
+}

@@ -1,0 +1,94 @@
+//! What the engine does with an ordered table.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{KeyState, Ordered, SMALL};
+use crate::sorted::{Age, Meta};
+use crate::table::frozen::{Body, Held, Orders, Rows};
+use crate::table::{Expiry, Frozen, Memory, Table, TableSpec};
+
+impl Table for Ordered {
+    fn spec(&self) -> &TableSpec {
+        &self.spec
+    }
+
+    fn set_clock(&mut self, now: u32) {
+        self.clock = self.clock.max(now);
+    }
+
+    fn is_dirty(&self) -> bool {
+        self.slots.dirty() > 0 || !self.cleared.is_empty() || self.bounds_raised
+    }
+
+    fn freeze(&mut self, age: Age) -> Frozen {
+        let chunks = self.slots.freeze(age);
+        let numbers: Vec<u32> = chunks.iter().map(|chunk| chunk.chunk).collect();
+        let mut key_chunks = std::mem::take(&mut self.key_chunks);
+        key_chunks.sort_unstable();
+        for &chunk in &key_chunks {
+            self.key_chunk_listed[chunk as usize] = false;
+        }
+        let cleared: Vec<u32> = std::mem::take(&mut self.cleared).into_iter().collect();
+        self.unpublished.extend(cleared.iter().map(|&key| (key, age)));
+        self.bounds_raised = false;
+        let columns = self.columns.freeze_chunks(&numbers, self.slots.chunks());
+        let keys = self.keys.freeze_chunks(&key_chunks);
+        let key_of = self.key_of.freeze_chunks(&numbers);
+        let orders = self.orders.freeze_chunks(&numbers);
+        let held = Held::new(&self.frozen, columns.bytes() + key_of.bytes() + orders.bytes());
+        let (table, clock, bounds) = (self.spec.clone(), self.clock, self.bounds.clone());
+        Frozen {
+            age,
+            groups: self.groups,
+            meta: Meta { table, groups: self.groups.of, clock, bounds },
+            body: Body::Rows(Rows {
+                chunks,
+                columns,
+                keys,
+                order: Some(Orders { key_of, orders, key_chunks, cleared }),
+            }),
+            _held: held,
+        }
+    }
+
+    fn published(&mut self, up_to: Age) {
+        self.unpublished.retain(|_, age| *age > up_to);
+        for slot in self.slots.published(up_to) {
+            self.leave_run(slot);
+        }
+    }
+
+    fn sweep(&mut self, limit: usize) -> usize {
+        let gone = match self.spec.expiry {
+            Expiry::Never => 0,
+            Expiry::ByOrder => self.sweep_below_bound(limit),
+            Expiry::Ttl(_) => self.sweep_old(limit),
+        };
+        if self.slots.len() >= SMALL && self.slots.occupied() * 2 < self.slots.len() {
+            // Keys that were stored as of the table's types always come back; if not, the table
+            // stays as it is.
+            let _ = self.move_together();
+        }
+        gone
+    }
+
+    fn memory(&self) -> Memory {
+        let rows =
+            self.columns.bytes() + self.key_of.bytes() + self.orders.bytes() + self.order_heap;
+        let chunks = self.slots.chunks().max(1);
+        let dirty = rows * self.slots.dirty_chunks() / chunks;
+        Memory {
+            dirty,
+            frozen: self.frozen.load(Relaxed),
+            clean: rows - dirty,
+            index: self.keys.bytes()
+                + self.slots.bytes()
+                + self.states.capacity() * size_of::<KeyState>()
+                + self.run_bytes
+                + self.queue.capacity() * size_of::<(i64, u32)>()
+                + self.free.capacity() * 4
+                + self.cleared.len() * 8
+                + self.unpublished.capacity() * 8 / 7 * (size_of::<(u32, Age)>() + 1),
+        }
+    }
+}
