@@ -95,7 +95,7 @@ fn seen(observed: &Observed, facts: &Facts) -> String {
         let report = pod.report.as_ref()?;
         let coordinates = report.coordinating.as_ref().map(|coordinating| {
             let status = coordinating.status.as_ref();
-            let status = status.map(|it| (it.term, &it.state, it.parallelism, it.restarts));
+            let status = status.map(|it| (it.term, it.state, it.parallelism, it.restarts));
             let problems = [
                 &coordinating.source_trouble,
                 &coordinating.task_trouble,

@@ -215,8 +215,8 @@ fn last_savepoint(stopped: &Stopped) -> Option<(i64, SavepointStatus)> {
 
 fn last_operation(report: &OperationReport) -> LastOperation {
     LastOperation {
-        type_: report.kind.clone(),
-        result: if report.refused.is_empty() { "Succeeded" } else { "Failed" }.to_owned(),
+        type_: report.kind().name().to_owned(),
+        result: if report.refused().is_none() { "Succeeded" } else { "Failed" }.to_owned(),
         downtime_ms: Some(report.pause_ms),
         steps: vec![OperationStep { name: "total".to_owned(), ms: report.total_ms }],
     }

@@ -186,9 +186,6 @@ pub struct ClusterArgs {
     /// Parallelism of a job that has no state yet.
     #[arg(long, env = "WEIR_PARALLELISM")]
     pub parallelism: Option<u32>,
-    /// Which state a job starts from.
-    #[arg(long, env = "WEIR_RESTORE", value_enum, ignore_case = true, default_value_t = Restore::Latest)]
-    pub restore: Restore,
     /// Where the control protocol listens.
     #[arg(long, env = "WEIR_CONTROL", default_value = "0.0.0.0:7101")]
     pub control: String,
@@ -210,13 +207,6 @@ pub struct ClusterArgs {
     /// End when standard input ends.
     #[arg(long)]
     pub supervised: bool,
-}
-
-/// Which state a job starts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Restore {
-    /// The newest.
-    Latest,
 }
 
 /// `weir pod`.

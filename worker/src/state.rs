@@ -147,6 +147,9 @@ async fn show(place: &str, version: Option<u64>, output: Report) -> anyhow::Resu
 fn describe(m: &Manifest) -> anyhow::Result<String> {
     let mut text = String::new();
     writeln!(text, "{}  version {}  {}", m.job, m.version, kind(m))?;
+    if !m.weir.is_empty() {
+        writeln!(text, "  written by    Weir {}", m.weir)?;
+    }
     writeln!(text, "  lineage       {}", m.lineage)?;
     writeln!(
         text,

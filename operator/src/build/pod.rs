@@ -245,7 +245,6 @@ fn worker(owner: &Owner, accepted: &Accepted, replicas: u32) -> Container {
         variable("WEIR_JOB_UID", owner.uid.as_str()),
         variable("WEIR_COORDINATOR", coordinator),
         variable("WEIR_PARALLELISM", replicas.to_string()),
-        variable("WEIR_RESTORE", "Latest"),
     ];
     env.extend(accepted.adopt.as_ref().map(|adopt| variable("WEIR_ADOPT_UID", adopt.as_str())));
     let port = |name: &str, port: u16| ContainerPort {

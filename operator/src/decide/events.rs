@@ -3,7 +3,7 @@
 
 use super::facts::{Coordinator, Facts};
 use super::plan::{Event, Plan};
-use crate::workers::OperationReport;
+use crate::workers::{OperationKind, OperationOutcome, OperationReport};
 
 /// Adds what the coordinator of the running revision reports.
 pub(super) fn of_the_coordinator(facts: &Facts, plan: &mut Plan) {
@@ -18,25 +18,18 @@ pub(super) fn of_the_coordinator(facts: &Facts, plan: &mut Plan) {
 }
 
 fn ended(report: &OperationReport) -> Option<Event> {
-    if !report.refused.is_empty() || report.message.is_empty() {
+    // A coordinator that took over places the same tasks anew, which is no news.
+    if report.outcome() != OperationOutcome::Done {
         return None;
     }
-    let reason = match report.kind.as_str() {
-        // A coordinator that took over places the same tasks anew, which is no news.
-        "Rescaled" if changes_nothing(&report.message) => return None,
-        "Rescaled" => "Rescaled",
-        "Recovered" => "Recovered",
+    let reason = match report.kind() {
+        OperationKind::Rescale => "Rescaled",
+        OperationKind::Recovery => "Recovered",
         // A stop is told with its end, under its savepoint's name.
         _ => return None,
     };
     let key = format!("{}-{}", report.at_ms, report.id);
     Some(Event::normal(reason, &key, report.message.clone()))
-}
-
-/// `2 → 2 in 0.3 s`
-fn changes_nothing(message: &str) -> bool {
-    let Some((from, to)) = message.split_once(" → ") else { return false };
-    to.split_once(' ').map_or(to, |(to, _)| to) == from
 }
 
 /// The coordinator that the status shows is gone, and this one has restored the job.

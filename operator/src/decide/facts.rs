@@ -6,7 +6,7 @@ use weir_crds::kube::{CoordinatorStatus, StreamJobStatus};
 use weir_crds::{Deletion, DesiredState};
 
 use crate::validate::Refusal;
-use crate::workers::{CoordinatorReport, JobEnd, WorkerReport, job_end};
+use crate::workers::{CoordinatorReport, JobEnd, RunState, WorkerReport, job_end};
 
 /// What is known about a job and everything that belongs to it.
 #[derive(Clone, Debug)]
@@ -378,7 +378,7 @@ impl Facts {
                     term: status.term.max(report.term),
                     view,
                     end,
-                    state: &status.state,
+                    state: status.state(),
                     parallelism: status.parallelism,
                 })
             })
@@ -420,7 +420,7 @@ pub struct Coordinator<'a> {
     /// How the job ended in it.
     pub end: Option<&'a JobEnd>,
     /// `Running`, `Starting`, …
-    pub state: &'a str,
+    pub state: RunState,
     /// Subtasks that every operator has.
     pub parallelism: u32,
 }
@@ -430,7 +430,9 @@ impl Coordinator<'_> {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let saved = self.view.checkpoint_at_ms > 0 || self.view.restored_epoch > 0;
-        self.end.is_none() && saved && matches!(self.state, "Running" | "Rescaling" | "Stopping")
+        self.end.is_none()
+            && saved
+            && matches!(self.state, RunState::Running | RunState::Rescaling | RunState::Stopping)
     }
 
     /// It holds a chain of its own: one that it was refused, because it is another job's or gone,

@@ -161,7 +161,7 @@ fn unrefused(coordinator: &Coordinator<'_>, parts: &[&str]) -> (String, u32) {
     let refused = |id: &str| {
         let status = coordinator.view.status.as_ref();
         status.is_some_and(|status| {
-            status.operations.iter().any(|report| report.id == id && !report.refused.is_empty())
+            status.operations.iter().any(|report| report.id == id && report.refused().is_some())
         })
     };
     let (mut id, mut tries) = (operation_id(parts), 1);

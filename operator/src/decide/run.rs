@@ -12,7 +12,7 @@ use super::{
 use crate::clock::age;
 use crate::names::operation_id;
 use crate::validate::Refusal;
-use crate::workers::{Operation, RescaleRequest, job_end, operation};
+use crate::workers::{Operation, OperationKind, RescaleRequest, RunState, job_end, operation};
 
 /// A revision counts as stable once a coordinator of it has taken so many checkpoints, those of a
 /// quiet job included, which have nothing to publish …
@@ -227,7 +227,8 @@ fn rescale(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>, plan: &
     if actual == wanted {
         // Never fewer than the highest ordinal that runs tasks; assignments of a job that is
         // not running may be about to change.
-        let steady = coordinator.state == "Running" && !coordinator.view.assigned.is_empty();
+        let steady =
+            coordinator.state == RunState::Running && !coordinator.view.assigned.is_empty();
         let fewest = if steady { wanted.max(coordinator.needs()) } else { set.replicas };
         scale_to(set, fewest.max(wanted), plan);
         return;
@@ -246,30 +247,30 @@ fn rescale(facts: &Facts, set: &SetFacts, coordinator: &Coordinator<'_>, plan: &
         .count();
     let status = coordinator.view.status.as_ref();
     let newest = status.and_then(|status| status.operations.iter().max_by_key(|it| it.at_ms));
-    let refused = newest.filter(|report| report.kind == "Rescale" || report.kind == "Rescaled");
-    let refused = refused.filter(|report| !report.refused.is_empty());
-    let message = if let Some(report) = refused {
+    let refused = newest.filter(|report| report.kind() == OperationKind::Rescale);
+    let refused = refused.and_then(|report| Some((report, report.refused()?)));
+    let message = if let Some((report, why)) = refused {
         plan.events.push(Event::warning(
             "RescaleRefused",
             &format!("{id}-{}", report.at_ms),
-            format!("{actual} → {wanted}: {}", report.refused),
+            format!("{actual} → {wanted}: {why}"),
         ));
-        format!("{actual} → {wanted} was refused: {}", report.refused)
-    } else if coordinator.state != "Running" {
+        format!("{actual} → {wanted} was refused: {why}")
+    } else if coordinator.state != RunState::Running {
         format!("{actual} → {wanted} waits until the job runs")
     } else if attached < wanted as usize {
         format!("{actual} → {wanted} waits for workers: {attached} of {wanted} are there")
     } else {
         format!("{actual} → {wanted}")
     };
-    if coordinator.state == "Running" && attached >= wanted as usize {
+    if coordinator.state == RunState::Running && attached >= wanted as usize {
         let kind = operation::Kind::Rescale(RescaleRequest { parallelism: wanted });
         let operation = Operation { id: id.clone(), term: coordinator.term, kind: Some(kind) };
         plan.actions.begin = Some((coordinator.ip.to_owned(), operation));
     }
     if coordinator.is_ready() {
         plan.view.state = JobState::Rescaling;
-        let ready = coordinator.state == "Running" && attached >= wanted as usize;
+        let ready = coordinator.state == RunState::Running && attached >= wanted as usize;
         let step = if ready { "Rescale" } else { "Workers" };
         plan.operation(id, ("Rescale", step), message);
         plan.attempt(attempt);
@@ -313,10 +314,10 @@ fn keep_running(facts: &Facts, set: &SetFacts, plan: &mut Plan) {
     }
     if let Some(coordinator) = coordinator {
         plan.view.state = match coordinator.state {
-            "Running" if coordinator.is_ready() => JobState::Running,
-            "Rescaling" => JobState::Rescaling,
-            "Recovering" => JobState::Recovering,
-            "Stopping" => JobState::Suspending,
+            RunState::Running if coordinator.is_ready() => JobState::Running,
+            RunState::Rescaling => JobState::Rescaling,
+            RunState::Recovering => JobState::Recovering,
+            RunState::Stopping => JobState::Suspending,
             _ => JobState::Starting,
         };
         if plan.view.state == JobState::Running {

@@ -8,8 +8,9 @@ mod grpc;
 use async_trait::async_trait;
 pub use grpc::GrpcWorkers;
 pub use weir_protocol::control::{
-    BeginReply, CoordinatorReport, DrainRequest, JobEnd, JobStatus, Operation, OperationReport,
-    PlanReply, RescaleRequest, SavepointRequest, TerminateReply, WorkerReport, job_end, operation,
+    BeginReply, CoordinatorReport, DrainRequest, JobEnd, JobStatus, Operation, OperationKind,
+    OperationOutcome, OperationReport, PlanReply, RescaleRequest, RunState, SavepointRequest,
+    TerminateReply, WorkerReport, job_end, operation,
 };
 
 /// Why a worker gave no answer.

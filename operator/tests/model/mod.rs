@@ -19,8 +19,9 @@ use kube::ResourceExt;
 use parking_lot::Mutex;
 use serde_json::Value;
 use weir_operator::workers::{
-    BeginReply, CallError, CoordinatorReport, JobEnd, JobStatus, Operation, OperationReport,
-    PlanReply, TerminateReply, WorkerReport, Workers, job_end, operation,
+    BeginReply, CallError, CoordinatorReport, JobEnd, JobStatus, Operation, OperationKind,
+    OperationOutcome, OperationReport, PlanReply, RunState, TerminateReply, WorkerReport, Workers,
+    job_end, operation,
 };
 
 use crate::double::{Cluster, PodOutcome};
@@ -390,17 +391,20 @@ impl World {
                 continue;
             }
             let Some(operation) = leading.pending.take() else { continue };
-            let report = |kind: &str, message: String, refused: &str| OperationReport {
-                kind: kind.to_owned(),
-                message,
-                refused: refused.to_owned(),
+            let report = |kind: OperationKind, message: Result<String, &str>| OperationReport {
+                kind: kind.into(),
+                outcome: match message {
+                    Ok(_) => OperationOutcome::Done.into(),
+                    Err(_) => OperationOutcome::Refused.into(),
+                },
+                message: message.unwrap_or_else(str::to_owned),
                 id: operation.id.clone(),
                 at_ms: now,
                 ..OperationReport::default()
             };
             match operation.kind.as_ref().unwrap() {
                 operation::Kind::Rescale(to) if (workers.len() as u32) < to.parallelism => {
-                    leading.done.push(report("Rescaled", String::new(), "too few workers"));
+                    leading.done.push(report(OperationKind::Rescale, Err("too few workers")));
                 }
                 operation::Kind::Rescale(to) => {
                     let message = format!("{} → {} in 0.9 s", leading.parallelism, to.parallelism);
@@ -410,12 +414,12 @@ impl World {
                     leading.term = chain.term;
                     leading.parallelism = to.parallelism;
                     leading.assigned = (0..to.parallelism).collect();
-                    leading.done.push(report("Rescaled", message, ""));
+                    leading.done.push(report(OperationKind::Rescale, Ok(message)));
                 }
                 kind => {
                     if self.refuse_savepoints > 0 {
                         self.refuse_savepoints -= 1;
-                        leading.done.push(report("Savepoint", String::new(), "the store is slow"));
+                        leading.done.push(report(OperationKind::Stop, Err("the store is slow")));
                         continue;
                     }
                     let (name, drained) = match kind {
@@ -427,7 +431,7 @@ impl World {
                     chain.savepoints.insert(name.clone());
                     let kind =
                         if drained { job_end::Kind::Finished } else { job_end::Kind::Stopped };
-                    leading.done.push(report("Savepoint", format!("saved {name}"), ""));
+                    leading.done.push(report(OperationKind::Stop, Ok(format!("saved {name}"))));
                     leading.end = Some(JobEnd {
                         kind: kind.into(),
                         savepoint: name.clone(),
@@ -462,12 +466,12 @@ impl Workers for Model {
                 job: process.job.clone(),
                 term: leading.term,
                 state: match (&leading.end, &leading.pending) {
-                    (Some(end), _) if end.kind() == job_end::Kind::Finished => "Finished",
-                    (Some(_), _) => "Stopping",
-                    (None, Some(_)) => "Rescaling",
-                    (None, None) => "Running",
+                    (Some(end), _) if end.kind() == job_end::Kind::Finished => RunState::Finished,
+                    (Some(_), _) => RunState::Stopping,
+                    (None, Some(_)) => RunState::Rescaling,
+                    (None, None) => RunState::Running,
                 }
-                .to_owned(),
+                .into(),
                 parallelism: leading.parallelism,
                 epoch: chain.epoch,
                 checkpoint_bytes: 100,

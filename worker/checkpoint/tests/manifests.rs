@@ -30,7 +30,7 @@ fn the_first_format_is_read_and_written_as_the_second() {
     assert_eq!(&first.pending[0].committable.payload[..], b"{}");
 
     let second = Manifest::decode("chain/7", GOLDEN.as_bytes()).unwrap();
-    assert_eq!(second, first);
+    assert_eq!(Manifest { weir: String::new(), ..second.clone() }, first);
     let again: serde_json::Value = serde_json::from_slice(&second.encode().unwrap()).unwrap();
     let golden: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
     assert_eq!(again, golden, "a change of the format needs a new format number");
@@ -46,7 +46,8 @@ fn a_field_that_this_version_does_not_know_is_refused_at_any_depth() {
     ] {
         let newer = GOLDEN.replacen(known, unknown, 1);
         assert_ne!(newer, GOLDEN, "{known}");
-        assert!(Manifest::decode("chain/7", newer.as_bytes()).is_err(), "{unknown}");
+        let error = Manifest::decode("chain/7", newer.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("(it was written by Weir 0.0.9)"), "{unknown}: {error}");
     }
 }
 

@@ -18,13 +18,10 @@ use weir_protocol::control::control_client::ControlClient;
 use weir_protocol::control::control_server::{Control, ControlServer};
 use weir_protocol::control::worker_client::WorkerClient;
 use weir_protocol::control::worker_server::{Worker, WorkerServer};
-use weir_protocol::control::{
-    FromWorker, JobStatus, RescaleReply, RescaleRequest, SavepointReply, SavepointRequest,
-    StatusRequest, ToWorker,
-};
+use weir_protocol::control::{FromWorker, ToWorker};
 
 use crate::link::{Connect, ConnectError, MasterLink, QUEUE, WorkerLink};
-use crate::master::{CoordinatorHandle, NotDone};
+use crate::master::CoordinatorHandle;
 
 /// Time between probes of a connection.
 const PROBE: Duration = Duration::from_secs(1);
@@ -130,41 +127,6 @@ impl Control for Service {
         });
         Ok(Response::new(ReceiverStream::new(outgoing).map(Ok).boxed()))
     }
-
-    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<JobStatus>, Status> {
-        Ok(Response::new(self.coordinator()?.status()))
-    }
-
-    async fn savepoint(
-        &self,
-        request: Request<SavepointRequest>,
-    ) -> Result<Response<SavepointReply>, Status> {
-        let SavepointRequest { name, stop } = request.into_inner();
-        let saved = self.coordinator()?.savepoint(&name, stop).await.map_err(refused)?;
-        Ok(Response::new(SavepointReply {
-            epoch: saved.epoch.0,
-            bytes: saved.info.bytes,
-            path: saved.info.path,
-            watermark: saved.watermark,
-        }))
-    }
-
-    async fn rescale(
-        &self,
-        request: Request<RescaleRequest>,
-    ) -> Result<Response<RescaleReply>, Status> {
-        let parallelism = request.into_inner().parallelism;
-        let done = self.coordinator()?.rescale(parallelism).await.map_err(refused)?;
-        Ok(Response::new(RescaleReply {
-            total_ms: done.total_ms,
-            pause_ms: done.pause_ms,
-            groups_moved: done.groups_moved,
-        }))
-    }
-}
-
-fn refused(why: NotDone) -> Status {
-    Status::failed_precondition(why.0)
 }
 
 /// Connects members to a coordinator elsewhere.
@@ -180,17 +142,6 @@ impl GrpcConnect {
         let address =
             if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
         Self { address }
-    }
-
-    /// A client for the other calls: status, savepoint, rescale.
-    ///
-    /// # Errors
-    /// When nobody answers.
-    pub async fn client(&self) -> Result<ControlClient<tonic::transport::Channel>, ConnectError> {
-        let channel = self.channel().await?;
-        Ok(ControlClient::new(channel)
-            .max_decoding_message_size(MAX_MESSAGE)
-            .max_encoding_message_size(MAX_MESSAGE))
     }
 
     /// A client for what every process of a cluster answers.
@@ -225,7 +176,9 @@ impl GrpcConnect {
 #[async_trait]
 impl Connect for GrpcConnect {
     async fn connect(&self) -> Result<WorkerLink, ConnectError> {
-        let mut client = self.client().await?;
+        let mut client = ControlClient::new(self.channel().await?)
+            .max_decoding_message_size(MAX_MESSAGE)
+            .max_encoding_message_size(MAX_MESSAGE);
         let (to_master, outgoing) = mpsc::channel(QUEUE);
         let attached = client.attach(ReceiverStream::new(outgoing)).await;
         let mut incoming = attached.map_err(|e| self.error(e.message()))?.into_inner();

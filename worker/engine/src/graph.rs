@@ -70,9 +70,6 @@ pub struct SourceNode {
     pub source: Arc<dyn Source>,
     /// Makes the per-split projection and the watermark rule.
     pub event_times: Arc<dyn Fn() -> Box<dyn EventTimes> + Send + Sync>,
-    /// Rows whose event time is behind their split's watermark are also counted as late here
-    /// when nothing downstream does windows; purely informative.
-    pub describe: BTreeMap<String, String>,
 }
 
 /// What an operator is, for people and for the check at restore.

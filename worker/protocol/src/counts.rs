@@ -50,6 +50,8 @@ counters! {
     Late = "late", loses: true, at_cut: true;
     /// Input records that could not be read and were skipped as asked.
     Malformed = "malformed", loses: true, at_cut: true;
+    /// Splits that a source has read to their ends, or as far as they went.
+    Splits = "splits", loses: false, at_cut: true;
     /// Bytes read or written by a connector.
     Bytes = "bytes", loses: false, at_cut: false;
 }

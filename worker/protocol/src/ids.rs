@@ -56,10 +56,6 @@ number!(
     /// One of the parallel instances of a vertex, counted from 0.
     Subtask(u32)
 );
-number!(
-    /// A channel between two subtasks, unique within a term.
-    ChannelId(u32)
-);
 
 impl From<Version> for Epoch {
     fn from(version: Version) -> Self {

@@ -12,13 +12,14 @@ pub mod base64;
 mod counts;
 mod ids;
 mod keygroup;
+#[cfg(feature = "rpc")]
+mod names;
 mod snapshot;
 
 pub use base64::Blob;
 pub use counts::{Counter, OperatorCounts};
 pub use ids::{
-    Attempt, ChannelId, Epoch, JobName, Lineage, OperatorUid, Subtask, Term, Version, VertexId,
-    WorkerId,
+    Attempt, Epoch, JobName, Lineage, OperatorUid, Subtask, Term, Version, VertexId, WorkerId,
 };
 pub use keygroup::{KeyGroup, KeyGroupRange, MAX_KEY_GROUPS};
 pub use snapshot::{Committable, Placement, Split, StateSchema};

@@ -18,6 +18,7 @@ use weir_engine::env::Clock;
 use weir_engine::exchange::ExchangeServer;
 use weir_engine::graph::JobGraph;
 use weir_engine::runtime::{Executor, Pool, Runtime, RuntimeConfig};
+use weir_protocol::control::RunState;
 use weir_protocol::{JobName, OperatorCounts, OperatorUid, WorkerId};
 
 use crate::arrival::Arrivals;
@@ -185,7 +186,7 @@ impl Cluster {
     #[must_use]
     pub fn counts_shown(&self) -> BTreeMap<OperatorUid, OperatorCounts> {
         let statuses = self.coordinators.iter().map(|coordinator| coordinator.handle.status());
-        let Some(status) = statuses.into_iter().find(|s| s.state == "Finished") else {
+        let Some(status) = statuses.into_iter().find(|s| s.state() == RunState::Finished) else {
             return BTreeMap::new();
         };
         let before = status.counted_before.into_iter();

@@ -318,7 +318,6 @@ impl JobSpec {
             let source = SourceNode {
                 source: Arc::new(events),
                 event_times: Arc::new(move || Box::new(Times(rule.clone()))),
-                describe: BTreeMap::new(),
             };
             vertices.push(Vertex {
                 id: VertexId(n),

@@ -70,9 +70,7 @@ pub(crate) fn render(shared: &Shared, settings: &Settings) -> prometheus::Result
     tasks(&job, &registry, settings, &view.tasks)?;
     ends(&job, &registry, settings, &view.tasks)?;
     if let Some(coordinator) = shared.coordinator() {
-        let steps = coordinator.steps();
-        let published = steps.get("published").copied().unwrap_or(0);
-        coordinated(&job, &registry, settings, &coordinator.report(), published)?;
+        coordinated(&job, &registry, settings, &coordinator.report())?;
     }
     TextEncoder::new().encode_to_string(&registry.gather())
 }
@@ -226,6 +224,12 @@ fn ends(
         "Bytes read by this worker.",
         &["source"],
     )?;
+    let splits = job.counter(
+        registry,
+        "weir_source_splits_total",
+        "Files or partitions that this worker has read to their ends, or as far as they went.",
+        &["source"],
+    )?;
     let written = job.counter(
         registry,
         "weir_sink_rows_total",
@@ -251,6 +255,9 @@ fn ends(
         match settings.ends.get(&operator.uid) {
             Some((name, "source")) => {
                 read.with_label_values(&job.labels(&[name])).inc_by(of(operator, Counter::RowsOut));
+                splits
+                    .with_label_values(&job.labels(&[name]))
+                    .inc_by(of(operator, Counter::Splits));
                 let bytes = of(operator, Counter::Bytes);
                 read_bytes.with_label_values(&job.labels(&[name])).inc_by(bytes);
             }
@@ -278,7 +285,6 @@ fn coordinated(
     registry: &Registry,
     settings: &Settings,
     report: &CoordinatorReport,
-    published: u64,
 ) -> prometheus::Result<()> {
     let unknown = JobStatus::default();
     let status = report.status.as_ref().unwrap_or(&unknown);
@@ -291,7 +297,7 @@ fn coordinated(
     info.with_label_values(&job.labels(&[&settings.revision, env!("CARGO_PKG_VERSION")])).set(1);
     let state =
         job.gauge(registry, "weir_job_state", "1 for the state that the job is in.", &["state"])?;
-    state.with_label_values(&job.labels(&[&status.state])).set(1);
+    state.with_label_values(&job.labels(&[status.state().name()])).set(1);
     let ms = |ms: u64| ms as f64 / 1e3;
     for (name, help, value) in [
         (
@@ -348,7 +354,7 @@ fn coordinated(
         "Attempts at a checkpoint, by result.",
         &["result"],
     )?;
-    for (result, count) in [("published", published), ("failed", status.failed_attempts)] {
+    for (result, count) in [("published", report.published), ("failed", status.failed_attempts)] {
         attempts.with_label_values(&job.labels(&[result])).inc_by(count);
     }
     Ok(())
@@ -383,7 +389,7 @@ mod tests {
         tasks(&job, &registry, &settings, &stats).expect("names are right");
         ends(&job, &registry, &settings, &stats).expect("names are right");
         let report = CoordinatorReport::default();
-        coordinated(&job, &registry, &settings, &report, 3).expect("names are right");
+        coordinated(&job, &registry, &settings, &report).expect("names are right");
         TextEncoder::new().encode_to_string(&registry.gather()).expect("it encodes")
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use weir_coordinator::grpc::LocalCoordinator;
 use weir_coordinator::{CoordinatorHandle, MemberView};
-use weir_protocol::control::{Candidate, JobEnd, WorkerReport, job_end};
+use weir_protocol::control::{Candidate, JobEnd, RunState, WorkerReport, job_end};
 use weir_protocol::{Term, WorkerId};
 
 use super::peers::{PeerRegistry, Source};
@@ -287,10 +287,12 @@ impl Shared {
             let why = if trouble.is_empty() { "no coordinator answers yet" } else { trouble };
             return Err(why.to_owned());
         }
-        match view.state.as_str() {
-            "Running" | "Rescaling" | "Stopping" => Ok(()),
-            "" => Err("attached; the coordinator has not said how the job is".to_owned()),
-            state => Err(format!("attached; the job is {state}")),
+        match view.state {
+            RunState::Running | RunState::Rescaling | RunState::Stopping => Ok(()),
+            RunState::Unspecified => {
+                Err("attached; the coordinator has not said how the job is".to_owned())
+            }
+            state => Err(format!("attached; the job is {}", state.name())),
         }
     }
 }

@@ -23,7 +23,7 @@ use weir_coordinator::{
 };
 use weir_crds::StreamJob;
 use weir_engine::graph::JobGraph;
-use weir_protocol::control::JobStatus;
+use weir_protocol::control::{JobStatus, OperationKind, OperationReport};
 use weir_protocol::{JobName, WorkerId};
 
 use crate::cli::{Report, RunArgs};
@@ -327,7 +327,7 @@ impl Running {
             screen.say(&trouble);
         }
         for operation in status.operations.iter().filter(|o| o.number > said.operation) {
-            screen.say(&format!("  {} {}", operation.kind.to_lowercase(), operation.message));
+            screen.say(&format!("  {} {}", ended(operation), operation.message));
         }
         if let Some(newest) = status.operations.last() {
             said.operation = newest.number;
@@ -413,9 +413,26 @@ fn worker_event(event: WorkerEvent, screen: &mut Screen) -> Option<Ending> {
     }
 }
 
+/// What became of an operation, in front of its message.
+fn ended(operation: &OperationReport) -> String {
+    let kind = operation.kind();
+    if operation.refused().is_some() {
+        return format!("{} refused:", kind.name().to_lowercase());
+    }
+    let word = match kind {
+        OperationKind::Rescale => "rescaled",
+        OperationKind::Savepoint => "savepoint",
+        OperationKind::Stop => "stopped",
+        OperationKind::Drain => "drained",
+        OperationKind::Recovery => "recovered",
+        OperationKind::Unspecified => "done:",
+    };
+    word.to_owned()
+}
+
 fn status_json(status: &JobStatus, totals: &Totals) -> String {
     serde_json::json!({
-        "state": status.state,
+        "state": status.state().name(),
         "term": status.term,
         "parallelism": status.parallelism,
         "workers": status.workers,

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write, stderr};
 
-use weir_protocol::control::JobStatus;
+use weir_protocol::control::{JobStatus, RunState};
 use weir_protocol::{Counter, OperatorCounts};
 
 /// Sums over all tasks of a status, and over those of earlier terms up to the cut that the
@@ -131,8 +131,8 @@ impl Screen {
                 status.checkpoint_ms
             ));
         }
-        if status.state != "Running" {
-            line.push_str(&format!("   {}", status.state.to_lowercase()));
+        if status.state() != RunState::Running {
+            line.push_str(&format!("   {}", status.state().name().to_lowercase()));
         }
         eprint!("\r\x1b[2K{line}");
         let _ = stderr().flush();

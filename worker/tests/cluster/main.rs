@@ -9,7 +9,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
 use weir_protocol::control::{
-    CoordinatorReport, DrainRequest, RescaleRequest, SavepointRequest, job_end, operation,
+    CoordinatorReport, DrainRequest, OperationKind, OperationOutcome, RescaleRequest, RunState,
+    SavepointRequest, job_end, operation,
 };
 
 use pods::{Pods, eventually, manifest, pod_uid};
@@ -22,7 +23,7 @@ fn kill(process: i32, signal: Signal) {
 }
 
 fn runs(report: &CoordinatorReport) -> bool {
-    report.status.as_ref().is_some_and(|s| s.state == "Running" && s.epoch > 0)
+    report.status.as_ref().is_some_and(|s| s.state() == RunState::Running && s.epoch > 0)
 }
 
 /// Waits for a file that was not there at `before`.
@@ -226,7 +227,8 @@ async fn operations_are_begun_once_and_what_came_of_them_is_reported() {
     let status = pods.until(0, "a rescaled job", done("op-1")).await.status.expect("a status");
     assert_eq!((status.parallelism, status.operations.len()), (2, 1), "{:?}", status.operations);
     let operation = &status.operations[0];
-    assert_eq!((operation.kind.as_str(), operation.refused.as_str()), ("Rescaled", ""));
+    assert_eq!(operation.kind(), OperationKind::Rescale);
+    assert_eq!(operation.outcome(), OperationOutcome::Done);
     assert!(operation.at_ms > 1_700_000_000_000);
     assert_eq!(pods.begin(0, "op-1", term, rescale(2)).await, "", "asked again, in another term");
 

@@ -14,7 +14,8 @@ use weir_crds::{Deletion, DesiredState};
 
 use super::*;
 use crate::workers::{
-    CoordinatorReport, JobEnd, JobStatus, OperationReport, WorkerReport, job_end, operation,
+    CoordinatorReport, JobEnd, JobStatus, OperationOutcome, OperationReport, RunState,
+    WorkerReport, job_end, operation,
 };
 
 const NOW: i64 = 1_000_000;
@@ -97,7 +98,7 @@ fn pods(revision: &str, count: u32, parallelism: u32) -> Vec<PodFacts> {
     };
     let mut pods: Vec<PodFacts> = (0..count).map(pod).collect();
     let status =
-        JobStatus { term: 7, state: "Running".into(), parallelism, ..JobStatus::default() };
+        JobStatus { term: 7, state: RunState::Running.into(), parallelism, ..JobStatus::default() };
     if let Some(first) = pods.first_mut().and_then(|pod| pod.report.as_mut()) {
         first.coordinating = Some(CoordinatorReport {
             status: Some(status),

@@ -69,8 +69,12 @@ fn a_refused_operation_is_tried_again_under_another_id() {
     facts.sets = vec![set("aa", 1)];
     facts.pods = pods("aa", 1, 1);
     let first = decide(&facts).actions.begin.unwrap().1.id;
-    let refused =
-        OperationReport { id: first.clone(), refused: "slow".into(), ..Default::default() };
+    let refused = OperationReport {
+        id: first.clone(),
+        outcome: OperationOutcome::Refused.into(),
+        message: "slow".into(),
+        ..Default::default()
+    };
     coordinator(&mut facts).status.as_mut().unwrap().operations = vec![refused];
     let second = decide(&facts).actions.begin.unwrap().1.id;
     assert_ne!(first, second);

@@ -297,6 +297,7 @@ pub(super) fn build_seal(
     seal.term = head.map_or(Term(1), |h| h.term.next());
     seal.job = job.clone();
     seal.job_uid.clone_from(&request.job_uid);
+    env!("CARGO_PKG_VERSION").clone_into(&mut seal.weir);
     seal.revision.clone_from(&request.revision);
     seal.plan_hash.clone_from(&request.plan_hash);
     seal.coordinator.clone_from(&request.coordinator);

@@ -161,6 +161,9 @@ pub struct Manifest {
     pub nonce: Nonce,
     /// Why it was put.
     pub kind: ManifestKind,
+    /// The version of Weir that wrote it first in its term; absent in those of before it was kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub weir: String,
     /// `namespace/name`.
     pub job: JobName,
     /// UID of the Kubernetes object; absent outside Kubernetes.
@@ -258,15 +261,21 @@ impl Manifest {
     /// # Errors
     /// When the format is newer than [`FORMAT`], or the bytes are not a manifest.
     pub fn decode(name: &str, bytes: &[u8]) -> Result<Self, ManifestError> {
-        #[derive(Deserialize)]
+        #[derive(Deserialize, Default)]
         struct Format {
             format: u32,
+            #[serde(default)]
+            weir: String,
         }
-        let damaged = |e: serde_json::Error| ManifestError::Damaged {
+        let damaged = |writer: &str, e: serde_json::Error| ManifestError::Damaged {
             name: name.to_owned(),
-            problem: e.to_string(),
+            problem: match writer {
+                "" => e.to_string(),
+                writer => format!("{e} (it was written by Weir {writer})"),
+            },
         };
-        let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
+        let Format { format, weir } = serde_json::from_slice(bytes).map_err(|e| damaged("", e))?;
+        let damaged = |e| damaged(&weir, e);
         match format {
             1 => format_1::decode(bytes).map_err(damaged),
             FORMAT => serde_json::from_slice(bytes).map_err(damaged),

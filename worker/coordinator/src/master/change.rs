@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use weir_checkpoint::manifest::{Assignment, Member};
 use weir_engine::Fault;
-use weir_protocol::control::to_worker;
+use weir_protocol::control::{OperationKind, OperationOutcome, to_worker};
 use weir_protocol::{Placement, WorkerId};
 
 use super::attempt::TaskId;
@@ -203,7 +203,8 @@ impl JobMaster {
                 let epoch = self.epoch();
                 let took = total as f64 / 1e3;
                 let text = format!("{message}; restored epoch {epoch} in {took:.2} s");
-                self.report("Recovered", text, total, total);
+                let what = (OperationKind::Recovery, OperationOutcome::Done);
+                self.report(what, text, total, total);
             }
             Why::Rescale(rescale) => self.report_rescale(&rescale),
         }
@@ -220,7 +221,12 @@ impl JobMaster {
             rescale.moved,
             self.plan.max_parallelism
         );
-        self.report("Rescaled", text, total_ms, pause_ms);
+        // A coordinator that took over may place the same tasks anew.
+        let outcome = match rescale.from == rescale.target {
+            true => OperationOutcome::Unchanged,
+            false => OperationOutcome::Done,
+        };
+        self.report((OperationKind::Rescale, outcome), text, total_ms, pause_ms);
         if let Some(id) = rescale.request {
             let groups_moved = rescale.moved;
             let reply = Reply::Rescaled { total_ms, pause_ms, groups_moved };

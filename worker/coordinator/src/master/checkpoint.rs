@@ -93,6 +93,7 @@ impl JobMaster {
         body.pin = pin;
         if !must && !body.differs_from(head, self.commits.items()) {
             self.step("nothing changed");
+            self.stats.unchanged += 1;
             self.stats.attempt_trouble.clear();
             let abandon = control::Abandon { attempt: checkpoint.attempt.0 };
             self.broadcast(&to_worker::Kind::Abandon(abandon));
@@ -130,6 +131,7 @@ impl JobMaster {
         self.stats.published_at_ms = self.wall_ms();
         self.stats.attempt_trouble.clear();
         self.step("published");
+        self.stats.published += 1;
         let now = self.now;
         let dropped = {
             let (before, now) = (self.head.manifest.data_objects(), head.manifest.data_objects());

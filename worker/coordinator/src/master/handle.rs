@@ -240,7 +240,7 @@ impl CoordinatorHandle {
     /// Whether it ever held the job: its first seal counted.
     #[must_use]
     pub fn was_leader(&self) -> bool {
-        self.steps.borrow().contains_key("sealed")
+        self.report.borrow().led
     }
 
     /// Where members of the same process connect.

@@ -1,6 +1,6 @@
 //! What a running job does next, and what a frozen one waits for.
 
-use weir_protocol::control::{self, to_worker};
+use weir_protocol::control::{self, OperationKind, OperationOutcome, to_worker};
 
 use super::event::{Action, Ending, Reply, SavepointInfo};
 use super::machine::JobMaster;
@@ -201,7 +201,8 @@ impl JobMaster {
             Ok(info) => {
                 self.step("savepoint");
                 let text = format!("{name} at {}", info.path);
-                self.report("Savepoint", text, 0, 0);
+                let what = (OperationKind::Savepoint, OperationOutcome::Done);
+                self.report(what, text, 0, 0);
                 Reply::Saved { epoch: copy.version.into(), info, watermark: copy.watermark }
             }
             Err(why) => Reply::Refused(why),

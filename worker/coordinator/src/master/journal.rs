@@ -1,7 +1,7 @@
 //! What the coordinator writes into the log: how the job goes from state to state, what became of
 //! operations, and the first checkpoint of each term. A calm job adds nothing.
 
-use weir_protocol::control::JobStatus;
+use weir_protocol::control::{JobStatus, RunState};
 
 use super::machine::JobMaster;
 use super::state::{Phase, State};
@@ -9,7 +9,7 @@ use super::state::{Phase, State};
 /// What has been written so far.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    now: (&'static str, &'static str),
+    now: (RunState, &'static str),
     /// Number of the last operation that was told.
     told: u64,
     /// The term whose first checkpoint was told, and the epoch that it began with.
@@ -29,16 +29,18 @@ impl Journal {
             let ms = status.checkpoint_ms;
             tracing::info!(term, epoch, ms, "the first checkpoint of this term is published");
         }
-        let now = (master.state_name(), master.phase_name());
+        let now = (master.run_state(), master.phase_name());
         if now != self.now {
             self.now = now;
             let (state, phase) = now;
             let (parallelism, workers) = (status.parallelism, status.workers);
-            let why = if state == "Recovering" { status.failure.as_str() } else { "" };
+            let why = if state == RunState::Recovering { status.failure.as_str() } else { "" };
+            let state = state.name();
             tracing::info!(term, epoch, parallelism, workers, phase, why, "the job is {state}");
         }
         for done in status.operations.iter().filter(|done| done.number > self.told) {
-            let (kind, id, refused) = (&done.kind, &done.id, &done.refused);
+            let (kind, id) = (done.kind().name(), &done.id);
+            let refused = done.refused().is_some();
             tracing::info!(term, kind, id, refused, "{}", done.message);
         }
         self.told = status.operations.last().map_or(self.told, |newest| newest.number);

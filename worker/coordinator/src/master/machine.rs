@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use weir_engine::Fault;
+use weir_protocol::control::{self, OperationKind, OperationOutcome};
 use weir_protocol::{
-    Attempt, Epoch, OperatorCounts, OperatorUid, Subtask, Term, VertexId, WorkerId, control,
+    Attempt, Epoch, OperatorCounts, OperatorUid, Subtask, Term, VertexId, WorkerId,
 };
 
 use super::attempt::TaskId;
@@ -371,9 +372,16 @@ impl JobMaster {
         *self.stats.steps.entry(name).or_default() += 1;
     }
 
-    pub(super) fn report(&mut self, kind: &str, message: String, total_ms: u64, pause_ms: u64) {
+    pub(super) fn report(
+        &mut self,
+        (kind, outcome): (OperationKind, OperationOutcome),
+        message: String,
+        total_ms: u64,
+        pause_ms: u64,
+    ) {
         self.push_report(control::OperationReport {
-            kind: kind.to_owned(),
+            kind: kind.into(),
+            outcome: outcome.into(),
             message,
             total_ms,
             pause_ms,

@@ -1,6 +1,6 @@
 //! Operations that were asked for under an id, and what came of them.
 
-use weir_protocol::control;
+use weir_protocol::control::{self, OperationKind, OperationOutcome};
 
 use super::event::{Action, Reply, Request, RequestId};
 use super::machine::JobMaster;
@@ -12,7 +12,7 @@ const MAX_REPORTS: usize = 16;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Named {
     id: String,
-    kind: &'static str,
+    kind: OperationKind,
     began_ms: u64,
 }
 
@@ -27,10 +27,10 @@ impl JobMaster {
             return;
         }
         let kind = match what {
-            Request::Rescale { .. } => "Rescaled",
-            Request::Savepoint { stop: false, .. } => "Savepoint",
-            Request::Savepoint { stop: true, .. } => "Stopped",
-            Request::Drain { .. } => "Drained",
+            Request::Rescale { .. } => OperationKind::Rescale,
+            Request::Savepoint { stop: false, .. } => OperationKind::Savepoint,
+            Request::Savepoint { stop: true, .. } => OperationKind::Stop,
+            Request::Drain { .. } => OperationKind::Drain,
         };
         self.named.insert(request, Named { id, kind, began_ms: self.now });
     }
@@ -57,7 +57,7 @@ impl JobMaster {
             let mine = self.stats.operations.last_mut();
             if !matches!(reply, Reply::Refused(_))
                 && let Some(report) = mine
-                && report.kind == kind
+                && report.kind() == kind
                 && report.id.is_empty()
                 && report.at_ms == now
             {
@@ -65,18 +65,22 @@ impl JobMaster {
                 continue;
             }
             let mut report = control::OperationReport {
-                kind: kind.to_owned(),
+                kind: kind.into(),
                 id,
                 total_ms: self.now - began_ms,
                 ..control::OperationReport::default()
             };
-            match reply {
-                Reply::Refused(why) => report.refused = why,
+            let (outcome, message) = match reply {
+                Reply::Refused(why) => (OperationOutcome::Refused, why),
                 Reply::Saved { info, .. } => {
-                    report.message = format!("savepoint at {}", info.path);
+                    (OperationOutcome::Done, format!("savepoint at {}", info.path))
                 }
-                Reply::Rescaled { .. } => "nothing had to change".clone_into(&mut report.message),
-            }
+                Reply::Rescaled { .. } => {
+                    (OperationOutcome::Unchanged, "nothing had to change".to_owned())
+                }
+            };
+            report.set_outcome(outcome);
+            report.message = message;
             self.push_report(report);
         }
     }

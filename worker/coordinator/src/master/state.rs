@@ -234,6 +234,10 @@ pub(super) struct Stats {
     /// The savepoint behind which the job was stopped.
     pub(super) last_savepoint: Option<weir_protocol::control::JobEnd>,
     pub(super) operations: Vec<weir_protocol::control::OperationReport>,
-    /// How often each protocol step was taken.
+    /// Checkpoints that were published.
+    pub(super) published: u64,
+    /// Attempts that had nothing new to publish.
+    pub(super) unchanged: u64,
+    /// How often each protocol step was taken; for tests alone.
     pub(super) steps: BTreeMap<&'static str, u64>,
 }

@@ -1,6 +1,8 @@
 //! What the coordinator shows of itself.
 
-use weir_protocol::control::{self, CoordinatorReport, JobEnd, JobStatus, TaskStats, job_end};
+use weir_protocol::control::{
+    self, CoordinatorReport, JobEnd, JobStatus, RunState, TaskStats, job_end,
+};
 
 use super::event::Ending;
 use super::machine::JobMaster;
@@ -18,7 +20,7 @@ impl JobMaster {
         JobStatus {
             job: self.config.job.0.clone(),
             term: self.term().0,
-            state: self.state_name().to_owned(),
+            state: self.run_state().into(),
             parallelism: self.parallelism,
             workers: self.workers.len() as u32,
             restarts: self.stats.restarts,
@@ -46,7 +48,6 @@ impl JobMaster {
     /// What the coordinator says of itself, without the job's status and the checkpoint's place.
     #[must_use]
     pub fn coordinator_report(&self) -> CoordinatorReport {
-        let count = |step: &str| self.stats.steps.get(step).copied().unwrap_or(0);
         let assigned = self.assigned.as_ref().map(SlotAssignment::workers).unwrap_or_default();
         CoordinatorReport {
             status: None,
@@ -62,8 +63,9 @@ impl JobMaster {
             },
             assigned: assigned.into_iter().map(|worker| worker.0).collect(),
             checkpoint_trouble: self.checkpoint_trouble(),
-            published: count("published"),
-            unchanged: count("nothing changed"),
+            published: self.stats.published,
+            unchanged: self.stats.unchanged,
+            led: self.stats.restored.is_some(),
             source_trouble: self.source_trouble(),
             task_trouble: self.task_trouble(),
         }
@@ -131,7 +133,7 @@ impl JobMaster {
     }
 
     /// What makes a status worth showing at once when it differs from the last one shown.
-    pub(super) fn status_key(&self) -> ([&'static str; 2], [u64; 8]) {
+    pub(super) fn status_key(&self) -> (RunState, &'static str, [u64; 8]) {
         let counts = [
             self.term().0,
             u64::from(self.parallelism),
@@ -142,26 +144,26 @@ impl JobMaster {
             self.stats.total,
             self.stats.operations.last().map_or(0, |o| o.at_ms),
         ];
-        ([self.state_name(), self.phase_name()], counts)
+        (self.run_state(), self.phase_name(), counts)
     }
 
-    /// The state's name, as `kubectl get` shows it.
+    /// Where the job is, without the steps on the way.
     #[must_use]
-    pub fn state_name(&self) -> &'static str {
+    pub fn run_state(&self) -> RunState {
         match &self.state {
-            State::Opening | State::Starting { .. } => "Starting",
+            State::Opening | State::Starting { .. } => RunState::Starting,
             State::Changing { why, .. } | State::Recovering { why, .. } => match why {
-                Why::Start => "Starting",
-                Why::Recover { .. } => "Recovering",
-                Why::Rescale(_) => "Rescaling",
+                Why::Start => RunState::Starting,
+                Why::Recover { .. } => RunState::Recovering,
+                Why::Rescale(_) => RunState::Rescaling,
             },
-            State::Running(_) => "Running",
-            State::Rescaling { .. } => "Rescaling",
-            State::Stopping { .. } => "Stopping",
-            State::Ended(Ending::Finished) => "Finished",
-            State::Ended(Ending::Stopped { .. }) => "Stopped",
-            State::Ended(Ending::Failed(_)) => "Failed",
-            State::Ended(Ending::Fenced(_) | Ending::SteppedDown) => "Fenced",
+            State::Running(_) => RunState::Running,
+            State::Rescaling { .. } => RunState::Rescaling,
+            State::Stopping { .. } => RunState::Stopping,
+            State::Ended(Ending::Finished) => RunState::Finished,
+            State::Ended(Ending::Stopped { .. }) => RunState::Stopped,
+            State::Ended(Ending::Failed(_)) => RunState::Failed,
+            State::Ended(Ending::Fenced(_) | Ending::SteppedDown) => RunState::Fenced,
         }
     }
 

@@ -38,7 +38,7 @@ impl JobMaster {
         }
         // Of whatever term: it tells the worker that somebody listens.
         if let from_worker::Kind::Heartbeat(_) = kind {
-            let state = self.state_name().to_owned();
+            let state = self.run_state().into();
             self.send(id, to_worker::Kind::Heard(control::Heard { state }));
         }
         if message.term != self.term().0 {

@@ -25,7 +25,7 @@ use weir_checkpoint::manifest::INLINE_LIMIT;
 use weir_checkpoint::steps::Steps;
 use weir_checkpoint::{DataReader, Nonces, SegmentCache, Store};
 use weir_engine::graph::JobGraph;
-use weir_protocol::control::{JobEnd, Shutdown, TaskStats};
+use weir_protocol::control::{JobEnd, RunState, Shutdown, TaskStats};
 use weir_protocol::{Term, WorkerId};
 
 pub use host::{HostedTasks, TaskHost};
@@ -83,8 +83,8 @@ pub struct MemberView {
     pub heard: Option<Instant>,
     /// The newest term that it has heard of.
     pub term: Term,
-    /// The job's state as the coordinator last said; empty before it did.
-    pub state: String,
+    /// Where the job is, as the coordinator last said; unspecified before it did.
+    pub state: RunState,
     /// Its tasks.
     pub tasks: Vec<TaskStats>,
 }

@@ -237,7 +237,7 @@ impl<'a> Session<'a> {
                 self.member.show(|view| {
                     view.heard = Some(now);
                     view.term = term;
-                    view.state = heard.state;
+                    view.state = heard.state();
                 });
                 Ok(())
             }

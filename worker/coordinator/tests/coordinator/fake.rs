@@ -190,7 +190,6 @@ pub(crate) fn graph(world: &Arc<World>, bounded: bool, assignment: Assignment) -
     let source = SourceNode {
         source: Arc::new(Numbers { world: world.clone(), bounded, assignment }),
         event_times: Arc::new(|| -> Box<dyn EventTimes> { unreachable!("nobody asks") }),
-        describe: BTreeMap::new(),
     };
     let mut counter = info("counter", "aggregate");
     counter.state = Some(StateSchema { version: 1, ..StateSchema::default() });

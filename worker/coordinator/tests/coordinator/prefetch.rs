@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use weir_checkpoint::manifest::{Assignment, MAX_DELTA_DEPTH, Place};
 use weir_checkpoint::{Manifest, OperatorEntry, OperatorState, SegmentRef};
 use weir_coordinator::master::{Action, Event, Head, LinkId, MasterConfig, Request};
-use weir_protocol::control::{self, from_worker, to_worker};
+use weir_protocol::control::{self, RunState, from_worker, to_worker};
 use weir_protocol::{JobName, KeyGroup, KeyGroupRange, StateSchema, Term, Version};
 use weir_state::segment::{BlockIndex, SegmentKind};
 
@@ -51,7 +51,7 @@ fn running() -> Script {
     script.hello(1, 1, 1);
     script.seal();
     script.deployed(&[0, 1]);
-    assert_eq!(script.master.state_name(), "Running");
+    assert_eq!(script.master.run_state(), RunState::Running);
     script
 }
 
@@ -165,7 +165,7 @@ fn a_slow_prefetch_is_given_up() {
     {
         publish(&mut script, &["data/1/base"]);
     }
-    assert_eq!(script.master.state_name(), "Running");
+    assert_eq!(script.master.run_state(), RunState::Running);
     script.tick(PREFETCH_MS);
     assert!(script.trigger().freeze);
 }

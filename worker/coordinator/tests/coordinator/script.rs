@@ -12,7 +12,7 @@ use weir_coordinator::master::{
     PlanVertex, Reply, Request, RequestId,
 };
 use weir_engine::source::Assignment;
-use weir_protocol::control::{self, FromWorker, ToWorker, from_worker, to_worker};
+use weir_protocol::control::{self, FromWorker, RunState, ToWorker, from_worker, to_worker};
 use weir_protocol::{
     CONTROL_VERSION, Committable, Epoch, JobName, OperatorUid, Split, StateSchema, Version,
     VertexId,
@@ -197,7 +197,7 @@ impl Script {
         script.seal();
         assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Deploy(_))), [0, 1]);
         script.deployed(&[0, 1]);
-        assert_eq!(script.master.state_name(), "Running");
+        assert_eq!(script.master.run_state(), RunState::Running);
         script
     }
 

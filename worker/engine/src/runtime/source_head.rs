@@ -12,6 +12,7 @@ use arrow::datatypes::{
     DataType, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType,
 };
+use weir_protocol::Counter;
 
 use super::returned::Returned;
 use super::silence::Silence;
@@ -162,6 +163,9 @@ impl SourceHead {
             | SourcePoll::Returned { split, .. } => Some(*split),
             SourcePoll::Pending => None,
         };
+        if let SourcePoll::Finished { .. } | SourcePoll::Returned { .. } = polled {
+            self.cx.metrics.add(Counter::Splits, 1);
+        }
         self.waiting = heard.is_none();
         self.count_silence(now, heard);
         match polled {

@@ -173,7 +173,6 @@ pub fn graph(seen: &Arc<Mutex<Seen>>) -> Arc<JobGraph> {
     let source = SourceNode {
         source: Arc::new(Numbers),
         event_times: Arc::new(move || Box::new(Times(rule.clone()))),
-        describe: BTreeMap::new(),
     };
     let seen = Arc::clone(seen);
     let sink = move |_: &Context| -> Result<Box<dyn Operator>, EngineError> {

@@ -143,7 +143,6 @@ impl Lowering<'_> {
         let node = SourceNode {
             source: parts.source,
             event_times: Arc::new(move || Box::new(times.clone()) as Box<dyn EventTimes>),
-            describe: parts.details,
         };
         let vertex = self.vertex(info, Node::Source(node));
         let open = self.needs.uses(&identity) <= 1;
@@ -177,7 +176,6 @@ impl Lowering<'_> {
         let node = SourceNode {
             source: Arc::new(source),
             event_times: Arc::new(move || Box::new(times.clone()) as Box<dyn EventTimes>),
-            describe: BTreeMap::new(),
         };
         let vertex = self.vertex(info, Node::Source(node));
         Some(Flow { vertex, operator: 0, output: OutputTag::Main, schema, open: true })

@@ -18,7 +18,7 @@ use weir_coordinator::grpc::GrpcConnect;
 use weir_coordinator::{Coordinator, CoordinatorConfig, CoordinatorHandle, Ending, MasterConfig};
 use weir_crds::StreamJob;
 use weir_engine::graph::JobGraph;
-use weir_protocol::control::{FollowRequest, WorkerReport, job_end};
+use weir_protocol::control::{FollowRequest, RunState, WorkerReport, job_end};
 use weir_protocol::{JobName, Term, WorkerId};
 
 use super::finder::{ASK, Unanswered, ask};
@@ -372,7 +372,7 @@ async fn call(others: BTreeSet<String>, handle: CoordinatorHandle, before: Term,
             _ = handle.ended() => return,
         }
         let status = handle.status();
-        let running = status.state == "Running";
+        let running = status.state() == RunState::Running;
         let term = status.term.max(before.0 + 1);
         let told = others.iter().map(|place| async {
             let told = async {

@@ -5,7 +5,9 @@ use weir_checkpoint::{EnumeratorState, Manifest, OperatorEntry};
 use weir_coordinator::master::{
     Action, Ending, Event, Head, MasterConfig, Reply, Request, RequestId, SavepointInfo,
 };
-use weir_protocol::control::{self, from_worker, to_worker};
+use weir_protocol::control::{
+    self, OperationKind, OperationOutcome, RunState, from_worker, to_worker,
+};
 use weir_protocol::{JobName, Placement, Subtask, Version, VertexId, WorkerId};
 
 use crate::script::{Script, done, head};
@@ -109,10 +111,10 @@ fn who_hands_over_shuts_nobody_down_and_ends_for_others_as_if_it_had_a_successor
     assert_eq!(end.kind(), control::job_end::Kind::Fenced, "no end of the job: {end:?}");
 }
 
-/// The reports of operations that were asked for, as (kind, id, refused).
-fn reports(script: &Script) -> Vec<(String, String, String)> {
+/// The reports of operations that were asked for.
+fn reports(script: &Script) -> Vec<(OperationKind, String, OperationOutcome)> {
     let operations = script.master.status().operations;
-    operations.into_iter().map(|o| (o.kind, o.id, o.refused)).collect()
+    operations.into_iter().map(|o| (o.kind(), o.id.clone(), o.outcome())).collect()
 }
 
 #[test]
@@ -126,9 +128,10 @@ fn what_came_of_an_operation_stands_under_its_id() {
         });
     };
     begin(&mut script, 1, "op-1", 100);
-    let [(kind, id, refused)] = &reports(&script)[..] else { panic!("one report") };
-    assert_eq!((kind.as_str(), id.as_str()), ("Rescaled", "op-1"));
-    assert!(refused.contains("it can be 1 to 8"), "{refused}");
+    let refused = (OperationKind::Rescale, "op-1".to_owned(), OperationOutcome::Refused);
+    assert_eq!(reports(&script), [refused]);
+    let why = &script.master.status().operations[0].message;
+    assert!(why.contains("it can be 1 to 8"), "{why}");
 
     begin(&mut script, 2, "op-2", 1);
     let attempt = script.trigger().attempt;
@@ -139,8 +142,8 @@ fn what_came_of_an_operation_stands_under_its_id() {
     script.stopped(&[0, 1]);
     assert_eq!(reports(&script).len(), 1, "it is under way");
     script.deployed(&[0, 1]);
-    assert_eq!(script.master.state_name(), "Running");
-    let done = ("Rescaled".to_owned(), "op-2".to_owned(), String::new());
+    assert_eq!(script.master.run_state(), RunState::Running);
+    let done = (OperationKind::Rescale, "op-2".to_owned(), OperationOutcome::Done);
     assert_eq!(reports(&script)[1..], [done], "once, also as the coordinator's own report");
 }
 
@@ -153,12 +156,12 @@ fn a_drained_job_stops_with_a_savepoint_once_its_sources_have_ended() {
         operation: "op-1".into(),
     });
     assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Drain(_))), [0, 1]);
-    assert_eq!(script.master.state_name(), "Running");
+    assert_eq!(script.master.run_state(), RunState::Running);
     for (vertex, subtask) in (0..2).flat_map(|v| (0..2).map(move |s| (v, s))) {
         let finished = control::TaskFinished { vertex, subtask };
         script.say(0, from_worker::Kind::TaskFinished(finished));
     }
-    assert_eq!(script.master.state_name(), "Stopping");
+    assert_eq!(script.master.run_state(), RunState::Stopping);
     let attempt = script.trigger().attempt;
     script.acknowledge(attempt, &[]);
     script.publish();
@@ -170,7 +173,8 @@ fn a_drained_job_stops_with_a_savepoint_once_its_sources_have_ended() {
     let end = script.master.coordinator_report().end.expect("it has ended");
     assert_eq!(end.kind(), control::job_end::Kind::Stopped);
     assert_eq!((end.savepoint.as_str(), end.bytes), ("the-end", 5));
-    assert_eq!(reports(&script), [("Drained".to_owned(), "op-1".to_owned(), String::new())]);
+    let done = (OperationKind::Drain, "op-1".to_owned(), OperationOutcome::Done);
+    assert_eq!(reports(&script), [done]);
 }
 
 #[test]
@@ -195,25 +199,31 @@ fn a_drain_that_cannot_be_saved_lets_the_job_go_on() {
             let finished = control::TaskFinished { vertex, subtask };
             script.say_more(0, from_worker::Kind::TaskFinished(finished));
         }
-        assert_eq!(script.master.state_name(), "Stopping");
+        assert_eq!(script.master.run_state(), RunState::Stopping);
         let attempt = script.trigger().attempt;
         let reason = "no space left".into();
         let declined = control::Declined { attempt, vertex: 0, subtask: 0, reason };
         script.say(0, from_worker::Kind::Declined(declined));
         if n < 3 {
-            assert_eq!(script.master.state_name(), "Running");
+            assert_eq!(script.master.run_state(), RunState::Running);
             script.tick(script.now + 1_000);
             assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Drain(_))), [0, 1]);
         }
     }
-    let [(kind, _, refused)] = &reports(&script)[..] else { panic!("one report") };
-    assert!(kind == "Drained" && refused.contains("no space left"), "{refused}");
-    assert_eq!(script.master.state_name(), "Recovering", "its tasks had ended, the job has not");
+    let refused = (OperationKind::Drain, "op-1".to_owned(), OperationOutcome::Refused);
+    assert_eq!(reports(&script), [refused]);
+    let why = &script.master.status().operations[0].message;
+    assert!(why.contains("no space left"), "{why}");
+    assert_eq!(
+        script.master.run_state(),
+        RunState::Recovering,
+        "its tasks had ended, the job has not"
+    );
     script.stopped(&[0, 1]);
     script.tick(script.now + 5_000);
     script.seal();
     script.deployed(&[0, 1]);
-    assert_eq!(script.master.state_name(), "Running");
+    assert_eq!(script.master.run_state(), RunState::Running);
     assert!(script.told(|k| matches!(k, to_worker::Kind::Drain(_))).is_empty());
 }
 

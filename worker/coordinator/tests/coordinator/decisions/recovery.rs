@@ -2,7 +2,7 @@
 
 use weir_coordinator::master::{Action, Ending, Event, LinkId, MasterConfig};
 use weir_protocol::JobName;
-use weir_protocol::control::{self, FromWorker, from_worker, to_worker};
+use weir_protocol::control::{self, FromWorker, RunState, from_worker, to_worker};
 
 use crate::script::{Script, assignment, done};
 
@@ -21,7 +21,7 @@ fn survivors_take_over_at_once_and_the_replacement_gets_its_share_back() {
     assert_eq!(deploy, [0]);
     script.deployed(&[0]);
     let status = script.master.status();
-    assert_eq!((status.state.as_str(), status.restarts), ("Running", 1));
+    assert_eq!((status.state(), status.restarts), (RunState::Running, 1));
     assert!(status.operations[0].message.contains("worker 1 was lost"));
 
     script.hello(1, 2, 1);
@@ -34,7 +34,7 @@ fn survivors_take_over_at_once_and_the_replacement_gets_its_share_back() {
     script.stopped(&[0]);
     assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Deploy(_))), [0, 2]);
     script.deployed(&[0, 2]);
-    assert_eq!(script.master.status().state, "Running");
+    assert_eq!(script.master.status().state(), RunState::Running);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_silent_worker_is_lost_after_four_seconds() {
     script.now = 4_000;
     script.on(Event::Tick);
     assert!(script.actions.contains(&Action::Disconnect { link: LinkId(1) }));
-    assert_eq!(script.master.state_name(), "Recovering");
+    assert_eq!(script.master.run_state(), RunState::Recovering);
     assert_eq!(script.master.status().workers, 1);
 }
 
@@ -76,12 +76,15 @@ fn a_process_whose_place_another_one_has_taken_is_turned_away_while_that_is_ther
     script.stopped(&[0]);
     script.seal();
     script.deployed(&[0, 2]);
-    assert_eq!(script.master.state_name(), "Running");
+    assert_eq!(script.master.run_state(), RunState::Running);
 
     script.hello_of("start of 1", 1, 3, 1);
     assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Shutdown(_))), [3]);
     assert!(script.actions.contains(&Action::Disconnect { link: LinkId(3) }));
-    assert_eq!((script.master.state_name(), script.master.status().restarts), ("Running", 1));
+    assert_eq!(
+        (script.master.run_state(), script.master.status().restarts),
+        (RunState::Running, 1)
+    );
 
     script.on(Event::LinkClosed { link: LinkId(2) });
     script.hello_of("start of 1", 1, 4, 1);
@@ -99,7 +102,7 @@ fn a_worker_that_takes_leave_is_replaced_at_once() {
     assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Stop(_))), [0]);
     script.stopped(&[0]);
     script.more(Event::Tick);
-    assert_eq!(script.master.state_name(), "Recovering");
+    assert_eq!(script.master.run_state(), RunState::Recovering);
     let failure = script.master.status().failure;
     assert_eq!(failure, "worker 1 was lost: its process was told to end");
 }
@@ -110,7 +113,7 @@ fn messages_of_another_term_change_nothing() {
     let failed = control::Failed { message: "old".into(), ..control::Failed::default() };
     let message = FromWorker { term: 0, kind: Some(from_worker::Kind::Failed(failed)) };
     script.on(Event::Message { link: LinkId(0), message });
-    assert_eq!(script.master.state_name(), "Running");
+    assert_eq!(script.master.run_state(), RunState::Running);
 }
 
 #[test]
@@ -129,7 +132,7 @@ fn a_failing_job_waits_longer_each_time() {
         assert!(script.wants_seal());
         script.seal();
         script.deployed(&[0, 1]);
-        assert_eq!(script.master.state_name(), "Running");
+        assert_eq!(script.master.run_state(), RunState::Running);
     }
     assert_eq!(script.master.coordinator_report().task_trouble, "bug", "it may fail again");
 }
@@ -147,7 +150,7 @@ fn a_worker_that_others_could_not_reach_is_named_when_it_is_lost() {
         script.tick(at);
         script.seal();
         script.deployed(&[0, 1]);
-        assert_eq!(script.master.state_name(), "Running");
+        assert_eq!(script.master.run_state(), RunState::Running);
     }
     let message = "worker 1 does not answer".to_owned();
     let mut failed = control::Failed { message, peer: Some(1), ..control::Failed::default() };
@@ -162,7 +165,7 @@ fn a_worker_that_others_could_not_reach_is_named_when_it_is_lost() {
     script.stopped(&[0]);
     script.deployed(&[0]);
     let status = script.master.status();
-    assert_eq!((status.state.as_str(), status.restarts), ("Running", 3));
+    assert_eq!((status.state(), status.restarts), (RunState::Running, 3));
     let recovered = &status.operations.last().unwrap().message;
     assert!(recovered.starts_with("worker 1 was lost: its connection ended"), "{recovered}");
 }
@@ -177,7 +180,7 @@ fn a_job_that_is_given_up_ends_with_its_first_user_error_as_it_was() {
     script.deployed(&[0]);
     let first = "task \"count\" 0: row 7: division by zero; use NULLIF";
     for text in [first, "a consequence", "another one"] {
-        assert_eq!(script.master.state_name(), "Running");
+        assert_eq!(script.master.run_state(), RunState::Running);
         let message = text.to_owned();
         let mut failed = control::Failed { message, ..control::Failed::default() };
         failed.set_fault(control::Fault::User);

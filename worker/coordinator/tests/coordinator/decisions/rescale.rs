@@ -1,7 +1,7 @@
 //! A change of parallelism, step by step.
 
 use weir_coordinator::master::{Event, LinkId, Reply, Request};
-use weir_protocol::control::{self, from_worker, to_worker};
+use weir_protocol::control::{self, RunState, from_worker, to_worker};
 
 use crate::script::{Script, done, parallelism};
 
@@ -44,7 +44,7 @@ fn a_rescale_whose_seal_fails_goes_on_at_the_old_assignment() {
     assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Resume(_))), [0, 1]);
     assert_eq!(script.replies(), [&Reply::Refused("the store is away".into())]);
     let status = script.master.status();
-    assert_eq!((status.state.as_str(), status.parallelism, status.restarts), ("Running", 2, 0));
+    assert_eq!((status.state(), status.parallelism, status.restarts), (RunState::Running, 2, 0));
 }
 
 /// Else it would run for ever with tasks that are not there.
@@ -70,8 +70,8 @@ fn a_rescale_whose_seal_fails_after_a_worker_was_lost_restarts_the_job() {
         script.on(Event::SealFailed { message: "the store is away".into() });
         assert_eq!(script.replies(), [&Reply::Refused("the store is away".into())]);
         let status = script.master.status();
-        assert_eq!((status.parallelism, status.restarts), (2, 1), "{}", status.state);
-        assert_ne!(status.state, "Running");
+        assert_eq!((status.parallelism, status.restarts), (2, 1), "{:?}", status.state());
+        assert_ne!(status.state(), RunState::Running);
     }
 }
 
@@ -110,5 +110,5 @@ fn a_rescale_whose_cut_is_declined_releases_the_tasks_and_tries_again() {
         }
     }
     assert!(matches!(script.replies()[..], [Reply::Refused(why)] if why.contains("not now")));
-    assert_eq!(script.master.state_name(), "Running");
+    assert_eq!(script.master.run_state(), RunState::Running);
 }

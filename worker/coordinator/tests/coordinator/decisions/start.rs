@@ -6,7 +6,7 @@ use weir_checkpoint::{
 };
 use weir_coordinator::master::{Action, Ending, Head, LinkId, MasterConfig, PlanSource};
 use weir_engine::source::Assignment;
-use weir_protocol::control::{self, from_worker, to_worker};
+use weir_protocol::control::{self, RunState, from_worker, to_worker};
 use weir_protocol::{Epoch, JobName, KeyGroupRange, StateSchema, Term, Version};
 use weir_state::segment::SegmentKind;
 
@@ -18,7 +18,7 @@ fn a_job_starts_once_its_slots_are_there_and_after_its_patience_with_fewer() {
     script.hello(0, 0, 1);
     assert!(!script.wants_seal());
     script.tick(9_999);
-    assert_eq!(script.master.state_name(), "Starting");
+    assert_eq!(script.master.run_state(), RunState::Starting);
     script.tick(10_000);
     assert!(script.wants_seal());
     script.seal();

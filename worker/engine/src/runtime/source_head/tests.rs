@@ -236,6 +236,7 @@ fn a_reader_without_splits_is_idle_only_while_none_are_known_of() {
         bench.script.lock().push_back(SourcePoll::Finished { split: index });
         bench.head.read(bench.now).expect("reads");
     }
+    assert_eq!(bench.head.cx.metrics.get(Counter::Splits), 2, "both are counted");
     let mut told = |pending| {
         let splits = Vec::new();
         let assignment =
