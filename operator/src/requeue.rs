@@ -97,9 +97,9 @@ fn seen(observed: &Observed, facts: &Facts) -> String {
             let status = coordinating.status.as_ref();
             let status = status.map(|it| (it.term, it.state, it.parallelism, it.restarts));
             let problems = [
-                &coordinating.source_trouble,
-                &coordinating.task_trouble,
-                &coordinating.checkpoint_trouble,
+                &coordinating.source_problem,
+                &coordinating.task_problem,
+                &coordinating.checkpoint_problem,
             ];
             (coordinating.head, coordinating.published, &coordinating.end, problems, status)
         });

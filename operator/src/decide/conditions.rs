@@ -114,8 +114,8 @@ fn checkpoint_health(facts: &Facts, plan: &Plan) -> Said {
         return Said { status: None, reason: "NotRunning".into(), message: String::new() };
     };
     let report = coordinator.view;
-    if !report.checkpoint_trouble.is_empty() {
-        return said(false, "Failing", report.checkpoint_trouble.clone());
+    if !report.checkpoint_problem.is_empty() {
+        return said(false, "Failing", report.checkpoint_problem.clone());
     }
     let at = i64::try_from(report.checkpoint_at_ms).unwrap_or(0);
     let since = if at > 0 {

@@ -307,7 +307,7 @@ fn keep_running(facts: &Facts, set: &SetFacts, plan: &mut Plan) {
         plan.events.push(Event::warning(reason, &set.uid, message));
     }
     if let Some(coordinator) = &coordinator {
-        let problem = &coordinator.view.checkpoint_trouble;
+        let problem = &coordinator.view.checkpoint_problem;
         if !problem.is_empty() {
             plan.events.push(Event::warning("CheckpointFailing", &set.uid, problem.clone()));
         }
@@ -335,13 +335,13 @@ fn keep_running(facts: &Facts, set: &SetFacts, plan: &mut Plan) {
 
 /// What keeps the job itself from working while its pods work: reason and message.
 fn reported_problem(coordinator: &Coordinator<'_>) -> Option<(&'static str, String)> {
-    let source = &coordinator.view.source_trouble;
+    let source = &coordinator.view.source_problem;
     if !source.is_empty() {
         let message =
             format!("what there is to read is not known, and is looked for again: {source}");
         return Some(("SourceUnreachable", message));
     }
-    let failure = &coordinator.view.task_trouble;
+    let failure = &coordinator.view.task_problem;
     let message = format!("the job's tasks fail and are started again: {failure}");
     (!failure.is_empty()).then_some(("JobNotRunning", message))
 }

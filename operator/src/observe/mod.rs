@@ -234,7 +234,7 @@ impl Observer<'_> {
             Some(ip) => self.workers.report(ip).await.ok(),
             None => None,
         };
-        let answers = report.as_ref().is_some_and(|report| report.trouble.is_empty());
+        let answers = report.as_ref().is_some_and(|report| report.problem.is_empty());
         let mut found = problem::pod_problem(pod, answers);
         if found.is_none()
             && let Some(since) = problem::prepares_since(pod)
@@ -244,12 +244,12 @@ impl Observer<'_> {
         }
         if found.is_none()
             && let Some(report) = &report
-            && !report.trouble.is_empty()
+            && !report.problem.is_empty()
         {
             found = Some(Problem {
                 object: pod.name_any(),
                 reason: "WorkerProblem".to_owned(),
-                message: report.trouble.clone(),
+                message: report.problem.clone(),
                 class: crate::decide::ProblemClass::Passing,
                 exit_code: None,
             });

@@ -112,7 +112,7 @@ fn faulty_runs_show_every_row_once() {
     }
     println!("{rows} rows over {SEEDS} seeds\n{:#?}\n{:#?}", all.0, all.1);
     assert!(rows > SEEDS * 20, "somebody makes progress: {rows} rows");
-    // A run that meets no trouble shows nothing.
+    // A run that meets no problem shows nothing.
     for step in [
         steps::SEAL_LOST,
         steps::PUBLISH_READ_BACK,

@@ -30,10 +30,10 @@ mod incarnation;
 mod metrics;
 mod peers;
 mod plan_child;
+mod problem;
 mod role;
 mod service;
 mod shared;
-mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,7 +179,7 @@ async fn serve(member: &Member, finder: &Finder, shared: &Shared) {
         let MemberEnd::Shutdown { reason, end } = member.run(finder).await;
         match end {
             Some(end) => shared.job_ended(end),
-            None => shared.set_trouble(&reason),
+            None => shared.set_problem(&reason),
         }
         tokio::time::sleep(NOT_WANTED).await;
     }

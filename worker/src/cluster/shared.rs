@@ -71,7 +71,7 @@ struct State {
     coordinator: Option<CoordinatorHandle>,
     /// How the job has ended, as its coordinator told this worker.
     end: Option<JobEnd>,
-    trouble: String,
+    problem: String,
     /// Ids of operations that this process's coordinator was asked for.
     operations: VecDeque<String>,
     peers: PeerRegistry,
@@ -218,13 +218,13 @@ impl Shared {
         self.state.lock().end.clone()
     }
 
-    pub(crate) fn set_trouble(&self, trouble: &str) {
+    pub(crate) fn set_problem(&self, problem: &str) {
         let mut state = self.state.lock();
-        if state.trouble != trouble {
-            if !trouble.is_empty() {
-                tracing::warn!(trouble, "the worker cannot work");
+        if state.problem != problem {
+            if !problem.is_empty() {
+                tracing::warn!(problem, "the worker cannot work");
             }
-            trouble.clone_into(&mut state.trouble);
+            problem.clone_into(&mut state.problem);
         }
     }
 
@@ -267,7 +267,7 @@ impl Shared {
             term,
             coordinating,
             candidates,
-            trouble: if view.attached { String::new() } else { state.trouble.clone() },
+            problem: if view.attached { String::new() } else { state.problem.clone() },
         }
     }
 
@@ -283,8 +283,8 @@ impl Shared {
         }
         if !view.attached {
             let state = self.state.lock();
-            let trouble = &state.trouble;
-            let why = if trouble.is_empty() { "no coordinator answers yet" } else { trouble };
+            let problem = &state.problem;
+            let why = if problem.is_empty() { "no coordinator answers yet" } else { problem };
             return Err(why.to_owned());
         }
         match view.state {

@@ -240,32 +240,32 @@ struct Said {
     operation: u64,
     restarts: u64,
     /// Checkpoints fail.
-    troubled: bool,
-    /// When their trouble was last told.
+    has_problem: bool,
+    /// When a problem was last told.
     at: Option<Instant>,
 }
 
-/// Trouble that stays is told again after so long: a terminal scrolls.
-const TROUBLE_AGAIN: Duration = Duration::from_secs(60);
+/// A problem that stays is told again after so long: a terminal scrolls.
+const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 impl Said {
     /// What to say of checkpoints that fail, at once and again from time to time; and that they
     /// work again. `newest_ms` is when the last one was published, since 1970; 0 for none.
-    fn trouble(&mut self, trouble: &str, newest_ms: u64) -> Option<String> {
-        if trouble.is_empty() {
-            let over = std::mem::take(&mut self.troubled);
+    fn problem(&mut self, problem: &str, newest_ms: u64) -> Option<String> {
+        if problem.is_empty() {
+            let over = std::mem::take(&mut self.has_problem);
             self.at = None;
             return over.then(|| "  checkpoints are published again".to_owned());
         }
-        if self.at.is_some_and(|at| at.elapsed() < TROUBLE_AGAIN) {
+        if self.at.is_some_and(|at| at.elapsed() < TOLD_AGAIN_AFTER) {
             return None;
         }
-        (self.troubled, self.at) = (true, Some(Instant::now()));
+        (self.has_problem, self.at) = (true, Some(Instant::now()));
         let since = match i64::try_from(newest_ms) {
             Ok(ms) if ms > 0 => format!(" since {} UTC", clock_time(ms)),
             _ => String::new(),
         };
-        Some(format!("  no checkpoint{since}: {trouble}"))
+        Some(format!("  no checkpoint{since}: {problem}"))
     }
 }
 
@@ -323,8 +323,8 @@ impl Running {
         }
         said.restarts = status.restarts;
         let report = self.coordinator.report();
-        if let Some(trouble) = said.trouble(&report.checkpoint_trouble, report.checkpoint_at_ms) {
-            screen.say(&trouble);
+        if let Some(problem) = said.problem(&report.checkpoint_problem, report.checkpoint_at_ms) {
+            screen.say(&problem);
         }
         for operation in status.operations.iter().filter(|o| o.number > said.operation) {
             screen.say(&format!("  {} {}", ended(operation), operation.message));

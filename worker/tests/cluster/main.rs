@@ -249,7 +249,7 @@ async fn operations_are_begun_once_and_what_came_of_them_is_reported() {
     let numbers = pods.numbers();
     assert!(!numbers.is_empty());
     let other = pods.report(1).await.expect("it stays");
-    assert!(other.trouble.is_empty(), "{other:?}");
+    assert!(other.problem.is_empty(), "{other:?}");
 }
 
 /// Rows per hour of files that come into a folder.
@@ -413,12 +413,12 @@ async fn a_store_that_cannot_be_reached_is_reported_and_then_given_up() {
         pods.set(name, value);
     }
     pods.start(0, "pod");
-    let trouble = eventually("trouble", async || {
+    let problem = eventually("problem", async || {
         let report = pods.report(0).await?;
-        (!report.trouble.is_empty()).then_some(report.trouble)
+        (!report.problem.is_empty()).then_some(report.problem)
     });
-    let trouble = trouble.await.expect("it says so");
-    assert!(trouble.contains("s3://nowhere") && trouble.contains("AWS_ENDPOINT_URL"), "{trouble}");
+    let problem = problem.await.expect("it says so");
+    assert!(problem.contains("s3://nowhere") && problem.contains("AWS_ENDPOINT_URL"), "{problem}");
     assert_eq!(pods.get(0, "/livez").0, 200);
     assert_eq!(pods.get(0, "/readyz").0, 503);
     assert_eq!(pods.ended(0).await.code(), Some(1));

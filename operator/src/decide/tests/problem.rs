@@ -36,7 +36,7 @@ fn a_job_whose_tasks_fail_again_and_again_says_why() {
     let status = coordinator(&mut facts).status.as_mut().unwrap();
     (status.restarts, status.failure) = (1, "source \"t\": no broker".into());
     assert_eq!(decide(&facts).view.degraded, None, "what its coordinator does not call a problem");
-    coordinator(&mut facts).task_trouble = "source \"t\": no broker".into();
+    coordinator(&mut facts).task_problem = "source \"t\": no broker".into();
     let plan = decide(&facts);
     assert_eq!(plan.view.state, JobState::Running, "between two failures");
     let degraded = plan.view.degraded.expect("it is degraded");
@@ -50,14 +50,14 @@ fn a_source_that_cannot_look_is_told_at_once_while_the_job_runs() {
     let mut facts = facts(DesiredState::Running, 1);
     facts.sets = vec![set("aa", 1)];
     facts.pods = pods("aa", 1, 1);
-    coordinator(&mut facts).source_trouble = "source \"t\": no broker".into();
+    coordinator(&mut facts).source_problem = "source \"t\": no broker".into();
     let plan = decide(&facts);
     assert_eq!(plan.view.state, JobState::Running);
     let degraded = plan.view.degraded.expect("it is degraded");
     assert_eq!(degraded.reason, "SourceUnreachable");
     assert!(degraded.message.contains("no broker"), "{}", degraded.message);
     assert_eq!(plan.events[0].message, degraded.message);
-    coordinator(&mut facts).source_trouble.clear();
+    coordinator(&mut facts).source_problem.clear();
     assert_eq!(decide(&facts).view.degraded, None);
 }
 
@@ -66,7 +66,7 @@ fn checkpoints_that_fail_are_told_in_an_event_too() {
     let mut facts = facts(DesiredState::Running, 1);
     facts.sets = vec![set("aa", 1)];
     facts.pods = pods("aa", 1, 1);
-    coordinator(&mut facts).checkpoint_trouble = "s3://b/x: access denied".into();
+    coordinator(&mut facts).checkpoint_problem = "s3://b/x: access denied".into();
     let plan = decide(&facts);
     let said = |event: &&Event| event.reason == "CheckpointFailing";
     let event = plan.events.iter().find(said).expect("an event");

@@ -36,7 +36,7 @@ pub(super) struct Looked {
     pub(super) seen: Occupant,
     pub(super) above: Above,
     /// Why the PUT of this turn failed, if it did.
-    pub(super) trouble: Option<StoreError>,
+    pub(super) problem: Option<StoreError>,
 }
 
 /// Puts the candidate (the void one when there is one) and finds out who holds the name, and
@@ -67,7 +67,7 @@ pub(super) async fn look(
                 // Whoever wrote what we cannot read, it was not us.
                 Some(Err(_)) => {
                     let (seen, above) = (Occupant::Another, above(chain, version).await?);
-                    return Ok(Looked { seen, above, trouble: None });
+                    return Ok(Looked { seen, above, problem: None });
                 }
             };
             let void = void.map(|v| nonce_of(&v.manifest));
@@ -78,7 +78,7 @@ pub(super) async fn look(
     // Nobody there and a refusal that stands: the caller has to know why nothing moves.
     match answer {
         Err(error) if seen == Occupant::Nobody && error.kind == ErrorKind::Definite => Err(error),
-        answer => Ok(Looked { seen, above, trouble: answer.err() }),
+        answer => Ok(Looked { seen, above, problem: answer.err() }),
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Backoff {
     user_errors: u32,
     running_since: Option<u64>,
     /// The failures are no mere broken connection.
-    troubled: bool,
+    failing: bool,
 }
 
 impl Backoff {
@@ -56,7 +56,7 @@ impl Backoff {
         self.rest(policy, now_ms);
         let before = self.failures;
         self.failures = self.failures.saturating_add(1);
-        self.troubled |= fault == Fault::User || self.failures > 1;
+        self.failing |= fault == Fault::User || self.failures > 1;
         if fault == Fault::User {
             self.user_errors += 1;
             if policy.max_user_errors.is_some_and(|max| self.user_errors >= max) {
@@ -81,14 +81,14 @@ impl Backoff {
     /// The newest failure from outside was the loss of a worker: it does not count.
     pub fn was_lost_worker(&mut self) {
         self.failures = self.failures.saturating_sub(1);
-        self.troubled &= self.user_errors > 0 || self.failures > 1;
+        self.failing &= self.user_errors > 0 || self.failures > 1;
     }
 
     /// Whether the tasks fail again and again, as far as one can tell. One failure from outside
     /// may be a connection that broke; one of the user's program or data comes again.
     #[must_use]
     pub fn is_failing(&self, now_ms: u64) -> bool {
-        self.troubled && !self.ran_for(CALM_MS, now_ms)
+        self.failing && !self.ran_for(CALM_MS, now_ms)
     }
 
     /// Errors of the user's that have been counted.
@@ -106,7 +106,7 @@ impl Backoff {
         if self.ran_for(policy.reset_after_ms, now_ms) {
             *self = Self::default();
         }
-        self.troubled = self.is_failing(now_ms);
+        self.failing = self.is_failing(now_ms);
         self.running_since = None;
     }
 }

@@ -94,7 +94,7 @@ impl JobMaster {
         if !must && !body.differs_from(head, self.commits.items()) {
             self.step("nothing changed");
             self.stats.unchanged += 1;
-            self.stats.attempt_trouble.clear();
+            self.stats.attempt_problem.clear();
             let abandon = control::Abandon { attempt: checkpoint.attempt.0 };
             self.broadcast(&to_worker::Kind::Abandon(abandon));
             return;
@@ -129,7 +129,7 @@ impl JobMaster {
         self.stats.epoch = epoch;
         self.stats.checkpoint_bytes = head.manifest.bytes;
         self.stats.published_at_ms = self.wall_ms();
-        self.stats.attempt_trouble.clear();
+        self.stats.attempt_problem.clear();
         self.step("published");
         self.stats.published += 1;
         let now = self.now;
@@ -186,7 +186,7 @@ impl JobMaster {
     pub(super) fn on_undecided(&mut self, attempt: Attempt, why: &str) {
         let checkpoint = self.live_mut().and_then(|live| live.checkpoint.as_ref());
         if checkpoint.is_some_and(|f| f.attempt == attempt) {
-            self.stats.attempt_trouble =
+            self.stats.attempt_problem =
                 format!("checkpoint attempt {attempt} is not published yet: {why}");
         }
     }
@@ -204,7 +204,7 @@ impl JobMaster {
         self.retry_at_ms = soon;
         self.stats.failed_attempts += 1;
         self.stats.failure = format!("checkpoint attempt {attempt} failed: {why}");
-        self.stats.attempt_trouble.clone_from(&self.stats.failure);
+        self.stats.attempt_problem.clone_from(&self.stats.failure);
         self.step("abandoned");
         self.broadcast(&to_worker::Kind::Abandon(control::Abandon { attempt: attempt.0 }));
         if checkpoint.freeze {

@@ -336,7 +336,7 @@ async fn enumerate(
         let event = Event::Discovered { term, vertex, result };
         events.send(Input::Event(Box::new(event))).await.ok();
     };
-    let trouble = async |error: &EngineError| {
+    let problem = async |error: &EngineError| {
         tracing::warn!(%error, "splits could not be looked for yet");
         let event = Event::NotDiscovered { term, vertex, message: error.to_string() };
         events.send(Input::Event(Box::new(event))).await.ok();
@@ -347,7 +347,7 @@ async fn enumerate(
     };
     let mut first = true;
     let (mut taken_back, mut held) = (0, None);
-    let mut troubled = false;
+    let mut failed = false;
     loop {
         let due = async {
             match next {
@@ -373,8 +373,8 @@ async fn enumerate(
                     match enumerator.discover().await {
                         // It is told at once; what is known is being read meanwhile.
                         Err(error) if error.fault == Fault::External && (tries > 0 || !first) => {
-                            trouble(&error).await;
-                            troubled = true;
+                            problem(&error).await;
+                            failed = true;
                             if tries == 0 {
                                 break None;
                             }
@@ -388,7 +388,7 @@ async fn enumerate(
                     Some(Ok(splits)) => {
                         let again = interval.is_some();
                         let is_news = first
-                            || troubled
+                            || failed
                             || !splits.is_empty()
                             || taken_back > 0
                             || held != enumerator.held();
@@ -398,7 +398,7 @@ async fn enumerate(
                             let found = Found { splits, snapshot, again, taken_back, held };
                             report(Ok(found)).await;
                         }
-                        (first, troubled, taken_back) = (false, false, 0);
+                        (first, failed, taken_back) = (false, false, 0);
                     }
                     Some(Err(error)) => return report(Err(error)).await,
                     None => {}

@@ -79,7 +79,7 @@ pub enum Event {
         message: String,
     },
     /// The store does not answer; it is tried again.
-    StoreTrouble {
+    StoreProblem {
         /// What it says.
         message: String,
     },

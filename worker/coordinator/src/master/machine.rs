@@ -141,7 +141,7 @@ impl JobMaster {
             }
             Event::NotPublished { attempt, message } => self.abandon(attempt, &message),
             Event::Undecided { attempt, message } => self.on_undecided(attempt, &message),
-            Event::StoreTrouble { message } => self.stats.failure = message,
+            Event::StoreProblem { message } => self.stats.failure = message,
             Event::Unusable { message } => self.end(Ending::Failed(message)),
             Event::Fenced { message } => self.end(Ending::Fenced(message)),
             Event::StepDown => self.end(Ending::SteppedDown),
@@ -150,7 +150,7 @@ impl JobMaster {
                 self.on_discovered(vertex, result);
             }
             Event::NotDiscovered { term, vertex, message } if term == self.term() => {
-                self.note_source_trouble(vertex, &message);
+                self.note_source_problem(vertex, &message);
             }
             Event::Discovered { .. } | Event::NotDiscovered { .. } | Event::Tick => {}
             Event::Request { id, request, operation } => {

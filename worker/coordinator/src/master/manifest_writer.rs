@@ -29,7 +29,7 @@ use super::head::Head;
 /// A call that takes longer than this is given up or tried anew.
 const GIVE_UP: Duration = Duration::from_secs(60);
 /// A publication that takes longer is told of, with what the store has answered so far.
-const TROUBLE: Duration = Duration::from_secs(2);
+const SLOW_AFTER: Duration = Duration::from_secs(2);
 /// How long a savepoint waits for the output of its checkpoint to be committed.
 const SAVEPOINT_WAIT: Duration = Duration::from_secs(600);
 
@@ -139,7 +139,7 @@ impl ManifestWriter {
                     if error.kind == ErrorKind::Ambiguous =>
                 {
                     tracing::warn!(%error, "the job's state cannot be read yet");
-                    self.tell(Event::StoreTrouble { message: error.to_string() }).await;
+                    self.tell(Event::StoreProblem { message: error.to_string() }).await;
                 }
                 Err(error) => {
                     self.tell(Event::Unusable { message: error.to_string() }).await;
@@ -329,10 +329,10 @@ impl ManifestWriter {
     ) -> Result<Published, PublishError> {
         let mut publishing = std::pin::pin!(writer.publish(body, GIVE_UP));
         loop {
-            match timeout(TROUBLE, &mut publishing).await {
+            match timeout(SLOW_AFTER, &mut publishing).await {
                 Ok(decided) => return decided,
                 Err(_) => {
-                    if let Some(message) = writer.trouble() {
+                    if let Some(message) = writer.problem() {
                         self.tell(Event::Undecided { attempt, message }).await;
                     }
                 }

@@ -223,11 +223,11 @@ pub(super) struct Stats {
     /// When the newest checkpoint was published, in milliseconds since 1970.
     pub(super) published_at_ms: u64,
     /// Why attempts fail, while they do.
-    pub(super) attempt_trouble: String,
+    pub(super) attempt_problem: String,
     /// Why the tasks failed last, if they did so by themselves.
     pub(super) task_failure: String,
     /// Why sources cannot look for splits, while they cannot.
-    pub(super) source_trouble: BTreeMap<VertexId, String>,
+    pub(super) source_problem: BTreeMap<VertexId, String>,
     /// The checkpoint with which another program of this job had finished, where it has left this
     /// one nothing to read.
     pub(super) finished_before: Option<Epoch>,

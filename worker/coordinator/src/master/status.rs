@@ -62,28 +62,28 @@ impl JobMaster {
                 _ => None,
             },
             assigned: assigned.into_iter().map(|worker| worker.0).collect(),
-            checkpoint_trouble: self.checkpoint_trouble(),
+            checkpoint_problem: self.checkpoint_problem(),
             published: self.stats.published,
             unchanged: self.stats.unchanged,
             led: self.stats.restored.is_some(),
-            source_trouble: self.source_trouble(),
-            task_trouble: self.task_trouble(),
+            source_problem: self.source_problem(),
+            task_problem: self.task_problem(),
         }
     }
 
-    fn task_trouble(&self) -> String {
+    fn task_problem(&self) -> String {
         let failing = self.backoff.is_failing(self.now);
         if failing { self.stats.task_failure.clone() } else { String::new() }
     }
 
-    fn source_trouble(&self) -> String {
-        let troubles: Vec<&str> = self.stats.source_trouble.values().map(String::as_str).collect();
-        troubles.join("\n")
+    fn source_problem(&self) -> String {
+        let problems: Vec<&str> = self.stats.source_problem.values().map(String::as_str).collect();
+        problems.join("\n")
     }
 
-    fn checkpoint_trouble(&self) -> String {
+    fn checkpoint_problem(&self) -> String {
         if self.may_checkpoint() {
-            return self.stats.attempt_trouble.clone();
+            return self.stats.attempt_problem.clone();
         }
         let why = self.commits.last_problem().unwrap_or("its sinks have not answered yet");
         format!(

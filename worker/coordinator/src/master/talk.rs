@@ -214,7 +214,7 @@ impl JobMaster {
     ) {
         match result {
             Ok(found) => {
-                self.stats.source_trouble.remove(&vertex);
+                self.stats.source_problem.remove(&vertex);
                 self.stats.total += found.splits.iter().map(|s| s.size).sum::<u64>();
                 if let Some(splits) = self.splits.get_mut(&vertex) {
                     let told = splits.discovered(found);
@@ -230,10 +230,10 @@ impl JobMaster {
     }
 
     /// Kept until the source has looked with success, also through a restart of the job.
-    pub(super) fn note_source_trouble(&mut self, vertex: VertexId, message: &str) {
+    pub(super) fn note_source_problem(&mut self, vertex: VertexId, message: &str) {
         let name = self.source_name(vertex);
         let message = format!("source \"{name}\": {message}");
-        self.stats.source_trouble.insert(vertex, message);
+        self.stats.source_problem.insert(vertex, message);
     }
 
     fn source_name(&self, vertex: VertexId) -> String {

@@ -23,8 +23,8 @@ use weir_protocol::{JobName, Term, WorkerId};
 
 use super::finder::{ASK, Unanswered, ask};
 use super::incarnation::{FENCED, Incarnation, STARTED};
+use super::problem::explain;
 use super::shared::Shared;
-use super::trouble::explain;
 use crate::cli::WorkerArgs;
 use decide::{Decision, Facts, HeadFacts, Peer, decide};
 
@@ -145,7 +145,7 @@ impl Role {
             }
             if self.shared.is_attached() {
                 reached = true;
-                self.shared.set_trouble("");
+                self.shared.set_problem("");
                 continue;
             }
             if self.shared.end().is_some() {
@@ -159,13 +159,13 @@ impl Role {
                     Ok(read) => {
                         head = read;
                         reached = true;
-                        self.shared.set_trouble("");
+                        self.shared.set_problem("");
                     }
                     Err(error) => {
-                        let trouble = explain(&error);
-                        self.shared.set_trouble(&trouble);
+                        let problem = explain(&error);
+                        self.shared.set_problem(&problem);
                         if !reached && began.elapsed() >= self.patience {
-                            return RoleEnd::GaveUp(trouble);
+                            return RoleEnd::GaveUp(problem);
                         }
                         tokio::time::sleep(LOOK_INTO_STORE).await;
                         continue;
@@ -179,7 +179,7 @@ impl Role {
             }
             match decide(&facts) {
                 Decision::Wait => tracing::debug!(?facts, "nobody coordinates; not my turn"),
-                Decision::NotMine(why) => self.shared.set_trouble(&why),
+                Decision::NotMine(why) => self.shared.set_problem(&why),
                 Decision::Coordinate { .. } if self.member_only || self.shared.is_leaving() => {}
                 Decision::Coordinate { authority, alone } => {
                     self.coordinate(authority, alone, &others, head.as_ref());

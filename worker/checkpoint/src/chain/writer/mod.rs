@@ -33,7 +33,7 @@ struct State {
     fenced: Option<Version>,
     swept: bool,
     /// What the store said last about the undecided manifest.
-    trouble: Option<String>,
+    problem: Option<String>,
 }
 
 /// Proof of having sealed: only who holds one publishes, commits, starts tasks or deletes.
@@ -54,7 +54,7 @@ impl WriterTerm {
             undecided: None,
             fenced: None,
             swept: false,
-            trouble: None,
+            problem: None,
         };
         Self {
             chain,
@@ -147,8 +147,8 @@ impl WriterTerm {
 
     /// Why the store has not decided about the manifest that is on its way, while it has not.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
-        self.state().trouble.clone()
+    pub fn problem(&self) -> Option<String> {
+        self.state().problem.clone()
     }
 
     /// What is known to be committed although the head still lists it.

@@ -208,7 +208,7 @@ impl WriterTerm {
             let looked = look(&self.chain, version, &mine, void.as_ref(), put).await;
             let late = void.is_some() || deadline.is_some_and(|d| Instant::now() >= d);
             let step = looked.map(|looked| {
-                self.state().trouble = looked.trouble.map(|error| error.to_string());
+                self.state().problem = looked.problem.map(|error| error.to_string());
                 decide_publication(looked.seen, looked.above, late)
             });
             match step {
@@ -236,7 +236,7 @@ impl WriterTerm {
                 Ok(PublicationStep::PutAgain) => steps.reached(steps::PUBLISH_PUT_AGAIN).await,
                 Err(error) => {
                     tracing::warn!(%error, %version, "the checkpoint is undecided");
-                    self.state().trouble = Some(error.to_string());
+                    self.state().problem = Some(error.to_string());
                     if late {
                         self.prepare_void().await?;
                     }
@@ -269,7 +269,7 @@ impl WriterTerm {
         let mut state = self.state();
         let state = &mut *state;
         state.undecided = None;
-        state.trouble = None;
+        state.problem = None;
         state.memory.settle(&head);
         state.head = head.clone();
         head

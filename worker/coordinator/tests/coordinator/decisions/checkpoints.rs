@@ -47,16 +47,16 @@ fn what_an_old_terms_enumerator_finds_counts_for_nothing() {
 fn a_source_that_cannot_look_says_why_until_it_has_looked() {
     let mut script = Script::running();
     let (term, vertex) = (script.master.term(), VertexId(0));
-    let trouble = |term| Event::NotDiscovered { term, vertex, message: "no broker".into() };
-    script.on(trouble(Term(0)));
-    assert_eq!(script.master.coordinator_report().source_trouble, "", "an old term's");
-    script.on(trouble(term));
-    let told = script.master.coordinator_report().source_trouble;
+    let problem = |term| Event::NotDiscovered { term, vertex, message: "no broker".into() };
+    script.on(problem(Term(0)));
+    assert_eq!(script.master.coordinator_report().source_problem, "", "an old term's");
+    script.on(problem(term));
+    let told = script.master.coordinator_report().source_problem;
     assert!(told.contains("no broker") && told.starts_with("source \""), "{told}");
     assert_eq!(script.master.status().restarts, 0, "it goes on looking");
     let found = Found { again: true, ..Found::default() };
     script.on(Event::Discovered { term, vertex, result: Ok(found) });
-    assert_eq!(script.master.coordinator_report().source_trouble, "");
+    assert_eq!(script.master.coordinator_report().source_problem, "");
 }
 
 #[test]
@@ -170,8 +170,8 @@ fn a_manifest_on_its_way_is_undecided_however_long_it_takes() {
     assert!(script.sent.is_empty() && script.actions.is_empty());
     let message = "no space left".to_owned();
     script.on(Event::Undecided { attempt: Attempt(attempt), message });
-    let trouble = script.master.coordinator_report().checkpoint_trouble;
-    assert!(trouble.contains("is not published yet: no space left"), "{trouble}");
+    let problem = script.master.coordinator_report().checkpoint_problem;
+    assert!(problem.contains("is not published yet: no space left"), "{problem}");
     let head = script.head_mut();
     head.version = head.version.next();
     let (version, message) = (script.head.manifest.version, "given up".into());

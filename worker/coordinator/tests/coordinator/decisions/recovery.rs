@@ -134,7 +134,7 @@ fn a_failing_job_waits_longer_each_time() {
         script.deployed(&[0, 1]);
         assert_eq!(script.master.run_state(), RunState::Running);
     }
-    assert_eq!(script.master.coordinator_report().task_trouble, "bug", "it may fail again");
+    assert_eq!(script.master.coordinator_report().task_problem, "bug", "it may fail again");
 }
 
 #[test]
