@@ -1,7 +1,8 @@
 //! What a coordinator has done, told once: operations that it reports as ended, and that it took
 //! the job over from one that was lost.
 
-use super::facts::{Coordinator, Facts};
+use super::coordinator::Coordinator;
+use super::facts::Facts;
 use super::plan::{Event, Plan};
 use crate::workers::{OperationKind, OperationOutcome, OperationReport};
 

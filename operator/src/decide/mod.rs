@@ -18,6 +18,7 @@
 
 mod check;
 mod conditions;
+mod coordinator;
 mod delete;
 mod events;
 mod facts;
@@ -30,9 +31,10 @@ mod tests;
 
 use std::time::Duration;
 
+pub use coordinator::Coordinator;
 pub use facts::{
-    Coordinator, Facts, JobFacts, LastFailure, NotBegun, OneShot, PlanCheck, PlanPod, PodFacts,
-    Problem, ProblemClass, SetFacts, StopKind, Stopped, Target, predecessors,
+    Facts, JobFacts, LastFailure, NotBegun, OneShot, PlanCheck, PlanPod, PodFacts, Problem,
+    ProblemClass, SetFacts, StopKind, Stopped, Target, predecessors,
 };
 pub use plan::{Actions, Degraded, Event, OperationView, Plan, Scale, View};
 pub use questions::{Questions, questions};

@@ -1,5 +1,5 @@
 //! Looks: everything that a decision about one job rests on. First what can be read
-//! ([`observe`]), then, once it is known what the spec stands for, what can only be asked ([`ask`]).
+//! ([`observe`]), then, once it is known what the spec stands for, what can only be asked ([`ask()`]).
 //!
 //! - **In**: the API server and the job's worker processes. **Out**: one [`Observed`], and the
 //!   [`crate::decide::Facts`].
@@ -10,6 +10,7 @@
 mod ask;
 mod nodes;
 mod problem;
+mod read;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 pub use nodes::Heartbeats;
+use read::{has_published, read_failure, read_one_shot, read_plan_pod, read_set};
 use serde::de::DeserializeOwned;
 use weir_crds::kube::StreamJob;
 
@@ -31,7 +33,7 @@ use crate::config::Defaults;
 use crate::context::Context;
 use crate::decide::{LastFailure, OneShot, PlanPod, PodFacts, Problem, SetFacts};
 use crate::names;
-use crate::ownership::{Whose, is_tied, whose};
+use crate::ownership::{Whose, whose};
 use crate::validate::{Program, Refusal};
 use crate::workers::Workers;
 
@@ -370,91 +372,7 @@ where
     Ok(api.list(&ListParams::default().labels(label)).await?.items)
 }
 
-/// Whether anything else than a record of it says that the job has published: earlier versions made
-/// none.
-fn has_published(job: &StreamJob, sets: &[(SetFacts, Version)]) -> bool {
-    let shown = job.status.as_ref().and_then(|status| status.last_checkpoint.as_ref());
-    let says = |set: &SetFacts| {
-        let saved = set.stopped.as_ref().is_some_and(|stopped| stopped.epoch > 0);
-        !set.former && (set.stable.is_some() || saved)
-    };
-    shown.is_some_and(|checkpoint| checkpoint.epoch > 0) || sets.iter().any(|(set, _)| says(set))
-}
-
-fn read_set(
-    set: &StatefulSet,
-    whose: &Whose,
-    now: Timestamp,
-    problem: Option<Problem>,
-) -> SetFacts {
-    let annotations = set.annotations();
-    let time = |key: &str| annotations.get(key).and_then(|text| text.parse::<Timestamp>().ok());
-    let spec = set.spec.as_ref();
-    let containers = spec
-        .and_then(|spec| spec.template.spec.as_ref())
-        .map(|spec| spec.containers.as_slice())
-        .unwrap_or_default();
-    let image = containers.iter().find(|container| container.name == "worker");
-    // A set of an earlier job of this name is to go; until then it is in the way.
-    let ours = *whose == Whose::Ours;
-    let deleting = set.metadata.deletion_timestamp.is_some();
-    let labels: &BTreeMap<String, String> = set.labels();
-    SetFacts {
-        name: set.name_any(),
-        uid: set.uid().unwrap_or_default(),
-        revision: labels.get(names::REVISION).cloned().unwrap_or_default(),
-        image: image.and_then(|container| container.image.clone()).unwrap_or_default(),
-        replicas: spec
-            .and_then(|spec| spec.replicas)
-            .and_then(|it| it.try_into().ok())
-            .unwrap_or(0),
-        deleting: !ours || deleting,
-        former: !ours && !deleting,
-        tied: is_tied(set),
-        published: annotations.get(names::PUBLISHED).filter(|_| ours).cloned(),
-        stopped: annotations.get(names::STOPPED).and_then(|text| serde_json::from_str(text).ok()),
-        since: time(names::SINCE)
-            .or_else(|| set.metadata.creation_timestamp.as_ref().map(|time| time.0))
-            .unwrap_or(now),
-        stopping: time(names::STOPPING),
-        supersedes: spec
-            .and_then(|spec| spec.template.metadata.as_ref()?.annotations.as_ref())
-            .and_then(|annotations| annotations.get(names::SUPERSEDES))
-            .map(|list| list.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect())
-            .unwrap_or_default(),
-        stable: annotations.get(names::STABLE).cloned(),
-        problem,
-    }
-}
-
 /// What a pod is for.
 pub(crate) fn component(pod: &Pod) -> Option<&str> {
     pod.labels().get(names::COMPONENT).map(String::as_str)
-}
-
-fn read_plan_pod(pod: &Pod) -> PlanPod {
-    PlanPod {
-        name: pod.name_any(),
-        revision: pod.labels().get(names::REVISION).cloned().unwrap_or_default(),
-        outcome: read_one_shot(pod),
-        problem: problem::pod_problem(pod, false),
-        deleting: pod.metadata.deletion_timestamp.is_some(),
-    }
-}
-
-fn read_failure(pod: &Pod) -> Option<LastFailure> {
-    let (reason, exit_code, message) = problem::last_end(pod)?;
-    Some(LastFailure { pod: pod.name_any(), reason, exit_code, message })
-}
-
-fn read_one_shot(pod: &Pod) -> OneShot {
-    let status = pod.status.as_ref();
-    match status.and_then(|status| status.phase.as_deref()) {
-        Some("Succeeded") => OneShot::Succeeded,
-        Some("Failed") => {
-            let words = problem::last_end(pod).map(|(_, _, words)| words).unwrap_or_default();
-            OneShot::Failed(words)
-        }
-        _ => OneShot::Running,
-    }
 }
