@@ -8,6 +8,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub use crate::pods::{PodFieldError, Pods};
 pub use crate::rules::{Rule, rules};
 use crate::scalar::Meaning;
 pub use crate::schema::{SchemaError, definition, definition_yaml};
@@ -93,26 +94,21 @@ impl StreamJob {
     ///
     /// # Errors
     /// A value that has no YAML form; none is known.
-    pub fn plan_manifest(&self, sql: &str, root: &str) -> Result<String, WriteError> {
+    pub fn plan_manifest(&self, sql: &str, root: &str, pods: &Pods) -> Result<String, WriteError> {
         let mut job = self.clone();
-        job.spec.workers = named_variables(&self.spec.workers);
+        job.spec.workers = named_variables(pods);
         job.worker_manifest_with(sql, root, &["workers"])
     }
 }
 
 /// Which variables workers have: those named one by one, and where others come from.
-fn named_variables(workers: &Workers) -> Workers {
-    let template = workers.pod_template.as_ref();
-    let containers = template.and_then(|it| it["spec"]["containers"].as_array());
-    let theirs = containers.into_iter().flatten().filter(|it| it["name"] == "worker");
-    let (mut env, mut env_from) = (workers.env.clone(), workers.env_from.clone());
-    for container in theirs {
-        env.extend(container["env"].as_array().into_iter().flatten().cloned());
-        env_from.extend(container["envFrom"].as_array().into_iter().flatten().cloned());
+fn named_variables(pods: &Pods) -> Workers {
+    let (names, from) = pods.variables();
+    Workers {
+        env: names.into_iter().map(|name| json!({ "name": name })).collect(),
+        env_from: from.into_iter().map(|from| json!(from)).collect(),
+        ..Workers::default()
     }
-    let names = env.iter().filter_map(|entry| entry["name"].as_str());
-    let env = names.map(|name| json!({ "name": name })).collect();
-    Workers { env, env_from, ..Workers::default() }
 }
 
 impl crate::StreamJob {

@@ -21,6 +21,8 @@ mod fields;
 pub mod kube;
 mod manifest;
 #[cfg(feature = "kube")]
+mod pods;
+#[cfg(feature = "kube")]
 mod rules;
 mod scalar;
 #[cfg(feature = "kube")]

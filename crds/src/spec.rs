@@ -308,7 +308,8 @@ pub enum StateRetention {
 /// The pods that do the work.
 ///
 /// Kubernetes' own types stand here as they were written: a value that this version cannot read
-/// must not keep the operator from reading every other job.
+/// must not keep the operator from reading every other job. `kube::Pods` reads them one job at a
+/// time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]

@@ -6,10 +6,9 @@
 mod pods;
 
 use serde_json::json;
-use weir_crds::kube::StreamJob;
+use weir_crds::kube::{Pods, StreamJob};
 use weir_crds::{Checkpoint, StreamJobSpec, Workers, limits};
 
-pub use self::pods::Pods;
 use self::pods::{is_lost_with_pod, read_pods};
 use crate::config::Defaults;
 use crate::names;
@@ -161,7 +160,7 @@ pub fn validate(
     let unreadable =
         |error| Refusal::new("Unreadable", format!("spec cannot be given to workers: {error}"));
     let manifest = worker.worker_manifest(&sql, &state_root).map_err(unreadable)?;
-    let asked = worker.plan_manifest(&sql, &state_root).map_err(unreadable)?;
+    let asked = worker.plan_manifest(&sql, &state_root, &pods).map_err(unreadable)?;
     let template = template_key(spec, defaults);
     let token = spec.restart_token.as_deref().unwrap_or_default();
     let revision = names::short_hash(&[&manifest, &image, &template, token]);

@@ -1,42 +1,11 @@
-//! What a user says about pods, read into Kubernetes' own types.
-//!
-//! An API server lets through what the definition of `StreamJob` leaves open (sources of variables,
-//! volumes, the pod template), so what does not fit those types is found here, and told with its
-//! place.
+//! What a user says about pods, and what Weir allows of it.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::api::core::v1::{
-    EnvFromSource, EnvVar, PodTemplateSpec, ResourceRequirements, Toleration, Volume, VolumeMount,
-};
-use serde::de::DeserializeOwned;
+use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 use serde_json::{Value, json};
 use weir_crds::Workers;
+use weir_crds::kube::Pods;
 
 use super::Refusal;
-
-/// What a user says about the pods of a job.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Pods {
-    /// Resources of each worker.
-    pub resources: Option<ResourceRequirements>,
-    /// Their service account.
-    pub service_account_name: Option<String>,
-    /// Variables.
-    pub env: Vec<EnvVar>,
-    /// Secrets and ConfigMaps whose keys become variables.
-    pub env_from: Vec<EnvFromSource>,
-    /// Volumes.
-    pub volumes: Vec<Volume>,
-    /// Where they are seen.
-    pub volume_mounts: Vec<VolumeMount>,
-    /// Labels that a node must have.
-    pub node_selector: BTreeMap<String, String>,
-    /// Taints that are accepted.
-    pub tolerations: Vec<Toleration>,
-    /// The rest.
-    pub template: PodTemplateSpec,
-}
 
 const PLACE: &str = "spec.workers";
 const TEMPLATE: &str = "spec.workers.podTemplate";
@@ -50,29 +19,7 @@ pub(super) fn read_pods(workers: &Workers) -> Result<Pods, Refusal> {
     if let Some(template) = &workers.pod_template {
         check_template(template)?;
     }
-    let resources = workers.resources.as_ref();
-    let template = workers.pod_template.as_ref();
-    Ok(Pods {
-        resources: resources.map(|it| read(it, &format!("{PLACE}.resources"))).transpose()?,
-        service_account_name: workers.service_account_name.clone(),
-        env: read_all(&workers.env, "env")?,
-        env_from: read_all(&workers.env_from, "envFrom")?,
-        volumes: read_all(&workers.volumes, "volumes")?,
-        volume_mounts: read_all(&workers.volume_mounts, "volumeMounts")?,
-        node_selector: workers.node_selector.clone(),
-        tolerations: read_all(&workers.tolerations, "tolerations")?,
-        template: template.map(|it| read(it, TEMPLATE)).transpose()?.unwrap_or_default(),
-    })
-}
-
-fn read<T: DeserializeOwned>(value: &Value, place: &str) -> Result<T, Refusal> {
-    T::deserialize(value)
-        .map_err(|error| invalid(format!("{place}: {error}; write it as in a pod")))
-}
-
-fn read_all<T: DeserializeOwned>(values: &[Value], field: &str) -> Result<Vec<T>, Refusal> {
-    let values = values.iter().enumerate();
-    values.map(|(index, value)| read(value, &format!("{PLACE}.{field}[{index}]"))).collect()
+    Pods::read(workers).map_err(|error| invalid(error.to_string()))
 }
 
 fn invalid(message: String) -> Refusal {
