@@ -16,7 +16,8 @@ use weir_protocol::KeyGroup;
 use weir_state::hash::hash_columns;
 use weir_state::key_table::ABSENT;
 use weir_state::merge::Input;
-use weir_state::table::{Expiry, Field, Groups, Keyed, Table, TableSpec};
+use weir_state::sorted::Age;
+use weir_state::table::{Announced, Expiry, Field, Groups, Keyed, Layer, Table, TableSpec};
 
 fn spec(expiry: Expiry) -> TableSpec {
     let columns =
@@ -182,8 +183,137 @@ impl Subject for Keyed {
     }
 }
 
+/// A table of which most is in its segments, most of the time. Blocks come in any order, and
+/// some announcements are installed only when they are long out of date.
+struct Cached {
+    table: Keyed,
+    inputs: Vec<Input>,
+    late: Vec<Announced>,
+    /// Decides what a real run leaves to chance.
+    chance: u64,
+}
+
+impl Cached {
+    fn layers(inputs: &[Input]) -> Vec<Layer> {
+        let layer = |input: &Input| Layer {
+            reader: Arc::new(input.stored.reader().clone()),
+            range: input.range,
+        };
+        inputs.iter().map(layer).collect()
+    }
+
+    fn next(&mut self, of: usize) -> usize {
+        self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.chance >> 33) as usize % of.max(1)
+    }
+
+    fn fetched(&mut self, of: &[Key]) -> Announced {
+        let mut announced = self.table.announce(&keys(of), of.len()).unwrap();
+        let mut missing: Vec<_> = announced.missing().collect();
+        // A segment that counts for several ranges gives a block to all of them at once.
+        while !announced.is_ready() {
+            let (segment, at) = missing.swap_remove(self.next(missing.len()));
+            let of_segment = |i: &&Input| i.stored.reader().footer().id == segment;
+            let input = self.inputs.iter().find(of_segment).unwrap();
+            let bytes = input.stored.read(at).unwrap();
+            announced.put(segment, at.number, &bytes).unwrap();
+        }
+        announced
+    }
+
+    /// Takes a batch of these keys: from here on they are in memory.
+    fn take(&mut self, of: &[Key]) {
+        let announced = self.fetched(of);
+        assert!(self.table.install(&announced).unwrap());
+    }
+}
+
+impl Subject for Cached {
+    type Change = Change;
+    type Model = <Keyed as Subject>::Model;
+    type Seen = <Keyed as Subject>::Seen;
+
+    fn empty(spec: &TableSpec, groups: Groups) -> Self {
+        <Self as Subject>::restore(spec, groups, &[])
+    }
+
+    fn restore(spec: &TableSpec, groups: Groups, inputs: &[Input]) -> Self {
+        let table = Keyed::open(spec.clone(), groups, Self::layers(inputs)).unwrap();
+        let (inputs, late) = (inputs.to_vec(), Vec::new());
+        Self { table, inputs, late, chance: u64::from(groups.range.start) }
+    }
+
+    fn table(&mut self) -> &mut dyn Table {
+        &mut self.table
+    }
+
+    fn published(&mut self, inputs: &[Input], up_to: Age) {
+        self.inputs = inputs.to_vec();
+        self.table.follow(Self::layers(inputs), up_to).unwrap();
+    }
+
+    fn change(&mut self, groups: Groups, change: &Change) {
+        let mut of: Vec<Key> = match change {
+            Change::Write(rows) => rows.iter().map(|row| row.0).collect(),
+            Change::Add(of, _) | Change::Remove(of) => of.clone(),
+        };
+        of.retain(|key| groups.range.contains(group(*key)));
+        for late in std::mem::take(&mut self.late) {
+            if self.next(2) == 0 {
+                self.table.install(&late).unwrap();
+            } else {
+                self.late.push(late);
+            }
+        }
+        if self.next(2) == 0 {
+            let late = self.fetched(&of);
+            self.late.push(late);
+        }
+        self.take(&of);
+        self.table.change(groups, change);
+    }
+
+    fn change_model(spec: &TableSpec, model: &mut Self::Model, clock: u32, change: &Change) {
+        Keyed::change_model(spec, model, clock, change);
+    }
+
+    fn see(subtasks: &mut [(Groups, Self)]) -> Self::Seen {
+        let mut all = BTreeMap::new();
+        for (groups, cached) in subtasks {
+            let of = std::iter::once(None).chain((0..30).map(Some));
+            let of: Vec<Key> = of.filter(|key| groups.range.contains(group(*key))).collect();
+            let trim = [0, 1, usize::MAX][cached.next(3)];
+            if cached.next(2) == 0 {
+                cached.table.trim(trim);
+            }
+            cached.take(&of);
+            all.extend(read(&mut cached.table));
+            if cached.next(2) == 0 {
+                cached.table.trim(trim);
+            }
+        }
+        all
+    }
+
+    fn see_model(spec: &TableSpec, model: &Self::Model, clock: u32) -> Self::Seen {
+        Keyed::see_model(spec, model, clock)
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn rows_that_left_memory_are_read_back_as_they_were_whatever_comes_late(
+        steps in steps(change()),
+    ) {
+        World::<Cached>::run(spec(Expiry::Never), &steps);
+    }
+
+    #[test]
+    fn rows_that_expired_are_not_read_back(steps in steps(change())) {
+        World::<Cached>::run(spec(Expiry::Ttl(5)), &steps);
+    }
 
     #[test]
     fn keyed_rows_are_what_the_model_says_after_every_step(steps in steps(change())) {
@@ -231,4 +361,50 @@ fn what_was_written_frozen_and_encoded_is_there_after_a_restore() {
     let mut slots = Vec::new();
     restored.lookup(&keys(&[Some(-1), Some(1)]), 2, &mut slots).unwrap();
     assert_eq!((slots[0], slots[1] == ABSENT), (ABSENT, false));
+}
+
+#[test]
+fn only_what_segments_hold_as_it_is_leaves_memory() {
+    let mut cached = <Cached as Subject>::empty(&spec(Expiry::Never), all_groups());
+    let rows = |n: i64| (0..5_000).map(|i| (Some(i), (n, None))).collect::<Vec<_>>();
+    let mut chain = Chain::default();
+    write(&mut cached.table, &rows(1));
+    assert_eq!(cached.table.trim(usize::MAX), 0, "rows that no segment holds are kept");
+    chain.add(cached.table.freeze(age(1)));
+    cached.table.trim(usize::MAX);
+    assert_eq!(cached.table.all().count(), 5_000, "frozen is not published");
+    cached.published(&chain.inputs(), age(1));
+    write(&mut cached.table, &rows(2)[..100]);
+    chain.add(cached.table.freeze(age(2)));
+    write(&mut cached.table, &rows(3)[100..200]);
+    let before = cached.table.memory().total();
+    let freed = cached.table.trim(usize::MAX);
+    assert_eq!(cached.table.all().count(), 200);
+    assert_eq!(cached.table.memory().total(), before - freed);
+    assert!(freed * 10 > before * 8, "{freed} of {before} bytes");
+    // Rows that are used stay while others go.
+    cached.published(&chain.inputs(), age(2));
+    let hot: Vec<Key> = (300..400).map(Some).collect();
+    let all: Vec<Key> = (0..5_000).map(Some).collect();
+    cached.take(&all);
+    cached.table.trim(0);
+    cached.take(&hot);
+    let mut slots = Vec::new();
+    cached.table.lookup(&keys(&hot), hot.len(), &mut slots).unwrap();
+    cached.table.trim(1);
+    cached.table.lookup(&keys(&hot), hot.len(), &mut slots).unwrap();
+    assert!(!slots.contains(&ABSENT));
+    assert!(cached.table.all().count() <= 200);
+}
+
+#[test]
+fn a_row_that_expired_or_was_removed_begins_anew() {
+    let mut table = Keyed::new(spec(Expiry::Ttl(5)), all_groups()).unwrap();
+    let text = Some("text".to_owned());
+    write(&mut table, &[(Some(1), (7, text.clone())), (Some(2), (8, text))]);
+    remove(&mut table, &[Some(2)]);
+    table.set_clock(5);
+    let mut slots = Vec::new();
+    table.resolve(&keys(&[Some(1), Some(2)]), 2, &mut slots).unwrap();
+    assert_eq!(read(&mut table), BTreeMap::from([(Some(1), (0, None)), (Some(2), (0, None))]));
 }

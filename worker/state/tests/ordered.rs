@@ -87,12 +87,10 @@ fn change() -> impl Strategy<Value = Change> {
 /// Changes of hundreds of rows of many keys, so that tables become mostly empty.
 fn bulk() -> impl Strategy<Value = Change> {
     let places = || {
-        (0_i64..300, 1_i64..300, 0_i64..12).prop_map(|(start, len, time)| {
+        (0_i64..400, 1_i64..1_500, 0_i64..12).prop_map(|(start, len, time)| {
             let place = move |n: i64| {
-                (
-                    format!("key {n}"),
-                    (time + n % 4, (n % 5 > 0).then(|| "x".repeat(n as usize % 40))),
-                )
+                let text = (n % 5 > 0).then(|| "x".repeat(n as usize % 40));
+                (format!("key {}", n % 400), (time + n / 400, text))
             };
             (start..start + len).map(place).collect::<Vec<_>>()
         })
@@ -103,7 +101,7 @@ fn bulk() -> impl Strategy<Value = Change> {
     prop_oneof![
         6 => rows.prop_map(Change::Put),
         2 => places().prop_map(Change::Remove),
-        1 => keys.prop_map(Change::Clear),
+        2 => keys.prop_map(Change::Clear),
         1 => (places(), 1_i64..9).prop_map(|(p, n)| Change::Add(p, n)),
         1 => (-3_i64..18).prop_map(Change::Expire),
     ]

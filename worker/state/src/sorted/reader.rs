@@ -224,16 +224,21 @@ impl Stored {
         &self.reader
     }
 
+    /// Reads the bytes of a block.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn read(&self, at: BlockRef) -> Result<Bytes, SegmentError> {
+        let segment = self.reader.footer().id;
+        self.bytes.read(at.offset, at.len).map_err(|error| SegmentError::Read { segment, error })
+    }
+
     /// Reads a block.
     ///
     /// # Errors
     /// When it cannot be read or is damaged.
     pub fn block(&self, number: u32) -> Result<Block, SegmentError> {
-        let BlockRef { offset, len, .. } = self.reader.block_ref(number);
-        let segment = self.reader.footer().id;
-        let bytes =
-            self.bytes.read(offset, len).map_err(|error| SegmentError::Read { segment, error })?;
-        self.reader.block(number, bytes)
+        self.reader.block(number, self.read(self.reader.block_ref(number))?)
     }
 
     /// The row of a key and order, tombstone or not: its block and where it stands there.

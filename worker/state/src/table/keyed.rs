@@ -7,6 +7,7 @@ use arrow::array::ArrayRef;
 
 use super::columns::Columns;
 use super::frozen::{Body, Held, Rows};
+use super::read_through::ReadThrough;
 use super::restore::{Batch, RestoreError, restore};
 use super::slots::Slots;
 use super::{
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::key_table::{ABSENT, KeyTable};
 use crate::merge::Input;
-use crate::sorted::{Age, Meta};
+use crate::sorted::{Age, Meta, Value};
 
 /// Below this many slots moving rows together frees too little to be worth it.
 const SMALL: usize = 1_024;
@@ -36,6 +37,8 @@ pub struct Keyed {
     /// Where the search for expired rows goes on.
     hand: u32,
     frozen: Arc<AtomicUsize>,
+    /// Not every row is in memory.
+    pub(super) read_through: Option<ReadThrough>,
 }
 
 impl Keyed {
@@ -48,7 +51,17 @@ impl Keyed {
         let keys = KeyTable::new(&spec.key_types())
             .map_err(|error| SpecError { table: spec.name.clone(), problem: error.to_string() })?;
         let (slots, columns) = (Slots::default(), Columns::new(&spec));
-        Ok(Self { spec, groups, keys, slots, columns, clock: 0, hand: 0, frozen: Arc::default() })
+        Ok(Self {
+            spec,
+            groups,
+            keys,
+            slots,
+            columns,
+            clock: 0,
+            hand: 0,
+            frozen: Arc::default(),
+            read_through: None,
+        })
     }
 
     /// The table as these segments hold it, which may come from any subtasks.
@@ -64,15 +77,9 @@ impl Keyed {
         let mut slots = Vec::new();
         let (clock, _) = restore(&table.spec.clone(), groups, segments, |batch: &Batch<'_>| {
             let keys = batch.keys(&table.spec.key_types())?;
-            table.keys.resolve(&keys, batch.len(), &mut slots)?;
-            table.grow();
+            table.slots_of(&keys, batch.len(), &mut slots)?;
             for (row, &slot) in slots.iter().enumerate() {
-                table.slots.restore(slot);
-                table.columns.reset(slot);
-                table.columns.set_stamp(slot, batch.stamp(row));
-                for (column, value) in batch.values(row).enumerate() {
-                    table.columns.set(slot, column, value);
-                }
+                table.install_row(slot, batch.stamp(row), batch.values(row));
             }
             Ok(())
         })?;
@@ -101,8 +108,7 @@ impl Keyed {
         rows: usize,
         slots: &mut Vec<u32>,
     ) -> Result<(), TableError> {
-        self.keys.resolve(keys, rows, slots)?;
-        self.grow();
+        self.slots_of(keys, rows, slots)?;
         self.touch(slots);
         Ok(())
     }
@@ -117,13 +123,77 @@ impl Keyed {
         rows: usize,
         slots: &mut Vec<u32>,
     ) -> Result<(), TableError> {
-        self.keys.lookup(keys, rows, slots)?;
+        self.peek(keys, rows, slots)?;
+        let reads_through = self.read_through.is_some();
         for slot in slots {
             if *slot != ABSENT && !self.is_visible(*slot) {
                 *slot = ABSENT;
+            } else if *slot != ABSENT && reads_through {
+                self.slots.mark_used(*slot);
             }
         }
         Ok(())
+    }
+
+    /// The slot of each row's key, whatever is there.
+    pub(super) fn peek(
+        &mut self,
+        keys: &[ArrayRef],
+        rows: usize,
+        slots: &mut Vec<u32>,
+    ) -> Result<(), TableError> {
+        Ok(self.keys.lookup(keys, rows, slots)?)
+    }
+
+    /// The slot of each row's key, a vacant one if it has none.
+    pub(super) fn slots_of(
+        &mut self,
+        keys: &[ArrayRef],
+        rows: usize,
+        slots: &mut Vec<u32>,
+    ) -> Result<(), TableError> {
+        self.keys.resolve(keys, rows, slots)?;
+        self.grow();
+        Ok(())
+    }
+
+    /// Puts a row that was read into a slot, if nothing is there.
+    pub(super) fn install_row<'a>(
+        &mut self,
+        slot: u32,
+        stamp: u32,
+        values: impl Iterator<Item = Value<'a>>,
+    ) {
+        if !self.slots.is_vacant(slot) {
+            return;
+        }
+        self.slots.restore(slot);
+        self.slots.mark_used(slot);
+        self.columns.reset(slot);
+        self.columns.set_stamp(slot, stamp);
+        for (column, value) in values.enumerate() {
+            self.columns.set(slot, column, value);
+        }
+    }
+
+    pub(super) fn is_vacant(&self, slot: u32) -> bool {
+        self.slots.is_vacant(slot)
+    }
+
+    pub(super) fn is_over(&self, stamp: u32) -> bool {
+        self.spec.expiry.is_over(stamp, self.clock)
+    }
+
+    pub(super) fn groups(&self) -> Groups {
+        self.groups
+    }
+
+    pub(super) fn table_spec(&self) -> &TableSpec {
+        &self.spec
+    }
+
+    pub(super) fn forget_tombstones(&mut self, up_to: Age) {
+        self.slots.published(up_to);
     }
 
     /// Says that these slots, which were looked up, are going to be written.
@@ -210,26 +280,37 @@ impl Keyed {
         Ok(self.keys.keys(slots)?)
     }
 
-    /// The slots of all rows.
+    /// The slots of all rows that are in memory.
     pub fn all(&self) -> impl Iterator<Item = u32> {
         (0..self.slots.len() as u32).filter(|&slot| self.is_visible(slot))
     }
 
-    /// Moves all rows, and tombstones that are needed, into new tables.
-    fn move_together(&mut self) -> Result<(), TableError> {
-        let kept: Vec<u32> =
-            (0..self.slots.len() as u32).filter(|&slot| !self.slots.is_vacant(slot)).collect();
-        let (keys, slots) = move_keys(&self.keys, &self.spec, &kept)?;
+    /// Moves these slots into new tables, in which they are 0, 1, 2, …, and drops all others.
+    fn keep(&mut self, kept: &[u32]) -> Result<(), TableError> {
+        let (keys, slots) = move_keys(&self.keys, &self.spec, kept)?;
         // A key table may number one batch in another order than its rows.
         let mut from = vec![0; kept.len()];
-        for (&to, &kept) in slots.iter().zip(&kept) {
+        for (&to, &kept) in slots.iter().zip(kept) {
             from[to as usize] = kept;
         }
         self.columns = self.columns.gather(&from, &self.spec);
         self.slots = self.slots.gather(&from);
+        if let Some(through) = &mut self.read_through {
+            through.renumber(&from);
+        }
         self.keys = keys;
         self.hand = 0;
         Ok(())
+    }
+
+    fn occupied(&self) -> impl Iterator<Item = u32> {
+        (0..self.slots.len() as u32).filter(|&slot| !self.slots.is_vacant(slot))
+    }
+
+    /// Whether the row can be read back as it is.
+    fn is_evictable(&self, slot: u32) -> bool {
+        self.slots.is_clean(slot)
+            && self.read_through.as_ref().is_some_and(|through| !through.is_in_flight(slot))
     }
 }
 
@@ -266,6 +347,9 @@ impl Table for Keyed {
 
     fn freeze(&mut self, age: Age) -> Frozen {
         let chunks = self.slots.freeze(age);
+        if let Some(through) = &mut self.read_through {
+            through.froze(age, &chunks);
+        }
         let numbers: Vec<u32> = chunks.iter().map(|chunk| chunk.chunk).collect();
         let columns = self.columns.freeze_chunks(&numbers, self.slots.chunks());
         let keys = self.keys.freeze_chunks(&numbers);
@@ -281,7 +365,31 @@ impl Table for Keyed {
     }
 
     fn published(&mut self, up_to: Age) {
-        self.slots.published(up_to);
+        if self.read_through.is_none() {
+            self.slots.published(up_to);
+        }
+    }
+
+    fn trim(&mut self, want: usize) -> usize {
+        if self.read_through.is_none() {
+            return 0;
+        }
+        let before = self.memory().total();
+        let freed = |table: &Self| before.saturating_sub(table.memory().total());
+        for used in [false, true] {
+            let goes = |slot: u32| self.is_evictable(slot) && (used || !self.slots.is_used(slot));
+            let kept: Vec<u32> = self.occupied().filter(|&slot| !goes(slot)).collect();
+            if kept.len() < self.slots.len() && self.keep(&kept).is_err() {
+                break;
+            }
+            if freed(self) >= want {
+                break;
+            }
+        }
+        if let Some(through) = &mut self.read_through {
+            through.trimmed();
+        }
+        freed(self)
     }
 
     fn sweep(&mut self, limit: usize) -> usize {
@@ -299,9 +407,10 @@ impl Table for Keyed {
             }
         }
         if self.slots.len() >= SMALL && self.slots.occupied() * 2 < self.slots.len() {
+            let kept: Vec<u32> = self.occupied().collect();
             // Keys that were stored as of the table's types always come back; if not, the table
             // stays as it is.
-            let _ = self.move_together();
+            let _ = self.keep(&kept);
         }
         gone
     }

@@ -28,6 +28,7 @@ mod evolve;
 mod frozen;
 mod keyed;
 mod ordered;
+mod read_through;
 mod restore;
 mod run;
 mod scan;
@@ -44,6 +45,7 @@ pub use evolve::{Evolution, EvolveError, Source, evolve};
 pub use frozen::{EncodeError, Encoded, Frozen};
 pub use keyed::Keyed;
 pub use ordered::Ordered;
+pub use read_through::{Announced, Layer};
 pub use restore::RestoreError;
 pub use scan::{Edge, Scan};
 pub use spec::{Expiry, Field, Order, OrderField, Scalar, SpecError, TableSpec};
@@ -109,6 +111,15 @@ pub trait Table {
     /// rows of a table that has become mostly empty together. Gives how many rows went. To be
     /// called between batches: slots are not good beyond it.
     fn sweep(&mut self, limit: usize) -> usize;
+
+    /// Drops rows from memory that segments hold as they are, so that about `want` bytes become
+    /// free: first those that were not used since the last trim, then others. Gives how many
+    /// bytes did. To be called between batches, like [`Table::sweep`]; what was announced before
+    /// is to be announced again. A table that does not read through keeps every row.
+    fn trim(&mut self, want: usize) -> usize {
+        let _ = want;
+        0
+    }
 
     /// Memory that the table holds.
     fn memory(&self) -> Memory;

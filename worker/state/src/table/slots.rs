@@ -1,6 +1,6 @@
 //! What is known of each slot: whether a row lives there, changed, or was ever stored.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::chunked::CHUNK;
 use crate::sorted::Age;
@@ -16,6 +16,8 @@ struct Word {
     live: u64,
     dirty: u64,
     stored: u64,
+    /// Read or written since the last trim, as far as `dirty` does not say so.
+    used: u64,
 }
 
 #[derive(Clone, Copy, Default, Debug)]
@@ -60,6 +62,18 @@ pub(crate) struct FrozenChunk {
 fn at(slot: u32) -> (usize, usize, u64) {
     let slot = slot as usize;
     (slot / CHUNK, slot % CHUNK / 64, 1 << (slot % 64))
+}
+
+/// Whether a slot's bit is set.
+pub(crate) fn is_set(chunks: &BTreeMap<u32, Bits>, slot: u32) -> bool {
+    let (chunk, word, bit) = at(slot);
+    chunks.get(&(chunk as u32)).is_some_and(|bits| bits[word] & bit != 0)
+}
+
+/// Sets a slot's bit.
+pub(crate) fn set(chunks: &mut BTreeMap<u32, Bits>, slot: u32) {
+    let (chunk, word, bit) = at(slot);
+    chunks.entry(chunk as u32).or_default()[word] |= bit;
 }
 
 /// The positions of the set bits.
@@ -114,6 +128,24 @@ impl Slots {
     pub(crate) fn is_vacant(&self, slot: u32) -> bool {
         let (word, bit) = self.word(slot);
         (word.live | word.dirty | word.stored) & bit == 0
+    }
+
+    /// Whether segments hold the row as it is, once what was frozen of it is published.
+    pub(crate) fn is_clean(&self, slot: u32) -> bool {
+        let (word, bit) = self.word(slot);
+        word.live & word.stored & !word.dirty & bit != 0
+    }
+
+    pub(crate) fn is_used(&self, slot: u32) -> bool {
+        let (word, bit) = self.word(slot);
+        (word.used | word.dirty) & bit != 0
+    }
+
+    /// Notes that the slot was read.
+    #[inline]
+    pub(crate) fn mark_used(&mut self, slot: u32) {
+        let (chunk, word, bit) = at(slot);
+        self.chunks[chunk].words[word].used |= bit;
     }
 
     /// Number of slots that are not vacant.
@@ -211,6 +243,7 @@ impl Slots {
                 frozen.dirty[i] = std::mem::take(&mut word.dirty);
                 gone[i] = frozen.dirty[i] & !word.live;
                 word.stored |= frozen.dirty[i];
+                word.used |= frozen.dirty[i];
             }
             for slot in ones(&gone) {
                 self.unpublished.insert(number * CHUNK as u32 + slot, age);

@@ -19,6 +19,10 @@ pub(crate) trait Subject: Sized {
     fn empty(spec: &TableSpec, groups: Groups) -> Self;
     fn restore(spec: &TableSpec, groups: Groups, inputs: &[Input]) -> Self;
     fn table(&mut self) -> &mut dyn Table;
+    /// What was frozen up to this age is published; these are the segments.
+    fn published(&mut self, _: &[Input], up_to: Age) {
+        self.table().published(up_to);
+    }
     /// Makes the change as far as it concerns the subtask's groups.
     fn change(&mut self, groups: Groups, change: &Self::Change);
     fn change_model(spec: &TableSpec, model: &mut Self::Model, clock: u32, change: &Self::Change);
@@ -88,6 +92,8 @@ pub(crate) struct World<S: Subject> {
     attempts: Vec<Attempted<S::Model>>,
     chain: Chain,
     published: (S::Model, u32),
+    /// The youngest age that is published.
+    last: Age,
 }
 
 impl<S: Subject> World<S> {
@@ -102,6 +108,7 @@ impl<S: Subject> World<S> {
             attempts: Vec::new(),
             chain: Chain::default(),
             published: (S::Model::default(), 0),
+            last: Age::ZERO,
         }
     }
 
@@ -140,6 +147,7 @@ impl<S: Subject> World<S> {
             Step::Compact { within: (a, b), first, count, cut } => {
                 let within = range(*a.min(b), *a.max(b));
                 self.chain.compact(&self.spec, within, *first, *count, *cut);
+                self.tell();
             }
             Step::Restart(cuts) => self.restart(cuts),
             Step::Tick(by) => {
@@ -189,9 +197,18 @@ impl<S: Subject> World<S> {
                 self.chain.push(encoded);
             }
             self.published = (attempt.model, attempt.clock);
-            for (_, subtask) in &mut self.subtasks {
-                subtask.table().published(attempt.age);
-            }
+            self.last = attempt.age;
+        }
+        if count > 0 {
+            self.tell();
+        }
+    }
+
+    /// Tells the subtasks which segments there are.
+    fn tell(&mut self) {
+        let inputs = self.chain.inputs();
+        for (groups, subtask) in &mut self.subtasks {
+            subtask.published(&overlapping(&inputs, groups.range), self.last);
         }
     }
 
@@ -208,11 +225,14 @@ impl<S: Subject> World<S> {
         self.subtasks = pieces
             .map(|range| {
                 let groups = Groups { range, of: GROUPS };
-                let here: Vec<Input> =
-                    inputs.iter().filter(|i| i.range.overlaps(range)).cloned().collect();
+                let here = overlapping(&inputs, range);
                 (groups, S::restore(&self.spec, groups, &here))
             })
             .collect();
         self.set_clocks();
     }
+}
+
+fn overlapping(inputs: &[Input], range: KeyGroupRange) -> Vec<Input> {
+    inputs.iter().filter(|input| input.range.overlaps(range)).cloned().collect()
 }
