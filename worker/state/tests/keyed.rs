@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Int64Type};
+use common::cached::{Cached, ReadsThrough};
 use common::world::{Subject, World, steps};
 use common::*;
 use proptest::prelude::*;
@@ -166,15 +167,10 @@ impl Subject for Keyed {
         }
     }
 
-    fn see(subtasks: &mut [(Groups, Self)]) -> Self::Seen {
-        let mut all = BTreeMap::new();
-        for (groups, table) in subtasks {
-            for (key, row) in read(table) {
-                assert!(groups.range.contains(group(key)), "{key:?} is not of {groups:?}");
-                assert_eq!(all.insert(key, row), None);
-            }
-        }
-        all
+    fn see(&mut self, groups: Groups) -> Self::Seen {
+        let rows = read(self);
+        assert!(rows.keys().all(|key| groups.range.contains(group(*key))));
+        rows
     }
 
     fn see_model(spec: &TableSpec, model: &Self::Model, clock: u32) -> Self::Seen {
@@ -183,136 +179,58 @@ impl Subject for Keyed {
     }
 }
 
-/// A table of which most is in its segments, most of the time. Blocks come in any order, and
-/// some announcements are installed only when they are long out of date.
-struct Cached {
-    table: Keyed,
-    inputs: Vec<Input>,
-    late: Vec<Announced>,
-    /// Decides what a real run leaves to chance.
-    chance: u64,
-}
+impl ReadsThrough for Keyed {
+    type Key = Key;
 
-impl Cached {
-    fn layers(inputs: &[Input]) -> Vec<Layer> {
-        let layer = |input: &Input| Layer {
-            reader: Arc::new(input.stored.reader().clone()),
-            range: input.range,
-        };
-        inputs.iter().map(layer).collect()
+    fn open(spec: &TableSpec, groups: Groups, layers: Vec<Layer>) -> Self {
+        Self::open(spec.clone(), groups, layers).unwrap()
     }
 
-    fn next(&mut self, of: usize) -> usize {
-        self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (self.chance >> 33) as usize % of.max(1)
+    fn follow(&mut self, layers: Vec<Layer>, up_to: Age) {
+        self.follow(layers, up_to).unwrap();
     }
 
-    fn fetched(&mut self, of: &[Key]) -> Announced {
-        let mut announced = self.table.announce(&keys(of), of.len()).unwrap();
-        let mut missing: Vec<_> = announced.missing().collect();
-        // A segment that counts for several ranges gives a block to all of them at once.
-        while !announced.is_ready() {
-            let (segment, at) = missing.swap_remove(self.next(missing.len()));
-            let of_segment = |i: &&Input| i.stored.reader().footer().id == segment;
-            let input = self.inputs.iter().find(of_segment).unwrap();
-            let bytes = input.stored.read(at).unwrap();
-            announced.put(segment, at.number, &bytes).unwrap();
-        }
-        announced
+    fn announce(&mut self, of: &[Key]) -> Announced {
+        self.announce(&keys(of), of.len()).unwrap().unwrap()
     }
 
-    /// Takes a batch of these keys: from here on they are in memory.
-    fn take(&mut self, of: &[Key]) {
-        let announced = self.fetched(of);
-        assert!(self.table.install(&announced).unwrap());
-    }
-}
-
-impl Subject for Cached {
-    type Change = Change;
-    type Model = <Keyed as Subject>::Model;
-    type Seen = <Keyed as Subject>::Seen;
-
-    fn empty(spec: &TableSpec, groups: Groups) -> Self {
-        <Self as Subject>::restore(spec, groups, &[])
+    fn install(&mut self, announced: &Announced) -> bool {
+        self.install(announced).unwrap()
     }
 
-    fn restore(spec: &TableSpec, groups: Groups, inputs: &[Input]) -> Self {
-        let table = Keyed::open(spec.clone(), groups, Self::layers(inputs)).unwrap();
-        let (inputs, late) = (inputs.to_vec(), Vec::new());
-        Self { table, inputs, late, chance: u64::from(groups.range.start) }
-    }
-
-    fn table(&mut self) -> &mut dyn Table {
-        &mut self.table
-    }
-
-    fn published(&mut self, inputs: &[Input], up_to: Age) {
-        self.inputs = inputs.to_vec();
-        self.table.follow(Self::layers(inputs), up_to).unwrap();
-    }
-
-    fn change(&mut self, groups: Groups, change: &Change) {
-        let mut of: Vec<Key> = match change {
+    fn keys_of(change: &Change) -> Vec<Key> {
+        match change {
             Change::Write(rows) => rows.iter().map(|row| row.0).collect(),
             Change::Add(of, _) | Change::Remove(of) => of.clone(),
-        };
-        of.retain(|key| groups.range.contains(group(*key)));
-        for late in std::mem::take(&mut self.late) {
-            if self.next(2) == 0 {
-                self.table.install(&late).unwrap();
-            } else {
-                self.late.push(late);
-            }
         }
-        if self.next(2) == 0 {
-            let late = self.fetched(&of);
-            self.late.push(late);
-        }
-        self.take(&of);
-        self.table.change(groups, change);
     }
 
-    fn change_model(spec: &TableSpec, model: &mut Self::Model, clock: u32, change: &Change) {
-        Keyed::change_model(spec, model, clock, change);
+    fn needs_reading(_: &Change) -> bool {
+        true
     }
 
-    fn see(subtasks: &mut [(Groups, Self)]) -> Self::Seen {
-        let mut all = BTreeMap::new();
-        for (groups, cached) in subtasks {
-            let of = std::iter::once(None).chain((0..30).map(Some));
-            let of: Vec<Key> = of.filter(|key| groups.range.contains(group(*key))).collect();
-            let trim = [0, 1, usize::MAX][cached.next(3)];
-            if cached.next(2) == 0 {
-                cached.table.trim(trim);
-            }
-            cached.take(&of);
-            all.extend(read(&mut cached.table));
-            if cached.next(2) == 0 {
-                cached.table.trim(trim);
-            }
-        }
-        all
+    fn all_keys() -> Vec<Key> {
+        std::iter::once(None).chain((0..30).map(Some)).collect()
     }
 
-    fn see_model(spec: &TableSpec, model: &Self::Model, clock: u32) -> Self::Seen {
-        Keyed::see_model(spec, model, clock)
+    fn is_in(groups: Groups, key: &Key) -> bool {
+        groups.range.contains(group(*key))
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn rows_that_left_memory_are_read_back_as_they_were_whatever_comes_late(
         steps in steps(change()),
     ) {
-        World::<Cached>::run(spec(Expiry::Never), &steps);
+        World::<Cached<Keyed>>::run(spec(Expiry::Never), &steps);
     }
 
     #[test]
     fn rows_that_expired_are_not_read_back(steps in steps(change())) {
-        World::<Cached>::run(spec(Expiry::Ttl(5)), &steps);
+        World::<Cached<Keyed>>::run(spec(Expiry::Ttl(5)), &steps);
     }
 
     #[test]
@@ -327,7 +245,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(30))]
+    #![proptest_config(ProptestConfig::with_cases(20))]
 
     #[test]
     fn tables_that_grow_and_shrink_by_thousands_are_what_the_model_says(steps in steps(bulk())) {
@@ -365,7 +283,7 @@ fn what_was_written_frozen_and_encoded_is_there_after_a_restore() {
 
 #[test]
 fn only_what_segments_hold_as_it_is_leaves_memory() {
-    let mut cached = <Cached as Subject>::empty(&spec(Expiry::Never), all_groups());
+    let mut cached = <Cached<Keyed> as Subject>::empty(&spec(Expiry::Never), all_groups());
     let rows = |n: i64| (0..5_000).map(|i| (Some(i), (n, None))).collect::<Vec<_>>();
     let mut chain = Chain::default();
     write(&mut cached.table, &rows(1));

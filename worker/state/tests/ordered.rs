@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Int64Type};
+use common::cached::{Cached, ReadsThrough};
 use common::world::{Subject, World, steps};
 use common::*;
 use proptest::prelude::*;
@@ -16,7 +17,10 @@ use weir_protocol::KeyGroup;
 use weir_state::hash::hash_columns;
 use weir_state::key_table::ABSENT;
 use weir_state::merge::Input;
-use weir_state::table::{Expiry, Field, Groups, OrderField, Ordered, Scan, Table, TableSpec};
+use weir_state::sorted::Age;
+use weir_state::table::{
+    Announced, Expiry, Field, Groups, Layer, OrderField, Ordered, Scan, Table, TableSpec,
+};
 
 /// Key; order: a time, then a text; the row: a number.
 type Key = String;
@@ -49,6 +53,8 @@ fn group(key: &Key) -> KeyGroup {
     KeyGroup::of_hash(hash_columns(&keys(std::iter::once(key)), 1).value(0), GROUPS)
 }
 
+const KEYS: [&str; 4] = ["a", "b", "a key beyond fifteen bytes", "d"];
+
 #[derive(Clone, Debug)]
 enum Change {
     Put(Vec<(Key, OrderOf, Option<i64>)>),
@@ -60,10 +66,7 @@ enum Change {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let key = || {
-        prop_oneof![Just("a"), Just("b"), Just("a key beyond fifteen bytes"), Just("d")]
-            .prop_map(str::to_owned)
-    };
+    let key = || prop::sample::select(&KEYS).prop_map(str::to_owned);
     let text = || {
         prop_oneof![
             2 => Just(None),
@@ -210,9 +213,9 @@ impl Subject for Ordered {
     }
 
     /// Reads by scans in both directions, three rows at a time, and by looking each row up.
-    fn see(subtasks: &mut [(Groups, Self)]) -> Self::Seen {
-        let mut all = BTreeMap::new();
-        for (groups, table) in subtasks {
+    fn see(&mut self, groups: Groups) -> Self::Seen {
+        let (mut all, table) = (BTreeMap::new(), self);
+        {
             let everything: Vec<u32> = table.all().collect();
             let of = table.keys(&everything).unwrap();
             let mut by_key: BTreeMap<Key, usize> = BTreeMap::new();
@@ -261,8 +264,72 @@ impl Subject for Ordered {
     }
 }
 
+impl ReadsThrough for Ordered {
+    type Key = Key;
+
+    fn open(spec: &TableSpec, groups: Groups, layers: Vec<Layer>) -> Self {
+        Self::open(spec.clone(), groups, layers).unwrap()
+    }
+
+    fn follow(&mut self, layers: Vec<Layer>, up_to: Age) {
+        self.follow(layers, up_to).unwrap();
+    }
+
+    fn announce(&mut self, of: &[Key]) -> Announced {
+        self.announce(&keys(of.iter()), of.len()).unwrap().unwrap()
+    }
+
+    fn install(&mut self, announced: &Announced) -> bool {
+        self.install(announced).unwrap()
+    }
+
+    fn keys_of(change: &Change) -> Vec<Key> {
+        match change {
+            Change::Put(rows) => rows.iter().map(|row| row.0.clone()).collect(),
+            Change::Add(places, _) | Change::Remove(places) => {
+                places.iter().map(|place| place.0.clone()).collect()
+            }
+            Change::Clear(of) => of.clone(),
+            Change::Expire(_) => Vec::new(),
+        }
+    }
+
+    fn needs_reading(change: &Change) -> bool {
+        matches!(change, Change::Add(..))
+    }
+
+    fn all_keys() -> Vec<Key> {
+        KEYS.iter().map(|key| (*key).to_owned()).collect()
+    }
+
+    fn is_in(groups: Groups, key: &Key) -> bool {
+        groups.range.contains(group(key))
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(220))]
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    #[test]
+    fn keys_that_left_memory_are_read_back_around_what_was_written_since(
+        steps in steps(change()),
+    ) {
+        World::<Cached<Ordered>>::run(spec(Expiry::Never), &steps);
+    }
+
+    #[test]
+    fn rows_below_a_bound_are_not_read_back(steps in steps(change())) {
+        World::<Cached<Ordered>>::run(spec(Expiry::ByOrder), &steps);
+    }
+
+    #[test]
+    fn ordered_rows_that_expired_are_not_read_back(steps in steps(change())) {
+        World::<Cached<Ordered>>::run(spec(Expiry::Ttl(5)), &steps);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
 
     #[test]
     fn ordered_rows_are_what_the_model_says_after_every_step(steps in steps(change())) {
@@ -317,7 +384,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(25))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn runs_that_come_and_go_by_hundreds_are_what_the_model_says(steps in steps(bulk())) {
@@ -333,4 +400,37 @@ proptest! {
     fn hundreds_of_ordered_rows_never_outlive_their_time(steps in steps(bulk())) {
         World::<Ordered>::run(spec(Expiry::Ttl(5)), &steps);
     }
+}
+
+/// Removed rows, cleared keys and changes that no segment holds must survive that a table is
+/// moved together between two checkpoints.
+#[test]
+fn a_table_that_is_moved_together_forgets_nothing_that_was_not_frozen() {
+    let key = |n: i64| format!("key {}", n % 100);
+    let order = |n: i64| (n / 100, None);
+    let mut table = Ordered::new(spec(Expiry::Never), all_groups()).unwrap();
+    let all = all_groups();
+    let rows = (0..5_000).map(|n| (key(n), order(n), Some(n))).collect();
+    let mut chain = Chain::default();
+    table.change(all, &Change::Put(rows));
+    checkpoint(&mut table, &mut chain, age(1));
+    // Most keys are cleared, of others a row is removed, one is written and one new.
+    table.change(all, &Change::Clear((0..90).map(key).collect()));
+    table.change(all, &Change::Remove(vec![(key(91), order(91)), (key(92), order(92))]));
+    table.change(all, &Change::Add(vec![(key(93), order(93))], 7));
+    table.change(all, &Change::Put(vec![(key(5), order(6_000), None)]));
+    let before = table.memory().total();
+    table.sweep(1);
+    assert!(table.memory().total() * 2 < before, "it was not moved together");
+    let seen = table.see(all);
+    assert_eq!(seen.values().map(Vec::len).sum::<usize>(), 10 * 50 - 2 + 1);
+    // Once more, with tombstones and markers that are frozen and not published.
+    chain.add(table.freeze(age(2)));
+    table.change(all, &Change::Clear((90..97).map(key).collect()));
+    table.sweep(1);
+    let seen = table.see(all);
+    assert_eq!(seen.values().map(Vec::len).sum::<usize>(), 3 * 50 + 1);
+    chain.add(table.freeze(age(3)));
+    let mut restored = Ordered::restore(spec(Expiry::Never), all, &chain.inputs()).unwrap();
+    assert_eq!(restored.see(all), seen);
 }

@@ -109,15 +109,13 @@ impl Subject for Timers {
         }
     }
 
-    fn see(subtasks: &mut [(Groups, Self)]) -> Self::Seen {
+    fn see(&mut self, groups: Groups) -> Self::Seen {
         let mut all = BTreeSet::new();
-        for (groups, timers) in subtasks {
-            for timer in timers.all() {
-                let (keys, times) = timer.unwrap();
-                let key = keys[0].as_string::<i32>().value(0).to_owned();
-                assert!(groups.range.contains(group(&key)));
-                assert!(all.insert((times, key)));
-            }
+        for timer in self.all() {
+            let (keys, times) = timer.unwrap();
+            let key = keys[0].as_string::<i32>().value(0).to_owned();
+            assert!(groups.range.contains(group(&key)));
+            assert!(all.insert((times, key)));
         }
         all
     }

@@ -127,21 +127,22 @@ impl SegmentReader {
     }
 
     /// The blocks that may hold one of the keys with these prefixes, each once, in order.
-    /// Filters that were given rule out what they can.
     #[must_use]
     pub fn plan(&self, prefixes: &[u64]) -> Vec<BlockRef> {
-        let mut numbers = Vec::new();
-        for &prefix in prefixes {
-            numbers.extend(self.candidates(prefix).filter(|&block| self.may_hold(block, prefix)));
-        }
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers.into_iter().map(|number| self.index.block_ref(number)).collect()
+        let mut blocks: Vec<BlockRef> =
+            prefixes.iter().flat_map(|&prefix| self.blocks_for(prefix)).collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        blocks
     }
 
-    fn candidates(&self, prefix: u64) -> std::ops::Range<u32> {
+    /// The blocks that may hold rows of the keys with this prefix, in order. Filters that were
+    /// given rule out what they can.
+    pub fn blocks_for(&self, prefix: u64) -> impl Iterator<Item = BlockRef> {
         let end = self.index.end_for(prefix);
-        self.index.first_for(prefix).min(end)..end
+        (self.index.first_for(prefix).min(end)..end)
+            .filter(move |&block| self.may_hold(block, prefix))
+            .map(|block| self.index.block_ref(block))
     }
 
     fn may_hold(&self, block: u32, prefix: u64) -> bool {
@@ -251,7 +252,7 @@ impl Stored {
         key: &[u8],
         order: &[u8],
     ) -> Result<Option<(Block, usize)>, SegmentError> {
-        for at in self.reader.plan(&[prefix]) {
+        for at in self.reader.blocks_for(prefix) {
             let block = self.block(at.number)?;
             let row = block.lower_bound(prefix, key, order);
             if row < block.rows() && block.compare(row, prefix, key, order).is_eq() {

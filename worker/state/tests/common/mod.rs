@@ -3,6 +3,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests; each test uses a part")]
 
+pub(crate) mod cached;
 pub(crate) mod world;
 
 use std::sync::Arc;

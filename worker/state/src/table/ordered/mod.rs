@@ -1,5 +1,6 @@
 //! A table with many rows per key, in order.
 
+mod read;
 mod rows;
 mod sweep;
 mod table;
@@ -13,13 +14,13 @@ use arrow::array::ArrayRef;
 use weir_protocol::KeyGroup;
 
 use crate::chunked::Chunked;
-use crate::hash::hash_columns;
 use crate::key_table::{ABSENT, KeyTable};
 use crate::merge::Input;
 use crate::sorted::order::{decode_orders, encode_orders};
 use crate::sorted::{Age, Strings, group_of, order_word};
 use crate::table::blob::Blob;
 use crate::table::columns::Columns;
+use crate::table::read_through::ReadThrough;
 use crate::table::restore::{Batch, RestoreError, restore};
 use crate::table::run::{Run, Spot};
 use crate::table::scan::Scan;
@@ -40,6 +41,10 @@ struct KeyState {
     run: Run,
     /// Where the key stands among those that expire: not after its oldest row.
     queued: i64,
+    /// Whether all its rows are in memory, not only those that were written.
+    resident: bool,
+    /// Whether it was looked at since the last trim.
+    used: bool,
 }
 
 /// Key → rows by order, unique within the key.
@@ -76,6 +81,8 @@ pub struct Ordered {
     order_heap: usize,
     run_bytes: usize,
     frozen: Arc<AtomicUsize>,
+    /// Not every row is in memory.
+    read_through: Option<ReadThrough>,
 }
 
 impl Ordered {
@@ -113,6 +120,7 @@ impl Ordered {
             order_heap: 0,
             run_bytes: 0,
             frozen: Arc::default(),
+            read_through: None,
         })
     }
 
@@ -185,12 +193,7 @@ impl Ordered {
         let cells = cells.collect::<Result<Vec<_>, _>>()?;
         let orders = self.encode(order, rows)?;
         let mut key_slots = Vec::new();
-        self.keys.resolve(keys, rows, &mut key_slots)?;
-        if self.keys.len() > self.states.len() {
-            let hashes = hash_columns(keys, rows);
-            let of = self.groups.of;
-            self.add_states(|row| KeyGroup::of_hash(hashes.value(row), of), &key_slots);
-        }
+        self.resolve_keys(keys, rows, &mut key_slots)?;
         for (row, &key) in key_slots.iter().enumerate() {
             let order = orders.get(row);
             if order_word(order) < self.bounds.word(self.states[key as usize].group) {
@@ -198,7 +201,11 @@ impl Ordered {
             }
             let slot = match self.find_row(key, order) {
                 (_, Some(slot)) => slot,
-                (spot, None) => self.add_row(key, spot, order),
+                (spot, None) => {
+                    let slot = self.add_row(key, spot, order);
+                    self.may_be_stored(key, slot);
+                    slot
+                }
             };
             self.write_row(key, slot);
             for (column, cells) in cells.iter().enumerate() {
@@ -220,22 +227,31 @@ impl Ordered {
     ) -> Result<(), TableError> {
         let orders = self.encode(order, rows)?;
         let mut key_slots = Vec::new();
-        self.keys.lookup(keys, rows, &mut key_slots)?;
+        self.known(keys, rows, &mut key_slots)?;
         for (row, &key) in key_slots.iter().enumerate() {
             if key == ABSENT {
                 continue;
             }
-            if let (spot, Some(slot)) = self.find_row(key, orders.get(row))
-                && self.slots.is_live(slot)
-            {
-                self.slots.remove(slot);
-                if self.slots.is_vacant(slot) {
-                    self.change_run(key, |run| run.remove(spot));
-                    self.free_row(slot);
-                } else {
-                    self.columns.release(slot);
+            let order = orders.get(row);
+            match self.find_row(key, order) {
+                (spot, Some(slot)) if self.slots.is_live(slot) => {
+                    self.slots.remove(slot);
+                    if self.slots.is_vacant(slot) {
+                        self.change_run(key, |run| run.remove(spot));
+                        self.free_row(slot);
+                    } else {
+                        self.columns.release(slot);
+                        self.touch_key(key);
+                    }
+                }
+                // A segment may hold it.
+                (spot, None) if !self.states[key as usize].resident => {
+                    let slot = self.add_row(key, spot, order);
+                    self.may_be_stored(key, slot);
+                    self.slots.remove(slot);
                     self.touch_key(key);
                 }
+                _ => {}
             }
         }
         Ok(())
@@ -247,7 +263,7 @@ impl Ordered {
     /// When columns are of other types than the key's.
     pub fn clear(&mut self, keys: &[ArrayRef], rows: usize) -> Result<(), TableError> {
         let mut key_slots = Vec::new();
-        self.keys.lookup(keys, rows, &mut key_slots)?;
+        self.known(keys, rows, &mut key_slots)?;
         key_slots.sort_unstable();
         key_slots.dedup();
         for key in key_slots {
@@ -257,7 +273,8 @@ impl Ordered {
             let rows: Vec<u32> = self.states[key as usize].run.iter().collect();
             self.change_run(key, |run| *run = Run::default());
             // Only what a segment holds has to be hidden.
-            if rows.iter().any(|&slot| self.slots.is_stored(slot)) {
+            let resident = std::mem::replace(&mut self.states[key as usize].resident, true);
+            if !resident || rows.iter().any(|&slot| self.slots.is_stored(slot)) {
                 self.cleared.insert(key);
                 self.touch_key(key);
             }
@@ -289,7 +306,9 @@ impl Ordered {
         rows: usize,
         key_slots: &mut Vec<u32>,
     ) -> Result<(), TableError> {
-        Ok(self.keys.lookup(keys, rows, key_slots)?)
+        self.keys.lookup(keys, rows, key_slots)?;
+        self.mark_used(key_slots);
+        Ok(())
     }
 
     /// The slot of the row of each key and order; [`ABSENT`] if there is none.
@@ -304,7 +323,7 @@ impl Ordered {
         slots: &mut Vec<u32>,
     ) -> Result<(), TableError> {
         let orders = self.encode(order, rows)?;
-        self.keys.lookup(keys, rows, slots)?;
+        self.lookup(keys, rows, slots)?;
         for (row, slot) in slots.iter_mut().enumerate() {
             if *slot == ABSENT {
                 continue;

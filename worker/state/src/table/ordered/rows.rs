@@ -2,26 +2,78 @@
 
 use std::cmp::Reverse;
 
+use arrow::array::ArrayRef;
 use weir_protocol::KeyGroup;
 
 use super::{KeyState, Ordered};
 use crate::chunked::CHUNK;
+use crate::hash::hash_columns;
+use crate::key_table::ABSENT;
 use crate::sorted::order_word;
-use crate::table::Expiry;
 use crate::table::blob::Blob;
 use crate::table::run::{Run, Spot};
+use crate::table::{Expiry, TableError};
 
 impl Ordered {
+    /// The slot of each key, a new one if it has none.
+    pub(super) fn resolve_keys(
+        &mut self,
+        keys: &[ArrayRef],
+        rows: usize,
+        key_slots: &mut Vec<u32>,
+    ) -> Result<(), TableError> {
+        self.keys.resolve(keys, rows, key_slots)?;
+        if self.keys.len() > self.states.len() {
+            let hashes = hash_columns(keys, rows);
+            let of = self.groups.of;
+            self.add_states(|row| KeyGroup::of_hash(hashes.value(row), of), key_slots);
+        }
+        self.mark_used(key_slots);
+        Ok(())
+    }
+
+    /// The slot of each key that may have rows, in memory or not.
+    pub(super) fn known(
+        &mut self,
+        keys: &[ArrayRef],
+        rows: usize,
+        key_slots: &mut Vec<u32>,
+    ) -> Result<(), TableError> {
+        if self.read_through.is_some() {
+            self.resolve_keys(keys, rows, key_slots)
+        } else {
+            Ok(self.keys.lookup(keys, rows, key_slots)?)
+        }
+    }
+
+    pub(super) fn mark_used(&mut self, key_slots: &[u32]) {
+        if self.read_through.is_some() {
+            for &key in key_slots.iter().filter(|&&key| key != ABSENT) {
+                self.states[key as usize].used = true;
+            }
+        }
+    }
+
+    /// A row that is new in memory: a segment may hold an older one of its key.
+    pub(super) fn may_be_stored(&mut self, key: u32, slot: u32) {
+        if !self.states[key as usize].resident {
+            self.slots.restore(slot);
+        }
+    }
+
     /// Makes states for new keys; `group` is that of the key in a row of the batch.
     pub(super) fn add_states(&mut self, group: impl Fn(usize) -> KeyGroup, key_slots: &[u32]) {
         let known = self.states.len();
         if self.keys.len() == known {
             return;
         }
+        let resident = self.read_through.is_none();
         self.states.resize_with(self.keys.len(), || KeyState {
             group: KeyGroup(0),
             run: Run::default(),
             queued: i64::MAX,
+            resident,
+            used: true,
         });
         self.key_chunk_listed.resize(self.keys.len().div_ceil(CHUNK), false);
         for (row, &key) in key_slots.iter().enumerate() {

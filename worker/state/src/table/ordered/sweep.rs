@@ -66,11 +66,25 @@ impl Ordered {
             || self.cleared.contains(&key)
     }
 
-    /// Moves all keys and rows that are needed into new tables.
-    pub(super) fn move_together(&mut self) -> Result<(), TableError> {
-        let kept: Vec<u32> =
-            (0..self.states.len() as u32).filter(|&key| self.is_needed(key)).collect();
-        let (keys, to) = move_keys(&self.keys, &self.spec, &kept)?;
+    /// The keys that something is known of.
+    pub(super) fn needed(&self) -> Vec<u32> {
+        (0..self.states.len() as u32).filter(|&key| self.is_needed(key)).collect()
+    }
+
+    /// Whether all that is known of the key can be read back as it is.
+    pub(super) fn is_evictable(&self, key: u32) -> bool {
+        let Some(through) = &self.read_through else { return false };
+        !self.cleared.contains(&key)
+            && !self.unpublished.contains_key(&key)
+            && self.states[key as usize]
+                .run
+                .iter()
+                .all(|slot| self.slots.is_clean(slot) && !through.is_in_flight(slot))
+    }
+
+    /// Moves these keys and their rows into new tables, and drops all others.
+    pub(super) fn keep(&mut self, kept: &[u32]) -> Result<(), TableError> {
+        let (keys, to) = move_keys(&self.keys, &self.spec, kept)?;
         let mut moved =
             Self::new(self.spec.clone(), self.groups).map_err(|_| ColumnError { column: 0 })?;
         moved.keys = keys;
@@ -83,6 +97,8 @@ impl Ordered {
                 (rows.len() - 1) as u32
             });
             moved.change_run(to, |empty| *empty = run);
+            moved.states[to as usize].resident = self.states[key as usize].resident;
+            moved.states[to as usize].used = false;
         }
         moved.columns = self.columns.gather(&rows, &self.spec);
         moved.slots = self.slots.gather(&rows);
@@ -113,6 +129,10 @@ impl Ordered {
             if let Some(&age) = self.unpublished.get(&from) {
                 moved.unpublished.insert(to, age);
             }
+        }
+        moved.read_through = self.read_through.take();
+        if let Some(through) = &mut moved.read_through {
+            through.renumber(&rows);
         }
         moved.bounds = std::mem::take(&mut self.bounds);
         moved.bounds_raised = self.bounds_raised;

@@ -22,6 +22,9 @@ impl Table for Ordered {
 
     fn freeze(&mut self, age: Age) -> Frozen {
         let chunks = self.slots.freeze(age);
+        if let Some(through) = &mut self.read_through {
+            through.froze(age, &chunks);
+        }
         let numbers: Vec<u32> = chunks.iter().map(|chunk| chunk.chunk).collect();
         let mut key_chunks = std::mem::take(&mut self.key_chunks);
         key_chunks.sort_unstable();
@@ -52,10 +55,32 @@ impl Table for Ordered {
     }
 
     fn published(&mut self, up_to: Age) {
-        self.unpublished.retain(|_, age| *age > up_to);
-        for slot in self.slots.published(up_to) {
-            self.leave_run(slot);
+        if self.read_through.is_none() {
+            self.forget_tombstones(up_to);
         }
+    }
+
+    fn trim(&mut self, want: usize) -> usize {
+        if self.read_through.is_none() {
+            return 0;
+        }
+        let before = self.memory().total();
+        let freed = |table: &Self| before.saturating_sub(table.memory().total());
+        for used in [false, true] {
+            let goes =
+                |key: u32| (used || !self.states[key as usize].used) && self.is_evictable(key);
+            let kept: Vec<u32> = self.needed().into_iter().filter(|&key| !goes(key)).collect();
+            if kept.len() < self.states.len() && self.keep(&kept).is_err() {
+                break;
+            }
+            if freed(self) >= want {
+                break;
+            }
+        }
+        if let Some(through) = &mut self.read_through {
+            through.trimmed();
+        }
+        freed(self)
     }
 
     fn sweep(&mut self, limit: usize) -> usize {
@@ -67,7 +92,7 @@ impl Table for Ordered {
         if self.slots.len() >= SMALL && self.slots.occupied() * 2 < self.slots.len() {
             // Keys that were stored as of the table's types always come back; if not, the table
             // stays as it is.
-            let _ = self.move_together();
+            let _ = self.keep(&self.needed());
         }
         gone
     }
@@ -86,6 +111,7 @@ impl Table for Ordered {
                 + self.states.capacity() * size_of::<KeyState>()
                 + self.run_bytes
                 + self.queue.capacity() * size_of::<(i64, u32)>()
+                + self.read_through.as_ref().map_or(0, |through| through.bytes())
                 + self.free.capacity() * 4
                 + self.cleared.len() * 8
                 + self.unpublished.capacity() * 8 / 7 * (size_of::<(u32, Age)>() + 1),

@@ -1,22 +1,23 @@
 //! A table with one row per key.
 
+mod read;
+mod table;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
 
 use arrow::array::ArrayRef;
 
-use super::columns::Columns;
-use super::frozen::{Body, Held, Rows};
-use super::read_through::ReadThrough;
-use super::restore::{Batch, RestoreError, restore};
-use super::slots::Slots;
-use super::{
-    Bounds, Cell, Cells, ColumnError, Frozen, Groups, Memory, Reader, SpecError, Table, TableError,
-    TableSpec, Writer, build_array,
-};
 use crate::key_table::{ABSENT, KeyTable};
 use crate::merge::Input;
-use crate::sorted::{Age, Meta, Value};
+use crate::sorted::Value;
+use crate::table::columns::Columns;
+use crate::table::read_through::ReadThrough;
+use crate::table::restore::{Batch, RestoreError, restore};
+use crate::table::slots::Slots;
+use crate::table::{
+    Cell, Cells, ColumnError, Groups, Reader, SpecError, TableError, TableSpec, Writer, build_array,
+};
 
 /// Below this many slots moving rows together frees too little to be worth it.
 const SMALL: usize = 1_024;
@@ -24,7 +25,7 @@ const SMALL: usize = 1_024;
 /// Key → one row of typed columns.
 ///
 /// A batch resolves its keys to slots once; cells are then read and written by slot, column by
-/// column. The slot of a removed key is not given to another one before [`Table::sweep`] has
+/// column. The slot of a removed key is not given to another one before [`crate::table::Table::sweep`] has
 /// moved the rows together, which carries every tombstone along.
 #[derive(Debug)]
 pub struct Keyed {
@@ -38,7 +39,7 @@ pub struct Keyed {
     hand: u32,
     frozen: Arc<AtomicUsize>,
     /// Not every row is in memory.
-    pub(super) read_through: Option<ReadThrough>,
+    read_through: Option<ReadThrough>,
 }
 
 impl Keyed {
@@ -123,7 +124,7 @@ impl Keyed {
         rows: usize,
         slots: &mut Vec<u32>,
     ) -> Result<(), TableError> {
-        self.peek(keys, rows, slots)?;
+        self.keys.lookup(keys, rows, slots)?;
         let reads_through = self.read_through.is_some();
         for slot in slots {
             if *slot != ABSENT && !self.is_visible(*slot) {
@@ -135,18 +136,8 @@ impl Keyed {
         Ok(())
     }
 
-    /// The slot of each row's key, whatever is there.
-    pub(super) fn peek(
-        &mut self,
-        keys: &[ArrayRef],
-        rows: usize,
-        slots: &mut Vec<u32>,
-    ) -> Result<(), TableError> {
-        Ok(self.keys.lookup(keys, rows, slots)?)
-    }
-
     /// The slot of each row's key, a vacant one if it has none.
-    pub(super) fn slots_of(
+    fn slots_of(
         &mut self,
         keys: &[ArrayRef],
         rows: usize,
@@ -158,12 +149,7 @@ impl Keyed {
     }
 
     /// Puts a row that was read into a slot, if nothing is there.
-    pub(super) fn install_row<'a>(
-        &mut self,
-        slot: u32,
-        stamp: u32,
-        values: impl Iterator<Item = Value<'a>>,
-    ) {
+    fn install_row<'a>(&mut self, slot: u32, stamp: u32, values: impl Iterator<Item = Value<'a>>) {
         if !self.slots.is_vacant(slot) {
             return;
         }
@@ -174,26 +160,6 @@ impl Keyed {
         for (column, value) in values.enumerate() {
             self.columns.set(slot, column, value);
         }
-    }
-
-    pub(super) fn is_vacant(&self, slot: u32) -> bool {
-        self.slots.is_vacant(slot)
-    }
-
-    pub(super) fn is_over(&self, stamp: u32) -> bool {
-        self.spec.expiry.is_over(stamp, self.clock)
-    }
-
-    pub(super) fn groups(&self) -> Groups {
-        self.groups
-    }
-
-    pub(super) fn table_spec(&self) -> &TableSpec {
-        &self.spec
-    }
-
-    pub(super) fn forget_tombstones(&mut self, up_to: Age) {
-        self.slots.published(up_to);
     }
 
     /// Says that these slots, which were looked up, are going to be written.
@@ -284,34 +250,6 @@ impl Keyed {
     pub fn all(&self) -> impl Iterator<Item = u32> {
         (0..self.slots.len() as u32).filter(|&slot| self.is_visible(slot))
     }
-
-    /// Moves these slots into new tables, in which they are 0, 1, 2, …, and drops all others.
-    fn keep(&mut self, kept: &[u32]) -> Result<(), TableError> {
-        let (keys, slots) = move_keys(&self.keys, &self.spec, kept)?;
-        // A key table may number one batch in another order than its rows.
-        let mut from = vec![0; kept.len()];
-        for (&to, &kept) in slots.iter().zip(kept) {
-            from[to as usize] = kept;
-        }
-        self.columns = self.columns.gather(&from, &self.spec);
-        self.slots = self.slots.gather(&from);
-        if let Some(through) = &mut self.read_through {
-            through.renumber(&from);
-        }
-        self.keys = keys;
-        self.hand = 0;
-        Ok(())
-    }
-
-    fn occupied(&self) -> impl Iterator<Item = u32> {
-        (0..self.slots.len() as u32).filter(|&slot| !self.slots.is_vacant(slot))
-    }
-
-    /// Whether the row can be read back as it is.
-    fn is_evictable(&self, slot: u32) -> bool {
-        self.slots.is_clean(slot)
-            && self.read_through.as_ref().is_some_and(|through| !through.is_in_flight(slot))
-    }
 }
 
 /// Keys that are moved at a time, which bounds what it takes beside the tables.
@@ -330,100 +268,4 @@ pub(super) fn move_keys(
         slots.extend_from_slice(&found);
     }
     Ok((keys, slots))
-}
-
-impl Table for Keyed {
-    fn spec(&self) -> &TableSpec {
-        &self.spec
-    }
-
-    fn set_clock(&mut self, now: u32) {
-        self.clock = self.clock.max(now);
-    }
-
-    fn is_dirty(&self) -> bool {
-        self.slots.dirty() > 0
-    }
-
-    fn freeze(&mut self, age: Age) -> Frozen {
-        let chunks = self.slots.freeze(age);
-        if let Some(through) = &mut self.read_through {
-            through.froze(age, &chunks);
-        }
-        let numbers: Vec<u32> = chunks.iter().map(|chunk| chunk.chunk).collect();
-        let columns = self.columns.freeze_chunks(&numbers, self.slots.chunks());
-        let keys = self.keys.freeze_chunks(&numbers);
-        let held = Held::new(&self.frozen, columns.bytes());
-        let (table, clock) = (self.spec.clone(), self.clock);
-        Frozen {
-            age,
-            groups: self.groups,
-            meta: Meta { table, groups: self.groups.of, clock, bounds: Bounds::default() },
-            body: Body::Rows(Rows { chunks, columns, keys, order: None }),
-            _held: held,
-        }
-    }
-
-    fn published(&mut self, up_to: Age) {
-        if self.read_through.is_none() {
-            self.slots.published(up_to);
-        }
-    }
-
-    fn trim(&mut self, want: usize) -> usize {
-        if self.read_through.is_none() {
-            return 0;
-        }
-        let before = self.memory().total();
-        let freed = |table: &Self| before.saturating_sub(table.memory().total());
-        for used in [false, true] {
-            let goes = |slot: u32| self.is_evictable(slot) && (used || !self.slots.is_used(slot));
-            let kept: Vec<u32> = self.occupied().filter(|&slot| !goes(slot)).collect();
-            if kept.len() < self.slots.len() && self.keep(&kept).is_err() {
-                break;
-            }
-            if freed(self) >= want {
-                break;
-            }
-        }
-        if let Some(through) = &mut self.read_through {
-            through.trimmed();
-        }
-        freed(self)
-    }
-
-    fn sweep(&mut self, limit: usize) -> usize {
-        let mut gone = 0;
-        if self.spec.expiry.is_ttl() {
-            let len = self.slots.len() as u32;
-            for _ in 0..limit.min(len as usize) {
-                let slot = self.hand;
-                self.hand = (self.hand + 1) % len;
-                if self.slots.is_live(slot) && !self.is_visible(slot) {
-                    self.slots.vacate(slot);
-                    self.columns.release(slot);
-                    gone += 1;
-                }
-            }
-        }
-        if self.slots.len() >= SMALL && self.slots.occupied() * 2 < self.slots.len() {
-            let kept: Vec<u32> = self.occupied().collect();
-            // Keys that were stored as of the table's types always come back; if not, the table
-            // stays as it is.
-            let _ = self.keep(&kept);
-        }
-        gone
-    }
-
-    fn memory(&self) -> Memory {
-        let rows = self.columns.bytes();
-        let chunks = self.slots.chunks().max(1);
-        let dirty = rows * self.slots.dirty_chunks() / chunks;
-        Memory {
-            dirty,
-            frozen: self.frozen.load(Relaxed),
-            clean: rows - dirty,
-            index: self.keys.bytes() + self.slots.bytes(),
-        }
-    }
 }

@@ -1,0 +1,136 @@
+//! What the engine does with a keyed table.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{Keyed, SMALL, move_keys};
+use crate::sorted::{Age, Meta};
+use crate::table::frozen::{Body, Held, Rows};
+use crate::table::{Bounds, Frozen, Memory, Table, TableError, TableSpec};
+
+impl Keyed {
+    /// Moves these slots into new tables, in which they are 0, 1, 2, …, and drops all others.
+    fn keep(&mut self, kept: &[u32]) -> Result<(), TableError> {
+        let (keys, slots) = move_keys(&self.keys, &self.spec, kept)?;
+        // A key table may number one batch in another order than its rows.
+        let mut from = vec![0; kept.len()];
+        for (&to, &kept) in slots.iter().zip(kept) {
+            from[to as usize] = kept;
+        }
+        self.columns = self.columns.gather(&from, &self.spec);
+        self.slots = self.slots.gather(&from);
+        if let Some(through) = &mut self.read_through {
+            through.renumber(&from);
+        }
+        self.keys = keys;
+        self.hand = 0;
+        Ok(())
+    }
+
+    fn occupied(&self) -> impl Iterator<Item = u32> {
+        (0..self.slots.len() as u32).filter(|&slot| !self.slots.is_vacant(slot))
+    }
+
+    /// Whether the row can be read back as it is.
+    fn is_evictable(&self, slot: u32) -> bool {
+        self.slots.is_clean(slot)
+            && self.read_through.as_ref().is_some_and(|through| !through.is_in_flight(slot))
+    }
+}
+
+impl Table for Keyed {
+    fn spec(&self) -> &TableSpec {
+        &self.spec
+    }
+
+    fn set_clock(&mut self, now: u32) {
+        self.clock = self.clock.max(now);
+    }
+
+    fn is_dirty(&self) -> bool {
+        self.slots.dirty() > 0
+    }
+
+    fn freeze(&mut self, age: Age) -> Frozen {
+        let chunks = self.slots.freeze(age);
+        if let Some(through) = &mut self.read_through {
+            through.froze(age, &chunks);
+        }
+        let numbers: Vec<u32> = chunks.iter().map(|chunk| chunk.chunk).collect();
+        let columns = self.columns.freeze_chunks(&numbers, self.slots.chunks());
+        let keys = self.keys.freeze_chunks(&numbers);
+        let held = Held::new(&self.frozen, columns.bytes());
+        let (table, clock) = (self.spec.clone(), self.clock);
+        Frozen {
+            age,
+            groups: self.groups,
+            meta: Meta { table, groups: self.groups.of, clock, bounds: Bounds::default() },
+            body: Body::Rows(Rows { chunks, columns, keys, order: None }),
+            _held: held,
+        }
+    }
+
+    fn published(&mut self, up_to: Age) {
+        if self.read_through.is_none() {
+            self.slots.published(up_to);
+        }
+    }
+
+    fn trim(&mut self, want: usize) -> usize {
+        if self.read_through.is_none() {
+            return 0;
+        }
+        let before = self.memory().total();
+        let freed = |table: &Self| before.saturating_sub(table.memory().total());
+        for used in [false, true] {
+            let goes = |slot: u32| self.is_evictable(slot) && (used || !self.slots.is_used(slot));
+            let kept: Vec<u32> = self.occupied().filter(|&slot| !goes(slot)).collect();
+            if kept.len() < self.slots.len() && self.keep(&kept).is_err() {
+                break;
+            }
+            if freed(self) >= want {
+                break;
+            }
+        }
+        if let Some(through) = &mut self.read_through {
+            through.trimmed();
+        }
+        freed(self)
+    }
+
+    fn sweep(&mut self, limit: usize) -> usize {
+        let mut gone = 0;
+        if self.spec.expiry.is_ttl() {
+            let len = self.slots.len() as u32;
+            for _ in 0..limit.min(len as usize) {
+                let slot = self.hand;
+                self.hand = (self.hand + 1) % len;
+                if self.slots.is_live(slot) && !self.is_visible(slot) {
+                    self.slots.vacate(slot);
+                    self.columns.release(slot);
+                    gone += 1;
+                }
+            }
+        }
+        if self.slots.len() >= SMALL && self.slots.occupied() * 2 < self.slots.len() {
+            let kept: Vec<u32> = self.occupied().collect();
+            // Keys that were stored as of the table's types always come back; if not, the table
+            // stays as it is.
+            let _ = self.keep(&kept);
+        }
+        gone
+    }
+
+    fn memory(&self) -> Memory {
+        let rows = self.columns.bytes();
+        let chunks = self.slots.chunks().max(1);
+        let dirty = rows * self.slots.dirty_chunks() / chunks;
+        Memory {
+            dirty,
+            frozen: self.frozen.load(Relaxed),
+            clean: rows - dirty,
+            index: self.keys.bytes()
+                + self.slots.bytes()
+                + self.read_through.as_ref().map_or(0, |through| through.bytes()),
+        }
+    }
+}

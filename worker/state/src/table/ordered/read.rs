@@ -1,0 +1,120 @@
+//! An ordered table of which not every key is in memory.
+//!
+//! A key is read as a whole: all its rows, or none. Writing needs no reading: a row that is put,
+//! removed or cleared stands in memory for itself, and what is read later goes around it.
+
+use arrow::array::ArrayRef;
+use weir_protocol::KeyGroupRange;
+
+use super::Ordered;
+use crate::key_table::ABSENT;
+use crate::merge::MergeError;
+use crate::sorted::{Age, group_of, order_word};
+use crate::table::read_through::{Announced, Found, Layer, ReadThrough};
+use crate::table::{Groups, RestoreError, Table, TableError, TableSpec};
+
+impl Ordered {
+    /// A table on these segments, of which nothing is in memory. A batch must be announced and
+    /// installed before its keys are found or scanned; not before rows are put or removed, or
+    /// keys cleared.
+    ///
+    /// # Errors
+    /// When the spec cannot be, or a segment has a schema that cannot be taken over.
+    pub fn open(spec: TableSpec, groups: Groups, layers: Vec<Layer>) -> Result<Self, RestoreError> {
+        let mut table = Self::new(spec, groups)?;
+        for Layer { reader, range } in &layers {
+            table.set_clock(reader.meta().clock);
+            let start = range.start.max(groups.range.start);
+            let end = range.end.min(groups.range.end).max(start);
+            table.bounds.raise_all(&reader.meta().bounds, KeyGroupRange { start, end });
+        }
+        table.read_through = Some(ReadThrough::new(&table.spec, layers)?);
+        Ok(table)
+    }
+
+    /// The segments that hold what was frozen up to this age: after a checkpoint was published,
+    /// or segments were merged. Takes the place of [`Table::published`], which a table that reads
+    /// through does not go by: a tombstone may be forgotten only when the segments that are read
+    /// say the same.
+    ///
+    /// # Errors
+    /// When a segment has a schema that cannot be taken over.
+    pub fn follow(&mut self, layers: Vec<Layer>, up_to: Age) -> Result<(), MergeError> {
+        if let Some(through) = &mut self.read_through {
+            through.follow(&self.spec, layers, up_to)?;
+        }
+        self.forget_tombstones(up_to);
+        Ok(())
+    }
+
+    pub(super) fn forget_tombstones(&mut self, up_to: Age) {
+        self.unpublished.retain(|_, age| *age > up_to);
+        for slot in self.slots.published(up_to) {
+            self.leave_run(slot);
+        }
+    }
+
+    /// Which blocks the keys of a batch need that is going to be taken; none if the table does
+    /// not read through.
+    ///
+    /// # Errors
+    /// When the columns are of other types than the key's.
+    pub fn announce(
+        &mut self,
+        keys: &[ArrayRef],
+        rows: usize,
+    ) -> Result<Option<Announced>, TableError> {
+        let Some(through) = &self.read_through else { return Ok(None) };
+        let mut slots = Vec::new();
+        self.keys.lookup(keys, rows, &mut slots)?;
+        let is_unknown = |key: u32| key == ABSENT || !self.states[key as usize].resident;
+        let unknown = (0..).zip(slots).filter(|(_, key)| is_unknown(*key)).map(|(row, _)| row);
+        through.announce(self.groups, keys, unknown.collect()).map(Some)
+    }
+
+    /// Puts the rows of announced keys into memory that are not there. `false`: the announcement
+    /// is no longer good, or not ready, and nothing happened; the batch is to be announced again.
+    ///
+    /// # Errors
+    /// When the columns of a key cannot be built.
+    pub fn install(&mut self, announced: &Announced) -> Result<bool, TableError> {
+        if !self.read_through.as_ref().is_some_and(|through| through.accepts(announced)) {
+            return Ok(false);
+        }
+        let positions = announced.positions();
+        let mut key_slots = Vec::new();
+        self.resolve_keys(&announced.keys(positions.to_vec())?, positions.len(), &mut key_slots)?;
+        for (&position, &key) in positions.iter().zip(&key_slots) {
+            let state = &mut self.states[key as usize];
+            // Read since it was announced, or cleared: nothing that is stored counts any more.
+            if std::mem::replace(&mut state.resident, true)
+                || self.cleared.contains(&key)
+                || self.unpublished.contains_key(&key)
+            {
+                continue;
+            }
+            let bound = self.bounds.word(group_of(announced.prefix(position)));
+            for (order, found) in announced.find(position) {
+                self.install_row(key, order, found, bound);
+            }
+        }
+        Ok(true)
+    }
+
+    fn install_row(&mut self, key: u32, order: &[u8], found: Found<'_>, bound: u64) {
+        let gone = found.is_tombstone()
+            || order_word(order) < bound
+            || self.spec.expiry.is_over(found.stamp(), self.clock);
+        if gone {
+            return;
+        }
+        if let (spot, None) = self.find_row(key, order) {
+            let slot = self.add_row(key, spot, order);
+            self.slots.restore(slot);
+            self.columns.set_stamp(slot, found.stamp());
+            for (column, value) in found.values().enumerate() {
+                self.columns.set(slot, column, value);
+            }
+        }
+    }
+}
