@@ -16,7 +16,7 @@ use weir_state::key_table::KeyTable;
 use weir_state::merge::{Compaction, Input};
 use weir_state::sorted::{Age, Stored, Strings, prefix};
 use weir_state::table::{
-    Field, Frozen, Groups, Keyed, OrderField, Ordered, Scan, Table, TableSpec,
+    Field, Frozen, Groups, Keyed, Layer, OrderField, Ordered, Scan, Table, TableSpec,
 };
 
 const GROUPS: Groups = Groups { range: KeyGroupRange { start: 0, end: 128 }, of: 128 };
@@ -155,6 +155,7 @@ fn keyed(keys: usize, name: &str) {
     );
     if keys >= 1_000_000 {
         cold(&bytes, keys);
+        read_through(&bytes, keys);
         compact(&bytes, &mut table);
         let input = Input::new(open(&bytes));
         let start = Instant::now();
@@ -232,6 +233,60 @@ fn cold(bytes: &Bytes, keys: usize) {
             format!("{ns:.0} ns"),
         );
     }
+}
+
+/// Reads rows back that are not in memory, batch by batch, and drops them again.
+fn read_through(bytes: &Bytes, keys: usize) {
+    let stored = open(bytes);
+    let layer = || Layer { reader: Arc::new(stored.reader().clone()), range: GROUPS.range };
+    let spec = stored.reader().meta().table.clone();
+    let mut table = Keyed::open(spec, GROUPS, vec![layer()]).unwrap();
+    let (mut announce, mut fetch, mut install, mut rows) = (0.0, 0.0, 0.0, 0);
+    for start in (0..200_000).step_by(BATCH) {
+        let keys = [batch(start, keys)];
+        let began = Instant::now();
+        let mut announced = table.announce(&keys, BATCH).unwrap().unwrap();
+        announce += began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        let missing: Vec<_> = announced.missing().collect();
+        for (segment, at) in missing {
+            announced.put(segment, at.number, &stored.read(at).unwrap()).unwrap();
+        }
+        fetch += began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        assert!(table.install(&announced).unwrap());
+        install += began.elapsed().as_secs_f64();
+        rows += BATCH;
+    }
+    let each = |seconds: f64| seconds * 1e9 / rows as f64;
+    line(
+        "read through a batch of cold keys, blocks in memory",
+        format!(
+            "{:.0} ns/row: {:.0} announce, {:.0} check blocks, {:.0} install",
+            each(announce + fetch + install),
+            each(announce),
+            each(fetch),
+            each(install)
+        ),
+    );
+    let began = Instant::now();
+    let hot = [batch(0, keys)];
+    let announced = table.announce(&hot, BATCH).unwrap().unwrap();
+    assert!(announced.is_ready());
+    line(
+        "announce a batch that is in memory",
+        format!("{:.1} ns/row", began.elapsed().as_secs_f64() * 1e9 / BATCH as f64),
+    );
+    let resident = table.all().count();
+    table.trim(0);
+    let mut slots = Vec::new();
+    table.lookup(&hot, BATCH, &mut slots).unwrap();
+    let began = Instant::now();
+    let freed = table.trim(1);
+    line(
+        &format!("trim {resident} rows to {}", table.all().count()),
+        format!("{:.1} ms, {:.1} MB", began.elapsed().as_secs_f64() * 1e3, freed as f64 / 1e6),
+    );
 }
 
 /// One segment of everything and one of a tenth of it into one.

@@ -17,7 +17,11 @@
 //! - Freezing costs O(changed chunks), never O(table); encoding happens on another thread.
 //! - What was frozen is never frozen again: whoever declines an attempt hands the same bytes to
 //!   the next one (PROTOCOL rule 6).
-//! - A slot is good for one batch: [`Table::sweep`] may move rows, and only it.
+//! - A slot is good for one batch: [`Table::sweep`] and [`Table::trim`] may move rows, and only
+//!   they.
+//! - A table is opened on segments either as a whole (`restore`), then everything is in memory,
+//!   or on their indexes alone (`open`), then rows are read ahead of a batch that needs them and
+//!   leave memory again ([`Announced`]). Timers are always in memory.
 //! - Time comes from outside and stands still during a batch.
 
 mod blob;
@@ -96,11 +100,13 @@ pub trait Table {
     /// expired stays so, also after a restore.
     fn set_clock(&mut self, now: u32);
 
-    /// Whether anything changed since the last freeze.
+    /// Whether anything changed since the last freeze: a row, or an expiry bound. The clock alone
+    /// is no change, because after a restore the next batch brings a later one anyway.
     fn is_dirty(&self) -> bool;
 
     /// What changed since the last freeze, for another thread to encode. `age` must be above
-    /// that of every freeze before, of this run and of the one it was restored from.
+    /// that of every freeze before, of this run and of the one it was restored from. If nothing
+    /// is dirty the segment has no rows.
     fn freeze(&mut self, age: Age) -> Frozen;
 
     /// Everything that was frozen at this age or before is in a published checkpoint. Must be
@@ -156,4 +162,23 @@ pub enum TableError {
         /// How many the table has.
         wanted: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Freezing, encoding, merging and reading ahead are each on a thread of their own.
+    #[test]
+    fn what_goes_to_another_thread_can() {
+        fn check<T: Send>() {}
+        check::<Frozen>();
+        check::<Encoded>();
+        check::<Announced>();
+        check::<Layer>();
+        check::<crate::merge::Compaction>();
+        check::<Keyed>();
+        check::<Ordered>();
+        check::<Timers>();
+    }
 }
