@@ -121,7 +121,8 @@ pub trait Table {
     /// Drops rows from memory that segments hold as they are, so that about `want` bytes become
     /// free: first those that were not used since the last trim, then others. Gives how many
     /// bytes did. To be called between batches, like [`Table::sweep`]; what was announced before
-    /// is to be announced again. A table that does not read through keeps every row.
+    /// is to be announced again. To drop 0 bytes is to begin anew with what counts as used. A
+    /// table that does not read through keeps every row.
     fn trim(&mut self, want: usize) -> usize {
         let _ = want;
         0

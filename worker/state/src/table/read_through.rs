@@ -250,9 +250,10 @@ impl Announced {
     /// # Errors
     /// When it is not what was written there: it is to be read once more, from elsewhere.
     pub fn put(&mut self, segment: u128, number: u32, bytes: &Bytes) -> Result<(), SegmentError> {
-        for ((layer, wanted), block) in &mut self.blocks {
-            let reader = self.layers.reader(*layer);
-            if *wanted == number && reader.footer().id == segment {
+        for (layer, (Layer { reader, .. }, _)) in self.layers.0.iter().enumerate() {
+            if reader.footer().id == segment
+                && let Some(block) = self.blocks.get_mut(&(layer, number))
+            {
                 *block = Some(reader.block(number, bytes.clone())?);
             }
         }

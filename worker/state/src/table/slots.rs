@@ -148,6 +148,11 @@ impl Slots {
         self.chunks[chunk].words[word].used |= bit;
     }
 
+    /// From now on nothing counts as used but what changed.
+    pub(crate) fn forget_used(&mut self) {
+        self.chunks.iter_mut().flat_map(|chunk| &mut chunk.words).for_each(|word| word.used = 0);
+    }
+
     /// Number of slots that are not vacant.
     pub(crate) fn occupied(&self) -> usize {
         self.occupied

@@ -53,7 +53,10 @@ impl Keyed {
         let mut slots = Vec::new();
         self.keys.lookup(keys, rows, &mut slots)?;
         let is_unknown = |slot: u32| slot == ABSENT || self.slots.is_vacant(slot);
-        let unknown = (0..).zip(slots).filter(|(_, slot)| is_unknown(*slot)).map(|(row, _)| row);
+        let (unknown, known): (Vec<_>, Vec<_>) =
+            (0..).zip(slots).partition(|(_, slot)| is_unknown(*slot));
+        known.iter().for_each(|(_, slot)| self.slots.mark_used(*slot));
+        let unknown = unknown.into_iter().map(|(row, _)| row);
         through.announce(self.groups, keys, unknown.collect()).map(Some)
     }
 

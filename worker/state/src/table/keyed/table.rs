@@ -82,18 +82,19 @@ impl Table for Keyed {
         let before = self.memory().total();
         let freed = |table: &Self| before.saturating_sub(table.memory().total());
         for used in [false, true] {
-            let goes = |slot: u32| self.is_evictable(slot) && (used || !self.slots.is_used(slot));
-            let kept: Vec<u32> = self.occupied().filter(|&slot| !goes(slot)).collect();
-            if kept.len() < self.slots.len() && self.keep(&kept).is_err() {
-                break;
-            }
             if freed(self) >= want {
                 break;
             }
+            let goes = |slot: u32| self.is_evictable(slot) && (used || !self.slots.is_used(slot));
+            let kept: Vec<u32> = self.occupied().filter(|&slot| !goes(slot)).collect();
+            if kept.len() == self.slots.len() || self.keep(&kept).is_err() {
+                continue;
+            }
+            if let Some(through) = &mut self.read_through {
+                through.trimmed();
+            }
         }
-        if let Some(through) = &mut self.read_through {
-            through.trimmed();
-        }
+        self.slots.forget_used();
         freed(self)
     }
 

@@ -68,7 +68,10 @@ impl Ordered {
         let mut slots = Vec::new();
         self.keys.lookup(keys, rows, &mut slots)?;
         let is_unknown = |key: u32| key == ABSENT || !self.states[key as usize].resident;
-        let unknown = (0..).zip(slots).filter(|(_, key)| is_unknown(*key)).map(|(row, _)| row);
+        let (unknown, known): (Vec<_>, Vec<_>) =
+            (0..).zip(slots).partition(|(_, key)| is_unknown(*key));
+        known.iter().for_each(|(_, key)| self.states[*key as usize].used = true);
+        let unknown = unknown.into_iter().map(|(row, _)| row);
         through.announce(self.groups, keys, unknown.collect()).map(Some)
     }
 
@@ -85,12 +88,8 @@ impl Ordered {
         let mut key_slots = Vec::new();
         self.resolve_keys(&announced.keys(positions.to_vec())?, positions.len(), &mut key_slots)?;
         for (&position, &key) in positions.iter().zip(&key_slots) {
-            let state = &mut self.states[key as usize];
             // Read since it was announced, or cleared: nothing that is stored counts any more.
-            if std::mem::replace(&mut state.resident, true)
-                || self.cleared.contains(&key)
-                || self.unpublished.contains_key(&key)
-            {
+            if std::mem::replace(&mut self.states[key as usize].resident, true) {
                 continue;
             }
             let bound = self.bounds.word(group_of(announced.prefix(position)));

@@ -67,19 +67,20 @@ impl Table for Ordered {
         let before = self.memory().total();
         let freed = |table: &Self| before.saturating_sub(table.memory().total());
         for used in [false, true] {
-            let goes =
-                |key: u32| (used || !self.states[key as usize].used) && self.is_evictable(key);
-            let kept: Vec<u32> = self.needed().into_iter().filter(|&key| !goes(key)).collect();
-            if kept.len() < self.states.len() && self.keep(&kept).is_err() {
-                break;
-            }
             if freed(self) >= want {
                 break;
             }
+            let goes =
+                |key: u32| (used || !self.states[key as usize].used) && self.is_evictable(key);
+            let kept: Vec<u32> = self.needed().into_iter().filter(|&key| !goes(key)).collect();
+            if kept.len() == self.states.len() || self.keep(&kept).is_err() {
+                continue;
+            }
+            if let Some(through) = &mut self.read_through {
+                through.trimmed();
+            }
         }
-        if let Some(through) = &mut self.read_through {
-            through.trimmed();
-        }
+        self.states.iter_mut().for_each(|state| state.used = false);
         freed(self)
     }
 
