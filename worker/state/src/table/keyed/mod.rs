@@ -162,10 +162,11 @@ impl Keyed {
         }
     }
 
-    /// Says that these slots, which were looked up, are going to be written.
+    /// Says that these slots, which were looked up, are going to be written; those that are
+    /// [`ABSENT`] are left out.
     pub fn touch(&mut self, slots: &[u32]) {
         let expires = self.spec.expiry.is_ttl();
-        for &slot in slots {
+        for &slot in slots.iter().filter(|&&slot| slot != ABSENT) {
             let expired = expires && self.spec.expiry.is_over(self.columns.stamp(slot), self.clock);
             if self.slots.write(slot) || expired {
                 self.columns.reset(slot);

@@ -335,9 +335,10 @@ impl Ordered {
         Ok(())
     }
 
-    /// Says that the cells of these rows, which were found or scanned, are going to be written.
+    /// Says that the cells of these rows, which were found or scanned, are going to be written;
+    /// those that are [`ABSENT`] are left out.
     pub fn touch(&mut self, slots: &[u32]) {
-        for &slot in slots {
+        for &slot in slots.iter().filter(|&&slot| slot != ABSENT) {
             self.write_row(*self.key_of.get(slot as usize), slot);
         }
     }
