@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -24,9 +25,19 @@ pub(crate) struct Pods {
     environment: Vec<(String, String)>,
 }
 
+/// A port that nobody listens at, below those that the kernel gives to whoever asks for any: a
+/// connection of a test beside this one would take such a port before its pod listens.
 fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("bound").port()
+    const FIRST: u16 = 10_000;
+    const COUNT: u32 = 5_000;
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    // Processes that test side by side begin far from each other.
+    let start = std::process::id().wrapping_mul(7919);
+    let mut ports = (0..COUNT).map(|_| {
+        let offset = start.wrapping_add(CALLS.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        FIRST + u16::try_from(offset).unwrap_or_default()
+    });
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port")
 }
 
 /// UID of a pod.
