@@ -11,7 +11,6 @@
 pub mod blackhole;
 pub mod datagen;
 pub mod filesystem;
-mod format_options;
 pub mod formats;
 pub mod kafka;
 pub mod options;

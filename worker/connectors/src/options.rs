@@ -284,16 +284,22 @@ impl<'a> Options<'a> {
     }
 }
 
-/// The name that was probably meant.
+/// The name that was probably meant: few letters are wrong, or one begins with the other.
 #[must_use]
-pub fn did_you_mean<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let given = given.trim().to_ascii_lowercase();
-    names
-        .map(|name| (strsim::damerau_levenshtein(&given, &name.to_ascii_lowercase()), name))
-        // A third of the letters wrong is no longer a slip of the finger.
-        .filter(|(distance, name)| *distance * 3 <= name.len().max(given.len()))
-        .min()
-        .map(|(_, name)| name)
+pub fn did_you_mean<'a>(given: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let given = given.trim().to_lowercase();
+    let near = names.into_iter().filter_map(|name| {
+        let other = name.to_lowercase();
+        let distance = strsim::damerau_levenshtein(&given, &other);
+        let longest = given.chars().count().max(other.chars().count());
+        let begins = (given.len() >= 3 && other.starts_with(&given))
+            || (other.len() >= 3 && given.starts_with(&other));
+        match distance * 5 <= longest * 2 {
+            true => Some((distance, name)),
+            false => begins.then_some((longest, name)),
+        }
+    });
+    near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
 
 /// Splits a leading whole number from its unit.

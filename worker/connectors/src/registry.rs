@@ -11,23 +11,69 @@ struct Connector {
     name: &'static str,
     source: Option<MakeSource>,
     sink: Option<MakeSink>,
+    identity: Identity,
+}
+
+/// Which options say what data a table stands for: state is kept for a table under them. They never
+/// change for a connector, or every job's state would be another table's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Identity {
+    /// These, where they are given, and the connector.
+    Options(&'static [&'static str]),
+    /// All: its rows follow from every one of them.
+    All,
+}
+
+impl Identity {
+    /// Whether an option is part of it.
+    #[must_use]
+    pub fn has(self, option: &str) -> bool {
+        match self {
+            Self::Options(names) => option == "connector" || names.contains(&option),
+            Self::All => true,
+        }
+    }
+}
+
+/// What says which data a table of this connector stands for.
+#[must_use]
+pub fn identity(connector: &str) -> Identity {
+    let found = CONNECTORS.iter().find(|known| known.name == connector);
+    found.map_or(Identity::Options(&[]), |known| known.identity)
 }
 
 /// Every connector, by name.
 const CONNECTORS: &[Connector] = &[
-    Connector { name: "blackhole", source: None, sink: Some(|table, _| blackhole::sink(table)) },
+    Connector {
+        name: "blackhole",
+        source: None,
+        sink: Some(|table, _| blackhole::sink(table)),
+        identity: Identity::Options(&[]),
+    },
     Connector {
         name: "datagen",
         source: Some(|table, projection, _| datagen::source(table, projection)),
         sink: None,
+        identity: Identity::All,
     },
     Connector {
         name: "filesystem",
         source: Some(filesystem::source),
         sink: Some(filesystem::sink),
+        identity: Identity::Options(&["path", "format"]),
     },
-    Connector { name: "kafka", source: Some(kafka::source), sink: Some(kafka::sink) },
-    Connector { name: "print", source: None, sink: Some(|table, _| print::sink(table)) },
+    Connector {
+        name: "kafka",
+        source: Some(kafka::source),
+        sink: Some(kafka::sink),
+        identity: Identity::Options(&["topic", "topic-pattern", "format"]),
+    },
+    Connector {
+        name: "print",
+        source: None,
+        sink: Some(|table, _| print::sink(table)),
+        identity: Identity::Options(&[]),
+    },
 ];
 
 /// The parts of a table that is read; `projection` are the columns that anybody wants, as

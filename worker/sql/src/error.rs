@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use weir_connectors::options;
 use weir_connectors::table::Position;
 
 /// A stretch of the program text: first and last character, both from 1, both inclusive.
@@ -138,33 +139,7 @@ pub(crate) fn did_you_mean<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
     quote: char,
 ) -> String {
-    nearest(name, candidates)
+    options::did_you_mean(name, candidates)
         .map(|found| format!("; did you mean {quote}{found}{quote}?"))
         .unwrap_or_default()
-}
-
-/// The candidate that a typing error most likely meant.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    candidates
-        .into_iter()
-        .filter_map(|candidate| {
-            let other = candidate.to_lowercase();
-            let distance = strsim::damerau_levenshtein(&lower, &other);
-            let longest = lower.chars().count().max(other.chars().count());
-            let prefix = lower.len() >= 3
-                && (other.starts_with(&lower) || lower.starts_with(&other) && other.len() >= 3);
-            if distance * 5 <= longest * 2 {
-                Some((distance, candidate))
-            } else if prefix {
-                Some((longest, candidate))
-            } else {
-                None
-            }
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }

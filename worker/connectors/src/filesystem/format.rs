@@ -3,17 +3,13 @@
 use arrow::datatypes::SchemaRef;
 use weir_engine::EngineError;
 
-use crate::formats::{Format, FormatOptions, RecordDecoder};
+use crate::formats::{FILES, Format, RecordDecoder};
 use crate::options::Options;
 
 /// Reads `format` and its options; `None` after a problem.
 pub(crate) fn read(options: &mut Options<'_>) -> Option<Format> {
     options.required("format", "give 'json', 'csv' or 'parquet'")?;
-    let FormatOptions { format, problems, keys } =
-        Format::from_options(&options.table().options, "");
-    options.extend(problems);
-    keys.iter().for_each(|key| options.allow(key));
-    format
+    Format::read(options, "", &FILES)
 }
 
 /// How the content of files is read.

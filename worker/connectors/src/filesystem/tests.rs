@@ -425,7 +425,7 @@ fn wrong_options_are_refused_all_at_once() {
         [
             "column 'id': metadata 'file.nam' is unknown for connector 'filesystem'; give one of: file.path, file.name, file.size, file.modification-time",
             "'path': 'gs://' is not supported; use a local path, 'file://' or 's3://'",
-            "'format' = 'jsno' is no format that Weir knows; did you mean 'json'?",
+            "'format' = 'jsno' is not known; did you mean 'json'?",
             "'source.monitor-interval' is less than 100 ms; directories cannot be listed that often",
             "'source.path.regex-pattern' is not a regular expression: regex parse error:",
             "option 'pathh' is unknown for connector 'filesystem'; did you mean 'path'?",

@@ -6,7 +6,7 @@
 //! `the_recording_of_formats_is_what_flink_says` of the end-to-end tests asks a real Flink for
 //! every answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -15,9 +15,9 @@ use weir_engine::RowKind;
 
 use super::csv::{CsvEncoder, CsvOptions};
 use super::json::{JsonEncoder, JsonOptions};
-use super::{Format, RecordDecoder, RecordEncoder, encoding};
+use super::{FILES, Format, RecordDecoder, RecordEncoder, encoding};
+use crate::options::Options;
 use crate::print::value::write_row;
-use crate::table::{OptionValue, Position};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/formats/like_flink/cases.tsv");
 const PAGE: &str = include_str!("mod.rs");
@@ -119,17 +119,18 @@ fn data_type(name: &str) -> DataType {
 /// What the options say, under the names of the format.
 fn format(words: &[&str]) -> Format {
     let name = words[0].trim_end_matches("-message");
-    let at = Position::default();
-    let option = |(key, value): (String, String)| (key, OptionValue { value: value.into(), at });
     let given = words[1..].iter().map(|word| {
         let (key, value) = word.split_once('=').unwrap();
         (format!("{name}.{key}"), String::from_utf8(bytes(value)).unwrap())
     });
     let named = std::iter::once(("format".to_owned(), name.to_owned()));
-    let options: BTreeMap<_, _> = named.chain(given).map(option).collect();
-    let found = Format::from_options(&options, "");
-    assert_eq!(found.problems, []);
-    found.format.unwrap()
+    let given: Vec<_> = named.chain(given).collect();
+    let given: Vec<_> = given.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let table = crate::testing::table(&given, &[]);
+    let mut options = Options::new(&table);
+    let format = Format::read(&mut options, "", &FILES);
+    assert_eq!(options.finish(), []);
+    format.unwrap()
 }
 
 /// A file as a connector reads it.

@@ -66,7 +66,7 @@ pub(crate) mod time;
 use arrow::array::RecordBatch;
 
 pub use compression::Compression;
-pub use options::{Format, FormatOptions};
+pub use options::{FILES, Format, RECORDS};
 pub use time::TimestampFormat;
 
 /// What one call of [`RecordDecoder::decode`] did.

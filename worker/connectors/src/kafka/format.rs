@@ -6,18 +6,8 @@ use super::layout::Columns;
 use super::rows::DecoderFactory;
 use super::sink::EncoderFactory;
 use super::{Part, Wanted};
-use crate::format_options::{csv, json};
-use crate::formats::csv::{CsvDecoder, CsvEncoder, CsvOptions};
-use crate::formats::json::{JsonDecoder, JsonEncoder, JsonOptions};
+use crate::formats::{Format, RECORDS};
 use crate::options::Options;
-
-#[derive(Clone, Debug)]
-enum Format {
-    Json(JsonOptions),
-    Csv(CsvOptions),
-}
-
-const NAMES: [(&str, &str); 2] = [("json", "json"), ("csv", "csv")];
 
 /// The decoder of a part; `None` when something is wrong, which stands among the problems.
 pub(super) fn decoder(
@@ -27,15 +17,7 @@ pub(super) fn decoder(
 ) -> Option<DecoderFactory> {
     let (option, format) = read(part, options)?;
     let Columns { all, wanted } = wanted?.clone();
-    let factory: DecoderFactory = match format {
-        Format::Json(json) => {
-            let schema = Arc::new(all.project(&wanted).ok()?);
-            Arc::new(move || Ok(Box::new(JsonDecoder::new(Arc::clone(&schema), json)?)))
-        }
-        Format::Csv(csv) => {
-            Arc::new(move || Ok(Box::new(CsvDecoder::new(&all, &wanted, csv.clone())?)))
-        }
-    };
+    let factory: DecoderFactory = Arc::new(move || format.decoder(&all, &wanted));
     // Made once here, so that a column that the format cannot hold is told in time.
     match factory() {
         Ok(_) => Some(factory),
@@ -54,14 +36,7 @@ pub(super) fn encoder(
 ) -> Option<EncoderFactory> {
     let (option, format) = read(part, options)?;
     let schema = Arc::new(wanted?.all.as_ref().clone());
-    let factory: EncoderFactory = match format {
-        Format::Json(json) => {
-            Arc::new(move || Ok(Box::new(JsonEncoder::new(Arc::clone(&schema), json)?)))
-        }
-        Format::Csv(csv) => {
-            Arc::new(move || Ok(Box::new(CsvEncoder::new(Arc::clone(&schema), csv.clone())?)))
-        }
-    };
+    let factory: EncoderFactory = Arc::new(move || format.encoder(Arc::clone(&schema)));
     match factory() {
         Ok(_) => Some(factory),
         Err(why) => {
@@ -94,15 +69,7 @@ fn read(part: Part, options: &mut Options<'_>) -> Option<(String, Format)> {
             }
         },
     };
-    if !options.is_given(option) {
-        options.allow(option);
-        return None;
-    }
-    let format = match options.choice(option, "", &NAMES) {
-        "json" => Format::Json(json(options, prefix)),
-        "csv" => Format::Csv(csv(options, prefix)),
-        _ => return None,
-    };
+    let format = Format::read(options, prefix, &RECORDS)?;
     Some((option.to_owned(), format))
 }
 
@@ -144,7 +111,7 @@ mod tests {
             ),
             (
                 &[("format", "csv"), ("csv.field-delimiter", ";;")],
-                "'csv.field-delimiter' is ';;'; give one ASCII character, or '\\t'",
+                "'csv.field-delimiter' is ';;'; give one ASCII character other than a line end, or '\\t'",
             ),
             (
                 &[

@@ -4,14 +4,12 @@
 //! are not part of it. The list of aggregates is not part of a window's identity either, so
 //! that an aggregate can be added without losing the state of the others.
 
+use weir_connectors::registry;
 use weir_engine::graph::JobGraph;
 use weir_engine::operators::window::spec::Window;
 
 use crate::catalog::{ColumnKind, TableDef, WatermarkRule};
 use crate::rel::{AggregateCall, Rel, RelKind};
-
-/// Options that say where the data is.
-const WHERE: [&str; 5] = ["connector", "path", "topic", "topic-pattern", "format"];
 
 /// Text that is long stands for itself by its hash.
 fn short(text: String) -> String {
@@ -24,14 +22,9 @@ fn short(text: String) -> String {
 
 /// A source's identity.
 pub(super) fn source(table: &TableDef) -> String {
-    let mut text = String::new();
-    for (key, value) in &table.written {
-        // A generator's rows follow from all of its options.
-        if WHERE.contains(&key.as_str()) || table.connector() == "datagen" {
-            text.push_str(&format!("{key}={value:?} "));
-        }
-    }
-    text
+    let identity = registry::identity(table.connector());
+    let options = table.written.iter().filter(|(key, _)| identity.has(key));
+    options.map(|(key, value)| format!("{key}={value:?} ")).collect()
 }
 
 /// A sink's identity.
