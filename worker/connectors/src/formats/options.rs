@@ -379,6 +379,26 @@ mod tests {
                 ("parquet.block.size", "100"),
             ]),
         ];
-        expect_test::expect![[r#""#]].assert_eq(&text.join("\n--\n"));
+        expect_test::expect![[r#"
+            2: option 'json.ignore-parse-error' is unknown for connector ''; did you mean 'json.ignore-parse-errors'?
+            3: 'json.fail-on-missing-field' is 'yes'; give 'true' or 'false'
+            4: 'csv.field-delimiter' has no meaning with 'format' = 'json'; remove it
+            5: 'json.timestamp-format.standard' = 'ISO' is not known; did you mean 'ISO-8601'?
+            6: 'json.map-null-key.mode' has no effect: a map with a NULL key is refused; remove it
+            --
+            1: 'format' = 'jsn' is not known; did you mean 'json'?
+            --
+            1: 'format' = 'avro' is not supported yet; use 'json', 'csv' or 'parquet'
+            --
+            2: 'json.fail-on-missing-field' and 'json.ignore-parse-errors' exclude each other; remove one
+            --
+            2: 'csv.field-delimiter' is '||'; give one ASCII character other than a line end, or '\t'
+            3: 'csv.array-element-delimiter' is for arrays, which CSV does not hold here; declare the column STRING, or use 'format' = 'json'
+            4: 'csv.quote-character' and 'csv.disable-quote-character' exclude each other; remove one
+            --
+            2: 'csv.field-delimiter' is the quote or escape character as well; give another
+            --
+            2: 'parquet.compression' is 'brotli'; use SNAPPY, ZSTD, GZIP, LZ4_RAW or UNCOMPRESSED
+            3: 'parquet.block.size' is 100; give 65536 bytes or more"#]].assert_eq(&text.join("\n--\n"));
     }
 }

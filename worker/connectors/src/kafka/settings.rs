@@ -411,7 +411,7 @@ mod tests {
             ),
             (
                 &[("topic", "a"), ("scan.startup.mode", "earliest")],
-                "'scan.startup.mode' = 'earliest' is not known; give one of: earliest-offset, latest-offset, group-offsets, timestamp, specific-offsets",
+                "'scan.startup.mode' = 'earliest' is not known; did you mean 'earliest-offset'?",
             ),
             (
                 &[("topic", "a"), ("scan.startup.mode", "timestamp")],

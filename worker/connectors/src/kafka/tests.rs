@@ -552,7 +552,7 @@ fn every_problem_with_a_table_is_reported_at_once() {
     let messages: Vec<_> = problems.into_iter().map(|p| p.message).collect();
     expect_test::expect![[r#"
         'topic' is missing; name a topic, or several separated by ';', or give 'topic-pattern'
-        'scan.startup.mode' = 'earliest' is not known; give one of: earliest-offset, latest-offset, group-offsets, timestamp, specific-offsets
+        'scan.startup.mode' = 'earliest' is not known; did you mean 'earliest-offset'?
         'properties.fetch.min.byte' is not a setting that Weir's Kafka client knows; did you mean 'properties.fetch.min.bytes'?
         option 'topik' is unknown for connector 'kafka'; did you mean 'topic'?
     "#]]
