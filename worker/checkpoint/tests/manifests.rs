@@ -62,6 +62,9 @@ async fn a_newer_format_and_a_damaged_head_are_refused_and_nothing_older_is_used
     let TakeOverError::Chain(ChainError::Manifest(error)) = error else { panic!("{error}") };
     assert!(matches!(error, ManifestError::NewerFormat { found: 9, .. }));
     assert!(error.to_string().contains("run the version of Weir that wrote it"), "{error}");
+    let none = GOLDEN.replacen("\"format\": 2", "\"format\": 0", 1);
+    let error = Manifest::decode("chain/7", none.as_bytes()).unwrap_err();
+    assert!(matches!(error, ManifestError::Damaged { .. }), "{error}");
     chain.store().put(&chain_name(v(3)), b"{".to_vec().into()).await.unwrap();
     let error = chain.read_head().await.unwrap_err();
     assert!(error.to_string().starts_with("chain/00000000000000000003: not a manifest"), "{error}");

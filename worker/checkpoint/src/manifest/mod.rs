@@ -261,7 +261,7 @@ impl Manifest {
     /// # Errors
     /// When the format is newer than [`FORMAT`], or the bytes are not a manifest.
     pub fn decode(name: &str, bytes: &[u8]) -> Result<Self, ManifestError> {
-        #[derive(Deserialize, Default)]
+        #[derive(Deserialize)]
         struct Format {
             format: u32,
             #[serde(default)]
@@ -279,6 +279,7 @@ impl Manifest {
         match format {
             1 => format_1::decode(bytes).map_err(damaged),
             FORMAT => serde_json::from_slice(bytes).map_err(damaged),
+            0 => Err(damaged(serde::de::Error::custom("there was never a format 0"))),
             found => Err(ManifestError::NewerFormat { name: name.to_owned(), found }),
         }
     }

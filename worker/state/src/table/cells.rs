@@ -11,6 +11,8 @@ use crate::UnsupportedType;
 use crate::canonical::{BytesColumn, Shape, from_bytes, from_words, to_words};
 use crate::sorted::Value;
 
+use super::{Field, TableError};
+
 /// How the values of a column are held in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CellKind {
@@ -64,6 +66,14 @@ pub(crate) struct Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
+    /// Values of this column of a table, without a NULL where its schema has none.
+    pub(crate) fn of_field(array: &'a dyn Array, field: &Field) -> Result<Self, TableError> {
+        if !field.nullable && array.null_count() > 0 {
+            return Err(TableError::Null(field.name.clone()));
+        }
+        Ok(Self::of(array, &field.data_type)?)
+    }
+
     /// The column, which must be of this type.
     pub(crate) fn of(array: &'a dyn Array, wanted: &DataType) -> Result<Self, UnsupportedType> {
         let unsupported = || UnsupportedType(array.data_type().clone());

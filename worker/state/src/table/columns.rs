@@ -2,12 +2,14 @@
 
 use std::any::Any;
 
+use arrow::array::ArrayRef;
+
 use crate::chunked::Chunked;
 use crate::sorted::Value;
 
 use super::blob::Blob;
 use super::slots::Slots;
-use super::{CellKind, TableSpec};
+use super::{CellKind, TableError, TableSpec, build_array};
 
 #[derive(Debug)]
 pub(crate) enum Column {
@@ -229,6 +231,18 @@ impl Columns {
             self.columns.get_mut(column).and_then(Column::of_mut).ok_or(ColumnError { column })?;
         let nulls = self.null_bits[column].map(|bit| (&mut self.nulls[bit.word], bit.mask));
         Ok(Writer { values, nulls, slots })
+    }
+
+    /// The values of a column at these slots.
+    pub(crate) fn read(
+        &self,
+        spec: &TableSpec,
+        column: usize,
+        slots: &[u32],
+    ) -> Result<ArrayRef, TableError> {
+        let field = spec.columns.get(column).ok_or(ColumnError { column })?;
+        let values = slots.iter().map(|&slot| self.value(slot, column));
+        Ok(build_array(&field.data_type, values)?)
     }
 
     /// These chunks alone, one after another. Long strings are shared until they are written

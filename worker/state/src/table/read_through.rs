@@ -27,7 +27,7 @@ use bytes::Bytes;
 use weir_protocol::{KeyGroup, KeyGroupRange};
 
 use super::slots::{Bits, FrozenChunk, is_set, set};
-use super::{Evolution, Groups, TableError, TableSpec, evolve};
+use super::{Evolution, Groups, Table, TableError, TableSpec, evolve};
 use crate::canonical::encode_rows;
 use crate::hash::hash_columns;
 use crate::merge::MergeError;
@@ -299,4 +299,27 @@ impl Announced {
         }
         rows
     }
+}
+
+/// A table that can drop rows because segments hold them as they are.
+pub(crate) trait Evict: Table {
+    /// Drops those that were not used since the last trim, or with `used` the others as well.
+    fn evict(&mut self, used: bool);
+
+    /// Begins anew with what counts as used.
+    fn forget_used(&mut self);
+}
+
+/// [`Table::trim`] of a table that reads through.
+pub(crate) fn trim(table: &mut impl Evict, want: usize) -> usize {
+    let before = table.memory().total();
+    let mut freed = 0;
+    for used in [false, true] {
+        if freed < want {
+            table.evict(used);
+            freed = before.saturating_sub(table.memory().total());
+        }
+    }
+    table.forget_used();
+    freed
 }

@@ -57,6 +57,17 @@ fn a_worker_with_another_plan_is_refused_and_told_why() {
 }
 
 #[test]
+fn a_worker_of_another_version_of_the_protocol_is_refused_and_told_why() {
+    let mut script = Script::new(1);
+    let hello = control::Hello { plan_hash: "plan".into(), version: 1, ..Default::default() };
+    script.say(5, from_worker::Kind::Hello(hello));
+    let told =
+        |k: &_| matches!(k, to_worker::Kind::Shutdown(s) if s.reason.contains("version 1 of"));
+    assert_eq!(script.told(told), [5]);
+    assert_eq!(script.master.status().workers, 0);
+}
+
+#[test]
 fn state_without_a_place_is_refused_unless_it_may_be_dropped() {
     let state = OperatorState { items: vec![b"x".to_vec().into()], ..OperatorState::default() };
     let gone = OperatorEntry { name: "top ten".into(), ..entry(state) };

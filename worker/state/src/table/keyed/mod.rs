@@ -16,7 +16,7 @@ use crate::table::read_through::ReadThrough;
 use crate::table::restore::{Batch, RestoreError, restore};
 use crate::table::slots::Slots;
 use crate::table::{
-    Cell, Cells, ColumnError, Groups, Reader, SpecError, TableError, TableSpec, Writer, build_array,
+    Cell, Cells, ColumnError, Groups, Reader, SpecError, TableError, TableSpec, Writer,
 };
 
 /// Below this many slots moving rows together frees too little to be worth it.
@@ -208,9 +208,7 @@ impl Keyed {
     /// # Errors
     /// When there is no such column.
     pub fn read(&self, column: usize, slots: &[u32]) -> Result<ArrayRef, TableError> {
-        let field = self.spec.columns.get(column).ok_or(ColumnError { column })?;
-        let values = slots.iter().map(|&slot| self.columns.value(slot, column));
-        Ok(build_array(&field.data_type, values)?)
+        self.columns.read(&self.spec, column, slots)
     }
 
     /// Writes a column of slots that were resolved or touched: a value each.
@@ -225,10 +223,7 @@ impl Keyed {
         values: &ArrayRef,
     ) -> Result<(), TableError> {
         let field = self.spec.columns.get(column).ok_or(ColumnError { column })?;
-        let cells = Cells::of(values.as_ref(), &field.data_type)?;
-        if !field.nullable && values.null_count() > 0 {
-            return Err(TableError::Null(field.name.clone()));
-        }
+        let cells = Cells::of_field(values.as_ref(), field)?;
         for (row, &slot) in slots.iter().enumerate() {
             debug_assert!(
                 self.slots.is_dirty(slot),

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::{Keyed, SMALL, move_keys};
 use crate::sorted::{Age, Meta};
 use crate::table::frozen::{Body, Held, Rows};
+use crate::table::read_through::{Evict, trim};
 use crate::table::{Bounds, Frozen, Memory, Table, TableError, TableSpec};
 
 impl Keyed {
@@ -34,6 +35,23 @@ impl Keyed {
     fn is_evictable(&self, slot: u32) -> bool {
         self.slots.is_clean(slot)
             && self.read_through.as_ref().is_some_and(|through| !through.is_in_flight(slot))
+    }
+}
+
+impl Evict for Keyed {
+    fn evict(&mut self, used: bool) {
+        let goes = |slot: u32| self.is_evictable(slot) && (used || !self.slots.is_used(slot));
+        let kept: Vec<u32> = self.occupied().filter(|&slot| !goes(slot)).collect();
+        if kept.len() < self.slots.len()
+            && self.keep(&kept).is_ok()
+            && let Some(through) = &mut self.read_through
+        {
+            through.trimmed();
+        }
+    }
+
+    fn forget_used(&mut self) {
+        self.slots.forget_used();
     }
 }
 
@@ -79,23 +97,7 @@ impl Table for Keyed {
         if self.read_through.is_none() {
             return 0;
         }
-        let before = self.memory().total();
-        let freed = |table: &Self| before.saturating_sub(table.memory().total());
-        for used in [false, true] {
-            if freed(self) >= want {
-                break;
-            }
-            let goes = |slot: u32| self.is_evictable(slot) && (used || !self.slots.is_used(slot));
-            let kept: Vec<u32> = self.occupied().filter(|&slot| !goes(slot)).collect();
-            if kept.len() == self.slots.len() || self.keep(&kept).is_err() {
-                continue;
-            }
-            if let Some(through) = &mut self.read_through {
-                through.trimmed();
-            }
-        }
-        self.slots.forget_used();
-        freed(self)
+        trim(self, want)
     }
 
     fn sweep(&mut self, limit: usize) -> usize {

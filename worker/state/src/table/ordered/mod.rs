@@ -27,7 +27,7 @@ use crate::table::scan::Scan;
 use crate::table::slots::Slots;
 use crate::table::{
     Bounds, Cell, Cells, ColumnError, Expiry, Groups, Reader, SpecError, TableError, TableSpec,
-    Writer, build_array,
+    Writer,
 };
 
 /// Below this many keys or rows moving them together frees too little to be worth it.
@@ -184,12 +184,7 @@ impl Ordered {
     ) -> Result<(), TableError> {
         width("a row", columns.len(), self.spec.columns.len())?;
         let fields = self.spec.columns.iter();
-        let cells = fields.zip(columns).map(|(field, column)| {
-            if !field.nullable && column.null_count() > 0 {
-                return Err(TableError::Null(field.name.clone()));
-            }
-            Ok(Cells::of(column.as_ref(), &field.data_type)?)
-        });
+        let cells = fields.zip(columns).map(|(field, column)| Cells::of_field(column, field));
         let cells = cells.collect::<Result<Vec<_>, _>>()?;
         let orders = self.encode(order, rows)?;
         let mut key_slots = Vec::new();
@@ -391,9 +386,7 @@ impl Ordered {
     /// # Errors
     /// When there is no such column.
     pub fn read(&self, column: usize, slots: &[u32]) -> Result<ArrayRef, TableError> {
-        let field = self.spec.columns.get(column).ok_or(ColumnError { column })?;
-        let values = slots.iter().map(|&slot| self.columns.value(slot, column));
-        Ok(build_array(&field.data_type, values)?)
+        self.columns.read(&self.spec, column, slots)
     }
 
     /// The order columns of these rows.

@@ -5,7 +5,25 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::{KeyState, Ordered, SMALL};
 use crate::sorted::{Age, Meta};
 use crate::table::frozen::{Body, Held, Orders, Rows};
+use crate::table::read_through::{Evict, trim};
 use crate::table::{Expiry, Frozen, Memory, Table, TableSpec};
+
+impl Evict for Ordered {
+    fn evict(&mut self, used: bool) {
+        let goes = |key: u32| (used || !self.states[key as usize].used) && self.is_evictable(key);
+        let kept: Vec<u32> = self.needed().into_iter().filter(|&key| !goes(key)).collect();
+        if kept.len() < self.states.len()
+            && self.keep(&kept).is_ok()
+            && let Some(through) = &mut self.read_through
+        {
+            through.trimmed();
+        }
+    }
+
+    fn forget_used(&mut self) {
+        self.states.iter_mut().for_each(|state| state.used = false);
+    }
+}
 
 impl Table for Ordered {
     fn spec(&self) -> &TableSpec {
@@ -64,24 +82,7 @@ impl Table for Ordered {
         if self.read_through.is_none() {
             return 0;
         }
-        let before = self.memory().total();
-        let freed = |table: &Self| before.saturating_sub(table.memory().total());
-        for used in [false, true] {
-            if freed(self) >= want {
-                break;
-            }
-            let goes =
-                |key: u32| (used || !self.states[key as usize].used) && self.is_evictable(key);
-            let kept: Vec<u32> = self.needed().into_iter().filter(|&key| !goes(key)).collect();
-            if kept.len() == self.states.len() || self.keep(&kept).is_err() {
-                continue;
-            }
-            if let Some(through) = &mut self.read_through {
-                through.trimmed();
-            }
-        }
-        self.states.iter_mut().for_each(|state| state.used = false);
-        freed(self)
+        trim(self, want)
     }
 
     fn sweep(&mut self, limit: usize) -> usize {
