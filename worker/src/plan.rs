@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use weir_checkpoint::Manifest;
-use weir_coordinator::master::{Dropped, Plan, Reads, find_dropped, validate_restore};
+use weir_coordinator::master::{
+    Dropped, Plan, Reads, Unreadable, find_dropped, validate_restore,
+};
+use weir_engine::graph::OperatorInfo;
 use weir_protocol::OperatorUid;
 
 use crate::cli::{PlanArgs, Report};
@@ -35,9 +38,12 @@ pub(crate) async fn run(args: &PlanArgs) -> anyhow::Result<(String, u8)> {
         && let Some(head) = state::head_of(place).await?
     {
         let chains = loaded.planned.graph.vertices.iter().flat_map(|vertex| &vertex.chain);
-        let reads = |name: &String, state| Reads { name: name.clone(), state };
-        let operators =
-            chains.map(|(info, _)| (info.uid.0.clone(), reads(&info.name, info.state.clone())));
+        let reads = |info: &OperatorInfo| Reads {
+            name: info.name.clone(),
+            state: info.state.clone(),
+            tables: info.tables.clone(),
+        };
+        let operators = chains.map(|(info, _)| (info.uid.0.clone(), reads(info)));
         let allowed = &loaded.job.spec.state.allow_dropped_state;
         let dropped = dropped(&head, &operators.collect(), allowed);
         if !dropped.is_empty() {
@@ -73,8 +79,8 @@ pub(crate) fn dropped(
 fn refuse_dropped(dropped: &[Dropped]) -> String {
     let names: Vec<String> = dropped.iter().map(|d| format!("\"{}\"", d.name)).collect();
     let changed = dropped.iter().filter_map(|d| Some((&d.name, d.now.as_ref()?)));
-    let changed = changed.map(|(name, now)| {
-        format!("; operator \"{now}\" cannot read what \"{name}\" kept, since it keeps other keys or aggregates")
+    let changed = changed.map(|(name, Unreadable { name: now, why })| {
+        format!("; operator \"{now}\" cannot read what \"{name}\" kept, since {why}")
     });
     let names = names.join(", ");
     format!(

@@ -179,6 +179,12 @@ fn describe(m: &Manifest) -> anyhow::Result<String> {
                 bytes(size)
             )?;
         }
+        for spec in &entry.tables {
+            let stored = || entry.state.tables.iter().filter(|t| t.table == spec.name);
+            let (rows, size) = stored().fold((0, 0), |(r, s), t| (r + t.rows, s + t.len));
+            let (count, size) = (stored().count(), bytes(size));
+            writeln!(text, "    table {spec}: {count} segments, {rows} rows and changes, {size}")?;
+        }
         if !entry.state.items.is_empty() {
             writeln!(text, "    {} values that are not keyed", entry.state.items.len())?;
         }
@@ -245,11 +251,14 @@ async fn verify(place: &str) -> anyhow::Result<String> {
     let mut size = 0;
     for (uid, entry) in &manifest.operators {
         let all = KeyGroupRange::all(manifest.max_parallelism);
-        let read = reader.read(&entry.state.segments, all).await.with_context(|| {
-            format!("{place}: version {}, {} ({uid})", manifest.version, entry.name)
-        })?;
+        let whose = || format!("{place}: version {}, {} ({uid})", manifest.version, entry.name);
+        let read = reader.read(&entry.state.segments, all).await.with_context(whose)?;
         segments += read.len();
         size += read.iter().map(|s| s.bytes.len() as u64).sum::<u64>();
+        for references in entry.state.by_table().values() {
+            segments += reader.read_table(references, all).await.with_context(whose)?.len();
+            size += references.iter().map(|reference| reference.len).sum::<u64>();
+        }
     }
     Ok(format!(
         "{} version {}: {segments} segments, {} read and checked; everything that it needs is there\n",

@@ -61,7 +61,7 @@ pub use chain::{
 pub use data::{DataError, DataReader, DataWriter, Prefetched};
 pub use manifest::{
     CommitId, EnumeratorState, Manifest, ManifestError, ManifestKind, OperatorEntry, OperatorState,
-    PendingCommit, SegmentRef,
+    PendingCommit, SegmentRef, TableSegment,
 };
 pub use nonce::{Nonce, Nonces};
 pub use snapshot::{SubtaskRestore, TaskSnapshot};

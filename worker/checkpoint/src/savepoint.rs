@@ -79,8 +79,8 @@ impl Savepoint {
     #[must_use]
     pub fn absolute(&self) -> (BTreeMap<OperatorUid, OperatorEntry>, Origin) {
         let mut operators = self.manifest.operators.clone();
-        for segment in operators.values_mut().flat_map(|e| &mut e.state.segments) {
-            if let Place::Object { path, .. } = &mut segment.place {
+        for place in operators.values_mut().flat_map(|e| e.state.places_mut()) {
+            if let Place::Object { path, .. } = place {
                 *path = format!("{}/{path}", self.url);
             }
         }
@@ -162,28 +162,54 @@ async fn copy_segments(
     folder: &str,
     steps: &Steps,
 ) -> Result<(), SavepointError> {
-    let mut object = 0_u32;
-    let mut buffer: Vec<u8> = Vec::new();
-    let name_of = |object: u32| format!("data/{object:06}");
-    for segment in manifest.operators.values_mut().flat_map(|e| &mut e.state.segments) {
-        if segment.object().is_none() {
-            continue;
+    let mut copy = Copy { store, folder, steps, object: 0, buffer: Vec::new() };
+    for state in manifest.operators.values_mut().map(|entry| &mut entry.state) {
+        for segment in state.segments.iter_mut().filter(|s| s.place.object().is_some()) {
+            let bytes = data::fetch_segment(store, segment).await?;
+            segment.place = copy.add(&bytes).await?;
         }
-        let bytes = data::fetch_whole(store, segment).await?;
-        if !buffer.is_empty() && buffer.len() + bytes.len() > OBJECT_BYTES {
-            let full = Bytes::from(std::mem::take(&mut buffer));
-            store.put(&format!("{folder}/{}", name_of(object)), full).await?;
-            steps.reached(steps::SAVEPOINT_COPIED).await;
-            object += 1;
+        for segment in state.tables.iter_mut().filter(|s| s.place.object().is_some()) {
+            let bytes = data::fetch_table_segment(store, segment).await?;
+            segment.place = copy.add(&bytes).await?;
         }
-        segment.place = Place::Object { path: name_of(object), offset: buffer.len() as u64 };
-        buffer.extend_from_slice(&bytes);
     }
-    if !buffer.is_empty() {
-        store.put(&format!("{folder}/{}", name_of(object)), buffer.into()).await?;
-        steps.reached(steps::SAVEPOINT_COPIED).await;
+    copy.write().await
+}
+
+/// The objects of a copy, filled one after the other.
+struct Copy<'a> {
+    store: &'a dyn Store,
+    folder: &'a str,
+    steps: &'a Steps,
+    object: u32,
+    buffer: Vec<u8>,
+}
+
+impl Copy<'_> {
+    fn name(&self) -> String {
+        format!("data/{:06}", self.object)
     }
-    Ok(())
+
+    /// Adds a segment; gives where it will lie.
+    async fn add(&mut self, bytes: &[u8]) -> Result<Place, SavepointError> {
+        if !self.buffer.is_empty() && self.buffer.len() + bytes.len() > OBJECT_BYTES {
+            self.write().await?;
+            self.object += 1;
+        }
+        let place = Place::Object { path: self.name(), offset: self.buffer.len() as u64 };
+        self.buffer.extend_from_slice(bytes);
+        Ok(place)
+    }
+
+    async fn write(&mut self) -> Result<(), SavepointError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let full = Bytes::from(std::mem::take(&mut self.buffer));
+        self.store.put(&format!("{}/{}", self.folder, self.name()), full).await?;
+        self.steps.reached(steps::SAVEPOINT_COPIED).await;
+        Ok(())
+    }
 }
 
 /// Reads a complete savepoint from its own folder, wherever it is.

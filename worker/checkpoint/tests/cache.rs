@@ -39,7 +39,7 @@ impl Job {
     }
 
     async fn write(&self, stamp: u8) -> Vec<SegmentRef> {
-        self.writer.write(&"count".into(), &[segment(stamp)]).await.unwrap()
+        self.writer.write_segments(&"count".into(), &[segment(stamp)]).await.unwrap()
     }
 
     async fn read(&self, cache: &SegmentCache, refs: &[SegmentRef], range: KeyGroupRange) -> bool {

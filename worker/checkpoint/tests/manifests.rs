@@ -80,7 +80,7 @@ async fn publish_segment(toy: &mut Toy, segment: Segment, pin: Option<&str>) {
     let chain = toy.writer.chain();
     let nonces = chain.options().nonces.clone();
     let writer = DataWriter::new(chain.store().clone(), toy.writer.term(), nonces);
-    let refs = writer.write(&"source".into(), &[segment]).await.unwrap();
+    let refs = writer.write_segments(&"source".into(), &[segment]).await.unwrap();
     toy.freeze(2);
     let mut body = toy.body();
     body.operators.get_mut(&"source".into()).unwrap().state.segments = refs;
@@ -146,6 +146,18 @@ async fn a_savepoint_is_complete_and_starts_another_job_that_then_stands_alone()
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_an_operator_that_begins_anew_nothing_goes_on() {
+    let rig = Rig::new();
+    let mut toy = rig.recover(0).await;
+    publish_segment(&mut toy, large(1), None).await;
+    let mut body = toy.body();
+    body.renewed.insert("source".into());
+    assert!(body.differs_from(&toy.writer.head(), 0));
+    toy.writer.publish(body, NEVER).await.unwrap();
+    assert!(toy.writer.head().own_objects().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_manifest_that_would_break_a_rule_is_not_put() {
     let rig = Rig::new();
     let mut toy = rig.recover(0).await;
@@ -188,7 +200,7 @@ async fn the_store_holds_no_more_than_the_head_names() {
         // Uploaded, and the term ends before it is in a manifest.
         let chain = rig.chain();
         let writer = DataWriter::new(chain.store().clone(), toy.writer.term(), rig.nonces.clone());
-        writer.write(&"orphan".into(), &[large(0)]).await.unwrap();
+        writer.write_segments(&"orphan".into(), &[large(0)]).await.unwrap();
         for n in 0..5 {
             publish_segment(&mut toy, large(n), None).await;
             toy.writer.collect().await.unwrap();

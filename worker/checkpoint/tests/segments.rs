@@ -182,7 +182,7 @@ async fn segments_are_merged_and_only_wanted_groups_are_fetched() {
     let store: Arc<dyn Store> = Arc::new(lying.clone());
     let writer = DataWriter::new(store.clone(), Term(4), Nonces::seeded(1));
     lying.inject(Operation::Put, "data", Fault::AnswerLost);
-    let refs = writer.write(&"count by key/1".into(), &[large(0), large(100)]).await.unwrap();
+    let refs = writer.write_segments(&"count by key/1".into(), &[large(0), large(100)]).await.unwrap();
     assert_eq!(memory.names().len(), 1, "one object");
     assert!(memory.names()[0].starts_with("data/00000000000000000004/count_by_key_1/"));
     let range = KeyGroupRange { start: 4, end: 6 };
@@ -206,7 +206,7 @@ async fn small_segments_travel_inline() {
     let memory = MemoryStore::new();
     let writer = DataWriter::new(Arc::new(memory.clone()), Term(4), Nonces::seeded(1));
     let small = segment(SegmentKind::Delta, KeyGroupRange::all(GROUPS), 0b1010, 9);
-    let refs = writer.write(&"count".into(), std::slice::from_ref(&small)).await.unwrap();
+    let refs = writer.write_segments(&"count".into(), std::slice::from_ref(&small)).await.unwrap();
     assert!(memory.names().is_empty());
     let read = DataReader::new(Arc::new(memory)).read(&refs, KeyGroupRange::all(GROUPS)).await;
     assert_eq!(read.unwrap(), [small]);

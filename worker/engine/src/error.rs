@@ -67,3 +67,10 @@ impl From<arrow::error::ArrowError> for EngineError {
         Self::user(error)
     }
 }
+
+impl From<weir_state::table::TableError> for EngineError {
+    fn from(error: weir_state::table::TableError) -> Self {
+        // Operators declare their tables themselves: what does not fit is theirs.
+        Self::internal(error)
+    }
+}

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use weir_protocol::{OperatorUid, VertexId};
+use weir_state::table::TableSpec;
 
 use crate::operator::{OperatorFactory, OutputTag, StateSchema};
 use crate::sink::Committer;
@@ -83,8 +84,10 @@ pub struct OperatorInfo {
     pub kind: &'static str,
     /// Details for `weir plan`: expressions, options, guarantee.
     pub details: BTreeMap<String, String>,
-    /// Its state; `None` when it keeps none.
+    /// Its keyed state beside tables; `None` when it keeps none.
     pub state: Option<StateSchema>,
+    /// The tables of its instances ([`crate::Operator::tables`]).
+    pub tables: Vec<TableSpec>,
     /// Why its result does not depend on the data alone; `None` when it does.
     pub nondeterministic: Option<String>,
 }

@@ -1,16 +1,21 @@
 //! What an operator's author writes against.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arrow::array::ArrayRef;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use weir_protocol::{
-    Attempt, Counter, Epoch, KeyGroupRange, OperatorCounts, OperatorUid, Subtask, Term,
+    Attempt, Counter, KeyGroupRange, OperatorCounts, OperatorUid, Subtask, Term,
 };
 pub use weir_protocol::{Committable, StateSchema};
+pub use weir_state::table::TableSpec;
 use weir_state::segment::Segment;
+use weir_state::sorted::Age;
+use weir_state::table::{self, Groups, StoredTable, Table};
 
 use crate::env::Clock;
 use crate::{Batch, EngineError, OperatorError, Watermark};
@@ -32,7 +37,35 @@ pub enum Progress {
 /// [`Progress::More`]. Nothing blocks: I/O happens on the runtime of [`Context::io`], and an
 /// operator that waits for it answers `false` from [`Operator::is_ready`].
 pub trait Operator: Send {
-    /// Takes over stored state; called once, before anything else, and only when there is some.
+    /// The state tables that the operator keeps, always the same ones. The engine freezes, stores,
+    /// restores, sweeps and accounts them; the operator only reads and writes rows.
+    fn tables(&mut self) -> Vec<&mut dyn Table> {
+        Vec::new()
+    }
+
+    /// The keys of which it is going to look at rows, or write parts of them, for a batch. The engine
+    /// brings them into memory before [`Operator::on_batch`] is called; rows of other keys may not
+    /// be there. Rows that are only put or removed in an ordered table, whatever is there, need not be
+    /// named.
+    ///
+    /// # Errors
+    /// Any error ends the attempt.
+    fn keys_of(&mut self, input: usize, batch: &Batch) -> Result<Vec<TableKeys>, OperatorError> {
+        let _ = (input, batch);
+        Ok(Vec::new())
+    }
+
+    /// The same for the next [`Operator::resume`]: whoever finds out while it works, at a watermark
+    /// or a tick of timers, answers [`Progress::More`] and names them here.
+    ///
+    /// # Errors
+    /// Any error ends the attempt.
+    fn keys_to_resume(&mut self) -> Result<Vec<TableKeys>, OperatorError> {
+        Ok(Vec::new())
+    }
+
+    /// Takes over stored state; called once, before anything else, and only when there is some. Its
+    /// tables hold then what was stored of them.
     ///
     /// # Errors
     /// When the state is damaged or of a version that this operator cannot read.
@@ -95,9 +128,9 @@ pub trait Operator: Send {
         Ok(Progress::Done)
     }
 
-    /// Freezes what changed since the last freeze, in O(chunks). Encoding and uploading happen
-    /// after processing has resumed. A frozen delta belongs to the next *published* manifest:
-    /// the member hands it on when the attempt fails, so an operator never freezes it again.
+    /// Freezes what changed since the last freeze beside its tables, in O(chunks). Encoding and
+    /// uploading happen after processing has resumed. A frozen delta belongs to the next *published*
+    /// manifest: the member hands it on when the attempt fails, so an operator never freezes it again.
     ///
     /// # Errors
     /// Any error declines the attempt and ends the term's tasks.
@@ -105,15 +138,9 @@ pub trait Operator: Send {
         &mut self,
         cx: &mut Context,
         request: SnapshotRequest,
-    ) -> Result<Snapshot, OperatorError>;
-
-    /// The snapshot frozen for an attempt is part of a published manifest.
-    ///
-    /// # Errors
-    /// Any error ends the attempt.
-    fn on_published(&mut self, cx: &mut Context, epoch: Epoch) -> Result<(), OperatorError> {
-        let _ = (cx, epoch);
-        Ok(())
+    ) -> Result<Snapshot, OperatorError> {
+        let _ = (cx, request);
+        Ok(Snapshot::default())
     }
 
     /// Called about every 100 ms of processing time, unless the task is frozen or aligning.
@@ -125,10 +152,21 @@ pub trait Operator: Send {
         Ok(())
     }
 
-    /// Memory that the operator holds, in bytes; accounted to the state pool.
+    /// Memory that the operator holds beside its tables, in bytes; accounted to the state pool.
     fn state_bytes(&self) -> usize {
         0
     }
+}
+
+/// Keys of one of an operator's tables.
+#[derive(Clone, Debug)]
+pub struct TableKeys {
+    /// Which of [`Operator::tables`].
+    pub table: usize,
+    /// A column per column of the table's key.
+    pub keys: Vec<ArrayRef>,
+    /// How many there are; they may repeat.
+    pub rows: usize,
 }
 
 /// What is asked of a snapshot.
@@ -148,6 +186,8 @@ pub struct SnapshotRequest {
 pub struct Snapshot {
     /// Keyed state; encoded off the task's thread.
     pub keyed: Option<Box<dyn Frozen>>,
+    /// What changed in the operator's tables, which the engine adds.
+    pub tables: Vec<table::Frozen>,
     /// Values that are not keyed. On restore they are dealt out evenly over the subtasks.
     pub items: Vec<Bytes>,
     /// A sink's pre-commit: finishes flushing what was written before the barrier. On restore
@@ -180,6 +220,8 @@ pub struct Restored {
     /// Segments in the order in which they apply. They may hold groups of other subtasks, to
     /// be skipped by [`Segment::blocks_in`] with the context's range.
     pub segments: Vec<Segment>,
+    /// What is stored of each table, by its name; the engine gives it to [`Operator::tables`].
+    pub tables: BTreeMap<String, StoredTable>,
     /// The subtask's share of the items.
     pub items: Vec<Bytes>,
     /// The merged watermark at the cut. Of key groups that come from several subtasks it is the
@@ -213,6 +255,20 @@ pub struct Context {
     pub waker: Waker,
     /// Counters of this operator.
     pub metrics: Arc<OperatorMetrics>,
+}
+
+impl Context {
+    /// The key groups that the subtask's tables hold.
+    #[must_use]
+    pub fn groups(&self) -> Groups {
+        Groups { range: self.key_groups, of: self.max_parallelism }
+    }
+
+    /// When something is frozen for an attempt: what orders the segments of a table.
+    #[must_use]
+    pub fn age(&self, attempt: Attempt) -> Age {
+        Age { term: self.term, attempt }
+    }
 }
 
 /// Wakes a task: it will be stepped soon. Cheap and safe to call from anywhere, any number of

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use weir_protocol::{Attempt, Epoch, OperatorCounts, OperatorUid, Subtask, VertexId, WorkerId};
+use weir_state::table::Layer;
+use weir_protocol::{Attempt, OperatorCounts, OperatorUid, Subtask, VertexId, WorkerId};
 
 use crate::operator::{OperatorMetrics, Snapshot};
 use crate::source::{Split, SplitAssignment};
@@ -16,13 +17,8 @@ pub enum TaskCommand {
     /// Source tasks only: record positions and emit a barrier. Other tasks see the barrier in
     /// their input.
     Trigger(TriggerRequest),
-    /// The attempt was published as this epoch.
-    Published {
-        /// The attempt.
-        attempt: Attempt,
-        /// Its epoch.
-        epoch: Epoch,
-    },
+    /// State that was frozen is published.
+    Follow(Follow),
     /// The attempt failed. Inputs that wait for its barrier are read again.
     Abandon(Attempt),
     /// A task that froze for this attempt goes on.
@@ -30,6 +26,19 @@ pub enum TaskCommand {
     /// Source tasks only: nothing more is read, and event time comes to its end. Splits keep their
     /// positions for later barriers.
     Drain,
+}
+
+/// The segments of a table of which a task goes on from now on.
+#[derive(Clone, Debug)]
+pub struct Follow {
+    /// The table's operator.
+    pub uid: OperatorUid,
+    /// Its name.
+    pub table: String,
+    /// The segments.
+    pub layers: Vec<Layer>,
+    /// They hold what was frozen for this attempt and before.
+    pub up_to: Attempt,
 }
 
 /// A checkpoint's cut, asked of the sources.

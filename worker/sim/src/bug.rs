@@ -22,6 +22,8 @@ pub enum InjectedBug {
     DeclinedDropsOutput,
     /// Keyed state that was frozen for an attempt that failed is not handed on to the next one.
     DeclinedDropsState,
+    /// The same for state tables.
+    DeclinedDropsTables,
 }
 
 impl InjectedBug {
@@ -29,7 +31,7 @@ impl InjectedBug {
     pub(crate) fn over_store(self, store: Arc<dyn Store>) -> Arc<dyn Store> {
         match self {
             Self::CreateBelieved => Arc::new(Believing(store)),
-            Self::None | Self::DeclinedDropsOutput | Self::DeclinedDropsState => store,
+            _ => store,
         }
     }
 
@@ -92,6 +94,12 @@ impl BuggyLink {
             InjectedBug::DeclinedDropsOutput => keep_last(&mut snapshot.committables),
             InjectedBug::DeclinedDropsState => {
                 snapshot.operators.values_mut().for_each(|state| keep_last(&mut state.segments));
+            }
+            InjectedBug::DeclinedDropsTables => {
+                for state in snapshot.operators.values_mut() {
+                    let newest = state.tables.iter().map(|segment| segment.ages.hi).max();
+                    state.tables.retain(|segment| Some(segment.ages.hi) == newest);
+                }
             }
         }
         ack.snapshot_json = serde_json::to_vec(&snapshot).unwrap_or_default();

@@ -19,6 +19,7 @@ use weir_engine::exchange::ExchangeServer;
 use weir_engine::graph::JobGraph;
 use weir_engine::runtime::{Executor, Pool, Runtime, RuntimeConfig};
 use weir_protocol::control::RunState;
+use weir_state::merge::policy::Limits;
 use weir_protocol::{JobName, OperatorCounts, OperatorUid, WorkerId};
 
 use crate::arrival::Arrivals;
@@ -285,6 +286,16 @@ impl Cluster {
         }
     }
 
+    /// Whether rows of state tables leave memory whenever they can.
+    fn evicts(&self) -> bool {
+        self.spec.seed % 3 != 0
+    }
+
+    fn state_pool(&self) -> Pool {
+        let pool = Pool::new("simulated state", 1 << 30);
+        if self.evicts() { pool.trimmed_above(0) } else { pool }
+    }
+
     /// Starts a worker process in place of whatever had its ordinal.
     ///
     /// # Errors
@@ -314,7 +325,7 @@ impl Cluster {
             executor: executor.clone(),
             clock: Clock::manual(1_000_000),
             io: tokio::runtime::Handle::current(),
-            state_pool: Arc::new(Pool::new("simulated state", 1 << 30)),
+            state_pool: Arc::new(self.state_pool()),
             exchange_bytes: 1 << 20,
             transport,
             exchange: Some(exchange),
@@ -330,6 +341,10 @@ impl Cluster {
             0 => member.with_inline_limit(INLINE_LIMIT),
             _ => member,
         };
+        // Tables come into memory as a whole, or row by row; they are merged early either way.
+        let member = member
+            .with_resident_bytes(if self.evicts() { 0 } else { u64::MAX })
+            .with_merges(Limits { deltas: 3, step: 20_000 });
         let link = ControlLink {
             worker: process.clone(),
             current: Arc::clone(&self.current),

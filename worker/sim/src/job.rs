@@ -20,6 +20,7 @@ use weir_protocol::{Counter, OperatorCounts, OperatorUid, VertexId};
 
 use crate::arrival::Arrivals;
 use crate::external::{ExternalSystem, sink_factory};
+use crate::running;
 use crate::source::{Events, Times, schema};
 
 /// Event time that a burst spans, in milliseconds. Rows of one burst come in any order.
@@ -108,7 +109,7 @@ pub(crate) struct Row {
 /// What a run comes to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Expected {
-    /// Visible rows: `key window_start count sum min max average distinct` → how often.
+    /// Visible rows: `key window_start count sum min max average distinct nth total` → how often.
     pub visible: BTreeMap<String, u64>,
     /// What the operators say of it.
     pub counted: Counted,
@@ -254,8 +255,15 @@ impl JobSpec {
                 watermark = watermark.max(row.time - self.delay());
             }
         }
-        let visible: BTreeMap<String, u64> =
-            windows.into_iter().map(|((key, start), ids)| (result(key, start, &ids), 1)).collect();
+        let mut running: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+        let visible: BTreeMap<String, u64> = windows
+            .into_iter()
+            .map(|((key, start), ids)| {
+                let (nth, total) = running.entry(key).or_default();
+                (*nth, *total) = (*nth + 1, *total + ids.len() as i64);
+                (format!("{} {nth} {total}", result(key, start, &ids)), 1)
+            })
+            .collect();
         let counted = Counted { read, late, written: visible.len() as u64 };
         Expected { visible, counted }
     }
@@ -286,7 +294,8 @@ impl JobSpec {
         }
     }
 
-    /// The job graph: each source's events → local results ⇒ global results → sink.
+    /// The job graph: each source's events → local results ⇒ global results → running totals →
+    /// sink.
     ///
     /// # Errors
     /// When the engine refuses the aggregation.
@@ -303,6 +312,7 @@ impl JobSpec {
             ..OperatorInfo::default()
         };
         let keyed = Some(window::state_schema(&aggregate)?);
+        let running = OperatorInfo { tables: running::tables(), ..info("running", None) };
         let idle_after = (self.input == Input::Partitions).then_some(self.idle_after);
         let rule = WatermarkRule { column: 0, mark: RowMark::Delay(self.delay()), idle_after };
         let counts = VertexId(self.sources);
@@ -350,6 +360,7 @@ impl JobSpec {
             parallelism: Parallelism::Job,
             chain: vec![
                 (info("counts", keyed), Node::Operator(window::global(&aggregate)?)),
+                (running, Node::Operator(running::factory())),
                 (info("out", None), Node::Operator(sink_factory(external))),
             ],
         });

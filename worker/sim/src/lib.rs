@@ -15,7 +15,8 @@
 //!
 //! A seed also chooses the job: files that are all there, a watched folder into which files come in
 //! bursts, or partitions of which some are silent; one or two sources; windows that tumble or hop.
-//! What a window is made of is compared row by row: sums of numbers that no other row has.
+//! What a window is made of is compared row by row: sums of numbers that no other row has. Behind
+//! the windows an operator keeps state tables of every kind and holds them against each other.
 //!
 //! The tests run 200 seeds; `WEIR_SIM_SEEDS=5000 cargo test -p weir-sim --test seeds` runs more,
 //! beginning with `WEIR_SIM_FIRST`.
@@ -32,5 +33,6 @@ mod link;
 pub mod net;
 pub mod process;
 pub mod run;
+mod running;
 mod signal;
 mod source;

@@ -102,3 +102,9 @@ fn a_declined_attempt_that_drops_its_keyed_state_is_found() {
     let found = all(0, 200, InjectedBug::DeclinedDropsState);
     assert!(found.is_err(), "200 seeds did not find it");
 }
+
+#[test]
+fn a_declined_attempt_that_drops_its_state_tables_is_found() {
+    let found = all(0, 200, InjectedBug::DeclinedDropsTables);
+    assert!(found.is_err(), "200 seeds did not find it");
+}

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use weir_engine::graph::{Edge, Exchange, JobGraph, Parallelism, Vertex};
-use weir_engine::operator::{OutputTag, StateSchema};
+use weir_engine::operator::{OutputTag, StateSchema, TableSpec};
 
 /// A job graph as data; field names are part of the output format.
 #[derive(Serialize, Clone, PartialEq, Eq, Debug)]
@@ -45,8 +45,11 @@ pub struct ExplainedOperator {
     pub kind: String,
     /// Expressions, options, guarantee.
     pub details: BTreeMap<String, String>,
-    /// Its state, when it keeps one.
+    /// Its keyed state beside tables, when it keeps some.
     pub state: Option<StateSchema>,
+    /// Its state tables.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableSpec>,
     /// Why its result does not depend on the data alone.
     pub nondeterministic: Option<String>,
 }
@@ -105,6 +108,7 @@ fn chain(vertex: &Vertex) -> Chain {
                 kind: info.kind.to_owned(),
                 details: info.details.clone(),
                 state: info.state.clone(),
+                tables: info.tables.clone(),
                 nondeterministic: info.nondeterministic.clone(),
             })
             .collect(),
@@ -182,6 +186,9 @@ pub fn text(graph: &JobGraph) -> String {
                 let columns: Vec<String> =
                     state.columns.iter().map(|(name, ty)| format!("{name} {ty}")).collect();
                 let _ = writeln!(out, "    state v{}: {}", state.version, columns.join(", "));
+            }
+            for table in &operator.tables {
+                let _ = writeln!(out, "    table {table}");
             }
             if let Some(reason) = &operator.nondeterministic {
                 let _ = writeln!(out, "    not deterministic: {reason}");

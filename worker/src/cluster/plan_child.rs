@@ -120,7 +120,8 @@ fn read_plan(text: &str) -> anyhow::Result<Plan> {
         let name = operator["name"].as_str().unwrap_or_default().to_owned();
         // A plan of this very program: the schema has this form, or is null.
         let state = serde_json::from_value(operator["state"].clone()).ok().flatten();
-        Some((operator["uid"].as_str()?.to_owned(), Reads { name, state }))
+        let tables = serde_json::from_value(operator["tables"].clone()).unwrap_or_default();
+        Some((operator["uid"].as_str()?.to_owned(), Reads { name, state, tables }))
     });
     Ok(Plan {
         errors: Vec::new(),

@@ -17,8 +17,7 @@ use weir_protocol::KeyGroup;
 use weir_state::hash::hash_columns;
 use weir_state::key_table::ABSENT;
 use weir_state::merge::Input;
-use weir_state::sorted::Age;
-use weir_state::table::{Announced, Expiry, Field, Groups, Keyed, Layer, Table, TableSpec};
+use weir_state::table::{Expiry, Field, Groups, Keyed, Table, TableSpec};
 
 fn spec(expiry: Expiry) -> TableSpec {
     let columns =
@@ -182,20 +181,8 @@ impl Subject for Keyed {
 impl ReadsThrough for Keyed {
     type Key = Key;
 
-    fn open(spec: &TableSpec, groups: Groups, layers: Vec<Layer>) -> Self {
-        Self::open(spec.clone(), groups, layers).unwrap()
-    }
-
-    fn follow(&mut self, layers: Vec<Layer>, up_to: Age) {
-        self.follow(layers, up_to).unwrap();
-    }
-
-    fn announce(&mut self, of: &[Key]) -> Announced {
-        self.announce(&keys(of), of.len()).unwrap().unwrap()
-    }
-
-    fn install(&mut self, announced: &Announced) -> bool {
-        self.install(announced).unwrap()
+    fn columns(of: &[Key]) -> Vec<ArrayRef> {
+        keys(of)
     }
 
     fn keys_of(change: &Change) -> Vec<Key> {

@@ -17,9 +17,8 @@ use weir_protocol::KeyGroup;
 use weir_state::hash::hash_columns;
 use weir_state::key_table::ABSENT;
 use weir_state::merge::Input;
-use weir_state::sorted::Age;
 use weir_state::table::{
-    Announced, Expiry, Field, Groups, Layer, OrderField, Ordered, Scan, Table, TableSpec,
+    Expiry, Field, Groups, OrderField, Ordered, Scan, Table, TableSpec,
 };
 
 /// Key; order: a time, then a text; the row: a number.
@@ -267,20 +266,8 @@ impl Subject for Ordered {
 impl ReadsThrough for Ordered {
     type Key = Key;
 
-    fn open(spec: &TableSpec, groups: Groups, layers: Vec<Layer>) -> Self {
-        Self::open(spec.clone(), groups, layers).unwrap()
-    }
-
-    fn follow(&mut self, layers: Vec<Layer>, up_to: Age) {
-        self.follow(layers, up_to).unwrap();
-    }
-
-    fn announce(&mut self, of: &[Key]) -> Announced {
-        self.announce(&keys(of.iter()), of.len()).unwrap().unwrap()
-    }
-
-    fn install(&mut self, announced: &Announced) -> bool {
-        self.install(announced).unwrap()
+    fn columns(of: &[Key]) -> Vec<ArrayRef> {
+        keys(of.iter())
     }
 
     fn keys_of(change: &Change) -> Vec<Key> {

@@ -45,12 +45,17 @@ impl<T: Clone> FrozenLedger<T> {
             .collect()
     }
 
-    /// A manifest that included `attempt` counts: what it carried is out of the ledger's hands.
-    pub fn published(&mut self, attempt: Attempt) {
-        self.entries.retain(|_, frozen| {
-            frozen.retain(|(frozen_for, _)| *frozen_for > attempt);
+    /// A manifest that included `attempt` counts: what it carried is out of the ledger's hands, and
+    /// is given back.
+    pub fn published(&mut self, attempt: Attempt) -> Vec<(OperatorUid, Subtask, T)> {
+        let mut carried = Vec::new();
+        self.entries.retain(|(uid, subtask), frozen| {
+            for (_, entry) in frozen.extract_if(.., |(frozen_for, _)| *frozen_for <= attempt) {
+                carried.push((uid.clone(), *subtask, entry));
+            }
             !frozen.is_empty()
         });
+        carried
     }
 
     /// Whether nothing waits to be published.

@@ -21,6 +21,8 @@ pub struct CheckpointBody {
     /// Every operator of the plan, also those without news: an operator that is not here loses
     /// its state. Segments are only the new ones; the rest of an entry is complete.
     pub operators: BTreeMap<OperatorUid, OperatorEntry>,
+    /// Those of them that began anew: nothing of what the head holds of them goes on.
+    pub renewed: BTreeSet<OperatorUid>,
     /// Merged watermark of each chain of operators at the cut, by the chain's first operator.
     pub watermarks: BTreeMap<OperatorUid, ChainWatermark>,
     /// Output ready to be committed, in order.
@@ -44,6 +46,7 @@ impl CheckpointBody {
         !self.commits.is_empty()
             || self.pin.is_some()
             || head.pending.len() > uncommitted
+            || !self.renewed.is_empty()
             || self.operators.len() != head.operators.len()
             || self.operators.iter().any(changed)
     }
@@ -124,7 +127,8 @@ pub(super) fn build_checkpoint(
         .operators
         .into_iter()
         .map(|(uid, mut entry)| {
-            entry.state = entry.state.on_top_of(before.operators.get(&uid).map(|e| &e.state));
+            let before = before.operators.get(&uid).filter(|_| !body.renewed.contains(&uid));
+            entry.state = entry.state.on_top_of(before.map(|entry| &entry.state));
             (uid, entry)
         })
         .collect();

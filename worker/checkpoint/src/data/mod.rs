@@ -6,19 +6,22 @@
 //! its hands goes to the worker's [`SegmentCache`], too.
 
 mod read;
+mod tables;
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use weir_protocol::{Blob, OperatorUid, Term};
-use weir_state::segment::{DamagedBlock, Segment};
+use weir_state::segment::DamagedBlock;
+use weir_state::sorted::SegmentError;
 
-use crate::manifest::{INLINE_LIMIT, Place, SegmentRef};
+use crate::manifest::{INLINE_LIMIT, Place};
 use crate::store::{ErrorKind, Store, StoreError};
 use crate::{Nonces, SegmentCache};
 
-pub(crate) use read::fetch_whole;
+pub(crate) use read::fetch_segment;
 pub use read::{DataReader, Prefetched};
+pub(crate) use tables::fetch_table_segment;
 
 /// Tries of one read or write before the error is handed up.
 const TRIES: u32 = 5;
@@ -36,6 +39,14 @@ pub enum DataError {
         object: String,
         /// Which block and how.
         damage: DamagedBlock,
+    },
+    /// A segment of a state table is not what its reference says.
+    #[error("{object}: {damage}; restore an older version or a savepoint")]
+    DamagedTable {
+        /// The object, or `inline`.
+        object: String,
+        /// What of it and how.
+        damage: SegmentError,
     },
     /// A URL for which no store was given.
     #[error("{0}: no store is open for this address")]
@@ -86,35 +97,54 @@ impl DataWriter {
         self
     }
 
-    /// Stores segments, of one operator or of several, as one object below `folder`; small ones
-    /// stay in the references. The references come in the order of the segments; empty deltas
-    /// are left out by whoever asks ([`Segment::is_empty_delta`]).
+    /// Where its random names come from.
+    #[must_use]
+    pub fn nonces(&self) -> &Nonces {
+        &self.nonces
+    }
+
+    /// Stores segments, of one operator or of several, as one object below `folder`; where they
+    /// are small together, they are for the references to hold. Gives the place of each, in order.
     ///
     /// # Errors
     /// When the store fails again and again.
     pub async fn write(
         &self,
         folder: &OperatorUid,
-        segments: &[Segment],
-    ) -> Result<Vec<SegmentRef>, DataError> {
-        let total: usize = segments.iter().map(|s| s.bytes.len()).sum();
+        segments: &[Bytes],
+    ) -> Result<Vec<Place>, DataError> {
+        let total: usize = segments.iter().map(Bytes::len).sum();
         if total < self.inline_limit {
-            let inline = |s: &Segment| reference(s, Place::Inline(Blob(s.bytes.clone())));
-            return Ok(segments.iter().map(inline).collect());
+            return Ok(segments.iter().map(|bytes| Place::Inline(Blob(bytes.clone()))).collect());
         }
         let path = data_name(self.term, folder, &self.nonces);
         let mut merged = BytesMut::with_capacity(total);
-        let mut references = Vec::with_capacity(segments.len());
+        let mut places = Vec::with_capacity(segments.len());
         for segment in segments {
-            let offset = merged.len() as u64;
-            references.push(reference(segment, Place::Object { path: path.clone(), offset }));
-            merged.extend_from_slice(&segment.bytes);
+            places.push(Place::Object { path: path.clone(), offset: merged.len() as u64 });
+            merged.extend_from_slice(segment);
         }
         let merged = merged.freeze();
         // Kept in any case: under a name that the store never took, nobody looks for it.
         let keep = self.cache.put(&path, merged.clone());
         futures::future::join(self.put(&path, merged), keep).await.0?;
-        Ok(references)
+        Ok(places)
+    }
+
+    /// Stores segments and gives the references to them, for tests.
+    ///
+    /// # Errors
+    /// As [`DataWriter::write`].
+    #[cfg(feature = "testing")]
+    pub async fn write_segments(
+        &self,
+        folder: &OperatorUid,
+        segments: &[weir_state::segment::Segment],
+    ) -> Result<Vec<crate::SegmentRef>, DataError> {
+        let bytes: Vec<Bytes> = segments.iter().map(|segment| segment.bytes.clone()).collect();
+        let places = self.write(folder, &bytes).await?;
+        let segments = segments.iter().zip(places);
+        Ok(segments.map(|(segment, place)| crate::SegmentRef::new(segment, place)).collect())
     }
 
     async fn put(&self, path: &str, bytes: Bytes) -> Result<(), DataError> {
@@ -126,17 +156,6 @@ impl DataWriter {
                 Err(error) => wait_to_retry(error, &mut tries).await?,
             }
         }
-    }
-}
-
-fn reference(segment: &Segment, place: Place) -> SegmentRef {
-    SegmentRef {
-        place,
-        len: segment.bytes.len() as u64,
-        schema: segment.schema,
-        kind: segment.kind,
-        range: segment.range,
-        blocks: segment.blocks.clone(),
     }
 }
 

@@ -24,12 +24,15 @@ const BATCH_BYTES: u64 = 8 << 20;
 /// besides its result.
 const BATCHES: usize = 4;
 
+/// What bytes that lie in their reference are called.
+pub(super) const INLINE: &str = "inline";
+
 /// Reads segments.
 #[derive(Clone, Debug)]
 pub struct DataReader {
     store: Arc<dyn Store>,
     foreign: Vec<(String, Arc<dyn Store>)>,
-    cache: SegmentCache,
+    pub(super) cache: SegmentCache,
 }
 
 /// What a prefetch has done.
@@ -203,7 +206,7 @@ impl DataReader {
         Ok((blocks.into_iter().flatten().collect(), misses))
     }
 
-    fn locate<'a>(&'a self, path: &'a str) -> Result<(&'a Arc<dyn Store>, &'a str), DataError> {
+    pub(super) fn locate<'a>(&'a self, path: &'a str) -> Result<(&'a Arc<dyn Store>, &'a str), DataError> {
         if !is_foreign(path) {
             return Ok((&self.store, path));
         }
@@ -221,7 +224,7 @@ fn wanted(reference: &SegmentRef, groups: &BTreeSet<KeyGroup>) -> Vec<BlockIndex
 fn inline_blocks(bytes: &Bytes, wanted: &[BlockIndex]) -> Result<Vec<Bytes>, DataError> {
     let block = |block: &BlockIndex| {
         let found = part(bytes, block.offset as usize, block.len as usize);
-        check("inline", block, &found).map(|()| found)
+        check(INLINE, block, &found).map(|()| found)
     };
     wanted.iter().map(block).collect()
 }
@@ -254,7 +257,8 @@ fn runs(blocks: &[(usize, BlockIndex)]) -> impl Iterator<Item = &[(usize, BlockI
     blocks.chunk_by(|(_, a), (_, b)| b.offset.saturating_sub(a.offset + a.len) <= GAP_BYTES)
 }
 
-async fn fetch_range(store: &dyn Store, name: &str, range: Range<u64>) -> Result<Bytes, DataError> {
+pub(super) async fn fetch_range(
+    store: &dyn Store, name: &str, range: Range<u64>) -> Result<Bytes, DataError> {
     if range.is_empty() {
         return Ok(Bytes::new());
     }
@@ -267,17 +271,26 @@ async fn fetch_range(store: &dyn Store, name: &str, range: Range<u64>) -> Result
     }
 }
 
+/// A segment's bytes, unchecked, and what to call where they lie.
+pub(super) async fn fetch_whole<'a>(
+    store: &dyn Store,
+    place: &'a Place,
+    len: u64,
+) -> Result<(Bytes, &'a str), DataError> {
+    Ok(match place {
+        Place::Inline(bytes) => (bytes.0.clone(), INLINE),
+        Place::Object { path, offset } => {
+            (fetch_range(store, path, *offset..offset + len).await?, path)
+        }
+    })
+}
+
 /// All of a segment's bytes, checked block by block.
-pub(crate) async fn fetch_whole(
+pub(crate) async fn fetch_segment(
     store: &dyn Store,
     reference: &SegmentRef,
 ) -> Result<Bytes, DataError> {
-    let (bytes, object) = match &reference.place {
-        Place::Inline(bytes) => (bytes.0.clone(), "inline"),
-        Place::Object { path, offset } => {
-            (fetch_range(store, path, *offset..offset + reference.len).await?, path.as_str())
-        }
-    };
+    let (bytes, object) = fetch_whole(store, &reference.place, reference.len).await?;
     for block in &reference.blocks {
         check(object, block, &part(&bytes, block.offset as usize, block.len as usize))?;
     }

@@ -11,6 +11,7 @@
 mod format_1;
 mod operator;
 mod segments;
+pub mod tables;
 mod watermark;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ pub use self::segments::{
     INLINE_LIMIT, MAX_DELTA_DEPTH, Place, SegmentRef, compose, is_foreign, plan_restore, share,
     should_compact,
 };
+pub use self::tables::TableSegment;
 pub use self::watermark::{ChainWatermark, END_OF_TIME};
 use crate::Nonce;
 
@@ -296,21 +298,21 @@ impl Manifest {
         pending.lineage.as_ref().unwrap_or(&self.lineage)
     }
 
-    /// Every segment of its state.
-    pub fn segments(&self) -> impl Iterator<Item = &SegmentRef> {
-        self.operators.values().flat_map(|entry| &entry.state.segments)
+    /// Where every piece of its keyed state lies.
+    fn places(&self) -> impl Iterator<Item = &Place> {
+        self.operators.values().flat_map(|entry| entry.state.places())
     }
 
     /// Objects that its own state needs, without those of retained versions.
     #[must_use]
     pub fn own_objects(&self) -> BTreeSet<String> {
-        self.segments().filter_map(|s| s.object().map(str::to_owned)).collect()
+        self.places().filter_map(|place| place.object().map(str::to_owned)).collect()
     }
 
     /// Those of them that lie in the job's own folder.
     #[must_use]
     pub fn data_objects(&self) -> BTreeSet<&str> {
-        self.segments().filter(|s| !s.is_foreign()).filter_map(SegmentRef::object).collect()
+        self.places().filter(|place| !place.is_foreign()).filter_map(Place::object).collect()
     }
 
     /// Every object that must not be deleted while this manifest is the head.

@@ -1,10 +1,14 @@
 //! An operator's state at a cut: what one of its subtasks hands over, what a manifest holds of all
 //! of them, and what one is handed back. The sum and the share of it are here, too.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use weir_protocol::{Blob, KeyGroupRange, OperatorCounts, Split, StateSchema, Subtask};
+use weir_state::table::TableSpec;
 
-use super::segments::{SegmentRef, compose, share};
+use super::segments::{self, Place, SegmentRef};
+use super::tables::{self, TableSegment};
 
 /// The state of an operator, of one subtask or of all of them.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -15,6 +19,9 @@ pub struct OperatorState {
     /// frozen since the last published manifest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<SegmentRef>,
+    /// The same for state tables, which their ages put in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableSegment>,
     /// Values that are not keyed, in the order of subtasks; complete at every checkpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<Blob>,
@@ -31,6 +38,7 @@ impl OperatorState {
     /// Adds what the next subtask hands over.
     pub fn add(&mut self, more: &Self) {
         self.segments.extend(more.segments.iter().cloned());
+        self.tables.extend(more.tables.iter().cloned());
         self.items.extend(more.items.iter().cloned());
         self.splits.extend(more.splits.iter().cloned());
         self.counts = self.counts + more.counts;
@@ -39,8 +47,13 @@ impl OperatorState {
     /// What it is once this, which was handed over, is published on top of `before`.
     #[must_use]
     pub fn on_top_of(self, before: Option<&Self>) -> Self {
-        let segments = compose(before.map_or(&[], |before| &before.segments), self.segments);
-        Self { segments, ..self }
+        let nothing = Self::default();
+        let before = before.unwrap_or(&nothing);
+        Self {
+            segments: segments::compose(&before.segments, self.segments),
+            tables: tables::compose(&before.tables, self.tables),
+            ..self
+        }
     }
 
     /// Whether this, handed over for all subtasks, says anything that `before` does not. Counts
@@ -48,6 +61,7 @@ impl OperatorState {
     #[must_use]
     pub fn differs_from(&self, before: &Self) -> bool {
         !self.segments.iter().all(SegmentRef::is_empty_delta)
+            || !self.tables.is_empty()
             || self.items != before.items
             || self.splits != before.splits
     }
@@ -58,7 +72,8 @@ impl OperatorState {
     pub fn share(&self, subtask: Subtask, subtasks: u32, range: KeyGroupRange) -> Self {
         let items = self.items.iter().skip(subtask.0 as usize).step_by(subtasks.max(1) as usize);
         Self {
-            segments: share(&self.segments, range),
+            segments: segments::share(&self.segments, range),
+            tables: tables::share(&self.tables, range),
             items: items.cloned().collect(),
             ..Self::default()
         }
@@ -67,14 +82,42 @@ impl OperatorState {
     /// Whether nothing would be lost without it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.segments.is_empty() && self.items.is_empty() && self.splits.is_empty()
+        !self.has_keyed() && self.items.is_empty() && self.splits.is_empty()
+    }
+
+    /// Whether it holds keyed state.
+    #[must_use]
+    pub fn has_keyed(&self) -> bool {
+        !self.segments.is_empty() || !self.tables.is_empty()
+    }
+
+    /// The references of each table, by its name.
+    #[must_use]
+    pub fn by_table(&self) -> BTreeMap<String, Vec<TableSegment>> {
+        let mut tables: BTreeMap<String, Vec<TableSegment>> = BTreeMap::new();
+        for segment in &self.tables {
+            tables.entry(segment.table.clone()).or_default().push(segment.clone());
+        }
+        tables
+    }
+
+    /// Where every piece of keyed state lies.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.segments.iter().map(|s| &s.place).chain(self.tables.iter().map(|t| &t.place))
+    }
+
+    /// The same, to be changed.
+    pub fn places_mut(&mut self) -> impl Iterator<Item = &mut Place> {
+        let segments = self.segments.iter_mut().map(|s| &mut s.place);
+        segments.chain(self.tables.iter_mut().map(|t| &mut t.place))
     }
 
     /// Bytes of its segments and items.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let segments: u64 = self.segments.iter().map(|s| s.len).sum();
-        segments + self.items.iter().map(|item| item.0.len() as u64).sum::<u64>()
+        let tables: u64 = self.tables.iter().map(|t| t.len).sum();
+        segments + tables + self.items.iter().map(|item| item.0.len() as u64).sum::<u64>()
     }
 }
 
@@ -88,6 +131,9 @@ pub struct OperatorEntry {
     pub kind: String,
     /// Of its keyed state.
     pub schema: StateSchema,
+    /// Its state tables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableSpec>,
     /// Of all its subtasks.
     pub state: OperatorState,
     /// Sources: the enumerator's side.
@@ -106,7 +152,7 @@ impl OperatorEntry {
     /// first checkpoint.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
-        self.state.segments.iter().any(SegmentRef::is_foreign)
+        self.state.places().any(Place::is_foreign)
     }
 
     /// Whether it is a source that was read to its end.

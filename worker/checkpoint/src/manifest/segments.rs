@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use weir_protocol::{Blob, KeyGroup, KeyGroupRange};
-use weir_state::segment::{BlockIndex, SegmentKind};
+use weir_state::segment::{BlockIndex, Segment, SegmentKind};
 
 /// State up to this many bytes per worker and attempt travels inside the manifest.
 pub const INLINE_LIMIT: usize = 64 * 1024;
@@ -35,6 +35,24 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// The object, unless the bytes are inline.
+    #[must_use]
+    pub fn object(&self) -> Option<&str> {
+        match self {
+            Self::Inline(_) => None,
+            Self::Object { path, .. } => Some(path),
+        }
+    }
+
+    /// Whether it lies where this job's collector has no say: in a savepoint, or in the folder
+    /// of another job.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.object().is_some_and(is_foreign)
+    }
+}
+
 /// A piece of keyed state, in the store or inline.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,20 +73,23 @@ pub struct SegmentRef {
 }
 
 impl SegmentRef {
-    /// The object that holds it, unless it is inline.
+    /// To a segment that is stored there.
     #[must_use]
-    pub fn object(&self) -> Option<&str> {
-        match &self.place {
-            Place::Inline(_) => None,
-            Place::Object { path, .. } => Some(path),
+    pub fn new(segment: &Segment, place: Place) -> Self {
+        Self {
+            place,
+            len: segment.bytes.len() as u64,
+            schema: segment.schema,
+            kind: segment.kind,
+            range: segment.range,
+            blocks: segment.blocks.clone(),
         }
     }
 
-    /// Whether it lies where this job's collector has no say: in a savepoint, or in the folder
-    /// of another job.
+    /// The object that holds it, unless it is inline.
     #[must_use]
-    pub fn is_foreign(&self) -> bool {
-        self.object().is_some_and(is_foreign)
+    pub fn object(&self) -> Option<&str> {
+        self.place.object()
     }
 
     /// Whether it stands alone.

@@ -108,7 +108,7 @@ impl Sink {
 pub async fn large_segment(writer: &DataWriter) -> SegmentRef {
     let mut builder = SegmentBuilder::new(SegmentKind::Full, KeyGroupRange::all(128), 1);
     builder.push(KeyGroup(9), &[7; 100_000]);
-    let written = writer.write(&"source".into(), &[builder.finish()]).await.unwrap();
+    let written = writer.write_segments(&"source".into(), &[builder.finish()]).await.unwrap();
     written.into_iter().next().unwrap()
 }
 

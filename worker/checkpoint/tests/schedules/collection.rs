@@ -18,7 +18,7 @@ async fn with_segment(toy: &mut Toy, chain: &Chain) -> String {
     segment.push(KeyGroup(3), &vec![toy.position as u8; 70_000]);
     let writer =
         DataWriter::new(chain.store().clone(), toy.writer.term(), chain.options().nonces.clone());
-    let refs = writer.write(&"source".into(), &[segment.finish()]).await.unwrap();
+    let refs = writer.write_segments(&"source".into(), &[segment.finish()]).await.unwrap();
     let name = refs[0].object().unwrap().to_owned();
     toy.freeze(1);
     let mut body = toy.body();

@@ -35,6 +35,7 @@ pub(super) fn assemble(
                 name: planned.name.clone(),
                 kind: planned.kind.to_owned(),
                 schema: planned.state.clone().unwrap_or_default(),
+                tables: planned.tables.clone(),
                 state,
                 enumerator: None,
             };

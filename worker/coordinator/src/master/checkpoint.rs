@@ -91,6 +91,7 @@ impl JobMaster {
         let head = &self.head.manifest;
         let mut body = assemble(&self.plan, parallelism, &checkpoint, &self.counted_before, head);
         body.pin = pin;
+        body.renewed = self.head.renewed.clone();
         if !must && !body.differs_from(head, self.commits.items()) {
             self.step("nothing changed");
             self.stats.unchanged += 1;

@@ -18,8 +18,8 @@ pub struct Head {
     pub written_ms: i64,
     /// Output that it lists and that is known to be committed.
     pub committed: BTreeSet<CommitId>,
-    /// Operators that begin anew, since they cannot read what it holds of them: they write
-    /// everything at the first attempt, which voids it in the chain too.
+    /// Operators that begin anew, since they cannot read what it holds of them: the next manifest
+    /// takes nothing of it over.
     pub renewed: BTreeSet<OperatorUid>,
 }
 
@@ -44,22 +44,19 @@ impl Head {
     pub(super) fn renew(&mut self, uid: OperatorUid) {
         if let Some(entry) = Arc::make_mut(&mut self.manifest).operators.get_mut(&uid) {
             entry.state.segments.clear();
+            entry.state.tables.clear();
         }
         self.renewed.insert(uid);
     }
 
     /// Operators that must write all of their state at the next attempt.
     pub(super) fn must_write_full(&self) -> Vec<OperatorUid> {
-        self.and_renewed(self.manifest.foreign_operators())
+        self.manifest.foreign_operators()
     }
 
     /// Operators that should.
     pub(super) fn should_write_full(&self) -> Vec<OperatorUid> {
-        self.and_renewed(self.manifest.operators_to_write_full())
-    }
-
-    fn and_renewed(&self, uids: Vec<OperatorUid>) -> Vec<OperatorUid> {
-        uids.into_iter().chain(self.renewed.iter().cloned()).collect()
+        self.manifest.operators_to_write_full()
     }
 
     /// What the operators that are still in the plan had counted.

@@ -262,8 +262,7 @@ impl JobMaster {
     }
 
     /// Lets go of stored state that the program's operators cannot read and that may be dropped.
-    /// They write all of their state at the first attempt, which voids it in the chain too; until
-    /// then every term begins like this.
+    /// The first manifest takes nothing of it over; until then every term begins like this.
     pub(super) fn renew(&mut self) {
         let allowed = &self.config.allow_dropped_state;
         for uid in find_renewed(&self.plan, &self.head.manifest, allowed) {

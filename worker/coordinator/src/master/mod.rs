@@ -41,4 +41,6 @@ pub use head::Head;
 pub use machine::JobMaster;
 pub use place::{SlotAssignment, assign_slots, count_moved};
 pub use plan::{Plan, PlanOperator, PlanSource, PlanVertex};
-pub use restorable::{Dropped, Reads, RestoreRefused, find_dropped, validate_restore};
+pub use restorable::{
+    Dropped, Reads, RestoreRefused, Unreadable, find_dropped, validate_restore,
+};

@@ -6,6 +6,7 @@ use weir_engine::graph::{JobGraph, Parallelism};
 use weir_engine::operator::StateSchema;
 use weir_engine::source::Assignment;
 use weir_protocol::{OperatorUid, Subtask, VertexId};
+use weir_state::table::TableSpec;
 
 /// A job graph without its code.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -42,8 +43,10 @@ pub struct PlanOperator {
     pub name: String,
     /// What sort of operator it is.
     pub kind: &'static str,
-    /// Its state, when it keeps keyed state.
+    /// Its keyed state beside tables, when it keeps some.
     pub state: Option<StateSchema>,
+    /// Its state tables.
+    pub tables: Vec<TableSpec>,
 }
 
 /// What matters about a source.
@@ -84,6 +87,7 @@ impl Plan {
                         name: info.name.clone(),
                         kind: info.kind,
                         state: info.state.clone(),
+                        tables: info.tables.clone(),
                     })
                     .collect(),
                 source: sources.get(&vertex.id).copied(),

@@ -40,8 +40,9 @@ pub(super) fn build_prefetches(
         for restore in restores.iter_mut() {
             restore.state.items.clear();
             restore.state.segments.retain(|segment| segment.object().is_some_and(is_new));
+            restore.state.tables.retain(|segment| segment.place.object().is_some_and(is_new));
         }
-        restores.retain(|restore| !restore.state.segments.is_empty());
+        restores.retain(|restore| restore.state.has_keyed());
     }
     wanted.retain(|_, restores| !restores.is_empty());
     wanted

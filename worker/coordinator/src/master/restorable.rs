@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use weir_checkpoint::{Manifest, OperatorEntry};
 use weir_engine::source::Assignment;
 use weir_protocol::{OperatorUid, StateSchema, Version};
+use weir_state::table::{EvolveError, TableSpec, evolve};
 
 use super::plan::{Plan, PlanSource};
 
@@ -30,7 +31,7 @@ pub enum RestoreRefused {
     /// The program's operator cannot read the state.
     #[error(
         "operator \"{name}\" ({uid}) has state in version {version} that operator \"{now}\" of this \
-         program cannot read, since it keeps other keys or aggregates; put it back as it was, or \
+         program cannot read, since {why}; put it back as it was, or \
          drop its state and begin anew with state.allowDroppedState: [\"{name}\"]"
     )]
     Changed {
@@ -40,6 +41,8 @@ pub enum RestoreRefused {
         name: String,
         /// Its name for people in this program.
         now: String,
+        /// What differs.
+        why: String,
         /// The manifest.
         version: Version,
     },
@@ -86,8 +89,19 @@ pub enum RestoreRefused {
 pub struct Reads {
     /// Its name for people.
     pub name: String,
-    /// The keyed state that it keeps, if it keeps any.
+    /// The keyed state that it keeps beside tables, if it keeps any.
     pub state: Option<StateSchema>,
+    /// Its state tables.
+    pub tables: Vec<TableSpec>,
+}
+
+/// An operator that cannot read what is stored in its place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unreadable {
+    /// The operator's name for people.
+    pub name: String,
+    /// What differs between what is stored and what it keeps.
+    pub why: String,
 }
 
 /// State in a manifest that a program would drop.
@@ -98,7 +112,7 @@ pub struct Dropped {
     /// Its name for people when it was stored.
     pub name: String,
     /// The program's operator that has its place and cannot read it; absent where there is none.
-    pub now: Option<String>,
+    pub now: Option<Unreadable>,
     /// The program's author says that it may be dropped.
     pub allowed: bool,
 }
@@ -113,34 +127,64 @@ pub fn find_dropped(
     let dropped = head.operators.iter().filter_map(|(uid, stored)| {
         let now = match reads(uid) {
             None if stored.holds_state() => None,
-            Some(planned) if !is_read(stored, planned.state.as_ref()) => Some(planned.name),
-            _ => return None,
+            None => return None,
+            Some(planned) => {
+                let why = find_unreadable(stored, &planned, allowed)?;
+                Some(Unreadable { name: planned.name, why })
+            }
         };
         let (uid, name) = (uid.clone(), stored.name.clone());
-        let allowed =
-            allowed.iter().any(|a| *a == name || a == uid.as_str() || now.as_ref() == Some(a));
+        let allowed = allowed.iter().any(|a| {
+            *a == name || a == uid.as_str() || now.as_ref().is_some_and(|now| now.name == *a)
+        });
         Some(Dropped { uid, name, now, allowed })
     });
     dropped.collect()
 }
 
-/// Whether an operator that keeps state of this schema can read what is stored.
-fn is_read(stored: &OperatorEntry, planned: Option<&StateSchema>) -> bool {
-    if stored.state.segments.is_empty() {
-        return true;
+/// Why an operator cannot read what is stored, if it cannot.
+fn find_unreadable(stored: &OperatorEntry, planned: &Reads, allowed: &[String]) -> Option<String> {
+    let segments = !stored.state.segments.is_empty();
+    if segments && !planned.state.as_ref().is_some_and(|now| is_same(&stored.schema, now)) {
+        return Some("it keeps other keys or aggregates".to_owned());
     }
-    planned.is_some_and(|planned| {
-        // Nothing is known of the columns where none are named.
-        let unnamed = stored.schema.columns.is_empty() || planned.columns.is_empty();
-        stored.schema.version == planned.version
-            && (unnamed || stored.schema.columns == planned.columns)
+    let is_stored = |spec: &&TableSpec| stored.state.tables.iter().any(|t| t.table == spec.name);
+    stored.tables.iter().filter(is_stored).find_map(|before| {
+        let name = &before.name;
+        let Some(now) = planned.tables.iter().find(|now| now.name == *name) else {
+            return Some(format!("it keeps no table {name}"));
+        };
+        match evolve(before, now) {
+            Err(EvolveError { refused, .. }) => {
+                Some(format!("of its table {name} {}", refused.join("; ")))
+            }
+            Ok(evolution) => {
+                let column = |column: &String| format!("{name}.{column}");
+                let mut lost = evolution.dropped.iter().map(column);
+                let lost = lost.find(|column| !allowed.contains(column))?;
+                Some(format!(
+                    "it no longer keeps {lost} (state.allowDroppedState: [\"{lost}\"] drops that \
+                     column alone)"
+                ))
+            }
+        }
     })
+}
+
+fn is_same(stored: &StateSchema, planned: &StateSchema) -> bool {
+    // Nothing is known of the columns where none are named.
+    let unnamed = stored.columns.is_empty() || planned.columns.is_empty();
+    stored.version == planned.version && (unnamed || stored.columns == planned.columns)
 }
 
 impl Plan {
     fn reads(&self, uid: &OperatorUid) -> Option<Reads> {
         let (_, planned) = self.operator(uid)?;
-        Some(Reads { name: planned.name.clone(), state: planned.state.clone() })
+        Some(Reads {
+            name: planned.name.clone(),
+            state: planned.state.clone(),
+            tables: planned.tables.clone(),
+        })
     }
 }
 
@@ -171,7 +215,9 @@ pub fn validate_restore(
     if let Some(Dropped { uid, name, now, .. }) = dropped.into_iter().find(|d| !d.allowed) {
         return Err(match now {
             None => RestoreRefused::WouldDrop { uid, name, version },
-            Some(now) => RestoreRefused::Changed { uid, name, now, version },
+            Some(Unreadable { name: now, why }) => {
+                RestoreRefused::Changed { uid, name, now, why, version }
+            }
         });
     }
     for (vertex, source) in plan.sources() {

@@ -9,15 +9,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use weir_checkpoint::data::{DataError, DataWriter};
-use weir_checkpoint::{FrozenLedger, SegmentRef, TaskSnapshot};
+use weir_checkpoint::manifest::Place;
+use weir_checkpoint::{FrozenLedger, Nonce, Nonces, SegmentRef, TableSegment, TaskSnapshot};
 use weir_engine::EngineError;
 use weir_engine::env::instant;
 use weir_engine::graph::JobGraph;
-use weir_engine::operator::Snapshot;
+use weir_engine::operator::{Frozen as FrozenState, Snapshot};
 use weir_engine::task::FrozenTask;
 use weir_protocol::{Attempt, Blob, Committable, OperatorUid, Subtask, VertexId, control};
 use weir_state::segment::Segment;
+use weir_state::table;
 
+use super::compaction::{Merge, Merged, StoredTables, Told};
 use crate::wire::encode;
 
 /// A task by vertex and subtask.
@@ -35,8 +38,39 @@ struct Piece {
 
 #[derive(Debug)]
 enum Keyed {
-    Encoded(Vec<Segment>),
-    Stored(Vec<SegmentRef>),
+    Encoded(Encoded),
+    Stored { segments: Vec<SegmentRef>, tables: Vec<TableSegment> },
+}
+
+/// Keyed state as it is to be stored.
+#[derive(Clone, Debug, Default)]
+struct Encoded {
+    segments: Vec<Segment>,
+    /// Each with the name of its table.
+    tables: Vec<(String, table::Encoded)>,
+}
+
+impl Encoded {
+    fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.tables.is_empty()
+    }
+
+    /// The bytes of all segments, those of tables last; they are shared, not copied.
+    fn bytes(&self) -> impl Iterator<Item = Bytes> {
+        let segments = self.segments.iter().map(|segment| &segment.bytes);
+        segments.chain(self.tables.iter().map(|(_, encoded)| &encoded.bytes)).cloned()
+    }
+
+    /// What is known once they are stored, at a place each in the same order.
+    fn stored(&self, places: &mut impl Iterator<Item = Place>) -> Keyed {
+        let segments = self.segments.iter().zip(places.by_ref());
+        let segments = segments.map(|(segment, place)| SegmentRef::new(segment, place)).collect();
+        let tables = self.tables.iter().zip(places);
+        let tables = tables
+            .map(|((name, encoded), place)| TableSegment::new(name, &encoded.footer, place))
+            .collect();
+        Keyed::Stored { segments, tables }
+    }
 }
 
 /// One task's frozen state, encoded and flushed, not yet stored.
@@ -49,7 +83,7 @@ pub(super) struct Prepared {
 
 struct PreparedOperator {
     uid: OperatorUid,
-    segments: Vec<Segment>,
+    encoded: Encoded,
     items: Vec<Bytes>,
     committables: Vec<Committable>,
 }
@@ -57,11 +91,12 @@ struct PreparedOperator {
 /// Encodes what a task froze, off the task's thread, and finishes its sinks' pre-commits.
 pub(super) async fn prepare(
     graph: Arc<JobGraph>,
+    nonces: Nonces,
     frozen: FrozenTask,
 ) -> Result<Prepared, EngineError> {
     let began = instant();
     let operators = frozen.operators.into_iter();
-    let operators = operators.map(|(uid, snapshot)| prepare_one(&graph, uid, snapshot));
+    let operators = operators.map(|(uid, snapshot)| prepare_one(&graph, &nonces, uid, snapshot));
     let mut operators = futures::future::try_join_all(operators).await?;
     let watermark = frozen.watermark.map(|w| w.0);
     let mut snapshot = TaskSnapshot { watermark, ..TaskSnapshot::default() };
@@ -91,20 +126,18 @@ pub(super) async fn prepare(
 
 async fn prepare_one(
     graph: &JobGraph,
+    nonces: &Nonces,
     uid: OperatorUid,
     snapshot: Snapshot,
 ) -> Result<PreparedOperator, EngineError> {
-    let Snapshot { keyed, mut items, pre_commit } = snapshot;
+    let Snapshot { keyed, tables, mut items, pre_commit } = snapshot;
     let encode = async {
-        let Some(frozen) = keyed else {
-            return Ok(Vec::new());
-        };
-        let encoded = weir_engine::env::blocking(move || frozen.encode()).await;
-        let encoded = encoded.unwrap_or_else(|e| Err(EngineError::internal(e)));
-        encoded.map(|mut segments| {
-            segments.retain(|s| !s.is_empty_delta());
-            segments
-        })
+        if keyed.is_none() && tables.is_empty() {
+            return Ok(Encoded::default());
+        }
+        let tables = tables.into_iter().map(|table| (table, nonces.draw())).collect();
+        let encoded = weir_engine::env::blocking(move || encode_all(keyed, tables)).await;
+        encoded.unwrap_or_else(|e| Err(EngineError::internal(e)))
     };
     let flush = async {
         match pre_commit {
@@ -112,11 +145,27 @@ async fn prepare_one(
             None => Ok(weir_engine::operator::PreCommitted::default()),
         }
     };
-    let (segments, flushed) = futures::future::try_join(encode, flush).await.map_err(|e| {
+    let (encoded, flushed) = futures::future::try_join(encode, flush).await.map_err(|e| {
         e.at(format!("operator \"{}\", preparing its checkpoint", graph.name(&uid)))
     })?;
     items.extend(flushed.items);
-    Ok(PreparedOperator { uid, segments, items, committables: flushed.committables })
+    Ok(PreparedOperator { uid, encoded, items, committables: flushed.committables })
+}
+
+/// Encodes keyed state, each segment of a table under the id that comes with it.
+fn encode_all(
+    keyed: Option<Box<dyn FrozenState>>,
+    tables: Vec<(table::Frozen, Nonce)>,
+) -> Result<Encoded, EngineError> {
+    let mut segments = keyed.map_or(Ok(Vec::new()), FrozenState::encode)?;
+    segments.retain(|segment| !segment.is_empty_delta());
+    let encode = |(frozen, id): (table::Frozen, Nonce)| {
+        let name = frozen.table().name.clone();
+        let failed = |e| EngineError::user(format!("state table {name}: {e}"));
+        Ok((name.clone(), frozen.encode(id.0).map_err(failed)?))
+    };
+    let tables = tables.into_iter().map(encode).collect::<Result<_, EngineError>>()?;
+    Ok(Encoded { segments, tables })
 }
 
 /// Everything that the tasks of one worker and term have frozen.
@@ -126,7 +175,13 @@ pub(super) struct Frozen {
     unpublished: BTreeSet<Attempt>,
     /// Attempts up to this one are over.
     over: Attempt,
+    /// The newest one that was published.
+    published: Attempt,
     collecting: BTreeMap<Attempt, BTreeMap<TaskId, Collected>>,
+    /// What the tables have in the chain.
+    tables: StoredTables,
+    /// Merges that the next attempt of which everything is there carries.
+    merged: Vec<Merged>,
 }
 
 /// What an ack says.
@@ -150,12 +205,15 @@ pub(super) struct Upload {
 }
 
 impl Frozen {
-    pub(super) fn new(tasks: BTreeSet<TaskId>) -> Self {
+    pub(super) fn new(tasks: BTreeSet<TaskId>, tables: StoredTables) -> Self {
         Self {
             tasks,
+            tables,
+            merged: Vec::new(),
             ledger: FrozenLedger::new(),
             unpublished: BTreeSet::new(),
             over: Attempt(0),
+            published: Attempt(0),
             collecting: BTreeMap::new(),
         }
     }
@@ -167,9 +225,9 @@ impl Frozen {
     pub(super) fn add(&mut self, prepared: Prepared) -> Result<Option<Upload>, EngineError> {
         let Prepared { attempt, task, operators, mut collected } = prepared;
         let (_, subtask) = task;
-        for PreparedOperator { uid, segments, committables, .. } in operators {
-            if !segments.is_empty() || !committables.is_empty() {
-                let piece = Piece { committables, keyed: Mutex::new(Keyed::Encoded(segments)) };
+        for PreparedOperator { uid, encoded, committables, .. } in operators {
+            if !encoded.is_empty() || !committables.is_empty() {
+                let piece = Piece { committables, keyed: Mutex::new(Keyed::Encoded(encoded)) };
                 self.ledger.freeze(&uid, subtask, attempt, Arc::new(piece));
                 self.unpublished.insert(attempt);
             }
@@ -188,6 +246,11 @@ impl Frozen {
         collecting.insert(task, collected);
         if collecting.len() < self.tasks.len() {
             return Ok(None);
+        }
+        for Merged { id, segments } in self.merged.drain(..) {
+            let keyed = Keyed::Stored { segments: Vec::new(), tables: segments };
+            let piece = Piece { committables: Vec::new(), keyed: Mutex::new(keyed) };
+            self.ledger.freeze(&id.uid, id.subtask, attempt, Arc::new(piece));
         }
         let complete = self.collecting.remove(&attempt).unwrap_or_default();
         let tasks = complete.into_iter().map(|(task, collected)| {
@@ -210,8 +273,36 @@ impl Frozen {
     /// The attempt's manifest counts.
     pub(super) fn published(&mut self, attempt: Attempt) {
         self.abandon(attempt);
-        self.ledger.published(attempt);
+        self.published = self.published.max(attempt);
+        for (uid, subtask, piece) in self.ledger.published(attempt) {
+            let keyed = piece.keyed.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Keyed::Stored { tables, .. } = &*keyed {
+                self.tables.add(&uid, subtask, tables);
+            }
+        }
         self.unpublished.retain(|a| *a > attempt);
+    }
+
+    /// Tables of which more is stored than they have been told of, and the newest published attempt:
+    /// what they froze up to then is in what is stored.
+    pub(super) fn take_untold(&mut self) -> (Attempt, Vec<Told>) {
+        (self.published, self.tables.take_untold())
+    }
+
+    /// These were not told after all.
+    pub(super) fn not_told(&mut self, tables: Vec<Told>) {
+        self.tables.not_told(tables);
+    }
+
+    /// The next merge of what is published, if one is due.
+    pub(super) fn next_merge(&mut self) -> Option<Merge> {
+        self.tables.next_merge()
+    }
+
+    /// A merge is stored.
+    pub(super) fn merged(&mut self, merged: Merged) {
+        self.tables.add(&merged.id.uid, merged.id.subtask, &merged.segments);
+        self.merged.push(merged);
     }
 
     /// Whether the attempt still waits for this worker's acks.
@@ -229,28 +320,26 @@ impl Upload {
         let began = instant();
         let pieces = self.tasks.iter().flat_map(|(_, _, operators)| operators);
         let mut folder = None;
-        let mut waiting: Vec<(Arc<Piece>, usize)> = Vec::new();
-        let mut segments = Vec::new();
+        let mut waiting: Vec<(Arc<Piece>, Encoded)> = Vec::new();
         for (uid, pieces) in pieces {
             for piece in pieces {
                 let keyed = piece.keyed.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Keyed::Encoded(encoded) = &*keyed {
-                    // The bytes are shared, not copied.
-                    segments.extend(encoded.iter().cloned());
-                    waiting.push((Arc::clone(piece), encoded.len()));
+                    waiting.push((Arc::clone(piece), encoded.clone()));
                     if !encoded.is_empty() {
                         folder.get_or_insert_with(|| uid.clone());
                     }
                 }
             }
         }
-        let mut stored = match folder {
-            Some(folder) => writer.write(&folder, &segments).await?.into_iter(),
+        let bytes: Vec<Bytes> = waiting.iter().flat_map(|(_, encoded)| encoded.bytes()).collect();
+        let mut places = match folder {
+            Some(folder) => writer.write(&folder, &bytes).await?.into_iter(),
             None => Vec::new().into_iter(),
         };
-        for (piece, count) in waiting {
-            let refs = stored.by_ref().take(count).collect();
-            *piece.keyed.lock().unwrap_or_else(PoisonError::into_inner) = Keyed::Stored(refs);
+        for (piece, encoded) in waiting {
+            let stored = encoded.stored(&mut places);
+            *piece.keyed.lock().unwrap_or_else(PoisonError::into_inner) = stored;
         }
         let upload_us = began.elapsed().as_micros() as u64;
         let attempt = self.attempt.0;
@@ -273,8 +362,9 @@ fn build_ack(
         let state = snapshot.operators.entry(uid).or_default();
         for piece in pieces {
             let keyed = piece.keyed.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Keyed::Stored(references) = &*keyed {
-                state.segments.extend(references.iter().cloned());
+            if let Keyed::Stored { segments, tables } = &*keyed {
+                state.segments.extend(segments.iter().cloned());
+                state.tables.extend(tables.iter().cloned());
             }
             snapshot.committables.extend(piece.committables.iter().cloned());
         }

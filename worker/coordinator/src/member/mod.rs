@@ -8,11 +8,13 @@
 //! moment; what was frozen and not published stays in the ledger until the term ends.
 
 mod commit;
+mod compaction;
 mod freeze;
 mod host;
 mod prefetch;
 mod report;
 mod restore;
+mod segments;
 mod session;
 mod work;
 
@@ -27,6 +29,7 @@ use weir_checkpoint::{DataReader, Nonces, SegmentCache, Store};
 use weir_engine::graph::JobGraph;
 use weir_protocol::control::{JobEnd, RunState, Shutdown, TaskStats};
 use weir_protocol::{Term, WorkerId};
+use weir_state::merge::policy::Limits;
 
 pub use host::{HostedTasks, TaskHost};
 
@@ -38,6 +41,10 @@ const RECONNECT: (Duration, Duration) = (Duration::from_millis(50), Duration::fr
 /// A coordinator that was lost a moment ago is likely to be back the next: for so long no wait is
 /// longer than that.
 const EAGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(250));
+
+/// Stored tables that hold no more bytes come into memory as a whole when tasks begin: reading so
+/// much at once takes less than the batches would wait that need it piece by piece.
+const RESIDENT_BYTES: u64 = 64 << 20;
 
 /// Who a worker is.
 #[derive(Clone, Debug)]
@@ -100,6 +107,10 @@ pub struct Member {
     /// Segments near this worker; it outlives terms and connections.
     pub(crate) cache: SegmentCache,
     pub(crate) inline_limit: usize,
+    /// When segments of state tables are merged.
+    pub(crate) merges: Limits,
+    /// Stored tables that hold no more come into memory as a whole when tasks begin.
+    pub(crate) resident_bytes: u64,
     view: watch::Sender<MemberView>,
     /// The process was told to end.
     leaving: watch::Sender<bool>,
@@ -124,6 +135,8 @@ impl Member {
             reader,
             cache: SegmentCache::none(),
             inline_limit: INLINE_LIMIT,
+            merges: Limits::default(),
+            resident_bytes: RESIDENT_BYTES,
             view: watch::Sender::default(),
             leaving: watch::Sender::default(),
         }
@@ -142,6 +155,20 @@ impl Member {
     #[must_use]
     pub fn with_inline_limit(mut self, bytes: usize) -> Self {
         self.inline_limit = bytes;
+        self
+    }
+
+    /// Merges segments of state tables by other limits; in simulations, where there are few.
+    #[must_use]
+    pub fn with_merges(mut self, limits: Limits) -> Self {
+        self.merges = limits;
+        self
+    }
+
+    /// Brings stored tables into memory as a whole that hold no more than so many bytes.
+    #[must_use]
+    pub fn with_resident_bytes(mut self, bytes: u64) -> Self {
+        self.resident_bytes = bytes;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weir_checkpoint::{DataReader, SubtaskRestore};
+use weir_checkpoint::{DataError, DataReader, Prefetched, SubtaskRestore};
 use weir_engine::graph::JobGraph;
 use weir_protocol::{KeyGroupRange, control};
 
@@ -24,7 +24,17 @@ pub(super) async fn prefetch(
         let Some((vertex, position)) = graph.operator(&uid) else { continue };
         let subtasks = graph.subtasks(vertex.id, wanted.parallelism);
         let range = KeyGroupRange::of_subtask(subtask, subtasks, graph.max_parallelism);
-        match reader.prefetch(&state.segments, range).await {
+        let read = async {
+            let mut done = reader.prefetch(&state.segments, range).await?;
+            for references in state.by_table().values() {
+                if !done.full {
+                    let table = reader.prefetch_table(references, range).await?;
+                    done = Prefetched { bytes: done.bytes + table.bytes, ..table };
+                }
+            }
+            Ok::<_, DataError>(done)
+        };
+        match read.await {
             Ok(done) => {
                 bytes += done.bytes;
                 if done.full {

@@ -12,12 +12,13 @@ use weir_engine::EngineError;
 use weir_engine::source::SplitAssignment;
 use weir_engine::task::{TaskCommand, TaskEvent, TriggerRequest};
 use weir_protocol::control::{self, FromWorker, ToWorker, from_worker, to_worker};
-use weir_protocol::{Attempt, CONTROL_VERSION, Epoch, Subtask, Term, VertexId};
+use weir_protocol::{Attempt, CONTROL_VERSION, Subtask, Term, VertexId};
 
+use super::compaction::{MergeFailed, Merged};
 use super::freeze::{Prepared, TaskId};
 use super::prefetch::prefetch;
 use super::report::{failed_message, task_stats};
-use super::work::{Built, Running, Work};
+use super::work::{Built, Followed, Running, Work};
 use super::{Member, MemberView, commit};
 use crate::link::{LinkBroken, WorkerLink};
 
@@ -63,6 +64,8 @@ enum Turn {
     Ended,
     Prepared(TaskId, Result<Prepared, EngineError>),
     Uploaded(Attempt, Result<Vec<control::Ack>, DataError>),
+    Merged(Result<Merged, MergeFailed>),
+    Followed(Followed),
     Committed(Term, control::Committed),
     Prefetched(Term, control::Prefetched),
     Heartbeat,
@@ -156,6 +159,18 @@ impl<'a> Session<'a> {
                 Turn::Ended => self.on_ended(),
                 Turn::Prepared(task, result) => self.on_prepared(task, result),
                 Turn::Uploaded(attempt, result) => self.on_uploaded(attempt, result),
+                Turn::Followed(followed) => {
+                    if let Work::Running(running) = &mut self.work {
+                        running.on_followed(followed);
+                    }
+                    Ok(())
+                }
+                Turn::Merged(result) => {
+                    if let Work::Running(running) = &mut self.work {
+                        running.on_merged(result);
+                    }
+                    Ok(())
+                }
                 Turn::Committed(term, committed) => {
                     self.send(term, from_worker::Kind::Committed(committed))
                 }
@@ -193,11 +208,13 @@ impl<'a> Session<'a> {
                     Turn::Ended
                 }
                 Work::Running(running) => {
-                    let Running { preparing, uploading, .. } = running.as_mut();
+                    let Running { preparing, uploading, merging, telling, .. } = running.as_mut();
                     tokio::select! {
                         biased;
                         Some((task, result)) = preparing.next() => Turn::Prepared(task, result),
                         (attempt, result) = poll_option(uploading) => Turn::Uploaded(attempt, result),
+                        result = poll_option(merging) => Turn::Merged(result),
+                        followed = poll_option(telling) => Turn::Followed(followed),
                     }
                 }
             }
@@ -273,10 +290,8 @@ impl<'a> Session<'a> {
             to_worker::Kind::Published(published) => {
                 let attempt = Attempt(published.attempt);
                 if let Work::Running(running) = &mut self.work {
-                    running.frozen.published(attempt);
+                    running.published(attempt);
                 }
-                let epoch = Epoch(published.epoch);
-                self.command_all(&TaskCommand::Published { attempt, epoch });
                 self.forget(published.dropped);
                 Ok(())
             }

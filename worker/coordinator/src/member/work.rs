@@ -8,17 +8,20 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
-use weir_checkpoint::{DataError, DataWriter};
+use weir_checkpoint::{DataError, DataReader, DataWriter};
 use weir_engine::EngineError;
 use weir_engine::graph::{JobGraph, Node};
-use weir_engine::task::{FrozenTask, TaskEvent};
+use weir_engine::task::{Follow, FrozenTask, TaskCommand, TaskEvent};
 use weir_protocol::control::{self, from_worker};
 use weir_protocol::{Attempt, Term};
+use weir_state::table::Layer;
 
+use super::compaction::{MergeFailed, Merged, StoredTables, TableId, Told};
 use super::freeze::{Frozen, Prepared, TaskId, Upload, prepare};
 use super::host::HostedTasks;
 use super::report::failed_message;
 use super::restore::{Deploy, build_deployment};
+use super::segments::OpenSegments;
 use super::session::Session;
 use crate::link::LinkBroken;
 
@@ -46,6 +49,12 @@ pub(super) struct Running {
     /// One object at a time; an upload that waits behind another is of a later attempt.
     pub(super) uploads: VecDeque<Upload>,
     pub(super) uploading: Option<BoxFuture<'static, Uploaded>>,
+    pub(super) reader: DataReader,
+    /// One merge at a time, beside everything else.
+    pub(super) merging: Option<BoxFuture<'static, Result<Merged, MergeFailed>>>,
+    pub(super) segments: Arc<OpenSegments>,
+    /// Segments are opened that tables are then told of; one round after the other.
+    pub(super) telling: Option<BoxFuture<'static, Followed>>,
     pub(super) failed: bool,
 }
 
@@ -54,7 +63,13 @@ pub(super) enum Work {
     /// No tasks.
     Idle,
     /// State is fetched and tasks are built.
-    Building { term: Term, all: BTreeSet<TaskId>, built: BoxFuture<'static, Built> },
+    Building {
+        term: Term,
+        all: BTreeSet<TaskId>,
+        tables: StoredTables,
+        segments: Arc<OpenSegments>,
+        built: BoxFuture<'static, Built>,
+    },
     /// Tasks run.
     Running(Box<Running>),
     /// Tasks end; then `next` is built, if set.
@@ -66,15 +81,17 @@ pub(super) enum Work {
 }
 
 impl Session<'_> {
-    pub(super) fn build(
+    fn build(
         &self,
         deploy: Deploy,
+        segments: Arc<OpenSegments>,
         events: mpsc::UnboundedSender<TaskEvent>,
     ) -> BoxFuture<'static, Built> {
         let (graph, reader) = (self.member.graph.clone(), self.member.reader.clone());
+        let resident = self.member.resident_bytes;
         let (host, worker, term) = (self.member.host.clone(), self.member.config.worker, self.term);
         let build = async move {
-            let deployment = build_deployment(graph, reader, worker, term, deploy).await?;
+            let deployment = build_deployment(graph, reader, segments, resident, worker, term, deploy).await?;
             // Restoring decodes state: not on a thread that carries heartbeats.
             let built = weir_engine::env::blocking(move || host.deploy(deployment, events)).await;
             built.unwrap_or_else(|e| Err(EngineError::internal(e)))
@@ -110,14 +127,21 @@ impl Session<'_> {
         if let Some(deploy) = next {
             let (events, receiver) = mpsc::unbounded_channel();
             self.events = receiver;
-            let (all, built) = match Deploy::read(&deploy) {
+            let (graph, merges) = (&self.member.graph, self.member.merges);
+            let segments = Arc::new(OpenSegments::new(self.member.reader.clone()));
+            let (all, tables, built) = match Deploy::read(&deploy) {
                 Ok(deploy) => {
                     let all = deploy.own_tasks(self.member.config.worker);
-                    (all, self.build(deploy, events))
+                    let tables = deploy.stored_tables(graph, &all, merges);
+                    (all, tables, self.build(deploy, Arc::clone(&segments), events))
                 }
-                Err(error) => (BTreeSet::new(), std::future::ready(Err(error)).boxed()),
+                Err(error) => (
+                    BTreeSet::new(),
+                    StoredTables::default(),
+                    std::future::ready(Err(error)).boxed(),
+                ),
             };
-            self.work = Work::Building { term: self.term, all, built };
+            self.work = Work::Building { term: self.term, all, tables, segments, built };
         }
         match answer {
             Some(term) => self.send(term, from_worker::Kind::Stopped(control::Stopped {})),
@@ -126,7 +150,9 @@ impl Session<'_> {
     }
 
     pub(super) fn on_built(&mut self, built: Built) -> Result<(), LinkBroken> {
-        let Work::Building { term, all, .. } = std::mem::replace(&mut self.work, Work::Idle) else {
+        let Work::Building { term, all, tables, segments, .. } =
+            std::mem::replace(&mut self.work, Work::Idle)
+        else {
             return Ok(());
         };
         match built {
@@ -141,11 +167,11 @@ impl Session<'_> {
                 let writer = DataWriter::new(self.member.store.clone(), term, nonces)
                     .with_cache(self.member.cache.clone())
                     .with_inline_limit(self.member.inline_limit);
-                self.work = Work::Running(Box::new(Running {
+                let mut running = Box::new(Running {
                     graph: Arc::clone(graph),
                     term,
                     tasks,
-                    frozen: Frozen::new(all.clone()),
+                    frozen: Frozen::new(all.clone(), tables),
                     all,
                     sources,
                     writer,
@@ -153,8 +179,14 @@ impl Session<'_> {
                     preparing: FuturesUnordered::new(),
                     uploads: VecDeque::new(),
                     uploading: None,
+                    reader: self.member.reader.clone(),
+                    merging: None,
+                    segments,
+                    telling: None,
                     failed: false,
-                }));
+                });
+                running.merge_next();
+                self.work = Work::Running(running);
                 self.send(term, from_worker::Kind::Deployed(control::Deployed {}))
             }
             Err(error) => self.send(term, failed_message(error, None)),
@@ -223,7 +255,8 @@ impl Running {
         };
         let taken = std::mem::replace(first, placeholder(task));
         let graph = Arc::clone(&self.graph);
-        self.preparing.push(prepare(graph, taken).map(move |result| (task, result)).boxed());
+        let nonces = self.writer.nonces().clone();
+        self.preparing.push(prepare(graph, nonces, taken).map(move |result| (task, result)).boxed());
     }
 
     /// Takes what a task has prepared, and uploads once every task has.
@@ -247,6 +280,63 @@ impl Running {
         self.prepare_first(task);
     }
 
+    /// The attempt's manifest counts.
+    pub(super) fn published(&mut self, attempt: Attempt) {
+        self.frozen.published(attempt);
+        self.merge_next();
+        self.tell_tables();
+    }
+
+    /// Opens what is stored since tables were last told, for them to go on from.
+    fn tell_tables(&mut self) {
+        if self.telling.is_some() {
+            return;
+        }
+        let (up_to, untold) = self.frozen.take_untold();
+        if !untold.is_empty() {
+            self.telling = Some(open_all(Arc::clone(&self.segments), untold, up_to).boxed());
+        }
+    }
+
+    /// Tells tables of the segments that were opened.
+    pub(super) fn on_followed(&mut self, followed: Followed) {
+        self.telling = None;
+        let Followed { up_to, opened, failed } = followed;
+        for (id, layers) in opened {
+            let Some((vertex, _)) = self.graph.operator(&id.uid) else { continue };
+            let follow = Follow { uid: id.uid, table: id.table, layers, up_to };
+            self.tasks.command(vertex.id, id.subtask, TaskCommand::Follow(follow));
+        }
+        self.segments.close_unused();
+        if failed.is_empty() {
+            self.tell_tables();
+        } else {
+            // Until the next checkpoint they go on from what they know.
+            self.frozen.not_told(failed);
+        }
+    }
+
+    pub(super) fn on_merged(&mut self, result: Result<Merged, MergeFailed>) {
+        self.merging = None;
+        match result {
+            Ok(merged) => {
+                self.frozen.merged(merged);
+                self.merge_next();
+            }
+            // The next checkpoint tries again.
+            Err(error) => tracing::warn!(%error, "segments of a state table were not merged"),
+        }
+    }
+
+    fn merge_next(&mut self) {
+        if self.merging.is_none()
+            && let Some(merge) = self.frozen.next_merge()
+        {
+            let (reader, writer) = (self.reader.clone(), self.writer.clone());
+            self.merging = Some(merge.run(reader, writer).boxed());
+        }
+    }
+
     fn upload_next(&mut self) {
         if self.uploading.is_some() {
             return;
@@ -257,6 +347,27 @@ impl Running {
             self.uploading = Some(store.boxed());
         }
     }
+}
+
+/// Segments that were opened, and tables of which one could not be.
+pub(super) struct Followed {
+    up_to: Attempt,
+    opened: Vec<(TableId, Vec<Layer>)>,
+    failed: Vec<Told>,
+}
+
+async fn open_all(segments: Arc<OpenSegments>, tables: Vec<Told>, up_to: Attempt) -> Followed {
+    let mut followed = Followed { up_to, opened: Vec::new(), failed: Vec::new() };
+    for told in tables {
+        match segments.layers(&told.segments, told.range).await {
+            Ok(layers) => followed.opened.push((told.id, layers)),
+            Err(error) => {
+                tracing::warn!(%error, table = told.id.table, "a segment was not opened");
+                followed.failed.push(told);
+            }
+        }
+    }
+    followed
 }
 
 fn placeholder((vertex, subtask): TaskId) -> FrozenTask {

@@ -414,7 +414,7 @@ impl FakeTask {
             TaskCommand::Trigger(trigger) => self.freeze(&trigger),
             TaskCommand::Resume(_) => self.frozen = false,
             TaskCommand::Drain => self.drained = true,
-            TaskCommand::Published { .. } | TaskCommand::Abandon(_) => {}
+            TaskCommand::Follow(_) | TaskCommand::Abandon(_) => {}
         }
     }
 

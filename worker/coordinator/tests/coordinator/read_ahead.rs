@@ -62,7 +62,7 @@ impl Scene {
             builder.push(KeyGroup(group), &vec![1; BLOCK as usize]);
         }
         let writer = DataWriter::new(Arc::new(self.truth.clone()), Term(1), Nonces::random());
-        let written = writer.write(&"counter".into(), &[builder.finish()]).await.unwrap();
+        let written = writer.write_segments(&"counter".into(), &[builder.finish()]).await.unwrap();
         written.into_iter().next().unwrap()
     }
 

@@ -25,6 +25,7 @@ pub(crate) fn plan() -> Plan {
         name: format!("the {uid}"),
         kind: "test",
         state,
+        tables: Vec::new(),
     };
     let schema = StateSchema { version: 1, ..StateSchema::default() };
     Plan {

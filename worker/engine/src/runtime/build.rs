@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use tokio::sync::mpsc::UnboundedSender;
 use weir_protocol::{KeyGroupRange, OperatorUid, Subtask, VertexId, WorkerId};
+use weir_state::table::{StoredTable, Table};
 
 use super::chain::{Chain, Link};
 use super::channel::Channel;
@@ -168,7 +169,7 @@ impl TaskBuilder<'_> {
             };
             links.push(Link { operator, cx });
         }
-        let chain = Chain::new(links, self.partitions(d, channels));
+        let chain = Chain::new(links, self.partitions(d, channels), Arc::clone(&d.segments));
         let head = match source {
             Some((reader, times, cx, uid)) => {
                 Head::Source(Box::new(SourceHead::new(cx, reader, times, watermark)), uid)
@@ -259,11 +260,34 @@ fn restore(
     cx: &mut Context,
     restored: Option<Restored>,
 ) -> Result<Box<dyn Operator>, EngineError> {
-    if let Some(restored) = restored {
-        let name = Arc::clone(&cx.name);
-        operator.restore(cx, restored).map_err(|e| e.at(name))?;
-    }
+    let name = Arc::clone(&cx.name);
+    let Some(mut restored) = restored else {
+        take_over(&mut operator.tables(), BTreeMap::new()).map_err(|e| e.at(name))?;
+        return Ok(operator);
+    };
+    let tables = std::mem::take(&mut restored.tables);
+    take_over(&mut operator.tables(), tables).map_err(|e| e.at(Arc::clone(&name)))?;
+    operator.restore(cx, restored).map_err(|e| e.at(name))?;
     Ok(operator)
+}
+
+/// Gives tables what is stored of them, which may be nothing.
+fn take_over(
+    tables: &mut [&mut dyn Table],
+    mut stored: BTreeMap<String, StoredTable>,
+) -> Result<(), EngineError> {
+    for table in tables {
+        let stored = stored.remove(&table.spec().name);
+        let stored = stored.unwrap_or(StoredTable::Whole(Vec::new()));
+        table.take_over(stored).map_err(EngineError::external)?;
+    }
+    match stored.into_keys().next() {
+        Some(table) => Err(EngineError::internal(format!(
+            "state table {table} is stored and the operator keeps no such table, which is found out \
+             before tasks are placed"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Stands for the source in its chain, so that positions in the graph and in the chain agree.

@@ -8,12 +8,19 @@
 //! operator has let go of everything it held back for the next one ([`Operator::flush`]), however
 //! many steps that takes. No operator can get that wrong, since it is never asked.
 
-use weir_protocol::{Counter, Epoch, OperatorCounts, OperatorUid, VertexId};
+use std::sync::Arc;
+
+use weir_protocol::{Counter, OperatorCounts, OperatorUid, VertexId};
 
 use super::partition::ResultPartition;
+use super::reading::{Reading, SegmentSource};
 use crate::message::{Barrier, Round};
 use crate::operator::{Context, Operator, Output, OutputTag, Progress, Snapshot, SnapshotRequest};
+use crate::task::Follow;
 use crate::{Batch, EngineError, Message, Watermark};
+
+/// Rows of a table that are looked at for expiry between two ticks.
+const SWEPT_ROWS: usize = 16_384;
 
 /// One operator of a chain with its context.
 pub(crate) struct Link {
@@ -28,6 +35,11 @@ pub(crate) struct Chain {
     stack: Vec<Work>,
     out: Output,
     frozen: FrozenChain,
+    segments: Arc<dyn SegmentSource>,
+    /// What the work on top of the stack waits for.
+    reading: Option<Reading>,
+    /// The last trim found too little: no other one before more is published.
+    trimmed_in_vain: bool,
 }
 
 /// What a barrier leaves behind on its way through a chain: per operator, in order, its state
@@ -70,6 +82,8 @@ pub(crate) enum Driven {
     Done,
     /// The output has no room; go on when woken.
     Full,
+    /// Rows of state tables are being read; go on when woken.
+    Reading,
     /// The barrier has passed every operator; [`Chain::take_frozen`] has their snapshots.
     BarrierPassed,
     /// `End` has passed every operator.
@@ -78,10 +92,17 @@ pub(crate) enum Driven {
 
 impl Chain {
     /// A chain of `links` that feed `partitions`.
-    pub(crate) fn new(links: Vec<Link>, partitions: Vec<ResultPartition>) -> Self {
+    pub(crate) fn new(
+        links: Vec<Link>,
+        partitions: Vec<ResultPartition>,
+        segments: Arc<dyn SegmentSource>,
+    ) -> Self {
         Self {
             links,
             partitions,
+            segments,
+            reading: None,
+            trimmed_in_vain: false,
             stack: Vec::new(),
             out: Output::default(),
             frozen: FrozenChain::default(),
@@ -103,9 +124,12 @@ impl Chain {
         self.links.iter_mut().all(|l| l.operator.is_ready(&mut l.cx))
     }
 
-    /// The operators.
-    pub(crate) fn links(&self) -> &[Link] {
-        &self.links
+    /// Memory that each operator holds with its tables, in bytes.
+    pub(crate) fn state_bytes(&mut self) -> impl Iterator<Item = usize> {
+        self.links.iter_mut().map(|link| {
+            let tables = link.operator.tables().into_iter().map(|table| table.memory().total());
+            tables.sum::<usize>() + link.operator.state_bytes()
+        })
     }
 
     /// Rows for input `port` of the first operator.
@@ -164,6 +188,9 @@ impl Chain {
             if !self.has_room() {
                 return Ok(if self.stack.is_empty() { Driven::Done } else { Driven::Full });
             }
+            if !self.has_rows()? {
+                return Ok(Driven::Reading);
+            }
             let Some(work) = self.stack.pop() else { return Ok(Driven::Done) };
             match work {
                 Work::Batch { at, port, batch } => {
@@ -200,6 +227,35 @@ impl Chain {
                 }
             }
         }
+    }
+
+    /// Whether the rows that the work on top of the stack needs of state tables are in memory; begins
+    /// to read them if not.
+    fn has_rows(&mut self) -> Result<bool, EngineError> {
+        if let Some(mut reading) = self.reading.take() {
+            let at = reading.at;
+            let operator = self.links[at].operator.as_mut();
+            if reading.finish(operator).map_err(|e| self.named(at, e))?.is_none() {
+                self.reading = Some(reading);
+                return Ok(false);
+            }
+            return Ok(true);
+        }
+        let (at, keys) = match self.stack.last() {
+            Some(Work::Batch { at, port, batch }) if *at < self.links.len() => {
+                (*at, self.links[*at].operator.keys_of(*port, batch))
+            }
+            Some(Work::Resume { at, .. }) => (*at, self.links[*at].operator.keys_to_resume()),
+            _ => return Ok(true),
+        };
+        let keys = keys.map_err(|e| self.named(at, e))?;
+        if keys.is_empty() {
+            return Ok(true);
+        }
+        let Link { operator, cx } = &mut self.links[at];
+        let reading = Reading::begin(at, operator.as_mut(), cx, &self.segments, keys);
+        self.reading = reading.map_err(|e| self.named(at, e))?;
+        Ok(self.reading.is_none())
     }
 
     /// Passes on what an operator gave, and then what its message asks for.
@@ -248,7 +304,11 @@ impl Chain {
             SnapshotRequest { attempt: barrier.attempt, full: barrier.full, last: barrier.last };
         let link = &mut self.links[at];
         let snapshot = link.operator.on_barrier(&mut link.cx, request);
-        let snapshot = snapshot.map_err(|e| self.named(at, e))?;
+        let mut snapshot = snapshot.map_err(|e| self.named(at, e))?;
+        let link = &mut self.links[at];
+        let age = link.cx.age(barrier.attempt);
+        let changed = link.operator.tables().into_iter().filter(|table| table.is_dirty());
+        snapshot.tables.extend(changed.map(|table| table.freeze(age)));
         let Context { uid, metrics, .. } = &self.links[at].cx;
         self.frozen.operators.push((uid.clone(), snapshot));
         self.frozen.counts.push((uid.clone(), metrics.counts().known_at_cut()));
@@ -277,16 +337,38 @@ impl Chain {
         }
     }
 
-    /// Tells every operator that its frozen state is part of a published epoch.
+    /// Tells a table of the segments that hold what was frozen for an attempt, or before.
     ///
     /// # Errors
-    /// The first error of an operator.
-    pub(crate) fn published(&mut self, epoch: Epoch) -> Result<(), EngineError> {
-        for link in &mut self.links {
-            let name = std::sync::Arc::clone(&link.cx.name);
-            link.operator.on_published(&mut link.cx, epoch).map_err(|e| e.at(name))?;
+    /// When a segment has a schema that the table cannot take over, which is a bug: it was written
+    /// under this one.
+    pub(crate) fn follow(&mut self, follow: Follow) -> Result<(), EngineError> {
+        let Follow { uid, table, layers, up_to } = follow;
+        self.trimmed_in_vain = false;
+        let Some(link) = self.links.iter_mut().find(|link| link.cx.uid == uid) else {
+            return Ok(());
+        };
+        let age = link.cx.age(up_to);
+        match link.operator.tables().into_iter().find(|t| t.spec().name == table) {
+            Some(table) => table.follow(layers, age).map_err(EngineError::internal),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Drops about so many bytes of rows from memory that segments hold as they are.
+    pub(crate) fn trim(&mut self, want: usize) {
+        debug_assert!(self.stack.is_empty(), "rows move between batches only");
+        if self.trimmed_in_vain {
+            return;
+        }
+        let mut left = want;
+        for table in self.links.iter_mut().flat_map(|link| link.operator.tables()) {
+            // Moving what stays together costs more than a few rows are worth.
+            if table.memory().clean >= left / 4 {
+                left = left.saturating_sub(table.trim(left));
+            }
+        }
+        self.trimmed_in_vain = left > want / 2;
     }
 
     /// Gives every operator its tick; what they give out travels on as usual.
@@ -299,6 +381,9 @@ impl Chain {
         // first, so that rows which only now reach that operator do not overtake it.
         for at in 0..self.links.len() {
             let link = &mut self.links[at];
+            for table in link.operator.tables() {
+                table.sweep(SWEPT_ROWS);
+            }
             let ticked = link.operator.on_tick(&mut link.cx, &mut self.out);
             self.after(at, ticked.map(|()| Progress::Done), Then::Nothing)?;
         }

@@ -10,13 +10,26 @@ pub struct Pool {
     name: &'static str,
     used: AtomicUsize,
     limit: usize,
+    /// Above this, rows leave memory that segments hold as they are.
+    trim_above: usize,
 }
+
+/// Rows leave memory above this part of a pool, in hundredths, and then as many that this part is
+/// in use.
+const TRIM: (usize, usize) = (75, 60);
 
 impl Pool {
     /// A pool of `limit` bytes.
     #[must_use]
     pub fn new(name: &'static str, limit: usize) -> Self {
-        Self { name, used: AtomicUsize::new(0), limit }
+        let trim_above = limit / 100 * TRIM.0;
+        Self { name, used: AtomicUsize::new(0), limit, trim_above }
+    }
+
+    /// Has rows leave memory above so many bytes, as tests want it.
+    #[must_use]
+    pub fn trimmed_above(self, bytes: usize) -> Self {
+        Self { trim_above: bytes, ..self }
     }
 
     /// Bytes in use.
@@ -42,6 +55,18 @@ pub(crate) struct Share {
 impl Share {
     pub(crate) fn new(pool: std::sync::Arc<Pool>) -> Self {
         Self { pool, bytes: 0 }
+    }
+
+    /// How many of the bytes that the task holds now should leave memory, if any should: each task
+    /// gives up the same part.
+    pub(crate) fn surplus(&self, bytes: usize) -> Option<usize> {
+        let Pool { limit, trim_above, .. } = *self.pool;
+        let used = self.pool.used() - self.bytes + bytes;
+        let goal = trim_above.min(limit / 100 * TRIM.1);
+        (used > trim_above).then(|| {
+            let part = (used - goal) as f64 / used as f64;
+            (bytes as f64 * part) as usize
+        })
     }
 
     /// Sets what the task holds now.

@@ -7,6 +7,7 @@ mod executor;
 mod input;
 mod memory;
 mod partition;
+mod reading;
 mod returned;
 mod silence;
 mod source_head;
@@ -35,6 +36,7 @@ use crate::{EngineError, Watermark};
 pub(crate) use self::channel::Channel;
 pub use self::executor::Executor;
 pub use self::memory::Pool;
+pub use self::reading::SegmentSource;
 
 /// How often operators get their tick.
 const TICK: Duration = Duration::from_millis(100);
@@ -94,6 +96,8 @@ pub struct Deployment {
     pub peers: BTreeMap<WorkerId, String>,
     /// State of the operators of this worker's tasks.
     pub restored: BTreeMap<(OperatorUid, Subtask), Restored>,
+    /// Where rows of state tables are read from that are not in memory.
+    pub segments: Arc<dyn SegmentSource>,
 }
 
 impl Runtime {

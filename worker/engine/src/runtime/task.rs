@@ -93,6 +93,8 @@ pub(crate) enum Blocked {
     Idle,
     /// Until the barrier arrives on the other inputs.
     Aligning,
+    /// Until rows of state tables are in memory.
+    Reading,
 }
 
 /// One subtask.
@@ -169,7 +171,8 @@ impl Task {
         if let Some((since, why)) = self.blocked.take() {
             let slot = match why {
                 Blocked::Yielded | Blocked::Idle => 2,
-                Blocked::Backpressured => 1,
+                // Held up by what comes behind the input, both.
+                Blocked::Backpressured | Blocked::Reading => 1,
                 Blocked::Aligning => 3,
             };
             self.add_time(slot, began.duration_since(since));
@@ -218,9 +221,13 @@ impl Task {
         self.handle.watermark.store(watermark.0, Ordering::Relaxed);
         let mut shown = self.handle.state_bytes.lock();
         shown.clear();
-        shown.extend(self.chain.links().iter().map(|l| l.operator.state_bytes()));
+        shown.extend(self.chain.state_bytes());
         let total = shown.iter().sum();
         drop(shown);
+        if let Some(want) = self.share.surplus(total).filter(|_| self.chain.is_idle()) {
+            self.chain.trim(want);
+            return self.share.set(self.chain.state_bytes().sum());
+        }
         self.share.set(total)
     }
 
@@ -231,6 +238,7 @@ impl Task {
             match self.chain.drive()? {
                 Driven::Done => {}
                 Driven::Full => return Ok(Some(self.hold(Blocked::Backpressured))),
+                Driven::Reading => return Ok(Some(self.hold(Blocked::Reading))),
                 Driven::BarrierPassed => self.barrier_passed(),
                 Driven::EndPassed => self.end_passed(),
             }
@@ -280,7 +288,7 @@ impl Task {
                 }
             }
             TaskCommand::Trigger(request) => self.trigger(&request),
-            TaskCommand::Published { epoch, .. } => self.chain.published(epoch)?,
+            TaskCommand::Follow(follow) => self.chain.follow(follow)?,
             TaskCommand::Abandon(attempt) => {
                 if let Head::Inputs(inputs) = &mut self.head {
                     inputs.abandon(attempt);

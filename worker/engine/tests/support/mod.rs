@@ -250,6 +250,7 @@ impl Cluster {
                     placements: placements.clone(),
                     peers: peers.clone(),
                     restored: BTreeMap::new(),
+                    segments: Arc::new(()),
                 };
                 runtimes[w as usize].deploy(deployment, sender.clone()).expect("deploys")
             })

@@ -262,6 +262,7 @@ impl Lowering<'_> {
             kind: "calc",
             details,
             state: None,
+            tables: Vec::new(),
             nondeterministic: nondeterministic.map(str::to_owned),
         }
     }

@@ -19,6 +19,7 @@ impl Lowering<'_> {
             kind: "sink",
             details: BTreeMap::new(),
             state: None,
+            tables: Vec::new(),
             nondeterministic: None,
         };
         let parts = match self.options.parts.sink(&sink, &self.place(&info)) {

@@ -98,6 +98,7 @@ impl Lowering<'_> {
             kind: "source",
             details: BTreeMap::new(),
             state: None,
+            tables: Vec::new(),
             nondeterministic,
         };
         let fields: Vec<ArrowField> =
@@ -170,6 +171,7 @@ impl Lowering<'_> {
             kind: "source",
             details: BTreeMap::from([("rows".to_owned(), rows.len().to_string())]),
             state: None,
+            tables: Vec::new(),
             nondeterministic,
         };
         let times = TableTimes { calc: None, rule: None, not_null: Vec::new() };

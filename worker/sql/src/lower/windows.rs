@@ -183,6 +183,7 @@ impl Lowering<'_> {
             kind: "local window aggregate",
             details: details.clone(),
             state: None,
+            tables: Vec::new(),
             nondeterministic: None,
         };
         let local = self.append(&flows, local, parts.local, parts.between.clone());
@@ -198,6 +199,7 @@ impl Lowering<'_> {
             kind: "window aggregate",
             details,
             state: Some(parts.state),
+            tables: Vec::new(),
             nondeterministic: None,
         };
         let vertex = self.vertex(global, Node::Operator(parts.global));

@@ -101,6 +101,12 @@ impl Ages {
         Self { lo: age, hi: age }
     }
 
+    /// Whether whoever speaks for these ages speaks for all of those.
+    #[must_use]
+    pub fn contain(self, others: Self) -> bool {
+        self.lo <= others.lo && others.hi <= self.hi
+    }
+
     /// Whether nothing older can exist, so that tombstones have nothing left to hide.
     #[must_use]
     pub fn is_complete(self) -> bool {
@@ -169,6 +175,27 @@ pub trait Blocks {
     /// # Errors
     /// When they cannot be read.
     fn read(&self, offset: u64, len: u32) -> Result<Bytes, ReadError>;
+}
+
+/// A stretch of a segment's bytes, for whoever reads no others.
+#[derive(Clone, Debug)]
+pub struct Stretch {
+    /// Where it begins in the segment.
+    pub offset: u64,
+    /// What is there.
+    pub bytes: Bytes,
+}
+
+impl Blocks for Stretch {
+    fn read(&self, offset: u64, len: u32) -> Result<Bytes, ReadError> {
+        match offset.checked_sub(self.offset) {
+            Some(offset) => self.bytes.read(offset, len),
+            None => Err(ReadError(format!(
+                "byte {offset} of a segment was asked for, what was read begins at {}",
+                self.offset
+            ))),
+        }
+    }
 }
 
 impl Blocks for Bytes {

@@ -216,12 +216,22 @@ impl Stored {
         }
         let mut reader = SegmentReader::open(&read(footer.id, footer.index_at, len)?)?;
         reader.set_filters(read(footer.id, footer.filters_at, footer.index_at)?)?;
-        Ok(Self { reader: Arc::new(reader), bytes })
+        Ok(Self::new(Arc::new(reader), bytes))
+    }
+
+    /// A segment that is open, and its bytes, or those of the blocks that will be asked for.
+    #[must_use]
+    pub fn new(reader: Arc<SegmentReader>, bytes: Arc<dyn Blocks + Send + Sync>) -> Self {
+        Self { reader, bytes }
     }
 
     /// The open segment.
     #[must_use]
     pub fn reader(&self) -> &SegmentReader {
+        &self.reader
+    }
+
+    pub(crate) fn shared_reader(&self) -> &Arc<SegmentReader> {
         &self.reader
     }
 

@@ -19,9 +19,10 @@
 //!   the next one (PROTOCOL rule 6).
 //! - A slot is good for one batch: [`Table::sweep`] and [`Table::trim`] may move rows, and only
 //!   they.
-//! - A table is opened on segments either as a whole (`restore`), then everything is in memory,
-//!   or on their indexes alone (`open`), then rows are read ahead of a batch that needs them and
-//!   leave memory again ([`Announced`]). Timers are always in memory.
+//! - A table takes over what is stored of it either as a whole, then everything is in memory, or
+//!   the indexes of its segments alone, then rows are read ahead of a batch that needs them
+//!   ([`Announced`]). Either way rows that segments hold can leave memory again. Timers are always
+//!   in memory.
 //! - Time comes from outside and stands still during a batch.
 
 mod blob;
@@ -54,10 +55,12 @@ pub use restore::RestoreError;
 pub use scan::{Edge, Scan};
 pub use spec::{Expiry, Field, Order, OrderField, Scalar, SpecError, TableSpec};
 pub use timers::Timers;
+use arrow::array::ArrayRef;
 use weir_protocol::KeyGroupRange;
 
 use crate::UnsupportedType;
 use crate::canonical::DecodeError;
+use crate::merge::{Input, MergeError};
 use crate::sorted::Age;
 
 /// The key groups that a subtask's tables hold.
@@ -90,10 +93,25 @@ impl Memory {
     }
 }
 
+/// What is stored of a table when it begins.
+#[derive(Debug)]
+pub enum StoredTable {
+    /// Its segments with all that they hold for it: every row comes into memory.
+    Whole(Vec<Input>),
+    /// Their indexes alone: rows come into memory when they are needed.
+    Layers(Vec<Layer>),
+}
+
 /// What the engine does with every table, whatever its kind.
 pub trait Table {
     /// What the operator declared.
     fn spec(&self) -> &TableSpec;
+
+    /// Makes an empty table what is stored of it, before it is used.
+    ///
+    /// # Errors
+    /// When a segment cannot be read, or was written under a schema that cannot be taken over.
+    fn take_over(&mut self, stored: StoredTable) -> Result<(), RestoreError>;
 
     /// Sets the clock of the next batch, in seconds; event or processing time, as the operator
     /// likes. It never goes back: an earlier time than before changes nothing, so that what has
@@ -110,8 +128,39 @@ pub trait Table {
     fn freeze(&mut self, age: Age) -> Frozen;
 
     /// Everything that was frozen at this age or before is in a published checkpoint. Must be
-    /// called for no age that has not been published: tombstones are forgotten here.
+    /// called for no age that has not been published: tombstones are forgotten here. A table that
+    /// reads through goes by [`Table::follow`] instead.
     fn published(&mut self, up_to: Age);
+
+    /// The segments that hold what was frozen up to this age: after a checkpoint was published, or
+    /// segments were merged.
+    ///
+    /// # Errors
+    /// When a segment has a schema that cannot be taken over.
+    fn follow(&mut self, layers: Vec<Layer>, up_to: Age) -> Result<(), MergeError> {
+        let _ = layers;
+        self.published(up_to);
+        Ok(())
+    }
+
+    /// Which blocks the keys of a batch need that is going to be taken; none if every row is in
+    /// memory.
+    ///
+    /// # Errors
+    /// When the columns are of other types than the key's.
+    fn announce(&mut self, keys: &[ArrayRef], rows: usize) -> Result<Option<Announced>, TableError> {
+        let _ = (keys, rows);
+        Ok(None)
+    }
+
+    /// Puts what was announced into memory where nothing is known. `false`: the announcement is no
+    /// longer good, or not ready, and nothing happened; the batch is to be announced again.
+    ///
+    /// # Errors
+    /// When the columns of a key cannot be built.
+    fn install(&mut self, announced: &Announced) -> Result<bool, TableError> {
+        Ok(announced.is_ready())
+    }
 
     /// Frees the memory of at most about `limit` rows that expired, and now and then moves the
     /// rows of a table that has become mostly empty together. Gives how many rows went. To be

@@ -30,7 +30,7 @@ use super::slots::{Bits, FrozenChunk, is_set, set};
 use super::{Evolution, Groups, Table, TableError, TableSpec, evolve};
 use crate::canonical::encode_rows;
 use crate::hash::hash_columns;
-use crate::merge::MergeError;
+use crate::merge::{Input, MergeError};
 use crate::sorted::{
     Age, Block, BlockRef, SegmentError, SegmentReader, Strings, Value, group_of, prefix,
 };
@@ -42,6 +42,12 @@ pub struct Layer {
     pub reader: Arc<SegmentReader>,
     /// Its rows of other groups are not looked at.
     pub range: KeyGroupRange,
+}
+
+impl Layer {
+    pub(crate) fn of(input: &Input) -> Self {
+        Self { reader: Arc::clone(input.stored.shared_reader()), range: input.range }
+    }
 }
 
 /// The segments of a table, youngest first, and how each is read.
@@ -78,12 +84,25 @@ pub(crate) struct ReadThrough {
     era: u64,
     /// What was frozen and is not published: it must stay in memory.
     in_flight: Vec<(Age, BTreeMap<u32, Bits>)>,
+    /// Whether every row is in memory: nothing has to be looked for.
+    is_whole: bool,
 }
 
 impl ReadThrough {
     pub(crate) fn new(spec: &TableSpec, layers: Vec<Layer>) -> Result<Self, MergeError> {
+        let is_whole = layers.is_empty();
         let layers = Arc::new(Layers::new(spec, layers)?);
-        Ok(Self { layers, era: 0, in_flight: Vec::new() })
+        Ok(Self { layers, era: 0, in_flight: Vec::new(), is_whole })
+    }
+
+    /// Of a table that has every row in memory.
+    pub(crate) fn of_whole(spec: &TableSpec, layers: Vec<Layer>) -> Result<Self, MergeError> {
+        Ok(Self { is_whole: true, ..Self::new(spec, layers)? })
+    }
+
+    /// Whether every row is in memory.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// Other segments, which hold what was frozen up to this age.
@@ -173,6 +192,7 @@ impl ReadThrough {
     /// Rows left memory: what was announced before may be older than they were.
     pub(crate) fn trimmed(&mut self) {
         self.era += 1;
+        self.is_whole = false;
     }
 
     /// Memory in bytes: of indexes and filters, and of marks.

@@ -42,6 +42,9 @@ pub enum RestoreError {
     /// Columns of the segments.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// Indexes alone of a table that is always in memory, which is a bug.
+    #[error("table {0} is always in memory and was not read as a whole")]
+    InMemory(String),
 }
 
 /// Some rows on their way into a table.

@@ -1,13 +1,16 @@
 //! What an operator says about a table: names, types, order, expiry.
 
+use std::fmt;
+
 use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 
 use super::CellKind;
+use super::type_text::to_text;
 use crate::canonical::Shape;
 
 /// A named column.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Field {
     /// Its name, by which it is found again in stored rows.
     pub name: String,
@@ -38,7 +41,7 @@ impl Field {
 }
 
 /// A value of a default.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scalar {
     /// A boolean, integer, date or time.
@@ -50,6 +53,21 @@ pub enum Scalar {
     /// A string.
     Text(String),
 }
+
+/// Doubles by their bits, so that a schema equals itself.
+impl PartialEq for Scalar {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Integer(a), Self::Integer(b)) => a == b,
+            (Self::Double(a), Self::Double(b)) => a.to_bits() == b.to_bits(),
+            (Self::Decimal(a), Self::Decimal(b)) => a == b,
+            (Self::Text(a), Self::Text(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Scalar {}
 
 /// As text, because numbers of JSON do not have 128 bits everywhere.
 mod decimal_text {
@@ -66,7 +84,7 @@ mod decimal_text {
 }
 
 /// A column by which the rows of a key are sorted.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OrderField {
     /// The column.
     #[serde(flatten)]
@@ -95,7 +113,7 @@ impl OrderField {
 }
 
 /// How the rows of a key are told apart.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// Not at all: a key has one row. The table is a [`super::Keyed`].
@@ -130,7 +148,7 @@ impl Expiry {
 }
 
 /// A table, as its operator declares it and as its segments carry it.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TableSpec {
     /// Unique within the operator.
     pub name: String,
@@ -148,6 +166,35 @@ pub struct TableSpec {
     /// Whether segments get a filter. Pays off where keys are often looked for in vain.
     #[serde(default)]
     pub filter: bool,
+}
+
+/// For people: `groups: k int64 → n int64, total float64; rows go 60 s after they were written`.
+impl fmt::Display for TableSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |fields: &[&Field]| {
+            let named = |field: &&Field| format!("{} {}", field.name, to_text(&field.data_type));
+            fields.iter().map(named).collect::<Vec<_>>().join(", ")
+        };
+        let key: Vec<&Field> = self.key.iter().collect();
+        let columns: Vec<&Field> = self.columns.iter().collect();
+        write!(f, "{}: {}", self.name, if key.is_empty() { "one key".to_owned() } else { list(&key) })?;
+        match &self.order {
+            Order::None => {}
+            Order::By(fields) => {
+                let fields: Vec<&Field> = fields.iter().map(|order| &order.field).collect();
+                write!(f, ", by {}", list(&fields))?;
+            }
+            Order::Due => f.write_str(", by when it is due")?,
+        }
+        if !columns.is_empty() {
+            write!(f, " → {}", list(&columns))?;
+        }
+        match self.expiry {
+            Expiry::Never => Ok(()),
+            Expiry::ByOrder => f.write_str("; rows go as time passes their order"),
+            Expiry::Ttl(seconds) => write!(f, "; rows go {seconds} s after they were written"),
+        }
+    }
 }
 
 /// Most columns of a row: a block counts columns in a byte, of which four are not the row's.
@@ -180,6 +227,12 @@ impl TableSpec {
         columns: Vec<Field>,
     ) -> Self {
         Self { order: Order::By(order), ..Self::keyed(name, key, columns) }
+    }
+
+    /// Whether all rows are always in memory.
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        self.order == Order::Due
     }
 
     /// Timers of keys.

@@ -11,7 +11,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::blob::Blob;
 use super::frozen::{Body, FrozenTimer, Held};
 use super::restore::{Batch, RestoreError, restore};
-use super::{Bounds, Frozen, Groups, Memory, Order, SpecError, Table, TableError, TableSpec};
+use super::{
+    Bounds, Frozen, Groups, Memory, Order, SpecError, StoredTable, Table, TableError, TableSpec,
+};
 use crate::canonical::{Shape, decode_rows, encode_rows};
 use crate::merge::Input;
 use crate::sorted::{Age, Meta, order_word};
@@ -217,6 +219,16 @@ fn time_of(order: &[u8]) -> i64 {
 impl Table for Timers {
     fn spec(&self) -> &TableSpec {
         &self.spec
+    }
+
+    fn take_over(&mut self, stored: StoredTable) -> Result<(), RestoreError> {
+        let inputs = match stored {
+            StoredTable::Whole(inputs) => inputs,
+            StoredTable::Layers(layers) if layers.is_empty() => Vec::new(),
+            StoredTable::Layers(_) => return Err(RestoreError::InMemory(self.spec.name.clone())),
+        };
+        *self = Self::restore(self.spec.clone(), self.groups, &inputs)?;
+        Ok(())
     }
 
     fn set_clock(&mut self, now: u32) {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use weir_state::merge::Input;
 use weir_state::sorted::Age;
-use weir_state::table::{Announced, Groups, Layer, Table, TableSpec};
+use weir_state::table::{Announced, Groups, Layer, StoredTable, Table, TableSpec};
 
 use super::world::Subject;
 
@@ -12,10 +13,7 @@ use super::world::Subject;
 pub(crate) trait ReadsThrough: Subject {
     type Key: Clone;
 
-    fn open(spec: &TableSpec, groups: Groups, layers: Vec<Layer>) -> Self;
-    fn follow(&mut self, layers: Vec<Layer>, up_to: Age);
-    fn announce(&mut self, keys: &[Self::Key]) -> Announced;
-    fn install(&mut self, announced: &Announced) -> bool;
+    fn columns(keys: &[Self::Key]) -> Vec<ArrayRef>;
     fn keys_of(change: &Self::Change) -> Vec<Self::Key>;
     /// Whether the change looks at rows, or only writes.
     fn needs_reading(change: &Self::Change) -> bool;
@@ -53,8 +51,9 @@ impl<T: ReadsThrough> Cached<T> {
         }
     }
 
-    fn fetched(&mut self, keys: &[T::Key]) -> Announced {
-        let mut announced = self.table.announce(keys);
+    /// What was announced of these keys and read; nothing if every row is in memory.
+    fn fetched(&mut self, keys: &[T::Key]) -> Option<Announced> {
+        let mut announced = self.table.table().announce(&T::columns(keys), keys.len()).unwrap()?;
         let mut missing: Vec<_> = announced.missing().collect();
         // A segment that counts for several ranges gives a block to all of them at once.
         while !announced.is_ready() {
@@ -64,13 +63,14 @@ impl<T: ReadsThrough> Cached<T> {
             let bytes = input.stored.read(at).unwrap();
             announced.put(segment, at.number, &bytes).unwrap();
         }
-        announced
+        Some(announced)
     }
 
     /// Takes a batch of these keys: from here on they are in memory.
     pub(crate) fn take(&mut self, keys: &[T::Key]) {
-        let announced = self.fetched(keys);
-        assert!(self.table.install(&announced));
+        if let Some(announced) = self.fetched(keys) {
+            assert!(self.table.table().install(&announced).unwrap());
+        }
     }
 }
 
@@ -84,8 +84,14 @@ impl<T: ReadsThrough> Subject for Cached<T> {
         Self::restore(spec, groups, &[])
     }
 
+    /// As a whole or by its indexes alone: what comes later must be the same.
     fn restore(spec: &TableSpec, groups: Groups, inputs: &[Input]) -> Self {
-        let table = T::open(spec, groups, layers(inputs));
+        let mut table = T::empty(spec, groups);
+        let stored = match (inputs.len() + usize::from(groups.range.start)) % 3 {
+            0 => StoredTable::Whole(inputs.to_vec()),
+            _ => StoredTable::Layers(layers(inputs)),
+        };
+        table.table().take_over(stored).unwrap();
         let (inputs, late) = (inputs.to_vec(), Vec::new());
         Self { table, inputs, late, chance: u64::from(groups.range.start) }
     }
@@ -96,7 +102,7 @@ impl<T: ReadsThrough> Subject for Cached<T> {
 
     fn published(&mut self, inputs: &[Input], up_to: Age) {
         self.inputs = inputs.to_vec();
-        self.table.follow(layers(inputs), up_to);
+        self.table.table().follow(layers(inputs), up_to).unwrap();
     }
 
     fn change(&mut self, groups: Groups, change: &T::Change) {
@@ -104,14 +110,14 @@ impl<T: ReadsThrough> Subject for Cached<T> {
         keys.retain(|key| T::is_in(groups, key));
         for late in std::mem::take(&mut self.late) {
             if self.next(2) == 0 {
-                self.table.install(&late);
+                self.table.table().install(&late).unwrap();
             } else {
                 self.late.push(late);
             }
         }
         if self.next(2) == 0 {
             let late = self.fetched(&keys);
-            self.late.push(late);
+            self.late.extend(late);
         }
         if T::needs_reading(change) || self.next(2) == 0 {
             self.take(&keys);

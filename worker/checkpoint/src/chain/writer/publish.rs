@@ -118,8 +118,8 @@ impl WriterTerm {
         self.propose(|head, memory| {
             let next = build_checkpoint(head, body, memory, retained, nonce);
             let foreign = next.operators.iter().find_map(|(uid, entry)| {
-                let segment = entry.state.segments.iter().find(|s| s.is_foreign())?;
-                Some((uid.to_string(), segment.object().unwrap_or_default().to_owned()))
+                let place = entry.state.places().find(|place| place.is_foreign())?;
+                Some((uid.to_string(), place.object().unwrap_or_default().to_owned()))
             });
             match foreign {
                 Some((operator, object)) => Err(PublishError::Foreign { operator, object }),

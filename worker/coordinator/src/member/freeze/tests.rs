@@ -37,7 +37,7 @@ async fn delta(attempt: u64) -> Prepared {
         align_us: 0,
         freeze_us: 0,
     };
-    prepare(Arc::new(JobGraph::default()), frozen).await.unwrap()
+    prepare(Arc::new(JobGraph::default()), Nonces::seeded(2), frozen).await.unwrap()
 }
 
 /// The attempts whose deltas an acknowledgement carries, in order.
@@ -54,7 +54,7 @@ fn writer(store: Arc<dyn Store>) -> DataWriter {
 #[tokio::test(start_paused = true)]
 async fn an_ack_carries_the_keyed_deltas_of_every_attempt_that_was_given_up_oldest_first() {
     let writer = writer(Arc::new(MemoryStore::new()));
-    let mut frozen = Frozen::new([TASK].into());
+    let mut frozen = Frozen::new([TASK].into(), StoredTables::default());
     // Stored and acknowledged, but declined elsewhere.
     let first = frozen.add(delta(1).await).unwrap().unwrap();
     assert_eq!(attempts_in(first.store(&writer).await.unwrap()), [1]);
@@ -76,7 +76,7 @@ async fn an_ack_carries_the_keyed_deltas_of_every_attempt_that_was_given_up_olde
 async fn a_delta_that_the_store_did_not_take_is_in_the_next_ack() {
     let lying = LyingStore::new(Arc::new(MemoryStore::new()));
     let writer = writer(Arc::new(lying.clone()));
-    let mut frozen = Frozen::new([TASK].into());
+    let mut frozen = Frozen::new([TASK].into(), StoredTables::default());
     for _ in 0..100 {
         lying.inject(Operation::Create, "data", Fault::FailBefore);
         lying.inject(Operation::Put, "data", Fault::FailBefore);

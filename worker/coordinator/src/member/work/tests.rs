@@ -28,11 +28,12 @@ impl HostedTasks for NoTasks {
 
 fn running() -> Running {
     let all = BTreeSet::from([TASK]);
+    let reader = DataReader::new(Arc::new(MemoryStore::new()));
     Running {
         term: Term(1),
         graph: Arc::new(JobGraph::default()),
         tasks: Box::new(NoTasks),
-        frozen: Frozen::new(all.clone()),
+        frozen: Frozen::new(all.clone(), StoredTables::default()),
         all,
         sources: BTreeSet::new(),
         writer: DataWriter::new(Arc::new(MemoryStore::new()), Term(1), Nonces::seeded(1)),
@@ -40,6 +41,10 @@ fn running() -> Running {
         preparing: FuturesUnordered::new(),
         uploads: VecDeque::new(),
         uploading: None,
+        reader: reader.clone(),
+        merging: None,
+        segments: Arc::new(OpenSegments::new(reader)),
+        telling: None,
         failed: false,
     }
 }

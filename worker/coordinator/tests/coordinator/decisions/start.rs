@@ -125,7 +125,14 @@ fn state_that_its_operator_cannot_read_is_refused_and_begun_anew_by_any_of_its_n
         assert_eq!(segments.sum::<usize>(), 0, "{name}");
         script.deployed(&[0]);
         script.tick(100);
-        assert_eq!(script.trigger().full, ["count"], "what is stored is voided");
+        let attempt = script.trigger().attempt;
+        script.acknowledge(attempt, &["out"]);
+        let renewed = script.actions.iter().find_map(|action| match action {
+            Action::Publish { body } => Some(body.renewed.iter().map(ToString::to_string)),
+            _ => None,
+        });
+        let renewed: Vec<String> = renewed.expect("it is published").collect();
+        assert_eq!(renewed, ["count"], "nothing of what is stored goes on");
     }
 }
 

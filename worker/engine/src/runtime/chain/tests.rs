@@ -65,7 +65,7 @@ impl Bench {
         let lanes = vec![Arc::clone(&channel)];
         let partition =
             ResultPartition::new(1, OutputTag::Main, &Exchange::Forward, lanes, Subtask(0), 24);
-        let chain = Chain::new(vec![link("first"), link("second")], vec![partition]);
+        let chain = Chain::new(vec![link("first"), link("second")], vec![partition], Arc::new(()));
         Self { chain, channel, _io: io }
     }
 

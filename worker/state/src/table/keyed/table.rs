@@ -2,11 +2,16 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use arrow::array::ArrayRef;
+
 use super::{Keyed, SMALL, move_keys};
+use crate::merge::MergeError;
 use crate::sorted::{Age, Meta};
 use crate::table::frozen::{Body, Held, Rows};
-use crate::table::read_through::{Evict, trim};
-use crate::table::{Bounds, Frozen, Memory, Table, TableError, TableSpec};
+use crate::table::read_through::{Evict, ReadThrough, trim};
+use crate::table::{
+    Announced, Bounds, Frozen, Layer, Memory, RestoreError, StoredTable, Table, TableError, TableSpec,
+};
 
 impl Keyed {
     /// Moves these slots into new tables, in which they are 0, 1, 2, …, and drops all others.
@@ -60,6 +65,20 @@ impl Table for Keyed {
         &self.spec
     }
 
+    fn take_over(&mut self, stored: StoredTable) -> Result<(), RestoreError> {
+        let (spec, groups) = (self.spec.clone(), self.groups);
+        *self = match stored {
+            StoredTable::Layers(layers) => Self::open(spec, groups, layers)?,
+            StoredTable::Whole(inputs) => {
+                let mut table = Self::restore(spec, groups, &inputs)?;
+                let layers = inputs.iter().map(Layer::of).collect();
+                table.read_through = Some(ReadThrough::of_whole(&table.spec, layers)?);
+                table
+            }
+        };
+        Ok(())
+    }
+
     fn set_clock(&mut self, now: u32) {
         self.clock = self.clock.max(now);
     }
@@ -91,6 +110,18 @@ impl Table for Keyed {
         if self.read_through.is_none() {
             self.slots.published(up_to);
         }
+    }
+
+    fn follow(&mut self, layers: Vec<Layer>, up_to: Age) -> Result<(), MergeError> {
+        self.follow_layers(layers, up_to)
+    }
+
+    fn announce(&mut self, keys: &[ArrayRef], rows: usize) -> Result<Option<Announced>, TableError> {
+        self.announce_keys(keys, rows)
+    }
+
+    fn install(&mut self, announced: &Announced) -> Result<bool, TableError> {
+        self.install_keys(announced)
     }
 
     fn trim(&mut self, want: usize) -> usize {

@@ -32,14 +32,9 @@ impl Ordered {
         Ok(table)
     }
 
-    /// The segments that hold what was frozen up to this age: after a checkpoint was published,
-    /// or segments were merged. Takes the place of [`Table::published`], which a table that reads
-    /// through does not go by: a tombstone may be forgotten only when the segments that are read
-    /// say the same.
-    ///
-    /// # Errors
-    /// When a segment has a schema that cannot be taken over.
-    pub fn follow(&mut self, layers: Vec<Layer>, up_to: Age) -> Result<(), MergeError> {
+    /// As [`Table::follow`]. A tombstone may be forgotten only when the segments that are read say
+    /// the same.
+    pub(super) fn follow_layers(&mut self, layers: Vec<Layer>, up_to: Age) -> Result<(), MergeError> {
         if let Some(through) = &mut self.read_through {
             through.follow(&self.spec, layers, up_to)?;
         }
@@ -54,17 +49,15 @@ impl Ordered {
         }
     }
 
-    /// Which blocks the keys of a batch need that is going to be taken; none if the table does
-    /// not read through.
-    ///
-    /// # Errors
-    /// When the columns are of other types than the key's.
-    pub fn announce(
+    /// As [`Table::announce`].
+    pub(super) fn announce_keys(
         &mut self,
         keys: &[ArrayRef],
         rows: usize,
     ) -> Result<Option<Announced>, TableError> {
-        let Some(through) = &self.read_through else { return Ok(None) };
+        let Some(through) = self.read_through.as_ref().filter(|t| !t.is_whole()) else {
+            return Ok(None);
+        };
         let mut slots = Vec::new();
         self.keys.lookup(keys, rows, &mut slots)?;
         let is_unknown = |key: u32| key == ABSENT || !self.states[key as usize].resident;
@@ -75,12 +68,8 @@ impl Ordered {
         through.announce(self.groups, keys, unknown.collect()).map(Some)
     }
 
-    /// Puts the rows of announced keys into memory that are not there. `false`: the announcement
-    /// is no longer good, or not ready, and nothing happened; the batch is to be announced again.
-    ///
-    /// # Errors
-    /// When the columns of a key cannot be built.
-    pub fn install(&mut self, announced: &Announced) -> Result<bool, TableError> {
+    /// As [`Table::install`].
+    pub(super) fn install_keys(&mut self, announced: &Announced) -> Result<bool, TableError> {
         if !self.read_through.as_ref().is_some_and(|through| through.accepts(announced)) {
             return Ok(false);
         }

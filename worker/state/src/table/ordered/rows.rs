@@ -11,6 +11,7 @@ use crate::hash::hash_columns;
 use crate::key_table::ABSENT;
 use crate::sorted::order_word;
 use crate::table::blob::Blob;
+use crate::table::read_through::ReadThrough;
 use crate::table::run::{Run, Spot};
 use crate::table::{Expiry, TableError};
 
@@ -67,7 +68,7 @@ impl Ordered {
         if self.keys.len() == known {
             return;
         }
-        let resident = self.read_through.is_none();
+        let resident = self.read_through.as_ref().is_none_or(ReadThrough::is_whole);
         self.states.resize_with(self.keys.len(), || KeyState {
             group: KeyGroup(0),
             run: Run::default(),

@@ -158,9 +158,9 @@ impl Run {
                 let ahead = (0..before).map(of).zip(marks.iter().copied().map(Watermark));
                 let state = Restored {
                     segments: segments.clone(),
-                    items: Vec::new(),
                     watermark: Some(Watermark(marks.iter().copied().min().unwrap_or(merged))),
                     ahead: ahead.collect(),
+                    ..Restored::default()
                 };
                 operator.restore(cx, state).unwrap();
             }

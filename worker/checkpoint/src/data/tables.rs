@@ -1,0 +1,269 @@
+//! Reading segments of state tables: first what says what is where, then only the blocks that are
+//! asked for. What the cache holds is checked like everything else; if it is damaged there, the
+//! store is asked.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use weir_protocol::KeyGroupRange;
+use weir_state::merge::Input;
+use weir_state::sorted::{BlockRef, SegmentError, SegmentReader, Stored, Stretch};
+
+use super::read::{INLINE, fetch_range, fetch_whole};
+use super::{DataError, DataReader, Prefetched};
+use crate::manifest::tables::counting;
+use crate::manifest::{Place, TableSegment, is_foreign};
+use crate::store::Store;
+
+/// Blocks are read in stretches of about this size.
+const STRETCH_BYTES: u64 = 8 << 20;
+
+/// Stretches of one segment read at a time.
+const STRETCHES: usize = 4;
+
+/// Single blocks of one segment read at a time.
+const BLOCKS: usize = 32;
+
+impl DataReader {
+    /// The segments of one table with what they hold for the key groups in `range`, in memory.
+    ///
+    /// # Errors
+    /// When an object is missing, or a segment is damaged.
+    pub async fn read_table(
+        &self,
+        references: &[TableSegment],
+        range: KeyGroupRange,
+    ) -> Result<Vec<Input>, DataError> {
+        let mut inputs = Vec::new();
+        for (reference, ranges) in counting(references, range) {
+            let reader = Arc::new(self.open_table_segment(reference).await?);
+            for range in ranges {
+                inputs.push(self.read_table_rows(reference, &reader, range).await?);
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// What a segment holds for the key groups in `range`, in memory.
+    ///
+    /// # Errors
+    /// When the object is missing, or a block is damaged.
+    pub async fn read_table_rows(
+        &self,
+        reference: &TableSegment,
+        reader: &Arc<SegmentReader>,
+        range: KeyGroupRange,
+    ) -> Result<Input, DataError> {
+        let bytes = self.read_neighbours(reference, reader, reader.blocks_of(range)).await?;
+        Ok(Input { stored: Stored::new(Arc::clone(reader), Arc::new(bytes)), range })
+    }
+
+    /// Single blocks of a segment, each checked, in the order asked for.
+    ///
+    /// # Errors
+    /// When the object is missing, or a block is damaged.
+    pub async fn read_table_blocks(
+        &self,
+        reference: &TableSegment,
+        reader: &SegmentReader,
+        blocks: &[BlockRef],
+    ) -> Result<Vec<Bytes>, DataError> {
+        let one = |block: &BlockRef| BlockStretch {
+            blocks: block.number..block.number + 1,
+            bytes: block.offset..block.offset + u64::from(block.len),
+        };
+        let wanted: Vec<BlockStretch> = blocks.iter().map(one).collect();
+        let reads = wanted.iter().map(|stretch| self.read_stretch(reference, reader, stretch));
+        let reads = stream::iter(reads.map(FutureExt::boxed).collect::<Vec<_>>());
+        reads.buffered(BLOCKS).map_ok(|(bytes, _)| bytes).try_collect().await
+    }
+
+    /// Reads into the cache what [`DataReader::read_table`] would read, as far as there is room.
+    ///
+    /// # Errors
+    /// As `read_table`.
+    pub async fn prefetch_table(
+        &self,
+        references: &[TableSegment],
+        range: KeyGroupRange,
+    ) -> Result<Prefetched, DataError> {
+        let mut done = Prefetched::default();
+        if self.cache.is_none() {
+            return Ok(Prefetched { full: true, ..done });
+        }
+        for (reference, ranges) in counting(references, range) {
+            if !reference.place.object().is_some_and(|path| !is_foreign(path)) {
+                continue;
+            }
+            let reader = self.open_table_segment(reference).await?;
+            for blocks in ranges.into_iter().map(|range| reader.blocks_of(range)) {
+                // One stretch after the other: the job runs meanwhile.
+                for stretch in stretches(&reader, blocks) {
+                    let (_, fetched) = self.read_stretch(reference, &reader, &stretch).await?;
+                    done.bytes += fetched.bytes;
+                    if fetched.full {
+                        return Ok(Prefetched { full: true, ..done });
+                    }
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    /// Neighbouring blocks of a segment, each checked.
+    async fn read_neighbours(
+        &self,
+        reference: &TableSegment,
+        reader: &SegmentReader,
+        blocks: Range<u32>,
+    ) -> Result<Stretch, DataError> {
+        let wanted: Vec<BlockStretch> = stretches(reader, blocks).collect();
+        let reads = wanted.iter().map(|stretch| self.read_stretch(reference, reader, stretch));
+        // Boxed: a stream over borrowed stretches is not known to be `Send` otherwise.
+        let reads = stream::iter(reads.map(FutureExt::boxed).collect::<Vec<_>>());
+        let read: Vec<(Bytes, Prefetched)> = reads.buffered(STRETCHES).try_collect().await?;
+        let offset = wanted.first().map_or(0, |first| first.bytes.start);
+        if let [(bytes, _)] = read.as_slice() {
+            return Ok(Stretch { offset, bytes: bytes.clone() });
+        }
+        let mut bytes = BytesMut::with_capacity(read.iter().map(|(bytes, _)| bytes.len()).sum());
+        read.iter().for_each(|(read, _)| bytes.extend_from_slice(read));
+        Ok(Stretch { offset, bytes: bytes.freeze() })
+    }
+
+    async fn read_stretch(
+        &self,
+        reference: &TableSegment,
+        reader: &SegmentReader,
+        stretch: &BlockStretch,
+    ) -> Result<(Bytes, Prefetched), DataError> {
+        self.read_part(reference, stretch.bytes.clone(), |bytes| {
+            for number in stretch.blocks.clone() {
+                let block = reader.block_ref(number);
+                let start = (block.offset - stretch.bytes.start) as usize;
+                let end = (start + block.len as usize).min(bytes.len());
+                reader.block(number, bytes.slice(start.min(end)..end))?;
+            }
+            Ok(bytes)
+        })
+        .await
+    }
+
+    /// What says what is where in a segment, and what is not in it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what the reference says.
+    pub async fn open_table_segment(
+        &self,
+        reference: &TableSegment,
+    ) -> Result<SegmentReader, DataError> {
+        let tail = reference.len.saturating_sub(reference.tail)..reference.len;
+        let open = |tail: &Bytes| {
+            let reader = SegmentReader::open(tail)?;
+            check_identity(reference, &reader).map(|()| reader)
+        };
+        let (mut reader, _) = self.read_part(reference, tail, |tail| open(&tail)).await?;
+        let (offset, len) = reader.filters_at();
+        if len > 0 {
+            let filters = offset..offset + u64::from(len);
+            let check = |filters: Bytes| {
+                let mut reader = reader.clone();
+                reader.set_filters(filters).map(|()| reader)
+            };
+            (reader, _) = self.read_part(reference, filters, check).await?;
+        }
+        Ok(reader)
+    }
+
+    /// Some bytes of a segment as `check` makes them out, from the cache if they are good there.
+    async fn read_part<T>(
+        &self,
+        reference: &TableSegment,
+        part: Range<u64>,
+        check: impl Fn(Bytes) -> Result<T, SegmentError>,
+    ) -> Result<(T, Prefetched), DataError> {
+        let len = part.end - part.start;
+        let damaged = |object: &str| {
+            let object = object.to_owned();
+            move |damage| DataError::DamagedTable { object, damage }
+        };
+        let (path, offset) = match &reference.place {
+            Place::Inline(bytes) => {
+                let (start, end) = (part.start as usize, part.end as usize);
+                let bytes = bytes.0.slice(start.min(bytes.0.len())..end.min(bytes.0.len()));
+                return Ok((check(bytes).map_err(damaged(INLINE))?, Prefetched::default()));
+            }
+            Place::Object { path, offset } => (path, *offset),
+        };
+        let range = offset + part.start..offset + part.end;
+        let cached = self.cache.get(path, std::slice::from_ref(&range)).await;
+        let cached = cached.into_iter().flatten().next().filter(|b| b.len() as u64 == len);
+        if let Some(found) = cached.and_then(|bytes| check(bytes).ok()) {
+            self.cache.used(len, 0);
+            return Ok((found, Prefetched::default()));
+        }
+        let (store, name) = self.locate(path)?;
+        let bytes = fetch_range(store.as_ref(), name, range.clone()).await?;
+        let full = !self.cache.fill(path, range.start, bytes.clone()).await;
+        self.cache.used(0, len);
+        let fetched = Prefetched { bytes: bytes.len() as u64, full };
+        Ok((check(bytes).map_err(damaged(path))?, fetched))
+    }
+}
+
+/// Neighbouring blocks and where they lie in their segment.
+struct BlockStretch {
+    blocks: Range<u32>,
+    bytes: Range<u64>,
+}
+
+/// Blocks of these numbers in stretches of about [`STRETCH_BYTES`].
+fn stretches(
+    reader: &SegmentReader,
+    blocks: Range<u32>,
+) -> impl Iterator<Item = BlockStretch> {
+    let mut next = blocks.start;
+    std::iter::from_fn(move || {
+        let first = next;
+        let start = (first < blocks.end).then(|| reader.block_ref(first).offset)?;
+        let mut end = start;
+        while next < blocks.end && end - start < STRETCH_BYTES {
+            let block = reader.block_ref(next);
+            end = block.offset + u64::from(block.len);
+            next += 1;
+        }
+        Some(BlockStretch { blocks: first..next, bytes: start..end })
+    })
+}
+
+fn check_identity(
+    reference: &TableSegment,
+    reader: &SegmentReader,
+) -> Result<(), SegmentError> {
+    let footer = reader.footer();
+    if footer.id == reference.id.0 && footer.bytes() == reference.len {
+        return Ok(());
+    }
+    Err(SegmentError::Damaged {
+        segment: footer.id,
+        place: weir_state::sorted::Place::Footer,
+        problem: "another segment lies where this one was stored",
+    })
+}
+
+/// All of a table segment's bytes, checked part by part.
+pub(crate) async fn fetch_table_segment(
+    store: &dyn Store,
+    reference: &TableSegment,
+) -> Result<Bytes, DataError> {
+    let (bytes, object) = fetch_whole(store, &reference.place, reference.len).await?;
+    let checked = || {
+        let stored = Stored::open(Arc::new(bytes.clone()), bytes.len() as u64)?;
+        check_identity(reference, stored.reader())?;
+        (0..stored.reader().footer().blocks).try_for_each(|block| stored.block(block).map(drop))
+    };
+    checked().map_err(|damage| DataError::DamagedTable { object: object.to_owned(), damage })?;
+    Ok(bytes)
+}
