@@ -6,6 +6,7 @@ mod min_max;
 mod number;
 mod sum;
 mod sums;
+mod variance;
 
 use super::Function;
 
@@ -21,16 +22,20 @@ pub const MIN: Function = &min_max::MIN;
 pub const MAX: Function = &min_max::MAX;
 
 /// Every function, in the order in which a message names them.
-pub const ALL: &[Function] = &[COUNT, SUM, AVG, MIN, MAX];
+pub const ALL: &[Function] = &[
+    COUNT,
+    SUM,
+    AVG,
+    MIN,
+    MAX,
+    &variance::VAR_POP,
+    &variance::VAR_SAMP,
+    &variance::STDDEV_POP,
+    &variance::STDDEV_SAMP,
+];
 
 /// Functions of Flink that are not here, in capitals.
 const ABSENT: &[&str] = &[
-    "STDDEV",
-    "STDDEV_POP",
-    "STDDEV_SAMP",
-    "VAR_POP",
-    "VAR_SAMP",
-    "VARIANCE",
     "COLLECT",
     "LISTAGG",
     "FIRST_VALUE",
