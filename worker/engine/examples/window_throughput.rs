@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use weir_engine::aggregate::{AggregateCall, functions};
 use weir_engine::env::{Clock, instant};
 use weir_engine::operator::{Context, OperatorMetrics, SnapshotRequest, Waker};
-use weir_engine::operators::window::spec::{AggregateCall, Function, Window, WindowAggregate};
+use weir_engine::operators::window::spec::{Window, WindowAggregate};
 use weir_engine::operators::window::{global, local};
 use weir_engine::{Batch, EngineError, Operator, Output, Progress, Watermark};
 use weir_protocol::{Attempt, KeyGroupRange, OperatorUid, Subtask, Term};
@@ -94,11 +95,10 @@ fn measure(
         window: window_of,
         keys: vec![1],
         aggregates: vec![AggregateCall {
-            function: Function::Count,
+            function: functions::COUNT,
             input: None,
             filter: None,
             distinct: false,
-            output: DataType::Int64,
             name: "n".to_owned(),
         }],
     };

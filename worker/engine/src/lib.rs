@@ -19,6 +19,7 @@
 //! Deliberately absent: any decision about checkpoints (the coordinator's), any I/O to the
 //! store (the member's), any knowledge of SQL.
 
+pub mod aggregate;
 pub mod batch;
 pub mod env;
 pub mod error;

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::DataType;
 use weir_engine::EngineError;
+use weir_engine::aggregate::{AggregateCall, functions};
 use weir_engine::graph::{
     Edge, Exchange, JobGraph, Node, OperatorInfo, Parallelism, SourceNode, Vertex,
 };
@@ -269,27 +269,25 @@ impl JobSpec {
     }
 
     fn aggregate(&self) -> spec::WindowAggregate {
-        let call = |function, input, distinct, name: &str| spec::AggregateCall {
+        let call = |function, input, distinct, name: &str| AggregateCall {
             function,
             input,
             filter: None,
             distinct,
-            output: DataType::Int64,
             name: name.into(),
         };
-        use spec::Function::{Avg, Count, Max, Min, Sum};
         spec::WindowAggregate {
             input: schema(),
             time: 0,
             window: self.window,
             keys: vec![1],
             aggregates: vec![
-                call(Count, None, false, "n"),
-                call(Sum, Some(2), false, "sum"),
-                call(Min, Some(2), false, "least"),
-                call(Max, Some(2), false, "most"),
-                call(Avg, Some(2), false, "average"),
-                call(Count, Some(2), true, "distinct"),
+                call(functions::COUNT, None, false, "n"),
+                call(functions::SUM, Some(2), false, "sum"),
+                call(functions::MIN, Some(2), false, "least"),
+                call(functions::MAX, Some(2), false, "most"),
+                call(functions::AVG, Some(2), false, "average"),
+                call(functions::COUNT, Some(2), true, "distinct"),
             ],
         }
     }

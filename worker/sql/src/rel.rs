@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use weir_engine::operators::window::spec::{Function, Window};
+use weir_engine::aggregate::Function;
+use weir_engine::operators::window::spec::Window;
 
 use crate::catalog::TableDef;
 use crate::error::Span;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 
 /// The kind of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -96,6 +96,35 @@ impl Kind {
             Self::TimestampLtz(p) => DataType::Timestamp(time_unit(p), Some("UTC".into())),
             Self::IntervalMillis | Self::IntervalMonths => DataType::Int64,
         }
+    }
+
+    /// As [`Kind::arrow`], but for intervals, which only look like integers there.
+    #[must_use]
+    pub(crate) fn exact_arrow(self) -> DataType {
+        match self {
+            Self::IntervalMillis => DataType::Interval(IntervalUnit::DayTime),
+            Self::IntervalMonths => DataType::Interval(IntervalUnit::YearMonth),
+            kind => kind.arrow(),
+        }
+    }
+
+    /// The kind of all values of an Arrow type, where one is.
+    #[must_use]
+    pub(crate) fn of_arrow(data_type: &DataType) -> Option<Self> {
+        Some(match data_type {
+            DataType::Boolean => Self::Boolean,
+            DataType::Int8 => Self::TinyInt,
+            DataType::Int16 => Self::SmallInt,
+            DataType::Int32 => Self::Int,
+            DataType::Int64 => Self::BigInt,
+            DataType::Float32 => Self::Float,
+            DataType::Float64 => Self::Double,
+            DataType::Decimal128(p, s) => Self::Decimal(*p, u8::try_from(*s).ok()?),
+            DataType::Utf8 => Self::STRING,
+            DataType::Binary => Self::Bytes,
+            DataType::Date32 => Self::Date,
+            _ => return None,
+        })
     }
 
     /// Integers of any width.

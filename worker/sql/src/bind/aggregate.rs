@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use weir_engine::operators::window::spec::{Function, Window};
+use weir_engine::aggregate::Function;
+use weir_engine::operators::window::spec::Window;
 
 use super::expr::FoundAggregate;
 use super::query::{From, short_name};
@@ -129,7 +130,7 @@ impl Binder<'_> {
             });
         }
         for call in &calls {
-            let nullable = call.function != Function::Count;
+            let nullable = call.function.is_nullable();
             fields.push(Field {
                 name: call.name.clone(),
                 ty: SqlType { kind: call.kind, nullable },
@@ -451,13 +452,7 @@ pub(crate) fn name_of_call(
     arg: Option<&str>,
     filter: Option<&str>,
 ) -> String {
-    let function = match function {
-        Function::Count => "COUNT",
-        Function::Sum => "SUM",
-        Function::Min => "MIN",
-        Function::Max => "MAX",
-        Function::Avg => "AVG",
-    };
+    let function = function.name();
     let distinct = if distinct { "DISTINCT " } else { "" };
     let filter = filter.map_or(String::new(), |f| format!(" FILTER (WHERE {f})"));
     format!("{function}({distinct}{}){filter}", arg.unwrap_or("*"))

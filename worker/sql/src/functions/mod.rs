@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use weir_engine::EngineError;
+use weir_engine::aggregate::functions as aggregate;
 
 use crate::ast::Unit;
 use crate::error::{Span, SqlError, did_you_mean};
@@ -91,36 +92,6 @@ fn all() -> impl Iterator<Item = &'static Function> {
     .flatten()
 }
 
-/// Aggregates of Flink that are not here.
-const OTHER_AGGREGATES: [&str; 26] = [
-    "STDDEV",
-    "STDDEV_POP",
-    "STDDEV_SAMP",
-    "VAR_POP",
-    "VAR_SAMP",
-    "VARIANCE",
-    "COLLECT",
-    "LISTAGG",
-    "FIRST_VALUE",
-    "LAST_VALUE",
-    "ARRAY_AGG",
-    "JSON_OBJECTAGG",
-    "JSON_ARRAYAGG",
-    "PERCENTILE",
-    "APPROX_COUNT_DISTINCT",
-    "ANY_VALUE",
-    "GROUPING",
-    "GROUPING_ID",
-    "GROUP_CONCAT",
-    "BITMAP_AND_AGG",
-    "BITMAP_AND_CARDINALITY_AGG",
-    "BITMAP_BUILD_AGG",
-    "BITMAP_BUILD_CARDINALITY_AGG",
-    "BITMAP_OR_AGG",
-    "BITMAP_OR_CARDINALITY_AGG",
-    "BITMAP_XOR_AGG",
-];
-
 /// Functions that only have a meaning with OVER.
 const WINDOW_FUNCTIONS: [&str; 9] = [
     "ROW_NUMBER",
@@ -133,9 +104,6 @@ const WINDOW_FUNCTIONS: [&str; 9] = [
     "CUME_DIST",
     "NTH_VALUE",
 ];
-
-/// The aggregate functions.
-pub(crate) const AGGREGATES: [&str; 5] = ["COUNT", "SUM", "AVG", "MIN", "MAX"];
 
 /// Binds a call of a scalar function.
 pub(crate) fn bind(name: &str, args: Vec<Arg>, at: Span, span: Span) -> Result<Expr, SqlError> {
@@ -158,10 +126,11 @@ pub(crate) fn not_here(upper: &str) -> Option<String> {
 }
 
 fn unknown(name: &str, upper: &str) -> String {
-    if OTHER_AGGREGATES.contains(&upper) {
-        return format!(
-            "the aggregate function {upper} is not supported; COUNT, SUM, AVG, MIN and MAX are"
-        );
+    if aggregate::is_absent(upper) {
+        let here: Vec<_> = aggregate::ALL.iter().map(|f| f.name()).collect();
+        let (last, others) = here.split_last().unwrap_or((&"none", &[]));
+        let others = others.join(", ");
+        return format!("the aggregate function {upper} is not supported; {others} and {last} are");
     }
     if WINDOW_FUNCTIONS.contains(&upper) {
         return format!("{upper} needs OVER, which is not supported");
@@ -185,7 +154,7 @@ fn unknown(name: &str, upper: &str) -> String {
     if let Some(message) = not_here(upper) {
         return message;
     }
-    let candidates = all().map(|f| f.name).chain(AGGREGATES);
+    let candidates = all().map(|f| f.name).chain(aggregate::names());
     format!("the function \"{name}\" is unknown{}", did_you_mean(upper, candidates, '"'))
 }
 

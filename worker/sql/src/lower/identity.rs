@@ -131,7 +131,14 @@ fn column(rel: &Rel, index: usize, exact: bool) -> String {
 /// What an aggregate computes.
 pub(super) fn call_text(call: &AggregateCall, input: &Rel, exact: bool) -> String {
     let of = |i: Option<usize>| i.map_or("*".to_owned(), |i| column(input, i, exact));
-    format!("{:?}({},{},{})", call.function, call.distinct, of(call.input), of(call.filter))
+    let function = capitalised(call.function.name());
+    format!("{function}({},{},{})", call.distinct, of(call.input), of(call.filter))
+}
+
+/// `Count`: how identities name functions, on which stored state hangs.
+fn capitalised(name: &str) -> String {
+    let (first, rest) = name.split_at(name.len().min(1));
+    format!("{first}{}", rest.to_ascii_lowercase())
 }
 
 fn window(window: Window) -> String {

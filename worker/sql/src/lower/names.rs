@@ -1,6 +1,6 @@
 //! Names for people: `hourly count by origin`, `filter delay > 15`.
 
-use weir_engine::operators::window::spec::{Function, Window};
+use weir_engine::operators::window::spec::Window;
 
 use crate::expr::{Expr, render};
 use crate::rel::{Aggregate, Field, Rel};
@@ -57,16 +57,10 @@ pub(super) fn aggregate(aggregate: &Aggregate, input: &[Field]) -> String {
         Window::Tumble { size, .. } => duration(size),
         Window::Hop { size, slide, .. } => format!("{} / {}", duration(size), duration(slide)),
     };
-    let mut functions: Vec<&str> = Vec::new();
+    let mut functions: Vec<String> = Vec::new();
     for call in &aggregate.calls {
-        let name = match (call.function, call.distinct) {
-            (Function::Count, true) => "distinct count",
-            (Function::Count, false) => "count",
-            (Function::Sum, _) => "sum",
-            (Function::Min, _) => "min",
-            (Function::Max, _) => "max",
-            (Function::Avg, _) => "avg",
-        };
+        let distinct = if call.distinct { "distinct " } else { "" };
+        let name = format!("{distinct}{}", call.function.name().to_ascii_lowercase());
         if !functions.contains(&name) {
             functions.push(name);
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use weir_engine::aggregate;
 use weir_engine::graph::{Exchange, Node, OperatorInfo};
 use weir_engine::operator::OutputTag;
 use weir_engine::operators::window::spec;
@@ -145,12 +146,11 @@ impl Lowering<'_> {
             aggregates: aggregate
                 .calls
                 .iter()
-                .map(|call| spec::AggregateCall {
+                .map(|call| aggregate::AggregateCall {
                     function: call.function,
                     input: call.input,
                     filter: call.filter,
                     distinct: call.distinct,
-                    output: call.kind.arrow(),
                     name: state_name(call, &aggregate.input),
                 })
                 .collect(),

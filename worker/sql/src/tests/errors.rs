@@ -75,7 +75,7 @@ fn names_that_do_not_exist() {
         ),
         (
             "INSERT INTO out1 SELECT LISTAGG(s) FROM plain",
-            "sql:6:25: the aggregate function LISTAGG is not supported; COUNT, SUM, AVG, MIN and MAX are",
+            "sql:6:25: the aggregate function LISTAGG is not supported; COUNT, SUM, AVG, MIN, MAX, VAR_POP, VAR_SAMP, STDDEV_POP and STDDEV_SAMP are",
         ),
         (
             "INSERT INTO out2 (a, c) SELECT a, s FROM plain",
@@ -180,6 +180,10 @@ fn windows_that_make_no_sense() {
         (
             case("SUM(origin)", "GROUP BY window_start, window_end"),
             "sql:6:29: SUM needs a number, not STRING",
+        ),
+        (
+            case("STDDEV(origin)", "GROUP BY window_start, window_end"),
+            "sql:6:32: STDDEV needs a number, not STRING",
         ),
         (
             case("COUNT(*)", "GROUP BY 1"),

@@ -20,7 +20,6 @@
 //!
 //! Deliberately absent: early results, allowed lateness beyond the watermark, retraction.
 
-mod accumulator;
 mod global;
 mod local;
 mod plan;

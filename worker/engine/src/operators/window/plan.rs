@@ -7,10 +7,11 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use weir_state::canonical::Shape;
 
-use super::accumulator::Call;
 use super::slices::{SliceId, Slices};
-use super::spec::{AggregateCall, Function, WindowAggregate};
+use super::spec::WindowAggregate;
 use crate::OperatorError;
+use crate::aggregate::call::Call;
+use crate::aggregate::{AggregateCall, InputRows, functions};
 
 /// Rows of a batch that is given out.
 const ROWS: usize = 8192;
@@ -60,7 +61,7 @@ impl Plan {
         let calls = spec
             .aggregates
             .iter()
-            .map(|call| Call::new(call, &spec.input))
+            .map(|call| compile(call, &spec.input))
             .collect::<Result<Vec<_>, _>>()?;
 
         let mut intermediate: Vec<Arc<Field>> = key_fields.clone();
@@ -71,20 +72,20 @@ impl Plan {
             if call.counts_rows() {
                 rows_at = Some(intermediate.len());
             }
-            intermediate.extend(call.partial_fields()?.into_iter().map(Arc::new));
+            intermediate.extend(partial_fields(call));
         }
         let fingerprint = fingerprint(&intermediate)?;
         let counting = match rows_at {
             Some(_) => None,
-            None => Some(Call::new(&count_of_rows(), &spec.input)?),
+            None => Some(compile(&count_of_rows(), &spec.input)?),
         };
         let rows_at = rows_at.unwrap_or(intermediate.len());
         if let Some(call) = &counting {
-            intermediate.extend(call.partial_fields()?.into_iter().map(Arc::new));
+            intermediate.extend(partial_fields(call));
         }
         let mut output = key_fields;
         for call in &calls {
-            output.push(Arc::new(Field::new(call.name(), call.output().clone(), true)));
+            output.push(Arc::new(Field::new(call.name(), call.aggregate().output().clone(), true)));
         }
         for name in ["window_start", "window_end", "window_time"] {
             output.push(Arc::new(Field::new(name, timestamp.clone(), false)));
@@ -146,14 +147,22 @@ impl Plan {
     }
 }
 
+/// A call whose groups keep the values that DISTINCT has seen.
+fn compile(call: &AggregateCall, input: &Schema) -> Result<Call, OperatorError> {
+    Ok(Call::new(call, input, InputRows::Appended)?.with_own_sets())
+}
+
+fn partial_fields(call: &Call) -> impl Iterator<Item = Arc<Field>> {
+    call.state().into_iter().map(|field| Arc::new(field.with_nullable(true)))
+}
+
 /// `COUNT(*)`, named as nothing in a program is.
 fn count_of_rows() -> AggregateCall {
     AggregateCall {
-        function: Function::Count,
+        function: functions::COUNT,
         input: None,
         filter: None,
         distinct: false,
-        output: DataType::Int64,
         name: "$rows".to_owned(),
     }
 }

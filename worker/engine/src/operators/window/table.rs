@@ -4,9 +4,10 @@ use arrow::array::ArrayRef;
 use weir_state::dirty::Dirty;
 use weir_state::key_table::{FrozenKeys, KeyTable};
 
-use super::accumulator::{Accumulator, Call, Export};
 use super::plan::Plan;
 use crate::OperatorError;
+use crate::aggregate::call::Call;
+use crate::aggregate::{Accumulator, Export};
 
 /// Groups and their state.
 #[derive(Debug)]
@@ -42,11 +43,11 @@ impl Table {
         Ok(Self {
             keys: KeyTable::with_capacity(&plan.key_types, capacity)
                 .map_err(OperatorError::user)?,
-            accumulators: calls.iter().map(|call| call.accumulator()).collect::<Result<_, _>>()?,
-            widths: calls
+            accumulators: calls
                 .iter()
-                .map(|call| Ok(call.partial_fields()?.len()))
-                .collect::<Result<_, OperatorError>>()?,
+                .map(|call| call.aggregate().accumulator())
+                .collect::<Result<_, _>>()?,
+            widths: calls.iter().map(|call| call.aggregate().state().len()).collect(),
             dirty: Dirty::default(),
             persisted: false,
         })

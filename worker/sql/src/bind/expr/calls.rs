@@ -1,6 +1,8 @@
 //! Calls of functions and aggregates.
 
-use weir_engine::operators::window::spec::Function as Aggregation;
+use weir_engine::aggregate::{
+    Arguments, Function as Aggregation, ResultType, functions as aggregates,
+};
 
 use super::{Bound, ExprBinder, FoundAggregate, condition, fail};
 use crate::ast::{self, ExprKind};
@@ -12,8 +14,8 @@ use crate::types::{Kind, SqlType};
 impl ExprBinder<'_> {
     pub(super) fn function(&mut self, call: &ast::Call, span: Span) -> Bound {
         let name = call.name.text.to_ascii_uppercase();
-        if functions::AGGREGATES.contains(&name.as_str()) {
-            return self.aggregate(&name, call, span);
+        if let Some(function) = aggregates::find(&name) {
+            return self.aggregate(function, &name, call, span);
         }
         if let Some(filter) = &call.filter {
             return fail(filter.span, format!("FILTER belongs to aggregates, and {name} is none"));
@@ -22,7 +24,7 @@ impl ExprBinder<'_> {
             return fail(span, format!("DISTINCT belongs to aggregates, and {name} is none"));
         }
         if call.star {
-            return fail(span, format!("only COUNT takes '*', not {name}"));
+            return fail(span, no_star(&name));
         }
         let args = call
             .args
@@ -35,18 +37,22 @@ impl ExprBinder<'_> {
         functions::bind(&call.name.text, args, call.name.span, span)
     }
 
-    pub(super) fn aggregate(&mut self, name: &str, call: &ast::Call, span: Span) -> Bound {
+    /// A call of `function`, which the program calls `name`.
+    fn aggregate(
+        &mut self,
+        function: Aggregation,
+        name: &str,
+        call: &ast::Call,
+        span: Span,
+    ) -> Bound {
         let Some(found) = self.aggregates.take() else {
             return fail(span, format!("{name} is an aggregate, which {}", self.no_aggregates));
         };
         // Arguments cannot hold aggregates themselves.
         self.no_aggregates = "cannot stand inside another aggregate";
-        let bound = self.aggregate_call(name, call, span);
+        let bound = self.aggregate_call(function, name, call, span);
         let result = bound.map(|aggregate| {
-            let ty = SqlType {
-                kind: aggregate.kind,
-                nullable: aggregate.function != Aggregation::Count,
-            };
+            let ty = SqlType { kind: aggregate.kind, nullable: function.is_nullable() };
             let position = found.iter().position(|known| same_call(known, &aggregate));
             let position = position.unwrap_or_else(|| {
                 found.push(aggregate);
@@ -58,54 +64,48 @@ impl ExprBinder<'_> {
         result
     }
 
-    pub(super) fn aggregate_call(
+    fn aggregate_call(
         &mut self,
+        function: Aggregation,
         name: &str,
         call: &ast::Call,
         span: Span,
     ) -> Result<FoundAggregate, SqlError> {
-        let function = match name {
-            "COUNT" => Aggregation::Count,
-            "SUM" => Aggregation::Sum,
-            "AVG" => Aggregation::Avg,
-            "MIN" => Aggregation::Min,
-            _ => Aggregation::Max,
-        };
+        let takes_star = function.arguments() == Arguments::OneOrStar;
         let filter = match &call.filter {
             Some(filter) => Some(condition(self, filter, "FILTER (WHERE …)")?),
             None => None,
         };
         if call.star {
-            if function != Aggregation::Count {
-                return fail(span, format!("only COUNT takes '*', not {name}"));
+            if !takes_star {
+                return fail(span, no_star(name));
             }
-            return Ok(FoundAggregate {
-                function,
-                arg: None,
-                filter,
-                distinct: false,
-                kind: Kind::BigInt,
-            });
+            let kind = result_kind(function, name, None, span)?;
+            return Ok(FoundAggregate { function, arg: None, filter, distinct: false, kind });
         }
         let [arg] = call.args.as_slice() else {
-            if function == Aggregation::Count && call.args.len() > 1 {
+            if takes_star && call.args.len() > 1 {
                 return fail(
                     span,
-                    "COUNT of several columns is not supported; concatenate them, or count each",
+                    format!(
+                        "{name} of several columns is not supported; concatenate them, or count each"
+                    ),
                 );
             }
             return fail(span, format!("{name} takes one argument"));
         };
         let arg = self.bind(arg)?;
-        let kind = aggregate_kind(function, &arg, name)?;
+        let kind = result_kind(function, name, Some(arg.kind()), arg.span)?;
         // COUNT of what is never NULL is COUNT(*), and keeps no column.
-        let arg = if function == Aggregation::Count && !call.distinct && !arg.ty.nullable {
-            None
-        } else {
-            Some(arg)
-        };
+        let arg = (!takes_star || call.distinct || arg.ty.nullable).then_some(arg);
         Ok(FoundAggregate { function, arg, filter, distinct: call.distinct, kind })
     }
+}
+
+fn no_star(name: &str) -> String {
+    let takes_star = |f: &&Aggregation| f.arguments() == Arguments::OneOrStar;
+    let those = aggregates::ALL.iter().filter(takes_star).map(|f| f.name());
+    format!("only {} takes '*', not {name}", those.collect::<Vec<_>>().join(" or "))
 }
 
 pub(super) fn same_call(a: &FoundAggregate, b: &FoundAggregate) -> bool {
@@ -117,32 +117,22 @@ pub(super) fn same_call(a: &FoundAggregate, b: &FoundAggregate) -> bool {
         && text(&a.filter) == text(&b.filter)
 }
 
-/// An aggregate's result type, as Flink derives it.
-pub(super) fn aggregate_kind(
+/// An aggregate's result over an argument of this kind; `None` is `*`.
+fn result_kind(
     function: Aggregation,
-    arg: &Expr,
     name: &str,
+    argument: Option<Kind>,
+    span: Span,
 ) -> Result<Kind, SqlError> {
-    let kind = arg.kind();
-    match function {
-        Aggregation::Count => Ok(Kind::BigInt),
-        Aggregation::Sum | Aggregation::Avg => match kind {
-            Kind::Decimal(_, s) if function == Aggregation::Sum => Ok(Kind::Decimal(38, s)),
-            Kind::Decimal(_, s) => Ok(Kind::Decimal(38, s.max(6))),
-            kind if kind.is_numeric() => Ok(kind),
-            _ => fail(arg.span, format!("{name} needs a number, not {kind}")),
-        },
-        Aggregation::Min | Aggregation::Max => {
-            if kind.is_numeric() || kind.is_text() || kind.is_temporal() {
-                Ok(kind)
-            } else {
-                fail(
-                    arg.span,
-                    format!("{name} needs a number, a string, a date or a time, not {kind}"),
-                )
-            }
+    let kind = match (function.resolve(argument.map(Kind::exact_arrow).as_ref()), argument) {
+        (Ok(ResultType::OfArgument), kind) => kind,
+        (Ok(ResultType::Of(data_type)), _) => Kind::of_arrow(&data_type),
+        (Err(refusal), Some(kind)) => {
+            return fail(span, format!("{name} needs {}, not {kind}", refusal.takes));
         }
-    }
+        (Err(_), None) => None,
+    };
+    kind.map_or_else(|| fail(span, format!("{name} has no result that a column can hold")), Ok)
 }
 
 /// A typed call, folded when all of its arguments are values.

@@ -7,7 +7,7 @@ mod operators;
 use std::sync::Arc;
 
 use arrow::array::BooleanArray;
-use weir_engine::operators::window::spec::Function as Aggregation;
+use weir_engine::aggregate::Function as Aggregation;
 
 use super::interval;
 use crate::ast::{self, BinaryOp, ExprKind};

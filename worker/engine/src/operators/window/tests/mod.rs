@@ -6,16 +6,16 @@ mod run;
 use std::sync::Arc;
 
 use arrow::array::*;
-use arrow::datatypes::DataType;
 use proptest::prelude::*;
 use weir_protocol::{Attempt, Counter};
 use weir_state::segment::Segment;
 
+use crate::aggregate::functions;
 use crate::operator::{Restored, SnapshotRequest};
 use crate::operators::window::global::Global;
 use crate::operators::window::local::Limits;
 use crate::operators::window::plan::Plan;
-use crate::operators::window::spec::{Function, Window};
+use crate::operators::window::spec::Window;
 use crate::operators::window::{intermediate_schema, state_schema};
 use crate::{Batch, Operator, Output, Progress, Watermark};
 
@@ -359,8 +359,8 @@ fn the_local_half_lets_go_when_its_input_falls_silent() {
 fn sums_of_more_than_38_digits_are_null_and_integers_wrap() {
     let mut spec = spec(MINUTE, &["k"]);
     spec.aggregates = vec![
-        call("sum", Function::Sum, Some("decimal"), false, false, DataType::Decimal128(38, 2)),
-        call("int", Function::Sum, Some("int"), false, false, DataType::Int32),
+        call("sum", functions::SUM, Some("decimal"), false, false),
+        call("int", functions::SUM, Some("int"), false, false),
     ];
     let mut run = Run::new(spec, 1, 1, Tuning::default());
     let large = |k| Row { decimal: Some(10_i128.pow(38) - 1), int: Some(i32::MAX), ..row(1, k) };

@@ -1,21 +1,107 @@
 //! MIN and MAX. Partial result: the value in its own type, NULL when there was none.
 
 use std::cmp::Ordering;
+use std::fmt::Debug;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Decimal128Type, Float32Type};
-use weir_state::canonical::{BytesColumn, from_bytes, from_words, to_words};
+use arrow::datatypes::{DataType, Decimal128Type, Field, Float32Type};
+use weir_state::canonical::{BytesColumn, Shape, from_bytes, from_words, to_words};
 use weir_state::chunked::Chunked;
 
-use super::{Accumulator, Export, malformed};
 use crate::OperatorError;
+use crate::aggregate::{
+    Accumulator, Aggregate, AggregateFunction, Export, InputRows, Pick, Refusal, ResultType,
+    Retraction, malformed,
+};
+
+/// `MIN(x)` or `MAX(x)` of numbers, strings, dates and times: NULL when there was no value.
+#[derive(Debug)]
+pub(super) struct Extreme {
+    max: bool,
+}
+
+pub(super) static MIN: Extreme = Extreme { max: false };
+pub(super) static MAX: Extreme = Extreme { max: true };
+
+const REFUSAL: Refusal = Refusal { takes: "a number, a string, a date or a time" };
+
+impl AggregateFunction for Extreme {
+    fn name(&self) -> &'static str {
+        if self.max { "MAX" } else { "MIN" }
+    }
+
+    fn resolve(&self, argument: Option<&DataType>) -> Result<ResultType, Refusal> {
+        let argument = argument.ok_or(REFUSAL)?;
+        let taken = argument.is_numeric() || argument.is_string() || argument.is_temporal();
+        if taken && Shape::of(argument).is_ok() { Ok(ResultType::OfArgument) } else { Err(REFUSAL) }
+    }
+
+    fn compile(
+        &self,
+        argument: Option<&DataType>,
+        _input: InputRows,
+    ) -> Result<Arc<dyn Aggregate>, Refusal> {
+        let output = self.resolve(argument)?.over(argument.ok_or(REFUSAL)?);
+        let max = self.max;
+        Ok(match Shape::of(&output).map_err(|_| REFUSAL)? {
+            Shape::Word { .. } => Arc::new(Of::<Word> { output, max, kept: PhantomData }),
+            Shape::Wide { .. } => Arc::new(Of::<Wide> { output, max, kept: PhantomData }),
+            Shape::Bytes { .. } => Arc::new(Of::<Text> { output, max, kept: PhantomData }),
+        })
+    }
+}
+
+/// MIN or MAX over a type whose values are kept as `O` says.
+#[derive(Debug)]
+struct Of<O> {
+    output: DataType,
+    max: bool,
+    kept: PhantomData<O>,
+}
+
+impl<O: Ordered> Aggregate for Of<O> {
+    fn output(&self) -> &DataType {
+        &self.output
+    }
+
+    fn state(&self) -> Vec<Field> {
+        vec![Field::new(if self.max { "max" } else { "min" }, self.output.clone(), true)]
+    }
+
+    fn partial(
+        &self,
+        values: Option<&ArrayRef>,
+        _rows: usize,
+    ) -> Result<Vec<ArrayRef>, OperatorError> {
+        Ok(vec![Arc::clone(values.ok_or_else(|| malformed("MIN or MAX"))?)])
+    }
+
+    fn retraction(&self) -> Retraction {
+        Retraction::OfValues(if self.max { Pick::Greatest } else { Pick::Least })
+    }
+
+    /// The least and the greatest of a set are those of its values.
+    fn counts_duplicates(&self) -> bool {
+        false
+    }
+
+    fn accumulator(&self) -> Result<Box<dyn Accumulator>, OperatorError> {
+        Ok(Box::new(Extremes::<O> {
+            data_type: self.output.clone(),
+            max: self.max,
+            values: Chunked::new(),
+            pointed: 0,
+        }))
+    }
+}
 
 /// How values of a type are kept and compared.
-pub(super) trait Ordered: Send + std::fmt::Debug + 'static {
+trait Ordered: Send + Sync + Debug + 'static {
     /// A value, ordered as SQL orders the type.
-    type Value: Clone + Send + Sync + std::fmt::Debug;
+    type Value: Clone + Send + Sync + Debug;
     /// A value where it lies in its column.
     type Read<'a>: Copy;
 
@@ -37,26 +123,20 @@ pub(super) trait Ordered: Send + std::fmt::Debug + 'static {
 }
 
 #[derive(Debug)]
-pub(super) struct Extreme<O: Ordered> {
+struct Extremes<O: Ordered> {
     data_type: DataType,
     max: bool,
     values: Chunked<Option<O::Value>>,
     pointed: usize,
 }
 
-impl<O: Ordered> Extreme<O> {
-    pub(super) fn new(data_type: DataType, max: bool) -> Self {
-        Self { data_type, max, values: Chunked::new(), pointed: 0 }
-    }
-}
-
-impl<O: Ordered> Export for Extreme<O> {
+impl<O: Ordered> Export for Extremes<O> {
     fn export(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
         Ok(vec![self.finish(slots)?])
     }
 }
 
-impl<O: Ordered> Accumulator for Extreme<O> {
+impl<O: Ordered> Accumulator for Extremes<O> {
     fn grow(&mut self, groups: usize) {
         self.values.grow(groups);
     }
@@ -109,7 +189,7 @@ impl<O: Ordered> Accumulator for Extreme<O> {
 /// Numbers, dates and times of at most 64 bits, mapped to integers of the same order. NaN is
 /// the largest float, as in Java.
 #[derive(Debug)]
-pub(super) struct Word;
+struct Word;
 
 /// Float bits ↔ integers of the same order; its own inverse.
 fn flip(bits: i64) -> i64 {
@@ -169,7 +249,7 @@ impl Ordered for Word {
 
 /// DECIMAL.
 #[derive(Debug)]
-pub(super) struct Wide;
+struct Wide;
 
 impl Ordered for Wide {
     type Value = i128;
@@ -200,7 +280,7 @@ impl Ordered for Wide {
 
 /// Strings and bytes, in the order of their bytes.
 #[derive(Debug)]
-pub(super) struct Text;
+struct Text;
 
 impl Ordered for Text {
     type Value = Arc<[u8]>;

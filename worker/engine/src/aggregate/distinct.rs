@@ -1,25 +1,91 @@
 //! DISTINCT: the set of values of each group beside the aggregate of it.
 //!
 //! All groups' sets are one table of (slot, value) pairs, chained per slot. Entries are only
-//! ever added, so a delta holds those added since the last freeze.
+//! ever added, so a delta holds those added since the last freeze. Who keeps the sets in a state
+//! table needs none of this, and merges what comes to a set into the aggregate itself.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, UInt32Array};
 use arrow::buffer::OffsetBuffer;
-use arrow::compute::take;
+use arrow::compute::{filter, is_not_null, take};
 use arrow::datatypes::{DataType, Field};
 use weir_state::chunked::Chunked;
 use weir_state::key_table::{FrozenKeys, KeyTable};
 
-use super::{Accumulator, Call, Export, malformed};
+use super::{Accumulator, Aggregate, Export, Retraction, malformed};
 use crate::OperatorError;
 
-/// Partial result: the values, as a list.
+/// An aggregate over each value once. Partial result: the values, as a list.
 #[derive(Debug)]
 pub(super) struct Distinct {
-    /// The aggregate without DISTINCT.
-    call: Call,
+    /// The aggregate without DISTINCT, over rows that only come.
+    pub(super) inner: Arc<dyn Aggregate>,
+    pub(super) value_type: DataType,
+}
+
+impl Aggregate for Distinct {
+    fn output(&self) -> &DataType {
+        self.inner.output()
+    }
+
+    fn state(&self) -> Vec<Field> {
+        vec![Field::new("values", list_of(&self.value_type), true)]
+    }
+
+    fn partial(
+        &self,
+        values: Option<&ArrayRef>,
+        _rows: usize,
+    ) -> Result<Vec<ArrayRef>, OperatorError> {
+        let values = values.ok_or_else(|| malformed("DISTINCT"))?;
+        let lengths = (0..values.len()).map(|row| usize::from(values.is_valid(row)));
+        let offsets = OffsetBuffer::from_lengths(lengths);
+        let items = if values.null_count() > 0 {
+            filter(values, &is_not_null(values)?)?
+        } else {
+            Arc::clone(values)
+        };
+        list(&self.value_type, offsets, items)
+    }
+
+    /// Its sets do not count how often a value is there.
+    fn retraction(&self) -> Retraction {
+        self.inner.retraction()
+    }
+
+    fn accumulator(&self) -> Result<Box<dyn Accumulator>, OperatorError> {
+        let set = KeyTable::new(&[DataType::UInt32, self.value_type.clone()])
+            .map_err(OperatorError::user)?;
+        Ok(Box::new(Sets {
+            inner: Arc::clone(&self.inner),
+            value_type: self.value_type.clone(),
+            aggregate: self.inner.accumulator()?,
+            set,
+            chains: Chains::default(),
+            frozen: 0,
+        }))
+    }
+}
+
+/// The type of partial results over values of `value_type`.
+fn list_of(value_type: &DataType) -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(value_type.clone(), true)))
+}
+
+fn list(
+    value_type: &DataType,
+    offsets: OffsetBuffer<i32>,
+    values: ArrayRef,
+) -> Result<Vec<ArrayRef>, OperatorError> {
+    let field = Arc::new(Field::new_list_field(value_type.clone(), true));
+    Ok(vec![Arc::new(ListArray::try_new(field, offsets, values, None)?)])
+}
+
+#[derive(Debug)]
+struct Sets {
+    inner: Arc<dyn Aggregate>,
+    value_type: DataType,
     aggregate: Box<dyn Accumulator>,
     set: KeyTable,
     chains: Chains,
@@ -42,20 +108,6 @@ struct Frozen {
     value_type: DataType,
 }
 
-/// The type of partial results over values of `value_type`.
-pub(super) fn list_of(value_type: &DataType) -> DataType {
-    DataType::List(Arc::new(Field::new_list_field(value_type.clone(), true)))
-}
-
-impl Distinct {
-    pub(super) fn new(call: Call, value_type: &DataType) -> Result<Self, OperatorError> {
-        let set =
-            KeyTable::new(&[DataType::UInt32, value_type.clone()]).map_err(OperatorError::user)?;
-        let aggregate = call.accumulator()?;
-        Ok(Self { call, aggregate, set, chains: Chains::default(), frozen: 0 })
-    }
-}
-
 impl Chains {
     /// Lists of the entries from `from` on, per slot, and their values.
     fn export(
@@ -76,16 +128,13 @@ impl Chains {
             lengths.push(entries.len() - before);
         }
         let values = values(&entries)?.pop().ok_or_else(|| malformed("DISTINCT"))?;
-        let field = Arc::new(Field::new_list_field(value_type.clone(), true));
-        let list = ListArray::try_new(field, OffsetBuffer::from_lengths(lengths), values, None)?;
-        Ok(vec![Arc::new(list)])
+        list(value_type, OffsetBuffer::from_lengths(lengths), values)
     }
 }
 
-impl Export for Distinct {
+impl Export for Sets {
     fn export(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
-        let value_type = self.call.input_type()?;
-        self.chains.export(slots, 0, value_type, |entries| {
+        self.chains.export(slots, 0, &self.value_type, |entries| {
             self.set.keys(entries).map_err(OperatorError::internal)
         })
     }
@@ -99,7 +148,7 @@ impl Export for Frozen {
     }
 }
 
-impl Accumulator for Distinct {
+impl Accumulator for Sets {
     fn grow(&mut self, groups: usize) {
         self.chains.heads.grow(groups);
         self.aggregate.grow(groups);
@@ -134,7 +183,7 @@ impl Accumulator for Distinct {
             return Ok(());
         }
         let added = take(&values, &UInt32Array::from(rows), None)?;
-        self.aggregate.merge(&slots, &self.call.partial_of(&added, added.len())?)
+        self.aggregate.merge(&slots, &self.inner.partial(Some(&added), added.len())?)
     }
 
     fn reset(&mut self, _slots: &[u32]) {
@@ -152,7 +201,7 @@ impl Accumulator for Distinct {
             chains: Chains { heads: self.chains.heads.freeze(), next: self.chains.next.freeze() },
             set: self.set.freeze(),
             from,
-            value_type: self.call.input_type().cloned().unwrap_or(DataType::Null),
+            value_type: self.value_type.clone(),
         })
     }
 

@@ -1,0 +1,91 @@
+//! All aggregate functions, each in its file: a new one is declared and listed here.
+
+mod avg;
+mod count;
+mod min_max;
+mod number;
+mod sum;
+mod sums;
+mod variance;
+
+use super::Function;
+
+/// `COUNT(*)` and `COUNT(x)`.
+pub const COUNT: Function = &count::Count;
+/// `SUM(x)`.
+pub const SUM: Function = &sum::Sum;
+/// `AVG(x)`.
+pub const AVG: Function = &avg::Avg;
+/// `MIN(x)`.
+pub const MIN: Function = &min_max::MIN;
+/// `MAX(x)`.
+pub const MAX: Function = &min_max::MAX;
+
+/// Every function, in the order in which a message names them.
+pub const ALL: &[Function] = &[
+    COUNT,
+    SUM,
+    AVG,
+    MIN,
+    MAX,
+    &variance::VAR_POP,
+    &variance::VAR_SAMP,
+    &variance::STDDEV_POP,
+    &variance::STDDEV_SAMP,
+];
+
+/// Functions of Flink that are not here, in capitals.
+const ABSENT: &[&str] = &[
+    "COLLECT",
+    "LISTAGG",
+    "FIRST_VALUE",
+    "LAST_VALUE",
+    "ARRAY_AGG",
+    "JSON_OBJECTAGG",
+    "JSON_ARRAYAGG",
+    "PERCENTILE",
+    "APPROX_COUNT_DISTINCT",
+    "ANY_VALUE",
+    "GROUPING",
+    "GROUPING_ID",
+    "GROUP_CONCAT",
+    "BITMAP_AND_AGG",
+    "BITMAP_AND_CARDINALITY_AGG",
+    "BITMAP_BUILD_AGG",
+    "BITMAP_BUILD_CARDINALITY_AGG",
+    "BITMAP_OR_AGG",
+    "BITMAP_OR_CARDINALITY_AGG",
+    "BITMAP_XOR_AGG",
+];
+
+/// The function of a name in capitals.
+#[must_use]
+pub fn find(name: &str) -> Option<Function> {
+    ALL.iter().copied().find(|f| f.name() == name || f.synonyms().contains(&name))
+}
+
+/// Every name, synonyms among them.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().flat_map(|f| std::iter::once(f.name()).chain(f.synonyms().iter().copied()))
+}
+
+/// Whether a name in capitals is that of an aggregate function of Flink that is not here.
+#[must_use]
+pub fn is_absent(name: &str) -> bool {
+    ABSENT.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_means_one_function() {
+        let mut known: Vec<&str> = names().chain(ABSENT.iter().copied()).collect();
+        let all = known.len();
+        known.sort_unstable();
+        known.dedup();
+        assert_eq!(known.len(), all);
+        assert!(known.iter().all(|name| *name == name.to_ascii_uppercase()));
+    }
+}
