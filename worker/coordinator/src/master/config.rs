@@ -2,7 +2,7 @@
 
 use weir_protocol::JobName;
 
-use super::backoff::RestartPolicy;
+use super::lifecycle::RestartPolicy;
 
 /// Settings of one job's coordinator. Times are in milliseconds.
 #[derive(Clone, PartialEq, Eq, Debug)]

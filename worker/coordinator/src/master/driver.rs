@@ -16,8 +16,8 @@ use weir_protocol::{Term, VertexId};
 
 use super::event::{Action, Ending, Event, Found, LinkId, Reply, Request, RequestId};
 use super::journal::Journal;
-use super::machine::JobMaster;
 use super::manifest_writer::Task;
+use super::owner::JobMaster;
 use crate::link::MasterLink;
 
 /// Tries of a first look for splits before the job restarts.
@@ -409,11 +409,5 @@ async fn enumerate(
                 None => return,
             },
         }
-    }
-}
-
-impl JobMaster {
-    fn now(&self) -> u64 {
-        self.now
     }
 }

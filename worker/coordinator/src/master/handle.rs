@@ -15,8 +15,8 @@ use weir_protocol::{Epoch, Version, WorkerId};
 use super::config::MasterConfig;
 use super::driver::{Driver, Input, Shown};
 use super::event::{Ending, Event, Reply, Request, SavepointInfo};
-use super::machine::JobMaster;
 use super::manifest_writer::ManifestWriter;
+use super::owner::JobMaster;
 use super::plan::Plan;
 use crate::link::Attachments;
 

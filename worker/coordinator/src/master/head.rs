@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use weir_checkpoint::{CommitId, Manifest, PendingCommit};
-use weir_protocol::{OperatorCounts, OperatorUid, Version};
+use weir_protocol::{Epoch, OperatorCounts, OperatorUid, Version};
 
 use super::plan::Plan;
 
@@ -33,6 +33,29 @@ impl Head {
     /// Output that it lists and that is not known to be committed, in order.
     pub fn uncommitted(&self) -> impl Iterator<Item = &PendingCommit> {
         self.manifest.pending.iter().filter(|p| !self.committed.contains(&p.id()))
+    }
+
+    /// The checkpoint whose state it holds; 0 before the first.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.manifest.epoch().unwrap_or_default()
+    }
+
+    /// The checkpoint with which another program of the job has read all that this one can.
+    pub(super) fn finished_before(&self, plan: &Plan) -> Option<Epoch> {
+        let sources: Vec<_> = plan.sources().map(|(vertex, _)| vertex.head()).collect();
+        let is_bounded = plan.sources().all(|(_, source)| source.bounded);
+        let has_changed = self.manifest.plan_hash != plan.hash;
+        let has_finished = is_bounded && has_changed && self.manifest.has_finished(&sources);
+        has_finished.then(|| self.epoch())
+    }
+
+    /// The smallest watermark of the plan's sources.
+    pub(super) fn event_time(&self, plan: &Plan) -> Option<i64> {
+        let stored = plan.sources().map(|(vertex, _)| vertex.head());
+        let stored = stored.filter(|uid| self.manifest.operators.contains_key(uid));
+        let marks: Option<Vec<i64>> =
+            stored.map(|uid| self.manifest.watermark(&uid)?.least()).collect();
+        marks.and_then(|marks| marks.into_iter().min())
     }
 
     /// A manifest that repeats it stands at `version`.

@@ -3,8 +3,7 @@
 
 use weir_protocol::control::{JobStatus, RunState};
 
-use super::machine::JobMaster;
-use super::state::{Phase, State};
+use super::owner::JobMaster;
 
 /// What has been written so far.
 #[derive(Debug, Default)]
@@ -44,23 +43,5 @@ impl Journal {
             tracing::info!(term, kind, id, refused, "{}", done.message);
         }
         self.told = status.operations.last().map_or(self.told, |newest| newest.number);
-    }
-}
-
-impl JobMaster {
-    /// Where in its state the job is; empty where that has no parts.
-    pub(super) fn phase_name(&self) -> &'static str {
-        match &self.state {
-            State::Opening => "reading the newest checkpoint",
-            State::Starting { .. } => "waiting for workers",
-            State::Recovering { .. } => "waiting to begin again",
-            State::Changing { phase: Phase::Sealing { .. }, .. } => "beginning the next term",
-            State::Changing { phase: Phase::Committing, .. } => "committing what is published",
-            State::Changing { phase: Phase::Deploying { .. }, .. } => "restoring tasks",
-            State::Running(_)
-            | State::Rescaling { .. }
-            | State::Stopping { .. }
-            | State::Ended(_) => "",
-        }
     }
 }

@@ -8,6 +8,9 @@ use weir_engine::source::Assignment;
 use weir_protocol::{OperatorUid, Subtask, VertexId};
 use weir_state::table::TableSpec;
 
+/// A task by vertex and subtask.
+pub(super) type TaskId = (VertexId, Subtask);
+
 /// A job graph without its code.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Plan {
@@ -35,7 +38,7 @@ pub struct PlanVertex {
 }
 
 /// An operator of a chain.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PlanOperator {
     /// Stable name of its state.
     pub uid: OperatorUid,
@@ -116,6 +119,19 @@ impl Plan {
     /// Vertices that read a source, in order.
     pub fn sources(&self) -> impl Iterator<Item = (&PlanVertex, PlanSource)> {
         self.vertices.iter().filter_map(|v| v.source.map(|source| (v, source)))
+    }
+
+    /// A vertex's name for people; empty where there is none.
+    #[must_use]
+    pub(super) fn vertex_name(&self, vertex: VertexId) -> &str {
+        self.vertices.get(vertex.0 as usize).map_or("", |v| v.name.as_str())
+    }
+
+    /// A task's name for people.
+    #[must_use]
+    pub(super) fn task_name(&self, vertex: VertexId, subtask: Subtask) -> String {
+        let name = self.vertices.get(vertex.0 as usize).map_or("?", |v| v.name.as_str());
+        format!("task \"{name}\" {subtask}")
     }
 
     /// The vertex that runs this operator, and the operator.

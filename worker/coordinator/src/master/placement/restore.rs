@@ -6,14 +6,14 @@ use weir_checkpoint::manifest::Assignment;
 use weir_checkpoint::{Manifest, SubtaskRestore};
 use weir_protocol::{Subtask, VertexId, WorkerId, control};
 
-use super::place::SlotAssignment;
-use super::plan::Plan;
-use super::splits::SourceSplits;
+use super::slots::SlotAssignment;
+use crate::master::plan::Plan;
+use crate::master::sources::SourceSplits;
 use crate::wire::{encode, encode_all};
 
 /// The splits of every source at the beginning of a term.
 #[must_use]
-pub(super) fn build_splits(
+pub(crate) fn build_splits(
     plan: &Plan,
     parallelism: u32,
     head: &Manifest,
@@ -28,7 +28,7 @@ pub(super) fn build_splits(
 
 /// What each worker has to build and restore.
 #[must_use]
-pub(super) fn build_deploys(
+pub(crate) fn build_deploys(
     plan: &Plan,
     slots: &SlotAssignment,
     assignment: &Assignment,
@@ -46,7 +46,7 @@ pub(super) fn build_deploys(
 
 /// What each worker restores.
 #[must_use]
-pub(super) fn build_restores(
+pub(crate) fn build_restores(
     plan: &Plan,
     slots: &SlotAssignment,
     head: &Manifest,

@@ -7,12 +7,12 @@ use weir_checkpoint::{CheckpointBody, Manifest, OperatorEntry, OperatorState, Ta
 use weir_protocol::{OperatorCounts, OperatorUid, Subtask};
 
 use super::attempt::PendingCheckpoint;
-use super::plan::Plan;
+use crate::master::plan::Plan;
 
 /// What an attempt's acks say. `before` is what operators had counted when the term's tasks began,
 /// `head` the newest manifest.
 #[must_use]
-pub(super) fn assemble(
+pub(crate) fn assemble(
     plan: &Plan,
     parallelism: u32,
     checkpoint: &PendingCheckpoint,

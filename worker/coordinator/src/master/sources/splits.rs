@@ -13,11 +13,11 @@ use weir_engine::source::{Assignment, Pending, Split, SplitAssignment};
 use weir_protocol::Subtask;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::event::Found;
-use super::plan::PlanSource;
+use crate::master::event::Found;
+use crate::master::plan::PlanSource;
 
 /// What is to be told to one reader.
-pub(super) type ToReader = (Subtask, SplitAssignment);
+pub(crate) type ToReader = (Subtask, SplitAssignment);
 
 /// How far discovery has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,7 +77,7 @@ fn bound(split: &Split) -> Option<i64> {
 
 /// One source's splits in one term.
 #[derive(Clone, Debug)]
-pub(super) struct SourceSplits {
+pub(crate) struct SourceSplits {
     source: PlanSource,
     unassigned: Unassigned,
     snapshot: Option<Bytes>,
@@ -103,7 +103,7 @@ impl SourceSplits {
     /// The source at the beginning of a term: what readers held at the cut comes back first,
     /// in order, then what nobody had read.
     #[must_use]
-    pub(super) fn restore(
+    pub(crate) fn restore(
         source: PlanSource,
         parallelism: u32,
         stored: Option<&OperatorEntry>,
@@ -135,30 +135,30 @@ impl SourceSplits {
 
     /// What the enumerator is made from.
     #[must_use]
-    pub(super) fn snapshot(&self) -> Option<Bytes> {
+    pub(crate) fn snapshot(&self) -> Option<Bytes> {
         self.snapshot.clone()
     }
 
     /// What was given back and is not known to the snapshot.
     #[must_use]
-    pub(super) fn returned(&self) -> Vec<Split> {
+    pub(crate) fn returned(&self) -> Vec<Split> {
         self.returned.iter().cloned().collect()
     }
 
     /// Whether there is anything to look for.
     #[must_use]
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.discovery == Discovery::Complete
     }
 
     /// Every reader is deployed and waits.
-    pub(super) fn start(&mut self) -> Vec<ToReader> {
+    pub(crate) fn start(&mut self) -> Vec<ToReader> {
         self.started = true;
         self.hand_out()
     }
 
     /// The enumerator has looked. `again` tells whether it will look once more.
-    pub(super) fn discovered(&mut self, found: Found) -> Vec<ToReader> {
+    pub(crate) fn discovered(&mut self, found: Found) -> Vec<ToReader> {
         let Found { splits, snapshot, again, taken_back, held } = found;
         // Every reader is told, whoever gets the splits: one that has nothing to read is idle, and
         // must not be taken for so beside those that read what was found now. Before the first
@@ -174,7 +174,7 @@ impl SourceSplits {
 
     /// A reader has nothing left, and gives splits back. It is told that they were taken: the
     /// cuts that are triggered from here on have them here.
-    pub(super) fn requested(&mut self, subtask: Subtask, returned: Vec<Split>) -> Vec<ToReader> {
+    pub(crate) fn requested(&mut self, subtask: Subtask, returned: Vec<Split>) -> Vec<ToReader> {
         let index = subtask.0 as usize;
         if !self.waiting.contains(&subtask) && index < self.told.len() {
             self.waiting.push_back(subtask);
@@ -193,7 +193,7 @@ impl SourceSplits {
 
     /// The enumerator's share of a cut, to be taken when `Trigger` is sent.
     #[must_use]
-    pub(super) fn at_cut(&self) -> EnumeratorState {
+    pub(crate) fn at_cut(&self) -> EnumeratorState {
         EnumeratorState {
             format: 1,
             snapshot: self.snapshot.clone().map(Into::into),
@@ -206,7 +206,7 @@ impl SourceSplits {
 
     /// Bytes or rows of the splits that nobody reads yet.
     #[must_use]
-    pub(super) fn unassigned_size(&self) -> u64 {
+    pub(crate) fn unassigned_size(&self) -> u64 {
         self.unassigned.size
     }
 

@@ -9,11 +9,11 @@ const REMEMBERED: usize = 8;
 
 /// The processes of each worker that have attached to this coordinator, the newest last.
 #[derive(Debug, Default)]
-pub(super) struct Incarnations(BTreeMap<WorkerId, Vec<String>>);
+pub(crate) struct Incarnations(BTreeMap<WorkerId, Vec<String>>);
 
 impl Incarnations {
     /// A process is the worker from now on.
-    pub(super) fn attached(&mut self, worker: WorkerId, incarnation: &str) {
+    pub(crate) fn attached(&mut self, worker: WorkerId, incarnation: &str) {
         let seen = self.0.entry(worker).or_default();
         seen.retain(|known| known != incarnation);
         seen.push(incarnation.to_owned());
@@ -23,7 +23,7 @@ impl Incarnations {
     }
 
     /// Whether it has been the worker before.
-    pub(super) fn knows(&self, worker: WorkerId, incarnation: &str) -> bool {
+    pub(crate) fn knows(&self, worker: WorkerId, incarnation: &str) -> bool {
         self.0.get(&worker).is_some_and(|seen| seen.iter().any(|known| known == incarnation))
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use weir_checkpoint::PendingCommit;
 use weir_protocol::{Committable, Epoch, OperatorUid, WorkerId};
 
-use super::head::Head;
+use crate::master::head::Head;
 
 /// Wait before the first repetition of a commit that could not be decided.
 const RETRY_INITIAL_MS: u64 = 200;
@@ -18,16 +18,16 @@ const RETRY_MAX_MS: u64 = 10_000;
 
 /// Rows that can never become visible unless a person acts.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Lost {
+pub(crate) struct Lost {
     /// The sink.
-    pub sink: OperatorUid,
+    pub(crate) sink: OperatorUid,
     /// What and why.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// What an answer to a commit said.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Visible.
     Committed,
     /// Ask again; says why.
@@ -38,15 +38,15 @@ pub enum Outcome {
 
 /// A commit to be sent to a worker.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Dispatch {
+pub(crate) struct Dispatch {
     /// To whom.
-    pub worker: WorkerId,
+    pub(crate) worker: WorkerId,
     /// Epoch of the manifest that first listed the items.
-    pub epoch: Epoch,
+    pub(crate) epoch: Epoch,
     /// Lineage of the state that they were published under.
-    pub lineage: String,
+    pub(crate) lineage: String,
     /// What to commit, in order.
-    pub items: Vec<Committable>,
+    pub(crate) items: Vec<Committable>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,22 +69,22 @@ struct EpochItems {
 
 /// Committables that are listed by the chain and not known to be committed.
 #[derive(Clone, Debug, Default)]
-pub struct Commits {
+pub(crate) struct Uncommitted {
     epochs: BTreeMap<Epoch, EpochItems>,
     last_problem: Option<String>,
 }
 
-impl Commits {
+impl Uncommitted {
     /// Staged output listed by a manifest, oldest first.
     #[must_use]
-    pub fn new(head: &Head) -> Self {
+    pub(crate) fn new(head: &Head) -> Self {
         let mut commits = Self::default();
         commits.add(head, |_| true);
         commits
     }
 
     /// A manifest was published that lists these for the first time.
-    pub fn add(&mut self, head: &Head, new: impl Fn(&PendingCommit) -> bool) {
+    pub(crate) fn add(&mut self, head: &Head, new: impl Fn(&PendingCommit) -> bool) {
         for pending in head.uncommitted().filter(|p| new(p)) {
             let (index, committable) = (pending.index, pending.committable.clone());
             let item = Item { index, committable, tries: 0, not_before_ms: 0 };
@@ -96,37 +96,37 @@ impl Commits {
 
     /// Whether everything is known to be committed.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.epochs.is_empty()
     }
 
     /// How many versions have output that is not known to be committed.
     #[must_use]
-    pub fn versions(&self) -> usize {
+    pub(crate) fn versions(&self) -> usize {
         self.epochs.len()
     }
 
     /// How many pieces of output are not known to be committed.
     #[must_use]
-    pub fn items(&self) -> usize {
+    pub(crate) fn items(&self) -> usize {
         self.epochs.values().map(|e| e.items.len()).sum()
     }
 
     /// Why the last repetition was necessary.
     #[must_use]
-    pub fn last_problem(&self) -> Option<&str> {
+    pub(crate) fn last_problem(&self) -> Option<&str> {
         self.last_problem.as_deref()
     }
 
     /// When to look again although no answer has come.
     #[must_use]
-    pub fn next_retry_ms(&self) -> Option<u64> {
+    pub(crate) fn next_retry_ms(&self) -> Option<u64> {
         let idle = self.epochs.values().filter(|e| e.asked.is_none());
         idle.flat_map(|e| e.items.iter().map(|item| item.not_before_ms)).filter(|at| *at > 0).min()
     }
 
     /// What can be sent out now. Each epoch has at most one worker at it.
-    pub fn dispatch(&mut self, workers: &[WorkerId], now_ms: u64) -> Vec<Dispatch> {
+    pub(crate) fn dispatch(&mut self, workers: &[WorkerId], now_ms: u64) -> Vec<Dispatch> {
         let mut sent = Vec::new();
         if workers.is_empty() {
             return sent;
@@ -159,7 +159,7 @@ impl Commits {
     ///
     /// # Errors
     /// When output is lost.
-    pub fn answered(
+    pub(crate) fn answered(
         &mut self,
         worker: WorkerId,
         epoch: Epoch,
@@ -213,7 +213,7 @@ impl Commits {
     }
 
     /// A worker is gone: what it was asked to commit is open again (repeating is harmless).
-    pub fn worker_gone(&mut self, worker: WorkerId) {
+    pub(crate) fn worker_gone(&mut self, worker: WorkerId) {
         for e in self.epochs.values_mut() {
             e.asked.take_if(|(asked, _)| *asked == worker);
         }
@@ -244,7 +244,7 @@ mod tests {
         Head::new(Manifest { pending, ..Manifest::default() }.into())
     }
 
-    fn left(commits: &Commits) -> Vec<(u64, u32)> {
+    fn left(commits: &Uncommitted) -> Vec<(u64, u32)> {
         let epochs = commits.epochs.iter();
         epochs.flat_map(|(epoch, e)| e.items.iter().map(|i| (epoch.0, i.index))).collect()
     }
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn a_sinks_later_epoch_waits_for_its_earlier_one_and_other_sinks_do_not() {
         let head = listed(&[(1, &[("a", "1"), ("b", "1")]), (2, &[("a", "2"), ("c", "2")])]);
-        let mut commits = Commits::default();
+        let mut commits = Uncommitted::default();
         for epoch in [1, 2] {
             commits.add(&head, |p| p.epoch == Version(epoch));
         }
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_lost_worker_leaves_nothing_undone() {
-        let mut commits = Commits::new(&listed(&[(3, &[("a", "x")])]));
+        let mut commits = Uncommitted::new(&listed(&[(3, &[("a", "x")])]));
         assert_eq!(commits.dispatch(&[W], 0).len(), 1);
         commits.worker_gone(W);
         let other = WorkerId(7);
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn lost_output_is_an_error_and_is_never_dropped() {
-        let mut commits = Commits::new(&listed(&[(3, &[("a", "x")])]));
+        let mut commits = Uncommitted::new(&listed(&[(3, &[("a", "x")])]));
         commits.dispatch(&[W], 0);
         let lost = commits.answered(W, Epoch(3), vec![(0, Outcome::Lost("gone".into()))], 0);
         assert_eq!(lost, Err(Lost { sink: "a".into(), why: "gone".into() }));

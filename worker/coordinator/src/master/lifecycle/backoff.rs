@@ -24,7 +24,7 @@ impl Default for RestartPolicy {
 
 /// What to do about a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Restart {
+pub(crate) enum Restart {
     /// Restart after this many milliseconds.
     After(u64),
     /// The job has failed.
@@ -36,7 +36,7 @@ const CALM_MS: u64 = 60_000;
 
 /// Counts failures in a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
     user_errors: u32,
     running_since: Option<u64>,
@@ -46,13 +46,13 @@ pub struct Backoff {
 
 impl Backoff {
     /// The job's tasks run since `now_ms`.
-    pub fn running(&mut self, now_ms: u64) {
+    pub(crate) fn running(&mut self, now_ms: u64) {
         self.running_since = Some(now_ms);
     }
 
     /// A failure of the tasks. Failures from outside get one restart without waiting: most of
     /// them are a connection that broke.
-    pub fn failed(&mut self, policy: &RestartPolicy, fault: Fault, now_ms: u64) -> Restart {
+    pub(crate) fn failed(&mut self, policy: &RestartPolicy, fault: Fault, now_ms: u64) -> Restart {
         self.rest(policy, now_ms);
         let before = self.failures;
         self.failures = self.failures.saturating_add(1);
@@ -73,13 +73,13 @@ impl Backoff {
     }
 
     /// A worker was lost: survivors go on at once, whatever happened before.
-    pub fn lost_worker(&mut self, policy: &RestartPolicy, now_ms: u64) -> Restart {
+    pub(crate) fn lost_worker(&mut self, policy: &RestartPolicy, now_ms: u64) -> Restart {
         self.rest(policy, now_ms);
         Restart::After(0)
     }
 
     /// The newest failure from outside was the loss of a worker: it does not count.
-    pub fn was_lost_worker(&mut self) {
+    pub(crate) fn was_lost_worker(&mut self) {
         self.failures = self.failures.saturating_sub(1);
         self.failing &= self.user_errors > 0 || self.failures > 1;
     }
@@ -87,13 +87,13 @@ impl Backoff {
     /// Whether the tasks fail again and again, as far as one can tell. One failure from outside
     /// may be a connection that broke; one of the user's program or data comes again.
     #[must_use]
-    pub fn is_failing(&self, now_ms: u64) -> bool {
+    pub(crate) fn is_failing(&self, now_ms: u64) -> bool {
         self.failing && !self.ran_for(CALM_MS, now_ms)
     }
 
     /// Errors of the user's that have been counted.
     #[must_use]
-    pub fn user_errors(&self) -> u32 {
+    pub(crate) fn user_errors(&self) -> u32 {
         self.user_errors
     }
 

@@ -11,12 +11,12 @@ use weir_protocol::{KeyGroupRange, Subtask, WorkerId};
 
 /// Which worker's slot runs the subtasks of each number: position = subtask.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct SlotAssignment(pub Vec<WorkerId>);
+pub(crate) struct SlotAssignment(pub(crate) Vec<WorkerId>);
 
 impl SlotAssignment {
     /// What a manifest says of it, if it says it of all subtasks.
     #[must_use]
-    pub fn of(assignment: &Assignment) -> Option<Self> {
+    pub(crate) fn of(assignment: &Assignment) -> Option<Self> {
         let placed: BTreeMap<_, _> =
             assignment.placements.iter().map(|p| (p.subtask.0, p.worker)).collect();
         let workers = (0..assignment.parallelism).map(|subtask| placed.get(&subtask).copied());
@@ -26,19 +26,19 @@ impl SlotAssignment {
 
     /// The job's parallelism.
     #[must_use]
-    pub fn parallelism(&self) -> u32 {
+    pub(crate) fn parallelism(&self) -> u32 {
         self.0.len() as u32
     }
 
     /// The worker of a subtask; subtask 0 of single vertices runs beside the other subtasks 0.
     #[must_use]
-    pub fn worker(&self, subtask: Subtask) -> Option<WorkerId> {
+    pub(crate) fn worker(&self, subtask: Subtask) -> Option<WorkerId> {
         self.0.get(subtask.0 as usize).copied()
     }
 
     /// The workers that have something to run, each once, in order.
     #[must_use]
-    pub fn workers(&self) -> Vec<WorkerId> {
+    pub(crate) fn workers(&self) -> Vec<WorkerId> {
         let mut workers = self.0.clone();
         workers.sort_unstable();
         workers.dedup();
@@ -50,7 +50,7 @@ impl SlotAssignment {
 ///
 /// With more subtasks than slots, workers take more than one per slot.
 #[must_use]
-pub fn assign_slots(
+pub(crate) fn assign_slots(
     parallelism: u32,
     max_parallelism: u32,
     workers: &BTreeMap<WorkerId, u32>,
@@ -124,7 +124,7 @@ fn common(a: KeyGroupRange, b: KeyGroupRange) -> usize {
 /// Key groups that have to be loaded by another task when one assignment replaces another: those
 /// outside the best pairing of tasks on the same worker.
 #[must_use]
-pub fn count_moved(from: &SlotAssignment, to: &SlotAssignment, max_parallelism: u32) -> u32 {
+pub(crate) fn count_moved(from: &SlotAssignment, to: &SlotAssignment, max_parallelism: u32) -> u32 {
     let mut pairs = Vec::new();
     for (s, worker) in to.0.iter().enumerate() {
         let range = KeyGroupRange::of_subtask(Subtask(s as u32), to.parallelism(), max_parallelism);

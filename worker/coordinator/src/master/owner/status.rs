@@ -1,0 +1,179 @@
+//! What the coordinator shows of itself.
+
+use std::collections::BTreeMap;
+
+use weir_protocol::Epoch;
+use weir_protocol::control::{
+    self, CoordinatorReport, JobEnd, JobStatus, RunState, TaskStats, job_end,
+};
+
+use super::JobMaster;
+use super::failure::describe;
+use crate::master::event::Ending;
+
+/// What is remembered for others to see; nothing is decided by it.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// What went wrong last.
+    pub(super) failure: String,
+    /// The checkpoint with which another program of this job had finished, where it has left this
+    /// one nothing to read.
+    pub(super) finished_before: Option<Epoch>,
+    /// The savepoint behind which the job was stopped.
+    pub(super) last_savepoint: Option<JobEnd>,
+    /// How often each protocol step was taken; for tests alone.
+    steps: BTreeMap<&'static str, u64>,
+}
+
+impl Notes {
+    pub(super) fn step(&mut self, name: &'static str) {
+        *self.steps.entry(name).or_default() += 1;
+    }
+}
+
+impl JobMaster {
+    /// A picture of the job as it is now.
+    #[must_use]
+    pub fn status(&self) -> JobStatus {
+        let tasks: Vec<TaskStats> = self.workers.tasks().cloned().collect();
+        let remaining = self.sources.unread() + tasks.iter().map(|t| t.remaining).sum::<u64>();
+        let tally = self.checkpoints.tally();
+        JobStatus {
+            job: self.config.job.0.clone(),
+            term: self.term().0,
+            state: self.run_state().into(),
+            parallelism: self.placement.parallelism(),
+            workers: self.workers.len() as u32,
+            restarts: self.lifecycle.restarts(),
+            epoch: tally.epoch.0,
+            checkpoint_bytes: tally.bytes,
+            checkpoint_ms: tally.took_ms,
+            failed_attempts: tally.failed,
+            tasks,
+            failure: self.notes.failure.clone(),
+            total: self.sources.found(),
+            operations: self.requests.reports().to_vec(),
+            remaining,
+            counted_before: (self.checkpoints.counted_before().iter())
+                .filter(|(_, counts)| !counts.is_zero())
+                .map(|(uid, counts)| {
+                    let counts = control::OperatorCounts { counts: (*counts).into() };
+                    (uid.0.clone(), counts)
+                })
+                .collect(),
+        }
+    }
+
+    /// What the coordinator says of itself, without the job's status and the checkpoint's place.
+    #[must_use]
+    pub fn coordinator_report(&self) -> CoordinatorReport {
+        let tally = self.checkpoints.tally();
+        let has_checkpoint = self.head.epoch().0 > 0;
+        CoordinatorReport {
+            status: None,
+            head: self.head.manifest.version.0,
+            lineage: self.head.manifest.lineage.0.clone(),
+            checkpoint_path: String::new(),
+            checkpoint_at_ms: if has_checkpoint { tally.published_at_ms } else { 0 },
+            restored_epoch: tally.restored.unwrap_or_default().0,
+            bounded: self.plan.sources().all(|(_, source)| source.bounded),
+            end: self.ending().map(|ending| self.job_end(ending)),
+            assigned: self.placement.workers().into_iter().map(|worker| worker.0).collect(),
+            checkpoint_problem: self.checkpoint_problem(),
+            published: tally.published,
+            unchanged: tally.unchanged,
+            led: tally.restored.is_some(),
+            source_problem: self.sources.problem(),
+            task_problem: self.lifecycle.task_problem(self.now),
+        }
+    }
+
+    fn checkpoint_problem(&self) -> String {
+        if self.may_checkpoint() {
+            return self.checkpoints.tally().problem.clone();
+        }
+        let why = self.commits.last_problem().unwrap_or("its sinks have not answered yet");
+        format!(
+            "output of {} checkpoints waits to be committed, so that no new one is taken: {why}",
+            self.commits.versions()
+        )
+    }
+
+    /// An ending, as workers and operators are told.
+    pub(super) fn job_end(&self, ending: &Ending) -> JobEnd {
+        let saved = self.notes.last_savepoint.clone().unwrap_or_default();
+        let mut end = match ending {
+            Ending::Stopped { savepoint } => JobEnd { path: savepoint.clone(), ..saved },
+            _ => JobEnd::default(),
+        };
+        let kind = match ending {
+            Ending::Finished => job_end::Kind::Finished,
+            Ending::Stopped { .. } => job_end::Kind::Stopped,
+            Ending::Failed(_) => job_end::Kind::Failed,
+            // To everybody else the same: the job goes on elsewhere.
+            Ending::Fenced(_) | Ending::SteppedDown => job_end::Kind::Fenced,
+        };
+        end.set_kind(kind);
+        end.message = describe(ending);
+        if let Ending::Failed(message) | Ending::Fenced(message) = ending {
+            end.message.clone_from(message);
+        }
+        if matches!(ending, Ending::Finished) {
+            let tally = self.checkpoints.tally();
+            (end.epoch, end.bytes) = (tally.epoch.0, tally.bytes);
+            end.message = self.finished_words();
+        }
+        end
+    }
+
+    /// A program that found everything read has written nothing, and says so.
+    fn finished_words(&self) -> String {
+        match self.notes.finished_before {
+            None => "all sources have ended and every result is written".to_owned(),
+            Some(epoch) => format!(
+                "the job had finished with checkpoint {}, before its program was changed: nothing \
+                 was left to read, and the changed program has written nothing; create the job \
+                 under another name to read everything again",
+                epoch.0
+            ),
+        }
+    }
+
+    /// What makes a status worth showing at once when it differs from the last one shown.
+    pub(in crate::master) fn status_key(&self) -> (RunState, &'static str, [u64; 8]) {
+        let tally = self.checkpoints.tally();
+        let counts = [
+            self.term().0,
+            u64::from(self.placement.parallelism()),
+            self.workers.len() as u64,
+            self.lifecycle.restarts(),
+            tally.epoch.0,
+            tally.failed,
+            self.sources.found(),
+            self.requests.reports().last().map_or(0, |operation| operation.at_ms),
+        ];
+        (self.run_state(), self.phase_name(), counts)
+    }
+
+    /// Where the job is, without the steps on the way.
+    #[must_use]
+    pub fn run_state(&self) -> RunState {
+        self.lifecycle.run_state()
+    }
+
+    /// Where in its state the job is; empty where that has no parts.
+    pub(in crate::master) fn phase_name(&self) -> &'static str {
+        self.lifecycle.phase_name()
+    }
+
+    /// Milliseconds since 1970, for display.
+    pub(super) fn wall_ms(&self) -> u64 {
+        self.config.began_at_ms.saturating_add(self.now)
+    }
+
+    /// How often each protocol step was taken: which paths a test or a chaos run has covered.
+    #[must_use]
+    pub fn steps(&self) -> &BTreeMap<&'static str, u64> {
+        &self.notes.steps
+    }
+}
