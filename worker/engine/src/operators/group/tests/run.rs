@@ -1,0 +1,184 @@
+//! The operator beside a naive model: the rows that are there, and results over them by
+//! definition.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use weir_protocol::{Attempt, KeyGroupRange, Term};
+use weir_state::merge::Input;
+use weir_state::sorted::{Age, Stored};
+use weir_state::table::{Groups, Keyed, Ordered};
+
+use crate::aggregate::testing::{Row, expected, key_of, records, shown};
+use crate::operators::group::operator::Group;
+use crate::operators::group::plan::Plan;
+use crate::operators::group::spec::GroupAggregate;
+use crate::{Batch, RowKind};
+
+const GROUPS: Groups = Groups { range: KeyGroupRange { start: 0, end: 8 }, of: 8 };
+
+/// What happens to a row.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    Come(Row),
+    /// One of those that are there goes: this one, counted around.
+    Go(usize),
+    /// A row goes that never came, if its group has none.
+    Stray(Row),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    Batch(Vec<Change>),
+    /// The operator begins anew from what it has frozen, with deltas or as a whole.
+    Restore,
+}
+
+type Key = Vec<String>;
+
+pub(super) struct Run {
+    pub(super) spec: GroupAggregate,
+    pub(super) operator: Group,
+    pub(super) now: u32,
+    /// What is there.
+    rows: Vec<Row>,
+    /// What the rows that left say, folded.
+    pub(super) folded: BTreeMap<Key, Vec<String>>,
+    age: u64,
+    segments: Vec<Vec<Input>>,
+}
+
+impl Run {
+    pub(super) fn new(spec: GroupAggregate) -> Self {
+        let mut operator = Group::new(&spec, GROUPS).unwrap();
+        let segments = operator.tables().iter().map(|_| Vec::new()).collect();
+        let folded = BTreeMap::new();
+        Self { spec, operator, now: 1, rows: Vec::new(), folded, age: 0, segments }
+    }
+
+    fn key(&self, row: &Row) -> Key {
+        key_of(row, &self.spec.keys)
+    }
+
+    pub(super) fn on(&mut self, event: Event) {
+        match event {
+            Event::Batch(changes) => {
+                let mut batch = Vec::new();
+                for change in changes {
+                    match change {
+                        Change::Come(row) => {
+                            self.rows.push(row.clone());
+                            let kinds = [RowKind::Insert, RowKind::UpdateAfter];
+                            batch.push((row, kinds[self.rows.len() % 2]));
+                        }
+                        Change::Go(_) if self.rows.is_empty() => {}
+                        Change::Go(number) => {
+                            let row = self.rows.swap_remove(number % self.rows.len());
+                            let kinds = [RowKind::Delete, RowKind::UpdateBefore];
+                            batch.push((row, kinds[self.rows.len() % 2]));
+                        }
+                        Change::Stray(row) => {
+                            if self.rows.iter().all(|other| self.key(other) != self.key(&row)) {
+                                batch.push((row, RowKind::Delete));
+                            }
+                        }
+                    }
+                }
+                self.take_in(&batch);
+                self.check();
+            }
+            Event::Restore => self.restore(),
+        }
+    }
+
+    /// Gives a batch to the operator and folds what comes out; gives that, row by row.
+    pub(super) fn take_in(&mut self, batch: &[(Row, RowKind)]) -> Vec<(RowKind, Vec<String>)> {
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let (rows, kinds): (Vec<Row>, Vec<RowKind>) = batch.iter().cloned().unzip();
+        let inserts = kinds.iter().all(|kind| *kind == RowKind::Insert);
+        let batch = Batch::new(records(&rows)).with_kinds((!inserts).then(|| kinds.into()));
+        let Some(out) = self.operator.take_in(&batch, self.now).unwrap() else { return Vec::new() };
+        let columns: Vec<_> = out.records().columns().iter().map(|c| shown(c)).collect();
+        let kind = |row| out.kinds().map_or(RowKind::Insert, |kinds| kinds[row]);
+        let row = |row: usize| columns.iter().map(|c| c[row].clone()).collect::<Vec<_>>();
+        let out: Vec<_> = (0..out.num_rows()).map(|at| (kind(at), row(at))).collect();
+        self.fold(&out);
+        out
+    }
+
+    fn fold(&mut self, changes: &[(RowKind, Vec<String>)]) {
+        let width = self.spec.keys.len();
+        let mut of_key: BTreeMap<&[String], Vec<RowKind>> = BTreeMap::new();
+        for (kind, row) in changes {
+            let (key, result) = row.split_at(width);
+            of_key.entry(key).or_default().push(*kind);
+            let (key, result) = (key.to_vec(), result.to_vec());
+            match kind {
+                RowKind::Insert => {
+                    assert_eq!(
+                        self.folded.insert(key, result),
+                        None,
+                        "+I of a group that is there"
+                    );
+                }
+                RowKind::UpdateBefore => {
+                    assert_eq!(self.folded.get(&key), Some(&result), "-U of another row");
+                }
+                RowKind::UpdateAfter => {
+                    let before = self.folded.insert(key, result.clone());
+                    assert!(before.is_some(), "+U of a group that is not there");
+                    assert!(self.spec.ttl.is_some() || before != Some(result), "+U of the same");
+                }
+                RowKind::Delete => {
+                    assert_eq!(self.folded.remove(&key), Some(result), "-D of another row");
+                }
+            }
+        }
+        use RowKind::{Delete, Insert, UpdateAfter, UpdateBefore};
+        for kinds in of_key.values() {
+            let updates = self.spec.update_before == (kinds.len() == 2);
+            match kinds.as_slice() {
+                [Insert] | [Delete] => {}
+                [UpdateAfter] | [UpdateBefore, UpdateAfter] if updates => {}
+                kinds => panic!("a group left {kinds:?} in one batch"),
+            }
+        }
+    }
+
+    fn check(&self) {
+        let mut wanted: BTreeMap<Key, Vec<&Row>> = BTreeMap::new();
+        for row in &self.rows {
+            wanted.entry(self.key(row)).or_default().push(row);
+        }
+        let results = |rows: Vec<&Row>| {
+            if self.spec.aggregates.is_empty() { Vec::new() } else { expected(&rows) }
+        };
+        let wanted: BTreeMap<_, _> =
+            wanted.into_iter().map(|(key, rows)| (key, results(rows))).collect();
+        assert_eq!(self.folded, wanted);
+    }
+
+    pub(super) fn restore(&mut self) {
+        self.age += 1;
+        let age = Age { term: Term(1), attempt: Attempt(self.age) };
+        for (table, segments) in self.operator.tables().into_iter().zip(&mut self.segments) {
+            let encoded = table.freeze(age).encode(u128::from(self.age)).unwrap();
+            if encoded.footer.rows > 0 {
+                let length = encoded.bytes.len() as u64;
+                let stored = Stored::open(Arc::new(encoded.bytes), length).unwrap();
+                segments.push(Input { stored, range: encoded.footer.range });
+            }
+        }
+        let plan = Plan::new(&self.spec).unwrap();
+        let mut operator = Group::new(&self.spec, GROUPS).unwrap();
+        let mut segments = self.segments.iter();
+        let mut next = || segments.next().unwrap();
+        operator.groups = Keyed::restore(plan.groups.clone(), GROUPS, next()).unwrap();
+        for (values, set) in operator.values.iter_mut().zip(&plan.sets) {
+            values.table = Ordered::restore(set.table.clone(), GROUPS, next()).unwrap();
+        }
+        self.operator = operator;
+    }
+}
