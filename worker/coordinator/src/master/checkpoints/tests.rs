@@ -87,6 +87,12 @@ fn an_attempt_without_news_is_published_only_for_somebody_who_waits_for_it() {
         panic!("a savepoint is published");
     };
     assert_eq!((body.attempt.0, body.pin.as_deref()), (trigger.attempt, Some("before")));
+
+    checkpoints.on(Event::TasksBegan, 0);
+    let trigger = begin(&mut checkpoints, Purpose::Hold { is_last: false, pin: None }, 0);
+    assert!(trigger.freeze && !trigger.last);
+    let acknowledged = acknowledge(&mut checkpoints, trigger.attempt);
+    assert!(matches!(acknowledged, Some(Outcome::Publish(_))), "a rescale waits for its version");
     assert_eq!((checkpoints.tally().unchanged, checkpoints.tally().failed), (1, 0));
 }
 
