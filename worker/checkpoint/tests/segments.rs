@@ -182,7 +182,8 @@ async fn segments_are_merged_and_only_wanted_groups_are_fetched() {
     let store: Arc<dyn Store> = Arc::new(lying.clone());
     let writer = DataWriter::new(store.clone(), Term(4), Nonces::seeded(1));
     lying.inject(Operation::Put, "data", Fault::AnswerLost);
-    let refs = writer.write_segments(&"count by key/1".into(), &[large(0), large(100)]).await.unwrap();
+    let refs =
+        writer.write_segments(&"count by key/1".into(), &[large(0), large(100)]).await.unwrap();
     assert_eq!(memory.names().len(), 1, "one object");
     assert!(memory.names()[0].starts_with("data/00000000000000000004/count_by_key_1/"));
     let range = KeyGroupRange { start: 4, end: 6 };

@@ -8,13 +8,11 @@ use arrow::array::ArrayRef;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use weir_protocol::{
-    Attempt, Counter, KeyGroupRange, OperatorCounts, OperatorUid, Subtask, Term,
-};
+use weir_protocol::{Attempt, Counter, KeyGroupRange, OperatorCounts, OperatorUid, Subtask, Term};
 pub use weir_protocol::{Committable, StateSchema};
-pub use weir_state::table::TableSpec;
 use weir_state::segment::Segment;
 use weir_state::sorted::Age;
+pub use weir_state::table::TableSpec;
 use weir_state::table::{self, Groups, StoredTable, Table};
 
 use crate::env::Clock;

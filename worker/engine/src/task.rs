@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use weir_state::table::Layer;
 use weir_protocol::{Attempt, OperatorCounts, OperatorUid, Subtask, VertexId, WorkerId};
+use weir_state::table::Layer;
 
 use crate::operator::{OperatorMetrics, Snapshot};
 use crate::source::{Split, SplitAssignment};
@@ -67,6 +67,9 @@ pub enum TaskEvent {
         /// Splits that go back to the enumerator, with how far they were read.
         returned: Vec<Split>,
     },
+    /// State of this worker that no published checkpoint holds fills its memory; told once until
+    /// more is published.
+    CheckpointWanted,
     /// The task has sent or received `End` everywhere and has nothing left to do. It stays
     /// available for barriers: an attempt triggered later is answered with its final state.
     Finished {

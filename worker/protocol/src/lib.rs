@@ -26,7 +26,7 @@ pub use snapshot::{Committable, Placement, Split, StateSchema};
 
 /// The version of the control protocol. Coordinator and workers of another one do not work together:
 /// what tasks hand over has one form at a time.
-pub const CONTROL_VERSION: u32 = 2;
+pub const CONTROL_VERSION: u32 = 3;
 
 /// The control protocol: messages and gRPC service, generated from `proto/control.proto`.
 #[cfg(feature = "rpc")]

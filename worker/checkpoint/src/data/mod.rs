@@ -1,9 +1,9 @@
 //! Segments to and from the store.
 //!
 //! A worker merges the segments of an attempt into one object under a fresh random name below
-//! its term; less than [`INLINE_LIMIT`] in all travels in the references. A reader fetches only
-//! the blocks that still count for the key groups it wants, and checks each. What either has in
-//! its hands goes to the worker's [`SegmentCache`], too.
+//! its term, but for large ones, which have one each; less than [`INLINE_LIMIT`] in all travels in
+//! the references. A reader fetches only the blocks that still count for the key groups it wants,
+//! and checks each. What either has in its hands goes to the worker's [`SegmentCache`], too.
 
 mod read;
 mod tables;
@@ -25,6 +25,10 @@ pub(crate) use tables::fetch_table_segment;
 
 /// Tries of one read or write before the error is handed up.
 const TRIES: u32 = 5;
+
+/// A segment of so many bytes has an object of its own: put together with others it would have to be
+/// copied, which takes as much memory once more.
+const OWN_OBJECT: usize = 4 << 20;
 
 /// A segment that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -103,8 +107,9 @@ impl DataWriter {
         &self.nonces
     }
 
-    /// Stores segments, of one operator or of several, as one object below `folder`; where they
-    /// are small together, they are for the references to hold. Gives the place of each, in order.
+    /// Stores segments, of one operator or of several, below `folder`: large ones each in an object
+    /// of its own, the others together in one; where they are small altogether, they are for the
+    /// references to hold. Gives the place of each, in order.
     ///
     /// # Errors
     /// When the store fails again and again.
@@ -117,17 +122,24 @@ impl DataWriter {
         if total < self.inline_limit {
             return Ok(segments.iter().map(|bytes| Place::Inline(Blob(bytes.clone()))).collect());
         }
-        let path = data_name(self.term, folder, &self.nonces);
-        let mut merged = BytesMut::with_capacity(total);
+        let together = data_name(self.term, folder, &self.nonces);
+        let small = segments.iter().filter(|bytes| bytes.len() < OWN_OBJECT);
+        let mut merged = BytesMut::with_capacity(small.map(Bytes::len).sum());
         let mut places = Vec::with_capacity(segments.len());
         for segment in segments {
-            places.push(Place::Object { path: path.clone(), offset: merged.len() as u64 });
-            merged.extend_from_slice(segment);
+            if segment.len() < OWN_OBJECT {
+                let (path, offset) = (together.clone(), merged.len() as u64);
+                places.push(Place::Object { path, offset });
+                merged.extend_from_slice(segment);
+            } else {
+                let path = data_name(self.term, folder, &self.nonces);
+                self.put(&path, segment.clone()).await?;
+                places.push(Place::Object { path, offset: 0 });
+            }
         }
-        let merged = merged.freeze();
-        // Kept in any case: under a name that the store never took, nobody looks for it.
-        let keep = self.cache.put(&path, merged.clone());
-        futures::future::join(self.put(&path, merged), keep).await.0?;
+        if !merged.is_empty() {
+            self.put(&together, merged.freeze()).await?;
+        }
         Ok(places)
     }
 
@@ -148,6 +160,12 @@ impl DataWriter {
     }
 
     async fn put(&self, path: &str, bytes: Bytes) -> Result<(), DataError> {
+        // Kept in any case: under a name that the store never took, nobody looks for it.
+        let keep = self.cache.put(path, bytes.clone());
+        futures::future::join(self.put_to_store(path, bytes), keep).await.0
+    }
+
+    async fn put_to_store(&self, path: &str, bytes: Bytes) -> Result<(), DataError> {
         // The name is ours alone, so putting the same bytes again is harmless.
         let mut tries = 0;
         loop {

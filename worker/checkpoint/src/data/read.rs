@@ -206,7 +206,10 @@ impl DataReader {
         Ok((blocks.into_iter().flatten().collect(), misses))
     }
 
-    pub(super) fn locate<'a>(&'a self, path: &'a str) -> Result<(&'a Arc<dyn Store>, &'a str), DataError> {
+    pub(super) fn locate<'a>(
+        &'a self,
+        path: &'a str,
+    ) -> Result<(&'a Arc<dyn Store>, &'a str), DataError> {
         if !is_foreign(path) {
             return Ok((&self.store, path));
         }
@@ -258,7 +261,10 @@ fn runs(blocks: &[(usize, BlockIndex)]) -> impl Iterator<Item = &[(usize, BlockI
 }
 
 pub(super) async fn fetch_range(
-    store: &dyn Store, name: &str, range: Range<u64>) -> Result<Bytes, DataError> {
+    store: &dyn Store,
+    name: &str,
+    range: Range<u64>,
+) -> Result<Bytes, DataError> {
     if range.is_empty() {
         return Ok(Bytes::new());
     }

@@ -220,10 +220,7 @@ struct BlockStretch {
 }
 
 /// Blocks of these numbers in stretches of about [`STRETCH_BYTES`].
-fn stretches(
-    reader: &SegmentReader,
-    blocks: Range<u32>,
-) -> impl Iterator<Item = BlockStretch> {
+fn stretches(reader: &SegmentReader, blocks: Range<u32>) -> impl Iterator<Item = BlockStretch> {
     let mut next = blocks.start;
     std::iter::from_fn(move || {
         let first = next;
@@ -238,10 +235,7 @@ fn stretches(
     })
 }
 
-fn check_identity(
-    reference: &TableSegment,
-    reader: &SegmentReader,
-) -> Result<(), SegmentError> {
+fn check_identity(reference: &TableSegment, reader: &SegmentReader) -> Result<(), SegmentError> {
     let footer = reader.footer();
     if footer.id == reference.id.0 && footer.bytes() == reference.len {
         return Ok(());

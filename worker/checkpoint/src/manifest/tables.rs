@@ -215,18 +215,14 @@ mod tests {
 
     #[test]
     fn a_merge_of_some_groups_leaves_the_others_to_what_was_merged() {
-        let segments = [
-            segment(1, (0, 8), (1, 1)),
-            segment(2, (0, 8), (2, 2)),
-            segment(3, (2, 4), (1, 2)),
-        ];
+        let segments =
+            [segment(1, (0, 8), (1, 1)), segment(2, (0, 8), (2, 2)), segment(3, (2, 4), (1, 2))];
         let counts = counting(&segments, KeyGroupRange { start: 0, end: 8 });
         let ranges = |at: usize| counts[at].1.iter().map(|r| (r.start, r.end)).collect::<Vec<_>>();
-        assert_eq!([ranges(0), ranges(1), ranges(2)], [
-            vec![(0, 2), (4, 8)],
-            vec![(0, 2), (4, 8)],
-            vec![(2, 4)]
-        ]);
+        assert_eq!(
+            [ranges(0), ranges(1), ranges(2)],
+            [vec![(0, 2), (4, 8)], vec![(0, 2), (4, 8)], vec![(2, 4)]]
+        );
     }
 
     #[test]

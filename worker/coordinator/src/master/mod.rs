@@ -40,6 +40,4 @@ pub use head::Head;
 pub use lifecycle::RestartPolicy;
 pub use owner::JobMaster;
 pub use plan::{Plan, PlanOperator, PlanSource, PlanVertex};
-pub use restorable::{
-    Dropped, Reads, RestoreRefused, Unreadable, find_dropped, validate_restore,
-};
+pub use restorable::{Dropped, Reads, RestoreRefused, Unreadable, find_dropped, validate_restore};

@@ -168,7 +168,13 @@ impl Stored {
             // What lies in a savepoint is copied first: no manifest of the job's own may name it.
             if let (true, [range, ..]) = (segment.place.is_foreign(), ranges.as_slice()) {
                 let (spec, inputs) = (self.spec.clone(), vec![segment.clone()]);
-                return Some(Merge { id: id.clone(), spec, inputs, range: *range, complete: false });
+                return Some(Merge {
+                    id: id.clone(),
+                    spec,
+                    inputs,
+                    range: *range,
+                    complete: false,
+                });
             }
             for range in ranges {
                 // As if all of its groups were equally large.

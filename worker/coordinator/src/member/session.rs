@@ -353,6 +353,10 @@ impl<'a> Session<'a> {
                 running.freeze(*frozen);
                 Ok(())
             }
+            TaskEvent::CheckpointWanted => {
+                let wanted = control::CheckpointWanted {};
+                self.send(term, from_worker::Kind::CheckpointWanted(wanted))
+            }
             TaskEvent::SplitRequest { vertex, subtask, returned } => {
                 // Names, numbers and bytes always encode.
                 let encode = |split| serde_json::to_vec(split).unwrap_or_default();

@@ -91,7 +91,8 @@ impl Session<'_> {
         let resident = self.member.resident_bytes;
         let (host, worker, term) = (self.member.host.clone(), self.member.config.worker, self.term);
         let build = async move {
-            let deployment = build_deployment(graph, reader, segments, resident, worker, term, deploy).await?;
+            let deployment =
+                build_deployment(graph, reader, segments, resident, worker, term, deploy).await?;
             // Restoring decodes state: not on a thread that carries heartbeats.
             let built = weir_engine::env::blocking(move || host.deploy(deployment, events)).await;
             built.unwrap_or_else(|e| Err(EngineError::internal(e)))
@@ -256,7 +257,8 @@ impl Running {
         let taken = std::mem::replace(first, placeholder(task));
         let graph = Arc::clone(&self.graph);
         let nonces = self.writer.nonces().clone();
-        self.preparing.push(prepare(graph, nonces, taken).map(move |result| (task, result)).boxed());
+        self.preparing
+            .push(prepare(graph, nonces, taken).map(move |result| (task, result)).boxed());
     }
 
     /// Takes what a task has prepared, and uploads once every task has.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use weir_protocol::{Counter, OperatorCounts, OperatorUid, VertexId};
 
+use super::memory::Held;
 use super::partition::ResultPartition;
 use super::reading::{Reading, SegmentSource};
 use crate::message::{Barrier, Round};
@@ -124,11 +125,15 @@ impl Chain {
         self.links.iter_mut().all(|l| l.operator.is_ready(&mut l.cx))
     }
 
-    /// Memory that each operator holds with its tables, in bytes.
-    pub(crate) fn state_bytes(&mut self) -> impl Iterator<Item = usize> {
+    /// What each operator holds with its tables.
+    pub(crate) fn held(&mut self) -> impl Iterator<Item = Held> {
         self.links.iter_mut().map(|link| {
-            let tables = link.operator.tables().into_iter().map(|table| table.memory().total());
-            tables.sum::<usize>() + link.operator.state_bytes()
+            let mut held = Held { bytes: link.operator.state_bytes(), unpublished: 0 };
+            for memory in link.operator.tables().into_iter().map(|table| table.memory()) {
+                held.bytes += memory.total();
+                held.unpublished += memory.dirty + memory.frozen;
+            }
+            held
         })
     }
 

@@ -4,26 +4,29 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::EngineError;
 
+/// Above this part of a pool, in hundredths, rows leave memory that segments hold as they are, and
+/// then as many that the second part is in use.
+const TRIM: (usize, usize) = (75, 60);
+
+/// Above this part a checkpoint is asked for: what is not published cannot leave memory.
+const UNPUBLISHED: usize = 40;
+
 /// A limit that several tasks share.
 #[derive(Debug)]
 pub struct Pool {
     name: &'static str,
     used: AtomicUsize,
+    unpublished: AtomicUsize,
     limit: usize,
-    /// Above this, rows leave memory that segments hold as they are.
     trim_above: usize,
 }
-
-/// Rows leave memory above this part of a pool, in hundredths, and then as many that this part is
-/// in use.
-const TRIM: (usize, usize) = (75, 60);
 
 impl Pool {
     /// A pool of `limit` bytes.
     #[must_use]
     pub fn new(name: &'static str, limit: usize) -> Self {
-        let trim_above = limit / 100 * TRIM.0;
-        Self { name, used: AtomicUsize::new(0), limit, trim_above }
+        let (used, unpublished) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { name, used, unpublished, limit, trim_above: limit / 100 * TRIM.0 }
     }
 
     /// Has rows leave memory above so many bytes, as tests want it.
@@ -45,53 +48,77 @@ impl Pool {
     }
 }
 
+/// Bytes that something holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) bytes: usize,
+    /// Those of them that are of rows which no published checkpoint holds.
+    pub(crate) unpublished: usize,
+}
+
+impl std::ops::Add for Held {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self { bytes: self.bytes + more.bytes, unpublished: self.unpublished + more.unpublished }
+    }
+}
+
 /// One task's part of a pool; given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
     pool: std::sync::Arc<Pool>,
-    bytes: usize,
+    held: Held,
 }
 
 impl Share {
     pub(crate) fn new(pool: std::sync::Arc<Pool>) -> Self {
-        Self { pool, bytes: 0 }
+        Self { pool, held: Held::default() }
     }
 
     /// How many of the bytes that the task holds now should leave memory, if any should: each task
     /// gives up the same part.
-    pub(crate) fn surplus(&self, bytes: usize) -> Option<usize> {
+    pub(crate) fn surplus(&self, now: Held) -> Option<usize> {
         let Pool { limit, trim_above, .. } = *self.pool;
-        let used = self.pool.used() - self.bytes + bytes;
+        let used = (self.pool.used() + now.bytes).saturating_sub(self.held.bytes);
         let goal = trim_above.min(limit / 100 * TRIM.1);
         (used > trim_above).then(|| {
             let part = (used - goal) as f64 / used as f64;
-            (bytes as f64 * part) as usize
+            (now.bytes as f64 * part) as usize
         })
     }
 
-    /// Sets what the task holds now.
+    /// Sets what the task holds now. Gives whether a checkpoint is wanted for what is not published.
     ///
     /// # Errors
     /// When all tasks together hold more than the pool's limit.
-    pub(crate) fn set(&mut self, bytes: usize) -> Result<(), EngineError> {
-        self.pool.used.fetch_add(bytes, Ordering::Relaxed);
-        let used = self.pool.used.fetch_sub(self.bytes, Ordering::Relaxed) - self.bytes;
-        let grew = bytes > self.bytes;
-        self.bytes = bytes;
-        if grew && used > self.pool.limit {
+    pub(crate) fn set(&mut self, now: Held) -> Result<bool, EngineError> {
+        let Pool { used, unpublished, limit, .. } = &*self.pool;
+        let all = replace(used, self.held.bytes, now.bytes);
+        let all_unpublished = replace(unpublished, self.held.unpublished, now.unpublished);
+        let grew = now.bytes > self.held.bytes;
+        self.held = now;
+        if grew && all > *limit {
             return Err(EngineError::user(format!(
                 "{} needs {} MiB, above its limit of {} MiB; give the job more memory, more workers, or windows and keys that hold less",
                 self.pool.name,
-                used >> 20,
-                self.pool.limit >> 20
+                all >> 20,
+                limit >> 20
             )));
         }
-        Ok(())
+        Ok(now.unpublished > 0 && all_unpublished > limit / 100 * UNPUBLISHED)
     }
+}
+
+/// Puts a part of a sum in place of another; gives the sum.
+fn replace(sum: &AtomicUsize, before: usize, now: usize) -> usize {
+    sum.fetch_add(now, Ordering::Relaxed);
+    sum.fetch_sub(before, Ordering::Relaxed) - before
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.pool.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        replace(&self.pool.used, self.held.bytes, 0);
+        replace(&self.pool.unpublished, self.held.unpublished, 0);
     }
 }

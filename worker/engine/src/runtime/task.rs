@@ -11,7 +11,7 @@ use weir_protocol::{Attempt, OperatorUid, Subtask, VertexId};
 
 use super::chain::{Chain, Driven, FrozenChain};
 use super::input::{Event, Inputs};
-use super::memory::Share;
+use super::memory::{Held, Share};
 use super::source_head::{Read, SourceHead, WatermarkStatus};
 use crate::env::instant;
 use crate::message::{Barrier, Round};
@@ -104,6 +104,8 @@ pub(crate) struct Task {
     chain: Chain,
     events: UnboundedSender<TaskEvent>,
     share: Share,
+    /// A checkpoint was asked for and more was not published since.
+    wants_checkpoint: bool,
     /// Behind which attempt the task is frozen.
     frozen: Option<Attempt>,
     /// The last watermark given to the chain by a source.
@@ -150,6 +152,7 @@ impl Task {
             chain,
             events,
             share,
+            wants_checkpoint: false,
             frozen: None,
             sent: watermark.unwrap_or(Watermark::MIN),
             sent_idle: false,
@@ -219,16 +222,31 @@ impl Task {
             Head::Inputs(inputs) => inputs.watermark(),
         };
         self.handle.watermark.store(watermark.0, Ordering::Relaxed);
+        let held = self.measure();
+        let held = match self.share.surplus(held).filter(|_| self.chain.is_idle()) {
+            Some(want) => {
+                self.chain.trim(want);
+                self.measure()
+            }
+            None => held,
+        };
+        let wants_checkpoint = self.share.set(held)?;
+        if wants_checkpoint && !std::mem::replace(&mut self.wants_checkpoint, true) {
+            self.report(TaskEvent::CheckpointWanted);
+        }
+        Ok(())
+    }
+
+    /// What the task holds, which is shown, too.
+    fn measure(&mut self) -> Held {
         let mut shown = self.handle.state_bytes.lock();
         shown.clear();
-        shown.extend(self.chain.state_bytes());
-        let total = shown.iter().sum();
-        drop(shown);
-        if let Some(want) = self.share.surplus(total).filter(|_| self.chain.is_idle()) {
-            self.chain.trim(want);
-            return self.share.set(self.chain.state_bytes().sum());
+        let mut all = Held::default();
+        for held in self.chain.held() {
+            shown.push(held.bytes);
+            all = all + held;
         }
-        self.share.set(total)
+        all
     }
 
     /// Takes at most one message and works on it; `None` when there may be more to do at once.
@@ -288,7 +306,10 @@ impl Task {
                 }
             }
             TaskCommand::Trigger(request) => self.trigger(&request),
-            TaskCommand::Follow(follow) => self.chain.follow(follow)?,
+            TaskCommand::Follow(follow) => {
+                self.wants_checkpoint = false;
+                self.chain.follow(follow)?;
+            }
             TaskCommand::Abandon(attempt) => {
                 if let Head::Inputs(inputs) = &mut self.head {
                     inputs.abandon(attempt);

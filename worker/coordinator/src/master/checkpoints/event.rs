@@ -68,6 +68,8 @@ pub(crate) enum Event<'a> {
         enumerators: BTreeMap<VertexId, EnumeratorState>,
         tasks: Vec<TaskId>,
     },
+    /// A worker's memory fills with state that no published checkpoint holds.
+    Wanted,
     /// A task has acknowledged.
     Acknowledged(control::Ack),
     /// All have: the manifest is put together on top of `head`. `uncommitted` is how many pieces

@@ -127,6 +127,13 @@ impl Checkpoints {
             Event::Begin { purpose, full, enumerators, tasks } => {
                 self.begin(purpose, full, enumerators, tasks, now_ms)
             }
+            Event::Wanted => {
+                // One that is under way is what was wanted, or will be asked for again.
+                if let Phase::Between(pace) = &mut self.phase {
+                    pace.next_ms = pace.next_ms.min(now_ms);
+                }
+                None
+            }
             Event::Acknowledged(ack) => self.acknowledge(&ack, now_ms),
             Event::Assemble { head, parallelism, uncommitted } => {
                 self.assemble(head, parallelism, uncommitted)
@@ -211,12 +218,7 @@ impl Checkpoints {
         (is_current && pending.acknowledge(task, snapshot)).then_some(Outcome::AllAcknowledged)
     }
 
-    fn assemble(
-        &mut self,
-        head: &Head,
-        parallelism: u32,
-        uncommitted: usize,
-    ) -> Option<Outcome> {
+    fn assemble(&mut self, head: &Head, parallelism: u32, uncommitted: usize) -> Option<Outcome> {
         let (pending, purpose, pace) = match std::mem::replace(&mut self.phase, Phase::Off) {
             Phase::Collecting { pending, purpose, pace } => (pending, purpose, pace),
             other => {

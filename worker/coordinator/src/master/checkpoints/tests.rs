@@ -12,8 +12,12 @@ use crate::master::requests::Saving;
 const TASK: TaskId = (VertexId(0), Subtask(0));
 
 fn checkpoints() -> Checkpoints {
-    let operator =
-        PlanOperator { uid: "count".into(), name: "count".into(), kind: "test", ..PlanOperator::default() };
+    let operator = PlanOperator {
+        uid: "count".into(),
+        name: "count".into(),
+        kind: "test",
+        ..PlanOperator::default()
+    };
     let vertex = PlanVertex {
         id: VertexId(0),
         name: "count".into(),
@@ -72,6 +76,17 @@ fn attempts_of_new_tasks_come_soon_and_then_less_often_up_to_the_interval() {
     let waits: Vec<u64> = due.windows(2).map(|two| two[1] - two[0]).collect();
     assert_eq!(due[0], 100);
     assert_eq!(waits, [200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000, 10_000]);
+}
+
+#[test]
+fn a_worker_that_fills_up_has_the_next_attempt_at_once_and_one_under_way_goes_on() {
+    let mut checkpoints = checkpoints();
+    assert_eq!(checkpoints.on(Event::Wanted, 7), None);
+    assert!(!checkpoints.is_due(6) && checkpoints.is_due(7));
+    let attempt = begin(&mut checkpoints, Purpose::Interval, 7).attempt;
+    assert_eq!(checkpoints.on(Event::Wanted, 8), None);
+    acknowledge(&mut checkpoints, attempt);
+    assert!(!checkpoints.is_due(8), "it was asked for before that one was done");
 }
 
 #[test]

@@ -42,6 +42,9 @@ impl JobMaster {
             from_worker::Kind::Deployed(_) => {
                 self.tell_lifecycle(lifecycle::Event::Deployed(worker));
             }
+            from_worker::Kind::CheckpointWanted(_) => {
+                self.tell_checkpoints(checkpoints::Event::Wanted);
+            }
             from_worker::Kind::Ack(ack) => {
                 self.tell_checkpoints(checkpoints::Event::Acknowledged(ack));
             }
