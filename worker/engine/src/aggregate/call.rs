@@ -107,6 +107,16 @@ impl Call {
         &self.name
     }
 
+    /// Whether each value counts once, which the aggregate does not see to.
+    pub(crate) fn is_distinct(&self) -> bool {
+        self.distinct
+    }
+
+    /// Type of the argument; `None` for `*`.
+    pub(crate) fn value_type(&self) -> Option<&DataType> {
+        self.value_type.as_ref()
+    }
+
     pub(crate) fn aggregate(&self) -> &dyn Aggregate {
         self.aggregate.as_ref()
     }

@@ -1,3 +1,4 @@
 //! The streaming operators, one folder or file each.
 
+pub mod group;
 pub mod window;

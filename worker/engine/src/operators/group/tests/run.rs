@@ -1,0 +1,228 @@
+//! The operator beside a naive model: the rows that are there, and results over them by
+//! definition.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use weir_protocol::{Attempt, KeyGroupRange, Term};
+use weir_state::merge::Input;
+use weir_state::sorted::{Age, Stored};
+use weir_state::table::{Groups, Layer, StoredTable};
+
+use crate::aggregate::testing::{Row, expected, key_of, records, shown};
+use crate::operator::TableKeys;
+use crate::operators::group::operator::Group;
+use crate::operators::group::spec::GroupAggregate;
+use crate::{Batch, Operator, RowKind};
+
+const GROUPS: Groups = Groups { range: KeyGroupRange { start: 0, end: 8 }, of: 8 };
+
+/// What happens to a row.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    Come(Row),
+    /// One of those that are there goes: this one, counted around.
+    Go(usize),
+    /// A row goes that never came, if its group has none.
+    Stray(Row),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    Batch(Vec<Change>),
+    /// What changed is frozen and published.
+    Checkpoint,
+    /// Rows leave memory that segments hold, so that about as many bytes become free.
+    Trim(usize),
+    /// The operator begins anew behind a checkpoint, with all rows in memory or none.
+    Restore {
+        whole: bool,
+    },
+}
+
+type Key = Vec<String>;
+
+pub(super) struct Run {
+    pub(super) spec: GroupAggregate,
+    pub(super) operator: Group,
+    pub(super) now: u32,
+    /// What is there.
+    rows: Vec<Row>,
+    /// What the rows that left say, folded.
+    pub(super) folded: BTreeMap<Key, Vec<String>>,
+    age: u64,
+    segments: Vec<Vec<Input>>,
+}
+
+impl Run {
+    pub(super) fn new(spec: GroupAggregate) -> Self {
+        let mut operator = Group::new(&spec, GROUPS).unwrap();
+        let segments: Vec<_> = operator.tables().iter().map(|_| Vec::new()).collect();
+        for table in operator.tables() {
+            table.take_over(StoredTable::Whole(Vec::new())).unwrap();
+        }
+        let folded = BTreeMap::new();
+        Self { spec, operator, now: 1, rows: Vec::new(), folded, age: 0, segments }
+    }
+
+    fn key(&self, row: &Row) -> Key {
+        key_of(row, &self.spec.keys)
+    }
+
+    pub(super) fn on(&mut self, event: Event) {
+        match event {
+            Event::Batch(changes) => {
+                let mut batch = Vec::new();
+                for change in changes {
+                    match change {
+                        Change::Come(row) => {
+                            self.rows.push(row.clone());
+                            let kinds = [RowKind::Insert, RowKind::UpdateAfter];
+                            batch.push((row, kinds[self.rows.len() % 2]));
+                        }
+                        Change::Go(_) if self.rows.is_empty() => {}
+                        Change::Go(number) => {
+                            let row = self.rows.swap_remove(number % self.rows.len());
+                            let kinds = [RowKind::Delete, RowKind::UpdateBefore];
+                            batch.push((row, kinds[self.rows.len() % 2]));
+                        }
+                        Change::Stray(row) => {
+                            if self.rows.iter().all(|other| self.key(other) != self.key(&row)) {
+                                batch.push((row, RowKind::Delete));
+                            }
+                        }
+                    }
+                }
+                self.take_in(&batch);
+                self.check();
+            }
+            Event::Checkpoint => self.checkpoint(),
+            Event::Trim(want) => {
+                self.operator.tables().into_iter().for_each(|table| {
+                    table.trim(want);
+                });
+            }
+            Event::Restore { whole } => self.restore(whole),
+        }
+    }
+
+    /// Gives a batch to the operator and folds what comes out; gives that, row by row.
+    pub(super) fn take_in(&mut self, batch: &[(Row, RowKind)]) -> Vec<(RowKind, Vec<String>)> {
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let (rows, kinds): (Vec<Row>, Vec<RowKind>) = batch.iter().cloned().unzip();
+        let inserts = kinds.iter().all(|kind| *kind == RowKind::Insert);
+        let batch = Batch::new(records(&rows)).with_kinds((!inserts).then(|| kinds.into()));
+        self.read(&batch);
+        let Some(out) = self.operator.take_in(&batch, self.now).unwrap() else { return Vec::new() };
+        let columns: Vec<_> = out.records().columns().iter().map(|c| shown(c)).collect();
+        let kind = |row| out.kinds().map_or(RowKind::Insert, |kinds| kinds[row]);
+        let row = |row: usize| columns.iter().map(|c| c[row].clone()).collect::<Vec<_>>();
+        let out: Vec<_> = (0..out.num_rows()).map(|at| (kind(at), row(at))).collect();
+        self.fold(&out);
+        out
+    }
+
+    fn fold(&mut self, changes: &[(RowKind, Vec<String>)]) {
+        let width = self.spec.keys.len();
+        let mut of_key: BTreeMap<&[String], Vec<RowKind>> = BTreeMap::new();
+        for (kind, row) in changes {
+            let (key, result) = row.split_at(width);
+            of_key.entry(key).or_default().push(*kind);
+            let (key, result) = (key.to_vec(), result.to_vec());
+            match kind {
+                RowKind::Insert => {
+                    assert_eq!(
+                        self.folded.insert(key, result),
+                        None,
+                        "+I of a group that is there"
+                    );
+                }
+                RowKind::UpdateBefore => {
+                    assert_eq!(self.folded.get(&key), Some(&result), "-U of another row");
+                }
+                RowKind::UpdateAfter => {
+                    let before = self.folded.insert(key, result.clone());
+                    assert!(before.is_some(), "+U of a group that is not there");
+                    assert!(self.spec.ttl.is_some() || before != Some(result), "+U of the same");
+                }
+                RowKind::Delete => {
+                    assert_eq!(self.folded.remove(&key), Some(result), "-D of another row");
+                }
+            }
+        }
+        use RowKind::{Delete, Insert, UpdateAfter, UpdateBefore};
+        for kinds in of_key.values() {
+            let updates = self.spec.update_before == (kinds.len() == 2);
+            match kinds.as_slice() {
+                [Insert] | [Delete] => {}
+                [UpdateAfter] | [UpdateBefore, UpdateAfter] if updates => {}
+                kinds => panic!("a group left {kinds:?} in one batch"),
+            }
+        }
+    }
+
+    fn check(&self) {
+        let mut wanted: BTreeMap<Key, Vec<&Row>> = BTreeMap::new();
+        for row in &self.rows {
+            wanted.entry(self.key(row)).or_default().push(row);
+        }
+        let results = |rows: Vec<&Row>| {
+            if self.spec.aggregates.is_empty() { Vec::new() } else { expected(&rows) }
+        };
+        let wanted: BTreeMap<_, _> =
+            wanted.into_iter().map(|(key, rows)| (key, results(rows))).collect();
+        assert_eq!(self.folded, wanted);
+    }
+
+    pub(super) fn checkpoint(&mut self) {
+        self.age += 1;
+        let age = Age { term: Term(1), attempt: Attempt(self.age) };
+        for (table, segments) in self.operator.tables().into_iter().zip(&mut self.segments) {
+            let id = u128::from(self.age);
+            let encoded = table.freeze(age).encode(id).unwrap();
+            if encoded.footer.rows > 0 {
+                let length = encoded.bytes.len() as u64;
+                let stored = Stored::open(Arc::new(encoded.bytes), length).unwrap();
+                segments.push(Input { stored, range: encoded.footer.range });
+            }
+            table.follow(layers(segments), age).unwrap();
+        }
+    }
+
+    pub(super) fn restore(&mut self, whole: bool) {
+        self.checkpoint();
+        self.operator = Group::new(&self.spec, GROUPS).unwrap();
+        for (table, segments) in self.operator.tables().into_iter().zip(&self.segments) {
+            let stored = match whole {
+                true => StoredTable::Whole(segments.clone()),
+                false => StoredTable::Layers(layers(segments)),
+            };
+            table.take_over(stored).unwrap();
+        }
+    }
+
+    /// Brings the rows into memory that a batch needs, as the engine does.
+    fn read(&mut self, batch: &Batch) {
+        for TableKeys { table: at, keys, rows } in self.operator.keys_of(0, batch).unwrap() {
+            let mut tables = self.operator.tables();
+            let Some(mut announced) = tables[at].announce(&keys, rows).unwrap() else { continue };
+            let missing: Vec<_> = announced.missing().collect();
+            for (segment, block) in missing {
+                let of = |input: &&Input| input.stored.reader().footer().id == segment;
+                let input = self.segments[at].iter().find(of).unwrap();
+                announced.put(segment, block.number, &input.stored.read(block).unwrap()).unwrap();
+            }
+            assert!(tables[at].install(&announced).unwrap());
+        }
+    }
+}
+
+fn layers(inputs: &[Input]) -> Vec<Layer> {
+    let layer = |input: &Input| Layer {
+        reader: Arc::new(input.stored.reader().clone()),
+        range: input.range,
+    };
+    inputs.iter().map(layer).collect()
+}
