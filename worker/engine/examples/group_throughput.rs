@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use weir_engine::aggregate::{AggregateCall, Function, InputRows, functions};
 use weir_engine::operators::group::{Group, spec::GroupAggregate};
-use weir_engine::{Batch, EngineError, RowKind};
+use weir_engine::{Batch, EngineError, Operator, RowKind};
 use weir_protocol::KeyGroupRange;
 use weir_state::table::Groups;
 
@@ -82,13 +82,15 @@ fn measure(
     for batch in &batches {
         out += operator.take_in(batch, 0)?.map_or(0, |out| out.num_rows());
     }
+    let seconds = cpu() - start;
+    let tables: usize = operator.tables().iter().map(|table| table.memory().total()).sum();
     let names: Vec<&str> = calls.iter().map(|(function, ..)| function.name()).collect();
     println!(
-        "{input_rows:?} {keys:>8} keys, {}: {:.1} M rows/s per core, {:.1} M rows out, {:.0} MB of state",
+        "{input_rows:?} {keys:>8} keys, {}: {:.1} M rows/s per core, {:.1} M rows out, {:.0} MB of tables",
         names.join(", "),
-        (BATCHES * ROWS) as f64 / (cpu() - start) / 1e6,
+        (BATCHES * ROWS) as f64 / seconds / 1e6,
         f64::from(out as u32) / 1e6,
-        operator.bytes() as f64 / 1e6,
+        tables as f64 / 1e6,
     );
     Ok(())
 }

@@ -34,7 +34,21 @@ use arrow::datatypes::SchemaRef;
 pub use self::operator::Group;
 use self::plan::Plan;
 use self::spec::GroupAggregate;
-use crate::OperatorError;
+use crate::operator::{OperatorFactory, TableSpec};
+use crate::{Context, Operator, OperatorError};
+
+/// The operator, behind an exchange by hash of the keys.
+///
+/// # Errors
+/// When types or functions do not fit together.
+pub fn operator(spec: &GroupAggregate) -> Result<Arc<dyn OperatorFactory>, OperatorError> {
+    let spec = spec.clone();
+    // What is wrong with the spec is said now.
+    Plan::new(&spec)?;
+    Ok(Arc::new(move |cx: &Context| {
+        Ok(Box::new(Group::new(&spec, cx.groups())?) as Box<dyn Operator>)
+    }))
+}
 
 /// What the operator gives out; see [`GroupAggregate`].
 ///
@@ -42,4 +56,13 @@ use crate::OperatorError;
 /// When types or functions do not fit together.
 pub fn output_schema(spec: &GroupAggregate) -> Result<SchemaRef, OperatorError> {
     Ok(Arc::clone(&Plan::new(spec)?.output))
+}
+
+/// The tables that the operator keeps.
+///
+/// # Errors
+/// When types or functions do not fit together.
+pub fn tables(spec: &GroupAggregate) -> Result<Vec<TableSpec>, OperatorError> {
+    let plan = Plan::new(spec)?;
+    Ok(std::iter::once(plan.groups).chain(plan.sets.into_iter().map(|set| set.table)).collect())
 }

@@ -13,7 +13,8 @@ use super::plan::{Over, Plan, PlannedCall};
 use super::spec::GroupAggregate;
 use super::values::{Moved, Values, take_all};
 use crate::aggregate::Accumulator;
-use crate::{Batch, OperatorError};
+use crate::operator::TableKeys;
+use crate::{Batch, Context, Operator, OperatorError, Output, Progress};
 
 type Result<T, E = OperatorError> = std::result::Result<T, E>;
 
@@ -29,10 +30,6 @@ pub struct Group {
     accumulators: Vec<Box<dyn Accumulator>>,
     batch: BatchGroups,
     slots: Vec<u32>,
-}
-
-fn failed(error: TableError) -> OperatorError {
-    OperatorError::internal(error)
 }
 
 impl Group {
@@ -57,18 +54,15 @@ impl Group {
         })
     }
 
-    /// Its tables: the groups, then their values.
-    pub fn tables(&mut self) -> Vec<&mut dyn Table> {
-        let values = self.values.iter_mut().map(|values| &mut values.table as &mut dyn Table);
-        std::iter::once(&mut self.groups as &mut dyn Table).chain(values).collect()
-    }
-
-    /// Takes in rows at a time in seconds, by which state expires. Gives what they change.
+    /// Takes in rows, whose groups are in memory, at a time in seconds, by which state expires.
+    /// Gives what they change.
     ///
     /// # Errors
     /// When rows go that may only come, or a column is not as planned.
     pub fn take_in(&mut self, batch: &Batch, now: u32) -> Result<Option<Batch>> {
-        self.tables().into_iter().for_each(|table| table.set_clock(now));
+        if self.plan.ttl.is_some() {
+            self.tables().into_iter().for_each(|table| table.set_clock(now));
+        }
         let gone = gone(batch, self.plan.input_rows)?;
         let keys = self.keys(batch.records());
         if self.plan.calls.is_empty() && !self.plan.counts_rows() {
@@ -81,7 +75,7 @@ impl Group {
         } else {
             (batch.clone(), None)
         };
-        let keys = self.groups.keys(&self.batch.slots).map_err(failed)?;
+        let keys = self.groups.keys(&self.batch.slots)?;
         let before = self.load()?;
         let moved = self.move_values(&keys, batch.records(), gone.as_ref())?;
         for at in 0..self.plan.calls.len() {
@@ -100,33 +94,33 @@ impl Group {
     /// Only keys, which never go: those that are new.
     fn add_keys(&mut self, keys: &[ArrayRef], rows: usize) -> Result<Option<Batch>> {
         let mut slots = std::mem::take(&mut self.slots);
-        self.groups.lookup(keys, rows, &mut slots).map_err(failed)?;
+        self.groups.lookup(keys, rows, &mut slots)?;
         if self.plan.ttl.is_some() {
             self.groups.touch(&slots);
         }
         let new: UInt32Array =
             (0..).zip(&slots).filter(|(_, slot)| **slot == ABSENT).map(|(row, _)| row).collect();
         let keys = take_all(keys, &new)?;
-        self.groups.resolve(&keys, new.len(), &mut slots).map_err(failed)?;
+        self.groups.resolve(&keys, new.len(), &mut slots)?;
         self.batch.number(&slots, &vec![false; slots.len()]);
         self.slots = slots;
-        let keys = self.groups.keys(&self.batch.slots).map_err(failed)?;
+        let keys = self.groups.keys(&self.batch.slots)?;
         let results = Results { before: Vec::new(), after: Vec::new() };
         results.changes(&self.plan, &self.batch, &keys)
     }
 
     /// Finds the groups of a batch, and makes rows for those that are new.
     fn resolve(&mut self, keys: &[ArrayRef], rows: usize) -> Result<()> {
-        self.groups.lookup(keys, rows, &mut self.slots).map_err(failed)?;
+        self.groups.lookup(keys, rows, &mut self.slots)?;
         let known: Vec<bool> = self.slots.iter().map(|&slot| slot != ABSENT).collect();
-        self.groups.resolve(keys, rows, &mut self.slots).map_err(failed)?;
+        self.groups.resolve(keys, rows, &mut self.slots)?;
         self.batch.number(&self.slots, &known);
         Ok(())
     }
 
     /// How many rows each group of the batch had.
     fn rows_before(&self) -> Result<Vec<i64>> {
-        let rows = self.groups.column::<i64>(0).map_err(OperatorError::internal)?;
+        let rows = self.groups.column::<i64>(0).map_err(TableError::from)?;
         Ok(self.batch.slots.iter().map(|&slot| rows.get(slot).unwrap_or_default()).collect())
     }
 
@@ -138,7 +132,7 @@ impl Group {
             accumulator.grow(all.len());
             accumulator.reset(&all);
             let columns = planned.columns.clone().map(|c| self.groups.read(c, &slots));
-            let columns = columns.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            let columns = columns.collect::<Result<Vec<_>, _>>()?;
             accumulator.merge(&before, &columns)?;
         }
         self.results()
@@ -224,11 +218,11 @@ impl Group {
             let rows = after.iter().map(|&group| self.batch.rows[group as usize]);
             let rows: ArrayRef = Arc::new(Int64Array::from_iter_values(rows));
             debug_assert!(rows.as_primitive::<Int64Type>().values().iter().all(|&rows| rows > 0));
-            self.groups.write(0, &slots, &rows).map_err(failed)?;
+            self.groups.write(0, &slots, &rows)?;
         }
         for (planned, accumulator) in self.plan.calls.iter().zip(&self.accumulators) {
             for (column, values) in planned.columns.clone().zip(accumulator.export(&after)?) {
-                self.groups.write(column, &slots, &values).map_err(failed)?;
+                self.groups.write(column, &slots, &values)?;
             }
         }
         Ok(())
@@ -245,13 +239,36 @@ impl Group {
         let keys = keys_of(keys, &empty)?;
         self.values.iter_mut().try_for_each(|values| values.clear(&keys, empty.len()))
     }
+}
 
-    /// Memory in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.groups.memory().total()
-            + self.values.iter().map(Values::bytes).sum::<usize>()
-            + self.accumulators.iter().map(|a| a.bytes()).sum::<usize>()
-            + self.batch.bytes()
+impl Operator for Group {
+    /// The groups, then their values.
+    fn tables(&mut self) -> Vec<&mut dyn Table> {
+        let values = self.values.iter_mut().map(|values| &mut values.table as &mut dyn Table);
+        std::iter::once(&mut self.groups as &mut dyn Table).chain(values).collect()
+    }
+
+    fn keys_of(&mut self, _input: usize, batch: &Batch) -> Result<Vec<TableKeys>> {
+        let (keys, rows) = (self.keys(batch.records()), batch.num_rows());
+        let tables = 0..=self.values.len();
+        Ok(tables.map(|table| TableKeys { table, keys: keys.clone(), rows }).collect())
+    }
+
+    fn on_batch(
+        &mut self,
+        cx: &mut Context,
+        _input: usize,
+        batch: Batch,
+        out: &mut Output,
+    ) -> Result<Progress> {
+        let now = u32::try_from(cx.clock.now_ms() / 1_000).unwrap_or_default();
+        if let Some(changes) = self.take_in(&batch, now)? {
+            out.push(changes);
+        }
+        Ok(Progress::Done)
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.accumulators.iter().map(|a| a.bytes()).sum::<usize>() + self.batch.bytes()
     }
 }

@@ -33,10 +33,6 @@ pub(super) struct Moved {
     pub(super) gone: BooleanArray,
 }
 
-fn failed(error: TableError) -> OperatorError {
-    OperatorError::internal(error)
-}
-
 impl Values {
     pub(super) fn new(spec: TableSpec, groups: Groups) -> Result<Self, SpecError> {
         let counts = !spec.columns.is_empty();
@@ -99,7 +95,7 @@ impl Values {
         let order = std::slice::from_ref(values);
         let rows = deltas.len();
         let mut slots = Vec::new();
-        self.table.find(keys, order, rows, &mut slots).map_err(failed)?;
+        self.table.find(keys, order, rows, &mut slots)?;
         if !self.counts {
             let moves = slots.iter().map(|&slot| i8::from(slot == ABSENT)).collect();
             if self.table.spec().expiry.is_ttl() {
@@ -109,7 +105,7 @@ impl Values {
             return Ok(moves);
         }
         let counts = {
-            let counts = self.table.column::<i64>(0).map_err(OperatorError::internal)?;
+            let counts = self.table.column::<i64>(0).map_err(TableError::from)?;
             let before = |slot: u32| {
                 if slot == ABSENT { 0 } else { counts.get(slot).unwrap_or_default() }
             };
@@ -127,7 +123,7 @@ impl Values {
             (0..).zip(&after).filter(|(_, count)| **count == 0).map(|(row, _)| row).collect();
         if !gone.is_empty() {
             let order = [take(values, &gone, None)?];
-            self.table.remove(&take_all(keys, &gone)?, &order, gone.len()).map_err(failed)?;
+            self.table.remove(&take_all(keys, &gone)?, &order, gone.len())?;
         }
         Ok(moves)
     }
@@ -147,7 +143,7 @@ impl Values {
         let order = [take(values, &rows, None)?];
         let counts: Vec<ArrayRef> = counts.iter().map(|c| Arc::new(c.clone()) as _).collect();
         let (keys, counts) = (take_all(keys, &rows)?, take_all(&counts, &rows)?);
-        self.table.put(&keys, &order, &counts, rows.len()).map_err(failed)
+        Ok(self.table.put(&keys, &order, &counts, rows.len())?)
     }
 
     /// One value of each of these groups; NULL where there is none.
@@ -158,8 +154,8 @@ impl Values {
         pick: Pick,
     ) -> Result<ArrayRef, OperatorError> {
         let mut key_slots = Vec::new();
-        self.table.lookup(keys, groups, &mut key_slots).map_err(failed)?;
-        let counts = self.table.column::<i64>(0).map_err(OperatorError::internal)?;
+        self.table.lookup(keys, groups, &mut key_slots)?;
+        let counts = self.table.column::<i64>(0).map_err(TableError::from)?;
         let is_there = |slot: &u32| counts.get(*slot).is_some_and(|count| count > 0);
         let (mut slots, mut found, mut at) = (Vec::new(), Vec::new(), Vec::with_capacity(groups));
         for key in key_slots {
@@ -178,18 +174,14 @@ impl Values {
             at.push(first.map(|_| found.len() as u32));
             found.extend(first);
         }
-        let values = self.table.orders(&found).map_err(failed)?.pop();
+        let values = self.table.orders(&found)?.pop();
         let values = values.ok_or_else(|| OperatorError::internal("a value has no column"))?;
         Ok(take(&values, &UInt32Array::from(at), None)?)
     }
 
     /// Forgets the values of these groups.
     pub(super) fn clear(&mut self, keys: &[ArrayRef], groups: usize) -> Result<(), OperatorError> {
-        self.table.clear(keys, groups).map_err(failed)
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.table.memory().total()
+        Ok(self.table.clear(keys, groups)?)
     }
 }
 

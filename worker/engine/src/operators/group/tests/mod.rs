@@ -4,6 +4,7 @@ mod run;
 
 use proptest::prelude::*;
 
+use crate::Operator;
 use crate::RowKind::{Delete, Insert, UpdateAfter, UpdateBefore};
 use crate::aggregate::testing::{Row, aggregates, call, schema};
 use crate::aggregate::{InputRows, functions};
@@ -62,7 +63,9 @@ fn any_change(retracted: bool) -> impl Strategy<Value = Change> {
 fn any_event(retracted: bool) -> impl Strategy<Value = Event> {
     prop_oneof![
         8 => prop::collection::vec(any_change(retracted), 1..16).prop_map(Event::Batch),
-        1 => Just(Event::Restore),
+        2 => Just(Event::Checkpoint),
+        2 => prop::sample::select(vec![0, 1, usize::MAX]).prop_map(Event::Trim),
+        1 => any::<bool>().prop_map(|whole| Event::Restore { whole }),
     ]
 }
 
@@ -217,7 +220,7 @@ fn a_group_is_forgotten_after_its_time_to_live() {
     let out = run.take_in(&[(of(2), Insert)]);
     assert_eq!(rows(out)[1], (UpdateAfter, "1 2 1970-01-02 2".to_owned()));
     run.now += 9;
-    run.restore();
+    run.restore(false);
     let out = run.take_in(&[(of(2), Insert)]);
     assert_eq!(rows(out)[1], (UpdateAfter, "1 3 1970-01-02 2".to_owned()));
     run.now += 10;
@@ -253,7 +256,7 @@ fn keys_of_select_distinct_live_as_long_as_rows_repeat_them() {
 fn what_only_repeats_keys_changes_no_state() {
     let mut run = run_of(InputRows::Appended, &[], None);
     let _ = run.take_in(&[(row(1, None), Insert)]);
-    run.restore();
+    run.checkpoint();
     let _ = run.take_in(&[(row(1, None), Insert)]);
     assert!(run.operator.tables().iter().all(|table| !table.is_dirty()));
 }
@@ -263,7 +266,7 @@ fn a_value_that_a_set_has_changes_no_set() {
     let mut run = run_of(InputRows::Appended, &["distinct_sum"], None);
     let flagged = Row { flag: Some(true), ..row(1, Some(5)) };
     let _ = run.take_in(&[(flagged.clone(), Insert)]);
-    run.restore();
+    run.checkpoint();
     assert_eq!(run.take_in(&[(flagged, Insert)]), []);
     assert!(!run.operator.tables()[1].is_dirty());
 }

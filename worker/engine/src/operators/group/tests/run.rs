@@ -7,13 +7,13 @@ use std::sync::Arc;
 use weir_protocol::{Attempt, KeyGroupRange, Term};
 use weir_state::merge::Input;
 use weir_state::sorted::{Age, Stored};
-use weir_state::table::{Groups, Keyed, Ordered};
+use weir_state::table::{Groups, Layer, StoredTable};
 
 use crate::aggregate::testing::{Row, expected, key_of, records, shown};
+use crate::operator::TableKeys;
 use crate::operators::group::operator::Group;
-use crate::operators::group::plan::Plan;
 use crate::operators::group::spec::GroupAggregate;
-use crate::{Batch, RowKind};
+use crate::{Batch, Operator, RowKind};
 
 const GROUPS: Groups = Groups { range: KeyGroupRange { start: 0, end: 8 }, of: 8 };
 
@@ -30,8 +30,14 @@ pub(super) enum Change {
 #[derive(Clone, Debug)]
 pub(super) enum Event {
     Batch(Vec<Change>),
-    /// The operator begins anew from what it has frozen, with deltas or as a whole.
-    Restore,
+    /// What changed is frozen and published.
+    Checkpoint,
+    /// Rows leave memory that segments hold, so that about as many bytes become free.
+    Trim(usize),
+    /// The operator begins anew behind a checkpoint, with all rows in memory or none.
+    Restore {
+        whole: bool,
+    },
 }
 
 type Key = Vec<String>;
@@ -51,7 +57,10 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn new(spec: GroupAggregate) -> Self {
         let mut operator = Group::new(&spec, GROUPS).unwrap();
-        let segments = operator.tables().iter().map(|_| Vec::new()).collect();
+        let segments: Vec<_> = operator.tables().iter().map(|_| Vec::new()).collect();
+        for table in operator.tables() {
+            table.take_over(StoredTable::Whole(Vec::new())).unwrap();
+        }
         let folded = BTreeMap::new();
         Self { spec, operator, now: 1, rows: Vec::new(), folded, age: 0, segments }
     }
@@ -87,7 +96,13 @@ impl Run {
                 self.take_in(&batch);
                 self.check();
             }
-            Event::Restore => self.restore(),
+            Event::Checkpoint => self.checkpoint(),
+            Event::Trim(want) => {
+                self.operator.tables().into_iter().for_each(|table| {
+                    table.trim(want);
+                });
+            }
+            Event::Restore { whole } => self.restore(whole),
         }
     }
 
@@ -99,6 +114,7 @@ impl Run {
         let (rows, kinds): (Vec<Row>, Vec<RowKind>) = batch.iter().cloned().unzip();
         let inserts = kinds.iter().all(|kind| *kind == RowKind::Insert);
         let batch = Batch::new(records(&rows)).with_kinds((!inserts).then(|| kinds.into()));
+        self.read(&batch);
         let Some(out) = self.operator.take_in(&batch, self.now).unwrap() else { return Vec::new() };
         let columns: Vec<_> = out.records().columns().iter().map(|c| shown(c)).collect();
         let kind = |row| out.kinds().map_or(RowKind::Insert, |kinds| kinds[row]);
@@ -160,25 +176,53 @@ impl Run {
         assert_eq!(self.folded, wanted);
     }
 
-    pub(super) fn restore(&mut self) {
+    pub(super) fn checkpoint(&mut self) {
         self.age += 1;
         let age = Age { term: Term(1), attempt: Attempt(self.age) };
         for (table, segments) in self.operator.tables().into_iter().zip(&mut self.segments) {
-            let encoded = table.freeze(age).encode(u128::from(self.age)).unwrap();
+            let id = u128::from(self.age);
+            let encoded = table.freeze(age).encode(id).unwrap();
             if encoded.footer.rows > 0 {
                 let length = encoded.bytes.len() as u64;
                 let stored = Stored::open(Arc::new(encoded.bytes), length).unwrap();
                 segments.push(Input { stored, range: encoded.footer.range });
             }
+            table.follow(layers(segments), age).unwrap();
         }
-        let plan = Plan::new(&self.spec).unwrap();
-        let mut operator = Group::new(&self.spec, GROUPS).unwrap();
-        let mut segments = self.segments.iter();
-        let mut next = || segments.next().unwrap();
-        operator.groups = Keyed::restore(plan.groups.clone(), GROUPS, next()).unwrap();
-        for (values, set) in operator.values.iter_mut().zip(&plan.sets) {
-            values.table = Ordered::restore(set.table.clone(), GROUPS, next()).unwrap();
-        }
-        self.operator = operator;
     }
+
+    pub(super) fn restore(&mut self, whole: bool) {
+        self.checkpoint();
+        self.operator = Group::new(&self.spec, GROUPS).unwrap();
+        for (table, segments) in self.operator.tables().into_iter().zip(&self.segments) {
+            let stored = match whole {
+                true => StoredTable::Whole(segments.clone()),
+                false => StoredTable::Layers(layers(segments)),
+            };
+            table.take_over(stored).unwrap();
+        }
+    }
+
+    /// Brings the rows into memory that a batch needs, as the engine does.
+    fn read(&mut self, batch: &Batch) {
+        for TableKeys { table: at, keys, rows } in self.operator.keys_of(0, batch).unwrap() {
+            let mut tables = self.operator.tables();
+            let Some(mut announced) = tables[at].announce(&keys, rows).unwrap() else { continue };
+            let missing: Vec<_> = announced.missing().collect();
+            for (segment, block) in missing {
+                let of = |input: &&Input| input.stored.reader().footer().id == segment;
+                let input = self.segments[at].iter().find(of).unwrap();
+                announced.put(segment, block.number, &input.stored.read(block).unwrap()).unwrap();
+            }
+            assert!(tables[at].install(&announced).unwrap());
+        }
+    }
+}
+
+fn layers(inputs: &[Input]) -> Vec<Layer> {
+    let layer = |input: &Input| Layer {
+        reader: Arc::new(input.stored.reader().clone()),
+        range: input.range,
+    };
+    inputs.iter().map(layer).collect()
 }
