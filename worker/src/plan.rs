@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use weir_checkpoint::Manifest;
-use weir_coordinator::master::{
-    Dropped, Plan, Reads, Unreadable, find_dropped, validate_restore,
-};
+use weir_coordinator::master::{Dropped, Plan, Reads, Unreadable, find_dropped, validate_restore};
 use weir_engine::graph::OperatorInfo;
 use weir_protocol::OperatorUid;
 

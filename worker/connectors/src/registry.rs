@@ -12,6 +12,16 @@ struct Connector {
     source: Option<MakeSource>,
     sink: Option<MakeSink>,
     identity: Identity,
+    changes: Changes,
+}
+
+/// What rows a table that is written takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Changes {
+    /// Rows that stay as they are: `+I`.
+    Appended,
+    /// All kinds: `+I`, `-U`, `+U`, `-D`.
+    All,
 }
 
 /// Which options say what data a table stands for: state is kept for a table under them. They never
@@ -42,6 +52,13 @@ pub fn identity(connector: &str) -> Identity {
     found.map_or(Identity::Options(&[]), |known| known.identity)
 }
 
+/// What rows a table of this connector takes.
+#[must_use]
+pub fn changes(connector: &str) -> Changes {
+    let found = CONNECTORS.iter().find(|known| known.name == connector);
+    found.map_or(Changes::Appended, |known| known.changes)
+}
+
 /// Every connector, by name.
 const CONNECTORS: &[Connector] = &[
     Connector {
@@ -49,30 +66,35 @@ const CONNECTORS: &[Connector] = &[
         source: None,
         sink: Some(|table, _| blackhole::sink(table)),
         identity: Identity::Options(&[]),
+        changes: Changes::All,
     },
     Connector {
         name: "datagen",
         source: Some(|table, projection, _| datagen::source(table, projection)),
         sink: None,
         identity: Identity::All,
+        changes: Changes::Appended,
     },
     Connector {
         name: "filesystem",
         source: Some(filesystem::source),
         sink: Some(filesystem::sink),
         identity: Identity::Options(&["path", "format"]),
+        changes: Changes::Appended,
     },
     Connector {
         name: "kafka",
         source: Some(kafka::source),
         sink: Some(kafka::sink),
         identity: Identity::Options(&["topic", "topic-pattern", "format"]),
+        changes: Changes::Appended,
     },
     Connector {
         name: "print",
         source: None,
         sink: Some(|table, _| print::sink(table)),
         identity: Identity::Options(&[]),
+        changes: Changes::All,
     },
 ];
 

@@ -19,8 +19,8 @@ use weir_engine::exchange::ExchangeServer;
 use weir_engine::graph::JobGraph;
 use weir_engine::runtime::{Executor, Pool, Runtime, RuntimeConfig};
 use weir_protocol::control::RunState;
-use weir_state::merge::policy::Limits;
 use weir_protocol::{JobName, OperatorCounts, OperatorUid, WorkerId};
+use weir_state::merge::policy::Limits;
 
 use crate::arrival::Arrivals;
 use crate::bug::InjectedBug;

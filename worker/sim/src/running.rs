@@ -60,7 +60,11 @@ struct Running {
 }
 
 fn check(holds: bool, what: &str) -> Result<(), EngineError> {
-    if holds { Ok(()) } else { Err(EngineError::internal(format!("state tables disagree: {what}"))) }
+    if holds {
+        Ok(())
+    } else {
+        Err(EngineError::internal(format!("state tables disagree: {what}")))
+    }
 }
 
 impl Running {
@@ -92,7 +96,10 @@ impl Running {
         for (&total, &key) in totals.iter().zip(&results) {
             let (mut scan, mut rows) = (Scan::all(key), Vec::new());
             while self.results.scan(&mut scan, 3, &mut rows) {}
-            check(kept.get(total) == Some(rows.len() as i64), "a key has lost results, or has more")?;
+            check(
+                kept.get(total) == Some(rows.len() as i64),
+                "a key has lost results, or has more",
+            )?;
             let starts = self.results.orders(&rows)?;
             let starts = starts[0].as_primitive::<TimestampMillisecondType>();
             let in_time = |start: &i64| start.saturating_add(KEPT) > self.reached;
@@ -163,7 +170,10 @@ impl Operator for Running {
 
     fn keys_of(&mut self, _: usize, batch: &Batch) -> Result<Vec<TableKeys>, EngineError> {
         let (keys, rows) = (vec![Arc::clone(batch.records().column(0))], batch.num_rows());
-        Ok(vec![TableKeys { table: 0, keys: keys.clone(), rows }, TableKeys { table: 1, keys, rows }])
+        Ok(vec![
+            TableKeys { table: 0, keys: keys.clone(), rows },
+            TableKeys { table: 1, keys, rows },
+        ])
     }
 
     fn on_watermark(

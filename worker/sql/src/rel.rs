@@ -74,18 +74,25 @@ pub(crate) enum RelKind {
     Aggregate(Aggregate),
 }
 
-/// A windowed aggregation. Columns: keys, aggregates, `window_start`, `window_end`,
+/// An aggregation. Columns: keys, aggregates, and of a windowed one `window_start`, `window_end`,
 /// `window_time`.
 pub(crate) struct Aggregate {
     pub(crate) input: Arc<Rel>,
-    /// The event time, a column of `input`.
-    pub(crate) time: usize,
-    pub(crate) window: Window,
+    /// Absent: over all rows, so that results are corrected as rows come.
+    pub(crate) over: Option<TimeWindow>,
     /// Columns of `input`.
     pub(crate) keys: Vec<usize>,
     pub(crate) calls: Vec<AggregateCall>,
     /// The GROUP BY clause.
     pub(crate) span: Span,
+}
+
+/// The windows of an aggregation.
+#[derive(Clone, Copy)]
+pub(crate) struct TimeWindow {
+    /// The event time, a column of the input.
+    pub(crate) time: usize,
+    pub(crate) window: Window,
 }
 
 #[derive(Clone)]
@@ -96,6 +103,23 @@ pub(crate) struct AggregateCall {
     pub(crate) distinct: bool,
     pub(crate) kind: Kind,
     pub(crate) name: String,
+}
+
+impl Rel {
+    /// The part of the program, if any, because of which rows are corrected that were given before.
+    pub(crate) fn corrected_by(&self) -> Option<&Aggregate> {
+        match &self.kind {
+            RelKind::Scan(_) | RelKind::Values { .. } => None,
+            RelKind::Calc { input, .. } | RelKind::Window { input, .. } => input.corrected_by(),
+            RelKind::Union(branches) => branches.iter().find_map(|branch| branch.corrected_by()),
+            RelKind::Aggregate(aggregate) => match aggregate.input.corrected_by() {
+                // Of distinct rows each is given once, and stays.
+                None if aggregate.over.is_some() || aggregate.calls.is_empty() => None,
+                None => Some(aggregate),
+                below => below,
+            },
+        }
+    }
 }
 
 /// Largest total of expression nodes that merging may build; merged copies of copies would

@@ -17,9 +17,7 @@ use weir_protocol::KeyGroup;
 use weir_state::hash::hash_columns;
 use weir_state::key_table::ABSENT;
 use weir_state::merge::Input;
-use weir_state::table::{
-    Expiry, Field, Groups, OrderField, Ordered, Scan, Table, TableSpec,
-};
+use weir_state::table::{Expiry, Field, Groups, OrderField, Ordered, Scan, Table, TableSpec};
 
 /// Key; order: a time, then a text; the row: a number.
 type Key = String;

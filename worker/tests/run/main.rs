@@ -1,5 +1,6 @@
 //! `weir run` as a real process: what a job's state says at its next start.
 
+mod groups;
 mod not_null;
 mod old_state;
 

@@ -1,8 +1,9 @@
-//! GROUP BY over windows: which columns are window bounds, what is computed before the
-//! aggregation, what after it.
+//! GROUP BY: which columns are window bounds, what is computed before the aggregation, what after
+//! it. Without window bounds among its keys it is over all rows.
 
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, BooleanArray};
 use weir_engine::aggregate::Function;
 use weir_engine::operators::window::spec::Window;
 
@@ -10,18 +11,29 @@ use super::expr::FoundAggregate;
 use super::query::{From, short_name};
 use super::{Binder, Reported};
 use crate::ast;
-use crate::error::Span;
+use crate::error::{Span, Warning};
 use crate::expr::{Call, Col, Expr, Node, Style};
-use crate::rel::{Aggregate, AggregateCall, Field, Rel, RelKind, Role, WindowId, calc, identity};
+use crate::rel::{
+    Aggregate, AggregateCall, Field, Rel, RelKind, Role, TimeWindow, WindowId, calc, identity,
+};
 use crate::types::{Kind, SqlType};
 
-const NEEDS_WINDOW: &str = "an aggregation without a window would have to correct its results for ever, which is not supported; write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR)) and GROUP BY window_start, window_end";
+const NEEDS_WINDOW: &str = "window_start and window_end do not come from a window function here; select window_start, window_end and window_time unchanged";
 
 /// Columns of the aggregation's result that stand for the window.
 struct Bounds {
+    id: WindowId,
     start: usize,
     end: usize,
     time: usize,
+}
+
+/// What expressions behind an aggregation may speak of.
+struct After<'a> {
+    from: &'a From,
+    keys: &'a [Expr],
+    bounds: Option<Bounds>,
+    hop_size: Option<i64>,
 }
 
 impl Binder<'_> {
@@ -38,29 +50,11 @@ impl Binder<'_> {
     ) -> Result<Arc<Rel>, Reported> {
         let at = select.group_by.as_ref().map_or(select.span, |g| g.span);
         let role = |expr: &Expr| expr.as_column().map(|i| from.rel.fields[i].role.clone());
-        let start = keys.iter().find_map(|k| match role(k) {
-            Some(Role::WindowStart(id)) => Some(id),
-            _ => None,
-        });
-        let end = keys.iter().find_map(|k| match role(k) {
-            Some(Role::WindowEnd(id)) => Some(id),
-            _ => None,
-        });
-        let id = match (start, end) {
-            (Some(start), Some(end)) if start == end => start,
-            (Some(_), Some(_)) => return self.fail(at, "window_start and window_end are of different windows"),
-            (Some(_), None) => return self.fail(at, "GROUP BY has window_start, but not window_end: a window is grouped by both; add window_end"),
-            (None, Some(_)) => return self.fail(at, "GROUP BY has window_end, but not window_start: a window is grouped by both; add window_start"),
-            (None, None) => {
-                let has_window = from.rel.fields.iter().any(|f| matches!(f.role, Role::WindowStart(_)));
-                let message = if has_window { "GROUP BY lacks window_start and window_end; add both" } else { NEEDS_WINDOW };
-                return self.fail(at, message);
-            }
-        };
+        let id = self.window_of(&keys, from, at)?;
         // Keys that are not the window itself.
         let is_bound = |expr: &Expr| match role(expr) {
             Some(Role::WindowStart(other) | Role::WindowEnd(other) | Role::WindowTime(other)) => {
-                other == id
+                Some(other) == id
             }
             _ => false,
         };
@@ -70,11 +64,26 @@ impl Binder<'_> {
                 plain_keys.push(key.clone());
             }
         }
-        let base = self.below_window(from, filter, &id, at)?;
+        let base = match &id {
+            Some(id) => self.below_window(from, filter, id, at)?,
+            None => Base {
+                rel: from.rel.clone(),
+                exprs: identity(&from.rel),
+                filter,
+                windowed: None,
+                width: from.rel.fields.len(),
+            },
+        };
+        if let (Some(_), Some(below)) = (&base.windowed, base.rel.corrected_by()) {
+            let message = "a window over results that are corrected is not supported: rows that were in a window would have to be taken out again; window the rows themselves, or group without a window";
+            return self.fail(if at == Span::default() { below.span } else { at }, message);
+        }
 
         // What the aggregation reads: the time, keys, arguments and filters, each once.
-        let mut exprs: Vec<Expr> = vec![base.time.clone()];
-        let mut names: Vec<String> = vec![short_name(&base.time, &base.rel.fields)];
+        let time = base.windowed.as_ref().map(|windowed| &windowed.time);
+        let mut exprs: Vec<Expr> = time.into_iter().cloned().collect();
+        let mut names: Vec<String> =
+            time.into_iter().map(|time| short_name(time, &base.rel.fields)).collect();
         let mut place = |binder: &mut Self, expr: &Expr| -> Result<usize, Reported> {
             let name = short_name(expr, &from.rel.fields);
             let expr = binder.onto(expr, &base)?;
@@ -100,6 +109,12 @@ impl Binder<'_> {
                 kind: call.kind,
                 name,
             });
+        }
+        if exprs.is_empty() {
+            // Rows are counted by a column of them.
+            let one: ArrayRef = Arc::new(BooleanArray::from(vec![true]));
+            exprs.push(Expr::literal(one, Kind::Boolean, at));
+            names.push("row".to_owned());
         }
         for name in &mut names {
             if name.is_empty() {
@@ -137,25 +152,26 @@ impl Binder<'_> {
                 role: Role::Plain,
             });
         }
-        let bounds = Bounds { start: fields.len(), end: fields.len() + 1, time: fields.len() + 2 };
-        for (name, role) in [
-            ("window_start", Role::WindowStart(id.clone())),
-            ("window_end", Role::WindowEnd(id.clone())),
-            ("window_time", Role::WindowTime(id.clone())),
-        ] {
+        let first_bound = fields.len();
+        for (name, role) in id.iter().flat_map(|id| {
+            [
+                ("window_start", Role::WindowStart(id.clone())),
+                ("window_end", Role::WindowEnd(id.clone())),
+                ("window_time", Role::WindowTime(id.clone())),
+            ]
+        }) {
             fields.push(Field {
                 name: name.to_owned(),
                 ty: SqlType::not_null(Kind::Timestamp(3)),
                 role,
             });
         }
-        let n_keys = plain_keys.len();
+        let over = base.windowed.as_ref();
         let aggregate = Arc::new(Rel {
             kind: RelKind::Aggregate(Aggregate {
                 input,
                 span: at,
-                time: position(0),
-                window: base.window,
+                over: over.map(|over| TimeWindow { time: position(0), window: over.window }),
                 keys: key_columns.into_iter().map(position).collect(),
                 calls: calls
                     .into_iter()
@@ -169,9 +185,15 @@ impl Binder<'_> {
             fields: unique(fields),
         });
 
-        let after = |binder: &mut Self, expr: &Expr| {
-            binder.after(expr, from, &plain_keys, n_keys, &bounds, &id, base.hop_size)
-        };
+        let bounds = id.map(|id| Bounds {
+            id,
+            start: first_bound,
+            end: first_bound + 1,
+            time: first_bound + 2,
+        });
+        let hop_size = over.and_then(|over| over.hop_size);
+        let cx = After { from, keys: &plain_keys, bounds, hop_size };
+        let after = |binder: &mut Self, expr: &Expr| binder.after(expr, &cx);
         let mut exprs = Vec::new();
         let mut fields = Vec::new();
         let mut failed = false;
@@ -204,18 +226,44 @@ impl Binder<'_> {
         Ok(calc(&aggregate, having, exprs, fields))
     }
 
-    /// An expression of SELECT or HAVING in terms of the aggregation's columns.
-    #[expect(clippy::too_many_arguments, reason = "what one level of the query knows")]
-    fn after(
+    /// The window that keys stand for, if they do.
+    fn window_of(
         &mut self,
-        expr: &Expr,
-        from: &From,
         keys: &[Expr],
-        n_keys: usize,
-        bounds: &Bounds,
-        id: &WindowId,
-        hop_size: Option<i64>,
-    ) -> Result<Expr, Reported> {
+        from: &From,
+        at: Span,
+    ) -> Result<Option<WindowId>, Reported> {
+        let roles = || keys.iter().filter_map(|k| Some(&from.rel.fields.get(k.as_column()?)?.role));
+        let start = roles().find_map(|role| match role {
+            Role::WindowStart(id) => Some(id),
+            _ => None,
+        });
+        let end = roles().find_map(|role| match role {
+            Role::WindowEnd(id) => Some(id),
+            _ => None,
+        });
+        match (start, end) {
+            (Some(start), Some(end)) if start == end => Ok(Some(start.clone())),
+            (Some(_), Some(_)) => self.fail(at, "window_start and window_end are of different windows"),
+            (Some(_), None) => self.fail(at, "GROUP BY has window_start, but not window_end: a window is grouped by both; add window_end"),
+            (None, Some(_)) => self.fail(at, "GROUP BY has window_end, but not window_start: a window is grouped by both; add window_start"),
+            (None, None) => {
+                let is_bound = |f: &Field| matches!(f.role, Role::WindowStart(_));
+                if from.rel.fields.iter().any(is_bound) {
+                    self.warnings.push(Warning {
+                        span: at,
+                        message: "GROUP BY lacks window_start and window_end: groups are over all windows, and their results are corrected for ever; add both for results per window".to_owned(),
+                    });
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// An expression of SELECT or HAVING in terms of the aggregation's columns.
+    fn after(&mut self, expr: &Expr, cx: &After<'_>) -> Result<Expr, Reported> {
+        let After { from, keys, bounds, hop_size } = cx;
+        let n_keys = keys.len();
         if let Some(key) = keys.iter().position(|k| same(k, expr)) {
             return Ok(Expr::column(key, expr.ty, expr.span));
         }
@@ -225,16 +273,16 @@ impl Binder<'_> {
                 return Ok(Expr::column(n_keys + index - n, expr.ty, expr.span));
             }
             let field = &from.rel.fields[index];
-            let column = match &field.role {
-                Role::WindowStart(other) if other == id => {
+            let column = match (&field.role, bounds) {
+                (Role::WindowStart(id), Some(bounds)) if *id == bounds.id => {
                     if let Some(size) = hop_size {
                         let end = Expr::column(bounds.end, expr.ty, expr.span);
-                        return Ok(moved(end, -size, expr.span));
+                        return Ok(moved(end, -*size, expr.span));
                     }
                     bounds.start
                 }
-                Role::WindowEnd(other) if other == id => bounds.end,
-                Role::WindowTime(other) if other == id => bounds.time,
+                (Role::WindowEnd(id), Some(bounds)) if *id == bounds.id => bounds.end,
+                (Role::WindowTime(id), Some(bounds)) if *id == bounds.id => bounds.time,
                 _ => {
                     return self.fail(expr.span, format!("column \"{}\" is neither in GROUP BY nor inside an aggregate; add it to GROUP BY, or use MAX({})", field.name, field.name));
                 }
@@ -243,9 +291,7 @@ impl Binder<'_> {
             return self.keep(super::expr::cast_to(column, expr.kind(), expr.span));
         }
         let mut failed = false;
-        let result = map_children(expr, &mut |child| match self
-            .after(child, from, keys, n_keys, bounds, id, hop_size)
-        {
+        let result = map_children(expr, &mut |child| match self.after(child, cx) {
             Ok(child) => child,
             Err(Reported) => {
                 failed = true;
@@ -277,24 +323,21 @@ impl Binder<'_> {
                 RelKind::Window { input, time, id: own, .. } if own == id => {
                     let time_field = &input.fields[*time];
                     let time = Expr::column(*time, time_field.ty, Span::default());
+                    let time = self.keep(super::expr::cast_to(time, Kind::Timestamp(3), at))?;
                     let mut base = Base {
                         rel: input.clone(),
                         exprs,
                         filter: None,
-                        time: time.clone(),
-                        window: id.window,
-                        hop_size: None,
+                        windowed: Some(Windowed { time, window: id.window, hop_size: None }),
                         width: input.fields.len(),
                     };
-                    let time = self.keep(super::expr::cast_to(time, Kind::Timestamp(3), at))?;
-                    base.time = time;
                     base.filter = match filter {
                         Some(filter) => Some(self.below(&filter, &base)?),
                         None => None,
                     };
                     return Ok(base);
                 }
-                RelKind::Aggregate(_) => {
+                RelKind::Aggregate(Aggregate { over: Some(_), .. }) => {
                     // The same windows once more: results of a window fall into one slice of it.
                     let (window, hop_size) = match id.window {
                         Window::Hop { size, slide, offset } => {
@@ -309,7 +352,8 @@ impl Binder<'_> {
                     };
                     let time = Expr::column(time, rel.fields[time].ty, Span::default());
                     let width = rel.fields.len();
-                    return Ok(Base { rel, exprs, filter, time, window, hop_size, width });
+                    let windowed = Some(Windowed { time, window, hop_size });
+                    return Ok(Base { rel, exprs, filter, windowed, width });
                 }
                 _ => return self.fail(at, NEEDS_WINDOW),
             };
@@ -330,11 +374,13 @@ impl Binder<'_> {
         let Some(bound) = used.iter().copied().find(|i| *i >= base.width) else {
             return Ok(expr.clone());
         };
-        let Window::Tumble { size, offset } = base.window else {
+        let Some(Windowed { time, window, .. }) = &base.windowed else {
+            return Ok(expr.clone());
+        };
+        let Window::Tumble { size, offset } = *window else {
             let name = ["window_start", "window_end", "window_time"][(bound - base.width).min(2)];
             return self.fail(expr.span, format!("{name} of HOP cannot be used before the aggregation, as a row is in several windows; filter with HAVING, or around the query"));
         };
-        let time = base.time.clone();
         Ok(expr.substitute(&|i| {
             if i < base.width {
                 return Expr::column(i, base.rel.fields[i].ty, Span::default());
@@ -355,11 +401,17 @@ struct Base {
     /// FROM's columns over `rel`'s; those from `width` on are the window's.
     exprs: Vec<Expr>,
     filter: Option<Expr>,
+    windowed: Option<Windowed>,
+    width: usize,
+}
+
+/// The windows that rows are grouped by.
+struct Windowed {
+    /// Over the base's columns.
     time: Expr,
     window: Window,
     /// Set where windows of HOP are grouped once more: their start is the end less this.
     hop_size: Option<i64>,
-    width: usize,
 }
 
 fn same(a: &Expr, b: &Expr) -> bool {

@@ -9,6 +9,9 @@ pub(crate) mod table;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use weir_connectors::options::parse_duration;
 
 use crate::PlanOptions;
 use crate::ast::{Ident, Insert, Statement};
@@ -26,12 +29,16 @@ pub(crate) struct BoundInsert {
     pub(crate) table: Arc<TableDef>,
     /// Columns as the table's sink takes them.
     pub(crate) rel: Arc<Rel>,
+    /// The table's name in the statement.
+    pub(crate) span: Span,
 }
 
 /// A program with every name resolved.
 pub(crate) struct BoundProgram {
     pub(crate) inserts: Vec<BoundInsert>,
     pub(crate) tables: Vec<Arc<TableDef>>,
+    /// `table.exec.state.ttl`.
+    pub(crate) state_ttl: Option<Duration>,
 }
 
 /// Binds a program; collects errors instead of stopping at the first.
@@ -46,6 +53,7 @@ pub(crate) struct Binder<'a> {
     pub(crate) windows: usize,
     /// Tables with options of their own, each once.
     pub(crate) hinted: Vec<Arc<TableDef>>,
+    pub(crate) state_ttl: Option<Duration>,
 }
 
 impl<'a> Binder<'a> {
@@ -58,6 +66,7 @@ impl<'a> Binder<'a> {
             warnings: Vec::new(),
             windows: 0,
             hinted: Vec::new(),
+            state_ttl: None,
         }
     }
 
@@ -80,7 +89,7 @@ impl<'a> Binder<'a> {
     }
 
     pub(crate) fn program(&mut self, statements: &[Statement]) -> BoundProgram {
-        let mut program = BoundProgram { inserts: Vec::new(), tables: Vec::new() };
+        let mut program = BoundProgram { inserts: Vec::new(), tables: Vec::new(), state_ttl: None };
         for statement in statements {
             match statement {
                 Statement::Set { key, value, span } => self.set(key, value, *span),
@@ -117,6 +126,7 @@ impl<'a> Binder<'a> {
             }
         }
         program.tables.append(&mut self.hinted);
+        program.state_ttl = self.state_ttl;
         program
     }
 
@@ -153,6 +163,12 @@ impl<'a> Binder<'a> {
                     ));
                 }
             }
+            "table.exec.state.ttl" => match parse_duration(value) {
+                Some(ttl) => self.state_ttl = Some(ttl).filter(|ttl| !ttl.is_zero()),
+                None => {
+                    self.report(SqlError::new(span, format!("'table.exec.state.ttl' = '{value}' is no length of time; write it as '12 h' or '30 min', 0 for ever")));
+                }
+            },
             "execution.runtime-mode" => {
                 if !value.eq_ignore_ascii_case("streaming") {
                     self.report(SqlError::new(span, format!("'execution.runtime-mode' = '{value}' is not supported: bounded jobs run as streams that end; use 'streaming' or leave it out")));
@@ -169,7 +185,9 @@ impl<'a> Binder<'a> {
                         "; checkpoints are set under spec.state of the manifest"
                     }
                     key if key.starts_with("sql-client.") => "; it belongs to Flink's SQL client",
-                    _ => "; known are 'table.local-time-zone' and 'execution.runtime-mode'",
+                    _ => {
+                        "; known are 'table.exec.state.ttl', 'table.local-time-zone' and 'execution.runtime-mode'"
+                    }
                 };
                 self.report(SqlError::new(span, format!("the option '{key}' is unknown{place}")));
             }
@@ -299,7 +317,7 @@ impl<'a> Binder<'a> {
         if failed {
             return Err(Reported);
         }
-        Ok(BoundInsert { table, rel: calc(&rel, None, exprs, fields) })
+        Ok(BoundInsert { table, rel: calc(&rel, None, exprs, fields), span: insert.table.span })
     }
 
     /// The table's columns that the query's columns go to, in the query's order.

@@ -333,9 +333,6 @@ impl Binder<'_> {
     }
 
     fn select(&mut self, select: &ast::Select, ctes: &Ctes<'_>) -> Result<Arc<Rel>, Reported> {
-        if let Some(span) = select.distinct {
-            return self.fail(span, "SELECT DISTINCT is not supported; per window it is GROUP BY window_start, window_end and the columns");
-        }
         let from = match &select.from {
             Some(relation) => self.from(relation, ctes)?,
             None => From {
@@ -437,7 +434,15 @@ impl Binder<'_> {
         }
         let grouped = select.group_by.is_some() || !aggregates.is_empty() || having.is_some();
         if grouped {
-            return self.aggregate(select, &from, filter, keys, aggregates, items, having);
+            let rel = self.aggregate(select, &from, filter, keys, aggregates, items, having)?;
+            return match select.distinct {
+                Some(_) => self.distinct(select, rel),
+                None => Ok(rel),
+            };
+        }
+        if select.distinct.is_some() {
+            let keys = items.iter().map(|(expr, _)| expr.clone()).collect();
+            return self.aggregate(select, &from, filter, keys, Vec::new(), items, None);
         }
         let fields = items
             .iter()
@@ -448,6 +453,16 @@ impl Binder<'_> {
             })
             .collect();
         Ok(calc(&from.rel, filter, items.into_iter().map(|(expr, _)| expr).collect(), fields))
+    }
+}
+
+impl Binder<'_> {
+    /// Each of the rows of a query once.
+    fn distinct(&mut self, select: &ast::Select, rel: Arc<Rel>) -> Result<Arc<Rel>, Reported> {
+        let keys = identity(&rel);
+        let items = keys.iter().cloned().zip(rel.fields.iter().map(|f| f.name.clone())).collect();
+        let from = From { rel, qualifier: None, place: "the query".to_owned() };
+        self.aggregate(select, &from, None, keys, Vec::new(), items, None)
     }
 }
 

@@ -81,13 +81,15 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
         RelKind::Aggregate(aggregate) => {
             let keys: Vec<String> =
                 aggregate.keys.iter().map(|&k| column(&aggregate.input, k, exact)).collect();
-            format!(
-                "aggregate({},{},[{}],{})",
-                window(aggregate.window),
-                column(&aggregate.input, aggregate.time, exact),
-                keys.join(","),
-                rows(&aggregate.input, exact)
-            )
+            let over = aggregate.over.map_or_else(
+                || "all,".to_owned(),
+                |over| {
+                    let time = column(&aggregate.input, over.time, exact);
+                    format!("{},{time}", window(over.window))
+                },
+            );
+            let below = rows(&aggregate.input, exact);
+            format!("aggregate({over},[{}],{below})", keys.join(","))
         }
     })
 }

@@ -1,5 +1,6 @@
 //! Logical plans → job graph: chains, exchanges, stable names.
 
+mod group;
 mod identity;
 mod late;
 mod names;
@@ -10,8 +11,10 @@ mod windows;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
+use weir_connectors::registry::{self, Changes};
 use weir_connectors::table::Place;
 use weir_engine::graph::{Edge, Exchange, JobGraph, Node, OperatorInfo, Parallelism, Vertex};
 use weir_engine::operator::{OperatorFactory, OutputTag};
@@ -53,6 +56,8 @@ pub(crate) struct Lowering<'a> {
     uids: HashMap<String, usize>,
     /// Late rows by the table they go to.
     late: BTreeMap<String, late::LateRows>,
+    /// After which time state is forgotten that nothing happens to (`table.exec.state.ttl`).
+    state_ttl: Option<Duration>,
     bounded: bool,
     errors: Vec<SqlError>,
     warnings: Vec<Warning>,
@@ -71,6 +76,7 @@ pub(crate) fn lower(
         made: HashMap::new(),
         uids: HashMap::new(),
         late: BTreeMap::new(),
+        state_ttl: program.state_ttl,
         bounded: true,
         errors: Vec::new(),
         warnings: Vec::new(),
@@ -108,6 +114,19 @@ struct Shape {
 impl Lowering<'_> {
     fn insert(&mut self, insert: &BoundInsert) {
         let table = &insert.table;
+        if let Some(by) = insert.rel.corrected_by()
+            && registry::changes(table.connector()) == Changes::Appended
+        {
+            let message = format!(
+                "table \"{}\" (connector '{}') takes rows that only come, and this query corrects rows that it gave before: GROUP BY without a window at {}:{}; group by window_start, window_end, or write to a table with connector 'print'",
+                table.name,
+                table.connector(),
+                by.span.line,
+                by.span.column
+            );
+            self.errors.push(SqlError::new(insert.span, message));
+            return;
+        }
         let shape = sink_shape(table, &insert.rel.fields);
         let Some(flows) = self.rel(&insert.rel, Some(&shape)) else {
             return;

@@ -47,15 +47,18 @@ pub(super) fn window(window: Window) -> String {
     }
 }
 
-/// `hourly count, sum by origin`.
+/// `hourly count, sum by origin`; without windows `count, sum by origin`.
 pub(super) fn aggregate(aggregate: &Aggregate, input: &[Field]) -> String {
-    let period = match aggregate.window {
-        Window::Tumble { size: 60_000, .. } => "minutely".to_owned(),
-        Window::Tumble { size: 3_600_000, .. } => "hourly".to_owned(),
-        Window::Tumble { size: 86_400_000, .. } => "daily".to_owned(),
-        Window::Tumble { size: 604_800_000, .. } => "weekly".to_owned(),
-        Window::Tumble { size, .. } => duration(size),
-        Window::Hop { size, slide, .. } => format!("{} / {}", duration(size), duration(slide)),
+    let period = match aggregate.over.map(|over| over.window) {
+        None => String::new(),
+        Some(Window::Tumble { size: 60_000, .. }) => "minutely ".to_owned(),
+        Some(Window::Tumble { size: 3_600_000, .. }) => "hourly ".to_owned(),
+        Some(Window::Tumble { size: 86_400_000, .. }) => "daily ".to_owned(),
+        Some(Window::Tumble { size: 604_800_000, .. }) => "weekly ".to_owned(),
+        Some(Window::Tumble { size, .. }) => format!("{} ", duration(size)),
+        Some(Window::Hop { size, slide, .. }) => {
+            format!("{} / {} ", duration(size), duration(slide))
+        }
     };
     let mut functions: Vec<String> = Vec::new();
     for call in &aggregate.calls {
@@ -65,8 +68,12 @@ pub(super) fn aggregate(aggregate: &Aggregate, input: &[Field]) -> String {
             functions.push(name);
         }
     }
-    let what = if functions.is_empty() { "groups".to_owned() } else { functions.join(", ") };
+    let what = match (functions.as_slice(), aggregate.over) {
+        ([], None) => "distinct".to_owned(),
+        ([], Some(_)) => "groups".to_owned(),
+        _ => functions.join(", "),
+    };
     let keys: Vec<&str> = aggregate.keys.iter().map(|&k| input[k].name.as_str()).collect();
     let by = if keys.is_empty() { String::new() } else { format!(" by {}", keys.join(", ")) };
-    cut(format!("{period} {what}{by}"))
+    cut(format!("{period}{what}{by}"))
 }

@@ -15,7 +15,7 @@ use crate::bind::query::whole_name;
 use crate::catalog::ColumnKind;
 use crate::error::{Span, SqlError};
 use crate::expr::{Expr, Style, cast};
-use crate::rel::{Aggregate, AggregateCall, Rel, RelKind};
+use crate::rel::{Aggregate, AggregateCall, Field, Rel, RelKind, TimeWindow};
 use crate::types::{Kind, SqlType};
 
 /// How many copies of a row HOP without GROUP BY may make.
@@ -91,6 +91,32 @@ fn says_everything(call: &AggregateCall, input: &Rel) -> bool {
     }
 }
 
+/// Aggregates as the engine takes them, with the names of their state.
+pub(super) fn calls(of: &Aggregate) -> Vec<aggregate::AggregateCall> {
+    let call = |call: &AggregateCall| aggregate::AggregateCall {
+        function: call.function,
+        input: call.input,
+        filter: call.filter,
+        distinct: call.distinct,
+        name: state_name(call, &of.input),
+    };
+    of.calls.iter().map(call).collect()
+}
+
+/// Keys and aggregates, for plans.
+pub(super) fn details(aggregate: &Aggregate, input: &[Field]) -> BTreeMap<String, String> {
+    let mut details = BTreeMap::new();
+    let keys: Vec<&str> = aggregate.keys.iter().map(|&k| input[k].name.as_str()).collect();
+    if !keys.is_empty() {
+        details.insert("keys".to_owned(), keys.join(", "));
+    }
+    let calls: Vec<&str> = aggregate.calls.iter().map(|c| c.name.as_str()).collect();
+    if !calls.is_empty() {
+        details.insert("aggregates".to_owned(), calls.join(", "));
+    }
+    details
+}
+
 impl Lowering<'_> {
     /// `SELECT … FROM TABLE(TUMBLE(…))` without GROUP BY: the window's bounds as columns.
     pub(super) fn window_columns(
@@ -131,6 +157,16 @@ impl Lowering<'_> {
         if let Some(flow) = self.made.get(&identity) {
             return Some(flow.clone());
         }
+        let flow = match aggregate.over {
+            Some(over) => self.windowed(rel, aggregate, over)?,
+            None => self.group(rel, aggregate)?,
+        };
+        let flow = Flow { open: self.needs.uses(&identity) <= 1, ..flow };
+        self.made.insert(identity, flow.clone());
+        Some(flow)
+    }
+
+    fn windowed(&mut self, rel: &Rel, aggregate: &Aggregate, over: TimeWindow) -> Option<Flow> {
         let late = self.late_columns(&aggregate.input);
         let input = match &late {
             Some(late) => late.input.clone(),
@@ -140,20 +176,10 @@ impl Lowering<'_> {
         let schema = flows.first()?.schema.clone();
         let window = spec::WindowAggregate {
             input: schema.clone(),
-            time: aggregate.time,
-            window: aggregate.window,
+            time: over.time,
+            window: over.window,
             keys: aggregate.keys.clone(),
-            aggregates: aggregate
-                .calls
-                .iter()
-                .map(|call| aggregate::AggregateCall {
-                    function: call.function,
-                    input: call.input,
-                    filter: call.filter,
-                    distinct: call.distinct,
-                    name: state_name(call, &aggregate.input),
-                })
-                .collect(),
+            aggregates: calls(aggregate),
         };
         let parts = match self.options.parts.window(&window) {
             Ok(parts) => parts,
@@ -164,19 +190,9 @@ impl Lowering<'_> {
         };
         let name = names::aggregate(aggregate, &input.fields);
         let uid = self.uid(&format!("window {}", identity::rows(rel, false)));
-        let mut details = BTreeMap::from([
-            ("window".to_owned(), names::window(aggregate.window)),
-            ("time".to_owned(), input.fields[aggregate.time].name.clone()),
-        ]);
-        let keys: Vec<&str> =
-            aggregate.keys.iter().map(|&k| input.fields[k].name.as_str()).collect();
-        if !keys.is_empty() {
-            details.insert("keys".to_owned(), keys.join(", "));
-        }
-        let calls: Vec<&str> = aggregate.calls.iter().map(|c| c.name.as_str()).collect();
-        if !calls.is_empty() {
-            details.insert("aggregates".to_owned(), calls.join(", "));
-        }
+        let mut details = details(aggregate, &input.fields);
+        details.insert("window".to_owned(), names::window(over.window));
+        details.insert("time".to_owned(), input.fields[over.time].name.clone());
         let local = OperatorInfo {
             uid: OperatorUid(format!("{uid}-local")),
             name: format!("{name} (local)"),
@@ -205,15 +221,7 @@ impl Lowering<'_> {
         let vertex = self.vertex(global, Node::Operator(parts.global));
         let exchange = Exchange::Hash { columns: parts.exchange, reuse: true };
         self.edge(&local, vertex, 0, exchange);
-        let open = self.needs.uses(&identity) <= 1;
-        let flow = Flow {
-            vertex,
-            operator: 0,
-            output: OutputTag::Main,
-            schema: schema_of(&rel.fields),
-            open,
-        };
-        self.made.insert(identity, flow.clone());
-        Some(flow)
+        let (output, schema) = (OutputTag::Main, schema_of(&rel.fields));
+        Some(Flow { vertex, operator: 0, output, schema, open: true })
     }
 }

@@ -42,6 +42,7 @@ mod spec;
 mod timers;
 mod type_text;
 
+use arrow::array::ArrayRef;
 pub use bounds::Bounds;
 pub use cells::CellKind;
 pub(crate) use cells::{Cells, build_array};
@@ -55,7 +56,6 @@ pub use restore::RestoreError;
 pub use scan::{Edge, Scan};
 pub use spec::{Expiry, Field, Order, OrderField, Scalar, SpecError, TableSpec};
 pub use timers::Timers;
-use arrow::array::ArrayRef;
 use weir_protocol::KeyGroupRange;
 
 use crate::UnsupportedType;
@@ -148,7 +148,11 @@ pub trait Table {
     ///
     /// # Errors
     /// When the columns are of other types than the key's.
-    fn announce(&mut self, keys: &[ArrayRef], rows: usize) -> Result<Option<Announced>, TableError> {
+    fn announce(
+        &mut self,
+        keys: &[ArrayRef],
+        rows: usize,
+    ) -> Result<Option<Announced>, TableError> {
         let _ = (keys, rows);
         Ok(None)
     }

@@ -177,7 +177,12 @@ impl fmt::Display for TableSpec {
         };
         let key: Vec<&Field> = self.key.iter().collect();
         let columns: Vec<&Field> = self.columns.iter().collect();
-        write!(f, "{}: {}", self.name, if key.is_empty() { "one key".to_owned() } else { list(&key) })?;
+        write!(
+            f,
+            "{}: {}",
+            self.name,
+            if key.is_empty() { "one key".to_owned() } else { list(&key) }
+        )?;
         match &self.order {
             Order::None => {}
             Order::By(fields) => {

@@ -45,6 +45,90 @@ fn an_hourly_count_has_two_halves() {
 }
 
 #[test]
+fn groups_over_all_rows_keep_tables_and_correct_what_they_gave() {
+    check(
+        "SET 'table.exec.state.ttl' = '90 min';
+CREATE TABLE shown (origin STRING, flights BIGINT, longest INT, routes BIGINT) WITH ('connector' = 'print');
+INSERT INTO shown SELECT origin, COUNT(*), MAX(delay), COUNT(DISTINCT distance) FROM flights
+ GROUP BY origin HAVING COUNT(*) > 1;",
+        expect![[r#"
+            plan
+              filesystem flights
+                source ec68ad778ba3996e
+                columns: date, delay, distance, origin
+                reads: date, delay, distance, origin
+                watermark: date - 1 h
+              select delay, distance, origin
+                calc 9f44966748b7953f
+                columns: delay, distance, origin
+
+            ══► by origin: select delay, distance, origin
+              count, max, distinct count by origin
+                group aggregate 05034d1a8f963164
+                aggregates: COUNT(*), MAX(delay), COUNT(DISTINCT distance)
+                changes: rows are corrected: +I, -U, +U, -D
+                keys: origin
+                table groups: origin utf8 → COUNT(*)$count int64, MAX(delay)$max int32, COUNT(DISTINCT distance)$count int64; rows go 5400 s after they were written
+                table values of COUNT(DISTINCT distance): origin utf8, by value int32; rows go 5400 s after they were written
+                not deterministic: groups are forgotten 5400 s after their last row
+              filter COUNT(*) > 1
+                calc 91a7f7310d138c0d
+                columns: origin, COUNT(*) AS flights, MAX(delay) AS longest, COUNT(DISTINCT distance) AS routes
+                filter: COUNT(*) > 1
+              print shown
+                sink 7f8a9d3b4f66585f
+                guarantee: none
+        "#]],
+    );
+}
+
+#[test]
+fn a_corrected_group_is_grouped_again() {
+    check(
+        "CREATE TABLE shown (flights BIGINT, origins BIGINT, longest INT) WITH ('connector' = 'print');
+INSERT INTO shown SELECT flights, COUNT(*), MAX(longest) FROM
+ (SELECT origin, COUNT(*) AS flights, MAX(delay) AS longest FROM flights GROUP BY origin) GROUP BY flights;",
+        expect![[r#"
+            plan
+              filesystem flights
+                source ec68ad778ba3996e
+                columns: date, delay, origin
+                reads: date, delay, origin
+                watermark: date - 1 h
+              select delay, origin
+                calc b74210e28c102b01
+                columns: delay, origin
+
+            ══► by origin: select delay, origin
+              count, max by origin
+                group aggregate 78239e73091f07ba
+                aggregates: COUNT(*), MAX(delay)
+                changes: rows are corrected: +I, -U, +U, -D
+                keys: origin
+                table groups: origin utf8 → COUNT(*)$count int64, MAX(delay)$max int32
+              select flights, longest
+                calc 061c9ceb4a0625e5
+                columns: COUNT(*) AS flights, MAX(delay) AS longest
+
+            ══► by flights: select flights, longest
+              count, max by flights
+                group aggregate d2c871476f8b3152
+                aggregates: COUNT(*), MAX(longest)
+                changes: rows are corrected: +I, -U, +U, -D
+                keys: flights
+                table groups: flights int64 → $rows int64, COUNT(*)$count int64, MAX(longest) 615e0726$max int32
+                table values of MAX(longest) 615e0726: flights int64, by value int32 → count int64
+              select flights, origins, longest
+                calc 34bc0af0a001f086
+                columns: flights, COUNT(*) AS origins, MAX(longest) AS longest
+              print shown
+                sink 3fe96b638a148fbd
+                guarantee: none
+        "#]],
+    );
+}
+
+#[test]
 fn a_projection_reads_only_its_columns() {
     check(
         "INSERT INTO names SELECT origin FROM flights;",

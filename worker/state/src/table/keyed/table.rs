@@ -10,7 +10,8 @@ use crate::sorted::{Age, Meta};
 use crate::table::frozen::{Body, Held, Rows};
 use crate::table::read_through::{Evict, ReadThrough, trim};
 use crate::table::{
-    Announced, Bounds, Frozen, Layer, Memory, RestoreError, StoredTable, Table, TableError, TableSpec,
+    Announced, Bounds, Frozen, Layer, Memory, RestoreError, StoredTable, Table, TableError,
+    TableSpec,
 };
 
 impl Keyed {
@@ -116,7 +117,11 @@ impl Table for Keyed {
         self.follow_layers(layers, up_to)
     }
 
-    fn announce(&mut self, keys: &[ArrayRef], rows: usize) -> Result<Option<Announced>, TableError> {
+    fn announce(
+        &mut self,
+        keys: &[ArrayRef],
+        rows: usize,
+    ) -> Result<Option<Announced>, TableError> {
         self.announce_keys(keys, rows)
     }
 

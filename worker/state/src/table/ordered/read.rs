@@ -34,7 +34,11 @@ impl Ordered {
 
     /// As [`Table::follow`]. A tombstone may be forgotten only when the segments that are read say
     /// the same.
-    pub(super) fn follow_layers(&mut self, layers: Vec<Layer>, up_to: Age) -> Result<(), MergeError> {
+    pub(super) fn follow_layers(
+        &mut self,
+        layers: Vec<Layer>,
+        up_to: Age,
+    ) -> Result<(), MergeError> {
         if let Some(through) = &mut self.read_through {
             through.follow(&self.spec, layers, up_to)?;
         }

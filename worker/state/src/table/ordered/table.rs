@@ -10,7 +10,8 @@ use crate::sorted::{Age, Meta};
 use crate::table::frozen::{Body, Held, Orders, Rows};
 use crate::table::read_through::{Evict, ReadThrough, trim};
 use crate::table::{
-    Announced, Expiry, Frozen, Layer, Memory, RestoreError, StoredTable, Table, TableError, TableSpec,
+    Announced, Expiry, Frozen, Layer, Memory, RestoreError, StoredTable, Table, TableError,
+    TableSpec,
 };
 
 impl Evict for Ordered {
@@ -101,7 +102,11 @@ impl Table for Ordered {
         self.follow_layers(layers, up_to)
     }
 
-    fn announce(&mut self, keys: &[ArrayRef], rows: usize) -> Result<Option<Announced>, TableError> {
+    fn announce(
+        &mut self,
+        keys: &[ArrayRef],
+        rows: usize,
+    ) -> Result<Option<Announced>, TableError> {
         self.announce_keys(keys, rows)
     }
 
