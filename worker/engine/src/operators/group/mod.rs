@@ -3,8 +3,8 @@
 //! What enters: rows that come, and where [`GroupAggregate::input_rows`] says so rows that go
 //! again, all rows of a key in one subtask and in order. What leaves, per group that a batch
 //! changed: `+I` for a new one, `-U` and `+U` for one whose result is another, `-D` when its last
-//! row went. State: a row per group ([`plan`]), and the values of groups where partial results do
-//! not say enough ([`values`]).
+//! row went. State: a row per group (`plan.rs`), and the values of groups where partial results do
+//! not say enough (`values.rs`).
 //!
 //! What always holds:
 //! - The rows that have left, folded, are the results over the rows that have come and not gone.

@@ -25,8 +25,8 @@ type Result<T, E = OperatorError> = std::result::Result<T, E>;
 #[derive(Debug)]
 pub struct Group {
     plan: Plan,
-    pub(super) groups: Keyed,
-    pub(super) values: Vec<Values>,
+    groups: Keyed,
+    values: Vec<Values>,
     accumulators: Vec<Box<dyn Accumulator>>,
     batch: BatchGroups,
     slots: Vec<u32>,

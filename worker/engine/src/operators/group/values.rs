@@ -101,7 +101,8 @@ impl Values {
             if self.table.spec().expiry.is_ttl() {
                 self.table.touch(&slots);
             }
-            self.put(keys, values, None, (0..).zip(&slots).filter(|(_, s)| **s == ABSENT))?;
+            let new = (0..).zip(&slots).filter(|(_, slot)| **slot == ABSENT);
+            self.put(keys, values, None, &new.map(|(row, _)| row).collect())?;
             return Ok(moves);
         }
         let counts = {
@@ -117,10 +118,24 @@ impl Values {
             i8::from(after > 0) - i8::from(count > 0)
         });
         let moves = moves.collect();
-        let stay = Int64Array::from(after.clone());
-        self.put(keys, values, Some(stay), (0..).zip(&after).filter(|(_, count)| **count != 0))?;
-        let gone: UInt32Array =
-            (0..).zip(&after).filter(|(_, count)| **count == 0).map(|(row, _)| row).collect();
+        let rows = |wanted: &dyn Fn(bool, i64) -> bool| -> UInt32Array {
+            let rows = (0..).zip(slots.iter().zip(&after));
+            rows.filter(|(_, (slot, count))| wanted(**slot != ABSENT, **count))
+                .map(|(row, _)| row)
+                .collect()
+        };
+        let (stay, new, gone) = (
+            rows(&|known, count| known && count != 0),
+            rows(&|known, _| !known),
+            rows(&|known, count| known && count == 0),
+        );
+        let there: Vec<u32> = stay.values().iter().map(|&row| slots[row as usize]).collect();
+        self.table.touch(&there);
+        let mut counts = self.table.column_mut::<i64>(0).map_err(TableError::from)?;
+        for (&row, slot) in stay.values().iter().zip(there) {
+            counts.set(slot, after[row as usize]);
+        }
+        self.put(keys, values, Some(after.into()), &new)?;
         if !gone.is_empty() {
             let order = [take(values, &gone, None)?];
             self.table.remove(&take_all(keys, &gone)?, &order, gone.len())?;
@@ -129,20 +144,19 @@ impl Values {
     }
 
     /// Writes these of the rows.
-    fn put<T>(
+    fn put(
         &mut self,
         keys: &[ArrayRef],
         values: &ArrayRef,
         counts: Option<Int64Array>,
-        rows: impl Iterator<Item = (u32, T)>,
+        rows: &UInt32Array,
     ) -> Result<(), OperatorError> {
-        let rows: UInt32Array = rows.map(|(row, _)| row).collect();
         if rows.is_empty() {
             return Ok(());
         }
-        let order = [take(values, &rows, None)?];
-        let counts: Vec<ArrayRef> = counts.iter().map(|c| Arc::new(c.clone()) as _).collect();
-        let (keys, counts) = (take_all(keys, &rows)?, take_all(&counts, &rows)?);
+        let order = [take(values, rows, None)?];
+        let counts: Vec<ArrayRef> = counts.into_iter().map(|c| Arc::new(c) as _).collect();
+        let (keys, counts) = (take_all(keys, rows)?, take_all(&counts, rows)?);
         Ok(self.table.put(&keys, &order, &counts, rows.len())?)
     }
 

@@ -2,14 +2,21 @@
 
 mod run;
 
-use proptest::prelude::*;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::Operator;
+use proptest::prelude::*;
+use weir_protocol::{KeyGroupRange, OperatorUid, Subtask, Term};
+
 use crate::RowKind::{Delete, Insert, UpdateAfter, UpdateBefore};
-use crate::aggregate::testing::{Row, aggregates, call, schema};
+use crate::aggregate::testing::{Row, aggregates, call, records, schema};
 use crate::aggregate::{InputRows, functions};
+use crate::env::Clock;
+use crate::operator::{OperatorMetrics, Waker};
 use crate::operators::group::plan::Plan;
 use crate::operators::group::spec::GroupAggregate;
+use crate::operators::group::{operator, tables};
+use crate::{Batch, Context, Operator, Output, Progress};
 
 use run::{Change, Event, Run};
 
@@ -201,6 +208,17 @@ fn a_value_may_go_before_it_comes() {
 }
 
 #[test]
+fn what_is_left_of_a_groups_values_goes_with_it() {
+    let mut run = run_of(InputRows::Retracted, &["distinct_float", "count"], None);
+    let of = |float| Row { float: Some(float), ..row(1, None) };
+    let _ = run.take_in(&[(of(5.0), Insert)]);
+    let out = run.take_in(&[(of(3.0), Delete)]);
+    assert_eq!(rows(out), [(Delete, "1 1 1".to_owned())]);
+    let out = run.take_in(&[(of(5.0), Insert)]);
+    assert_eq!(rows(out), [(Insert, "1 1 1".to_owned())]);
+}
+
+#[test]
 fn nan_goes_out_of_extremes_and_sets_again() {
     let mut run = run_of(InputRows::Retracted, &["max_single", "distinct_float"], None);
     let of = |float| Row { float: Some(float), ..row(1, None) };
@@ -292,8 +310,43 @@ fn calls_with_the_same_argument_share_one_set_of_values() {
 #[test]
 fn rows_that_go_are_refused_where_none_was_expected() {
     let run = &mut run_of(InputRows::Appended, &["count"], None);
-    let records = crate::aggregate::testing::records(&[row(1, None)]);
-    let batch = crate::Batch::new(records).with_kinds(Some([Delete].into()));
+    let records = records(&[row(1, None)]);
+    let batch = Batch::new(records).with_kinds(Some([Delete].into()));
     let error = run.operator.take_in(&batch, 1).unwrap_err();
     assert!(error.message.contains("rows that only come"), "{error}");
+}
+
+/// As the engine runs it: made by its factory, with the tables that a graph declares, by the
+/// clock of the task.
+#[test]
+fn state_expires_by_the_wall_clock() {
+    let io = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut cx = Context {
+        uid: OperatorUid::from("group"),
+        name: "group".into(),
+        subtask: Subtask(0),
+        parallelism: 1,
+        max_parallelism: 8,
+        key_groups: KeyGroupRange::all(8),
+        term: Term(1),
+        clock: Clock::manual(0),
+        io: io.handle().clone(),
+        waker: Waker::none(),
+        metrics: Arc::new(OperatorMetrics::default()),
+    };
+    let spec = GroupAggregate { ttl: Some(10), ..spec(InputRows::Retracted, &["k"]) };
+    let mut operator = operator(&spec).unwrap().create(&cx).unwrap();
+    let declared = tables(&spec).unwrap();
+    assert_eq!(operator.tables().iter().map(|t| t.spec().clone()).collect::<Vec<_>>(), declared);
+    let mut kinds = Vec::new();
+    for seconds in [0, 9, 9, 10] {
+        cx.clock.advance(Duration::from_secs(seconds));
+        let mut out = Output::default();
+        let batch = Batch::new(records(&[row(1, Some(1))]));
+        let done = operator.on_batch(&mut cx, 0, batch, &mut out).unwrap();
+        assert_eq!(done, Progress::Done);
+        let (_, batch) = out.take().remove(0);
+        kinds.push(batch.kinds().map_or(Insert, |kinds| kinds[0]));
+    }
+    assert_eq!(kinds, [Insert, UpdateBefore, UpdateBefore, Insert]);
 }
