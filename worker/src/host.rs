@@ -49,4 +49,8 @@ impl TaskHost for EngineHost {
     ) -> Result<Box<dyn HostedTasks>, EngineError> {
         Ok(Box::new(self.runtime.deploy(deployment, events)?))
     }
+
+    fn state_bytes(&self) -> u64 {
+        self.runtime.state_pool().limit() as u64
+    }
 }

@@ -288,7 +288,7 @@ impl Cluster {
 
     /// Whether rows of state tables leave memory whenever they can.
     fn evicts(&self) -> bool {
-        self.spec.seed % 3 != 0
+        !self.spec.seed.is_multiple_of(3)
     }
 
     fn state_pool(&self) -> Pool {

@@ -248,11 +248,16 @@ impl KeyTable {
     /// Memory in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.index.bytes()
-            + match &self.store {
-                Store::Words { words, .. } => words.bytes(),
-                Store::Packed(store) => store.bytes(),
-            }
+        self.index.bytes() + self.key_bytes()
+    }
+
+    /// Memory of the keys themselves, without what finds them.
+    #[must_use]
+    pub fn key_bytes(&self) -> usize {
+        match &self.store {
+            Store::Words { words, .. } => words.bytes(),
+            Store::Packed(store) => store.bytes(),
+        }
     }
 }
 

@@ -94,7 +94,7 @@ impl DataReader {
             return Ok(Prefetched { full: true, ..done });
         }
         for (reference, ranges) in counting(references, range) {
-            if !reference.place.object().is_some_and(|path| !is_foreign(path)) {
+            if reference.place.object().is_none_or(is_foreign) {
                 continue;
             }
             let reader = self.open_table_segment(reference).await?;

@@ -19,6 +19,11 @@ pub trait TaskHost: Send + Sync + 'static {
         deployment: Deployment,
         events: UnboundedSender<TaskEvent>,
     ) -> Result<Box<dyn HostedTasks>, EngineError>;
+
+    /// What the state of all tasks may hold, in bytes: what is done beside them takes a part of that.
+    fn state_bytes(&self) -> u64 {
+        u64::MAX
+    }
 }
 
 /// The tasks of one term.

@@ -45,6 +45,10 @@ const EAGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mil
 /// Stored tables that hold no more bytes come into memory as a whole when tasks begin: reading so
 /// much at once takes less than the batches would wait that need it piece by piece.
 const RESIDENT_BYTES: u64 = 64 << 20;
+/// And no more than this part of what state may hold.
+const RESIDENT_PART: u64 = 8;
+/// The part of what state may hold that a merge reads: beside that it holds what it writes.
+const MERGE_PART: u64 = 16;
 
 /// Who a worker is.
 #[derive(Clone, Debug)]
@@ -127,6 +131,8 @@ impl Member {
         store: Arc<dyn Store>,
     ) -> Self {
         let reader = DataReader::new(store.clone());
+        let step = (host.state_bytes() / MERGE_PART).clamp(1 << 20, Limits::default().step);
+        let resident_bytes = RESIDENT_BYTES.min(host.state_bytes() / RESIDENT_PART);
         Self {
             config,
             graph,
@@ -135,8 +141,8 @@ impl Member {
             reader,
             cache: SegmentCache::none(),
             inline_limit: INLINE_LIMIT,
-            merges: Limits::default(),
-            resident_bytes: RESIDENT_BYTES,
+            merges: Limits { step, ..Limits::default() },
+            resident_bytes,
             view: watch::Sender::default(),
             leaving: watch::Sender::default(),
         }

@@ -125,6 +125,11 @@ impl Chain {
         self.links.iter_mut().all(|l| l.operator.is_ready(&mut l.cx))
     }
 
+    /// Whether an operator keeps state tables.
+    pub(crate) fn keeps_tables(&mut self) -> bool {
+        self.links.iter_mut().any(|link| !link.operator.tables().is_empty())
+    }
+
     /// What each operator holds with its tables.
     pub(crate) fn held(&mut self) -> impl Iterator<Item = Held> {
         self.links.iter_mut().map(|link| {

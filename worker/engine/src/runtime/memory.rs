@@ -1,6 +1,8 @@
 //! Memory pools: what state may hold, accounted per task.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use weir_protocol::Attempt;
 
 use crate::EngineError;
 
@@ -11,6 +13,10 @@ const TRIM: (usize, usize) = (75, 60);
 /// Above this part a checkpoint is asked for: what is not published cannot leave memory.
 const UNPUBLISHED: usize = 40;
 
+/// Above this part tasks that keep tables wait for a checkpoint to be published, as long as so much
+/// is not that waiting can help.
+const TIGHT: (usize, usize) = (80, 20);
+
 /// A limit that several tasks share.
 #[derive(Debug)]
 pub struct Pool {
@@ -19,6 +25,8 @@ pub struct Pool {
     unpublished: AtomicUsize,
     limit: usize,
     trim_above: usize,
+    /// The newest attempt whose barrier has left a source of this process.
+    attempt: AtomicU64,
 }
 
 impl Pool {
@@ -26,7 +34,8 @@ impl Pool {
     #[must_use]
     pub fn new(name: &'static str, limit: usize) -> Self {
         let (used, unpublished) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { name, used, unpublished, limit, trim_above: limit / 100 * TRIM.0 }
+        let (trim_above, attempt) = (limit / 100 * TRIM.0, AtomicU64::new(0));
+        Self { name, used, unpublished, limit, trim_above, attempt }
     }
 
     /// Has rows leave memory above so many bytes, as tests want it.
@@ -86,6 +95,22 @@ impl Share {
             let part = (used - goal) as f64 / used as f64;
             (now.bytes as f64 * part) as usize
         })
+    }
+
+    /// The barrier of an attempt is on its way.
+    pub(crate) fn attempt_began(&self, attempt: Attempt) {
+        self.pool.attempt.fetch_max(attempt.0, Ordering::Relaxed);
+    }
+
+    /// Whether a task behind whose last barrier this attempt is should wait for it to be published.
+    /// Never while a barrier is on its way to the task: what is in front of it is bounded, and nothing
+    /// would be published without it.
+    pub(crate) fn should_wait(&self, passed: Attempt) -> bool {
+        let Pool { used, unpublished, limit, attempt, .. } = &*self.pool;
+        let part = |hundredths: usize| limit / 100 * hundredths;
+        used.load(Ordering::Relaxed) > part(TIGHT.0)
+            && unpublished.load(Ordering::Relaxed) > part(TIGHT.1)
+            && passed.0 >= attempt.load(Ordering::Relaxed)
     }
 
     /// Sets what the task holds now. Gives whether a checkpoint is wanted for what is not published.

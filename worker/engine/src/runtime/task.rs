@@ -106,6 +106,8 @@ pub(crate) struct Task {
     share: Share,
     /// A checkpoint was asked for and more was not published since.
     wants_checkpoint: bool,
+    /// The newest attempt whose barrier has passed.
+    passed: Attempt,
     /// Behind which attempt the task is frozen.
     frozen: Option<Attempt>,
     /// The last watermark given to the chain by a source.
@@ -153,6 +155,7 @@ impl Task {
             events,
             share,
             wants_checkpoint: false,
+            passed: Attempt(0),
             frozen: None,
             sent: watermark.unwrap_or(Watermark::MIN),
             sent_idle: false,
@@ -274,13 +277,17 @@ impl Task {
                 return Ok(None);
             }
         }
-        if !self.chain.has_room() || !self.chain.is_ready() {
+        if !self.chain.has_room() || !self.chain.is_ready() || self.waits_for_memory() {
             return Ok(Some(self.hold(Blocked::Backpressured)));
         }
         match &mut self.head {
             Head::Source(..) => self.read_source(),
             Head::Inputs(_) => Ok(self.read_inputs()),
         }
+    }
+
+    fn waits_for_memory(&mut self) -> bool {
+        !self.is_aligning() && self.share.should_wait(self.passed) && self.chain.keeps_tables()
     }
 
     fn is_aligning(&self) -> bool {
@@ -311,6 +318,7 @@ impl Task {
                 self.chain.follow(follow)?;
             }
             TaskCommand::Abandon(attempt) => {
+                self.wants_checkpoint = false;
                 if let Head::Inputs(inputs) = &mut self.head {
                     inputs.abandon(attempt);
                     if !inputs.is_aligning() {
@@ -337,6 +345,7 @@ impl Task {
 
     fn trigger(&mut self, request: &TriggerRequest) {
         let Head::Source(head, uid) = &self.head else { return };
+        self.share.attempt_began(request.attempt);
         let barrier = Barrier {
             attempt: request.attempt,
             freeze: request.freeze,
@@ -362,6 +371,7 @@ impl Task {
     fn barrier_passed(&mut self) {
         let FrozenChain { operators, counts } = self.chain.take_frozen();
         let Some(passing) = self.passing.take() else { return };
+        self.passed = passing.barrier.attempt;
         if passing.barrier.freeze {
             self.frozen = Some(passing.barrier.attempt);
         }

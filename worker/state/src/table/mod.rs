@@ -75,13 +75,13 @@ pub struct Groups {
 /// Bytes of memory, by what would free them. Capacity counts, not content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Memory {
-    /// Rows that no checkpoint holds: freed by one.
+    /// Rows with their keys that no checkpoint holds: freed by one.
     pub dirty: usize,
     /// Handles of frozen rows that are not encoded yet; what has been written since was copied.
     pub frozen: usize,
     /// Rows that segments hold as they are, and room for more.
     pub clean: usize,
-    /// What finds rows: keys, runs, marks.
+    /// What finds rows: indexes, runs, marks.
     pub index: usize,
 }
 

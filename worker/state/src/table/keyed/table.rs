@@ -160,14 +160,14 @@ impl Table for Keyed {
     }
 
     fn memory(&self) -> Memory {
-        let rows = self.columns.bytes();
+        let rows = self.columns.bytes() + self.keys.key_bytes();
         let chunks = self.slots.chunks().max(1);
         let dirty = rows * self.slots.dirty_chunks() / chunks;
         Memory {
             dirty,
             frozen: self.frozen.load(Relaxed),
             clean: rows - dirty,
-            index: self.keys.bytes()
+            index: self.keys.bytes() - self.keys.key_bytes()
                 + self.slots.bytes()
                 + self.read_through.as_ref().map_or(0, |through| through.bytes()),
         }

@@ -136,15 +136,18 @@ impl Table for Ordered {
     }
 
     fn memory(&self) -> Memory {
-        let rows =
-            self.columns.bytes() + self.key_of.bytes() + self.orders.bytes() + self.order_heap;
+        let rows = self.columns.bytes()
+            + self.key_of.bytes()
+            + self.orders.bytes()
+            + self.order_heap
+            + self.keys.key_bytes();
         let chunks = self.slots.chunks().max(1);
         let dirty = rows * self.slots.dirty_chunks() / chunks;
         Memory {
             dirty,
             frozen: self.frozen.load(Relaxed),
             clean: rows - dirty,
-            index: self.keys.bytes()
+            index: self.keys.bytes() - self.keys.key_bytes()
                 + self.slots.bytes()
                 + self.states.capacity() * size_of::<KeyState>()
                 + self.run_bytes
