@@ -277,6 +277,20 @@ pub(super) async fn fetch_range(
     }
 }
 
+pub(super) async fn fetch_ranges(
+    store: &dyn Store,
+    name: &str,
+    ranges: &[Range<u64>],
+) -> Result<Vec<Bytes>, DataError> {
+    let mut tries = 0;
+    loop {
+        match store.get_ranges(name, ranges).await {
+            Ok(parts) => return Ok(parts),
+            Err(error) => wait_to_retry(error, &mut tries).await?,
+        }
+    }
+}
+
 /// A segment's bytes, unchecked, and what to call where they lie.
 pub(super) async fn fetch_whole<'a>(
     store: &dyn Store,

@@ -11,7 +11,7 @@ use weir_protocol::KeyGroupRange;
 use weir_state::merge::Input;
 use weir_state::sorted::{BlockRef, SegmentError, SegmentReader, Stored, Stretch};
 
-use super::read::{INLINE, fetch_range, fetch_whole};
+use super::read::{INLINE, fetch_range, fetch_ranges, fetch_whole};
 use super::{DataError, DataReader, Prefetched};
 use crate::manifest::tables::counting;
 use crate::manifest::{Place, TableSegment, is_foreign};
@@ -22,9 +22,6 @@ const STRETCH_BYTES: u64 = 8 << 20;
 
 /// Stretches of one segment read at a time.
 const STRETCHES: usize = 4;
-
-/// Single blocks of one segment read at a time.
-const BLOCKS: usize = 32;
 
 impl DataReader {
     /// The segments of one table with what they hold for the key groups in `range`, in memory.
@@ -70,14 +67,43 @@ impl DataReader {
         reader: &SegmentReader,
         blocks: &[BlockRef],
     ) -> Result<Vec<Bytes>, DataError> {
-        let one = |block: &BlockRef| BlockStretch {
-            blocks: block.number..block.number + 1,
-            bytes: block.offset..block.offset + u64::from(block.len),
+        let part = |block: &BlockRef| block.offset..block.offset + u64::from(block.len);
+        let (path, offset) = match &reference.place {
+            Place::Inline(bytes) => {
+                let cut = |block: &BlockRef| {
+                    let Range { start, end } = part(block);
+                    let end = (end as usize).min(bytes.0.len());
+                    bytes.0.slice((start as usize).min(end)..end)
+                };
+                return Ok(blocks.iter().map(cut).collect());
+            }
+            Place::Object { path, offset } => (path, *offset),
         };
-        let wanted: Vec<BlockStretch> = blocks.iter().map(one).collect();
-        let reads = wanted.iter().map(|stretch| self.read_stretch(reference, reader, stretch));
-        let reads = stream::iter(reads.map(FutureExt::boxed).collect::<Vec<_>>());
-        reads.buffered(BLOCKS).map_ok(|(bytes, _)| bytes).try_collect().await
+        let place = |block: &BlockRef| offset + part(block).start..offset + part(block).end;
+        let is_good = |block: &BlockRef, bytes: &Bytes| reader.block(block.number, bytes.clone());
+        let cached = self.cache.get(path, &blocks.iter().map(place).collect::<Vec<_>>()).await;
+        let mut found: Vec<Option<Bytes>> = blocks
+            .iter()
+            .zip(cached)
+            .map(|(block, cached)| cached.filter(|bytes| is_good(block, bytes).is_ok()))
+            .collect();
+        let hits = found.iter().flatten().map(|bytes| bytes.len() as u64).sum();
+        let missing: Vec<usize> = (0..blocks.len()).filter(|&at| found[at].is_none()).collect();
+        let mut misses = 0;
+        if !missing.is_empty() {
+            let (store, name) = self.locate(path)?;
+            let ranges: Vec<Range<u64>> = missing.iter().map(|&at| place(&blocks[at])).collect();
+            let fetched = fetch_ranges(store.as_ref(), name, &ranges).await?;
+            for ((at, range), bytes) in missing.into_iter().zip(ranges).zip(fetched) {
+                is_good(&blocks[at], &bytes)
+                    .map_err(|damage| DataError::DamagedTable { object: path.clone(), damage })?;
+                misses += bytes.len() as u64;
+                self.cache.fill(path, range.start, bytes.clone()).await;
+                found[at] = Some(bytes);
+            }
+        }
+        self.cache.used(hits, misses);
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Reads into the cache what [`DataReader::read_table`] would read, as far as there is room.

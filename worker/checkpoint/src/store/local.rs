@@ -283,6 +283,19 @@ impl Store for LocalStore {
             .map(Bytes::from)
     }
 
+    async fn get_ranges(
+        &self,
+        name: &str,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, StoreError> {
+        let ranges = ranges.to_vec();
+        self.blocking("read", name, move |store, path| {
+            let read = |range| store.disk.read_range(path, range).map(Bytes::from);
+            ranges.into_iter().map(read).collect()
+        })
+        .await
+    }
+
     async fn list(
         &self,
         prefix: &str,

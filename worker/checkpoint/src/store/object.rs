@@ -69,6 +69,20 @@ impl ObjectStore {
         Ok(Self::new(Arc::new(client), format!("s3://{bucket}")))
     }
 
+    /// What was read, if it is all that was asked for.
+    fn whole(&self, name: &str, range: &Range<u64>, bytes: Bytes) -> Result<Bytes, StoreError> {
+        let wanted = range.end.saturating_sub(range.start);
+        if bytes.len() as u64 == wanted {
+            return Ok(bytes);
+        }
+        Err(StoreError {
+            operation: "read",
+            object: format!("{}/{name}", self.address),
+            problem: format!("got {} of {wanted} bytes", bytes.len()),
+            kind: ErrorKind::Definite,
+        })
+    }
+
     fn error(&self, operation: &'static str, name: &str, error: &Error) -> StoreError {
         let kind = match error {
             Error::NotFound { .. } => ErrorKind::NotFound,
@@ -131,21 +145,18 @@ impl Store for ObjectStore {
     }
 
     async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
-        let wanted = range.end.saturating_sub(range.start);
-        let bytes = self
-            .client
-            .get_range(&Path::from(name), range)
-            .await
-            .map_err(|e| self.error("read", name, &e))?;
-        if bytes.len() as u64 != wanted {
-            return Err(StoreError {
-                operation: "read",
-                object: format!("{}/{name}", self.address),
-                problem: format!("got {} of {wanted} bytes", bytes.len()),
-                kind: ErrorKind::Definite,
-            });
-        }
-        Ok(bytes)
+        let bytes = self.client.get_range(&Path::from(name), range.clone()).await;
+        self.whole(name, &range, bytes.map_err(|e| self.error("read", name, &e))?)
+    }
+
+    async fn get_ranges(
+        &self,
+        name: &str,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, StoreError> {
+        let parts = self.client.get_ranges(&Path::from(name), ranges).await;
+        let parts = parts.map_err(|e| self.error("read", name, &e))?;
+        parts.into_iter().zip(ranges).map(|(part, range)| self.whole(name, range, part)).collect()
     }
 
     async fn list(
