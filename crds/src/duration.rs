@@ -2,6 +2,19 @@
 
 use std::time::Duration;
 
+/// Fields that are durations, below `spec`.
+pub(crate) const DURATIONS: [&str; 9] = [
+    "state.checkpoint.interval",
+    "state.checkpoint.timeout",
+    "state.checkpoint.unhealthyAfter",
+    "upgrade.progressDeadline",
+    "restart.backoff.initial",
+    "restart.backoff.max",
+    "restart.resetAfter",
+    "nodeLostTimeout",
+    "deletion.timeout",
+];
+
 const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// Reads a duration such as `1h30m`.

@@ -5,6 +5,8 @@
 //! - **Always**: [`StreamJob::manifest_text`] reads back as the same [`crate::StreamJob`].
 //! - **Deliberately absent**: a client. This is the shape of the API, not its use.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -101,11 +103,14 @@ impl StreamJob {
     }
 }
 
-/// Which variables workers have: those named one by one, and where others come from.
+/// Which variables workers have: those named one by one, and where others come from. A template may
+/// name one again, or one of Weir's own, neither of which `env` can hold.
 fn named_variables(pods: &Pods) -> Workers {
     let (names, from) = pods.variables();
+    let mut seen = BTreeSet::new();
+    let names = names.into_iter().filter(|name| !name.starts_with("WEIR_") && seen.insert(*name));
     Workers {
-        env: names.into_iter().map(|name| json!({ "name": name })).collect(),
+        env: names.map(|name| json!({ "name": name })).collect(),
         env_from: from.into_iter().map(|from| json!(from)).collect(),
         ..Workers::default()
     }

@@ -9,19 +9,25 @@
 //!   manifests without it; with it the same [`StreamJobSpec`] is a custom resource.
 //!
 //! ```text
-//!  text ──► yaml (tree with positions) ──► manifest (types, ranges, names) ──► StreamJob
-//!                                                   └──► Vec<ManifestError>
+//!  types, bounds, rules ──► definition (in the chart) ──► API server
+//!                                │
+//!  text ──► yaml (tree with ──► reader ──► StreamJob
+//!           positions)           └──► Vec<ManifestError>
 //!  API server ──► kube::StreamJob ──► manifest text (what the workers read as above)
 //! ```
+//!
+//! What may stand in a manifest is said once: by the types (`spec`), their bounds (`schema`) and
+//! the rules in CEL (`rules`). The reader has it from the generated definition, so a new field or
+//! rule needs no line of it. Its own evaluator of CEL knows what our rules use; `tests/agreement.rs`
+//! breaks every keyword of the definition once, and asks another implementation about the rules.
 
 mod duration;
 mod error;
-mod fields;
 #[cfg(feature = "kube")]
 pub mod kube;
-mod manifest;
 #[cfg(feature = "kube")]
 mod pods;
+mod reader;
 #[cfg(feature = "kube")]
 mod rules;
 mod scalar;
@@ -51,7 +57,8 @@ pub mod limits {
 
     /// Characters of a job's name: room for the suffixes of the objects made from it.
     pub const NAME_LEN: usize = 40;
-    /// Bytes of `spec.sql`; a manifest must fit an API server's object limit many times over.
+    /// Bytes of `spec.sql`, of which the definition can only count the characters; a manifest must
+    /// fit an API server's object limit many times over.
     pub const SQL_BYTES: usize = 128 * 1024;
     /// Largest `spec.maxParallelism`, the number of key groups.
     pub const MAX_PARALLELISM: u32 = 32_768;

@@ -4,22 +4,11 @@
 //! that is all that a user of `kubectl apply` sees. Rules are costed before a definition is
 //! accepted: every text and list that one looks into has a bound (see `schema`).
 
+use crate::duration::DURATIONS;
+
 /// A duration as [`crate::parse_duration`] reads it, in CEL's and RE2's words. The digits are
 /// bounded so that no sum overflows CEL's own durations.
 const DURATION: &str = "^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?([0-9]{1,11}ms)?$";
-
-/// Fields that are durations, below `spec`.
-pub(crate) const DURATIONS: [&str; 9] = [
-    "state.checkpoint.interval",
-    "state.checkpoint.timeout",
-    "state.checkpoint.unhealthyAfter",
-    "upgrade.progressDeadline",
-    "restart.backoff.initial",
-    "restart.backoff.max",
-    "restart.resetAfter",
-    "nodeLostTimeout",
-    "deletion.timeout",
-];
 
 /// A rule of the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]

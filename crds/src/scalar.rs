@@ -4,7 +4,7 @@
 //! its traps: a leading zero means octal, `yes`, `on` and `y` are booleans, underscores group
 //! digits. A manifest must not be one thing to `weir run` and another to a cluster, so this
 //! reader means the same by every plain scalar; where people would read a number otherwise, the
-//! field refuses it (see [`crate::fields`]).
+//! field refuses it (see `reader::words`).
 
 use serde_json::{Number, Value as Json};
 

@@ -8,8 +8,9 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::duration::DURATIONS;
 use crate::limits;
-use crate::rules::{DURATIONS, Rule, rules};
+use crate::rules::{Rule, rules};
 
 /// The definition could not be made: a path names no field of the types.
 #[derive(Debug, thiserror::Error)]

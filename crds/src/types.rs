@@ -71,7 +71,7 @@ impl StreamJob {
     /// # Errors
     /// Everything that is wrong, in the order of the file's lines; never empty.
     pub fn from_yaml(text: &str, file: &str) -> Result<Self, Vec<ManifestError>> {
-        crate::manifest::read(text, file)
+        crate::reader::read(text, file)
     }
 
     /// Paths of the fields in which `self`, the edited manifest, differs from the `running`

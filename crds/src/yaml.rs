@@ -79,6 +79,12 @@ impl Node {
         }
     }
 
+    /// The first field of this name, if this is a mapping that has it.
+    pub(crate) fn at(&self, name: &str) -> Option<&Self> {
+        let Value::Mapping(entries) = &self.value else { return None };
+        entries.iter().find(|(key, _)| key.name == name).map(|(_, value)| value)
+    }
+
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar(scalar) if scalar.is_null())
     }

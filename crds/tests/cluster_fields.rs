@@ -26,7 +26,7 @@ upgrade: {strategy: Recreate, progressDeadline: 90s}
 nodeLostTimeout: 20s
 deletion: {policy: Checkpoint, timeout: 1m, onTimeout: KeepCheckpoint, stateRetention: Delete}
 workers:
-  resources: {requests: {cpu: 0.5, memory: 2Gi}}
+  resources: {requests: {cpu: 1, memory: 2Gi}}
   serviceAccountName: reader
   env: [{name: LEVEL, value: debug}, {name: KEY, valueFrom: {secretKeyRef: {name: s, key: k}}}]
   envFrom: [{secretRef: {name: weir-s3, optional: true}}]
@@ -48,7 +48,7 @@ networkPolicy: {enabled: false}"#,
     assert_eq!(spec.deletion.policy, DeletionPolicy::Checkpoint);
     assert_eq!(spec.deletion.state_retention, StateRetention::Delete);
     let requests = &spec.workers.resources.expect("resources")["requests"];
-    assert_eq!(*requests, serde_json::json!({"cpu": 0.5, "memory": "2Gi"}));
+    assert_eq!(*requests, serde_json::json!({"cpu": 1, "memory": "2Gi"}));
     assert_eq!(spec.workers.env.len(), 2);
     assert_eq!(spec.workers.env_from[0]["secretRef"]["optional"], true);
     assert_eq!(spec.workers.volume_mounts[0]["mountPath"], "/data");
@@ -292,6 +292,114 @@ fn what_only_a_cluster_can_do_is_checked_too() {
             "autoscale: {max: 4}",
             expect![[r#"
             job.yaml:7 spec.autoscale: unknown field; here can stand sql, sqlFrom, image, parallelism, maxParallelism, desiredState, restartToken, state, upgrade, restart, nodeLostTimeout, deletion, workers, networkPolicy
+        "#]],
+        ),
+    ] {
+        check(&with_spec(lines), expected);
+    }
+}
+
+/// What only the rules and bounds of the definition say, in their words.
+#[test]
+fn what_a_cluster_would_refuse_is_refused_here() {
+    for (lines, expected) in [
+        (
+            "image: weir 1",
+            expect![[r#"
+            job.yaml:7 spec.image: is not the name of an image; write it as registry/name:tag or registry/name@sha256:digest
+        "#]],
+        ),
+        (
+            "workers: {resources: {limits: {memory: 2 GB}}}",
+            expect![[r#"
+            job.yaml:7 spec.workers.resources.limits.memory: '2 GB' is not a quantity; write it as 500m, 2 or 1Gi
+        "#]],
+        ),
+        (
+            "workers: {resources: {requests: {cpu: 0.5}}}",
+            expect![[r#"
+            job.yaml:7 spec.workers.resources.requests.cpu: expected text or a whole number, found the number 0.5; write "0.5"
+        "#]],
+        ),
+        (
+            "workers:\n  env:\n    - {name: A, value: 1}\n    - {name: WEIR_A, value: b}",
+            expect![[r#"
+                job.yaml:9 spec.workers.env[0].value: expected text, found the number 1; write "1"
+                job.yaml:10 spec.workers.env: sets a variable whose name begins with WEIR_; those are set by the operator, choose another name
+            "#]],
+        ),
+        (
+            "workers: {env: [{name: A, valeu: b}, {name: A}]}",
+            expect![[r#"
+            job.yaml:7 spec.workers.env[0].valeu: unknown field; did you mean 'value'?
+            job.yaml:7 spec.workers.env[1]: has the same name as [0]; keep one
+        "#]],
+        ),
+        (
+            "workers:\n  env:\n    - {name: A}\n    - {name: WEIR_A, value: b}",
+            expect![[r#"
+            job.yaml:10 spec.workers.env: sets a variable whose name begins with WEIR_; those are set by the operator, choose another name
+        "#]],
+        ),
+        (
+            "workers:\n  env:\n    - {name: A}\n    - {name: B, value: b, valueFrom: {}}",
+            expect![[r#"
+                job.yaml:10 spec.workers.env: has an entry with both value and valueFrom; keep one of them
+            "#]],
+        ),
+        (
+            "workers: {envFrom: [{prefix: A}]}",
+            expect![[r#"
+            job.yaml:7 spec.workers.envFrom: has an entry without exactly one of secretRef and configMapRef; make one entry of each
+        "#]],
+        ),
+        (
+            "workers: {volumes: [{name: tmp, emptyDir: {}}]}",
+            expect![[r#"
+            job.yaml:7 spec.workers.volumes: has a volume named job, tmp or local; those are the operator's, choose another name
+        "#]],
+        ),
+        (
+            "workers: {volumeMounts: [{name: v}]}",
+            expect![[r#"
+            job.yaml:7 spec.workers.volumeMounts[0].mountPath: is missing; write it as in [{name: certificates, mountPath: /certificates}]
+            job.yaml:7 spec.workers.volumeMounts: names a volume that spec.workers.volumes does not have; add it there
+        "#]],
+        ),
+        (
+            "workers: {volumeMounts: [{name: v, mountPath: /data}]}",
+            expect![[r#"
+            job.yaml:7 spec.workers.volumeMounts: names a volume that spec.workers.volumes does not have; add it there
+        "#]],
+        ),
+        (
+            "workers:\n  volumes: [{name: v}]\n  volumeMounts: [{name: v, mountPath: /tmp}]",
+            expect![[r#"
+                job.yaml:9 spec.workers.volumeMounts: covers a folder that Weir itself mounts (/tmp, /etc/weir, /var/lib/weir); choose another mountPath
+            "#]],
+        ),
+        (
+            "workers: {tolerations: [{effect: NoStart}]}",
+            expect![[r#"
+            job.yaml:7 spec.workers.tolerations[0].effect: 'NoStart' is not known; here can stand NoSchedule, PreferNoSchedule, NoExecute
+        "#]],
+        ),
+        (
+            "state: {allowDroppedState: [a, b, a]}",
+            expect![[r#"
+            job.yaml:7 spec.state.allowDroppedState[2]: is the same as [0]; keep one
+        "#]],
+        ),
+        (
+            "state: {checkpoint: {interval: 0000000000000000000000000000000000000000010s}}",
+            expect![[r#"
+                job.yaml:7 spec.state.checkpoint.interval: 44 characters; 0 to 40 are possible
+            "#]],
+        ),
+        (
+            "restart: {backoff: {initial: 2m}}",
+            expect![[r#"
+            job.yaml:7 spec.restart.backoff: initial 2m is longer than max 1m; raise max or lower initial
         "#]],
         ),
     ] {

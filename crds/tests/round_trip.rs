@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use proptest::collection::{btree_map, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -54,8 +54,35 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn named() -> impl Strategy<Value = Value> {
-    (text(), value()).prop_map(|(name, value)| json!({"name": name, "value": value}))
+/// A mapping with anything in it, such as what a pod template leaves to Kubernetes.
+fn fields() -> impl Strategy<Value = Value> {
+    btree_map("[a-zA-Z0-9./-]{1,8}", value(), 0..3)
+        .prop_map(|fields| Value::Object(fields.into_iter().collect()))
+}
+
+fn variables() -> impl Strategy<Value = Vec<Value>> {
+    btree_map(text(), text(), 0..3).prop_map(|variables| {
+        let entry = |(name, value): (String, String)| json!({"name": name, "value": value});
+        variables.into_iter().map(entry).collect()
+    })
+}
+
+/// Volumes, and where they are seen.
+fn volumes() -> impl Strategy<Value = (Vec<Value>, Vec<Value>)> {
+    btree_map("v[a-z]{1,5}", value(), 0..3).prop_map(|volumes| {
+        let mount = |name: &String| json!({"name": name, "mountPath": format!("/data/{name}")});
+        let mounts = volumes.keys().map(mount).collect();
+        let volume = |(name, value): (String, Value)| json!({"name": name, "csi": value});
+        (volumes.into_iter().map(volume).collect(), mounts)
+    })
+}
+
+fn resources() -> impl Strategy<Value = Value> {
+    let quantity = prop_oneof![
+        (0..9i64).prop_map(Value::from),
+        "[1-9][0-9]{0,2}(m|Mi|Gi|e3)?".prop_map(Value::from),
+    ];
+    btree_map("[a-z./-]{1,8}", quantity, 0..3).prop_map(|requests| json!({"requests": requests}))
 }
 
 fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
@@ -63,18 +90,21 @@ fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
 }
 
 fn workers() -> impl Strategy<Value = Workers> {
-    let lists = (vec(named(), 0..3), vec(named(), 0..2), vec(named(), 0..2), vec(named(), 0..2));
-    let template = value().prop_map(|value| json!({"spec": value}));
-    (option::of(template), option::of("[a-z]{1,9}"), lists, labels(), 0..9u32).prop_map(
-        |(template, account, (env, env_from, volumes, tolerations), node_selector, budget)| {
+    let secret = text().prop_map(|name| json!({"secretRef": {"name": name}}));
+    let toleration = text().prop_map(|key| json!({"key": key, "operator": "Exists"}));
+    let lists = (variables(), vec(secret, 0..2), volumes(), vec(toleration, 0..2));
+    let template = fields().prop_map(|fields| json!({"spec": fields}));
+    let account = option::of("[a-z]{1,9}");
+    (option::of(resources()), option::of(template), account, lists, labels(), 0..9u32).prop_map(
+        |(resources, template, account, (env, env_from, volumes, tolerations), labels, budget)| {
             Workers {
-                resources: template.clone(),
+                resources,
                 service_account_name: account,
                 env,
                 env_from,
-                volumes: volumes.clone(),
-                volume_mounts: volumes,
-                node_selector,
+                volumes: volumes.0,
+                volume_mounts: volumes.1,
+                node_selector: labels,
                 tolerations,
                 pod_template: template,
                 disruption_budget: DisruptionBudget { max_unavailable: budget },
@@ -88,19 +118,19 @@ fn spec() -> impl Strategy<Value = StreamJobSpec> {
         option::of("(s3://[a-z]{3,9}(/[a-z ]{1,5}){0,2}|/[a-z]{1,9})"),
         (duration(), duration(), 1..=limits::MAX_RETAINED),
         option::of("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
-        vec(text(), 0..3),
+        btree_set(text(), 0..3),
     )
-        .prop_map(|(root, (interval, timeout, retained), adopt, allow_dropped_state)| State {
+        .prop_map(|(root, (interval, timeout, retained), adopt, dropped)| State {
             root,
             checkpoint: Checkpoint { interval, timeout, retained, unhealthy_after: interval * 2 },
             adopt,
-            allow_dropped_state,
+            allow_dropped_state: dropped.into_iter().collect(),
         });
     let choices = (0..3usize, any::<bool>(), any::<bool>(), any::<bool>());
     let times = (duration(), duration(), duration(), duration(), duration());
     (
         program(),
-        option::of(text()),
+        option::of("[a-zA-Z0-9][a-zA-Z0-9._/:@-]{0,9}"),
         option::of(text()),
         (1..=64u32, 64..=limits::MAX_PARALLELISM),
         state,

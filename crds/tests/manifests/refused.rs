@@ -341,6 +341,12 @@ fn state_and_restart_have_ranges() {
     "#]],
     );
     check(
+        &with_spec("state: {root: '  '}"),
+        expect![[r#"
+        job.yaml:7 spec.state.root: is empty; write a directory or s3://bucket/prefix
+    "#]],
+    );
+    check(
         &with_spec("state: /data"),
         expect![[r#"
         job.yaml:7 spec.state: expected a mapping such as 'root: …', found '/data'

@@ -365,7 +365,11 @@ mod tests {
                 ],
                 "envFrom": [{"secretRef": {"name": "all-keys"}}],
                 "podTemplate": {"spec": {"containers": [
-                    {"name": "worker", "env": [{"name": "C", "value": "another value"}]},
+                    {"name": "worker", "env": [
+                        {"name": "C", "value": "another value"},
+                        {"name": "A", "value": "given again"},
+                        {"name": "WEIR_OF_THE_TEMPLATE", "value": "x"},
+                    ]},
                     {"name": "beside", "env": [{"name": "D", "value": "x"}]},
                 ]}},
             },
