@@ -2,6 +2,7 @@
 //! dialect allows but the engine does not is refused with its place.
 
 pub(crate) mod aggregate;
+pub(crate) mod base;
 pub(crate) mod expr;
 pub(crate) mod interval;
 pub(crate) mod query;

@@ -32,7 +32,7 @@ fn window_exprs(
     copy: i64,
     span: Span,
 ) -> Result<Vec<Expr>, String> {
-    use crate::bind::aggregate::{moved, window_start};
+    use crate::bind::base::{moved, window_start};
     let mut exprs = crate::rel::identity(input);
     let hidden = |expr: Expr, kind: Kind| {
         cast::cast(expr, SqlType::nullable(kind), Style::Hidden, false, span)

@@ -1,0 +1,205 @@
+//! What GROUP BY stands on: the rows below a window function, with everything between as
+//! expressions over them, or the rows of FROM as they are.
+
+use std::sync::Arc;
+
+use weir_engine::operators::window::spec::Window;
+
+use super::query::From;
+use super::{Binder, Reported};
+use crate::error::{Span, Warning};
+use crate::expr::{Call, Col, Expr, Node, Style};
+use crate::rel::{Aggregate, Field, Rel, RelKind, Role, WindowId, identity};
+use crate::types::{Kind, SqlType};
+
+const NEEDS_WINDOW: &str = "window_start and window_end do not come from a window function here; select window_start, window_end and window_time unchanged";
+
+/// What an aggregation stands on.
+pub(super) struct Base {
+    pub(super) rel: Arc<Rel>,
+    /// FROM's columns over `rel`'s; those from `width` on are the window's.
+    pub(super) exprs: Vec<Expr>,
+    pub(super) filter: Option<Expr>,
+    pub(super) windowed: Option<Windowed>,
+    pub(super) width: usize,
+}
+
+/// The windows that rows are grouped by.
+pub(super) struct Windowed {
+    /// Over the base's columns.
+    pub(super) time: Expr,
+    pub(super) window: Window,
+    /// Set where windows of HOP are grouped once more: their start is the end less this.
+    pub(super) hop_size: Option<i64>,
+}
+
+impl Binder<'_> {
+    /// The window that keys stand for, if they do.
+    pub(super) fn window_of(
+        &mut self,
+        keys: &[Expr],
+        from: &From,
+        at: Span,
+    ) -> Result<Option<WindowId>, Reported> {
+        let roles = || keys.iter().filter_map(|k| Some(&from.rel.fields.get(k.as_column()?)?.role));
+        let start = roles().find_map(|role| match role {
+            Role::WindowStart(id) => Some(id),
+            _ => None,
+        });
+        let end = roles().find_map(|role| match role {
+            Role::WindowEnd(id) => Some(id),
+            _ => None,
+        });
+        match (start, end) {
+            (Some(start), Some(end)) if start == end => Ok(Some(start.clone())),
+            (Some(_), Some(_)) => self.fail(at, "window_start and window_end are of different windows"),
+            (Some(_), None) => self.fail(at, "GROUP BY has window_start, but not window_end: a window is grouped by both; add window_end"),
+            (None, Some(_)) => self.fail(at, "GROUP BY has window_end, but not window_start: a window is grouped by both; add window_start"),
+            (None, None) => {
+                let is_bound = |f: &Field| matches!(f.role, Role::WindowStart(_));
+                if from.rel.fields.iter().any(is_bound) {
+                    self.warnings.push(Warning {
+                        span: at,
+                        message: "GROUP BY lacks window_start and window_end: groups are over all windows, and their results are corrected for ever; add both for results per window".to_owned(),
+                    });
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// The relation under the window function, and everything between as expressions over it.
+    pub(super) fn below_window(
+        &mut self,
+        from: &From,
+        filter: Option<Expr>,
+        id: &WindowId,
+        at: Span,
+    ) -> Result<Base, Reported> {
+        let mut rel = from.rel.clone();
+        let mut exprs = identity(&rel);
+        let mut filter = filter;
+        loop {
+            let below = match &rel.kind {
+                RelKind::Calc { input, filter: below, exprs: inner } => {
+                    let replace = |i: usize| inner[i].clone();
+                    exprs = exprs.iter().map(|e| e.substitute(&replace)).collect();
+                    filter = crate::rel::and(below.clone(), filter.map(|f| f.substitute(&replace)));
+                    input.clone()
+                }
+                RelKind::Window { input, time, id: own, .. } if own == id => {
+                    let time_field = &input.fields[*time];
+                    let time = Expr::column(*time, time_field.ty, Span::default());
+                    let time = self.keep(super::expr::cast_to(time, Kind::Timestamp(3), at))?;
+                    let mut base = Base {
+                        rel: input.clone(),
+                        exprs,
+                        filter: None,
+                        windowed: Some(Windowed { time, window: id.window, hop_size: None }),
+                        width: input.fields.len(),
+                    };
+                    base.filter = match filter {
+                        Some(filter) => Some(self.below(&filter, &base)?),
+                        None => None,
+                    };
+                    return Ok(base);
+                }
+                RelKind::Aggregate(Aggregate { over: Some(_), .. }) => {
+                    // The same windows once more: results of a window fall into one slice of it.
+                    let (window, hop_size) = match id.window {
+                        Window::Hop { size, slide, offset } => {
+                            (Window::Tumble { size: slide, offset }, Some(size))
+                        }
+                        tumble => (tumble, None),
+                    };
+                    let time =
+                        rel.fields.iter().position(|f| matches!(f.role, Role::WindowTime(_)));
+                    let Some(time) = time else {
+                        return self.fail(at, NEEDS_WINDOW);
+                    };
+                    let time = Expr::column(time, rel.fields[time].ty, Span::default());
+                    let width = rel.fields.len();
+                    let windowed = Some(Windowed { time, window, hop_size });
+                    return Ok(Base { rel, exprs, filter, windowed, width });
+                }
+                _ => return self.fail(at, NEEDS_WINDOW),
+            };
+            rel = below;
+        }
+    }
+
+    /// An expression over FROM's columns as one over the base's.
+    pub(super) fn onto(&mut self, expr: &Expr, base: &Base) -> Result<Expr, Reported> {
+        let expr = expr.substitute(&|i| base.exprs[i].clone());
+        self.below(&expr, base)
+    }
+
+    /// Replaces the window's own columns, which do not exist below it.
+    fn below(&mut self, expr: &Expr, base: &Base) -> Result<Expr, Reported> {
+        let mut used = std::collections::BTreeSet::new();
+        expr.columns(&mut used);
+        let Some(bound) = used.iter().copied().find(|i| *i >= base.width) else {
+            return Ok(expr.clone());
+        };
+        let Some(Windowed { time, window, .. }) = &base.windowed else {
+            return Ok(expr.clone());
+        };
+        let Window::Tumble { size, offset } = *window else {
+            let name = ["window_start", "window_end", "window_time"][(bound - base.width).min(2)];
+            return self.fail(expr.span, format!("{name} of HOP cannot be used before the aggregation, as a row is in several windows; filter with HAVING, or around the query"));
+        };
+        Ok(expr.substitute(&|i| {
+            if i < base.width {
+                return Expr::column(i, base.rel.fields[i].ty, Span::default());
+            }
+            let start = window_start(time.clone(), size, offset);
+            match i - base.width {
+                0 => start,
+                1 => moved(start, size, Span::default()),
+                _ => moved(start, size - 1, Span::default()),
+            }
+        }))
+    }
+}
+
+/// A time moved by a fixed number of milliseconds.
+pub(crate) fn moved(time: Expr, ms: i64, span: Span) -> Expr {
+    let ty = time.ty;
+    map_time(time, format!("MOVE[{ms}]"), ty, span, move |t| t.saturating_add(ms))
+}
+
+/// The start of the tumbling window that a time falls into.
+pub(crate) fn window_start(time: Expr, size: i64, offset: i64) -> Expr {
+    let span = time.span;
+    let ty = SqlType { kind: Kind::Timestamp(3), nullable: time.ty.nullable };
+    map_time(time, format!("WINDOW_START[{size},{offset}]"), ty, span, move |t| {
+        t - (t - offset).rem_euclid(size)
+    })
+}
+
+fn map_time(
+    time: Expr,
+    name: String,
+    ty: SqlType,
+    span: Span,
+    f: impl Fn(i64) -> i64 + Send + Sync + 'static,
+) -> Expr {
+    use arrow::array::AsArray;
+    use arrow::datatypes::TimestampMillisecondType;
+    let call = Call {
+        name,
+        args: vec![time],
+        kind: ty.kind,
+        kernel: Arc::new(move |args, _| {
+            let times = args[0].values();
+            let moved = times
+                .as_primitive::<TimestampMillisecondType>()
+                .unary::<_, TimestampMillisecondType>(&f);
+            Ok(Col::of(Arc::new(moved.with_data_type(times.data_type().clone())), args))
+        }),
+        fallible: false,
+        nondeterministic: None,
+        style: Style::Function,
+    };
+    Expr::new(Node::Call(call), ty, span)
+}
