@@ -147,3 +147,52 @@ impl Drop for Share {
         replace(&self.pool.unpublished, self.held.unpublished, 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    fn held(bytes: usize, unpublished: usize) -> Held {
+        Held { bytes: bytes * MIB, unpublished: unpublished * MIB }
+    }
+
+    #[test]
+    fn tasks_give_up_the_same_part_once_the_pool_is_three_quarters_full() {
+        let pool = Arc::new(Pool::new("state", 100 * MIB));
+        let (mut one, mut other) = (Share::new(Arc::clone(&pool)), Share::new(pool));
+        one.set(held(20, 0)).expect("within the limit");
+        assert_eq!(other.surplus(held(50, 0)), None);
+        other.set(held(60, 0)).expect("within the limit");
+        let part = |share: &Share, bytes| share.surplus(held(bytes, 0)).expect("too much") / MIB;
+        assert_eq!((part(&one, 20), part(&other, 60)), (5, 15));
+    }
+
+    #[test]
+    fn a_checkpoint_is_wanted_of_whoever_holds_what_is_not_published() {
+        let pool = Arc::new(Pool::new("state", 100 * MIB));
+        let (mut one, mut other) = (Share::new(Arc::clone(&pool)), Share::new(pool));
+        assert_eq!(one.set(held(39, 39)), Ok(false));
+        assert_eq!(other.set(held(10, 0)), Ok(false));
+        assert_eq!(other.set(held(12, 2)), Ok(true));
+        assert_eq!(one.set(held(39, 0)), Ok(false), "it is published");
+    }
+
+    #[test]
+    fn a_task_waits_for_memory_only_behind_the_barrier_of_the_newest_attempt() {
+        let pool = Arc::new(Pool::new("state", 100 * MIB));
+        let mut share = Share::new(pool);
+        share.set(held(79, 79)).expect("within the limit");
+        assert!(!share.should_wait(Attempt(0)), "there is room");
+        share.set(held(85, 85)).expect("within the limit");
+        assert!(share.should_wait(Attempt(0)));
+        share.attempt_began(Attempt(3));
+        assert!(!share.should_wait(Attempt(2)), "its barrier is on its way");
+        assert!(share.should_wait(Attempt(3)));
+        share.set(held(85, 10)).expect("within the limit");
+        assert!(!share.should_wait(Attempt(3)), "to wait would not help");
+    }
+}

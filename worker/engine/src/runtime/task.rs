@@ -1,5 +1,7 @@
 //! One subtask: a head that brings messages, a chain that works on them.
 
+mod accounting;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -11,7 +13,7 @@ use weir_protocol::{Attempt, OperatorUid, Subtask, VertexId};
 
 use super::chain::{Chain, Driven, FrozenChain};
 use super::input::{Event, Inputs};
-use super::memory::{Held, Share};
+use super::memory::Share;
 use super::source_head::{Read, SourceHead, WatermarkStatus};
 use crate::env::instant;
 use crate::message::{Barrier, Round};
@@ -215,43 +217,6 @@ impl Task {
         self.handle.time[slot].fetch_add(time.as_micros() as u64, Ordering::Relaxed);
     }
 
-    /// Shows what the task holds, and holds it against the pool's limit.
-    fn account(&mut self) -> Result<(), EngineError> {
-        let watermark = match &self.head {
-            Head::Source(head, _) => {
-                self.handle.remaining.store(head.remaining(), Ordering::Relaxed);
-                self.sent
-            }
-            Head::Inputs(inputs) => inputs.watermark(),
-        };
-        self.handle.watermark.store(watermark.0, Ordering::Relaxed);
-        let held = self.measure();
-        let held = match self.share.surplus(held).filter(|_| self.chain.is_idle()) {
-            Some(want) => {
-                self.chain.trim(want);
-                self.measure()
-            }
-            None => held,
-        };
-        let wants_checkpoint = self.share.set(held)?;
-        if wants_checkpoint && !std::mem::replace(&mut self.wants_checkpoint, true) {
-            self.report(TaskEvent::CheckpointWanted);
-        }
-        Ok(())
-    }
-
-    /// What the task holds, which is shown, too.
-    fn measure(&mut self) -> Held {
-        let mut shown = self.handle.state_bytes.lock();
-        shown.clear();
-        let mut all = Held::default();
-        for held in self.chain.held() {
-            shown.push(held.bytes);
-            all = all + held;
-        }
-        all
-    }
-
     /// Takes at most one message and works on it; `None` when there may be more to do at once.
     fn step(&mut self) -> Result<Option<Blocked>, EngineError> {
         self.steps = self.steps.wrapping_add(1);
@@ -284,10 +249,6 @@ impl Task {
             Head::Source(..) => self.read_source(),
             Head::Inputs(_) => Ok(self.read_inputs()),
         }
-    }
-
-    fn waits_for_memory(&mut self) -> bool {
-        !self.is_aligning() && self.share.should_wait(self.passed) && self.chain.keeps_tables()
     }
 
     fn is_aligning(&self) -> bool {
