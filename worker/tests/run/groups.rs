@@ -61,7 +61,7 @@ fn more_state_than_memory_is_read_back() {
     job.write("", "DISTINCT n");
     let rows: String = (0..ROWS).chain(0..ROWS).map(|n| format!("{n}\n")).collect();
     job.give("a.csv", &rows);
-    let said = job.command("st").args(["--memory", "6MiB"]).output().expect("weir starts");
+    let said = job.command("st").args(["--memory", "8MiB"]).output().expect("weir starts");
     let text = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.status.success() && !text.contains("restarting"), "{text}");
     assert!(job.rows().into_iter().eq(0..ROWS), "each number once");

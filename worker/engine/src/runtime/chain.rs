@@ -37,6 +37,7 @@ pub(crate) struct Chain {
     out: Output,
     frozen: FrozenChain,
     segments: Arc<dyn SegmentSource>,
+    keeps_tables: bool,
     /// What the work on top of the stack waits for.
     reading: Option<Reading>,
     /// The last trim found too little: no other one before more is published.
@@ -94,12 +95,14 @@ pub(crate) enum Driven {
 impl Chain {
     /// A chain of `links` that feed `partitions`.
     pub(crate) fn new(
-        links: Vec<Link>,
+        mut links: Vec<Link>,
         partitions: Vec<ResultPartition>,
         segments: Arc<dyn SegmentSource>,
     ) -> Self {
+        let keeps_tables = links.iter_mut().any(|link| !link.operator.tables().is_empty());
         Self {
             links,
+            keeps_tables,
             partitions,
             segments,
             reading: None,
@@ -126,8 +129,8 @@ impl Chain {
     }
 
     /// Whether an operator keeps state tables.
-    pub(crate) fn keeps_tables(&mut self) -> bool {
-        self.links.iter_mut().any(|link| !link.operator.tables().is_empty())
+    pub(crate) fn keeps_tables(&self) -> bool {
+        self.keeps_tables
     }
 
     /// What each operator holds with its tables.

@@ -17,6 +17,9 @@ const UNPUBLISHED: usize = 40;
 /// is not that waiting can help.
 const TIGHT: (usize, usize) = (80, 20);
 
+/// This part may be held until a checkpoint is published, which then frees most of it.
+const OVERDRAWN: usize = 150;
+
 /// A limit that several tasks share.
 #[derive(Debug)]
 pub struct Pool {
@@ -116,14 +119,18 @@ impl Share {
     /// Sets what the task holds now. Gives whether a checkpoint is wanted for what is not published.
     ///
     /// # Errors
-    /// When all tasks together hold more than the pool's limit.
+    /// When all tasks together hold more than the pool's limit, and more than a checkpoint makes up
+    /// for.
     pub(crate) fn set(&mut self, now: Held) -> Result<bool, EngineError> {
         let Pool { used, unpublished, limit, .. } = &*self.pool;
         let all = replace(used, self.held.bytes, now.bytes);
         let all_unpublished = replace(unpublished, self.held.unpublished, now.unpublished);
         let grew = now.bytes > self.held.bytes;
         self.held = now;
-        if grew && all > *limit {
+        // An index grows by as much again at once: what a checkpoint frees makes up for that.
+        let passes = all_unpublished > limit / 100 * TIGHT.1;
+        let most = if passes { limit / 100 * OVERDRAWN } else { *limit };
+        if grew && all > most {
             return Err(EngineError::user(format!(
                 "{} needs {} MiB, above its limit of {} MiB; give the job more memory, more workers, or windows and keys that hold less",
                 self.pool.name,
@@ -179,6 +186,16 @@ mod tests {
         assert_eq!(other.set(held(10, 0)), Ok(false));
         assert_eq!(other.set(held(12, 2)), Ok(true));
         assert_eq!(one.set(held(39, 0)), Ok(false), "it is published");
+    }
+
+    #[test]
+    fn the_limit_is_overdrawn_only_by_what_a_checkpoint_frees() {
+        let pool = Arc::new(Pool::new("state", 100 * MIB));
+        let mut share = Share::new(pool);
+        share.set(held(140, 60)).expect("most of it can leave");
+        assert!(share.set(held(151, 60)).is_err());
+        share.set(held(90, 10)).expect("within the limit");
+        assert!(share.set(held(101, 10)).is_err(), "nothing can leave");
     }
 
     #[test]

@@ -222,6 +222,8 @@ impl Task {
         self.steps = self.steps.wrapping_add(1);
         if !self.chain.is_idle() {
             match self.chain.drive()? {
+                // A batch may have filled the memory; a turn takes many.
+                Driven::Done if self.chain.keeps_tables() => self.account()?,
                 Driven::Done => {}
                 Driven::Full => return Ok(Some(self.hold(Blocked::Backpressured))),
                 Driven::Reading => return Ok(Some(self.hold(Blocked::Reading))),
