@@ -139,7 +139,10 @@ impl Chain {
             let mut held = Held { bytes: link.operator.state_bytes(), unpublished: 0 };
             for memory in link.operator.tables().into_iter().map(|table| table.memory()) {
                 held.bytes += memory.total();
-                held.unpublished += memory.dirty + memory.frozen;
+                // With its rows goes what finds them.
+                let rows = (memory.dirty + memory.clean).max(1);
+                let found = (memory.index as u128 * memory.dirty as u128 / rows as u128) as usize;
+                held.unpublished += memory.dirty + memory.frozen + found;
             }
             held
         })
