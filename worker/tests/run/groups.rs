@@ -53,20 +53,6 @@ fn a_row_that_was_given_once_is_not_given_again_after_a_kill() {
     assert!(code == 0 && text.contains("saved at"), "{text}");
 }
 
-/// Every row twice, the second time when most of the first have left memory.
-#[test]
-fn more_state_than_memory_is_read_back() {
-    const ROWS: u64 = 300_000;
-    let job = Copying::new("");
-    job.write("", "DISTINCT n");
-    let rows: String = (0..ROWS).chain(0..ROWS).map(|n| format!("{n}\n")).collect();
-    job.give("a.csv", &rows);
-    let said = job.command("st").args(["--memory", "8MiB"]).output().expect("weir starts");
-    let text = String::from_utf8_lossy(&said.stderr).into_owned();
-    assert!(said.status.success() && !text.contains("restarting"), "{text}");
-    assert!(job.rows().into_iter().eq(0..ROWS), "each number once");
-}
-
 /// A job that prints groups of numbers by whether they are even.
 fn write_grouping(job: &Copying, parallelism: u32) {
     let manifest = format!(

@@ -279,6 +279,8 @@ impl Task {
             TaskCommand::Follow(follow) => {
                 self.wants_checkpoint = false;
                 self.chain.follow(follow)?;
+                // What is published can leave, and no longer excuses what is held.
+                self.account()?;
             }
             TaskCommand::Abandon(attempt) => {
                 self.wants_checkpoint = false;

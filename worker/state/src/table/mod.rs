@@ -75,7 +75,7 @@ pub struct Groups {
 /// Bytes of memory, by what would free them. Capacity counts, not content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Memory {
-    /// Rows with their keys that no checkpoint holds: freed by one.
+    /// Rows with their keys that no published checkpoint holds: freed by one.
     pub dirty: usize,
     /// Handles of frozen rows that are not encoded yet; what has been written since was copied.
     pub frozen: usize,

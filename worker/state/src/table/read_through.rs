@@ -176,6 +176,11 @@ impl ReadThrough {
         self.in_flight.iter().any(|(_, chunks)| is_set(chunks, slot))
     }
 
+    /// How many chunks hold rows that were frozen and are not published.
+    pub(crate) fn in_flight_chunks(&self) -> usize {
+        self.in_flight.iter().map(|(_, chunks)| chunks.len()).sum()
+    }
+
     /// Slot `from[i]` has become slot `i`.
     pub(crate) fn renumber(&mut self, from: &[u32]) {
         for (_, chunks) in &mut self.in_flight {

@@ -19,15 +19,17 @@ impl Task {
             Head::Inputs(inputs) => inputs.watermark(),
         };
         self.handle.watermark.store(watermark.0, Ordering::Relaxed);
-        let held = self.measure();
-        let held = match self.share.surplus(held).filter(|_| self.chain.is_idle()) {
-            Some(want) => {
-                self.chain.trim(want);
-                self.measure()
-            }
-            None => held,
+        let mut held = self.measure();
+        let between_batches = self.chain.is_idle();
+        if let Some(want) = self.share.surplus(held).filter(|_| between_batches) {
+            self.chain.trim(want);
+            held = self.measure();
+        }
+        let wants_checkpoint = match self.share.set(held) {
+            // Rows leave only between batches: whether it is too much is known then.
+            Err(_) if !between_batches && self.chain.keeps_tables() => true,
+            wanted => wanted?,
         };
-        let wants_checkpoint = self.share.set(held)?;
         if wants_checkpoint && !std::mem::replace(&mut self.wants_checkpoint, true) {
             self.report(TaskEvent::CheckpointWanted);
         }

@@ -162,7 +162,8 @@ impl Table for Keyed {
     fn memory(&self) -> Memory {
         let rows = self.columns.bytes() + self.keys.key_bytes();
         let chunks = self.slots.chunks().max(1);
-        let dirty = rows * self.slots.dirty_chunks() / chunks;
+        let in_flight = self.read_through.as_ref().map_or(0, ReadThrough::in_flight_chunks);
+        let dirty = rows * (self.slots.dirty_chunks() + in_flight).min(chunks) / chunks;
         Memory {
             dirty,
             frozen: self.frozen.load(Relaxed),
