@@ -110,7 +110,7 @@ fn programs() -> Vec<Accepted> {
   'path' = 's3://weir/out', 'format' = 'json');
 INSERT INTO f SELECT COUNT(*) FROM t;",
             ),
-            &["sql:5:15", "correct its results for ever", "TUMBLE"],
+            &["sql:5:13", "takes rows that only come", "GROUP BY without a window at 5:15"],
         ),
     ]
 }
