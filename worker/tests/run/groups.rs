@@ -16,11 +16,12 @@ fn fold(lines: &str) -> BTreeMap<String, String> {
         let (kind, row) = line.split_once('[').expect("a row");
         let row = row.trim_end_matches(']');
         let (key, values) = row.split_once(", ").expect("a key and values");
-        match kind.rsplit(' ').next().expect("a kind") {
+        let kind = kind.rsplit(' ').next().expect("a kind");
+        assert!(["+I", "-U", "+U", "-D"].contains(&kind), "{kind} is no kind of row");
+        match kind {
             "+I" | "+U" => drop(rows.insert(key.to_owned(), values.to_owned())),
             // A filter behind the group may take what follows.
-            "-U" | "-D" => drop(rows.remove(key)),
-            other => panic!("{other} is no kind of row"),
+            _ => drop(rows.remove(key)),
         }
     }
     rows
