@@ -382,8 +382,11 @@ impl<'a> Session<'a> {
     }
 
     fn beat(&mut self) -> Result<(), LinkBroken> {
-        let (term, reports) = match &self.work {
-            Work::Running(running) => (running.term, running.tasks.reports()),
+        let (term, reports) = match &mut self.work {
+            Work::Running(running) => {
+                running.tell_tables();
+                (running.term, running.tasks.reports())
+            }
             _ => (self.term, Vec::new()),
         };
         let tasks: Vec<_> = reports.iter().map(task_stats).collect();

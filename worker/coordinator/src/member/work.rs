@@ -289,8 +289,10 @@ impl Running {
         self.tell_tables();
     }
 
-    /// Opens what is stored since tables were last told, for them to go on from.
-    fn tell_tables(&mut self) {
+    /// Opens what is stored since tables were last told, for them to go on from. Also from time to
+    /// time: a task may wait for that, so that nothing more is published, when a segment could not be
+    /// opened.
+    pub(super) fn tell_tables(&mut self) {
         if self.telling.is_some() {
             return;
         }
@@ -313,7 +315,7 @@ impl Running {
         if failed.is_empty() {
             self.tell_tables();
         } else {
-            // Until the next checkpoint they go on from what they know.
+            // Until the next heartbeat they go on from what they know.
             self.frozen.not_told(failed);
         }
     }
