@@ -3,6 +3,10 @@
 //! Projections and filters that follow each other are merged as the plan is built, and are
 //! pushed through UNION ALL, so that lowering sees at most one of them between two operators.
 
+mod changes;
+mod join;
+mod narrow;
+
 use std::sync::Arc;
 
 use weir_engine::aggregate::Function;
@@ -12,6 +16,9 @@ use crate::catalog::TableDef;
 use crate::error::Span;
 use crate::expr::{Expr, Node};
 use crate::types::{Kind, SqlType};
+
+pub(crate) use join::{Equal, Join, JoinKind, conjuncts, fields as join_fields, filtered, join};
+pub(crate) use narrow::Narrowing;
 
 /// A column of a relation.
 #[derive(Clone)]
@@ -72,6 +79,7 @@ pub(crate) enum RelKind {
         span: Span,
     },
     Aggregate(Aggregate),
+    Join(Join),
 }
 
 /// An aggregation. Columns: keys, aggregates, and of a windowed one `window_start`, `window_end`,
@@ -103,23 +111,6 @@ pub(crate) struct AggregateCall {
     pub(crate) distinct: bool,
     pub(crate) kind: Kind,
     pub(crate) name: String,
-}
-
-impl Rel {
-    /// The part of the program, if any, because of which rows are corrected that were given before.
-    pub(crate) fn corrected_by(&self) -> Option<&Aggregate> {
-        match &self.kind {
-            RelKind::Scan(_) | RelKind::Values { .. } => None,
-            RelKind::Calc { input, .. } | RelKind::Window { input, .. } => input.corrected_by(),
-            RelKind::Union(branches) => branches.iter().find_map(|branch| branch.corrected_by()),
-            RelKind::Aggregate(aggregate) => match aggregate.input.corrected_by() {
-                // Of distinct rows each is given once, and stays.
-                None if aggregate.over.is_some() || aggregate.calls.is_empty() => None,
-                None => Some(aggregate),
-                below => below,
-            },
-        }
-    }
 }
 
 /// Largest total of expression nodes that merging may build; merged copies of copies would

@@ -5,6 +5,7 @@ pub(crate) mod aggregate;
 pub(crate) mod base;
 pub(crate) mod expr;
 pub(crate) mod interval;
+pub(crate) mod join;
 pub(crate) mod query;
 pub(crate) mod table;
 

@@ -7,12 +7,13 @@ use arrow::datatypes::Int64Type;
 use weir_engine::operators::window::spec::Window;
 
 use super::expr::{ExprBinder, Scope, bind_plain, cast_to, condition};
+use super::join::Joined;
 use super::{Binder, Reported};
 use crate::ast::{self, Body, Ident, RelationKind, SelectItem};
 use crate::catalog::Relation;
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, render};
-use crate::rel::{Field, Rel, RelKind, Role, WindowId, calc, identity};
+use crate::rel::{Field, Rel, RelKind, Role, WindowId, calc, filtered, identity};
 use crate::types::{Kind, SqlType};
 
 /// Names of WITH, innermost last; they hide tables.
@@ -23,6 +24,8 @@ pub(crate) struct From {
     pub(crate) rel: Arc<Rel>,
     pub(crate) qualifier: Option<String>,
     pub(crate) place: String,
+    /// Set where it has several tables.
+    pub(crate) joined: Option<Joined>,
 }
 
 impl Binder<'_> {
@@ -127,7 +130,8 @@ impl Binder<'_> {
     }
 
     fn values(&mut self, rows: &[Vec<ast::Expr>], span: Span) -> Result<Arc<Rel>, Reported> {
-        let scope = Scope { fields: &[], qualifier: None, place: "VALUES", aliases: &[] };
+        let scope =
+            Scope { fields: &[], qualifier: None, place: "VALUES", aliases: &[], joined: None };
         let mut bound = Vec::new();
         for row in rows {
             if row.len() != rows[0].len() {
@@ -205,10 +209,11 @@ impl Binder<'_> {
                 let (rel, place) = self.window(call, ctes)?;
                 (rel, None, place)
             }
+            RelationKind::Join(clause) => return self.join(clause, ctes),
         };
         let rel = self.rename(rel, &relation.columns, relation.span)?;
         let qualifier = relation.alias.as_ref().map(|a| a.text.clone()).or(name);
-        Ok(From { rel, qualifier, place })
+        Ok(From { rel, qualifier, place, joined: None })
     }
 
     fn window(
@@ -320,8 +325,13 @@ impl Binder<'_> {
         call: &ast::WindowCall,
         what: &str,
     ) -> Result<i64, Reported> {
-        let scope =
-            Scope { fields: &[], qualifier: None, place: "a window's arguments", aliases: &[] };
+        let scope = Scope {
+            fields: &[],
+            qualifier: None,
+            place: "a window's arguments",
+            aliases: &[],
+            joined: None,
+        };
         let bound = bind_plain(expr, &scope, "has no place in a window's arguments");
         let bound = self.keep(bound)?;
         let name = call.function.text.to_ascii_uppercase();
@@ -342,6 +352,7 @@ impl Binder<'_> {
                 }),
                 qualifier: None,
                 place: "nothing".to_owned(),
+                joined: None,
             },
         };
         let aliases: Vec<String> = select
@@ -357,6 +368,7 @@ impl Binder<'_> {
             qualifier: from.qualifier.as_deref(),
             place: &from.place,
             aliases: &aliases,
+            joined: from.joined.as_ref(),
         };
         let before = self.errors.len();
         let filter = select.filter.as_ref().and_then(|filter| {
@@ -373,6 +385,13 @@ impl Binder<'_> {
         for item in &select.items {
             match item {
                 SelectItem::Star { qualifier, span } => {
+                    if let Some(joined) = &from.joined {
+                        let star = joined.star(qualifier.as_ref(), &from.rel.fields, *span);
+                        if let Ok(star) = self.keep(star) {
+                            numbered(star, &mut items);
+                        }
+                        continue;
+                    }
                     if let Some(qualifier) = qualifier
                         && scope.qualifier != Some(qualifier.text.as_str())
                     {
@@ -432,6 +451,8 @@ impl Binder<'_> {
         if self.errors.len() > before {
             return Err(Reported);
         }
+        let (rel, filter) = filtered(&from.rel, filter);
+        let from = From { rel, ..from };
         let grouped = select.group_by.is_some() || !aggregates.is_empty() || having.is_some();
         if grouped {
             let rel = self.aggregate(select, &from, filter, keys, aggregates, items, having)?;
@@ -461,8 +482,19 @@ impl Binder<'_> {
     fn distinct(&mut self, select: &ast::Select, rel: Arc<Rel>) -> Result<Arc<Rel>, Reported> {
         let keys = identity(&rel);
         let items = keys.iter().cloned().zip(rel.fields.iter().map(|f| f.name.clone())).collect();
-        let from = From { rel, qualifier: None, place: "the query".to_owned() };
+        let place = "the query".to_owned();
+        let from = From { rel, qualifier: None, place, joined: None };
         self.aggregate(select, &from, None, keys, Vec::new(), items, None)
+    }
+}
+
+/// Adds columns of `*`; of equal names the later ones are numbered, as in Flink.
+fn numbered(star: Vec<(Expr, String)>, items: &mut Vec<(Expr, String)>) {
+    for (expr, name) in star {
+        let taken = |name: &str| items.iter().any(|(_, other)| other == name);
+        let mut names = (0..).map(|number| format!("{name}{number}"));
+        let name = if taken(&name) { names.find(|n| !taken(n)).unwrap_or(name) } else { name };
+        items.push((expr, name));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod group;
 mod identity;
+mod join;
 mod late;
 mod names;
 mod needs;
@@ -26,7 +27,7 @@ use crate::calc::{Calc, CalcFactory};
 use crate::catalog::TableDef;
 use crate::error::{SqlError, Warning};
 use crate::expr::{Expr, render};
-use crate::rel::{Field, Rel, RelKind};
+use crate::rel::{Field, Narrowing, Rel, RelKind};
 
 use needs::Needs;
 use sinks::sink_shape;
@@ -68,6 +69,7 @@ pub(crate) fn lower(
     program: &BoundProgram,
     options: &PlanOptions,
 ) -> Result<(JobGraph, bool, Vec<Warning>), Vec<SqlError>> {
+    let program = &narrowed(program);
     let mut lowering = Lowering {
         options,
         tables: program.tables.clone(),
@@ -91,6 +93,22 @@ pub(crate) fn lower(
         Ok((lowering.graph, lowering.bounded, lowering.warnings))
     } else {
         Err(lowering.errors)
+    }
+}
+
+/// The program with joins that keep what is read.
+fn narrowed(program: &BoundProgram) -> BoundProgram {
+    let mut narrowing = Narrowing::default();
+    program.inserts.iter().for_each(|insert| narrowing.read(&insert.rel));
+    let narrow = |insert: &BoundInsert| BoundInsert {
+        table: insert.table.clone(),
+        rel: narrowing.whole(&insert.rel),
+        span: insert.span,
+    };
+    BoundProgram {
+        inserts: program.inserts.iter().map(narrow).collect(),
+        tables: program.tables.clone(),
+        state_ttl: program.state_ttl,
     }
 }
 
@@ -118,11 +136,13 @@ impl Lowering<'_> {
             && registry::changes(table.connector()) == Changes::Appended
         {
             let message = format!(
-                "table \"{}\" (connector '{}') takes rows that only come, and this query corrects rows that it gave before: GROUP BY without a window at {}:{}; group by window_start, window_end, or write to a table with connector 'print'",
+                "table \"{}\" (connector '{}') takes rows that only come, and this query corrects rows that it gave before: {} at {}:{}; {}write to a table with connector 'print'",
                 table.name,
                 table.connector(),
+                by.what,
                 by.span.line,
-                by.span.column
+                by.span.column,
+                by.instead
             );
             self.errors.push(SqlError::new(insert.span, message));
             return;
@@ -211,6 +231,7 @@ impl Lowering<'_> {
                 self.window_columns(rel, input, *time, id.window, *span)
             }
             RelKind::Aggregate(aggregate) => self.aggregate(rel, aggregate).map(|flow| vec![flow]),
+            RelKind::Join(join) => self.join(rel, join).map(|flow| vec![flow]),
         }
     }
 

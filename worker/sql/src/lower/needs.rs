@@ -86,6 +86,12 @@ impl Needs {
                     self.visit(&aggregate.input);
                 }
             }
+            RelKind::Join(join) => {
+                if self.count(rel) == 1 {
+                    self.visit(&join.left);
+                    self.visit(&join.right);
+                }
+            }
         }
     }
 

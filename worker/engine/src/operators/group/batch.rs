@@ -4,8 +4,8 @@ use arrow::array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow::compute::kernels::zip::zip;
 use weir_state::key_table::ABSENT;
 
-use super::values::take_all;
 use crate::aggregate::{InputRows, negated};
+use crate::operators::take_all;
 use crate::{Batch, OperatorError, RowKind};
 
 /// Rows that go; `None` if none does.
@@ -24,13 +24,13 @@ pub(super) fn gone(batch: &Batch, input: InputRows) -> Result<Option<BooleanArra
 
 /// The groups of a batch, numbered in the order of their first rows.
 #[derive(Debug, Default)]
-pub(super) struct BatchGroups {
+pub(in crate::operators) struct BatchGroups {
     /// Per row the number of its group.
-    pub(super) numbers: Vec<u32>,
+    pub(in crate::operators) numbers: Vec<u32>,
     /// Per group its slot.
-    pub(super) slots: Vec<u32>,
+    pub(in crate::operators) slots: Vec<u32>,
     /// Per group whether it was there before.
-    pub(super) known: Vec<bool>,
+    pub(in crate::operators) known: Vec<bool>,
     /// Per group the number of its rows, where they are counted.
     pub(super) rows: Vec<i64>,
     /// Per slot the number of its group; [`ABSENT`] between batches.
@@ -39,7 +39,7 @@ pub(super) struct BatchGroups {
 
 impl BatchGroups {
     /// Numbers the groups of a batch: `slots` and `known` are per row.
-    pub(super) fn number(&mut self, slots: &[u32], known: &[bool]) {
+    pub(in crate::operators) fn number(&mut self, slots: &[u32], known: &[bool]) {
         self.numbers.clear();
         self.slots.clear();
         self.known.clear();
@@ -62,7 +62,7 @@ impl BatchGroups {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::operators) fn len(&self) -> usize {
         self.slots.len()
     }
 
@@ -117,7 +117,7 @@ impl BatchGroups {
         Ok((batch.take(&UInt32Array::from(counted))?, Some(gone)))
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::operators) fn bytes(&self) -> usize {
         self.number_of.capacity() * size_of::<u32>()
     }
 }

@@ -11,9 +11,10 @@ use super::batch::{BatchGroups, gone, keys_of, signed};
 use super::changes::Results;
 use super::plan::{Over, Plan, PlannedCall};
 use super::spec::GroupAggregate;
-use super::values::{Moved, Values, take_all};
+use super::values::{Moved, Values};
 use crate::aggregate::Accumulator;
 use crate::operator::TableKeys;
+use crate::operators::take_all;
 use crate::{Batch, Context, Operator, OperatorError, Output, Progress};
 
 type Result<T, E = OperatorError> = std::result::Result<T, E>;

@@ -10,6 +10,7 @@ use arrow::array::BooleanArray;
 use weir_engine::aggregate::Function as Aggregation;
 
 use super::interval;
+use super::join::Joined;
 use crate::ast::{self, BinaryOp, ExprKind};
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Node, Style, cast, compare};
@@ -32,6 +33,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) place: &'a str,
     /// Names that the SELECT list gives: not visible here, but worth a hint.
     pub(crate) aliases: &'a [String],
+    /// The tables of a FROM with joins, whose names columns may be qualified with.
+    pub(crate) joined: Option<&'a Joined>,
 }
 
 /// An aggregate call found in a SELECT list or HAVING; its column follows the input's.
@@ -215,9 +218,17 @@ impl ExprBinder<'_> {
 
     fn column(&self, parts: &[ast::Ident], span: Span) -> Bound {
         let scope = self.scope;
-        let name = match parts {
-            [name] => name,
-            [qualifier, name] => {
+        let name = match (parts, scope.joined) {
+            ([name], Some(joined)) => {
+                let found = joined.unqualified(name, scope.fields, span)?;
+                let lacks = || SqlError::new(name.span, self.not_found(&name.text));
+                return found.ok_or_else(lacks);
+            }
+            ([qualifier, name], Some(joined)) => {
+                return joined.qualified(qualifier, name, scope.fields, span);
+            }
+            ([name], None) => name,
+            ([qualifier, name], None) => {
                 if scope.qualifier != Some(qualifier.text.as_str()) {
                     if scope.fields.iter().any(|f| f.name == qualifier.text) {
                         return fail(

@@ -1,0 +1,188 @@
+//! Joins: what their rows fold to, at any parallelism, and that their state outlives the process.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
+
+use rustix::process::Signal;
+
+use super::{Copying, Running, WATCHED, until};
+
+/// What the lines of a print table fold to: how often each row is there.
+fn fold(lines: &str) -> BTreeMap<String, i64> {
+    let mut rows = BTreeMap::new();
+    for line in lines.lines() {
+        let (kind, row) = line.split_once('[').expect("a row");
+        let by = match kind.rsplit(' ').next().expect("a kind") {
+            "+I" | "+U" => 1,
+            "-U" | "-D" => -1,
+            kind => panic!("{kind} is no kind of row"),
+        };
+        *rows.entry(row.trim_end_matches(']').to_owned()).or_insert(0) += by;
+    }
+    rows.retain(|_, count| *count != 0);
+    rows
+}
+
+fn rows(of: &[&str]) -> BTreeMap<String, i64> {
+    let mut rows = BTreeMap::new();
+    of.iter().for_each(|row| *rows.entry((*row).to_owned()).or_insert(0) += 1);
+    rows
+}
+
+/// Orders and users, which end.
+const TABLES: &str = "
+    CREATE TABLE o (id BIGINT, u BIGINT, amount INT) WITH ('connector' = 'filesystem', 'path' = 'orders', 'format' = 'csv', 'csv.null-literal' = ''OPTIONS);
+    CREATE TABLE u (u BIGINT, name STRING, least INT) WITH ('connector' = 'filesystem', 'path' = 'users', 'format' = 'csv', 'csv.null-literal' = ''OPTIONS);";
+
+fn write(job: &Copying, parallelism: u32, options: &str, columns: &str, query: &str) {
+    let tables = TABLES.replace("OPTIONS", options);
+    let manifest = format!(
+        "apiVersion: weir.dev/v1alpha1
+kind: StreamJob
+metadata: {{name: copy}}
+spec:
+  parallelism: {parallelism}
+  state: {{checkpoint: {{interval: 100ms}}}}
+  sql: |{tables}
+    CREATE TABLE shown ({columns}) WITH ('connector' = 'print');
+    INSERT INTO shown {query};
+"
+    );
+    fs::write(job.path("job.yaml"), manifest).expect("written");
+}
+
+fn give(job: &Copying, to: &str, name: &str, rows: &str) {
+    fs::create_dir_all(job.path(to)).expect("made");
+    fs::write(job.path(".new"), rows).expect("written");
+    fs::rename(job.path(".new"), job.path(to).join(name)).expect("moved");
+}
+
+const ORDERS: &str = "1,10,5\n2,20,7\n3,10,9\n4,,1\n5,40,2\n5,40,2\n";
+const USERS: &str = "10,ann,6\n20,bob,6\n30,cyd,0\n,nul,0\n";
+
+/// What a query over both tables gives, whatever the parallelism.
+fn gives(columns: &str, query: &str, expected: &[&str]) {
+    for parallelism in [1, 2] {
+        let job = Copying::new("");
+        give(&job, "orders", "a.csv", ORDERS);
+        give(&job, "users", "a.csv", USERS);
+        write(&job, parallelism, "", columns, query);
+        let output = job.command("st").output().expect("weir starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{query}: {said}");
+        let given = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(fold(&given), rows(expected), "{query}: {given}");
+    }
+}
+
+const IDS: &str = "id BIGINT, name STRING";
+
+#[test]
+fn rows_that_match_are_joined() {
+    let pairs = ["1, ann", "2, bob", "3, ann"];
+    gives(IDS, "SELECT id, name FROM o JOIN u ON o.u = u.u", &pairs);
+    gives(IDS, "SELECT o.id, x.name FROM o, u AS x WHERE o.u = x.u", &pairs);
+    gives(IDS, "SELECT id, name FROM o INNER JOIN u USING (u)", &pairs);
+    gives(IDS, "SELECT id, name FROM o NATURAL JOIN u", &pairs);
+    gives(IDS, "SELECT id, name FROM o JOIN u ON o.u = u.u AND amount > least", &pairs[1..]);
+}
+
+#[test]
+fn rows_without_a_match_are_kept_where_the_join_says_so() {
+    let left = ["1, ann", "2, bob", "3, ann", "4, null", "5, null", "5, null"];
+    gives(IDS, "SELECT id, name FROM o LEFT JOIN u ON o.u = u.u", &left);
+    gives(IDS, "SELECT id, name FROM u RIGHT OUTER JOIN o ON o.u = u.u", &left);
+    let full = [left.as_slice(), &["null, cyd", "null, nul"]].concat();
+    gives(IDS, "SELECT id, name FROM o FULL JOIN u ON o.u = u.u", &full);
+    let under = ["1, null", "2, bob", "3, ann", "4, null", "5, null", "5, null"];
+    gives(IDS, "SELECT id, name FROM o LEFT JOIN u ON o.u = u.u AND amount > least", &under);
+    gives(IDS, "SELECT id, name FROM o LEFT JOIN u ON o.u = u.u WHERE name IS NULL", &left[3..]);
+    gives(
+        "u BIGINT, id BIGINT, name STRING",
+        "SELECT u, id, name FROM o FULL JOIN u USING (u)",
+        &[
+            "10, 1, ann",
+            "20, 2, bob",
+            "10, 3, ann",
+            "null, 4, null",
+            "40, 5, null",
+            "40, 5, null",
+            "30, null, cyd",
+            "null, null, nul",
+        ],
+    );
+    gives(
+        "id BIGINT, name STRING",
+        "SELECT id, name FROM o LEFT JOIN u ON o.u IS NOT DISTINCT FROM u.u WHERE id < 5",
+        &["1, ann", "2, bob", "3, ann", "4, nul"],
+    );
+}
+
+#[test]
+fn every_pair_and_pairs_of_other_conditions_come_from_one_task() {
+    gives(
+        "id BIGINT, name STRING",
+        "SELECT id, name FROM o CROSS JOIN u WHERE id = 1",
+        &["1, ann", "1, bob", "1, cyd", "1, nul"],
+    );
+    gives(
+        "id BIGINT, name STRING",
+        "SELECT id, name FROM o LEFT JOIN u ON o.amount > u.least + 1 AND name <> 'cyd' AND name <> 'nul'",
+        &["1, null", "2, null", "3, ann", "3, bob", "4, null", "5, null", "5, null"],
+    );
+}
+
+#[test]
+fn joins_of_joins_of_corrected_rows_are_corrected() {
+    // Sums of each user, beside the same of all, and who has none.
+    gives(
+        "name STRING, s BIGINT, orders BIGINT, total BIGINT",
+        "SELECT name, s, c, total FROM u
+           LEFT JOIN (SELECT u, SUM(CAST(amount AS BIGINT)) s, COUNT(*) c FROM o GROUP BY u) t USING (u)
+           CROSS JOIN (SELECT COUNT(*) total FROM o) a",
+        &["ann, 14, 2, 6", "bob, 7, 1, 6", "cyd, null, null, 6", "nul, null, null, 6"],
+    );
+    // By what is corrected itself: users of as many orders.
+    gives(
+        "a BIGINT, b BIGINT, c BIGINT",
+        "WITH t AS (SELECT u, COUNT(*) c FROM o WHERE u IS NOT NULL GROUP BY u)
+         SELECT a.u, b.u, b.c FROM t a JOIN t b ON a.c = b.c",
+        &["10, 10, 2", "10, 40, 2", "40, 10, 2", "40, 40, 2", "20, 20, 1"],
+    );
+    gives(
+        "least BIGINT, n BIGINT",
+        "SELECT least, COUNT(*) FROM (SELECT u.least, o.id FROM u LEFT JOIN o ON o.u = u.u) x GROUP BY least",
+        &["6, 3", "0, 2"],
+    );
+}
+
+#[test]
+fn a_join_goes_on_where_it_was_with_another_parallelism() {
+    let job = Copying::new(WATCHED);
+    let query = "SELECT id, name FROM o LEFT JOIN u ON o.u = u.u";
+    let start = |parallelism: u32, to: &str| {
+        write(&job, parallelism, WATCHED, IDS, query);
+        let out = File::create(job.path(to)).expect("made");
+        Running(job.command("st").stdout(out).stderr(Stdio::piped()).spawn().expect("weir starts"))
+    };
+    let folded = |path: &Path| fold(&fs::read_to_string(path).unwrap_or_default());
+    give(&job, "orders", "a.csv", "1,10,5\n2,20,7\n3,10,9\n");
+    give(&job, "users", "a.csv", "20,bob,6\n");
+    let run = start(1, "first");
+    let before = rows(&["1, null", "2, bob", "3, null"]);
+    until("the pairs", || folded(&job.path("first")) == before);
+    run.signal(Signal::INT);
+    let (code, text) = run.end();
+    assert_eq!(code, 0, "{text}");
+    let run = start(3, "second");
+    give(&job, "users", "b.csv", "10,ann,6\n");
+    give(&job, "orders", "b.csv", "4,20,7\n5,10,7\n6,30,7\n");
+    let mut after = rows(&["1, ann", "3, ann", "4, bob", "5, ann", "6, null"]);
+    // What was given before the end is taken back.
+    after.extend([("1, null".to_owned(), -1), ("3, null".to_owned(), -1)]);
+    until("the pairs", || folded(&job.path("second")) == after);
+    run.signal(Signal::KILL);
+    run.end();
+}
