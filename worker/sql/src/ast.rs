@@ -237,6 +237,14 @@ pub(crate) enum ExprKind {
         list: Vec<Expr>,
         negated: bool,
     },
+    InQuery {
+        of: Box<Expr>,
+        query: Box<Query>,
+        negated: bool,
+    },
+    Exists(Box<Query>),
+    /// A query that stands for a value.
+    Scalar(Box<Query>),
     Like {
         of: Box<Expr>,
         pattern: Box<Expr>,

@@ -17,7 +17,7 @@ use crate::error::Span;
 use crate::expr::{Expr, Node};
 use crate::types::{Kind, SqlType};
 
-pub(crate) use join::{Equal, Join, JoinKind, conjuncts, fields as join_fields, filtered, join};
+pub(crate) use join::{Equal, Join, JoinKind, conjuncts, equality, fields as join_fields, filtered, join};
 pub(crate) use narrow::Narrowing;
 
 /// A column of a relation.

@@ -159,6 +159,61 @@ fn joins_of_joins_of_corrected_rows_are_corrected() {
 }
 
 #[test]
+fn rows_are_kept_for_having_a_match_or_none() {
+    let id = "id BIGINT";
+    gives(id, "SELECT id FROM o WHERE u IN (SELECT u FROM u)", &["1", "2", "3"]);
+    gives(id, "SELECT id FROM o WHERE u IN (SELECT u FROM u WHERE least > 3) AND id > 1", &["2", "3"]);
+    let exists = "EXISTS (SELECT * FROM u WHERE u.u = o.u AND least < amount)";
+    gives(id, &format!("SELECT id FROM o WHERE {exists}"), &["2", "3"]);
+    gives(id, &format!("SELECT id FROM o WHERE NOT {exists}"), &["1", "4", "5", "5"]);
+    gives(id, "SELECT id FROM o WHERE EXISTS (SELECT 1 FROM u WHERE least > 100)", &[]);
+    gives(
+        "name STRING",
+        "SELECT name FROM u WHERE u.u IN (SELECT o.u FROM o GROUP BY o.u HAVING COUNT(*) > 1)",
+        &["ann"],
+    );
+    gives(
+        "name STRING",
+        "SELECT name FROM u x WHERE 9 IN (SELECT amount FROM o WHERE o.u = x.u)",
+        &["ann"],
+    );
+}
+
+#[test]
+fn not_in_knows_of_null() {
+    let id = "id BIGINT";
+    // One of the users is NULL: no order is known to be of none of them.
+    gives(id, "SELECT id FROM o WHERE u NOT IN (SELECT u FROM u)", &[]);
+    gives(id, "SELECT id FROM o WHERE u NOT IN (SELECT u FROM u WHERE u IS NOT NULL)", &["5", "5"]);
+    gives(
+        id,
+        "SELECT id FROM o WHERE u NOT IN (SELECT u FROM u WHERE least > 100)",
+        &["1", "2", "3", "4", "5", "5"],
+    );
+    gives(
+        id,
+        "SELECT id FROM o WHERE NOT (COALESCE(u, 0) IN (SELECT COALESCE(u, -1) FROM u))",
+        &["4", "5", "5"],
+    );
+}
+
+#[test]
+fn a_query_can_stand_for_a_value() {
+    gives(
+        "id BIGINT, most INT, n BIGINT",
+        "SELECT id, (SELECT MAX(least) FROM u), (SELECT COUNT(*) FROM u WHERE least > 100) FROM o WHERE id < 3",
+        &["1, 6, 0", "2, 6, 0"],
+    );
+    gives(
+        "name STRING, n BIGINT, most INT",
+        "SELECT name, (SELECT COUNT(*) FROM o WHERE o.u = x.u AND id > 1),
+           (SELECT MAX(amount) FROM o WHERE o.u = x.u) + x.least FROM u x WHERE x.u IS NOT NULL",
+        &["ann, 1, 15", "bob, 1, 13", "cyd, 0, null"],
+    );
+    gives("id BIGINT", "SELECT id FROM o WHERE amount >= (SELECT MAX(amount) FROM o)", &["3"]);
+}
+
+#[test]
 fn a_join_goes_on_where_it_was_with_another_parallelism() {
     let job = Copying::new(WATCHED);
     let query = "SELECT id, name FROM o LEFT JOIN u ON o.u = u.u";

@@ -1,5 +1,6 @@
 //! FROM with several tables: what their names mean, and what ON says.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::expr::{ExprBinder, Scope, call, condition};
@@ -19,6 +20,10 @@ pub(crate) struct Joined {
     merged: Vec<(String, Expr)>,
     /// Columns that such a name stands for; only its table's name gives one of them.
     hidden: Vec<usize>,
+    /// Queries that stand for values, by their place.
+    values: Vec<(Span, Expr)>,
+    /// Where the columns of a query inside of another begin, whose names come first.
+    inside: Option<usize>,
 }
 
 /// A table of it.
@@ -30,7 +35,7 @@ struct Part {
 }
 
 impl Joined {
-    fn of(from: &From) -> Self {
+    pub(super) fn of(from: &From) -> Self {
         from.joined.clone().unwrap_or_else(|| Self {
             parts: vec![Part {
                 qualifier: from.qualifier.clone(),
@@ -41,6 +46,23 @@ impl Joined {
         })
     }
 
+    /// What names mean inside of a query.
+    pub(super) fn inside(outer: &From, inner: &From) -> Self {
+        let width = outer.rel.fields.len();
+        Self { inside: Some(width), ..Self::of(outer).and(Self::of(inner), width) }
+    }
+
+    /// Adds a query that stands for a value, and hides the columns that it is made of.
+    pub(super) fn add_value(&mut self, span: Span, value: Expr, columns: Range<usize>) {
+        self.hidden.extend(columns);
+        self.values.push((span, value));
+    }
+
+    /// The value that the query at this place stands for.
+    pub(super) fn value(&self, span: Span) -> Option<Expr> {
+        self.values.iter().find(|(at, _)| *at == span).map(|(_, value)| value.clone())
+    }
+
     /// Both, one behind the other.
     fn and(mut self, other: Self, width: usize) -> Self {
         let moved = |part: Part| Part {
@@ -48,8 +70,9 @@ impl Joined {
             ..part
         };
         self.parts.extend(other.parts.into_iter().map(moved));
-        let renumbered = |(name, expr): (String, Expr)| (name, expr.renumber(&|i| i + width));
-        self.merged.extend(other.merged.into_iter().map(renumbered));
+        let moved = |expr: Expr| expr.renumber(&|column| column + width);
+        self.merged.extend(other.merged.into_iter().map(|(name, expr)| (name, moved(expr))));
+        self.values.extend(other.values.into_iter().map(|(span, expr)| (span, moved(expr))));
         self.hidden.extend(other.hidden.into_iter().map(|column| column + width));
         self
     }
@@ -61,7 +84,18 @@ impl Joined {
         let columns = (0..fields.len())
             .filter(|column| fields[*column].name == name && !self.hidden.contains(column))
             .map(|column| Expr::column(column, fields[column].ty, span));
-        let mut found = merged.chain(columns);
+        let mut found: Vec<Expr> = merged.chain(columns).collect();
+        if let Some(inside) = self.inside {
+            let is_inside = |expr: &Expr| {
+                let mut columns = BTreeSet::new();
+                expr.columns(&mut columns);
+                columns.first().is_some_and(|first| *first >= inside)
+            };
+            if found.iter().any(is_inside) {
+                found.retain(is_inside);
+            }
+        }
+        let mut found = found.into_iter();
         let first = found.next();
         if found.next().is_some() {
             let of: Vec<String> = self
@@ -122,7 +156,7 @@ impl Joined {
 
     fn part(&self, qualifier: &Ident) -> Result<&Part, SqlError> {
         let named = |part: &&Part| part.qualifier.as_deref() == Some(qualifier.text.as_str());
-        self.parts.iter().find(named).ok_or_else(|| {
+        self.parts.iter().rev().find(named).ok_or_else(|| {
             let known: Vec<&str> =
                 self.parts.iter().filter_map(|p| p.qualifier.as_deref()).collect();
             let message = format!(
@@ -213,11 +247,7 @@ impl Binder<'_> {
             let bound = condition(&mut binder, expr, "ON");
             conjuncts(self.keep(bound)?, &mut on);
         }
-        for part in &on {
-            if let Some(reason) = part.nondeterministic() {
-                return self.fail(part.span, format!("ON has to give the same answer whenever it is asked, but {reason}; compute the value in a query of its own, and compare with that"));
-            }
-        }
+        self.refuse_chance(&on)?;
         let fields = join_fields(&left.rel, &right.rel, clause.kind);
         for (name, a, b) in merged {
             for side in [&a, &b] {
@@ -237,6 +267,14 @@ impl Binder<'_> {
         }
         let rel = join(&left.rel, &right.rel, clause.kind, on, clause.span);
         Ok(From { rel, qualifier: None, place: "FROM".to_owned(), joined: Some(joined) })
+    }
+
+    /// Refuses conditions that may hold now and then.
+    pub(super) fn refuse_chance(&mut self, on: &[Expr]) -> Result<(), Reported> {
+        match on.iter().find_map(|on| Some((on.span, on.nondeterministic()?))) {
+            Some((span, reason)) => self.fail(span, format!("what joins rows has to give the same answer whenever it is asked, but {reason}; compute the value in a query of its own, and compare with that")),
+            None => Ok(()),
+        }
     }
 
     /// A column that USING names, on one side.

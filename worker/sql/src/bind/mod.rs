@@ -7,6 +7,7 @@ pub(crate) mod expr;
 pub(crate) mod interval;
 pub(crate) mod join;
 pub(crate) mod query;
+pub(crate) mod subquery;
 pub(crate) mod table;
 
 use std::collections::HashMap;

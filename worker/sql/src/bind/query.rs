@@ -13,7 +13,7 @@ use crate::ast::{self, Body, Ident, RelationKind, SelectItem};
 use crate::catalog::Relation;
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, render};
-use crate::rel::{Field, Rel, RelKind, Role, WindowId, calc, filtered, identity};
+use crate::rel::{Field, Rel, RelKind, Role, WindowId, and, calc, filtered, identity};
 use crate::types::{Kind, SqlType};
 
 /// Names of WITH, innermost last; they hide tables.
@@ -355,6 +355,7 @@ impl Binder<'_> {
                 joined: None,
             },
         };
+        let (from, filters) = self.subqueries(from, select, ctes)?;
         let aliases: Vec<String> = select
             .items
             .iter()
@@ -371,15 +372,16 @@ impl Binder<'_> {
             joined: from.joined.as_ref(),
         };
         let before = self.errors.len();
-        let filter = select.filter.as_ref().and_then(|filter| {
+        let mut filter = None;
+        for part in filters {
             let mut binder = ExprBinder {
                 scope: &scope,
                 aggregates: None,
                 no_aggregates: "has no place in WHERE; use HAVING",
             };
-            let bound = condition(&mut binder, filter, "WHERE");
-            self.keep(bound).ok()
-        });
+            let bound = condition(&mut binder, part, "WHERE");
+            filter = and(filter, self.keep(bound).ok());
+        }
         let mut aggregates = Vec::new();
         let mut items: Vec<(Expr, String)> = Vec::new();
         for item in &select.items {

@@ -63,33 +63,12 @@ impl Join {
     pub(crate) fn split(&self) -> (Vec<Equal>, Option<Expr>) {
         let (mut equal, mut rest) = (Vec::new(), None);
         for on in &self.on {
-            match self.equality(on) {
+            match equality(on, self.width()) {
                 Some(found) => equal.push(found),
                 None => rest = super::and(rest, Some(on.clone())),
             }
         }
         (equal, rest)
-    }
-
-    pub(super) fn equality(&self, on: &Expr) -> Option<Equal> {
-        let Node::Call(call) = &*on.node else { return None };
-        let null_safe = match call.name.as_str() {
-            "=" => false,
-            "IS NOT DISTINCT FROM" => true,
-            _ => return None,
-        };
-        let [a, b] = call.args.as_slice() else { return None };
-        let width = self.width();
-        let (left, right) = match (whose(a, width), whose(b, width)) {
-            (Of::Left, Of::Right) => (a, b),
-            (Of::Right, Of::Left) => (b, a),
-            _ => return None,
-        };
-        // They are the keys of state, which are of one type.
-        let fits = left.kind().arrow() == right.kind().arrow() && left.kind() != Kind::Null;
-        let repeatable = left.nondeterministic().is_none() && right.nondeterministic().is_none();
-        let right = shifted(right, width);
-        (fits && repeatable).then(|| Equal { left: left.clone(), right, null_safe })
     }
 
     /// The clause, for people.
@@ -103,6 +82,28 @@ impl Join {
             JoinKind::Anti => "NOT IN or NOT EXISTS",
         }
     }
+}
+
+/// The equality that a condition over the columns of two sides is, if it is one that rows can find
+/// each other by; the left side has `width` columns.
+pub(crate) fn equality(on: &Expr, width: usize) -> Option<Equal> {
+    let Node::Call(call) = &*on.node else { return None };
+    let null_safe = match call.name.as_str() {
+        "=" => false,
+        "IS NOT DISTINCT FROM" => true,
+        _ => return None,
+    };
+    let [a, b] = call.args.as_slice() else { return None };
+    let (left, right) = match (whose(a, width), whose(b, width)) {
+        (Of::Left, Of::Right) => (a, b),
+        (Of::Right, Of::Left) => (b, a),
+        _ => return None,
+    };
+    // They are the keys of state, which are of one type.
+    let fits = left.kind().arrow() == right.kind().arrow() && left.kind() != Kind::Null;
+    let repeatable = left.nondeterministic().is_none() && right.nondeterministic().is_none();
+    let right = shifted(right, width);
+    (fits && repeatable).then(|| Equal { left: left.clone(), right, null_safe })
 }
 
 /// The parts of a condition that must all hold.

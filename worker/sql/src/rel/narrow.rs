@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Equal, Field, Join, Rel, RelKind, Role, calc, identity, join_fields, names};
+use super::{Equal, Field, Join, Rel, RelKind, Role, calc, equality, identity, join_fields, names};
 use crate::bind::aggregate::unique;
 use crate::error::Span;
 use crate::expr::{Call, Expr, Node, render};
@@ -172,7 +172,7 @@ impl Narrowing {
         let mut equal = 0;
         let mut on = Vec::new();
         for part in &join.on {
-            on.push(match (&*part.node, join.equality(part)) {
+            on.push(match (&*part.node, equality(part, width)) {
                 (Node::Call(call), Some(found)) => {
                     let column = |at: usize, like: &Expr| Expr::column(at, like.ty, like.span);
                     let args = vec![

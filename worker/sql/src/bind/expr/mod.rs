@@ -184,6 +184,14 @@ impl ExprBinder<'_> {
                 let result = tests.remove(0);
                 if *negated { not(result, span) } else { Ok(result) }
             }
+            ExprKind::InQuery { .. } | ExprKind::Exists(_) => fail(
+                span,
+                "IN and EXISTS with a query stand in WHERE, by themselves or joined by AND; write the query as a join, or OR as UNION ALL",
+            ),
+            ExprKind::Scalar(_) => match self.scope.joined.and_then(|joined| joined.value(span)) {
+                Some(value) => Ok(value),
+                None => fail(span, "a query that stands for a value has its place in SELECT and WHERE; here, join it"),
+            },
             ExprKind::Like { of, pattern, escape, negated, similar } => {
                 let mut args = vec![Arg::Expr(self.bind(of)?), Arg::Expr(self.bind(pattern)?)];
                 if let Some(escape) = escape {
