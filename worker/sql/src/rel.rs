@@ -6,6 +6,7 @@
 mod changes;
 mod join;
 mod narrow;
+mod near;
 
 use std::sync::Arc;
 
@@ -17,8 +18,11 @@ use crate::error::Span;
 use crate::expr::{Expr, Node};
 use crate::types::{Kind, SqlType};
 
-pub(crate) use join::{Equal, Join, JoinKind, conjuncts, equality, fields as join_fields, filtered, join};
+pub(crate) use join::{
+    Equal, Join, JoinKind, conjuncts, equality, fields as join_fields, filtered, join,
+};
 pub(crate) use narrow::Narrowing;
+pub(crate) use near::Near;
 
 /// A column of a relation.
 #[derive(Clone)]

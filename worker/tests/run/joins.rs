@@ -37,7 +37,18 @@ const TABLES: &str = "
     CREATE TABLE u (u BIGINT, name STRING, least INT) WITH ('connector' = 'filesystem', 'path' = 'users', 'format' = 'csv', 'csv.null-literal' = ''OPTIONS);";
 
 fn write(job: &Copying, parallelism: u32, options: &str, columns: &str, query: &str) {
-    let tables = TABLES.replace("OPTIONS", options);
+    write_over(job, TABLES, parallelism, options, columns, query);
+}
+
+fn write_over(
+    job: &Copying,
+    tables: &str,
+    parallelism: u32,
+    options: &str,
+    columns: &str,
+    query: &str,
+) {
+    let tables = tables.replace("OPTIONS", options);
     let manifest = format!(
         "apiVersion: weir.dev/v1alpha1
 kind: StreamJob
@@ -162,7 +173,11 @@ fn joins_of_joins_of_corrected_rows_are_corrected() {
 fn rows_are_kept_for_having_a_match_or_none() {
     let id = "id BIGINT";
     gives(id, "SELECT id FROM o WHERE u IN (SELECT u FROM u)", &["1", "2", "3"]);
-    gives(id, "SELECT id FROM o WHERE u IN (SELECT u FROM u WHERE least > 3) AND id > 1", &["2", "3"]);
+    gives(
+        id,
+        "SELECT id FROM o WHERE u IN (SELECT u FROM u WHERE least > 3) AND id > 1",
+        &["2", "3"],
+    );
     let exists = "EXISTS (SELECT * FROM u WHERE u.u = o.u AND least < amount)";
     gives(id, &format!("SELECT id FROM o WHERE {exists}"), &["2", "3"]);
     gives(id, &format!("SELECT id FROM o WHERE NOT {exists}"), &["1", "4", "5", "5"]);
@@ -240,4 +255,54 @@ fn a_join_goes_on_where_it_was_with_another_parallelism() {
     until("the pairs", || folded(&job.path("second")) == after);
     run.signal(Signal::KILL);
     run.end();
+}
+
+/// Clicks and views with times, ordered by them.
+const TIMED: &str = "
+    CREATE TABLE c (id BIGINT, k BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'filesystem', 'path' = 'clicks', 'format' = 'csv'OPTIONS);
+    CREATE TABLE v (k BIGINT, at TIMESTAMP(3), what STRING, WATERMARK FOR at AS at) WITH ('connector' = 'filesystem', 'path' = 'views', 'format' = 'csv'OPTIONS);";
+
+const CLICKS: &str = "1,1,2024-01-01 00:00:10\n2,2,2024-01-01 00:00:20\n3,1,2024-01-01 00:01:00\n4,3,2024-01-01 00:05:00\n";
+const VIEWS: &str = "1,2024-01-01 00:00:05,a\n1,2024-01-01 00:00:55,b\n2,2024-01-01 00:01:30,c\n3,2024-01-01 00:05:05,d\n";
+
+fn gives_timed(columns: &str, query: &str, expected: &[&str]) {
+    for parallelism in [1, 2] {
+        let job = Copying::new("");
+        give(&job, "clicks", "a.csv", CLICKS);
+        give(&job, "views", "a.csv", VIEWS);
+        write_over(&job, TIMED, parallelism, "", columns, query);
+        let output = job.command("st").output().expect("weir starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{query}: {said}");
+        let given = String::from_utf8_lossy(&output.stdout);
+        assert!(given.lines().all(|line| line.contains("+I[")), "{query}: {given}");
+        assert_eq!(fold(&given), rows(expected), "{query}: {given}");
+    }
+}
+
+#[test]
+fn rows_near_each_other_in_time_are_joined_and_never_corrected() {
+    let columns = "id BIGINT, what STRING";
+    let on = "c.k = v.k AND at BETWEEN ts - INTERVAL '10' SECOND AND ts + INTERVAL '1' MINUTE";
+    let inner = ["1, a", "1, b", "3, b", "4, d"];
+    gives_timed(columns, &format!("SELECT id, what FROM c JOIN v ON {on}"), &inner);
+    gives_timed(columns, &format!("SELECT id, what FROM c, v WHERE {on}"), &inner);
+    let left = [inner.as_slice(), &["2, null"]].concat();
+    gives_timed(columns, &format!("SELECT id, what FROM c LEFT JOIN v ON {on}"), &left);
+    let full = [left.as_slice(), &["null, c"]].concat();
+    gives_timed(columns, &format!("SELECT id, what FROM c FULL JOIN v ON {on}"), &full);
+    let near = "ts - INTERVAL '5' SECOND <= at AND ts + INTERVAL '5' SECOND > at";
+    gives_timed(
+        columns,
+        &format!("SELECT id, what FROM v RIGHT JOIN c ON {near} AND what <> 'x'"),
+        &["1, a", "2, null", "3, b", "4, null"],
+    );
+    gives_timed(
+        "w TIMESTAMP(3), n BIGINT",
+        &format!(
+            "SELECT window_start, COUNT(*) FROM TABLE(TUMBLE(TABLE (SELECT ts, what FROM c JOIN v ON {on}), DESCRIPTOR(ts), INTERVAL '1' MINUTE))
+             GROUP BY window_start, window_end"
+        ),
+        &["2024-01-01T00:00, 2", "2024-01-01T00:01, 1", "2024-01-01T00:05, 1"],
+    );
 }

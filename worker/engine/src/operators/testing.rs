@@ -50,7 +50,8 @@ impl Segments {
     /// Gives a new operator what is stored: with all rows in memory, or none.
     pub(crate) fn restore(&self, operator: &mut impl Operator, whole: bool) {
         for (table, segments) in operator.tables().into_iter().zip(&self.tables) {
-            let stored = match whole {
+            // Timers are always in memory.
+            let stored = match whole || table.spec().is_in_memory() {
                 true => StoredTable::Whole(segments.clone()),
                 false => StoredTable::Layers(layers(segments)),
             };

@@ -272,7 +272,7 @@ impl Binder<'_> {
     /// Refuses conditions that may hold now and then.
     pub(super) fn refuse_chance(&mut self, on: &[Expr]) -> Result<(), Reported> {
         match on.iter().find_map(|on| Some((on.span, on.nondeterministic()?))) {
-            Some((span, reason)) => self.fail(span, format!("what joins rows has to give the same answer whenever it is asked, but {reason}; compute the value in a query of its own, and compare with that")),
+            Some((span, reason)) => self.fail(span, format!("what joins rows has to give the same answer whenever it is asked, and {reason}; compute the value in a query of its own, and compare with that")),
             None => Ok(()),
         }
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Int64Array};
 
-use super::expr::{ExprBinder, FoundAggregate, Scope, bind_plain, call, choose, compare_op, condition, logical};
+use super::expr::{
+    ExprBinder, FoundAggregate, Scope, bind_plain, call, choose, compare_op, condition, logical,
+};
 use super::join::Joined;
 use super::query::{Ctes, From};
 use super::{Binder, Reported};

@@ -8,13 +8,13 @@ use weir_engine::EngineError;
 use weir_engine::aggregate::InputRows;
 use weir_engine::graph::{Exchange, Node, OperatorInfo};
 use weir_engine::operator::OutputTag;
-use weir_engine::operators::join::{self, spec};
+use weir_engine::operators::join::{self, interval, spec};
 
 use super::{Flow, Flows, Lowering, identity, names, schema_of};
 use crate::error::SqlError;
 use crate::expr::program::{Program, truth};
 use crate::expr::{Expr, render};
-use crate::rel::{Equal, Join, Rel};
+use crate::rel::{Equal, Join, Near, Rel};
 
 /// One side of the operator.
 fn input(
@@ -56,7 +56,7 @@ impl Lowering<'_> {
             return Some(flow.clone());
         }
         let flow = self.pairs(rel, join)?;
-        let flow = Flow { open: self.needs.uses(&identity) <= 1, ..flow };
+        let flow = Flow { open: flow.open && self.needs.uses(&identity) <= 1, ..flow };
         self.made.insert(identity, flow.clone());
         Some(flow)
     }
@@ -64,15 +64,24 @@ impl Lowering<'_> {
     fn pairs(&mut self, rel: &Rel, join: &Join) -> Option<Flow> {
         let (equal, rest) = join.split();
         let flows = [self.rel(&join.left, None)?, self.rel(&join.right, None)?];
-        let ttl = self.state_ttl.map(|ttl| ttl.as_millis().div_ceil(1000) as u32);
+        // Rows that wait for others near them go with the watermark.
+        let ttl = self.state_ttl.filter(|_| join.near.is_none());
+        let seconds = ttl.map(|ttl| ttl.as_millis().div_ceil(1000) as u32);
+        let (left, right) = (equal.iter().map(|e| &e.left), equal.iter().map(|e| &e.right));
         let spec = spec::Join {
             kind: join.kind,
-            left: input(&join.left, &flows[0], equal.iter().map(|e| e.left.as_column()), ttl)?,
-            right: input(&join.right, &flows[1], equal.iter().map(|e| e.right.as_column()), ttl)?,
+            left: input(&join.left, &flows[0], left.map(Expr::as_column), seconds)?,
+            right: input(&join.right, &flows[1], right.map(Expr::as_column), seconds)?,
             null_safe: equal.iter().map(|e| e.null_safe).collect(),
             condition: rest.as_ref().map(condition),
         };
-        let made = join::operator(&spec).and_then(|made| Ok((made, join::tables(&spec)?)));
+        let made = match join.near {
+            Some(near) => {
+                let spec = timed(&spec, near);
+                interval::operator(&spec).and_then(|made| Ok((made, interval::tables(&spec)?)))
+            }
+            None => join::operator(&spec).and_then(|made| Ok((made, join::tables(&spec)?))),
+        };
         let (factory, tables) = match made {
             Ok(made) => made,
             Err(error) => {
@@ -80,19 +89,20 @@ impl Lowering<'_> {
                 return None;
             }
         };
+        let kind = if join.near.is_some() { "interval join" } else { "join" };
         // What is kept is part of it: rows of other columns say nothing of these.
         let sides = [&join.left, &join.right].map(|side| identity::full(side, false));
-        let identity = format!("join {} {}", identity::rows(rel, false), sides.join(" "));
+        let identity = format!("{kind} {} {}", identity::rows(rel, false), sides.join(" "));
         let (equal, mut details) = details(join, &equal, rest.as_ref(), &spec);
         details.insert("changes".to_owned(), names::changes(rel).to_owned());
         let info = OperatorInfo {
             uid: self.uid(&identity),
             name: names::join(join, &equal),
-            kind: "join",
+            kind,
             details,
             state: None,
             tables,
-            nondeterministic: self.state_ttl.map(|ttl| {
+            nondeterministic: ttl.map(|ttl| {
                 let seconds = ttl.as_secs_f64();
                 format!("rows are forgotten {seconds} s after something happened to them")
             }),
@@ -105,7 +115,25 @@ impl Lowering<'_> {
             }
         }
         let (output, schema) = (OutputTag::Main, schema_of(&rel.fields));
-        Some(Flow { vertex, operator: 0, output, schema, open: true })
+        // What stands behind a watermark that is held back is a task of its own.
+        Some(Flow { vertex, operator: 0, output, schema, open: join.near.is_none() })
+    }
+}
+
+/// The same join of rows near each other.
+fn timed(spec: &spec::Join, near: Near) -> spec::IntervalJoin {
+    let input = |input: &spec::JoinInput, time: usize| spec::TimedInput {
+        schema: input.schema.clone(),
+        keys: input.keys.clone(),
+        time,
+    };
+    spec::IntervalJoin {
+        kind: spec.kind,
+        left: input(&spec.left, near.left),
+        right: input(&spec.right, near.right),
+        null_safe: spec.null_safe.clone(),
+        within: near.within,
+        condition: spec.condition.clone(),
     }
 }
 
@@ -140,6 +168,14 @@ fn details(
             if shared { format!("{side}.{name}") } else { name }
         };
         details.insert("condition".to_owned(), render::sql(rest, &name));
+    }
+    if let Some(near) = join.near {
+        let (l, r) = (&left[near.left].name, &right[near.right].name);
+        let [least, most] = near.within.map(names::duration);
+        details.insert(
+            "apart".to_owned(),
+            format!("{r} of right less {l} of left: {least} to {most}"),
+        );
     }
     for (name, fields, input) in [("left", left, &spec.left), ("right", right, &spec.right)] {
         if let Some(unique) = &input.unique {

@@ -57,6 +57,7 @@ pub(super) fn join(join: &Join, equal: &[String]) -> String {
         JoinKind::Semi => "rows that have a match",
         JoinKind::Anti => "rows that have no match",
     };
+    let kind = if join.near.is_some() { format!("interval {kind}") } else { kind.to_owned() };
     let by = if equal.is_empty() { String::new() } else { format!(" by {}", equal.join(", ")) };
     cut(format!("{kind}{by}"))
 }

@@ -34,6 +34,7 @@ impl Rel {
                 }),
                 below => below,
             },
+            RelKind::Join(join) if join.near.is_some() => None,
             RelKind::Join(join) => {
                 let below = || join.left.corrected_by().or_else(|| join.right.corrected_by());
                 let own = || Correction { what: join.name(), span: join.span, instead: "" };

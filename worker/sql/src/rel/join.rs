@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray};
 pub(crate) use weir_engine::operators::join::spec::JoinKind;
 
+use super::near::{Near, near};
 use super::{Field, Rel, RelKind, Role, calc, identity};
 use crate::error::Span;
 use crate::expr::{Expr, Node};
@@ -20,6 +21,8 @@ pub(crate) struct Join {
     /// What must all hold, over the columns of both sides.
     pub(crate) on: Vec<Expr>,
     pub(crate) span: Span,
+    /// Set where rows wait only for those that are near them in time.
+    pub(crate) near: Option<Near>,
 }
 
 /// Two expressions that must be equal: over the left side's columns, and over the right one's.
@@ -172,7 +175,6 @@ pub(crate) fn join(
     span: Span,
 ) -> Arc<Rel> {
     let width = left.fields.len();
-    let fields = fields(left, right, kind);
     // A row of a side that is kept without a match must not go for failing ON.
     let below_left = matches!(kind, JoinKind::Inner | JoinKind::Right | JoinKind::Semi);
     let below_right = kind != JoinKind::Right && kind != JoinKind::Full;
@@ -185,14 +187,35 @@ pub(crate) fn join(
             _ => both.push(on),
         }
     }
-    let (left, right) = (keep(left, of_left), keep(right, of_right));
-    let kind = RelKind::Join(Join { left, right, kind, on: both, span });
-    Arc::new(Rel { kind, fields })
+    Arc::new(joined(keep(left, of_left), keep(right, of_right), kind, both, span))
+}
+
+/// A join as it is.
+pub(super) fn joined(
+    left: Arc<Rel>,
+    right: Arc<Rel>,
+    kind: JoinKind,
+    on: Vec<Expr>,
+    span: Span,
+) -> Rel {
+    let mut fields = fields(&left, &right, kind);
+    let near = near(&left, &right, kind, &on);
+    if let Some(near) = near {
+        // Watermarks are held back for rows that come later than others of their time.
+        if matches!(kind, JoinKind::Inner | JoinKind::Left) {
+            fields[near.left].role = Role::Rowtime;
+        }
+        if matches!(kind, JoinKind::Inner | JoinKind::Right) {
+            fields[left.fields.len() + near.right].role = Role::Rowtime;
+        }
+    }
+    Rel { kind: RelKind::Join(Join { left, right, kind, on, span, near }), fields }
 }
 
 /// The relation with as much of a filter on it as can be said in its joins, and the rest.
 pub(crate) fn filtered(rel: &Arc<Rel>, filter: Option<Expr>) -> (Arc<Rel>, Option<Expr>) {
-    let (Some(filter), RelKind::Join(Join { left, right, kind, on, span })) = (&filter, &rel.kind)
+    let (Some(filter), RelKind::Join(Join { left, right, kind, on, span, .. })) =
+        (&filter, &rel.kind)
     else {
         return (rel.clone(), filter);
     };

@@ -6,7 +6,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Equal, Field, Join, Rel, RelKind, Role, calc, equality, identity, join_fields, names};
+use super::join::joined;
+use super::{Equal, Field, Join, Rel, RelKind, Role, calc, equality, identity, names};
 use crate::bind::aggregate::unique;
 use crate::error::Span;
 use crate::expr::{Call, Expr, Node, render};
@@ -187,16 +188,9 @@ impl Narrowing {
                 _ => part.renumber(&number),
             });
         }
-        let fields = join_fields(&left.rel, &right.rel, join.kind);
         let to = needed.iter().map(|&column| (column, number(column))).collect();
-        let kind = RelKind::Join(Join {
-            left: left.rel.clone(),
-            right: right.rel.clone(),
-            kind: join.kind,
-            on,
-            span: join.span,
-        });
-        Narrow { rel: Arc::new(Rel { kind, fields }), to }
+        let rel = joined(left.rel.clone(), right.rel.clone(), join.kind, on, join.span);
+        Narrow { rel: Arc::new(rel), to }
     }
 
     /// One side with these columns, and one for each key that is not a column already.

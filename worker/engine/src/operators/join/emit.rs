@@ -43,22 +43,26 @@ impl Given {
         let wanted = |number: usize| number == 0 || plan.kind.gives_pairs();
         let rows = self.kinds.len();
         let nothing = |number: usize| -> Vec<ArrayRef> {
-            let fields = plan.sides[number].schema.fields().iter();
+            let fields = plan.sides[number].schema.fields().iter().take(plan.widths[number]);
             fields.map(|f| new_null_array(f.data_type(), rows)).collect()
         };
         let mut columns = [Vec::new(), Vec::new()];
         if wanted(side) {
+            let own = &own[..plan.widths[side]];
             columns[side] = take_all(own, &UInt32Array::from(self.own))?;
         }
         if wanted(1 - side) {
             columns[1 - side] = if self.other.iter().any(Option::is_some) {
-                take_all(&other()?, &UInt32Array::from(self.other))?
+                let other = other()?;
+                let other = &other[..plan.widths[1 - side]];
+                take_all(other, &UInt32Array::from(self.other))?
             } else {
                 nothing(1 - side)
             };
         }
         let records = RecordBatch::try_new(Arc::clone(&plan.output), columns.concat())?;
-        let kinds = (!plan.only_adds()).then(|| self.kinds.into());
+        let adds = self.kinds.iter().all(|kind| *kind == RowKind::Insert);
+        let kinds = (!adds).then(|| self.kinds.into());
         let batch = Batch::new(records).with_kinds(kinds);
         let parts = (0..rows).step_by(ROWS).map(|at| batch.slice(at, ROWS.min(rows - at)));
         Ok(parts.collect())

@@ -26,7 +26,7 @@ pub(super) struct Moved {
 }
 
 impl Moved {
-    fn push(&mut self, like: u32, slot: u32, times: i64, kind: RowKind) {
+    pub(super) fn push(&mut self, like: u32, slot: u32, times: i64, kind: RowKind) {
         self.like.push(like);
         self.slots.push(slot);
         self.times.push(times);

@@ -20,6 +20,7 @@
 
 mod emit;
 mod fold;
+pub mod interval;
 mod operator;
 mod plan;
 mod probe;

@@ -14,6 +14,8 @@ use crate::aggregate::InputRows;
 pub(super) struct Plan {
     pub(super) kind: JoinKind,
     pub(super) sides: [Side; 2],
+    /// How many columns of each side's rows are given, the first ones.
+    pub(super) widths: [usize; 2],
     pub(super) null_safe: Vec<bool>,
     pub(super) condition: Option<Condition>,
     pub(super) output: SchemaRef,
@@ -57,6 +59,7 @@ impl Plan {
             Side::new(input, name, alone, alone && counts_matches)
         };
         let sides = [side(&spec.left, "left", alone[0])?, side(&spec.right, "right", alone[1])?];
+        let widths = [&spec.left, &spec.right].map(|input| input.schema.fields().len());
         let given = if spec.kind.gives_pairs() { 2 } else { 1 };
         let fields = sides.iter().take(given).flat_map(|side| side.schema.fields().iter());
         let fields: Vec<Field> =
@@ -64,15 +67,11 @@ impl Plan {
         Ok(Self {
             kind: spec.kind,
             sides,
+            widths,
             null_safe: spec.null_safe.clone(),
             condition: spec.condition.clone(),
             output: Arc::new(Schema::new(fields)),
         })
-    }
-
-    /// Whether nothing that is given is ever taken back.
-    pub(super) fn only_adds(&self) -> bool {
-        !self.kind.corrects() && self.sides.iter().all(|side| side.rows == InputRows::Appended)
     }
 }
 

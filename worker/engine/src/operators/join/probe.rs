@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::Schema;
 use weir_state::key_table::{ABSENT, KeyTable};
@@ -59,14 +59,20 @@ pub(super) struct Probe {
     matched: Vec<i64>,
 }
 
-/// Rows of the other side that keys of a pass are joined with.
+/// Rows of the other side, and pairs of rows of this one with them.
+#[derive(Default)]
+pub(super) struct Pairs {
+    pub(super) slots: Vec<u32>,
+    /// Per pair a row of this side, and the position of a slot.
+    pub(super) own: Vec<u32>,
+    pub(super) other: Vec<u32>,
+}
+
+/// Pairs of rows of some keys of a pass.
 #[derive(Default)]
 struct Block {
-    slots: Vec<u32>,
+    pairs: Pairs,
     parts: Vec<Part>,
-    /// Pairs: a row of the pass, and the position of a slot.
-    own: Vec<u32>,
-    other: Vec<u32>,
 }
 
 /// The rows of one key in a block.
@@ -209,20 +215,20 @@ fn block(
     store: &Store,
 ) -> Block {
     let mut block = Block::default();
-    while block.own.len() < PAIRS && block.parts.len() < PAIRS {
+    while block.pairs.own.len() < PAIRS && block.parts.len() < PAIRS {
         let Some(key) = pass.keys.get(*next) else { break };
-        let (slots, pairs) = (block.slots.len(), block.own.len());
+        let (slots, pairs) = (block.pairs.slots.len(), block.pairs.own.len());
         let (mut more, mut found) = (false, false);
         match look(key) {
             Look::Each => {
                 let mut at = cursor.take().unwrap_or_else(|| Cursor::new(key.other));
                 let limit = ((PAIRS - pairs) / key.rows.len()).max(1);
-                more = store.scan(&mut at, limit, &mut block.slots);
+                more = store.scan(&mut at, limit, &mut block.pairs.slots);
                 *cursor = more.then_some(at);
                 for row in key.rows.clone() {
-                    for slot in slots..block.slots.len() {
-                        block.own.push(row as u32);
-                        block.other.push(slot as u32);
+                    for slot in slots..block.pairs.slots.len() {
+                        block.pairs.own.push(row as u32);
+                        block.pairs.other.push(slot as u32);
                     }
                 }
             }
@@ -231,8 +237,8 @@ fn block(
         }
         block.parts.push(Part {
             key: *next,
-            slots: slots..block.slots.len(),
-            pairs: pairs..block.own.len(),
+            slots: slots..block.pairs.slots.len(),
+            pairs: pairs..block.pairs.own.len(),
             last: !more,
             found,
         });
@@ -260,10 +266,11 @@ impl Work<'_> {
     ) -> Result<Vec<Batch>, OperatorError> {
         let Self { plan, pass, block, .. } = *self;
         let (own, other) = (&plan.sides[self.side], &plan.sides[1 - self.side]);
-        let kept = self.test(stores)?;
+        let pairs = &block.pairs;
+        let kept = pairs.test(plan, self.side, &pass.columns, &stores[1 - self.side])?;
         let is_kept = |pair: usize| kept.as_ref().is_none_or(|kept| kept[pair]);
-        let times = stores[1 - self.side].counts(other.count, &block.slots)?;
-        let before = stores[1 - self.side].counts(other.matches, &block.slots)?;
+        let times = stores[1 - self.side].counts(other.count, &pairs.slots)?;
+        let before = stores[1 - self.side].counts(other.matches, &pairs.slots)?;
         let mut after = before.clone();
         let mut counted = Vec::new();
         let mut given = Given::default();
@@ -274,7 +281,7 @@ impl Work<'_> {
                 matched.resize(key.rows.len(), if part.found { 1 } else { 0 });
             }
             for pair in part.pairs.clone().filter(|&pair| is_kept(pair)) {
-                let (row, slot) = (block.own[pair] as usize, block.other[pair] as usize);
+                let (row, slot) = (pairs.own[pair] as usize, pairs.other[pair] as usize);
                 matched[row - key.rows.start] += times[slot];
                 let by = if pass.came { pass.times[row] } else { -pass.times[row] };
                 after[slot] = (after[slot] + by).max(0);
@@ -299,7 +306,7 @@ impl Work<'_> {
             }
             if gives_pairs {
                 for pair in part.pairs.clone().filter(|&pair| is_kept(pair)) {
-                    let (row, slot) = (block.own[pair], block.other[pair]);
+                    let (row, slot) = (pairs.own[pair], pairs.other[pair]);
                     let times = pass.times[row as usize] * times[slot as usize];
                     given.push(pass.kinds[row as usize], times, Some(row), Some(slot));
                 }
@@ -322,38 +329,45 @@ impl Work<'_> {
             stores[self.side].set_counts(column, counted.into_iter())?;
         }
         if let Some(column) = other.matches {
-            let changed = (0..block.slots.len()).filter(|&slot| before[slot] != after[slot]);
-            let changed = changed.map(|slot| (block.slots[slot], after[slot]));
+            let changed = (0..pairs.slots.len()).filter(|&slot| before[slot] != after[slot]);
+            let changed = changed.map(|slot| (pairs.slots[slot], after[slot]));
             stores[1 - self.side].set_counts(column, changed)?;
         }
         given.batches(plan, self.side, &pass.columns, || {
-            stores[1 - self.side].rows(other, &block.slots)
+            stores[1 - self.side].rows(other, &pairs.slots)
         })
     }
+}
 
-    /// Per pair whether the condition holds; `None` where there is none.
-    fn test(&self, stores: &[Store; 2]) -> Result<Option<Vec<bool>>, OperatorError> {
-        let Some(condition) = &self.plan.condition else { return Ok(None) };
-        if self.block.own.is_empty() {
+impl Pairs {
+    /// Per pair whether the condition holds; `None` where there is none. `own` are the columns of
+    /// side `side`, the other one's rows are in `store`.
+    pub(super) fn test(
+        &self,
+        plan: &Plan,
+        side: usize,
+        own: &[ArrayRef],
+        store: &Store,
+    ) -> Result<Option<Vec<bool>>, OperatorError> {
+        let Some(condition) = &plan.condition else { return Ok(None) };
+        if self.own.is_empty() {
             return Ok(Some(Vec::new()));
         }
-        let sides = &self.plan.sides;
-        let width = sides[0].schema.fields().len();
-        let other = stores[1 - self.side].rows(&sides[1 - self.side], &self.block.slots)?;
-        let own_rows = UInt32Array::from(self.block.own.clone());
-        let other_rows = UInt32Array::from(self.block.other.clone());
+        let width = plan.widths[0];
+        let other = store.rows(&plan.sides[1 - side], &self.slots)?;
+        let own_rows = UInt32Array::from(self.own.clone());
+        let other_rows = UInt32Array::from(self.other.clone());
         let (mut fields, mut columns) = (Vec::new(), Vec::new());
         for &column in &condition.columns {
-            let (side, column) = if column < width { (0, column) } else { (1, column - width) };
-            fields.push(sides[side].schema.field(column).clone().with_nullable(true));
-            columns.push(if side == self.side {
-                take(&self.pass.columns[column], &own_rows, None)?
+            let (of, column) = if column < width { (0, column) } else { (1, column - width) };
+            fields.push(plan.sides[of].schema.field(column).clone().with_nullable(true));
+            columns.push(if of == side {
+                take(&own[column], &own_rows, None)?
             } else {
                 take(&other[column], &other_rows, None)?
             });
         }
-        let options =
-            arrow::array::RecordBatchOptions::new().with_row_count(Some(self.block.own.len()));
+        let options = RecordBatchOptions::new().with_row_count(Some(self.own.len()));
         let schema = Arc::new(Schema::new(fields));
         let pairs = RecordBatch::try_new_with_options(schema, columns, &options)?;
         let holds = (condition.test)(&pairs)?;

@@ -104,3 +104,33 @@ impl fmt::Debug for Condition {
         f.debug_struct("Condition").field("columns", &self.columns).finish_non_exhaustive()
     }
 }
+
+/// A join of rows that are near each other in event time. Output as of [`Join`]; both inputs only
+/// add rows.
+#[derive(Clone, Debug)]
+pub struct IntervalJoin {
+    /// `Inner`, `Left`, `Right` or `Full`.
+    pub kind: JoinKind,
+    /// The first input, with its event time.
+    pub left: TimedInput,
+    /// The second one.
+    pub right: TimedInput,
+    /// As of [`Join`].
+    pub null_safe: Vec<bool>,
+    /// Least and largest time of the right row less that of the left one, in milliseconds,
+    /// inclusive. The condition may be narrower.
+    pub within: [i64; 2],
+    /// As of [`Join`].
+    pub condition: Option<Condition>,
+}
+
+/// One side of a join by time.
+#[derive(Clone, Debug)]
+pub struct TimedInput {
+    /// Columns that come in.
+    pub schema: SchemaRef,
+    /// Key columns.
+    pub keys: Vec<usize>,
+    /// The event time, a timestamp.
+    pub time: usize,
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, UInt32Array};
 use weir_state::key_table::ABSENT;
-use weir_state::table::{Groups, Keyed, Ordered, Scan, SpecError, Table, TableError};
+use weir_state::table::{Edge, Groups, Keyed, Ordered, Scan, SpecError, Table, TableError};
 
 use super::plan::Side;
 use crate::OperatorError;
@@ -31,6 +31,11 @@ impl Cursor {
     /// The rows of the key in a slot of [`Store::keys_in`].
     pub(super) fn new(key: u32) -> Self {
         Self { key, scan: Scan::all(key) }
+    }
+
+    /// Those of them from one edge to another, inclusive.
+    pub(super) fn between(key: u32, from: &Edge, to: &Edge) -> Self {
+        Self { key, scan: Scan::all(key).from(from).to(to) }
     }
 }
 
@@ -111,6 +116,14 @@ impl Store {
         match self {
             Self::One(table) => table.lookup(keys, rows, slots),
             Self::Many(table) => table.lookup(keys, rows, slots),
+        }
+    }
+
+    /// The edges of these values of the first order columns; none where rows have no order.
+    pub(super) fn edges(&self, columns: &[ArrayRef], rows: usize) -> Result<Vec<Edge>, TableError> {
+        match self {
+            Self::One(_) => Ok(Vec::new()),
+            Self::Many(table) => table.edges(columns, rows),
         }
     }
 

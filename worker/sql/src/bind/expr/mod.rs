@@ -190,7 +190,10 @@ impl ExprBinder<'_> {
             ),
             ExprKind::Scalar(_) => match self.scope.joined.and_then(|joined| joined.value(span)) {
                 Some(value) => Ok(value),
-                None => fail(span, "a query that stands for a value has its place in SELECT and WHERE; here, join it"),
+                None => fail(
+                    span,
+                    "a query that stands for a value has its place in SELECT and WHERE; here, join it",
+                ),
             },
             ExprKind::Like { of, pattern, escape, negated, similar } => {
                 let mut args = vec![Arg::Expr(self.bind(of)?), Arg::Expr(self.bind(pattern)?)];
