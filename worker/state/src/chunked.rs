@@ -116,6 +116,30 @@ impl<T: Clone + Default> Chunked<T> {
         Self { len: chunks.len() * CHUNK, chunks }
     }
 
+    /// The values at these slots, which ascend, as slots 0, 1, 2, … Each chunk is freed once it has
+    /// been read, so that the column is never there twice.
+    #[must_use]
+    pub fn keep(self, slots: &[u32]) -> Self {
+        let mut kept = Self::new();
+        let mut slots = slots.iter().map(|&slot| slot as usize).peekable();
+        for (number, chunk) in self.chunks.into_iter().enumerate() {
+            let mut next = || slots.next_if(|slot| slot >> BITS == number);
+            match chunk {
+                Chunk::Owned(mut values) => {
+                    while let Some(slot) = next() {
+                        kept.push(std::mem::take(&mut values[slot & (CHUNK - 1)]));
+                    }
+                }
+                Chunk::Shared(values) => {
+                    while let Some(slot) = next() {
+                        kept.push(values[slot & (CHUNK - 1)].clone());
+                    }
+                }
+            }
+        }
+        kept
+    }
+
     fn share(&mut self, at: usize) -> Arc<Values<T>> {
         if let Chunk::Shared(values) = &self.chunks[at] {
             return Arc::clone(values);
@@ -172,6 +196,20 @@ mod tests {
         let again = column.freeze();
         assert_eq!(*again.get(7), 1_000_000);
         assert_eq!(*frozen.get(1_999), 1_999);
+    }
+
+    #[test]
+    fn what_is_kept_moves_together_and_frozen_handles_stay() {
+        let mut column = Chunked::new();
+        (0..2_000_u64).for_each(|i| column.push(i));
+        let frozen = column.freeze_chunks(&[1]);
+        let slots: Vec<u32> = (3..1_990).step_by(7).collect();
+        let kept = column.keep(&slots);
+        assert_eq!(kept.len(), slots.len());
+        for (to, &from) in slots.iter().enumerate() {
+            assert_eq!(*kept.get(to), u64::from(from));
+        }
+        assert_eq!((*frozen.get(0), *frozen.get(511)), (512, 1_023));
     }
 
     #[test]

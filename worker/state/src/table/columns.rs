@@ -265,19 +265,28 @@ impl Columns {
         }
     }
 
-    /// These slots as slots 0, 1, 2, …
-    pub(crate) fn gather(&self, slots: &[u32], spec: &TableSpec) -> Self {
-        let mut gathered = Self::new(spec);
-        gathered.grow(slots.len());
-        for column in 0..self.len() {
-            for (to, &from) in slots.iter().enumerate() {
-                gathered.set(to as u32, column, self.value(from, column));
+    /// These slots, which ascend, as slots 0, 1, 2, … What is dropped is freed on the way.
+    pub(crate) fn keep(self, slots: &[u32]) -> Self {
+        let mut heap = 0;
+        let columns = self.columns.into_iter().map(|column| match column {
+            Column::Bool(values) => Column::Bool(values.keep(slots)),
+            Column::Int(values) => Column::Int(values.keep(slots)),
+            Column::Long(values) => Column::Long(values.keep(slots)),
+            Column::Double(values) => Column::Double(values.keep(slots)),
+            Column::Wide(values) => Column::Wide(values.keep(slots)),
+            Column::Bytes(values) => {
+                let values = values.keep(slots);
+                heap += (0..values.len()).map(|slot| values.get(slot).heap()).sum::<usize>();
+                Column::Bytes(values)
             }
+        });
+        Self {
+            columns: columns.collect(),
+            null_bits: self.null_bits,
+            nulls: self.nulls.into_iter().map(|nulls| nulls.keep(slots)).collect(),
+            stamps: self.stamps.map(|stamps| stamps.keep(slots)),
+            heap,
         }
-        for (to, &from) in slots.iter().enumerate() {
-            gathered.set_stamp(to as u32, self.stamp(from));
-        }
-        gathered
     }
 
     /// Memory of the cells in bytes, by capacity.

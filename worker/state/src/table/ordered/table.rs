@@ -18,11 +18,9 @@ impl Evict for Ordered {
     fn evict(&mut self, used: bool) {
         let goes = |key: u32| (used || !self.states[key as usize].used) && self.is_evictable(key);
         let kept: Vec<u32> = self.needed().into_iter().filter(|&key| !goes(key)).collect();
-        if kept.len() < self.states.len()
-            && self.keep(&kept).is_ok()
-            && let Some(through) = &mut self.read_through
-        {
-            through.trimmed();
+        if kept.len() < self.states.len() {
+            self.keep(&kept);
+            self.read_through.iter_mut().for_each(ReadThrough::trimmed);
         }
     }
 
@@ -128,9 +126,7 @@ impl Table for Ordered {
             Expiry::Ttl(_) => self.sweep_old(limit),
         };
         if self.slots.len() >= SMALL && self.slots.occupied() * 2 < self.slots.len() {
-            // Keys that were stored as of the table's types always come back; if not, the table
-            // stays as it is.
-            let _ = self.keep(&self.needed());
+            self.keep(&self.needed());
         }
         gone
     }
