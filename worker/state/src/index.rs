@@ -248,10 +248,16 @@ mod tests {
         let (mut before, mut most) = (index.bytes(), 0.0_f64);
         while keys < 1_000_000 {
             let words: Vec<u64> = (keys..keys + 500).collect();
-            index.resolve(&mut keys, &words, &mut slots, |_, _, _| true, |keys, _| {
-                *keys += 1;
-                (*keys - 1) as u32
-            });
+            index.resolve(
+                &mut keys,
+                &words,
+                &mut slots,
+                |_, _, _| true,
+                |keys, _| {
+                    *keys += 1;
+                    (*keys - 1) as u32
+                },
+            );
             assert!(slots.iter().map(|&slot| u64::from(slot)).eq(words), "each in its turn");
             if keys > 100_000 {
                 most = most.max(index.bytes() as f64 / keys as f64);

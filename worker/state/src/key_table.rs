@@ -298,6 +298,12 @@ impl FrozenKeys {
         self.0.is_empty()
     }
 
+    /// Memory of the keys in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.key_bytes()
+    }
+
     /// The key columns of `slots`.
     ///
     /// # Errors

@@ -289,6 +289,31 @@ impl Columns {
         }
     }
 
+    /// As [`Chunked::copied_bytes`], of all columns, with their part of the long strings: those are
+    /// there twice as well once others are written over them.
+    pub(crate) fn copied_bytes(&self) -> usize {
+        let parts = self.columns.iter().map(|column| match column {
+            Column::Bytes(values) => values.copied_part(),
+            _ => 0.0,
+        });
+        let heap = (self.heap as f64 * parts.fold(0.0, f64::max)) as usize;
+        let cells: usize = self
+            .columns
+            .iter()
+            .map(|column| each!(column, values => values.copied_bytes()))
+            .chain(self.nulls.iter().map(Chunked::copied_bytes))
+            .chain(self.stamps.iter().map(Chunked::copied_bytes))
+            .sum();
+        cells + heap
+    }
+
+    /// As [`Chunked::forget_copies`], of all columns.
+    pub(crate) fn forget_copies(&mut self) {
+        self.columns.iter_mut().for_each(|column| each!(column, values => values.forget_copies()));
+        self.nulls.iter_mut().for_each(Chunked::forget_copies);
+        self.stamps.iter_mut().for_each(Chunked::forget_copies);
+    }
+
     /// Memory of the cells in bytes, by capacity.
     pub(crate) fn bytes(&self) -> usize {
         self.columns.iter().map(|column| each!(column, values => values.bytes())).sum::<usize>()

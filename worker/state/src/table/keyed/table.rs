@@ -86,6 +86,9 @@ impl Table for Keyed {
             through.froze(age, &chunks);
         }
         let numbers: Vec<u32> = chunks.iter().map(|chunk| chunk.chunk).collect();
+        if self.frozen.load(Relaxed) == 0 {
+            self.columns.forget_copies();
+        }
         let columns = self.columns.freeze_chunks(&numbers, self.slots.chunks());
         let keys = self.keys.freeze_chunks(&numbers);
         let held = Held::new(&self.frozen, columns.bytes());
@@ -156,7 +159,7 @@ impl Table for Keyed {
         let dirty = rows * (self.slots.dirty_chunks() + in_flight).min(chunks) / chunks;
         Memory {
             dirty,
-            frozen: self.frozen.load(Relaxed),
+            frozen: self.frozen.load(Relaxed).min(self.columns.copied_bytes()),
             clean: rows - dirty,
             index: self.keys.bytes() - self.keys.key_bytes()
                 + self.slots.bytes()
