@@ -339,7 +339,11 @@ impl Parser {
             let start = self.span();
             let named = self.is_sign_at(1, "=>");
             let index = if named {
-                let name = self.next().keyword().unwrap_or_default();
+                // A keyword such as OFFSET is a name only in quotes.
+                let name = match self.next().tok {
+                    Tok::Word { text, .. } => text.to_ascii_uppercase(),
+                    _ => String::new(),
+                };
                 self.next();
                 match parameters.iter().position(|p| *p == name) {
                     Some(index) => index,
