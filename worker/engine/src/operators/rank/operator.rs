@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array};
-use arrow::datatypes::Int64Type;
+use arrow::array::ArrayRef;
 use weir_state::key_table::ABSENT;
 use weir_state::sorted::Strings;
 use weir_state::sorted::order::encode_orders;
@@ -15,7 +14,7 @@ use super::plan::Plan;
 use super::rows::{Equal, Incoming};
 use super::spec::{RankFunction, TopN};
 use crate::operator::TableKeys;
-use crate::operators::rows::{gone, now};
+use crate::operators::rows::{gone, now, put_behind};
 use crate::{Batch, Context, Operator, OperatorError, Output, Progress};
 
 type Result<T, E = OperatorError> = std::result::Result<T, E>;
@@ -259,43 +258,10 @@ impl Rank {
         if come.is_empty() {
             return Ok(());
         }
-        let mut first: HashMap<(u32, &[u8]), usize> = HashMap::new();
-        let mut once = Vec::new();
-        for &row in come {
-            first.entry((rows.key(row), rows.order(row))).or_insert_with(|| {
-                once.push(row);
-                once.len() - 1
-            });
-        }
-        let (keys, edges) = self.edges(rows, &once)?;
-        let mut last = vec![None; once.len()];
-        let mut known = Vec::new();
-        for (at, (&key, edge)) in keys.iter().zip(&edges).enumerate() {
-            let mut scan = Scan::all(key).from(edge).to(edge).backward();
-            let mut slots = Vec::new();
-            // Rows that are gone keep their place for a while.
-            while slots.is_empty() && self.rows.scan(&mut scan, 1, &mut slots) {}
-            if let Some(&slot) = slots.first() {
-                last[at] = Some(known.len());
-                known.push(slot);
-            }
-        }
-        let arrivals = self.rows.orders(&known)?.pop();
-        let arrivals = arrivals.ok_or_else(|| OperatorError::internal("an order has no arrival"))?;
-        let arrivals = arrivals.as_primitive::<Int64Type>();
-        let mut next: Vec<i64> =
-            last.iter().map(|last| last.map_or(0, |at| arrivals.value(at) + 1)).collect();
-        let numbers = come.iter().map(|&row| {
-            let at = first.get(&(rows.key(row), rows.order(row))).copied().unwrap_or_default();
-            let number = next[at];
-            next[at] += 1;
-            number
-        });
-        let numbers = Int64Array::from_iter_values(numbers);
-        let mut order = rows.take(&self.plan.order, come)?;
-        order.push(Arc::new(numbers));
-        let (keys, row) = (rows.keys_of(come)?, rows.take(&self.plan.row, come)?);
-        Ok(self.rows.put(&keys, &order, &row, come.len())?)
+        let numbers: Vec<u32> = come.iter().map(|&row| rows.key(row)).collect();
+        let (keys, order) = (rows.keys_of(come)?, rows.take(&self.plan.order, come)?);
+        let row = rows.take(&self.plan.row, come)?;
+        put_behind(&mut self.rows, &numbers, &keys, order, &row)
     }
 }
 

@@ -1,12 +1,13 @@
 //! The operator beside a naive model: the rows that are there, in the order in which they came, and
 //! the first of them by definition.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::array::UInt32Array;
-use arrow::compute::{SortOptions, take};
-use arrow::row::{RowConverter, SortField};
+use arrow::array::{ArrayRef, Int32Array};
+use arrow::compute::SortOptions;
+use arrow::datatypes::DataType;
+use arrow::row::{OwnedRow, RowConverter, SortField};
 
 use crate::aggregate::InputRows;
 use crate::aggregate::testing::{Row, key_of, records, shown};
@@ -143,44 +144,44 @@ impl Run {
         self.text(a) == self.text(b)
     }
 
-    /// How rows compare in the order of the spec, within a key.
-    fn compare(&self, a: &Row, b: &Row) -> Ordering {
-        let records = records(&[a.clone(), b.clone()]);
-        for sort in &self.spec.order {
-            let column = records.column(sort.column);
-            if self.spec.keys.contains(&sort.column) {
-                continue;
-            }
-            let options =
-                SortOptions { descending: sort.descending, nulls_first: sort.nulls_first };
-            let field = SortField::new_with_options(column.data_type().clone(), options);
-            let column = take(column, &UInt32Array::from(vec![0, 1]), None).unwrap();
-            let rows = RowConverter::new(vec![field]).unwrap().convert_columns(&[column]).unwrap();
-            let order = rows.row(0).cmp(&rows.row(1));
-            if order != Ordering::Equal {
-                return order;
-            }
+    /// What rows are sorted by, as bytes.
+    fn orders(&self, rows: &[Row]) -> Vec<OwnedRow> {
+        let records = records(rows);
+        // A key sorts nothing within itself.
+        let order = self.spec.order.iter().filter(|sort| !self.spec.keys.contains(&sort.column));
+        let (mut fields, mut columns): (Vec<SortField>, Vec<ArrayRef>) = order
+            .map(|sort| {
+                let column = records.column(sort.column).clone();
+                let options =
+                    SortOptions { descending: sort.descending, nulls_first: sort.nulls_first };
+                (SortField::new_with_options(column.data_type().clone(), options), column)
+            })
+            .unzip();
+        if fields.is_empty() {
+            fields.push(SortField::new(DataType::Int32));
+            columns.push(Arc::new(Int32Array::from(vec![0; rows.len()])));
         }
-        Ordering::Equal
+        let orders = RowConverter::new(fields).unwrap().convert_columns(&columns).unwrap();
+        orders.iter().map(|row| row.owned()).collect()
     }
 
     fn check(&self) {
-        let mut keys: BTreeMap<Vec<String>, Vec<&Row>> = BTreeMap::new();
-        for row in &self.rows {
-            keys.entry(key_of(row, &self.spec.keys)).or_default().push(row);
+        let mut keys: BTreeMap<Vec<String>, Vec<(OwnedRow, &Row)>> = BTreeMap::new();
+        for (order, row) in self.orders(&self.rows).into_iter().zip(&self.rows) {
+            keys.entry(key_of(row, &self.spec.keys)).or_default().push((order, row));
         }
         let mut wanted: BTreeMap<Vec<String>, i64> = BTreeMap::new();
         for mut rows in keys.into_values() {
-            rows.sort_by(|a, b| self.compare(a, b));
-            for (at, row) in rows.iter().enumerate() {
-                let before = |other: &&&Row| self.compare(other, row) == Ordering::Less;
+            rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+            for (at, (order, row)) in rows.iter().enumerate() {
+                let mut before: Vec<_> =
+                    rows.iter().map(|(order, _)| order).filter(|other| *other < order).collect();
                 let rank = match self.spec.function {
                     RankFunction::RowNumber => at + 1,
-                    RankFunction::Rank => rows.iter().filter(before).count() + 1,
+                    RankFunction::Rank => before.len() + 1,
                     RankFunction::DenseRank => {
-                        let mut lesser: Vec<_> = rows.iter().filter(before).collect();
-                        lesser.dedup_by(|a, b| self.compare(a, b) == Ordering::Equal);
-                        lesser.len() + 1
+                        before.dedup();
+                        before.len() + 1
                     }
                 };
                 if (self.spec.from..=self.spec.to).contains(&(rank as u64)) {
