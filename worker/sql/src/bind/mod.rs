@@ -5,9 +5,16 @@ pub(crate) mod aggregate;
 pub(crate) mod base;
 pub(crate) mod expr;
 pub(crate) mod interval;
+pub(crate) mod over;
 pub(crate) mod query;
+<<<<<<< HEAD
 mod shown;
+=======
+pub(crate) mod rank;
+mod select;
+>>>>>>> ranks
 pub(crate) mod table;
+mod window;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,6 +27,7 @@ use crate::ast::{Ident, Insert, Statement};
 use crate::catalog::{Relation, TableDef, implicit};
 use crate::error::{Span, SqlError, Warning, did_you_mean};
 use crate::expr::{Expr, Style, cast};
+use crate::narrow::narrow;
 use crate::rel::{Field, Rel, Role, calc};
 use crate::types::SqlType;
 
@@ -326,7 +334,8 @@ impl<'a> Binder<'a> {
         if failed {
             return Err(Reported);
         }
-        Ok(BoundInsert { table, rel: calc(&rel, None, exprs, fields), span: insert.table.span })
+        let rel = narrow(&calc(&rel, None, exprs, fields));
+        Ok(BoundInsert { table, rel, span: insert.table.span })
     }
 
     /// The table's columns that the query's columns go to, in the query's order.

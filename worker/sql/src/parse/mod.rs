@@ -5,6 +5,7 @@
 mod ddl;
 mod expr;
 mod hints;
+mod over;
 mod query;
 
 pub(crate) use expr::children;
