@@ -235,9 +235,7 @@ impl Rel {
             RelKind::Aggregate(aggregate) => match aggregate.input.corrected_by() {
                 // Of distinct rows each is given once, and stays.
                 None if aggregate.over.is_some() || aggregate.calls.is_empty() => None,
-                None => {
-                    Some(Corrected { span: aggregate.span, what: "GROUP BY without a window" })
-                }
+                None => Some(Corrected { span: aggregate.span, what: "GROUP BY without a window" }),
                 below => below,
             },
             // It takes rows that only come.

@@ -32,7 +32,15 @@ fn running_results_by_event_time() {
         "id BIGINT, total INT, n BIGINT, place BIGINT",
         "SELECT id, SUM(fare) OVER w, COUNT(*) OVER w, ROW_NUMBER() OVER w FROM fares
 WINDOW w AS (PARTITION BY taxi ORDER BY ts)",
-        &["1, 10, 1, 1", "2, 30, 3, 2", "3, 5, 1, 1", "4, 30, 3, 3", "5, 72, 5, 5", "6, 12, 2, 2", "8, 32, 4, 4"],
+        &[
+            "1, 10, 1, 1",
+            "2, 30, 3, 2",
+            "3, 5, 1, 1",
+            "4, 30, 3, 3",
+            "5, 72, 5, 5",
+            "6, 12, 2, 2",
+            "8, 32, 4, 4",
+        ],
     );
 }
 

@@ -7,12 +7,9 @@ pub(crate) mod expr;
 pub(crate) mod interval;
 pub(crate) mod over;
 pub(crate) mod query;
-<<<<<<< HEAD
-mod shown;
-=======
 pub(crate) mod rank;
 mod select;
->>>>>>> ranks
+mod shown;
 pub(crate) mod table;
 mod window;
 

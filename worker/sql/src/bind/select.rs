@@ -12,7 +12,11 @@ use crate::expr::Expr;
 use crate::rel::{Field, Rel, RelKind, Role, calc, identity};
 
 impl Binder<'_> {
-    pub(super) fn select(&mut self, select: &ast::Select, ctes: &Ctes<'_>) -> Result<Arc<Rel>, Reported> {
+    pub(super) fn select(
+        &mut self,
+        select: &ast::Select,
+        ctes: &Ctes<'_>,
+    ) -> Result<Arc<Rel>, Reported> {
         let from = match &select.from {
             Some(relation) => self.from(relation, ctes)?,
             None => From {

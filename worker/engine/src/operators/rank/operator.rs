@@ -142,14 +142,20 @@ impl Rank {
         let fields = self.plan.order_fields();
         let columns = self.rows.orders(slots)?;
         let mut orders = Strings::with_capacity(slots.len(), 16);
-        encode_orders(fields, columns.get(..fields.len()).unwrap_or_default(), slots.len(), &mut orders)
-            .map_err(OperatorError::internal)?;
+        encode_orders(
+            fields,
+            columns.get(..fields.len()).unwrap_or_default(),
+            slots.len(),
+            &mut orders,
+        )
+        .map_err(OperatorError::internal)?;
         Ok(orders)
     }
 
     /// Leaves out rows that come behind the first ones of their key as they are.
     fn leave_out(&self, rows: &mut Incoming, before: &[First]) -> Result<()> {
-        let last: Vec<u32> = before.iter().filter_map(|first| first.slots.last().copied()).collect();
+        let last: Vec<u32> =
+            before.iter().filter_map(|first| first.slots.last().copied()).collect();
         let orders = self.orders(&last)?;
         // Per key the last order, and the ranks of a row behind it and of one that is equal.
         let mut full: HashMap<u32, (&[u8], u64, u64)> = HashMap::new();
