@@ -306,3 +306,32 @@ fn rows_near_each_other_in_time_are_joined_and_never_corrected() {
         &["2024-01-01T00:00, 2", "2024-01-01T00:01, 1", "2024-01-01T00:05, 1"],
     );
 }
+
+#[test]
+fn rows_of_the_same_windows_are_joined_and_grouped_once_more() {
+    let windows = "WITH a AS (SELECT k, COUNT(*) n, window_start, window_end FROM TABLE(TUMBLE(TABLE c, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY k, window_start, window_end),
+           b AS (SELECT k, what, window_start, window_end FROM TABLE(TUMBLE(TABLE v, DESCRIPTOR(at), INTERVAL '1' MINUTE)))";
+    let on = "a.k = b.k AND a.window_start = b.window_start AND a.window_end = b.window_end";
+    let columns = "k BIGINT, n BIGINT, what STRING, w TIMESTAMP(3)";
+    let inner =
+        ["1, 1, a, 2024-01-01T00:00", "1, 1, b, 2024-01-01T00:00", "3, 1, d, 2024-01-01T00:05"];
+    gives_timed(
+        columns,
+        &format!("{windows} SELECT a.k, n, what, a.window_start FROM a JOIN b ON {on}"),
+        &inner,
+    );
+    let alone = ["2, 1, null, 2024-01-01T00:00", "1, 1, null, 2024-01-01T00:01"];
+    gives_timed(
+        columns,
+        &format!("{windows} SELECT a.k, n, what, a.window_start FROM a LEFT JOIN b ON {on}"),
+        &[inner.as_slice(), &alone].concat(),
+    );
+    gives_timed(
+        "w TIMESTAMP(3), n BIGINT",
+        &format!(
+            "{windows} SELECT window_start, COUNT(*) FROM
+               (SELECT a.window_start, a.window_end, what FROM a LEFT JOIN b ON {on}) GROUP BY window_start, window_end"
+        ),
+        &["2024-01-01T00:00, 3", "2024-01-01T00:01, 1", "2024-01-01T00:05, 1"],
+    );
+}

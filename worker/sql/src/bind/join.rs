@@ -242,8 +242,12 @@ impl Binder<'_> {
                 aliases: &[],
                 joined: Some(&joined),
             };
-            let mut binder =
-                ExprBinder { scope: &scope, aggregates: None, no_aggregates: "has no place in ON" };
+            let mut binder = ExprBinder {
+                scope: &scope,
+                aggregates: None,
+                no_aggregates: "has no place in ON",
+                over: None,
+            };
             let bound = condition(&mut binder, expr, "ON");
             conjuncts(self.keep(bound)?, &mut on);
         }
@@ -272,7 +276,7 @@ impl Binder<'_> {
     /// Refuses conditions that may hold now and then.
     pub(super) fn refuse_chance(&mut self, on: &[Expr]) -> Result<(), Reported> {
         match on.iter().find_map(|on| Some((on.span, on.nondeterministic()?))) {
-            Some((span, reason)) => self.fail(span, format!("what joins rows has to give the same answer whenever it is asked, and {reason}; compute the value in a query of its own, and compare with that")),
+            Some((span, reason)) => self.fail(span, format!("what joins rows has to give the same answer whenever it is asked, but this {reason}; compute the value in a query of its own, and compare with that")),
             None => Ok(()),
         }
     }

@@ -6,9 +6,14 @@ pub(crate) mod base;
 pub(crate) mod expr;
 pub(crate) mod interval;
 pub(crate) mod join;
+pub(crate) mod over;
 pub(crate) mod query;
+pub(crate) mod rank;
+mod select;
+mod shown;
 pub(crate) mod subquery;
 pub(crate) mod table;
+mod window;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,6 +26,7 @@ use crate::ast::{Ident, Insert, Statement};
 use crate::catalog::{Relation, TableDef, implicit};
 use crate::error::{Span, SqlError, Warning, did_you_mean};
 use crate::expr::{Expr, Style, cast};
+use crate::narrow::narrow;
 use crate::rel::{Field, Rel, Role, calc};
 use crate::types::SqlType;
 
@@ -93,6 +99,7 @@ impl<'a> Binder<'a> {
 
     pub(crate) fn program(&mut self, statements: &[Statement]) -> BoundProgram {
         let mut program = BoundProgram { inserts: Vec::new(), tables: Vec::new(), state_ttl: None };
+        let mut shown = 0;
         for statement in statements {
             match statement {
                 Statement::Set { key, value, span } => self.set(key, value, *span),
@@ -123,6 +130,12 @@ impl<'a> Binder<'a> {
                 }
                 Statement::Insert(insert) => {
                     if let Ok(bound) = self.insert(insert) {
+                        program.inserts.push(bound);
+                    }
+                }
+                Statement::Query(query) => {
+                    shown += 1;
+                    if let Ok(bound) = self.shown(query, shown) {
                         program.inserts.push(bound);
                     }
                 }
@@ -320,7 +333,8 @@ impl<'a> Binder<'a> {
         if failed {
             return Err(Reported);
         }
-        Ok(BoundInsert { table, rel: calc(&rel, None, exprs, fields), span: insert.table.span })
+        let rel = narrow(&calc(&rel, None, exprs, fields));
+        Ok(BoundInsert { table, rel, span: insert.table.span })
     }
 
     /// The table's columns that the query's columns go to, in the query's order.

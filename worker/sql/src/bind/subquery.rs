@@ -196,6 +196,7 @@ impl Binder<'_> {
                         scope: &scope,
                         aggregates: Some(&mut aggregates),
                         no_aggregates: "",
+                        over: None,
                     };
                     let bound = binder.bind(expr);
                     columns.push(self.keep(bound)?);
@@ -225,6 +226,7 @@ impl Binder<'_> {
                 scope: &scope,
                 aggregates: None,
                 no_aggregates: "has no place in WHERE; use HAVING",
+                over: None,
             };
             let bound = condition(&mut binder, filter, "WHERE");
             conjuncts(self.keep(bound)?, &mut on);
@@ -299,8 +301,12 @@ impl Binder<'_> {
         let Inside { from, on } = self.inside(outer, select, ctes)?;
         let scope = scope_of(&from);
         let mut found = Vec::new();
-        let mut binder =
-            ExprBinder { scope: &scope, aggregates: Some(&mut found), no_aggregates: "" };
+        let mut binder = ExprBinder {
+            scope: &scope,
+            aggregates: Some(&mut found),
+            no_aggregates: "",
+            over: None,
+        };
         let bound = binder.bind(expr);
         let item = self.keep(bound)?;
         if found.is_empty() {

@@ -89,7 +89,11 @@ impl Lowering<'_> {
                 return None;
             }
         };
-        let kind = if join.near.is_some() { "interval join" } else { "join" };
+        let kind = match join.near {
+            None => "join",
+            Some(near) if near.windows => "window join",
+            Some(_) => "interval join",
+        };
         // What is kept is part of it: rows of other columns say nothing of these.
         let sides = [&join.left, &join.right].map(|side| identity::full(side, false));
         let identity = format!("{kind} {} {}", identity::rows(rel, false), sides.join(" "));
@@ -126,6 +130,7 @@ fn timed(spec: &spec::Join, near: Near) -> spec::IntervalJoin {
         schema: input.schema.clone(),
         keys: input.keys.clone(),
         time,
+        shift: if near.windows { -1 } else { 0 },
     };
     spec::IntervalJoin {
         kind: spec.kind,
@@ -134,6 +139,8 @@ fn timed(spec: &spec::Join, near: Near) -> spec::IntervalJoin {
         null_safe: spec.null_safe.clone(),
         within: near.within,
         condition: spec.condition.clone(),
+        // As in Flink: rows of a window that is over are late, others never.
+        leaves_late: near.windows,
     }
 }
 
@@ -169,7 +176,9 @@ fn details(
         };
         details.insert("condition".to_owned(), render::sql(rest, &name));
     }
-    if let Some(near) = join.near {
+    if join.near.is_some_and(|near| near.windows) {
+        details.insert("apart".to_owned(), "in the same window".to_owned());
+    } else if let Some(near) = join.near {
         let (l, r) = (&left[near.left].name, &right[near.right].name);
         let [least, most] = near.within.map(names::duration);
         details.insert(

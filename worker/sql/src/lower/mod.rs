@@ -6,6 +6,8 @@ mod join;
 mod late;
 mod names;
 mod needs;
+mod over;
+mod rank;
 mod sinks;
 mod sources;
 mod windows;
@@ -136,13 +138,13 @@ impl Lowering<'_> {
             && registry::changes(table.connector()) == Changes::Appended
         {
             let message = format!(
-                "table \"{}\" (connector '{}') takes rows that only come, and this query corrects rows that it gave before: {} at {}:{}; {}write to a table with connector 'print'",
+                "table \"{}\" (connector '{}') takes rows that only come, and this query corrects rows that it gave before: {} at {}:{}; {}, or write to a table with connector 'print'",
                 table.name,
                 table.connector(),
                 by.what,
                 by.span.line,
                 by.span.column,
-                by.instead
+                by.way_out()
             );
             self.errors.push(SqlError::new(insert.span, message));
             return;
@@ -231,6 +233,8 @@ impl Lowering<'_> {
                 self.window_columns(rel, input, *time, id.window, *span)
             }
             RelKind::Aggregate(aggregate) => self.aggregate(rel, aggregate).map(|flow| vec![flow]),
+            RelKind::Over(over) => self.over(rel, over).map(|flow| vec![flow]),
+            RelKind::Rank(rank) => self.rank(rel, rank).map(|flow| vec![flow]),
             RelKind::Join(join) => self.join(rel, join).map(|flow| vec![flow]),
         }
     }

@@ -7,7 +7,7 @@ use crate::rel::{Aggregate, Field, Join, JoinKind, Rel};
 
 const LONGEST: usize = 60;
 
-fn cut(text: String) -> String {
+pub(super) fn cut(text: String) -> String {
     if text.chars().count() <= LONGEST {
         return text;
     }
@@ -57,7 +57,11 @@ pub(super) fn join(join: &Join, equal: &[String]) -> String {
         JoinKind::Semi => "rows that have a match",
         JoinKind::Anti => "rows that have no match",
     };
-    let kind = if join.near.is_some() { format!("interval {kind}") } else { kind.to_owned() };
+    let kind = match join.near {
+        None => kind.to_owned(),
+        Some(near) if near.windows => format!("window {kind}"),
+        Some(_) => format!("interval {kind}"),
+    };
     let by = if equal.is_empty() { String::new() } else { format!(" by {}", equal.join(", ")) };
     cut(format!("{kind}{by}"))
 }

@@ -1,7 +1,7 @@
 //! Expressions, by precedence climbing.
 
 use super::{MAX_HEIGHT, Parsed, Parser, is_reserved};
-use crate::ast::{BinaryOp, Call, Expr, ExprKind, Ident, Unit};
+use crate::ast::{BinaryOp, Call, Expr, ExprKind, Ident, Over, Unit};
 use crate::error::Span;
 use crate::lex::Tok;
 
@@ -296,8 +296,14 @@ impl Parser {
             _ if call => self.call(start),
             name if BARE_FUNCTIONS.contains(&name) && name != "PI" => {
                 let name = self.ident("a function")?;
-                let call =
-                    Call { name, args: Vec::new(), star: false, distinct: false, filter: None };
+                let call = Call {
+                    name,
+                    args: Vec::new(),
+                    star: false,
+                    distinct: false,
+                    filter: None,
+                    over: None,
+                };
                 self.node(start, ExprKind::Call(Box::new(call)))
             }
             _ if is_reserved(&word) => Err(self.unexpected("an expression")),
@@ -373,6 +379,11 @@ impl Parser {
         }
     }
 
+    /// How far a frame reaches: as far as PRECEDING or FOLLOWING.
+    pub(super) fn frame_distance(&mut self) -> Parsed<Expr> {
+        self.expr_above(COMPARE)
+    }
+
     /// A unit as an argument.
     fn unit_argument(&mut self) -> Parsed<Expr> {
         let start = self.span();
@@ -390,7 +401,8 @@ impl Parser {
             return self.error(name.span, message);
         }
         self.expect("(")?;
-        let mut call = Call { name, args: Vec::new(), star: false, distinct: false, filter: None };
+        let mut call =
+            Call { name, args: Vec::new(), star: false, distinct: false, filter: None, over: None };
         match call.name.text.to_ascii_uppercase().as_str() {
             "EXTRACT" => {
                 call.args.push(self.unit_argument()?);
@@ -419,10 +431,7 @@ impl Parser {
             self.expect(")")?;
         }
         if self.is_word("OVER") {
-            return self.error(
-                self.span(),
-                "OVER is not supported; aggregate per window with TABLE(TUMBLE(…)) and GROUP BY",
-            );
+            call.over = Some(self.over()?);
         }
         if self.are_words(&["WITHIN", "GROUP"]) {
             return self.error(self.span(), "WITHIN GROUP is not supported");
@@ -519,7 +528,9 @@ pub(crate) fn children(kind: &ExprKind) -> Box<dyn Iterator<Item = &Expr> + '_> 
                 .chain(whens.iter().flat_map(|(w, t)| [w, t]))
                 .chain(otherwise.iter().map(|o| &**o)),
         ),
-        ExprKind::Call(call) => Box::new(call.args.iter().chain(&call.filter)),
+        ExprKind::Call(call) => Box::new(
+            call.args.iter().chain(&call.filter).chain(call.over.iter().flat_map(Over::exprs)),
+        ),
         ExprKind::Column(_)
         | ExprKind::Number(_)
         | ExprKind::Text(_)

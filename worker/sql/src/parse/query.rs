@@ -3,7 +3,7 @@
 use super::{Parsed, Parser, is_reserved};
 use crate::ast::{
     Body, Cte, Expr, ExprKind, GroupBy, Ident, Query, Relation, RelationKind, Select, SelectItem,
-    WindowCall,
+    Tail, WindowCall,
 };
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::lex::{HINT, Tok};
@@ -66,26 +66,8 @@ impl Parser {
         let span = self.since(start);
         let body =
             if branches.len() == 1 { branches.remove(0).body } else { Body::Union(branches) };
-        self.refuse_query_tail()?;
-        Ok(Query { ctes, body, span })
-    }
-
-    fn refuse_query_tail(&self) -> Parsed<()> {
-        let span = self.span();
-        let message = if self.is_word("ORDER") {
-            "ORDER BY is not supported: a stream has no end to sort at"
-        } else if self.is_word("LIMIT") {
-            "LIMIT is not supported: which rows come first depends on timing"
-        } else if self.is_word("OFFSET") && !self.is_sign_at(1, ",") {
-            "OFFSET is not supported: which rows come first depends on timing"
-        } else if self.is_word("FETCH") {
-            "FETCH is not supported: which rows come first depends on timing"
-        } else if self.is_word("EMIT") {
-            "EMIT is not supported: a window's result is given once, when the watermark passes its end"
-        } else {
-            return Ok(());
-        };
-        self.error(span, message)
+        let tail = self.query_tail()?;
+        Ok(Query { ctes, body, tail, span })
     }
 
     fn query_term(&mut self) -> Parsed<Query> {
@@ -113,7 +95,7 @@ impl Parser {
         } else {
             return Err(self.unexpected("SELECT or VALUES"));
         };
-        Ok(Query { ctes: Vec::new(), body, span: self.since(start) })
+        Ok(Query { ctes: Vec::new(), body, tail: Tail::default(), span: self.since(start) })
     }
 
     fn values(&mut self) -> Parsed<Body> {
@@ -161,18 +143,9 @@ impl Parser {
         let group_by =
             if self.eat_words(&["GROUP", "BY"]) { Some(self.group_by(at)?) } else { None };
         let having = if self.eat_word("HAVING") { Some(self.expr()?) } else { None };
-        if self.is_word("WINDOW") {
-            let span = self.span();
-            return self.error(
-                span,
-                "the WINDOW clause is not supported, nor is OVER; aggregate over TABLE(TUMBLE(…))",
-            );
-        }
-        if self.is_word("QUALIFY") {
-            let span = self.span();
-            return self.error(span, "QUALIFY is not supported, nor is OVER");
-        }
-        Ok(Select { distinct, items, from, filter, group_by, having, span })
+        let windows = self.named_windows()?;
+        let qualify = if self.eat_word("QUALIFY") { Some(self.expr()?) } else { None };
+        Ok(Select { distinct, items, from, filter, group_by, having, windows, qualify, span })
     }
 
     fn group_by(&mut self, start: Span) -> Parsed<GroupBy> {
@@ -322,7 +295,11 @@ impl Parser {
             let start = self.span();
             let named = self.is_sign_at(1, "=>");
             let index = if named {
-                let name = self.next().keyword().unwrap_or_default();
+                // A keyword such as OFFSET is a name only in quotes.
+                let name = match self.next().tok {
+                    Tok::Word { text, .. } => text.to_ascii_uppercase(),
+                    _ => String::new(),
+                };
                 self.next();
                 match parameters.iter().position(|p| *p == name) {
                     Some(index) => index,
@@ -476,6 +453,8 @@ fn star_of(from: Relation, span: Span) -> Select {
         filter: None,
         group_by: None,
         having: None,
+        windows: Vec::new(),
+        qualify: None,
         span,
     }
 }

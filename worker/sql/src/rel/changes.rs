@@ -1,17 +1,33 @@
 //! What may happen to the rows of a relation once they were given, and what tells them apart.
 
+use weir_engine::operators::dedup::spec::Keep;
+use weir_engine::operators::rank::spec::RankFunction;
+
 use super::{JoinKind, Rel, RelKind, Role};
 use crate::error::Span;
 use crate::expr::Expr;
 
-/// The part of the program because of which rows are corrected that were given before.
-#[derive(Clone, Debug)]
-pub(crate) struct Correction {
-    /// The clause, for people.
-    pub(crate) what: &'static str,
+/// A part of the program because of which rows are corrected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Corrected {
     pub(crate) span: Span,
-    /// What to write instead where rows may not be corrected.
-    pub(crate) instead: &'static str,
+    /// What it is, for messages.
+    pub(crate) what: &'static str,
+}
+
+impl Corrected {
+    /// What to write instead.
+    pub(crate) fn way_out(self) -> &'static str {
+        if self.what.starts_with("GROUP BY") {
+            "group by window_start, window_end"
+        } else if self.what.ends_with("JOIN") {
+            "say how far apart the event times of a pair may be (l.ts BETWEEN r.ts - INTERVAL … AND r.ts + INTERVAL …)"
+        } else if self.what.contains("EXISTS") {
+            "ask for rows that have a match"
+        } else {
+            "rank the rows of windows (PARTITION BY window_start, window_end)"
+        }
+    }
 }
 
 /// Most keys that are looked at of a relation.
@@ -19,7 +35,7 @@ const MOST_KEYS: usize = 8;
 
 impl Rel {
     /// The part of the program, if any, because of which rows are corrected.
-    pub(crate) fn corrected_by(&self) -> Option<Correction> {
+    pub(crate) fn corrected_by(&self) -> Option<Corrected> {
         match &self.kind {
             RelKind::Scan(_) | RelKind::Values { .. } => None,
             RelKind::Calc { input, .. } | RelKind::Window { input, .. } => input.corrected_by(),
@@ -27,17 +43,20 @@ impl Rel {
             RelKind::Aggregate(aggregate) => match aggregate.input.corrected_by() {
                 // Of distinct rows each is given once, and stays.
                 None if aggregate.over.is_some() || aggregate.calls.is_empty() => None,
-                None => Some(Correction {
-                    what: "GROUP BY without a window",
-                    span: aggregate.span,
-                    instead: "group by window_start, window_end, or ",
-                }),
+                None => Some(Corrected { span: aggregate.span, what: "GROUP BY without a window" }),
                 below => below,
             },
+            // It takes rows that only come.
+            RelKind::Over(over) => over.input.corrected_by(),
+            RelKind::Rank(rank) if rank.dedup() == Some(Keep::First) => None,
+            RelKind::Rank(rank) => rank.input.corrected_by().or(Some(Corrected {
+                span: rank.span,
+                what: if rank.limit { "LIMIT" } else { "Top-N by rank" },
+            })),
             RelKind::Join(join) if join.near.is_some() => None,
             RelKind::Join(join) => {
                 let below = || join.left.corrected_by().or_else(|| join.right.corrected_by());
-                let own = || Correction { what: join.name(), span: join.span, instead: "" };
+                let own = || Corrected { span: join.span, what: join.name() };
                 below().or_else(|| join.kind.corrects().then(own))
             }
         }
@@ -66,6 +85,14 @@ impl Rel {
                 let bounds = aggregate.keys.len() + aggregate.calls.len();
                 let window = aggregate.over.map(|_| bounds..bounds + 2);
                 vec![(0..aggregate.keys.len()).chain(window.into_iter().flatten()).collect()]
+            }
+            RelKind::Over(over) => over.input.keys(),
+            RelKind::Rank(rank) => {
+                // Rows of a key that does not hold the partition's columns lose their order.
+                let parted = |key: &Vec<usize>| rank.partition.iter().all(|c| key.contains(c));
+                let is_one = rank.from == rank.to && rank.function == RankFunction::RowNumber;
+                let one = is_one.then(|| rank.partition.clone());
+                rank.input.keys().into_iter().filter(parted).chain(one).collect()
             }
             RelKind::Join(join) => self.keys_of_join(join),
         };

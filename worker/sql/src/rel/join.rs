@@ -202,11 +202,25 @@ pub(super) fn joined(
     let near = near(&left, &right, kind, &on);
     if let Some(near) = near {
         // Watermarks are held back for rows that come later than others of their time.
+        let width = left.fields.len();
+        let keeps = |side: &Rel, first: usize, time: usize, fields: &mut [Field]| {
+            for (column, field) in side.fields.iter().enumerate() {
+                let of_window = matches!(
+                    field.role,
+                    Role::WindowStart(_) | Role::WindowEnd(_) | Role::WindowTime(_)
+                );
+                if near.windows && of_window {
+                    fields[first + column].role = field.role.clone();
+                } else if !near.windows && column == time {
+                    fields[first + column].role = Role::Rowtime;
+                }
+            }
+        };
         if matches!(kind, JoinKind::Inner | JoinKind::Left) {
-            fields[near.left].role = Role::Rowtime;
+            keeps(&left, 0, near.left, &mut fields);
         }
         if matches!(kind, JoinKind::Inner | JoinKind::Right) {
-            fields[left.fields.len() + near.right].role = Role::Rowtime;
+            keeps(&right, width, near.right, &mut fields);
         }
     }
     Rel { kind: RelKind::Join(Join { left, right, kind, on, span, near }), fields }

@@ -33,6 +33,8 @@ fn has_join(rel: &Rel) -> bool {
         RelKind::Calc { input, .. } | RelKind::Window { input, .. } => has_join(input),
         RelKind::Union(branches) => branches.iter().any(|branch| has_join(branch)),
         RelKind::Aggregate(aggregate) => has_join(&aggregate.input),
+        RelKind::Over(over) => has_join(&over.input),
+        RelKind::Rank(rank) => has_join(&rank.input),
         RelKind::Join(_) => true,
     }
 }
@@ -67,6 +69,8 @@ impl Narrowing {
             RelKind::Aggregate(aggregate) => {
                 self.need(&aggregate.input, &all(&aggregate.input));
             }
+            RelKind::Over(over) => self.need(&over.input, &all(&over.input)),
+            RelKind::Rank(rank) => self.need(&rank.input, &all(&rank.input)),
             RelKind::Calc { input, filter, exprs } => {
                 self.needed.entry(Arc::as_ptr(rel)).or_default().extend(columns);
                 let mut read = BTreeSet::new();
@@ -135,6 +139,20 @@ impl Narrowing {
                     ..*aggregate
                 };
                 unchanged(Rel { kind: RelKind::Aggregate(aggregate), fields })
+            }
+            RelKind::Over(over) => {
+                let over = super::Over {
+                    input: self.whole(&over.input),
+                    partition: over.partition.clone(),
+                    order: over.order.clone(),
+                    calls: over.calls.clone(),
+                    span: over.span,
+                };
+                unchanged(Rel { kind: RelKind::Over(over), fields })
+            }
+            RelKind::Rank(rank) => {
+                let rank = super::Rank { input: self.whole(&rank.input), ..rank.clone() };
+                unchanged(Rel { kind: RelKind::Rank(rank), fields })
             }
             RelKind::Calc { input, filter, exprs } => {
                 let below = self.narrow(input);

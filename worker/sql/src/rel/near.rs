@@ -1,9 +1,9 @@
-//! Joins of rows that are near each other in event time.
+//! Joins of rows that are near each other in event time, or in the same windows.
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
 
-use super::{JoinKind, Rel};
+use super::{JoinKind, Rel, Role, equality};
 use crate::expr::{Expr, Node, Style};
 use crate::types::Kind;
 
@@ -15,6 +15,8 @@ pub(crate) struct Near {
     pub(crate) right: usize,
     /// Least and largest time of the right row less that of the left one, in milliseconds.
     pub(crate) within: [i64; 2],
+    /// The times are the ends of the same windows.
+    pub(crate) windows: bool,
 }
 
 /// A side's event time, moved by so many milliseconds.
@@ -59,6 +61,9 @@ pub(super) fn near(left: &Rel, right: &Rel, kind: JoinKind, on: &[Expr]) -> Opti
     if !kind.gives_pairs() || left.corrected_by().is_some() || right.corrected_by().is_some() {
         return None;
     }
+    if let Some(near) = same_window(left, right, on) {
+        return Some(near);
+    }
     let width = left.fields.len();
     let is_time = |column: usize| {
         let field = match column.checked_sub(width) {
@@ -100,5 +105,31 @@ pub(super) fn near(left: &Rel, right: &Rel, kind: JoinKind, on: &[Expr]) -> Opti
     let ((left, right), least, most) = (columns?, least?, most?);
     // Times are compared as they are; milliseconds alone may be one off.
     let more = i64::from(fine);
-    Some(Near { left, right: right - width, within: [least - more, most + more] })
+    let within = [least - more, most + more];
+    Some(Near { left, right: right - width, within, windows: false })
+}
+
+/// Joins of rows of the same windows: both bounds of either side are equal.
+fn same_window(left: &Rel, right: &Rel, on: &[Expr]) -> Option<Near> {
+    let width = left.fields.len();
+    let pairs: Vec<(usize, usize)> = on
+        .iter()
+        .filter_map(|on| {
+            let equal = equality(on, width).filter(|equal| !equal.null_safe)?;
+            Some((equal.left.as_column()?, equal.right.as_column()?))
+        })
+        .collect();
+    pairs.iter().find_map(|&(l, r)| {
+        let (Role::WindowEnd(a), Role::WindowEnd(b)) =
+            (&left.fields[l].role, &right.fields[r].role)
+        else {
+            return None;
+        };
+        let begins = |&(l, r): &(usize, usize)| {
+            let (l, r) = (&left.fields[l].role, &right.fields[r].role);
+            *l == Role::WindowStart(a.clone()) && *r == Role::WindowStart(b.clone())
+        };
+        let same = a.window == b.window && pairs.iter().any(begins);
+        same.then_some(Near { left: l, right: r, within: [0, 0], windows: true })
+    })
 }

@@ -10,7 +10,7 @@ use weir_state::table::{Groups, Ordered, Scan, SpecError, Table, TableError, Tab
 
 use crate::OperatorError;
 use crate::aggregate::Pick;
-use crate::operators::take_all;
+use crate::operators::rows::take_all;
 
 /// Rows that are looked at together in search of a value.
 const LOOK: usize = 16;

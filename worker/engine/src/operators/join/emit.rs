@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array, new_null_array};
 
 use super::plan::Plan;
-use crate::operators::take_all;
+use crate::operators::rows::take_all;
 use crate::{Batch, OperatorError, RowKind};
 
 /// Most rows of a batch that is given.

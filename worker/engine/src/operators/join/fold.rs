@@ -8,7 +8,7 @@ use weir_state::key_table::ABSENT;
 use super::plan::Side;
 use super::store::Store;
 use crate::operators::group::batch::BatchGroups;
-use crate::operators::take_all;
+use crate::operators::rows::take_all;
 use crate::{Batch, OperatorError, RowKind};
 
 /// Rows that came or went, net of all that happened in a batch.

@@ -17,7 +17,7 @@ use super::fold::{Folded, Moved};
 use super::plan::{Plan, Side};
 use super::spec::JoinKind;
 use super::store::{Cursor, Store};
-use crate::operators::take_all;
+use crate::operators::rows::take_all;
 use crate::{Batch, OperatorError, RowKind};
 
 /// Pairs that are looked at in one step, unless one row has more.

@@ -122,6 +122,8 @@ pub struct IntervalJoin {
     pub within: [i64; 2],
     /// As of [`Join`].
     pub condition: Option<Condition>,
+    /// Rows that come when nothing can match them that is not late are left out.
+    pub leaves_late: bool,
 }
 
 /// One side of a join by time.
@@ -133,4 +135,6 @@ pub struct TimedInput {
     pub keys: Vec<usize>,
     /// The event time, a timestamp.
     pub time: usize,
+    /// Milliseconds that are added to it: the end of a window is 1 later than its last time.
+    pub shift: i64,
 }

@@ -8,7 +8,7 @@ use weir_state::table::{Edge, Groups, Keyed, Ordered, Scan, SpecError, Table, Ta
 
 use super::plan::Side;
 use crate::OperatorError;
-use crate::operators::take_all;
+use crate::operators::rows::take_all;
 
 /// Rows that are looked at together in search of one that is there.
 const LOOK: usize = 16;

@@ -3,6 +3,7 @@
 mod identity;
 mod joins;
 mod queries;
+mod ranks;
 mod tables;
 mod windows;
 

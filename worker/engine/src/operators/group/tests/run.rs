@@ -1,13 +1,12 @@
 //! The operator beside a naive model: the rows that are there, and results over them by
 //! definition.
 
-use std::collections::BTreeMap;
-
 use crate::aggregate::testing::{Row, expected, key_of, records, shown};
 use crate::operators::group::operator::Group;
 use crate::operators::group::spec::GroupAggregate;
-use crate::operators::testing::{GROUPS, Segments};
+use crate::operators::testing::{GROUPS, StoredTables, trim};
 use crate::{Batch, Operator, RowKind};
+use std::collections::BTreeMap;
 
 /// What happens to a row.
 #[derive(Clone, Debug)]
@@ -42,15 +41,15 @@ pub(super) struct Run {
     rows: Vec<Row>,
     /// What the rows that left say, folded.
     pub(super) folded: BTreeMap<Key, Vec<String>>,
-    segments: Segments,
+    stored: StoredTables,
 }
 
 impl Run {
     pub(super) fn new(spec: GroupAggregate) -> Self {
         let mut operator = Group::new(&spec, GROUPS).unwrap();
-        let segments = Segments::begin(&mut operator);
+        let stored = StoredTables::of(&mut operator);
         let folded = BTreeMap::new();
-        Self { spec, operator, now: 1, rows: Vec::new(), folded, segments }
+        Self { spec, operator, now: 1, rows: Vec::new(), folded, stored }
     }
 
     fn key(&self, row: &Row) -> Key {
@@ -85,11 +84,7 @@ impl Run {
                 self.check();
             }
             Event::Checkpoint => self.checkpoint(),
-            Event::Trim(want) => {
-                self.operator.tables().into_iter().for_each(|table| {
-                    table.trim(want);
-                });
-            }
+            Event::Trim(want) => trim(&mut self.operator, want),
             Event::Restore { whole } => self.restore(whole),
         }
     }
@@ -102,7 +97,7 @@ impl Run {
         let (rows, kinds): (Vec<Row>, Vec<RowKind>) = batch.iter().cloned().unzip();
         let inserts = kinds.iter().all(|kind| *kind == RowKind::Insert);
         let batch = Batch::new(records(&rows)).with_kinds((!inserts).then(|| kinds.into()));
-        self.segments.read(&mut self.operator, 0, &batch);
+        self.read(&batch);
         let Some(out) = self.operator.take_in(&batch, self.now).unwrap() else { return Vec::new() };
         let columns: Vec<_> = out.records().columns().iter().map(|c| shown(c)).collect();
         let kind = |row| out.kinds().map_or(RowKind::Insert, |kinds| kinds[row]);
@@ -165,12 +160,18 @@ impl Run {
     }
 
     pub(super) fn checkpoint(&mut self) {
-        self.segments.checkpoint(&mut self.operator);
+        self.stored.checkpoint(&mut self.operator);
     }
 
     pub(super) fn restore(&mut self, whole: bool) {
         self.checkpoint();
         self.operator = Group::new(&self.spec, GROUPS).unwrap();
-        self.segments.restore(&mut self.operator, whole);
+        self.stored.restore(&mut self.operator, whole);
+    }
+
+    /// Brings the rows into memory that a batch needs, as the engine does.
+    fn read(&mut self, batch: &Batch) {
+        let keys = self.operator.keys_of(0, batch).unwrap();
+        self.stored.read(&mut self.operator, keys);
     }
 }

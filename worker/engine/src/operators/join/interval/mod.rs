@@ -7,7 +7,8 @@
 //!
 //! What always holds:
 //! - Nothing is taken back.
-//! - A row that is late joins what is still there, and is given alone at once if nothing is.
+//! - A row that is late joins what is still there, and is given alone at once if nothing is; of
+//!   windows it is left out ([`spec::IntervalJoin::leaves_late`]).
 //! - The watermark is held back by the larger bound: of rows that came in time none leaves behind a
 //!   watermark that says it cannot come.
 

@@ -19,7 +19,7 @@ use super::probe::Probe;
 use crate::aggregate::InputRows;
 use crate::operator::TableKeys;
 use crate::operators::group::batch::BatchGroups;
-use crate::operators::take_all;
+use crate::operators::rows::take_all;
 use crate::{
     Batch, Context, Operator, OperatorError, Output, Progress, Restored, RowKind, Watermark,
 };
@@ -37,7 +37,9 @@ pub struct IntervalJoin {
     /// When rows of a side are given that have found no match by then.
     timers: [Option<Timers>; 2],
     numbers: BatchGroups,
-    times: [usize; 2],
+    /// The event time of each side, and what is added to it.
+    times: [(usize, i64); 2],
+    leaves_late: bool,
     work: Option<Work>,
 }
 
@@ -146,7 +148,8 @@ impl IntervalJoin {
             timers: [timers(left)?, timers(right)?],
             reach: [most, least.saturating_neg()],
             numbers: BatchGroups::default(),
-            times: [spec.left.time, spec.right.time],
+            times: [&spec.left, &spec.right].map(|input| (input.time, input.shift)),
+            leaves_late: spec.leaves_late,
             work: None,
             plan,
         })
@@ -161,9 +164,11 @@ impl IntervalJoin {
     fn with_times(&self, input: usize, batch: &Batch) -> Result<RecordBatch, OperatorError> {
         let records = batch.records();
         let unit = DataType::Timestamp(TimeUnit::Millisecond, None);
-        let times = cast(records.column(self.times[input]), &unit)?;
+        let (time, shift) = self.times[input];
+        let times = cast(records.column(time), &unit)?;
         let times = times.as_primitive::<TimestampMillisecondType>();
-        let times: ArrayRef = Arc::new(times.reinterpret_cast::<Int64Type>());
+        let times: ArrayRef =
+            Arc::new(times.unary::<_, Int64Type>(|time| time.saturating_add(shift)));
         let columns = records.columns().iter().cloned().chain([times]).collect();
         Ok(RecordBatch::try_new(Arc::clone(&self.plan.sides[input].schema), columns)?)
     }
@@ -242,7 +247,7 @@ impl IntervalJoin {
             keys: &keys,
         };
         let mut moved = fold.fold()?.came;
-        if late.num_rows() > 0 {
+        if late.num_rows() > 0 && !self.leaves_late {
             let all = moved.columns.iter().zip(late.columns());
             let all = all.map(|(a, b)| arrow::compute::concat(&[a.as_ref(), b.as_ref()]));
             moved.columns = all.collect::<Result<_, _>>()?;

@@ -13,7 +13,7 @@ use super::super::fold::Moved;
 use super::super::plan::Plan;
 use super::super::probe::Pairs;
 use super::super::store::{Cursor, Store};
-use crate::operators::take_all;
+use crate::operators::rows::take_all;
 use crate::{Batch, OperatorError, RowKind};
 
 /// Pairs that are looked at in one step.

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::IntervalJoin;
 use crate::operators::join::spec::{Condition, IntervalJoin as Spec, JoinKind, TimedInput};
-use crate::operators::testing::{GROUPS, Segments};
+use crate::operators::testing::{GROUPS, StoredTables};
 use crate::{Batch, Operator, Watermark};
 
 /// `k`, `ts`, `n` of either side.
@@ -48,7 +48,7 @@ struct Wanted {
 impl Wanted {
     fn spec(&self) -> Spec {
         let keys = if self.keyed { vec![0] } else { Vec::new() };
-        let input = || TimedInput { schema: schema(), keys: keys.clone(), time: 1 };
+        let input = || TimedInput { schema: schema(), keys: keys.clone(), time: 1, shift: 0 };
         let condition = Condition {
             columns: vec![2, 5],
             test: Arc::new(|pairs| {
@@ -63,6 +63,7 @@ impl Wanted {
             null_safe: keys.iter().map(|_| false).collect(),
             within: self.within,
             condition: self.conditioned.then_some(condition),
+            leaves_late: false,
         }
     }
 
@@ -120,7 +121,7 @@ enum Event {
 struct Run {
     wanted: Wanted,
     operator: IntervalJoin,
-    segments: Segments,
+    segments: StoredTables,
     sides: [Vec<Row>; 2],
     given: BTreeMap<Pair, usize>,
     mark: i64,
@@ -131,7 +132,7 @@ struct Run {
 impl Run {
     fn new(wanted: Wanted) -> Self {
         let mut operator = IntervalJoin::new(&wanted.spec(), GROUPS).unwrap();
-        let segments = Segments::begin(&mut operator);
+        let segments = StoredTables::of(&mut operator);
         let (sides, given) = (Default::default(), BTreeMap::new());
         let mut run = Self { wanted, operator, segments, sides, given, mark: 0, left: i64::MIN };
         run.pass(-1_000);
@@ -169,7 +170,7 @@ impl Run {
         let mut rows = 0;
         loop {
             let keys = self.operator.keys_to_resume().unwrap();
-            self.segments.read_keys(&mut self.operator, keys);
+            self.segments.read(&mut self.operator, keys);
             let Some(given) = self.operator.step().unwrap() else { return rows };
             rows += self.collect(given, in_time);
         }
@@ -177,7 +178,8 @@ impl Run {
 
     fn take_in(&mut self, side: usize, rows: &[Row], in_time: bool) -> usize {
         let batch = batch(rows);
-        self.segments.read(&mut self.operator, side, &batch);
+        let keys = self.operator.keys_of(side, &batch).unwrap();
+        self.segments.read(&mut self.operator, keys);
         let given = self.operator.take_in(side, &batch).unwrap();
         self.collect(given, in_time) + self.go_on(in_time)
     }
@@ -315,4 +317,22 @@ fn a_row_with_many_matches_is_joined_in_steps() {
     run.take_in(0, &many, true);
     assert_eq!(run.take_in(1, &[(Some(1), 100, None), (Some(2), 100, None)], true), 10_000);
     assert_eq!(run.pass(1_000), 1);
+}
+
+#[test]
+fn rows_of_a_window_that_is_over_are_left_out() {
+    let wanted = Wanted { kind: JoinKind::Left, keyed: true, within: [0, 0], conditioned: false };
+    let mut spec = wanted.spec();
+    spec.leaves_late = true;
+    // Times are ends of windows.
+    (spec.left.shift, spec.right.shift) = (-1, -1);
+    let mut run = Run::new(wanted);
+    run.operator = IntervalJoin::new(&spec, GROUPS).unwrap();
+    run.pass(50);
+    run.take_in(0, &[(Some(1), 100, None), (Some(2), 100, None)], true);
+    assert_eq!(run.take_in(1, &[(Some(1), 100, None), (Some(1), 90, None)], true), 1);
+    assert_eq!(run.pass(99), 0);
+    assert_eq!(run.pass(100), 1);
+    assert_eq!(run.take_in(0, &[(Some(1), 100, None), (Some(3), 100, None)], true), 0);
+    assert_eq!(run.pass(200), 0);
 }

@@ -10,7 +10,7 @@ use crate::aggregate::InputRows;
 use crate::aggregate::testing::shown;
 use crate::operators::join::Join;
 use crate::operators::join::spec::{Condition, Join as Spec, JoinInput, JoinKind};
-use crate::operators::testing::{GROUPS, Segments};
+use crate::operators::testing::{GROUPS, StoredTables};
 use crate::{Batch, Operator, RowKind};
 
 /// `k`, `n`, `text` of either side.
@@ -170,13 +170,13 @@ pub(super) struct Run {
     /// What the rows that left say, folded.
     pub(super) folded: BTreeMap<Vec<String>, i64>,
     pub(super) now: u32,
-    segments: Segments,
+    segments: StoredTables,
 }
 
 impl Run {
     pub(super) fn new(wanted: Wanted) -> Self {
         let mut operator = Join::new(&wanted.spec(), GROUPS).unwrap();
-        let segments = Segments::begin(&mut operator);
+        let segments = StoredTables::of(&mut operator);
         let folded = BTreeMap::new();
         Self { wanted, operator, sides: Default::default(), folded, now: 1, segments }
     }
@@ -260,7 +260,8 @@ impl Run {
         let (rows, kinds): (Vec<Row>, Vec<RowKind>) = batch.iter().cloned().unzip();
         let inserts = kinds.iter().all(|kind| *kind == RowKind::Insert);
         let batch = Batch::new(records(&rows)).with_kinds((!inserts).then(|| kinds.into()));
-        self.segments.read(&mut self.operator, side, &batch);
+        let keys = self.operator.keys_of(side, &batch).unwrap();
+        self.segments.read(&mut self.operator, keys);
         let mut given = self.operator.take_in(side, batch, self.now).unwrap();
         while let Some(more) = self.operator.step().unwrap() {
             given.extend(more);
