@@ -259,6 +259,12 @@ impl Chain {
             (Progress::More, then) => self.stack.push(Work::Resume { at, then }),
             (Progress::Done, Then::Nothing) => {}
             (Progress::Done, Then::Pass(control)) => {
+                let control = match control {
+                    Control::Watermark(mark) => {
+                        Control::Watermark(self.links[at].operator.outgoing(mark))
+                    }
+                    control => control,
+                };
                 if let Control::Barrier(barrier) = control {
                     self.freeze(at, barrier)?;
                 }
