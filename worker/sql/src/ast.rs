@@ -97,9 +97,38 @@ pub(crate) struct Cte {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Body {
     Select(Box<Select>),
-    Values { rows: Vec<Vec<Expr>>, span: Span },
+    Values {
+        rows: Vec<Vec<Expr>>,
+        span: Span,
+    },
+    /// `UNION ALL` of two or more.
     Union(Vec<Query>),
+    /// The other ways to combine two queries.
+    Set {
+        op: SetOp,
+        left: Box<Query>,
+        right: Box<Query>,
+        span: Span,
+    },
     Nested(Box<Query>),
+}
+
+/// How two queries are combined, without ALL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SetOp {
+    Union,
+    Intersect,
+    Except,
+}
+
+impl SetOp {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Union => "UNION",
+            Self::Intersect => "INTERSECT",
+            Self::Except => "EXCEPT",
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]

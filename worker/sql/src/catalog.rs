@@ -172,7 +172,7 @@ pub(crate) fn implicit(from: Kind, to: Kind) -> bool {
         (a, Double) => a.is_numeric(),
         (a, b) if a.is_text() && b.is_text() => true,
         (Timestamp(_) | TimestampLtz(_), Timestamp(_) | TimestampLtz(_)) => true,
-        (Timestamp(_), Date | Time) => true,
+        (Timestamp(_), Date | Time(_)) | (Time(_), Time(_)) => true,
         _ => false,
     }
 }

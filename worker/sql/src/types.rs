@@ -33,8 +33,8 @@ pub(crate) enum Kind {
     Bytes,
     /// `DATE`.
     Date,
-    /// `TIME`, in milliseconds.
-    Time,
+    /// `TIME(p)`, in milliseconds, of which `p` digits of the second count.
+    Time(u8),
     /// `TIMESTAMP(p)`: wall-clock time without a zone, `p` digits of a second.
     Timestamp(u8),
     /// `TIMESTAMP_LTZ(p)`: a point in time.
@@ -91,7 +91,7 @@ impl Kind {
             Self::Char(_) | Self::VarChar(_) => DataType::Utf8,
             Self::Bytes => DataType::Binary,
             Self::Date => DataType::Date32,
-            Self::Time => DataType::Time32(TimeUnit::Millisecond),
+            Self::Time(_) => DataType::Time32(TimeUnit::Millisecond),
             Self::Timestamp(p) => DataType::Timestamp(time_unit(p), None),
             Self::TimestampLtz(p) => DataType::Timestamp(time_unit(p), Some("UTC".into())),
             Self::IntervalMillis | Self::IntervalMonths => DataType::Int64,
@@ -160,7 +160,7 @@ impl Kind {
     /// Dates, times and timestamps.
     #[must_use]
     pub(crate) fn is_temporal(self) -> bool {
-        self.is_timestamp() || matches!(self, Self::Date | Self::Time)
+        self.is_timestamp() || matches!(self, Self::Date | Self::Time(_))
     }
 
     /// Integers as the DECIMAL that holds all of their values; decimals as they are.
@@ -193,7 +193,9 @@ impl Kind {
     /// `d + f` a DOUBLE), so that the order of operands decides how exact a result is.
     #[must_use]
     pub(crate) fn common(self, other: Self) -> Option<Self> {
-        use Kind::{Char, Date, Decimal, Double, Float, Null, Timestamp, TimestampLtz, VarChar};
+        use Kind::{
+            Char, Date, Decimal, Double, Float, Null, Time, Timestamp, TimestampLtz, VarChar,
+        };
         if self == other {
             return Some(self);
         }
@@ -225,6 +227,7 @@ impl Kind {
                 }
             }
             (Char(a) | VarChar(a), Char(b) | VarChar(b)) => VarChar(a.max(b)),
+            (Time(a), Time(b)) => Time(a.max(b)),
             (Timestamp(a), Timestamp(b)) => Timestamp(a.max(b)),
             (TimestampLtz(a), TimestampLtz(b)) => TimestampLtz(a.max(b)),
             (Timestamp(a), TimestampLtz(b)) | (TimestampLtz(b), Timestamp(a)) => {
@@ -265,7 +268,8 @@ impl fmt::Display for Kind {
             Self::VarChar(n) => write!(f, "VARCHAR({n})"),
             Self::Bytes => f.write_str("BYTES"),
             Self::Date => f.write_str("DATE"),
-            Self::Time => f.write_str("TIME"),
+            Self::Time(0) => f.write_str("TIME"),
+            Self::Time(p) => write!(f, "TIME({p})"),
             Self::Timestamp(p) => write!(f, "TIMESTAMP({p})"),
             Self::TimestampLtz(p) => write!(f, "TIMESTAMP_LTZ({p})"),
             Self::IntervalMillis => f.write_str("INTERVAL DAY TO SECOND"),

@@ -6,6 +6,7 @@ pub(crate) mod base;
 pub(crate) mod expr;
 pub(crate) mod interval;
 pub(crate) mod query;
+mod sets;
 mod shown;
 pub(crate) mod table;
 
@@ -383,6 +384,7 @@ fn item_span(query: &crate::ast::Query, position: usize) -> Option<Span> {
         }
         Body::Nested(query) => item_span(query, position),
         Body::Union(branches) => item_span(branches.first()?, position),
+        Body::Set { left, .. } => item_span(left, position),
         Body::Values { rows, .. } => rows.first()?.get(position).map(|e| e.span),
     }
 }

@@ -260,7 +260,7 @@ fn exact_literal(value: &ArrayRef, kind: Kind) -> String {
     }
     match kind {
         kind if kind.is_text() && text == "\"NULL\"" => format!("text {text}"),
-        Kind::Time => match value.as_primitive::<Time32MillisecondType>().value(0) % 1000 {
+        Kind::Time(_) => match value.as_primitive::<Time32MillisecondType>().value(0) % 1000 {
             0 => text,
             ms => format!("{text}+{ms} ms"),
         },

@@ -4,13 +4,16 @@
 //! says. Names are found in any case.
 
 mod conditional;
+mod encodings;
 mod hash;
+mod json;
 mod math;
 mod others;
 mod pattern;
 mod regex;
 mod similar;
 mod strings;
+mod texts;
 mod times;
 
 use std::sync::Arc;
@@ -87,6 +90,9 @@ fn all() -> impl Iterator<Item = &'static Function> {
         conditional::FUNCTIONS,
         times::FUNCTIONS,
         hash::FUNCTIONS,
+        texts::FUNCTIONS,
+        encodings::FUNCTIONS,
+        json::FUNCTIONS,
     ]
     .into_iter()
     .flatten()

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ::regex::{Regex, RegexBuilder};
-use arrow::array::{Array as _, ArrayRef, AsArray, BooleanArray, StringArray};
+use arrow::array::{Array as _, ArrayRef, AsArray, BooleanArray, Int32Array, StringArray};
 use arrow::datatypes::Int32Type;
 use weir_engine::EngineError;
 
@@ -31,6 +31,23 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "REGEXP_EXTRACT(string, regular expression [, group])",
         regexp_extract,
     ),
+    special("REGEXP_COUNT", "REGEXP_COUNT(string, regular expression)", |site| {
+        places(site, |regex, text| {
+            let mut count = 0;
+            regex.each(text, |_| count += 1);
+            count
+        })
+    }),
+    special("REGEXP_INSTR", "REGEXP_INSTR(string, regular expression)", |site| {
+        places(site, |regex, text| {
+            let found = regex.find_at(text, 0);
+            found.map_or(0, |found| text[..found.start].chars().count() as i32 + 1)
+        })
+    }),
+    special("REGEXP_SUBSTR", "REGEXP_SUBSTR(string, regular expression)", |site| {
+        site.expect_count(2..=2)?;
+        regexp_extract(site)
+    }),
 ];
 
 /// Patterns kept of a column that holds patterns.
@@ -223,5 +240,22 @@ fn regexp_extract(site: &mut Site) -> Result<Expr, SqlError> {
             Ok(found.map(|(start, end)| &text[start..end]))
         };
         Ok(Arc::new((0..rows).map(one).collect::<Result<StringArray, EngineError>>()?))
+    })
+}
+
+/// A number for each text, of where a pattern is found in it.
+fn places(site: &mut Site, of: fn(&JavaRegex, &str) -> i32) -> Result<Expr, SqlError> {
+    site.expect_count(2..=2)?;
+    let args = vec![site.want(0, Want::Text)?, site.want(1, Want::Text)?];
+    let compile = java();
+    let fallible = check(&args[1], &compile, site.expr(1)?.span)?;
+    site.call(args, SqlType::nullable(Kind::Int), fallible, move |args, rows| -> Array {
+        let texts = Texts::of(&args[0]);
+        let mut patterns = Patterns::of(&args[1], &compile);
+        let one = |r: usize| match texts.get(r) {
+            Some(text) => Ok(patterns.get(r)?.map(|pattern| of(pattern, text))),
+            None => Ok(None),
+        };
+        Ok(Arc::new((0..rows).map(one).collect::<Result<Int32Array, EngineError>>()?))
     })
 }

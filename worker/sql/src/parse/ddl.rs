@@ -330,9 +330,9 @@ impl Parser {
             }
             "DATE" => Kind::Date,
             "TIME" => {
-                self.precision("TIME", 0)?;
+                let precision = self.precision("TIME", 0)?;
                 self.zone(false)?;
-                Kind::Time
+                Kind::Time(precision)
             }
             "TIMESTAMP" => {
                 let precision = self.precision("TIMESTAMP", 6)?;

@@ -32,7 +32,7 @@ impl Parser {
         })
     }
 
-    fn node(&self, start: Span, kind: ExprKind) -> Parsed<Expr> {
+    pub(super) fn node(&self, start: Span, kind: ExprKind) -> Parsed<Expr> {
         let span = self.since(start);
         let height = 1 + children(&kind).map(|c| c.height).max().unwrap_or(0);
         if height > MAX_HEIGHT {
@@ -171,12 +171,19 @@ impl Parser {
             let right = Box::new(self.expr_above(COMPARE)?);
             return self.node(start, ExprKind::IsDistinct { left: of, right, negated });
         }
+        if self.eat_word("JSON") {
+            let test = self.json_test(start, *of)?;
+            if negated {
+                return self.node(start, ExprKind::Not(Box::new(test)));
+            }
+            return Ok(test);
+        }
         for (word, value) in [("TRUE", Some(true)), ("FALSE", Some(false)), ("UNKNOWN", None)] {
             if self.eat_word(word) {
                 return self.node(start, ExprKind::IsBool { of, value, negated });
             }
         }
-        Err(self.unexpected("NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM"))
+        Err(self.unexpected("NULL, TRUE, FALSE, UNKNOWN, JSON or DISTINCT FROM"))
     }
 
     fn prefix(&mut self) -> Parsed<Expr> {
@@ -405,6 +412,9 @@ impl Parser {
                 call.args.push(self.expr()?);
             }
             "TRIM" => self.trim(&mut call)?,
+            "JSON_VALUE" | "JSON_QUERY" | "JSON_EXISTS" | "JSON_OBJECT" | "JSON_ARRAY" => {
+                self.json_arguments(&mut call)?;
+            }
             _ => self.arguments(&mut call)?,
         }
         self.expect(")")?;
@@ -465,6 +475,9 @@ impl Parser {
             self.eat_word("ALL");
         }
         call.args.push(self.expr()?);
+        if self.eat_word("PLACING") {
+            call.args.push(self.expr()?);
+        }
         // SUBSTRING(x FROM a FOR b), OVERLAY and FLOOR(t TO HOUR) are written with words.
         if self.eat_word("TO") {
             call.args.push(self.unit_argument()?);

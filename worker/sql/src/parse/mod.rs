@@ -5,6 +5,7 @@
 mod ddl;
 mod expr;
 mod hints;
+mod json;
 mod query;
 
 pub(crate) use expr::children;

@@ -86,14 +86,11 @@ impl JavaRegex {
         Some(Found { start, end, groups })
     }
 
-    /// Every match replaced by the same text. Right behind a match there may be an empty one.
-    pub(super) fn replace_all(&self, text: &str, with: &str) -> String {
-        let mut result = String::with_capacity(text.len());
-        let (mut copied, mut from) = (0, 0);
+    /// Calls `on` with every match. Right behind a match there may be an empty one.
+    pub(super) fn each(&self, text: &str, mut on: impl FnMut(&Found)) {
+        let mut from = 0;
         while let Some(found) = self.find_at(text, from) {
-            result.push_str(&text[copied..found.start]);
-            result.push_str(with);
-            copied = found.end;
+            on(&found);
             from = found.end;
             if found.start == found.end {
                 match text[found.end..].chars().next() {
@@ -102,6 +99,17 @@ impl JavaRegex {
                 }
             }
         }
+    }
+
+    /// Every match replaced by the same text.
+    pub(super) fn replace_all(&self, text: &str, with: &str) -> String {
+        let mut result = String::with_capacity(text.len());
+        let mut copied = 0;
+        self.each(text, |found| {
+            result.push_str(&text[copied..found.start]);
+            result.push_str(with);
+            copied = found.end;
+        });
         result.push_str(&text[copied..]);
         result
     }
