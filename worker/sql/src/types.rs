@@ -4,6 +4,10 @@ use std::fmt;
 
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 
+pub(crate) use nested::Nested;
+
+mod nested;
+
 /// The kind of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Kind {
@@ -39,6 +43,8 @@ pub(crate) enum Kind {
     Timestamp(u8),
     /// `TIMESTAMP_LTZ(p)`: a point in time.
     TimestampLtz(u8),
+    /// `ARRAY<t>`, `MAP<k, v>`, `ROW<a t, …>`.
+    Nested(&'static Nested),
     /// `INTERVAL DAY TO SECOND`, in milliseconds.
     IntervalMillis,
     /// `INTERVAL YEAR TO MONTH`, in months.
@@ -94,6 +100,7 @@ impl Kind {
             Self::Time(_) => DataType::Time32(TimeUnit::Millisecond),
             Self::Timestamp(p) => DataType::Timestamp(time_unit(p), None),
             Self::TimestampLtz(p) => DataType::Timestamp(time_unit(p), Some("UTC".into())),
+            Self::Nested(nested) => nested.arrow(),
             Self::IntervalMillis | Self::IntervalMonths => DataType::Int64,
         }
     }
@@ -234,6 +241,7 @@ impl Kind {
                 TimestampLtz(a.max(b))
             }
             (Date, Timestamp(p)) | (Timestamp(p), Date) => Timestamp(p),
+            (Kind::Nested(a), Kind::Nested(b)) => Kind::Nested(a.common(b)?),
             (Date, TimestampLtz(p)) | (TimestampLtz(p), Date) => TimestampLtz(p),
             _ => return None,
         })
@@ -272,6 +280,7 @@ impl fmt::Display for Kind {
             Self::Time(p) => write!(f, "TIME({p})"),
             Self::Timestamp(p) => write!(f, "TIMESTAMP({p})"),
             Self::TimestampLtz(p) => write!(f, "TIMESTAMP_LTZ({p})"),
+            Self::Nested(nested) => nested.fmt(f),
             Self::IntervalMillis => f.write_str("INTERVAL DAY TO SECOND"),
             Self::IntervalMonths => f.write_str("INTERVAL YEAR TO MONTH"),
         }

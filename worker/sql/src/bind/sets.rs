@@ -44,6 +44,9 @@ impl Binder<'_> {
         let branches = self.branches(&sides, op.name(), ctes)?;
         let width = branches.fields.len();
         let names = branches.fields.clone();
+        for field in &names {
+            self.is_key(field.ty.kind, span)?;
+        }
         if op == SetOp::Union {
             let distinct = grouped(branches.together(), width, Vec::new(), span);
             return Ok(calc(&distinct, None, first(&distinct, width), plain(&names)));

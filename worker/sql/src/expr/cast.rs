@@ -17,7 +17,7 @@ use super::col::{Bools, Col, Prims, Texts, rows_of};
 use super::time::{
     Instant, Instants, cut_time, parse_date, parse_time, parse_timestamp, timestamps,
 };
-use super::{Call, Expr, Kernel, Style, render};
+use super::{Call, Expr, Kernel, Style, nested, render};
 use crate::error::Span;
 use crate::types::{Kind, STRING_LENGTH, SqlType, time_unit};
 
@@ -28,6 +28,7 @@ pub(crate) fn exists(from: Kind, to: Kind) -> bool {
         return true;
     }
     match (from, to) {
+        (Kind::Nested(a), Kind::Nested(b)) => nested::cast_exists(a, b),
         (a, b) if a.is_numeric() && b.is_numeric() => true,
         (a, b) if a.is_timestamp() && b.is_timestamp() => true,
         (Boolean, b) => b.is_numeric(),
@@ -88,6 +89,9 @@ fn same_values(from: Kind, to: Kind) -> bool {
 }
 
 fn can_fail(from: Kind, to: Kind) -> bool {
+    if let (Kind::Nested(a), Kind::Nested(b)) = (from, to) {
+        return a.parts_with(b).into_iter().any(|(from, to)| can_fail(from, to));
+    }
     from.is_text() && !to.is_text() && to != Kind::Bytes
 }
 
@@ -111,6 +115,9 @@ pub(crate) fn convert(
     }
     if from.is_text() {
         return from_text(col, to, rows, lenient);
+    }
+    if let (Kind::Nested(from), Kind::Nested(to)) = (from, to) {
+        return nested::convert(&col.to_rows(rows)?, from, to, lenient);
     }
     if from == Kind::Boolean {
         let bools = Bools::of(col);

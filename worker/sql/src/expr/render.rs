@@ -8,7 +8,7 @@ use arrow::datatypes::{
 
 use super::col::Col;
 use super::time::{Instants, format_date, format_time, format_timestamp};
-use super::{Expr, Node, Style};
+use super::{Expr, Node, Style, nested};
 use crate::types::Kind;
 
 /// The value in `row` as `CAST(… AS STRING)` gives it; `None` for NULL.
@@ -35,6 +35,7 @@ pub(crate) fn value(col: &Col, kind: Kind, row: usize) -> Option<String> {
         Kind::Timestamp(p) | Kind::TimestampLtz(p) => {
             format_timestamp(Instants::of(col).get(row)?, p)
         }
+        Kind::Nested(nested) => nested::text(array, nested, row),
         Kind::IntervalMillis => interval_millis(array.as_primitive::<Int64Type>().value(row)),
         Kind::IntervalMonths => {
             let months = array.as_primitive::<Int64Type>().value(row);

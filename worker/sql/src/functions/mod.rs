@@ -8,6 +8,7 @@ mod encodings;
 mod hash;
 mod json;
 mod math;
+mod nested;
 mod others;
 mod pattern;
 mod regex;
@@ -93,6 +94,7 @@ fn all() -> impl Iterator<Item = &'static Function> {
         texts::FUNCTIONS,
         encodings::FUNCTIONS,
         json::FUNCTIONS,
+        nested::FUNCTIONS,
     ]
     .into_iter()
     .flatten()

@@ -54,23 +54,23 @@ pub(super) const FUNCTIONS: &[Function] = &[
 const MAX_CACHED: usize = 64;
 
 /// Reads a pattern.
-type Compile<P> = Arc<dyn Fn(&str) -> Result<P, String> + Send + Sync>;
+pub(super) type Compile<P> = Arc<dyn Fn(&str) -> Result<P, String> + Send + Sync>;
 
 /// The compiled patterns of a column.
-struct Patterns<'a, P> {
+pub(super) struct Patterns<'a, P> {
     texts: Texts<'a>,
     known: HashMap<String, P>,
     compile: &'a Compile<P>,
 }
 
 impl<'a, P> Patterns<'a, P> {
-    fn of(col: &'a Col, compile: &'a Compile<P>) -> Self {
+    pub(super) fn of(col: &'a Col, compile: &'a Compile<P>) -> Self {
         Self { texts: Texts::of(col), known: HashMap::new(), compile }
     }
 
     /// The pattern of a row; one that cannot be read stops the job, as its answer would be a
     /// guess. Flink gives FALSE or NULL for some, and stops for others.
-    fn get(&mut self, row: usize) -> Result<Option<&P>, EngineError> {
+    pub(super) fn get(&mut self, row: usize) -> Result<Option<&P>, EngineError> {
         let Some(text) = self.texts.get(row) else {
             return Ok(None);
         };
@@ -92,7 +92,7 @@ fn cannot_be_read(pattern: &str, reason: &str) -> String {
 
 /// A literal pattern that cannot be read is an error of the program. Answers whether there are
 /// other patterns, which only the data tells.
-fn check<P>(expr: &Expr, compile: &Compile<P>, span: Span) -> Result<bool, SqlError> {
+pub(super) fn check<P>(expr: &Expr, compile: &Compile<P>, span: Span) -> Result<bool, SqlError> {
     let Some(value) = expr.as_literal() else {
         return Ok(true);
     };
@@ -182,7 +182,7 @@ fn similar_to(site: &mut Site) -> Result<Expr, SqlError> {
     matcher(site, Arc::new(compile), escape, JavaRegex::is_match)
 }
 
-fn java() -> Compile<JavaRegex> {
+pub(super) fn java() -> Compile<JavaRegex> {
     Arc::new(JavaRegex::find)
 }
 

@@ -186,7 +186,31 @@ impl Parser {
         Err(self.unexpected("NULL, TRUE, FALSE, UNKNOWN, JSON or DISTINCT FROM"))
     }
 
+    /// An operand with what is taken out of it: `a[1]`, `f(x).name`.
     fn prefix(&mut self) -> Parsed<Expr> {
+        let start = self.span();
+        let mut of = self.operand()?;
+        loop {
+            let at = self.span();
+            let (name, taken) = if self.eat("[") {
+                let index = self.expr()?;
+                self.expect("]")?;
+                ("[]", index)
+            } else if self.is(".") && matches!(self.peek_at(1).tok, Tok::Word { .. }) {
+                self.next();
+                let field = self.ident("a field's name")?;
+                (".", self.node(field.span, ExprKind::Text(field.text))?)
+            } else {
+                return Ok(of);
+            };
+            let name = Ident { text: name.to_owned(), span: at };
+            let args = vec![of, taken];
+            let call = Call { name, args, star: false, distinct: false, filter: None };
+            of = self.node(start, ExprKind::Call(Box::new(call)))?;
+        }
+    }
+
+    fn operand(&mut self) -> Parsed<Expr> {
         let token = self.peek().clone();
         let start = token.span;
         match &token.tok {
@@ -239,10 +263,6 @@ impl Parser {
         while self.eat(".") {
             parts.push(self.ident("a column's name")?);
         }
-        if self.is("[") {
-            let span = self.span();
-            return self.error(span, "element access is not supported, nor are ARRAY and MAP");
-        }
         self.node(start, ExprKind::Column(parts))
     }
 
@@ -292,10 +312,7 @@ impl Parser {
                 self.node(start, ExprKind::Typed { keyword, text })
             }
             "INTERVAL" => self.interval(start),
-            "ARRAY" | "MAP" if self.is_sign_at(1, "[") => {
-                self.error(start, format!("{word} values are not supported"))
-            }
-            "ROW" if call => self.error(start, "ROW values are not supported"),
+            "ARRAY" | "MAP" if self.is_sign_at(1, "[") => self.elements(start, &word),
             _ if call => self.call(start),
             name if BARE_FUNCTIONS.contains(&name) && name != "PI" => {
                 let name = self.ident("a function")?;
@@ -433,6 +450,22 @@ impl Parser {
         if self.are_words(&["WITHIN", "GROUP"]) {
             return self.error(self.span(), "WITHIN GROUP is not supported");
         }
+        self.node(start, ExprKind::Call(Box::new(call)))
+    }
+
+    /// `ARRAY[…]` and `MAP[…]`.
+    fn elements(&mut self, start: Span, word: &str) -> Parsed<Expr> {
+        let name = Ident { text: format!("{word}[]"), span: self.span() };
+        self.at += 2;
+        let mut args = Vec::new();
+        while !self.is("]") {
+            args.push(self.expr()?);
+            if !self.eat(",") {
+                break;
+            }
+        }
+        self.expect("]")?;
+        let call = Call { name, args, star: false, distinct: false, filter: None };
         self.node(start, ExprKind::Call(Box::new(call)))
     }
 

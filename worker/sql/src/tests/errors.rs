@@ -297,8 +297,8 @@ fn tables_that_are_declared_wrongly() {
             "sql:6:19: the type 'TEXT' is unknown; did you mean 'STRING'?",
         ),
         (
-            "CREATE TABLE x (a ROW<b INT>) WITH ('connector' = 'print')",
-            "sql:6:19: the type ROW is not supported; declare the fields you need as columns of their own, or read the whole as STRING",
+            "CREATE TABLE x (a MULTISET<INT>) WITH ('connector' = 'print')",
+            "sql:6:19: the type MULTISET is not supported; declare the fields you need as columns of their own, or read the whole as STRING",
         ),
         (
             "CREATE TABLE x (a DECIMAL(40, 2)) WITH ('connector' = 'print')",

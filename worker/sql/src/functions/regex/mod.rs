@@ -101,6 +101,29 @@ impl JavaRegex {
         }
     }
 
+    /// What stands between matches; nothing at the end that is empty, as Java splits.
+    pub(super) fn split<'a>(&self, text: &'a str) -> Vec<&'a str> {
+        let mut parts = Vec::new();
+        let mut from = 0;
+        self.each(text, |found| {
+            // An empty match at the beginning parts nothing.
+            if found.end > 0 {
+                parts.push(&text[from..found.start]);
+                from = found.end;
+            }
+        });
+        parts.push(&text[from..]);
+        while parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
+            parts.pop();
+        }
+        parts
+    }
+
+    /// Number of groups.
+    pub(super) fn groups(&self) -> usize {
+        self.groups.len().saturating_sub(1)
+    }
+
     /// Every match replaced by the same text.
     pub(super) fn replace_all(&self, text: &str, with: &str) -> String {
         let mut result = String::with_capacity(text.len());
