@@ -84,7 +84,88 @@ pub(crate) struct Insert {
 pub(crate) struct Query {
     pub(crate) ctes: Vec<Cte>,
     pub(crate) body: Body,
+    pub(crate) tail: Tail,
     pub(crate) span: Span,
+}
+
+/// `ORDER BY`, `LIMIT` and `OFFSET` of a query.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Tail {
+    pub(crate) order: Vec<OrderItem>,
+    pub(crate) limit: Option<(u32, Span)>,
+    pub(crate) offset: Option<(u32, Span)>,
+    pub(crate) span: Span,
+}
+
+impl Tail {
+    /// Whether the query has none of them.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty() && self.limit.is_none() && self.offset.is_none()
+    }
+}
+
+/// What rows are sorted by.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct OrderItem {
+    pub(crate) expr: Expr,
+    pub(crate) descending: bool,
+    /// Not said: first if ascending.
+    pub(crate) nulls_first: Option<bool>,
+}
+
+/// What stands behind `OVER`.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Over {
+    Named(Ident),
+    Spec(Box<WindowSpec>),
+}
+
+impl Over {
+    /// The expressions of the window that it defines.
+    pub(crate) fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        let spec = match self {
+            Self::Named(_) => None,
+            Self::Spec(spec) => Some(spec),
+        };
+        spec.into_iter()
+            .flat_map(|spec| spec.partition.iter().chain(spec.order.iter().map(|item| &item.expr)))
+    }
+}
+
+/// A window of the `WINDOW` clause.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct NamedWindow {
+    pub(crate) name: Ident,
+    pub(crate) spec: WindowSpec,
+}
+
+/// `(base PARTITION BY … ORDER BY … ROWS …)`.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct WindowSpec {
+    pub(crate) base: Option<Ident>,
+    pub(crate) partition: Vec<Expr>,
+    pub(crate) order: Vec<OrderItem>,
+    pub(crate) frame: Option<Frame>,
+    pub(crate) span: Span,
+}
+
+/// `ROWS BETWEEN … AND …`.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Frame {
+    /// Of rows; else of the range of the order's values.
+    pub(crate) rows: bool,
+    pub(crate) from: FrameBound,
+    pub(crate) to: FrameBound,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum FrameBound {
+    UnboundedPreceding,
+    Preceding(Expr),
+    CurrentRow,
+    Following(Expr),
+    UnboundedFollowing,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -113,6 +194,13 @@ pub(crate) enum Body {
     Nested(Box<Query>),
 }
 
+impl Call {
+    /// A function of these arguments, with nothing else said.
+    pub(crate) fn of(name: Ident, args: Vec<Expr>) -> Self {
+        Self { name, args, star: false, distinct: false, filter: None, over: None }
+    }
+}
+
 /// How two queries are combined, without ALL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SetOp {
@@ -139,6 +227,8 @@ pub(crate) struct Select {
     pub(crate) filter: Option<Expr>,
     pub(crate) group_by: Option<GroupBy>,
     pub(crate) having: Option<Expr>,
+    pub(crate) windows: Vec<NamedWindow>,
+    pub(crate) qualify: Option<Expr>,
     pub(crate) span: Span,
 }
 
@@ -278,6 +368,7 @@ pub(crate) struct Call {
     pub(crate) star: bool,
     pub(crate) distinct: bool,
     pub(crate) filter: Option<Expr>,
+    pub(crate) over: Option<Over>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

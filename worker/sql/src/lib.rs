@@ -49,6 +49,7 @@ mod expr;
 mod functions;
 mod lex;
 mod lower;
+mod narrow;
 mod parse;
 mod parts;
 mod rel;

@@ -6,6 +6,9 @@
 use std::sync::Arc;
 
 use weir_engine::aggregate::Function;
+use weir_engine::operators::dedup::spec::Keep;
+use weir_engine::operators::over::spec::Frame;
+use weir_engine::operators::rank::spec::{RankFunction, SortColumn};
 use weir_engine::operators::window::spec::Window;
 
 use crate::catalog::TableDef;
@@ -72,6 +75,10 @@ pub(crate) enum RelKind {
         span: Span,
     },
     Aggregate(Aggregate),
+    /// The input's columns, then one per call.
+    Over(Over),
+    /// The input's columns, then the rank if it is wanted.
+    Rank(Rank),
 }
 
 /// An aggregation. Columns: keys, aggregates, and of a windowed one `window_start`, `window_end`,
@@ -105,9 +112,122 @@ pub(crate) struct AggregateCall {
     pub(crate) name: String,
 }
 
+/// Functions over the rows around each row.
+pub(crate) struct Over {
+    pub(crate) input: Arc<Rel>,
+    /// Columns of `input`.
+    pub(crate) partition: Vec<usize>,
+    pub(crate) order: Vec<SortColumn>,
+    pub(crate) calls: Vec<OverCall>,
+    /// The window's definition.
+    pub(crate) span: Span,
+}
+
+#[derive(Clone)]
+pub(crate) struct OverCall {
+    pub(crate) function: OverFunction<usize>,
+    pub(crate) frame: Frame,
+    pub(crate) ty: SqlType,
+    pub(crate) name: String,
+    pub(crate) span: Span,
+}
+
+/// A function of OVER with its arguments: expressions, or where they are computed.
+#[derive(Clone)]
+pub(crate) enum OverFunction<A> {
+    RowNumber,
+    Rank,
+    DenseRank,
+    Lag { input: A, offset: u32, default: Option<A> },
+    FirstValue(A),
+    LastValue(A),
+    Aggregate { function: Function, input: Option<A>, filter: Option<A>, distinct: bool },
+}
+
+impl<A> OverFunction<A> {
+    /// The same function of other arguments.
+    pub(crate) fn map<B>(&self, f: &mut impl FnMut(&A) -> B) -> OverFunction<B> {
+        match self {
+            Self::RowNumber => OverFunction::RowNumber,
+            Self::Rank => OverFunction::Rank,
+            Self::DenseRank => OverFunction::DenseRank,
+            Self::Lag { input, offset, default } => OverFunction::Lag {
+                input: f(input),
+                offset: *offset,
+                default: default.as_ref().map(f),
+            },
+            Self::FirstValue(input) => OverFunction::FirstValue(f(input)),
+            Self::LastValue(input) => OverFunction::LastValue(f(input)),
+            Self::Aggregate { function, input, filter, distinct } => OverFunction::Aggregate {
+                function: *function,
+                input: input.as_ref().map(&mut *f),
+                filter: filter.as_ref().map(f),
+                distinct: *distinct,
+            },
+        }
+    }
+
+    /// Whether it is over the rows of a frame.
+    pub(crate) fn has_frame(&self) -> bool {
+        match self {
+            Self::RowNumber | Self::Rank | Self::DenseRank | Self::Lag { .. } => false,
+            Self::FirstValue(_) | Self::LastValue(_) | Self::Aggregate { .. } => true,
+        }
+    }
+}
+
+/// The first rows of each key.
+#[derive(Clone)]
+pub(crate) struct Rank {
+    pub(crate) input: Arc<Rel>,
+    /// Columns of `input`.
+    pub(crate) partition: Vec<usize>,
+    pub(crate) order: Vec<SortColumn>,
+    pub(crate) function: RankFunction,
+    /// The first rank that is wanted, from 1, and the last.
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    /// The window's definition, or the query's ORDER BY and LIMIT.
+    pub(crate) span: Span,
+    /// Whether it is written as LIMIT.
+    pub(crate) limit: bool,
+}
+
+impl Rank {
+    /// Whether it keeps one row per key, the first or the last in event time of rows that only
+    /// come.
+    pub(crate) fn dedup(&self) -> Option<Keep> {
+        let [sort] = self.order.as_slice() else { return None };
+        let field = &self.input.fields[sort.column];
+        let by_time = field.role.is_rowtime() && field.ty.kind.is_milliseconds();
+        let first = (self.from, self.to, self.function) == (1, 1, RankFunction::RowNumber);
+        let keep = if sort.descending { Keep::Last } else { Keep::First };
+        (by_time && first && !self.limit && self.input.corrected_by().is_none()).then_some(keep)
+    }
+}
+
+/// A part of the program because of which rows are corrected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Corrected {
+    pub(crate) span: Span,
+    /// What it is, for messages.
+    pub(crate) what: &'static str,
+}
+
+impl Corrected {
+    /// What to write instead.
+    pub(crate) fn way_out(self) -> &'static str {
+        if self.what.starts_with("GROUP BY") {
+            "group by window_start, window_end"
+        } else {
+            "rank the rows of windows (PARTITION BY window_start, window_end)"
+        }
+    }
+}
+
 impl Rel {
     /// The part of the program, if any, because of which rows are corrected that were given before.
-    pub(crate) fn corrected_by(&self) -> Option<&Aggregate> {
+    pub(crate) fn corrected_by(&self) -> Option<Corrected> {
         match &self.kind {
             RelKind::Scan(_) | RelKind::Values { .. } => None,
             RelKind::Calc { input, .. } | RelKind::Window { input, .. } => input.corrected_by(),
@@ -115,9 +235,16 @@ impl Rel {
             RelKind::Aggregate(aggregate) => match aggregate.input.corrected_by() {
                 // Of distinct rows each is given once, and stays.
                 None if aggregate.over.is_some() || aggregate.calls.is_empty() => None,
-                None => Some(aggregate),
+                None => Some(Corrected { span: aggregate.span, what: "GROUP BY without a window" }),
                 below => below,
             },
+            // It takes rows that only come.
+            RelKind::Over(over) => over.input.corrected_by(),
+            RelKind::Rank(rank) if rank.dedup() == Some(Keep::First) => None,
+            RelKind::Rank(rank) => rank.input.corrected_by().or(Some(Corrected {
+                span: rank.span,
+                what: if rank.limit { "LIMIT" } else { "Top-N by rank" },
+            })),
         }
     }
 }
@@ -191,13 +318,19 @@ pub(crate) fn calc(
             let replace = |index: usize| inner[index].clone();
             let filter = and(first.clone(), filter.map(|f| f.substitute(&replace)));
             let exprs = exprs.iter().map(|e| e.substitute(&replace)).collect();
-            Arc::new(Rel { kind: RelKind::Calc { input: below.clone(), filter, exprs }, fields })
+            stack(below, filter, exprs, fields)
         }
         _ => stack(input, filter, exprs, fields),
     }
 }
 
 fn stack(input: &Arc<Rel>, filter: Option<Expr>, exprs: Vec<Expr>, fields: Vec<Field>) -> Arc<Rel> {
+    if let (RelKind::Over(over), Some(condition)) = (&input.kind, &filter)
+        && let Some(top) = crate::bind::rank::top_n(over, input, condition)
+    {
+        let exprs = exprs.iter().map(|expr| top.replace(expr)).collect();
+        return calc(&top.rel, top.rest, exprs, fields);
+    }
     Arc::new(Rel { kind: RelKind::Calc { input: input.clone(), filter, exprs }, fields })
 }
 

@@ -152,6 +152,11 @@ impl Kind {
         self.is_integer() || self.is_approximate() || matches!(self, Self::Decimal(..))
     }
 
+    /// Whether it is a time that counts milliseconds.
+    pub(crate) fn is_milliseconds(self) -> bool {
+        matches!(self, Self::Timestamp(3) | Self::TimestampLtz(3))
+    }
+
     /// `CHAR` and `VARCHAR`.
     #[must_use]
     pub(crate) fn is_text(self) -> bool {

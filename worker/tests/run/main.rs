@@ -3,6 +3,9 @@
 mod groups;
 mod not_null;
 mod old_state;
+mod over;
+mod program;
+mod ranks;
 
 use std::fs;
 use std::path::{Path, PathBuf};

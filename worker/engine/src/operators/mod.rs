@@ -1,4 +1,10 @@
 //! The streaming operators, one folder or file each.
 
+pub mod dedup;
 pub mod group;
+pub mod over;
+pub mod rank;
+mod rows;
+#[cfg(test)]
+mod testing;
 pub mod window;

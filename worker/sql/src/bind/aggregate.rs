@@ -313,7 +313,7 @@ impl Binder<'_> {
     }
 }
 
-fn same(a: &Expr, b: &Expr) -> bool {
+pub(super) fn same(a: &Expr, b: &Expr) -> bool {
     let column = |i: usize| format!("#{i}");
     a.kind() == b.kind() && a.canonical(&column) == b.canonical(&column)
 }
@@ -328,7 +328,7 @@ fn window_role(expr: &Expr, from: &From) -> Option<Role> {
     }
 }
 
-fn map_children(expr: &Expr, f: &mut impl FnMut(&Expr) -> Expr) -> Expr {
+pub(super) fn map_children(expr: &Expr, f: &mut impl FnMut(&Expr) -> Expr) -> Expr {
     let node = match &*expr.node {
         Node::Column(_) | Node::Literal(_) => return expr.clone(),
         Node::And(a, b) => Node::And(f(a), f(b)),

@@ -5,10 +5,14 @@ pub(crate) mod aggregate;
 pub(crate) mod base;
 pub(crate) mod expr;
 pub(crate) mod interval;
+pub(crate) mod over;
 pub(crate) mod query;
+pub(crate) mod rank;
+mod select;
 mod sets;
 mod shown;
 pub(crate) mod table;
+mod window;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,6 +25,7 @@ use crate::ast::{Ident, Insert, Statement};
 use crate::catalog::{Relation, TableDef, implicit};
 use crate::error::{Span, SqlError, Warning, did_you_mean};
 use crate::expr::{Expr, Style, cast};
+use crate::narrow::narrow;
 use crate::rel::{Field, Rel, Role, calc};
 use crate::types::SqlType;
 
@@ -327,7 +332,8 @@ impl<'a> Binder<'a> {
         if failed {
             return Err(Reported);
         }
-        Ok(BoundInsert { table, rel: calc(&rel, None, exprs, fields), span: insert.table.span })
+        let rel = narrow(&calc(&rel, None, exprs, fields));
+        Ok(BoundInsert { table, rel, span: insert.table.span })
     }
 
     /// The table's columns that the query's columns go to, in the query's order.

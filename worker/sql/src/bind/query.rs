@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::Int64Type;
-use weir_engine::operators::window::spec::Window;
-
-use super::expr::{ExprBinder, Scope, bind_plain, cast_to, condition};
+use super::expr::{Scope, bind_plain, cast_to};
 use super::{Binder, Reported};
-use crate::ast::{self, Body, Ident, RelationKind, SelectItem};
+use crate::ast::{self, Body, Ident, RelationKind};
 use crate::catalog::Relation;
-use crate::error::{Span, SqlError, did_you_mean};
+use crate::error::Span;
 use crate::expr::{Expr, render};
-use crate::rel::{Field, Rel, RelKind, Role, WindowId, calc, identity};
+use crate::rel::{Field, Rel, RelKind, Role, calc, identity};
 use crate::types::{Kind, SqlType};
 
 /// Names of WITH, innermost last; they hide tables.
@@ -38,13 +34,20 @@ impl Binder<'_> {
                 .and_then(|rel| self.rename(rel, &cte.columns, cte.name.span));
             ctes.push((&cte.name.text, rel.ok()));
         }
-        match &query.body {
-            Body::Nested(inner) => self.query(inner, &ctes),
-            Body::Select(select) => self.select(select, &ctes),
+        if query.tail.is_empty() {
+            return self.body(&query.body, &ctes);
+        }
+        self.ordered(&query.body, &query.tail, &ctes)
+    }
+
+    pub(super) fn body(&mut self, body: &Body, ctes: &Ctes<'_>) -> Result<Arc<Rel>, Reported> {
+        match body {
+            Body::Nested(inner) => self.query(inner, ctes),
+            Body::Select(select) => self.select(select, ctes),
             Body::Values { rows, span } => self.values(rows, *span),
-            Body::Union(branches) => self.union(branches, &ctes),
+            Body::Union(branches) => self.union(branches, ctes),
             Body::Set { op, left, right, span } => {
-                self.set_operation(*op, [left, right], *span, &ctes)
+                self.set_operation(*op, [left, right], *span, ctes)
             }
         }
     }
@@ -156,260 +159,6 @@ impl Binder<'_> {
         let rel = self.rename(rel, &relation.columns, relation.span)?;
         let qualifier = relation.alias.as_ref().map(|a| a.text.clone()).or(name);
         Ok(From { rel, qualifier, place })
-    }
-
-    fn window(
-        &mut self,
-        call: &ast::WindowCall,
-        ctes: &Ctes<'_>,
-    ) -> Result<(Arc<Rel>, String), Reported> {
-        let from = self.from(&call.data, ctes);
-        let size = self.window_interval(&call.size, call, "SIZE");
-        let slide = match &call.slide {
-            Some(slide) => self.window_interval(slide, call, "SLIDE").map(Some),
-            None => Ok(None),
-        };
-        let offset = match &call.offset {
-            Some(offset) => self.window_interval(offset, call, "OFFSET"),
-            None => Ok(0),
-        };
-        let (from, size, slide, offset) = (from?, size?, slide?, offset?);
-        let name = call.function.text.to_ascii_uppercase();
-        if size <= 0 {
-            return self
-                .fail(call.size.span, format!("the size of {name} must be longer than nothing"));
-        }
-        let window = match slide {
-            None => Window::Tumble { size, offset },
-            Some(slide) if slide <= 0 => {
-                return self.fail(
-                    call.size.span,
-                    format!("the slide of {name} must be longer than nothing"),
-                );
-            }
-            Some(slide) if size % slide != 0 => {
-                let hint = if slide % size == 0 {
-                    "; the slide comes before the size: HOP(TABLE t, DESCRIPTOR(ts), slide, size)"
-                } else {
-                    ""
-                };
-                return self.fail(
-                    call.size.span,
-                    format!("the size of HOP must be a multiple of its slide{hint}"),
-                );
-            }
-            Some(slide) => Window::Hop { size, slide, offset },
-        };
-        let fields = &from.rel.fields;
-        let Some(time) = fields.iter().position(|f| f.name == call.time.text) else {
-            let hint = did_you_mean(&call.time.text, fields.iter().map(|f| f.name.as_str()), '"');
-            return self.fail(
-                call.time.span,
-                format!("column \"{}\" not found in {}{hint}", call.time.text, from.place),
-            );
-        };
-        if !fields[time].role.is_rowtime() {
-            let message = match fields.iter().find(|f| f.role.is_rowtime()) {
-                Some(other) => format!(
-                    "\"{}\" is no event time of {}; its event time is \"{}\"",
-                    call.time.text, from.place, other.name
-                ),
-                None => match &from.rel.kind {
-                    RelKind::Scan(_) => format!(
-                        "\"{}\" is no event time: {} has no WATERMARK; declare WATERMARK FOR `{}` AS `{}` - INTERVAL '5' SECOND",
-                        call.time.text, from.place, call.time.text, call.time.text
-                    ),
-                    _ => format!(
-                        "\"{}\" is no event time: {} does not pass one on; select the event-time column (or window_time) unchanged",
-                        call.time.text, from.place
-                    ),
-                },
-            };
-            return self.fail(call.time.span, message);
-        }
-        if let Some(clash) = fields
-            .iter()
-            .find(|f| ["window_start", "window_end", "window_time"].contains(&f.name.as_str()))
-        {
-            // Flink numbers the new columns (window_start0); a name of one's own is clearer.
-            return self.fail(call.data.span, format!("{} has a column \"{}\" already, which {name} adds; give it another name with AS", from.place, clash.name));
-        }
-        self.windows += 1;
-        let id = WindowId { number: self.windows, window };
-        let time_kind = match fields[time].ty.kind {
-            Kind::TimestampLtz(_) => Kind::TimestampLtz(3),
-            _ => Kind::Timestamp(3),
-        };
-        let mut fields = fields.clone();
-        for field in &mut fields {
-            // A window's columns are the only event time that may follow.
-            if !matches!(field.role, Role::Plain) {
-                field.role = Role::Plain;
-            }
-        }
-        let bound = |name: &str, role: Role, kind: Kind| Field {
-            name: name.to_owned(),
-            ty: SqlType::not_null(kind),
-            role,
-        };
-        fields.push(bound("window_start", Role::WindowStart(id.clone()), Kind::Timestamp(3)));
-        fields.push(bound("window_end", Role::WindowEnd(id.clone()), Kind::Timestamp(3)));
-        fields.push(bound("window_time", Role::WindowTime(id.clone()), time_kind));
-        let span = call.function.span;
-        let kind = RelKind::Window { input: from.rel.clone(), time, id, span };
-        Ok((Arc::new(Rel { kind, fields }), from.place))
-    }
-
-    /// A fixed length of time in milliseconds.
-    fn window_interval(
-        &mut self,
-        expr: &ast::Expr,
-        call: &ast::WindowCall,
-        what: &str,
-    ) -> Result<i64, Reported> {
-        let scope =
-            Scope { fields: &[], qualifier: None, place: "a window's arguments", aliases: &[] };
-        let bound = bind_plain(expr, &scope, "has no place in a window's arguments");
-        let bound = self.keep(bound)?;
-        let name = call.function.text.to_ascii_uppercase();
-        match (bound.kind(), bound.as_literal()) {
-            (Kind::IntervalMillis, Some(value)) if value.is_valid(0) => Ok(value.as_primitive::<Int64Type>().value(0)),
-            (Kind::IntervalMonths, _) => self.fail(expr.span, format!("the {what} of {name} has a fixed length; months and years have not: use DAY and shorter units")),
-            _ => self.fail(expr.span, format!("the {what} of {name} is an interval, such as INTERVAL '1' HOUR")),
-        }
-    }
-
-    fn select(&mut self, select: &ast::Select, ctes: &Ctes<'_>) -> Result<Arc<Rel>, Reported> {
-        let from = match &select.from {
-            Some(relation) => self.from(relation, ctes)?,
-            None => From {
-                rel: Arc::new(Rel {
-                    kind: RelKind::Values { rows: vec![Vec::new()] },
-                    fields: Vec::new(),
-                }),
-                qualifier: None,
-                place: "nothing".to_owned(),
-            },
-        };
-        let aliases: Vec<String> = select
-            .items
-            .iter()
-            .filter_map(|item| match item {
-                SelectItem::Expr { alias, .. } => alias.as_ref().map(|a| a.text.clone()),
-                SelectItem::Star { .. } => None,
-            })
-            .collect();
-        let scope = Scope {
-            fields: &from.rel.fields,
-            qualifier: from.qualifier.as_deref(),
-            place: &from.place,
-            aliases: &aliases,
-        };
-        let before = self.errors.len();
-        let filter = select.filter.as_ref().and_then(|filter| {
-            let mut binder = ExprBinder {
-                scope: &scope,
-                aggregates: None,
-                no_aggregates: "has no place in WHERE; use HAVING",
-            };
-            let bound = condition(&mut binder, filter, "WHERE");
-            self.keep(bound).ok()
-        });
-        let mut aggregates = Vec::new();
-        let mut items: Vec<(Expr, String)> = Vec::new();
-        for item in &select.items {
-            match item {
-                SelectItem::Star { qualifier, span } => {
-                    if let Some(qualifier) = qualifier
-                        && scope.qualifier != Some(qualifier.text.as_str())
-                    {
-                        self.report(SqlError::new(
-                            qualifier.span,
-                            format!("table \"{}\" is not in FROM", qualifier.text),
-                        ));
-                        continue;
-                    }
-                    if scope.fields.is_empty() {
-                        self.report(SqlError::new(*span, "'*' needs a FROM"));
-                    }
-                    for (i, field) in scope.fields.iter().enumerate() {
-                        items.push((Expr::column(i, field.ty, *span), field.name.clone()));
-                    }
-                }
-                SelectItem::Expr { expr, alias } => {
-                    let mut binder = ExprBinder {
-                        scope: &scope,
-                        aggregates: Some(&mut aggregates),
-                        no_aggregates: "",
-                    };
-                    let bound = binder.bind(expr);
-                    if let Ok(bound) = self.keep(bound) {
-                        let name = match (alias, &expr.kind) {
-                            (Some(alias), _) => alias.text.clone(),
-                            (None, ast::ExprKind::Column(parts)) => {
-                                parts.last().map(|p| p.text.clone()).unwrap_or_default()
-                            }
-                            _ => format!("EXPR${}", items.len()),
-                        };
-                        items.push((bound, name));
-                    }
-                }
-            }
-        }
-        let having = select.having.as_ref().and_then(|having| {
-            let mut binder =
-                ExprBinder { scope: &scope, aggregates: Some(&mut aggregates), no_aggregates: "" };
-            let bound = condition(&mut binder, having, "HAVING");
-            self.keep(bound).ok().map(|bound| (bound, having.span))
-        });
-        let mut keys = Vec::new();
-        for key in select.group_by.iter().flat_map(|g| &g.keys) {
-            if matches!(key.kind, ast::ExprKind::Number(_)) {
-                self.report(SqlError::new(
-                    key.span,
-                    "GROUP BY takes columns and expressions, not positions",
-                ));
-                continue;
-            }
-            let bound = bind_plain(key, &scope, "has no place in GROUP BY");
-            if let Ok(bound) = self.keep(bound) {
-                keys.push(bound);
-            }
-        }
-        if self.errors.len() > before {
-            return Err(Reported);
-        }
-        let grouped = select.group_by.is_some() || !aggregates.is_empty() || having.is_some();
-        if grouped {
-            let rel = self.aggregate(select, &from, filter, keys, aggregates, items, having)?;
-            return match select.distinct {
-                Some(_) => self.distinct(select, rel),
-                None => Ok(rel),
-            };
-        }
-        if select.distinct.is_some() {
-            let keys = items.iter().map(|(expr, _)| expr.clone()).collect();
-            return self.aggregate(select, &from, filter, keys, Vec::new(), items, None);
-        }
-        let fields = items
-            .iter()
-            .map(|(expr, name)| Field {
-                name: name.clone(),
-                ty: expr.ty,
-                role: expr.as_column().map_or(Role::Plain, |i| from.rel.fields[i].role.clone()),
-            })
-            .collect();
-        Ok(calc(&from.rel, filter, items.into_iter().map(|(expr, _)| expr).collect(), fields))
-    }
-}
-
-impl Binder<'_> {
-    /// Each of the rows of a query once.
-    fn distinct(&mut self, select: &ast::Select, rel: Arc<Rel>) -> Result<Arc<Rel>, Reported> {
-        let keys = identity(&rel);
-        let items = keys.iter().cloned().zip(rel.fields.iter().map(|f| f.name.clone())).collect();
-        let from = From { rel, qualifier: None, place: "the query".to_owned() };
-        self.aggregate(select, &from, None, keys, Vec::new(), items, None)
     }
 }
 

@@ -141,7 +141,7 @@ fn unknown(name: &str, upper: &str) -> String {
         return format!("the aggregate function {upper} is not supported; {others} and {last} are");
     }
     if WINDOW_FUNCTIONS.contains(&upper) {
-        return format!("{upper} needs OVER, which is not supported");
+        return format!("{upper} needs OVER; write {upper}(…) OVER (PARTITION BY … ORDER BY …)");
     }
     if [
         "TUMBLE",

@@ -22,7 +22,7 @@ impl Lowering<'_> {
             keys: aggregate.keys.clone(),
             aggregates: calls(aggregate),
             update_before: true,
-            ttl: self.state_ttl.map(|ttl| ttl.as_millis().div_ceil(1000) as u32),
+            ttl: self.ttl_seconds(),
         };
         let made = group::operator(&spec).and_then(|made| Ok((made, group::tables(&spec)?)));
         let (factory, tables) = match made {
@@ -54,9 +54,7 @@ impl Lowering<'_> {
             details,
             state: None,
             tables,
-            nondeterministic: self.state_ttl.map(|ttl| {
-                format!("groups are forgotten {} s after their last row", ttl.as_secs_f64())
-            }),
+            nondeterministic: self.forgets("groups are forgotten", "after their last row"),
         };
         let vertex = self.vertex(info, Node::Operator(factory));
         for (input, flow) in flows.iter().enumerate() {

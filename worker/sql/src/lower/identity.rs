@@ -6,10 +6,12 @@
 
 use weir_connectors::registry;
 use weir_engine::graph::JobGraph;
+use weir_engine::operators::over::spec::Frame;
+use weir_engine::operators::rank::spec::SortColumn;
 use weir_engine::operators::window::spec::Window;
 
 use crate::catalog::{ColumnKind, TableDef, WatermarkRule};
-use crate::rel::{AggregateCall, Rel, RelKind};
+use crate::rel::{AggregateCall, Over, OverCall, OverFunction, Rank, Rel, RelKind};
 
 /// Text that is long stands for itself by its hash.
 fn short(text: String) -> String {
@@ -91,6 +93,15 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
             let below = rows(&aggregate.input, exact);
             format!("aggregate({over},[{}],{below})", keys.join(","))
         }
+        RelKind::Over(over) => {
+            let below = rows(&over.input, exact);
+            format!("over({},{below})", sorted(&over.partition, &over.order, &over.input, exact))
+        }
+        RelKind::Rank(rank) => {
+            let below = rows(&rank.input, exact);
+            let sorted = sorted(&rank.partition, &rank.order, &rank.input, exact);
+            format!("rank({:?} {}..{},{sorted},{below})", rank.function, rank.from, rank.to)
+        }
     })
 }
 
@@ -115,7 +126,18 @@ fn column(rel: &Rel, index: usize, exact: bool) -> String {
             Some(expr) => expr.canonical(&|i| column(input, i, exact)),
             None => format!("#{index}"),
         },
-        RelKind::Window { input, .. } if index < input.fields.len() => column(input, index, exact),
+        RelKind::Window { input, .. }
+        | RelKind::Over(Over { input, .. })
+        | RelKind::Rank(Rank { input, .. })
+            if index < input.fields.len() =>
+        {
+            column(input, index, exact)
+        }
+        RelKind::Over(over) => match over.calls.get(index - over.input.fields.len()) {
+            Some(call) => over_text(call, &over.input, exact),
+            None => format!("#{index}"),
+        },
+        RelKind::Rank(_) => "rank".to_owned(),
         RelKind::Aggregate(aggregate) => {
             let keys = aggregate.keys.len();
             if let Some(key) = aggregate.keys.get(index) {
@@ -128,6 +150,37 @@ fn column(rel: &Rel, index: usize, exact: bool) -> String {
         }
         RelKind::Union(_) | RelKind::Values { .. } | RelKind::Window { .. } => format!("#{index}"),
     })
+}
+
+/// How rows are parted and sorted.
+fn sorted(partition: &[usize], order: &[SortColumn], input: &Rel, exact: bool) -> String {
+    let keys: Vec<String> = partition.iter().map(|&k| column(input, k, exact)).collect();
+    let by = |sort: &SortColumn| {
+        let SortColumn { column: index, descending, nulls_first } = *sort;
+        format!("{} {descending} {nulls_first}", column(input, index, exact))
+    };
+    format!("[{}],[{}]", keys.join(","), order.iter().map(by).collect::<Vec<_>>().join(","))
+}
+
+/// What a function over a window computes.
+pub(super) fn over_text(call: &OverCall, input: &Rel, exact: bool) -> String {
+    let of = |i: usize| column(input, i, exact);
+    let maybe = |i: Option<usize>| i.map_or("*".to_owned(), of);
+    let text = match &call.function {
+        OverFunction::RowNumber => "row number".to_owned(),
+        OverFunction::Rank => "rank".to_owned(),
+        OverFunction::DenseRank => "dense rank".to_owned(),
+        OverFunction::Lag { input, offset, default } => {
+            format!("lag {} {offset} {}", of(*input), maybe(*default))
+        }
+        OverFunction::FirstValue(input) => format!("first {}", of(*input)),
+        OverFunction::LastValue(input) => format!("last {}", of(*input)),
+        OverFunction::Aggregate { function, input, filter, distinct } => {
+            format!("{} {distinct} {} {}", function.name(), maybe(*input), maybe(*filter))
+        }
+    };
+    let Frame { unit, preceding } = call.frame;
+    format!("{text} {unit:?} {preceding:?}")
 }
 
 /// What an aggregate computes.

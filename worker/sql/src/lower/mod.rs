@@ -5,6 +5,8 @@ mod identity;
 mod late;
 mod names;
 mod needs;
+mod over;
+mod rank;
 mod sinks;
 mod sources;
 mod windows;
@@ -118,11 +120,13 @@ impl Lowering<'_> {
             && registry::changes(table.connector()) == Changes::Appended
         {
             let message = format!(
-                "table \"{}\" (connector '{}') takes rows that only come, and this query corrects rows that it gave before: GROUP BY without a window at {}:{}; group by window_start, window_end, or write to a table with connector 'print'",
+                "table \"{}\" (connector '{}') takes rows that only come, and this query corrects rows that it gave before: {} at {}:{}; {}, or write to a table with connector 'print'",
                 table.name,
                 table.connector(),
+                by.what,
                 by.span.line,
-                by.span.column
+                by.span.column,
+                by.way_out()
             );
             self.errors.push(SqlError::new(insert.span, message));
             return;
@@ -211,6 +215,8 @@ impl Lowering<'_> {
                 self.window_columns(rel, input, *time, id.window, *span)
             }
             RelKind::Aggregate(aggregate) => self.aggregate(rel, aggregate).map(|flow| vec![flow]),
+            RelKind::Over(over) => self.over(rel, over).map(|flow| vec![flow]),
+            RelKind::Rank(rank) => self.rank(rel, rank).map(|flow| vec![flow]),
         }
     }
 

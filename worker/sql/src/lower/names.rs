@@ -7,7 +7,7 @@ use crate::rel::{Aggregate, Field, Rel};
 
 const LONGEST: usize = 60;
 
-fn cut(text: String) -> String {
+pub(super) fn cut(text: String) -> String {
     if text.chars().count() <= LONGEST {
         return text;
     }

@@ -8,7 +8,7 @@ use weir_engine::operators::window::spec::Window;
 use super::identity;
 use crate::bind::BoundProgram;
 use crate::catalog::TableDef;
-use crate::rel::{Rel, RelKind};
+use crate::rel::{Aggregate, Over, Rank, Rel, RelKind};
 
 /// Columns and readers.
 pub(super) struct Needs {
@@ -81,9 +81,11 @@ impl Needs {
                     self.visit(input);
                 }
             }
-            RelKind::Aggregate(aggregate) => {
+            RelKind::Aggregate(Aggregate { input, .. })
+            | RelKind::Over(Over { input, .. })
+            | RelKind::Rank(Rank { input, .. }) => {
                 if self.count(rel) == 1 {
-                    self.visit(&aggregate.input);
+                    self.visit(input);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Expressions, by precedence climbing.
 
 use super::{MAX_HEIGHT, Parsed, Parser, is_reserved};
-use crate::ast::{BinaryOp, Call, Expr, ExprKind, Ident, Unit};
+use crate::ast::{BinaryOp, Call, Expr, ExprKind, Ident, Over, Unit};
 use crate::error::Span;
 use crate::lex::Tok;
 
@@ -205,7 +205,7 @@ impl Parser {
             };
             let name = Ident { text: name.to_owned(), span: at };
             let args = vec![of, taken];
-            let call = Call { name, args, star: false, distinct: false, filter: None };
+            let call = Call::of(name, args);
             of = self.node(start, ExprKind::Call(Box::new(call)))?;
         }
     }
@@ -316,8 +316,14 @@ impl Parser {
             _ if call => self.call(start),
             name if BARE_FUNCTIONS.contains(&name) && name != "PI" => {
                 let name = self.ident("a function")?;
-                let call =
-                    Call { name, args: Vec::new(), star: false, distinct: false, filter: None };
+                let call = Call {
+                    name,
+                    args: Vec::new(),
+                    star: false,
+                    distinct: false,
+                    filter: None,
+                    over: None,
+                };
                 self.node(start, ExprKind::Call(Box::new(call)))
             }
             _ if is_reserved(&word) => Err(self.unexpected("an expression")),
@@ -393,6 +399,11 @@ impl Parser {
         }
     }
 
+    /// How far a frame reaches: as far as PRECEDING or FOLLOWING.
+    pub(super) fn frame_distance(&mut self) -> Parsed<Expr> {
+        self.expr_above(COMPARE)
+    }
+
     /// A unit as an argument.
     fn unit_argument(&mut self) -> Parsed<Expr> {
         let start = self.span();
@@ -410,7 +421,8 @@ impl Parser {
             return self.error(name.span, message);
         }
         self.expect("(")?;
-        let mut call = Call { name, args: Vec::new(), star: false, distinct: false, filter: None };
+        let mut call =
+            Call { name, args: Vec::new(), star: false, distinct: false, filter: None, over: None };
         match call.name.text.to_ascii_uppercase().as_str() {
             "EXTRACT" => {
                 call.args.push(self.unit_argument()?);
@@ -442,10 +454,7 @@ impl Parser {
             self.expect(")")?;
         }
         if self.is_word("OVER") {
-            return self.error(
-                self.span(),
-                "OVER is not supported; aggregate per window with TABLE(TUMBLE(…)) and GROUP BY",
-            );
+            call.over = Some(self.over()?);
         }
         if self.are_words(&["WITHIN", "GROUP"]) {
             return self.error(self.span(), "WITHIN GROUP is not supported");
@@ -465,7 +474,7 @@ impl Parser {
             }
         }
         self.expect("]")?;
-        let call = Call { name, args, star: false, distinct: false, filter: None };
+        let call = Call::of(name, args);
         self.node(start, ExprKind::Call(Box::new(call)))
     }
 
@@ -560,7 +569,9 @@ pub(crate) fn children(kind: &ExprKind) -> Box<dyn Iterator<Item = &Expr> + '_> 
                 .chain(whens.iter().flat_map(|(w, t)| [w, t]))
                 .chain(otherwise.iter().map(|o| &**o)),
         ),
-        ExprKind::Call(call) => Box::new(call.args.iter().chain(&call.filter)),
+        ExprKind::Call(call) => Box::new(
+            call.args.iter().chain(&call.filter).chain(call.over.iter().flat_map(Over::exprs)),
+        ),
         ExprKind::Column(_)
         | ExprKind::Number(_)
         | ExprKind::Text(_)

@@ -15,7 +15,7 @@ impl Parser {
         let kind = kinds.into_iter().find(|word| self.eat_word(word)).unwrap_or("VALUE");
         let args = vec![of, self.said(kind, span)?];
         let name = Ident { text: "IS JSON".to_owned(), span };
-        let call = Call { name, args, star: false, distinct: false, filter: None };
+        let call = Call::of(name, args);
         self.node(start, ExprKind::Call(Box::new(call)))
     }
 

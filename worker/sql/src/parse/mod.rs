@@ -6,6 +6,7 @@ mod ddl;
 mod expr;
 mod hints;
 mod json;
+mod over;
 mod query;
 
 pub(crate) use expr::children;

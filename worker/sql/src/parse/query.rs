@@ -3,7 +3,7 @@
 use super::{Parsed, Parser, is_reserved};
 use crate::ast::{
     Body, Cte, Expr, ExprKind, GroupBy, Ident, Query, Relation, RelationKind, Select, SelectItem,
-    SetOp, WindowCall,
+    SetOp, Tail, WindowCall,
 };
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::lex::{HINT, Tok};
@@ -47,7 +47,7 @@ impl Parser {
             let next = self.intersections()?;
             let span = self.since(start);
             let body = match whole.body {
-                Body::Union(mut branches) if all && whole.ctes.is_empty() => {
+                Body::Union(mut branches) if all => {
                     branches.push(next);
                     Body::Union(branches)
                 }
@@ -57,11 +57,11 @@ impl Parser {
                     Body::Set { op, left, right: Box::new(next), span }
                 }
             };
-            whole = Query { ctes: Vec::new(), body, span };
+            whole = Query { ctes: Vec::new(), body, tail: Tail::default(), span };
         }
         let (body, span) = (whole.body, self.since(start));
-        self.refuse_query_tail()?;
-        Ok(Query { ctes, body, span })
+        let tail = self.query_tail()?;
+        Ok(Query { ctes, body, tail, span })
     }
 
     /// Queries with INTERSECT between them, which binds closer than the others.
@@ -72,7 +72,7 @@ impl Parser {
             let right = Box::new(self.query_term()?);
             let span = self.since(start);
             let body = Body::Set { op, left: Box::new(whole), right, span };
-            whole = Query { ctes: Vec::new(), body, span };
+            whole = Query { ctes: Vec::new(), body, tail: Tail::default(), span };
         }
         Ok(whole)
     }
@@ -100,24 +100,6 @@ impl Parser {
         Ok(Some((op, all)))
     }
 
-    fn refuse_query_tail(&self) -> Parsed<()> {
-        let span = self.span();
-        let message = if self.is_word("ORDER") {
-            "ORDER BY is not supported: a stream has no end to sort at"
-        } else if self.is_word("LIMIT") {
-            "LIMIT is not supported: which rows come first depends on timing"
-        } else if self.is_word("OFFSET") && !self.is_sign_at(1, ",") {
-            "OFFSET is not supported: which rows come first depends on timing"
-        } else if self.is_word("FETCH") {
-            "FETCH is not supported: which rows come first depends on timing"
-        } else if self.is_word("EMIT") {
-            "EMIT is not supported: a window's result is given once, when the watermark passes its end"
-        } else {
-            return Ok(());
-        };
-        self.error(span, message)
-    }
-
     fn query_term(&mut self) -> Parsed<Query> {
         let start = self.span();
         let body = if self.eat("(") {
@@ -143,7 +125,7 @@ impl Parser {
         } else {
             return Err(self.unexpected("SELECT or VALUES"));
         };
-        Ok(Query { ctes: Vec::new(), body, span: self.since(start) })
+        Ok(Query { ctes: Vec::new(), body, tail: Tail::default(), span: self.since(start) })
     }
 
     fn values(&mut self) -> Parsed<Body> {
@@ -191,18 +173,9 @@ impl Parser {
         let group_by =
             if self.eat_words(&["GROUP", "BY"]) { Some(self.group_by(at)?) } else { None };
         let having = if self.eat_word("HAVING") { Some(self.expr()?) } else { None };
-        if self.is_word("WINDOW") {
-            let span = self.span();
-            return self.error(
-                span,
-                "the WINDOW clause is not supported, nor is OVER; aggregate over TABLE(TUMBLE(…))",
-            );
-        }
-        if self.is_word("QUALIFY") {
-            let span = self.span();
-            return self.error(span, "QUALIFY is not supported, nor is OVER");
-        }
-        Ok(Select { distinct, items, from, filter, group_by, having, span })
+        let windows = self.named_windows()?;
+        let qualify = if self.eat_word("QUALIFY") { Some(self.expr()?) } else { None };
+        Ok(Select { distinct, items, from, filter, group_by, having, windows, qualify, span })
     }
 
     fn group_by(&mut self, start: Span) -> Parsed<GroupBy> {
@@ -527,6 +500,8 @@ fn star_of(from: Relation, span: Span) -> Select {
         filter: None,
         group_by: None,
         having: None,
+        windows: Vec::new(),
+        qualify: None,
         span,
     }
 }

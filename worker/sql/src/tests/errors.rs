@@ -266,11 +266,10 @@ fn syntax_that_is_refused_says_what_is_missing() {
     check(&[
         ("SELECT a FROM plain", "it plans"),
         ("(SELECT a, NULL FROM plain)", "sql:6:1: column \"EXPR$1\" is NULL in every row and has no type; write CAST(NULL AS …)"),
-        ("INSERT INTO out1 SELECT a FROM plain ORDER BY a", "sql:6:38: ORDER BY is not supported: a stream has no end to sort at"),
-        ("INSERT INTO out1 SELECT a FROM plain LIMIT 5", "sql:6:38: LIMIT is not supported: which rows come first depends on timing"),
+        ("INSERT INTO out1 SELECT a FROM plain ORDER BY a", "sql:6:38: ORDER BY without LIMIT needs the event time, ascending, as its first column: a stream has no end to sort at; add LIMIT, or sort by the event time"),
+        ("INSERT INTO out1 SELECT a FROM plain LIMIT 5", "it plans"),
         ("INSERT INTO out1 SELECT a FROM plain JOIN flights ON a = delay", "sql:6:38: joins are not supported"),
         ("INSERT INTO out1 SELECT a FROM plain, flights", "sql:6:37: several tables in FROM are a join, which is not supported"),
-        ("INSERT INTO out1 SELECT ROW_NUMBER() OVER (ORDER BY a) FROM plain", "sql:6:38: OVER is not supported; aggregate per window with TABLE(TUMBLE(…)) and GROUP BY"),
         ("INSERT INTO out1 SELECT COUNT(*) FROM plain GROUP BY GROUPING SETS ((a), (s))", "sql:6:54: GROUPING SETS is not supported; write one INSERT INTO per grouping, in one STATEMENT SET"),
         ("INSERT INTO out1 SELECT a FROM plain UNION SELECT a FROM plain", "it plans"),
         ("INSERT INTO out1 SELECT a FROM plain WHERE a IN (SELECT delay FROM flights)", "sql:6:50: IN with a query is a join, which is not supported; list the values"),
@@ -286,6 +285,85 @@ fn syntax_that_is_refused_says_what_is_missing() {
         ("SET 'parallelism.default' = '4'", "sql:6:5: the option 'parallelism.default' is unknown; it is spec.parallelism of the manifest\nsql:1:1: the program has no INSERT INTO and no SELECT, so it would do nothing".split('\n').next().unwrap_or_default()),
         ("EXECUTE STATEMENT SET BEGIN INSERT INTO out1 SELECT a FROM plain;", "sql:6:1: the STATEMENT SET that begins here has no END"),
         ("INSERT INTO out1 SELECT a FROM plain WHERE t > INTERVAL 5 MINUTE", "sql:6:57: an interval's value stands in quotes: INTERVAL '5' …"),
+    ]);
+}
+
+#[test]
+fn windows_of_rows_that_cannot_be() {
+    check(&[
+        (
+            "INSERT INTO out1 SELECT ROW_NUMBER() OVER (ORDER BY a) FROM plain",
+            "sql:6:43: OVER is ordered by an event time, and \"a\" is none; to keep the first rows by another column, put it in FROM and add WHERE rank <= n around it",
+        ),
+        (
+            "INSERT INTO out1 SELECT SUM(delay) OVER (ORDER BY distance) FROM flights",
+            "sql:6:41: OVER is ordered by an event time, and \"distance\" is none; its event time is \"date\"",
+        ),
+        (
+            "INSERT INTO out1 SELECT SUM(delay) OVER (PARTITION BY origin) FROM flights",
+            "sql:6:41: OVER needs an ORDER BY: without one its result would change with every row",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) OVER (ORDER BY `date` DESC) FROM flights",
+            "sql:6:39: OVER is ordered by an event time upwards: a stream has no last row to begin at; leave DESC out",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) OVER (ORDER BY `date` ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) FROM flights",
+            "sql:6:56: frames that reach behind the current row are not supported: those rows have not come yet; end it with CURRENT ROW",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) OVER (ORDER BY `date` RANGE 5 PRECEDING) FROM flights",
+            "sql:6:62: a frame of RANGE reaches back a length of time, such as INTERVAL '1' HOUR",
+        ),
+        (
+            "INSERT INTO out1 SELECT RANK() OVER (ORDER BY `date` ROWS 5 PRECEDING) FROM flights",
+            "sql:6:54: RANK is of a row's place and takes no frame; leave it out",
+        ),
+        (
+            "INSERT INTO out1 SELECT LEAD(delay) OVER (ORDER BY `date`) FROM flights",
+            "sql:6:25: LEAD needs rows that have not come yet, which is not supported; write LAG over the opposite order, or join the rows",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(DISTINCT delay) OVER (ORDER BY `date`) FROM flights",
+            "sql:6:25: DISTINCT over all rows before is not supported; give the frame a beginning, such as RANGE BETWEEN INTERVAL '1' DAY PRECEDING AND CURRENT ROW",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) OVER w FROM flights",
+            "sql:6:39: the window \"w\" is not defined; write WINDOW w AS (…) behind FROM, WHERE and GROUP BY",
+        ),
+        (
+            "INSERT INTO out1 SELECT delay FROM flights WHERE ROW_NUMBER() OVER (ORDER BY `date`) = 1",
+            "sql:6:50: OVER has its place in SELECT and QUALIFY; name the result in a subquery and use it around that",
+        ),
+        (
+            "INSERT INTO out1 SELECT UPPER(origin) OVER (ORDER BY `date`) FROM flights",
+            "sql:6:25: UPPER does not stand over a window; aggregates, ROW_NUMBER, RANK, DENSE_RANK, LAG, FIRST_VALUE and LAST_VALUE do",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) OVER (ORDER BY `date`) FROM (SELECT * FROM flights LIMIT 3)",
+            "sql:6:39: OVER takes rows that only come, and LIMIT at 6:85 corrects rows that it gave before",
+        ),
+        (
+            "INSERT INTO out1 SELECT ROW_NUMBER() FROM flights",
+            "sql:6:25: ROW_NUMBER needs OVER; write ROW_NUMBER(…) OVER (PARTITION BY … ORDER BY …)",
+        ),
+        (
+            "INSERT INTO out1 SELECT a FROM plain ORDER BY 2 LIMIT 1",
+            "sql:6:47: ORDER BY 2 is no column of the result, which has 1",
+        ),
+        (
+            "INSERT INTO out1 SELECT a FROM plain ORDER BY a OFFSET 3",
+            "sql:6:56: OFFSET needs a LIMIT: without one all rows that ever come would be kept",
+        ),
+        (
+            "INSERT INTO plain SELECT a, s, t FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY s ORDER BY a) AS rn FROM plain) WHERE rn = 1",
+            "sql:6:13: table \"plain\" (connector 'kafka') takes rows that only come, and this query corrects rows that it gave before: Top-N by rank at 6:68; rank the rows of windows (PARTITION BY window_start, window_end), or write to a table with connector 'print'",
+        ),
+        // The first row by event time stays.
+        (
+            "INSERT INTO plain SELECT delay, origin, `date` FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY origin ORDER BY `date`) AS rn FROM flights) WHERE rn = 1",
+            "it plans",
+        ),
     ]);
 }
 

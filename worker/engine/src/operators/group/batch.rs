@@ -4,23 +4,9 @@ use arrow::array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow::compute::kernels::zip::zip;
 use weir_state::key_table::ABSENT;
 
-use super::values::take_all;
-use crate::aggregate::{InputRows, negated};
-use crate::{Batch, OperatorError, RowKind};
-
-/// Rows that go; `None` if none does.
-pub(super) fn gone(batch: &Batch, input: InputRows) -> Result<Option<BooleanArray>, OperatorError> {
-    let goes = |kind: &RowKind| matches!(kind, RowKind::UpdateBefore | RowKind::Delete);
-    let Some(kinds) = batch.kinds().filter(|kinds| kinds.iter().any(goes)) else {
-        return Ok(None);
-    };
-    if input == InputRows::Appended {
-        return Err(OperatorError::internal(
-            "an aggregation of rows that only come was given rows that go",
-        ));
-    }
-    Ok(Some(kinds.iter().map(|kind| Some(goes(kind))).collect()))
-}
+use crate::aggregate::negated;
+use crate::operators::rows::take_all;
+use crate::{Batch, OperatorError};
 
 /// The groups of a batch, numbered in the order of their first rows.
 #[derive(Debug, Default)]

@@ -7,13 +7,14 @@ use arrow::datatypes::Int64Type;
 use weir_state::key_table::ABSENT;
 use weir_state::table::{Groups, Keyed, SpecError, Table, TableError};
 
-use super::batch::{BatchGroups, gone, keys_of, signed};
+use super::batch::{BatchGroups, keys_of, signed};
 use super::changes::Results;
 use super::plan::{Over, Plan, PlannedCall};
 use super::spec::GroupAggregate;
-use super::values::{Moved, Values, take_all};
+use super::values::{Moved, Values};
 use crate::aggregate::Accumulator;
 use crate::operator::TableKeys;
+use crate::operators::rows::{gone, now, take_all};
 use crate::{Batch, Context, Operator, OperatorError, Output, Progress};
 
 type Result<T, E = OperatorError> = std::result::Result<T, E>;
@@ -261,8 +262,7 @@ impl Operator for Group {
         batch: Batch,
         out: &mut Output,
     ) -> Result<Progress> {
-        let now = u32::try_from(cx.clock.now_ms() / 1_000).unwrap_or_default();
-        if let Some(changes) = self.take_in(&batch, now)? {
+        if let Some(changes) = self.take_in(&batch, now(cx))? {
             out.push(changes);
         }
         Ok(Progress::Done)

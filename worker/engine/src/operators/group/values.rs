@@ -10,6 +10,7 @@ use weir_state::table::{Groups, Ordered, Scan, SpecError, Table, TableError, Tab
 
 use crate::OperatorError;
 use crate::aggregate::Pick;
+use crate::operators::rows::take_all;
 
 /// Rows that are looked at together in search of a value.
 const LOOK: usize = 16;
@@ -197,12 +198,4 @@ impl Values {
     pub(super) fn clear(&mut self, keys: &[ArrayRef], groups: usize) -> Result<(), OperatorError> {
         Ok(self.table.clear(keys, groups)?)
     }
-}
-
-/// These rows of each column.
-pub(super) fn take_all(
-    columns: &[ArrayRef],
-    rows: &dyn Array,
-) -> Result<Vec<ArrayRef>, OperatorError> {
-    columns.iter().map(|column| Ok(take(column, rows, None)?)).collect()
 }

@@ -13,6 +13,9 @@ use crate::types::{Kind, SqlType};
 
 impl ExprBinder<'_> {
     pub(super) fn function(&mut self, call: &ast::Call, span: Span) -> Bound {
+        if let Some(over) = &call.over {
+            return self.over(call, over, span);
+        }
         let name = call.name.text.to_ascii_uppercase();
         if let Some(function) = aggregates::find(&name) {
             return self.aggregate(function, &name, call, span);
@@ -64,7 +67,7 @@ impl ExprBinder<'_> {
         result
     }
 
-    fn aggregate_call(
+    pub(crate) fn aggregate_call(
         &mut self,
         function: Aggregation,
         name: &str,

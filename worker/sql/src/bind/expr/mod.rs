@@ -10,6 +10,7 @@ use arrow::array::BooleanArray;
 use weir_engine::aggregate::Function as Aggregation;
 
 use super::interval;
+use super::over::OverCalls;
 use crate::ast::{self, BinaryOp, ExprKind};
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Node, Style, cast, compare};
@@ -50,6 +51,8 @@ pub(crate) struct ExprBinder<'a> {
     pub(crate) aggregates: Option<&'a mut Vec<FoundAggregate>>,
     /// Why they are not allowed.
     pub(crate) no_aggregates: &'static str,
+    /// Where calls with OVER go; `None` where they are not allowed.
+    pub(crate) over: Option<&'a mut OverCalls>,
 }
 
 type Bound = Result<Expr, SqlError>;
@@ -64,7 +67,7 @@ pub(crate) fn bind_plain(
     scope: &Scope<'_>,
     no_aggregates: &'static str,
 ) -> Bound {
-    ExprBinder { scope, aggregates: None, no_aggregates }.bind(expr)
+    ExprBinder { scope, aggregates: None, no_aggregates, over: None }.bind(expr)
 }
 
 /// Binds a condition: a BOOLEAN.

@@ -2,6 +2,7 @@
 
 mod identity;
 mod queries;
+mod ranks;
 mod tables;
 mod windows;
 

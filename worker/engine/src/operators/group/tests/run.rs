@@ -1,21 +1,12 @@
 //! The operator beside a naive model: the rows that are there, and results over them by
 //! definition.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use weir_protocol::{Attempt, KeyGroupRange, Term};
-use weir_state::merge::Input;
-use weir_state::sorted::{Age, Stored};
-use weir_state::table::{Groups, Layer, StoredTable};
-
 use crate::aggregate::testing::{Row, expected, key_of, records, shown};
-use crate::operator::TableKeys;
 use crate::operators::group::operator::Group;
 use crate::operators::group::spec::GroupAggregate;
+use crate::operators::testing::{GROUPS, StoredTables, trim};
 use crate::{Batch, Operator, RowKind};
-
-const GROUPS: Groups = Groups { range: KeyGroupRange { start: 0, end: 8 }, of: 8 };
+use std::collections::BTreeMap;
 
 /// What happens to a row.
 #[derive(Clone, Debug)]
@@ -50,19 +41,15 @@ pub(super) struct Run {
     rows: Vec<Row>,
     /// What the rows that left say, folded.
     pub(super) folded: BTreeMap<Key, Vec<String>>,
-    age: u64,
-    segments: Vec<Vec<Input>>,
+    stored: StoredTables,
 }
 
 impl Run {
     pub(super) fn new(spec: GroupAggregate) -> Self {
         let mut operator = Group::new(&spec, GROUPS).unwrap();
-        let segments: Vec<_> = operator.tables().iter().map(|_| Vec::new()).collect();
-        for table in operator.tables() {
-            table.take_over(StoredTable::Whole(Vec::new())).unwrap();
-        }
+        let stored = StoredTables::of(&mut operator);
         let folded = BTreeMap::new();
-        Self { spec, operator, now: 1, rows: Vec::new(), folded, age: 0, segments }
+        Self { spec, operator, now: 1, rows: Vec::new(), folded, stored }
     }
 
     fn key(&self, row: &Row) -> Key {
@@ -97,11 +84,7 @@ impl Run {
                 self.check();
             }
             Event::Checkpoint => self.checkpoint(),
-            Event::Trim(want) => {
-                self.operator.tables().into_iter().for_each(|table| {
-                    table.trim(want);
-                });
-            }
+            Event::Trim(want) => trim(&mut self.operator, want),
             Event::Restore { whole } => self.restore(whole),
         }
     }
@@ -177,52 +160,18 @@ impl Run {
     }
 
     pub(super) fn checkpoint(&mut self) {
-        self.age += 1;
-        let age = Age { term: Term(1), attempt: Attempt(self.age) };
-        for (table, segments) in self.operator.tables().into_iter().zip(&mut self.segments) {
-            let id = u128::from(self.age);
-            let encoded = table.freeze(age).encode(id).unwrap();
-            if encoded.footer.rows > 0 {
-                let length = encoded.bytes.len() as u64;
-                let stored = Stored::open(Arc::new(encoded.bytes), length).unwrap();
-                segments.push(Input { stored, range: encoded.footer.range });
-            }
-            table.follow(layers(segments), age).unwrap();
-        }
+        self.stored.checkpoint(&mut self.operator);
     }
 
     pub(super) fn restore(&mut self, whole: bool) {
         self.checkpoint();
         self.operator = Group::new(&self.spec, GROUPS).unwrap();
-        for (table, segments) in self.operator.tables().into_iter().zip(&self.segments) {
-            let stored = match whole {
-                true => StoredTable::Whole(segments.clone()),
-                false => StoredTable::Layers(layers(segments)),
-            };
-            table.take_over(stored).unwrap();
-        }
+        self.stored.restore(&mut self.operator, whole);
     }
 
     /// Brings the rows into memory that a batch needs, as the engine does.
     fn read(&mut self, batch: &Batch) {
-        for TableKeys { table: at, keys, rows } in self.operator.keys_of(0, batch).unwrap() {
-            let mut tables = self.operator.tables();
-            let Some(mut announced) = tables[at].announce(&keys, rows).unwrap() else { continue };
-            let missing: Vec<_> = announced.missing().collect();
-            for (segment, block) in missing {
-                let of = |input: &&Input| input.stored.reader().footer().id == segment;
-                let input = self.segments[at].iter().find(of).unwrap();
-                announced.put(segment, block.number, &input.stored.read(block).unwrap()).unwrap();
-            }
-            assert!(tables[at].install(&announced).unwrap());
-        }
+        let keys = self.operator.keys_of(0, batch).unwrap();
+        self.stored.read(&mut self.operator, keys);
     }
-}
-
-fn layers(inputs: &[Input]) -> Vec<Layer> {
-    let layer = |input: &Input| Layer {
-        reader: Arc::new(input.stored.reader().clone()),
-        range: input.range,
-    };
-    inputs.iter().map(layer).collect()
 }

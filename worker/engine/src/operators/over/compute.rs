@@ -1,0 +1,254 @@
+//! The functions' results for rows that leave.
+
+use arrow::array::{Array, ArrayRef, Int64Array, UInt32Array, new_null_array};
+use arrow::compute::{concat, interleave, take};
+use std::sync::Arc;
+
+use super::plan::{Computed, Planned, Reach};
+use super::sequence::{Sequence, Span};
+use crate::OperatorError;
+use crate::aggregate::call::Call;
+use crate::operators::rows::take_all;
+
+type Result<T, E = OperatorError> = std::result::Result<T, E>;
+
+/// Rows of frames that are merged at a time.
+const TOGETHER: usize = 1 << 16;
+
+/// What is known of the keys of a sequence, before its rows leave or after.
+pub(super) struct Known {
+    /// Whether there is anything.
+    pub(super) is_there: Vec<bool>,
+    pub(super) rows: Vec<i64>,
+    pub(super) groups: Vec<i64>,
+    /// The columns of the table.
+    pub(super) columns: Vec<ArrayRef>,
+}
+
+/// A function's results for the rows that leave; `known` becomes what is known behind them.
+pub(super) fn results(
+    planned: &Planned,
+    rows: &Sequence,
+    known: &Known,
+    after: &mut [ArrayRef],
+) -> Result<ArrayRef> {
+    let column = |column: usize| rows.records.column(column);
+    match &planned.kind {
+        Computed::RowNumber => Ok(places(rows, known, |span, row| (row - span.leaving) as i64 + 1)),
+        Computed::Rank => {
+            Ok(places(rows, known, |span, row| (rows.equal[row].0 - span.leaving) as i64 + 1))
+        }
+        Computed::DenseRank => {
+            let mut ranks = Vec::with_capacity(rows.len());
+            for (span, before) in rows.spans.iter().zip(&known.groups) {
+                let mut rank = *before;
+                for row in span.leaving..span.end {
+                    rank += i64::from(rows.equal[row].0 == row);
+                    ranks.push(rank);
+                }
+            }
+            Ok(Arc::new(Int64Array::from(ranks)))
+        }
+        Computed::Lag { input, offset, default } => {
+            let nothing = new_null_array(&planned.output, 1);
+            let default = default.map(column);
+            let mut from = Vec::with_capacity(rows.len());
+            for span in &rows.spans {
+                for row in span.leaving..span.end {
+                    from.push(match row.checked_sub(*offset).filter(|row| *row >= span.start) {
+                        Some(before) => (0, before),
+                        None if default.is_some() => (1, row),
+                        None => (1, 0),
+                    });
+                }
+            }
+            let sides: [&dyn Array; 2] = [column(*input), default.unwrap_or(&nothing)];
+            Ok(interleave(&sides, &from)?)
+        }
+        Computed::Value { input, last, over } => {
+            value(column(*input), *last, over, rows, known, after)
+        }
+        Computed::Aggregate { call, over: Reach::All { state, together } } => {
+            let running = Running { call, together: *together, rows };
+            running.results(state.clone(), known, after)
+        }
+        Computed::Aggregate { call, over } => framed(call, over, rows),
+    }
+}
+
+/// Places of rows behind those that have left before.
+fn places(rows: &Sequence, known: &Known, place: impl Fn(&Span, usize) -> i64) -> ArrayRef {
+    let mut places = Vec::with_capacity(rows.len());
+    for (span, before) in rows.spans.iter().zip(&known.rows) {
+        places.extend((span.leaving..span.end).map(|row| before + place(span, row)));
+    }
+    Arc::new(Int64Array::from(places))
+}
+
+/// The frame of a row, which reaches a bounded way back.
+fn frame(over: &Reach, rows: &Sequence, span: &Span, row: usize) -> (usize, usize) {
+    match over {
+        Reach::Rows(back) => (row.saturating_sub(*back).max(span.start), row + 1),
+        Reach::Time(back) => {
+            let from = rows.times[row].saturating_sub(*back);
+            let before = rows.times[span.start..row].partition_point(|time| *time < from);
+            (span.start + before, rows.equal[row].1)
+        }
+        Reach::All { together: true, .. } => (span.leaving, rows.equal[row].1),
+        Reach::All { together: false, .. } => (span.leaving, row + 1),
+    }
+}
+
+/// The first or last value of frames that is not NULL.
+fn value(
+    column: &ArrayRef,
+    last: bool,
+    over: &Reach,
+    rows: &Sequence,
+    known: &Known,
+    after: &mut [ArrayRef],
+) -> Result<ArrayRef> {
+    let nothing = new_null_array(column.data_type(), 1);
+    let state = match over {
+        Reach::All { state, .. } => Some(state.start),
+        Reach::Rows(_) | Reach::Time(_) => None,
+    };
+    let before = state.map_or(&nothing, |at| &known.columns[at]);
+    // Of each row the next one from it on, or the last one up to it, that has a value.
+    let valued = if last { last_valid(column) } else { next_valid(column) };
+    let (mut from, mut left) = (Vec::with_capacity(rows.len()), Vec::new());
+    for (key, span) in rows.spans.iter().enumerate() {
+        let known = state.is_some() && before.is_valid(key);
+        let of = |(start, end): (usize, usize)| {
+            let own = match last {
+                true => valued[end - 1].filter(|row| *row >= start),
+                false => valued[start].filter(|row| *row < end),
+            };
+            match own {
+                Some(row) if last || !known => (1, row),
+                _ if known => (0, key),
+                _ => (2, 0),
+            }
+        };
+        from.extend((span.leaving..span.end).map(|row| of(frame(over, rows, span, row))));
+        if state.is_some() {
+            left.push(of((span.leaving, span.end)));
+        }
+    }
+    let sides: [&dyn Array; 3] = [before, column, &nothing];
+    if let Some(at) = state {
+        after[at] = interleave(&sides, &left)?;
+    }
+    Ok(interleave(&sides, &from)?)
+}
+
+fn last_valid(column: &ArrayRef) -> Vec<Option<usize>> {
+    let mut last = None;
+    let of = |row: usize| {
+        if column.is_valid(row) {
+            last = Some(row);
+        }
+        last
+    };
+    (0..column.len()).map(of).collect()
+}
+
+fn next_valid(column: &ArrayRef) -> Vec<Option<usize>> {
+    let mut next = None;
+    let mut found: Vec<Option<usize>> = (0..column.len())
+        .rev()
+        .map(|row| {
+            if column.is_valid(row) {
+                next = Some(row);
+            }
+            next
+        })
+        .collect();
+    found.reverse();
+    found
+}
+
+/// An aggregate over frames that reach a bounded way back: each is merged from its rows.
+fn framed(call: &Call, over: &Reach, rows: &Sequence) -> Result<ArrayRef> {
+    let partial = call.partial(&rows.records)?;
+    let mut accumulator = call.aggregate().accumulator()?;
+    accumulator.grow(rows.len());
+    let (mut slots, mut from): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
+    let mut slot = 0;
+    for span in &rows.spans {
+        for row in span.leaving..span.end {
+            let (start, end) = frame(over, rows, span, row);
+            for row in start..end {
+                slots.push(slot);
+                from.push(row as u32);
+                if slots.len() == TOGETHER {
+                    let taken = UInt32Array::from(std::mem::take(&mut from));
+                    accumulator.merge(&slots, &take_all(&partial, &taken)?)?;
+                    slots.clear();
+                }
+            }
+            slot += 1;
+        }
+    }
+    accumulator.merge(&slots, &take_all(&partial, &UInt32Array::from(from))?)?;
+    accumulator.finish(&(0..slot).collect::<Vec<_>>())
+}
+
+/// An aggregate over all rows up to each.
+struct Running<'a> {
+    call: &'a Call,
+    /// Whether rows that are equal in the order are taken in together.
+    together: bool,
+    rows: &'a Sequence,
+}
+
+impl Running<'_> {
+    /// Takes rows in, of every key its next at a time, and looks at the results in between.
+    fn results(
+        &self,
+        state: std::ops::Range<usize>,
+        known: &Known,
+        after: &mut [ArrayRef],
+    ) -> Result<ArrayRef> {
+        let rows = self.rows;
+        let partial = self.call.partial(&rows.records)?;
+        let mut accumulator = self.call.aggregate().accumulator()?;
+        accumulator.grow(rows.spans.len());
+        let there: Vec<u32> =
+            (0..).zip(&known.is_there).filter(|(_, is)| **is).map(|(key, _)| key).collect();
+        let columns: Vec<ArrayRef> = known.columns[state.clone()].to_vec();
+        accumulator.merge(&there, &take_all(&columns, &UInt32Array::from(there.clone()))?)?;
+        // Where the results of each row are among those of all steps.
+        let mut place = vec![0_u32; rows.slots.len()];
+        let mut next: Vec<usize> = rows.spans.iter().map(|span| span.leaving).collect();
+        let (mut found, mut count): (Vec<ArrayRef>, u32) = (Vec::new(), 0);
+        let mut active: Vec<u32> = (0..rows.spans.len() as u32).collect();
+        loop {
+            active.retain(|&key| next[key as usize] < rows.spans[key as usize].end);
+            if active.is_empty() {
+                break;
+            }
+            let (mut slots, mut from) = (Vec::new(), Vec::new());
+            for &key in &active {
+                let row = next[key as usize];
+                let end = if self.together { rows.equal[row].1 } else { row + 1 };
+                for row in row..end {
+                    slots.push(key);
+                    from.push(row as u32);
+                    place[row] = count;
+                }
+                count += 1;
+                next[key as usize] = end;
+            }
+            accumulator.merge(&slots, &take_all(&partial, &UInt32Array::from(from))?)?;
+            found.push(accumulator.finish(&active)?);
+        }
+        let keys: Vec<u32> = (0..rows.spans.len() as u32).collect();
+        for (at, column) in state.zip(accumulator.export(&keys)?) {
+            after[at] = column;
+        }
+        let found: Vec<&dyn Array> = found.iter().map(|array| &**array).collect();
+        let place: UInt32Array = rows.leaving().map(|row| Some(place[row])).collect();
+        Ok(take(&concat(&found)?, &place, None)?)
+    }
+}

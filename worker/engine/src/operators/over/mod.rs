@@ -1,0 +1,65 @@
+//! `OVER` by event time: functions over the rows around each row.
+//!
+//! What enters: rows that only come, all rows of a key in one subtask. What leaves, when the
+//! watermark has passed it: each row with the functions' results, of a key in the order of event
+//! time. State: rows that wait or that frames reach back to, and per key what is known of all rows
+//! before (`plan.rs`).
+//!
+//! What always holds:
+//! - A row's results are over the rows of its key that came and were not late, sorted by event
+//!   time, then by the other columns of the order, then as they came.
+//! - A row is late that was behind its own split's watermark; where every frame is bounded only if
+//!   there was a row of its key and no earlier time that this watermark had passed (as in Flink).
+//!   So is, where a split was idle, a row that is not later than what its key has given out.
+//! - Rows that are equal in the order leave together.
+//!
+//! Deliberately absent: frames that reach behind the current row, and rows that are corrected.
+
+mod compute;
+mod operator;
+mod plan;
+mod sequence;
+pub mod spec;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use self::operator::OverRows;
+use self::plan::Plan;
+use self::spec::Over;
+use crate::operator::{OperatorFactory, TableSpec};
+use crate::{Context, Operator, OperatorError};
+
+/// The operator, behind an exchange by hash of the keys.
+///
+/// # Errors
+/// When state cannot hold a type, or types and functions do not fit together.
+pub fn operator(spec: &Over) -> Result<Arc<dyn OperatorFactory>, OperatorError> {
+    let spec = spec.clone();
+    // What is wrong with the spec is said now.
+    tables(&spec)?.iter().try_for_each(|table| table.check().map_err(OperatorError::user))?;
+    Ok(Arc::new(move |cx: &Context| {
+        Ok(Box::new(OverRows::new(&spec, cx.groups())?) as Box<dyn Operator>)
+    }))
+}
+
+/// What the operator gives out; see [`Over`].
+///
+/// # Errors
+/// As [`operator()`].
+pub fn output_schema(spec: &Over) -> Result<SchemaRef, OperatorError> {
+    Ok(Arc::clone(&Plan::new(spec)?.output))
+}
+
+/// The tables that the operator keeps.
+///
+/// # Errors
+/// As [`operator()`].
+pub fn tables(spec: &Over) -> Result<Vec<TableSpec>, OperatorError> {
+    let plan = Plan::new(spec)?;
+    Ok(vec![plan.rows, plan.known, plan.due])
+}

@@ -1,0 +1,268 @@
+//! `OVER`, compiled.
+//!
+//! A key's rows are one ordered table: by event time, by what else they are sorted by, and by
+//! `$arrival`. There they wait for the watermark, and stay as long as frames reach back to them.
+//! What is known of all rows before is a row of another table: `$last`, the last event time whose
+//! rows were given out; `$rows` and `$groups`, how many rows there were, and how many that differ
+//! in the order; then the partial results of each running aggregate.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMillisecondType};
+use weir_state::table::{self, Expiry, OrderField, TableSpec};
+
+use super::spec::{FrameUnit, Over, OverCall, OverFunction};
+use crate::aggregate::InputRows;
+use crate::aggregate::call::Call;
+use crate::operators::rank::spec::SortColumn;
+use crate::{Batch, OperatorError};
+
+/// Columns of what is known of a key.
+pub(super) const LAST: usize = 0;
+pub(super) const ROWS: usize = 1;
+pub(super) const GROUPS: usize = 2;
+
+/// The compiled functions.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) spec: Over,
+    /// The columns of the order but `$arrival`, as numbers of the input's; the time is the first.
+    pub(super) order: Vec<usize>,
+    /// The columns of a row, as numbers of the input's.
+    pub(super) row: Vec<usize>,
+    pub(super) calls: Vec<Planned>,
+    pub(super) rows: TableSpec,
+    pub(super) known: TableSpec,
+    pub(super) due: TableSpec,
+    pub(super) output: SchemaRef,
+    /// How many rows, and how much time, frames reach back.
+    pub(super) rows_back: usize,
+    pub(super) time_back: Option<i64>,
+    /// Whether what is before the first row of a frame matters to no function.
+    pub(super) bounded: bool,
+}
+
+/// A function, and what it is computed from.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) kind: Computed,
+    pub(super) output: DataType,
+}
+
+#[derive(Debug)]
+pub(super) enum Computed {
+    RowNumber,
+    Rank,
+    DenseRank,
+    Lag {
+        input: usize,
+        offset: usize,
+        default: Option<usize>,
+    },
+    /// The first or last value of a frame.
+    Value {
+        input: usize,
+        last: bool,
+        over: Reach,
+    },
+    Aggregate {
+        call: Call,
+        over: Reach,
+    },
+}
+
+/// How far back a function reaches.
+#[derive(Clone, Debug)]
+pub(super) enum Reach {
+    /// To the first row: what is known of those before is in these columns. Rows that are equal in
+    /// the order are taken in together, or one by one.
+    All { state: Range<usize>, together: bool },
+    /// To so many rows before.
+    Rows(usize),
+    /// To so many milliseconds before, and up to the last of those that are equal in the order.
+    Time(i64),
+}
+
+impl Plan {
+    pub(super) fn new(spec: &Over) -> Result<Self, OperatorError> {
+        let field = |column: usize| {
+            spec.input.fields().get(column).cloned().ok_or_else(|| {
+                OperatorError::internal(format!("OVER reads column {column}, which is not there"))
+            })
+        };
+        if !matches!(field(spec.time)?.data_type(), DataType::Timestamp(TimeUnit::Millisecond, _)) {
+            return Err(OperatorError::user("OVER needs an event time of type TIMESTAMP(3)"));
+        }
+        if spec.keys.contains(&spec.time) {
+            return Err(OperatorError::user(
+                "OVER is parted by the event time that it is ordered by; leave one of them out",
+            ));
+        }
+        let mut keys = Vec::new();
+        for &key in &spec.keys {
+            let field = field(key)?;
+            keys.push(table::Field::new(field.name(), field.data_type().clone(), true));
+        }
+        let time = field(spec.time)?;
+        let mut order = vec![spec.time];
+        let mut orders = vec![OrderField::ascending(time.name(), time.data_type().clone())];
+        for &SortColumn { column, descending, nulls_first } in &spec.order {
+            if spec.keys.contains(&column) || order.contains(&column) {
+                continue;
+            }
+            let of = field(column)?;
+            order.push(column);
+            let of = table::Field::new(of.name(), of.data_type().clone(), true);
+            orders.push(OrderField { field: of, descending, nulls_first });
+        }
+        orders.push(OrderField::ascending("$arrival", DataType::Int64));
+        let is_row = |column: &usize| !spec.keys.contains(column) && !order.contains(column);
+        let row: Vec<usize> = (0..spec.input.fields().len()).filter(is_row).collect();
+        let mut columns = Vec::new();
+        for &column in &row {
+            let field = field(column)?;
+            columns.push(table::Field::new(field.name(), field.data_type().clone(), true));
+        }
+        let number = |name: &str| table::Field::new(name, DataType::Int64, false);
+        let mut known = vec![number("$last"), number("$rows"), number("$groups")];
+        let (mut rows_back, mut time_back, mut bounded) = (0, None, !spec.calls.is_empty());
+        let mut calls = Vec::new();
+        let mut output: Vec<Arc<Field>> = spec.input.fields().iter().cloned().collect();
+        for call in &spec.calls {
+            let planned = plan_call(call, &spec.input, &mut known)?;
+            match planned.kind.reach() {
+                Some(Reach::Rows(rows)) => rows_back = rows_back.max(*rows),
+                Some(Reach::Time(time)) => time_back = time_back.max(Some(*time)),
+                Some(Reach::All { .. }) | None => bounded = false,
+            }
+            if let Computed::Lag { offset, .. } = &planned.kind {
+                rows_back = rows_back.max(*offset);
+            }
+            output.push(Arc::new(Field::new(&call.name, planned.output.clone(), true)));
+            calls.push(planned);
+        }
+        let expiry = spec.ttl.map_or(Expiry::Never, Expiry::Ttl);
+        Ok(Self {
+            spec: spec.clone(),
+            order,
+            row,
+            calls,
+            rows: TableSpec::ordered("rows", keys.clone(), orders, columns),
+            known: TableSpec::keyed("known", keys.clone(), known).with_expiry(expiry),
+            due: TableSpec::timers("due", keys),
+            output: Arc::new(Schema::new(output)),
+            rows_back,
+            time_back,
+            bounded,
+        })
+    }
+
+    /// A batch's event times.
+    pub(super) fn times<'a>(&self, batch: &'a Batch) -> Result<&'a [i64], OperatorError> {
+        let column = batch.records().column(self.spec.time);
+        let times = column
+            .as_primitive_opt::<TimestampMillisecondType>()
+            .filter(|times| times.null_count() == 0)
+            .ok_or_else(|| {
+                OperatorError::user(
+                    "a row has no event time (NULL); filter such rows out with WHERE … IS NOT NULL",
+                )
+            })?;
+        Ok(times.values())
+    }
+
+    /// The input's columns of rows that are kept in parts.
+    pub(super) fn join(
+        &self,
+        keys: &[ArrayRef],
+        orders: &[ArrayRef],
+        rows: &[ArrayRef],
+    ) -> Vec<ArrayRef> {
+        let find = |list: &[usize], column| list.iter().position(|&known| known == column);
+        let column = |column: usize| {
+            if let Some(at) = find(&self.spec.keys, column) {
+                return keys.get(at).cloned();
+            }
+            match find(&self.order, column) {
+                Some(at) => orders.get(at).cloned(),
+                None => find(&self.row, column).and_then(|at| rows.get(at).cloned()),
+            }
+        };
+        (0..self.spec.input.fields().len()).filter_map(column).collect()
+    }
+}
+
+impl Computed {
+    fn reach(&self) -> Option<&Reach> {
+        match self {
+            Self::Value { over, .. } | Self::Aggregate { over, .. } => Some(over),
+            Self::RowNumber | Self::Rank | Self::DenseRank | Self::Lag { .. } => None,
+        }
+    }
+}
+
+/// Plans a call; what it has to know of the rows before is added to `known`.
+fn plan_call(
+    call: &OverCall,
+    input: &SchemaRef,
+    known: &mut Vec<table::Field>,
+) -> Result<Planned, OperatorError> {
+    let field = |column: usize| {
+        input.fields().get(column).cloned().ok_or_else(|| {
+            OperatorError::internal(format!(
+                "{} reads column {column}, which is not there",
+                call.name
+            ))
+        })
+    };
+    let reach = |known: &mut Vec<table::Field>, state: Vec<table::Field>| {
+        let back = call.frame.preceding.map(|back| back.max(0));
+        match (back, call.frame.unit) {
+            (None, unit) => {
+                let start = known.len();
+                known.extend(state);
+                Reach::All { state: start..known.len(), together: unit == FrameUnit::Range }
+            }
+            (Some(rows), FrameUnit::Rows) => {
+                Reach::Rows(usize::try_from(rows).unwrap_or(usize::MAX))
+            }
+            (Some(time), FrameUnit::Range) => Reach::Time(time),
+        }
+    };
+    let place = |kind| Ok(Planned { kind, output: DataType::Int64 });
+    match &call.function {
+        OverFunction::RowNumber => place(Computed::RowNumber),
+        OverFunction::Rank => place(Computed::Rank),
+        OverFunction::DenseRank => place(Computed::DenseRank),
+        OverFunction::Lag { input, offset, default } => {
+            let output = field(*input)?.data_type().clone();
+            if default.map(field).transpose()?.is_some_and(|f| *f.data_type() != output) {
+                return Err(OperatorError::internal(format!(
+                    "the default of {} is of another type",
+                    call.name
+                )));
+            }
+            let kind = Computed::Lag { input: *input, offset: *offset as usize, default: *default };
+            Ok(Planned { kind, output })
+        }
+        OverFunction::FirstValue(column) | OverFunction::LastValue(column) => {
+            let output = field(*column)?.data_type().clone();
+            let last = matches!(call.function, OverFunction::LastValue(_));
+            let state = table::Field::new(&format!("{}$value", call.name), output.clone(), true);
+            let over = reach(known, vec![state]);
+            Ok(Planned { kind: Computed::Value { input: *column, last, over }, output })
+        }
+        OverFunction::Aggregate(aggregate) => {
+            let planned = Call::new(aggregate, input, InputRows::Appended)?.with_own_sets();
+            let output = planned.aggregate().output().clone();
+            let state = planned
+                .state()
+                .into_iter()
+                .map(|f| table::Field::new(f.name(), f.data_type().clone(), f.is_nullable()));
+            let over = reach(known, state.collect());
+            Ok(Planned { kind: Computed::Aggregate { call: planned, over }, output })
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The operator: a batch in, what it changes out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use weir_state::key_table::ABSENT;
+use weir_state::sorted::Strings;
+use weir_state::sorted::order::encode_orders;
+use weir_state::table::{Edge, Groups, Ordered, Scan, Table};
+
+use super::changes::{Shown, changes};
+use super::plan::Plan;
+use super::rows::{Equal, Incoming};
+use super::spec::{RankFunction, TopN};
+use crate::operator::TableKeys;
+use crate::operators::rows::{gone, now, put_behind};
+use crate::{Batch, Context, Operator, OperatorError, Output, Progress};
+
+type Result<T, E = OperatorError> = std::result::Result<T, E>;
+
+/// Rows that are looked at together.
+const LOOK: usize = 64;
+
+/// Top-N, of one subtask.
+#[derive(Debug)]
+pub struct Rank {
+    plan: Plan,
+    rows: Ordered,
+}
+
+/// The first rows of a key, as slots with their ranks.
+#[derive(Default)]
+struct First {
+    slots: Vec<u32>,
+    ranks: Vec<u64>,
+    /// Rows behind them, where these are wanted.
+    beyond: Vec<u32>,
+}
+
+impl Rank {
+    /// The operator with an empty table for these key groups.
+    ///
+    /// # Errors
+    /// When state cannot hold a type, or no rank is asked for.
+    pub fn new(spec: &TopN, groups: Groups) -> Result<Self> {
+        let plan = Plan::new(spec)?;
+        let rows = Ordered::new(plan.table.clone(), groups).map_err(OperatorError::user)?;
+        Ok(Self { plan, rows })
+    }
+
+    /// Takes in rows, whose keys are in memory, at a time in seconds, by which state expires.
+    /// Gives what they change.
+    ///
+    /// # Errors
+    /// When rows go that may only come, or a column is not as planned.
+    pub fn take_in(&mut self, batch: &Batch, now: u32) -> Result<Option<Batch>> {
+        if self.plan.spec.ttl.is_some() {
+            self.rows.set_clock(now);
+        }
+        let gone = gone(batch, self.plan.spec.input_rows)?;
+        let mut rows = Incoming::new(&self.plan, batch, gone.as_ref())?;
+        let before = self.first_of(&rows, false)?;
+        if self.plan.trims() {
+            rows.keep_first(&self.plan);
+            self.leave_out(&mut rows, &before)?;
+            if rows.come.is_empty() {
+                return Ok(None);
+            }
+        }
+        let before = self.shown(&before)?;
+        self.remove(&mut rows)?;
+        self.put(&rows)?;
+        let after = self.first_of(&rows, self.plan.trims())?;
+        let shown = self.shown(&after)?;
+        let beyond: Vec<u32> = after.into_iter().flat_map(|first| first.beyond).collect();
+        self.remove_slots(&beyond)?;
+        changes(&self.plan, &before, &shown)
+    }
+
+    /// Rows in memory, for tests.
+    #[cfg(test)]
+    pub(super) fn rows_kept(&self) -> usize {
+        self.rows.all().count()
+    }
+
+    fn keys(&self, batch: &Batch) -> Vec<ArrayRef> {
+        let columns = self.plan.spec.keys.iter();
+        columns.map(|&key| Arc::clone(batch.records().column(key))).collect()
+    }
+
+    /// The first rows of the keys of a batch.
+    fn first_of(&mut self, rows: &Incoming, beyond: bool) -> Result<Vec<First>> {
+        let mut slots = Vec::new();
+        self.rows.lookup(&rows.keys.keys, rows.keys.len, &mut slots)?;
+        slots.into_iter().map(|key| self.first(key, beyond)).collect()
+    }
+
+    /// The first rows of a key.
+    fn first(&self, key: u32, beyond: bool) -> Result<First> {
+        let mut first = First::default();
+        if key == ABSENT {
+            return Ok(first);
+        }
+        let to = self.plan.spec.to;
+        let (mut scan, mut slots) = (Scan::all(key), Vec::new());
+        let mut last: Vec<u8> = Vec::new();
+        loop {
+            slots.clear();
+            let more = self.rows.scan(&mut scan, LOOK, &mut slots);
+            let orders = match self.plan.spec.function {
+                RankFunction::RowNumber => Strings::default(),
+                RankFunction::Rank | RankFunction::DenseRank => self.orders(&slots)?,
+            };
+            for (at, &slot) in slots.iter().enumerate() {
+                let order = if orders.is_empty() { &[][..] } else { orders.get(at) };
+                let rows = first.slots.len() as u64;
+                let rank = match first.ranks.last() {
+                    Some(&rank) => self.plan.next_rank(rows, rank, *order == *last),
+                    None => 1,
+                };
+                if !first.beyond.is_empty() || rank > to {
+                    if !beyond {
+                        return Ok(first);
+                    }
+                    first.beyond.push(slot);
+                    continue;
+                }
+                first.slots.push(slot);
+                first.ranks.push(rank);
+                last.clear();
+                last.extend_from_slice(order);
+            }
+            if !more {
+                return Ok(first);
+            }
+        }
+    }
+
+    /// The encoded orders of rows, without their arrival.
+    fn orders(&self, slots: &[u32]) -> Result<Strings> {
+        let fields = self.plan.order_fields();
+        let columns = self.rows.orders(slots)?;
+        let mut orders = Strings::with_capacity(slots.len(), 16);
+        encode_orders(
+            fields,
+            columns.get(..fields.len()).unwrap_or_default(),
+            slots.len(),
+            &mut orders,
+        )
+        .map_err(OperatorError::internal)?;
+        Ok(orders)
+    }
+
+    /// Leaves out rows that come behind the first ones of their key as they are.
+    fn leave_out(&self, rows: &mut Incoming, before: &[First]) -> Result<()> {
+        let last: Vec<u32> =
+            before.iter().filter_map(|first| first.slots.last().copied()).collect();
+        let orders = self.orders(&last)?;
+        // Per key the last order, and the ranks of a row behind it and of one that is equal.
+        let mut full: HashMap<u32, (&[u8], u64, u64)> = HashMap::new();
+        let mut at = 0;
+        for (number, first) in (0..).zip(before) {
+            if let Some(&rank) = first.ranks.last() {
+                let count = first.slots.len() as u64;
+                let behind = self.plan.next_rank(count, rank, false);
+                let equal = self.plan.next_rank(count, rank, true);
+                full.insert(number, (orders.get(at), behind, equal));
+                at += 1;
+            }
+        }
+        let to = self.plan.spec.to;
+        let mut come = std::mem::take(&mut rows.come);
+        come.retain(|&row| match full.get(&rows.key(row)) {
+            None => true,
+            Some((last, behind, equal)) => match rows.order(row).cmp(last) {
+                std::cmp::Ordering::Less => true,
+                std::cmp::Ordering::Equal => *equal <= to,
+                std::cmp::Ordering::Greater => *behind <= to,
+            },
+        });
+        rows.come = come;
+        Ok(())
+    }
+
+    /// What is given out of first rows.
+    fn shown(&self, first: &[First]) -> Result<Shown> {
+        let (mut slots, mut ranks, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        for first in first {
+            // Ranks only rise.
+            let start = first.ranks.partition_point(|&rank| rank < self.plan.spec.from);
+            slots.extend_from_slice(&first.slots[start..]);
+            ranks.extend_from_slice(&first.ranks[start..]);
+            ends.push(slots.len());
+        }
+        Ok(Shown { columns: self.columns(&slots)?, ranks, ends })
+    }
+
+    /// The input's columns of these rows.
+    fn columns(&self, slots: &[u32]) -> Result<Vec<ArrayRef>> {
+        let keys = self.rows.keys(slots)?;
+        let orders = self.rows.orders(slots)?;
+        let rows = (0..self.plan.row.len()).map(|column| self.rows.read(column, slots));
+        Ok(self.plan.join(&keys, &orders, &rows.collect::<Result<Vec<_>, _>>()?))
+    }
+
+    /// Takes rows out that go: of equal ones those that came first.
+    fn remove(&mut self, rows: &mut Incoming) -> Result<()> {
+        if rows.gone.is_empty() {
+            return Ok(());
+        }
+        let of: Vec<u32> = rows.gone.iter().map(Equal::row).collect();
+        let (keys, edges) = self.edges(rows, &of)?;
+        let scans = keys.into_iter().zip(&edges);
+        let mut scans: Vec<Scan> =
+            scans.map(|(key, edge)| Scan::all(key).from(edge).to(edge)).collect();
+        let wanted = self.plan.whole.convert_columns(&rows.take_whole(&of)?)?;
+        let (mut found, mut there) = (Vec::new(), vec![0; of.len()]);
+        let mut looking: Vec<usize> = (0..of.len()).collect();
+        while !looking.is_empty() {
+            let (mut slots, mut ends, mut more) = (Vec::new(), Vec::new(), Vec::new());
+            for &at in &looking {
+                more.push(self.rows.scan(&mut scans[at], LOOK, &mut slots));
+                ends.push(slots.len());
+            }
+            let whole = self.plan.whole.convert_columns(&self.columns(&slots)?)?;
+            let (mut next, mut start) = (Vec::new(), 0);
+            for ((&at, &end), more) in looking.iter().zip(&ends).zip(more) {
+                let missing = rows.gone[at].leaving() - there[at];
+                let equal = (start..end).filter(|&slot| whole.row(slot) == wanted.row(at));
+                let before = found.len();
+                found.extend(equal.take(missing).map(|slot| slots[slot]));
+                there[at] += found.len() - before;
+                if more && there[at] < rows.gone[at].leaving() {
+                    next.push(at);
+                }
+                start = end;
+            }
+            looking = next;
+        }
+        rows.settle(&there);
+        self.remove_slots(&found)
+    }
+
+    fn remove_slots(&mut self, slots: &[u32]) -> Result<()> {
+        if slots.is_empty() {
+            return Ok(());
+        }
+        let (keys, orders) = (self.rows.keys(slots)?, self.rows.orders(slots)?);
+        Ok(self.rows.remove(&keys, &orders, slots.len())?)
+    }
+
+    /// Of rows of a batch the slots of their keys, and where rows of their order are.
+    fn edges(&mut self, rows: &Incoming, of: &[u32]) -> Result<(Vec<u32>, Vec<Edge>)> {
+        let mut keys = Vec::new();
+        self.rows.lookup(&rows.keys_of(of)?, of.len(), &mut keys)?;
+        let order = rows.take(&self.plan.order, of)?;
+        Ok((keys, self.rows.edges(&order, of.len())?))
+    }
+
+    /// Puts rows that come behind those that are equal in their order.
+    fn put(&mut self, rows: &Incoming) -> Result<()> {
+        let come = &rows.come;
+        if come.is_empty() {
+            return Ok(());
+        }
+        let numbers: Vec<u32> = come.iter().map(|&row| rows.key(row)).collect();
+        let (keys, order) = (rows.keys_of(come)?, rows.take(&self.plan.order, come)?);
+        let row = rows.take(&self.plan.row, come)?;
+        put_behind(&mut self.rows, &numbers, &keys, order, &row)
+    }
+}
+
+impl Operator for Rank {
+    fn tables(&mut self) -> Vec<&mut dyn Table> {
+        vec![&mut self.rows]
+    }
+
+    fn keys_of(&mut self, _input: usize, batch: &Batch) -> Result<Vec<TableKeys>> {
+        Ok(vec![TableKeys { table: 0, keys: self.keys(batch), rows: batch.num_rows() }])
+    }
+
+    fn on_batch(
+        &mut self,
+        cx: &mut Context,
+        _input: usize,
+        batch: Batch,
+        out: &mut Output,
+    ) -> Result<Progress> {
+        if let Some(changes) = self.take_in(&batch, now(cx))? {
+            out.push(changes);
+        }
+        Ok(Progress::Done)
+    }
+}

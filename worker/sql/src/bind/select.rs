@@ -1,0 +1,177 @@
+//! SELECT: its clauses, bound one by one.
+
+use std::sync::Arc;
+
+use super::expr::{ExprBinder, Scope, bind_plain, condition};
+use super::over::{Clauses, Grouped, OverCalls};
+use super::query::{Ctes, From};
+use super::{Binder, Reported};
+use crate::ast::{self, SelectItem};
+use crate::error::SqlError;
+use crate::expr::Expr;
+use crate::rel::{Field, Rel, RelKind, Role, calc, identity};
+
+impl Binder<'_> {
+    pub(super) fn select(
+        &mut self,
+        select: &ast::Select,
+        ctes: &Ctes<'_>,
+    ) -> Result<Arc<Rel>, Reported> {
+        let from = match &select.from {
+            Some(relation) => self.from(relation, ctes)?,
+            None => From {
+                rel: Arc::new(Rel {
+                    kind: RelKind::Values { rows: vec![Vec::new()] },
+                    fields: Vec::new(),
+                }),
+                qualifier: None,
+                place: "nothing".to_owned(),
+            },
+        };
+        let aliases: Vec<String> = select
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                SelectItem::Expr { alias, .. } => alias.as_ref().map(|a| a.text.clone()),
+                SelectItem::Star { .. } => None,
+            })
+            .collect();
+        let scope = Scope {
+            fields: &from.rel.fields,
+            qualifier: from.qualifier.as_deref(),
+            place: &from.place,
+            aliases: &aliases,
+        };
+        let before = self.errors.len();
+        let filter = select.filter.as_ref().and_then(|filter| {
+            let mut binder = ExprBinder {
+                scope: &scope,
+                aggregates: None,
+                no_aggregates: "has no place in WHERE; use HAVING",
+                over: None,
+            };
+            let bound = condition(&mut binder, filter, "WHERE");
+            self.keep(bound).ok()
+        });
+        let mut aggregates = Vec::new();
+        let mut over = OverCalls::of(select);
+        let mut items: Vec<(Expr, String)> = Vec::new();
+        for item in &select.items {
+            match item {
+                SelectItem::Star { qualifier, span } => {
+                    if let Some(qualifier) = qualifier
+                        && scope.qualifier != Some(qualifier.text.as_str())
+                    {
+                        self.report(SqlError::new(
+                            qualifier.span,
+                            format!("table \"{}\" is not in FROM", qualifier.text),
+                        ));
+                        continue;
+                    }
+                    if scope.fields.is_empty() {
+                        self.report(SqlError::new(*span, "'*' needs a FROM"));
+                    }
+                    for (i, field) in scope.fields.iter().enumerate() {
+                        items.push((Expr::column(i, field.ty, *span), field.name.clone()));
+                    }
+                }
+                SelectItem::Expr { expr, alias } => {
+                    let mut binder = ExprBinder {
+                        scope: &scope,
+                        aggregates: Some(&mut aggregates),
+                        no_aggregates: "",
+                        over: Some(&mut over),
+                    };
+                    let bound = binder.bind(expr);
+                    if let Ok(bound) = self.keep(bound) {
+                        let name = match (alias, &expr.kind) {
+                            (Some(alias), _) => alias.text.clone(),
+                            (None, ast::ExprKind::Column(parts)) => {
+                                parts.last().map(|p| p.text.clone()).unwrap_or_default()
+                            }
+                            _ => format!("EXPR${}", items.len()),
+                        };
+                        items.push((bound, name));
+                    }
+                }
+            }
+        }
+        let having = select.having.as_ref().and_then(|having| {
+            let mut binder = ExprBinder {
+                scope: &scope,
+                aggregates: Some(&mut aggregates),
+                no_aggregates: "",
+                over: None,
+            };
+            let bound = condition(&mut binder, having, "HAVING");
+            self.keep(bound).ok().map(|bound| (bound, having.span))
+        });
+        let qualify = select.qualify.as_ref().and_then(|qualify| {
+            let mut binder = ExprBinder {
+                scope: &scope,
+                aggregates: Some(&mut aggregates),
+                no_aggregates: "",
+                over: Some(&mut over),
+            };
+            let bound = condition(&mut binder, qualify, "QUALIFY");
+            self.keep(bound).ok()
+        });
+        let mut keys = Vec::new();
+        for key in select.group_by.iter().flat_map(|g| &g.keys) {
+            if matches!(key.kind, ast::ExprKind::Number(_)) {
+                self.report(SqlError::new(
+                    key.span,
+                    "GROUP BY takes columns and expressions, not positions",
+                ));
+                continue;
+            }
+            let bound = bind_plain(key, &scope, "has no place in GROUP BY");
+            if let Ok(bound) = self.keep(bound) {
+                keys.push(bound);
+            }
+        }
+        if self.errors.len() > before {
+            return Err(Reported);
+        }
+        let grouped = select.group_by.is_some() || !aggregates.is_empty() || having.is_some();
+        if !over.is_empty() || qualify.is_some() {
+            let grouped = grouped.then_some(Grouped { keys, aggregates, having });
+            let clauses = Clauses { select, from: &from, filter, grouped, items, qualify };
+            let rel = self.over(clauses, over)?;
+            return match select.distinct {
+                Some(_) => self.distinct(select, rel),
+                None => Ok(rel),
+            };
+        }
+        if grouped {
+            let rel = self.aggregate(select, &from, filter, keys, aggregates, items, having)?;
+            return match select.distinct {
+                Some(_) => self.distinct(select, rel),
+                None => Ok(rel),
+            };
+        }
+        if select.distinct.is_some() {
+            let keys = items.iter().map(|(expr, _)| expr.clone()).collect();
+            return self.aggregate(select, &from, filter, keys, Vec::new(), items, None);
+        }
+        let fields = items
+            .iter()
+            .map(|(expr, name)| Field {
+                name: name.clone(),
+                ty: expr.ty,
+                role: expr.as_column().map_or(Role::Plain, |i| from.rel.fields[i].role.clone()),
+            })
+            .collect();
+        Ok(calc(&from.rel, filter, items.into_iter().map(|(expr, _)| expr).collect(), fields))
+    }
+}
+
+impl Binder<'_> {
+    /// Each of the rows of a query once.
+    fn distinct(&mut self, select: &ast::Select, rel: Arc<Rel>) -> Result<Arc<Rel>, Reported> {
+        let keys = identity(&rel);
+        let items = keys.iter().cloned().zip(rel.fields.iter().map(|f| f.name.clone())).collect();
+        let from = From { rel, qualifier: None, place: "the query".to_owned() };
+        self.aggregate(select, &from, None, keys, Vec::new(), items, None)
+    }
+}

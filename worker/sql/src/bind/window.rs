@@ -1,0 +1,138 @@
+//! Window functions in FROM.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::Int64Type;
+use weir_engine::operators::window::spec::Window;
+
+use super::expr::{Scope, bind_plain};
+use super::query::Ctes;
+use super::{Binder, Reported};
+use crate::ast;
+use crate::error::did_you_mean;
+use crate::rel::{Field, Rel, RelKind, Role, WindowId};
+use crate::types::{Kind, SqlType};
+
+impl Binder<'_> {
+    pub(super) fn window(
+        &mut self,
+        call: &ast::WindowCall,
+        ctes: &Ctes<'_>,
+    ) -> Result<(Arc<Rel>, String), Reported> {
+        let from = self.from(&call.data, ctes);
+        let size = self.window_interval(&call.size, call, "SIZE");
+        let slide = match &call.slide {
+            Some(slide) => self.window_interval(slide, call, "SLIDE").map(Some),
+            None => Ok(None),
+        };
+        let offset = match &call.offset {
+            Some(offset) => self.window_interval(offset, call, "OFFSET"),
+            None => Ok(0),
+        };
+        let (from, size, slide, offset) = (from?, size?, slide?, offset?);
+        let name = call.function.text.to_ascii_uppercase();
+        if size <= 0 {
+            return self
+                .fail(call.size.span, format!("the size of {name} must be longer than nothing"));
+        }
+        let window = match slide {
+            None => Window::Tumble { size, offset },
+            Some(slide) if slide <= 0 => {
+                return self.fail(
+                    call.size.span,
+                    format!("the slide of {name} must be longer than nothing"),
+                );
+            }
+            Some(slide) if size % slide != 0 => {
+                let hint = if slide % size == 0 {
+                    "; the slide comes before the size: HOP(TABLE t, DESCRIPTOR(ts), slide, size)"
+                } else {
+                    ""
+                };
+                return self.fail(
+                    call.size.span,
+                    format!("the size of HOP must be a multiple of its slide{hint}"),
+                );
+            }
+            Some(slide) => Window::Hop { size, slide, offset },
+        };
+        let fields = &from.rel.fields;
+        let Some(time) = fields.iter().position(|f| f.name == call.time.text) else {
+            let hint = did_you_mean(&call.time.text, fields.iter().map(|f| f.name.as_str()), '"');
+            return self.fail(
+                call.time.span,
+                format!("column \"{}\" not found in {}{hint}", call.time.text, from.place),
+            );
+        };
+        if !fields[time].role.is_rowtime() {
+            let message = match fields.iter().find(|f| f.role.is_rowtime()) {
+                Some(other) => format!(
+                    "\"{}\" is no event time of {}; its event time is \"{}\"",
+                    call.time.text, from.place, other.name
+                ),
+                None => match &from.rel.kind {
+                    RelKind::Scan(_) => format!(
+                        "\"{}\" is no event time: {} has no WATERMARK; declare WATERMARK FOR `{}` AS `{}` - INTERVAL '5' SECOND",
+                        call.time.text, from.place, call.time.text, call.time.text
+                    ),
+                    _ => format!(
+                        "\"{}\" is no event time: {} does not pass one on; select the event-time column (or window_time) unchanged",
+                        call.time.text, from.place
+                    ),
+                },
+            };
+            return self.fail(call.time.span, message);
+        }
+        if let Some(clash) = fields
+            .iter()
+            .find(|f| ["window_start", "window_end", "window_time"].contains(&f.name.as_str()))
+        {
+            // Flink numbers the new columns (window_start0); a name of one's own is clearer.
+            return self.fail(call.data.span, format!("{} has a column \"{}\" already, which {name} adds; give it another name with AS", from.place, clash.name));
+        }
+        self.windows += 1;
+        let id = WindowId { number: self.windows, window };
+        let time_kind = match fields[time].ty.kind {
+            Kind::TimestampLtz(_) => Kind::TimestampLtz(3),
+            _ => Kind::Timestamp(3),
+        };
+        let mut fields = fields.clone();
+        for field in &mut fields {
+            // A window's columns are the only event time that may follow.
+            if !matches!(field.role, Role::Plain) {
+                field.role = Role::Plain;
+            }
+        }
+        let bound = |name: &str, role: Role, kind: Kind| Field {
+            name: name.to_owned(),
+            ty: SqlType::not_null(kind),
+            role,
+        };
+        fields.push(bound("window_start", Role::WindowStart(id.clone()), Kind::Timestamp(3)));
+        fields.push(bound("window_end", Role::WindowEnd(id.clone()), Kind::Timestamp(3)));
+        fields.push(bound("window_time", Role::WindowTime(id.clone()), time_kind));
+        let span = call.function.span;
+        let kind = RelKind::Window { input: from.rel.clone(), time, id, span };
+        Ok((Arc::new(Rel { kind, fields }), from.place))
+    }
+
+    /// A fixed length of time in milliseconds.
+    fn window_interval(
+        &mut self,
+        expr: &ast::Expr,
+        call: &ast::WindowCall,
+        what: &str,
+    ) -> Result<i64, Reported> {
+        let scope =
+            Scope { fields: &[], qualifier: None, place: "a window's arguments", aliases: &[] };
+        let bound = bind_plain(expr, &scope, "has no place in a window's arguments");
+        let bound = self.keep(bound)?;
+        let name = call.function.text.to_ascii_uppercase();
+        match (bound.kind(), bound.as_literal()) {
+            (Kind::IntervalMillis, Some(value)) if value.is_valid(0) => Ok(value.as_primitive::<Int64Type>().value(0)),
+            (Kind::IntervalMonths, _) => self.fail(expr.span, format!("the {what} of {name} has a fixed length; months and years have not: use DAY and shorter units")),
+            _ => self.fail(expr.span, format!("the {what} of {name} is an interval, such as INTERVAL '1' HOUR")),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Bounded programs that print: what their rows fold to.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+/// A program over files, in a folder of its own.
+pub(crate) struct Program {
+    folder: TempDir,
+}
+
+impl Program {
+    /// A folder with these files, which tables read as `path`.
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        for (name, rows) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            fs::write(path, rows).expect("written");
+        }
+        Self { folder }
+    }
+
+    /// Runs a program to its end. Gives the rows that are there then, sorted, each as often as it
+    /// is; whatever it printed must fold without a row going that is not there.
+    pub(crate) fn rows(&self, parallelism: u32, sql: &str) -> Vec<String> {
+        let indented: String = sql.lines().map(|line| format!("    {line}\n")).collect();
+        let manifest = format!(
+            "apiVersion: weir.dev/v1alpha1
+kind: StreamJob
+metadata: {{name: program}}
+spec:
+  parallelism: {parallelism}
+  state: {{checkpoint: {{interval: 100ms}}}}
+  sql: |
+{indented}"
+        );
+        fs::write(self.folder.path().join("job.yaml"), manifest).expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(["run", "--no-color", "--retries", "1", "--fresh", "--state", "st"]);
+        command.arg("job.yaml").current_dir(self.folder.path()).stdin(Stdio::null());
+        let output = command.output().expect("weir starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        fold(&String::from_utf8_lossy(&output.stdout))
+    }
+
+    /// As [`Program::rows`], with parallelism 1 and 2, which must agree.
+    pub(crate) fn always(&self, sql: &str, expected: &[&str]) {
+        for parallelism in [1, 2] {
+            let rows = self.rows(parallelism, sql);
+            assert_eq!(rows, expected, "with parallelism {parallelism}");
+        }
+    }
+}
+
+fn fold(lines: &str) -> Vec<String> {
+    let mut rows: BTreeMap<String, i64> = BTreeMap::new();
+    // Of different subtasks rows may be printed before what they correct.
+    for line in lines.lines() {
+        let (kind, row) = line.split_once('[').expect("a row");
+        let row = row.strip_suffix(']').expect("a row's end");
+        let by = match kind.rsplit(' ').next() {
+            Some("+I" | "+U") => 1,
+            Some("-U" | "-D") => -1,
+            other => panic!("{other:?} is no kind of row"),
+        };
+        *rows.entry(row.to_owned()).or_default() += by;
+    }
+    assert!(rows.values().all(|count| *count >= 0), "a row went that was never there: {rows:?}");
+    let often = |(row, count): (String, i64)| vec![row; usize::try_from(count).expect("checked")];
+    rows.into_iter().flat_map(often).collect()
+}
