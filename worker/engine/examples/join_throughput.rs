@@ -91,8 +91,8 @@ fn measure(kind: JoinKind, dimensions: Option<u64>) -> Result<(), EngineError> {
     }
     let seconds = cpu() - start;
     let tables: usize = operator.tables().iter().map(|table| table.memory().total()).sum();
-    let what = dimensions
-        .map_or_else(|| "two streams".to_owned(), |of| format!("{of:>7} dimensions"));
+    let what =
+        dimensions.map_or_else(|| "two streams".to_owned(), |of| format!("{of:>7} dimensions"));
     println!(
         "{kind:?} {what}: {:.2} M rows/s per core, {:.1} M rows out, {:.0} MB of tables",
         rows as f64 / seconds / 1e6,
