@@ -179,9 +179,45 @@ pub(crate) struct Cte {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Body {
     Select(Box<Select>),
-    Values { rows: Vec<Vec<Expr>>, span: Span },
+    Values {
+        rows: Vec<Vec<Expr>>,
+        span: Span,
+    },
+    /// `UNION ALL` of two or more.
     Union(Vec<Query>),
+    /// The other ways to combine two queries.
+    Set {
+        op: SetOp,
+        left: Box<Query>,
+        right: Box<Query>,
+        span: Span,
+    },
     Nested(Box<Query>),
+}
+
+impl Call {
+    /// A function of these arguments, with nothing else said.
+    pub(crate) fn of(name: Ident, args: Vec<Expr>) -> Self {
+        Self { name, args, star: false, distinct: false, filter: None, over: None }
+    }
+}
+
+/// How two queries are combined, without ALL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SetOp {
+    Union,
+    Intersect,
+    Except,
+}
+
+impl SetOp {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Union => "UNION",
+            Self::Intersect => "INTERSECT",
+            Self::Except => "EXCEPT",
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]

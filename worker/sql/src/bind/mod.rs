@@ -10,6 +10,7 @@ pub(crate) mod over;
 pub(crate) mod query;
 pub(crate) mod rank;
 mod select;
+mod sets;
 mod shown;
 pub(crate) mod subquery;
 pub(crate) mod table;
@@ -391,6 +392,7 @@ fn item_span(query: &crate::ast::Query, position: usize) -> Option<Span> {
         }
         Body::Nested(query) => item_span(query, position),
         Body::Union(branches) => item_span(branches.first()?, position),
+        Body::Set { left, .. } => item_span(left, position),
         Body::Values { rows, .. } => rows.first()?.get(position).map(|e| e.span),
     }
 }

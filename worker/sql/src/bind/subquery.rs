@@ -63,10 +63,10 @@ fn values<'a>(expr: &'a ast::Expr, into: &mut Vec<(Span, &'a ast::Query)>) {
 /// The SELECT of a query that is nothing else.
 fn plain(query: &ast::Query) -> Option<&ast::Select> {
     match &query.body {
-        _ if !query.ctes.is_empty() => None,
-        Body::Select(select) => Some(select),
+        _ if !query.ctes.is_empty() || !query.tail.is_empty() => None,
+        Body::Select(select) => Some(select.as_ref()).filter(|s| s.qualify.is_none()),
         Body::Nested(inner) => plain(inner),
-        Body::Values { .. } | Body::Union(_) => None,
+        Body::Values { .. } | Body::Union(_) | Body::Set { .. } => None,
     }
 }
 

@@ -6,6 +6,7 @@ mod ddl;
 mod expr;
 mod hints;
 mod join;
+mod json;
 mod over;
 mod query;
 

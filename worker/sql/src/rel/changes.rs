@@ -88,11 +88,18 @@ impl Rel {
             }
             RelKind::Over(over) => over.input.keys(),
             RelKind::Rank(rank) => {
+                let width = rank.input.fields.len();
                 // Rows of a key that does not hold the partition's columns lose their order.
                 let parted = |key: &Vec<usize>| rank.partition.iter().all(|c| key.contains(c));
-                let is_one = rank.from == rank.to && rank.function == RankFunction::RowNumber;
-                let one = is_one.then(|| rank.partition.clone());
-                rank.input.keys().into_iter().filter(parted).chain(one).collect()
+                let (numbers, is_shown) =
+                    (rank.function == RankFunction::RowNumber, self.fields.len() > width);
+                if numbers && is_shown && rank.from < rank.to {
+                    // A row that moves up is given at its new number before it goes from its old one.
+                    vec![rank.partition.iter().copied().chain([width]).collect()]
+                } else {
+                    let one = (numbers && rank.from == rank.to).then(|| rank.partition.clone());
+                    rank.input.keys().into_iter().filter(parted).chain(one).collect()
+                }
             }
             RelKind::Join(join) => self.keys_of_join(join),
         };

@@ -43,7 +43,7 @@ fn fixture() -> (Vec<Field>, RecordBatch) {
         ("past", Kind::Timestamp(3), Arc::new(times(-3_662_750))),
         ("ltz", Kind::TimestampLtz(3), Arc::new(times(NOON).with_timezone("UTC"))),
         ("dt", Kind::Date, Arc::new(Date32Array::from(vec![11_356]))),
-        ("tm", Kind::Time, Arc::new(Time32MillisecondArray::from(vec![14_706_000]))),
+        ("tm", Kind::Time(0), Arc::new(Time32MillisecondArray::from(vec![14_706_000]))),
         ("ni", Kind::Int, Arc::new(Int32Array::from(vec![None]))),
         ("ns", Kind::STRING, Arc::new(StringArray::from(vec![None::<&str>]))),
         ("nb", Kind::Boolean, Arc::new(BooleanArray::from(vec![None]))),

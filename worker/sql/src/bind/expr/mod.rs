@@ -17,7 +17,7 @@ use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Node, Style, cast, compare};
 use crate::functions::{self, Arg};
 use crate::rel::Field;
-use crate::types::{Kind, SqlType};
+use crate::types::{Kind, Nested, SqlType};
 
 pub(crate) use calls::{call, call_with};
 pub(crate) use literals::text_literal;
@@ -90,7 +90,10 @@ impl ExprBinder<'_> {
     pub(crate) fn bind(&mut self, expr: &ast::Expr) -> Bound {
         let span = expr.span;
         match &expr.kind {
-            ExprKind::Column(parts) => self.column(parts, span),
+            ExprKind::Column(parts) => match self.column(parts, span) {
+                Err(unknown) => self.field_of_row(parts, span).unwrap_or(Err(unknown)),
+                found => found,
+            },
             ExprKind::Number(text) => number(text, span),
             ExprKind::Text(text) => Ok(text_literal(text, span)),
             ExprKind::Bool(value) => {
@@ -280,6 +283,18 @@ impl ExprBinder<'_> {
             );
         }
         Ok(Expr::column(index, field.ty, span))
+    }
+
+    /// `r.f`, where `r` is a column of type ROW, after all.
+    fn field_of_row(&self, parts: &[ast::Ident], span: Span) -> Option<Bound> {
+        let (row, names) = (1..parts.len()).find_map(|end| {
+            let row = self.column(&parts[..end], span).ok()?;
+            matches!(row.kind(), Kind::Nested(Nested::Row(_))).then(|| (row, &parts[end..]))
+        })?;
+        Some(names.iter().try_fold(row, |of, name| {
+            let name_of = Arg::Expr(text_literal(&name.text, name.span));
+            functions::bind(".", vec![Arg::Expr(of), name_of], name.span, span)
+        }))
     }
 
     fn not_found(&self, name: &str) -> String {
