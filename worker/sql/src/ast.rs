@@ -1,6 +1,7 @@
 //! What a program says, with the place of every part; nothing is resolved yet.
 
 use crate::error::Span;
+use crate::rel::JoinKind;
 use crate::types::SqlType;
 
 /// A name as written. Names of tables and columns are case-sensitive, as in Flink.
@@ -265,6 +266,28 @@ pub(crate) enum RelationKind {
     Table(Ident, Vec<OptionDef>),
     Subquery(Box<Query>),
     Window(Box<WindowCall>),
+    Join(Box<JoinClause>),
+}
+
+/// `a JOIN b ON …`.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct JoinClause {
+    pub(crate) kind: JoinKind,
+    pub(crate) left: Relation,
+    pub(crate) right: Relation,
+    pub(crate) on: JoinOn,
+    /// The word JOIN and what belongs to it, or the comma.
+    pub(crate) span: Span,
+}
+
+/// What rows of a join have in common.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum JoinOn {
+    Nothing,
+    Condition(Expr),
+    Using(Vec<Ident>),
+    /// All columns of equal names.
+    Natural,
 }
 
 /// `TABLE(TUMBLE(…))`: the arguments by name, whichever way they were written.
@@ -339,6 +362,14 @@ pub(crate) enum ExprKind {
         list: Vec<Expr>,
         negated: bool,
     },
+    InQuery {
+        of: Box<Expr>,
+        query: Box<Query>,
+        negated: bool,
+    },
+    Exists(Box<Query>),
+    /// A query that stands for a value.
+    Scalar(Box<Query>),
     Like {
         of: Box<Expr>,
         pattern: Box<Expr>,

@@ -5,12 +5,14 @@ pub(crate) mod aggregate;
 pub(crate) mod base;
 pub(crate) mod expr;
 pub(crate) mod interval;
+pub(crate) mod join;
 pub(crate) mod over;
 pub(crate) mod query;
 pub(crate) mod rank;
 mod select;
 mod sets;
 mod shown;
+pub(crate) mod subquery;
 pub(crate) mod table;
 mod window;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::expr::{Scope, bind_plain, cast_to};
+use super::join::Joined;
 use super::{Binder, Reported};
 use crate::ast::{self, Body, Ident, RelationKind};
 use crate::catalog::Relation;
@@ -19,6 +20,8 @@ pub(crate) struct From {
     pub(crate) rel: Arc<Rel>,
     pub(crate) qualifier: Option<String>,
     pub(crate) place: String,
+    /// Set where it has several tables.
+    pub(crate) joined: Option<Joined>,
 }
 
 impl Binder<'_> {
@@ -77,7 +80,8 @@ impl Binder<'_> {
     }
 
     fn values(&mut self, rows: &[Vec<ast::Expr>], span: Span) -> Result<Arc<Rel>, Reported> {
-        let scope = Scope { fields: &[], qualifier: None, place: "VALUES", aliases: &[] };
+        let scope =
+            Scope { fields: &[], qualifier: None, place: "VALUES", aliases: &[], joined: None };
         let mut bound = Vec::new();
         for row in rows {
             if row.len() != rows[0].len() {
@@ -155,10 +159,11 @@ impl Binder<'_> {
                 let (rel, place) = self.window(call, ctes)?;
                 (rel, None, place)
             }
+            RelationKind::Join(clause) => return self.join(clause, ctes),
         };
         let rel = self.rename(rel, &relation.columns, relation.span)?;
         let qualifier = relation.alias.as_ref().map(|a| a.text.clone()).or(name);
-        Ok(From { rel, qualifier, place })
+        Ok(From { rel, qualifier, place, joined: None })
     }
 }
 

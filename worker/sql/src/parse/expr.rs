@@ -101,11 +101,10 @@ impl Parser {
         if self.eat_word("IN") {
             self.expect("(")?;
             if self.is_word("SELECT") || self.is_word("WITH") || self.is_word("VALUES") {
-                let span = self.span();
-                return self.error(
-                    span,
-                    "IN with a query is a join, which is not supported; list the values",
-                );
+                let query = Box::new(self.query()?);
+                self.expect(")")?;
+                let of = Box::new(take(left));
+                return self.node(start, ExprKind::InQuery { of, query, negated }).map(Some);
             }
             let mut list = vec![self.expr()?];
             while self.eat(",") {
@@ -226,10 +225,9 @@ impl Parser {
             Tok::Sign("(") => {
                 self.next();
                 if self.is_word("SELECT") || self.is_word("WITH") {
-                    return self.error(
-                        self.span(),
-                        "a query inside an expression is a join, which is not supported",
-                    );
+                    let query = Box::new(self.query()?);
+                    self.expect(")")?;
+                    return self.node(start, ExprKind::Scalar(query));
                 }
                 let inner = self.expr()?;
                 if self.is(",") {
@@ -277,7 +275,13 @@ impl Parser {
                 let inner = self.expr_above(NOT)?;
                 self.node(start, ExprKind::Not(Box::new(inner)))
             }
-            "EXISTS" => self.error(start, "EXISTS is a join, which is not supported"),
+            "EXISTS" => {
+                self.next();
+                self.expect("(")?;
+                let query = Box::new(self.query()?);
+                self.expect(")")?;
+                self.node(start, ExprKind::Exists(query))
+            }
             "CASE" => self.case(start),
             "CAST" | "TRY_CAST" if call => {
                 self.at += 2;
@@ -563,6 +567,7 @@ pub(crate) fn children(kind: &ExprKind) -> Box<dyn Iterator<Item = &Expr> + '_> 
         }
         ExprKind::Between { of, low, high, .. } => all(vec![of, low, high]),
         ExprKind::InList { of, list, .. } => Box::new(std::iter::once(&**of).chain(list)),
+        ExprKind::InQuery { of, .. } => all(vec![of]),
         ExprKind::Like { of, pattern, .. } => all(vec![of, pattern]),
         ExprKind::Case { operand, whens, otherwise } => Box::new(
             operand
@@ -581,6 +586,8 @@ pub(crate) fn children(kind: &ExprKind) -> Box<dyn Iterator<Item = &Expr> + '_> 
         | ExprKind::Null
         | ExprKind::Typed { .. }
         | ExprKind::Interval { .. }
+        | ExprKind::Exists(_)
+        | ExprKind::Scalar(_)
         | ExprKind::Unit(_) => all(Vec::new()),
     }
 }

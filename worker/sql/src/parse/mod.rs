@@ -5,6 +5,7 @@
 mod ddl;
 mod expr;
 mod hints;
+mod join;
 mod json;
 mod over;
 mod query;

@@ -237,24 +237,7 @@ impl Parser {
         }
     }
 
-    fn from(&mut self) -> Parsed<Relation> {
-        let relation = self.relation()?;
-        let span = self.span();
-        if self.is(",") {
-            return self.error(span, "several tables in FROM are a join, which is not supported");
-        }
-        for word in ["JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL"] {
-            if self.is_word(word) {
-                return self.error(span, "joins are not supported");
-            }
-        }
-        if self.is_word("MATCH_RECOGNIZE") {
-            return self.error(span, "MATCH_RECOGNIZE is not supported");
-        }
-        Ok(relation)
-    }
-
-    fn relation(&mut self) -> Parsed<Relation> {
+    pub(super) fn relation(&mut self) -> Parsed<Relation> {
         let start = self.span();
         let kind = if self.is("(") {
             self.next();

@@ -63,7 +63,7 @@ fn fixture() -> (Vec<Field>, RecordBatch) {
 /// Value and type of an expression; the value `ERROR` and the message when it has none.
 fn evaluate(sql: &str, fields: &[Field], row: &RecordBatch) -> (String, String) {
     let error = |message: String| ("ERROR".to_owned(), message);
-    let scope = Scope { fields, qualifier: None, place: "fixture", aliases: &[] };
+    let scope = Scope { fields, qualifier: None, place: "fixture", aliases: &[], joined: None };
     let parsed = match parse_expr(sql) {
         Ok(parsed) => parsed,
         Err(found) => return error(found.message),
