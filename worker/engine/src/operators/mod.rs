@@ -5,6 +5,7 @@ pub mod group;
 pub mod over;
 pub mod rank;
 mod rows;
+pub mod session;
 #[cfg(test)]
 mod testing;
 pub mod window;

@@ -4,7 +4,9 @@
 pub(crate) mod aggregate;
 pub(crate) mod base;
 pub(crate) mod expr;
+mod grouping;
 pub(crate) mod interval;
+mod legacy;
 pub(crate) mod over;
 pub(crate) mod query;
 pub(crate) mod rank;

@@ -12,7 +12,7 @@ use weir_engine::aggregate::functions as aggregates;
 use weir_engine::operators::over::spec::{Frame, FrameUnit};
 use weir_engine::operators::rank::spec::SortColumn;
 
-use super::aggregate::{map_children, name_of_call, same, unique};
+use super::aggregate::{Keys, map_children, name_of_call, same, unique};
 use super::expr::{ExprBinder, cast_to};
 use super::query::{From, short_name};
 use super::{Binder, Reported};
@@ -67,7 +67,7 @@ pub(super) struct Clauses<'a> {
 }
 
 pub(super) struct Grouped {
-    pub(super) keys: Vec<Expr>,
+    pub(super) keys: Keys,
     pub(super) aggregates: Vec<super::expr::FoundAggregate>,
     pub(super) having: Option<(Expr, Span)>,
 }
@@ -93,7 +93,10 @@ impl OverCalls {
                 Some(found) => Ok(found),
                 None => fail(
                     name.span,
-                    format!("the window \"{}\" is not defined; write WINDOW {} AS (…) behind FROM, WHERE and GROUP BY", name.text, name.text),
+                    format!(
+                        "the window \"{}\" is not defined; write WINDOW {} AS (…) behind FROM, WHERE and GROUP BY",
+                        name.text, name.text
+                    ),
                 ),
             }
         };
@@ -108,10 +111,22 @@ impl OverCalls {
             before = named(&base, before)?;
             let below = self.named[before].spec.clone();
             if !spec.partition.is_empty() {
-                return fail(spec.span, format!("the window \"{}\" has its rows parted already; leave PARTITION BY out here", base.text));
+                return fail(
+                    spec.span,
+                    format!(
+                        "the window \"{}\" has its rows parted already; leave PARTITION BY out here",
+                        base.text
+                    ),
+                );
             }
             if !below.order.is_empty() && !spec.order.is_empty() {
-                return fail(spec.span, format!("the window \"{}\" has an order already; leave ORDER BY out here", base.text));
+                return fail(
+                    spec.span,
+                    format!(
+                        "the window \"{}\" has an order already; leave ORDER BY out here",
+                        base.text
+                    ),
+                );
             }
             spec.partition = below.partition;
             if spec.order.is_empty() {
@@ -133,7 +148,10 @@ impl ExprBinder<'_> {
         span: Span,
     ) -> Result<Expr, SqlError> {
         let Some(calls) = self.over.take() else {
-            return fail(span, "OVER has its place in SELECT and QUALIFY; name the result in a subquery and use it around that");
+            return fail(
+                span,
+                "OVER has its place in SELECT and QUALIFY; name the result in a subquery and use it around that",
+            );
         };
         let found = self.over_call(call, over, span, calls);
         let result = found.map(|found| {
@@ -155,7 +173,8 @@ impl ExprBinder<'_> {
         let spec = calls.definition(over)?;
         let partition =
             spec.partition.iter().map(|expr| self.bind(expr)).collect::<Result<Vec<_>, _>>()?;
-        let order = spec.order.iter().map(|item| self.sorted(item)).collect::<Result<Vec<_>, _>>()?;
+        let order =
+            spec.order.iter().map(|item| self.sorted(item)).collect::<Result<Vec<_>, _>>()?;
         let (function, ty) = self.over_function(call, span)?;
         let frame = match &spec.frame {
             Some(frame) => self.frame(frame)?,
@@ -163,7 +182,10 @@ impl ExprBinder<'_> {
         };
         if let (Some(written), false) = (&spec.frame, function.has_frame()) {
             let name = call.name.text.to_ascii_uppercase();
-            return fail(written.span, format!("{name} is of a row's place and takes no frame; leave it out"));
+            return fail(
+                written.span,
+                format!("{name} is of a row's place and takes no frame; leave it out"),
+            );
         }
         let equal = |known: &Window| {
             known.partition.len() == partition.len()
@@ -212,16 +234,27 @@ impl ExprBinder<'_> {
                 let input = self.bind(input)?;
                 let ty = SqlType::nullable(input.kind());
                 let first = name == "FIRST_VALUE";
-                let function = if first { OverFunction::FirstValue } else { OverFunction::LastValue };
+                let function =
+                    if first { OverFunction::FirstValue } else { OverFunction::LastValue };
                 return Ok((function(input), ty));
             }
             "NTILE" | "PERCENT_RANK" | "CUME_DIST" => {
-                return fail(span, format!("{name} needs to know how many rows will come, which a stream does not tell"));
+                return fail(
+                    span,
+                    format!(
+                        "{name} needs to know how many rows will come, which a stream does not tell"
+                    ),
+                );
             }
             _ => {}
         }
         let Some(function) = aggregates::find(&name) else {
-            return fail(call.name.span, format!("{name} does not stand over a window; aggregates, ROW_NUMBER, RANK, DENSE_RANK, LAG, FIRST_VALUE and LAST_VALUE do"));
+            return fail(
+                call.name.span,
+                format!(
+                    "{name} does not stand over a window; aggregates, ROW_NUMBER, RANK, DENSE_RANK, LAG, FIRST_VALUE and LAST_VALUE do"
+                ),
+            );
         };
         let found = self.aggregate_call(function, &name, call, span)?;
         let ty = SqlType { kind: found.kind, nullable: function.is_nullable() };
@@ -238,7 +271,12 @@ impl ExprBinder<'_> {
     ) -> Result<(OverFunction<Expr>, SqlType), SqlError> {
         let name = if lead { "LEAD" } else { "LAG" };
         let (Some(input), true) = (call.args.first(), call.args.len() <= 3) else {
-            return fail(span, format!("{name} takes a value, how many rows away it is, and what stands for it where there is no such row"));
+            return fail(
+                span,
+                format!(
+                    "{name} takes a value, how many rows away it is, and what stands for it where there is no such row"
+                ),
+            );
         };
         let input = self.bind(input)?;
         let offset = match call.args.get(1) {
@@ -247,7 +285,12 @@ impl ExprBinder<'_> {
                 let bound = self.bind(offset)?;
                 match literal(&bound).and_then(|value| u32::try_from(value).ok()) {
                     Some(offset) => offset,
-                    None => return fail(offset.span, format!("the second argument of {name} is a number of rows, such as 1")),
+                    None => {
+                        return fail(
+                            offset.span,
+                            format!("the second argument of {name} is a number of rows, such as 1"),
+                        );
+                    }
                 }
             }
         };
@@ -260,7 +303,10 @@ impl ExprBinder<'_> {
             }
         };
         if lead && offset > 0 {
-            return fail(call.name.span, "LEAD needs rows that have not come yet, which is not supported; write LAG over the opposite order, or join the rows");
+            return fail(
+                call.name.span,
+                "LEAD needs rows that have not come yet, which is not supported; write LAG over the opposite order, or join the rows",
+            );
         }
         Ok((OverFunction::Lag { input, offset, default }, SqlType::nullable(kind)))
     }
@@ -272,13 +318,22 @@ impl ExprBinder<'_> {
             FrameBound::CurrentRow => Some(0),
             FrameBound::Preceding(by) => Some(self.distance(frame, by)?),
             FrameBound::Following(_) | FrameBound::UnboundedFollowing => {
-                return fail(frame.span, "frames that begin behind the current row are not supported: those rows have not come yet");
+                return fail(
+                    frame.span,
+                    "frames that begin behind the current row are not supported: those rows have not come yet",
+                );
             }
         };
         match &frame.to {
             FrameBound::CurrentRow => Ok(Frame { unit, preceding }),
-            FrameBound::UnboundedPreceding | FrameBound::Preceding(_) => fail(frame.span, "frames that end before the current row are not supported; end it with CURRENT ROW"),
-            FrameBound::Following(_) | FrameBound::UnboundedFollowing => fail(frame.span, "frames that reach behind the current row are not supported: those rows have not come yet; end it with CURRENT ROW"),
+            FrameBound::UnboundedPreceding | FrameBound::Preceding(_) => fail(
+                frame.span,
+                "frames that end before the current row are not supported; end it with CURRENT ROW",
+            ),
+            FrameBound::Following(_) | FrameBound::UnboundedFollowing => fail(
+                frame.span,
+                "frames that reach behind the current row are not supported: those rows have not come yet; end it with CURRENT ROW",
+            ),
         }
     }
 
@@ -292,8 +347,13 @@ impl ExprBinder<'_> {
         };
         match value.filter(|value| *value >= 0) {
             Some(value) => Ok(value),
-            None if frame.rows => fail(by.span, "a frame of ROWS reaches back a number of rows, such as 5"),
-            None => fail(by.span, "a frame of RANGE reaches back a length of time, such as INTERVAL '1' HOUR"),
+            None if frame.rows => {
+                fail(by.span, "a frame of ROWS reaches back a number of rows, such as 5")
+            }
+            None => fail(
+                by.span,
+                "a frame of RANGE reaches back a length of time, such as INTERVAL '1' HOUR",
+            ),
         }
     }
 }

@@ -209,12 +209,14 @@ impl Binder<'_> {
         tail: &ast::Tail,
     ) -> Result<Arc<Rel>, Reported> {
         if let Some((_, span)) = tail.offset {
-            return self.fail(span, "OFFSET needs a LIMIT: without one all rows that ever come would be kept");
+            return self.fail(
+                span,
+                "OFFSET needs a LIMIT: without one all rows that ever come would be kept",
+            );
         }
         let first = order.first();
-        let by_time = first.is_some_and(|first| {
-            rel.fields[first.column].role.is_rowtime() && !first.descending
-        });
+        let by_time = first
+            .is_some_and(|first| rel.fields[first.column].role.is_rowtime() && !first.descending);
         if !by_time {
             return self.fail(tail.span, "ORDER BY without LIMIT needs the event time, ascending, as its first column: a stream has no end to sort at; add LIMIT, or sort by the event time");
         }
@@ -235,7 +237,10 @@ impl Binder<'_> {
         match &item.expr.kind {
             ExprKind::Number(text) => match text.parse::<usize>() {
                 Ok(position) if (1..=width).contains(&position) => Ok(Some(position - 1)),
-                _ => self.fail(span, format!("ORDER BY {text} is no column of the result, which has {width}")),
+                _ => self.fail(
+                    span,
+                    format!("ORDER BY {text} is no column of the result, which has {width}"),
+                ),
             },
             ExprKind::Column(parts) => {
                 let [name] = parts.as_slice() else { return Ok(None) };

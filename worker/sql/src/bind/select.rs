@@ -2,17 +2,26 @@
 
 use std::sync::Arc;
 
+use super::aggregate::Keys;
 use super::expr::{ExprBinder, Scope, bind_plain, condition};
+use super::grouping::is_of_groups;
 use super::over::{Clauses, Grouped, OverCalls};
 use super::query::{Ctes, From};
-use super::{Binder, Reported};
+use super::{Binder, Reported, legacy};
 use crate::ast::{self, SelectItem};
 use crate::error::SqlError;
 use crate::expr::Expr;
 use crate::rel::{Field, Rel, RelKind, Role, calc, identity};
 
 impl Binder<'_> {
-    pub(super) fn select(&mut self, select: &ast::Select, ctes: &Ctes<'_>) -> Result<Arc<Rel>, Reported> {
+    pub(super) fn select(
+        &mut self,
+        select: &ast::Select,
+        ctes: &Ctes<'_>,
+    ) -> Result<Arc<Rel>, Reported> {
+        if let Some(select) = self.keep(legacy::rewritten(select))? {
+            return self.select(&select, ctes);
+        }
         let from = match &select.from {
             Some(relation) => self.from(relation, ctes)?,
             None => From {
@@ -126,11 +135,19 @@ impl Binder<'_> {
                 keys.push(bound);
             }
         }
+        let sets = select.group_by.as_ref().map(|group| group.sets.clone()).unwrap_or_default();
         if self.errors.len() > before {
             return Err(Reported);
         }
+        let by_keys =
+            items.iter().find(|(expr, _)| select.group_by.is_none() && is_of_groups(expr));
+        if let Some((expr, _)) = by_keys {
+            return self
+                .fail(expr.span, "GROUPING tells grouping sets apart, and there is no GROUP BY");
+        }
         let grouped = select.group_by.is_some() || !aggregates.is_empty() || having.is_some();
         if !over.is_empty() || qualify.is_some() {
+            let keys = Keys { exprs: keys, sets };
             let grouped = grouped.then_some(Grouped { keys, aggregates, having });
             let clauses = Clauses { select, from: &from, filter, grouped, items, qualify };
             let rel = self.over(clauses, over)?;
@@ -140,6 +157,7 @@ impl Binder<'_> {
             };
         }
         if grouped {
+            let keys = Keys { exprs: keys, sets };
             let rel = self.aggregate(select, &from, filter, keys, aggregates, items, having)?;
             return match select.distinct {
                 Some(_) => self.distinct(select, rel),
@@ -147,7 +165,7 @@ impl Binder<'_> {
             };
         }
         if select.distinct.is_some() {
-            let keys = items.iter().map(|(expr, _)| expr.clone()).collect();
+            let keys = Keys::all(items.iter().map(|(expr, _)| expr.clone()).collect());
             return self.aggregate(select, &from, filter, keys, Vec::new(), items, None);
         }
         let fields = items
@@ -168,6 +186,6 @@ impl Binder<'_> {
         let keys = identity(&rel);
         let items = keys.iter().cloned().zip(rel.fields.iter().map(|f| f.name.clone())).collect();
         let from = From { rel, qualifier: None, place: "the query".to_owned() };
-        self.aggregate(select, &from, None, keys, Vec::new(), items, None)
+        self.aggregate(select, &from, None, Keys::all(keys), Vec::new(), items, None)
     }
 }

@@ -69,7 +69,8 @@ impl Lowering<'_> {
             keys: over.partition.clone(),
             factory,
             tables,
-            nondeterministic: self.forgets("what is known of a key is forgotten", "after its last row"),
+            nondeterministic: self
+                .forgets("what is known of a key is forgotten", "after its last row"),
         };
         let flow = self.keyed(rel, &flows, operator, &uid);
         let flow = Flow { open: self.needs.uses(&identity) <= 1, ..flow };
@@ -84,11 +85,16 @@ impl Lowering<'_> {
         let refuse = |message: String| Err(SqlError::new(over.span, message));
         let ranks = over.calls.iter().any(|call| !call.function.has_frame());
         let way_out = match (ranks, over.calls.len()) {
-            (true, 1) => "; to keep the first rows by another column, put it in FROM and add WHERE rank <= n around it",
+            (true, 1) => {
+                "; to keep the first rows by another column, put it in FROM and add WHERE rank <= n around it"
+            }
             _ => "",
         };
         let Some(first) = over.order.first() else {
-            return refuse("OVER needs an ORDER BY: without one its result would change with every row".to_owned());
+            return refuse(
+                "OVER needs an ORDER BY: without one its result would change with every row"
+                    .to_owned(),
+            );
         };
         let field = &fields[first.column];
         if !field.role.is_rowtime() {
@@ -96,23 +102,37 @@ impl Lowering<'_> {
                 Some(time) => format!("; its event time is \"{}\"", time.name),
                 None => String::new(),
             };
-            return refuse(format!("OVER is ordered by an event time, and \"{}\" is none{hint}{way_out}", field.name));
+            return refuse(format!(
+                "OVER is ordered by an event time, and \"{}\" is none{hint}{way_out}",
+                field.name
+            ));
         }
         if first.descending {
-            return refuse(format!("OVER is ordered by an event time upwards: a stream has no last row to begin at; leave DESC out{way_out}"));
+            return refuse(format!(
+                "OVER is ordered by an event time upwards: a stream has no last row to begin at; leave DESC out{way_out}"
+            ));
         }
         if !field.ty.kind.is_milliseconds() {
-            return refuse(format!("OVER is ordered by an event time of type TIMESTAMP(3), and \"{}\" is {}", field.name, field.ty.kind));
+            return refuse(format!(
+                "OVER is ordered by an event time of type TIMESTAMP(3), and \"{}\" is {}",
+                field.name, field.ty.kind
+            ));
         }
         if let Some(by) = over.input.corrected_by() {
-            return refuse(format!("OVER takes rows that only come, and {} at {}:{} corrects rows that it gave before", by.what, by.span.line, by.span.column));
+            return refuse(format!(
+                "OVER takes rows that only come, and {} at {}:{} corrects rows that it gave before",
+                by.what, by.span.line, by.span.column
+            ));
         }
         let running = |call: &&OverCall| {
             let distinct = matches!(call.function, OverFunction::Aggregate { distinct: true, .. });
             distinct && call.frame.preceding.is_none()
         };
         if let Some(call) = over.calls.iter().find(running) {
-            return Err(SqlError::new(call.span, "DISTINCT over all rows before is not supported; give the frame a beginning, such as RANGE BETWEEN INTERVAL '1' DAY PRECEDING AND CURRENT ROW"));
+            return Err(SqlError::new(
+                call.span,
+                "DISTINCT over all rows before is not supported; give the frame a beginning, such as RANGE BETWEEN INTERVAL '1' DAY PRECEDING AND CURRENT ROW",
+            ));
         }
         Ok(first.column)
     }

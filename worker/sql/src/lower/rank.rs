@@ -7,8 +7,8 @@ use weir_engine::aggregate::InputRows;
 use weir_engine::graph::{Exchange, Node, OperatorInfo};
 use weir_engine::operator::{OperatorFactory, OutputTag, TableSpec};
 use weir_engine::operators::dedup::{self, spec::Dedup, spec::Keep};
-use weir_engine::operators::rank::spec::{RankFunction, SortColumn, TopN};
 use weir_engine::operators::rank;
+use weir_engine::operators::rank::spec::{RankFunction, SortColumn, TopN};
 
 use super::{Flow, Flows, Lowering, identity, schema_of};
 use crate::error::SqlError;
@@ -38,8 +38,7 @@ impl Lowering<'_> {
         let ttl = self.ttl_seconds();
         let mut details = BTreeMap::new();
         if !rank.partition.is_empty() {
-            let keys: Vec<&str> =
-                rank.partition.iter().map(|&k| fields[k].name.as_str()).collect();
+            let keys: Vec<&str> = rank.partition.iter().map(|&k| fields[k].name.as_str()).collect();
             details.insert("keys".to_owned(), keys.join(", "));
         }
         if !rank.order.is_empty() {
@@ -52,7 +51,10 @@ impl Lowering<'_> {
                 let spec = Dedup { input, keys: rank.partition.clone(), time, keep, ttl };
                 let which = if keep == Keep::First { "the first row" } else { "the last row" };
                 details.insert("keeps".to_owned(), which.to_owned());
-                ("deduplication", dedup::operator(&spec).and_then(|f| Ok((f, dedup::tables(&spec)?))))
+                (
+                    "deduplication",
+                    dedup::operator(&spec).and_then(|f| Ok((f, dedup::tables(&spec)?))),
+                )
             }
             None => {
                 let spec = TopN {
@@ -67,10 +69,13 @@ impl Lowering<'_> {
                     from: rank.from,
                     to: rank.to,
                     rank: shows_rank.then(|| rel.fields.last().map(|f| f.name.clone())).flatten(),
-                    ttl,
+                    window_end: rank.window_end(),
+                    // A window ends by itself.
+                    ttl: ttl.filter(|_| rank.window_end().is_none()),
                 };
                 details.insert("rows".to_owned(), ranks_text(rank));
-                ("top n", rank::operator(&spec).and_then(|f| Ok((f, rank::tables(&spec)?))))
+                let kind = if rank.window_end().is_some() { "window top n" } else { "top n" };
+                (kind, rank::operator(&spec).and_then(|f| Ok((f, rank::tables(&spec)?))))
             }
         };
         let (factory, tables) = match made {
@@ -85,7 +90,10 @@ impl Lowering<'_> {
             None => "rows only come: +I",
         };
         details.insert("changes".to_owned(), changes.to_owned());
-        let nondeterministic = self.forgets("rows are forgotten", "after they were written");
+        let nondeterministic = match rank.window_end() {
+            Some(_) => None,
+            None => self.forgets("rows are forgotten", "after they were written"),
+        };
         let operator = Keyed {
             kind,
             name: name(rank, keep, fields),

@@ -292,8 +292,14 @@ impl Parser {
             _ if call => self.call(start),
             name if BARE_FUNCTIONS.contains(&name) && name != "PI" => {
                 let name = self.ident("a function")?;
-                let call =
-                    Call { name, args: Vec::new(), star: false, distinct: false, filter: None, over: None };
+                let call = Call {
+                    name,
+                    args: Vec::new(),
+                    star: false,
+                    distinct: false,
+                    filter: None,
+                    over: None,
+                };
                 self.node(start, ExprKind::Call(Box::new(call)))
             }
             _ if is_reserved(&word) => Err(self.unexpected("an expression")),
@@ -517,9 +523,9 @@ pub(crate) fn children(kind: &ExprKind) -> Box<dyn Iterator<Item = &Expr> + '_> 
                 .chain(whens.iter().flat_map(|(w, t)| [w, t]))
                 .chain(otherwise.iter().map(|o| &**o)),
         ),
-        ExprKind::Call(call) => {
-            Box::new(call.args.iter().chain(&call.filter).chain(call.over.iter().flat_map(Over::exprs)))
-        }
+        ExprKind::Call(call) => Box::new(
+            call.args.iter().chain(&call.filter).chain(call.over.iter().flat_map(Over::exprs)),
+        ),
         ExprKind::Column(_)
         | ExprKind::Number(_)
         | ExprKind::Text(_)

@@ -4,9 +4,11 @@
 
 mod ddl;
 mod expr;
+mod grouping;
 mod hints;
 mod over;
 mod query;
+mod window;
 
 pub(crate) use expr::children;
 

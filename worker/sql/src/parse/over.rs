@@ -155,10 +155,7 @@ impl Parser {
                     self.expect_word("ROWS")?;
                 }
                 self.expect_word("ONLY")?;
-            } else if tail.offset.is_none()
-                && self.is_word("OFFSET")
-                && !self.is_sign_at(1, ",")
-            {
+            } else if tail.offset.is_none() && self.is_word("OFFSET") && !self.is_sign_at(1, ",") {
                 self.next();
                 tail.offset = Some(self.whole_number("a number of rows")?);
                 if !self.eat_word("ROW") {

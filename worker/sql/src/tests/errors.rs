@@ -218,7 +218,7 @@ fn windows_that_make_no_sense() {
         ),
         (
             "INSERT INTO out1 SELECT delay FROM TABLE(SESSION(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR))",
-            "sql:6:42: SESSION windows are not supported; TUMBLE and HOP are",
+            "sql:6:42: SESSION without GROUP BY is not supported; group by window_start, window_end and the columns of its PARTITION BY",
         ),
         (
             "INSERT INTO out1 SELECT delay FROM TABLE(TUMBLE(DATA => TABLE flights, TIME => DESCRIPTOR(`date`), SIZE => INTERVAL '1' HOUR))",
@@ -230,7 +230,7 @@ fn windows_that_make_no_sense() {
         ),
         (
             "INSERT INTO out1 SELECT TUMBLE_START(`date`, INTERVAL '1' HOUR) FROM flights",
-            "sql:6:25: the old group windows (TUMBLE_START in GROUP BY) are not supported; write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …)) and GROUP BY window_start, window_end",
+            "sql:6:25: TUMBLE_START belongs to a SELECT that has GROUP BY TUMBLE(ts, INTERVAL …), HOP or SESSION; or write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …)) and GROUP BY window_start, window_end",
         ),
     ]);
 }
@@ -269,7 +269,7 @@ fn syntax_that_is_refused_says_what_is_missing() {
         ("INSERT INTO out1 SELECT a FROM plain LIMIT 5", "it plans"),
         ("INSERT INTO out1 SELECT a FROM plain JOIN flights ON a = delay", "sql:6:38: joins are not supported"),
         ("INSERT INTO out1 SELECT a FROM plain, flights", "sql:6:37: several tables in FROM are a join, which is not supported"),
-        ("INSERT INTO out1 SELECT COUNT(*) FROM plain GROUP BY GROUPING SETS ((a), (s))", "sql:6:54: GROUPING SETS is not supported; write one INSERT INTO per grouping, in one STATEMENT SET"),
+        ("INSERT INTO out1 SELECT COUNT(*) FROM plain GROUP BY GROUPING SETS ((a), (s))", "it plans"),
         ("INSERT INTO out1 SELECT a FROM plain UNION SELECT a FROM plain", "sql:6:38: UNION without ALL removes duplicates over the whole stream, which is not supported; use UNION ALL"),
         ("INSERT INTO out1 SELECT a FROM plain WHERE a IN (SELECT delay FROM flights)", "sql:6:50: IN with a query is a join, which is not supported; list the values"),
         ("INSERT INTO out1 SELECT * FROM plain MATCH_RECOGNIZE (PATTERN (A))", "sql:6:38: MATCH_RECOGNIZE is not supported"),
@@ -284,6 +284,40 @@ fn syntax_that_is_refused_says_what_is_missing() {
         ("SET 'parallelism.default' = '4'", "sql:6:5: the option 'parallelism.default' is unknown; it is spec.parallelism of the manifest\nsql:1:1: the program has no INSERT INTO, so it would do nothing".split('\n').next().unwrap_or_default()),
         ("EXECUTE STATEMENT SET BEGIN INSERT INTO out1 SELECT a FROM plain;", "sql:6:1: the STATEMENT SET that begins here has no END"),
         ("INSERT INTO out1 SELECT a FROM plain WHERE t > INTERVAL 5 MINUTE", "sql:6:57: an interval's value stands in quotes: INTERVAL '5' …"),
+    ]);
+}
+
+#[test]
+fn grouping_sets_that_cannot_be() {
+    check(&[
+        (
+            "INSERT INTO out1 SELECT COUNT(*) FROM TABLE(SESSION(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR)) GROUP BY window_start, window_end, origin",
+            "sql:6:108: sessions are told apart by nothing, so that rows are grouped by window_start, window_end and just that; write SESSION(TABLE t PARTITION BY …, DESCRIPTOR(ts), gap) with the other columns of GROUP BY",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR)) GROUP BY ROLLUP (window_start, window_end)",
+            "sql:6:107: window_start and window_end belong to every grouping set; write them in front of GROUPING SETS, ROLLUP or CUBE",
+        ),
+        (
+            "INSERT INTO out1 SELECT GROUPING(delay) FROM flights GROUP BY CUBE (origin)",
+            "sql:6:34: GROUPING takes columns of GROUP BY",
+        ),
+        (
+            "INSERT INTO out1 SELECT GROUPING(delay) FROM flights",
+            "sql:6:25: GROUPING tells grouping sets apart, and there is no GROUP BY",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) FROM flights GROUP BY CUBE (origin, delay, distance)",
+            "it plans",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) FROM flights GROUP BY TUMBLE(`date`, INTERVAL '1' HOUR), CUBE (origin)",
+            "sql:6:56: TUMBLE in GROUP BY does not stand beside grouping sets; write FROM TABLE(TUMBLE(…)) and group by window_start, window_end",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) FROM flights GROUP BY HOP(`date`, INTERVAL '1' HOUR)",
+            "sql:6:56: HOP in GROUP BY is HOP(time, slide, size)",
+        ),
     ]);
 }
 

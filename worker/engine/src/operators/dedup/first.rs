@@ -189,7 +189,9 @@ impl Operator for First {
             self.leaving = Some((keys, times.len()));
         }
         let keys = self.leaving.iter();
-        Ok(keys.map(|(keys, rows)| TableKeys { table: 0, keys: keys.clone(), rows: *rows }).collect())
+        Ok(keys
+            .map(|(keys, rows)| TableKeys { table: 0, keys: keys.clone(), rows: *rows })
+            .collect())
     }
 
     fn resume(&mut self, _cx: &mut Context, out: &mut Output) -> Result<Progress> {

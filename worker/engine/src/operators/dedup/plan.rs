@@ -113,11 +113,10 @@ impl Plan {
 
 /// The event times of a batch.
 pub(super) fn times(batch: &Batch, column: usize) -> Result<&[i64], OperatorError> {
-    let times = batch
-        .records()
-        .column(column)
-        .as_primitive_opt::<TimestampMillisecondType>()
-        .ok_or_else(|| OperatorError::internal("an event time is no timestamp in milliseconds"))?;
+    let times =
+        batch.records().column(column).as_primitive_opt::<TimestampMillisecondType>().ok_or_else(
+            || OperatorError::internal("an event time is no timestamp in milliseconds"),
+        )?;
     if times.null_count() > 0 {
         return Err(OperatorError::user(
             "a row has no event time (NULL); filter such rows out with WHERE … IS NOT NULL",

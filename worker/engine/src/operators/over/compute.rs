@@ -34,12 +34,10 @@ pub(super) fn results(
 ) -> Result<ArrayRef> {
     let column = |column: usize| rows.records.column(column);
     match &planned.kind {
-        Computed::RowNumber => Ok(places(rows, known, |span, row| {
-            (row - span.leaving) as i64 + 1
-        })),
-        Computed::Rank => Ok(places(rows, known, |span, row| {
-            (rows.equal[row].0 - span.leaving) as i64 + 1
-        })),
+        Computed::RowNumber => Ok(places(rows, known, |span, row| (row - span.leaving) as i64 + 1)),
+        Computed::Rank => {
+            Ok(places(rows, known, |span, row| (rows.equal[row].0 - span.leaving) as i64 + 1))
+        }
         Computed::DenseRank => {
             let mut ranks = Vec::with_capacity(rows.len());
             for (span, before) in rows.spans.iter().zip(&known.groups) {

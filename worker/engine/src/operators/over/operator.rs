@@ -230,9 +230,8 @@ impl OverRows {
                 })
             })
             .collect();
-        let columns = (0..self.plan.known.columns.len()).map(|column| {
-            Ok(take(&self.known.read(column, &there)?, &place, None)?)
-        });
+        let columns = (0..self.plan.known.columns.len())
+            .map(|column| Ok(take(&self.known.read(column, &there)?, &place, None)?));
         let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
         let numbers = |at: usize| {
             let numbers = columns[at].as_primitive::<Int64Type>();

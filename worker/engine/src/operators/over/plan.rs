@@ -56,10 +56,21 @@ pub(super) enum Computed {
     RowNumber,
     Rank,
     DenseRank,
-    Lag { input: usize, offset: usize, default: Option<usize> },
+    Lag {
+        input: usize,
+        offset: usize,
+        default: Option<usize>,
+    },
     /// The first or last value of a frame.
-    Value { input: usize, last: bool, over: Reach },
-    Aggregate { call: Call, over: Reach },
+    Value {
+        input: usize,
+        last: bool,
+        over: Reach,
+    },
+    Aggregate {
+        call: Call,
+        over: Reach,
+    },
 }
 
 /// How far back a function reaches.
@@ -200,7 +211,10 @@ fn plan_call(
 ) -> Result<Planned, OperatorError> {
     let field = |column: usize| {
         input.fields().get(column).cloned().ok_or_else(|| {
-            OperatorError::internal(format!("{} reads column {column}, which is not there", call.name))
+            OperatorError::internal(format!(
+                "{} reads column {column}, which is not there",
+                call.name
+            ))
         })
     };
     let reach = |known: &mut Vec<table::Field>, state: Vec<table::Field>| {
@@ -243,9 +257,10 @@ fn plan_call(
         OverFunction::Aggregate(aggregate) => {
             let planned = Call::new(aggregate, input, InputRows::Appended)?.with_own_sets();
             let output = planned.aggregate().output().clone();
-            let state = planned.state().into_iter().map(|f| {
-                table::Field::new(f.name(), f.data_type().clone(), f.is_nullable())
-            });
+            let state = planned
+                .state()
+                .into_iter()
+                .map(|f| table::Field::new(f.name(), f.data_type().clone(), f.is_nullable()));
             let over = reach(known, state.collect());
             Ok(Planned { kind: Computed::Aggregate { call: planned, over }, output })
         }

@@ -139,7 +139,11 @@ fn equal_rows(
 }
 
 /// The least event time of each key among some rows.
-pub(super) fn earliest(numbers: &[u32], times: &[EventTime], keys: usize) -> Vec<Option<EventTime>> {
+pub(super) fn earliest(
+    numbers: &[u32],
+    times: &[EventTime],
+    keys: usize,
+) -> Vec<Option<EventTime>> {
     let mut earliest = vec![None; keys];
     for (&number, &time) in numbers.iter().zip(times) {
         let known: &mut Option<EventTime> = &mut earliest[number as usize];

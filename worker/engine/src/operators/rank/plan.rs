@@ -42,7 +42,9 @@ impl Plan {
     pub(super) fn new(spec: &TopN) -> Result<Self, OperatorError> {
         let field = |column: usize| {
             spec.input.fields().get(column).cloned().ok_or_else(|| {
-                OperatorError::internal(format!("a Top-N reads column {column}, which is not there"))
+                OperatorError::internal(format!(
+                    "a Top-N reads column {column}, which is not there"
+                ))
             })
         };
         if spec.from == 0 || spec.to < spec.from {

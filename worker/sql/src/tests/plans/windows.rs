@@ -316,3 +316,32 @@ fn a_hop_without_group_by_copies_rows() {
         "#]],
     );
 }
+
+#[test]
+fn windows_that_grow_are_cut_into_steps() {
+    check(
+        "INSERT INTO delays SELECT window_start, origin, COUNT(*), SUM(delay)
+ FROM TABLE(CUMULATE(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR, INTERVAL '1' DAY)) GROUP BY window_start, window_end, origin;",
+        expect![[""]],
+    );
+}
+
+#[test]
+fn sessions_keep_a_table() {
+    check(
+        "INSERT INTO delays SELECT window_start, origin, COUNT(*), SUM(delay)
+ FROM TABLE(SESSION(TABLE flights PARTITION BY origin, DESCRIPTOR(`date`), INTERVAL '30' MINUTE)) GROUP BY window_start, window_end, origin;",
+        expect![[""]],
+    );
+}
+
+#[test]
+fn grouping_sets_are_a_union_of_their_rows() {
+    check(
+        "INSERT INTO delays SELECT TUMBLE_START(`date`, INTERVAL '1' HOUR), origin, COUNT(*), SUM(delay)
+ FROM flights GROUP BY TUMBLE(`date`, INTERVAL '1' HOUR), origin;
+INSERT INTO delays SELECT window_start, origin, COUNT(*), SUM(distance)
+ FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR)) GROUP BY window_start, window_end, GROUPING SETS ((origin), ());",
+        expect![[""]],
+    );
+}

@@ -26,7 +26,9 @@ enum Event {
     Watermark(i64),
     Checkpoint,
     Trim(usize),
-    Restore { whole: bool },
+    Restore {
+        whole: bool,
+    },
 }
 
 fn any_row() -> impl Strategy<Value = Row> {

@@ -1,12 +1,12 @@
 //! The operator beside a naive model: the rows that are there, and results over them by
 //! definition.
 
-use std::collections::BTreeMap;
 use crate::aggregate::testing::{Row, expected, key_of, records, shown};
 use crate::operators::group::operator::Group;
 use crate::operators::group::spec::GroupAggregate;
 use crate::operators::testing::{GROUPS, StoredTables, trim};
 use crate::{Batch, Operator, RowKind};
+use std::collections::BTreeMap;
 
 /// What happens to a row.
 #[derive(Clone, Debug)]

@@ -138,10 +138,12 @@ fn results(spec: &Over, rows: &[&Row], at: usize, equal: (usize, usize)) -> Vec<
                 before.dedup();
                 (before.len() + 1).to_string()
             }
-            OverFunction::Lag { input, offset, default } => match at.checked_sub(*offset as usize) {
-                Some(before) => cell(rows[before], *input),
-                None => name(default.map(|column| cell(rows[at], column))),
-            },
+            OverFunction::Lag { input, offset, default } => {
+                match at.checked_sub(*offset as usize) {
+                    Some(before) => cell(rows[before], *input),
+                    None => name(default.map(|column| cell(rows[at], column))),
+                }
+            }
             OverFunction::FirstValue(column) => {
                 name(frame.iter().map(|row| cell(row, *column)).find(|value| value != "NULL"))
             }
