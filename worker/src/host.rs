@@ -50,7 +50,7 @@ impl TaskHost for EngineHost {
         Ok(Box::new(self.runtime.deploy(deployment, events)?))
     }
 
-    fn state_bytes(&self) -> u64 {
-        self.runtime.state_pool().limit() as u64
+    fn state_pool(&self) -> &Arc<Pool> {
+        self.runtime.state_pool()
     }
 }

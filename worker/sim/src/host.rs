@@ -7,7 +7,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use weir_checkpoint::{Chain, Manifest};
 use weir_coordinator::{HostedTasks, TaskHost};
 use weir_engine::EngineError;
-use weir_engine::runtime::{Deployment, Runtime};
+use weir_engine::runtime::{Deployment, Pool, Runtime};
 use weir_engine::task::TaskEvent;
 use weir_protocol::{OperatorCounts, OperatorUid, Term};
 
@@ -61,5 +61,9 @@ impl TaskHost for Host {
     ) -> Result<Box<dyn HostedTasks>, EngineError> {
         self.note_cut(deployment.term);
         Ok(Box::new(self.runtime.deploy(deployment, events)?))
+    }
+
+    fn state_pool(&self) -> &Arc<Pool> {
+        self.runtime.state_pool()
     }
 }

@@ -16,7 +16,13 @@ pub(crate) enum Statement {
     CreateTable(CreateTable),
     CreateView(CreateView),
     Insert(Insert),
-    Set { key: String, value: String, span: Span },
+    /// A query on its own, whose rows are shown.
+    Query(Query),
+    Set {
+        key: String,
+        value: String,
+        span: Span,
+    },
 }
 
 #[derive(Clone, PartialEq, Debug)]

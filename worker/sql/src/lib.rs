@@ -132,7 +132,7 @@ pub fn plan(sql: &str, options: &PlanOptions) -> Result<Planned, Vec<SqlError>> 
         if errors.is_empty() && program.inserts.is_empty() {
             errors.push(SqlError::new(
                 Span { line: 1, column: 1, end_line: 1, end_column: 1 },
-                "the program has no INSERT INTO, so it would do nothing",
+                "the program has no INSERT INTO and no SELECT, so it would do nothing",
             ));
         }
         if errors.is_empty() {

@@ -25,11 +25,12 @@ enum Chunk<T> {
 pub struct Chunked<T> {
     chunks: Vec<Chunk<T>>,
     len: usize,
+    copied: usize,
 }
 
 impl<T> Default for Chunked<T> {
     fn default() -> Self {
-        Self { chunks: Vec::new(), len: 0 }
+        Self { chunks: Vec::new(), len: 0, copied: 0 }
     }
 }
 
@@ -85,6 +86,7 @@ impl<T: Clone + Default> Chunked<T> {
         let chunk = &mut self.chunks[slot >> BITS];
         if let Chunk::Shared(values) = chunk {
             *chunk = Chunk::Owned(copy(values));
+            self.copied += 1;
         }
         match chunk {
             Chunk::Owned(values) => &mut values[slot & (CHUNK - 1)],
@@ -104,7 +106,7 @@ impl<T: Clone + Default> Chunked<T> {
             })
             .collect();
         self.chunks = shared.iter().map(|values| Chunk::Shared(Arc::clone(values))).collect();
-        Self { chunks: shared.into_iter().map(Chunk::Shared).collect(), len: self.len }
+        Self { chunks: shared.into_iter().map(Chunk::Shared).collect(), len: self.len, copied: 0 }
     }
 
     /// A handle to the values of these chunks alone, one after another in the order given, in
@@ -113,7 +115,31 @@ impl<T: Clone + Default> Chunked<T> {
     pub fn freeze_chunks(&mut self, chunks: &[u32]) -> Self {
         let shared = chunks.iter().map(|&at| Chunk::Shared(self.share(at as usize)));
         let chunks: Vec<_> = shared.collect();
-        Self { len: chunks.len() * CHUNK, chunks }
+        Self { len: chunks.len() * CHUNK, chunks, copied: 0 }
+    }
+
+    /// The values at these slots, which ascend, as slots 0, 1, 2, … Each chunk is freed once it has
+    /// been read, so that the column is never there twice.
+    #[must_use]
+    pub fn keep(self, slots: &[u32]) -> Self {
+        let mut kept = Self::new();
+        let mut slots = slots.iter().map(|&slot| slot as usize).peekable();
+        for (number, chunk) in self.chunks.into_iter().enumerate() {
+            let mut next = || slots.next_if(|slot| slot >> BITS == number);
+            match chunk {
+                Chunk::Owned(mut values) => {
+                    while let Some(slot) = next() {
+                        kept.push(std::mem::take(&mut values[slot & (CHUNK - 1)]));
+                    }
+                }
+                Chunk::Shared(values) => {
+                    while let Some(slot) = next() {
+                        kept.push(values[slot & (CHUNK - 1)].clone());
+                    }
+                }
+            }
+        }
+        kept
     }
 
     fn share(&mut self, at: usize) -> Arc<Values<T>> {
@@ -135,6 +161,24 @@ impl<T: Clone + Default> Chunked<T> {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.chunks.len() * (CHUNK * size_of::<T>() + size_of::<Chunk<T>>())
+    }
+
+    /// Memory of the chunks, in bytes, that were copied since this was last forgotten: what frozen
+    /// handles, as long as there are any, hold beside the column.
+    #[must_use]
+    pub fn copied_bytes(&self) -> usize {
+        self.copied * CHUNK * size_of::<T>()
+    }
+
+    /// Which part of the column's chunks that is.
+    #[must_use]
+    pub fn copied_part(&self) -> f64 {
+        self.copied as f64 / self.chunks.len().max(1) as f64
+    }
+
+    /// No handle of before is there any more.
+    pub fn forget_copies(&mut self) {
+        self.copied = 0;
     }
 }
 
@@ -167,11 +211,26 @@ mod tests {
         *column.get_mut(7) = 1_000_000;
         column.push(42);
         assert_eq!((*frozen.get(7), frozen.len()), (7, 2_000));
+        assert_eq!(column.copied_bytes(), 2 * CHUNK * 8, "the first chunk and the last");
         assert_eq!((*column.get(7), column.len()), (1_000_000, 2_001));
         assert_eq!(*column.get(2_000), 42);
         let again = column.freeze();
         assert_eq!(*again.get(7), 1_000_000);
         assert_eq!(*frozen.get(1_999), 1_999);
+    }
+
+    #[test]
+    fn what_is_kept_moves_together_and_frozen_handles_stay() {
+        let mut column = Chunked::new();
+        (0..2_000_u64).for_each(|i| column.push(i));
+        let frozen = column.freeze_chunks(&[1]);
+        let slots: Vec<u32> = (3..1_990).step_by(7).collect();
+        let kept = column.keep(&slots);
+        assert_eq!(kept.len(), slots.len());
+        for (to, &from) in slots.iter().enumerate() {
+            assert_eq!(*kept.get(to), u64::from(from));
+        }
+        assert_eq!((*frozen.get(0), *frozen.get(511)), (512, 1_023));
     }
 
     #[test]

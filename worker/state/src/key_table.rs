@@ -75,6 +75,26 @@ impl KeyTable {
         })
     }
 
+    /// Forgets all keys but those in these slots, which ascend; they become 0, 1, 2, … What is
+    /// dropped is freed on the way.
+    pub fn keep(&mut self, slots: &[u32]) {
+        // First, for it can be made again.
+        self.index = Index::with_capacity(0);
+        match &mut self.store {
+            Store::Words { words, null } => {
+                *words = std::mem::take(words).keep(slots);
+                *null = null.and_then(|null| slots.binary_search(&null).ok()).map(|at| at as u32);
+                let others = (0..words.len() as u32).filter(|slot| Some(*slot) != *null);
+                let each = others.map(|slot| (*words.get(slot as usize), slot));
+                self.index = Index::of(words.len(), each);
+            }
+            Store::Packed(store) => {
+                *store = std::mem::take(store).keep(slots);
+                self.index = Index::of(store.len(), store.words().zip(0..));
+            }
+        }
+    }
+
     /// Number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -278,6 +298,12 @@ impl FrozenKeys {
         self.0.is_empty()
     }
 
+    /// Memory of the keys in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.key_bytes()
+    }
+
     /// The key columns of `slots`.
     ///
     /// # Errors
@@ -431,6 +457,19 @@ mod tests {
             assert_eq!(hash_columns(&keys, rows), hash_columns(&wanted, rows));
             assert_eq!(types(&keys), types(columns));
         }
+        let keys = all.len() as u32;
+        let kept: Vec<u32> = (0..keys).filter(|slot| *slot as usize % 3 != step % 3).collect();
+        let dropped: Vec<u32> = all.into_iter().filter(|slot| !kept.contains(slot)).collect();
+        let (old, gone) = (table.keys(&kept).unwrap(), table.keys(&dropped).unwrap());
+        table.keep(&kept);
+        table.lookup(&gone, dropped.len(), &mut slots).unwrap();
+        assert!(slots.iter().all(|&slot| slot == ABSENT));
+        table.resolve(&old, kept.len(), &mut slots).unwrap();
+        assert_eq!(slots, (0..kept.len() as u32).collect::<Vec<_>>());
+        table.resolve(&gone, dropped.len(), &mut slots).unwrap();
+        assert_eq!(table.len(), keys as usize);
+        slots.sort_unstable();
+        assert!(slots.into_iter().eq(kept.len() as u32..keys));
     }
 
     proptest! {

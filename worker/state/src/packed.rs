@@ -25,6 +25,13 @@ fn is_long(view: View) -> bool {
     view as u8 == LONG
 }
 
+/// The hash of a string that is not long.
+#[inline]
+fn word_of(view: View) -> u64 {
+    let (low, high) = (view as u64, (view >> 64) as u64);
+    mix(low).wrapping_add(mix(high ^ 0x5851_F42D_4C95_7F2D).rotate_left(23))
+}
+
 /// The strings of one batch, to be looked up.
 #[derive(Default, Debug)]
 pub struct PackedBatch {
@@ -70,8 +77,7 @@ impl PackedBatch {
     #[inline]
     fn push_view(&mut self, view: View) {
         self.views.push(view);
-        let (low, high) = (view as u64, (view >> 64) as u64);
-        self.words.push(mix(low).wrapping_add(mix(high ^ 0x5851_F42D_4C95_7F2D).rotate_left(23)));
+        self.words.push(word_of(view));
     }
 
     /// A hash per row.
@@ -113,16 +119,48 @@ impl PackedStore {
     pub fn push(&mut self, batch: &PackedBatch, row: usize) -> u32 {
         let mut view = batch.views[row];
         if is_long(view) {
-            let bytes = batch.long(view);
-            if !self.open.is_empty() && self.open.len() + bytes.len() > BLOCK {
-                self.seal();
-            }
-            view = long_view(bytes.len(), self.blocks.len(), self.open.len());
-            self.open.extend_from_slice(bytes);
-            self.arena_bytes += bytes.len();
+            view = self.push_long(batch.long(view));
         }
         self.views.push(view);
         (self.views.len() - 1) as u32
+    }
+
+    fn push_long(&mut self, bytes: &[u8]) -> View {
+        if !self.open.is_empty() && self.open.len() + bytes.len() > BLOCK {
+            self.seal();
+        }
+        let view = long_view(bytes.len(), self.blocks.len(), self.open.len());
+        self.open.extend_from_slice(bytes);
+        self.arena_bytes += bytes.len();
+        view
+    }
+
+    /// The strings in these slots, which ascend, as slots 0, 1, 2, … What was read is freed on the
+    /// way.
+    #[must_use]
+    pub fn keep(mut self, slots: &[u32]) -> Self {
+        let views = std::mem::take(&mut self.views).keep(slots);
+        let mut kept = Self { views, ..Self::default() };
+        let mut read = 0;
+        for slot in 0..kept.views.len() {
+            let view = *kept.views.get(slot);
+            if is_long(view) {
+                // Strings lie in the order of their slots.
+                let block = ((view >> 64) as u32 as usize).min(self.blocks.len());
+                self.blocks[read..block].fill_with(Arc::default);
+                read = block;
+                *kept.views.get_mut(slot) = kept.push_long(self.long(view));
+            }
+        }
+        kept
+    }
+
+    /// The hash of each string, as [`PackedBatch`] has it.
+    pub(crate) fn words(&self) -> impl ExactSizeIterator<Item = u64> {
+        (0..self.views.len()).map(|slot| match *self.views.get(slot) {
+            view if is_long(view) => xxh3_64(self.long(view)),
+            view => word_of(view),
+        })
     }
 
     fn seal(&mut self) {
@@ -202,6 +240,24 @@ impl PackedStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strings_that_are_kept_are_found_by_the_same_words() {
+        let text = |n: usize| vec![n as u8; n * 331 % 3_000];
+        let mut batch = PackedBatch::default();
+        (0..500).for_each(|n| batch.push((n % 9 > 0).then(|| text(n)).as_deref()));
+        let mut store = PackedStore::default();
+        (0..500).for_each(|row| assert_eq!(store.push(&batch, row), row as u32));
+        let frozen = store.freeze_chunks(&[0]);
+        let slots: Vec<u32> = (0..500).filter(|n| n % 3 > 0).collect();
+        let kept = store.keep(&slots);
+        let words: Vec<u64> = slots.iter().map(|&slot| batch.words()[slot as usize]).collect();
+        assert!(kept.words().eq(words));
+        for (slot, &from) in slots.iter().enumerate() {
+            assert!(kept.same(&batch, from as usize, slot as u32));
+            assert!(frozen.same(&batch, from as usize, from));
+        }
+    }
 
     #[test]
     fn long_strings_survive_full_blocks_and_freezes() {

@@ -8,16 +8,17 @@
 //! late, or never, changes nothing but how much there is to read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use weir_checkpoint::data::{DataError, DataReader, DataWriter};
 use weir_checkpoint::manifest::tables::{compose, counting, share};
 use weir_checkpoint::{SubtaskRestore, TableSegment};
 use weir_engine::EngineError;
 use weir_engine::graph::JobGraph;
+use weir_engine::runtime::Pool;
 use weir_protocol::{KeyGroupRange, OperatorUid, Subtask};
 use weir_state::merge::policy::{Due, Layer, Limits, decide};
-use weir_state::merge::{Compaction, Input, MergeError, Output};
+use weir_state::merge::{Compaction, MergeError, Output};
 use weir_state::table::TableSpec;
 
 use super::freeze::TaskId;
@@ -194,7 +195,8 @@ impl Stored {
 }
 
 impl Merge {
-    /// Reads, merges and writes.
+    /// Reads, merges and writes, output by output. What it takes counts in the pool: its inputs, and
+    /// as much again of outputs.
     ///
     /// # Errors
     /// When a segment cannot be read, is damaged, or the store takes none.
@@ -202,31 +204,25 @@ impl Merge {
         self,
         reader: DataReader,
         writer: DataWriter,
+        pool: Arc<Pool>,
     ) -> Result<Merged, MergeFailed> {
         let Self { id, spec, inputs, range, complete } = self;
+        let bytes: u64 = inputs.iter().map(|segment| segment.len).sum();
+        let _held = pool.hold(2 * bytes as usize);
         let inputs = reader.read_table(&inputs, range).await?;
-        let ids = writer.nonces().clone();
-        let merge = move || merge(&spec, &inputs, range, complete, || ids.draw().0);
-        let outputs = weir_engine::env::blocking(merge).await.map_err(EngineError::internal)??;
-        let bytes: Vec<Bytes> = outputs.iter().map(|output| output.bytes.clone()).collect();
-        let places = writer.write(&id.uid, &bytes).await?;
-        let segments = outputs.iter().zip(places);
-        let segments = segments.map(|(o, place)| TableSegment::new(&id.table, &o.footer, place));
-        Ok(Merged { segments: segments.collect(), id })
+        let mut merge = Compaction::new(&spec, &inputs, range, complete, SEGMENT_BYTES)?;
+        drop(inputs);
+        let mut merged = Merged { id, segments: Vec::new() };
+        loop {
+            let next_id = writer.nonces().draw().0;
+            let write = move || merge.write_next(next_id).map(|output| (output, merge));
+            let written =
+                weir_engine::env::blocking(write).await.map_err(EngineError::internal)??;
+            let (Some(Output { bytes, footer }), rest) = written else { return Ok(merged) };
+            merge = rest;
+            let places = writer.write(&merged.id.uid, &[bytes]).await?.into_iter();
+            let table = &merged.id.table;
+            merged.segments.extend(places.map(|place| TableSegment::new(table, &footer, place)));
+        }
     }
-}
-
-fn merge(
-    spec: &TableSpec,
-    inputs: &[Input],
-    range: KeyGroupRange,
-    complete: bool,
-    mut next_id: impl FnMut() -> u128,
-) -> Result<Vec<Output>, MergeError> {
-    let mut merge = Compaction::new(spec, inputs, range, complete, SEGMENT_BYTES)?;
-    let mut outputs = Vec::new();
-    while let Some(output) = merge.write_next(next_id())? {
-        outputs.push(output);
-    }
-    Ok(outputs)
 }

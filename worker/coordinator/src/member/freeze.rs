@@ -15,6 +15,7 @@ use weir_engine::EngineError;
 use weir_engine::env::instant;
 use weir_engine::graph::JobGraph;
 use weir_engine::operator::{Frozen as FrozenState, Snapshot};
+use weir_engine::runtime::{Hold, Pool};
 use weir_engine::task::FrozenTask;
 use weir_protocol::{Attempt, Blob, Committable, OperatorUid, Subtask, VertexId, control};
 use weir_state::segment::Segment;
@@ -48,6 +49,8 @@ struct Encoded {
     segments: Vec<Segment>,
     /// Each with the name of its table.
     tables: Vec<(String, table::Encoded)>,
+    /// Counts their bytes.
+    held: Option<Arc<Hold>>,
 }
 
 impl Encoded {
@@ -92,11 +95,13 @@ struct PreparedOperator {
 pub(super) async fn prepare(
     graph: Arc<JobGraph>,
     nonces: Nonces,
+    pool: Arc<Pool>,
     frozen: FrozenTask,
 ) -> Result<Prepared, EngineError> {
     let began = instant();
     let operators = frozen.operators.into_iter();
-    let operators = operators.map(|(uid, snapshot)| prepare_one(&graph, &nonces, uid, snapshot));
+    let operators =
+        operators.map(|(uid, snapshot)| prepare_one(&graph, &nonces, &pool, uid, snapshot));
     let mut operators = futures::future::try_join_all(operators).await?;
     let watermark = frozen.watermark.map(|w| w.0);
     let mut snapshot = TaskSnapshot { watermark, ..TaskSnapshot::default() };
@@ -127,6 +132,7 @@ pub(super) async fn prepare(
 async fn prepare_one(
     graph: &JobGraph,
     nonces: &Nonces,
+    pool: &Arc<Pool>,
     uid: OperatorUid,
     snapshot: Snapshot,
 ) -> Result<PreparedOperator, EngineError> {
@@ -135,9 +141,14 @@ async fn prepare_one(
         if keyed.is_none() && tables.is_empty() {
             return Ok(Encoded::default());
         }
-        let tables = tables.into_iter().map(|table| (table, nonces.draw())).collect();
+        let tables: Vec<_> = tables.into_iter().map(|table| (table, nonces.draw())).collect();
+        let encoding = pool.hold_unpublished(tables.iter().map(|(table, _)| table.bytes()).sum());
         let encoded = weir_engine::env::blocking(move || encode_all(keyed, tables)).await;
-        encoded.unwrap_or_else(|e| Err(EngineError::internal(e)))
+        let mut encoded = encoded.unwrap_or_else(|e| Err(EngineError::internal(e)))?;
+        let bytes = encoded.bytes().map(|bytes| bytes.len()).sum();
+        encoded.held = Some(Arc::new(pool.hold_unpublished(bytes)));
+        drop(encoding);
+        Ok(encoded)
     };
     let flush = async {
         match pre_commit {
@@ -165,7 +176,7 @@ fn encode_all(
         Ok((name.clone(), frozen.encode(id.0).map_err(failed)?))
     };
     let tables = tables.into_iter().map(encode).collect::<Result<_, EngineError>>()?;
-    Ok(Encoded { segments, tables })
+    Ok(Encoded { segments, tables, held: None })
 }
 
 /// Everything that the tasks of one worker and term have frozen.

@@ -1,9 +1,11 @@
 //! What runs a worker's tasks, as the member sees it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tokio::sync::mpsc::UnboundedSender;
 use weir_engine::EngineError;
-use weir_engine::runtime::{Deployment, TermTasks};
+use weir_engine::runtime::{Deployment, Pool, TermTasks};
 use weir_engine::task::{TaskCommand, TaskEvent, TaskReport};
 use weir_protocol::{Subtask, VertexId};
 
@@ -20,10 +22,8 @@ pub trait TaskHost: Send + Sync + 'static {
         events: UnboundedSender<TaskEvent>,
     ) -> Result<Box<dyn HostedTasks>, EngineError>;
 
-    /// What the state of all tasks may hold, in bytes: what is done beside them takes a part of that.
-    fn state_bytes(&self) -> u64 {
-        u64::MAX
-    }
+    /// What the state of all tasks may hold; what is done with it beside them counts there as well.
+    fn state_pool(&self) -> &Arc<Pool>;
 }
 
 /// The tasks of one term.

@@ -131,8 +131,9 @@ impl Member {
         store: Arc<dyn Store>,
     ) -> Self {
         let reader = DataReader::new(store.clone());
-        let step = (host.state_bytes() / MERGE_PART).clamp(1 << 20, Limits::default().step);
-        let resident_bytes = RESIDENT_BYTES.min(host.state_bytes() / RESIDENT_PART);
+        let state = host.state_pool().limit() as u64;
+        let step = (state / MERGE_PART).clamp(1 << 20, Limits::default().step);
+        let resident_bytes = RESIDENT_BYTES.min(state / RESIDENT_PART);
         Self {
             config,
             graph,

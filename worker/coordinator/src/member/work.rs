@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use weir_checkpoint::{DataError, DataReader, DataWriter};
 use weir_engine::EngineError;
 use weir_engine::graph::{JobGraph, Node};
+use weir_engine::runtime::Pool;
 use weir_engine::task::{Follow, FrozenTask, TaskCommand, TaskEvent};
 use weir_protocol::control::{self, from_worker};
 use weir_protocol::{Attempt, Term};
@@ -53,6 +54,8 @@ pub(super) struct Running {
     /// One merge at a time, beside everything else.
     pub(super) merging: Option<BoxFuture<'static, Result<Merged, MergeFailed>>>,
     pub(super) segments: Arc<OpenSegments>,
+    /// What is frozen, encoded or merged counts there until it is stored.
+    pub(super) state_pool: Arc<Pool>,
     /// Segments are opened that tables are then told of; one round after the other.
     pub(super) telling: Option<BoxFuture<'static, Followed>>,
     pub(super) failed: bool,
@@ -183,6 +186,7 @@ impl Session<'_> {
                     reader: self.member.reader.clone(),
                     merging: None,
                     segments,
+                    state_pool: Arc::clone(self.member.host.state_pool()),
                     telling: None,
                     failed: false,
                 });
@@ -255,10 +259,10 @@ impl Running {
             return;
         };
         let taken = std::mem::replace(first, placeholder(task));
-        let graph = Arc::clone(&self.graph);
+        let (graph, pool) = (Arc::clone(&self.graph), Arc::clone(&self.state_pool));
         let nonces = self.writer.nonces().clone();
-        self.preparing
-            .push(prepare(graph, nonces, taken).map(move |result| (task, result)).boxed());
+        let prepared = prepare(graph, nonces, pool, taken);
+        self.preparing.push(prepared.map(move |result| (task, result)).boxed());
     }
 
     /// Takes what a task has prepared, and uploads once every task has.
@@ -337,7 +341,7 @@ impl Running {
             && let Some(merge) = self.frozen.next_merge()
         {
             let (reader, writer) = (self.reader.clone(), self.writer.clone());
-            self.merging = Some(merge.run(reader, writer).boxed());
+            self.merging = Some(merge.run(reader, writer, Arc::clone(&self.state_pool)).boxed());
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -20,7 +20,7 @@ use weir_engine::operator::{
     Committable, Context, Frozen, Operator, OperatorMetrics, PreCommitted, Restored, Snapshot,
     StateSchema,
 };
-use weir_engine::runtime::Deployment;
+use weir_engine::runtime::{Deployment, Pool};
 use weir_engine::sink::{CommitAnswer, CommitContext, Committer};
 use weir_engine::source::{
     Assignment, EventTimes, Pending, Source, SourceReader, Split, SplitEnumerator,
@@ -316,6 +316,12 @@ impl TaskHost for FakeHost {
             running.push(tokio::spawn(task.run(from, self.pace)));
         }
         Ok(Box::new(FakeTasks { world: self.world.clone(), counters, commands, running }))
+    }
+
+    fn state_pool(&self) -> &Arc<Pool> {
+        static POOL: LazyLock<Arc<Pool>> =
+            LazyLock::new(|| Arc::new(Pool::new("the fake program's state", 1 << 40)));
+        &POOL
     }
 }
 

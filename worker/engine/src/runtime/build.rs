@@ -169,14 +169,15 @@ impl TaskBuilder<'_> {
             };
             links.push(Link { operator, cx });
         }
-        let chain = Chain::new(links, self.partitions(d, channels), Arc::clone(&d.segments));
+        let (partitions, pool) = (self.partitions(d, channels), &self.runtime.state_pool);
+        let chain = Chain::new(links, partitions, Arc::clone(&d.segments), pool.read_bytes());
         let head = match source {
             Some((reader, times, cx, uid)) => {
                 Head::Source(Box::new(SourceHead::new(cx, reader, times, watermark)), uid)
             }
             None => Head::Inputs(self.inputs(d, channels, watermark)),
         };
-        let share = Share::new(Arc::clone(&self.runtime.state_pool));
+        let share = Share::new(Arc::clone(pool));
         Ok((Task::new(handle, head, chain, events.clone(), share, watermark), metrics))
     }
 

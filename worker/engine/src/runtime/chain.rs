@@ -14,7 +14,7 @@ use weir_protocol::{Counter, OperatorCounts, OperatorUid, VertexId};
 
 use super::memory::Held;
 use super::partition::ResultPartition;
-use super::reading::{Reading, SegmentSource};
+use super::reading::{Begun, Reading, SegmentSource};
 use crate::message::{Barrier, Round};
 use crate::operator::{Context, Operator, Output, OutputTag, Progress, Snapshot, SnapshotRequest};
 use crate::task::Follow;
@@ -38,10 +38,13 @@ pub(crate) struct Chain {
     frozen: FrozenChain,
     segments: Arc<dyn SegmentSource>,
     keeps_tables: bool,
+    /// How many bytes of stored rows are read at once.
+    read_bytes: usize,
     /// What the work on top of the stack waits for.
     reading: Option<Reading>,
-    /// The last trim found too little: no other one before more is published.
-    trimmed_in_vain: bool,
+    /// Bytes of rows that segments hold and that could not leave memory all the same: not before more
+    /// is published.
+    stuck: usize,
 }
 
 /// What a barrier leaves behind on its way through a chain: per operator, in order, its state
@@ -98,6 +101,7 @@ impl Chain {
         mut links: Vec<Link>,
         partitions: Vec<ResultPartition>,
         segments: Arc<dyn SegmentSource>,
+        read_bytes: usize,
     ) -> Self {
         let keeps_tables = links.iter_mut().any(|link| !link.operator.tables().is_empty());
         Self {
@@ -105,8 +109,9 @@ impl Chain {
             keeps_tables,
             partitions,
             segments,
+            read_bytes,
             reading: None,
-            trimmed_in_vain: false,
+            stuck: 0,
             stack: Vec::new(),
             out: Output::default(),
             frozen: FrozenChain::default(),
@@ -135,8 +140,10 @@ impl Chain {
 
     /// What each operator holds with its tables.
     pub(crate) fn held(&mut self) -> impl Iterator<Item = Held> {
-        self.links.iter_mut().map(|link| {
+        let reading = self.reading.as_ref().map(|reading| (reading.at, reading.bytes));
+        self.links.iter_mut().enumerate().map(move |(at, link)| {
             let mut held = Held { bytes: link.operator.state_bytes(), unpublished: 0 };
+            held.bytes += reading.filter(|reading| reading.0 == at).map_or(0, |reading| reading.1);
             for memory in link.operator.tables().into_iter().map(|table| table.memory()) {
                 held.bytes += memory.total();
                 // With its rows goes what finds them.
@@ -268,10 +275,34 @@ impl Chain {
         if keys.is_empty() {
             return Ok(true);
         }
-        let Link { operator, cx } = &mut self.links[at];
-        let reading = Reading::begin(at, operator.as_mut(), cx, &self.segments, keys);
-        self.reading = reading.map_err(|e| self.named(at, e))?;
-        Ok(self.reading.is_none())
+        let splits =
+            matches!(self.stack.last(), Some(Work::Batch { batch, .. }) if batch.num_rows() > 1);
+        let most = splits.then_some(self.read_bytes);
+        match Reading::begin(at, &mut self.links[at], &self.segments, keys, most) {
+            Ok(Begun::InMemory) => Ok(true),
+            Ok(Begun::Reading(reading)) => {
+                self.reading = Some(reading);
+                Ok(false)
+            }
+            Ok(Begun::TooMuch(bytes)) => {
+                self.split_batch(bytes.div_ceil(self.read_bytes));
+                self.has_rows()
+            }
+            Err(error) => Err(self.named(at, error)),
+        }
+    }
+
+    /// Makes so many of the batch on top of the stack, or as many as it has rows.
+    fn split_batch(&mut self, parts: usize) {
+        if let Some(Work::Batch { at, port, batch }) = self.stack.pop() {
+            let rows = batch.num_rows();
+            let step = rows.div_ceil(parts.max(2)).max(1);
+            let starts = (0..rows).step_by(step).rev();
+            self.stack.extend(starts.map(|start| {
+                let batch = batch.slice(start, step.min(rows - start));
+                Work::Batch { at, port, batch }
+            }));
+        }
     }
 
     /// Passes on what an operator gave, and then what its message asks for.
@@ -360,7 +391,7 @@ impl Chain {
     /// under this one.
     pub(crate) fn follow(&mut self, follow: Follow) -> Result<(), EngineError> {
         let Follow { uid, table, layers, up_to } = follow;
-        self.trimmed_in_vain = false;
+        self.stuck = 0;
         let Some(link) = self.links.iter_mut().find(|link| link.cx.uid == uid) else {
             return Ok(());
         };
@@ -374,7 +405,11 @@ impl Chain {
     /// Drops about so many bytes of rows from memory that segments hold as they are.
     pub(crate) fn trim(&mut self, want: usize) {
         debug_assert!(self.stack.is_empty(), "rows move between batches only");
-        if self.trimmed_in_vain {
+        let clean = |chain: &mut Self| -> usize {
+            let tables = chain.links.iter_mut().flat_map(|link| link.operator.tables());
+            tables.map(|table| table.memory().clean).sum()
+        };
+        if clean(self) < self.stuck + want / 4 {
             return;
         }
         let mut left = want;
@@ -384,7 +419,7 @@ impl Chain {
                 left = left.saturating_sub(table.trim(left));
             }
         }
-        self.trimmed_in_vain = left > want / 2;
+        self.stuck = if left > want / 2 { clean(self) } else { 0 };
     }
 
     /// Gives every operator its tick; what they give out travels on as usual.

@@ -1,5 +1,6 @@
 //! Memory pools: what state may hold, accounted per task.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use weir_protocol::Attempt;
@@ -11,14 +12,18 @@ use crate::EngineError;
 const TRIM: (usize, usize) = (75, 60);
 
 /// Above this part a checkpoint is asked for: what is not published cannot leave memory.
-const UNPUBLISHED: usize = 40;
+const UNPUBLISHED: usize = 30;
 
 /// Above this part tasks that keep tables wait for a checkpoint to be published, as long as so much
 /// is not that waiting can help.
 const TIGHT: (usize, usize) = (80, 20);
 
 /// This part may be held until a checkpoint is published, which then frees most of it.
-const OVERDRAWN: usize = 150;
+const OVERDRAWN: usize = 125;
+
+/// A task reads no more than this part of a pool of stored rows at once, or so many bytes.
+const READ_PART: usize = 64;
+const LEAST_READ: usize = 256 << 10;
 
 /// A limit that several tasks share.
 #[derive(Debug)]
@@ -26,8 +31,11 @@ pub struct Pool {
     name: &'static str,
     used: AtomicUsize,
     unpublished: AtomicUsize,
+    /// Of what is used, what is held beside the tasks.
+    beside: AtomicUsize,
     limit: usize,
     trim_above: usize,
+    read_bytes: usize,
     /// The newest attempt whose barrier has left a source of this process.
     attempt: AtomicU64,
 }
@@ -36,15 +44,34 @@ impl Pool {
     /// A pool of `limit` bytes.
     #[must_use]
     pub fn new(name: &'static str, limit: usize) -> Self {
-        let (used, unpublished) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let (trim_above, attempt) = (limit / 100 * TRIM.0, AtomicU64::new(0));
-        Self { name, used, unpublished, limit, trim_above, attempt }
+        Self {
+            name,
+            used: AtomicUsize::new(0),
+            unpublished: AtomicUsize::new(0),
+            beside: AtomicUsize::new(0),
+            limit,
+            trim_above: limit / 100 * TRIM.0,
+            read_bytes: (limit / READ_PART).max(LEAST_READ),
+            attempt: AtomicU64::new(0),
+        }
     }
 
-    /// Has rows leave memory above so many bytes, as tests want it.
+    /// Has rows leave memory above so many bytes, and be read back a few at a time, as tests want it.
     #[must_use]
     pub fn trimmed_above(self, bytes: usize) -> Self {
-        Self { trim_above: bytes, ..self }
+        Self { trim_above: bytes, read_bytes: bytes.clamp(LEAST_READ / 64, LEAST_READ), ..self }
+    }
+
+    /// Puts what someone holds now in place of what they held; gives what all hold.
+    fn replace(&self, before: Held, now: Held) -> Held {
+        let replace = |sum: &AtomicUsize, before, now| {
+            sum.fetch_add(now, Ordering::Relaxed);
+            sum.fetch_sub(before, Ordering::Relaxed) - before
+        };
+        Held {
+            bytes: replace(&self.used, before.bytes, now.bytes),
+            unpublished: replace(&self.unpublished, before.unpublished, now.unpublished),
+        }
     }
 
     /// Bytes in use.
@@ -53,10 +80,49 @@ impl Pool {
         self.used.load(Ordering::Relaxed)
     }
 
+    /// Bytes of stored rows that a task may read at once.
+    pub(crate) fn read_bytes(&self) -> usize {
+        self.read_bytes
+    }
+
     /// The limit in bytes.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Counts bytes that are held beside the tasks. Nobody is refused here: tasks make room.
+    #[must_use]
+    pub fn hold(self: &Arc<Self>, bytes: usize) -> Hold {
+        Hold::new(self, Held { bytes, unpublished: 0 })
+    }
+
+    /// The same of state on its way to the store.
+    #[must_use]
+    pub fn hold_unpublished(self: &Arc<Self>, bytes: usize) -> Hold {
+        Hold::new(self, Held { bytes, unpublished: bytes })
+    }
+}
+
+/// Bytes that are held beside the tasks; given back when this is dropped.
+#[derive(Debug)]
+pub struct Hold {
+    pool: Arc<Pool>,
+    held: Held,
+}
+
+impl Hold {
+    fn new(pool: &Arc<Pool>, held: Held) -> Self {
+        pool.replace(Held::default(), held);
+        pool.beside.fetch_add(held.bytes, Ordering::Relaxed);
+        Self { pool: Arc::clone(pool), held }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.pool.replace(self.held, Held::default());
+        self.pool.beside.fetch_sub(self.held.bytes, Ordering::Relaxed);
     }
 }
 
@@ -79,12 +145,12 @@ impl std::ops::Add for Held {
 /// One task's part of a pool; given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
-    pool: std::sync::Arc<Pool>,
+    pool: Arc<Pool>,
     held: Held,
 }
 
 impl Share {
-    pub(crate) fn new(pool: std::sync::Arc<Pool>) -> Self {
+    pub(crate) fn new(pool: Arc<Pool>) -> Self {
         Self { pool, held: Held::default() }
     }
 
@@ -122,43 +188,34 @@ impl Share {
     /// When all tasks together hold more than the pool's limit, and more than a checkpoint makes up
     /// for.
     pub(crate) fn set(&mut self, now: Held) -> Result<bool, EngineError> {
-        let Pool { used, unpublished, limit, .. } = &*self.pool;
-        let all = replace(used, self.held.bytes, now.bytes);
-        let all_unpublished = replace(unpublished, self.held.unpublished, now.unpublished);
+        let limit = self.pool.limit;
+        let all = self.pool.replace(self.held, now);
+        let tasks = all.bytes.saturating_sub(self.pool.beside.load(Ordering::Relaxed));
         let grew = now.bytes > self.held.bytes;
         self.held = now;
-        // An index grows by as much again at once: what a checkpoint frees makes up for that.
-        let passes = all_unpublished > limit / 100 * TIGHT.1;
-        let most = if passes { limit / 100 * OVERDRAWN } else { *limit };
-        if grew && all > most {
+        // What a checkpoint is going to free makes up for what a batch at hand adds.
+        let passes = all.unpublished > limit / 100 * TIGHT.1;
+        let most = if passes { limit / 100 * OVERDRAWN } else { limit };
+        if grew && tasks > most {
             return Err(EngineError::user(format!(
                 "{} needs {} MiB, above its limit of {} MiB; give the job more memory, more workers, or windows and keys that hold less",
                 self.pool.name,
-                all >> 20,
+                tasks >> 20,
                 limit >> 20
             )));
         }
-        Ok(now.unpublished > 0 && all_unpublished > limit / 100 * UNPUBLISHED)
+        Ok(now.unpublished > 0 && all.unpublished > limit / 100 * UNPUBLISHED)
     }
-}
-
-/// Puts a part of a sum in place of another; gives the sum.
-fn replace(sum: &AtomicUsize, before: usize, now: usize) -> usize {
-    sum.fetch_add(now, Ordering::Relaxed);
-    sum.fetch_sub(before, Ordering::Relaxed) - before
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        replace(&self.pool.used, self.held.bytes, 0);
-        replace(&self.pool.unpublished, self.held.unpublished, 0);
+        self.pool.replace(self.held, Held::default());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     const MIB: usize = 1 << 20;
@@ -182,20 +239,36 @@ mod tests {
     fn a_checkpoint_is_wanted_of_whoever_holds_what_is_not_published() {
         let pool = Arc::new(Pool::new("state", 100 * MIB));
         let (mut one, mut other) = (Share::new(Arc::clone(&pool)), Share::new(pool));
-        assert_eq!(one.set(held(39, 39)), Ok(false));
+        assert_eq!(one.set(held(29, 29)), Ok(false));
         assert_eq!(other.set(held(10, 0)), Ok(false));
         assert_eq!(other.set(held(12, 2)), Ok(true));
-        assert_eq!(one.set(held(39, 0)), Ok(false), "it is published");
+        assert_eq!(one.set(held(29, 0)), Ok(false), "it is published");
     }
 
     #[test]
     fn the_limit_is_overdrawn_only_by_what_a_checkpoint_frees() {
         let pool = Arc::new(Pool::new("state", 100 * MIB));
         let mut share = Share::new(pool);
-        share.set(held(140, 60)).expect("most of it can leave");
-        assert!(share.set(held(151, 60)).is_err());
+        share.set(held(120, 60)).expect("most of it can leave");
+        assert!(share.set(held(126, 60)).is_err());
         share.set(held(90, 10)).expect("within the limit");
         assert!(share.set(held(101, 10)).is_err(), "nothing can leave");
+    }
+
+    #[test]
+    fn what_is_held_beside_tasks_makes_them_give_way_until_it_is_dropped() {
+        let pool = Arc::new(Pool::new("state", 100 * MIB));
+        let mut share = Share::new(Arc::clone(&pool));
+        share.set(held(60, 0)).expect("within the limit");
+        let merge = pool.hold(20 * MIB);
+        assert!(share.surplus(held(60, 0)).is_some());
+        let upload = pool.hold_unpublished(25 * MIB);
+        assert!(share.should_wait(Attempt(0)), "for the upload");
+        drop(upload);
+        assert!(!share.should_wait(Attempt(0)));
+        drop(merge);
+        assert_eq!(share.surplus(held(60, 0)), None);
+        assert_eq!(pool.used(), 60 * MIB);
     }
 
     #[test]

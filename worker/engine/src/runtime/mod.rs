@@ -35,7 +35,7 @@ use crate::{EngineError, Watermark};
 
 pub(crate) use self::channel::Channel;
 pub use self::executor::Executor;
-pub use self::memory::Pool;
+pub use self::memory::{Hold, Pool};
 pub use self::reading::SegmentSource;
 
 /// How often operators get their tick.

@@ -8,8 +8,9 @@ use parking_lot::Mutex;
 use weir_state::sorted::BlockRef;
 use weir_state::table::Announced;
 
+use super::chain::Link;
+use crate::EngineError;
 use crate::operator::{Operator, TableKeys};
-use crate::{Context, EngineError};
 
 /// Where blocks of the segments of tables are read from.
 #[async_trait]
@@ -36,19 +37,31 @@ type Blocks = Vec<(u128, u32, Bytes)>;
 pub(crate) struct Reading {
     /// Position of the operator in its chain.
     pub(crate) at: usize,
+    /// Bytes of the blocks, read or not.
+    pub(crate) bytes: usize,
     wanted: Vec<(TableKeys, Announced)>,
     read: Arc<Mutex<Option<Result<Blocks, EngineError>>>>,
 }
 
+/// Whether rows have to be read.
+pub(crate) enum Begun {
+    /// All are in memory.
+    InMemory,
+    Reading(Reading),
+    /// It would be so many bytes at once: nothing is being read.
+    TooMuch(usize),
+}
+
 impl Reading {
-    /// Announces keys to an operator's tables; nothing if all of their rows are in memory.
+    /// Announces keys to an operator's tables, and begins to read what is not in memory, if it is not
+    /// more than `most` bytes.
     pub(crate) fn begin(
         at: usize,
-        operator: &mut dyn Operator,
-        cx: &Context,
+        Link { operator, cx }: &mut Link,
         source: &Arc<dyn SegmentSource>,
         keys: Vec<TableKeys>,
-    ) -> Result<Option<Self>, EngineError> {
+        most: Option<usize>,
+    ) -> Result<Begun, EngineError> {
         let mut wanted = Vec::new();
         let mut tables = operator.tables();
         for keys in keys {
@@ -64,7 +77,11 @@ impl Reading {
             }
         }
         if wanted.is_empty() {
-            return Ok(None);
+            return Ok(Begun::InMemory);
+        }
+        let bytes = wanted.iter().map(|(_, announced)| announced.bytes()).sum();
+        if most.is_some_and(|most| bytes > most) {
+            return Ok(Begun::TooMuch(bytes));
         }
         let mut blocks: Vec<(u128, BlockRef)> =
             wanted.iter().flat_map(|(_, announced)| announced.missing()).collect();
@@ -80,7 +97,7 @@ impl Reading {
             *done.lock() = Some(result);
             waker.wake();
         });
-        Ok(Some(Self { at, wanted, read }))
+        Ok(Begun::Reading(Self { at, bytes, wanted, read }))
     }
 
     /// Puts what was read into the tables; `None` while it is still being read.

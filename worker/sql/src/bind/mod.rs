@@ -11,6 +11,7 @@ pub(crate) mod over;
 pub(crate) mod query;
 pub(crate) mod rank;
 mod select;
+mod shown;
 pub(crate) mod table;
 mod window;
 
@@ -98,6 +99,7 @@ impl<'a> Binder<'a> {
 
     pub(crate) fn program(&mut self, statements: &[Statement]) -> BoundProgram {
         let mut program = BoundProgram { inserts: Vec::new(), tables: Vec::new(), state_ttl: None };
+        let mut shown = 0;
         for statement in statements {
             match statement {
                 Statement::Set { key, value, span } => self.set(key, value, *span),
@@ -128,6 +130,12 @@ impl<'a> Binder<'a> {
                 }
                 Statement::Insert(insert) => {
                     if let Ok(bound) = self.insert(insert) {
+                        program.inserts.push(bound);
+                    }
+                }
+                Statement::Query(query) => {
+                    shown += 1;
+                    if let Ok(bound) = self.shown(query, shown) {
                         program.inserts.push(bound);
                     }
                 }

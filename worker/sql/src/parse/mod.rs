@@ -75,12 +75,7 @@ const RESERVED: [&str; 49] = [
 ];
 
 /// Statements that Flink knows and that are not here, with what to do instead.
-const STATEMENTS: [(&str, &str); 16] = [
-    (
-        "SELECT",
-        "a query on its own has nowhere to put its rows; write INSERT INTO <table> SELECT …",
-    ),
-    ("WITH", "a query on its own has nowhere to put its rows; write INSERT INTO <table> WITH …"),
+const STATEMENTS: [(&str, &str); 14] = [
     ("DELETE", "DELETE is not supported: a stream is changed by what is inserted"),
     ("UPDATE", "UPDATE is not supported: a stream is changed by what is inserted"),
     ("TRUNCATE", "TRUNCATE is not supported"),
@@ -353,6 +348,11 @@ impl Parser {
             self.end_of_statement()?;
             return Ok(Some(Statement::Insert(insert)));
         }
+        if ["SELECT", "WITH", "VALUES"].into_iter().any(|word| self.is_word(word)) || self.is("(") {
+            let query = self.query()?;
+            self.end_of_statement()?;
+            return Ok(Some(Statement::Query(query)));
+        }
         if self.eat_word("SET") {
             let (key, span) = self.text("an option's name in quotes, as in SET 'key' = 'value'")?;
             self.expect("=")?;
@@ -365,10 +365,11 @@ impl Parser {
         if let Some((_, message)) = STATEMENTS.iter().find(|(known, _)| *known == word) {
             return self.error(token.span, *message);
         }
-        let hint = did_you_mean(&word, ["CREATE", "INSERT", "SET", "EXECUTE", "BEGIN"], '\'');
+        let hint =
+            did_you_mean(&word, ["CREATE", "INSERT", "SELECT", "SET", "EXECUTE", "BEGIN"], '\'');
         self.error(
             token.span,
-            format!("expected a statement (CREATE TABLE, CREATE VIEW, INSERT INTO, SET, EXECUTE STATEMENT SET), found {}{hint}", token.describe()),
+            format!("expected a statement (CREATE TABLE, CREATE VIEW, INSERT INTO, SELECT, SET, EXECUTE STATEMENT SET), found {}{hint}", token.describe()),
         )
     }
 

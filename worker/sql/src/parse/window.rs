@@ -3,6 +3,7 @@
 use super::{Parsed, Parser};
 use crate::ast::{Expr, ExprKind, Ident, Relation, RelationKind, WindowCall, WindowKind};
 use crate::error::{Span, SqlError, did_you_mean};
+use crate::lex::Tok;
 
 /// One argument of a window function before it is known which one it is.
 enum WindowArg {
@@ -44,7 +45,11 @@ impl Parser {
             let start = self.span();
             let named = self.is_sign_at(1, "=>");
             let index = if named {
-                let name = self.next().keyword().unwrap_or_default();
+                // A keyword such as OFFSET is a name only in quotes.
+                let name = match self.next().tok {
+                    Tok::Word { text, .. } => text.to_ascii_uppercase(),
+                    _ => String::new(),
+                };
                 self.next();
                 match parameters.iter().position(|p| *p == name) {
                     Some(index) => index,
@@ -145,7 +150,7 @@ impl Parser {
         loop {
             columns.push(self.ident("a column's name")?);
             // What follows may be the next argument.
-            let another = matches!(self.peek_at(1).tok, crate::lex::Tok::Word { .. })
+            let another = matches!(self.peek_at(1).tok, Tok::Word { .. })
                 && !self.is_word_at(1, "DESCRIPTOR")
                 && !self.is_sign_at(2, "=>");
             if !(self.is(",") && another) {

@@ -264,7 +264,8 @@ INSERT INTO out1 SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE v, DESCRIPTOR(`date`), 
 #[test]
 fn syntax_that_is_refused_says_what_is_missing() {
     check(&[
-        ("SELECT a FROM plain", "sql:6:1: a query on its own has nowhere to put its rows; write INSERT INTO <table> SELECT …"),
+        ("SELECT a FROM plain", "it plans"),
+        ("(SELECT a, NULL FROM plain)", "sql:6:1: column \"EXPR$1\" is NULL in every row and has no type; write CAST(NULL AS …)"),
         ("INSERT INTO out1 SELECT a FROM plain ORDER BY a", "sql:6:38: ORDER BY without LIMIT needs the event time, ascending, as its first column: a stream has no end to sort at; add LIMIT, or sort by the event time"),
         ("INSERT INTO out1 SELECT a FROM plain LIMIT 5", "it plans"),
         ("INSERT INTO out1 SELECT a FROM plain JOIN flights ON a = delay", "sql:6:38: joins are not supported"),
@@ -279,9 +280,9 @@ fn syntax_that_is_refused_says_what_is_missing() {
         ("INSERT INTO out1 SELECT 'abc FROM plain", "sql:6:25: the string that begins here has no end; close it with '"),
         ("INSERT INTO out1 SELECT a FROM plain WHERE", "sql:6:43: expected an expression, found the end of the program"),
         ("INSERT INTO out1 SELECT a b c FROM plain", "sql:6:29: expected ';' or the end of the statement, found 'c'"),
-        ("INSRT INTO out1 SELECT a FROM plain", "sql:6:1: expected a statement (CREATE TABLE, CREATE VIEW, INSERT INTO, SET, EXECUTE STATEMENT SET), found 'INSRT'; did you mean 'INSERT'?"),
+        ("INSRT INTO out1 SELECT a FROM plain", "sql:6:1: expected a statement (CREATE TABLE, CREATE VIEW, INSERT INTO, SELECT, SET, EXECUTE STATEMENT SET), found 'INSRT'; did you mean 'INSERT'?"),
         ("INSERT INTO out1 SELECT a::BIGINT FROM plain", "sql:6:26: '::' is not Flink's; write CAST(… AS …)"),
-        ("SET 'parallelism.default' = '4'", "sql:6:5: the option 'parallelism.default' is unknown; it is spec.parallelism of the manifest\nsql:1:1: the program has no INSERT INTO, so it would do nothing".split('\n').next().unwrap_or_default()),
+        ("SET 'parallelism.default' = '4'", "sql:6:5: the option 'parallelism.default' is unknown; it is spec.parallelism of the manifest\nsql:1:1: the program has no INSERT INTO and no SELECT, so it would do nothing".split('\n').next().unwrap_or_default()),
         ("EXECUTE STATEMENT SET BEGIN INSERT INTO out1 SELECT a FROM plain;", "sql:6:1: the STATEMENT SET that begins here has no END"),
         ("INSERT INTO out1 SELECT a FROM plain WHERE t > INTERVAL 5 MINUTE", "sql:6:57: an interval's value stands in quotes: INTERVAL '5' …"),
     ]);
@@ -493,7 +494,7 @@ fn an_error_in_a_view_is_told_once() {
 fn an_empty_program_is_refused() {
     assert_eq!(
         messages(" -- nothing"),
-        ["sql:1:1: the program has no INSERT INTO, so it would do nothing"]
+        ["sql:1:1: the program has no INSERT INTO and no SELECT, so it would do nothing"]
     );
 }
 

@@ -68,6 +68,13 @@ impl SegmentWriter {
         }
     }
 
+    /// With room for so many bytes of rows, where they are known about: to grow takes as much again.
+    #[must_use]
+    pub fn with_room(mut self, bytes: usize) -> Self {
+        self.out.reserve_exact(bytes);
+        self
+    }
+
     /// Appends a row, which must come after the last one.
     ///
     /// # Errors

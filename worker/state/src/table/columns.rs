@@ -265,19 +265,53 @@ impl Columns {
         }
     }
 
-    /// These slots as slots 0, 1, 2, …
-    pub(crate) fn gather(&self, slots: &[u32], spec: &TableSpec) -> Self {
-        let mut gathered = Self::new(spec);
-        gathered.grow(slots.len());
-        for column in 0..self.len() {
-            for (to, &from) in slots.iter().enumerate() {
-                gathered.set(to as u32, column, self.value(from, column));
+    /// These slots, which ascend, as slots 0, 1, 2, … What is dropped is freed on the way.
+    pub(crate) fn keep(self, slots: &[u32]) -> Self {
+        let mut heap = 0;
+        let columns = self.columns.into_iter().map(|column| match column {
+            Column::Bool(values) => Column::Bool(values.keep(slots)),
+            Column::Int(values) => Column::Int(values.keep(slots)),
+            Column::Long(values) => Column::Long(values.keep(slots)),
+            Column::Double(values) => Column::Double(values.keep(slots)),
+            Column::Wide(values) => Column::Wide(values.keep(slots)),
+            Column::Bytes(values) => {
+                let values = values.keep(slots);
+                heap += (0..values.len()).map(|slot| values.get(slot).heap()).sum::<usize>();
+                Column::Bytes(values)
             }
+        });
+        Self {
+            columns: columns.collect(),
+            null_bits: self.null_bits,
+            nulls: self.nulls.into_iter().map(|nulls| nulls.keep(slots)).collect(),
+            stamps: self.stamps.map(|stamps| stamps.keep(slots)),
+            heap,
         }
-        for (to, &from) in slots.iter().enumerate() {
-            gathered.set_stamp(to as u32, self.stamp(from));
-        }
-        gathered
+    }
+
+    /// As [`Chunked::copied_bytes`], of all columns, with their part of the long strings: those are
+    /// there twice as well once others are written over them.
+    pub(crate) fn copied_bytes(&self) -> usize {
+        let parts = self.columns.iter().map(|column| match column {
+            Column::Bytes(values) => values.copied_part(),
+            _ => 0.0,
+        });
+        let heap = (self.heap as f64 * parts.fold(0.0, f64::max)) as usize;
+        let cells: usize = self
+            .columns
+            .iter()
+            .map(|column| each!(column, values => values.copied_bytes()))
+            .chain(self.nulls.iter().map(Chunked::copied_bytes))
+            .chain(self.stamps.iter().map(Chunked::copied_bytes))
+            .sum();
+        cells + heap
+    }
+
+    /// As [`Chunked::forget_copies`], of all columns.
+    pub(crate) fn forget_copies(&mut self) {
+        self.columns.iter_mut().for_each(|column| each!(column, values => values.forget_copies()));
+        self.nulls.iter_mut().for_each(Chunked::forget_copies);
+        self.stamps.iter_mut().for_each(Chunked::forget_copies);
     }
 
     /// Memory of the cells in bytes, by capacity.

@@ -128,6 +128,22 @@ impl Frozen {
         self.age
     }
 
+    /// About what the rows take that changed, in bytes: here, and encoded hardly more.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match &self.body {
+            Body::Rows(rows) => {
+                let changed = rows.chunks.iter().flat_map(|chunk| &chunk.dirty);
+                let changed: usize = changed.map(|bits| bits.count_ones() as usize).sum();
+                let all = (rows.chunks.len() * CHUNK).max(1);
+                let keys = rows.keys.bytes() / rows.keys.len().max(1);
+                let cells = rows.columns.bytes() as f64 * (changed as f64 / all as f64);
+                cells as usize + changed * keys
+            }
+            Body::Timers(timers) => timers.iter().map(|timer| timer.order.len() + 16).sum(),
+        }
+    }
+
     /// The table.
     #[must_use]
     pub fn table(&self) -> &TableSpec {
@@ -146,7 +162,7 @@ impl Frozen {
             range: self.groups.range,
             meta: self.meta.clone(),
         };
-        let mut writer = SegmentWriter::new(header);
+        let mut writer = SegmentWriter::new(header).with_room(self.bytes());
         match &self.body {
             Body::Rows(rows) => rows.write(&self, &mut writer)?,
             Body::Timers(timers) => {

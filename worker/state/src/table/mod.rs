@@ -77,7 +77,7 @@ pub struct Groups {
 pub struct Memory {
     /// Rows with their keys that no published checkpoint holds: freed by one.
     pub dirty: usize,
-    /// Handles of frozen rows that are not encoded yet; what has been written since was copied.
+    /// Frozen rows that are not encoded yet and were written since: those are there twice.
     pub frozen: usize,
     /// Rows that segments hold as they are, and room for more.
     pub clean: usize,

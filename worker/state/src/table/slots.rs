@@ -283,24 +283,24 @@ impl Slots {
     }
 
     /// These slots as slots 0, 1, 2, …, each in the state it is in.
-    pub(crate) fn gather(&self, slots: &[u32]) -> Self {
-        let mut gathered = Self::default();
-        gathered.grow(slots.len());
+    pub(crate) fn keep(&self, slots: &[u32]) -> Self {
+        let mut kept = Self::default();
+        kept.grow(slots.len());
         for (to, &from) in slots.iter().enumerate() {
             let (live, dirty, stored) =
                 (self.is_live(from), self.is_dirty(from), self.is_stored(from));
             let to = to as u32;
-            gathered.change(to, |word, bit| {
+            kept.change(to, |word, bit| {
                 let set = |on: bool| if on { bit } else { 0 };
                 word.live |= set(live);
                 word.dirty |= set(dirty);
                 word.stored |= set(stored);
             });
             if let Some(&age) = self.unpublished.get(&from) {
-                gathered.unpublished.insert(to, age);
+                kept.unpublished.insert(to, age);
             }
         }
-        gathered
+        kept
     }
 
     /// Memory in bytes.

@@ -37,7 +37,8 @@ async fn delta(attempt: u64) -> Prepared {
         align_us: 0,
         freeze_us: 0,
     };
-    prepare(Arc::new(JobGraph::default()), Nonces::seeded(2), frozen).await.unwrap()
+    let pool = Arc::new(Pool::new("state", 1 << 30));
+    prepare(Arc::new(JobGraph::default()), Nonces::seeded(2), pool, frozen).await.unwrap()
 }
 
 /// The attempts whose deltas an acknowledgement carries, in order.

@@ -43,6 +43,7 @@ fn running() -> Running {
         uploading: None,
         reader: reader.clone(),
         merging: None,
+        state_pool: Arc::new(Pool::new("state", 1 << 30)),
         segments: Arc::new(OpenSegments::new(reader)),
         telling: None,
         failed: false,

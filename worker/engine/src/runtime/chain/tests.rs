@@ -65,7 +65,8 @@ impl Bench {
         let lanes = vec![Arc::clone(&channel)];
         let partition =
             ResultPartition::new(1, OutputTag::Main, &Exchange::Forward, lanes, Subtask(0), 24);
-        let chain = Chain::new(vec![link("first"), link("second")], vec![partition], Arc::new(()));
+        let links = vec![link("first"), link("second")];
+        let chain = Chain::new(links, vec![partition], Arc::new(()), 1 << 20);
         Self { chain, channel, _io: io }
     }
 

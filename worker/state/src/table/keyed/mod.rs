@@ -247,21 +247,3 @@ impl Keyed {
         (0..self.slots.len() as u32).filter(|&slot| self.is_visible(slot))
     }
 }
-
-/// Keys that are moved at a time, which bounds what it takes beside the tables.
-const TOGETHER: usize = 4_096;
-
-/// A table of these keys alone, and the slot that each has there.
-pub(super) fn move_keys(
-    from: &KeyTable,
-    spec: &TableSpec,
-    kept: &[u32],
-) -> Result<(KeyTable, Vec<u32>), TableError> {
-    let mut keys = KeyTable::with_capacity(&spec.key_types(), kept.len())?;
-    let (mut slots, mut found) = (Vec::with_capacity(kept.len()), Vec::new());
-    for kept in kept.chunks(TOGETHER) {
-        keys.resolve(&from.keys(kept)?, kept.len(), &mut found)?;
-        slots.extend_from_slice(&found);
-    }
-    Ok((keys, slots))
-}

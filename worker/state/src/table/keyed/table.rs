@@ -4,9 +4,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use arrow::array::ArrayRef;
 
-use super::{Keyed, SMALL, move_keys};
+use super::{Keyed, SMALL};
 use crate::merge::MergeError;
 use crate::sorted::{Age, Meta};
+use crate::table::columns::Columns;
 use crate::table::frozen::{Body, Held, Rows};
 use crate::table::read_through::{Evict, ReadThrough, trim};
 use crate::table::{
@@ -15,22 +16,15 @@ use crate::table::{
 };
 
 impl Keyed {
-    /// Moves these slots into new tables, in which they are 0, 1, 2, …, and drops all others.
-    fn keep(&mut self, kept: &[u32]) -> Result<(), TableError> {
-        let (keys, slots) = move_keys(&self.keys, &self.spec, kept)?;
-        // A key table may number one batch in another order than its rows.
-        let mut from = vec![0; kept.len()];
-        for (&to, &kept) in slots.iter().zip(kept) {
-            from[to as usize] = kept;
-        }
-        self.columns = self.columns.gather(&from, &self.spec);
-        self.slots = self.slots.gather(&from);
+    /// Drops all slots but these, which ascend and become 0, 1, 2, …
+    fn keep(&mut self, kept: &[u32]) {
+        self.keys.keep(kept);
+        self.columns = std::mem::replace(&mut self.columns, Columns::new(&self.spec)).keep(kept);
+        self.slots = self.slots.keep(kept);
         if let Some(through) = &mut self.read_through {
-            through.renumber(&from);
+            through.renumber(kept);
         }
-        self.keys = keys;
         self.hand = 0;
-        Ok(())
     }
 
     fn occupied(&self) -> impl Iterator<Item = u32> {
@@ -48,11 +42,9 @@ impl Evict for Keyed {
     fn evict(&mut self, used: bool) {
         let goes = |slot: u32| self.is_evictable(slot) && (used || !self.slots.is_used(slot));
         let kept: Vec<u32> = self.occupied().filter(|&slot| !goes(slot)).collect();
-        if kept.len() < self.slots.len()
-            && self.keep(&kept).is_ok()
-            && let Some(through) = &mut self.read_through
-        {
-            through.trimmed();
+        if kept.len() < self.slots.len() {
+            self.keep(&kept);
+            self.read_through.iter_mut().for_each(ReadThrough::trimmed);
         }
     }
 
@@ -94,6 +86,9 @@ impl Table for Keyed {
             through.froze(age, &chunks);
         }
         let numbers: Vec<u32> = chunks.iter().map(|chunk| chunk.chunk).collect();
+        if self.frozen.load(Relaxed) == 0 {
+            self.columns.forget_copies();
+        }
         let columns = self.columns.freeze_chunks(&numbers, self.slots.chunks());
         let keys = self.keys.freeze_chunks(&numbers);
         let held = Held::new(&self.frozen, columns.bytes());
@@ -152,9 +147,7 @@ impl Table for Keyed {
         }
         if self.slots.len() >= SMALL && self.slots.occupied() * 2 < self.slots.len() {
             let kept: Vec<u32> = self.occupied().collect();
-            // Keys that were stored as of the table's types always come back; if not, the table
-            // stays as it is.
-            let _ = self.keep(&kept);
+            self.keep(&kept);
         }
         gone
     }
@@ -166,7 +159,7 @@ impl Table for Keyed {
         let dirty = rows * (self.slots.dirty_chunks() + in_flight).min(chunks) / chunks;
         Memory {
             dirty,
-            frozen: self.frozen.load(Relaxed),
+            frozen: self.frozen.load(Relaxed).min(self.columns.copied_bytes()),
             clean: rows - dirty,
             index: self.keys.bytes() - self.keys.key_bytes()
                 + self.slots.bytes()

@@ -1,12 +1,13 @@
 //! Giving memory back: of rows that expired, and of a table that has become mostly empty.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
+use std::collections::BinaryHeap;
 
 use super::Ordered;
+use crate::chunked::{CHUNK, Chunked};
 use crate::sorted::order_word;
-use crate::table::keyed::move_keys;
-use crate::table::{ColumnError, Expiry, TableError};
+use crate::table::Expiry;
+use crate::table::columns::Columns;
 
 impl Ordered {
     /// Frees rows below the bound, at most about `limit`.
@@ -82,63 +83,60 @@ impl Ordered {
                 .all(|slot| self.slots.is_clean(slot) && !through.is_in_flight(slot))
     }
 
-    /// Moves these keys and their rows into new tables, and drops all others.
-    pub(super) fn keep(&mut self, kept: &[u32]) -> Result<(), TableError> {
-        let (keys, to) = move_keys(&self.keys, &self.spec, kept)?;
-        let mut moved =
-            Self::new(self.spec.clone(), self.groups).map_err(|_| ColumnError { column: 0 })?;
-        moved.keys = keys;
-        moved.add_states(|row| self.states[kept[row] as usize].group, &to);
-        let mut rows = Vec::with_capacity(self.slots.occupied());
-        for (&key, &to) in kept.iter().zip(&to) {
-            let mut run = std::mem::take(&mut self.states[key as usize].run);
-            run.renumber(|slot| {
-                rows.push(slot);
-                (rows.len() - 1) as u32
-            });
-            moved.change_run(to, |empty| *empty = run);
-            moved.states[to as usize].resident = self.states[key as usize].resident;
-            moved.states[to as usize].used = false;
+    /// Drops all keys with their rows but these, which ascend and become 0, 1, 2, …
+    pub(super) fn keep(&mut self, kept: &[u32]) {
+        let runs = kept.iter().map(|&key| &self.states[key as usize].run);
+        let mut rows: Vec<u32> = runs.flat_map(|run| run.iter()).collect();
+        rows.sort_unstable();
+        let mut place = vec![0_u32; self.slots.len()];
+        (0..).zip(&rows).for_each(|(to, &from)| place[from as usize] = to);
+        self.keys.keep(kept);
+        self.columns = std::mem::replace(&mut self.columns, Columns::new(&self.spec)).keep(&rows);
+        self.orders = std::mem::take(&mut self.orders).keep(&rows);
+        self.slots = self.slots.keep(&rows);
+        self.order_heap = (0..rows.len()).map(|slot| self.orders.get(slot).heap()).sum();
+        self.key_of = Chunked::new();
+        self.key_of.grow(rows.len());
+        self.free = Vec::new();
+        self.read_through.iter_mut().for_each(|through| through.renumber(&rows));
+        self.move_states(kept, &place);
+        self.hand = 0;
+    }
+
+    /// The part of [`Ordered::keep`] that is about keys; `place` is where each row has gone.
+    fn move_states(&mut self, kept: &[u32], place: &[u32]) {
+        let mut next = kept.iter().peekable();
+        let states = (0..).zip(std::mem::take(&mut self.states));
+        self.states = states.filter_map(|(key, s)| next.next_if_eq(&&key).map(|_| s)).collect();
+        self.key_chunks = Vec::new();
+        self.key_chunk_listed = vec![false; kept.len().div_ceil(CHUNK)];
+        self.queue = BinaryHeap::new();
+        let cleared = std::mem::take(&mut self.cleared);
+        let unpublished = std::mem::take(&mut self.unpublished);
+        self.run_bytes = 0;
+        for (to, from) in (0..).zip(kept) {
+            let state = &mut self.states[to as usize];
+            state.run.renumber(|slot| place[slot as usize]);
+            (state.used, state.queued) = (false, i64::MAX);
+            self.run_bytes += state.run.bytes();
+            let mut changed = cleared.contains(from);
+            let first = state.run.first();
+            for slot in state.run.iter() {
+                *self.key_of.get_mut(slot as usize) = to;
+                changed |= self.slots.is_dirty(slot);
+            }
+            if changed {
+                self.touch_key(to);
+            }
+            if let Some(first) = first.filter(|_| self.spec.expiry == Expiry::ByOrder) {
+                self.enqueue(to, &self.order(first).to_vec());
+            }
+            if cleared.contains(from) {
+                self.cleared.insert(to);
+            }
+            if let Some(&age) = unpublished.get(from) {
+                self.unpublished.insert(to, age);
+            }
         }
-        moved.columns = self.columns.gather(&rows, &self.spec);
-        moved.slots = self.slots.gather(&rows);
-        moved.key_of.grow(rows.len());
-        moved.orders.grow(rows.len());
-        for (key, &to) in (0..).zip(&to) {
-            let slots: Vec<u32> = moved.states[to as usize].run.iter().collect();
-            for &slot in &slots {
-                let order = self.orders.get(rows[slot as usize] as usize).clone();
-                moved.order_heap += order.heap();
-                *moved.orders.get_mut(slot as usize) = order;
-                *moved.key_of.get_mut(slot as usize) = to;
-                if moved.slots.is_dirty(slot) {
-                    moved.touch_key(to);
-                }
-            }
-            if let Some(&first) = slots.first()
-                && self.spec.expiry == Expiry::ByOrder
-            {
-                let order = moved.order(first).to_vec();
-                moved.enqueue(to, &order);
-            }
-            let from: u32 = kept[key];
-            if self.cleared.contains(&from) {
-                moved.cleared.insert(to);
-                moved.touch_key(to);
-            }
-            if let Some(&age) = self.unpublished.get(&from) {
-                moved.unpublished.insert(to, age);
-            }
-        }
-        moved.read_through = self.read_through.take();
-        if let Some(through) = &mut moved.read_through {
-            through.renumber(&rows);
-        }
-        moved.bounds = std::mem::take(&mut self.bounds);
-        moved.bounds_raised = self.bounds_raised;
-        moved.clock = self.clock;
-        moved.frozen = Arc::clone(&self.frozen);
-        *self = moved;
-        Ok(())
     }
 }

@@ -18,11 +18,9 @@ impl Evict for Ordered {
     fn evict(&mut self, used: bool) {
         let goes = |key: u32| (used || !self.states[key as usize].used) && self.is_evictable(key);
         let kept: Vec<u32> = self.needed().into_iter().filter(|&key| !goes(key)).collect();
-        if kept.len() < self.states.len()
-            && self.keep(&kept).is_ok()
-            && let Some(through) = &mut self.read_through
-        {
-            through.trimmed();
+        if kept.len() < self.states.len() {
+            self.keep(&kept);
+            self.read_through.iter_mut().for_each(ReadThrough::trimmed);
         }
     }
 
@@ -72,6 +70,11 @@ impl Table for Ordered {
         let cleared: Vec<u32> = std::mem::take(&mut self.cleared).into_iter().collect();
         self.unpublished.extend(cleared.iter().map(|&key| (key, age)));
         self.bounds_raised = false;
+        if self.frozen.load(Relaxed) == 0 {
+            self.columns.forget_copies();
+            self.key_of.forget_copies();
+            self.orders.forget_copies();
+        }
         let columns = self.columns.freeze_chunks(&numbers, self.slots.chunks());
         let keys = self.keys.freeze_chunks(&key_chunks);
         let key_of = self.key_of.freeze_chunks(&numbers);
@@ -128,9 +131,7 @@ impl Table for Ordered {
             Expiry::Ttl(_) => self.sweep_old(limit),
         };
         if self.slots.len() >= SMALL && self.slots.occupied() * 2 < self.slots.len() {
-            // Keys that were stored as of the table's types always come back; if not, the table
-            // stays as it is.
-            let _ = self.keep(&self.needed());
+            self.keep(&self.needed());
         }
         gone
     }
@@ -143,10 +144,12 @@ impl Table for Ordered {
             + self.keys.key_bytes();
         let chunks = self.slots.chunks().max(1);
         let in_flight = self.read_through.as_ref().map_or(0, ReadThrough::in_flight_chunks);
+        let copied =
+            self.columns.copied_bytes() + self.key_of.copied_bytes() + self.orders.copied_bytes();
         let dirty = rows * (self.slots.dirty_chunks() + in_flight).min(chunks) / chunks;
         Memory {
             dirty,
-            frozen: self.frozen.load(Relaxed),
+            frozen: self.frozen.load(Relaxed).min(copied),
             clean: rows - dirty,
             index: self.keys.bytes() - self.keys.key_bytes()
                 + self.slots.bytes()

@@ -1,0 +1,10 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+
+CREATE TABLE parts (id BIGINT, product STRING, paid BOOLEAN) PARTITIONED BY (product)
+WITH ('connector' = 'filesystem', 'path' = 'out/parts', 'format' = 'csv');
+
+INSERT INTO parts SELECT id, product, paid FROM orders;

@@ -1,0 +1,9 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+
+SELECT id, REGEXP(product, '^[a-m]'), REGEXP_EXTRACT(product, '(.)(.)', 2), REGEXP_REPLACE(product, '[aeiou]', '_'),
+  product SIMILAR TO '(tea|milk)'
+FROM orders;

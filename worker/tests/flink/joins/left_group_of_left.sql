@@ -1,0 +1,9 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+CREATE TABLE customers (name STRING, city STRING, since DATE, points INT)
+WITH ('connector' = 'filesystem', 'path' = 'in/customers.csv', 'format' = 'csv');
+
+SELECT c.name, COUNT(o.id), SUM(o.price) FROM customers c LEFT JOIN orders o ON o.customer = c.name GROUP BY c.name;

@@ -1,0 +1,9 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+
+CREATE TABLE shown (a DECIMAL(6, 1), b VARCHAR(3), c DOUBLE, d TIMESTAMP(0), e DATE) WITH ('connector' = 'print');
+
+INSERT INTO shown SELECT price, product, amount, ts, ts FROM orders;

@@ -1,0 +1,9 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+
+CREATE TABLE shown (a STRING, b BIGINT, c DOUBLE) WITH ('connector' = 'print', 'print-identifier' = 'shown');
+
+INSERT INTO shown (b, a) SELECT id, product FROM orders WHERE id < 4;

@@ -1,0 +1,1 @@
+SELECT 1 + 1, 'a' || 'b', CAST('2024-02-29' AS DATE), TRUE AND FALSE;

@@ -1,0 +1,1 @@
+SELECT n FROM (VALUES (1), (1), (1), (2), (3)) AS t (n) INTERSECT ALL SELECT n FROM (VALUES (1), (1), (3), (4)) AS t (n);

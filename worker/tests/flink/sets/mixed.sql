@@ -1,0 +1,2 @@
+SELECT n FROM (VALUES (1), (2), (3)) AS t (n) UNION ALL SELECT n FROM (VALUES (3), (3)) AS t (n)
+EXCEPT SELECT n FROM (VALUES (2)) AS t (n);

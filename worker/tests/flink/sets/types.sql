@@ -1,0 +1,1 @@
+SELECT n FROM (VALUES (1), (2)) AS t (n) UNION SELECT d FROM (VALUES (1.0), (2.5)) AS t (d);
