@@ -217,6 +217,12 @@ impl Rank {
         end.filter(|_| self.input.corrected_by().is_none())
     }
 
+    /// Whether a row that was given out stays: without an order those that come first are the first.
+    pub(crate) fn only_adds(&self) -> bool {
+        let counts = self.function == RankFunction::RowNumber;
+        counts && self.order.is_empty() && self.input.corrected_by().is_none()
+    }
+
     /// Whether it keeps one row per key, the first or the last in event time of rows that only
     /// come.
     pub(crate) fn dedup(&self) -> Option<Keep> {
@@ -267,7 +273,9 @@ impl Rel {
             // It takes rows that only come.
             RelKind::Over(over) => over.input.corrected_by(),
             RelKind::Rank(rank)
-                if rank.dedup() == Some(Keep::First) || rank.window_end().is_some() =>
+                if rank.dedup() == Some(Keep::First)
+                    || rank.window_end().is_some()
+                    || rank.only_adds() =>
             {
                 None
             }

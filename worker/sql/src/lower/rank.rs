@@ -103,7 +103,7 @@ impl Lowering<'_> {
             tables,
             nondeterministic,
         };
-        let uid = format!("{kind} {}", identity::full(rel, false));
+        let uid = format!("{kind} {} {}", identity::full(rel, false), stored_names(fields));
         let flow = self.keyed(rel, &flows, operator, &uid);
         let flow = Flow { open: self.needs.uses(&identity) <= 1, ..flow };
         self.made.insert(identity, flow.clone());
@@ -145,6 +145,11 @@ impl Lowering<'_> {
     pub(super) fn forgets(&self, what: &str, since: &str) -> Option<String> {
         self.state_ttl.map(|ttl| format!("{what} {} s {since}", ttl.as_secs_f64()))
     }
+}
+
+/// The names under which columns are stored: rows of other names are other state.
+pub(super) fn stored_names(fields: &[Field]) -> String {
+    fields.iter().map(|field| format!("{:?}", field.name)).collect::<Vec<_>>().join(",")
 }
 
 /// `price DESC, name`.

@@ -43,26 +43,29 @@ fn window_exprs(
     };
     let at = hidden(exprs[time].clone(), Kind::Timestamp(3))?;
     let back = |start: Expr, by: i64| if by == 0 { start } else { moved(start, -by, span) };
-    let (start, end, filter) = match window {
+    let of_size = |start: &Expr, size: i64| {
+        (moved(start.clone(), size, span), moved(start.clone(), size - 1, span))
+    };
+    let (start, (end, last), filter) = match window {
         spec::Window::Tumble { size, offset } => {
             let start = window_start(at, size, offset);
-            (start.clone(), moved(start, size, span), None)
+            (start.clone(), of_size(&start, size), None)
         }
         spec::Window::Hop { size, slide, offset } => {
             let start = back(window_start(at, slide, offset), copy * slide);
-            (start.clone(), moved(start, size, span), None)
+            (start.clone(), of_size(&start, size), None)
         }
         spec::Window::Cumulate { size, step, offset } => {
             let start = window_start(at.clone(), size, offset);
-            let end = moved(window_start(at, step, offset), (copy + 1) * step, span);
-            let last = moved(start.clone(), size, span);
-            let within = compare_op(end.clone(), BinaryOp::LessEq, last, span);
-            (start, end, (copy > 0).then_some(within.map_err(|error| error.message)?))
+            let ends = of_size(&window_start(at, step, offset), (copy + 1) * step);
+            let longest = moved(start.clone(), size, span);
+            let within = compare_op(ends.0.clone(), BinaryOp::LessEq, longest, span);
+            (start, ends, (copy > 0).then_some(within.map_err(|error| error.message)?))
         }
     };
     exprs.push(start);
-    exprs.push(end.clone());
-    exprs.push(hidden(moved(end, -1, span), kind)?);
+    exprs.push(end);
+    exprs.push(hidden(last, kind)?);
     Ok((exprs, filter))
 }
 
