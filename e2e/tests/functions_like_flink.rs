@@ -6,11 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use weir_e2e::cache;
+use weir_e2e::oracle::flink;
 
 const CASES: &str = include_str!("../../worker/sql/src/tests/cases.tsv");
 const RUNNER: &str = include_str!("../flink/FlinkExpressions.java");
@@ -55,10 +53,8 @@ fn ask_flink(recorded: &[Vec<&str>]) -> Result<BTreeMap<String, (String, String)
         let mark = if case[1] == "ERROR" { "!" } else { "" };
         format!("{mark}{}", case[0])
     });
-    let flink = flink_home()?;
     let scratch = tempfile::tempdir()?;
     let at = |name: &str| scratch.path().join(name);
-    fs::write(at("FlinkExpressions.java"), RUNNER)?;
     fs::write(at("row.json"), ROW)?;
     fs::write(at("expressions"), expressions.collect::<Vec<_>>().join("\n"))?;
     fs::write(
@@ -69,14 +65,8 @@ fn ask_flink(recorded: &[Vec<&str>]) -> Result<BTreeMap<String, (String, String)
             at("row.json").display()
         ),
     )?;
-    cache::run(
-        Command::new("java")
-            .args(java_options(&flink)?)
-            .args(["-Dfile.encoding=UTF-8", "-Xmx1500m", "-cp"])
-            .arg(format!("{}/*", flink.join("lib").display()))
-            .args([at("FlinkExpressions.java"), at("table.sql"), at("expressions"), at("answers")])
-            .current_dir(scratch.path()),
-    )?;
+    let given = ["table.sql", "expressions", "answers"];
+    flink::run_java("FlinkExpressions.java", RUNNER, scratch.path(), &given)?;
     let text = fs::read_to_string(at("answers"))?;
     let answer = |line: &str| {
         let mut parts = line.split('\t').map(str::to_owned);
@@ -87,31 +77,17 @@ fn ask_flink(recorded: &[Vec<&str>]) -> Result<BTreeMap<String, (String, String)
 
 /// Flink's name of a type as the recording has it: without nullability and lengths of strings.
 fn normal_type(name: &str) -> String {
-    let name = name.trim_end_matches(" NOT NULL");
-    match name {
-        _ if name.starts_with("CHAR(") || name.starts_with("VARCHAR(") => "STRING",
-        "TIME(0)" => "TIME",
-        "INTERVAL SECOND(3)" => "INTERVAL DAY TO SECOND",
-        "INTERVAL MONTH" => "INTERVAL YEAR TO MONTH",
-        other => other,
+    let mut name = name.replace(" NOT NULL", "");
+    for kind in ["VARCHAR(", "CHAR("] {
+        while let Some(start) = name.find(kind) {
+            let end = name[start..].find(')').map_or(name.len(), |end| start + end + 1);
+            name.replace_range(start..end, "STRING");
+        }
     }
-    .to_owned()
-}
-
-fn flink_home() -> Result<PathBuf> {
-    let home = cache::python("python-flink-2.3.0", &["apache-flink==2.3.0"])?;
-    fs::read_dir(home.join("lib"))?
-        .flatten()
-        .map(|entry| entry.path().join("site-packages/pyflink"))
-        .find(|path| path.join("lib").is_dir())
-        .with_context(|| format!("no pyflink below {}", home.display()))
-}
-
-/// Flink opens the JDK's modules by options that it keeps in its configuration.
-fn java_options(flink: &Path) -> Result<Vec<String>> {
-    let text = fs::read_to_string(flink.join("conf/config.yaml"))?;
-    let opens = |word: &&str| word.starts_with("--add-opens") || word.starts_with("--add-exports");
-    let options: Vec<_> = text.split_whitespace().filter(opens).map(str::to_owned).collect();
-    ensure!(!options.is_empty(), "no --add-opens in Flink's configuration");
-    Ok(options)
+    match name.as_str() {
+        "TIME(0)" => "TIME".to_owned(),
+        "INTERVAL SECOND(3)" => "INTERVAL DAY TO SECOND".to_owned(),
+        "INTERVAL MONTH" => "INTERVAL YEAR TO MONTH".to_owned(),
+        _ => name,
+    }
 }

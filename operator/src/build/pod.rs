@@ -179,6 +179,9 @@ fn container(accepted: &Accepted, command: &[&str]) -> Container {
         ("AWS_REGION", resolved.region.as_str()),
         ("WEIR_LOG", "info"),
         ("WEIR_LOG_FORMAT", "json"),
+        // What the allocator gets back goes back to the system at once: a second later, as it does
+        // otherwise, the container may have been killed for it.
+        ("MIMALLOC_PURGE_DELAY", "0"),
     ] {
         let theirs = pods.env.iter().any(|entry| entry.name == name);
         if !value.is_empty() && !theirs {

@@ -105,6 +105,13 @@ pub trait Operator: Send {
         Ok(Progress::Done)
     }
 
+    /// The watermark that leaves once the operator is done with `mark`: an earlier one where rows
+    /// leave behind it that are older. A chain ends with such an operator, because what stands behind it
+    /// is restored to what has left. Never falls while `mark` does not.
+    fn outgoing(&self, mark: Watermark) -> Watermark {
+        mark
+    }
+
     /// Goes on after [`Progress::More`].
     ///
     /// # Errors

@@ -16,6 +16,15 @@ impl Watermark {
     /// Nothing follows: every window is complete. Sent before `End`.
     pub const MAX: Self = Self(i64::MAX);
 
+    /// The watermark this many milliseconds earlier; the first and the last stay.
+    #[must_use]
+    pub fn held_back(self, ms: i64) -> Self {
+        match self {
+            Self::MIN | Self::MAX => self,
+            Self(at) => Self(at.saturating_sub(ms.max(0)).min(i64::MAX - 1)),
+        }
+    }
+
     /// Whether a window that ends (exclusively) at `end` is complete.
     #[must_use]
     pub fn completes(self, end: EventTime) -> bool {

@@ -1,6 +1,7 @@
 //! What a program says, with the place of every part; nothing is resolved yet.
 
 use crate::error::Span;
+use crate::rel::JoinKind;
 use crate::types::SqlType;
 
 /// A name as written. Names of tables and columns are case-sensitive, as in Flink.
@@ -178,9 +179,45 @@ pub(crate) struct Cte {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Body {
     Select(Box<Select>),
-    Values { rows: Vec<Vec<Expr>>, span: Span },
+    Values {
+        rows: Vec<Vec<Expr>>,
+        span: Span,
+    },
+    /// `UNION ALL` of two or more.
     Union(Vec<Query>),
+    /// The other ways to combine two queries.
+    Set {
+        op: SetOp,
+        left: Box<Query>,
+        right: Box<Query>,
+        span: Span,
+    },
     Nested(Box<Query>),
+}
+
+impl Call {
+    /// A function of these arguments, with nothing else said.
+    pub(crate) fn of(name: Ident, args: Vec<Expr>) -> Self {
+        Self { name, args, star: false, distinct: false, filter: None, over: None }
+    }
+}
+
+/// How two queries are combined, without ALL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SetOp {
+    Union,
+    Intersect,
+    Except,
+}
+
+impl SetOp {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Union => "UNION",
+            Self::Intersect => "INTERSECT",
+            Self::Except => "EXCEPT",
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -231,6 +268,28 @@ pub(crate) enum RelationKind {
     Table(Ident, Vec<OptionDef>),
     Subquery(Box<Query>),
     Window(Box<WindowCall>),
+    Join(Box<JoinClause>),
+}
+
+/// `a JOIN b ON …`.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct JoinClause {
+    pub(crate) kind: JoinKind,
+    pub(crate) left: Relation,
+    pub(crate) right: Relation,
+    pub(crate) on: JoinOn,
+    /// The word JOIN and what belongs to it, or the comma.
+    pub(crate) span: Span,
+}
+
+/// What rows of a join have in common.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum JoinOn {
+    Nothing,
+    Condition(Expr),
+    Using(Vec<Ident>),
+    /// All columns of equal names.
+    Natural,
 }
 
 /// `TABLE(TUMBLE(…))`: the arguments by name, whichever way they were written.
@@ -317,6 +376,14 @@ pub(crate) enum ExprKind {
         list: Vec<Expr>,
         negated: bool,
     },
+    InQuery {
+        of: Box<Expr>,
+        query: Box<Query>,
+        negated: bool,
+    },
+    Exists(Box<Query>),
+    /// A query that stands for a value.
+    Scalar(Box<Query>),
     Like {
         of: Box<Expr>,
         pattern: Box<Expr>,
@@ -473,6 +540,7 @@ pub(crate) fn children_mut(kind: &mut ExprKind) -> Vec<&mut Expr> {
         | ExprKind::Not(of)
         | ExprKind::IsNull { of, .. }
         | ExprKind::IsBool { of, .. }
+        | ExprKind::InQuery { of, .. }
         | ExprKind::Cast { of, .. } => vec![of],
         ExprKind::Binary { left, right, .. } | ExprKind::IsDistinct { left, right, .. } => {
             vec![left, right]
@@ -494,6 +562,8 @@ pub(crate) fn children_mut(kind: &mut ExprKind) -> Vec<&mut Expr> {
         | ExprKind::Null
         | ExprKind::Typed { .. }
         | ExprKind::Interval { .. }
+        | ExprKind::Exists(_)
+        | ExprKind::Scalar(_)
         | ExprKind::Unit(_) => Vec::new(),
     }
 }

@@ -172,7 +172,11 @@ pub(crate) fn implicit(from: Kind, to: Kind) -> bool {
         (a, Double) => a.is_numeric(),
         (a, b) if a.is_text() && b.is_text() => true,
         (Timestamp(_) | TimestampLtz(_), Timestamp(_) | TimestampLtz(_)) => true,
-        (Timestamp(_), Date | Time) => true,
+        (Kind::Nested(a), Kind::Nested(b)) => {
+            let parts = a.parts_with(b);
+            !parts.is_empty() && parts.into_iter().all(|(from, to)| implicit(from, to))
+        }
+        (Timestamp(_), Date | Time(_)) | (Time(_), Time(_)) => true,
         _ => false,
     }
 }

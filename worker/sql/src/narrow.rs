@@ -36,6 +36,8 @@ pub(crate) fn narrow(rel: &Arc<Rel>) -> Arc<Rel> {
             calls: aggregate.calls.clone(),
             ..*aggregate
         }),
+        // Of all that read a join together, before it is lowered (`rel/narrow.rs`).
+        RelKind::Join(_) => return rel.clone(),
         RelKind::Over(_) | RelKind::Rank(_) => {
             return narrow_to(rel, &(0..rel.fields.len()).collect()).0;
         }

@@ -3,6 +3,11 @@
 //! Projections and filters that follow each other are merged as the plan is built, and are
 //! pushed through UNION ALL, so that lowering sees at most one of them between two operators.
 
+mod changes;
+mod join;
+mod narrow;
+mod near;
+
 use std::sync::Arc;
 
 use weir_engine::aggregate::Function;
@@ -15,6 +20,12 @@ use crate::catalog::TableDef;
 use crate::error::Span;
 use crate::expr::{Expr, Node};
 use crate::types::{Kind, SqlType};
+
+pub(crate) use join::{
+    Equal, Join, JoinKind, conjuncts, equality, fields as join_fields, filtered, join,
+};
+pub(crate) use narrow::Narrowing;
+pub(crate) use near::Near;
 
 /// A column of a relation.
 #[derive(Clone)]
@@ -90,6 +101,7 @@ pub(crate) enum RelKind {
     Over(Over),
     /// The input's columns, then the rank if it is wanted.
     Rank(Rank),
+    Join(Join),
 }
 
 /// An aggregation. Columns: keys, aggregates, and of a windowed one `window_start`, `window_end`,
@@ -235,55 +247,6 @@ impl Rank {
         let first = (self.from, self.to, self.function) == (1, 1, RankFunction::RowNumber);
         let keep = if sort.descending { Keep::Last } else { Keep::First };
         (by_time && first && !self.limit && self.input.corrected_by().is_none()).then_some(keep)
-    }
-}
-
-/// A part of the program because of which rows are corrected.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Corrected {
-    pub(crate) span: Span,
-    /// What it is, for messages.
-    pub(crate) what: &'static str,
-}
-
-impl Corrected {
-    /// What to write instead.
-    pub(crate) fn way_out(self) -> &'static str {
-        if self.what.starts_with("GROUP BY") {
-            "group by window_start, window_end"
-        } else {
-            "rank the rows of windows (PARTITION BY window_start, window_end)"
-        }
-    }
-}
-
-impl Rel {
-    /// The part of the program, if any, because of which rows are corrected that were given before.
-    pub(crate) fn corrected_by(&self) -> Option<Corrected> {
-        match &self.kind {
-            RelKind::Scan(_) | RelKind::Values { .. } => None,
-            RelKind::Calc { input, .. } | RelKind::Window { input, .. } => input.corrected_by(),
-            RelKind::Union(branches) => branches.iter().find_map(|branch| branch.corrected_by()),
-            RelKind::Aggregate(aggregate) => match aggregate.input.corrected_by() {
-                // Of distinct rows each is given once, and stays.
-                None if aggregate.over.is_some() || aggregate.calls.is_empty() => None,
-                None => Some(Corrected { span: aggregate.span, what: "GROUP BY without a window" }),
-                below => below,
-            },
-            // It takes rows that only come.
-            RelKind::Over(over) => over.input.corrected_by(),
-            RelKind::Rank(rank)
-                if rank.dedup() == Some(Keep::First)
-                    || rank.window_end().is_some()
-                    || rank.only_adds() =>
-            {
-                None
-            }
-            RelKind::Rank(rank) => rank.input.corrected_by().or(Some(Corrected {
-                span: rank.span,
-                what: if rank.limit { "LIMIT" } else { "Top-N by rank" },
-            })),
-        }
     }
 }
 

@@ -4,6 +4,10 @@ use std::fmt;
 
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 
+pub(crate) use nested::Nested;
+
+mod nested;
+
 /// The kind of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Kind {
@@ -33,12 +37,14 @@ pub(crate) enum Kind {
     Bytes,
     /// `DATE`.
     Date,
-    /// `TIME`, in milliseconds.
-    Time,
+    /// `TIME(p)`, in milliseconds, of which `p` digits of the second count.
+    Time(u8),
     /// `TIMESTAMP(p)`: wall-clock time without a zone, `p` digits of a second.
     Timestamp(u8),
     /// `TIMESTAMP_LTZ(p)`: a point in time.
     TimestampLtz(u8),
+    /// `ARRAY<t>`, `MAP<k, v>`, `ROW<a t, …>`.
+    Nested(&'static Nested),
     /// `INTERVAL DAY TO SECOND`, in milliseconds.
     IntervalMillis,
     /// `INTERVAL YEAR TO MONTH`, in months.
@@ -91,9 +97,10 @@ impl Kind {
             Self::Char(_) | Self::VarChar(_) => DataType::Utf8,
             Self::Bytes => DataType::Binary,
             Self::Date => DataType::Date32,
-            Self::Time => DataType::Time32(TimeUnit::Millisecond),
+            Self::Time(_) => DataType::Time32(TimeUnit::Millisecond),
             Self::Timestamp(p) => DataType::Timestamp(time_unit(p), None),
             Self::TimestampLtz(p) => DataType::Timestamp(time_unit(p), Some("UTC".into())),
+            Self::Nested(nested) => nested.arrow(),
             Self::IntervalMillis | Self::IntervalMonths => DataType::Int64,
         }
     }
@@ -165,7 +172,7 @@ impl Kind {
     /// Dates, times and timestamps.
     #[must_use]
     pub(crate) fn is_temporal(self) -> bool {
-        self.is_timestamp() || matches!(self, Self::Date | Self::Time)
+        self.is_timestamp() || matches!(self, Self::Date | Self::Time(_))
     }
 
     /// Integers as the DECIMAL that holds all of their values; decimals as they are.
@@ -198,7 +205,9 @@ impl Kind {
     /// `d + f` a DOUBLE), so that the order of operands decides how exact a result is.
     #[must_use]
     pub(crate) fn common(self, other: Self) -> Option<Self> {
-        use Kind::{Char, Date, Decimal, Double, Float, Null, Timestamp, TimestampLtz, VarChar};
+        use Kind::{
+            Char, Date, Decimal, Double, Float, Null, Time, Timestamp, TimestampLtz, VarChar,
+        };
         if self == other {
             return Some(self);
         }
@@ -230,12 +239,14 @@ impl Kind {
                 }
             }
             (Char(a) | VarChar(a), Char(b) | VarChar(b)) => VarChar(a.max(b)),
+            (Time(a), Time(b)) => Time(a.max(b)),
             (Timestamp(a), Timestamp(b)) => Timestamp(a.max(b)),
             (TimestampLtz(a), TimestampLtz(b)) => TimestampLtz(a.max(b)),
             (Timestamp(a), TimestampLtz(b)) | (TimestampLtz(b), Timestamp(a)) => {
                 TimestampLtz(a.max(b))
             }
             (Date, Timestamp(p)) | (Timestamp(p), Date) => Timestamp(p),
+            (Kind::Nested(a), Kind::Nested(b)) => Kind::Nested(a.common(b)?),
             (Date, TimestampLtz(p)) | (TimestampLtz(p), Date) => TimestampLtz(p),
             _ => return None,
         })
@@ -270,9 +281,11 @@ impl fmt::Display for Kind {
             Self::VarChar(n) => write!(f, "VARCHAR({n})"),
             Self::Bytes => f.write_str("BYTES"),
             Self::Date => f.write_str("DATE"),
-            Self::Time => f.write_str("TIME"),
+            Self::Time(0) => f.write_str("TIME"),
+            Self::Time(p) => write!(f, "TIME({p})"),
             Self::Timestamp(p) => write!(f, "TIMESTAMP({p})"),
             Self::TimestampLtz(p) => write!(f, "TIMESTAMP_LTZ({p})"),
+            Self::Nested(nested) => nested.fmt(f),
             Self::IntervalMillis => f.write_str("INTERVAL DAY TO SECOND"),
             Self::IntervalMonths => f.write_str("INTERVAL YEAR TO MONTH"),
         }

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 
-use super::{Copying, Running, WATCHED, until};
+use super::{Copying, Running, WATCHED, said, until};
 
 /// What the lines of a print table fold to: a row per key.
 fn fold(lines: &str) -> BTreeMap<String, String> {
@@ -52,6 +52,22 @@ fn a_row_that_was_given_once_is_not_given_again_after_a_kill() {
     run.signal(Signal::INT);
     let (code, text) = run.end();
     assert!(code == 0 && text.contains("saved at"), "{text}");
+}
+
+/// Each row is looked for twice, the second time in another order and mostly in segments.
+#[test]
+fn more_groups_than_memory_holds_are_read_back_and_no_row_is_given_twice() {
+    const ROWS: u64 = 400_000;
+    let job = Copying::new("");
+    job.write("", "DISTINCT n");
+    let lines =
+        |step: u64| -> String { (0..ROWS).map(|n| format!("{}\n", n * step % ROWS)).collect() };
+    job.give("a.csv", &lines(7_919));
+    job.give("b.csv", &lines(104_729));
+    let output = job.command("st").args(["--memory", "12MiB"]).output().expect("weir starts");
+    let (code, text) = said(&output);
+    assert!(code == 0 && !text.contains("restarting"), "{text}");
+    assert!(job.rows().into_iter().eq(0..ROWS), "each once: {text}");
 }
 
 /// A job that prints groups of numbers by whether they are even.

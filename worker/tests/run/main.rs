@@ -1,6 +1,7 @@
 //! `weir run` as a real process: what a job's state says at its next start.
 
 mod groups;
+mod joins;
 mod not_null;
 mod old_state;
 mod over;

@@ -11,7 +11,7 @@ use weir_protocol::KeyGroupRange;
 use weir_state::merge::Input;
 use weir_state::sorted::{BlockRef, SegmentError, SegmentReader, Stored, Stretch};
 
-use super::read::{INLINE, fetch_range, fetch_ranges, fetch_whole};
+use super::read::{INLINE, fetch_ranges, fetch_whole};
 use super::{DataError, DataReader, Prefetched};
 use crate::manifest::tables::counting;
 use crate::manifest::{Place, TableSegment, is_foreign};
@@ -68,42 +68,10 @@ impl DataReader {
         blocks: &[BlockRef],
     ) -> Result<Vec<Bytes>, DataError> {
         let part = |block: &BlockRef| block.offset..block.offset + u64::from(block.len);
-        let (path, offset) = match &reference.place {
-            Place::Inline(bytes) => {
-                let cut = |block: &BlockRef| {
-                    let Range { start, end } = part(block);
-                    let end = (end as usize).min(bytes.0.len());
-                    bytes.0.slice((start as usize).min(end)..end)
-                };
-                return Ok(blocks.iter().map(cut).collect());
-            }
-            Place::Object { path, offset } => (path, *offset),
-        };
-        let place = |block: &BlockRef| offset + part(block).start..offset + part(block).end;
-        let is_good = |block: &BlockRef, bytes: &Bytes| reader.block(block.number, bytes.clone());
-        let cached = self.cache.get(path, &blocks.iter().map(place).collect::<Vec<_>>()).await;
-        let mut found: Vec<Option<Bytes>> = blocks
-            .iter()
-            .zip(cached)
-            .map(|(block, cached)| cached.filter(|bytes| is_good(block, bytes).is_ok()))
-            .collect();
-        let hits = found.iter().flatten().map(|bytes| bytes.len() as u64).sum();
-        let missing: Vec<usize> = (0..blocks.len()).filter(|&at| found[at].is_none()).collect();
-        let mut misses = 0;
-        if !missing.is_empty() {
-            let (store, name) = self.locate(path)?;
-            let ranges: Vec<Range<u64>> = missing.iter().map(|&at| place(&blocks[at])).collect();
-            let fetched = fetch_ranges(store.as_ref(), name, &ranges).await?;
-            for ((at, range), bytes) in missing.into_iter().zip(ranges).zip(fetched) {
-                is_good(&blocks[at], &bytes)
-                    .map_err(|damage| DataError::DamagedTable { object: path.clone(), damage })?;
-                misses += bytes.len() as u64;
-                self.cache.fill(path, range.start, bytes.clone()).await;
-                found[at] = Some(bytes);
-            }
-        }
-        self.cache.used(hits, misses);
-        Ok(found.into_iter().flatten().collect())
+        let parts: Vec<Range<u64>> = blocks.iter().map(part).collect();
+        let check =
+            |at: usize, bytes: Bytes| reader.block(blocks[at].number, bytes.clone()).map(|_| bytes);
+        Ok(self.read_parts(reference, &parts, check).await?.0)
     }
 
     /// Reads into the cache what [`DataReader::read_table`] would read, as far as there is room.
@@ -210,32 +178,60 @@ impl DataReader {
         part: Range<u64>,
         check: impl Fn(Bytes) -> Result<T, SegmentError>,
     ) -> Result<(T, Prefetched), DataError> {
-        let len = part.end - part.start;
-        let damaged = |object: &str| {
-            let object = object.to_owned();
-            move |damage| DataError::DamagedTable { object, damage }
-        };
+        let (read, fetched) = self
+            .read_parts(reference, std::slice::from_ref(&part), |_, bytes| check(bytes))
+            .await?;
+        // Of one part one is read; of none there would be no byte.
+        let read = read.into_iter().next().map_or_else(|| check(Bytes::new()), Ok);
+        let object = reference.place.object().unwrap_or(INLINE);
+        read.map(|read| (read, fetched)).map_err(damaged(object))
+    }
+
+    /// Several parts of a segment, in the order asked for; those that the cache has not are read in
+    /// one go.
+    async fn read_parts<T>(
+        &self,
+        reference: &TableSegment,
+        parts: &[Range<u64>],
+        check: impl Fn(usize, Bytes) -> Result<T, SegmentError>,
+    ) -> Result<(Vec<T>, Prefetched), DataError> {
         let (path, offset) = match &reference.place {
             Place::Inline(bytes) => {
-                let (start, end) = (part.start as usize, part.end as usize);
-                let bytes = bytes.0.slice(start.min(bytes.0.len())..end.min(bytes.0.len()));
-                return Ok((check(bytes).map_err(damaged(INLINE))?, Prefetched::default()));
+                let cut = |part: &Range<u64>| {
+                    let end = (part.end as usize).min(bytes.0.len());
+                    bytes.0.slice((part.start as usize).min(end)..end)
+                };
+                let cut = parts.iter().enumerate().map(|(at, part)| check(at, cut(part)));
+                let read = cut.collect::<Result<_, _>>().map_err(damaged(INLINE))?;
+                return Ok((read, Prefetched::default()));
             }
             Place::Object { path, offset } => (path, *offset),
         };
-        let range = offset + part.start..offset + part.end;
-        let cached = self.cache.get(path, std::slice::from_ref(&range)).await;
-        let cached = cached.into_iter().flatten().next().filter(|b| b.len() as u64 == len);
-        if let Some(found) = cached.and_then(|bytes| check(bytes).ok()) {
-            self.cache.used(len, 0);
-            return Ok((found, Prefetched::default()));
+        let places: Vec<Range<u64>> =
+            parts.iter().map(|part| offset + part.start..offset + part.end).collect();
+        let len = |at: usize| parts[at].end - parts[at].start;
+        let cached = self.cache.get(path, &places).await.into_iter().enumerate();
+        let mut read: Vec<Option<T>> = cached
+            .map(|(at, bytes)| {
+                let bytes = bytes.filter(|bytes| bytes.len() as u64 == len(at))?;
+                check(at, bytes).ok()
+            })
+            .collect();
+        let missing: Vec<usize> = (0..parts.len()).filter(|&at| read[at].is_none()).collect();
+        let misses: u64 = missing.iter().map(|&at| len(at)).sum();
+        self.cache.used((0..parts.len()).map(len).sum::<u64>() - misses, misses);
+        let mut fetched = Prefetched::default();
+        if !missing.is_empty() {
+            let (store, name) = self.locate(path)?;
+            let ranges: Vec<Range<u64>> = missing.iter().map(|&at| places[at].clone()).collect();
+            let all = fetch_ranges(store.as_ref(), name, &ranges).await?;
+            for (at, bytes) in missing.into_iter().zip(all) {
+                fetched.bytes += bytes.len() as u64;
+                fetched.full |= !self.cache.fill(path, places[at].start, bytes.clone()).await;
+                read[at] = Some(check(at, bytes).map_err(damaged(path))?);
+            }
         }
-        let (store, name) = self.locate(path)?;
-        let bytes = fetch_range(store.as_ref(), name, range.clone()).await?;
-        let full = !self.cache.fill(path, range.start, bytes.clone()).await;
-        self.cache.used(0, len);
-        let fetched = Prefetched { bytes: bytes.len() as u64, full };
-        Ok((check(bytes).map_err(damaged(path))?, fetched))
+        Ok((read.into_iter().flatten().collect(), fetched))
     }
 }
 
@@ -261,6 +257,11 @@ fn stretches(reader: &SegmentReader, blocks: Range<u32>) -> impl Iterator<Item =
     })
 }
 
+fn damaged(object: &str) -> impl FnOnce(SegmentError) -> DataError {
+    let object = object.to_owned();
+    move |damage| DataError::DamagedTable { object, damage }
+}
+
 fn check_identity(reference: &TableSegment, reader: &SegmentReader) -> Result<(), SegmentError> {
     let footer = reader.footer();
     if footer.id == reference.id.0 && footer.bytes() == reference.len {
@@ -284,6 +285,6 @@ pub(crate) async fn fetch_table_segment(
         check_identity(reference, stored.reader())?;
         (0..stored.reader().footer().blocks).try_for_each(|block| stored.block(block).map(drop))
     };
-    checked().map_err(|damage| DataError::DamagedTable { object: object.to_owned(), damage })?;
+    checked().map_err(damaged(object))?;
     Ok(bytes)
 }

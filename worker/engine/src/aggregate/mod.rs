@@ -23,8 +23,9 @@
 //!
 //! What always holds:
 //! - Merging what was exported into a fresh group gives the group's state.
-//! - Merging is commutative and associative, but for the rounding of floating-point sums; where
-//!   input is retracted, a partial result and its negation cancel out in any order.
+//! - Merging is associative, and commutative but for the rounding of floating-point sums and for
+//!   what [`AggregateFunction::is_by_arrival`]; where input is retracted, a partial result and its
+//!   later negation cancel out.
 //!
 //! Deliberately absent: arguments that are expressions (they were computed into columns before),
 //! and what FILTER and DISTINCT mean, which is the same for all (`call.rs`, `distinct.rs`).
@@ -67,6 +68,12 @@ pub trait AggregateFunction: Debug + Sync {
     /// Whether its result may be NULL.
     fn is_nullable(&self) -> bool {
         true
+    }
+
+    /// Whether its result depends on the order in which rows come: rows are merged in it, one
+    /// after the other, and none is taken out again.
+    fn is_by_arrival(&self) -> bool {
+        false
     }
 
     /// The result's type; the argument is `None` for `*`.

@@ -97,6 +97,13 @@ impl Binder<'_> {
             return self.fail(if at == Span::default() { below.span } else { at }, message);
         }
 
+        self.by_arrival(&found, &base, at)?;
+        for key in &plain_keys {
+            self.is_key(key.kind(), if key.span == Span::default() { at } else { key.span })?;
+        }
+        for arg in found.iter().filter(|call| call.distinct).filter_map(|call| call.arg.as_ref()) {
+            self.is_key(arg.kind(), arg.span)?;
+        }
         self.check_sessions(&base, &plain_keys, &sets, at)?;
 
         // What the aggregation reads: the time, keys, arguments and filters, each once.
@@ -310,6 +317,45 @@ impl Binder<'_> {
             return self.fail(at, format!("sessions are told apart by {parted}, so that rows are grouped by window_start, window_end and just that; write SESSION(TABLE t PARTITION BY …, DESCRIPTOR(ts), gap) with the other columns of GROUP BY"));
         }
         Ok(())
+    }
+
+    /// Refuses to keep state by values of this kind.
+    pub(super) fn is_key(&mut self, kind: Kind, span: Span) -> Result<(), Reported> {
+        match kind {
+            Kind::Nested(_) => self.fail(
+                span,
+                format!(
+                    "rows cannot be grouped by {kind} yet; group by its parts, or CAST it AS STRING"
+                ),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses aggregates that go by the order of rows where rows have none, or are taken back.
+    fn by_arrival(
+        &mut self,
+        found: &[FoundAggregate],
+        base: &Base,
+        at: Span,
+    ) -> Result<(), Reported> {
+        let Some(call) = found.iter().find(|call| call.function.is_by_arrival()) else {
+            return Ok(());
+        };
+        let name = call.function.name();
+        let span = call.arg.as_ref().map_or(at, |arg| arg.span);
+        match &base.windowed {
+            Some(windowed)
+                if !matches!(windowed.window, Windows::Grid(Window::Tumble { .. })) => self.fail(
+                span,
+                format!("{name} goes by the order in which rows come, which windows that share rows do not keep; use TUMBLE, or MIN and MAX"),
+            ),
+            None if base.rel.corrected_by().is_some() => self.fail(
+                span,
+                format!("{name} over results that are corrected is not supported: which row came first would change with every correction; use MIN and MAX, or take it before the aggregation"),
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// An expression of SELECT or HAVING in terms of the aggregation's columns.

@@ -9,7 +9,7 @@ use super::query::From;
 use super::{Binder, Reported};
 use crate::error::{Span, Warning};
 use crate::expr::{Call, Col, Expr, Node, Style};
-use crate::rel::{Aggregate, Field, Rel, RelKind, Role, WindowId, Windows, identity};
+use crate::rel::{Aggregate, Field, Join, Near, Rel, RelKind, Role, WindowId, Windows, identity};
 use crate::types::{Kind, SqlType};
 
 const NEEDS_WINDOW: &str = "window_start and window_end do not come from a window function here; select window_start, window_end and window_time unchanged";
@@ -111,7 +111,8 @@ impl Binder<'_> {
                     };
                     return Ok(base);
                 }
-                RelKind::Aggregate(Aggregate { over: Some(_), .. }) => {
+                RelKind::Aggregate(Aggregate { over: Some(_), .. })
+                | RelKind::Join(Join { near: Some(Near { windows: true, .. }), .. }) => {
                     // The same windows once more: results of a window fall into one slice of it.
                     let Windows::Grid(own) = id.window else {
                         return self.fail(at, "the results of sessions cannot be grouped by their sessions once more; group by window_end alone, or by all that is wanted at first");
@@ -124,12 +125,18 @@ impl Binder<'_> {
                         Window::Tumble { .. } => (own, None),
                     };
                     let window = Windows::Grid(window);
-                    let time =
-                        rel.fields.iter().position(|f| matches!(f.role, Role::WindowTime(_)));
+                    let column = |is: fn(&Role) -> bool| {
+                        let column = rel.fields.iter().position(|f| is(&f.role))?;
+                        Some(Expr::column(column, rel.fields[column].ty, Span::default()))
+                    };
+                    // Of a join either may be missing; a window's last time is before its end.
+                    let time = column(|role| matches!(role, Role::WindowTime(_))).or_else(|| {
+                        let end = column(|role| matches!(role, Role::WindowEnd(_)))?;
+                        Some(moved(end, -1, Span::default()))
+                    });
                     let Some(time) = time else {
                         return self.fail(at, NEEDS_WINDOW);
                     };
-                    let time = Expr::column(time, rel.fields[time].ty, Span::default());
                     let width = rel.fields.len();
                     let partition = Vec::new();
                     let windowed = Some(Windowed { time, window, partition, again });

@@ -186,7 +186,7 @@ fn shift(time: Expr, by: Expr, plus: bool, unit: Kind, span: Span) -> Result<Exp
                     .collect::<Result<arrow::array::Date32Array, _>>()?;
                 Arc::new(result)
             }
-            Kind::Time => {
+            Kind::Time(_) => {
                 let times = Prims::<Time32MillisecondType>::of(&args[0]);
                 let result: arrow::array::Time32MillisecondArray = (0..rows)
                     .map(|row| {

@@ -6,12 +6,15 @@ pub(crate) mod base;
 pub(crate) mod expr;
 mod grouping;
 pub(crate) mod interval;
+pub(crate) mod join;
 mod legacy;
 pub(crate) mod over;
 pub(crate) mod query;
 pub(crate) mod rank;
 mod select;
+mod sets;
 mod shown;
+pub(crate) mod subquery;
 pub(crate) mod table;
 mod window;
 
@@ -391,6 +394,7 @@ fn item_span(query: &crate::ast::Query, position: usize) -> Option<Span> {
         }
         Body::Nested(query) => item_span(query, position),
         Body::Union(branches) => item_span(branches.first()?, position),
+        Body::Set { left, .. } => item_span(left, position),
         Body::Values { rows, .. } => rows.first()?.get(position).map(|e| e.span),
     }
 }

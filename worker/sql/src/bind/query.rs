@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::expr::{Scope, bind_plain, cast_to};
+use super::join::Joined;
 use super::{Binder, Reported};
 use crate::ast::{self, Body, Ident, RelationKind};
 use crate::catalog::Relation;
@@ -19,6 +20,8 @@ pub(crate) struct From {
     pub(crate) rel: Arc<Rel>,
     pub(crate) qualifier: Option<String>,
     pub(crate) place: String,
+    /// Set where it has several tables.
+    pub(crate) joined: Option<Joined>,
 }
 
 impl Binder<'_> {
@@ -46,6 +49,9 @@ impl Binder<'_> {
             Body::Select(select) => self.select(select, ctes),
             Body::Values { rows, span } => self.values(rows, *span),
             Body::Union(branches) => self.union(branches, ctes),
+            Body::Set { op, left, right, span } => {
+                self.set_operation(*op, [left, right], *span, ctes)
+            }
         }
     }
 
@@ -73,64 +79,9 @@ impl Binder<'_> {
         Ok(calc(&rel, None, exprs, fields))
     }
 
-    fn union(&mut self, branches: &[ast::Query], ctes: &Ctes<'_>) -> Result<Arc<Rel>, Reported> {
-        let bound: Vec<_> = branches.iter().map(|b| self.query(b, ctes)).collect();
-        let rels = bound.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let first = &rels[0];
-        let mut kinds: Vec<Kind> = first.fields.iter().map(|f| f.ty.kind).collect();
-        for (rel, branch) in rels.iter().zip(branches).skip(1) {
-            if rel.fields.len() != kinds.len() {
-                return self.fail(
-                    branch.span,
-                    format!(
-                        "this query gives {} columns, the first of UNION ALL gives {}",
-                        rel.fields.len(),
-                        kinds.len()
-                    ),
-                );
-            }
-            for (kind, field) in kinds.iter_mut().zip(&rel.fields) {
-                match kind.common(field.ty.kind) {
-                    Some(common) => *kind = common,
-                    None => return self.fail(branch.span, format!("column \"{}\" is {} here, but {kind} in the first query of UNION ALL; CAST one of them", field.name, field.ty.kind)),
-                }
-            }
-        }
-        let fields: Vec<Field> = first
-            .fields
-            .iter()
-            .enumerate()
-            .map(|(i, field)| {
-                let rowtime = rels.iter().all(|r| r.fields[i].role.is_rowtime());
-                Field {
-                    name: field.name.clone(),
-                    ty: SqlType {
-                        kind: kinds[i],
-                        nullable: rels.iter().any(|r| r.fields[i].ty.nullable),
-                    },
-                    role: if rowtime { Role::Rowtime } else { Role::Plain },
-                }
-            })
-            .collect();
-        let mut inputs = Vec::new();
-        for (rel, branch) in rels.iter().zip(branches) {
-            let exprs = identity(rel)
-                .into_iter()
-                .zip(&kinds)
-                .map(|(expr, kind)| cast_to(expr, *kind, branch.span))
-                .collect::<Result<Vec<_>, _>>();
-            let exprs = self.keep(exprs)?;
-            let rel = calc(rel, None, exprs, fields.clone());
-            match &rel.kind {
-                RelKind::Union(inner) => inputs.extend(inner.iter().cloned()),
-                _ => inputs.push(rel),
-            }
-        }
-        Ok(Arc::new(Rel { kind: RelKind::Union(inputs), fields }))
-    }
-
     fn values(&mut self, rows: &[Vec<ast::Expr>], span: Span) -> Result<Arc<Rel>, Reported> {
-        let scope = Scope { fields: &[], qualifier: None, place: "VALUES", aliases: &[] };
+        let scope =
+            Scope { fields: &[], qualifier: None, place: "VALUES", aliases: &[], joined: None };
         let mut bound = Vec::new();
         for row in rows {
             if row.len() != rows[0].len() {
@@ -208,10 +159,11 @@ impl Binder<'_> {
                 let (rel, place) = self.window(call, ctes)?;
                 (rel, None, place)
             }
+            RelationKind::Join(clause) => return self.join(clause, ctes),
         };
         let rel = self.rename(rel, &relation.columns, relation.span)?;
         let qualifier = relation.alias.as_ref().map(|a| a.text.clone()).or(name);
-        Ok(From { rel, qualifier, place })
+        Ok(From { rel, qualifier, place, joined: None })
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Binder, Reported, legacy};
 use crate::ast::{self, SelectItem};
 use crate::error::SqlError;
 use crate::expr::Expr;
-use crate::rel::{Field, Rel, RelKind, Role, calc, identity};
+use crate::rel::{Field, Rel, RelKind, Role, and, calc, filtered, identity};
 
 impl Binder<'_> {
     pub(super) fn select(
@@ -31,8 +31,10 @@ impl Binder<'_> {
                 }),
                 qualifier: None,
                 place: "nothing".to_owned(),
+                joined: None,
             },
         };
+        let (from, filters) = self.subqueries(from, select, ctes)?;
         let aliases: Vec<String> = select
             .items
             .iter()
@@ -46,24 +48,33 @@ impl Binder<'_> {
             qualifier: from.qualifier.as_deref(),
             place: &from.place,
             aliases: &aliases,
+            joined: from.joined.as_ref(),
         };
         let before = self.errors.len();
-        let filter = select.filter.as_ref().and_then(|filter| {
+        let mut filter = None;
+        for part in filters {
             let mut binder = ExprBinder {
                 scope: &scope,
                 aggregates: None,
                 no_aggregates: "has no place in WHERE; use HAVING",
                 over: None,
             };
-            let bound = condition(&mut binder, filter, "WHERE");
-            self.keep(bound).ok()
-        });
+            let bound = condition(&mut binder, part, "WHERE");
+            filter = and(filter, self.keep(bound).ok());
+        }
         let mut aggregates = Vec::new();
         let mut over = OverCalls::of(select);
         let mut items: Vec<(Expr, String)> = Vec::new();
         for item in &select.items {
             match item {
                 SelectItem::Star { qualifier, span } => {
+                    if let Some(joined) = &from.joined {
+                        let star = joined.star(qualifier.as_ref(), &from.rel.fields, *span);
+                        if let Ok(star) = self.keep(star) {
+                            numbered(star, &mut items);
+                        }
+                        continue;
+                    }
                     if let Some(qualifier) = qualifier
                         && scope.qualifier != Some(qualifier.text.as_str())
                     {
@@ -145,6 +156,8 @@ impl Binder<'_> {
             return self
                 .fail(expr.span, "GROUPING tells grouping sets apart, and there is no GROUP BY");
         }
+        let (rel, filter) = filtered(&from.rel, filter);
+        let from = From { rel, ..from };
         let grouped = select.group_by.is_some() || !aggregates.is_empty() || having.is_some();
         if !over.is_empty() || qualify.is_some() {
             let keys = Keys { exprs: keys, sets };
@@ -185,7 +198,18 @@ impl Binder<'_> {
     fn distinct(&mut self, select: &ast::Select, rel: Arc<Rel>) -> Result<Arc<Rel>, Reported> {
         let keys = identity(&rel);
         let items = keys.iter().cloned().zip(rel.fields.iter().map(|f| f.name.clone())).collect();
-        let from = From { rel, qualifier: None, place: "the query".to_owned() };
+        let place = "the query".to_owned();
+        let from = From { rel, qualifier: None, place, joined: None };
         self.aggregate(select, &from, None, Keys::all(keys), Vec::new(), items, None)
+    }
+}
+
+/// Adds columns of `*`; of equal names the later ones are numbered, as in Flink.
+fn numbered(star: Vec<(Expr, String)>, items: &mut Vec<(Expr, String)>) {
+    for (expr, name) in star {
+        let taken = |name: &str| items.iter().any(|(_, other)| other == name);
+        let mut names = (0..).map(|number| format!("{name}{number}"));
+        let name = if taken(&name) { names.find(|n| !taken(n)).unwrap_or(name) } else { name };
+        items.push((expr, name));
     }
 }

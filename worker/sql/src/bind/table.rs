@@ -108,7 +108,8 @@ impl Binder<'_> {
             })
             .collect();
         let place = format!("table \"{}\"", table.name.text);
-        let scope = Scope { fields: &visible, qualifier: None, place: &place, aliases: &[] };
+        let scope =
+            Scope { fields: &visible, qualifier: None, place: &place, aliases: &[], joined: None };
         let mut columns = Vec::new();
         let mut failed = false;
         for column in &table.columns {
@@ -184,7 +185,8 @@ impl Binder<'_> {
             .iter()
             .map(|c| Field { name: c.name.clone(), ty: c.ty, role: Role::Plain })
             .collect();
-        let scope = Scope { fields: &fields, qualifier: None, place: &place, aliases: &[] };
+        let scope =
+            Scope { fields: &fields, qualifier: None, place: &place, aliases: &[], joined: None };
         let bound = bind_plain(&mark.expr, &scope, "has no place in a watermark");
         let expr = self.keep(bound)?;
         if !expr.kind().is_timestamp() {

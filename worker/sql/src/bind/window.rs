@@ -146,8 +146,13 @@ impl Binder<'_> {
         call: &ast::WindowCall,
         what: &str,
     ) -> Result<i64, Reported> {
-        let scope =
-            Scope { fields: &[], qualifier: None, place: "a window's arguments", aliases: &[] };
+        let scope = Scope {
+            fields: &[],
+            qualifier: None,
+            place: "a window's arguments",
+            aliases: &[],
+            joined: None,
+        };
         let bound = bind_plain(expr, &scope, "has no place in a window's arguments");
         let bound = self.keep(bound)?;
         let name = call.function.text.to_ascii_uppercase();

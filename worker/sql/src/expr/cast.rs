@@ -14,8 +14,10 @@ use weir_engine::EngineError;
 
 use super::arith::{fit, rescale};
 use super::col::{Bools, Col, Prims, Texts, rows_of};
-use super::time::{Instant, Instants, parse_date, parse_time, parse_timestamp, timestamps};
-use super::{Call, Expr, Kernel, Style, render};
+use super::time::{
+    Instant, Instants, cut_time, parse_date, parse_time, parse_timestamp, timestamps,
+};
+use super::{Call, Expr, Kernel, Style, nested, render};
 use crate::error::Span;
 use crate::types::{Kind, STRING_LENGTH, SqlType, time_unit};
 
@@ -26,6 +28,7 @@ pub(crate) fn exists(from: Kind, to: Kind) -> bool {
         return true;
     }
     match (from, to) {
+        (Kind::Nested(a), Kind::Nested(b)) => nested::cast_exists(a, b),
         (a, b) if a.is_numeric() && b.is_numeric() => true,
         (a, b) if a.is_timestamp() && b.is_timestamp() => true,
         (Boolean, b) => b.is_numeric(),
@@ -33,7 +36,8 @@ pub(crate) fn exists(from: Kind, to: Kind) -> bool {
         (a, Bytes) => a.is_text(),
         (a, b) if a.is_text() => b.is_numeric() || b.is_temporal(),
         (Date, b) => b.is_timestamp(),
-        (a, Date | Time) => a.is_timestamp(),
+        (Time(_), Time(_)) => true,
+        (a, Date | Time(_)) => a.is_timestamp(),
         _ => false,
     }
 }
@@ -85,6 +89,9 @@ fn same_values(from: Kind, to: Kind) -> bool {
 }
 
 fn can_fail(from: Kind, to: Kind) -> bool {
+    if let (Kind::Nested(a), Kind::Nested(b)) = (from, to) {
+        return a.parts_with(b).into_iter().any(|(from, to)| can_fail(from, to));
+    }
     from.is_text() && !to.is_text() && to != Kind::Bytes
 }
 
@@ -108,6 +115,9 @@ pub(crate) fn convert(
     }
     if from.is_text() {
         return from_text(col, to, rows, lenient);
+    }
+    if let (Kind::Nested(from), Kind::Nested(to)) = (from, to) {
+        return nested::convert(&col.to_rows(rows)?, from, to, lenient);
     }
     if from == Kind::Boolean {
         let bools = Bools::of(col);
@@ -175,8 +185,8 @@ fn from_text(col: &Col, to: Kind, rows: usize, lenient: bool) -> Result<ArrayRef
             Arc::new(BooleanArray::from(values))
         }
         Kind::Date => Arc::new(read.all::<Date32Type>(parse_date)?),
-        Kind::Time => Arc::new(read.all::<Time32MillisecondType>(|t| {
-            parse_time(t).map(|(s, n)| (s * 1000 + n / 1_000_000) as i32)
+        Kind::Time(p) => Arc::new(read.all::<Time32MillisecondType>(|t| {
+            parse_time(t).map(|(s, n)| cut_time((s * 1000 + n / 1_000_000) as i32, p))
         })?),
         _ => timestamps(to, (0..rows).map(|row| read.one(row, parse_timestamp)))?,
     })
@@ -237,7 +247,7 @@ fn whole(text: &str) -> Option<i64> {
     whole.parse().ok()
 }
 
-fn float(text: &str) -> Option<f64> {
+pub(crate) fn float(text: &str) -> Option<f64> {
     let text = text.trim();
     match text {
         "NaN" | "+NaN" | "-NaN" => Some(f64::NAN),
@@ -430,6 +440,11 @@ fn temporal(col: &Col, from: Kind, to: Kind, rows: usize) -> Result<ArrayRef, En
             |r: usize| days.get(r).map(|d| Instant { seconds: i64::from(d) * 86_400, nanos: 0 });
         return timestamps(to, (0..rows).map(|r| Ok(at(r))));
     }
+    if let (Kind::Time(_), Kind::Time(p)) = (from, to) {
+        let times = Prims::<Time32MillisecondType>::of(col);
+        let cut = (0..rows).map(|r| times.get(r).map(|ms| cut_time(ms, p)));
+        return Ok(Arc::new(cut.collect::<PrimitiveArray<Time32MillisecondType>>()));
+    }
     if let Some(same) = reinterpret(col, from, to) {
         return Ok(same);
     }
@@ -440,9 +455,11 @@ fn temporal(col: &Col, from: Kind, to: Kind, rows: usize) -> Result<ArrayRef, En
                 (0..rows).map(|r| instants.get(r).map(|at| at.seconds.div_euclid(86_400) as i32));
             Arc::new(days.collect::<PrimitiveArray<Date32Type>>())
         }
-        Kind::Time => {
+        Kind::Time(p) => {
             let time = |at: Instant| {
-                (at.seconds.rem_euclid(86_400) * 1000) as i32 + (at.nanos / 1_000_000) as i32
+                let ms =
+                    (at.seconds.rem_euclid(86_400) * 1000) as i32 + (at.nanos / 1_000_000) as i32;
+                cut_time(ms, p)
             };
             let times = (0..rows).map(|r| instants.get(r).map(time));
             Arc::new(times.collect::<PrimitiveArray<Time32MillisecondType>>())

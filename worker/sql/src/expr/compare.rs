@@ -8,8 +8,8 @@ use arrow::compute::kernels::cmp;
 use arrow::compute::{is_not_null, is_null, not};
 use arrow::datatypes::{Float32Type, Float64Type};
 
-use super::Kernel;
 use super::col::{Bools, Col, Prims, rows_of};
+use super::{Kernel, nested};
 use crate::ast::BinaryOp;
 use crate::types::Kind;
 
@@ -41,6 +41,17 @@ pub(crate) fn kernel(op: BinaryOp, kind: Kind) -> Kernel {
             let result: BooleanArray = (0..rows_of(args, rows))
                 .map(|row| Some(holds(a.get(row)?.partial_cmp(&b.get(row)?))))
                 .collect();
+            Ok(Col::of(Arc::new(result), args))
+        }),
+        Kind::Nested(nested) => Arc::new(move |args, rows| {
+            let at = |col: &Col, row: usize| if col.is_scalar() { 0 } else { row };
+            let one = |row: usize| {
+                let (a, b) =
+                    ((args[0].values(), at(&args[0], row)), (args[1].values(), at(&args[1], row)));
+                let equal = nested::equal(nested, a, b)?;
+                Some(equal == (op == BinaryOp::Eq))
+            };
+            let result: BooleanArray = (0..rows_of(args, rows)).map(one).collect();
             Ok(Col::of(Arc::new(result), args))
         }),
         _ => Arc::new(move |args, _| {

@@ -5,6 +5,7 @@ pub(crate) mod cast;
 pub(crate) mod col;
 pub(crate) mod compare;
 pub(crate) mod format;
+pub(crate) mod nested;
 pub(crate) mod program;
 pub(crate) mod render;
 pub(crate) mod time;
@@ -259,8 +260,10 @@ fn exact_literal(value: &ArrayRef, kind: Kind) -> String {
         return text;
     }
     match kind {
+        // Which of its parts are NULL is not seen in their text.
+        Kind::Nested(_) => format!("{value:?}"),
         kind if kind.is_text() && text == "\"NULL\"" => format!("text {text}"),
-        Kind::Time => match value.as_primitive::<Time32MillisecondType>().value(0) % 1000 {
+        Kind::Time(_) => match value.as_primitive::<Time32MillisecondType>().value(0) % 1000 {
             0 => text,
             ms => format!("{text}+{ms} ms"),
         },

@@ -8,7 +8,7 @@ use arrow::datatypes::{
 
 use super::col::Col;
 use super::time::{Instants, format_date, format_time, format_timestamp};
-use super::{Expr, Node, Style};
+use super::{Expr, Node, Style, nested};
 use crate::types::Kind;
 
 /// The value in `row` as `CAST(… AS STRING)` gives it; `None` for NULL.
@@ -26,17 +26,16 @@ pub(crate) fn value(col: &Col, kind: Kind, row: usize) -> Option<String> {
         Kind::Int => array.as_primitive::<Int32Type>().value(row).to_string(),
         Kind::BigInt => array.as_primitive::<Int64Type>().value(row).to_string(),
         Kind::Float => java_float(&format!("{:e}", array.as_primitive::<Float32Type>().value(row))),
-        Kind::Double => {
-            java_float(&format!("{:e}", array.as_primitive::<Float64Type>().value(row)))
-        }
+        Kind::Double => java_double(array.as_primitive::<Float64Type>().value(row)),
         Kind::Decimal(_, s) => decimal(array.as_primitive::<Decimal128Type>().value(row), s),
         Kind::Char(_) | Kind::VarChar(_) => array.as_string::<i32>().value(row).to_owned(),
         Kind::Bytes => String::from_utf8_lossy(array.as_binary::<i32>().value(row)).into_owned(),
         Kind::Date => format_date(array.as_primitive::<Date32Type>().value(row)),
-        Kind::Time => format_time(array.as_primitive::<Time32MillisecondType>().value(row)),
+        Kind::Time(p) => format_time(array.as_primitive::<Time32MillisecondType>().value(row), p),
         Kind::Timestamp(p) | Kind::TimestampLtz(p) => {
             format_timestamp(Instants::of(col).get(row)?, p)
         }
+        Kind::Nested(nested) => nested::text(array, nested, row),
         Kind::IntervalMillis => interval_millis(array.as_primitive::<Int64Type>().value(row)),
         Kind::IntervalMonths => {
             let months = array.as_primitive::<Int64Type>().value(row);
@@ -67,6 +66,11 @@ pub(crate) fn decimal(value: i128, scale: u8) -> String {
     let (whole, part) = digits.split_at(digits.len() - scale);
     let sign = if value < 0 { "-" } else { "" };
     if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
+}
+
+/// Java's `Double.toString`.
+pub(crate) fn java_double(value: f64) -> String {
+    java_float(&format!("{value:e}"))
 }
 
 /// Java's `Double.toString`, from Rust's shortest digits in scientific notation.
@@ -117,7 +121,7 @@ pub(crate) fn sql(expr: &Expr, column: &impl Fn(usize) -> String) -> String {
             match expr.kind() {
                 kind if kind.is_text() => format!("'{}'", text.replace('\'', "''")),
                 Kind::Date => format!("DATE '{text}'"),
-                Kind::Time => format!("TIME '{text}'"),
+                Kind::Time(_) => format!("TIME '{text}'"),
                 Kind::Timestamp(_) | Kind::TimestampLtz(_) => format!("TIMESTAMP '{text}'"),
                 Kind::IntervalMillis | Kind::IntervalMonths => format!("INTERVAL '{text}'"),
                 _ => text,

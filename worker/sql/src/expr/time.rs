@@ -161,9 +161,21 @@ pub(crate) fn format_date(days: i32) -> String {
 }
 
 /// `HH:mm:ss`; the milliseconds are cut off, as TIME has none of them.
-pub(crate) fn format_time(ms: i32) -> String {
+pub(crate) fn format_time(ms: i32, precision: u8) -> String {
     let seconds = ms / 1000;
-    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    let mut text = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let digits = usize::from(precision.min(3));
+    if digits > 0 {
+        text.push('.');
+        text.push_str(&format!("{:03}", ms % 1000)[..digits]);
+    }
+    text
+}
+
+/// A time of day in milliseconds with so many digits of the second, the others cut off.
+pub(crate) fn cut_time(ms: i32, precision: u8) -> i32 {
+    let step = 10i32.pow(3 - u32::from(precision.min(3)));
+    ms / step * step
 }
 
 /// `yyyy-MM-dd HH:mm:ss` and `precision` digits of the second.
@@ -217,9 +229,12 @@ pub(crate) fn parse_time(text: &str) -> Option<(u32, u32)> {
     let mut parts = clock.splitn(3, ':');
     let hour = digits(parts.next()?, 1, 2)?;
     let minute = parts.next().map_or(Some(0), |m| digits(m, 1, 2))?;
-    let second = parts.next().map_or(Some(0), |s| digits(s, 1, 2))?;
+    let seconds = parts.next();
+    let second = seconds.map_or(Some(0), |s| digits(s, 1, 2))?;
     let nanos = match fraction {
         None => 0,
+        Some(_) if seconds.is_none() => return None,
+        Some("") => 0,
         Some(f) if (1..=9).contains(&f.len()) => digits(f, 1, 9)? * 10u32.pow(9 - f.len() as u32),
         Some(_) => return None,
     };

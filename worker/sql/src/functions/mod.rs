@@ -4,13 +4,17 @@
 //! says. Names are found in any case.
 
 mod conditional;
+mod encodings;
 mod hash;
+mod json;
 mod math;
+mod nested;
 mod others;
 mod pattern;
 mod regex;
 mod similar;
 mod strings;
+mod texts;
 mod times;
 
 use std::sync::Arc;
@@ -87,6 +91,10 @@ fn all() -> impl Iterator<Item = &'static Function> {
         conditional::FUNCTIONS,
         times::FUNCTIONS,
         hash::FUNCTIONS,
+        texts::FUNCTIONS,
+        encodings::FUNCTIONS,
+        json::FUNCTIONS,
+        nested::FUNCTIONS,
     ]
     .into_iter()
     .flatten()

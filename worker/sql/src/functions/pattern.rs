@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ::regex::{Regex, RegexBuilder};
-use arrow::array::{Array as _, ArrayRef, AsArray, BooleanArray, StringArray};
+use arrow::array::{Array as _, ArrayRef, AsArray, BooleanArray, Int32Array, StringArray};
 use arrow::datatypes::Int32Type;
 use weir_engine::EngineError;
 
@@ -31,29 +31,46 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "REGEXP_EXTRACT(string, regular expression [, group])",
         regexp_extract,
     ),
+    special("REGEXP_COUNT", "REGEXP_COUNT(string, regular expression)", |site| {
+        places(site, |regex, text| {
+            let mut count = 0;
+            regex.each(text, |_| count += 1);
+            count
+        })
+    }),
+    special("REGEXP_INSTR", "REGEXP_INSTR(string, regular expression)", |site| {
+        places(site, |regex, text| {
+            let found = regex.find_at(text, 0);
+            found.map_or(0, |found| text[..found.start].chars().count() as i32 + 1)
+        })
+    }),
+    special("REGEXP_SUBSTR", "REGEXP_SUBSTR(string, regular expression)", |site| {
+        site.expect_count(2..=2)?;
+        regexp_extract(site)
+    }),
 ];
 
 /// Patterns kept of a column that holds patterns.
 const MAX_CACHED: usize = 64;
 
 /// Reads a pattern.
-type Compile<P> = Arc<dyn Fn(&str) -> Result<P, String> + Send + Sync>;
+pub(super) type Compile<P> = Arc<dyn Fn(&str) -> Result<P, String> + Send + Sync>;
 
 /// The compiled patterns of a column.
-struct Patterns<'a, P> {
+pub(super) struct Patterns<'a, P> {
     texts: Texts<'a>,
     known: HashMap<String, P>,
     compile: &'a Compile<P>,
 }
 
 impl<'a, P> Patterns<'a, P> {
-    fn of(col: &'a Col, compile: &'a Compile<P>) -> Self {
+    pub(super) fn of(col: &'a Col, compile: &'a Compile<P>) -> Self {
         Self { texts: Texts::of(col), known: HashMap::new(), compile }
     }
 
     /// The pattern of a row; one that cannot be read stops the job, as its answer would be a
     /// guess. Flink gives FALSE or NULL for some, and stops for others.
-    fn get(&mut self, row: usize) -> Result<Option<&P>, EngineError> {
+    pub(super) fn get(&mut self, row: usize) -> Result<Option<&P>, EngineError> {
         let Some(text) = self.texts.get(row) else {
             return Ok(None);
         };
@@ -75,7 +92,7 @@ fn cannot_be_read(pattern: &str, reason: &str) -> String {
 
 /// A literal pattern that cannot be read is an error of the program. Answers whether there are
 /// other patterns, which only the data tells.
-fn check<P>(expr: &Expr, compile: &Compile<P>, span: Span) -> Result<bool, SqlError> {
+pub(super) fn check<P>(expr: &Expr, compile: &Compile<P>, span: Span) -> Result<bool, SqlError> {
     let Some(value) = expr.as_literal() else {
         return Ok(true);
     };
@@ -165,7 +182,7 @@ fn similar_to(site: &mut Site) -> Result<Expr, SqlError> {
     matcher(site, Arc::new(compile), escape, JavaRegex::is_match)
 }
 
-fn java() -> Compile<JavaRegex> {
+pub(super) fn java() -> Compile<JavaRegex> {
     Arc::new(JavaRegex::find)
 }
 
@@ -223,5 +240,22 @@ fn regexp_extract(site: &mut Site) -> Result<Expr, SqlError> {
             Ok(found.map(|(start, end)| &text[start..end]))
         };
         Ok(Arc::new((0..rows).map(one).collect::<Result<StringArray, EngineError>>()?))
+    })
+}
+
+/// A number for each text, of where a pattern is found in it.
+fn places(site: &mut Site, of: fn(&JavaRegex, &str) -> i32) -> Result<Expr, SqlError> {
+    site.expect_count(2..=2)?;
+    let args = vec![site.want(0, Want::Text)?, site.want(1, Want::Text)?];
+    let compile = java();
+    let fallible = check(&args[1], &compile, site.expr(1)?.span)?;
+    site.call(args, SqlType::nullable(Kind::Int), fallible, move |args, rows| -> Array {
+        let texts = Texts::of(&args[0]);
+        let mut patterns = Patterns::of(&args[1], &compile);
+        let one = |r: usize| match texts.get(r) {
+            Some(text) => Ok(patterns.get(r)?.map(|pattern| of(pattern, text))),
+            None => Ok(None),
+        };
+        Ok(Arc::new((0..rows).map(one).collect::<Result<Int32Array, EngineError>>()?))
     })
 }

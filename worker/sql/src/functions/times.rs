@@ -60,8 +60,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     special("PROCTIME", "PROCTIME()", |site| now(site, LTZ)),
     special("LOCALTIMESTAMP", "LOCALTIMESTAMP", |site| now(site, TIMESTAMP)),
     special("CURRENT_DATE", "CURRENT_DATE", |site| now(site, Kind::Date)),
-    special("CURRENT_TIME", "CURRENT_TIME", |site| now(site, Kind::Time)),
-    special("LOCALTIME", "LOCALTIME", |site| now(site, Kind::Time)),
+    special("CURRENT_TIME", "CURRENT_TIME", |site| now(site, Kind::Time(0))),
+    special("LOCALTIME", "LOCALTIME", |site| now(site, Kind::Time(0))),
 ];
 
 fn now(site: &mut Site, kind: Kind) -> Result<Expr, SqlError> {
@@ -72,7 +72,7 @@ fn now(site: &mut Site, kind: Kind) -> Result<Expr, SqlError> {
             Kind::Date => {
                 Arc::new(Date32Array::from_value(at.seconds.div_euclid(86_400) as i32, rows))
             }
-            Kind::Time => Arc::new(Time32MillisecondArray::from_value(
+            Kind::Time(_) => Arc::new(Time32MillisecondArray::from_value(
                 (at.seconds.rem_euclid(86_400) * 1000) as i32,
                 rows,
             )),
@@ -90,7 +90,7 @@ fn instants(col: &Col, kind: Kind, rows: usize) -> Vec<Option<Instant>> {
                 .map(|r| days.get(r).map(|d| Instant { seconds: i64::from(d) * 86_400, nanos: 0 }))
                 .collect()
         }
-        Kind::Time => {
+        Kind::Time(_) => {
             let times = Prims::<Time32MillisecondType>::of(col);
             (0..rows).map(|r| times.get(r).map(|ms| Instant::of_millis(i64::from(ms)))).collect()
         }
@@ -134,7 +134,7 @@ fn extract(site: &Site, i: usize, unit: Unit) -> Result<Expr, SqlError> {
         ));
     }
     let clock_only = matches!(unit, Unit::Hour | Unit::Minute | Unit::Second);
-    if kind == Kind::Time && !clock_only {
+    if matches!(kind, Kind::Time(_)) && !clock_only {
         return site.type_error(i, "a date or timestamp");
     }
     let ty = SqlType { kind: Kind::BigInt, nullable: arg.ty.nullable };
@@ -177,10 +177,14 @@ pub(super) fn cut(site: &Site, unit: Unit, up: bool) -> Result<Expr, SqlError> {
     let ty = arg.ty;
     let kind = ty.kind;
     let clock = matches!(unit, Unit::Hour | Unit::Minute | Unit::Second | Unit::Millisecond);
-    if kind == Kind::Time && !clock || kind == Kind::Date && clock {
+    if matches!(kind, Kind::Time(_)) && !clock || kind == Kind::Date && clock {
         return site.type_error(
             0,
-            if kind == Kind::Time { "a date or timestamp" } else { "a time or timestamp" },
+            if matches!(kind, Kind::Time(_)) {
+                "a date or timestamp"
+            } else {
+                "a time or timestamp"
+            },
         );
     }
     let name = format!("{} TO {unit:?}", site.function.name);
@@ -210,7 +214,7 @@ fn back(
                 .map(|at| at.map(|at| at.seconds.div_euclid(86_400) as i32))
                 .collect::<Date32Array>(),
         ),
-        Kind::Time => Arc::new(
+        Kind::Time(_) => Arc::new(
             values
                 .map(|at| at.map(|at| at.millis().rem_euclid(86_400_000) as i32))
                 .collect::<Time32MillisecondArray>(),

@@ -42,11 +42,7 @@ impl Lowering<'_> {
         counted.sort();
         let identity = format!("group {} {}", identity::rows(rel, false), counted.join(","));
         let mut details = details(aggregate, &aggregate.input.fields);
-        let changes = match rel.corrected_by() {
-            Some(_) => "rows are corrected: +I, -U, +U, -D",
-            None => "rows only come: +I",
-        };
-        details.insert("changes".to_owned(), changes.to_owned());
+        details.insert("changes".to_owned(), names::changes(rel).to_owned());
         let info = OperatorInfo {
             uid: self.uid(&identity),
             name: names::aggregate(aggregate, &aggregate.input.fields),

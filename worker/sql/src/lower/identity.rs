@@ -11,7 +11,7 @@ use weir_engine::operators::rank::spec::SortColumn;
 use weir_engine::operators::window::spec::Window;
 
 use crate::catalog::{ColumnKind, TableDef, WatermarkRule};
-use crate::rel::{AggregateCall, Over, OverCall, OverFunction, Rank, Rel, RelKind, Windows};
+use crate::rel::{AggregateCall, Join, Over, OverCall, OverFunction, Rank, Rel, RelKind, Windows};
 
 /// Text that is long stands for itself by its hash.
 fn short(text: String) -> String {
@@ -93,6 +93,13 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
             let below = rows(&aggregate.input, exact);
             format!("aggregate({over},[{}],{below})", keys.join(","))
         }
+        RelKind::Join(join) => {
+            let of = |i: usize| side(join, i, exact);
+            let mut on: Vec<String> = join.on.iter().map(|on| on.canonical(&of)).collect();
+            on.sort();
+            let (left, right) = (rows(&join.left, exact), rows(&join.right, exact));
+            format!("join({:?},{left},{right},[{}])", join.kind, on.join(","))
+        }
         RelKind::Over(over) => {
             let below = rows(&over.input, exact);
             format!("over({},{below})", sorted(&over.partition, &over.order, &over.input, exact))
@@ -148,8 +155,19 @@ fn column(rel: &Rel, index: usize, exact: bool) -> String {
                 format!("bound {}", index - keys - aggregate.calls.len())
             }
         }
+        RelKind::Join(join) => side(join, index, exact),
         RelKind::Union(_) | RelKind::Values { .. } | RelKind::Window { .. } => format!("#{index}"),
     })
+}
+
+/// What a column of a join holds: columns are numbered through.
+fn side(join: &Join, index: usize, exact: bool) -> String {
+    let width = join.left.fields.len();
+    if index < width {
+        format!("left {}", column(&join.left, index, exact))
+    } else {
+        format!("right {}", column(&join.right, index - width, exact))
+    }
 }
 
 /// How rows are parted and sorted.

@@ -2,6 +2,7 @@
 
 mod group;
 mod identity;
+mod join;
 mod late;
 mod names;
 mod needs;
@@ -29,7 +30,7 @@ use crate::calc::{Calc, CalcFactory};
 use crate::catalog::TableDef;
 use crate::error::{SqlError, Warning};
 use crate::expr::{Expr, render};
-use crate::rel::{Field, Rel, RelKind};
+use crate::rel::{Field, Narrowing, Rel, RelKind};
 
 use needs::Needs;
 use sinks::sink_shape;
@@ -71,6 +72,7 @@ pub(crate) fn lower(
     program: &BoundProgram,
     options: &PlanOptions,
 ) -> Result<(JobGraph, bool, Vec<Warning>), Vec<SqlError>> {
+    let program = &narrowed(program);
     let mut lowering = Lowering {
         options,
         tables: program.tables.clone(),
@@ -94,6 +96,22 @@ pub(crate) fn lower(
         Ok((lowering.graph, lowering.bounded, lowering.warnings))
     } else {
         Err(lowering.errors)
+    }
+}
+
+/// The program with joins that keep what is read.
+fn narrowed(program: &BoundProgram) -> BoundProgram {
+    let mut narrowing = Narrowing::default();
+    program.inserts.iter().for_each(|insert| narrowing.read(&insert.rel));
+    let narrow = |insert: &BoundInsert| BoundInsert {
+        table: insert.table.clone(),
+        rel: narrowing.whole(&insert.rel),
+        span: insert.span,
+    };
+    BoundProgram {
+        inserts: program.inserts.iter().map(narrow).collect(),
+        tables: program.tables.clone(),
+        state_ttl: program.state_ttl,
     }
 }
 
@@ -218,6 +236,7 @@ impl Lowering<'_> {
             RelKind::Aggregate(aggregate) => self.aggregate(rel, aggregate).map(|flow| vec![flow]),
             RelKind::Over(over) => self.over(rel, over).map(|flow| vec![flow]),
             RelKind::Rank(rank) => self.rank(rel, rank).map(|flow| vec![flow]),
+            RelKind::Join(join) => self.join(rel, join).map(|flow| vec![flow]),
         }
     }
 

@@ -3,7 +3,7 @@
 use weir_engine::operators::window::spec::Window;
 
 use crate::expr::{Expr, render};
-use crate::rel::{Aggregate, Field, Rel, Windows};
+use crate::rel::{Aggregate, Field, Join, JoinKind, Rel, Windows};
 
 const LONGEST: usize = 60;
 
@@ -51,6 +51,33 @@ pub(super) fn window(window: Windows) -> String {
         Window::Cumulate { size, step, offset } => {
             format!("cumulate {} by {}{}", duration(size), duration(step), shifted(offset))
         }
+    }
+}
+
+/// `left join by id`.
+pub(super) fn join(join: &Join, equal: &[String]) -> String {
+    let kind = match join.kind {
+        JoinKind::Inner => "join",
+        JoinKind::Left => "left join",
+        JoinKind::Right => "right join",
+        JoinKind::Full => "full join",
+        JoinKind::Semi => "rows that have a match",
+        JoinKind::Anti => "rows that have no match",
+    };
+    let kind = match join.near {
+        None => kind.to_owned(),
+        Some(near) if near.windows => format!("window {kind}"),
+        Some(_) => format!("interval {kind}"),
+    };
+    let by = if equal.is_empty() { String::new() } else { format!(" by {}", equal.join(", ")) };
+    cut(format!("{kind}{by}"))
+}
+
+/// What happens to the rows of a relation.
+pub(super) fn changes(rel: &Rel) -> &'static str {
+    match rel.corrected_by() {
+        Some(_) => "rows are corrected: +I, -U, +U, -D",
+        None => "rows only come: +I",
     }
 }
 

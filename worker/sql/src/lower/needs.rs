@@ -90,6 +90,12 @@ impl Needs {
                     self.visit(input);
                 }
             }
+            RelKind::Join(join) => {
+                if self.count(rel) == 1 {
+                    self.visit(&join.left);
+                    self.visit(&join.right);
+                }
+            }
         }
     }
 

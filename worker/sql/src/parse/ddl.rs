@@ -6,7 +6,7 @@ use crate::ast::{
 };
 use crate::error::{Span, did_you_mean};
 use crate::lex::Tok;
-use crate::types::{Kind, STRING_LENGTH, SqlType};
+use crate::types::{Kind, Nested, STRING_LENGTH, SqlType};
 
 const TYPES: [&str; 24] = [
     "TINYINT",
@@ -330,9 +330,9 @@ impl Parser {
             }
             "DATE" => Kind::Date,
             "TIME" => {
-                self.precision("TIME", 0)?;
+                let precision = self.precision("TIME", 0)?;
                 self.zone(false)?;
-                Kind::Time
+                Kind::Time(precision)
             }
             "TIMESTAMP" => {
                 let precision = self.precision("TIMESTAMP", 6)?;
@@ -343,7 +343,22 @@ impl Parser {
                 }
             }
             "TIMESTAMP_LTZ" => Kind::TimestampLtz(self.precision("TIMESTAMP_LTZ", 6)?),
-            "ROW" | "ARRAY" | "MAP" | "MULTISET" | "RAW" | "VARIANT" | "STRUCTURED" => {
+            "ARRAY" => {
+                self.expect("<")?;
+                let of = self.data_type()?.kind;
+                self.expect(">")?;
+                Nested::array(of)
+            }
+            "MAP" => {
+                self.expect("<")?;
+                let key = self.data_type()?.kind;
+                self.expect(",")?;
+                let value = self.data_type()?.kind;
+                self.expect(">")?;
+                Nested::Map(key, value).kind()
+            }
+            "ROW" => self.row()?,
+            "MULTISET" | "RAW" | "VARIANT" | "STRUCTURED" => {
                 return self.error(
                     token.span,
                     format!("the type {word} is not supported; declare the fields you need as columns of their own, or read the whole as STRING"),
@@ -366,10 +381,13 @@ impl Parser {
                     .error(token.span, format!("the type {} is unknown{hint}", token.describe()));
             }
         };
-        if self.is_word("ARRAY") || self.is_word("MULTISET") {
+        if self.eat_word("ARRAY") {
+            return Ok(Nested::array(kind));
+        }
+        if self.is_word("MULTISET") {
             let span = self.span();
             return self
-                .error(span, "collection types are not supported; read the whole as STRING");
+                .error(span, "the type MULTISET is not supported; read the whole as STRING");
         }
         Ok(kind)
     }
@@ -392,6 +410,34 @@ impl Parser {
             self.expect(")")?;
         }
         Ok(Kind::Decimal(precision as u8, scale as u8))
+    }
+
+    /// `<a t 'comment', …>` or the same in parentheses, of ROW.
+    fn row(&mut self) -> Parsed<Kind> {
+        let end = if self.eat("(") {
+            ")"
+        } else {
+            self.expect("<")?;
+            ">"
+        };
+        let mut fields: Vec<(String, Kind)> = Vec::new();
+        loop {
+            let name = self.ident("a field's name")?;
+            if fields.iter().any(|(known, _)| *known == name.text) {
+                return self
+                    .error(name.span, format!("the field \"{}\" is there twice", name.text));
+            }
+            let of = self.data_type()?.kind;
+            if matches!(self.peek().tok, Tok::Text(_)) {
+                self.next();
+            }
+            fields.push((name.text, of));
+            if !self.eat(",") {
+                break;
+            }
+        }
+        self.expect(end)?;
+        Ok(Nested::Row(fields).kind())
     }
 
     fn length(&mut self, name: &str, default: u32) -> Parsed<u32> {

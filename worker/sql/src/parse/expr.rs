@@ -32,7 +32,7 @@ impl Parser {
         })
     }
 
-    fn node(&self, start: Span, kind: ExprKind) -> Parsed<Expr> {
+    pub(super) fn node(&self, start: Span, kind: ExprKind) -> Parsed<Expr> {
         let span = self.since(start);
         let height = 1 + children(&kind).map(|c| c.height).max().unwrap_or(0);
         if height > MAX_HEIGHT {
@@ -100,11 +100,10 @@ impl Parser {
         if self.eat_word("IN") {
             self.expect("(")?;
             if self.is_word("SELECT") || self.is_word("WITH") || self.is_word("VALUES") {
-                let span = self.span();
-                return self.error(
-                    span,
-                    "IN with a query is a join, which is not supported; list the values",
-                );
+                let query = Box::new(self.query()?);
+                self.expect(")")?;
+                let of = Box::new(take(left));
+                return self.node(start, ExprKind::InQuery { of, query, negated }).map(Some);
             }
             let mut list = vec![self.expr()?];
             while self.eat(",") {
@@ -171,15 +170,46 @@ impl Parser {
             let right = Box::new(self.expr_above(COMPARE)?);
             return self.node(start, ExprKind::IsDistinct { left: of, right, negated });
         }
+        if self.eat_word("JSON") {
+            let test = self.json_test(start, *of)?;
+            if negated {
+                return self.node(start, ExprKind::Not(Box::new(test)));
+            }
+            return Ok(test);
+        }
         for (word, value) in [("TRUE", Some(true)), ("FALSE", Some(false)), ("UNKNOWN", None)] {
             if self.eat_word(word) {
                 return self.node(start, ExprKind::IsBool { of, value, negated });
             }
         }
-        Err(self.unexpected("NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM"))
+        Err(self.unexpected("NULL, TRUE, FALSE, UNKNOWN, JSON or DISTINCT FROM"))
     }
 
+    /// An operand with what is taken out of it: `a[1]`, `f(x).name`.
     fn prefix(&mut self) -> Parsed<Expr> {
+        let start = self.span();
+        let mut of = self.operand()?;
+        loop {
+            let at = self.span();
+            let (name, taken) = if self.eat("[") {
+                let index = self.expr()?;
+                self.expect("]")?;
+                ("[]", index)
+            } else if self.is(".") && matches!(self.peek_at(1).tok, Tok::Word { .. }) {
+                self.next();
+                let field = self.ident("a field's name")?;
+                (".", self.node(field.span, ExprKind::Text(field.text))?)
+            } else {
+                return Ok(of);
+            };
+            let name = Ident { text: name.to_owned(), span: at };
+            let args = vec![of, taken];
+            let call = Call::of(name, args);
+            of = self.node(start, ExprKind::Call(Box::new(call)))?;
+        }
+    }
+
+    fn operand(&mut self) -> Parsed<Expr> {
         let token = self.peek().clone();
         let start = token.span;
         match &token.tok {
@@ -194,10 +224,9 @@ impl Parser {
             Tok::Sign("(") => {
                 self.next();
                 if self.is_word("SELECT") || self.is_word("WITH") {
-                    return self.error(
-                        self.span(),
-                        "a query inside an expression is a join, which is not supported",
-                    );
+                    let query = Box::new(self.query()?);
+                    self.expect(")")?;
+                    return self.node(start, ExprKind::Scalar(query));
                 }
                 let inner = self.expr()?;
                 if self.is(",") {
@@ -232,10 +261,6 @@ impl Parser {
         while self.eat(".") {
             parts.push(self.ident("a column's name")?);
         }
-        if self.is("[") {
-            let span = self.span();
-            return self.error(span, "element access is not supported, nor are ARRAY and MAP");
-        }
         self.node(start, ExprKind::Column(parts))
     }
 
@@ -249,7 +274,13 @@ impl Parser {
                 let inner = self.expr_above(NOT)?;
                 self.node(start, ExprKind::Not(Box::new(inner)))
             }
-            "EXISTS" => self.error(start, "EXISTS is a join, which is not supported"),
+            "EXISTS" => {
+                self.next();
+                self.expect("(")?;
+                let query = Box::new(self.query()?);
+                self.expect(")")?;
+                self.node(start, ExprKind::Exists(query))
+            }
             "CASE" => self.case(start),
             "CAST" | "TRY_CAST" if call => {
                 self.at += 2;
@@ -285,10 +316,7 @@ impl Parser {
                 self.node(start, ExprKind::Typed { keyword, text })
             }
             "INTERVAL" => self.interval(start),
-            "ARRAY" | "MAP" if self.is_sign_at(1, "[") => {
-                self.error(start, format!("{word} values are not supported"))
-            }
-            "ROW" if call => self.error(start, "ROW values are not supported"),
+            "ARRAY" | "MAP" if self.is_sign_at(1, "[") => self.elements(start, &word),
             _ if call => self.call(start),
             name if BARE_FUNCTIONS.contains(&name) && name != "PI" => {
                 let name = self.ident("a function")?;
@@ -417,6 +445,9 @@ impl Parser {
                 call.args.push(self.expr()?);
             }
             "TRIM" => self.trim(&mut call)?,
+            "JSON_VALUE" | "JSON_QUERY" | "JSON_EXISTS" | "JSON_OBJECT" | "JSON_ARRAY" => {
+                self.json_arguments(&mut call)?;
+            }
             _ => self.arguments(&mut call)?,
         }
         self.expect(")")?;
@@ -432,6 +463,22 @@ impl Parser {
         if self.are_words(&["WITHIN", "GROUP"]) {
             return self.error(self.span(), "WITHIN GROUP is not supported");
         }
+        self.node(start, ExprKind::Call(Box::new(call)))
+    }
+
+    /// `ARRAY[…]` and `MAP[…]`.
+    fn elements(&mut self, start: Span, word: &str) -> Parsed<Expr> {
+        let name = Ident { text: format!("{word}[]"), span: self.span() };
+        self.at += 2;
+        let mut args = Vec::new();
+        while !self.is("]") {
+            args.push(self.expr()?);
+            if !self.eat(",") {
+                break;
+            }
+        }
+        self.expect("]")?;
+        let call = Call::of(name, args);
         self.node(start, ExprKind::Call(Box::new(call)))
     }
 
@@ -474,6 +521,9 @@ impl Parser {
             self.eat_word("ALL");
         }
         call.args.push(self.expr()?);
+        if self.eat_word("PLACING") {
+            call.args.push(self.expr()?);
+        }
         // SUBSTRING(x FROM a FOR b), OVERLAY and FLOOR(t TO HOUR) are written with words.
         if self.eat_word("TO") {
             call.args.push(self.unit_argument()?);
@@ -515,6 +565,7 @@ pub(crate) fn children(kind: &ExprKind) -> Box<dyn Iterator<Item = &Expr> + '_> 
         }
         ExprKind::Between { of, low, high, .. } => all(vec![of, low, high]),
         ExprKind::InList { of, list, .. } => Box::new(std::iter::once(&**of).chain(list)),
+        ExprKind::InQuery { of, .. } => all(vec![of]),
         ExprKind::Like { of, pattern, .. } => all(vec![of, pattern]),
         ExprKind::Case { operand, whens, otherwise } => Box::new(
             operand
@@ -533,6 +584,8 @@ pub(crate) fn children(kind: &ExprKind) -> Box<dyn Iterator<Item = &Expr> + '_> 
         | ExprKind::Null
         | ExprKind::Typed { .. }
         | ExprKind::Interval { .. }
+        | ExprKind::Exists(_)
+        | ExprKind::Scalar(_)
         | ExprKind::Unit(_) => all(Vec::new()),
     }
 }

@@ -6,6 +6,8 @@ mod ddl;
 mod expr;
 mod grouping;
 mod hints;
+mod join;
+mod json;
 mod over;
 mod query;
 mod window;

@@ -1,7 +1,9 @@
 //! Queries and table references.
 
 use super::{Parsed, Parser, is_reserved};
-use crate::ast::{Body, Cte, Ident, Query, Relation, RelationKind, Select, SelectItem, Tail};
+use crate::ast::{
+    Body, Cte, Ident, Query, Relation, RelationKind, Select, SelectItem, SetOp, Tail,
+};
 use crate::error::Span;
 use crate::lex::{HINT, Tok};
 
@@ -32,32 +34,62 @@ impl Parser {
                 }
             }
         }
-        let first = self.query_term()?;
-        let mut branches = vec![first];
-        loop {
-            let span = self.span();
-            if self.eat_word("UNION") {
-                if !self.eat_word("ALL") {
-                    self.eat_word("DISTINCT");
-                    return self.error(span, "UNION without ALL removes duplicates over the whole stream, which is not supported; use UNION ALL");
+        let mut whole = self.intersections()?;
+        while let Some((op, all)) = self.set_operator(&[SetOp::Union, SetOp::Except])? {
+            let next = self.intersections()?;
+            let span = self.since(start);
+            let body = match whole.body {
+                Body::Union(mut branches) if all => {
+                    branches.push(next);
+                    Body::Union(branches)
                 }
-                branches.push(self.query_term()?);
-            } else if let Some(word) =
-                ["INTERSECT", "EXCEPT", "MINUS"].into_iter().find(|w| self.is_word(w))
-            {
-                return self.error(
-                    span,
-                    format!("{word} is not supported; only UNION ALL combines queries"),
-                );
-            } else {
-                break;
-            }
+                body if all => Body::Union(vec![Query { body, ..whole }, next]),
+                body => {
+                    let left = Box::new(Query { body, ..whole });
+                    Body::Set { op, left, right: Box::new(next), span }
+                }
+            };
+            whole = Query { ctes: Vec::new(), body, tail: Tail::default(), span };
         }
-        let span = self.since(start);
-        let body =
-            if branches.len() == 1 { branches.remove(0).body } else { Body::Union(branches) };
+        let (body, span) = (whole.body, self.since(start));
         let tail = self.query_tail()?;
         Ok(Query { ctes, body, tail, span })
+    }
+
+    /// Queries with INTERSECT between them, which binds closer than the others.
+    fn intersections(&mut self) -> Parsed<Query> {
+        let start = self.span();
+        let mut whole = self.query_term()?;
+        while let Some((op, _)) = self.set_operator(&[SetOp::Intersect])? {
+            let right = Box::new(self.query_term()?);
+            let span = self.since(start);
+            let body = Body::Set { op, left: Box::new(whole), right, span };
+            whole = Query { ctes: Vec::new(), body, tail: Tail::default(), span };
+        }
+        Ok(whole)
+    }
+
+    /// One of these operators, and whether ALL follows.
+    fn set_operator(&mut self, ops: &[SetOp]) -> Parsed<Option<(SetOp, bool)>> {
+        let span = self.span();
+        if self.is_word("MINUS") {
+            return self.error(span, "MINUS is not Flink's; write EXCEPT");
+        }
+        let Some(op) = ops.iter().copied().find(|op| self.eat_word(op.name())) else {
+            return Ok(None);
+        };
+        let all = self.eat_word("ALL");
+        if all && op != SetOp::Union {
+            let message = format!(
+                "{} ALL is not supported yet; without ALL it gives each row once",
+                op.name()
+            );
+            return self.error(span, message);
+        }
+        if !all {
+            self.eat_word("DISTINCT");
+        }
+        Ok(Some((op, all)))
     }
 
     fn query_term(&mut self) -> Parsed<Query> {
@@ -171,24 +203,7 @@ impl Parser {
         }
     }
 
-    fn from(&mut self) -> Parsed<Relation> {
-        let relation = self.relation()?;
-        let span = self.span();
-        if self.is(",") {
-            return self.error(span, "several tables in FROM are a join, which is not supported");
-        }
-        for word in ["JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL"] {
-            if self.is_word(word) {
-                return self.error(span, "joins are not supported");
-            }
-        }
-        if self.is_word("MATCH_RECOGNIZE") {
-            return self.error(span, "MATCH_RECOGNIZE is not supported");
-        }
-        Ok(relation)
-    }
-
-    fn relation(&mut self) -> Parsed<Relation> {
+    pub(super) fn relation(&mut self) -> Parsed<Relation> {
         let start = self.span();
         let kind = if self.is("(") {
             self.next();

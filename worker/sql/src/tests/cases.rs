@@ -43,7 +43,7 @@ fn fixture() -> (Vec<Field>, RecordBatch) {
         ("past", Kind::Timestamp(3), Arc::new(times(-3_662_750))),
         ("ltz", Kind::TimestampLtz(3), Arc::new(times(NOON).with_timezone("UTC"))),
         ("dt", Kind::Date, Arc::new(Date32Array::from(vec![11_356]))),
-        ("tm", Kind::Time, Arc::new(Time32MillisecondArray::from(vec![14_706_000]))),
+        ("tm", Kind::Time(0), Arc::new(Time32MillisecondArray::from(vec![14_706_000]))),
         ("ni", Kind::Int, Arc::new(Int32Array::from(vec![None]))),
         ("ns", Kind::STRING, Arc::new(StringArray::from(vec![None::<&str>]))),
         ("nb", Kind::Boolean, Arc::new(BooleanArray::from(vec![None]))),
@@ -63,7 +63,7 @@ fn fixture() -> (Vec<Field>, RecordBatch) {
 /// Value and type of an expression; the value `ERROR` and the message when it has none.
 fn evaluate(sql: &str, fields: &[Field], row: &RecordBatch) -> (String, String) {
     let error = |message: String| ("ERROR".to_owned(), message);
-    let scope = Scope { fields, qualifier: None, place: "fixture", aliases: &[] };
+    let scope = Scope { fields, qualifier: None, place: "fixture", aliases: &[], joined: None };
     let parsed = match parse_expr(sql) {
         Ok(parsed) => parsed,
         Err(found) => return error(found.message),

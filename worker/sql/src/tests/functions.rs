@@ -15,7 +15,8 @@ use crate::types::{Kind, SqlType};
 #[test]
 fn the_clock_is_named_as_nondeterministic() {
     for sql in ["CURRENT_TIMESTAMP", "NOW()", "PROCTIME()", "UNIX_TIMESTAMP()", "CURRENT_DATE"] {
-        let scope = Scope { fields: &[], qualifier: None, place: "nothing", aliases: &[] };
+        let scope =
+            Scope { fields: &[], qualifier: None, place: "nothing", aliases: &[], joined: None };
         let bound = bind_plain(&parse_expr(sql).unwrap(), &scope, "").unwrap();
         assert!(bound.nondeterministic().is_some(), "{sql}");
     }
@@ -29,7 +30,7 @@ fn rows(sql: &str) -> Result<Vec<String>, String> {
         role: Role::Plain,
     };
     let fields = [field("n", Kind::Int), field("s", Kind::STRING)];
-    let scope = Scope { fields: &fields, qualifier: None, place: "t", aliases: &[] };
+    let scope = Scope { fields: &fields, qualifier: None, place: "t", aliases: &[], joined: None };
     let bound = bind_plain(&parse_expr(sql).unwrap(), &scope, "").map_err(|e| e.message)?;
     let n: ArrayRef = Arc::new(Int32Array::from(vec![Some(0), Some(2), None, Some(-3)]));
     let s: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("2"), Some("x,y")]));
@@ -94,7 +95,7 @@ fn an_error_in_the_data_names_the_place_in_the_program() {
 fn values_that_only_people_take_for_one_stay_two() {
     let fields =
         [Field { name: "s".to_owned(), ty: SqlType::nullable(Kind::STRING), role: Role::Plain }];
-    let scope = Scope { fields: &fields, qualifier: None, place: "t", aliases: &[] };
+    let scope = Scope { fields: &fields, qualifier: None, place: "t", aliases: &[], joined: None };
     let row: ArrayRef = Arc::new(StringArray::from(vec!["abcdef"]));
     let batch = RecordBatch::try_from_iter(vec![("s", row)]).unwrap();
     for (sqls, expected) in [

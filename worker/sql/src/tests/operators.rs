@@ -16,7 +16,7 @@ use crate::types::{Kind, SqlType};
 fn bind(sql: &str) -> Expr {
     let fields =
         [Field { name: "n".to_owned(), ty: SqlType::nullable(Kind::Int), role: Role::Plain }];
-    let scope = Scope { fields: &fields, qualifier: None, place: "t", aliases: &[] };
+    let scope = Scope { fields: &fields, qualifier: None, place: "t", aliases: &[], joined: None };
     bind_plain(&parse_expr(sql).unwrap(), &scope, "").unwrap()
 }
 

@@ -2,13 +2,15 @@
 
 mod avg;
 mod count;
-mod min_max;
+mod listagg;
 mod number;
+mod one_of;
 mod sum;
 mod sums;
 mod variance;
 
 use super::Function;
+pub use listagg::item as listagg_item;
 
 /// `COUNT(*)` and `COUNT(x)`.
 pub const COUNT: Function = &count::Count;
@@ -17,9 +19,12 @@ pub const SUM: Function = &sum::Sum;
 /// `AVG(x)`.
 pub const AVG: Function = &avg::Avg;
 /// `MIN(x)`.
-pub const MIN: Function = &min_max::MIN;
+pub const MIN: Function = &one_of::MIN;
 /// `MAX(x)`.
-pub const MAX: Function = &min_max::MAX;
+pub const MAX: Function = &one_of::MAX;
+
+/// `LISTAGG(x, separator)`, over what [`listagg_item`] makes of the two.
+pub const LISTAGG: Function = &listagg::ListAgg;
 
 /// Every function, in the order in which a message names them.
 pub const ALL: &[Function] = &[
@@ -32,14 +37,14 @@ pub const ALL: &[Function] = &[
     &variance::VAR_SAMP,
     &variance::STDDEV_POP,
     &variance::STDDEV_SAMP,
+    &one_of::FIRST_VALUE,
+    &one_of::LAST_VALUE,
+    LISTAGG,
 ];
 
 /// Functions of Flink that are not here, in capitals.
 const ABSENT: &[&str] = &[
     "COLLECT",
-    "LISTAGG",
-    "FIRST_VALUE",
-    "LAST_VALUE",
     "ARRAY_AGG",
     "JSON_OBJECTAGG",
     "JSON_ARRAYAGG",

@@ -10,13 +10,13 @@ use crate::{Batch, OperatorError};
 
 /// The groups of a batch, numbered in the order of their first rows.
 #[derive(Debug, Default)]
-pub(super) struct BatchGroups {
+pub(in crate::operators) struct BatchGroups {
     /// Per row the number of its group.
-    pub(super) numbers: Vec<u32>,
+    pub(in crate::operators) numbers: Vec<u32>,
     /// Per group its slot.
-    pub(super) slots: Vec<u32>,
+    pub(in crate::operators) slots: Vec<u32>,
     /// Per group whether it was there before.
-    pub(super) known: Vec<bool>,
+    pub(in crate::operators) known: Vec<bool>,
     /// Per group the number of its rows, where they are counted.
     pub(super) rows: Vec<i64>,
     /// Per slot the number of its group; [`ABSENT`] between batches.
@@ -25,7 +25,7 @@ pub(super) struct BatchGroups {
 
 impl BatchGroups {
     /// Numbers the groups of a batch: `slots` and `known` are per row.
-    pub(super) fn number(&mut self, slots: &[u32], known: &[bool]) {
+    pub(in crate::operators) fn number(&mut self, slots: &[u32], known: &[bool]) {
         self.numbers.clear();
         self.slots.clear();
         self.known.clear();
@@ -48,7 +48,7 @@ impl BatchGroups {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::operators) fn len(&self) -> usize {
         self.slots.len()
     }
 
@@ -103,7 +103,7 @@ impl BatchGroups {
         Ok((batch.take(&UInt32Array::from(counted))?, Some(gone)))
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::operators) fn bytes(&self) -> usize {
         self.number_of.capacity() * size_of::<u32>()
     }
 }

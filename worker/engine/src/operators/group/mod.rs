@@ -17,7 +17,7 @@
 //! Deliberately absent: a row over no input, where there is no key (as in Flink's streams), and
 //! a half before the exchange.
 
-mod batch;
+pub(in crate::operators) mod batch;
 mod changes;
 mod operator;
 mod plan;

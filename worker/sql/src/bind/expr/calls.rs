@@ -91,6 +91,14 @@ impl ExprBinder<'_> {
             let kind = result_kind(function, name, None, span)?;
             return Ok(FoundAggregate { function, arg: None, filter, distinct: false, kind });
         }
+        if function == aggregates::LISTAGG {
+            let args = call.args.iter().map(|arg| self.bind(arg).map(Arg::Expr));
+            let args = args.collect::<Result<Vec<_>, _>>()?;
+            let arg = functions::bind("LISTAGG item", args, call.name.span, span)?;
+            let kind = result_kind(function, name, Some(arg.kind()), arg.span)?;
+            let distinct = call.distinct;
+            return Ok(FoundAggregate { function, arg: Some(arg), filter, distinct, kind });
+        }
         let [arg] = call.args.as_slice() else {
             if takes_star && call.args.len() > 1 {
                 return fail(

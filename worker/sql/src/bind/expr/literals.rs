@@ -59,13 +59,11 @@ pub(super) fn number(text: &str, span: Span) -> Bound {
 }
 
 pub(super) fn typed_literal(keyword: &str, text: &str, span: Span) -> Bound {
+    let digits = text.split_once('.').map_or(0, |(_, part)| part.trim().len().min(9)) as u8;
     let (kind, form) = match keyword {
         "DATE" => (Kind::Date, "DATE '2001-01-31'"),
-        "TIME" => (Kind::Time, "TIME '23:59:59'"),
-        _ => {
-            let digits = text.split_once('.').map_or(0, |(_, part)| part.trim().len().min(9));
-            (Kind::Timestamp(digits as u8), "TIMESTAMP '2001-01-31 23:59:59.123'")
-        }
+        "TIME" => (Kind::Time(digits.min(3)), "TIME '23:59:59'"),
+        _ => (Kind::Timestamp(digits), "TIMESTAMP '2001-01-31 23:59:59.123'"),
     };
     let literal = text_literal(text, span);
     cast::cast(literal, SqlType::not_null(kind), Style::Hidden, false, span)

@@ -10,13 +10,14 @@ use arrow::array::BooleanArray;
 use weir_engine::aggregate::Function as Aggregation;
 
 use super::interval;
+use super::join::Joined;
 use super::over::OverCalls;
 use crate::ast::{self, BinaryOp, ExprKind};
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Node, Style, cast, compare};
 use crate::functions::{self, Arg};
 use crate::rel::Field;
-use crate::types::{Kind, SqlType};
+use crate::types::{Kind, Nested, SqlType};
 
 pub(crate) use calls::{call, call_with};
 pub(crate) use literals::text_literal;
@@ -33,6 +34,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) place: &'a str,
     /// Names that the SELECT list gives: not visible here, but worth a hint.
     pub(crate) aliases: &'a [String],
+    /// The tables of a FROM with joins, whose names columns may be qualified with.
+    pub(crate) joined: Option<&'a Joined>,
 }
 
 /// An aggregate call found in a SELECT list or HAVING; its column follows the input's.
@@ -87,7 +90,10 @@ impl ExprBinder<'_> {
     pub(crate) fn bind(&mut self, expr: &ast::Expr) -> Bound {
         let span = expr.span;
         match &expr.kind {
-            ExprKind::Column(parts) => self.column(parts, span),
+            ExprKind::Column(parts) => match self.column(parts, span) {
+                Err(unknown) => self.field_of_row(parts, span).unwrap_or(Err(unknown)),
+                found => found,
+            },
             ExprKind::Number(text) => number(text, span),
             ExprKind::Text(text) => Ok(text_literal(text, span)),
             ExprKind::Bool(value) => {
@@ -184,6 +190,17 @@ impl ExprBinder<'_> {
                 let result = tests.remove(0);
                 if *negated { not(result, span) } else { Ok(result) }
             }
+            ExprKind::InQuery { .. } | ExprKind::Exists(_) => fail(
+                span,
+                "IN and EXISTS with a query stand in WHERE, by themselves or joined by AND; write the query as a join, or OR as UNION ALL",
+            ),
+            ExprKind::Scalar(_) => match self.scope.joined.and_then(|joined| joined.value(span)) {
+                Some(value) => Ok(value),
+                None => fail(
+                    span,
+                    "a query that stands for a value has its place in SELECT and WHERE; here, join it",
+                ),
+            },
             ExprKind::Like { of, pattern, escape, negated, similar } => {
                 let mut args = vec![Arg::Expr(self.bind(of)?), Arg::Expr(self.bind(pattern)?)];
                 if let Some(escape) = escape {
@@ -218,9 +235,17 @@ impl ExprBinder<'_> {
 
     fn column(&self, parts: &[ast::Ident], span: Span) -> Bound {
         let scope = self.scope;
-        let name = match parts {
-            [name] => name,
-            [qualifier, name] => {
+        let name = match (parts, scope.joined) {
+            ([name], Some(joined)) => {
+                let found = joined.unqualified(name, scope.fields, span)?;
+                let lacks = || SqlError::new(name.span, self.not_found(&name.text));
+                return found.ok_or_else(lacks);
+            }
+            ([qualifier, name], Some(joined)) => {
+                return joined.qualified(qualifier, name, scope.fields, span);
+            }
+            ([name], None) => name,
+            ([qualifier, name], None) => {
                 if scope.qualifier != Some(qualifier.text.as_str()) {
                     if scope.fields.iter().any(|f| f.name == qualifier.text) {
                         return fail(
@@ -258,6 +283,18 @@ impl ExprBinder<'_> {
             );
         }
         Ok(Expr::column(index, field.ty, span))
+    }
+
+    /// `r.f`, where `r` is a column of type ROW, after all.
+    fn field_of_row(&self, parts: &[ast::Ident], span: Span) -> Option<Bound> {
+        let (row, names) = (1..parts.len()).find_map(|end| {
+            let row = self.column(&parts[..end], span).ok()?;
+            matches!(row.kind(), Kind::Nested(Nested::Row(_))).then(|| (row, &parts[end..]))
+        })?;
+        Some(names.iter().try_fold(row, |of, name| {
+            let name_of = Arg::Expr(text_literal(&name.text, name.span));
+            functions::bind(".", vec![Arg::Expr(of), name_of], name.span, span)
+        }))
     }
 
     fn not_found(&self, name: &str) -> String {

@@ -128,7 +128,12 @@ pub(crate) fn compare_op(a: Expr, op: BinaryOp, b: Expr, span: Span) -> Bound {
     if matches!(kind, Kind::Bytes) && !matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
         return fail(span, "BYTES can only be compared with = and <>");
     }
-    let ty = SqlType { kind: Kind::Boolean, nullable: a.ty.nullable || b.ty.nullable };
+    if matches!(kind, Kind::Nested(_)) && !matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
+        return fail(span, format!("{kind} can only be compared with = and <>"));
+    }
+    let of_parts = matches!(kind, Kind::Nested(_));
+    let nullable = a.ty.nullable || b.ty.nullable || of_parts;
+    let ty = SqlType { kind: Kind::Boolean, nullable };
     call(op.sign(), vec![a, b], compare::kernel(op, kind), ty, Style::Infix, span)
 }
 

@@ -86,14 +86,11 @@ impl JavaRegex {
         Some(Found { start, end, groups })
     }
 
-    /// Every match replaced by the same text. Right behind a match there may be an empty one.
-    pub(super) fn replace_all(&self, text: &str, with: &str) -> String {
-        let mut result = String::with_capacity(text.len());
-        let (mut copied, mut from) = (0, 0);
+    /// Calls `on` with every match. Right behind a match there may be an empty one.
+    pub(super) fn each(&self, text: &str, mut on: impl FnMut(&Found)) {
+        let mut from = 0;
         while let Some(found) = self.find_at(text, from) {
-            result.push_str(&text[copied..found.start]);
-            result.push_str(with);
-            copied = found.end;
+            on(&found);
             from = found.end;
             if found.start == found.end {
                 match text[found.end..].chars().next() {
@@ -102,6 +99,40 @@ impl JavaRegex {
                 }
             }
         }
+    }
+
+    /// What stands between matches; nothing at the end that is empty, as Java splits.
+    pub(super) fn split<'a>(&self, text: &'a str) -> Vec<&'a str> {
+        let mut parts = Vec::new();
+        let mut from = 0;
+        self.each(text, |found| {
+            // An empty match at the beginning parts nothing.
+            if found.end > 0 {
+                parts.push(&text[from..found.start]);
+                from = found.end;
+            }
+        });
+        parts.push(&text[from..]);
+        while parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
+            parts.pop();
+        }
+        parts
+    }
+
+    /// Number of groups.
+    pub(super) fn groups(&self) -> usize {
+        self.groups.len().saturating_sub(1)
+    }
+
+    /// Every match replaced by the same text.
+    pub(super) fn replace_all(&self, text: &str, with: &str) -> String {
+        let mut result = String::with_capacity(text.len());
+        let mut copied = 0;
+        self.each(text, |found| {
+            result.push_str(&text[copied..found.start]);
+            result.push_str(with);
+            copied = found.end;
+        });
         result.push_str(&text[copied..]);
         result
     }

@@ -1,6 +1,7 @@
 //! Golden plans.
 
 mod identity;
+mod joins;
 mod queries;
 mod ranks;
 mod tables;

@@ -23,7 +23,7 @@ INSERT INTO shown SELECT origin, delay FROM
 
             ══► by origin: select delay, distance, origin
               first 3 by delay DESC, distance of each origin
-                top n 20e9de7d044541f4
+                top n fd2ec5ed5ee575a9
                 changes: rows are corrected: +I, -U, +U, -D
                 keys: origin
                 order: delay DESC, distance
@@ -69,7 +69,7 @@ INSERT INTO shown SELECT origin, n, r FROM (SELECT origin, COUNT(*) AS n, RANK()
 
             ══► to one subtask: count by origin
               rows 2 to 4 by n DESC
-                top n bc63bbc32cf1e745
+                top n 390116b182e43ae1
                 changes: rows are corrected: +I, -U, +U, -D
                 order: n DESC
                 rows: rank 2 to 4
@@ -103,7 +103,7 @@ INSERT INTO shown SELECT origin FROM flights ORDER BY delay DESC NULLS LAST LIMI
 
             ══► to one subtask: select origin, $order0
               rows 2 to 3 by $order0 DESC
-                top n 5ef6e86baff58a29
+                top n 4f2bf8ba0e84f25d
                 changes: rows are corrected: +I, -U, +U, -D
                 order: $order0 DESC
                 rows: row number 2 to 3
@@ -135,7 +135,7 @@ fn the_first_row_by_event_time_is_a_deduplication() {
 
             ══► by origin: select origin, date
               first row of each origin
-                deduplication bde8473d54325888
+                deduplication ceaacccf67236208
                 changes: rows only come: +I
                 keeps: the first row
                 keys: origin
@@ -171,7 +171,7 @@ INSERT INTO shown SELECT origin, SUM(delay) OVER w, COUNT(*) OVER (w ROWS 5 PREC
 
             ══► by origin: select origin, date, delay
               sum, count over date of each origin
-                over 846a5eaee1706a49
+                over e815971993f93f51
                 functions: SUM(delay), COUNT(*) over 5 rows before
                 keys: origin
                 order: date
@@ -184,7 +184,7 @@ INSERT INTO shown SELECT origin, SUM(delay) OVER w, COUNT(*) OVER (w ROWS 5 PREC
 
             ══► to one subtask: select origin, date, SUM(delay), COUNT(*)
               row_number over date
-                over d64146698bb08702
+                over d079925fd5cf8458
                 functions: ROW_NUMBER()
                 order: date
                 table rows: one key, by date timestamp(ms), $arrival int64 → origin utf8, SUM(delay) int32, COUNT(*) int64

@@ -271,8 +271,8 @@ fn a_tumble_without_group_by_adds_columns() {
                 reads: date, delay, distance, origin, destination
                 watermark: date - 1 h
               compute date, delay, distance, origin, destination, window_…
-                calc e193b9fe2407df15
-                columns: date, delay, distance, origin, destination, WINDOW_START[3600000,0](date) AS window_start, MOVE[3600000](WINDOW_START[3600000,0](date)) AS window_end, MOVE[-1](MOVE[3600000](WINDOW_START[3600000,0](date))) AS window_time
+                calc 87c4e6d5b4fb83d4
+                columns: date, delay, distance, origin, destination, WINDOW_START[3600000,0](date) AS window_start, MOVE[3600000](WINDOW_START[3600000,0](date)) AS window_end, MOVE[3599999](WINDOW_START[3600000,0](date)) AS window_time
               compute window_start, origin, flights, late
                 calc 170b416aa072104a
                 columns: window_start, origin, 1 AS flights, 2 AS late
@@ -297,13 +297,13 @@ fn a_hop_without_group_by_copies_rows() {
 
             ──► filesystem flights
               compute date, delay, distance, origin, destination, window_…
-                calc ca40495deed8b193
-                columns: date, delay, distance, origin, destination, WINDOW_START[3600000,0](date) AS window_start, MOVE[7200000](WINDOW_START[3600000,0](date)) AS window_end, MOVE[-1](MOVE[7200000](WINDOW_START[3600000,0](date))) AS window_time
+                calc 52bb52abb7d06005
+                columns: date, delay, distance, origin, destination, WINDOW_START[3600000,0](date) AS window_start, MOVE[7200000](WINDOW_START[3600000,0](date)) AS window_end, MOVE[7199999](WINDOW_START[3600000,0](date)) AS window_time
 
             ──► filesystem flights
               compute date, delay, distance, origin, destination, window_…
-                calc cee8653921e152ab
-                columns: date, delay, distance, origin, destination, MOVE[-3600000](WINDOW_START[3600000,0](date)) AS window_start, MOVE[7200000](MOVE[-3600000](WINDOW_START[3600000,0](date))) AS window_end, MOVE[-1](MOVE[7200000](MOVE[-3600000](WINDOW_START[3600000,0](date)))) AS window_time
+                calc 6628bfd037cca374
+                columns: date, delay, distance, origin, destination, MOVE[-3600000](WINDOW_START[3600000,0](date)) AS window_start, MOVE[7200000](MOVE[-3600000](WINDOW_START[3600000,0](date))) AS window_end, MOVE[7199999](MOVE[-3600000](WINDOW_START[3600000,0](date))) AS window_time
 
             ──► compute date, delay, distance, origin, destination, window_…
             ──► compute date, delay, distance, origin, destination, window_…

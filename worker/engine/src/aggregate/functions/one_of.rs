@@ -1,4 +1,5 @@
-//! MIN and MAX. Partial result: the value in its own type, NULL when there was none.
+//! MIN, MAX, FIRST_VALUE and LAST_VALUE: one of a group's values. Partial result: the value in its
+//! own type, NULL when there was none.
 
 use std::cmp::Ordering;
 use std::fmt::Debug;
@@ -17,25 +18,59 @@ use crate::aggregate::{
     Retraction, malformed,
 };
 
-/// `MIN(x)` or `MAX(x)` of numbers, strings, dates and times: NULL when there was no value.
+/// One of the values that are not NULL; NULL when there was none.
 #[derive(Debug)]
-pub(super) struct Extreme {
-    max: bool,
+pub(super) struct OneOf {
+    name: &'static str,
+    which: Which,
 }
 
-pub(super) static MIN: Extreme = Extreme { max: false };
-pub(super) static MAX: Extreme = Extreme { max: true };
+/// Which of a group's values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Which {
+    Least,
+    Greatest,
+    /// In the order in which rows come.
+    First,
+    Last,
+}
+
+impl Which {
+    fn is_by_arrival(self) -> bool {
+        matches!(self, Self::First | Self::Last)
+    }
+
+    /// Whether a value takes the place of the one that is kept; `order` compares it to that one.
+    fn replaces(self, order: impl FnOnce() -> Ordering) -> bool {
+        match self {
+            Self::Least => order() == Ordering::Less,
+            Self::Greatest => order() == Ordering::Greater,
+            Self::First => false,
+            Self::Last => true,
+        }
+    }
+}
+
+pub(super) static MIN: OneOf = OneOf { name: "MIN", which: Which::Least };
+pub(super) static MAX: OneOf = OneOf { name: "MAX", which: Which::Greatest };
+pub(super) static FIRST_VALUE: OneOf = OneOf { name: "FIRST_VALUE", which: Which::First };
+pub(super) static LAST_VALUE: OneOf = OneOf { name: "LAST_VALUE", which: Which::Last };
 
 const REFUSAL: Refusal = Refusal { takes: "a number, a string, a date or a time" };
 
-impl AggregateFunction for Extreme {
+impl AggregateFunction for OneOf {
     fn name(&self) -> &'static str {
-        if self.max { "MAX" } else { "MIN" }
+        self.name
+    }
+
+    fn is_by_arrival(&self) -> bool {
+        self.which.is_by_arrival()
     }
 
     fn resolve(&self, argument: Option<&DataType>) -> Result<ResultType, Refusal> {
         let argument = argument.ok_or(REFUSAL)?;
-        let taken = argument.is_numeric() || argument.is_string() || argument.is_temporal();
+        let ordered = argument.is_numeric() || argument.is_string() || argument.is_temporal();
+        let taken = ordered || self.is_by_arrival();
         if taken && Shape::of(argument).is_ok() { Ok(ResultType::OfArgument) } else { Err(REFUSAL) }
     }
 
@@ -45,20 +80,20 @@ impl AggregateFunction for Extreme {
         _input: InputRows,
     ) -> Result<Arc<dyn Aggregate>, Refusal> {
         let output = self.resolve(argument)?.over(argument.ok_or(REFUSAL)?);
-        let max = self.max;
+        let which = self.which;
         Ok(match Shape::of(&output).map_err(|_| REFUSAL)? {
-            Shape::Word { .. } => Arc::new(Of::<Word> { output, max, kept: PhantomData }),
-            Shape::Wide { .. } => Arc::new(Of::<Wide> { output, max, kept: PhantomData }),
-            Shape::Bytes { .. } => Arc::new(Of::<Text> { output, max, kept: PhantomData }),
+            Shape::Word { .. } => Arc::new(Of::<Word> { output, which, kept: PhantomData }),
+            Shape::Wide { .. } => Arc::new(Of::<Wide> { output, which, kept: PhantomData }),
+            Shape::Bytes { .. } => Arc::new(Of::<Text> { output, which, kept: PhantomData }),
         })
     }
 }
 
-/// MIN or MAX over a type whose values are kept as `O` says.
+/// One of the values of a type that are kept as `O` says.
 #[derive(Debug)]
 struct Of<O> {
     output: DataType,
-    max: bool,
+    which: Which,
     kept: PhantomData<O>,
 }
 
@@ -68,7 +103,13 @@ impl<O: Ordered> Aggregate for Of<O> {
     }
 
     fn state(&self) -> Vec<Field> {
-        vec![Field::new(if self.max { "max" } else { "min" }, self.output.clone(), true)]
+        let name = match self.which {
+            Which::Least => "min",
+            Which::Greatest => "max",
+            Which::First => "first",
+            Which::Last => "last",
+        };
+        vec![Field::new(name, self.output.clone(), true)]
     }
 
     fn partial(
@@ -79,19 +120,24 @@ impl<O: Ordered> Aggregate for Of<O> {
         Ok(vec![Arc::clone(values.ok_or_else(|| malformed("MIN or MAX"))?)])
     }
 
+    /// By arrival nothing is ever taken out: who would ask is refused before.
     fn retraction(&self) -> Retraction {
-        Retraction::OfValues(if self.max { Pick::Greatest } else { Pick::Least })
+        Retraction::OfValues(match self.which {
+            Which::Greatest | Which::Last => Pick::Greatest,
+            Which::Least | Which::First => Pick::Least,
+        })
     }
 
-    /// The least and the greatest of a set are those of its values.
+    /// The least and the greatest of a set are those of its values, and the first that comes is
+    /// the first of those that differ. The last is not.
     fn counts_duplicates(&self) -> bool {
-        false
+        self.which == Which::Last
     }
 
     fn accumulator(&self) -> Result<Box<dyn Accumulator>, OperatorError> {
-        Ok(Box::new(Extremes::<O> {
+        Ok(Box::new(Kept::<O> {
             data_type: self.output.clone(),
-            max: self.max,
+            which: self.which,
             values: Chunked::new(),
             pointed: 0,
         }))
@@ -123,20 +169,20 @@ trait Ordered: Send + Sync + Debug + 'static {
 }
 
 #[derive(Debug)]
-struct Extremes<O: Ordered> {
+struct Kept<O: Ordered> {
     data_type: DataType,
-    max: bool,
+    which: Which,
     values: Chunked<Option<O::Value>>,
     pointed: usize,
 }
 
-impl<O: Ordered> Export for Extremes<O> {
+impl<O: Ordered> Export for Kept<O> {
     fn export(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
         Ok(vec![self.finish(slots)?])
     }
 }
 
-impl<O: Ordered> Accumulator for Extremes<O> {
+impl<O: Ordered> Accumulator for Kept<O> {
     fn grow(&mut self, groups: usize) {
         self.values.grow(groups);
     }
@@ -145,12 +191,16 @@ impl<O: Ordered> Accumulator for Extremes<O> {
         let [values] = partial else {
             return Err(malformed("MIN or MAX"));
         };
-        let better = if self.max { Ordering::Greater } else { Ordering::Less };
+        let which = self.which;
         let (kept, pointed) = (&mut self.values, &mut self.pointed);
         O::read(values, |row, value| {
             let slot = slots[row] as usize;
             // Read before it is written: a write copies a chunk that is frozen.
-            if kept.get(slot).as_ref().is_none_or(|kept| O::compare(value, kept) == better) {
+            let is_taken = match kept.get(slot) {
+                Some(kept) => which.replaces(|| O::compare(value, kept)),
+                None => true,
+            };
+            if is_taken {
                 let value = O::keep(value);
                 *pointed += O::bytes(&value);
                 let old = kept.get_mut(slot).replace(value);
@@ -175,7 +225,7 @@ impl<O: Ordered> Accumulator for Extremes<O> {
     fn freeze(&mut self, _full: bool) -> Box<dyn Export> {
         Box::new(Self {
             data_type: self.data_type.clone(),
-            max: self.max,
+            which: self.which,
             values: self.values.freeze(),
             pointed: 0,
         })
@@ -313,5 +363,43 @@ impl Ordered for Text {
 
     fn bytes(value: &Arc<[u8]>) -> usize {
         value.len() + 16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{BooleanArray, StringArray};
+
+    use super::*;
+    use crate::aggregate::testing::shown;
+
+    /// What is left of two batches of values, the state being stored in between.
+    fn over(function: &OneOf, batches: [ArrayRef; 2]) -> String {
+        let aggregate =
+            function.compile(Some(batches[0].data_type()), InputRows::Appended).unwrap();
+        let mut accumulator = aggregate.accumulator().unwrap();
+        accumulator.grow(1);
+        for values in batches {
+            let partial = aggregate.partial(Some(&values), values.len()).unwrap();
+            accumulator.merge(&vec![0; values.len()], &partial).unwrap();
+            let stored = accumulator.export(&[0]).unwrap();
+            accumulator.reset(&[0]);
+            accumulator.merge(&[0], &stored).unwrap();
+        }
+        shown(&accumulator.finish(&[0]).unwrap()).remove(0)
+    }
+
+    #[test]
+    fn the_first_and_the_last_are_those_that_came_so_and_are_not_null() {
+        let texts =
+            |values: &[Option<&str>]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+        let batches =
+            || [texts(&[None, Some("m"), Some("z")]), texts(&[Some("a"), Some("k"), None])];
+        let all = [&FIRST_VALUE, &LAST_VALUE, &MIN, &MAX].map(|f| over(f, batches()));
+        assert_eq!(all, ["m", "k", "a", "z"]);
+        assert_eq!(over(&LAST_VALUE, [texts(&[None]), texts(&[])]), "NULL");
+        let flags = |values: &[bool]| -> ArrayRef { Arc::new(BooleanArray::from(values.to_vec())) };
+        assert_eq!(over(&FIRST_VALUE, [flags(&[true]), flags(&[false])]), "true");
+        assert!(MIN.resolve(Some(&DataType::Boolean)).is_err());
     }
 }

@@ -1,0 +1,108 @@
+//! FROM: tables and joins of them.
+
+use super::{Parsed, Parser};
+use crate::ast::{JoinClause, JoinOn, Relation, RelationKind};
+use crate::error::Span;
+use crate::rel::JoinKind;
+
+fn joined(kind: JoinKind, left: Relation, right: Relation, on: JoinOn, word: Span) -> Relation {
+    let span = left.span.to(right.span);
+    let clause = JoinClause { kind, left, right, on, span: word };
+    let kind = RelationKind::Join(Box::new(clause));
+    Relation { kind, alias: None, columns: Vec::new(), span }
+}
+
+impl Parser {
+    pub(super) fn from(&mut self) -> Parsed<Relation> {
+        let mut left = self.joins()?;
+        loop {
+            let span = self.span();
+            if !self.eat(",") {
+                break;
+            }
+            let right = self.joins()?;
+            left = joined(JoinKind::Inner, left, right, JoinOn::Nothing, span);
+        }
+        if self.is_word("MATCH_RECOGNIZE") {
+            let span = self.span();
+            return self.error(span, "MATCH_RECOGNIZE is not supported");
+        }
+        Ok(left)
+    }
+
+    fn joins(&mut self) -> Parsed<Relation> {
+        let mut left = self.joinable()?;
+        let mut joins = 0;
+        loop {
+            let start = self.span();
+            let natural = self.eat_word("NATURAL");
+            let cross = !natural && self.eat_words(&["CROSS", "JOIN"]);
+            let kind = if cross { Some(JoinKind::Inner) } else { self.join_kind()? };
+            let Some(kind) = kind else {
+                if natural {
+                    return Err(self.unexpected("JOIN"));
+                }
+                return Ok(left);
+            };
+            joins += 1;
+            if joins > super::MAX_HEIGHT {
+                return self
+                    .error(start, "this FROM has too many joins; put some of them into views");
+            }
+            let word = self.since(start);
+            let right = self.joinable()?;
+            let on = if natural {
+                JoinOn::Natural
+            } else if cross {
+                JoinOn::Nothing
+            } else if self.eat_word("ON") {
+                JoinOn::Condition(self.expr()?)
+            } else if self.eat_word("USING") {
+                JoinOn::Using(self.names("a column's name")?)
+            } else {
+                return self.error(
+                    word,
+                    "this JOIN lacks its condition; write ON <condition> or USING (<columns>) behind the table, or CROSS JOIN for every pair of rows",
+                );
+            };
+            left = joined(kind, left, right, on, word);
+        }
+    }
+
+    fn join_kind(&mut self) -> Parsed<Option<JoinKind>> {
+        let kinds =
+            [("LEFT", JoinKind::Left), ("RIGHT", JoinKind::Right), ("FULL", JoinKind::Full)];
+        for (word, kind) in kinds {
+            if self.eat_word(word) {
+                let at = self.span();
+                if self.is_word("SEMI") || self.is_word("ANTI") {
+                    return self.error(at, "SEMI and ANTI joins are written as WHERE … IN (SELECT …), EXISTS or NOT EXISTS");
+                }
+                self.eat_word("OUTER");
+                self.expect_word("JOIN")?;
+                return Ok(Some(kind));
+            }
+        }
+        if self.eat_word("INNER") {
+            self.expect_word("JOIN")?;
+            return Ok(Some(JoinKind::Inner));
+        }
+        Ok(self.eat_word("JOIN").then_some(JoinKind::Inner))
+    }
+
+    /// A table, a query, or joins in parentheses.
+    fn joinable(&mut self) -> Parsed<Relation> {
+        let queries = ["SELECT", "WITH", "VALUES", "TABLE"];
+        let is_query =
+            queries.iter().any(|word| self.is_word_at(1, word)) || self.is_sign_at(1, "(");
+        if self.is("(") && !is_query {
+            return self.deeper(|parser| {
+                parser.expect("(")?;
+                let inner = parser.joins()?;
+                parser.expect(")")?;
+                Ok(inner)
+            });
+        }
+        self.relation()
+    }
+}

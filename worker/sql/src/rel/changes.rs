@@ -1,0 +1,167 @@
+//! What may happen to the rows of a relation once they were given, and what tells them apart.
+
+use weir_engine::operators::dedup::spec::Keep;
+use weir_engine::operators::rank::spec::RankFunction;
+
+use super::{JoinKind, Rel, RelKind, Role};
+use crate::error::Span;
+use crate::expr::Expr;
+
+/// A part of the program because of which rows are corrected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Corrected {
+    pub(crate) span: Span,
+    /// What it is, for messages.
+    pub(crate) what: &'static str,
+}
+
+impl Corrected {
+    /// What to write instead.
+    pub(crate) fn way_out(self) -> &'static str {
+        if self.what.starts_with("GROUP BY") {
+            "group by window_start, window_end"
+        } else if self.what.ends_with("JOIN") {
+            "say how far apart the event times of a pair may be (l.ts BETWEEN r.ts - INTERVAL … AND r.ts + INTERVAL …)"
+        } else if self.what.contains("EXISTS") {
+            "ask for rows that have a match"
+        } else {
+            "rank the rows of windows (PARTITION BY window_start, window_end)"
+        }
+    }
+}
+
+/// Most keys that are looked at of a relation.
+const MOST_KEYS: usize = 8;
+
+impl Rel {
+    /// The part of the program, if any, because of which rows are corrected.
+    pub(crate) fn corrected_by(&self) -> Option<Corrected> {
+        match &self.kind {
+            RelKind::Scan(_) | RelKind::Values { .. } => None,
+            RelKind::Calc { input, .. } | RelKind::Window { input, .. } => input.corrected_by(),
+            RelKind::Union(branches) => branches.iter().find_map(|branch| branch.corrected_by()),
+            RelKind::Aggregate(aggregate) => match aggregate.input.corrected_by() {
+                // Of distinct rows each is given once, and stays.
+                None if aggregate.over.is_some() || aggregate.calls.is_empty() => None,
+                None => Some(Corrected { span: aggregate.span, what: "GROUP BY without a window" }),
+                below => below,
+            },
+            // It takes rows that only come.
+            RelKind::Over(over) => over.input.corrected_by(),
+            RelKind::Rank(rank)
+                if rank.dedup() == Some(Keep::First)
+                    || rank.window_end().is_some()
+                    || rank.only_adds() =>
+            {
+                None
+            }
+            RelKind::Rank(rank) => rank.input.corrected_by().or(Some(Corrected {
+                span: rank.span,
+                what: if rank.limit { "LIMIT" } else { "Top-N by rank" },
+            })),
+            RelKind::Join(join) if join.near.is_some() => None,
+            RelKind::Join(join) => {
+                let below = || join.left.corrected_by().or_else(|| join.right.corrected_by());
+                let own = || Corrected { span: join.span, what: join.name() };
+                below().or_else(|| join.kind.corrects().then(own))
+            }
+        }
+    }
+
+    /// Sets of columns, smallest first, each of which no two rows share that are there together.
+    /// Rows of equal columns of such a set come in the order in which they happened.
+    pub(crate) fn keys(&self) -> Vec<Vec<usize>> {
+        let keys = match &self.kind {
+            RelKind::Scan(table) if table.primary_key.is_empty() => Vec::new(),
+            RelKind::Scan(table) => vec![table.primary_key.clone()],
+            RelKind::Values { .. } | RelKind::Union(_) => Vec::new(),
+            RelKind::Calc { input, exprs, .. } => {
+                let kept =
+                    |column: &usize| exprs.iter().position(|e| e.as_column() == Some(*column));
+                let keys = input.keys().into_iter();
+                keys.filter_map(|key| key.iter().map(kept).collect()).collect()
+            }
+            RelKind::Window { input, .. } => {
+                // A row may be in several windows.
+                let start = self.fields.iter().position(|f| matches!(f.role, Role::WindowStart(_)));
+                let of_window = |key: Vec<usize>| key.into_iter().chain(start).collect();
+                input.keys().into_iter().map(of_window).collect()
+            }
+            RelKind::Aggregate(aggregate) => {
+                let bounds = aggregate.keys.len() + aggregate.calls.len();
+                let window = aggregate.over.map(|_| bounds..bounds + 2);
+                vec![(0..aggregate.keys.len()).chain(window.into_iter().flatten()).collect()]
+            }
+            RelKind::Over(over) => over.input.keys(),
+            RelKind::Rank(rank) => {
+                let width = rank.input.fields.len();
+                // Rows of a key that does not hold the partition's columns lose their order.
+                let parted = |key: &Vec<usize>| rank.partition.iter().all(|c| key.contains(c));
+                let (numbers, is_shown) =
+                    (rank.function == RankFunction::RowNumber, self.fields.len() > width);
+                if numbers && is_shown && rank.from < rank.to {
+                    // A row that moves up is given at its new number before it goes from its old one.
+                    vec![rank.partition.iter().copied().chain([width]).collect()]
+                } else {
+                    let one = (numbers && rank.from == rank.to).then(|| rank.partition.clone());
+                    rank.input.keys().into_iter().filter(parted).chain(one).collect()
+                }
+            }
+            RelKind::Join(join) => self.keys_of_join(join),
+        };
+        smallest(keys)
+    }
+
+    /// Rows of a key that does not hold the columns by which they find each other are in several
+    /// tasks, and their order is lost.
+    fn keys_of_join(&self, join: &super::Join) -> Vec<Vec<usize>> {
+        let width = join.left.fields.len();
+        let (equal, _) = join.split();
+        let columns = |side: fn(&super::Equal) -> &Expr| {
+            equal.iter().map(|e| side(e).as_column()).collect::<Option<Vec<_>>>()
+        };
+        let (on_left, on_right) = (columns(|e| &e.left), columns(|e| &e.right));
+        let shifted = |key: Vec<usize>| key.into_iter().map(|c| c + width).collect::<Vec<_>>();
+        let on_right = on_right.map(shifted);
+        let (left, right) = (join.left.keys(), join.right.keys());
+        let right: Vec<Vec<usize>> = right.into_iter().map(shifted).collect();
+        let within = |keys: &[Vec<usize>], columns: &Option<Vec<usize>>| {
+            columns.as_ref().is_some_and(|columns| {
+                keys.iter().any(|key| key.iter().all(|c| columns.contains(c)))
+            })
+        };
+        let mut keys = Vec::new();
+        if !join.kind.gives_pairs() {
+            keys.clone_from(&left);
+        } else {
+            if within(&right, &on_right) && matches!(join.kind, JoinKind::Inner | JoinKind::Left) {
+                keys.extend(left.iter().cloned());
+            }
+            if within(&left, &on_left) && matches!(join.kind, JoinKind::Inner | JoinKind::Right) {
+                keys.extend(right.iter().cloned());
+            }
+            for left in &left {
+                keys.extend(right.iter().map(|right| [left.as_slice(), right].concat()));
+            }
+        }
+        let holds = |key: &Vec<usize>, columns: &Option<Vec<usize>>| {
+            columns.as_ref().is_some_and(|columns| columns.iter().all(|c| key.contains(c)))
+        };
+        // Where a side is filled with NULL its columns say nothing of where a row was.
+        let by_left = !matches!(join.kind, JoinKind::Right | JoinKind::Full);
+        let by_right = matches!(join.kind, JoinKind::Inner | JoinKind::Right);
+        keys.retain(|key| by_left && holds(key, &on_left) || by_right && holds(key, &on_right));
+        keys
+    }
+}
+
+fn smallest(mut keys: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
+    for key in &mut keys {
+        key.sort_unstable();
+        key.dedup();
+    }
+    keys.sort_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
+    keys.dedup();
+    keys.truncate(MOST_KEYS);
+    keys
+}

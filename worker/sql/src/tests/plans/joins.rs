@@ -1,0 +1,351 @@
+//! Joins.
+
+use expect_test::expect;
+
+use super::check;
+
+#[test]
+fn a_join_keeps_what_is_read_and_finds_rows_by_equal_columns() {
+    check(
+        "INSERT INTO names SELECT f.origin FROM flights f JOIN odd o ON f.origin = o.k AND f.delay > 3
+ WHERE o.lag_ms < f.distance;",
+        expect![[r#"
+            plan
+              filesystem flights
+                source ec68ad778ba3996e
+                columns: date, delay, distance, origin
+                reads: date, delay, distance, origin
+                watermark: date - 1 h
+              filter delay > 3
+                calc 33ecf36894d4feab
+                columns: distance, origin
+                filter: delay > 3
+
+              kafka odd
+                source ad31db9c73949ce6
+                columns: k, t, lag_ms, watermark
+                reads: k, t, lag_ms
+                watermark: t - (INTERVAL '+0 00:00:00.001' * lag_ms)
+              select k, lag_ms
+                calc bbb57aac9167760b
+                columns: k, lag_ms
+
+            ══► by origin: filter delay > 3
+            ══► by k: select k, lag_ms
+              join by origin = k
+                join d06e7d5a04b86dbc
+                changes: rows only come: +I
+                condition: lag_ms < distance
+                equal: origin = k
+                kind: inner
+                table left: origin utf8, by distance int32 → $rows int64
+                table right: k utf8, by lag_ms int32 → $rows int64
+              select name
+                calc 9a1ac830f0f78214
+                columns: origin AS name
+              print names
+                sink 7e93689b6bc7b15e
+                guarantee: none
+        "#]],
+    );
+}
+
+#[test]
+fn keys_of_other_types_are_columns_of_their_own() {
+    check(
+        "INSERT INTO names SELECT b.s FROM bids b LEFT JOIN flights f ON b.id = f.delay AND UPPER(f.origin) = b.s;",
+        expect![[r#"
+            plan
+              kafka bids
+                source e0952551de01102b
+                columns: id, s, ts
+                reads: id, s, ms
+                watermark: ts - 5 s
+              select id, s
+                calc e0f38ff8e67d6b9d
+                columns: id, s
+
+              filesystem flights
+                source ec68ad778ba3996e
+                columns: date, delay, origin
+                reads: date, delay, origin
+                watermark: date - 1 h
+              compute delay, UPPER(origin)
+                calc 1bbdbfcf2731d99e
+                columns: delay, UPPER(origin)
+
+            ══► by id, s: select id, s
+            ══► by delay, UPPER(origin): compute delay, UPPER(origin)
+              left join by id = delay, s = UPPER(origin)
+                join b9d0543ff027f4e8
+                changes: rows are corrected: +I, -U, +U, -D
+                equal: id = delay, s = UPPER(origin)
+                kind: left
+                table left: id int64, s utf8 → $rows int64
+                table right: delay int64, UPPER(origin) utf8 → $rows int64
+              select name
+                calc 68fd33976f28e79a
+                columns: s AS name
+              print names
+                sink 5ce88c3d167593c6
+                guarantee: none
+        "#]],
+    );
+}
+
+#[test]
+fn rows_that_a_key_tells_apart_take_the_place_of_each_other() {
+    check(
+        "INSERT INTO names SELECT a.origin FROM
+  (SELECT origin, COUNT(*) n FROM flights GROUP BY origin) a
+  JOIN (SELECT destination, COUNT(*) n FROM flights GROUP BY destination) b
+  ON a.origin = b.destination AND a.n < b.n;",
+        expect![[r#"
+            plan
+              filesystem flights
+                source ec68ad778ba3996e
+                columns: date, origin, destination
+                reads: date, origin, destination
+                watermark: date - 1 h
+
+            ──► filesystem flights
+              select origin
+                calc 2cb946ce541e8191
+                columns: origin
+
+            ══► by origin: select origin
+              count by origin
+                group aggregate bbbac8e3c336e2f1
+                aggregates: COUNT(*)
+                changes: rows are corrected: +I, -U, +U, -D
+                keys: origin
+                table groups: origin utf8 → COUNT(*)$count int64
+
+            ──► filesystem flights
+              select destination
+                calc 89ad2cc4921185ff
+                columns: destination
+
+            ══► by destination: select destination
+              count by destination
+                group aggregate 6c477a07345d7fb4
+                aggregates: COUNT(*)
+                changes: rows are corrected: +I, -U, +U, -D
+                keys: destination
+                table groups: destination utf8 → COUNT(*)$count int64
+
+            ══► by origin: count by origin
+            ══► by destination: count by destination
+              join by origin = destination
+                join 94b1856ab6dbed85
+                changes: rows are corrected: +I, -U, +U, -D
+                condition: left.n < right.n
+                equal: origin = destination
+                kind: inner
+                left rows by: origin
+                right rows by: destination
+                table left: origin utf8 → COUNT(*) int64
+                table right: destination utf8 → COUNT(*) int64
+              select name
+                calc 718d73d4607baca2
+                columns: origin AS name
+              print names
+                sink 6886552f41994569
+                guarantee: none
+        "#]],
+    );
+}
+
+#[test]
+fn a_join_that_two_read_is_one() {
+    check(
+        "CREATE VIEW both_ways AS SELECT a.origin, b.destination, a.delay FROM flights a JOIN flights b ON a.origin = b.origin;
+INSERT INTO names SELECT destination FROM both_ways;
+INSERT INTO pairs SELECT delay, origin FROM both_ways WHERE delay > 3;",
+        expect![[r#"
+            plan
+              filesystem flights
+                source ec68ad778ba3996e
+                columns: date, delay, origin, destination
+                reads: date, delay, origin, destination
+                watermark: date - 1 h
+
+            ──► filesystem flights
+              select delay, origin
+                calc b74210e28c102b01
+                columns: delay, origin
+
+            ──► filesystem flights
+              select origin, destination
+                calc 8ca21d08a3045c71
+                columns: origin, destination
+
+            ══► by origin: select delay, origin
+            ══► by origin: select origin, destination
+              join by origin
+                join 6f22bbce80da447c
+                changes: rows only come: +I
+                equal: origin
+                kind: inner
+                table left: origin utf8, by delay int32 → $rows int64
+                table right: origin utf8, by destination utf8 → $rows int64
+
+            ──► join by origin
+              select name
+                calc e9ec2765d5e81566
+                columns: destination AS name
+              print names
+                sink d863d79d96c49559
+                guarantee: none
+
+            ──► join by origin
+              filter delay > 3
+                calc b4209d6da69f13d0
+                columns: delay, origin AS b
+                filter: delay > 3
+              blackhole pairs
+                sink d2cfcf41affcbd15
+                guarantee: none
+        "#]],
+    );
+}
+
+#[test]
+fn rows_near_each_other_in_time_are_kept_as_long_as_they_can_match() {
+    check(
+        "INSERT INTO pairs SELECT f.delay, b.s FROM flights f LEFT JOIN bids b
+  ON f.delay = b.id AND CAST(b.ts AS TIMESTAMP(3)) < f.`date`;
+INSERT INTO pairs SELECT f.delay, o.k FROM flights f LEFT JOIN odd o
+  ON f.origin = o.k AND o.t BETWEEN f.`date` - INTERVAL '5' MINUTE AND f.`date` + INTERVAL '1' HOUR - INTERVAL '1' SECOND;",
+        expect![[r#"
+            plan
+              filesystem flights
+                source ec68ad778ba3996e
+                columns: date, delay, origin
+                reads: date, delay, origin
+                watermark: date - 1 h
+
+            ──► filesystem flights
+              compute date, delay, delay#2
+                calc 873a4f11a2e82a4f
+                columns: date, delay, delay AS delay#2
+
+              kafka bids
+                source e0952551de01102b
+                columns: id, s, ts
+                reads: id, s, ms
+                watermark: ts - 5 s
+
+            ══► by delay#2: compute date, delay, delay#2
+            ══► by id: kafka bids
+              left join by delay#2 = id
+                join caf3aa1a0f3c12d8
+                changes: rows are corrected: +I, -U, +U, -D
+                condition: CAST(ts AS TIMESTAMP(3)) < date
+                equal: delay#2 = id
+                kind: left
+                table left: delay#2 int64, by date timestamp(ms), delay int32 → $rows int64, $matches int64
+                table right: id int64, by s utf8, ts timestamp(ms,UTC) → $rows int64
+              select delay, b
+                calc 84a02c5557f6185d
+                columns: delay, s AS b
+              blackhole pairs
+                sink 6e510d53ea8f523e
+                guarantee: none
+
+              kafka odd
+                source ad31db9c73949ce6
+                columns: k, t, watermark
+                reads: k, t, lag_ms
+                watermark: t - (INTERVAL '+0 00:00:00.001' * lag_ms)
+              select k, t
+                calc 373adbbe199240ae
+                columns: k, t
+
+            ══► by origin: filesystem flights
+            ══► by k: select k, t
+              interval left join by origin = k
+                interval join a18dd586eeee3a72
+                apart: t of right less date of left: -5 min to 3599 s
+                changes: rows only come: +I
+                condition: (t >= (date - INTERVAL '+0 00:05:00.000')) AND (t <= ((date + INTERVAL '+0 01:00:00.000') - INTERVAL '+0 00:00:01.000'))
+                equal: origin = k
+                kind: left
+                table left: origin utf8, by $time int64, date timestamp(ms), delay int32 → $rows int64, $matches int64; rows go as time passes their order
+                table right: k utf8, by $time int64, t timestamp(ms) → $rows int64; rows go as time passes their order
+                table left to be given: origin utf8, by when it is due
+
+            ──► interval left join by origin = k
+              select delay, b
+                calc 0711514354cfd1d1
+                columns: delay, k AS b
+              blackhole pairs
+                sink ecf5349aa92a803a
+                guarantee: none
+        "#]],
+    );
+}
+
+#[test]
+fn queries_in_where_are_joins_of_rows_with_a_match_or_none() {
+    check(
+        "INSERT INTO names SELECT origin FROM flights f WHERE origin IN (SELECT k FROM odd WHERE lag_ms < f.delay)
+ AND delay NOT IN (SELECT id FROM bids);",
+        expect![[r#"
+            plan
+              filesystem flights
+                source ec68ad778ba3996e
+                columns: date, delay, origin
+                reads: date, delay, origin
+                watermark: date - 1 h
+              select delay, origin
+                calc b74210e28c102b01
+                columns: delay, origin
+
+              kafka odd
+                source ad31db9c73949ce6
+                columns: k, t, lag_ms, watermark
+                reads: k, t, lag_ms
+                watermark: t - (INTERVAL '+0 00:00:00.001' * lag_ms)
+              select k, lag_ms
+                calc bbb57aac9167760b
+                columns: k, lag_ms
+
+            ══► by origin: select delay, origin
+            ══► by k: select k, lag_ms
+              rows that have a match by origin = k
+                join 3a545621e1860379
+                changes: rows only come: +I
+                condition: lag_ms < delay
+                equal: origin = k
+                kind: semi
+                table left: origin utf8, by delay int32 → $rows int64, $matches int64
+                table right: k utf8, by lag_ms int32 → $rows int64
+
+              kafka bids
+                source e0952551de01102b
+                columns: id, ts
+                reads: id, ms
+                watermark: ts - 5 s
+              select id
+                calc cdf8cd1b8c964772
+                columns: id
+
+            ══► to one subtask: rows that have a match by origin = k
+            ══► to one subtask: select id
+              rows that have no match
+                join 425611af4ef1e959
+                changes: rows are corrected: +I, -U, +U, -D
+                condition: ((delay = id) OR (delay IS NULL)) OR (id IS NULL)
+                kind: anti
+                table left: one key, by delay int32, origin utf8 → $rows int64, $matches int64
+                table right: one key, by id int64 → $rows int64
+              select name
+                calc e85b129fabddd654
+                columns: origin AS name
+              print names
+                sink c550b12fb9de6e92
+                guarantee: none
+        "#]],
+    );
+}
