@@ -228,12 +228,20 @@ impl JobSpec {
 
     /// The windows that a time belongs to, as start and end.
     fn windows_of(&self, time: i64) -> impl Iterator<Item = (i64, i64)> {
-        let (size, slide) = match self.window {
-            spec::Window::Tumble { size, .. } => (size, size),
-            spec::Window::Hop { size, slide, .. } => (size, slide),
+        let (first, size, step, cumulates) = match self.window {
+            spec::Window::Tumble { size, .. } => (time.div_euclid(size) * size, size, size, false),
+            spec::Window::Hop { size, slide, .. } => {
+                (time.div_euclid(slide) * slide - size + slide, size, slide, false)
+            }
+            spec::Window::Cumulate { size, step, .. } => {
+                (time.div_euclid(size) * size, size, step, true)
+            }
         };
-        let last = time.div_euclid(slide) * slide;
-        (0..size / slide).map(move |n| (last - n * slide, last - n * slide + size))
+        let windows = (0..size / step).map(move |n| match cumulates {
+            false => (first + n * step, first + n * step + size),
+            true => (first, first + (n + 1) * step),
+        });
+        windows.filter(move |(_, end)| *end > time)
     }
 
     /// What a run comes to. The rules of PROTOCOL section 7, written down naively.

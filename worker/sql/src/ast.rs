@@ -236,6 +236,8 @@ pub(crate) struct Select {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct GroupBy {
     pub(crate) keys: Vec<Expr>,
+    /// Grouping sets, as numbers of keys; none: by all keys.
+    pub(crate) sets: Vec<Vec<usize>>,
     pub(crate) span: Span,
 }
 
@@ -294,12 +296,24 @@ pub(crate) enum JoinOn {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct WindowCall {
     pub(crate) function: Ident,
-    pub(crate) hop: bool,
+    pub(crate) kind: WindowKind,
     pub(crate) data: Relation,
+    /// Columns by which sessions are told apart.
+    pub(crate) partition: Vec<Ident>,
     pub(crate) time: Ident,
+    /// The size, of SESSION the gap.
     pub(crate) size: Expr,
-    pub(crate) slide: Option<Expr>,
+    /// The slide of HOP, the step of CUMULATE.
+    pub(crate) step: Option<Expr>,
     pub(crate) offset: Option<Expr>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum WindowKind {
+    Tumble,
+    Hop,
+    Cumulate,
+    Session,
 }
 
 /// An expression.
@@ -516,5 +530,40 @@ impl Unit {
             Self::Month => 1,
             _ => return None,
         })
+    }
+}
+
+/// The direct parts of an expression, but for what stands behind OVER.
+pub(crate) fn children_mut(kind: &mut ExprKind) -> Vec<&mut Expr> {
+    match kind {
+        ExprKind::Negate(of)
+        | ExprKind::Not(of)
+        | ExprKind::IsNull { of, .. }
+        | ExprKind::IsBool { of, .. }
+        | ExprKind::InQuery { of, .. }
+        | ExprKind::Cast { of, .. } => vec![of],
+        ExprKind::Binary { left, right, .. } | ExprKind::IsDistinct { left, right, .. } => {
+            vec![left, right]
+        }
+        ExprKind::Between { of, low, high, .. } => vec![of, low, high],
+        ExprKind::InList { of, list, .. } => std::iter::once(&mut **of).chain(list).collect(),
+        ExprKind::Like { of, pattern, .. } => vec![of, pattern],
+        ExprKind::Case { operand, whens, otherwise } => operand
+            .iter_mut()
+            .map(|operand| &mut **operand)
+            .chain(whens.iter_mut().flat_map(|(when, then)| [when, then]))
+            .chain(otherwise.iter_mut().map(|otherwise| &mut **otherwise))
+            .collect(),
+        ExprKind::Call(call) => call.args.iter_mut().chain(&mut call.filter).collect(),
+        ExprKind::Column(_)
+        | ExprKind::Number(_)
+        | ExprKind::Text(_)
+        | ExprKind::Bool(_)
+        | ExprKind::Null
+        | ExprKind::Typed { .. }
+        | ExprKind::Interval { .. }
+        | ExprKind::Exists(_)
+        | ExprKind::Scalar(_)
+        | ExprKind::Unit(_) => Vec::new(),
     }
 }

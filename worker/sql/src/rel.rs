@@ -52,7 +52,18 @@ pub(crate) enum Role {
 pub(crate) struct WindowId {
     /// Different for every window function in the program.
     pub(crate) number: usize,
-    pub(crate) window: Window,
+    pub(crate) window: Windows,
+    /// Columns of the function's input by which sessions are told apart.
+    pub(crate) partition: Vec<usize>,
+}
+
+/// How event time is cut into windows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Windows {
+    /// The same for all rows.
+    Grid(Window),
+    /// By the rows themselves: a window ends so many milliseconds after its last row.
+    Session { gap: i64 },
 }
 
 impl Role {
@@ -111,7 +122,7 @@ pub(crate) struct Aggregate {
 pub(crate) struct TimeWindow {
     /// The event time, a column of the input.
     pub(crate) time: usize,
-    pub(crate) window: Window,
+    pub(crate) window: Windows,
 }
 
 #[derive(Clone)]
@@ -206,10 +217,31 @@ pub(crate) struct Rank {
 }
 
 impl Rank {
+    /// The column of the window's end, if it ranks the rows of windows, which only come.
+    pub(crate) fn window_end(&self) -> Option<usize> {
+        let role = |column: usize| &self.input.fields[column].role;
+        let end = self.partition.iter().copied().find(|&end| {
+            let Role::WindowEnd(id) = role(end) else { return false };
+            self.partition
+                .iter()
+                .any(|&start| matches!(role(start), Role::WindowStart(own) if own == id))
+        });
+        end.filter(|_| self.input.corrected_by().is_none())
+    }
+
+    /// Whether a row that was given out stays: without an order those that come first are the first.
+    pub(crate) fn only_adds(&self) -> bool {
+        let counts = self.function == RankFunction::RowNumber;
+        counts && self.order.is_empty() && self.input.corrected_by().is_none()
+    }
+
     /// Whether it keeps one row per key, the first or the last in event time of rows that only
     /// come.
     pub(crate) fn dedup(&self) -> Option<Keep> {
         let [sort] = self.order.as_slice() else { return None };
+        if self.window_end().is_some() {
+            return None;
+        }
         let field = &self.input.fields[sort.column];
         let by_time = field.role.is_rowtime() && field.ty.kind.is_milliseconds();
         let first = (self.from, self.to, self.function) == (1, 1, RankFunction::RowNumber);

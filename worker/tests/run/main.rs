@@ -7,6 +7,7 @@ mod old_state;
 mod over;
 mod program;
 mod ranks;
+mod windows;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -72,13 +72,13 @@ fn values_of_other_rows() {
         "SELECT id, LAG(fare) OVER w, LAG(id, 2, -1) OVER w, FIRST_VALUE(fare) OVER w, LAST_VALUE(fare) OVER w
 FROM fares WINDOW w AS (PARTITION BY taxi ORDER BY ts)",
         &[
-            "1, NULL, -1, 10, 10",
+            "1, null, -1, 10, 10",
             "2, 10, -1, 10, 20",
-            "3, NULL, -1, 5, 5",
+            "3, null, -1, 5, 5",
             "4, 20, 1, 10, 20",
             "5, 2, 4, 10, 40",
             "6, 5, -1, 5, 7",
-            "8, NULL, 2, 10, 2",
+            "8, null, 2, 10, 2",
         ],
     );
 }
@@ -101,10 +101,10 @@ fn over_the_results_of_windows() {
   SELECT taxi, window_start, window_time, SUM(fare) AS total
   FROM TABLE(TUMBLE(TABLE fares, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, window_time, taxi)",
         &[
-            "x, 2024-01-01 00:00:00.000, 33, 33",
-            "x, 2024-01-01 00:01:00.000, 40, 73",
-            "y, 2024-01-01 00:00:00.000, 5, 5",
-            "y, 2024-01-01 00:01:00.000, 7, 12",
+            "x, 2024-01-01T00:00, 33, 33",
+            "x, 2024-01-01T00:01, 40, 73",
+            "y, 2024-01-01T00:00, 5, 5",
+            "y, 2024-01-01T00:01, 7, 12",
         ],
     );
 }

@@ -47,6 +47,24 @@ spec:
         fold(&String::from_utf8_lossy(&output.stdout))
     }
 
+    /// The lines of all files that a table wrote, sorted.
+    pub(crate) fn written(&self, folder: &str) -> Vec<String> {
+        let mut files = vec![self.folder.path().join(folder)];
+        let mut lines = Vec::new();
+        while let Some(path) = files.pop() {
+            let hidden =
+                path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(['.', '_']));
+            if path.is_dir() {
+                files.extend(fs::read_dir(path).expect("readable").flatten().map(|e| e.path()));
+            } else if !hidden {
+                let text = fs::read_to_string(path).expect("text");
+                lines.extend(text.lines().map(ToOwned::to_owned));
+            }
+        }
+        lines.sort();
+        lines
+    }
+
     /// As [`Program::rows`], with parallelism 1 and 2, which must agree.
     pub(crate) fn always(&self, sql: &str, expected: &[&str]) {
         for parallelism in [1, 2] {

@@ -6,6 +6,7 @@ pub mod join;
 pub mod over;
 pub mod rank;
 mod rows;
+pub mod session;
 #[cfg(test)]
 mod testing;
 pub mod window;

@@ -7,15 +7,17 @@ use arrow::array::{ArrayRef, BooleanArray};
 use weir_engine::aggregate::Function;
 use weir_engine::operators::window::spec::Window;
 
-use super::base::{Base, moved};
+use super::base::{Base, start_of};
 use super::expr::FoundAggregate;
+use super::grouping::grouping_call;
 use super::query::{From, short_name};
 use super::{Binder, Reported};
 use crate::ast;
 use crate::error::Span;
 use crate::expr::{Call, Expr, Node};
 use crate::rel::{
-    Aggregate, AggregateCall, Field, Rel, RelKind, Role, TimeWindow, WindowId, calc, identity,
+    Aggregate, AggregateCall, Field, Rel, RelKind, Role, TimeWindow, WindowId, Windows, calc,
+    identity,
 };
 use crate::types::{Kind, SqlType};
 
@@ -27,12 +29,28 @@ struct Bounds {
     time: usize,
 }
 
+/// What rows are grouped by.
+pub(super) struct Keys {
+    pub(super) exprs: Vec<Expr>,
+    /// Grouping sets, as numbers of expressions; none: by all.
+    pub(super) sets: Vec<Vec<usize>>,
+}
+
+impl Keys {
+    /// By all of these.
+    pub(super) fn all(exprs: Vec<Expr>) -> Self {
+        Self { exprs, sets: Vec::new() }
+    }
+}
+
 /// What expressions behind an aggregation may speak of.
 struct After<'a> {
     from: &'a From,
     keys: &'a [Expr],
+    /// Grouping sets, as numbers of keys; their number is a key behind all others.
+    sets: &'a [Vec<usize>],
     bounds: Option<Bounds>,
-    hop_size: Option<i64>,
+    again: Option<Window>,
 }
 
 impl Binder<'_> {
@@ -42,7 +60,7 @@ impl Binder<'_> {
         select: &ast::Select,
         from: &From,
         filter: Option<Expr>,
-        keys: Vec<Expr>,
+        Keys { exprs: keys, sets }: Keys,
         found: Vec<FoundAggregate>,
         items: Vec<(Expr, String)>,
         having: Option<(Expr, Span)>,
@@ -63,6 +81,7 @@ impl Binder<'_> {
                 plain_keys.push(key.clone());
             }
         }
+        let sets = self.grouping_sets(&keys, &plain_keys, &sets, id.is_some(), &is_bound, at)?;
         let base = match &id {
             Some(id) => self.below_window(from, filter, id, at)?,
             None => Base {
@@ -85,6 +104,7 @@ impl Binder<'_> {
         for arg in found.iter().filter(|call| call.distinct).filter_map(|call| call.arg.as_ref()) {
             self.is_key(arg.kind(), arg.span)?;
         }
+        self.check_sessions(&base, &plain_keys, &sets, at)?;
 
         // What the aggregation reads: the time, keys, arguments and filters, each once.
         let time = base.windowed.as_ref().map(|windowed| &windowed.time);
@@ -101,8 +121,11 @@ impl Binder<'_> {
             names.push(name);
             Ok(exprs.len() - 1)
         };
-        let key_columns =
-            plain_keys.iter().map(|k| place(self, k)).collect::<Result<Vec<_>, _>>()?;
+        let key_columns = if sets.is_empty() {
+            plain_keys.iter().map(|k| place(self, k)).collect::<Result<Vec<_>, _>>()?
+        } else {
+            Vec::new()
+        };
         let mut calls = Vec::new();
         for call in &found {
             let input = call.arg.as_ref().map(|a| place(self, a)).transpose()?;
@@ -117,6 +140,19 @@ impl Binder<'_> {
                 name,
             });
         }
+        let first_key = exprs.len();
+        let mut key_columns = key_columns;
+        if !sets.is_empty() {
+            // A key that a set leaves out is NULL, whoever else reads its column.
+            for key in &plain_keys {
+                key_columns.push(exprs.len());
+                exprs.push(self.onto(key, &base)?);
+                names.push(short_name(key, &from.rel.fields));
+            }
+            key_columns.push(exprs.len());
+            exprs.push(set_number(0, at));
+            names.push("$set".to_owned());
+        }
         if exprs.is_empty() {
             // Rows are counted by a column of them.
             let one: ArrayRef = Arc::new(BooleanArray::from(vec![true]));
@@ -130,18 +166,35 @@ impl Binder<'_> {
         }
         // In the order of the columns below, so that a projection that changes nothing vanishes.
         let mut order: Vec<usize> = (0..exprs.len()).collect();
-        order.sort_by_key(|&i| (exprs[i].as_column().unwrap_or(usize::MAX), i));
+        if sets.is_empty() {
+            order.sort_by_key(|&i| (exprs[i].as_column().unwrap_or(usize::MAX), i));
+        }
         let position = |old: usize| order.iter().position(|&o| o == old).unwrap_or(old);
         let fields: Vec<Field> = order
             .iter()
             .map(|&i| Field { name: names[i].clone(), ty: exprs[i].ty, role: Role::Plain })
             .collect();
-        let input = calc(
-            &base.rel,
-            base.filter.clone(),
-            order.iter().map(|&i| exprs[i].clone()).collect(),
-            unique(fields),
-        );
+        let fields = unique(fields);
+        let input = if sets.is_empty() {
+            let exprs = order.iter().map(|&i| exprs[i].clone()).collect();
+            calc(&base.rel, base.filter.clone(), exprs, fields)
+        } else {
+            let branches = (0..).zip(&sets).map(|(number, set)| {
+                let mut exprs = exprs.clone();
+                for (key, expr) in plain_keys.iter().enumerate() {
+                    if !set.contains(&key) {
+                        exprs[first_key + key] = Expr::null(expr.kind(), at);
+                    }
+                }
+                exprs[first_key + plain_keys.len()] = set_number(number, at);
+                let mut fields = fields.clone();
+                fields[first_key..].iter_mut().for_each(|field| field.ty.nullable = true);
+                calc(&base.rel, base.filter.clone(), exprs, fields)
+            });
+            let branches: Vec<Arc<Rel>> = branches.collect();
+            let fields = branches[0].fields.clone();
+            Arc::new(Rel { kind: RelKind::Union(branches), fields })
+        };
 
         let mut fields: Vec<Field> = Vec::new();
         for key in &plain_keys {
@@ -150,6 +203,11 @@ impl Binder<'_> {
                 ty: key.ty,
                 role: Role::Plain,
             });
+        }
+        if !sets.is_empty() {
+            fields.iter_mut().for_each(|field| field.ty.nullable = true);
+            let ty = SqlType::nullable(Kind::BigInt);
+            fields.push(Field { name: "$set".to_owned(), ty, role: Role::Plain });
         }
         for call in &calls {
             let nullable = call.function.is_nullable();
@@ -198,8 +256,8 @@ impl Binder<'_> {
             end: first_bound + 1,
             time: first_bound + 2,
         });
-        let hop_size = over.and_then(|over| over.hop_size);
-        let cx = After { from, keys: &plain_keys, bounds, hop_size };
+        let again = over.and_then(|over| over.again);
+        let cx = After { from, keys: &plain_keys, sets: &sets, bounds, again };
         let after = |binder: &mut Self, expr: &Expr| binder.after(expr, &cx);
         let mut exprs = Vec::new();
         let mut fields = Vec::new();
@@ -233,6 +291,34 @@ impl Binder<'_> {
         Ok(calc(&aggregate, having, exprs, fields))
     }
 
+    /// Whether sessions are told apart by just what rows are grouped by.
+    fn check_sessions(
+        &mut self,
+        base: &Base,
+        keys: &[Expr],
+        sets: &[Vec<usize>],
+        at: Span,
+    ) -> Result<(), Reported> {
+        let Some(windowed) = &base.windowed else { return Ok(()) };
+        if !matches!(windowed.window, Windows::Session { .. }) {
+            return Ok(());
+        }
+        let mut grouped = Vec::new();
+        for key in keys {
+            grouped.push(self.onto(key, base)?.as_column());
+        }
+        let parted = &windowed.partition;
+        let same = parted.iter().all(|&column| grouped.contains(&Some(column)))
+            && grouped.iter().all(|key| key.is_some_and(|column| parted.contains(&column)));
+        if !same || !sets.is_empty() {
+            let names: Vec<&str> =
+                parted.iter().map(|&column| base.rel.fields[column].name.as_str()).collect();
+            let parted = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+            return self.fail(at, format!("sessions are told apart by {parted}, so that rows are grouped by window_start, window_end and just that; write SESSION(TABLE t PARTITION BY …, DESCRIPTOR(ts), gap) with the other columns of GROUP BY"));
+        }
+        Ok(())
+    }
+
     /// Refuses to keep state by values of this kind.
     pub(super) fn is_key(&mut self, kind: Kind, span: Span) -> Result<(), Reported> {
         match kind {
@@ -259,7 +345,8 @@ impl Binder<'_> {
         let name = call.function.name();
         let span = call.arg.as_ref().map_or(at, |arg| arg.span);
         match &base.windowed {
-            Some(windowed) if !matches!(windowed.window, Window::Tumble { .. }) => self.fail(
+            Some(windowed)
+                if !matches!(windowed.window, Windows::Grid(Window::Tumble { .. })) => self.fail(
                 span,
                 format!("{name} goes by the order in which rows come, which windows that share rows do not keep; use TUMBLE, or MIN and MAX"),
             ),
@@ -273,10 +360,14 @@ impl Binder<'_> {
 
     /// An expression of SELECT or HAVING in terms of the aggregation's columns.
     fn after(&mut self, expr: &Expr, cx: &After<'_>) -> Result<Expr, Reported> {
-        let After { from, keys, bounds, hop_size } = cx;
-        let n_keys = keys.len();
+        let After { from, keys, sets, bounds, again } = cx;
+        let n_keys = keys.len() + usize::from(!sets.is_empty());
         if let Some(key) = keys.iter().position(|k| same(k, expr)) {
-            return Ok(Expr::column(key, expr.ty, expr.span));
+            let nullable = expr.ty.nullable || !sets.is_empty();
+            return Ok(Expr::column(key, SqlType { nullable, ..expr.ty }, expr.span));
+        }
+        if let Some(args) = grouping_call(expr) {
+            return self.grouping(expr, args, keys, sets);
         }
         if let Some(index) = expr.as_column() {
             let n = from.rel.fields.len();
@@ -286,9 +377,9 @@ impl Binder<'_> {
             let field = &from.rel.fields[index];
             let column = match (&field.role, bounds) {
                 (Role::WindowStart(id), Some(bounds)) if *id == bounds.id => {
-                    if let Some(size) = hop_size {
+                    if let Some(window) = again {
                         let end = Expr::column(bounds.end, expr.ty, expr.span);
-                        return Ok(moved(end, -*size, expr.span));
+                        return Ok(start_of(*window, end, expr.span));
                     }
                     bounds.start
                 }
@@ -311,6 +402,11 @@ impl Binder<'_> {
         });
         if failed { Err(Reported) } else { Ok(result) }
     }
+}
+
+/// The number of a grouping set.
+fn set_number(number: i64, span: Span) -> Expr {
+    Expr::literal(Arc::new(arrow::array::Int64Array::from(vec![number])), Kind::BigInt, span)
 }
 
 pub(super) fn same(a: &Expr, b: &Expr) -> bool {

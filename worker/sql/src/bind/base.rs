@@ -9,7 +9,7 @@ use super::query::From;
 use super::{Binder, Reported};
 use crate::error::{Span, Warning};
 use crate::expr::{Call, Col, Expr, Node, Style};
-use crate::rel::{Aggregate, Field, Join, Near, Rel, RelKind, Role, WindowId, identity};
+use crate::rel::{Aggregate, Field, Join, Near, Rel, RelKind, Role, WindowId, Windows, identity};
 use crate::types::{Kind, SqlType};
 
 const NEEDS_WINDOW: &str = "window_start and window_end do not come from a window function here; select window_start, window_end and window_time unchanged";
@@ -28,9 +28,11 @@ pub(super) struct Base {
 pub(super) struct Windowed {
     /// Over the base's columns.
     pub(super) time: Expr,
-    pub(super) window: Window,
-    /// Set where windows of HOP are grouped once more: their start is the end less this.
-    pub(super) hop_size: Option<i64>,
+    pub(super) window: Windows,
+    /// The columns of `rel` by which sessions are told apart.
+    pub(super) partition: Vec<usize>,
+    /// Set where windows of HOP or CUMULATE are grouped once more: their start follows from the end.
+    pub(super) again: Option<Window>,
 }
 
 impl Binder<'_> {
@@ -95,7 +97,12 @@ impl Binder<'_> {
                         rel: input.clone(),
                         exprs,
                         filter: None,
-                        windowed: Some(Windowed { time, window: id.window, hop_size: None }),
+                        windowed: Some(Windowed {
+                            time,
+                            window: id.window,
+                            partition: id.partition.clone(),
+                            again: None,
+                        }),
                         width: input.fields.len(),
                     };
                     base.filter = match filter {
@@ -107,12 +114,17 @@ impl Binder<'_> {
                 RelKind::Aggregate(Aggregate { over: Some(_), .. })
                 | RelKind::Join(Join { near: Some(Near { windows: true, .. }), .. }) => {
                     // The same windows once more: results of a window fall into one slice of it.
-                    let (window, hop_size) = match id.window {
-                        Window::Hop { size, slide, offset } => {
-                            (Window::Tumble { size: slide, offset }, Some(size))
-                        }
-                        tumble => (tumble, None),
+                    let Windows::Grid(own) = id.window else {
+                        return self.fail(at, "the results of sessions cannot be grouped by their sessions once more; group by window_end alone, or by all that is wanted at first");
                     };
+                    let (window, again) = match own {
+                        Window::Hop { slide: step, offset, .. }
+                        | Window::Cumulate { step, offset, .. } => {
+                            (Window::Tumble { size: step, offset }, Some(own))
+                        }
+                        Window::Tumble { .. } => (own, None),
+                    };
+                    let window = Windows::Grid(window);
                     let column = |is: fn(&Role) -> bool| {
                         let column = rel.fields.iter().position(|f| is(&f.role))?;
                         Some(Expr::column(column, rel.fields[column].ty, Span::default()))
@@ -126,7 +138,8 @@ impl Binder<'_> {
                         return self.fail(at, NEEDS_WINDOW);
                     };
                     let width = rel.fields.len();
-                    let windowed = Some(Windowed { time, window, hop_size });
+                    let partition = Vec::new();
+                    let windowed = Some(Windowed { time, window, partition, again });
                     return Ok(Base { rel, exprs, filter, windowed, width });
                 }
                 _ => return self.fail(at, NEEDS_WINDOW),
@@ -151,9 +164,14 @@ impl Binder<'_> {
         let Some(Windowed { time, window, .. }) = &base.windowed else {
             return Ok(expr.clone());
         };
-        let Window::Tumble { size, offset } = *window else {
+        let Windows::Grid(Window::Tumble { size, offset }) = *window else {
             let name = ["window_start", "window_end", "window_time"][(bound - base.width).min(2)];
-            return self.fail(expr.span, format!("{name} of HOP cannot be used before the aggregation, as a row is in several windows; filter with HAVING, or around the query"));
+            let (of, why) = match window {
+                Windows::Grid(Window::Hop { .. }) => ("HOP", "a row is in several windows"),
+                Windows::Grid(_) => ("CUMULATE", "a row is in several windows"),
+                Windows::Session { .. } => ("SESSION", "it is not known before all rows are"),
+            };
+            return self.fail(expr.span, format!("{name} of {of} cannot be used before the aggregation, as {why}; filter with HAVING, or around the query"));
         };
         Ok(expr.substitute(&|i| {
             if i < base.width {
@@ -166,6 +184,14 @@ impl Binder<'_> {
                 _ => moved(start, size - 1, Span::default()),
             }
         }))
+    }
+}
+
+/// The start of the window that ends there.
+pub(super) fn start_of(window: Window, end: Expr, span: Span) -> Expr {
+    match window {
+        Window::Tumble { size, .. } | Window::Hop { size, .. } => moved(end, -size, span),
+        Window::Cumulate { size, offset, .. } => window_start(moved(end, -1, span), size, offset),
     }
 }
 

@@ -4,8 +4,10 @@
 pub(crate) mod aggregate;
 pub(crate) mod base;
 pub(crate) mod expr;
+mod grouping;
 pub(crate) mod interval;
 pub(crate) mod join;
+mod legacy;
 pub(crate) mod over;
 pub(crate) mod query;
 pub(crate) mod rank;

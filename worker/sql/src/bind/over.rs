@@ -12,7 +12,7 @@ use weir_engine::aggregate::functions as aggregates;
 use weir_engine::operators::over::spec::{Frame, FrameUnit};
 use weir_engine::operators::rank::spec::SortColumn;
 
-use super::aggregate::{map_children, name_of_call, same, unique};
+use super::aggregate::{Keys, map_children, name_of_call, same, unique};
 use super::expr::{ExprBinder, cast_to};
 use super::query::{From, short_name};
 use super::{Binder, Reported};
@@ -67,7 +67,7 @@ pub(super) struct Clauses<'a> {
 }
 
 pub(super) struct Grouped {
-    pub(super) keys: Vec<Expr>,
+    pub(super) keys: Keys,
     pub(super) aggregates: Vec<super::expr::FoundAggregate>,
     pub(super) having: Option<(Expr, Span)>,
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::aggregate::Keys;
 use super::expr::{ExprBinder, Scope, bind_plain, condition};
+use super::grouping::is_of_groups;
 use super::over::{Clauses, Grouped, OverCalls};
 use super::query::{Ctes, From};
-use super::{Binder, Reported};
+use super::{Binder, Reported, legacy};
 use crate::ast::{self, SelectItem};
 use crate::error::SqlError;
 use crate::expr::Expr;
@@ -17,6 +19,9 @@ impl Binder<'_> {
         select: &ast::Select,
         ctes: &Ctes<'_>,
     ) -> Result<Arc<Rel>, Reported> {
+        if let Some(select) = self.keep(legacy::rewritten(select))? {
+            return self.select(&select, ctes);
+        }
         let from = match &select.from {
             Some(relation) => self.from(relation, ctes)?,
             None => From {
@@ -141,13 +146,21 @@ impl Binder<'_> {
                 keys.push(bound);
             }
         }
+        let sets = select.group_by.as_ref().map(|group| group.sets.clone()).unwrap_or_default();
         if self.errors.len() > before {
             return Err(Reported);
+        }
+        let by_keys =
+            items.iter().find(|(expr, _)| select.group_by.is_none() && is_of_groups(expr));
+        if let Some((expr, _)) = by_keys {
+            return self
+                .fail(expr.span, "GROUPING tells grouping sets apart, and there is no GROUP BY");
         }
         let (rel, filter) = filtered(&from.rel, filter);
         let from = From { rel, ..from };
         let grouped = select.group_by.is_some() || !aggregates.is_empty() || having.is_some();
         if !over.is_empty() || qualify.is_some() {
+            let keys = Keys { exprs: keys, sets };
             let grouped = grouped.then_some(Grouped { keys, aggregates, having });
             let clauses = Clauses { select, from: &from, filter, grouped, items, qualify };
             let rel = self.over(clauses, over)?;
@@ -157,6 +170,7 @@ impl Binder<'_> {
             };
         }
         if grouped {
+            let keys = Keys { exprs: keys, sets };
             let rel = self.aggregate(select, &from, filter, keys, aggregates, items, having)?;
             return match select.distinct {
                 Some(_) => self.distinct(select, rel),
@@ -164,7 +178,7 @@ impl Binder<'_> {
             };
         }
         if select.distinct.is_some() {
-            let keys = items.iter().map(|(expr, _)| expr.clone()).collect();
+            let keys = Keys::all(items.iter().map(|(expr, _)| expr.clone()).collect());
             return self.aggregate(select, &from, filter, keys, Vec::new(), items, None);
         }
         let fields = items
@@ -186,7 +200,7 @@ impl Binder<'_> {
         let items = keys.iter().cloned().zip(rel.fields.iter().map(|f| f.name.clone())).collect();
         let place = "the query".to_owned();
         let from = From { rel, qualifier: None, place, joined: None };
-        self.aggregate(select, &from, None, keys, Vec::new(), items, None)
+        self.aggregate(select, &from, None, Keys::all(keys), Vec::new(), items, None)
     }
 }
 

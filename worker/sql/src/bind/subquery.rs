@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Int64Array};
 
+use super::aggregate::Keys;
 use super::expr::{
     ExprBinder, FoundAggregate, Scope, bind_plain, call, choose, compare_op, condition, logical,
 };
@@ -345,7 +346,7 @@ impl Binder<'_> {
         let mut items: Vec<(Expr, String)> = keys.iter().cloned().enumerate().map(named).collect();
         items.push((item, "value".to_owned()));
         items.push((there, "there".to_owned()));
-        let rel = self.aggregate(select, &from, filter, keys, found, items, None)?;
+        let rel = self.aggregate(select, &from, filter, Keys::all(keys), found, items, None)?;
         let mut on = Vec::new();
         for (number, Equal { left, .. }) in equal.iter().enumerate() {
             let key = Expr::column(width + number, rel.fields[number].ty, span);

@@ -9,9 +9,9 @@ use weir_engine::operators::window::spec::Window;
 use super::expr::{Scope, bind_plain};
 use super::query::Ctes;
 use super::{Binder, Reported};
-use crate::ast;
+use crate::ast::{self, WindowKind};
 use crate::error::did_you_mean;
-use crate::rel::{Field, Rel, RelKind, Role, WindowId};
+use crate::rel::{Field, Rel, RelKind, Role, WindowId, Windows};
 use crate::types::{Kind, SqlType};
 
 impl Binder<'_> {
@@ -21,41 +21,51 @@ impl Binder<'_> {
         ctes: &Ctes<'_>,
     ) -> Result<(Arc<Rel>, String), Reported> {
         let from = self.from(&call.data, ctes);
-        let size = self.window_interval(&call.size, call, "SIZE");
-        let slide = match &call.slide {
-            Some(slide) => self.window_interval(slide, call, "SLIDE").map(Some),
+        let size_name = if call.kind == WindowKind::Session { "GAP" } else { "SIZE" };
+        let size = self.window_interval(&call.size, call, size_name);
+        let step_name = if call.kind == WindowKind::Hop { "SLIDE" } else { "STEP" };
+        let step = match &call.step {
+            Some(step) => self.window_interval(step, call, step_name).map(Some),
             None => Ok(None),
         };
         let offset = match &call.offset {
             Some(offset) => self.window_interval(offset, call, "OFFSET"),
             None => Ok(0),
         };
-        let (from, size, slide, offset) = (from?, size?, slide?, offset?);
+        let (from, size, step, offset) = (from?, size?, step?, offset?);
         let name = call.function.text.to_ascii_uppercase();
+        let what = if call.kind == WindowKind::Session { "gap" } else { "size" };
         if size <= 0 {
             return self
-                .fail(call.size.span, format!("the size of {name} must be longer than nothing"));
+                .fail(call.size.span, format!("the {what} of {name} must be longer than nothing"));
         }
-        let window = match slide {
-            None => Window::Tumble { size, offset },
-            Some(slide) if slide <= 0 => {
+        let hop = call.kind == WindowKind::Hop;
+        let window = match step {
+            None if call.kind == WindowKind::Session => Windows::Session { gap: size },
+            None => Windows::Grid(Window::Tumble { size, offset }),
+            Some(step) if step <= 0 => {
+                let what = step_name.to_ascii_lowercase();
                 return self.fail(
                     call.size.span,
-                    format!("the slide of {name} must be longer than nothing"),
+                    format!("the {what} of {name} must be longer than nothing"),
                 );
             }
-            Some(slide) if size % slide != 0 => {
-                let hint = if slide % size == 0 {
-                    "; the slide comes before the size: HOP(TABLE t, DESCRIPTOR(ts), slide, size)"
+            Some(step) if size % step != 0 => {
+                let what = step_name.to_ascii_lowercase();
+                let hint = if step % size == 0 {
+                    format!(
+                        "; the {what} comes before the size: {name}(TABLE t, DESCRIPTOR(ts), {what}, size)"
+                    )
                 } else {
-                    ""
+                    String::new()
                 };
                 return self.fail(
                     call.size.span,
-                    format!("the size of HOP must be a multiple of its slide{hint}"),
+                    format!("the size of {name} must be a multiple of its {what}{hint}"),
                 );
             }
-            Some(slide) => Window::Hop { size, slide, offset },
+            Some(slide) if hop => Windows::Grid(Window::Hop { size, slide, offset }),
+            Some(step) => Windows::Grid(Window::Cumulate { size, step, offset }),
         };
         let fields = &from.rel.fields;
         let Some(time) = fields.iter().position(|f| f.name == call.time.text) else {
@@ -91,8 +101,20 @@ impl Binder<'_> {
             // Flink numbers the new columns (window_start0); a name of one's own is clearer.
             return self.fail(call.data.span, format!("{} has a column \"{}\" already, which {name} adds; give it another name with AS", from.place, clash.name));
         }
+        let mut partition = Vec::new();
+        for name in &call.partition {
+            let Some(column) = fields.iter().position(|f| f.name == name.text) else {
+                let names = fields.iter().map(|f| f.name.as_str());
+                let hint = did_you_mean(&name.text, names, '"');
+                return self.fail(
+                    name.span,
+                    format!("column \"{}\" not found in {}{hint}", name.text, from.place),
+                );
+            };
+            partition.push(column);
+        }
         self.windows += 1;
-        let id = WindowId { number: self.windows, window };
+        let id = WindowId { number: self.windows, window, partition };
         let time_kind = match fields[time].ty.kind {
             Kind::TimestampLtz(_) => Kind::TimestampLtz(3),
             _ => Kind::Timestamp(3),

@@ -156,7 +156,7 @@ fn unknown(name: &str, upper: &str) -> String {
     .contains(&upper)
     {
         return format!(
-            "the old group windows ({upper} in GROUP BY) are not supported; write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …)) and GROUP BY window_start, window_end"
+            "{upper} belongs to a SELECT that has GROUP BY TUMBLE(ts, INTERVAL …), HOP or SESSION; or write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …)) and GROUP BY window_start, window_end"
         );
     }
     if let Some(message) = not_here(upper) {

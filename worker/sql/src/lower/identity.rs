@@ -11,7 +11,7 @@ use weir_engine::operators::rank::spec::SortColumn;
 use weir_engine::operators::window::spec::Window;
 
 use crate::catalog::{ColumnKind, TableDef, WatermarkRule};
-use crate::rel::{AggregateCall, Join, Over, OverCall, OverFunction, Rank, Rel, RelKind};
+use crate::rel::{AggregateCall, Join, Over, OverCall, OverFunction, Rank, Rel, RelKind, Windows};
 
 /// Text that is long stands for itself by its hash.
 fn short(text: String) -> String {
@@ -214,10 +214,15 @@ fn capitalised(name: &str) -> String {
     format!("{first}{}", rest.to_ascii_lowercase())
 }
 
-fn window(window: Window) -> String {
+fn window(window: Windows) -> String {
+    let window = match window {
+        Windows::Grid(window) => window,
+        Windows::Session { gap } => return format!("session {gap}"),
+    };
     match window {
         Window::Tumble { size, offset } => format!("tumble {size} {offset}"),
         Window::Hop { size, slide, offset } => format!("hop {size} {slide} {offset}"),
+        Window::Cumulate { size, step, offset } => format!("cumulate {size} {step} {offset}"),
     }
 }
 

@@ -8,6 +8,7 @@ mod names;
 mod needs;
 mod over;
 mod rank;
+mod sessions;
 mod sinks;
 mod sources;
 mod windows;

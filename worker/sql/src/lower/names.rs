@@ -3,7 +3,7 @@
 use weir_engine::operators::window::spec::Window;
 
 use crate::expr::{Expr, render};
-use crate::rel::{Aggregate, Field, Join, JoinKind, Rel};
+use crate::rel::{Aggregate, Field, Join, JoinKind, Rel, Windows};
 
 const LONGEST: usize = 60;
 
@@ -35,7 +35,11 @@ pub(super) fn duration(ms: i64) -> String {
 }
 
 /// The windows, for plans.
-pub(super) fn window(window: Window) -> String {
+pub(super) fn window(window: Windows) -> String {
+    let window = match window {
+        Windows::Grid(window) => window,
+        Windows::Session { gap } => return format!("session with a gap of {}", duration(gap)),
+    };
     let shifted = |offset: i64| {
         if offset == 0 { String::new() } else { format!(", shifted by {}", duration(offset)) }
     };
@@ -43,6 +47,9 @@ pub(super) fn window(window: Window) -> String {
         Window::Tumble { size, offset } => format!("tumble {}{}", duration(size), shifted(offset)),
         Window::Hop { size, slide, offset } => {
             format!("hop {} every {}{}", duration(size), duration(slide), shifted(offset))
+        }
+        Window::Cumulate { size, step, offset } => {
+            format!("cumulate {} by {}{}", duration(size), duration(step), shifted(offset))
         }
     }
 }
@@ -78,13 +85,17 @@ pub(super) fn changes(rel: &Rel) -> &'static str {
 pub(super) fn aggregate(aggregate: &Aggregate, input: &[Field]) -> String {
     let period = match aggregate.over.map(|over| over.window) {
         None => String::new(),
-        Some(Window::Tumble { size: 60_000, .. }) => "minutely ".to_owned(),
-        Some(Window::Tumble { size: 3_600_000, .. }) => "hourly ".to_owned(),
-        Some(Window::Tumble { size: 86_400_000, .. }) => "daily ".to_owned(),
-        Some(Window::Tumble { size: 604_800_000, .. }) => "weekly ".to_owned(),
-        Some(Window::Tumble { size, .. }) => format!("{} ", duration(size)),
-        Some(Window::Hop { size, slide, .. }) => {
+        Some(Windows::Session { .. }) => "session ".to_owned(),
+        Some(Windows::Grid(Window::Tumble { size: 60_000, .. })) => "minutely ".to_owned(),
+        Some(Windows::Grid(Window::Tumble { size: 3_600_000, .. })) => "hourly ".to_owned(),
+        Some(Windows::Grid(Window::Tumble { size: 86_400_000, .. })) => "daily ".to_owned(),
+        Some(Windows::Grid(Window::Tumble { size: 604_800_000, .. })) => "weekly ".to_owned(),
+        Some(Windows::Grid(Window::Tumble { size, .. })) => format!("{} ", duration(size)),
+        Some(Windows::Grid(Window::Hop { size, slide, .. })) => {
             format!("{} / {} ", duration(size), duration(slide))
+        }
+        Some(Windows::Grid(Window::Cumulate { size, step, .. })) => {
+            format!("{} by {} ", duration(size), duration(step))
         }
     };
     let mut functions: Vec<String> = Vec::new();

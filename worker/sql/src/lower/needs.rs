@@ -8,7 +8,7 @@ use weir_engine::operators::window::spec::Window;
 use super::identity;
 use crate::bind::BoundProgram;
 use crate::catalog::TableDef;
-use crate::rel::{Aggregate, Over, Rank, Rel, RelKind};
+use crate::rel::{Aggregate, Over, Rank, Rel, RelKind, Windows};
 
 /// Columns and readers.
 pub(super) struct Needs {
@@ -74,10 +74,12 @@ impl Needs {
             RelKind::Values { .. } => {}
             RelKind::Window { input, id, .. } => {
                 let copies = match id.window {
-                    Window::Hop { size, slide, .. } => size / slide,
-                    Window::Tumble { .. } => 1,
+                    Windows::Grid(
+                        Window::Hop { size, slide: step, .. } | Window::Cumulate { size, step, .. },
+                    ) => size / step,
+                    Windows::Grid(Window::Tumble { .. }) | Windows::Session { .. } => 1,
                 };
-                for _ in 0..copies.min(super::windows::MAX_HOP_COPIES) {
+                for _ in 0..copies.min(super::windows::MAX_COPIES) {
                     self.visit(input);
                 }
             }

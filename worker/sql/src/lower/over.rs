@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use weir_engine::aggregate::AggregateCall;
 use weir_engine::operators::over::{self, spec};
 
-use super::rank::{Keyed, order_text};
+use super::rank::{Keyed, order_text, stored_names};
 use super::{Flow, Lowering, identity, names, schema_of};
 use crate::error::SqlError;
 use crate::rel::{Field, Over, OverCall, OverFunction, Rel};
@@ -60,8 +60,12 @@ impl Lowering<'_> {
         let mut stored: Vec<String> =
             over.calls.iter().map(|call| identity::over_text(call, &over.input, false)).collect();
         stored.sort();
-        let columns = identity::full(&over.input, false);
+        let columns = format!("{} {}", identity::full(&over.input, false), stored_names(fields));
         let uid = format!("over {} {columns} {}", identity::rows(rel, false), stored.join(","));
+        let forgets = tables.iter().any(|table| table.expiry.is_ttl());
+        let nondeterministic = self
+            .forgets("what is known of a key is forgotten", "after its last row")
+            .filter(|_| forgets);
         let operator = Keyed {
             kind: "over",
             name: name(over, fields),
@@ -69,8 +73,7 @@ impl Lowering<'_> {
             keys: over.partition.clone(),
             factory,
             tables,
-            nondeterministic: self
-                .forgets("what is known of a key is forgotten", "after its last row"),
+            nondeterministic,
         };
         let flow = self.keyed(rel, &flows, operator, &uid);
         let flow = Flow { open: self.needs.uses(&identity) <= 1, ..flow };

@@ -69,10 +69,13 @@ impl Lowering<'_> {
                     from: rank.from,
                     to: rank.to,
                     rank: shows_rank.then(|| rel.fields.last().map(|f| f.name.clone())).flatten(),
-                    ttl,
+                    window_end: rank.window_end(),
+                    // A window ends by itself.
+                    ttl: ttl.filter(|_| rank.window_end().is_none()),
                 };
                 details.insert("rows".to_owned(), ranks_text(rank));
-                ("top n", rank::operator(&spec).and_then(|f| Ok((f, rank::tables(&spec)?))))
+                let kind = if rank.window_end().is_some() { "window top n" } else { "top n" };
+                (kind, rank::operator(&spec).and_then(|f| Ok((f, rank::tables(&spec)?))))
             }
         };
         let (factory, tables) = match made {
@@ -87,7 +90,10 @@ impl Lowering<'_> {
             None => "rows only come: +I",
         };
         details.insert("changes".to_owned(), changes.to_owned());
-        let nondeterministic = self.forgets("rows are forgotten", "after they were written");
+        let nondeterministic = match rank.window_end() {
+            Some(_) => None,
+            None => self.forgets("rows are forgotten", "after they were written"),
+        };
         let operator = Keyed {
             kind,
             name: name(rank, keep, fields),
@@ -97,7 +103,7 @@ impl Lowering<'_> {
             tables,
             nondeterministic,
         };
-        let uid = format!("{kind} {}", identity::full(rel, false));
+        let uid = format!("{kind} {} {}", identity::full(rel, false), stored_names(fields));
         let flow = self.keyed(rel, &flows, operator, &uid);
         let flow = Flow { open: self.needs.uses(&identity) <= 1, ..flow };
         self.made.insert(identity, flow.clone());
@@ -139,6 +145,11 @@ impl Lowering<'_> {
     pub(super) fn forgets(&self, what: &str, since: &str) -> Option<String> {
         self.state_ttl.map(|ttl| format!("{what} {} s {since}", ttl.as_secs_f64()))
     }
+}
+
+/// The names under which columns are stored: rows of other names are other state.
+pub(super) fn stored_names(fields: &[Field]) -> String {
+    fields.iter().map(|field| format!("{:?}", field.name)).collect::<Vec<_>>().join(",")
 }
 
 /// `price DESC, name`.

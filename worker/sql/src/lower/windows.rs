@@ -10,28 +10,28 @@ use weir_engine::operators::window::spec;
 use weir_protocol::OperatorUid;
 
 use super::{Flow, Flows, Lowering, identity, names, schema_of};
+use crate::ast::BinaryOp;
 use crate::bind::aggregate::name_of_call;
+use crate::bind::expr::compare_op;
 use crate::bind::query::whole_name;
 use crate::catalog::ColumnKind;
 use crate::error::{Span, SqlError};
 use crate::expr::{Expr, Style, cast};
-use crate::rel::{Aggregate, AggregateCall, Field, Rel, RelKind, TimeWindow};
+use crate::rel::{Aggregate, AggregateCall, Field, Rel, RelKind, TimeWindow, Windows};
 use crate::types::{Kind, SqlType};
 
-/// How many copies of a row HOP without GROUP BY may make.
-pub(super) const MAX_HOP_COPIES: i64 = 100;
+/// How many copies of a row a window function without GROUP BY may make.
+pub(super) const MAX_COPIES: i64 = 100;
 
-/// Columns of a window function without GROUP BY: the input's, and the bounds of the window
-/// that began `copy` slides before the row's last one.
+/// Columns of a window function without GROUP BY: the input's, and the bounds of the row's window
+/// with the number `copy`; and which rows have that.
 fn window_exprs(
     input: &Rel,
     time: usize,
-    slide: i64,
-    size: i64,
-    offset: i64,
+    window: spec::Window,
     copy: i64,
     span: Span,
-) -> Result<Vec<Expr>, String> {
+) -> Result<(Vec<Expr>, Option<Expr>), String> {
     use crate::bind::base::{moved, window_start};
     let mut exprs = crate::rel::identity(input);
     let hidden = |expr: Expr, kind: Kind| {
@@ -42,14 +42,31 @@ fn window_exprs(
         _ => Kind::Timestamp(3),
     };
     let at = hidden(exprs[time].clone(), Kind::Timestamp(3))?;
-    let mut start = window_start(at, slide, offset);
-    if copy > 0 {
-        start = moved(start, -copy * slide, span);
-    }
-    exprs.push(start.clone());
-    exprs.push(moved(start.clone(), size, span));
-    exprs.push(hidden(moved(start, size - 1, span), kind)?);
-    Ok(exprs)
+    let back = |start: Expr, by: i64| if by == 0 { start } else { moved(start, -by, span) };
+    let of_size = |start: &Expr, size: i64| {
+        (moved(start.clone(), size, span), moved(start.clone(), size - 1, span))
+    };
+    let (start, (end, last), filter) = match window {
+        spec::Window::Tumble { size, offset } => {
+            let start = window_start(at, size, offset);
+            (start.clone(), of_size(&start, size), None)
+        }
+        spec::Window::Hop { size, slide, offset } => {
+            let start = back(window_start(at, slide, offset), copy * slide);
+            (start.clone(), of_size(&start, size), None)
+        }
+        spec::Window::Cumulate { size, step, offset } => {
+            let start = window_start(at.clone(), size, offset);
+            let ends = of_size(&window_start(at, step, offset), (copy + 1) * step);
+            let longest = moved(start.clone(), size, span);
+            let within = compare_op(ends.0.clone(), BinaryOp::LessEq, longest, span);
+            (start, ends, (copy > 0).then_some(within.map_err(|error| error.message)?))
+        }
+    };
+    exprs.push(start);
+    exprs.push(end);
+    exprs.push(hidden(last, kind)?);
+    Ok((exprs, filter))
 }
 
 /// The name under which an aggregate's state is kept. Its name for people is enough where it says
@@ -124,29 +141,33 @@ impl Lowering<'_> {
         rel: &Rel,
         input: &Arc<Rel>,
         time: usize,
-        window: spec::Window,
+        window: Windows,
         span: Span,
     ) -> Option<Flows> {
-        let (slide, size, offset) = match window {
-            spec::Window::Tumble { size, offset } => (size, size, offset),
-            spec::Window::Hop { size, slide, offset } => (slide, size, offset),
+        let Windows::Grid(window) = window else {
+            self.errors.push(SqlError::new(span, "SESSION without GROUP BY is not supported; group by window_start, window_end and the columns of its PARTITION BY"));
+            return None;
         };
         // Each row once per window that it is in.
-        let copies = size / slide;
-        if copies > MAX_HOP_COPIES {
-            self.errors.push(SqlError::new(span, format!("HOP without GROUP BY would give every row {copies} times; group by window_start, window_end")));
+        let (name, copies) = match window {
+            spec::Window::Tumble { .. } => ("TUMBLE", 1),
+            spec::Window::Hop { size, slide, .. } => ("HOP", size / slide),
+            spec::Window::Cumulate { size, step, .. } => ("CUMULATE", size / step),
+        };
+        if copies > MAX_COPIES {
+            self.errors.push(SqlError::new(span, format!("{name} without GROUP BY would give every row {copies} times; group by window_start, window_end")));
             return None;
         }
         let mut flows = Flows::new();
         for copy in 0..copies {
-            let exprs = match window_exprs(input, time, slide, size, offset, copy, span) {
-                Ok(exprs) => exprs,
+            let (exprs, filter) = match window_exprs(input, time, window, copy, span) {
+                Ok(made) => made,
                 Err(message) => {
                     self.errors.push(SqlError::new(span, message));
                     return None;
                 }
             };
-            let calc = crate::rel::calc(input, None, exprs, rel.fields.clone());
+            let calc = crate::rel::calc(input, filter, exprs, rel.fields.clone());
             flows.extend(self.rel(&calc, None)?);
         }
         Some(flows)
@@ -158,7 +179,10 @@ impl Lowering<'_> {
             return Some(flow.clone());
         }
         let flow = match aggregate.over {
-            Some(over) => self.windowed(rel, aggregate, over)?,
+            Some(TimeWindow { time, window }) => match window {
+                Windows::Grid(window) => self.windowed(rel, aggregate, time, window)?,
+                Windows::Session { gap } => self.sessions(rel, aggregate, time, gap)?,
+            },
             None => self.group(rel, aggregate)?,
         };
         let flow = Flow { open: self.needs.uses(&identity) <= 1, ..flow };
@@ -166,7 +190,13 @@ impl Lowering<'_> {
         Some(flow)
     }
 
-    fn windowed(&mut self, rel: &Rel, aggregate: &Aggregate, over: TimeWindow) -> Option<Flow> {
+    fn windowed(
+        &mut self,
+        rel: &Rel,
+        aggregate: &Aggregate,
+        time: usize,
+        cut: spec::Window,
+    ) -> Option<Flow> {
         let late = self.late_columns(&aggregate.input);
         let input = match &late {
             Some(late) => late.input.clone(),
@@ -176,8 +206,8 @@ impl Lowering<'_> {
         let schema = flows.first()?.schema.clone();
         let window = spec::WindowAggregate {
             input: schema.clone(),
-            time: over.time,
-            window: over.window,
+            time,
+            window: cut,
             keys: aggregate.keys.clone(),
             aggregates: calls(aggregate),
         };
@@ -191,8 +221,8 @@ impl Lowering<'_> {
         let name = names::aggregate(aggregate, &input.fields);
         let uid = self.uid(&format!("window {}", identity::rows(rel, false)));
         let mut details = details(aggregate, &input.fields);
-        details.insert("window".to_owned(), names::window(over.window));
-        details.insert("time".to_owned(), input.fields[over.time].name.clone());
+        details.insert("window".to_owned(), names::window(Windows::Grid(cut)));
+        details.insert("time".to_owned(), input.fields[time].name.clone());
         let local = OperatorInfo {
             uid: OperatorUid(format!("{uid}-local")),
             name: format!("{name} (local)"),

@@ -4,11 +4,13 @@
 
 mod ddl;
 mod expr;
+mod grouping;
 mod hints;
 mod join;
 mod json;
 mod over;
 mod query;
+mod window;
 
 pub(crate) use expr::children;
 

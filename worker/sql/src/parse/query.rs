@@ -2,18 +2,10 @@
 
 use super::{Parsed, Parser, is_reserved};
 use crate::ast::{
-    Body, Cte, Expr, ExprKind, GroupBy, Ident, Query, Relation, RelationKind, Select, SelectItem,
-    SetOp, Tail, WindowCall,
+    Body, Cte, Ident, Query, Relation, RelationKind, Select, SelectItem, SetOp, Tail,
 };
-use crate::error::{Span, SqlError, did_you_mean};
+use crate::error::Span;
 use crate::lex::{HINT, Tok};
-
-/// One argument of a window function before it is known which one it is.
-enum WindowArg {
-    Data(Relation),
-    Time(Ident),
-    Value(Expr),
-}
 
 impl Parser {
     pub(super) fn query(&mut self) -> Parsed<Query> {
@@ -178,32 +170,6 @@ impl Parser {
         Ok(Select { distinct, items, from, filter, group_by, having, windows, qualify, span })
     }
 
-    fn group_by(&mut self, start: Span) -> Parsed<GroupBy> {
-        let mut keys = Vec::new();
-        loop {
-            let span = self.span();
-            if self.are_words(&["GROUPING", "SETS"]) {
-                return self.error(span, "GROUPING SETS is not supported; write one INSERT INTO per grouping, in one STATEMENT SET");
-            }
-            if let Some(word) =
-                ["ROLLUP", "CUBE"].into_iter().find(|w| self.is_word(w) && self.is_sign_at(1, "("))
-            {
-                return self.error(span, format!("{word} is not supported; write one INSERT INTO per grouping, in one STATEMENT SET"));
-            }
-            if self.is("(") && self.is_sign_at(1, ")") {
-                return self.error(
-                    span,
-                    "GROUP BY () is not supported; group by window_start, window_end",
-                );
-            }
-            keys.push(self.expr()?);
-            if !self.eat(",") {
-                break;
-            }
-        }
-        Ok(GroupBy { keys, span: self.since(start) })
-    }
-
     fn select_item(&mut self) -> Parsed<SelectItem> {
         let start = self.span();
         if self.eat("*") {
@@ -284,194 +250,6 @@ impl Parser {
             Vec::new()
         };
         Ok(Relation { kind, alias, columns, span })
-    }
-
-    fn window_call(&mut self) -> Parsed<RelationKind> {
-        let function = self.ident("a window function")?;
-        let name = function.text.to_ascii_uppercase();
-        let hop = match name.as_str() {
-            "TUMBLE" => false,
-            "HOP" => true,
-            "CUMULATE" => {
-                return self.error(
-                    function.span,
-                    "CUMULATE windows are not supported; TUMBLE and HOP are",
-                );
-            }
-            "SESSION" => {
-                return self
-                    .error(function.span, "SESSION windows are not supported; TUMBLE and HOP are");
-            }
-            _ => {
-                let hint = did_you_mean(&name, ["TUMBLE", "HOP"], '\'');
-                return self.error(
-                    function.span,
-                    format!(
-                        "\"{}\" is not a table function; TUMBLE and HOP are{hint}",
-                        function.text
-                    ),
-                );
-            }
-        };
-        self.expect("(")?;
-        let parameters: &[&str] = if hop {
-            &["DATA", "TIMECOL", "SLIDE", "SIZE", "OFFSET"]
-        } else {
-            &["DATA", "TIMECOL", "SIZE", "OFFSET"]
-        };
-        let mut found: Vec<Option<(WindowArg, Span)>> = parameters.iter().map(|_| None).collect();
-        let mut position = 0;
-        loop {
-            let start = self.span();
-            let named = self.is_sign_at(1, "=>");
-            let index = if named {
-                // A keyword such as OFFSET is a name only in quotes.
-                let name = match self.next().tok {
-                    Tok::Word { text, .. } => text.to_ascii_uppercase(),
-                    _ => String::new(),
-                };
-                self.next();
-                match parameters.iter().position(|p| *p == name) {
-                    Some(index) => index,
-                    None => {
-                        let hint = did_you_mean(&name, parameters.iter().copied(), '\'');
-                        return self.error(
-                            start,
-                            format!(
-                                "{} has no argument {name}; it has {}{hint}",
-                                function.text,
-                                parameters.join(", ")
-                            ),
-                        );
-                    }
-                }
-            } else {
-                position
-            };
-            let argument = self.window_argument()?;
-            let span = self.since(start);
-            let Some(slot) = found.get_mut(index) else {
-                return self.error(
-                    span,
-                    format!(
-                        "{name} takes at most {} arguments: {}",
-                        parameters.len(),
-                        parameters.join(", ")
-                    ),
-                );
-            };
-            if slot.is_some() {
-                return self
-                    .error(span, format!("the argument {} is given twice", parameters[index]));
-            }
-            *slot = Some((argument, span));
-            position += 1;
-            if !self.eat(",") {
-                break;
-            }
-        }
-        let close = self.expect(")")?;
-        let mut found = found.into_iter();
-        let mut take = || found.next().flatten();
-        let missing = |what: &str| {
-            SqlError::new(
-                function.span.to(close),
-                format!("{name} lacks its argument {what}; it takes {}", parameters.join(", ")),
-            )
-        };
-        let data = match take().ok_or_else(|| missing("DATA"))? {
-            (WindowArg::Data(relation), _) => relation,
-            (_, span) => {
-                return self.error(
-                    span,
-                    format!("the first argument of {name} is a table: write TABLE <name>"),
-                );
-            }
-        };
-        let time = match take().ok_or_else(|| missing("TIMECOL"))? {
-            (WindowArg::Time(column), _) => column,
-            (_, span) => return self.error(span, format!("the second argument of {name} is the event-time column: write DESCRIPTOR(<column>)")),
-        };
-        let value = |arg: Option<(WindowArg, Span)>, what: &str| match arg {
-            None => Ok(None),
-            Some((WindowArg::Value(expr), _)) => Ok(Some(expr)),
-            Some((_, span)) => Err(SqlError::new(
-                span,
-                format!("the argument {what} of {name} is an interval, such as INTERVAL '1' HOUR"),
-            )),
-        };
-        let slide =
-            if hop { Some(value(take(), "SLIDE")?.ok_or_else(|| missing("SLIDE"))?) } else { None };
-        let size = value(take(), "SIZE")?.ok_or_else(|| missing("SIZE"))?;
-        let offset = value(take(), "OFFSET")?;
-        Ok(RelationKind::Window(Box::new(WindowCall {
-            function: function.clone(),
-            hop,
-            data,
-            time,
-            size,
-            slide,
-            offset,
-        })))
-    }
-
-    fn window_argument(&mut self) -> Parsed<WindowArg> {
-        let start = self.span();
-        if self.eat_word("TABLE") {
-            let kind = if self.eat("(") {
-                let query = self.query()?;
-                self.expect(")")?;
-                RelationKind::Subquery(Box::new(query))
-            } else {
-                let name = self.table_name()?;
-                RelationKind::Table(name, self.table_hints()?)
-            };
-            let span = self.since(start);
-            if self.is_word("PARTITION") {
-                let at = self.span();
-                return self.error(at, "PARTITION BY is only for SESSION windows, which are not supported; group by the columns instead");
-            }
-            return Ok(WindowArg::Data(Relation { kind, alias: None, columns: Vec::new(), span }));
-        }
-        if self.is("(")
-            && (self.is_word_at(1, "SELECT")
-                || self.is_word_at(1, "WITH")
-                || self.is_word_at(1, "VALUES"))
-        {
-            self.next();
-            let query = self.query()?;
-            self.expect(")")?;
-            let span = self.since(start);
-            return Ok(WindowArg::Data(Relation {
-                kind: RelationKind::Subquery(Box::new(query)),
-                alias: None,
-                columns: Vec::new(),
-                span,
-            }));
-        }
-        if self.is_word("DESCRIPTOR") && self.is_sign_at(1, "(") {
-            self.at += 2;
-            let column = self.ident("the event-time column's name")?;
-            if self.is(",") || self.is(".") {
-                let span = self.span();
-                return self.error(span, "DESCRIPTOR names one column");
-            }
-            self.expect(")")?;
-            return Ok(WindowArg::Time(column));
-        }
-        let expr = self.expr()?;
-        // A bare name is what other engines take for a table.
-        if let ExprKind::Column(parts) = &expr.kind
-            && let [name] = parts.as_slice()
-        {
-            return Ok(WindowArg::Data(Relation {
-                kind: RelationKind::Table(name.clone(), self.table_hints()?),
-                alias: None,
-                columns: Vec::new(),
-                span: expr.span,
-            }));
-        }
-        Ok(WindowArg::Value(expr))
     }
 }
 

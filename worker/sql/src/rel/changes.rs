@@ -48,7 +48,13 @@ impl Rel {
             },
             // It takes rows that only come.
             RelKind::Over(over) => over.input.corrected_by(),
-            RelKind::Rank(rank) if rank.dedup() == Some(Keep::First) => None,
+            RelKind::Rank(rank)
+                if rank.dedup() == Some(Keep::First)
+                    || rank.window_end().is_some()
+                    || rank.only_adds() =>
+            {
+                None
+            }
             RelKind::Rank(rank) => rank.input.corrected_by().or(Some(Corrected {
                 span: rank.span,
                 what: if rank.limit { "LIMIT" } else { "Top-N by rank" },

@@ -218,7 +218,7 @@ fn windows_that_make_no_sense() {
         ),
         (
             "INSERT INTO out1 SELECT delay FROM TABLE(SESSION(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR))",
-            "sql:6:42: SESSION windows are not supported; TUMBLE and HOP are",
+            "sql:6:42: SESSION without GROUP BY is not supported; group by window_start, window_end and the columns of its PARTITION BY",
         ),
         (
             "INSERT INTO out1 SELECT delay FROM TABLE(TUMBLE(DATA => TABLE flights, TIME => DESCRIPTOR(`date`), SIZE => INTERVAL '1' HOUR))",
@@ -230,7 +230,7 @@ fn windows_that_make_no_sense() {
         ),
         (
             "INSERT INTO out1 SELECT TUMBLE_START(`date`, INTERVAL '1' HOUR) FROM flights",
-            "sql:6:25: the old group windows (TUMBLE_START in GROUP BY) are not supported; write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …)) and GROUP BY window_start, window_end",
+            "sql:6:25: TUMBLE_START belongs to a SELECT that has GROUP BY TUMBLE(ts, INTERVAL …), HOP or SESSION; or write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …)) and GROUP BY window_start, window_end",
         ),
     ]);
 }
@@ -268,7 +268,7 @@ fn syntax_that_is_refused_says_what_is_missing() {
         ("(SELECT a, NULL FROM plain)", "sql:6:1: column \"EXPR$1\" is NULL in every row and has no type; write CAST(NULL AS …)"),
         ("INSERT INTO out1 SELECT a FROM plain ORDER BY a", "sql:6:38: ORDER BY without LIMIT needs the event time, ascending, as its first column: a stream has no end to sort at; add LIMIT, or sort by the event time"),
         ("INSERT INTO out1 SELECT a FROM plain LIMIT 5", "it plans"),
-        ("INSERT INTO out1 SELECT COUNT(*) FROM plain GROUP BY GROUPING SETS ((a), (s))", "sql:6:54: GROUPING SETS is not supported; write one INSERT INTO per grouping, in one STATEMENT SET"),
+        ("INSERT INTO out1 SELECT COUNT(*) FROM plain GROUP BY GROUPING SETS ((a), (s))", "it plans"),
         ("INSERT INTO out1 SELECT a FROM plain UNION SELECT a FROM plain", "it plans"),
         ("INSERT INTO out1 SELECT * FROM plain MATCH_RECOGNIZE (PATTERN (A))", "sql:6:38: MATCH_RECOGNIZE is not supported"),
         ("INSERT OVERWRITE out1 SELECT a FROM plain", "sql:6:8: INSERT OVERWRITE is not supported: it replaces what is there, which a stream cannot; use INSERT INTO"),
@@ -286,6 +286,40 @@ fn syntax_that_is_refused_says_what_is_missing() {
 }
 
 #[test]
+fn grouping_sets_that_cannot_be() {
+    check(&[
+        (
+            "INSERT INTO out1 SELECT COUNT(*) FROM TABLE(SESSION(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR)) GROUP BY window_start, window_end, origin",
+            "sql:6:108: sessions are told apart by nothing, so that rows are grouped by window_start, window_end and just that; write SESSION(TABLE t PARTITION BY …, DESCRIPTOR(ts), gap) with the other columns of GROUP BY",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR)) GROUP BY ROLLUP (window_start, window_end)",
+            "sql:6:107: window_start and window_end belong to every grouping set; write them in front of GROUPING SETS, ROLLUP or CUBE",
+        ),
+        (
+            "INSERT INTO out1 SELECT GROUPING(delay) FROM flights GROUP BY CUBE (origin)",
+            "sql:6:34: GROUPING takes columns of GROUP BY",
+        ),
+        (
+            "INSERT INTO out1 SELECT GROUPING(delay) FROM flights",
+            "sql:6:25: GROUPING tells grouping sets apart, and there is no GROUP BY",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) FROM flights GROUP BY CUBE (origin, delay, distance)",
+            "it plans",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) FROM flights GROUP BY TUMBLE(`date`, INTERVAL '1' HOUR), CUBE (origin)",
+            "sql:6:56: TUMBLE in GROUP BY does not stand beside grouping sets; write FROM TABLE(TUMBLE(…)) and group by window_start, window_end",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) FROM flights GROUP BY HOP(`date`, INTERVAL '1' HOUR)",
+            "sql:6:56: HOP in GROUP BY is HOP(time, slide, size)",
+        ),
+    ]);
+}
+
+#[test]
 fn windows_of_rows_that_cannot_be() {
     check(&[
         (
@@ -294,7 +328,7 @@ fn windows_of_rows_that_cannot_be() {
         ),
         (
             "INSERT INTO out1 SELECT SUM(delay) OVER (ORDER BY distance) FROM flights",
-            "sql:6:41: OVER is ordered by an event time, and \"distance\" is none; its event time is \"date\"",
+            "sql:6:41: OVER is ordered by an event time, and \"distance\" is none",
         ),
         (
             "INSERT INTO out1 SELECT SUM(delay) OVER (PARTITION BY origin) FROM flights",
@@ -337,7 +371,7 @@ fn windows_of_rows_that_cannot_be() {
             "sql:6:25: UPPER does not stand over a window; aggregates, ROW_NUMBER, RANK, DENSE_RANK, LAG, FIRST_VALUE and LAST_VALUE do",
         ),
         (
-            "INSERT INTO out1 SELECT COUNT(*) OVER (ORDER BY `date`) FROM (SELECT * FROM flights LIMIT 3)",
+            "INSERT INTO out1 SELECT COUNT(*) OVER (ORDER BY `date`) FROM (SELECT * FROM flights ORDER BY delay LIMIT 3)",
             "sql:6:39: OVER takes rows that only come, and LIMIT at 6:85 corrects rows that it gave before",
         ),
         (
@@ -356,6 +390,7 @@ fn windows_of_rows_that_cannot_be() {
             "INSERT INTO plain SELECT a, s, t FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY s ORDER BY a) AS rn FROM plain) WHERE rn = 1",
             "sql:6:13: table \"plain\" (connector 'kafka') takes rows that only come, and this query corrects rows that it gave before: Top-N by rank at 6:68; rank the rows of windows (PARTITION BY window_start, window_end), or write to a table with connector 'print'",
         ),
+        ("INSERT INTO plain SELECT delay, origin, `date` FROM flights LIMIT 10", "it plans"),
         // The first row by event time stays.
         (
             "INSERT INTO plain SELECT delay, origin, `date` FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY origin ORDER BY `date`) AS rn FROM flights) WHERE rn = 1",

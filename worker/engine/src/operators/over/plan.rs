@@ -143,7 +143,9 @@ impl Plan {
             output.push(Arc::new(Field::new(&call.name, planned.output.clone(), true)));
             calls.push(planned);
         }
-        let expiry = spec.ttl.map_or(Expiry::Never, Expiry::Ttl);
+        // Rows that frames reach back to would leave once more if it were forgotten that they have.
+        let keeps_rows = rows_back > 0 || time_back.is_some();
+        let expiry = spec.ttl.filter(|_| !keeps_rows).map_or(Expiry::Never, Expiry::Ttl);
         Ok(Self {
             spec: spec.clone(),
             order,

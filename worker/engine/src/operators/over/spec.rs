@@ -20,7 +20,8 @@ pub struct Over {
     pub order: Vec<SortColumn>,
     /// What is computed; nothing to give rows out sorted.
     pub calls: Vec<OverCall>,
-    /// Seconds after which what is known of a key is forgotten.
+    /// Seconds after which what is known of a key is forgotten, where no frame reaches back to rows
+    /// that have left.
     pub ttl: Option<u32>,
 }
 

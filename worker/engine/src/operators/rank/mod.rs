@@ -8,6 +8,9 @@
 //! their order (`plan.rs`); where rows only come, those that can never be among the first again
 //! are forgotten.
 //!
+//! Where the key is a window (`window.rs`), its first rows leave once, when the watermark has passed
+//! its end; rows that come for it later are late.
+//!
 //! What always holds:
 //! - The rows that have left, folded, are the first of the rows that have come and not gone.
 //! - Of rows that are equal in their order those are first that came first.
@@ -23,6 +26,7 @@ mod operator;
 mod plan;
 mod rows;
 pub mod spec;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +38,7 @@ use arrow::datatypes::SchemaRef;
 pub use self::operator::Rank;
 use self::plan::Plan;
 use self::spec::TopN;
+use self::window::WindowRank;
 use crate::operator::{OperatorFactory, TableSpec};
 use crate::{Context, Operator, OperatorError};
 
@@ -46,7 +51,10 @@ pub fn operator(spec: &TopN) -> Result<Arc<dyn OperatorFactory>, OperatorError> 
     // What is wrong with the spec is said now.
     tables(&spec)?.iter().try_for_each(|table| table.check().map_err(OperatorError::user))?;
     Ok(Arc::new(move |cx: &Context| {
-        Ok(Box::new(Rank::new(&spec, cx.groups())?) as Box<dyn Operator>)
+        Ok(match spec.window_end {
+            None => Box::new(Rank::new(&spec, cx.groups())?) as Box<dyn Operator>,
+            Some(_) => Box::new(WindowRank::new(&spec, cx.groups())?),
+        })
     }))
 }
 
@@ -63,5 +71,7 @@ pub fn output_schema(spec: &TopN) -> Result<SchemaRef, OperatorError> {
 /// # Errors
 /// As [`operator()`].
 pub fn tables(spec: &TopN) -> Result<Vec<TableSpec>, OperatorError> {
-    Ok(vec![Plan::new(spec)?.table])
+    let plan = Plan::new(spec)?;
+    let due = spec.window_end.map(|_| window::due(&plan));
+    Ok(std::iter::once(plan.table).chain(due).collect())
 }

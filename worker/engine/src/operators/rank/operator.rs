@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, RecordBatch};
 use weir_state::key_table::ABSENT;
 use weir_state::sorted::Strings;
 use weir_state::sorted::order::encode_orders;
@@ -55,6 +55,22 @@ impl Rank {
     /// # Errors
     /// When rows go that may only come, or a column is not as planned.
     pub fn take_in(&mut self, batch: &Batch, now: u32) -> Result<Option<Batch>> {
+        let Some((mut rows, before)) = self.admit(batch, now)? else { return Ok(None) };
+        let before = self.shown(&before)?;
+        let after = self.apply(&mut rows)?;
+        changes(&self.plan, &before, &self.shown(&after)?)
+    }
+
+    /// Takes in rows as [`Rank::take_in`], but says nothing of it.
+    pub(super) fn store(&mut self, batch: &Batch, now: u32) -> Result<()> {
+        if let Some((mut rows, _)) = self.admit(batch, now)? {
+            self.apply(&mut rows)?;
+        }
+        Ok(())
+    }
+
+    /// The rows of a batch that may change something, and the first rows of their keys.
+    fn admit(&mut self, batch: &Batch, now: u32) -> Result<Option<(Incoming, Vec<First>)>> {
         if self.plan.spec.ttl.is_some() {
             self.rows.set_clock(now);
         }
@@ -68,14 +84,36 @@ impl Rank {
                 return Ok(None);
             }
         }
-        let before = self.shown(&before)?;
-        self.remove(&mut rows)?;
-        self.put(&rows)?;
-        let after = self.first_of(&rows, self.plan.trims())?;
-        let shown = self.shown(&after)?;
-        let beyond: Vec<u32> = after.into_iter().flat_map(|first| first.beyond).collect();
+        Ok(Some((rows, before)))
+    }
+
+    /// Writes rows down; gives the first rows of their keys after it.
+    fn apply(&mut self, rows: &mut Incoming) -> Result<Vec<First>> {
+        self.remove(rows)?;
+        self.put(rows)?;
+        let mut after = self.first_of(rows, self.plan.trims())?;
+        let beyond: Vec<u32> =
+            after.iter_mut().flat_map(|first| std::mem::take(&mut first.beyond)).collect();
         self.remove_slots(&beyond)?;
-        changes(&self.plan, &before, &shown)
+        Ok(after)
+    }
+
+    /// Gives out the first rows of keys, and forgets them with all others.
+    pub(super) fn give(&mut self, keys: &[ArrayRef], len: usize) -> Result<Option<Batch>> {
+        let mut slots = Vec::new();
+        self.rows.lookup(keys, len, &mut slots)?;
+        let first = slots.into_iter().map(|key| self.first(key, false));
+        let shown = self.shown(&first.collect::<Result<Vec<_>>>()?)?;
+        self.rows.clear(keys, len)?;
+        if shown.ranks.is_empty() {
+            return Ok(None);
+        }
+        let mut columns = shown.columns;
+        if self.plan.spec.rank.is_some() {
+            columns.push(Plan::ranks(shown.ranks.into_iter()));
+        }
+        let records = RecordBatch::try_new(Arc::clone(&self.plan.output), columns)?;
+        Ok(Some(Batch::new(records)))
     }
 
     /// Rows in memory, for tests.
@@ -84,7 +122,7 @@ impl Rank {
         self.rows.all().count()
     }
 
-    fn keys(&self, batch: &Batch) -> Vec<ArrayRef> {
+    pub(super) fn keys(&self, batch: &Batch) -> Vec<ArrayRef> {
         let columns = self.plan.spec.keys.iter();
         columns.map(|&key| Arc::clone(batch.records().column(key))).collect()
     }

@@ -47,6 +47,9 @@ pub struct TopN {
     pub to: u64,
     /// The name of the rank's column, where it is given out.
     pub rank: Option<String>,
+    /// The end of a row's window, a column of the key: rows are given out once, when that has
+    /// passed. Absent: they are corrected as others come.
+    pub window_end: Option<usize>,
     /// Seconds after which a row is forgotten.
     pub ttl: Option<u32>,
 }

@@ -14,6 +14,8 @@ pub(super) struct Slices {
     size: i64,
     slide: i64,
     offset: i64,
+    /// Windows begin where the longest does, instead of `size` before their end.
+    cumulates: bool,
 }
 
 /// Where partial results are kept: a slice, and the first window they count in. Ordered by
@@ -26,9 +28,10 @@ pub(super) struct SliceId {
 
 impl Slices {
     pub(super) fn new(window: Window) -> Result<Self, OperatorError> {
-        let (size, slide, offset) = match window {
-            Window::Tumble { size, offset } => (size, size, offset),
-            Window::Hop { size, slide, offset } => (size, slide, offset),
+        let (size, slide, offset, cumulates) = match window {
+            Window::Tumble { size, offset } => (size, size, offset, false),
+            Window::Hop { size, slide, offset } => (size, slide, offset, false),
+            Window::Cumulate { size, step, offset } => (size, step, offset, true),
         };
         if size <= 0 || slide <= 0 || size % slide != 0 {
             return Err(OperatorError::user(format!(
@@ -36,12 +39,21 @@ impl Slices {
                  use a positive size that is a multiple of the slide"
             )));
         }
-        Ok(Self { size, slide, offset: offset.rem_euclid(slide) })
+        let grid = if cumulates { size } else { slide };
+        Ok(Self { size, slide, offset: offset.rem_euclid(grid), cumulates })
     }
 
     /// Start of the window that ends at `end`.
     pub(super) fn window_start(&self, end: EventTime) -> EventTime {
-        end.saturating_sub(self.size)
+        if self.cumulates { self.cycle(end) } else { end.saturating_sub(self.size) }
+    }
+
+    /// Start of the longest of the windows that begin together, of which one ends at `end`.
+    fn cycle(&self, end: EventTime) -> EventTime {
+        let from_grid = i128::from(end) - 1 - i128::from(self.offset);
+        let size = i128::from(self.size);
+        let start = from_grid.div_euclid(size) * size + i128::from(self.offset);
+        start.clamp(i128::from(EventTime::MIN), i128::from(EventTime::MAX)) as EventTime
     }
 
     /// Start of the slice that ends at `end`.
@@ -57,7 +69,12 @@ impl Slices {
         end.clamp(i128::from(EventTime::MIN), i128::from(EventTime::MAX)) as EventTime
     }
 
-    /// Number of slices in a window.
+    /// Number of the first slice of the window that ends at `end`.
+    pub(super) fn first_number(&self, end: EventTime) -> i64 {
+        self.number(self.window_start(end)) + 1
+    }
+
+    /// Number of slices in a window, at most.
     pub(super) fn per_window(&self) -> i64 {
         self.size / self.slide
     }
@@ -75,7 +92,11 @@ impl Slices {
 
     /// End of the last window that holds the slice.
     pub(super) fn last_window(&self, slice_end: EventTime) -> EventTime {
-        slice_end.saturating_add(self.size - self.slide)
+        if self.cumulates {
+            self.cycle(slice_end).saturating_add(self.size)
+        } else {
+            slice_end.saturating_add(self.size - self.slide)
+        }
     }
 
     /// The slice of a row that came when windows up to `done` were complete for it; `None` when
@@ -135,6 +156,18 @@ mod tests {
         assert_eq!(seen(29), Some(30));
         assert_eq!(seen(30), None);
         assert_eq!(seen(i64::MAX), None);
+    }
+
+    #[test]
+    fn cumulating_windows_begin_together() {
+        let slices = Slices::new(Window::Cumulate { size: 30, step: 10, offset: 5 }).unwrap();
+        assert_eq!([15, 25, 35, 45].map(|end| slices.window_start(end)), [5, 5, 5, 35]);
+        assert_eq!([15, 35, 45].map(|end| slices.last_window(end)), [35, 35, 65]);
+        let counts = |end, window| slices.counts_in(SliceId::plain(end), window);
+        assert_eq!([15, 25, 35, 45].map(|window| counts(25, window)), [false, true, true, false]);
+        assert_eq!(slices.behind(15, 20).map(|id| id.visible_from), Some(25));
+        assert_eq!(slices.behind(15, 35), None);
+        assert_eq!(slices.first_number(35), slices.number(15));
     }
 
     #[test]

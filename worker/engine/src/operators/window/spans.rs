@@ -115,7 +115,7 @@ impl Spans {
         }
         let mut merges = Vec::new();
         let last = plan.slices.number(end);
-        let mut first = last - plan.slices.per_window() + 1;
+        let mut first = plan.slices.first_number(end);
         while first <= last {
             let span = Span::longest(first, last);
             parts.extend(self.part(plan, span, &plain, &mut merges));

@@ -23,6 +23,16 @@ pub enum Window {
         /// Shift of the grid against the epoch.
         offset: i64,
     },
+    /// `CUMULATE(…, step, size [, offset])`: windows that begin together and end one step after
+    /// another, up to the size; that is a multiple of the step.
+    Cumulate {
+        /// Length of the longest.
+        size: i64,
+        /// Distance between ends.
+        step: i64,
+        /// Shift of the grid against the epoch.
+        offset: i64,
+    },
 }
 
 /// A windowed aggregation.

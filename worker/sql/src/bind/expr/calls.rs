@@ -6,6 +6,7 @@ use weir_engine::aggregate::{
 
 use super::{Bound, ExprBinder, FoundAggregate, condition, fail};
 use crate::ast::{self, ExprKind};
+use crate::bind::grouping::{grouping, is_grouping};
 use crate::error::{Span, SqlError};
 use crate::expr::{Call, Expr, Kernel, Style};
 use crate::functions::{self, Arg};
@@ -17,6 +18,10 @@ impl ExprBinder<'_> {
             return self.over(call, over, span);
         }
         let name = call.name.text.to_ascii_uppercase();
+        if is_grouping(&name) && self.aggregates.is_some() {
+            let args = call.args.iter().map(|arg| self.bind(arg)).collect::<Result<_, _>>()?;
+            return Ok(grouping(args, span));
+        }
         if let Some(function) = aggregates::find(&name) {
             return self.aggregate(function, &name, call, span);
         }

@@ -316,3 +316,150 @@ fn a_hop_without_group_by_copies_rows() {
         "#]],
     );
 }
+
+#[test]
+fn windows_that_grow_are_cut_into_steps() {
+    check(
+        "INSERT INTO delays SELECT window_start, origin, COUNT(*), SUM(delay)
+ FROM TABLE(CUMULATE(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR, INTERVAL '1' DAY)) GROUP BY window_start, window_end, origin;",
+        expect![[r#"
+            plan
+              filesystem flights
+                source ec68ad778ba3996e
+                columns: date, delay, origin
+                reads: date, delay, origin
+                watermark: date - 1 h
+              1 d by 1 h count, sum by origin (local)
+                local window aggregate 7e143068197489b3-local
+                aggregates: COUNT(*), SUM(delay)
+                keys: origin
+                time: date
+                window: cumulate 1 d by 1 h
+
+            ══► by origin: 1 d by 1 h count, sum by origin (local)
+              1 d by 1 h count, sum by origin
+                window aggregate 7e143068197489b3
+                aggregates: COUNT(*), SUM(delay)
+                keys: origin
+                time: date
+                window: cumulate 1 d by 1 h
+                state v1: $slice_end Int64, $visible_from Int64, COUNT(*)$count Int64, SUM(delay)$sum Int64, origin Utf8
+              compute window_start, origin, flights, late
+                calc 76123993094d581d
+                columns: window_start, origin, COUNT(*) AS flights, SUM(delay) AS late
+              filesystem delays
+                sink 261d0509bf5e73d3
+                guarantee: exactly once
+        "#]],
+    );
+}
+
+#[test]
+fn sessions_keep_a_table() {
+    check(
+        "INSERT INTO delays SELECT window_start, origin, COUNT(*), SUM(delay)
+ FROM TABLE(SESSION(TABLE flights PARTITION BY origin, DESCRIPTOR(`date`), INTERVAL '30' MINUTE)) GROUP BY window_start, window_end, origin;",
+        expect![[r#"
+            plan
+              filesystem flights
+                source ec68ad778ba3996e
+                columns: date, delay, origin
+                reads: date, delay, origin
+                watermark: date - 1 h
+
+            ══► by origin: filesystem flights
+              session count, sum by origin
+                session aggregate 63198709b548be13
+                aggregates: COUNT(*), SUM(delay)
+                keys: origin
+                time: date
+                window: session with a gap of 30 min
+                table sessions: origin utf8, by start int64 → $end int64, COUNT(*)$count int64, SUM(delay)$sum int64
+                table due: origin utf8, by when it is due
+              compute window_start, origin, flights, late
+                calc 1763bf6ab0a4412a
+                columns: window_start, origin, COUNT(*) AS flights, SUM(delay) AS late
+              filesystem delays
+                sink e49b5734c6d70078
+                guarantee: exactly once
+        "#]],
+    );
+}
+
+#[test]
+fn grouping_sets_are_a_union_of_their_rows() {
+    check(
+        "INSERT INTO delays SELECT TUMBLE_START(`date`, INTERVAL '1' HOUR), origin, COUNT(*), SUM(delay)
+ FROM flights GROUP BY TUMBLE(`date`, INTERVAL '1' HOUR), origin;
+INSERT INTO delays SELECT window_start, origin, COUNT(*), SUM(distance)
+ FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR)) GROUP BY window_start, window_end, GROUPING SETS ((origin), ());",
+        expect![[r#"
+            plan
+              filesystem flights
+                source ec68ad778ba3996e
+                columns: date, delay, distance, origin
+                reads: date, delay, distance, origin
+                watermark: date - 1 h
+
+            ──► filesystem flights
+              select date, delay, origin
+                calc eb761f1e6f7aa8a6
+                columns: date, delay, origin
+              hourly count, sum by origin (local)
+                local window aggregate 2e4336b62aff461d-local
+                aggregates: COUNT(*), SUM(delay)
+                keys: origin
+                time: date
+                window: tumble 1 h
+
+            ══► by origin: hourly count, sum by origin (local)
+              hourly count, sum by origin
+                window aggregate 2e4336b62aff461d
+                aggregates: COUNT(*), SUM(delay)
+                keys: origin
+                time: date
+                window: tumble 1 h
+                state v1: $slice_end Int64, $visible_from Int64, COUNT(*)$count Int64, SUM(delay)$sum Int64, origin Utf8
+              compute window_start, origin, flights, late
+                calc ac97955bc66fd0c9
+                columns: window_start, origin, COUNT(*) AS flights, SUM(delay) AS late
+              filesystem delays
+                sink 5635ce715dad534e
+                guarantee: exactly once
+
+            ──► filesystem flights
+              compute date, distance, origin, $set
+                calc d118f659f0187508
+                columns: date, distance, origin, 0 AS $set
+
+            ──► filesystem flights
+              compute date, distance, origin, $set
+                calc c81f4658ce99530b
+                columns: date, distance, NULL AS origin, 1 AS $set
+
+            ──► compute date, distance, origin, $set
+            ──► compute date, distance, origin, $set
+              hourly count, sum by origin, $set (local)
+                local window aggregate d33e6d9e1d2740cd-local
+                aggregates: COUNT(*), SUM(distance)
+                keys: origin, $set
+                time: date
+                window: tumble 1 h
+
+            ══► by origin, $set: hourly count, sum by origin, $set (local)
+              hourly count, sum by origin, $set
+                window aggregate d33e6d9e1d2740cd
+                aggregates: COUNT(*), SUM(distance)
+                keys: origin, $set
+                time: date
+                window: tumble 1 h
+                state v1: $set Int64, $slice_end Int64, $visible_from Int64, COUNT(*)$count Int64, SUM(distance) 14082195$sum Int64, origin Utf8
+              compute window_start, origin, flights, late
+                calc 7774de3dc9a2bd77
+                columns: window_start, origin, COUNT(*) AS flights, SUM(distance) AS late
+              filesystem delays
+                sink 7f237d826d8d45cc
+                guarantee: exactly once
+        "#]],
+    );
+}

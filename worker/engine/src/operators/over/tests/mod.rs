@@ -281,10 +281,6 @@ proptest! {
         for (number, frame) in frames.into_iter().enumerate() {
             calls.extend(framed(frame).into_iter().map(|mut call| {
                 call.name = format!("{number} {}", call.name);
-                if let OverFunction::Aggregate(aggregate) = &mut call.function {
-                    // The model finds it by its own name.
-                    call.name.clone_from(&format!("{number} {}", aggregate.name));
-                }
                 call
             }));
         }
@@ -337,6 +333,16 @@ fn rows_that_no_frame_reaches_are_forgotten() {
     assert_eq!(kept(Frame::RUNNING), 0);
     assert_eq!(kept(Frame { unit: FrameUnit::Rows, preceding: Some(2) }), 2);
     assert_eq!(kept(Frame { unit: FrameUnit::Range, preceding: Some(7) }), 8);
+}
+
+#[test]
+fn what_is_known_expires_only_where_no_rows_are_kept() {
+    let expiry = |calls| {
+        let spec = Over { ttl: Some(10), ..spec(&["k"], false, calls) };
+        tables(&spec).unwrap().iter().map(|table| table.expiry.is_ttl()).collect::<Vec<_>>()
+    };
+    assert_eq!(expiry(framed(Frame::RUNNING)), [false, true, false]);
+    assert_eq!(expiry(placed()), [false, false, false]);
 }
 
 #[test]

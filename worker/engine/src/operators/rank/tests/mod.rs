@@ -1,6 +1,7 @@
 //! The operator against a naive model: any rows that come and go, in any batches.
 
 mod run;
+mod window;
 
 use proptest::prelude::*;
 
@@ -28,6 +29,7 @@ fn spec(input_rows: InputRows, keys: &[&str], order: Vec<SortColumn>) -> TopN {
         from: 1,
         to: 2,
         rank: None,
+        window_end: None,
         ttl: None,
     }
 }

@@ -15,6 +15,11 @@ pub(super) fn windows_of(window: Window, ts: i64) -> Vec<(i64, i64)> {
     let (size, slide, offset) = match window {
         Window::Tumble { size, offset } => (size, size, offset),
         Window::Hop { size, slide, offset } => (size, slide, offset),
+        Window::Cumulate { size, step, offset } => {
+            let start = (ts - offset).div_euclid(size) * size + offset;
+            let ends = (1..=size / step).map(|n| start + n * step);
+            return ends.filter(|end| *end > ts).map(|end| (start, end)).collect();
+        }
     };
     let first = (ts - size - offset).div_euclid(slide);
     (first..)

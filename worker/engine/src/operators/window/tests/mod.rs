@@ -77,6 +77,11 @@ fn any_window() -> impl Strategy<Value = Window> {
             slide,
             offset
         }),
+        (1_i64..12, 1_i64..20, -7_i64..7).prop_map(|(step, n, offset)| Window::Cumulate {
+            size: step * n,
+            step,
+            offset
+        }),
     ]
 }
 

@@ -1,0 +1,155 @@
+//! The first rows of windows: given out once, when the watermark has passed a window's end.
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
+use arrow::datatypes::TimestampMillisecondType;
+use weir_protocol::Counter;
+use weir_state::table::{Groups, Table, TableSpec, Timers};
+
+use super::operator::Rank;
+use super::plan::Plan;
+use super::spec::TopN;
+use crate::aggregate::InputRows;
+use crate::operator::{OutputTag, Restored, TableKeys};
+use crate::operators::rows::now;
+use crate::{Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Watermark};
+
+type Result<T, E = OperatorError> = std::result::Result<T, E>;
+
+/// Windows that are given out together.
+const TOGETHER: usize = 1_024;
+
+/// When the windows of keys end.
+pub(super) fn due(plan: &Plan) -> TableSpec {
+    TableSpec::timers("due", plan.table.key.clone())
+}
+
+/// Top-N of windows, of one subtask.
+#[derive(Debug)]
+pub(super) struct WindowRank {
+    rank: Rank,
+    due: Timers,
+    /// The column of the window's end.
+    end: usize,
+    /// Windows that end here or before have been given out.
+    done: EventTime,
+    /// Windows that are given out next.
+    leaving: Option<(Vec<ArrayRef>, usize)>,
+}
+
+impl WindowRank {
+    pub(super) fn new(spec: &TopN, groups: Groups) -> Result<Self> {
+        let plan = Plan::new(spec)?;
+        let end = spec.window_end.filter(|end| spec.keys.contains(end)).ok_or_else(|| {
+            OperatorError::internal("a Top-N of windows is not parted by their ends")
+        })?;
+        if spec.input_rows == InputRows::Retracted {
+            return Err(OperatorError::user(
+                "a Top-N of windows takes rows that only come; its input corrects rows",
+            ));
+        }
+        Ok(Self {
+            rank: Rank::new(spec, groups)?,
+            due: Timers::new(due(&plan), groups).map_err(OperatorError::user)?,
+            end,
+            done: EventTime::MIN,
+            leaving: None,
+        })
+    }
+
+    /// Where the windows of a batch's rows end.
+    fn ends<'a>(&self, batch: &'a Batch) -> Result<&'a [EventTime]> {
+        let ends = batch.records().column(self.end);
+        let ends = ends
+            .as_primitive_opt::<TimestampMillisecondType>()
+            .filter(|ends| ends.null_count() == 0)
+            .ok_or_else(|| OperatorError::internal("a window's end is no timestamp"))?;
+        Ok(ends.values())
+    }
+
+    /// Which rows are late: their window was given out, or their own split's watermark had passed
+    /// its end.
+    fn late(&self, batch: &Batch) -> Result<BooleanArray> {
+        let behind = |row: usize| match batch.behind() {
+            Some(behind) if behind.is_valid(row) => behind.value(row),
+            _ => EventTime::MIN,
+        };
+        let ends = self.ends(batch)?.iter().enumerate();
+        Ok(ends.map(|(row, end)| Some(*end <= self.done || *end <= behind(row))).collect())
+    }
+
+    fn has_due(&self) -> bool {
+        self.due.next().is_some_and(|end| end <= self.done)
+    }
+
+    fn progress(&self) -> Progress {
+        if self.has_due() { Progress::More } else { Progress::Done }
+    }
+}
+
+impl Operator for WindowRank {
+    fn tables(&mut self) -> Vec<&mut dyn Table> {
+        let mut tables = self.rank.tables();
+        tables.push(&mut self.due);
+        tables
+    }
+
+    fn keys_of(&mut self, input: usize, batch: &Batch) -> Result<Vec<TableKeys>> {
+        self.rank.keys_of(input, batch)
+    }
+
+    fn restore(&mut self, _cx: &mut Context, state: Restored) -> Result<()> {
+        self.done = state.watermark.map_or(EventTime::MIN, |mark| mark.0);
+        Ok(())
+    }
+
+    fn on_batch(
+        &mut self,
+        cx: &mut Context,
+        _input: usize,
+        mut batch: Batch,
+        out: &mut Output,
+    ) -> Result<Progress> {
+        let late = self.late(&batch)?;
+        if late.true_count() > 0 {
+            cx.metrics.add(Counter::Late, late.true_count());
+            out.push_to(OutputTag::Late, batch.filter(late.values())?);
+            batch = batch.filter(&!late.values())?;
+        }
+        if batch.num_rows() > 0 {
+            let ends = Int64Array::from(self.ends(&batch)?.to_vec());
+            self.due.set(&self.rank.keys(&batch), &ends)?;
+            self.rank.store(&batch, now(cx))?;
+        }
+        Ok(Progress::Done)
+    }
+
+    fn on_watermark(
+        &mut self,
+        _cx: &mut Context,
+        mark: Watermark,
+        _out: &mut Output,
+    ) -> Result<Progress> {
+        self.done = self.done.max(mark.0);
+        Ok(self.progress())
+    }
+
+    fn keys_to_resume(&mut self) -> Result<Vec<TableKeys>> {
+        if self.leaving.is_none() && self.has_due() {
+            let (keys, ends) = self.due.due(self.done, TOGETHER)?;
+            self.leaving = Some((keys, ends.len()));
+        }
+        let keys = self.leaving.iter();
+        Ok(keys
+            .map(|(keys, rows)| TableKeys { table: 0, keys: keys.clone(), rows: *rows })
+            .collect())
+    }
+
+    fn resume(&mut self, _cx: &mut Context, out: &mut Output) -> Result<Progress> {
+        if let Some((keys, windows)) = self.leaving.take()
+            && let Some(batch) = self.rank.give(&keys, windows)?
+        {
+            out.push(batch);
+        }
+        Ok(self.progress())
+    }
+}

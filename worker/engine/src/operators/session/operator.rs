@@ -1,0 +1,264 @@
+//! The operator: rows join sessions, sessions leave when they have ended.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, TimestampMillisecondArray, UInt32Array,
+};
+use weir_protocol::Counter;
+use weir_state::key_table::ABSENT;
+use weir_state::table::{Groups, Ordered, Scan, Table, TableError, Timers};
+
+use super::merge::{Session, Sessions};
+use super::plan::Plan;
+use super::spec::SessionAggregate;
+use crate::aggregate::InputRows;
+use crate::operator::{OutputTag, Restored, TableKeys};
+use crate::operators::rows::{BatchKeys, gone, take_all};
+use crate::{Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Watermark};
+
+type Result<T, E = OperatorError> = std::result::Result<T, E>;
+
+/// Sessions that are looked at together.
+const LOOK: usize = 64;
+/// Keys whose sessions leave together.
+const KEYS: usize = 2_048;
+
+/// An aggregation over sessions, of one subtask.
+#[derive(Debug)]
+pub(super) struct SessionRows {
+    plan: Plan,
+    sessions: Ordered,
+    due: Timers,
+    /// Sessions that end here or before have been given out.
+    done: EventTime,
+    /// Keys whose sessions are given out next.
+    leaving: Option<(Vec<ArrayRef>, usize)>,
+}
+
+/// Sessions of the table.
+#[derive(Default)]
+struct Found {
+    slots: Vec<u32>,
+    starts: Vec<EventTime>,
+    ends: Vec<EventTime>,
+    /// Per key where its sessions end.
+    bounds: Vec<usize>,
+}
+
+impl SessionRows {
+    pub(super) fn new(spec: &SessionAggregate, groups: Groups) -> Result<Self> {
+        let plan = Plan::new(spec)?;
+        Ok(Self {
+            sessions: Ordered::new(plan.sessions.clone(), groups).map_err(OperatorError::user)?,
+            due: Timers::new(plan.due.clone(), groups).map_err(OperatorError::user)?,
+            done: EventTime::MIN,
+            leaving: None,
+            plan,
+        })
+    }
+
+    /// The sessions of keys.
+    fn find(&mut self, keys: &[ArrayRef], len: usize) -> Result<Found> {
+        let mut key_slots = Vec::new();
+        self.sessions.lookup(keys, len, &mut key_slots)?;
+        let mut found = Found::default();
+        for key in key_slots {
+            if key != ABSENT {
+                let mut scan = Scan::all(key);
+                while self.sessions.scan(&mut scan, LOOK, &mut found.slots) {}
+            }
+            found.bounds.push(found.slots.len());
+        }
+        let starts = self.sessions.orders(&found.slots)?.pop();
+        let starts = starts.ok_or_else(|| OperatorError::internal("a session has no start"))?;
+        found.starts = int64(&starts)?.values().to_vec();
+        let ends = self.sessions.column::<i64>(0).map_err(TableError::from)?;
+        found.ends = found.slots.iter().map(|&s| ends.get(s).unwrap_or_default()).collect();
+        Ok(found)
+    }
+
+    /// Takes in rows, whose keys are in memory; gives those that are late.
+    fn take_in(&mut self, batch: &Batch) -> Result<Option<BooleanArray>> {
+        gone(batch, InputRows::Appended)?;
+        let times = self.plan.times(batch)?;
+        let keys = BatchKeys::number(&self.plan.keys(batch), batch.num_rows())?;
+        let found = self.find(&keys.keys, keys.len)?;
+        let mut of_key: Vec<Sessions> = Vec::with_capacity(keys.len);
+        let mut from = 0;
+        for &to in &found.bounds {
+            let mut sessions = Sessions::default();
+            for number in from..to {
+                sessions.add_stored(number, found.starts[number], found.ends[number]);
+            }
+            of_key.push(sessions);
+            from = to;
+        }
+        let mut late = vec![false; times.len()];
+        for (row, late) in late.iter_mut().enumerate() {
+            let done = match batch.behind() {
+                Some(behind) if behind.is_valid(row) => self.done.max(behind.value(row)),
+                _ => self.done,
+            };
+            let sessions = &mut of_key[keys.numbers[row] as usize];
+            *late = !sessions.add(row as u32, times[row], self.plan.spec.gap, done);
+        }
+        let changed: Vec<(u32, Session)> = (0..)
+            .zip(of_key)
+            .flat_map(|(key, sessions)| sessions.changed().map(move |session| (key, session)))
+            .collect();
+        if !changed.is_empty() {
+            self.store(batch, &keys.keys, &found, &changed)?;
+        }
+        Ok(late.contains(&true).then(|| late.into()))
+    }
+
+    /// Writes sessions down that rows have joined, in the place of those that they are made of.
+    fn store(
+        &mut self,
+        batch: &Batch,
+        keys: &[ArrayRef],
+        found: &Found,
+        changed: &[(u32, Session)],
+    ) -> Result<()> {
+        // Who is merged into which.
+        let (mut old, mut into_of_old) = (Vec::new(), Vec::new());
+        let (mut rows, mut into_of_rows): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
+        for (into, (_, session)) in (0_u32..).zip(changed) {
+            for &number in &session.stored {
+                old.push(number);
+                into_of_old.push(into);
+            }
+            rows.extend(&session.rows);
+            into_of_rows.extend(session.rows.iter().map(|_| into));
+        }
+        let slots: Vec<u32> = old.iter().map(|&number| found.slots[number]).collect();
+        let all: Vec<u32> = (0..changed.len() as u32).collect();
+        let rows = UInt32Array::from(rows);
+        let ends = changed.iter().map(|(_, session)| session.end);
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from_iter_values(ends))];
+        for (call, state) in &self.plan.calls {
+            let mut accumulator = call.aggregate().accumulator()?;
+            accumulator.grow(changed.len());
+            let stored = state.clone().map(|column| self.sessions.read(column, &slots));
+            accumulator.merge(&into_of_old, &stored.collect::<Result<Vec<_>, _>>()?)?;
+            let partial = call.partial(batch.records())?;
+            accumulator.merge(&into_of_rows, &take_all(&partial, &rows)?)?;
+            columns.extend(accumulator.export(&all)?);
+        }
+        let old_keys = self.sessions.keys(&slots)?;
+        let old_ends = old.iter().map(|&number| found.ends[number]);
+        self.due.cancel(&old_keys, &Int64Array::from_iter_values(old_ends))?;
+        self.sessions.remove(&old_keys, &self.sessions.orders(&slots)?, slots.len())?;
+        let owners: UInt32Array = changed.iter().map(|(key, _)| *key).collect();
+        let keys = take_all(keys, &owners)?;
+        let starts = changed.iter().map(|(_, session)| session.start);
+        let starts: ArrayRef = Arc::new(Int64Array::from_iter_values(starts));
+        self.due.set(&keys, int64(&columns[0])?)?;
+        Ok(self.sessions.put(&keys, &[starts], &columns, changed.len())?)
+    }
+
+    fn has_due(&self) -> bool {
+        self.due.next().is_some_and(|end| end <= self.done)
+    }
+
+    fn progress(&self) -> Progress {
+        if self.has_due() { Progress::More } else { Progress::Done }
+    }
+
+    /// Gives out the sessions of keys that have ended.
+    fn give(&mut self, keys: &[ArrayRef], len: usize, out: &mut Output) -> Result<()> {
+        let keys = BatchKeys::number(keys, len)?;
+        let found = self.find(&keys.keys, keys.len)?;
+        let ended: Vec<usize> =
+            (0..found.slots.len()).filter(|&number| found.ends[number] <= self.done).collect();
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let slots: Vec<u32> = ended.iter().map(|&number| found.slots[number]).collect();
+        let all: Vec<u32> = (0..slots.len() as u32).collect();
+        let keys = self.sessions.keys(&slots)?;
+        let mut columns = keys.clone();
+        for (call, state) in &self.plan.calls {
+            let mut accumulator = call.aggregate().accumulator()?;
+            accumulator.grow(slots.len());
+            let stored = state.clone().map(|column| self.sessions.read(column, &slots));
+            accumulator.merge(&all, &stored.collect::<Result<Vec<_>, _>>()?)?;
+            columns.push(accumulator.finish(&all)?);
+        }
+        let times = |time: &dyn Fn(usize) -> EventTime| -> ArrayRef {
+            let times = ended.iter().map(|&number| time(number));
+            Arc::new(TimestampMillisecondArray::from_iter_values(times))
+        };
+        columns.push(times(&|number| found.starts[number]));
+        columns.push(times(&|number| found.ends[number]));
+        columns.push(times(&|number| found.ends[number].saturating_sub(1)));
+        out.push(Batch::new(RecordBatch::try_new(Arc::clone(&self.plan.output), columns)?));
+        let orders = self.sessions.orders(&slots)?;
+        Ok(self.sessions.remove(&keys, &orders, slots.len())?)
+    }
+}
+
+fn int64(column: &ArrayRef) -> Result<&Int64Array> {
+    column
+        .as_any()
+        .downcast_ref()
+        .ok_or_else(|| OperatorError::internal("a session's time is no BIGINT"))
+}
+
+impl Operator for SessionRows {
+    fn tables(&mut self) -> Vec<&mut dyn Table> {
+        vec![&mut self.sessions, &mut self.due]
+    }
+
+    fn keys_of(&mut self, _input: usize, batch: &Batch) -> Result<Vec<TableKeys>> {
+        Ok(vec![TableKeys { table: 0, keys: self.plan.keys(batch), rows: batch.num_rows() }])
+    }
+
+    fn restore(&mut self, _cx: &mut Context, state: Restored) -> Result<()> {
+        self.done = state.watermark.map_or(EventTime::MIN, |mark| mark.0);
+        Ok(())
+    }
+
+    fn on_batch(
+        &mut self,
+        cx: &mut Context,
+        _input: usize,
+        batch: Batch,
+        out: &mut Output,
+    ) -> Result<Progress> {
+        if let Some(late) = self.take_in(&batch)? {
+            cx.metrics.add(Counter::Late, late.true_count());
+            out.push_to(OutputTag::Late, batch.filter(late.values())?);
+        }
+        Ok(Progress::Done)
+    }
+
+    fn on_watermark(
+        &mut self,
+        _cx: &mut Context,
+        mark: Watermark,
+        _out: &mut Output,
+    ) -> Result<Progress> {
+        self.done = self.done.max(mark.0);
+        Ok(self.progress())
+    }
+
+    fn keys_to_resume(&mut self) -> Result<Vec<TableKeys>> {
+        if self.leaving.is_none() && self.has_due() {
+            let (keys, ends) = self.due.due(self.done, KEYS)?;
+            self.leaving = Some((keys, ends.len()));
+        }
+        let keys = self.leaving.iter();
+        Ok(keys
+            .map(|(keys, rows)| TableKeys { table: 0, keys: keys.clone(), rows: *rows })
+            .collect())
+    }
+
+    fn resume(&mut self, _cx: &mut Context, out: &mut Output) -> Result<Progress> {
+        if let Some((keys, rows)) = self.leaving.take() {
+            self.give(&keys, rows, out)?;
+        }
+        Ok(self.progress())
+    }
+}

@@ -1,0 +1,214 @@
+//! The old group windows: `GROUP BY TUMBLE(ts, INTERVAL '1' HOUR)` with `TUMBLE_START(…)`. They are
+//! the window functions of FROM, written elsewhere, and become those before anything is bound.
+
+use crate::ast::{
+    Call, Expr, ExprKind, Ident, Relation, RelationKind, Select, SelectItem, WindowCall, WindowKind,
+};
+use crate::error::{Span, SqlError};
+
+/// Largest number of arguments of each function, and the name.
+const WINDOWS: [(&str, WindowKind, usize); 3] = [
+    ("TUMBLE", WindowKind::Tumble, 3),
+    ("HOP", WindowKind::Hop, 4),
+    ("SESSION", WindowKind::Session, 2),
+];
+
+fn window_named(name: &str) -> Option<(&'static str, WindowKind, usize)> {
+    WINDOWS.into_iter().find(|(known, ..)| known.eq_ignore_ascii_case(name))
+}
+
+/// A call of a group window.
+fn as_window(expr: &Expr) -> Option<(&Call, &'static str, WindowKind, usize)> {
+    let ExprKind::Call(call) = &expr.kind else { return None };
+    let (name, kind, most) = window_named(&call.name.text)?;
+    Some((call, name, kind, most))
+}
+
+/// The SELECT with a window function in FROM, if it groups by an old window.
+pub(super) fn rewritten(select: &Select) -> Result<Option<Select>, SqlError> {
+    let keys = select.group_by.iter().flat_map(|group| &group.keys);
+    let mut windows = keys.filter(|key| as_window(key).is_some());
+    let Some(key) = windows.next() else { return Ok(None) };
+    if let Some(other) = windows.next() {
+        return Err(SqlError::new(other.span, "GROUP BY has two windows; group by one of them"));
+    }
+    let Some((call, name, kind, most)) = as_window(key) else { return Ok(None) };
+    if select.group_by.as_ref().is_some_and(|group| !group.sets.is_empty()) {
+        return Err(SqlError::new(
+            key.span,
+            format!(
+                "{name} in GROUP BY does not stand beside grouping sets; write FROM TABLE({name}(…)) and group by window_start, window_end"
+            ),
+        ));
+    }
+    let Some(data) = &select.from else { return Ok(None) };
+    let mut select = select.clone();
+    let partition = session_keys(&select, kind)?;
+    let from = window(call, name, kind, most, data, partition, key.span)?;
+    let old = Old { name, args: call.args.clone() };
+    select.from = Some(from);
+    for (number, item) in select.items.iter_mut().enumerate() {
+        if let SelectItem::Expr { expr, alias } = item {
+            if alias.is_none() && matches!(expr.kind, ExprKind::Call(_)) {
+                // Its name stays that of an expression.
+                *alias = Some(Ident { text: format!("EXPR${number}"), span: expr.span });
+            }
+            old.replace(expr)?;
+        }
+    }
+    for condition in select.having.iter_mut().chain(&mut select.qualify) {
+        old.replace(condition)?;
+    }
+    if let Some(group) = &mut select.group_by {
+        let mut keys = Vec::new();
+        for key in group.keys.drain(..) {
+            if as_window(&key).is_some() {
+                keys.extend(["window_start", "window_end"].map(|name| column(name, key.span)));
+            } else {
+                keys.push(key);
+            }
+        }
+        group.keys = keys;
+    }
+    Ok(Some(select))
+}
+
+/// The columns by which sessions are told apart: all other keys.
+fn session_keys(select: &Select, kind: WindowKind) -> Result<Vec<Ident>, SqlError> {
+    if kind != WindowKind::Session {
+        return Ok(Vec::new());
+    }
+    let keys = select.group_by.iter().flat_map(|group| &group.keys);
+    let others = keys.filter(|key| as_window(key).is_none());
+    others
+        .map(|key| match &key.kind {
+            ExprKind::Column(parts) if !parts.is_empty() => Ok(parts[parts.len() - 1].clone()),
+            _ => Err(SqlError::new(
+                key.span,
+                "GROUP BY SESSION(…) takes columns beside it; compute this in a query in FROM",
+            )),
+        })
+        .collect()
+}
+
+fn window(
+    call: &Call,
+    name: &str,
+    kind: WindowKind,
+    most: usize,
+    data: &Relation,
+    partition: Vec<Ident>,
+    span: Span,
+) -> Result<Relation, SqlError> {
+    let least = if kind == WindowKind::Hop { 3 } else { 2 };
+    if !(least..=most).contains(&call.args.len()) {
+        let usage = match kind {
+            WindowKind::Hop => "HOP(time, slide, size)",
+            WindowKind::Session => "SESSION(time, gap)",
+            WindowKind::Tumble | WindowKind::Cumulate => "TUMBLE(time, size)",
+        };
+        return Err(SqlError::new(span, format!("{name} in GROUP BY is {usage}")));
+    }
+    let time = match &call.args[0].kind {
+        ExprKind::Column(parts) if !parts.is_empty() => parts[parts.len() - 1].clone(),
+        _ => {
+            let message = format!("{name} in GROUP BY takes a column with an event time first");
+            return Err(SqlError::new(call.args[0].span, message));
+        }
+    };
+    let mut lengths = call.args[1..].iter().cloned();
+    let step = if kind == WindowKind::Hop { lengths.next() } else { None };
+    let size = lengths.next().unwrap_or_else(|| call.args[0].clone());
+    let alias = match (&data.alias, &data.kind) {
+        (Some(alias), _) => Some(alias.clone()),
+        (None, RelationKind::Table(name, _)) => Some(name.clone()),
+        (None, _) => None,
+    };
+    let call = WindowCall {
+        function: call.name.clone(),
+        kind,
+        data: data.clone(),
+        partition,
+        time,
+        size,
+        step,
+        offset: lengths.next(),
+    };
+    let kind = RelationKind::Window(Box::new(call));
+    Ok(Relation { kind, alias, columns: Vec::new(), span: data.span })
+}
+
+fn column(name: &str, span: Span) -> Expr {
+    let parts = vec![Ident { text: name.to_owned(), span }];
+    Expr { kind: ExprKind::Column(parts), span, height: 1 }
+}
+
+/// The window that a SELECT groups by.
+struct Old {
+    name: &'static str,
+    args: Vec<Expr>,
+}
+
+impl Old {
+    /// Puts the window's columns in the place of `TUMBLE_START(…)` and the like.
+    fn replace(&self, expr: &mut Expr) -> Result<(), SqlError> {
+        if let ExprKind::Call(call) = &expr.kind
+            && let Some((window, part)) = call.name.text.rsplit_once('_')
+            && window_named(window).is_some()
+        {
+            let name = match part.to_ascii_uppercase().as_str() {
+                "START" => "window_start",
+                "END" => "window_end",
+                "ROWTIME" => "window_time",
+                "PROCTIME" => {
+                    return Err(SqlError::new(
+                        expr.span,
+                        format!(
+                            "{} is not supported: windows are of event time; use {}_ROWTIME",
+                            call.name.text, self.name
+                        ),
+                    ));
+                }
+                _ => return Ok(()),
+            };
+            if !window.eq_ignore_ascii_case(self.name) || !same(&call.args, &self.args) {
+                return Err(SqlError::new(
+                    expr.span,
+                    format!(
+                        "{} is of another window than GROUP BY; write {}_{part} with the arguments that {} has there",
+                        call.name.text, self.name, self.name
+                    ),
+                ));
+            }
+            *expr = column(name, expr.span);
+            return Ok(());
+        }
+        crate::ast::children_mut(&mut expr.kind)
+            .into_iter()
+            .try_for_each(|child| self.replace(child))
+    }
+}
+
+/// Whether arguments are written alike.
+fn same(a: &[Expr], b: &[Expr]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| without_spans(a) == without_spans(b))
+}
+
+fn without_spans(expr: &Expr) -> Expr {
+    let mut expr = expr.clone();
+    forget_spans(&mut expr);
+    expr
+}
+
+fn forget_spans(expr: &mut Expr) {
+    expr.span = Span::default();
+    if let ExprKind::Column(parts) = &mut expr.kind {
+        // A column may be qualified in one place only.
+        parts.drain(..parts.len().saturating_sub(1));
+        parts.iter_mut().for_each(|part| part.span = Span::default());
+    }
+    if let ExprKind::Call(call) = &mut expr.kind {
+        call.name.span = Span::default();
+    }
+    crate::ast::children_mut(&mut expr.kind).into_iter().for_each(forget_spans);
+}
