@@ -711,7 +711,7 @@ fn joins_that_cannot_be_say_why() {
         ),
         (
             "INSERT INTO out1 SELECT a FROM plain JOIN flights ON a = delay AND t < LOCALTIMESTAMP",
-            "sql:6:72: what joins rows has to give the same answer whenever it is asked, but this reads the clock, so that rows computed again after a failure may differ; compute the value in a query of its own, and compare with that",
+            "sql:6:68: what joins rows has to give the same answer whenever it is asked, but this reads the clock, so that rows computed again after a failure may differ; compute the value in a query of its own, and compare with that",
         ),
         (
             "INSERT INTO out1 SELECT a FROM plain LEFT SEMI JOIN flights ON a = delay",

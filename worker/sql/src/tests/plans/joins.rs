@@ -359,6 +359,77 @@ INSERT INTO delays SELECT window_start, origin, COUNT(*), SUM(n) FROM (
   SELECT a.window_start, a.window_end, a.origin, b.n FROM hourly a LEFT JOIN hourly b
   ON a.window_start = b.window_start AND a.window_end = b.window_end AND a.n < b.n)
  GROUP BY origin, window_start, window_end;",
-        expect![[""]],
+        expect![[r#"
+            plan
+              filesystem flights
+                source ec68ad778ba3996e
+                columns: date, origin
+                reads: date, origin
+                watermark: date - 1 h
+              hourly count by origin (local)
+                local window aggregate 2e4336b62aff461d-local
+                aggregates: COUNT(*)
+                keys: origin
+                time: date
+                window: tumble 1 h
+
+            ══► by origin: hourly count by origin (local)
+              hourly count by origin
+                window aggregate 2e4336b62aff461d
+                aggregates: COUNT(*)
+                keys: origin
+                time: date
+                window: tumble 1 h
+                state v1: $slice_end Int64, $visible_from Int64, COUNT(*)$count Int64, origin Utf8
+
+            ──► hourly count by origin
+              select origin, n, window_start, window_end
+                calc b3b3a78c675c6461
+                columns: origin, COUNT(*) AS n, window_start, window_end
+
+            ──► hourly count by origin
+              select n, window_start, window_end
+                calc dc3aed8ce3509fb7
+                columns: COUNT(*) AS n, window_start, window_end
+
+            ══► by window_start, window_end: select origin, n, window_start, window_end
+            ══► by window_start, window_end: select n, window_start, window_end
+              window left join by window_start, window_end
+                window join addbd9ea25a6566a
+                apart: in the same window
+                changes: rows only come: +I
+                condition: left.n < right.n
+                equal: window_start, window_end
+                kind: left
+                table left: window_start timestamp(ms), window_end timestamp(ms), by $time int64, origin utf8, n int64 → $rows int64, $matches int64; rows go as time passes their order
+                table right: window_start timestamp(ms), window_end timestamp(ms), by $time int64, n int64 → $rows int64; rows go as time passes their order
+                table left to be given: window_start timestamp(ms), window_end timestamp(ms), by when it is due
+
+            ──► window left join by window_start, window_end
+              compute origin, n, MOVE[-1](window_end)
+                calc 115c07182e3511bc
+                columns: origin, n, MOVE[-1](window_end)
+              hourly count, sum by origin (local)
+                local window aggregate 4492e218de31d7ac-local
+                aggregates: COUNT(*), SUM(n)
+                keys: origin
+                time: MOVE[-1](window_end)
+                window: tumble 1 h
+
+            ══► by origin: hourly count, sum by origin (local)
+              hourly count, sum by origin
+                window aggregate 4492e218de31d7ac
+                aggregates: COUNT(*), SUM(n)
+                keys: origin
+                time: MOVE[-1](window_end)
+                window: tumble 1 h
+                state v1: $slice_end Int64, $visible_from Int64, COUNT(*)$count Int64, SUM(n) 1f09ff9d$sum Int64, origin Utf8
+              select window_start, origin, flights, late
+                calc c28ccafa7338bdcd
+                columns: window_start, origin, COUNT(*) AS flights, SUM(n) AS late
+              filesystem delays
+                sink ebfcc2e3ca047d9c
+                guarantee: exactly once
+        "#]],
     );
 }
