@@ -1,3 +1,4 @@
+-- differs: Flink takes rows of the Top-N that are replaced for rows that stay (FLINK-39966)
 CREATE TABLE orders (
   id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
   ts TIMESTAMP(3),
