@@ -1,3 +1,4 @@
+-- differs: what may give many rows is refused before it starts
 CREATE TABLE orders (
   id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
   ts TIMESTAMP(3),

@@ -152,6 +152,11 @@ impl State {
             *self = Self::default();
             return;
         }
+        if self.count == 0 {
+            // To the last bit, so that it does not matter how often a state was stored.
+            *self = other;
+            return;
+        }
         let distance = other.mean - self.mean;
         let share = other.count as f64;
         if other.squares == 0.0 && other.count.abs() == 1 {
@@ -337,6 +342,18 @@ mod tests {
         assert_eq!(of(&[2.0, 2.0, 1.0])[2], "0.4714045207910317");
         assert_eq!(of(&[3.0, 5.0, 3.0])[2], "0.9428090415820634");
         assert_eq!(of(&[3.0, 5.0, 3.0])[3], "1.154700538379251");
+    }
+
+    #[test]
+    fn a_state_that_was_stored_is_the_same_to_the_last_bit() {
+        let mut state = State::default();
+        for value in [0.1, 0.1, 0.2] {
+            state.merge(State { count: 1, mean: value, squares: 0.0 });
+        }
+        let mut restored = State::default();
+        restored.merge(state);
+        let bits = |state: State| (state.count, state.mean.to_bits(), state.squares.to_bits());
+        assert_eq!(bits(restored), bits(state));
     }
 
     #[test]
