@@ -72,7 +72,7 @@ pub(super) fn array(site: &mut Site) -> Result<Expr, SqlError> {
 }
 
 pub(super) fn map(site: &mut Site) -> Result<Expr, SqlError> {
-    if site.args.is_empty() || site.args.len() % 2 != 0 {
+    if site.args.is_empty() || !site.args.len().is_multiple_of(2) {
         return site.count_error();
     }
     let ((key, keys), (value, values)) = (alike(site, 0, 2)?, alike(site, 1, 2)?);

@@ -76,7 +76,7 @@ impl Pool {
     pub(super) fn comparable(&self) -> Result<Rows, EngineError> {
         let sort = SortField::new(self.values.data_type().clone());
         let converter = RowConverter::new(vec![sort])?;
-        Ok(converter.convert_columns(&[self.values.clone()])?)
+        Ok(converter.convert_columns(std::slice::from_ref(&self.values))?)
     }
 
     /// Arrays of these elements.
