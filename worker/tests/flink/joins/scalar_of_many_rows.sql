@@ -1,4 +1,4 @@
--- differs: what may give many rows is refused before it starts
+-- differs: a query that may give several rows is refused before it does
 CREATE TABLE orders (
   id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
   ts TIMESTAMP(3),
