@@ -36,7 +36,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     special("ELT", "ELT(index from 1, string, …)", elt),
     // What LISTAGG, an aggregate, takes in the place of its two arguments.
     optional(
-        "LISTAGG item",
+        "LISTAGG ITEM",
         "LISTAGG(string [, separator])",
         &[Text, Text],
         1,

@@ -1,5 +1,6 @@
 //! Expressions, by precedence climbing.
 
+use super::json::{is_json, is_json_aggregate};
 use super::{MAX_HEIGHT, Parsed, Parser, is_reserved};
 use crate::ast::{BinaryOp, Call, Expr, ExprKind, Ident, Over, Unit};
 use crate::error::Span;
@@ -445,9 +446,7 @@ impl Parser {
                 call.args.push(self.expr()?);
             }
             "TRIM" => self.trim(&mut call)?,
-            "JSON_VALUE" | "JSON_QUERY" | "JSON_EXISTS" | "JSON_OBJECT" | "JSON_ARRAY" => {
-                self.json_arguments(&mut call)?;
-            }
+            name if is_json(name) => self.json_arguments(&mut call)?,
             _ => self.arguments(&mut call)?,
         }
         self.expect(")")?;
@@ -462,6 +461,9 @@ impl Parser {
         }
         if self.are_words(&["WITHIN", "GROUP"]) {
             return self.error(self.span(), "WITHIN GROUP is not supported");
+        }
+        if is_json_aggregate(&call.name.text) {
+            return self.json_aggregate(start, call);
         }
         self.node(start, ExprKind::Call(Box::new(call)))
     }

@@ -7,6 +7,16 @@ use crate::error::Span;
 use crate::lex::Tok;
 use crate::types::Kind;
 
+/// Functions that are read here, in capitals.
+pub(super) fn is_json(name: &str) -> bool {
+    ["JSON_VALUE", "JSON_QUERY", "JSON_EXISTS", "JSON_OBJECT", "JSON_ARRAY"].contains(&name)
+        || is_json_aggregate(name)
+}
+
+pub(super) fn is_json_aggregate(name: &str) -> bool {
+    ["JSON_OBJECTAGG", "JSON_ARRAYAGG"].iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 impl Parser {
     /// `IS JSON` with what may follow, of `of`.
     pub(super) fn json_test(&mut self, start: Span, of: Expr) -> Parsed<Expr> {
@@ -26,6 +36,8 @@ impl Parser {
             "JSON_QUERY" => self.json_query(call),
             "JSON_EXISTS" => self.json_exists(call),
             "JSON_OBJECT" => self.json_object(call),
+            "JSON_OBJECTAGG" => self.json_member(call),
+            "JSON_ARRAYAGG" => self.json_item(call),
             _ => self.json_array(call),
         }
     }
@@ -158,6 +170,47 @@ impl Parser {
 
     fn is_on_null(&self) -> bool {
         ["NULL", "ABSENT"].iter().any(|word| self.are_words(&[word, "ON", "NULL"]))
+    }
+
+    /// Aggregates of JSON list texts: JSON_ARRAYAGG(x) is JSON LIST(LISTAGG(JSON ITEM(x), ',')).
+    pub(super) fn json_aggregate(&mut self, start: Span, mut call: Call) -> Parsed<Expr> {
+        let span = call.name.span;
+        let is_object = call.name.text.eq_ignore_ascii_case("JSON_OBJECTAGG");
+        let (part, whole) =
+            if is_object { ("JSON MEMBER", "JSON MEMBERS") } else { ("JSON ITEM", "JSON LIST") };
+        let named = |text: &str| Ident { text: text.to_owned(), span };
+        let part = Call::of(named(part), std::mem::take(&mut call.args));
+        call.args.push(self.node(start, ExprKind::Call(Box::new(part)))?);
+        call.args.push(self.said(",", span)?);
+        call.name = named("LISTAGG");
+        let listed = self.node(start, ExprKind::Call(Box::new(call)))?;
+        let whole = Call::of(named(whole), vec![listed]);
+        self.node(start, ExprKind::Call(Box::new(whole)))
+    }
+
+    /// `[KEY] k VALUE v`: what of NULL, key, RAW or VALUE, value.
+    fn json_member(&mut self, call: &mut Call) -> Parsed<()> {
+        // KEY may be a column's name.
+        if !self.is_word_at(1, "VALUE") && !self.is_sign_at(1, ":") {
+            self.eat_word("KEY");
+        }
+        let mut member = vec![self.expr()?];
+        if !self.eat(":") {
+            self.expect_word("VALUE")?;
+        }
+        self.json_part(&mut member)?;
+        call.args.push(self.on_null("NULL")?);
+        call.args.extend(member);
+        Ok(())
+    }
+
+    fn json_item(&mut self, call: &mut Call) -> Parsed<()> {
+        call.distinct = self.eat_word("DISTINCT");
+        let mut item = Vec::new();
+        self.json_part(&mut item)?;
+        call.args.push(self.on_null("ABSENT")?);
+        call.args.extend(item);
+        Ok(())
     }
 
     /// A value, and before it whether it is JSON already.

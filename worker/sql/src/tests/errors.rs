@@ -735,7 +735,7 @@ fn joins_that_cannot_be_say_why() {
         ),
         (
             "CREATE TABLE f (a INT) WITH ('connector' = 'filesystem');\nINSERT INTO f SELECT p.a FROM plain p LEFT JOIN flights ON a = delay",
-            "sql:7:13: table \"f\" (connector 'filesystem') takes rows that only come, and this query corrects rows that it gave before: LEFT JOIN at 7:39; write to a table with connector 'print'",
+            "sql:7:13: table \"f\" (connector 'filesystem') takes rows that only come, and this query corrects rows that it gave before: LEFT JOIN at 7:39; say how far apart the event times of a pair may be (l.ts BETWEEN r.ts - INTERVAL … AND r.ts + INTERVAL …), or write to a table with connector 'print'",
         ),
         ("INSERT INTO out1 SELECT p.a FROM plain p NATURAL JOIN plain q", "it plans"),
         (

@@ -5,4 +5,4 @@ CREATE TABLE orders (
 ) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
 
 SELECT STDDEV_POP(total), VAR_SAMP(n) FROM (
-  SELECT product, SUM(price) AS total, CAST(COUNT(*) AS DOUBLE) AS n FROM orders GROUP BY product);
+  SELECT product, SUM(price) AS total, CAST(COUNT(*) AS DECIMAL(10, 2)) AS n FROM orders GROUP BY product);

@@ -1,4 +1,4 @@
--- differs: RANK and DENSE_RANK have bounds in streams as well
+-- differs: RANK is taken
 CREATE TABLE orders (
   id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
   ts TIMESTAMP(3),

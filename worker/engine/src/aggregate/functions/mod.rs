@@ -46,8 +46,6 @@ pub const ALL: &[Function] = &[
 const ABSENT: &[&str] = &[
     "COLLECT",
     "ARRAY_AGG",
-    "JSON_OBJECTAGG",
-    "JSON_ARRAYAGG",
     "PERCENTILE",
     "APPROX_COUNT_DISTINCT",
     "ANY_VALUE",

@@ -9,9 +9,9 @@ use super::plan::Plan;
 use super::probe::{Around, Probe};
 use super::spec::{Join as Spec, JoinKind};
 use super::store::Store;
-use crate::aggregate::InputRows;
 use crate::operator::TableKeys;
 use crate::operators::group::batch::BatchGroups;
+use crate::operators::rows::{gone, now};
 use crate::{Batch, Context, Operator, OperatorError, Output, Progress, RowKind};
 
 /// A join over all rows, of one subtask.
@@ -73,14 +73,8 @@ impl Join {
             }
         }
         let side = &self.plan.sides[input];
-        let goes = |kind: &RowKind| matches!(kind, RowKind::UpdateBefore | RowKind::Delete);
-        if side.rows == InputRows::Appended
-            && batch.kinds().is_some_and(|kinds| kinds.iter().any(goes))
-        {
-            return Err(OperatorError::internal(
-                "a join of rows that only come was given rows that go",
-            ));
-        }
+        // Rows that go although they may not are a bug of who gave them.
+        gone(&batch, side.rows)?;
         let (batch, without) = self.split(input, batch)?;
         let given = match without {
             Some(rows) if side.alone && self.plan.kind != JoinKind::Semi => {
@@ -151,8 +145,7 @@ impl Operator for Join {
         batch: Batch,
         out: &mut Output,
     ) -> Result<Progress, OperatorError> {
-        let now = u32::try_from(cx.clock.now_ms() / 1_000).unwrap_or_default();
-        self.take_in(input, batch, now)?.into_iter().for_each(|given| out.push(given));
+        self.take_in(input, batch, now(cx))?.into_iter().for_each(|given| out.push(given));
         self.resume(cx, out)
     }
 

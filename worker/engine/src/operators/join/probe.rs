@@ -10,14 +10,14 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::Schema;
-use weir_state::key_table::{ABSENT, KeyTable};
+use weir_state::key_table::ABSENT;
 
 use super::emit::Given;
 use super::fold::{Folded, Moved};
 use super::plan::{Plan, Side};
 use super::spec::JoinKind;
 use super::store::{Cursor, Store};
-use crate::operators::rows::take_all;
+use crate::operators::rows::{BatchKeys, take_all};
 use crate::{Batch, OperatorError, RowKind};
 
 /// Pairs that are looked at in one step, unless one row has more.
@@ -115,14 +115,7 @@ impl Probe {
         around: &Around,
         folded: Folded,
     ) -> Result<Self, OperatorError> {
-        let mut numbers = Vec::new();
-        let types: Vec<_> = keys.iter().map(|key| key.data_type().clone()).collect();
-        if types.is_empty() {
-            numbers = vec![0; rows];
-        } else {
-            let mut table = KeyTable::new(&types).map_err(OperatorError::internal)?;
-            table.resolve(keys, rows, &mut numbers).map_err(OperatorError::internal)?;
-        }
+        let BatchKeys { numbers, .. } = BatchKeys::number(keys, rows)?;
         let presence = plan.sides[1 - side].alone && plan.sides[1 - side].matches.is_none();
         let pass = |moved: Moved, came: bool| -> Result<Option<Pass>, OperatorError> {
             if moved.len() == 0 {

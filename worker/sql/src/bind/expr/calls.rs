@@ -94,7 +94,7 @@ impl ExprBinder<'_> {
         if function == aggregates::LISTAGG {
             let args = call.args.iter().map(|arg| self.bind(arg).map(Arg::Expr));
             let args = args.collect::<Result<Vec<_>, _>>()?;
-            let arg = functions::bind("LISTAGG item", args, call.name.span, span)?;
+            let arg = functions::bind("LISTAGG ITEM", args, call.name.span, span)?;
             let kind = result_kind(function, name, Some(arg.kind()), arg.span)?;
             let distinct = call.distinct;
             return Ok(FoundAggregate { function, arg: Some(arg), filter, distinct, kind });

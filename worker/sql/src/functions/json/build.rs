@@ -44,6 +44,15 @@ impl Part {
         Ok((Self { kind, raw }, expr))
     }
 
+    /// The value of a row as JSON; where it is NULL, that or nothing.
+    fn item(self, col: &Col, row: usize, absent: bool) -> Option<String> {
+        let mut out = String::new();
+        match self.write(col, row, &mut out) {
+            true => Some(out),
+            false => (!absent).then(|| "null".to_owned()),
+        }
+    }
+
     /// Writes the value of a row; `false`: there is none.
     fn write(self, col: &Col, row: usize, out: &mut String) -> bool {
         let Some(text) = render::value(col, self.kind, row) else {
@@ -168,6 +177,78 @@ pub(super) fn json_array(site: &mut Site) -> Result<Expr, SqlError> {
         }
         out.push(']');
         out
+    })
+}
+
+/// JSON ITEM(on null, RAW or VALUE, value): a value as JSON; NULL where it is left out.
+pub(super) fn json_item(site: &mut Site) -> Result<Expr, SqlError> {
+    site.expect_count(3..=3)?;
+    let absent = word(site, 0)? == "ABSENT";
+    let (part, expr) = Part::of(site, 2, word(site, 1)? == RAW)?;
+    let name = format!("JSON ITEM {}{}", word(site, 0)?, marks(&[part]));
+    site.named_call(name, vec![expr], SqlType::nullable(Kind::STRING), false, move |args, rows| {
+        let one = |row: usize| part.item(&args[0], row, absent);
+        Ok(Arc::new((0..rows).map(one).collect::<StringArray>()))
+    })
+}
+
+/// JSON MEMBER(on null, key, RAW or VALUE, value): `"key":value`; NULL where it is left out.
+pub(super) fn json_member(site: &mut Site) -> Result<Expr, SqlError> {
+    site.expect_count(4..=4)?;
+    let absent = word(site, 0)? == "ABSENT";
+    let (part, expr) = Part::of(site, 3, word(site, 2)? == RAW)?;
+    let args = vec![site.want(1, Want::Text)?, expr];
+    let name = format!("JSON MEMBER {}{}", word(site, 0)?, marks(&[part]));
+    site.named_call(name, args, SqlType::nullable(Kind::STRING), true, move |args, rows| {
+        let keys = Texts::of(&args[0]);
+        let one = |row: usize| {
+            let Some(value) = part.item(&args[1], row, absent) else {
+                return Ok(None);
+            };
+            let key = keys.get(row).ok_or_else(|| {
+                EngineError::user(
+                    "a key of JSON_OBJECTAGG is NULL; filter such rows, or use COALESCE",
+                )
+            })?;
+            let mut out = String::new();
+            write_text(key, &mut out);
+            Ok(Some(format!("{out}:{value}")))
+        };
+        Ok(Arc::new((0..rows).map(one).collect::<Result<StringArray, EngineError>>()?))
+    })
+}
+
+/// JSON LIST(items with commas between them).
+pub(super) fn json_list(site: &mut Site) -> Result<Expr, SqlError> {
+    site.expect_count(1..=1)?;
+    let args = vec![site.want(0, Want::Text)?];
+    site.call(args, SqlType::not_null(Kind::STRING), false, |args, rows| {
+        let texts = Texts::of(&args[0]);
+        let one = |row: usize| Some(format!("[{}]", texts.get(row).unwrap_or_default()));
+        Ok(Arc::new((0..rows).map(one).collect::<StringArray>()))
+    })
+}
+
+/// JSON MEMBERS(members with commas between them): sorted, and no name twice.
+pub(super) fn json_members(site: &mut Site) -> Result<Expr, SqlError> {
+    site.expect_count(1..=1)?;
+    let args = vec![site.want(0, Want::Text)?];
+    site.call(args, SqlType::not_null(Kind::STRING), true, |args, rows| {
+        let texts = Texts::of(&args[0]);
+        let one = |row: usize| {
+            let text = format!("{{{}}}", texts.get(row).unwrap_or_default());
+            let object = Lazy::parse(&text)
+                .ok_or_else(|| EngineError::internal("members that are no JSON"))?;
+            if let Some(twice) = object.named_twice() {
+                return Err(EngineError::user(format!(
+                    "JSON_OBJECTAGG: the key '{twice}' is there twice"
+                )));
+            }
+            let mut out = String::new();
+            object.write(&mut out);
+            Ok(Some(out))
+        };
+        Ok(Arc::new((0..rows).map(one).collect::<Result<StringArray, EngineError>>()?))
     })
 }
 

@@ -36,6 +36,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
         build::json_object,
     ),
     special("JSON_ARRAY", "JSON_ARRAY([value, …] [NULL | ABSENT ON NULL])", build::json_array),
+    // What JSON_ARRAYAGG and JSON_OBJECTAGG are made of, with LISTAGG between them.
+    special("JSON ITEM", "JSON_ARRAYAGG(value [NULL | ABSENT ON NULL])", build::json_item),
+    special(
+        "JSON MEMBER",
+        "JSON_OBJECTAGG([KEY] key VALUE value [NULL | ABSENT ON NULL])",
+        build::json_member,
+    ),
+    special("JSON LIST", "JSON_ARRAYAGG(value)", build::json_list),
+    special("JSON MEMBERS", "JSON_OBJECTAGG(key VALUE value)", build::json_members),
     special("JSON", "JSON(string), inside JSON_OBJECT or JSON_ARRAY", build::json),
     simple("JSON_QUOTE", "JSON_QUOTE(string)", &[Want::Text], Kind::STRING, build::json_quote),
     simple(

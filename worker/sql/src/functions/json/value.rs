@@ -50,18 +50,35 @@ impl<'a> Lazy<'a> {
         }
     }
 
+    /// The name of a member of an object that another has too.
+    pub(super) fn named_twice(self) -> Option<String> {
+        let mut known = BTreeMap::new();
+        self.each_member(|name, value| known.insert(name.clone(), value).map(|_| name))
+    }
+
     fn members(self) -> BTreeMap<String, Self> {
         let mut members = BTreeMap::new();
+        self.each_member(|name, value| {
+            members.insert(name, value);
+            None::<()>
+        });
+        members
+    }
+
+    /// Calls `on` with every member of an object until it answers.
+    fn each_member<T>(self, mut on: impl FnMut(String, Self) -> Option<T>) -> Option<T> {
         let mut rest = self.0[1..].trim_start();
         while let Some((name, _, value)) = first::<String>(rest) {
             let value = value.strip_prefix(':').unwrap_or(value).trim_start();
             let Some((_, said, after)) = first::<IgnoredAny>(value) else {
                 break;
             };
-            members.insert(name, Self(said));
+            if let Some(answer) = on(name, Self(said)) {
+                return Some(answer);
+            }
             rest = after.strip_prefix(',').unwrap_or(after).trim_start();
         }
-        members
+        None
     }
 
     fn items(self) -> Vec<Self> {

@@ -349,3 +349,16 @@ fn queries_in_where_are_joins_of_rows_with_a_match_or_none() {
         "#]],
     );
 }
+
+#[test]
+fn rows_of_the_same_windows_are_kept_until_these_are_over() {
+    check(
+        "CREATE TEMPORARY VIEW hourly AS SELECT origin, COUNT(*) n, window_start, window_end
+  FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR)) GROUP BY origin, window_start, window_end;
+INSERT INTO delays SELECT window_start, origin, COUNT(*), SUM(n) FROM (
+  SELECT a.window_start, a.window_end, a.origin, b.n FROM hourly a LEFT JOIN hourly b
+  ON a.window_start = b.window_start AND a.window_end = b.window_end AND a.n < b.n)
+ GROUP BY origin, window_start, window_end;",
+        expect![[""]],
+    );
+}

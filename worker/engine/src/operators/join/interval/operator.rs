@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
-use arrow::compute::{cast, filter_record_batch};
+use arrow::compute::{cast, filter_record_batch, max};
 use arrow::datatypes::{
     DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMillisecondType,
 };
@@ -19,7 +19,7 @@ use super::probe::Probe;
 use crate::aggregate::InputRows;
 use crate::operator::TableKeys;
 use crate::operators::group::batch::BatchGroups;
-use crate::operators::rows::take_all;
+use crate::operators::rows::{gone, take_all};
 use crate::{
     Batch, Context, Operator, OperatorError, Output, Progress, Restored, RowKind, Watermark,
 };
@@ -40,6 +40,8 @@ pub struct IntervalJoin {
     /// The event time of each side, and what is added to it.
     times: [(usize, i64); 2],
     leaves_late: bool,
+    /// The latest time of each side's rows that this run knows of.
+    latest: [i64; 2],
     work: Option<Work>,
 }
 
@@ -150,6 +152,7 @@ impl IntervalJoin {
             numbers: BatchGroups::default(),
             times: [&spec.left, &spec.right].map(|input| (input.time, input.shift)),
             leaves_late: spec.leaves_late,
+            latest: [i64::MIN; 2],
             work: None,
             plan,
         })
@@ -179,10 +182,7 @@ impl IntervalJoin {
     /// # Errors
     /// When a column is not as planned.
     pub fn take_in(&mut self, input: usize, batch: &Batch) -> Result<Vec<Batch>, OperatorError> {
-        let goes = |kind: &RowKind| matches!(kind, RowKind::UpdateBefore | RowKind::Delete);
-        if batch.kinds().is_some_and(|kinds| kinds.iter().any(goes)) {
-            return Err(OperatorError::internal("a join by time was given rows that go"));
-        }
+        gone(batch, InputRows::Appended)?;
         let side = &self.plan.sides[input];
         let records = self.with_times(input, batch)?;
         let keys = self.keys(input, &records);
@@ -224,6 +224,8 @@ impl IntervalJoin {
     /// take, because nothing can match them any more that is not late, have no slot.
     fn keep(&mut self, input: usize, records: RecordBatch) -> Result<Moved, OperatorError> {
         let side = &self.plan.sides[input];
+        let times = records.column(records.num_columns() - 1).as_primitive::<Int64Type>();
+        self.latest[input] = self.latest[input].max(max(times).unwrap_or(i64::MIN));
         let columns =
             |of: &[usize]| of.iter().map(|&c| records.column(c).clone()).collect::<Vec<_>>();
         let (keys, order) = (columns(&side.keys), columns(&side.order));
@@ -301,7 +303,9 @@ impl IntervalJoin {
         for side in first..2 {
             let Some(timers) = &mut self.timers[side] else { continue };
             let (keys, times) = timers.due(mark.0, DUE)?;
-            if !times.is_empty() {
+            if let Some(due) = max(&times) {
+                let time = due.saturating_sub(1).saturating_sub(self.reach[side]);
+                self.latest[side] = self.latest[side].max(time);
                 self.work = Some(Work::Due { mark, side, keys, times });
                 return Ok(());
             }
@@ -310,11 +314,16 @@ impl IntervalJoin {
         Ok(())
     }
 
-    /// Lets go of what nothing can match that comes behind the watermark.
+    /// Lets go of what nothing can match that comes behind the watermark. Behind the end of time a
+    /// later run may begin anew: then only what was there is gone.
     pub(super) fn let_go(&mut self, mark: Watermark) {
-        for (store, reach) in self.stores.iter_mut().zip(self.reach) {
+        for (side, store) in self.stores.iter_mut().enumerate() {
+            let bound = match mark {
+                Watermark::MAX => self.latest[side].saturating_add(1),
+                Watermark(at) => at.saturating_sub(self.reach[side]),
+            };
             if let Store::Many(table) = store {
-                table.expire_below(mark.0.saturating_sub(reach));
+                table.expire_below(bound);
             }
         }
     }

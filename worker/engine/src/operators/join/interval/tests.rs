@@ -336,3 +336,14 @@ fn rows_of_a_window_that_is_over_are_left_out() {
     assert_eq!(run.take_in(0, &[(Some(1), 100, None), (Some(3), 100, None)], true), 0);
     assert_eq!(run.pass(200), 0);
 }
+
+#[test]
+fn time_that_begins_anew_finds_nothing_of_what_was_given_at_its_end() {
+    let mut run = near(JoinKind::Left);
+    run.pass(0);
+    run.take_in(0, &[(Some(1), 100, None)], true);
+    assert_eq!(run.pass(i64::MAX), 1);
+    run.left = i64::MIN;
+    run.take_in(0, &[(Some(1), 200, None)], true);
+    assert_eq!(run.take_in(1, &[(Some(1), 205, None), (Some(1), 100, None)], true), 1);
+}

@@ -1,0 +1,8 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+
+SELECT a.customer, a.n, b.total FROM (SELECT customer, COUNT(*) AS n FROM orders GROUP BY customer) a
+JOIN (SELECT customer, SUM(amount) AS total FROM orders WHERE paid GROUP BY customer) b ON a.customer = b.customer;
