@@ -8,7 +8,7 @@ use weir_engine::operators::over::{self, spec};
 use super::rank::{Keyed, order_text, stored_names};
 use super::{Flow, Lowering, identity, names, schema_of};
 use crate::error::SqlError;
-use crate::rel::{Field, Over, OverCall, OverFunction, Rel};
+use crate::rel::{Field, Over, OverCall, OverFunction, Rel, RelKind};
 
 impl Lowering<'_> {
     pub(super) fn over(&mut self, rel: &Rel, over: &Over) -> Option<Flow> {
@@ -101,10 +101,8 @@ impl Lowering<'_> {
         };
         let field = &fields[first.column];
         if !field.role.is_rowtime() {
-            let hint = match fields.iter().find(|f| f.role.is_rowtime()) {
-                Some(time) => format!("; its event time is \"{}\"", time.name),
-                None => String::new(),
-            };
+            let hint = event_time(&over.input)
+                .map_or(String::new(), |time| format!("; its event time is \"{time}\""));
             return refuse(format!(
                 "OVER is ordered by an event time, and \"{}\" is none{hint}{way_out}",
                 field.name
@@ -193,4 +191,14 @@ fn name(over: &Over, fields: &[Field]) -> String {
     let of = if keys.is_empty() { String::new() } else { format!(" of each {}", keys.join(", ")) };
     let joined = if functions.is_empty() { "by" } else { "over" };
     names::cut(format!("{what} {joined} {over_time}{of}"))
+}
+
+/// The event time of rows, also where the query does not take it along.
+fn event_time(rel: &Rel) -> Option<&str> {
+    let time = rel.fields.iter().find(|field| field.role.is_rowtime());
+    match (time, &rel.kind) {
+        (Some(time), _) => Some(&time.name),
+        (None, RelKind::Calc { input, .. }) => event_time(input),
+        _ => None,
+    }
 }

@@ -129,7 +129,8 @@ impl Ordered {
                 self.touch_key(to);
             }
             if let Some(first) = first.filter(|_| self.spec.expiry == Expiry::ByOrder) {
-                self.enqueue(to, &self.order(first).to_vec());
+                let order = self.order(first).to_vec();
+                self.enqueue(to, &order);
             }
             if cleared.contains(from) {
                 self.cleared.insert(to);
