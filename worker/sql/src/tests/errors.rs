@@ -328,7 +328,7 @@ fn windows_of_rows_that_cannot_be() {
         ),
         (
             "INSERT INTO out1 SELECT SUM(delay) OVER (ORDER BY distance) FROM flights",
-            "sql:6:41: OVER is ordered by an event time, and \"distance\" is none",
+            "sql:6:41: OVER is ordered by an event time, and \"distance\" is none; its event time is \"date\"",
         ),
         (
             "INSERT INTO out1 SELECT SUM(delay) OVER (PARTITION BY origin) FROM flights",

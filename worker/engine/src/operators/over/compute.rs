@@ -232,10 +232,10 @@ impl Running<'_> {
             for &key in &active {
                 let row = next[key as usize];
                 let end = if self.together { rows.equal[row].1 } else { row + 1 };
-                for row in row..end {
+                for (row, place) in (row as u32..).zip(&mut place[row..end]) {
                     slots.push(key);
-                    from.push(row as u32);
-                    place[row] = count;
+                    from.push(row);
+                    *place = count;
                 }
                 count += 1;
                 next[key as usize] = end;

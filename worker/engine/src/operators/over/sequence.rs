@@ -95,7 +95,7 @@ fn read_key(
         found.clear();
         let more = table.scan(&mut scan, LOOK, &mut found);
         let orders = table.orders(&found)?;
-        let of = orders.first().map(|first| times_of(first)).unwrap_or_default();
+        let of = orders.first().map(times_of).unwrap_or_default();
         for (&slot, &time) in found.iter().zip(of) {
             if time > passed {
                 return Ok(Some(time));
