@@ -7,23 +7,7 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 
-use super::{Copying, Running, WATCHED, until};
-
-/// What the lines of a print table fold to: how often each row is there.
-fn fold(lines: &str) -> BTreeMap<String, i64> {
-    let mut rows = BTreeMap::new();
-    for line in lines.lines() {
-        let (kind, row) = line.split_once('[').expect("a row");
-        let by = match kind.rsplit(' ').next().expect("a kind") {
-            "+I" | "+U" => 1,
-            "-U" | "-D" => -1,
-            kind => panic!("{kind} is no kind of row"),
-        };
-        *rows.entry(row.trim_end_matches(']').to_owned()).or_insert(0) += by;
-    }
-    rows.retain(|_, count| *count != 0);
-    rows
-}
+use super::{Copying, Running, WATCHED, fold, until};
 
 fn rows(of: &[&str]) -> BTreeMap<String, i64> {
     let mut rows = BTreeMap::new();

@@ -9,6 +9,7 @@ mod program;
 mod ranks;
 mod windows;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -118,6 +119,21 @@ fn numbers(path: &Path) -> Vec<u64> {
         row["n"].as_u64().expect("a number")
     });
     rows.collect()
+}
+
+/// What the lines of a print table fold to: how often each row is there.
+fn fold(lines: &str) -> BTreeMap<String, i64> {
+    let mut rows = BTreeMap::new();
+    for line in lines.lines() {
+        let (kind, row) = line.split_once('[').expect("a row");
+        let row = row.strip_suffix(']').expect("a row's end");
+        let kind = kind.rsplit(' ').next().expect("a kind");
+        assert!(["+I", "-U", "+U", "-D"].contains(&kind), "{kind} is no kind of row");
+        let by = if kind == "+I" || kind == "+U" { 1 } else { -1 };
+        *rows.entry(row.to_owned()).or_insert(0) += by;
+    }
+    rows.retain(|_, count| *count != 0);
+    rows
 }
 
 fn said(output: &Output) -> (i32, String) {

@@ -1,10 +1,11 @@
 //! Bounded programs that print: what their rows fold to.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
+
+use super::fold;
 
 /// A program over files, in a folder of its own.
 pub(crate) struct Program {
@@ -44,7 +45,7 @@ spec:
         let output = command.output().expect("weir starts");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
-        fold(&String::from_utf8_lossy(&output.stdout))
+        sorted(&String::from_utf8_lossy(&output.stdout))
     }
 
     /// The lines of all files that a table wrote, sorted.
@@ -74,19 +75,9 @@ spec:
     }
 }
 
-fn fold(lines: &str) -> Vec<String> {
-    let mut rows: BTreeMap<String, i64> = BTreeMap::new();
+fn sorted(lines: &str) -> Vec<String> {
     // Of different subtasks rows may be printed before what they correct.
-    for line in lines.lines() {
-        let (kind, row) = line.split_once('[').expect("a row");
-        let row = row.strip_suffix(']').expect("a row's end");
-        let by = match kind.rsplit(' ').next() {
-            Some("+I" | "+U") => 1,
-            Some("-U" | "-D") => -1,
-            other => panic!("{other:?} is no kind of row"),
-        };
-        *rows.entry(row.to_owned()).or_default() += by;
-    }
+    let rows = fold(lines);
     assert!(rows.values().all(|count| *count >= 0), "a row went that was never there: {rows:?}");
     let often = |(row, count): (String, i64)| vec![row; usize::try_from(count).expect("checked")];
     rows.into_iter().flat_map(often).collect()
