@@ -10,7 +10,7 @@ use super::query::Ctes;
 use super::{Binder, Reported};
 use crate::ast::{self, Body, ExprKind, OrderItem, SelectItem};
 use crate::expr::{Expr, Node};
-use crate::rel::{Over, OverFunction, Rank, Rel, RelKind, and, calc, identity};
+use crate::rel::{Over, OverFunction, Rank, Rel, RelKind, and, calc, conjuncts, identity};
 use crate::types::{Kind, SqlType};
 
 /// A window whose rank is bounded, as what it then is.
@@ -51,7 +51,9 @@ pub(crate) fn top_n(over: &Over, rel: &Rel, condition: &Expr) -> Option<TopN> {
     };
     let rank = over.input.fields.len();
     let (mut from, mut to, mut rest) = (1_i64, None, None);
-    for part in conjuncts(condition) {
+    let mut parts = Vec::new();
+    conjuncts(condition.clone(), &mut parts);
+    for part in parts {
         match bound(&part, rank) {
             Some((low, high)) => {
                 from = low.map_or(from, |low| from.max(low));
@@ -84,14 +86,6 @@ pub(crate) fn top_n(over: &Over, rel: &Rel, condition: &Expr) -> Option<TopN> {
     let mut top = TopN { rel: Arc::new(rel), rest: None, rank, only };
     top.rest = rest.map(|rest| top.replace(&rest));
     Some(top)
-}
-
-/// The parts of a condition that all have to hold.
-fn conjuncts(condition: &Expr) -> Vec<Expr> {
-    match &*condition.node {
-        Node::And(a, b) => conjuncts(a).into_iter().chain(conjuncts(b)).collect(),
-        _ => vec![condition.clone()],
-    }
 }
 
 /// The first and the last rank of a comparison of the rank with a number.

@@ -433,3 +433,72 @@ INSERT INTO delays SELECT window_start, origin, COUNT(*), SUM(n) FROM (
         "#]],
     );
 }
+
+/// A row that moves up is given at its new number before it goes from its old one, so that its own
+/// key would not tell the two apart.
+#[test]
+fn numbered_rows_are_told_apart_by_their_numbers_and_not_by_what_they_are_grouped_by() {
+    check(
+        "INSERT INTO names SELECT r.origin FROM (SELECT origin, rn FROM (
+   SELECT origin, ROW_NUMBER() OVER (ORDER BY c DESC) AS rn
+   FROM (SELECT origin, COUNT(*) AS c FROM flights GROUP BY origin)) WHERE rn <= 3) r
+ JOIN odd o ON r.origin = o.k AND r.rn < o.lag_ms;",
+        expect![[r#"
+            plan
+              filesystem flights
+                source ec68ad778ba3996e
+                columns: date, origin
+                reads: date, origin
+                watermark: date - 1 h
+              select origin
+                calc 2cb946ce541e8191
+                columns: origin
+
+            ══► by origin: select origin
+              count by origin
+                group aggregate bbbac8e3c336e2f1
+                aggregates: COUNT(*)
+                changes: rows are corrected: +I, -U, +U, -D
+                keys: origin
+                table groups: origin utf8 → COUNT(*)$count int64
+
+            ══► to one subtask: count by origin
+              first 3 by c DESC
+                top n 11a0a53b41aa48f4
+                changes: rows are corrected: +I, -U, +U, -D
+                order: c DESC
+                rows: row number up to 3
+                table rows: one key, by COUNT(*) int64, $arrival int64 → origin utf8
+              select origin, rn
+                calc 6b87398526c83f05
+                columns: origin, ROW_NUMBER() AS rn
+
+              kafka odd
+                source ad31db9c73949ce6
+                columns: k, t, lag_ms, watermark
+                reads: k, t, lag_ms
+                watermark: t - (INTERVAL '+0 00:00:00.001' * lag_ms)
+              select k, lag_ms
+                calc bbb57aac9167760b
+                columns: k, lag_ms
+
+            ══► by origin: select origin, rn
+            ══► by k: select k, lag_ms
+              join by origin = k
+                join 288e4fcbe354ae98
+                changes: rows are corrected: +I, -U, +U, -D
+                condition: rn < lag_ms
+                equal: origin = k
+                kind: inner
+                left rows by: rn
+                table left: origin utf8, by rn int64
+                table right: k utf8, by lag_ms int32 → $rows int64
+              select name
+                calc bcf2231d893451ea
+                columns: origin AS name
+              print names
+                sink 4f06eeff469563d5
+                guarantee: none
+        "#]],
+    );
+}
