@@ -14,6 +14,9 @@ struct Entry {
     slot: u32,
 }
 
+/// An entry that is free.
+static FREE: Entry = Entry { word: 0, slot: 0 };
+
 /// Rows resolved together: their first probes are independent loads, which the processor
 /// overlaps; only rows whose first probe missed take the slow path afterwards.
 const BLOCK: usize = 256;
@@ -128,12 +131,7 @@ impl Index {
         let mut base = 0;
         for (words, slots) in words.chunks(BLOCK).zip(slots.chunks_mut(BLOCK)) {
             let same_row = |row: usize, slot| same(cx, base + row, slot);
-            let misses = match self.shards.as_slice() {
-                [one] => first_probes(|_| one, words, slots, &mut missed, same_row),
-                many => {
-                    first_probes(|hash| &many[shard_of(hash)], words, slots, &mut missed, same_row)
-                }
-            };
+            let misses = self.first_probes(words, slots, &mut missed, same_row);
             for &row in &missed[..misses] {
                 let row = row as usize;
                 slots[row] = match self.find(words[row], |slot| same(cx, base + row, slot)) {
@@ -147,6 +145,45 @@ impl Index {
             }
             base += words.len();
         }
+    }
+
+    /// Looks once for each word of a block; gives how many were not found at their first place, and
+    /// in `missed` which.
+    #[inline]
+    fn first_probes(
+        &self,
+        words: &[u64],
+        slots: &mut [u32],
+        missed: &mut [u32; BLOCK],
+        same: impl Fn(usize, u32) -> bool,
+    ) -> usize {
+        let mut misses = 0;
+        let mut look = |row: usize, entry: Entry| {
+            let slot = &mut slots[row];
+            *slot = entry.slot.wrapping_sub(1);
+            let hit = entry.slot != 0 && entry.word == words[row] && same(row, *slot);
+            missed[misses & (BLOCK - 1)] = row as u32;
+            misses += usize::from(!hit);
+        };
+        match self.shards.as_slice() {
+            [one] => {
+                for (row, &word) in words.iter().enumerate() {
+                    look(row, one.entries[one.start(mix(word))]);
+                }
+            }
+            many => {
+                // First where, then what is there: the less there is to do between two loads, the
+                // more of them the processor has on their way at a time.
+                let mut places: [&Entry; BLOCK] = [&FREE; BLOCK];
+                for (place, &word) in places.iter_mut().zip(words) {
+                    let hash = mix(word);
+                    let shard = &many[shard_of(hash)];
+                    *place = &shard.entries[shard.start(hash)];
+                }
+                places.iter().take(words.len()).enumerate().for_each(|(row, &&e)| look(row, e));
+            }
+        }
+        misses
     }
 
     /// The slot of each word, or [`ABSENT`].
@@ -212,29 +249,6 @@ impl Index {
         let entries: usize = self.shards.iter().map(|shard| shard.entries.len()).sum();
         entries * size_of::<Entry>()
     }
-}
-
-/// Looks once for each word of a block; gives how many were not found at their first place, and in
-/// `missed` which.
-#[inline]
-fn first_probes<'a>(
-    shard: impl Fn(u64) -> &'a Shard,
-    words: &[u64],
-    slots: &mut [u32],
-    missed: &mut [u32; BLOCK],
-    same: impl Fn(usize, u32) -> bool,
-) -> usize {
-    let mut misses = 0;
-    for (row, (&word, slot)) in words.iter().zip(slots.iter_mut()).enumerate() {
-        let hash = mix(word);
-        let shard = shard(hash);
-        let entry = shard.entries[shard.start(hash)];
-        *slot = entry.slot.wrapping_sub(1);
-        let hit = entry.slot != 0 && entry.word == word && same(row, *slot);
-        missed[misses & (BLOCK - 1)] = row as u32;
-        misses += usize::from(!hit);
-    }
-    misses
 }
 
 #[cfg(test)]

@@ -226,9 +226,10 @@ impl DataReader {
             let ranges: Vec<Range<u64>> = missing.iter().map(|&at| places[at].clone()).collect();
             let all = fetch_ranges(store.as_ref(), name, &ranges).await?;
             for (at, bytes) in missing.into_iter().zip(all) {
+                // What is damaged in the store does not get into the cache.
+                read[at] = Some(check(at, bytes.clone()).map_err(damaged(path))?);
                 fetched.bytes += bytes.len() as u64;
-                fetched.full |= !self.cache.fill(path, places[at].start, bytes.clone()).await;
-                read[at] = Some(check(at, bytes).map_err(damaged(path))?);
+                fetched.full |= !self.cache.fill(path, places[at].start, bytes).await;
             }
         }
         Ok((read.into_iter().flatten().collect(), fetched))
