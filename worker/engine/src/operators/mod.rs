@@ -4,6 +4,7 @@ pub mod dedup;
 pub mod group;
 pub mod join;
 pub mod over;
+mod passed;
 pub mod rank;
 mod rows;
 pub mod session;

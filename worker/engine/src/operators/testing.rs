@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::Int64Array;
+use proptest::prelude::*;
 use tokio::runtime::Runtime;
 use weir_protocol::{Attempt, KeyGroupRange, OperatorUid, Subtask, Term};
 use weir_state::merge::Input;
@@ -11,7 +12,7 @@ use weir_state::table::{Groups, Layer, StoredTable};
 
 use crate::aggregate::testing::{Row, records, shown};
 use crate::env::Clock;
-use crate::operator::{OperatorMetrics, OutputTag, TableKeys, Waker};
+use crate::operator::{OperatorMetrics, OutputTag, Restored, TableKeys, Waker};
 use crate::{Batch, Context, Operator, Output, Progress, RowKind, Watermark};
 
 pub(super) const GROUPS: Groups = Groups { range: KeyGroupRange { start: 0, end: 8 }, of: 8 };
@@ -142,9 +143,24 @@ impl Bench {
 
     /// Another instance goes on behind a checkpoint.
     pub(super) fn restore(&mut self, fresh: Box<dyn Operator>, whole: bool) {
+        self.restore_at(fresh, whole, self.mark, Vec::new());
+    }
+
+    /// The same where the merged watermark is another one, behind a change of parallelism.
+    pub(super) fn restore_at(
+        &mut self,
+        fresh: Box<dyn Operator>,
+        whole: bool,
+        mark: i64,
+        ahead: Vec<(KeyGroupRange, Watermark)>,
+    ) {
         self.checkpoint();
         self.operator = fresh;
         self.stored.restore(self.operator.as_mut(), whole);
+        self.mark = mark;
+        let watermark = (mark > i64::MIN).then_some(Watermark(mark));
+        let state = Restored { watermark, ahead, ..Restored::default() };
+        self.operator.restore(&mut self.cx, state).unwrap();
     }
 
     fn keep(&mut self, out: &mut Output) {
@@ -159,6 +175,59 @@ impl Bench {
             }
         }
     }
+}
+
+/// What happens to an operator of event time.
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    /// Rows, each with how far its split's watermark was ahead of it, if it was.
+    Batch(Vec<(Row, Option<i64>)>),
+    Watermark(i64),
+    Checkpoint,
+    Trim(usize),
+    Restore {
+        whole: bool,
+    },
+}
+
+/// Rows whose split's watermark is ahead of them now and then, by less than `ahead`, and watermarks
+/// below `marks`.
+pub(super) fn any_events(
+    row: impl Strategy<Value = Row>,
+    ahead: i64,
+    marks: i64,
+) -> impl Strategy<Value = Vec<Event>> {
+    let row = (row, prop::option::weighted(0.15, 0..ahead));
+    let event = prop_oneof![
+        8 => prop::collection::vec(row, 1..12).prop_map(Event::Batch),
+        4 => (0..marks).prop_map(Event::Watermark),
+        2 => Just(Event::Checkpoint),
+        2 => prop::sample::select(vec![0, 1, usize::MAX]).prop_map(Event::Trim),
+        1 => any::<bool>().prop_map(|whole| Event::Restore { whole }),
+    ];
+    prop::collection::vec(event, 1..24)
+}
+
+/// A row of few values at a time below `times`.
+pub(super) fn any_row(times: i64) -> impl Strategy<Value = Row> {
+    (
+        0..times,
+        prop::option::weighted(0.9, 0_i64..2),
+        prop::option::weighted(0.8, -2_i32..3),
+        prop::option::weighted(0.8, (-4_i32..4).prop_map(|v| f64::from(v) / 2.0)),
+        prop::option::of("[a-c]{1,2}|a long text that no view holds by itself"),
+        prop::option::of(-20_i128..20),
+        prop::option::of(any::<bool>()),
+    )
+        .prop_map(|(ts, k, int, float, text, decimal, flag)| Row {
+            ts,
+            k,
+            int,
+            float,
+            text,
+            decimal,
+            flag,
+        })
 }
 
 /// A row as it is shown.

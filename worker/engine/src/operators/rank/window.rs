@@ -10,6 +10,7 @@ use super::plan::Plan;
 use super::spec::TopN;
 use crate::aggregate::InputRows;
 use crate::operator::{OutputTag, Restored, TableKeys};
+use crate::operators::passed::Passed;
 use crate::operators::rows::now;
 use crate::{Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Watermark};
 
@@ -30,8 +31,8 @@ pub(super) struct WindowRank {
     due: Timers,
     /// The column of the window's end.
     end: usize,
-    /// Windows that end here or before have been given out.
-    done: EventTime,
+    /// Windows that end there or before have been given out.
+    passed: Passed,
     /// Windows that are given out next.
     leaving: Option<(Vec<ArrayRef>, usize)>,
 }
@@ -51,7 +52,7 @@ impl WindowRank {
             rank: Rank::new(spec, groups)?,
             due: Timers::new(due(&plan), groups).map_err(OperatorError::user)?,
             end,
-            done: EventTime::MIN,
+            passed: Passed::default(),
             leaving: None,
         })
     }
@@ -68,17 +69,18 @@ impl WindowRank {
 
     /// Which rows are late: their window was given out, or their own split's watermark had passed
     /// its end.
-    fn late(&self, batch: &Batch) -> Result<BooleanArray> {
+    fn late(&self, batch: &Batch, groups: u32) -> Result<BooleanArray> {
         let behind = |row: usize| match batch.behind() {
             Some(behind) if behind.is_valid(row) => behind.value(row),
             _ => EventTime::MIN,
         };
-        let ends = self.ends(batch)?.iter().enumerate();
-        Ok(ends.map(|(row, end)| Some(*end <= self.done || *end <= behind(row))).collect())
+        let done = self.passed.of(&self.rank.keys(batch), batch.num_rows(), groups);
+        let ends = self.ends(batch)?.iter().zip(done).enumerate();
+        Ok(ends.map(|(row, (&end, done))| Some(end <= done || end <= behind(row))).collect())
     }
 
     fn has_due(&self) -> bool {
-        self.due.next().is_some_and(|end| end <= self.done)
+        self.due.next().is_some_and(|end| end <= self.passed.done())
     }
 
     fn progress(&self) -> Progress {
@@ -98,7 +100,7 @@ impl Operator for WindowRank {
     }
 
     fn restore(&mut self, _cx: &mut Context, state: Restored) -> Result<()> {
-        self.done = state.watermark.map_or(EventTime::MIN, |mark| mark.0);
+        self.passed = Passed::restore(state);
         Ok(())
     }
 
@@ -109,7 +111,7 @@ impl Operator for WindowRank {
         mut batch: Batch,
         out: &mut Output,
     ) -> Result<Progress> {
-        let late = self.late(&batch)?;
+        let late = self.late(&batch, cx.max_parallelism)?;
         if late.true_count() > 0 {
             cx.metrics.add(Counter::Late, late.true_count());
             out.push_to(OutputTag::Late, batch.filter(late.values())?);
@@ -129,13 +131,13 @@ impl Operator for WindowRank {
         mark: Watermark,
         _out: &mut Output,
     ) -> Result<Progress> {
-        self.done = self.done.max(mark.0);
+        self.passed.advance(mark);
         Ok(self.progress())
     }
 
     fn keys_to_resume(&mut self) -> Result<Vec<TableKeys>> {
         if self.leaving.is_none() && self.has_due() {
-            let (keys, ends) = self.due.due(self.done, TOGETHER)?;
+            let (keys, ends) = self.due.due(self.passed.done(), TOGETHER)?;
             self.leaving = Some((keys, ends.len()));
         }
         let keys = self.leaving.iter();

@@ -14,6 +14,7 @@ use super::plan::Plan;
 use super::spec::SessionAggregate;
 use crate::aggregate::InputRows;
 use crate::operator::{OutputTag, Restored, TableKeys};
+use crate::operators::passed::Passed;
 use crate::operators::rows::{BatchKeys, gone, take_all};
 use crate::{Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Watermark};
 
@@ -30,8 +31,8 @@ pub(super) struct SessionRows {
     plan: Plan,
     sessions: Ordered,
     due: Timers,
-    /// Sessions that end here or before have been given out.
-    done: EventTime,
+    /// Sessions that end there or before have been given out.
+    passed: Passed,
     /// Keys whose sessions are given out next.
     leaving: Option<(Vec<ArrayRef>, usize)>,
 }
@@ -52,7 +53,7 @@ impl SessionRows {
         Ok(Self {
             sessions: Ordered::new(plan.sessions.clone(), groups).map_err(OperatorError::user)?,
             due: Timers::new(plan.due.clone(), groups).map_err(OperatorError::user)?,
-            done: EventTime::MIN,
+            passed: Passed::default(),
             leaving: None,
             plan,
         })
@@ -79,7 +80,7 @@ impl SessionRows {
     }
 
     /// Takes in rows, whose keys are in memory; gives those that are late.
-    fn take_in(&mut self, batch: &Batch) -> Result<Option<BooleanArray>> {
+    fn take_in(&mut self, batch: &Batch, groups: u32) -> Result<Option<BooleanArray>> {
         gone(batch, InputRows::Appended)?;
         let times = self.plan.times(batch)?;
         let keys = BatchKeys::number(&self.plan.keys(batch), batch.num_rows())?;
@@ -94,11 +95,13 @@ impl SessionRows {
             of_key.push(sessions);
             from = to;
         }
+        let done = self.passed.of(&keys.keys, keys.len, groups);
         let mut late = vec![false; times.len()];
         for (row, late) in late.iter_mut().enumerate() {
+            let done = done[keys.numbers[row] as usize];
             let done = match batch.behind() {
-                Some(behind) if behind.is_valid(row) => self.done.max(behind.value(row)),
-                _ => self.done,
+                Some(behind) if behind.is_valid(row) => done.max(behind.value(row)),
+                _ => done,
             };
             let sessions = &mut of_key[keys.numbers[row] as usize];
             *late = !sessions.add(row as u32, times[row], self.plan.spec.gap, done);
@@ -159,7 +162,7 @@ impl SessionRows {
     }
 
     fn has_due(&self) -> bool {
-        self.due.next().is_some_and(|end| end <= self.done)
+        self.due.next().is_some_and(|end| end <= self.passed.done())
     }
 
     fn progress(&self) -> Progress {
@@ -170,8 +173,9 @@ impl SessionRows {
     fn give(&mut self, keys: &[ArrayRef], len: usize, out: &mut Output) -> Result<()> {
         let keys = BatchKeys::number(keys, len)?;
         let found = self.find(&keys.keys, keys.len)?;
+        let done = self.passed.done();
         let ended: Vec<usize> =
-            (0..found.slots.len()).filter(|&number| found.ends[number] <= self.done).collect();
+            (0..found.slots.len()).filter(|&number| found.ends[number] <= done).collect();
         if ended.is_empty() {
             return Ok(());
         }
@@ -216,7 +220,7 @@ impl Operator for SessionRows {
     }
 
     fn restore(&mut self, _cx: &mut Context, state: Restored) -> Result<()> {
-        self.done = state.watermark.map_or(EventTime::MIN, |mark| mark.0);
+        self.passed = Passed::restore(state);
         Ok(())
     }
 
@@ -227,7 +231,7 @@ impl Operator for SessionRows {
         batch: Batch,
         out: &mut Output,
     ) -> Result<Progress> {
-        if let Some(late) = self.take_in(&batch)? {
+        if let Some(late) = self.take_in(&batch, cx.max_parallelism)? {
             cx.metrics.add(Counter::Late, late.true_count());
             out.push_to(OutputTag::Late, batch.filter(late.values())?);
         }
@@ -240,13 +244,13 @@ impl Operator for SessionRows {
         mark: Watermark,
         _out: &mut Output,
     ) -> Result<Progress> {
-        self.done = self.done.max(mark.0);
+        self.passed.advance(mark);
         Ok(self.progress())
     }
 
     fn keys_to_resume(&mut self) -> Result<Vec<TableKeys>> {
         if self.leaving.is_none() && self.has_due() {
-            let (keys, ends) = self.due.due(self.done, KEYS)?;
+            let (keys, ends) = self.due.due(self.passed.done(), KEYS)?;
             self.leaving = Some((keys, ends.len()));
         }
         let keys = self.leaving.iter();

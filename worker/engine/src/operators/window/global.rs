@@ -19,6 +19,7 @@ use super::snapshot::{self, FrozenWindows, Tombstone};
 use super::spans::{Merge, Part, Spans};
 use super::table::Table;
 use crate::operator::{Restored, SnapshotRequest};
+use crate::operators::passed::done_of;
 use crate::{
     Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Snapshot, Watermark,
 };
@@ -118,7 +119,7 @@ impl Global {
         let mut rows: BTreeMap<EventTime, Vec<u32>> = BTreeMap::new();
         for (row, &hash) in hashes.values().iter().enumerate() {
             let group = KeyGroup::of_hash(hash, cx.max_parallelism);
-            let done = snapshot::done_of(group, self.done, &self.ahead);
+            let done = done_of(group, self.done, &self.ahead);
             rows.entry(done).or_default().push(row as u32);
         }
         rows

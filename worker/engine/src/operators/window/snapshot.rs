@@ -23,6 +23,7 @@ use super::plan::Plan;
 use super::slices::SliceId;
 use super::table::{FrozenTable, Table};
 use crate::operator::Frozen;
+use crate::operators::passed::done_of;
 use crate::{EngineError, EventTime, OperatorError, Watermark};
 
 /// Version of the blocks' encoding.
@@ -235,16 +236,6 @@ fn table_of<'a, K: Ord>(
         Entry::Occupied(entry) => entry.into_mut(),
         Entry::Vacant(entry) => entry.insert(Table::new(plan, 0)?),
     })
-}
-
-/// The windows that were given out for a key group.
-pub(super) fn done_of(
-    group: KeyGroup,
-    done: EventTime,
-    ahead: &[(KeyGroupRange, Watermark)],
-) -> EventTime {
-    let own = ahead.iter().find(|(range, _)| range.contains(group));
-    own.map_or(done, |(_, mark)| mark.0.max(done))
 }
 
 fn each_section(

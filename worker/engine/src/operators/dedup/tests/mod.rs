@@ -10,25 +10,13 @@ use crate::operators::dedup::first::First;
 use crate::operators::dedup::last::Last;
 use crate::operators::dedup::spec::{Dedup, Keep};
 use crate::operators::dedup::{operator, tables};
-use crate::operators::testing::{Bench, GROUPS, batch_behind, text};
+use crate::operators::testing::{Bench, Event, GROUPS, any_events, batch_behind, text};
 use crate::{Operator, RowKind};
 
 fn spec(keep: Keep, keys: &[&str]) -> Dedup {
     let input = schema();
     let keys = keys.iter().map(|k| input.index_of(k).unwrap()).collect();
     Dedup { keys, input, time: 0, keep, ttl: None }
-}
-
-#[derive(Clone, Debug)]
-enum Event {
-    /// Rows, each with how far its split's watermark was ahead of it, if it was.
-    Batch(Vec<(Row, Option<i64>)>),
-    Watermark(i64),
-    Checkpoint,
-    Trim(usize),
-    Restore {
-        whole: bool,
-    },
 }
 
 fn any_row() -> impl Strategy<Value = Row> {
@@ -42,18 +30,6 @@ fn any_row() -> impl Strategy<Value = Row> {
             decimal: None,
             flag: Some(int % 2 == 0),
         })
-}
-
-fn any_events() -> impl Strategy<Value = Vec<Event>> {
-    let row = (any_row(), prop::option::weighted(0.1, 0_i64..3));
-    let event = prop_oneof![
-        8 => prop::collection::vec(row, 1..12).prop_map(Event::Batch),
-        3 => (0_i64..32).prop_map(Event::Watermark),
-        2 => Just(Event::Checkpoint),
-        2 => prop::sample::select(vec![0, 1, usize::MAX]).prop_map(Event::Trim),
-        1 => any::<bool>().prop_map(|whole| Event::Restore { whole }),
-    ];
-    prop::collection::vec(event, 1..24)
 }
 
 struct Run {
@@ -98,7 +74,7 @@ proptest! {
     #[test]
     fn the_first_row_of_a_key_leaves_once_when_the_watermark_has_passed_it(
         keys in prop::sample::select(vec![vec!["k"], vec!["flag", "k"], vec![]]),
-        events in any_events(),
+        events in any_events(any_row(), 3, 32),
     ) {
         let mut run = Run::new(spec(Keep::First, &keys));
         // By key: what waits, or that it was given.
@@ -141,7 +117,7 @@ proptest! {
     #[test]
     fn the_last_row_of_a_key_corrects_the_one_before(
         keys in prop::sample::select(vec![vec!["k"], vec!["flag", "k"], vec![]]),
-        events in any_events(),
+        events in any_events(any_row(), 3, 32),
     ) {
         let mut run = Run::new(spec(Keep::Last, &keys));
         let mut model: BTreeMap<Vec<String>, Row> = BTreeMap::new();

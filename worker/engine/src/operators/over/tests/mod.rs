@@ -10,7 +10,7 @@ use crate::operators::over::operator::OverRows;
 use crate::operators::over::spec::{Frame, FrameUnit, Over, OverCall, OverFunction};
 use crate::operators::over::{operator, output_schema, tables};
 use crate::operators::rank::spec::SortColumn;
-use crate::operators::testing::{Bench, GROUPS, batch_behind, text};
+use crate::operators::testing::{Bench, Event, GROUPS, any_events, any_row, batch_behind, text};
 use crate::{Operator, RowKind};
 
 const INT: usize = 2;
@@ -64,48 +64,6 @@ fn spec(keys: &[&str], sorted: bool, calls: Vec<OverCall>) -> Over {
         calls,
         ttl: None,
     }
-}
-
-#[derive(Clone, Debug)]
-enum Event {
-    Batch(Vec<(Row, Option<i64>)>),
-    Watermark(i64),
-    Checkpoint,
-    Trim(usize),
-    Restore { whole: bool },
-}
-
-fn any_row() -> impl Strategy<Value = Row> {
-    (
-        0_i64..24,
-        prop::option::weighted(0.9, 0_i64..2),
-        prop::option::weighted(0.8, -2_i32..3),
-        prop::option::weighted(0.8, (-4_i32..4).prop_map(|v| f64::from(v) / 2.0)),
-        prop::option::of("[a-c]{1,2}|a long text that no view holds by itself"),
-        prop::option::of(-20_i128..20),
-        prop::option::of(any::<bool>()),
-    )
-        .prop_map(|(ts, k, int, float, text, decimal, flag)| Row {
-            ts,
-            k,
-            int,
-            float,
-            text,
-            decimal,
-            flag,
-        })
-}
-
-fn any_events() -> impl Strategy<Value = Vec<Event>> {
-    let row = (any_row(), prop::option::weighted(0.15, 0_i64..6));
-    let event = prop_oneof![
-        8 => prop::collection::vec(row, 1..12).prop_map(Event::Batch),
-        4 => (0_i64..26).prop_map(Event::Watermark),
-        2 => Just(Event::Checkpoint),
-        2 => prop::sample::select(vec![0, 1, usize::MAX]).prop_map(Event::Trim),
-        1 => any::<bool>().prop_map(|whole| Event::Restore { whole }),
-    ];
-    prop::collection::vec(event, 1..24)
 }
 
 fn any_frame() -> impl Strategy<Value = Frame> {
@@ -265,7 +223,7 @@ proptest! {
         keys in any_keys(),
         sorted in any::<bool>(),
         frame in any_frame(),
-        events in any_events(),
+        events in any_events(any_row(24), 6, 26),
     ) {
         check(spec(&keys, sorted, framed(frame)), frame.preceding.is_some(), events);
     }
@@ -275,7 +233,7 @@ proptest! {
         keys in any_keys(),
         sorted in any::<bool>(),
         frames in prop::collection::vec(any_frame(), 0..3),
-        events in any_events(),
+        events in any_events(any_row(24), 6, 26),
     ) {
         let mut calls = placed();
         for (number, frame) in frames.into_iter().enumerate() {

@@ -15,16 +15,8 @@ use crate::aggregate::testing::{Row, key_of};
 use crate::operators::rank::spec::TopN;
 use crate::operators::rank::window::WindowRank;
 use crate::operators::rank::{output_schema, tables};
-use crate::operators::testing::{Bench, GROUPS, batch_behind, text};
-use crate::{Batch, Operator, RowKind};
-
-#[derive(Clone, Debug)]
-enum Event {
-    Batch(Vec<(Row, Option<i64>)>),
-    Watermark(i64),
-    Checkpoint,
-    Trim(usize),
-}
+use crate::operators::testing::{Bench, Event, GROUPS, any_events, batch_behind, text};
+use crate::{Batch, Operator, RowKind, Watermark};
 
 fn end_of(row: &Row) -> i64 {
     (row.ts / 10 + 1) * 10
@@ -60,16 +52,9 @@ fn fresh(spec: &TopN) -> Box<dyn Operator> {
     Box::new(WindowRank::new(spec, GROUPS).unwrap())
 }
 
-fn any_events() -> impl Strategy<Value = Vec<Event>> {
-    let row = (0_i64..40, any_row()).prop_map(|(ts, row)| Row { ts, ..row });
-    let row = (row, prop::option::weighted(0.15, 0_i64..12));
-    let event = prop_oneof![
-        8 => prop::collection::vec(row, 1..12).prop_map(Event::Batch),
-        4 => (0_i64..45).prop_map(Event::Watermark),
-        2 => Just(Event::Checkpoint),
-        2 => prop::sample::select(vec![0, 1, usize::MAX]).prop_map(Event::Trim),
-    ];
-    prop::collection::vec(event, 1..24)
+/// Rows at times of several windows.
+fn any_timed() -> impl Strategy<Value = Row> {
+    (0_i64..40, any_row()).prop_map(|(ts, row)| Row { ts, ..row })
 }
 
 proptest! {
@@ -78,7 +63,7 @@ proptest! {
     #[test]
     fn the_first_rows_of_a_window_leave_once_at_its_end(
         keys in prop::sample::select(vec![vec!["k"], vec![]]),
-        events in any_events(),
+        events in any_events(any_timed(), 12, 45),
     ) {
         let spec = spec_of(keys);
         let mut bench = Bench::new(fresh(&spec));
@@ -101,6 +86,7 @@ proptest! {
                 Event::Watermark(mark) => done = bench.watermark(mark),
                 Event::Checkpoint => bench.checkpoint(),
                 Event::Trim(want) => bench.trim(want),
+                Event::Restore { whole } => bench.restore(fresh(&spec), whole),
             }
         }
         let mut wanted = Vec::new();
@@ -129,4 +115,30 @@ fn windows_declare_when_they_end() {
     assert_eq!(output_schema(&spec).unwrap().fields().len(), spec.input.fields().len() + 1);
     let corrected = TopN { input_rows: InputRows::Retracted, ..spec };
     assert!(WindowRank::new(&corrected, GROUPS).is_err());
+}
+
+#[test]
+fn a_window_that_a_group_ahead_of_the_others_gave_out_is_not_given_again() {
+    let spec = spec_of(vec!["k"]);
+    let mut bench = Bench::new(fresh(&spec));
+    let row = |ts| {
+        let row = Row {
+            ts,
+            k: Some(1),
+            int: Some(1),
+            float: None,
+            text: None,
+            decimal: None,
+            flag: None,
+        };
+        (row, None)
+    };
+    bench.batch(windowed(&[row(1)]));
+    bench.watermark(20);
+    assert_eq!(bench.out.len(), 1);
+    bench.restore_at(fresh(&spec), true, 3, vec![(GROUPS.range, Watermark(20))]);
+    bench.batch(windowed(&[row(2), row(25)]));
+    bench.watermark(40);
+    assert_eq!(bench.out.len(), 2, "that of the row that came in time");
+    assert_eq!(bench.cx.metrics.get(Counter::Late), 1);
 }
