@@ -33,6 +33,8 @@ public class FlinkScripts {
   private static final long LIMIT_SECONDS = 60;
   private static final Pattern SET =
       Pattern.compile("SET\\s+'([^']*)'\\s*=\\s*'([^']*)'", Pattern.CASE_INSENSITIVE);
+  private static final Pattern RESET =
+      Pattern.compile("RESET\\s+'([^']*)'", Pattern.CASE_INSENSITIVE);
   private static final Pattern PRINTED =
       Pattern.compile("(.*?)([+-][IUD])(\\[.*)", Pattern.DOTALL);
 
@@ -95,6 +97,11 @@ public class FlinkScripts {
       tables.getConfig().set(set.group(1), set.group(2));
       return null;
     }
+    Matcher reset = RESET.matcher(statement);
+    if (reset.matches()) {
+      tables.getConfig().getConfiguration().removeKey(reset.group(1));
+      return null;
+    }
     return tables.executeSql(statement);
   }
 
@@ -111,7 +118,10 @@ public class FlinkScripts {
           }
         }
       }
-      default -> {}
+      // CREATE TABLE … AS SELECT is a job.
+      default -> {
+        if (result.getJobClient().isPresent()) result.await(LIMIT_SECONDS, TimeUnit.SECONDS);
+      }
     }
   }
 

@@ -10,7 +10,7 @@ use weir_e2e::sql;
 use weir_e2e::testbed::cluster::{READY, Stage, condition};
 
 use crate::figures::{Figure, tries};
-use crate::flights::{Input, ROLLING, topic_to_hours};
+use crate::flights::{Input, ROLLING, topic_to_hours, topic_to_hours_by_numbers};
 
 const CHANGED: Duration = Duration::from_secs(90);
 
@@ -18,7 +18,7 @@ pub(crate) fn kubectl_scale_rescales_a_running_job(stage: &Stage, name: &str) ->
     let (home, kafka) = (stage.namespace(name)?, stage.kafka()?);
     let input = Input::new(1_500_000)?;
     let mut feed = input.feed(kafka, name, 10_000)?;
-    let sql = topic_to_hours(kafka, name, &home.sink("hourly"));
+    let sql = topic_to_hours_by_numbers(kafka, name, &home.sink("hourly"));
     // Often enough for pauses to show in what is committed.
     let spec = json!({"parallelism": 2, "state": {"checkpoint": {"interval": "200ms"}}});
     home.apply_job("hours", &sql, &spec)?;

@@ -8,12 +8,15 @@ use serde_json::json;
 use tokio::time::Instant;
 use weir_e2e::process;
 use weir_e2e::testbed::cluster::{Namespace, READY, RELEASE, Stage};
+use weir_e2e::testbed::kafka::Kafka;
 
 use crate::figures::{Figure, tries};
-use crate::flights::{Feed, Input, topic_to_hours};
+use crate::flights::{Feed, Input, topic_to_hours, topic_to_hours_by_numbers};
 
 const RECOVERED: Duration = Duration::from_secs(90);
 const WORKERS: usize = 3;
+/// Rows a second.
+const RATE: u32 = 4_000;
 
 /// A job under a steady load that lasts for all faults, and what they cost it.
 struct Struck<'a> {
@@ -24,11 +27,16 @@ struct Struck<'a> {
 }
 
 impl<'a> Struck<'a> {
-    fn start(stage: &'a Stage, name: &str, rows: usize, rate: u32) -> Result<Self> {
+    fn start(
+        stage: &'a Stage,
+        name: &str,
+        rows: usize,
+        program: impl FnOnce(&Kafka, &str, &str) -> String,
+    ) -> Result<Self> {
         let (home, kafka) = (stage.namespace(name)?, stage.kafka()?);
         let input = Input::new(rows)?;
-        let feed = input.feed(kafka, name, rate)?;
-        let sql = topic_to_hours(kafka, name, &home.sink("hourly"));
+        let feed = input.feed(kafka, name, RATE)?;
+        let sql = program(kafka, name, &home.sink("hourly"));
         home.apply_job("hours", &sql, &json!({"parallelism": WORKERS}))?;
         home.wait_for_condition("hours", "Ready", READY)?;
         home.wait_for_new_output("hourly", RECOVERED)?;
@@ -107,7 +115,7 @@ fn kill_container(stage: &Stage, home: &Namespace<'_>, pod: &str) -> Result<Blow
 
 /// The full flights under a steady load, while everything that can be killed is killed in turn.
 pub(crate) fn whatever_is_killed_costs_no_row(stage: &Stage, name: &str) -> Result<()> {
-    let mut job = Struck::start(stage, name, 3_000_000, 4_000)?;
+    let mut job = Struck::start(stage, name, 3_000_000, topic_to_hours)?;
     let mut figures = [
         Figure::new("pod of a worker killed → output of the next term"),
         Figure::new("pod of the coordinator killed → output of the next term"),
@@ -129,7 +137,7 @@ pub(crate) fn whatever_is_killed_costs_no_row(stage: &Stage, name: &str) -> Resu
 
 /// Nobody survives, or one that is no majority: the pods that replace them go on.
 pub(crate) fn pods_killed_at_once_cost_no_row(stage: &Stage, name: &str) -> Result<()> {
-    let mut job = Struck::start(stage, name, 1_000_000, 4_000)?;
+    let mut job = Struck::start(stage, name, 1_000_000, topic_to_hours_by_numbers)?;
     let mut most = Figure::new("pods of a worker and of the coordinator killed → output");
     let mut all = Figure::new("all pods killed → output");
     for _ in 0..tries() {
@@ -146,7 +154,7 @@ pub(crate) fn pods_killed_at_once_cost_no_row(stage: &Stage, name: &str) -> Resu
 
 /// In the middle of a change, both replicas at once.
 pub(crate) fn a_killed_operator_costs_nothing(stage: &Stage, name: &str) -> Result<()> {
-    let mut job = Struck::start(stage, name, 1_000_000, 4_000)?;
+    let mut job = Struck::start(stage, name, 1_000_000, topic_to_hours)?;
     let operators = stage.cluster.kubectl().in_namespace(RELEASE);
     let mut figure = Figure::new("both operators killed amid a rescale → rescaled");
     for round in 0..tries() {

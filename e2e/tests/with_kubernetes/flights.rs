@@ -108,6 +108,15 @@ impl Feed {
 
 /// The program from a topic to hourly counts: it never ends by itself.
 pub(crate) fn topic_to_hours(kafka: &Kafka, topic: &str, sink: &str) -> String {
+    format!("{}{}", flights_of(kafka, topic), hours(sink))
+}
+
+/// The same rows from state tables: see [`sql::HOURLY_BY_NUMBERS`].
+pub(crate) fn topic_to_hours_by_numbers(kafka: &Kafka, topic: &str, sink: &str) -> String {
+    format!("{}{}{}", flights_of(kafka, topic), hourly(sink), sql::HOURLY_BY_NUMBERS)
+}
+
+fn flights_of(kafka: &Kafka, topic: &str) -> String {
     let servers = kafka.servers();
     format!(
         "CREATE TABLE flights (
@@ -115,18 +124,20 @@ pub(crate) fn topic_to_hours(kafka: &Kafka, topic: &str, sink: &str) -> String {
   WATERMARK FOR `date` AS `date` - INTERVAL '1' HOUR
 ) WITH ('connector' = 'kafka', 'topic' = '{topic}', 'properties.bootstrap.servers' = '{servers}',
   'scan.startup.mode' = 'earliest-offset', 'format' = 'json');
-{}",
-        hours(sink)
+"
     )
 }
 
 /// From a table `flights` to its hourly counts in a folder.
 pub(crate) fn hours(sink: &str) -> String {
+    format!("{}{}", hourly(sink), sql::HOURLY)
+}
+
+fn hourly(sink: &str) -> String {
     format!(
         "CREATE TABLE hourly ({})
 WITH ('connector' = 'filesystem', 'path' = '{sink}', 'format' = 'json', {ROLLING});
-{}",
-        sql::HOURLY_COLUMNS,
-        sql::HOURLY
+",
+        sql::HOURLY_COLUMNS
     )
 }

@@ -2,7 +2,7 @@
 
 use crate::options::did_you_mean;
 use crate::table::{Place, Problem, SinkParts, SourceParts, Table};
-use crate::{blackhole, datagen, filesystem, kafka, print, withheld};
+use crate::{blackhole, datagen, filesystem, formats, kafka, print, withheld};
 
 type MakeSource = fn(&Table, &[usize], &Place) -> Result<SourceParts, Vec<Problem>>;
 type MakeSink = fn(&Table, &Place) -> Result<SinkParts, Vec<Problem>>;
@@ -22,6 +22,8 @@ pub enum Changes {
     Appended,
     /// All kinds: `+I`, `-U`, `+U`, `-D`.
     All,
+    /// All, if the format has kinds of rows.
+    OfFormat,
 }
 
 /// Which options say what data a table stands for: state is kept for a table under them. They never
@@ -52,11 +54,25 @@ pub fn identity(connector: &str) -> Identity {
     found.map_or(Identity::Options(&[]), |known| known.identity)
 }
 
-/// What rows a table of this connector takes.
+/// What rows a table of this connector takes that has this `format` (`value.format`), if any.
 #[must_use]
-pub fn changes(connector: &str) -> Changes {
+pub fn changes(connector: &str, format: Option<&str>) -> Changes {
     let found = CONNECTORS.iter().find(|known| known.name == connector);
-    found.map_or(Changes::Appended, |known| known.changes)
+    match found.map(|known| known.changes) {
+        Some(Changes::OfFormat) if format.is_some_and(formats::has_kinds) => Changes::All,
+        Some(Changes::All) => Changes::All,
+        _ => Changes::Appended,
+    }
+}
+
+/// Whether a table that is read with this `format` (`value.format`) says of rows that they were
+/// changed: its source then gives their kinds as a column behind those that were asked for
+/// ([`formats::changes::kinds_of`]).
+#[must_use]
+pub fn gives_changes(connector: &str, format: Option<&str>) -> bool {
+    let found = CONNECTORS.iter().find(|known| known.name == connector);
+    found.is_some_and(|known| known.changes == Changes::OfFormat)
+        && format.is_some_and(formats::has_kinds)
 }
 
 /// Every connector, by name.
@@ -80,14 +96,14 @@ const CONNECTORS: &[Connector] = &[
         source: Some(filesystem::source),
         sink: Some(filesystem::sink),
         identity: Identity::Options(&["path", "format"]),
-        changes: Changes::Appended,
+        changes: Changes::OfFormat,
     },
     Connector {
         name: "kafka",
         source: Some(kafka::source),
         sink: Some(kafka::sink),
         identity: Identity::Options(&["topic", "topic-pattern", "format"]),
-        changes: Changes::Appended,
+        changes: Changes::OfFormat,
     },
     Connector {
         name: "print",

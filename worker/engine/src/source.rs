@@ -5,6 +5,7 @@
 //! a split that was assigned before a checkpoint was triggered is the reader's at that cut, and
 //! one assigned after it is still the enumerator's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 pub use weir_protocol::Split;
 
+use crate::batch::RowKind;
 use crate::message::Round;
 use crate::operator::Context;
 use crate::time::EventTime;
@@ -177,6 +179,14 @@ pub trait EventTimes: Send {
     /// # Errors
     /// When an expression fails on the data.
     fn project(&mut self, records: RecordBatch) -> Result<RecordBatch, EngineError>;
+
+    /// The kinds of the rows that a reader gave, before they are projected; `None`: they only come.
+    ///
+    /// # Errors
+    /// When what says so is something else, which is a bug.
+    fn kinds(&self, _records: &RecordBatch) -> Result<Option<Arc<[RowKind]>>, EngineError> {
+        Ok(None)
+    }
 
     /// Where the event time and the watermark expression stand in the projected batch.
     fn rule(&self) -> Option<&WatermarkRule>;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{Field as ArrowField, Schema};
+use weir_connectors::registry;
 use weir_connectors::table::{OptionValue, Table};
 
 use crate::error::Span;
@@ -148,6 +149,17 @@ impl TableDef {
                 .and_then(|w| place(&w.column)),
             options: self.options.clone(),
         }
+    }
+
+    /// The format of its rows, if it has one.
+    pub(crate) fn format(&self) -> Option<&str> {
+        let given = ["format", "value.format"].into_iter().find_map(|key| self.options.get(key));
+        given.map(|option| option.value.stand_in())
+    }
+
+    /// Whether what is read of it says of rows that they were changed.
+    pub(crate) fn gives_changes(&self) -> bool {
+        registry::gives_changes(self.connector(), self.format())
     }
 
     /// The connector's name, or `?`.

@@ -1,9 +1,13 @@
 //! What a source does with its connector's rows: computed columns, the watermark's columns.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
+use weir_connectors::formats::changes::kinds_of;
 use weir_engine::EngineError;
+use weir_engine::batch::RowKind;
 use weir_engine::source::{EventTimes, NotNull, RowMark, WatermarkRule};
 
 use crate::calc::Calc;
@@ -13,6 +17,8 @@ use crate::calc::Calc;
 pub(crate) struct TableTimes {
     /// `None`: the connector's columns are the table's.
     pub(crate) calc: Option<Calc>,
+    /// The connector's column that holds the kinds of rows.
+    pub(crate) kinds: Option<usize>,
     pub(crate) rule: Option<WatermarkRule>,
     /// Of the connector's columns.
     pub(crate) not_null: Vec<NotNull>,
@@ -54,6 +60,11 @@ impl EventTimes for TableTimes {
             Some(calc) => calc.project(&records),
             None => Ok(records),
         }
+    }
+
+    fn kinds(&self, records: &RecordBatch) -> Result<Option<Arc<[RowKind]>>, EngineError> {
+        let kinds = self.kinds.map(|column| kinds_of(records.column(column)));
+        kinds.transpose().map_err(EngineError::internal)
     }
 
     fn rule(&self) -> Option<&WatermarkRule> {

@@ -1,6 +1,7 @@
 //! State that an earlier version of Weir left behind: jobs that were killed while they ran, with
 //! manifests of the first format, go on where they were.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Running, said, until};
+use super::{Running, fold, said, until};
 
 /// A folder with a job of `tests/run/golden`, which ran in a folder of that name.
 fn job(golden: &str, version: u64, ran_in: &str) -> TempDir {
@@ -109,4 +110,39 @@ fn a_job_that_generates_rows_goes_on() {
         .collect();
     assert_eq!(rows, expected);
     assert!(text.contains("4,000"), "all rows are counted once: {text}");
+}
+
+/// What each print table holds after these lines.
+fn tables(lines: &str) -> BTreeMap<String, BTreeMap<String, i64>> {
+    let mut of_table: BTreeMap<String, String> = BTreeMap::new();
+    for line in lines.lines() {
+        let (table, row) = line.split_once("> ").expect("a table's row");
+        // Behind the table's name may stand the subtask's number.
+        let table = table.split(':').next().unwrap_or(table).to_owned();
+        of_table.entry(table).or_default().push_str(&format!(" {row}\n"));
+    }
+    of_table.into_iter().map(|(table, lines)| (table, fold(&lines))).collect()
+}
+
+/// Groups, groups of groups, joins, rows by rank, over others and in sessions, as they were saved
+/// when state tables were new: with what had been given until then, the rest is what a run gives
+/// that was never stopped.
+#[test]
+fn a_job_with_every_kind_of_state_table_goes_on() {
+    let folder = job("tables", 6, "/nowhere");
+    let rest = weir(&folder).output().expect("weir starts");
+    let (code, text) = said(&rest);
+    assert_eq!(code, 0, "{text}");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run/golden/tables");
+    let given = fs::read_to_string(golden.join("given.txt")).expect("it is there");
+    let resumed = format!("{given}{}", String::from_utf8_lossy(&rest.stdout));
+    let anew = TempDir::new().expect("a folder");
+    fs::copy(golden.join("job.yaml"), anew.path().join("job.yaml")).expect("copied");
+    let whole = weir(&anew).output().expect("weir starts");
+    let (code, text) = said(&whole);
+    assert_eq!(code, 0, "{text}");
+    let whole = tables(&String::from_utf8_lossy(&whole.stdout));
+    assert_eq!(whole.len(), 11, "all tables have rows");
+    assert_ne!(tables(&String::from_utf8_lossy(&rest.stdout)), whole, "some were given before");
+    assert_eq!(tables(&resumed), whole);
 }

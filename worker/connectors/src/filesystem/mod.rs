@@ -41,7 +41,7 @@ use weir_engine::EngineError;
 use weir_engine::operator::Context;
 use weir_engine::source::{Assignment, Source, SourceReader, SplitEnumerator};
 
-use crate::formats::partition;
+use crate::formats::{Format, changes, partition};
 use crate::options::Options;
 use crate::table::{Place, Problem, SinkParts, SourceParts, Table};
 use bounds::Bounds;
@@ -161,7 +161,10 @@ pub fn source_with(
         }
         _ => None,
     };
-    let columns = Columns::read(&mut options, projection);
+    let mut columns = Columns::read(&mut options, projection);
+    if format.as_ref().is_some_and(Format::has_kinds) {
+        columns.add_kinds();
+    }
     let event_time = columns.event_time;
     let read_format = format.map(|format| ReadFormat {
         format,
@@ -350,6 +353,14 @@ impl Columns {
             schema: project(projection),
             origins,
         }
+    }
+}
+
+impl Columns {
+    /// The kinds of rows, behind all columns of the content.
+    fn add_kinds(&mut self) {
+        self.origins.push(Origin::Content(self.wanted.len()));
+        self.schema = changes::with_kind(&self.schema);
     }
 }
 

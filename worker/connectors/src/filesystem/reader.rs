@@ -133,6 +133,13 @@ impl SourceReader for FileReader {
             };
             match polled {
                 Polled::Pending => {}
+                Polled::Wrong(message) => {
+                    let error = EngineError::user(message);
+                    return Err(match self.place(cx, index, 0) {
+                        Some(place) => error.at(place),
+                        None => error,
+                    });
+                }
                 Polled::Rows(content) => {
                     let records = complete(&self.plan, &file.info, &file.constants, &content)?;
                     return Ok(SourcePoll::Rows { split: index, records });

@@ -80,6 +80,8 @@ enum Beginning {
 /// What a file has now.
 pub(crate) enum Polled {
     Rows(RecordBatch),
+    /// The first row of those that would be given out is none, and why.
+    Wrong(String),
     Pending,
     End,
 }
@@ -140,8 +142,10 @@ impl TextFile {
         decoder: Box<dyn RecordDecoder>,
         row: usize,
     ) -> String {
-        let line = line_of_row(io, &self.file, decoder, self.given_before, row);
-        place::shown(&self.file, line, self.given_before, row)
+        let of = |records: &[u32]| records.get(row).map_or(row, |&record| record as usize);
+        let record = self.decoder.records_of().map_or(row, of);
+        let line = line_of_row(io, &self.file, decoder, self.given_before, record);
+        place::shown(&self.file, line, self.given_before, record)
     }
 
     /// Bytes of the content given out so far.
@@ -310,11 +314,16 @@ impl TextFile {
 
     fn give(&mut self, cx: &Context) -> Result<Polled, EngineError> {
         self.count_skipped(cx);
-        let records = self
-            .decoder
-            .finish()
-            .map_err(|e| EngineError::internal(e.message).at(&self.file.path))?;
+        let records = self.decoder.finish();
         self.advance();
+        let records = match records {
+            Ok(records) => records,
+            // Of a record that was decoded and is no change of a row.
+            Err(error) if self.decoder.records_of().is_some() => {
+                return Ok(Polled::Wrong(error.message));
+            }
+            Err(error) => return Err(EngineError::internal(error.message).at(&self.file.path)),
+        };
         // A decoder may stop early when its columns are full.
         self.starved = self.last && self.start == self.end;
         Ok(Polled::Rows(records))

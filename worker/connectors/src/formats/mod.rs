@@ -50,6 +50,7 @@
 //! [`Compression`]), and `CREATE TABLE` options that are not a format's.
 
 pub(crate) mod cell;
+pub mod changes;
 mod column;
 mod compression;
 pub mod csv;
@@ -66,7 +67,7 @@ pub(crate) mod time;
 use arrow::array::RecordBatch;
 
 pub use compression::Compression;
-pub use options::{FILES, Format, RECORDS};
+pub use options::{FILES, Format, KEYS, RECORDS, has_kinds};
 pub use time::TimestampFormat;
 
 /// What one call of [`RecordDecoder::decode`] did.
@@ -124,11 +125,18 @@ pub trait RecordDecoder: Send {
     /// Rows in the builder.
     fn rows(&self) -> usize;
 
-    /// Takes the rows as columns of the projected schema.
+    /// Takes the rows as columns of the projected schema; of a format of changes, their kinds are
+    /// a column behind those.
     ///
     /// # Errors
-    /// When Arrow refuses the columns, which is a bug.
+    /// When a record is no change of a row, or Arrow refuses the columns, which is a bug.
     fn finish(&mut self) -> Result<RecordBatch, DecodeError>;
+
+    /// Of which of the records that were decoded each of the rows is that [`Self::finish`] gave,
+    /// or, after an error of it, the record that is wrong; `None`: they go one by one.
+    fn records_of(&self) -> Option<&[u32]> {
+        None
+    }
 
     /// Broken records skipped since the start (`ignore-parse-errors`).
     fn skipped(&self) -> u64;

@@ -3,6 +3,7 @@
 
 use arrow::datatypes::SchemaRef;
 
+use super::changes::{ChangeDecoder, ChangeEncoder, ChangeOptions, Dialect};
 use super::csv::{CsvDecoder, CsvEncoder, CsvOptions};
 use super::json::{JsonDecoder, JsonEncoder, JsonOptions};
 use super::parquet::{Codec, ParquetOptions};
@@ -18,23 +19,26 @@ pub enum Format {
     Csv(CsvOptions),
     /// `'format' = 'parquet'`.
     Parquet(ParquetOptions),
+    /// `'format' = 'debezium-json'` and other formats of changes.
+    Changes(ChangeOptions),
 }
 
+/// Formats of the keys of messages.
+pub const KEYS: [&str; 2] = ["json", "csv"];
+
 /// Formats of single records, such as messages are.
-pub const RECORDS: [&str; 2] = ["json", "csv"];
+pub const RECORDS: [&str; 6] =
+    ["json", "csv", "debezium-json", "ogg-json", "maxwell-json", "canal-json"];
 
 /// Formats of files.
-pub const FILES: [&str; 3] = ["json", "csv", "parquet"];
+pub const FILES: [&str; 7] =
+    ["json", "csv", "parquet", "debezium-json", "ogg-json", "maxwell-json", "canal-json"];
 
 /// Formats of Flink that are not here, so that the message can say so.
-const ABSENT: [&str; 13] = [
+const ABSENT: [&str; 9] = [
     "avro",
     "avro-confluent",
-    "debezium-json",
     "debezium-avro-confluent",
-    "canal-json",
-    "maxwell-json",
-    "ogg-json",
     "protobuf",
     "raw",
     "orc",
@@ -68,7 +72,10 @@ impl Format {
             "json" => Some(Self::Json(reader.json())),
             "csv" => Some(Self::Csv(reader.csv())),
             "parquet" => Some(Self::Parquet(reader.parquet())),
-            _ => None,
+            name => {
+                let (_, dialect) = Dialect::ALL.into_iter().find(|(known, _)| *known == name)?;
+                Some(Self::Changes(reader.changes(dialect)))
+            }
         }
     }
 
@@ -79,6 +86,7 @@ impl Format {
             Self::Json(_) => "json",
             Self::Csv(_) => "csv",
             Self::Parquet(_) => "parquet",
+            Self::Changes(options) => options.dialect.name(),
         }
     }
 
@@ -101,6 +109,10 @@ impl Format {
                 Ok(Box::new(CsvDecoder::new(schema, projection, options.clone())?))
             }
             Self::Parquet(_) => Err(no_records()),
+            Self::Changes(options) => {
+                let projected = schema.project(projection).map_err(|error| error.to_string())?;
+                Ok(Box::new(ChangeDecoder::new(&projected.into(), options)?))
+            }
         }
     }
 
@@ -114,8 +126,23 @@ impl Format {
             Self::Json(options) => Ok(Box::new(JsonEncoder::new(schema, *options)?)),
             Self::Csv(options) => Ok(Box::new(CsvEncoder::new(schema, options.clone())?)),
             Self::Parquet(_) => Err(no_records()),
+            Self::Changes(options) => {
+                Ok(Box::new(ChangeEncoder::new(schema, options.dialect, options.json)?))
+            }
         }
     }
+
+    /// Whether records say what becomes of rows, so that kinds of rows are read and written.
+    #[must_use]
+    pub fn has_kinds(&self) -> bool {
+        matches!(self, Self::Changes(_))
+    }
+}
+
+/// Whether a format has kinds of rows, by its name in `'format' = '…'`.
+#[must_use]
+pub fn has_kinds(format: &str) -> bool {
+    Dialect::ALL.iter().any(|(known, _)| *known == format)
 }
 
 fn no_records() -> String {
@@ -202,6 +229,18 @@ impl Reader<'_, '_> {
             }
         }
         options
+    }
+
+    fn changes(&mut self, dialect: Dialect) -> ChangeOptions {
+        let json = self.json();
+        let schema_include = dialect == Dialect::Debezium && self.bool("schema-include", false);
+        let mut include = |option: &str| {
+            let key = self.key(option);
+            let given = (dialect == Dialect::Canal).then(|| self.options.reveal(&key)).flatten();
+            given.map(str::to_owned)
+        };
+        let (database, table) = (include("database.include"), include("table.include"));
+        ChangeOptions { dialect, json, schema_include, database, table }
     }
 
     fn csv(&mut self) -> CsvOptions {
@@ -388,7 +427,7 @@ mod tests {
             --
             1: 'format' = 'jsn' is not known; did you mean 'json'?
             --
-            1: 'format' = 'avro' is not supported yet; use 'json', 'csv' or 'parquet'
+            1: 'format' = 'avro' is not supported yet; use 'json', 'csv', 'parquet', 'debezium-json', 'ogg-json', 'maxwell-json' or 'canal-json'
             --
             2: 'json.fail-on-missing-field' and 'json.ignore-parse-errors' exclude each other; remove one
             --

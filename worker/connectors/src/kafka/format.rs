@@ -6,7 +6,7 @@ use super::layout::Columns;
 use super::rows::DecoderFactory;
 use super::sink::EncoderFactory;
 use super::{Part, Wanted};
-use crate::formats::{Format, RECORDS};
+use crate::formats::{Format, KEYS, RECORDS};
 use crate::options::Options;
 
 /// The decoder of a part; `None` when something is wrong, which stands among the problems.
@@ -69,7 +69,11 @@ fn read(part: Part, options: &mut Options<'_>) -> Option<(String, Format)> {
             }
         },
     };
-    let format = Format::read(options, prefix, &RECORDS)?;
+    let names: &[&'static str] = match part {
+        Part::Key => &KEYS,
+        Part::Value => &RECORDS,
+    };
+    let format = Format::read(options, prefix, names)?;
     Some((option.to_owned(), format))
 }
 

@@ -7,6 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 
+use crate::formats::changes::with_kind;
 use crate::options::Options;
 use crate::table::Table;
 
@@ -95,6 +96,8 @@ pub(super) struct SinkLayout {
     pub(super) key: Option<Columns>,
     /// The column that gives the message its timestamp.
     pub(super) timestamp: Option<usize>,
+    /// Values say what becomes of rows.
+    pub(super) has_kinds: bool,
 }
 
 /// What the options say about keys.
@@ -259,6 +262,14 @@ pub(super) fn source(options: &mut Options<'_>, projection: &[usize]) -> SourceL
     }
 }
 
+impl SourceLayout {
+    /// The kinds of rows, behind all columns of the value.
+    pub(super) fn add_kinds(&mut self) {
+        self.origins.push(Origin::Value(self.value.wanted.len()));
+        self.schema = with_kind(&self.schema);
+    }
+}
+
 fn chosen(table: &Table, columns: &[usize]) -> SchemaRef {
     let fields: Fields = columns.iter().map(|&c| Arc::clone(&table.schema.fields()[c])).collect();
     Arc::new(Schema::new(fields))
@@ -302,6 +313,7 @@ pub(super) fn sink(options: &mut Options<'_>) -> SinkLayout {
         key: (!keys.columns.is_empty()).then(|| all_of(keys.schema(table))),
         key_columns: keys.columns,
         timestamp,
+        has_kinds: false,
     }
 }
 

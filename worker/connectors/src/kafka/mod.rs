@@ -44,6 +44,7 @@ use self::reader::KafkaSource;
 use self::rows::DecoderFactory;
 use self::settings::{SinkSettings, SourceSettings};
 use self::sink::{EncoderFactory, IN_FLIGHT_BYTES, SinkMaker};
+use crate::formats;
 use crate::options::Options;
 use crate::table::{Guarantee, Place, Problem, SinkParts, SourceParts, Table};
 
@@ -113,7 +114,10 @@ fn build_source(
 ) -> Result<SourceParts, Vec<Problem>> {
     let mut options = Options::new(table);
     let settings = settings::source(&mut options);
-    let layout = layout::source(&mut options, projection);
+    let mut layout = layout::source(&mut options, projection);
+    if has_kinds(&mut options) {
+        layout.add_kinds();
+    }
     let idle_after = options.duration("scan.watermark.idle-timeout");
     refuse_clauses(&mut options);
     let value = decoder(Part::Value, Some(&layout.value), &mut options);
@@ -164,6 +168,12 @@ fn build_source(
     Ok(SourceParts { source: Arc::new(source), idle_after, details })
 }
 
+/// Whether the format of values has kinds of rows.
+fn has_kinds(options: &mut Options<'_>) -> bool {
+    let given = ["format", "value.format"].into_iter().find_map(|key| options.reveal(key));
+    given.is_some_and(formats::has_kinds)
+}
+
 fn source_details(options: &Options<'_>, settings: &SourceSettings) -> BTreeMap<String, String> {
     let topics = match &settings.topics {
         Topics::List(names) => options.detail("topic", names.join(";")),
@@ -197,7 +207,8 @@ fn build_sink(
 ) -> Result<SinkParts, Vec<Problem>> {
     let mut options = Options::new(table);
     let settings = settings::sink(&mut options);
-    let layout = layout::sink(&mut options);
+    let mut layout = layout::sink(&mut options);
+    layout.has_kinds = has_kinds(&mut options);
     options.allow("scan.watermark.idle-timeout");
     refuse_clauses(&mut options);
     let value = encoder(Part::Value, Some(&layout.value), &mut options);

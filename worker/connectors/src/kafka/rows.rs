@@ -102,7 +102,7 @@ impl RowDecoder {
                 error.message
             ))
         };
-        // Which messages gave a row, and where their keys are among the decoded ones.
+        // Which messages gave a record, and where their keys are among the decoded ones.
         let mut kept: Vec<u32> = Vec::with_capacity(messages.len());
         let mut keys: Vec<Option<u32>> = Vec::new();
         for (index, message) in (0u32..).zip(messages) {
@@ -127,7 +127,28 @@ impl RowDecoder {
         let failed = |error: &dyn std::fmt::Display| {
             EngineError::user(format!("'{topic}/{partition}': {error}"))
         };
-        let values = self.value.finish().map_err(|error| failed(&error))?;
+        let values = self.value.finish();
+        let offset_of = |record: u32| {
+            let message = kept.get(record as usize).and_then(|&index| messages.get(index as usize));
+            message.map_or(-1, Record::offset)
+        };
+        let values = match (values, self.value.records_of()) {
+            (Ok(values), _) => values,
+            (Err(error), Some(&[record])) => {
+                let at = offset_of(record);
+                let why = format!("the message at offset {at}: {}", error.message);
+                return Err(failed(&why));
+            }
+            (Err(error), _) => return Err(failed(&error)),
+        };
+        if let Some(records) = self.value.records_of() {
+            // A record of changes may be several rows, or none.
+            let of = |record: &u32| *record as usize;
+            if !keys.is_empty() {
+                keys = records.iter().map(|record| keys[of(record)]).collect();
+            }
+            kept = records.iter().map(|record| kept[of(record)]).collect();
+        }
         let keys = match &mut self.key {
             Some(decoder) => {
                 Some((decoder.finish().map_err(|error| failed(&error))?, UInt32Array::from(keys)))

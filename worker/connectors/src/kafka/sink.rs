@@ -19,6 +19,7 @@ use super::client::Subject;
 use super::delivery::{Outgoing, Sender};
 use super::layout::{Metadata, SinkLayout, cast_metadata};
 use super::settings::Partitioner;
+use crate::formats::changes::records_with_kinds;
 use crate::formats::{EncodeError, RecordEncoder};
 
 /// Makes encoders of one format and schema.
@@ -134,7 +135,9 @@ impl Writer {
         let broken = |error: &dyn std::fmt::Display| {
             OperatorError::user(format!("table '{}': {error}", self.table))
         };
-        let value_rows = records.project(&self.layout.value_columns)?;
+        let kinds = self.layout.has_kinds.then(|| records.num_columns() - 1);
+        let value_columns = self.layout.value_columns.iter().copied().chain(kinds);
+        let value_rows = records.project(&value_columns.collect::<Vec<_>>())?;
         self.values.fill(&value_rows).map_err(|error| broken(&error))?;
         if let (Some(keys), Some(key)) = (&mut self.keys, &self.layout.key) {
             let columns = self.layout.key_columns.iter();
@@ -181,6 +184,10 @@ impl Operator for Writer {
         _: &mut Output,
     ) -> Result<Progress, OperatorError> {
         self.check()?;
+        if self.layout.has_kinds {
+            self.write(&records_with_kinds(&batch)?)?;
+            return Ok(Progress::Done);
+        }
         if batch.kinds().is_some_and(|kinds| kinds.iter().any(|kind| *kind != RowKind::Insert)) {
             return Err(OperatorError::user(format!(
                 "table '{}': the query changes rows that it has given out, and 'kafka' only takes new rows; aggregate in windows, or write to a connector that takes updates",

@@ -212,8 +212,11 @@ impl SourceHead {
                 return Err(error.at(self.place(index, row)));
             }
         }
+        let kinds = self.times.kinds(&records)?;
         let projected = self.times.project(records)?;
-        let Some(rule) = self.times.rule() else { return Ok(Batch::new(projected)) };
+        let Some(rule) = self.times.rule() else {
+            return Ok(Batch::new(projected).with_kinds(kinds));
+        };
         let Some(active) = self.active.get(&index) else {
             return Err(EngineError::internal(format!(
                 "a reader gave rows of split {index}, which it does not have"
@@ -228,7 +231,7 @@ impl SourceHead {
             active.watermark = watermark;
         }
         self.furthest = self.furthest.max(watermark);
-        Ok(Batch::new(projected).with_behind(behind))
+        Ok(Batch::new(projected).with_kinds(kinds).with_behind(behind))
     }
 
     /// Where row `row` of the last rows stands: outside, or else in which split.

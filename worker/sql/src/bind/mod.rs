@@ -2,7 +2,9 @@
 //! dialect allows but the engine does not is refused with its place.
 
 pub(crate) mod aggregate;
+mod alter;
 pub(crate) mod base;
+mod declare;
 pub(crate) mod expr;
 mod grouping;
 pub(crate) mod interval;
@@ -13,6 +15,7 @@ pub(crate) mod query;
 pub(crate) mod rank;
 mod select;
 mod sets;
+mod settings;
 mod shown;
 pub(crate) mod subquery;
 pub(crate) mod table;
@@ -22,10 +25,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_connectors::options::parse_duration;
-
+use self::declare::Declared;
+use self::expr::{Scope, bind_plain};
 use crate::PlanOptions;
-use crate::ast::{Ident, Insert, Statement};
+use crate::ast::{Insert, Statement};
 use crate::catalog::{Relation, TableDef, implicit};
 use crate::error::{Span, SqlError, Warning, did_you_mean};
 use crate::expr::{Expr, Style, cast};
@@ -56,9 +59,14 @@ pub(crate) struct BoundProgram {
 /// Binds a program; collects errors instead of stopping at the first.
 pub(crate) struct Binder<'a> {
     pub(crate) options: &'a PlanOptions,
-    pub(crate) relations: HashMap<String, Relation>,
-    /// Where each name was declared.
-    pub(crate) declared: HashMap<String, Span>,
+    /// What the program declares, by name.
+    declared: HashMap<String, Declared>,
+    /// Names that stood for something, and where that ended.
+    dropped: HashMap<String, Span>,
+    /// How often something was changed or dropped.
+    changes: usize,
+    /// Tables that statements may have read before they were changed or dropped.
+    retired: Vec<Arc<TableDef>>,
     pub(crate) errors: Vec<SqlError>,
     pub(crate) warnings: Vec<Warning>,
     /// Window functions seen so far.
@@ -72,8 +80,10 @@ impl<'a> Binder<'a> {
     pub(crate) fn new(options: &'a PlanOptions) -> Self {
         Self {
             options,
-            relations: HashMap::new(),
             declared: HashMap::new(),
+            dropped: HashMap::new(),
+            changes: 0,
+            retired: Vec::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
             windows: 0,
@@ -106,31 +116,14 @@ impl<'a> Binder<'a> {
         for statement in statements {
             match statement {
                 Statement::Set { key, value, span } => self.set(key, value, *span),
-                Statement::CreateTable(table) => {
-                    if self.is_new(&table.name, table.if_not_exists) {
-                        let relation = match self.create_table(table) {
-                            Ok(table) => {
-                                let table = Arc::new(table);
-                                program.tables.push(table.clone());
-                                Relation::Table(table)
-                            }
-                            Err(Reported) => Relation::Broken,
-                        };
-                        self.declare(&table.name, relation);
-                    }
+                Statement::Reset { key } => self.reset(key.as_ref()),
+                Statement::CreateTable(table) => self.create_table_statement(table, &mut program),
+                Statement::CreateView(view) => self.create_view(view),
+                Statement::Drop { is_view, name, if_exists } => {
+                    self.drop_statement(*is_view, name, *if_exists, &mut program);
                 }
-                Statement::CreateView(view) => {
-                    if self.is_new(&view.name, view.if_not_exists) {
-                        let relation = match self.query(&view.query, &[]) {
-                            Ok(rel) => match self.rename(rel, &view.columns, view.name.span) {
-                                Ok(rel) => Relation::View(rel),
-                                Err(Reported) => Relation::Broken,
-                            },
-                            Err(Reported) => Relation::Broken,
-                        };
-                        self.declare(&view.name, relation);
-                    }
-                }
+                Statement::Alter(alter) => self.alter_statement(alter, &mut program),
+                Statement::Told { what, span, of } => self.told(what, *span, of),
                 Statement::Insert(insert) => {
                     if let Ok(bound) = self.insert(insert) {
                         program.inserts.push(bound);
@@ -144,104 +137,10 @@ impl<'a> Binder<'a> {
                 }
             }
         }
+        program.tables.append(&mut self.retired);
         program.tables.append(&mut self.hinted);
         program.state_ttl = self.state_ttl;
         program
-    }
-
-    fn is_new(&mut self, name: &Ident, if_not_exists: bool) -> bool {
-        let Some(first) = self.declared.get(&name.text).copied() else {
-            return true;
-        };
-        if !if_not_exists {
-            self.report(SqlError::new(
-                name.span,
-                format!(
-                    "\"{}\" is declared twice, first at {}:{}",
-                    name.text, first.line, first.column
-                ),
-            ));
-        }
-        false
-    }
-
-    fn declare(&mut self, name: &Ident, relation: Relation) {
-        self.declared.insert(name.text.clone(), name.span);
-        self.relations.insert(name.text.clone(), relation);
-    }
-
-    fn set(&mut self, key: &str, value: &str, span: Span) {
-        match key {
-            "table.local-time-zone" => {
-                if !["UTC", "GMT", "Etc/UTC", "+00:00"].contains(&value) {
-                    self.report(SqlError::new(
-                        span,
-                        format!(
-                            "'table.local-time-zone' = '{value}' is not supported; times are in UTC"
-                        ),
-                    ));
-                }
-            }
-            "table.exec.state.ttl" => match parse_duration(value) {
-                Some(ttl) => self.state_ttl = Some(ttl).filter(|ttl| !ttl.is_zero()),
-                None => {
-                    self.report(SqlError::new(span, format!("'table.exec.state.ttl' = '{value}' is no length of time; write it as '12 h' or '30 min', 0 for ever")));
-                }
-            },
-            "execution.runtime-mode" => {
-                if !value.eq_ignore_ascii_case("streaming") {
-                    self.report(SqlError::new(span, format!("'execution.runtime-mode' = '{value}' is not supported: bounded jobs run as streams that end; use 'streaming' or leave it out")));
-                }
-            }
-            _ => {
-                let place = match key {
-                    "parallelism.default" => "; it is spec.parallelism of the manifest",
-                    "pipeline.max-parallelism" => "; it is spec.maxParallelism of the manifest",
-                    "pipeline.name" => "; it is metadata.name of the manifest",
-                    key if key.starts_with("execution.checkpointing")
-                        || key.starts_with("state.") =>
-                    {
-                        "; checkpoints are set under spec.state of the manifest"
-                    }
-                    key if key.starts_with("sql-client.") => "; it belongs to Flink's SQL client",
-                    _ => {
-                        "; known are 'table.exec.state.ttl', 'table.local-time-zone' and 'execution.runtime-mode'"
-                    }
-                };
-                self.report(SqlError::new(span, format!("the option '{key}' is unknown{place}")));
-            }
-        }
-    }
-
-    pub(crate) fn lookup(&mut self, name: &Ident) -> Result<Relation, Reported> {
-        match self.relations.get(&name.text) {
-            Some(Relation::Broken) => Err(Reported),
-            Some(relation) => Ok(relation.clone()),
-            None => {
-                let known = self
-                    .relations
-                    .keys()
-                    .map(String::as_str)
-                    .collect::<std::collections::BTreeSet<_>>();
-                let hint = did_you_mean(&name.text, known.iter().copied(), '"');
-                let hint = if hint.is_empty() && known.is_empty() {
-                    "; declare it with CREATE TABLE before it is used".to_owned()
-                } else if hint.is_empty() {
-                    format!(
-                        "; the program declares {}",
-                        known
-                            .into_iter()
-                            .map(|n| format!("\"{n}\""))
-                            .collect::<Vec<_>>()
-                            .join(", ")
-                    )
-                } else {
-                    hint
-                };
-                let message = format!("table \"{}\" not found{hint}", name.text);
-                self.fail(name.span, message)
-            }
-        }
     }
 
     fn insert(&mut self, insert: &Insert) -> Result<BoundInsert, Reported> {
@@ -257,8 +156,19 @@ impl<'a> Binder<'a> {
             Err(Reported) => Err(Reported),
         };
         let rel = self.query(&insert.query, &[]);
-        let (table, rel) = (target?, rel?);
-        let columns = self.insert_columns(insert, &table)?;
+        self.rows_for(insert, target?, &rel?)
+    }
+
+    /// What an INSERT writes, given the rows of its query.
+    fn rows_for(
+        &mut self,
+        insert: &Insert,
+        table: Arc<TableDef>,
+        rel: &Arc<Rel>,
+    ) -> Result<BoundInsert, Reported> {
+        let fixed = self.fixed_columns(insert, &table)?;
+        let mut columns = self.insert_columns(insert, &table)?;
+        columns.retain(|column| fixed.iter().all(|(known, _)| known != column));
         if columns.len() != rel.fields.len() {
             let given: Vec<String> =
                 rel.fields.iter().map(|f| format!("{} {}", f.name, f.ty.kind)).collect();
@@ -285,7 +195,10 @@ impl<'a> Binder<'a> {
             let column = &table.columns[target];
             let span = insert.query.span;
             let expr = match columns.iter().position(|&c| c == target) {
-                None => Expr::null(column.ty.kind, span),
+                None => match fixed.iter().find(|(known, _)| *known == target) {
+                    Some((_, value)) => value.clone(),
+                    None => Expr::null(column.ty.kind, span),
+                },
                 Some(position) => {
                     let from = &rel.fields[position];
                     let expr = Expr::column(position, from.ty, Span::default());
@@ -336,8 +249,38 @@ impl<'a> Binder<'a> {
         if failed {
             return Err(Reported);
         }
-        let rel = narrow(&calc(&rel, None, exprs, fields));
+        let rel = narrow(&calc(rel, None, exprs, fields));
         Ok(BoundInsert { table, rel, span: insert.table.span })
+    }
+
+    /// The columns that `PARTITION (…)` gives a value to.
+    fn fixed_columns(
+        &mut self,
+        insert: &Insert,
+        table: &TableDef,
+    ) -> Result<Vec<(usize, Expr)>, Reported> {
+        let place = format!("table \"{}\"", table.name);
+        let scope =
+            Scope { fields: &[], qualifier: None, place: &place, aliases: &[], joined: None };
+        let mut fixed = Vec::new();
+        for (name, value) in &insert.partition {
+            let at = table.columns.iter().position(|column| column.name == name.text);
+            let Some(at) = at.filter(|at| table.partitioned_by.contains(at)) else {
+                let known = table.partitioned_by.iter().map(|&c| table.columns[c].name.as_str());
+                let hint = did_you_mean(&name.text, known, '"');
+                let message =
+                    format!("{place} is not partitioned by a column \"{}\"{hint}", name.text);
+                return self.fail(name.span, message);
+            };
+            let bound = bind_plain(value, &scope, "has no place in PARTITION (…)");
+            let bound = self.keep(bound)?;
+            let ty = SqlType { kind: table.columns[at].ty.kind, nullable: true };
+            match cast::cast(bound, ty, Style::Hidden, false, value.span) {
+                Ok(value) => fixed.push((at, value)),
+                Err(message) => return self.fail(value.span, message),
+            }
+        }
+        Ok(fixed)
     }
 
     /// The table's columns that the query's columns go to, in the query's order.

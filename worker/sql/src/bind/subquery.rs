@@ -121,14 +121,6 @@ impl Binder<'_> {
     /// The rows of FROM for which the answer is yes.
     fn ask(&mut self, from: From, asked: &Question<'_>, ctes: &Ctes<'_>) -> Result<From, Reported> {
         let width = from.rel.fields.len();
-        let of = match asked.of {
-            Some(of) => {
-                let scope = scope_of(&from);
-                let bound = bind_plain(of, &scope, "has no place in WHERE; use HAVING");
-                Some(self.keep(bound)?)
-            }
-            None => None,
-        };
         let (right, mut on, values) = match self.inside_of(&from, asked.query, ctes)? {
             Some((inside, values)) => (inside.from.rel, inside.on, values),
             None => {
@@ -137,16 +129,30 @@ impl Binder<'_> {
                 (rel, Vec::new(), values)
             }
         };
-        if let Some(of) = of {
-            let [value] = values.as_slice() else {
+        if let Some(of) = asked.of {
+            // Of a row each value is compared with a column, unless the column holds rows.
+            let of = match crate::parse::row(of) {
+                Some(of) if values.len() != 1 => of,
+                _ => std::slice::from_ref(of),
+            };
+            if of.len() != values.len() {
+                let compared = match of.len() {
+                    1 => "one column".to_owned(),
+                    many => format!("{many} columns"),
+                };
                 let message = format!(
-                    "IN compares with one column, and this query gives {}; select the one that is meant",
+                    "IN compares with {compared}, and this query gives {}; select the one that is meant",
                     values.len()
                 );
                 return self.fail(asked.query.span, message);
-            };
-            let value = value.renumber(&|column| column + width);
-            on.push(self.is_in(of, value, asked)?);
+            }
+            for (of, value) in of.iter().zip(&values) {
+                let scope = scope_of(&from);
+                let bound = bind_plain(of, &scope, "has no place in WHERE; use HAVING");
+                let of = self.keep(bound)?;
+                let value = value.renumber(&|column| column + width);
+                on.push(self.is_in(of, value, asked)?);
+            }
         }
         self.refuse_chance(&on)?;
         let kind = if asked.negated { JoinKind::Anti } else { JoinKind::Semi };

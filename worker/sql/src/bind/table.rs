@@ -102,7 +102,9 @@ impl Binder<'_> {
                 name: column.name.text.clone(),
                 ty: match &column.kind {
                     ast::ColumnKind::Physical(ty) | ast::ColumnKind::Metadata { ty, .. } => *ty,
-                    ast::ColumnKind::Computed(_) => SqlType::nullable(Kind::Null),
+                    ast::ColumnKind::Computed(_) | ast::ColumnKind::OfQuery => {
+                        SqlType::nullable(Kind::Null)
+                    }
                 },
                 role: Role::Plain,
             })
@@ -119,6 +121,8 @@ impl Binder<'_> {
                     let key = key.clone().unwrap_or_else(|| column.name.text.clone());
                     (*ty, ColumnKind::Metadata { key, is_virtual: *is_virtual })
                 }
+                // Columns of a query have its types by now.
+                ast::ColumnKind::OfQuery => continue,
                 ast::ColumnKind::Computed(expr) => {
                     let bound = bind_plain(expr, &scope, "has no place in a computed column");
                     let other = first_computed(expr, table);

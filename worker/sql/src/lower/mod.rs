@@ -136,10 +136,10 @@ impl Lowering<'_> {
     fn insert(&mut self, insert: &BoundInsert) {
         let table = &insert.table;
         if let Some(by) = insert.rel.corrected_by()
-            && registry::changes(table.connector()) == Changes::Appended
+            && registry::changes(table.connector(), table.format()) == Changes::Appended
         {
             let message = format!(
-                "table \"{}\" (connector '{}') takes rows that only come, and this query corrects rows that it gave before: {} at {}:{}; {}, or write to a table with connector 'print'",
+                "table \"{}\" (connector '{}') takes rows that only come, and this query corrects rows that it gave before: {} at {}:{}; {}, or give the table 'format' = 'debezium-json'",
                 table.name,
                 table.connector(),
                 by.what,
@@ -248,6 +248,7 @@ impl Lowering<'_> {
         exprs: &[Expr],
         shape: Option<&Shape>,
     ) -> Option<Flows> {
+        self.refuse_chance_of_corrected(input, filter, exprs);
         let flows = self.rel(input, None)?;
         // A scan gives only the columns that are needed, which have other numbers there.
         let kept = self.kept(input);
@@ -309,6 +310,23 @@ impl Lowering<'_> {
             state: None,
             tables: Vec::new(),
             nondeterministic: nondeterministic.map(str::to_owned),
+        }
+    }
+
+    /// A row that is taken back has to be the one that was given.
+    fn refuse_chance_of_corrected(&mut self, input: &Rel, filter: Option<&Expr>, exprs: &[Expr]) {
+        let chance = |expr: &Expr| expr.nondeterministic().map(|reason| (expr.span, reason));
+        let Some((span, reason)) = filter.into_iter().chain(exprs).find_map(chance) else { return };
+        if let Some(by) = input.corrected_by() {
+            let reason = reason.split(',').next().unwrap_or(reason);
+            let message = format!(
+                "this {reason}, and would not give the same once more when a row is taken back as it was given ({} at {}:{}); compute it of rows that only come, before that",
+                by.what, by.span.line, by.span.column
+            );
+            let error = SqlError::new(span, message);
+            if !self.errors.contains(&error) {
+                self.errors.push(error);
+            }
         }
     }
 

@@ -106,8 +106,10 @@ impl Lowering<'_> {
         let schema: SchemaRef = Arc::new(Schema::new(fields));
         let same = exprs.len() == projection.len()
             && exprs.iter().enumerate().all(|(i, e)| e.as_column() == Some(i));
+        let changes = table.gives_changes();
         let mut times = TableTimes {
-            calc: (!same).then(|| Calc::new(None, &exprs, schema.clone())),
+            calc: (!same || changes).then(|| Calc::new(None, &exprs, schema.clone())),
+            kinds: changes.then_some(projection.len()),
             rule: mark.map(|(column, mark)| EngineRule { column, mark, idle_after: None }),
             not_null: not_null(table, &read),
         };
@@ -174,7 +176,7 @@ impl Lowering<'_> {
             tables: Vec::new(),
             nondeterministic,
         };
-        let times = TableTimes { calc: None, rule: None, not_null: Vec::new() };
+        let times = TableTimes { calc: None, kinds: None, rule: None, not_null: Vec::new() };
         let node = SourceNode {
             source: Arc::new(source),
             event_times: Arc::new(move || Box::new(times.clone()) as Box<dyn EventTimes>),

@@ -84,26 +84,17 @@ impl Parser {
     fn create_table(&mut self) -> Parsed<CreateTable> {
         let if_not_exists = self.if_not_exists();
         let name = self.table_name()?;
-        let mut table = CreateTable {
-            name,
-            if_not_exists,
-            columns: Vec::new(),
-            watermark: None,
-            primary_key: Vec::new(),
-            partitioned_by: Vec::new(),
-            options: Vec::new(),
-        };
-        if !self.is("(") {
-            return self.without_columns(table);
-        }
-        self.expect("(")?;
-        while !self.is(")") {
-            self.table_element(&mut table)?;
-            if !self.eat(",") {
-                break;
+        let mut table = CreateTable { if_not_exists, ..CreateTable::named(name) };
+        if self.eat("(") {
+            while !self.is(")") {
+                self.table_element(&mut table)?;
+                if !self.eat(",") {
+                    break;
+                }
             }
+            self.expect(")")?;
         }
-        self.expect(")")?;
+        let behind_columns = self.span();
         if self.eat_word("COMMENT") {
             self.text("a comment in quotes")?;
         }
@@ -114,51 +105,27 @@ impl Parser {
         if self.eat_words(&["PARTITIONED", "BY"]) {
             table.partitioned_by = self.names("a column's name")?;
         }
-        self.refuse_other_sources()?;
-        if self.eat_word("WITH") {
-            self.options(&mut table)?;
-        }
-        self.refuse_other_sources()?;
-        Ok(table)
-    }
-
-    /// A table without a list of columns: what its author meant, and what to write.
-    fn without_columns(&mut self, mut table: CreateTable) -> Parsed<CreateTable> {
-        let start = self.span();
-        if self.eat_word("COMMENT") {
-            self.text("a comment in quotes")?;
-        }
-        let options = self.is_word("WITH") && self.is_sign_at(1, "(");
-        if options {
+        let has_options = self.is_word("WITH") && self.is_sign_at(1, "(");
+        if has_options {
             self.next();
             self.options(&mut table)?;
         }
-        self.refuse_other_sources()?;
-        if options {
+        if self.eat_word("LIKE") {
+            table.like = Some(self.like()?);
+        } else if self.eat_word("AS") {
+            table.query = Some(self.query()?);
+        } else if table.columns.is_empty() && has_options {
+            let name = &table.name.text;
             return self.error(
-                start,
+                behind_columns,
                 format!(
-                    "table \"{}\" has no columns; declare them before WITH: CREATE TABLE {} (name TYPE, …) WITH (…)",
-                    table.name.text, table.name.text
+                    "table \"{name}\" has no columns; declare them before WITH: CREATE TABLE {name} (name TYPE, …) WITH (…)"
                 ),
             );
+        } else if table.columns.is_empty() {
+            return Err(self.unexpected("'('"));
         }
-        Err(self.unexpected("'('"))
-    }
-
-    /// `AS SELECT` and `LIKE`, which take a table's columns from elsewhere.
-    fn refuse_other_sources(&self) -> Parsed<()> {
-        let span = self.span();
-        if self.is_word("AS") {
-            return self.error(span, "CREATE TABLE … AS SELECT is not supported; declare the columns and write INSERT INTO");
-        }
-        if self.is_word("LIKE") {
-            return self.error(
-                span,
-                "CREATE TABLE … LIKE is not supported; write the columns and options of the other table out",
-            );
-        }
-        Ok(())
+        Ok(table)
     }
 
     fn options(&mut self, table: &mut CreateTable) -> Parsed<()> {
@@ -190,7 +157,7 @@ impl Parser {
         Ok(options)
     }
 
-    fn table_element(&mut self, table: &mut CreateTable) -> Parsed<()> {
+    pub(super) fn table_element(&mut self, table: &mut CreateTable) -> Parsed<()> {
         let start = self.span();
         if self.is_word("WATERMARK") && self.is_word_at(1, "FOR") {
             self.at += 2;
@@ -236,11 +203,8 @@ impl Parser {
             return Ok(());
         }
         if self.is(",") || self.is(")") {
-            let message = format!(
-                "column \"{}\" has no type; a table's columns are declared with theirs, as CREATE TABLE … AS SELECT is not supported",
-                name.text
-            );
-            return self.error(name.span, message);
+            table.columns.push(ColumnDef { name, kind: ColumnKind::OfQuery });
+            return Ok(());
         }
         let ty = self.data_type()?;
         let mut kind = ColumnKind::Physical(ty);

@@ -55,14 +55,10 @@ impl Parser {
                 || self.is_word("SOME")
                 || self.is_word("ALL") && self.is_sign_at(1, "(")
             {
-                let span = self.span();
-                return self.error(span, "comparisons with ANY and ALL are not supported");
+                return self.quantified(start, take(left), op);
             }
             let right = self.expr_above(level)?;
-            let left = Box::new(take(left));
-            return self
-                .node(start, ExprKind::Binary { left, op, right: Box::new(right) })
-                .map(Some);
+            return self.compared(start, take(left), op, right).map(Some);
         }
         if self.is("::") {
             return self.error(operator, "'::' is not Flink's; write CAST(… AS …)");
@@ -99,20 +95,7 @@ impl Parser {
                 .map(Some);
         }
         if self.eat_word("IN") {
-            self.expect("(")?;
-            if self.is_word("SELECT") || self.is_word("WITH") || self.is_word("VALUES") {
-                let query = Box::new(self.query()?);
-                self.expect(")")?;
-                let of = Box::new(take(left));
-                return self.node(start, ExprKind::InQuery { of, query, negated }).map(Some);
-            }
-            let mut list = vec![self.expr()?];
-            while self.eat(",") {
-                list.push(self.expr()?);
-            }
-            self.expect(")")?;
-            let of = Box::new(take(left));
-            return self.node(start, ExprKind::InList { of, list, negated }).map(Some);
+            return self.in_values(start, take(left), negated).map(Some);
         }
         let similar = self.is_word("SIMILAR");
         if self.eat_word("LIKE") || self.eat_words(&["SIMILAR", "TO"]) {
@@ -231,8 +214,7 @@ impl Parser {
                 }
                 let inner = self.expr()?;
                 if self.is(",") {
-                    let span = self.span();
-                    return self.error(span, "rows as values are not supported");
+                    return self.row_value(start, inner);
                 }
                 self.expect(")")?;
                 Ok(Expr { span: self.since(start), ..inner })

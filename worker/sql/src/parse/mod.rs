@@ -2,6 +2,7 @@
 //! the token that it is about. After an error the parser goes on behind the next semicolon, so
 //! that one run names the errors of all statements.
 
+mod alter;
 mod ddl;
 mod expr;
 mod grouping;
@@ -10,9 +11,12 @@ mod join;
 mod json;
 mod over;
 mod query;
+mod rows;
+mod session;
 mod window;
 
 pub(crate) use expr::children;
+pub(crate) use rows::row;
 
 use crate::ast::{Ident, Insert, Statement};
 use crate::error::{Span, SqlError, did_you_mean};
@@ -77,22 +81,23 @@ const RESERVED: [&str; 49] = [
 ];
 
 /// Statements that Flink knows and that are not here, with what to do instead.
-const STATEMENTS: [(&str, &str); 14] = [
+const STATEMENTS: [(&str, &str); 7] = [
     ("DELETE", "DELETE is not supported: a stream is changed by what is inserted"),
     ("UPDATE", "UPDATE is not supported: a stream is changed by what is inserted"),
     ("TRUNCATE", "TRUNCATE is not supported"),
-    ("DROP", "DROP is not supported: a program declares its own tables and ends with them"),
-    ("ALTER", "ALTER is not supported: change the CREATE statement instead"),
-    ("USE", "USE is not supported: there is one catalog, made of the program's own tables"),
-    ("EXPLAIN", "EXPLAIN is not a statement here; run `weir plan` on the manifest"),
-    ("DESCRIBE", "DESCRIBE is not supported in a program"),
-    ("DESC", "DESC is not supported in a program"),
-    ("SHOW", "SHOW is not supported in a program"),
     ("LOAD", "LOAD MODULE is not supported: all functions are built in"),
     ("ADD", "ADD JAR is not supported: connectors are built in"),
-    ("RESET", "RESET is not supported; leave the SET statement out instead"),
     ("ANALYZE", "ANALYZE is not supported"),
+    ("CALL", "CALL is not supported: there are no procedures"),
 ];
+
+/// Where Flink keeps what a program declares.
+const CATALOG: &str = "default_catalog";
+const DATABASE: &str = "default_database";
+
+fn texts(parts: &[Ident]) -> Vec<&str> {
+    parts.iter().map(|part| part.text.as_str()).collect()
+}
 
 /// Parses a whole program.
 pub(crate) fn parse(sql: &str) -> (Vec<Statement>, Vec<SqlError>) {
@@ -257,17 +262,23 @@ impl Parser {
         }
     }
 
-    /// A table's name. Catalog and database prefixes are refused, as there is one catalog.
+    /// A table's name. In front of it may stand the names of Flink's own catalog and database:
+    /// there are no others.
     fn table_name(&mut self) -> Parsed<Ident> {
-        let name = self.ident("a table's name")?;
-        if self.is(".") {
-            let span = self.span();
-            return self.error(
-                span,
-                "names with a catalog or database are not supported: a program knows the tables it declares; use the table's name alone",
-            );
+        let mut parts = vec![self.ident("a table's name")?];
+        while self.eat(".") {
+            parts.push(self.ident("a table's name")?);
         }
-        Ok(name)
+        let name = parts.pop();
+        let known = [&[DATABASE][..], &[CATALOG, DATABASE][..]];
+        match (parts.first(), name) {
+            (None, Some(name)) => Ok(name),
+            (Some(_), Some(name)) if known.contains(&&texts(&parts)[..]) => Ok(name),
+            (first, _) => self.error(
+                first.map_or(self.span(), |first| self.since(first.span)),
+                format!("a program knows the tables that it declares, in {CATALOG}.{DATABASE}; use the table's name alone"),
+            ),
+        }
     }
 
     fn text(&mut self, what: &str) -> Parsed<(String, Span)> {
@@ -355,15 +366,17 @@ impl Parser {
             self.end_of_statement()?;
             return Ok(Some(Statement::Query(query)));
         }
-        if self.eat_word("SET") {
-            let (key, span) = self.text("an option's name in quotes, as in SET 'key' = 'value'")?;
-            self.expect("=")?;
-            let (value, _) = self.text("the option's value in quotes")?;
-            self.end_of_statement()?;
-            return Ok(Some(Statement::Set { key, value, span }));
-        }
         let token = self.peek();
         let word = token.keyword().unwrap_or_default();
+        match word.as_str() {
+            "SET" => return self.set(),
+            "RESET" => return self.reset().map(Some),
+            "DROP" => return self.drop_statement().map(Some),
+            "ALTER" => return self.alter().map(Some),
+            "USE" => return self.use_statement().map(|()| None),
+            "EXPLAIN" | "DESCRIBE" | "DESC" | "SHOW" | "HELP" => return self.told(),
+            _ => {}
+        }
         if let Some((_, message)) = STATEMENTS.iter().find(|(known, _)| *known == word) {
             return self.error(token.span, *message);
         }
@@ -402,16 +415,27 @@ impl Parser {
         self.expect_word("INTO")?;
         let table = self.table_name()?;
         let mut options = self.table_hints()?;
-        if self.is_word("PARTITION") {
-            let span = self.span();
-            return self.error(span, "PARTITION (…) with fixed values is not supported; select the value as a column instead");
+        let mut partition = Vec::new();
+        if self.eat_word("PARTITION") {
+            self.expect("(")?;
+            loop {
+                let column = self.ident("a column's name")?;
+                // Without a value, it is one of the query's columns.
+                if self.eat("=") {
+                    partition.push((column, self.expr()?));
+                }
+                if !self.eat(",") {
+                    break;
+                }
+            }
+            self.expect(")")?;
         }
         let columns = if self.is("(") { self.names("a column's name")? } else { Vec::new() };
         if options.is_empty() {
             options = self.table_hints()?;
         }
         let query = self.query()?;
-        Ok(Insert { table, options, columns, query })
+        Ok(Insert { table, options, partition, columns, query })
     }
 }
 

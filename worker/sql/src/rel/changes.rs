@@ -18,7 +18,9 @@ pub(crate) struct Corrected {
 impl Corrected {
     /// What to write instead.
     pub(crate) fn way_out(self) -> &'static str {
-        if self.what.starts_with("GROUP BY") {
+        if self.what == "a format of changes" {
+            "read the records with 'format' = 'json', or write to a table that takes changes"
+        } else if self.what.starts_with("GROUP BY") {
             "group by window_start, window_end"
         } else if self.what.ends_with("JOIN") {
             "say how far apart the event times of a pair may be (l.ts BETWEEN r.ts - INTERVAL … AND r.ts + INTERVAL …)"
@@ -37,6 +39,9 @@ impl Rel {
     /// The part of the program, if any, because of which rows are corrected.
     pub(crate) fn corrected_by(&self) -> Option<Corrected> {
         match &self.kind {
+            RelKind::Scan(table) if table.gives_changes() => {
+                Some(Corrected { span: table.span, what: "a format of changes" })
+            }
             RelKind::Scan(_) | RelKind::Values { .. } => None,
             RelKind::Calc { input, .. } | RelKind::Window { input, .. } => input.corrected_by(),
             RelKind::Union(branches) => branches.iter().find_map(|branch| branch.corrected_by()),

@@ -1,6 +1,7 @@
 //! Whole programs: their plans, and what is wrong with wrong ones.
 
 mod cases;
+mod declarations;
 mod errors;
 mod fake;
 mod functions;

@@ -32,7 +32,7 @@ impl Encoder {
     /// How file names end.
     pub(crate) fn ending(&self) -> &'static str {
         match self.format {
-            Format::Json(_) => ".json",
+            Format::Json(_) | Format::Changes(_) => ".json",
             Format::Csv(_) => ".csv",
             Format::Parquet(_) => ".parquet",
         }

@@ -32,7 +32,10 @@ impl Layout {
         if self.directories.is_empty() {
             return Ok(vec![(String::new(), records.clone())]);
         }
-        let written = records.project(&self.written)?;
+        // Behind the table's columns may stand the kinds of rows.
+        let kinds = self.directories.len() + self.written.len()..records.num_columns();
+        let written =
+            records.project(&self.written.iter().copied().chain(kinds).collect::<Vec<_>>())?;
         let texts: Vec<StringArray> =
             self.directories.iter().map(|(i, _)| partition::write(records.column(*i))).collect();
         let mut groups: Vec<(String, Vec<u32>)> = Vec::new();

@@ -16,6 +16,7 @@ use super::partition::Layout;
 use super::payload;
 use super::policy::{Age, Policy};
 use super::stage::{FileId, FileName, Queue};
+use crate::formats::changes::records_with_kinds;
 
 /// Encoded bytes that are handed over at once.
 const HAND_OVER: usize = 1 << 20;
@@ -132,7 +133,10 @@ impl Operator for FileWriter {
         _out: &mut Output,
     ) -> Result<Progress, OperatorError> {
         self.queue.check()?;
-        if batch.kinds().is_some_and(|kinds| kinds.iter().any(|kind| *kind != RowKind::Insert)) {
+        let has_kinds = self.encoder.format.has_kinds();
+        if !has_kinds
+            && batch.kinds().is_some_and(|kinds| kinds.iter().any(|kind| *kind != RowKind::Insert))
+        {
             return Err(EngineError::user(format!(
                 "{}: connector 'filesystem' only takes new rows, and this result also updates or deletes; write it to a sink that takes updates",
                 self.place
@@ -142,7 +146,11 @@ impl Operator for FileWriter {
             return Ok(Progress::Done);
         }
         let now_ms = cx.clock.now_ms();
-        for (directory, records) in self.layout.split(batch.records())? {
+        let records = match has_kinds {
+            true => records_with_kinds(&batch)?,
+            false => batch.into_records(),
+        };
+        for (directory, records) in self.layout.split(&records)? {
             if !self.open.contains_key(&directory) {
                 self.open_file(cx, &directory)?;
             }

@@ -1,0 +1,194 @@
+use std::sync::Arc;
+
+use arrow::array::{AsArray, Int64Array, StringArray, UInt8Array};
+use arrow::datatypes::Int64Type;
+
+use super::*;
+use crate::formats::{RecordDecoder, RecordEncoder};
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("id", DataType::Int64, true),
+        Field::new("name", DataType::Utf8, true),
+    ]))
+}
+
+fn options(dialect: Dialect) -> ChangeOptions {
+    let json = JsonOptions::default();
+    ChangeOptions { dialect, json, schema_include: false, database: None, table: None }
+}
+
+/// Rows as `+I 1 ann`, and of which records they are.
+fn shown(decoder: &mut ChangeDecoder) -> Result<(Vec<String>, Vec<u32>), String> {
+    let rows = decoder.finish().map_err(|error| error.message)?;
+    let (ids, names) =
+        (rows.column(0).as_primitive::<Int64Type>(), rows.column(1).as_string::<i32>());
+    let kinds = kinds_of(rows.column(2))?;
+    let row = |i: usize| {
+        let kind = ["+I", "-U", "+U", "-D"][kinds[i] as usize];
+        let id = if ids.is_valid(i) { ids.value(i).to_string() } else { "null".to_owned() };
+        let name = if names.is_valid(i) { names.value(i) } else { "null" };
+        format!("{kind} {id} {name}")
+    };
+    let records = decoder.records_of().unwrap_or_default().to_vec();
+    Ok(((0..rows.num_rows()).map(row).collect(), records))
+}
+
+fn read(options: &ChangeOptions, lines: &str) -> Result<(Vec<String>, Vec<u32>), String> {
+    let mut decoder = ChangeDecoder::new(&schema(), options)?;
+    let decoded = decoder.decode(lines.as_bytes(), 100, true).map_err(|e| e.message)?;
+    assert_eq!(decoded.consumed, lines.len());
+    let whole = shown(&mut decoder)?;
+    // As messages one by one it is the same.
+    let mut decoder = ChangeDecoder::new(&schema(), options)?;
+    for line in lines.lines() {
+        decoder.decode_message(line.as_bytes()).map_err(|e| e.message)?;
+    }
+    assert_eq!(shown(&mut decoder)?, whole);
+    Ok(whole)
+}
+
+#[test]
+fn whole_rows_before_and_after() {
+    let lines = r#"{"before":null,"after":{"id":1,"name":"ann"},"op":"c"}
+{"before":null,"after":{"id":2,"name":"bob"},"op":"r","source":{"db":"x"}}
+{"before":{"id":1,"name":"ann"},"after":{"id":1,"name":null},"op":"u"}
+{"before":{"id":2,"name":"bob"},"after":null,"op":"d"}
+"#;
+    let rows = ["+I 1 ann", "+I 2 bob", "-U 1 ann", "+U 1 null", "-D 2 bob"];
+    let expected = (rows.map(str::to_owned).to_vec(), vec![0, 1, 2, 2, 3]);
+    assert_eq!(read(&options(Dialect::Debezium), lines), Ok(expected.clone()));
+    let ogg = lines
+        .replace("\"op\":\"c\"", "\"op_type\":\"I\"")
+        .replace("\"op\":\"r\"", "\"op_type\":\"I\"")
+        .replace("\"op\":\"u\"", "\"op_type\":\"U\"")
+        .replace("\"op\":\"d\"", "\"op_type\":\"D\"");
+    assert_eq!(read(&options(Dialect::Ogg), &ogg), Ok(expected.clone()));
+    let payload: String =
+        lines.lines().map(|line| format!("{{\"schema\":{{}},\"payload\":{line}}}\n")).collect();
+    let included = ChangeOptions { schema_include: true, ..options(Dialect::Debezium) };
+    assert_eq!(read(&included, &payload), Ok(expected));
+}
+
+#[test]
+fn the_fields_that_were_otherwise() {
+    let maxwell = r#"{"data":{"id":1,"name":"ann"},"type":"insert"}
+{"data":{"id":1,"name":"eve"},"old":{"name":"ann"},"type":"update"}
+{"data":{"id":1,"name":"joe"},"old":{"name":null},"type":"update"}
+{"data":{"id":1,"name":"joe"},"type":"delete"}
+"#;
+    let rows = ["+I 1 ann", "-U 1 ann", "+U 1 eve", "-U 1 null", "+U 1 joe", "-D 1 joe"]
+        .map(str::to_owned);
+    let expected = (rows.to_vec(), vec![0, 1, 1, 2, 2, 3]);
+    assert_eq!(read(&options(Dialect::Maxwell), maxwell), Ok(expected));
+    let canal = r#"{"data":[{"id":1,"name":"ann"},{"id":2,"name":"bob"}],"type":"INSERT","database":"a","table":"t"}
+{"data":null,"type":"CREATE","sql":"create table t","database":"a","table":"t"}
+{"data":[{"id":1,"name":"eve"},{"id":3,"name":"bob"}],"old":[{"name":"ann"},{"id":2}],"type":"UPDATE","database":"a","table":"t"}
+{"data":[{"id":3,"name":"bob"}],"type":"DELETE","database":"a","table":"u"}
+"#;
+    let rows = ["+I 1 ann", "+I 2 bob", "-U 1 ann", "+U 1 eve", "-U 2 bob", "+U 3 bob", "-D 3 bob"];
+    let expected = (rows.map(str::to_owned).to_vec(), vec![0, 0, 2, 2, 2, 2, 3]);
+    assert_eq!(read(&options(Dialect::Canal), canal), Ok(expected.clone()));
+    let some = ChangeOptions { table: Some("t|v".to_owned()), ..options(Dialect::Canal) };
+    let (mut rows, mut records) = expected;
+    rows.truncate(6);
+    records.truncate(6);
+    assert_eq!(read(&some, canal), Ok((rows, records)));
+}
+
+#[test]
+fn a_record_that_is_no_change_is_told_or_passed_over() {
+    let cases = [
+        (
+            Dialect::Debezium,
+            r#"{"before":null,"after":{"id":1,"name":"ann"},"op":"u"}"#,
+            "an update or delete has no 'before'; let the database log whole rows (in PostgreSQL: ALTER TABLE … REPLICA IDENTITY FULL)",
+        ),
+        (
+            Dialect::Debezium,
+            r#"{"before":null,"after":null,"op":"c"}"#,
+            "an insert or update has no 'after'",
+        ),
+        (
+            Dialect::Debezium,
+            r#"{"id":1,"name":"ann"}"#,
+            "'op' of a record is NULL or missing, which is no change of a row in 'debezium-json'; choose the format that the records have",
+        ),
+        (
+            Dialect::Ogg,
+            r#"{"before":null,"after":{"id":1},"op_type":"T"}"#,
+            "'op_type' of a record is 'T', which is no change of a row in 'ogg-json'; choose the format that the records have",
+        ),
+        (Dialect::Maxwell, r#"{"data":{"id":1},"type":"update"}"#, "an update has no 'old'"),
+        (Dialect::Maxwell, r#"{"type":"delete"}"#, "a record has no 'data'"),
+        (
+            Dialect::Canal,
+            r#"{"data":[{"id":1},{"id":2}],"old":[{}],"type":"UPDATE"}"#,
+            "'old' of an update has fewer rows than 'data'",
+        ),
+    ];
+    for (dialect, line, expected) in cases {
+        let right = match dialect {
+            Dialect::Debezium => r#"{"after":{"id":7},"op":"c"}"#,
+            Dialect::Ogg => r#"{"after":{"id":7},"op_type":"I"}"#,
+            Dialect::Maxwell => r#"{"data":{"id":7},"type":"insert"}"#,
+            Dialect::Canal => r#"{"data":[{"id":7}],"type":"INSERT"}"#,
+        };
+        let lines = format!("{right}\n{line}\n{right}\n");
+        assert_eq!(read(&options(dialect), &lines), Err(expected.to_owned()));
+        let mut decoder = ChangeDecoder::new(&schema(), &options(dialect)).unwrap();
+        decoder.decode(lines.as_bytes(), 9, true).unwrap();
+        assert!(decoder.finish().is_err());
+        assert_eq!(decoder.records_of(), Some(&[1][..]), "{line}");
+        let json = JsonOptions { ignore_parse_errors: true, ..JsonOptions::default() };
+        let lenient = ChangeOptions { json, ..options(dialect) };
+        let (rows, records) = read(&lenient, &lines).unwrap();
+        assert_eq!((rows.len(), records), (2, vec![0, 2]), "{line}");
+    }
+}
+
+#[test]
+fn rows_are_written_as_coming_and_going() {
+    let rows = RecordBatch::try_new(
+        with_kind(&schema()),
+        vec![
+            Arc::new(Int64Array::from(vec![1, 1, 1, 1])),
+            Arc::new(StringArray::from(vec![Some("ann"), Some("ann"), None, None])),
+            Arc::new(UInt8Array::from(vec![0, 1, 2, 3])),
+        ],
+    )
+    .unwrap();
+    for (dialect, first, second) in [
+        (
+            Dialect::Debezium,
+            r#"{"before":null,"after":{"id":1,"name":"ann"},"op":"c"}"#,
+            r#"{"before":{"id":1,"name":"ann"},"after":null,"op":"d"}"#,
+        ),
+        (
+            Dialect::Ogg,
+            r#"{"before":null,"after":{"id":1,"name":"ann"},"op_type":"I"}"#,
+            r#"{"before":{"id":1,"name":"ann"},"after":null,"op_type":"D"}"#,
+        ),
+        (
+            Dialect::Maxwell,
+            r#"{"data":{"id":1,"name":"ann"},"type":"insert"}"#,
+            r#"{"data":{"id":1,"name":"ann"},"type":"delete"}"#,
+        ),
+        (
+            Dialect::Canal,
+            r#"{"data":[{"id":1,"name":"ann"}],"type":"INSERT"}"#,
+            r#"{"data":[{"id":1,"name":"ann"}],"type":"DELETE"}"#,
+        ),
+    ] {
+        let mut encoder = ChangeEncoder::new(schema(), dialect, JsonOptions::default()).unwrap();
+        let mut out = Vec::new();
+        encoder.encode(&rows, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let nobody = |line: &str| line.replace("\"ann\"", "null");
+        let expected = [first, second, &nobody(first), &nobody(second)].map(|l| format!("{l}\n"));
+        assert_eq!(text, expected.concat());
+        // What is written is read again, an update as a row that goes and one that comes.
+        let (again, _) = read(&options(dialect), &text).unwrap();
+        assert_eq!(again, ["+I 1 ann", "-D 1 ann", "+I 1 null", "-D 1 null"]);
+    }
+}

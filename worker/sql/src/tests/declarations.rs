@@ -1,0 +1,318 @@
+//! `LIKE`, `AS SELECT`, `ALTER` and `DROP`: each program against one that says the same at once.
+
+use super::errors::check;
+use super::options;
+use crate::plan;
+
+const T: &str = "CREATE TABLE t (a INT, s STRING, ts TIMESTAMP(3), b AS a + 1, \
+    WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'filesystem', 'path' = 't');\n";
+const O: &str = "CREATE TABLE o (a INT, s STRING) WITH ('connector' = 'print');\n";
+
+/// What a plan does, operator by operator.
+fn meaning(sql: &str) -> Vec<String> {
+    let planned = plan(sql, &options()).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+    let operators = planned.graph.vertices.iter().flat_map(|vertex| &vertex.chain);
+    operators.map(|(info, _)| format!("{} {:?}", info.uid, info.details)).collect()
+}
+
+#[test]
+fn tables_made_of_tables_are_those_that_say_it_all() {
+    let cases = [
+        // LIKE: the base's options, which the new table's come before.
+        (
+            format!(
+                "{T}CREATE TABLE u WITH ('path' = 'u') LIKE t; {O}INSERT INTO o SELECT b, s FROM u;"
+            ),
+            format!(
+                "{}{O}INSERT INTO o SELECT b, s FROM u;",
+                T.replace("TABLE t", "TABLE u").replace("'path' = 't'", "'path' = 'u'")
+            ),
+        ),
+        (
+            format!(
+                "{T}CREATE TABLE u (s2 STRING) WITH ('connector' = 'print') LIKE t (EXCLUDING ALL); INSERT INTO u SELECT a, s, ts, s FROM t;"
+            ),
+            format!(
+                "{T}CREATE TABLE u (a INT, s STRING, ts TIMESTAMP(3), s2 STRING) WITH ('connector' = 'print'); INSERT INTO u SELECT a, s, ts, s FROM t;"
+            ),
+        ),
+        (
+            format!(
+                "{T}CREATE TABLE u (b AS a + 2, WATERMARK FOR ts AS ts) LIKE t (OVERWRITING GENERATED OVERWRITING WATERMARKS); {O}INSERT INTO o SELECT b, s FROM u;"
+            ),
+            format!(
+                "{}{O}INSERT INTO o SELECT b, s FROM u;",
+                T.replace("TABLE t", "TABLE u")
+                    .replace("a + 1", "a + 2")
+                    .replace("ts - INTERVAL '5' SECOND", "ts")
+            ),
+        ),
+        // AS SELECT.
+        (
+            format!("{T}CREATE TABLE o WITH ('connector' = 'print') AS SELECT a, s FROM t;"),
+            format!("{T}{O}INSERT INTO o SELECT a, s FROM t;"),
+        ),
+        (
+            format!("{T}CREATE TABLE o (s, a) WITH ('connector' = 'print') AS SELECT a, s FROM t;"),
+            format!(
+                "{T}CREATE TABLE o (s STRING, a INT) WITH ('connector' = 'print'); INSERT INTO o SELECT s, a FROM t;"
+            ),
+        ),
+        (
+            format!(
+                "{T}CREATE TABLE o (x STRING, a BIGINT) WITH ('connector' = 'print') AS SELECT a, s FROM t;"
+            ),
+            format!(
+                "{T}CREATE TABLE o (x STRING, a BIGINT, s STRING) WITH ('connector' = 'print'); INSERT INTO o (a, s) SELECT a, s FROM t;"
+            ),
+        ),
+        // ALTER.
+        (
+            format!("{T}ALTER TABLE t SET ('path' = 'u'); {O}INSERT INTO o SELECT a, s FROM t;"),
+            format!(
+                "{}{O}INSERT INTO o SELECT a, s FROM t;",
+                T.replace("'path' = 't'", "'path' = 'u'")
+            ),
+        ),
+        (
+            format!("{T}ALTER TABLE t RENAME TO u; {O}INSERT INTO o SELECT a, s FROM u;"),
+            format!("{}{O}INSERT INTO o SELECT a, s FROM u;", T.replace("TABLE t", "TABLE u")),
+        ),
+        (
+            format!(
+                "{O}{T}ALTER TABLE t DROP b; ALTER TABLE t DROP WATERMARK; ALTER TABLE t ADD (x INT AFTER a, c AS x * 2); INSERT INTO o SELECT c, s FROM t;"
+            ),
+            format!(
+                "{O}CREATE TABLE t (a INT, x INT, s STRING, ts TIMESTAMP(3), c AS x * 2) WITH ('connector' = 'filesystem', 'path' = 't'); INSERT INTO o SELECT c, s FROM t;"
+            ),
+        ),
+        (
+            format!(
+                "{O}{T}ALTER TABLE t MODIFY (a BIGINT, s STRING FIRST, b AS 1); ALTER TABLE t RENAME s TO z; INSERT INTO o SELECT b, z FROM t;"
+            ),
+            format!(
+                "{O}CREATE TABLE t (z STRING, a BIGINT, ts TIMESTAMP(3), b AS 1, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'filesystem', 'path' = 't'); INSERT INTO o SELECT b, z FROM t;"
+            ),
+        ),
+        // A view stands for its query; a statement before a change for what it read.
+        (
+            format!(
+                "{O}{T}CREATE VIEW v AS SELECT a, s FROM t; ALTER TABLE t SET ('path' = 'u'); INSERT INTO o SELECT * FROM v;"
+            ),
+            format!(
+                "{O}{}INSERT INTO o SELECT a, s FROM t;",
+                T.replace("'path' = 't'", "'path' = 'u'")
+            ),
+        ),
+        (
+            format!(
+                "{O}{T}INSERT INTO o SELECT a, s FROM t; ALTER TABLE t SET ('path' = 'u'); INSERT INTO o SELECT a, s FROM t;"
+            ),
+            format!(
+                "{O}{T}{}INSERT INTO o SELECT a, s FROM t; INSERT INTO o SELECT a, s FROM u;",
+                T.replace("TABLE t", "TABLE u").replace("'path' = 't'", "'path' = 'u'")
+            ),
+        ),
+        (
+            format!(
+                "{O}{T}CREATE VIEW v AS SELECT a FROM t; ALTER VIEW v AS SELECT s, a FROM t; ALTER VIEW v RENAME TO w; INSERT INTO o SELECT a, s FROM w;"
+            ),
+            format!("{O}{T}INSERT INTO o SELECT a, s FROM t;"),
+        ),
+        // DROP, and the same name again.
+        (
+            format!(
+                "{O}{T}DROP TABLE IF EXISTS x; CREATE VIEW v AS SELECT a, s FROM t; DROP TABLE t; {}INSERT INTO o SELECT a, s FROM v; DROP VIEW v;",
+                T.replace("'path' = 't'", "'path' = 'u'")
+            ),
+            format!(
+                "{O}{}INSERT INTO o SELECT a, s FROM t;",
+                T.replace("'path' = 't'", "'path' = 'u'")
+            ),
+        ),
+        // What tells something, names of Flink's own catalog, settings without effect.
+        (
+            format!(
+                "USE CATALOG default_catalog; USE default_database; SHOW TABLES; {O}{T}DESCRIBE t; EXPLAIN PLAN FOR SELECT a FROM t; EXPLAIN CHANGELOG_MODE INSERT INTO o SELECT a, s FROM t; EXPLAIN STATEMENT SET BEGIN INSERT INTO o SELECT a, s FROM t; END; INSERT INTO o SELECT a, s FROM default_catalog.default_database.t;"
+            ),
+            format!("{O}{T}INSERT INTO o SELECT a, s FROM t;"),
+        ),
+        (
+            format!(
+                "SET table.exec.state.ttl = 1 h; RESET 'table.exec.state.ttl'; SET 'parallelism.default' = '4'; SET 'table.exec.mini-batch.enabled' = 'true'; RESET; {O}{T}INSERT INTO o SELECT DISTINCT a, s FROM t;"
+            ),
+            format!("{O}{T}INSERT INTO o SELECT DISTINCT a, s FROM t;"),
+        ),
+        (
+            format!(
+                "{T}CREATE TABLE p (a INT, s STRING) PARTITIONED BY (s) WITH ('connector' = 'filesystem', 'path' = 'p'); INSERT INTO p PARTITION (s = 'x') SELECT a FROM t;"
+            ),
+            format!(
+                "{T}CREATE TABLE p (a INT, s STRING) PARTITIONED BY (s) WITH ('connector' = 'filesystem', 'path' = 'p'); INSERT INTO p SELECT a, 'x' FROM t;"
+            ),
+        ),
+    ];
+    for (short, whole) in cases {
+        assert_eq!(meaning(&short), meaning(&whole), "{short}");
+    }
+}
+
+#[test]
+fn what_differs_each_time_is_not_computed_of_rows_that_are_taken_back() {
+    check(&[
+        (
+            "SELECT a, n, NOW() FROM (SELECT a, COUNT(*) AS n FROM plain GROUP BY a)",
+            "sql:6:14: this reads the clock, and would not give the same once more when a row is taken back as it was given (GROUP BY without a window at 6:61); compute it of rows that only come, before that",
+        ),
+        ("SELECT a, MAX(at) FROM (SELECT a, NOW() AS at FROM plain) GROUP BY a", "it plans"),
+    ]);
+}
+
+#[test]
+fn what_cannot_be_made_of_another_table_is_refused_at_its_place() {
+    check(&[
+        (
+            "CREATE TABLE o LIKE nothing",
+            "sql:6:21: table \"nothing\" not found; the program declares \"flights\", \"out1\", \"out2\", \"plain\"",
+        ),
+        (
+            "CREATE VIEW v AS SELECT a FROM plain; CREATE TABLE o LIKE v",
+            "sql:6:59: \"v\" is a view, and LIKE takes a table; write CREATE TABLE … AS SELECT",
+        ),
+        (
+            "CREATE TABLE o (a INT) LIKE plain",
+            "sql:6:17: table \"plain\" has the column \"a\" already; leave it out, or name it otherwise",
+        ),
+        (
+            "CREATE TABLE o (WATERMARK FOR `date` AS `date`) LIKE flights",
+            "sql:6:31: table \"flights\" has a WATERMARK already; write OVERWRITING WATERMARKS or EXCLUDING WATERMARKS",
+        ),
+        (
+            "CREATE TABLE o WITH ('connector' = 'print') LIKE plain (INCLUDING OPTIONS)",
+            "sql:6:22: table \"plain\" has the option 'connector' already; write OVERWRITING OPTIONS",
+        ),
+        (
+            "CREATE TABLE o LIKE plain (OVERWRITING PARTITIONS)",
+            "sql:6:28: only OPTIONS, GENERATED, METADATA and WATERMARKS can be overwritten; write EXCLUDING and declare your own",
+        ),
+        (
+            "CREATE TABLE o LIKE plain (INCLUDING EVERYTHING)",
+            "sql:6:38: expected ALL, CONSTRAINTS, PARTITIONS, OPTIONS, GENERATED, METADATA or WATERMARKS, found 'EVERYTHING'",
+        ),
+        (
+            "CREATE TABLE o (a, b) WITH ('connector' = 'print')",
+            "sql:6:17: column \"a\" has no type; only with AS SELECT are columns those of a query",
+        ),
+        (
+            "CREATE TABLE o (a, b) WITH ('connector' = 'print') AS SELECT a FROM plain",
+            "sql:6:20: the query has no column \"b\"",
+        ),
+        (
+            "CREATE TABLE o (a, t TIMESTAMP(3)) WITH ('connector' = 'print') AS SELECT a FROM plain",
+            "sql:6:20: either all columns are names of the query's columns, or none is",
+        ),
+        (
+            "CREATE TABLE o (a) WITH ('connector' = 'print') AS SELECT a, s FROM plain",
+            "sql:6:14: the list leaves out the query's column \"s\"; name all of them",
+        ),
+        (
+            "CREATE TABLE o AS SELECT a FROM plain",
+            "sql:6:14: table \"o\" has no connector; add WITH ('connector' = '…')",
+        ),
+        (
+            "CREATE TABLE o (a STRING) WITH ('connector' = 'print') AS SELECT a FROM plain",
+            "sql:6:66: column 1 of the query, \"a\", is INT, but column \"a\" of table \"o\" is STRING; write CAST(… AS STRING)",
+        ),
+        (
+            "ALTER TABLE plan SET ('a' = 'b')",
+            "sql:6:13: table \"plan\" not found; did you mean \"plain\"?",
+        ),
+        ("ALTER VIEW plain RENAME TO p", "sql:6:12: \"plain\" is a table; write ALTER TABLE"),
+        ("ALTER TABLE plain RENAME TO out1", "sql:6:29: \"out1\" is declared twice, first at 4:14"),
+        (
+            "ALTER TABLE plain RESET ('connector')",
+            "sql:6:26: a table cannot be without a connector",
+        ),
+        (
+            "ALTER TABLE plain RESET ('conector')",
+            "sql:6:26: the table has no option 'conector'; did you mean 'connector'?",
+        ),
+        (
+            "ALTER TABLE plain ADD a INT",
+            "sql:6:23: the table has a column \"a\" already; MODIFY changes it",
+        ),
+        ("ALTER TABLE plain ADD (x INT AFTER y)", "sql:6:36: table \"plain\" has no column \"y\""),
+        ("ALTER TABLE plain MODIFY (x INT)", "sql:6:27: table \"plain\" has no column \"x\""),
+        (
+            "ALTER TABLE flights DROP `date`",
+            "sql:6:26: column \"date\" is used by the WATERMARK; drop that first",
+        ),
+        (
+            "ALTER TABLE flights RENAME `date` TO d",
+            "sql:6:28: column \"date\" is used by the WATERMARK; change that first",
+        ),
+        (
+            "ALTER TABLE flights ADD WATERMARK FOR `date` AS `date`",
+            "sql:6:39: the table has a WATERMARK already; MODIFY changes it",
+        ),
+        ("ALTER TABLE plain DROP WATERMARK", "sql:6:24: the table has no WATERMARK"),
+        ("ALTER TABLE plain DROP PRIMARY KEY", "sql:6:24: the table has no PRIMARY KEY"),
+        (
+            "ALTER TABLE plain ADD PARTITION (a = 1)",
+            "sql:6:19: partitions are not added or dropped here: they are what is written",
+        ),
+        (
+            "ALTER TABLE plain FROB",
+            "sql:6:19: expected RENAME, SET, RESET, ADD, MODIFY or DROP, found 'FROB'",
+        ),
+        (
+            "ALTER DATABASE d SET ('a' = 'b')",
+            "sql:6:7: ALTER DATABASE is not supported: there is one database, made of the program's own tables",
+        ),
+        (
+            "DROP TABLE nothing",
+            "sql:6:12: table \"nothing\" not found; the program declares \"flights\", \"out1\", \"out2\", \"plain\"",
+        ),
+        ("DROP VIEW plain", "sql:6:11: \"plain\" is a table; write DROP TABLE"),
+        (
+            "DROP FUNCTION f",
+            "sql:6:6: DROP FUNCTION is not supported: functions of your own are not available in SQL",
+        ),
+        (
+            "DROP TABLE plain; INSERT INTO out1 SELECT a FROM plain",
+            "sql:6:50: table \"plain\" not found; it was dropped or renamed at 6:12",
+        ),
+        (
+            "CREATE VIEW v AS SELECT a FROM plain; ALTER TABLE plain DROP a; INSERT INTO out1 SELECT a FROM v",
+            "sql:6:25: column \"a\" not found in table \"plain\"; it has s, t",
+        ),
+        (
+            "CREATE VIEW v AS SELECT a FROM plain; ALTER VIEW v AS SELECT a FROM v; INSERT INTO out1 SELECT a FROM v",
+            "sql:6:69: table \"v\" not found; the program declares \"flights\", \"out1\", \"out2\", \"plain\"",
+        ),
+        (
+            "INSERT INTO out1 PARTITION (a = 1) SELECT s FROM plain",
+            "sql:6:29: table \"out1\" is not partitioned by a column \"a\"",
+        ),
+        (
+            "USE elsewhere",
+            "sql:6:1: there is one catalog and one database, default_catalog.default_database, made of the program's own tables; leave USE out",
+        ),
+        (
+            "INSERT INTO out1 SELECT a FROM db.plain",
+            "sql:6:32: a program knows the tables that it declares, in default_catalog.default_database; use the table's name alone",
+        ),
+        (
+            "EXPLAIN SELECT zzz FROM plain",
+            "sql:6:16: column \"zzz\" not found in table \"plain\"; it has a, s, t",
+        ),
+        (
+            "RESET 'table.exec.state.tll'",
+            "sql:6:7: the option 'table.exec.state.tll' is unknown; did you mean 'table.exec.state.ttl'?",
+        ),
+        (
+            "SET table.frobnicate = 1",
+            "sql:6:5: the option 'table.frobnicate' is unknown; known are 'table.exec.state.ttl', 'table.local-time-zone' and 'execution.runtime-mode'",
+        ),
+    ]);
+}

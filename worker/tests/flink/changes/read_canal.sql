@@ -1,0 +1,4 @@
+CREATE TABLE accounts (id BIGINT, owner STRING, balance DECIMAL(10, 2), PRIMARY KEY (id) NOT ENFORCED)
+WITH ('connector' = 'filesystem', 'path' = 'in/accounts_canal.json', 'format' = 'canal-json', 'canal-json.database.include' = 'bank');
+
+SELECT id, owner, balance FROM accounts;
