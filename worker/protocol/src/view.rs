@@ -75,6 +75,8 @@ pub struct JobView {
     pub source_problem: String,
     /// How the job has ended; empty while it goes on.
     pub ending: String,
+    /// The manifest that `weir run` follows; empty where Kubernetes holds it.
+    pub manifest: String,
 }
 
 /// Sums over the job.

@@ -224,7 +224,8 @@ mod tests {
     #[test]
     fn steps_of_an_operation_add_up_to_its_time() {
         let mut notes = Notes::default();
-        for (at, name) in [(0, "wait for workers"), (50, ""), (400, "checkpoint"), (400, "commit")] {
+        for (at, name) in [(0, "wait for workers"), (50, ""), (400, "checkpoint"), (400, "commit")]
+        {
             notes.mark(name, at);
         }
         notes.mark("restore", 470);
