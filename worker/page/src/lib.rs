@@ -15,10 +15,12 @@ pub mod diagnose;
 pub mod history;
 mod html;
 mod hub;
+mod places;
 mod render;
 mod serve;
 pub mod words;
 
 pub use diagnose::diagnose;
 pub use hub::{Hub, Ledger, Program};
+pub use places::places;
 pub use serve::{Page, router, serve};

@@ -10,6 +10,7 @@ mod program;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use program::tokens;
 use weir_protocol::view::Snapshot;
 
 use crate::html::{Html, put};

@@ -146,7 +146,7 @@ fn class(token: &str) -> &'static str {
 }
 
 /// Pieces with where they begin; together they are the text.
-fn tokens(sql: &str) -> Vec<(usize, &str)> {
+pub(crate) fn tokens(sql: &str) -> Vec<(usize, &str)> {
     let mut tokens = Vec::new();
     let mut at = 0;
     while let Some(first) = sql[at..].chars().next() {
