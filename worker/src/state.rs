@@ -116,10 +116,10 @@ async fn list(place: &str, output: Report) -> anyhow::Result<String> {
         writeln!(
             text,
             "{:<32} {:>8} {:<11} {:>6} {:>12} {:<19} {}",
-            m.job,
-            m.version,
+            m.job.to_string(),
+            m.version.to_string(),
             kind,
-            m.term,
+            m.term.to_string(),
             m.assignment.parallelism,
             event_time(m.created_ms),
             kept.join(" ")

@@ -7,7 +7,7 @@ pub use weir_protocol::view::took;
 #[must_use]
 pub fn count(n: u64) -> String {
     match n {
-        0..=9_999 => n.to_string(),
+        0..=9_999 => grouped(n),
         10_000..=999_999 => format!("{} k", n / 1000),
         1_000_000..=999_999_999 => format!("{:.1} M", n as f64 / 1e6),
         _ => format!("{:.1} G", n as f64 / 1e9),
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(count(1_900_000), "1.9 M");
         assert_eq!(
             (rate(0.0).as_str(), rate(3.21).as_str(), rate(1_000.4).as_str()),
-            ("0", "3.2", "1000")
+            ("0", "3.2", "1,000")
         );
         assert_eq!(grouped(200_000), "200,000");
         assert_eq!(grouped(1_234_567), "1,234,567");

@@ -471,6 +471,7 @@ pub struct FailureView {
 pub fn took(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
+        1_000..60_000 if ms % 1_000 < 10 => format!("{} s", ms / 1_000),
         1_000..60_000 => format!("{}.{:02} s", ms / 1000, ms % 1000 / 10),
         _ => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1000),
     }

@@ -11,7 +11,7 @@ use crate::words::{bytes, took};
 /// Tasks of the Gantt chart: the slowest ones.
 const TASKS: usize = 32;
 const STRIP: f64 = 90.0;
-const SLOT: f64 = 11.0;
+const SLOT: f64 = 12.0;
 
 fn chosen(moment: &Moment, attempt: Option<u64>) -> Option<&CheckpointRecord> {
     let records = moment.checkpoints.iter().map(AsRef::as_ref);
@@ -43,7 +43,7 @@ pub(super) fn strip(moment: &Moment, attempt: Option<u64>) -> Html {
         state.unchanged
     );
     let top = moment.checkpoints.iter().map(|c| c.took_ms).max().unwrap_or(1).max(1) as f64;
-    let width = SLOT * moment.checkpoints.len().max(20) as f64;
+    let width = SLOT * moment.checkpoints.len().max(100) as f64;
     let open = chosen(moment, attempt).map(|c| c.attempt);
     put!(
         out,
@@ -141,6 +141,18 @@ fn gantt(out: &mut Html, moment: &Moment, record: &CheckpointRecord) {
          <li><i class=\"k3\"></i>encodes and stores</li></ul><div class=\"scroll\"><table class=\"gantt\"><thead><tr>\
          <th>task</th><th>phases</th><th class=\"r\">in all</th><th class=\"r\">pause</th><th class=\"r\">wrote</th></tr></thead><tbody>",
     );
+    let (stored, published) = (record.acknowledged_ms * 1000, record.took_ms * 1000);
+    if record.result == AttemptResult::Published {
+        put!(
+            out,
+            "<tr><td>the coordinator publishes</td><td><svg viewBox=\"0 0 600 16\" preserveAspectRatio=\"none\" \
+             role=\"img\" aria-label=\"Publishing\"><rect class=\"step k5\" x=\"{}\" y=\"1\" width=\"{}\" height=\"14\"/></svg></td>\
+             <td class=\"r\">{}</td><td class=\"r\"></td><td class=\"r\"></td></tr>",
+            px(stored as f64 / longest * 600.0),
+            px((published.saturating_sub(stored) as f64 / longest * 600.0).max(0.8)),
+            micros(published.saturating_sub(stored))
+        );
+    }
     for task in tasks.iter().take(TASKS) {
         let name = moment.snapshot.vertices.get(task.vertex as usize);
         let name = name.map_or_else(|| format!("chain {}", task.vertex), |v| short(&v.name, 40));

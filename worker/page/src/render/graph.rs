@@ -8,8 +8,8 @@ use crate::html::{Html, put};
 use crate::words::{bytes, count, event_second, percent, rate};
 use layout::{Layout, Placed};
 
-const WIDTH: f64 = 268.0;
-const ROW: f64 = 24.0;
+const WIDTH: f64 = 330.0;
+const ROW: f64 = 25.0;
 const STRIP: f64 = 34.0;
 const PAD: f64 = 12.0;
 /// Cells of a strip; of more subtasks each cell shows the worst of several.
@@ -140,7 +140,7 @@ fn card(out: &mut Html, snapshot: &Snapshot, vertex: &VertexView, at: &Placed, o
             px(y + 14.5),
             glyph(&operator.kind),
             px(y + 14.5),
-            short(&operator.name, 25),
+            short(&operator.name, 33),
             px(WIDTH - 14.0),
             px(y + 14.5),
             format!("{}/s", rate(rows))
@@ -181,7 +181,7 @@ fn behind(snapshot: &Snapshot, vertex: &VertexView) -> Option<String> {
         Some(behind) if behind > 0 && !vertex.is_source() => {
             Some(format!("+ {} here", crate::words::duration(behind as f64 / 1e3)))
         }
-        _ if vertex.is_source() => Some(event_second(mark)),
+        _ if vertex.is_source() => Some(format!("at {}", event_second(mark))),
         _ => None,
     }
 }

@@ -10,6 +10,13 @@ pub(super) fn verdict(snapshot: &Snapshot) -> Html {
     let mut out = Html::new();
     match snapshot.findings.split_first() {
         None => well(&mut out, snapshot),
+        // What is only worth knowing does not make a job unwell.
+        Some((worst, _)) if worst.severity == Severity::Note => {
+            well(&mut out, snapshot);
+            out.raw("<div class=\"more\">");
+            snapshot.findings.iter().for_each(|note| finding(&mut out, note, false));
+            out.raw("</div>");
+        }
         Some((worst, others)) => {
             finding(&mut out, worst, true);
             if !others.is_empty() {
@@ -118,12 +125,16 @@ pub(super) fn numbers(snapshot: &Snapshot) -> Html {
         None => {
             let backlog: u64 =
                 snapshot.vertices.iter().flat_map(|v| &v.operators).map(|o| o.backlog).sum();
-            number(
-                &mut out,
-                "waiting outside",
-                &count(backlog),
-                "rows (bytes, of files) that are not read yet",
-            );
+            let lost = totals.late + totals.malformed;
+            match backlog {
+                0 => number(
+                    &mut out,
+                    "rows lost",
+                    &count(lost),
+                    &format!("{} late, {} malformed", count(totals.late), count(totals.malformed)),
+                ),
+                _ => number(&mut out, "waiting outside", &count(backlog), "not read yet"),
+            }
         }
     }
     out.raw("<div><dt>last checkpoint</dt><dd>");
