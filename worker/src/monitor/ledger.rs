@@ -15,7 +15,7 @@ use weir_checkpoint::store::Scoped;
 use weir_coordinator::master::Ending;
 use weir_page::Ledger;
 use weir_protocol::JobName;
-use weir_protocol::control::{JobStatus, OperationOutcome, OperationReport};
+use weir_protocol::control::{JobStatus, OperationKind, OperationOutcome, OperationReport};
 use weir_protocol::view::{
     AttemptResult, CheckpointRecord, FailureView, OperationView, Step, VIEW_VERSION,
 };
@@ -125,7 +125,12 @@ impl Keeper {
         self.last_operation = status.operations.last().map_or(self.last_operation, |o| o.number);
         if status.restarts > self.restarts {
             self.restarts = status.restarts;
-            self.failed("tasks", &status.failure, term, now_ms);
+            // It was noticed now; a recovery that is over says when it happened.
+            let healed = status.operations.iter().rev().find(|o| {
+                o.kind() == OperationKind::Recovery && o.message.starts_with(&status.failure)
+            });
+            let at_ms = healed.map_or(now_ms, |o| o.at_ms.saturating_sub(o.total_ms));
+            self.failed("tasks", &status.failure, term, at_ms);
         }
         let seen = self.attempts;
         for record in checkpoints.iter().filter(|record| record.attempt > seen) {
@@ -237,10 +242,8 @@ async fn keep(folder: &Arc<dyn Store>, term: u64, notes: &Notes) -> anyhow::Resu
 
 #[cfg(test)]
 mod tests {
-    use weir_checkpoint::store::{StoreOptions, open};
-    use weir_protocol::control::OperationKind;
-
     use super::*;
+    use weir_checkpoint::store::{StoreOptions, open};
 
     fn status(term: u64, restarts: u64, operations: u64) -> JobStatus {
         let operation = |number| OperationReport {

@@ -13,6 +13,9 @@ const HEIGHT: f64 = 108.0;
 /// Points of a line; of more the largest of each few is drawn.
 const POINTS: usize = 240;
 
+/// A young job is drawn over so long at least.
+const SHORTEST_MS: u64 = 15_000;
+
 /// The axis that all charts share.
 struct Axis {
     from_ms: u64,
@@ -89,7 +92,7 @@ pub(super) fn charts(history: &History, moment: &Moment, by_minute: bool) -> Htm
     }
     // A young job fills the width with what there is.
     let first = history.job.first().map_or(now, |p| p.at_ms);
-    let from_ms = first.max(now.saturating_sub(span_ms)).min(now.saturating_sub(60_000));
+    let from_ms = first.max(now.saturating_sub(span_ms)).min(now.saturating_sub(SHORTEST_MS));
     let axis = Axis { from_ms, to_ms: now };
     let line = |value: fn(&JobPoint) -> f64| {
         history.job.iter().map(|p| (p.at_ms, value(p))).collect::<Vec<_>>()

@@ -14,11 +14,11 @@ const STRIP: f64 = 90.0;
 const SLOT: f64 = 12.0;
 
 fn chosen(moment: &Moment, attempt: Option<u64>) -> Option<&CheckpointRecord> {
-    let records = moment.checkpoints.iter().map(AsRef::as_ref);
-    match attempt {
-        Some(attempt) => records.into_iter().find(|r: &&CheckpointRecord| r.attempt == attempt),
-        None => records.into_iter().last(),
-    }
+    let found = match attempt {
+        Some(attempt) => moment.checkpoints.iter().find(|record| record.attempt == attempt),
+        None => moment.checkpoints.last(),
+    };
+    found.map(AsRef::as_ref)
 }
 
 /// The last attempts: height is how long each took.
@@ -138,7 +138,7 @@ fn gantt(out: &mut Html, moment: &Moment, record: &CheckpointRecord) {
     out.raw(
         "<h3>Tasks, the slowest first</h3><ul class=\"legend steps\"><li><i class=\"k0\"></i>barrier on its way</li>\
          <li><i class=\"k1\"></i>waits for the other inputs’ barriers</li><li><i class=\"k2\"></i>freezes (pause)</li>\
-         <li><i class=\"k3\"></i>encodes and stores</li></ul><div class=\"scroll\"><table class=\"gantt\"><thead><tr>\
+         <li><i class=\"k3\"></i>encodes and stores</li><li><i class=\"k5\"></i>publishes</li></ul><div class=\"scroll\"><table class=\"gantt\"><thead><tr>\
          <th>task</th><th>phases</th><th class=\"r\">in all</th><th class=\"r\">pause</th><th class=\"r\">wrote</th></tr></thead><tbody>",
     );
     let (stored, published) = (record.acknowledged_ms * 1000, record.took_ms * 1000);

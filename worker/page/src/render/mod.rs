@@ -55,6 +55,7 @@ impl View {
             parts.push(("verdict", elsewhere(&moment.elsewhere)));
             return parts;
         }
+        parts.push(("foot", foot(snapshot)));
         match &self.subject {
             Subject::Job => {
                 parts.push(("verdict", job::verdict(snapshot)));
@@ -160,23 +161,13 @@ pub(crate) fn page(view: &View, moment: &Moment, parts: &Fragments) -> Html {
          <button id=\"theme\" type=\"button\" title=\"Light or dark (t)\" aria-label=\"Light or dark\">◐</button>\
          </header><main id=\"main\">",
     );
-    for (id, _) in parts.iter().filter(|(id, _)| !matches!(*id, "head" | "drawer")) {
+    for (id, _) in parts.iter().filter(|(id, _)| !matches!(*id, "head" | "foot" | "drawer")) {
         part(&mut out, "section", id);
     }
     out.raw("</main>");
     part(&mut out, "aside", "drawer");
     out.raw("<footer>");
-    if moment.elsewhere.is_empty() {
-        put!(
-            out,
-            "<span>{} / {}, term {}, {} at parallelism {}</span>",
-            job.namespace,
-            job.name,
-            job.term,
-            crate::words::plural(u64::from(job.workers), "worker"),
-            job.parallelism
-        );
-    }
+    part(&mut out, "div", "foot");
     out.raw(
         "<span><a href=\"?format=json\">this page as JSON</a></span>\
          <span class=\"keys\"><kbd>j</kbd> job <kbd>c</kbd> checkpoints <kbd>p</kbd> program <kbd>l</kbd> log \
@@ -209,6 +200,22 @@ fn head(moment: &Moment) -> Html {
     } else {
         out.raw("<h1>Weir</h1>");
     }
+    out
+}
+
+/// Who runs it.
+fn foot(snapshot: &Snapshot) -> Html {
+    let mut out = Html::new();
+    let job = &snapshot.job;
+    put!(
+        out,
+        "<span>{} / {}, term {}, {} at parallelism {}</span>",
+        job.namespace,
+        job.name,
+        job.term,
+        crate::words::plural(u64::from(job.workers), "worker"),
+        job.parallelism
+    );
     out
 }
 

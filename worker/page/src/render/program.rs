@@ -184,9 +184,12 @@ mod tests {
         let whole: String = tokens(sql).into_iter().map(|(_, token)| token).collect();
         assert_eq!(whole, sql);
         let mut out = Html::new();
-        highlight(&mut out, sql, &[0..11]);
+        highlight(&mut out, sql, &[0..6, 7..11]);
         let html = out.into_string();
-        assert!(html.starts_with("<mark><span class=\"word\">SELECT</span> `a`,</mark>"), "{html}");
+        assert!(
+            html.starts_with("<mark><span class=\"word\">SELECT</span></mark> <mark>`a`,</mark>"),
+            "{html}"
+        );
         assert!(html.contains("<span class=\"comment\">-- why</span>"), "{html}");
         assert!(html.contains("&lt;b&gt;") && !html.contains("<b>"), "{html}");
         for cut in ["'open", "/* open", "`open", "-- open"] {

@@ -37,8 +37,16 @@ pub(crate) struct TaskHandle {
     pub(crate) remaining: AtomicU64,
     pub(crate) state_bytes: Mutex<Vec<usize>>,
     pub(crate) splits: Mutex<Vec<SplitReport>>,
+    time: Mutex<Spent>,
+}
+
+/// Where a task's time went.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spent {
     /// Microseconds by [`Slot`], up to where `waiting` begins.
-    time: Mutex<([u64; 4], Option<(Instant, Slot)>)>,
+    us: [u64; 4],
+    /// What the task waits for, and since when.
+    waiting: Option<(Instant, Slot)>,
 }
 
 /// What a task's time goes into.
@@ -67,26 +75,26 @@ impl TaskHandle {
 
     /// A turn begins: what the task waited for is over.
     pub(crate) fn turn_began(&self, now: Instant) {
-        let (spent, waiting) = &mut *self.time.lock();
-        if let Some((since, slot)) = waiting.take() {
-            spent[slot as usize] += micros(now, since);
+        let mut spent = self.time.lock();
+        if let Some((since, slot)) = spent.waiting.take() {
+            spent.us[slot as usize] += micros(now, since);
         }
     }
 
     /// A turn that began then is over; what the task waits for from now on.
     pub(crate) fn turn_ended(&self, began: Instant, now: Instant, then: Option<Slot>) {
-        let (spent, waiting) = &mut *self.time.lock();
-        spent[Slot::Busy as usize] += micros(now, began);
-        *waiting = then.map(|slot| (now, slot));
+        let mut spent = self.time.lock();
+        spent.us[Slot::Busy as usize] += micros(now, began);
+        spent.waiting = then.map(|slot| (now, slot));
     }
 
     /// Where the task's time went until now.
     pub(crate) fn time_in_state(&self, now: Instant) -> TimeInState {
-        let (mut spent, waiting) = *self.time.lock();
+        let Spent { mut us, waiting } = *self.time.lock();
         if let Some((since, slot)) = waiting {
-            spent[slot as usize] += micros(now, since);
+            us[slot as usize] += micros(now, since);
         }
-        let [busy, backpressured, idle, aligning] = spent;
+        let [busy, backpressured, idle, aligning] = us;
         TimeInState { busy, backpressured, idle, aligning }
     }
 }
