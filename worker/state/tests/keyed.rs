@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Int64Type};
-use common::cached::{Cached, ReadsThrough};
+use common::cached::{Cached, ReadsThrough, layer};
 use common::world::{Subject, World, steps};
 use common::*;
 use proptest::prelude::*;
@@ -300,6 +300,36 @@ fn only_what_segments_hold_as_it_is_leaves_memory() {
     cached.table.lookup(&keys(&hot), hot.len(), &mut slots).unwrap();
     assert!(!slots.contains(&ABSENT), "what is used stays");
     assert_eq!(cached.table.all().count(), 200);
+}
+
+#[test]
+fn older_segments_are_read_only_for_keys_that_younger_ones_do_not_have() {
+    let mut table = Keyed::new(spec(Expiry::Never), all_groups()).unwrap();
+    let mut chain = Chain::default();
+    for attempt in 1..=3 {
+        let here = (10 * i64::from(attempt == 1)..20).filter(|key| key % 3 > 0 || attempt < 3);
+        let rows: Vec<(Key, RowOf)> = here.map(|key| (Some(key), (attempt, None))).collect();
+        write(&mut table, &rows);
+        checkpoint(&mut table, &mut chain, age(attempt as u64));
+    }
+    remove(&mut table, &[Some(1)]);
+    checkpoint(&mut table, &mut chain, age(4));
+    // Of each key: how many segments are read, and what is found.
+    for (key, segments, row) in [(1, 1, None), (2, 1, Some(3)), (3, 1, Some(2)), (99, 0, None)] {
+        let layers = chain.inputs().iter().map(layer).collect();
+        let mut table = Keyed::open(spec(Expiry::Never), all_groups(), layers).unwrap();
+        let mut announced = table.announce(&keys(&[Some(key)]), 1).unwrap().unwrap();
+        let mut read = 0;
+        while let Some((segment, at)) = { announced.missing().next() } {
+            let of_segment = |i: &&Input| i.stored.reader().footer().id == segment;
+            let bytes = chain.inputs().iter().find(of_segment).unwrap().stored.read(at).unwrap();
+            announced.put(segment, at.number, &bytes).unwrap();
+            read += 1;
+        }
+        assert!(table.install(&announced).unwrap());
+        assert_eq!(self::read(&mut table).get(&Some(key)).map(|row| row.0), row, "key {key}");
+        assert_eq!(read, segments, "key {key}");
+    }
 }
 
 #[test]

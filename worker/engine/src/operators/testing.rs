@@ -66,11 +66,14 @@ impl StoredTables {
         for TableKeys { table: at, keys, rows } in keys {
             let mut tables = operator.tables();
             let Some(mut announced) = tables[at].announce(&keys, rows).unwrap() else { continue };
-            let missing: Vec<_> = announced.missing().collect();
-            for (segment, block) in missing {
-                let of = |input: &&Input| input.stored.reader().footer().id == segment;
-                let input = self.segments[at].iter().find(of).unwrap();
-                announced.put(segment, block.number, &input.stored.read(block).unwrap()).unwrap();
+            while !announced.is_ready() {
+                let missing: Vec<_> = announced.missing().collect();
+                for (segment, block) in missing {
+                    let of = |input: &&Input| input.stored.reader().footer().id == segment;
+                    let input = self.segments[at].iter().find(of).unwrap();
+                    let bytes = input.stored.read(block).unwrap();
+                    announced.put(segment, block.number, &bytes).unwrap();
+                }
             }
             assert!(tables[at].install(&announced).unwrap());
         }

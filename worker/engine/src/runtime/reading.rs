@@ -10,7 +10,7 @@ use weir_state::table::Announced;
 
 use super::chain::Link;
 use crate::EngineError;
-use crate::operator::{Operator, TableKeys};
+use crate::operator::{Context, TableKeys};
 
 /// Where blocks of the segments of tables are read from.
 #[async_trait]
@@ -79,16 +79,26 @@ impl Reading {
         if wanted.is_empty() {
             return Ok(Begun::InMemory);
         }
-        let bytes = wanted.iter().map(|(_, announced)| announced.bytes()).sum();
-        if most.is_some_and(|most| bytes > most) {
-            return Ok(Begun::TooMuch(bytes));
+        let mut reading = Self { at, bytes: 0, wanted, read: Arc::default() };
+        reading.count();
+        if most.is_some_and(|most| reading.bytes > most) {
+            return Ok(Begun::TooMuch(reading.bytes));
         }
+        reading.spawn(cx, source);
+        Ok(Begun::Reading(reading))
+    }
+
+    fn count(&mut self) {
+        self.bytes = self.wanted.iter().map(|(_, announced)| announced.bytes()).sum();
+    }
+
+    /// Reads what is missing.
+    fn spawn(&self, cx: &Context, source: &Arc<dyn SegmentSource>) {
         let mut blocks: Vec<(u128, BlockRef)> =
-            wanted.iter().flat_map(|(_, announced)| announced.missing()).collect();
+            self.wanted.iter().flat_map(|(_, announced)| announced.missing()).collect();
         blocks.sort_unstable();
         blocks.dedup();
-        let read = Arc::new(Mutex::new(None));
-        let (done, source, waker) = (Arc::clone(&read), Arc::clone(source), cx.waker.clone());
+        let (done, source, waker) = (Arc::clone(&self.read), Arc::clone(source), cx.waker.clone());
         cx.io.spawn(async move {
             let result = source.read(blocks.clone()).await.map(|bytes| {
                 let blocks = blocks.into_iter().zip(bytes);
@@ -97,21 +107,29 @@ impl Reading {
             *done.lock() = Some(result);
             waker.wake();
         });
-        Ok(Begun::Reading(Self { at, bytes, wanted, read }))
     }
 
-    /// Puts what was read into the tables; `None` while it is still being read.
+    /// Puts what was read into the tables, or reads on where that was not enough; `None` while
+    /// something is still being read.
     pub(crate) fn finish(
         &mut self,
-        operator: &mut dyn Operator,
+        Link { operator, cx }: &mut Link,
+        source: &Arc<dyn SegmentSource>,
     ) -> Result<Option<()>, EngineError> {
         let Some(read) = self.read.lock().take() else { return Ok(None) };
         let blocks = read?;
-        let mut tables = operator.tables();
-        for (keys, announced) in &mut self.wanted {
-            for (segment, number, bytes) in &blocks {
+        for (segment, number, bytes) in &blocks {
+            for (_, announced) in &mut self.wanted {
                 announced.put(*segment, *number, bytes).map_err(EngineError::external)?;
             }
+        }
+        if !self.wanted.iter().all(|(_, announced)| announced.is_ready()) {
+            self.count();
+            self.spawn(cx, source);
+            return Ok(None);
+        }
+        let mut tables = operator.tables();
+        for (keys, announced) in &self.wanted {
             let Some(table) = tables.get_mut(keys.table) else { continue };
             if !table.install(announced)? {
                 return Err(EngineError::internal(format!(

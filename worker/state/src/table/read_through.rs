@@ -5,7 +5,8 @@
 //!
 //! 1. When a batch arrives, `announce` says which blocks its keys need; nothing, if all are in
 //!    memory or filters rule them out.
-//! 2. Whoever does I/O reads these, in any order, and gives each to [`Announced::put`].
+//! 2. Whoever does I/O reads these, in any order, and gives each to [`Announced::put`]; of keys with
+//!    one row, older segments are looked into only where younger ones turn out to have nothing.
 //! 3. When the batch is taken and the announcement [`Announced::is_ready`], `install` puts the
 //!    rows into memory. From then on the batch works as with any table.
 //!
@@ -19,6 +20,7 @@
 //!   segment says the same.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, UInt32Array};
@@ -80,6 +82,8 @@ impl Layers {
 #[derive(Debug)]
 pub(crate) struct ReadThrough {
     layers: Arc<Layers>,
+    /// A key has one row: the youngest segment that has it says all.
+    one_row: bool,
     /// Counts what makes announcements bad.
     era: u64,
     /// What was frozen and is not published: it must stay in memory.
@@ -92,7 +96,8 @@ impl ReadThrough {
     pub(crate) fn new(spec: &TableSpec, layers: Vec<Layer>) -> Result<Self, MergeError> {
         let is_whole = layers.is_empty();
         let layers = Arc::new(Layers::new(spec, layers)?);
-        Ok(Self { layers, era: 0, in_flight: Vec::new(), is_whole })
+        let one_row = !spec.is_ordered();
+        Ok(Self { layers, one_row, era: 0, in_flight: Vec::new(), is_whole })
     }
 
     /// Of a table that has every row in memory.
@@ -141,23 +146,24 @@ impl ReadThrough {
         let mut once: Vec<u32> = (0..rows.len() as u32).collect();
         once.sort_unstable_by(|&a, &b| of(a).cmp(&of(b)));
         once.dedup_by(|a, b| of(*a) == of(*b));
-        let mut blocks = BTreeMap::new();
-        for &row in &once {
-            let (prefix, _) = of(row);
-            for layer in self.layers.of(prefix) {
-                let needed = self.layers.reader(layer).blocks_for(prefix);
-                blocks.extend(needed.map(|block| ((layer, block.number), None)));
-            }
-        }
-        Ok(Announced {
+        let open = once.iter().map(|&row| (row, None)).collect();
+        let mut announced = Announced {
             layers: Arc::clone(&self.layers),
             era: self.era,
             prefixes,
             canonical,
             keys,
             once,
-            blocks,
-        })
+            open,
+            blocks: BTreeMap::new(),
+            missing: 0,
+        };
+        if self.one_row {
+            announced.look_further();
+        } else {
+            announced.want_all();
+        }
+        Ok(announced)
     }
 
     /// Whether the announcement may be installed.
@@ -220,8 +226,12 @@ pub struct Announced {
     keys: Vec<ArrayRef>,
     /// Positions of the keys, each key once.
     once: Vec<u32>,
+    /// Keys that were found in no segment so far, by position, and the layer that is looked into.
+    open: Vec<(u32, Option<usize>)>,
     /// What is needed: blocks by layer and number, once they are there.
     blocks: BTreeMap<(usize, u32), Option<Block>>,
+    /// How many of them are not.
+    missing: usize,
 }
 
 /// A stored row, or a tombstone.
@@ -256,10 +266,12 @@ impl Announced {
         })
     }
 
-    /// Whether nothing is to be read any more.
+    /// Whether nothing is to be read any more. When all that was missing is there and it is not
+    /// ready, more is missing: blocks of older segments, for keys that younger ones turned out not
+    /// to have.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.blocks.values().all(Option::is_some)
+        self.missing == 0
     }
 
     /// Bytes of the blocks, read or not: what looking ahead is limited by.
@@ -278,11 +290,68 @@ impl Announced {
         for (layer, (Layer { reader, .. }, _)) in self.layers.0.iter().enumerate() {
             if reader.footer().id == segment
                 && let Some(block) = self.blocks.get_mut(&(layer, number))
+                && block.is_none()
             {
                 *block = Some(reader.block(number, bytes.clone())?);
+                self.missing -= 1;
             }
         }
+        if self.missing == 0 {
+            self.look_further();
+        }
         Ok(())
+    }
+
+    fn want(&mut self, layer: usize, block: u32) {
+        if let Entry::Vacant(vacant) = self.blocks.entry((layer, block)) {
+            vacant.insert(None);
+            self.missing += 1;
+        }
+    }
+
+    /// Every segment that may have something of a key is needed.
+    fn want_all(&mut self) {
+        let layers = Arc::clone(&self.layers);
+        for (row, _) in std::mem::take(&mut self.open) {
+            let prefix = self.prefix(row);
+            for layer in layers.of(prefix) {
+                let blocks = layers.reader(layer).blocks_for(prefix);
+                blocks.for_each(|block| self.want(layer, block.number));
+            }
+        }
+    }
+
+    /// Of each key that was not found yet, the next older segment that may have it is needed. Most
+    /// keys are found in the first: filters are seldom wrong.
+    fn look_further(&mut self) {
+        let layers = Arc::clone(&self.layers);
+        while self.missing == 0 && !self.open.is_empty() {
+            for (row, looked) in std::mem::take(&mut self.open) {
+                if looked.is_some_and(|layer| self.is_in(layer, row)) {
+                    continue;
+                }
+                let prefix = self.prefix(row);
+                let older = layers.of(prefix).filter(|&layer| looked.is_none_or(|at| layer > at));
+                for layer in older {
+                    let mut blocks = layers.reader(layer).blocks_for(prefix).peekable();
+                    if blocks.peek().is_some() {
+                        blocks.for_each(|block| self.want(layer, block.number));
+                        self.open.push((row, Some(layer)));
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a layer, of which the blocks are there, has a row or tombstone of a key.
+    fn is_in(&self, layer: usize, position: u32) -> bool {
+        let (prefix, key) = (self.prefix(position), self.canonical.get(position as usize));
+        self.layers.reader(layer).blocks_for(prefix).any(|at| {
+            let Some(Some(block)) = self.blocks.get(&(layer, at.number)) else { return false };
+            let row = block.lower_bound(prefix, key, &[]);
+            row < block.rows() && block.prefix(row) == prefix && block.key(row) == key
+        })
     }
 
     /// Positions of the announced keys, each key once.

@@ -31,11 +31,11 @@ pub(crate) struct Cached<T> {
     chance: u64,
 }
 
+pub(crate) fn layer(input: &Input) -> Layer {
+    Layer { reader: Arc::new(input.stored.reader().clone()), range: input.range }
+}
+
 fn layers(inputs: &[Input]) -> Vec<Layer> {
-    let layer = |input: &Input| Layer {
-        reader: Arc::new(input.stored.reader().clone()),
-        range: input.range,
-    };
     inputs.iter().map(layer).collect()
 }
 
@@ -54,10 +54,9 @@ impl<T: ReadsThrough> Cached<T> {
     /// What was announced of these keys and read; nothing if every row is in memory.
     fn fetched(&mut self, keys: &[T::Key]) -> Option<Announced> {
         let mut announced = self.table.table().announce(&T::columns(keys), keys.len()).unwrap()?;
-        let mut missing: Vec<_> = announced.missing().collect();
-        // A segment that counts for several ranges gives a block to all of them at once.
         while !announced.is_ready() {
-            let (segment, at) = missing.swap_remove(self.next(missing.len()));
+            let missing: Vec<_> = announced.missing().collect();
+            let (segment, at) = missing[self.next(missing.len())];
             let of_segment = |i: &&Input| i.stored.reader().footer().id == segment;
             let input = self.inputs.iter().find(of_segment).unwrap();
             let bytes = input.stored.read(at).unwrap();

@@ -35,8 +35,8 @@ impl Chain {
     pub(super) fn has_rows(&mut self) -> Result<bool, EngineError> {
         if let Some(mut reading) = self.reading.take() {
             let at = reading.at;
-            let operator = self.links[at].operator.as_mut();
-            if reading.finish(operator).map_err(|e| self.named(at, e))?.is_none() {
+            let finished = reading.finish(&mut self.links[at], &self.segments);
+            if finished.map_err(|e| self.named(at, e))?.is_none() {
                 self.reading = Some(reading);
                 return Ok(false);
             }
