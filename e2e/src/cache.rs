@@ -90,7 +90,7 @@ pub fn folder_in_place(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Re
 /// # Errors
 /// When it cannot be started or fails; the message holds its last lines.
 pub fn run(command: &mut Command) -> Result<String> {
-    finish(command, None)
+    finish(command, None).map(|output| String::from_utf8_lossy(&output).into_owned())
 }
 
 /// Runs a command to its end, which reads `input`.
@@ -98,10 +98,18 @@ pub fn run(command: &mut Command) -> Result<String> {
 /// # Errors
 /// Those of [`run`].
 pub fn run_with_input(command: &mut Command, input: &[u8]) -> Result<String> {
+    finish(command, Some(input)).map(|output| String::from_utf8_lossy(&output).into_owned())
+}
+
+/// Runs a command to its end, which reads `input` and writes what is no text.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_with_input_to(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
     finish(command, Some(input))
 }
 
-fn finish(command: &mut Command, input: Option<&[u8]>) -> Result<String> {
+fn finish(command: &mut Command, input: Option<&[u8]>) -> Result<Vec<u8>> {
     let shown = format!("{command:?}");
     let mut child = command
         .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
@@ -118,12 +126,12 @@ fn finish(command: &mut Command, input: Option<&[u8]>) -> Result<String> {
         child.wait_with_output()
     })
     .with_context(|| format!("wait for {shown}"))?;
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
+        let stdout = String::from_utf8_lossy(&output.stdout);
         let stderr = String::from_utf8_lossy(&output.stderr);
         bail!("{shown} ended with {}:\n{}\n{}", output.status, tail(&stdout), tail(&stderr));
     }
-    Ok(stdout)
+    Ok(output.stdout)
 }
 
 /// The last lines of a text.

@@ -52,6 +52,13 @@ pub struct RunArgs {
     /// Memory for state, such as 512MiB; half of what the machine (or container) has otherwise.
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,
+    /// Where the job's page listens; the first free port from 8081 on 127.0.0.1 otherwise. Whoever
+    /// reaches it may look.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "no_page")]
+    pub page: Option<String>,
+    /// Serve no page.
+    #[arg(long)]
+    pub no_page: bool,
     /// How to report progress.
     #[arg(short, long, value_enum, default_value_t = Report::Text)]
     pub output: Report,
@@ -195,6 +202,10 @@ pub struct ClusterArgs {
     /// Where /livez, /readyz and /metrics are.
     #[arg(long, env = "WEIR_HTTP", default_value = "0.0.0.0:7103")]
     pub http: String,
+    /// Where the page of the job is that this worker coordinates: on loopback, reached by
+    /// `kubectl port-forward`. A port that is taken leaves the worker without one.
+    #[arg(long, env = "WEIR_PAGE", default_value = "127.0.0.1:7104")]
+    pub page: String,
     /// Seconds after which a worker gives up that has never reached the job's state.
     #[arg(long, env = "WEIR_STORE_PATIENCE_SECONDS", default_value = "60", value_parser = seconds)]
     pub store_patience: Duration,

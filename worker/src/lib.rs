@@ -18,6 +18,7 @@ pub mod host;
 pub mod load;
 mod logging;
 mod memory;
+mod monitor;
 mod plan;
 mod pod;
 pub mod run;

@@ -2,11 +2,15 @@
 //!
 //! Values that the process covers ([`weir_engine::veil`]) never stand in a line, whoever wrote it.
 
+use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 use weir_engine::veil;
+
+use crate::run::terminal;
 
 /// Starts logging; `WEIR_LOG` chooses levels (`info,weir_coordinator=debug`), `WEIR_LOG_FORMAT=json`
 /// the form. Without it only warnings are shown. Colours are for terminals, unless `plain`.
@@ -18,7 +22,7 @@ pub(crate) fn start(plain: bool) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(colours)
-        .with_writer(move || Veiled { to: std::io::stderr(), json });
+        .with_writer(move || Veiled { to: Shared, json });
     // A second start (in tests) keeps the first one's settings.
     let _ = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
     let covered = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
@@ -33,6 +37,51 @@ pub(crate) fn start(plain: bool) {
         let trace = if asked { format!("\n{trace}") } else { String::new() };
         eprintln!("{}", veil::hide(&format!("{text}{trace}")));
     }));
+}
+
+/// Standard error, which the progress line of a terminal shares, and the last lines for the page.
+struct Shared;
+
+impl Write for Shared {
+    fn write(&mut self, lines: &[u8]) -> std::io::Result<usize> {
+        terminal::above(|| std::io::stderr().write_all(lines))?;
+        let mut recent = RECENT.lock();
+        for line in String::from_utf8_lossy(lines).lines() {
+            if recent.1.len() >= MAX_RECENT {
+                recent.1.pop_front();
+            }
+            recent.0 += 1;
+            recent.1.push_back(line.to_owned());
+        }
+        Ok(lines.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
+/// Lines that are kept for people.
+const MAX_RECENT: usize = 200;
+
+/// How many lines were written, and the last of them.
+static RECENT: Mutex<(u64, VecDeque<String>)> = Mutex::new((0, VecDeque::new()));
+
+/// The lines that were written after `seen` of them, without colours, and how many there are now.
+pub(crate) fn since(seen: u64) -> (u64, Vec<String>) {
+    let recent = RECENT.lock();
+    let fresh = usize::try_from(recent.0.saturating_sub(seen)).unwrap_or(usize::MAX);
+    let skip = recent.1.len().saturating_sub(fresh);
+    (recent.0, recent.1.iter().skip(skip).map(|line| without_colours(line)).collect())
+}
+
+fn without_colours(line: &str) -> String {
+    let mut parts = line.split("\x1b[");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str(part.split_once('m').map_or(part, |(_, rest)| rest));
+    }
+    text
 }
 
 /// Writes lines without what is covered. Each call holds whole lines.
@@ -76,6 +125,14 @@ fn hide_in(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_for_the_page_have_no_colours() {
+        assert_eq!(
+            without_colours("\x1b[2m12:00\x1b[0m \x1b[33m WARN\x1b[0m no"),
+            "12:00  WARN no"
+        );
+    }
 
     fn written(line: &str, json: bool) -> String {
         let mut out = Veiled { to: Vec::new(), json };

@@ -8,10 +8,10 @@ use anyhow::{Context, bail};
 use weir_checkpoint::manifest::{chain_name, version_of};
 use weir_checkpoint::store::{Scoped, Store, StoreOptions, open};
 use weir_checkpoint::{Chain, ChainOptions, DataReader, Manifest, ManifestKind};
+use weir_page::words::{bytes, event_time};
 use weir_protocol::{JobName, KeyGroupRange, Version};
 
 use crate::cli::{Report, StateCommand};
-use crate::run::screen::{bytes, event_time};
 
 /// Runs a `weir state` command; the text is for standard output.
 ///
@@ -116,10 +116,10 @@ async fn list(place: &str, output: Report) -> anyhow::Result<String> {
         writeln!(
             text,
             "{:<32} {:>8} {:<11} {:>6} {:>12} {:<19} {}",
-            m.job,
-            m.version,
+            m.job.to_string(),
+            m.version.to_string(),
             kind,
-            m.term,
+            m.term.to_string(),
             m.assignment.parallelism,
             event_time(m.created_ms),
             kept.join(" ")

@@ -1,5 +1,6 @@
 //! Servers for one test, on loopback or beside a cluster, and the cluster itself; all end with it.
 
+pub mod chromium;
 pub mod cluster;
 pub mod kafka;
 pub mod proxy;

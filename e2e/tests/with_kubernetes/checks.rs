@@ -53,7 +53,10 @@ pub(crate) fn the_chart_passes_the_checks_of_others(stage: &Stage, _: &str) -> R
     for more in [
         &[][..],
         &["--set", "watchNamespace=default"],
-        &["--set", "metrics.podMonitor.enabled=true,uninstall.evenWithJobs=true"],
+        &[
+            "--set",
+            "metrics.podMonitor.enabled=true,metrics.alerts.enabled=true,uninstall.evenWithJobs=true",
+        ],
     ] {
         let mut helm = Command::new(&ensure_installed(false)?.helm);
         helm.args(["template", "weir", &chart, "-n", "default", "--kube-version", "1.34.4"]);
@@ -78,8 +81,8 @@ fn conform(checkers: &Checkers, schemas: &std::path::Path, manifests: &str) -> R
     let location = schemas.join("{{.ResourceKind}}-{{.Group}}-{{.ResourceAPIVersion}}.json");
     let mut check = Command::new(&checkers.kubeconform);
     check.args(["-summary", "-schema-location"]).arg(location);
-    // A kind of prometheus-operator, which the cluster does not have.
-    check.args(["-skip", "PodMonitor"]);
+    // Kinds of prometheus-operator, which the cluster does not have.
+    check.args(["-skip", "PodMonitor,PrometheusRule"]);
     cache::run_with_input(&mut check, manifests.as_bytes()).map(drop)
 }
 

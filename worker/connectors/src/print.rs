@@ -3,9 +3,9 @@
 pub(crate) mod value;
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use weir_engine::operator::{
     Context, Operator, OperatorFactory, Output, Progress, Snapshot, SnapshotRequest,
 };
@@ -18,12 +18,51 @@ use crate::table::{Guarantee, Problem, SinkParts, Table};
 /// Where lines go.
 pub type Lines = Arc<Mutex<dyn Write + Send>>;
 
+/// Takes rows in the place of standard output: a terminal that shows something else as well.
+pub trait Console: Send + Sync {
+    /// Rows of one subtask, as they come.
+    fn rows(&self, printed: &Printed<'_>);
+}
+
+/// Rows that are printed.
+pub struct Printed<'a> {
+    /// The sink's name for people.
+    pub table: &'a str,
+    /// Names of the table's columns.
+    pub columns: Vec<String>,
+    /// The subtask.
+    pub subtask: u32,
+    /// The rows.
+    pub records: &'a RecordBatch,
+    /// What happens to each; all are added where this is absent.
+    pub kinds: Option<&'a [RowKind]>,
+    /// As lines in Flink's form.
+    pub lines: &'a [u8],
+}
+
+/// The process has one standard output.
+static CONSOLE: OnceLock<Arc<dyn Console>> = OnceLock::new();
+
+/// From now on `console` takes what is printed to standard output; the first one stays.
+pub fn take_over(console: Arc<dyn Console>) {
+    CONSOLE.set(console).ok();
+}
+
+/// A value as it is printed.
+#[must_use]
+pub fn cell(column: &dyn Array, row: usize) -> String {
+    let mut out = Vec::new();
+    value::write_value(&mut out, column, row);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// A print sink to the standard output, or to the standard error when the options say so.
 ///
 /// # Errors
 /// Every problem with the table's options.
 pub fn sink(table: &Table) -> Result<SinkParts, Vec<Problem>> {
-    sink_to(table, Arc::new(Mutex::new(std::io::stdout())), Arc::new(Mutex::new(std::io::stderr())))
+    let (out, err) = (std::io::stdout(), std::io::stderr());
+    make(table, Arc::new(Mutex::new(out)), Arc::new(Mutex::new(err)), || CONSOLE.get().cloned())
 }
 
 /// A print sink to these writers.
@@ -31,15 +70,33 @@ pub fn sink(table: &Table) -> Result<SinkParts, Vec<Problem>> {
 /// # Errors
 /// Every problem with the table's options.
 pub fn sink_to(table: &Table, out: Lines, err: Lines) -> Result<SinkParts, Vec<Problem>> {
+    make(table, out, err, || None)
+}
+
+/// Whether there is a console is known once tasks begin.
+fn make(
+    table: &Table,
+    out: Lines,
+    err: Lines,
+    console: fn() -> Option<Arc<dyn Console>>,
+) -> Result<SinkParts, Vec<Problem>> {
     let mut options = Options::new(table);
     let identifier = options.reveal("print-identifier").unwrap_or_default().to_owned();
-    let to = if options.bool("standard-error", false) { err } else { out };
+    let is_error = options.bool("standard-error", false);
+    let to = if is_error { err } else { out };
     let problems = options.finish();
     if !problems.is_empty() {
         return Err(problems);
     }
+    let names: Vec<String> = table.schema.fields().iter().map(|f| f.name().clone()).collect();
     let factory = move |cx: &Context| -> Result<Box<dyn Operator>, OperatorError> {
-        Ok(Box::new(Print { prefix: prefix(&identifier, cx), to: to.clone(), line: Vec::new() }))
+        Ok(Box::new(Print {
+            prefix: prefix(&identifier, cx),
+            columns: names.clone(),
+            to: to.clone(),
+            console: console().filter(|_| !is_error),
+            line: Vec::new(),
+        }))
     };
     let factory: Arc<dyn OperatorFactory> = Arc::new(factory);
     let details = [("connector".to_owned(), "print".to_owned())].into();
@@ -59,7 +116,9 @@ fn prefix(identifier: &str, cx: &Context) -> String {
 
 struct Print {
     prefix: String,
+    columns: Vec<String>,
     to: Lines,
+    console: Option<Arc<dyn Console>>,
     line: Vec<u8>,
 }
 
@@ -80,6 +139,17 @@ impl Operator for Print {
             self.line.push(b'\n');
         }
         cx.metrics.add(Counter::Bytes, self.line.len());
+        if let Some(console) = &self.console {
+            console.rows(&Printed {
+                table: &cx.name,
+                columns: self.columns.clone(),
+                subtask: cx.subtask.0,
+                records: batch.records(),
+                kinds: batch.kinds().map(AsRef::as_ref),
+                lines: &self.line,
+            });
+            return Ok(Progress::Done);
+        }
         // Whole batches at once, so that subtasks do not mix their lines.
         let mut to = self.to.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         to.write_all(&self.line).and_then(|()| to.flush()).map_err(|error| {
@@ -99,7 +169,7 @@ impl Operator for Print {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int64Array, RecordBatch, StringArray};
+    use arrow::array::{Int64Array, StringArray};
     use arrow::datatypes::DataType;
 
     use super::*;

@@ -132,8 +132,29 @@ pub struct TaskReport {
     pub watermark: Option<Watermark>,
     /// Bytes or rows that its splits still hold.
     pub remaining: u64,
-    /// Microseconds spent stepping, waiting for output room, waiting for input, aligning.
+    /// Microseconds spent stepping, waiting for output room, waiting for input, aligning: together
+    /// the time since the task began, what it waits for just now included.
     pub time: TimeInState,
+    /// What a source reads, the splits that are furthest behind first; at most [`SHOWN_SPLITS`].
+    pub splits: Vec<SplitReport>,
+}
+
+/// Splits of a task that are shown.
+pub const SHOWN_SPLITS: usize = 32;
+
+/// A split that a task reads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SplitReport {
+    /// Its name.
+    pub id: String,
+    /// Where it stands in event time, once it does.
+    pub watermark: Option<Watermark>,
+    /// Since when it has given no rows.
+    pub silent_since: std::time::Instant,
+    /// It was declared idle: watermarks do not wait for it.
+    pub idle: bool,
+    /// Bytes or rows that it still holds.
+    pub remaining: u64,
 }
 
 /// Where a task's time goes, in microseconds.

@@ -2,7 +2,7 @@
 //!
 //! What is here: newtypes for every number that names something ([`Term`], [`Version`],
 //! [`Attempt`], …), so that one can never stand for another, what tasks hand over ([`Split`],
-//! [`Committable`], [`OperatorCounts`]), and, behind the feature `rpc`, the control protocol between
+//! [`Committable`], [`OperatorCounts`]), what people look at ([`view`]), and, behind the feature `rpc`, the control protocol between
 //! coordinator and workers.
 //!
 //! What always holds: a value of one of these types means the same thing in every crate,
@@ -15,6 +15,7 @@ mod keygroup;
 #[cfg(feature = "rpc")]
 mod names;
 mod snapshot;
+pub mod view;
 
 pub use base64::Blob;
 pub use counts::{Counter, OperatorCounts};

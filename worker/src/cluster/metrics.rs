@@ -419,6 +419,19 @@ mod tests {
     }
 
     #[test]
+    fn alerts_ask_for_metrics_that_exist() {
+        let alerts = include_str!("../../../charts/weir/files/alerts.yaml");
+        let text = exposition();
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let names = alerts.split(|c| !is_name(c)).filter(|word| word.starts_with("weir_"));
+        let names: BTreeSet<&str> = names.collect();
+        assert!(names.len() >= 8, "{names:?}");
+        for name in names {
+            assert!(text.contains(&format!("# TYPE {name} ")), "an alert asks for {name}");
+        }
+    }
+
+    #[test]
     fn a_subtask_has_at_most_ten_series() {
         let text = exposition();
         let of_one = text

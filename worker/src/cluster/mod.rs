@@ -52,11 +52,13 @@ use crate::cli::WorkerArgs;
 use crate::exit;
 use crate::host::EngineHost;
 use crate::load::load;
+use crate::monitor::{self, Facts, Monitor, Watched};
 use crate::segments::open_cache;
 use crate::signals::EndSignals;
 use finder::Finder;
 use role::{Role, RoleEnd};
 use service::Service;
+pub(crate) use shared::Known;
 use shared::{Identity, Shared};
 
 /// Longest time to hand on what the process does; what is not done by then is found out by others.
@@ -122,6 +124,13 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
     let member =
         Member::new(config, Arc::clone(&graph), host, Arc::clone(chain.store())).with_cache(cache);
     shared.watch_member(member.view());
+    let facts = Facts::of(&loaded.job, &graph).with_state_limit(args.memory.as_deref());
+    let watched = Watched { name: name.clone(), store: Arc::clone(&store), facts };
+    let monitor = Monitor::new(&loaded.job, &graph, watched);
+    match monitor::listen(Some(&cluster.page)).await {
+        Ok(listener) => drop(tokio::spawn(monitor::serve(listener, monitor.hub()))),
+        Err(error) => tracing::warn!(%error, at = cluster.page, "the job's page is not served"),
+    }
     let role = Role::new(args, &loaded.job, graph, store, Arc::clone(&shared));
     let pages = http::router(Arc::clone(&shared), metrics::Settings::of(args, &role));
     let service = Service::new(Arc::clone(&shared), chain);
@@ -139,6 +148,7 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
             Ok(exit::FAILED)
         }
         () = serve(&member, &finder, &shared) => Ok(exit::FAILED), // Never.
+        () = monitor.keep(|| shared.coordinator(), || shared.known()) => Ok(exit::FAILED), // Never.
         end = role.keep() => match end {
             RoleEnd::Fenced(message) => {
                 eprintln!("{message}");

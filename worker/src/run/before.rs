@@ -8,9 +8,8 @@ use weir_checkpoint::store::{ErrorKind, ProbeError, Store, StoreOptions, open};
 use weir_checkpoint::{Chain, ChainOptions, Manifest};
 use weir_crds::StreamJob;
 use weir_engine::graph::JobGraph;
+use weir_page::words::event_time;
 use weir_protocol::JobName;
-
-use super::screen::event_time;
 
 /// Opens the place of a job's state.
 ///

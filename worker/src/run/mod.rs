@@ -4,8 +4,11 @@ mod before;
 pub mod screen;
 mod stdout;
 mod supervisor;
+mod table;
+pub(crate) mod terminal;
 mod watch;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +20,14 @@ use tokio::time::Instant;
 use weir_checkpoint::steps::Steps;
 use weir_checkpoint::store::Store;
 use weir_checkpoint::{Chain, ChainOptions, Nonces};
+use weir_connectors::print::{self, Console, Printed};
 use weir_coordinator::{
     Coordinator, CoordinatorConfig, CoordinatorHandle, Ending, MasterConfig, Member, MemberConfig,
     grpc,
 };
 use weir_crds::StreamJob;
 use weir_engine::graph::JobGraph;
+use weir_page::words::{bytes, clock_time, event_time, grouped};
 use weir_protocol::control::{JobStatus, OperationKind, OperationReport};
 use weir_protocol::{JobName, WorkerId};
 
@@ -30,9 +35,11 @@ use crate::cli::{Report, RunArgs};
 use crate::exit;
 use crate::host::EngineHost;
 use crate::load::{Loaded, load};
+use crate::monitor::{self, Facts, Meter, Monitor, Watched};
 use crate::segments::open_cache;
-use screen::{Ends, Screen, Totals, bytes, clock_time, event_time, grouped};
+use screen::{Ends, Screen, Totals};
 use supervisor::{Supervisor, WorkerCommand, WorkerEvent};
+use table::Tables;
 use watch::Edit;
 
 /// How often progress is shown.
@@ -71,16 +78,26 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
     }
     let mut screen = Screen::new(args.no_color || args.output == Report::Json);
     let ends = ends(&loaded.planned.graph);
+    let page = open_page(args).await?;
     if args.output == Report::Text {
-        screen.say(&header(&loaded, &root));
+        screen.say(&header(&loaded, &root, page.as_ref()));
         for warning in &loaded.planned.warnings {
             screen.say(&format!("  warning: {warning}"));
         }
     }
+    let tables = take_over_output(&screen, &loaded, args);
     let began = Instant::now();
     let name = loaded.name();
     let job = loaded.job;
     let graph = Arc::new(loaded.planned.graph);
+    let facts = Facts::of(&job, &graph)
+        .with_manifest(&args.manifest)
+        .with_state_limit(args.memory.as_deref());
+    let watched = Watched { name: name.clone(), store: Arc::clone(&store), facts };
+    let monitor = Monitor::new(&job, &graph, watched);
+    if let Some(listener) = page {
+        tokio::spawn(monitor::serve(listener, monitor.hub()));
+    }
     let config = coordinator_config(&job, name.clone(), args);
     let (coordinator, workers) = match args.workers {
         None => {
@@ -92,15 +109,55 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
         }
         Some(n) => with_workers(config, &graph, &store, args, n).await?,
     };
-    let mut running = Running { coordinator, workers, ends, json: args.output == Report::Json };
+    let watching = coordinator.clone();
+    let watching = tokio::spawn(async move { monitor.follow(&watching).await });
+    let json = args.output == Report::Json;
+    let mut running = Running { coordinator, workers, ends, json, meter: Meter::default() };
     let ending = running.follow(&args.manifest, job, &mut screen).await;
     screen.clear();
+    // Only what happened at the end is waited for, and not when the job is left behind.
+    if !matches!(ending, Ending::Stopped { .. }) {
+        tokio::time::timeout(Duration::from_secs(2), watching).await.ok();
+    }
     let status = running.coordinator.status();
     let totals = Totals::of(&status, &running.ends);
+    if let Some(tables) = tables {
+        print!("{}", tables.show(terminal::size()));
+    }
     if running.json {
         eprintln!("{}", status_json(&status, &totals));
     }
     Ok(conclude(&ending, &totals, began.elapsed(), running.json))
+}
+
+/// On a terminal, printed rows and the progress line share the screen: rows of a job that ends are
+/// a table at its end, those of a live one come above the line. Where output is piped, `print` has
+/// standard output for itself.
+fn take_over_output(screen: &Screen, loaded: &Loaded, args: &RunArgs) -> Option<Arc<Tables>> {
+    if !screen.is_live() || !terminal::is_shared() {
+        return None;
+    }
+    // Rows of other processes come as lines.
+    if loaded.planned.bounded && args.workers.is_none() {
+        let tables = Arc::new(Tables::default());
+        print::take_over(Arc::clone(&tables) as Arc<dyn Console>);
+        return Some(tables);
+    }
+    print::take_over(Arc::new(Above));
+    None
+}
+
+/// Printed rows, above the progress line.
+struct Above;
+
+impl Console for Above {
+    fn rows(&self, printed: &Printed<'_>) {
+        terminal::above(|| {
+            let mut out = std::io::stdout().lock();
+            // A reader that has gone ends the job (`stdout::closed`).
+            let _ = out.write_all(printed.lines).and_then(|()| out.flush());
+        });
+    }
 }
 
 struct Workers {
@@ -108,10 +165,29 @@ struct Workers {
     events: Option<mpsc::Receiver<WorkerEvent>>,
 }
 
-fn header(loaded: &Loaded, root: &str) -> String {
+/// Where the page listens; none when it was not wanted, or is not to be had anywhere.
+async fn open_page(args: &RunArgs) -> anyhow::Result<Option<TcpListener>> {
+    if args.no_page {
+        return Ok(None);
+    }
+    match (monitor::listen(args.page.as_deref()).await, &args.page) {
+        (Ok(listener), _) => Ok(Some(listener)),
+        (Err(error), Some(address)) => {
+            bail!("--page {address}: the job's page cannot listen there: {error}")
+        }
+        (Err(error), None) => {
+            tracing::warn!(%error, "the job's page is not served");
+            Ok(None)
+        }
+    }
+}
+
+fn header(loaded: &Loaded, root: &str, page: Option<&TcpListener>) -> String {
     let place = root.trim_end_matches('/');
+    let page = page.and_then(|page| page.local_addr().ok());
+    let page = page.map_or_else(String::new, |at| format!("  page http://{at}"));
     format!(
-        "{}  parallelism {}  state {place}/{}\n\n{}",
+        "{}  parallelism {}  state {place}/{}{page}\n\n{}",
         loaded.job.metadata.name,
         loaded.job.spec.parallelism,
         loaded.name(),
@@ -209,8 +285,9 @@ async fn with_workers(
         worker_args.extend(["--memory".to_owned(), memory.clone()]);
     }
     let command = WorkerCommand { program: program()?, args: worker_args };
+    let shares = terminal::is_shared() && !args.no_color && args.output == Report::Text;
     let (supervisor, events) =
-        Supervisor::start(&command, workers).context("cannot start worker processes")?;
+        Supervisor::start(&command, workers, shares).context("cannot start worker processes")?;
     Ok((handle, Workers { _supervisor: Some(supervisor), events: Some(events) }))
 }
 
@@ -274,6 +351,7 @@ struct Running {
     workers: Workers,
     ends: Ends,
     json: bool,
+    meter: Meter,
 }
 
 impl Running {
@@ -311,8 +389,9 @@ impl Running {
     }
 
     /// Draws progress, and says what has happened since the last time.
-    fn show(&self, screen: &mut Screen, said: &mut Said) {
+    fn show(&mut self, screen: &mut Screen, said: &mut Said) {
         let status = self.coordinator.status();
+        self.meter.take(&status);
         let totals = Totals::of(&status, &self.ends);
         if self.json {
             eprintln!("{}", status_json(&status, &totals));
@@ -332,7 +411,7 @@ impl Running {
         if let Some(newest) = status.operations.last() {
             said.operation = newest.number;
         }
-        screen.draw(&status, &totals);
+        screen.draw(&status, &totals, self.meter.out_rate(&status, &self.ends.sources));
     }
 
     fn edit(&self, edit: Edit, screen: &mut Screen) {
@@ -343,7 +422,7 @@ impl Running {
                 // What came of it is shown as an operation; a refusal only here.
                 tokio::spawn(async move {
                     if let Err(why) = coordinator.rescale(parallelism).await {
-                        eprintln!("  not rescaled: {why}");
+                        terminal::above(|| eprintln!("  not rescaled: {why}"));
                     }
                 });
             }

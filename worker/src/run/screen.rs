@@ -1,9 +1,12 @@
 //! What `weir run` shows while a job runs: one line that is redrawn, or nothing but results.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{IsTerminal, stderr};
 
+use weir_page::words::{bytes, event_time, rate, took};
 use weir_protocol::control::{JobStatus, RunState};
 use weir_protocol::{Counter, OperatorCounts};
+
+use super::terminal;
 
 /// Sums over all tasks of a status, and over those of earlier terms up to the cut that the
 /// present ones go on from.
@@ -61,13 +64,9 @@ impl Totals {
     }
 }
 
-/// The line at the bottom.
+/// What is said of a job while it runs, and the line below it.
 pub struct Screen {
     live: bool,
-    drawn: bool,
-    /// When the line was drawn last, in which term, and the rows read by then.
-    last: Option<(tokio::time::Instant, u64, u64)>,
-    rate: f64,
 }
 
 impl Screen {
@@ -75,121 +74,62 @@ impl Screen {
     #[must_use]
     pub fn new(plain: bool) -> Self {
         let plain = plain || std::env::var_os("NO_COLOR").is_some();
-        Self { live: !plain && stderr().is_terminal(), drawn: false, last: None, rate: 0.0 }
+        Self { live: !plain && stderr().is_terminal() }
+    }
+
+    /// Whether lines are redrawn.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.live
     }
 
     /// Prints a line above the progress line.
     pub fn say(&mut self, line: &str) {
-        self.clear();
-        eprintln!("{}", weir_engine::veil::hide(line));
+        terminal::above(|| eprintln!("{}", weir_engine::veil::hide(line)));
     }
 
     /// Takes the progress line away.
     pub fn clear(&mut self) {
-        if self.drawn {
-            eprint!("\r\x1b[2K");
-            self.drawn = false;
-        }
+        terminal::clear();
     }
 
-    /// Draws the progress line.
-    pub fn draw(&mut self, status: &JobStatus, totals: &Totals) {
-        if !self.live {
-            return;
+    /// Draws the progress line; `rate` is in rows read a second.
+    pub fn draw(&mut self, status: &JobStatus, totals: &Totals, rate: f64) {
+        if self.live {
+            let (columns, _) = terminal::size();
+            // A line that wraps could not be taken away.
+            let line = progress(status, totals, rate);
+            terminal::draw(line.chars().take(columns.saturating_sub(1)).collect());
         }
-        let now = tokio::time::Instant::now();
-        // A new term goes on from its head's counts: what lies between them was not read just now.
-        if let Some((then, term, rows)) = self.last
-            && term == status.term
-        {
-            let seconds = now.duration_since(then).as_secs_f64();
-            if seconds > 0.0 {
-                let current = totals.rows_in.saturating_sub(rows) as f64 / seconds;
-                self.rate =
-                    if self.rate == 0.0 { current } else { 0.7 * self.rate + 0.3 * current };
-            }
-        }
-        self.last = Some((now, status.term, totals.rows_in));
-        let mut line = String::from("  ");
-        if status.total > 0 {
-            let done = 1.0 - status.remaining as f64 / status.total as f64;
-            let done = done.clamp(0.0, 1.0);
-            let full = (done * 24.0).round() as usize;
-            line.push_str(&"█".repeat(full));
-            line.push_str(&"░".repeat(24 - full));
-            line.push_str(&format!("  {:3.0} %   ", done * 100.0));
-        }
-        line.push_str(&format!("{} rows/s", count(self.rate as u64)));
-        if let Some(mark) = totals.watermark {
-            line.push_str(&format!("   event time {}", event_time(mark)));
-        }
-        if status.epoch > 0 {
-            line.push_str(&format!(
-                "   checkpoint {} ({}, {} ms)",
-                status.epoch,
-                bytes(status.checkpoint_bytes),
-                status.checkpoint_ms
-            ));
-        }
-        if status.state() != RunState::Running {
-            line.push_str(&format!("   {}", status.state().name().to_lowercase()));
-        }
-        eprint!("\r\x1b[2K{line}");
-        let _ = stderr().flush();
-        self.drawn = true;
     }
 }
 
-/// `1.9 M`, `112 k`, `38`.
-#[must_use]
-pub fn count(n: u64) -> String {
-    match n {
-        0..=9_999 => n.to_string(),
-        10_000..=999_999 => format!("{} k", n / 1000),
-        _ => format!("{:.1} M", n as f64 / 1e6),
+fn progress(status: &JobStatus, totals: &Totals, per_second: f64) -> String {
+    let mut line = String::from("  ");
+    if status.total > 0 {
+        let done = 1.0 - status.remaining as f64 / status.total as f64;
+        let done = done.clamp(0.0, 1.0);
+        let full = (done * 24.0).round() as usize;
+        line.push_str(&"█".repeat(full));
+        line.push_str(&"░".repeat(24 - full));
+        line.push_str(&format!("  {:3.0} %   ", done * 100.0));
     }
-}
-
-/// `200,000`.
-#[must_use]
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
+    line.push_str(&format!("{} rows/s", rate(per_second)));
+    if let Some(mark) = totals.watermark {
+        line.push_str(&format!("   event time {}", event_time(mark)));
     }
-    out
-}
-
-/// `1.2 MB`, `340 kB`, `12 B`.
-#[must_use]
-pub fn bytes(n: u64) -> String {
-    match n {
-        0..=999 => format!("{n} B"),
-        1_000..=999_999 => format!("{} kB", n / 1000),
-        1_000_000..=999_999_999 => format!("{:.1} MB", n as f64 / 1e6),
-        _ => format!("{:.1} GB", n as f64 / 1e9),
+    if status.epoch > 0 {
+        line.push_str(&format!(
+            "   checkpoint {} ({}, {})",
+            status.epoch,
+            bytes(status.checkpoint_bytes),
+            took(status.checkpoint_ms)
+        ));
     }
-}
-
-/// `2001-01-21 14:00`, or what the ends of time are called.
-#[must_use]
-pub fn event_time(ms: i64) -> String {
-    match ms {
-        i64::MAX => "end".to_owned(),
-        ms => chrono::DateTime::from_timestamp_millis(ms)
-            .map_or_else(|| "-".to_owned(), |t| t.format("%Y-%m-%d %H:%M").to_string()),
+    if status.state() != RunState::Running {
+        line.push_str(&format!("   {}", status.state().name().to_lowercase()));
     }
-}
-
-/// `2026-01-21 14:00:07`.
-#[must_use]
-pub fn clock_time(ms: i64) -> String {
-    chrono::DateTime::from_timestamp_millis(ms)
-        .map_or_else(|| "-".to_owned(), |t| t.format("%Y-%m-%d %H:%M:%S").to_string())
+    line
 }
 
 #[cfg(test)]
@@ -227,16 +167,5 @@ mod tests {
         let expected =
             Totals { rows_in: 107, rows_out: 45, late: 36, malformed: 2, watermark: None };
         assert_eq!(totals, expected);
-    }
-
-    #[test]
-    fn numbers_are_short_and_readable() {
-        assert_eq!(count(999), "999");
-        assert_eq!(count(112_345), "112 k");
-        assert_eq!(count(1_900_000), "1.9 M");
-        assert_eq!(grouped(200_000), "200,000");
-        assert_eq!(grouped(1_234_567), "1,234,567");
-        assert_eq!(bytes(1_234_567), "1.2 MB");
-        assert_eq!(event_time(980_085_600_000), "2001-01-21 14:00");
     }
 }

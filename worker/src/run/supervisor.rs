@@ -9,9 +9,11 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
+use super::terminal;
 use crate::exit::wants_restart;
 
 /// The pause before a crashed worker is started again: long enough to not spin, short enough
@@ -25,6 +27,13 @@ pub(crate) struct WorkerCommand {
     pub program: PathBuf,
     /// Arguments but for the ordinal.
     pub args: Vec<String>,
+}
+
+/// A command, and whether what workers print shares a terminal with something else.
+#[derive(Clone, Debug)]
+struct Launch {
+    command: WorkerCommand,
+    shares_terminal: bool,
 }
 
 /// Something that happened to a worker.
@@ -52,19 +61,22 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts `workers` processes; what happens to them comes out of the receiver.
+    /// Starts `workers` processes; what happens to them comes out of the receiver. With
+    /// `shares_terminal` what they print comes above the terminal's last line.
     ///
     /// # Errors
     /// When a process cannot be started at all.
     pub(crate) fn start(
         command: &WorkerCommand,
         workers: u32,
+        shares_terminal: bool,
     ) -> io::Result<(Self, mpsc::Receiver<WorkerEvent>)> {
         let (events, receiver) = mpsc::channel(64);
         let mut tasks = BTreeMap::new();
+        let launch = Launch { command: command.clone(), shares_terminal };
         for ordinal in 0..workers {
-            let child = spawn(command, ordinal)?;
-            let task = watch(command.clone(), ordinal, child, events.clone());
+            let child = spawn(&launch, ordinal)?;
+            let task = watch(launch.clone(), ordinal, child, events.clone());
             tasks.insert(ordinal, tokio::spawn(task));
         }
         Ok((Self { tasks }, receiver))
@@ -80,22 +92,32 @@ impl Drop for Supervisor {
     }
 }
 
-fn spawn(command: &WorkerCommand, ordinal: u32) -> io::Result<Child> {
-    Command::new(&command.program)
-        .args(&command.args)
-        .arg("--ordinal")
-        .arg(ordinal.to_string())
-        .stdin(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
+fn spawn(Launch { command, shares_terminal }: &Launch, ordinal: u32) -> io::Result<Child> {
+    let mut process = Command::new(&command.program);
+    process.args(&command.args).arg("--ordinal").arg(ordinal.to_string());
+    process.stdin(Stdio::piped()).kill_on_drop(true);
+    if !shares_terminal {
+        return process.spawn();
+    }
+    let mut child = process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    if let Some(stdout) = child.stdout.take() {
+        tokio::spawn(pass_on(stdout, |line| println!("{line}")));
+    }
+    if let Some(stderr) = child.stderr.take() {
+        tokio::spawn(pass_on(stderr, |line| eprintln!("{line}")));
+    }
+    Ok(child)
 }
 
-async fn watch(
-    command: WorkerCommand,
-    ordinal: u32,
-    mut child: Child,
-    events: mpsc::Sender<WorkerEvent>,
-) {
+/// Lines of a worker, above the terminal's last line.
+async fn pass_on(from: impl AsyncRead + Unpin, write: fn(&str)) {
+    let mut lines = BufReader::new(from).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        terminal::above(|| write(&line));
+    }
+}
+
+async fn watch(launch: Launch, ordinal: u32, mut child: Child, events: mpsc::Sender<WorkerEvent>) {
     loop {
         // Waiting closes a standard input that the child's handle still holds, which would tell
         // the worker that its supervisor is gone.
@@ -110,7 +132,7 @@ async fn watch(
         }
         let status = status.map_or_else(|e| e.to_string(), |s| s.to_string());
         tokio::time::sleep(RESTART_PAUSE).await;
-        match spawn(&command, ordinal) {
+        match spawn(&launch, ordinal) {
             Ok(again) => child = again,
             Err(error) => {
                 tracing::error!(%error, ordinal, "a worker could not be started again");

@@ -99,7 +99,10 @@ fn kube_score() -> Result<PathBuf> {
 }
 
 /// Out of its package, which is not installed: that would start a server.
-fn promtool() -> Result<PathBuf> {
+///
+/// # Errors
+/// When it cannot be fetched.
+pub fn promtool() -> Result<PathBuf> {
     let folder = cache::folder("promtool", |folder| {
         cache::run(Command::new("apt-get").args(["update", "-qq"]))?;
         let mut download = Command::new("apt-get");

@@ -17,7 +17,7 @@
 //!                       pods 10.244.0.0/24                      pods 10.244.1.0/24
 //! ```
 
-mod checkers;
+pub mod checkers;
 mod control_plane;
 mod images;
 mod install;

@@ -12,6 +12,7 @@ use weir_engine::graph::JobGraph;
 use weir_engine::source::{Source, Split};
 use weir_engine::{EngineError, Fault};
 use weir_protocol::control::{self, CoordinatorReport, JobStatus, ToWorker, to_worker};
+use weir_protocol::view::CheckpointRecord;
 use weir_protocol::{Term, VertexId};
 
 use super::event::{Action, Ending, Event, Found, LinkId, Reply, Request, RequestId};
@@ -68,11 +69,16 @@ struct Enumerating {
     _task: Guard,
 }
 
+/// How many attempts are over, and the newest of them.
+pub(super) type CheckpointRecords = (u64, Vec<Arc<CheckpointRecord>>);
+
 /// Where the driver shows how the job is.
 pub(super) struct Shown {
     pub(super) status: watch::Sender<JobStatus>,
     /// Without the status.
     pub(super) report: watch::Sender<CoordinatorReport>,
+    /// The newest attempts that are over, oldest first.
+    pub(super) checkpoints: watch::Sender<CheckpointRecords>,
     /// Protocol steps taken.
     pub(super) steps: watch::Sender<BTreeMap<&'static str, u64>>,
 }
@@ -214,6 +220,14 @@ impl Driver {
         let status = self.master.status();
         journal.note(&self.master, &status);
         self.shown.report.send_replace(self.master.coordinator_report());
+        let (count, records) = self.master.checkpoint_records();
+        self.shown.checkpoints.send_if_modified(|(shown, newest)| {
+            let is_news = *shown != count;
+            if is_news {
+                (*shown, *newest) = (count, records.to_vec());
+            }
+            is_news
+        });
         self.shown.steps.send_replace(self.master.steps().clone());
         self.shown.status.send_replace(status);
     }

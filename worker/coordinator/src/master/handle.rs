@@ -10,10 +10,11 @@ use weir_checkpoint::{ChainOptions, Store};
 use weir_engine::env::Clock;
 use weir_engine::graph::JobGraph;
 use weir_protocol::control::{CoordinatorReport, JobStatus};
+use weir_protocol::view::CheckpointRecord;
 use weir_protocol::{Epoch, Version, WorkerId};
 
 use super::config::MasterConfig;
-use super::driver::{Driver, Input, Shown};
+use super::driver::{CheckpointRecords, Driver, Input, Shown};
 use super::event::{Ending, Event, Reply, Request, SavepointInfo};
 use super::manifest_writer::ManifestWriter;
 use super::owner::JobMaster;
@@ -122,6 +123,7 @@ impl Coordinator {
         let master = JobMaster::new(settings, plan, committers);
         let (status, watched) = watch::channel(master.status());
         let (report, reported) = watch::channel(master.coordinator_report());
+        let (checkpoints, attempted) = watch::channel((0, Vec::new()));
         let (steps, taken) = watch::channel(BTreeMap::new());
         let (ended, ending) = watch::channel(None);
         let driver = Driver::new(
@@ -129,7 +131,7 @@ impl Coordinator {
             graph,
             (events.clone(), inputs),
             tasks,
-            Shown { status, report, steps },
+            Shown { status, report, checkpoints, steps },
         );
         let (attachments, mut attached) = Attachments::new();
         let inputs = events.clone();
@@ -147,6 +149,7 @@ impl Coordinator {
         CoordinatorHandle {
             status: watched,
             report: reported,
+            checkpoints: attempted,
             place,
             steps: taken,
             inputs: events,
@@ -188,6 +191,7 @@ pub struct NotDone(pub String);
 pub struct CoordinatorHandle {
     status: watch::Receiver<JobStatus>,
     report: watch::Receiver<CoordinatorReport>,
+    checkpoints: watch::Receiver<CheckpointRecords>,
     /// URL of the job's folder.
     place: String,
     steps: watch::Receiver<BTreeMap<&'static str, u64>>,
@@ -214,6 +218,12 @@ impl CoordinatorHandle {
         }
         report.status = Some(status);
         report
+    }
+
+    /// The newest attempts at a checkpoint that are over, oldest first.
+    #[must_use]
+    pub fn checkpoints(&self) -> Vec<Arc<CheckpointRecord>> {
+        self.checkpoints.borrow().1.clone()
     }
 
     /// Begins an operation; what came of it stands in the status, under `id`.

@@ -1,5 +1,6 @@
 //! What tasks say of themselves, as messages.
 
+use weir_engine::env::instant;
 use weir_engine::task::TaskReport;
 use weir_engine::{EngineError, Fault};
 use weir_protocol::control::{self, from_worker};
@@ -20,6 +21,14 @@ pub(super) fn task_stats(report: &TaskReport) -> control::TaskStats {
             counts: metrics.counts().into(),
             state_bytes: *state_bytes as u64,
         });
+    let now = instant();
+    let splits = report.splits.iter().map(|split| control::SplitStats {
+        id: split.id.clone(),
+        watermark: split.watermark.map(|w| w.0),
+        silent_ms: now.saturating_duration_since(split.silent_since).as_millis() as u64,
+        idle: split.idle,
+        remaining: split.remaining,
+    });
     control::TaskStats {
         vertex: report.vertex.0,
         subtask: report.subtask.0,
@@ -30,5 +39,7 @@ pub(super) fn task_stats(report: &TaskReport) -> control::TaskStats {
         backpressured_us: report.time.backpressured,
         idle_us: report.time.idle,
         aligning_us: report.time.aligning,
+        splits: splits.collect(),
+        worker: 0,
     }
 }

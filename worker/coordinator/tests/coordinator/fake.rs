@@ -355,6 +355,7 @@ impl HostedTasks for FakeTasks {
             watermark: None,
             remaining: 0,
             time: TimeInState::default(),
+            splits: Vec::new(),
         };
         self.counters.iter().map(report).collect()
     }

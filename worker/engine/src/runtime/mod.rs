@@ -26,7 +26,7 @@ use weir_protocol::{OperatorUid, Placement, Subtask, Term, VertexId, WorkerId};
 
 use self::build::{Built, Channels, Metrics};
 use self::executor::Cell;
-use crate::env::Clock;
+use crate::env::{Clock, instant};
 use crate::exchange::{ExchangeServer, Handshake, Inbound, Outbound, Transport, send_all};
 use crate::graph::JobGraph;
 use crate::operator::Restored;
@@ -235,7 +235,8 @@ impl TermTasks {
                         .collect(),
                     watermark: (watermark != Watermark::MIN).then_some(watermark),
                     remaining: cell.handle.remaining.load(Ordering::Relaxed),
-                    time: cell.handle.time_in_state(),
+                    time: cell.handle.time_in_state(instant()),
+                    splits: cell.handle.splits.lock().clone(),
                 }
             })
             .collect()

@@ -16,11 +16,13 @@ use weir_protocol::Counter;
 
 use super::returned::Returned;
 use super::silence::Silence;
+use crate::env::instant;
 use crate::message::Round;
 use crate::operator::Context;
 use crate::source::{
     EventTimes, Pending, RowMark, SourcePoll, SourceReader, Split, SplitAssignment, WatermarkRule,
 };
+use crate::task::SplitReport;
 use crate::{Batch, EngineError, Watermark};
 
 /// What the head has for the chain.
@@ -65,6 +67,8 @@ struct Active {
     watermark: Watermark,
     quiet: Duration,
     idle: bool,
+    /// When it was added, or gave rows last.
+    heard: Instant,
 }
 
 impl SourceHead {
@@ -104,8 +108,8 @@ impl SourceHead {
             self.next_index += 1;
             self.reader.add(&self.cx, index, &split)?;
             let watermark = split.watermark.map_or(Watermark::MIN, Watermark);
-            self.active
-                .insert(index, Active { split, watermark, quiet: Duration::ZERO, idle: false });
+            let (quiet, heard) = (Duration::ZERO, instant());
+            self.active.insert(index, Active { split, watermark, quiet, idle: false, heard });
         }
         self.pending = assignment.pending;
         self.round = assignment.round;
@@ -144,6 +148,21 @@ impl SourceHead {
         self.active.keys().map(|&index| self.reader.remaining(index)).sum()
     }
 
+    /// At most so many splits for people, those that are furthest behind first.
+    pub(crate) fn reports(&self, most: usize) -> Vec<SplitReport> {
+        let mut behind: Vec<(usize, &Active)> = self.active.iter().map(|(&i, a)| (i, a)).collect();
+        behind.sort_by_key(|(_, active)| (active.idle, active.watermark));
+        behind.truncate(most);
+        let report = |(index, active): (usize, &Active)| SplitReport {
+            id: active.split.id.clone(),
+            watermark: (active.watermark != Watermark::MIN).then_some(active.watermark),
+            silent_since: active.heard,
+            idle: active.idle,
+            remaining: self.reader.remaining(index),
+        };
+        behind.into_iter().map(report).collect()
+    }
+
     /// Something holds the task up: time until the next poll does not count as silence.
     pub(crate) fn held_up(&mut self, now: Instant) {
         if let Some(silence) = &mut self.silence {
@@ -168,6 +187,9 @@ impl SourceHead {
         }
         self.waiting = heard.is_none();
         self.count_silence(now, heard);
+        if let Some(active) = heard.and_then(|split| self.active.get_mut(&split)) {
+            active.heard = now;
+        }
         match polled {
             SourcePoll::Rows { split, records } => self.rows(split, records).map(Read::Rows),
             SourcePoll::Finished { split } => {

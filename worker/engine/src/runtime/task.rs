@@ -5,11 +5,12 @@ mod handle;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedSender;
 use weir_protocol::{Attempt, OperatorUid};
 
+use self::handle::Slot;
 pub(crate) use self::handle::{TaskHandle, Turn};
 use super::chain::{Chain, Driven, FrozenChain};
 use super::input::{Event, Inputs};
@@ -44,6 +45,20 @@ pub(crate) enum Blocked {
     Reading,
 }
 
+impl Blocked {
+    /// What the time goes into meanwhile.
+    fn slot(self) -> Slot {
+        match self {
+            // It has rows at hand and waits for its turn.
+            Self::Yielded => Slot::Busy,
+            Self::Idle => Slot::Idle,
+            // Held up by what comes behind the input, both.
+            Self::Backpressured | Self::Reading => Slot::Backpressured,
+            Self::Aligning => Slot::Aligning,
+        }
+    }
+}
+
 /// One subtask.
 pub(crate) struct Task {
     handle: Arc<TaskHandle>,
@@ -66,7 +81,8 @@ pub(crate) struct Task {
     end: End,
     passing: Option<Passing>,
     aligning_since: Option<std::time::Instant>,
-    blocked: Option<(std::time::Instant, Blocked)>,
+    /// When splits are shown again.
+    splits_due: Option<Instant>,
     steps: u32,
 }
 
@@ -111,7 +127,7 @@ impl Task {
             end: End::NotYet,
             passing: None,
             aligning_since: None,
-            blocked: None,
+            splits_due: None,
             steps: 0,
         }
     }
@@ -121,15 +137,7 @@ impl Task {
     pub(crate) fn run(&mut self, turn: Turn) -> (Blocked, bool) {
         let began = instant();
         let mut steps = 0;
-        if let Some((since, why)) = self.blocked.take() {
-            let slot = match why {
-                Blocked::Yielded | Blocked::Idle => 2,
-                // Held up by what comes behind the input, both.
-                Blocked::Backpressured | Blocked::Reading => 1,
-                Blocked::Aligning => 3,
-            };
-            self.add_time(slot, began.duration_since(since));
-        }
+        self.handle.turn_began(began);
         let outcome = loop {
             steps += 1;
             match self.step() {
@@ -140,13 +148,9 @@ impl Task {
             }
         };
         let outcome = outcome.and_then(|why| self.account().map(|()| why));
-        let now = instant();
-        self.add_time(0, now.duration_since(began));
+        self.handle.turn_ended(began, instant(), outcome.as_ref().ok().map(|why| why.slot()));
         match outcome {
-            Ok(why) => {
-                self.blocked = Some((now, why));
-                (why, true)
-            }
+            Ok(why) => (why, true),
             Err(error) => {
                 self.report(TaskEvent::Failed {
                     vertex: self.handle.vertex,
@@ -156,10 +160,6 @@ impl Task {
                 (Blocked::Idle, false)
             }
         }
-    }
-
-    fn add_time(&self, slot: usize, time: Duration) {
-        self.handle.time[slot].fetch_add(time.as_micros() as u64, Ordering::Relaxed);
     }
 
     /// Takes at most one message and works on it; `None` when there may be more to do at once.

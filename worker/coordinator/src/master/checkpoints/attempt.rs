@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_checkpoint::{EnumeratorState, TaskSnapshot};
+use weir_protocol::control;
+use weir_protocol::view::CheckpointTask;
 use weir_protocol::{Attempt, Subtask, VertexId};
 
+use super::records::Parts;
 use crate::master::plan::TaskId;
 
 /// The attempt that tasks freeze and upload for.
@@ -18,6 +21,8 @@ pub(crate) struct PendingCheckpoint {
     pub(crate) enumerators: BTreeMap<VertexId, EnumeratorState>,
     waiting: BTreeSet<TaskId>,
     acks: BTreeMap<TaskId, TaskSnapshot>,
+    /// What it took so far, for people.
+    pub(crate) parts: Parts,
 }
 
 impl PendingCheckpoint {
@@ -30,13 +35,23 @@ impl PendingCheckpoint {
         tasks: impl IntoIterator<Item = TaskId>,
     ) -> Self {
         let waiting = tasks.into_iter().collect();
-        Self { attempt, began_ms, enumerators, waiting, acks: BTreeMap::new() }
+        let (acks, parts) = (BTreeMap::new(), Parts::default());
+        Self { attempt, began_ms, enumerators, waiting, acks, parts }
     }
 
     /// Takes a task's ack; a repeated one counts once. True when it was the last one missing.
-    pub(crate) fn acknowledge(&mut self, task: TaskId, ack: TaskSnapshot) -> bool {
+    pub(crate) fn acknowledge(
+        &mut self,
+        ack: &control::Ack,
+        snapshot: TaskSnapshot,
+        now_ms: u64,
+    ) -> bool {
+        let task = (VertexId(ack.vertex), Subtask(ack.subtask));
         if self.waiting.remove(&task) {
-            self.acks.insert(task, ack);
+            let took_ms = now_ms.saturating_sub(self.began_ms);
+            self.parts.acknowledged_ms = took_ms;
+            self.parts.tasks.push(part(ack, &snapshot, took_ms));
+            self.acks.insert(task, snapshot);
             return self.waiting.is_empty();
         }
         false
@@ -52,5 +67,22 @@ impl PendingCheckpoint {
     #[must_use]
     pub(crate) fn missing(&self) -> Option<(TaskId, usize)> {
         self.waiting.first().map(|task| (*task, self.waiting.len() - 1))
+    }
+}
+
+fn part(ack: &control::Ack, snapshot: &TaskSnapshot, took_ms: u64) -> CheckpointTask {
+    let stored = snapshot.operators.values().flat_map(|state| {
+        let tables = state.tables.iter().map(|table| table.len);
+        state.segments.iter().map(|segment| segment.len).chain(tables)
+    });
+    let known_us = ack.align_us + ack.freeze_us + ack.upload_us;
+    CheckpointTask {
+        vertex: ack.vertex,
+        subtask: ack.subtask,
+        trigger_us: (took_ms * 1000).saturating_sub(known_us),
+        align_us: ack.align_us,
+        freeze_us: ack.freeze_us,
+        upload_us: ack.upload_us,
+        bytes: stored.sum(),
     }
 }

@@ -8,6 +8,7 @@
 mod assemble;
 mod attempt;
 mod event;
+mod records;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use weir_checkpoint::{EnumeratorState, Manifest};
 use weir_protocol::control;
+use weir_protocol::view::{AttemptResult, CheckpointRecord};
 use weir_protocol::{Attempt, Epoch, OperatorCounts, OperatorUid, Subtask, VertexId};
 
 use super::config::MasterConfig;
@@ -24,6 +26,8 @@ use super::plan::{Plan, TaskId};
 use assemble::assemble;
 use attempt::PendingCheckpoint;
 pub(super) use event::{Event, Outcome, Purpose};
+use records::Parts;
+pub(super) use records::Records;
 
 /// New tasks have their first checkpoint after so long, the next after twice as long, and so on up
 /// to the interval. What was to be put out before a failure or a rescale is late already, and
@@ -47,7 +51,7 @@ enum Phase {
     /// Tasks freeze, upload and acknowledge.
     Collecting { pending: PendingCheckpoint, purpose: Purpose, pace: Pace },
     /// The manifest is on its way to the store.
-    Publishing { attempt: Attempt, began_ms: u64, purpose: Purpose, pace: Pace },
+    Publishing { attempt: Attempt, began_ms: u64, purpose: Purpose, pace: Pace, parts: Parts },
 }
 
 /// What became of checkpoints so far; for status.
@@ -83,6 +87,7 @@ pub(super) struct Checkpoints {
     retry_at_ms: u64,
     phase: Phase,
     tally: Tally,
+    records: Records,
 }
 
 impl Checkpoints {
@@ -96,6 +101,7 @@ impl Checkpoints {
             retry_at_ms: 0,
             phase: Phase::Off,
             tally: Tally::default(),
+            records: Records::default(),
         }
     }
 
@@ -145,8 +151,15 @@ impl Checkpoints {
                 self.tally.published += 1;
                 self.tally.problem.clear();
                 // Otherwise the term's tasks have ended meanwhile.
-                let (began_ms, purpose) = self.take(attempt, |pace| pace)?;
+                let (began_ms, purpose, parts) = self.take(attempt, |pace| pace)?;
                 self.tally.took_ms = now_ms - began_ms;
+                self.records.push(CheckpointRecord {
+                    epoch: self.tally.epoch.0,
+                    result: AttemptResult::Published,
+                    at_ms: wall_ms,
+                    bytes: self.tally.bytes,
+                    ..parts.into_record(attempt.0, &purpose, self.tally.took_ms)
+                });
                 let published = control::Published {
                     attempt: attempt.0,
                     epoch: self.tally.epoch.0,
@@ -204,18 +217,18 @@ impl Checkpoints {
     }
 
     fn acknowledge(&mut self, ack: &control::Ack, now_ms: u64) -> Option<Outcome> {
-        let task = (VertexId(ack.vertex), Subtask(ack.subtask));
         let snapshot = match serde_json::from_slice(&ack.snapshot_json) {
             Ok(snapshot) => snapshot,
             Err(error) => {
-                let name = self.plan.task_name(task.0, task.1);
+                let name = self.plan.task_name(VertexId(ack.vertex), Subtask(ack.subtask));
                 let why = format!("{name}: its ack: {error}");
                 return self.abandon(Attempt(ack.attempt), why, now_ms);
             }
         };
         let Phase::Collecting { pending, .. } = &mut self.phase else { return None };
         let is_current = pending.attempt.0 == ack.attempt;
-        (is_current && pending.acknowledge(task, snapshot)).then_some(Outcome::AllAcknowledged)
+        let is_last = is_current && pending.acknowledge(ack, snapshot, now_ms);
+        is_last.then_some(Outcome::AllAcknowledged)
     }
 
     fn assemble(&mut self, head: &Head, parallelism: u32, uncommitted: usize) -> Option<Outcome> {
@@ -237,30 +250,43 @@ impl Checkpoints {
             self.tally.problem.clear();
             return Some(Outcome::Unchanged { attempt });
         }
-        self.phase = Phase::Publishing { attempt, began_ms, purpose, pace };
+        self.phase = Phase::Publishing { attempt, began_ms, purpose, pace, parts: pending.parts };
         Some(Outcome::Publish(Box::new(body)))
     }
 
     fn abandon(&mut self, attempt: Attempt, why: String, now_ms: u64) -> Option<Outcome> {
         let soon = now_ms + self.config.checkpoint_interval_ms.min(1_000);
         let later = |pace: Pace| Pace { next_ms: pace.next_ms.max(soon), ..pace };
-        let (_, purpose) = self.take(attempt, later)?;
+        let (began_ms, purpose, parts) = self.take(attempt, later)?;
         self.retry_at_ms = soon;
         self.tally.failed += 1;
         self.tally.problem = format!("checkpoint attempt {attempt} failed: {why}");
+        self.records.push(CheckpointRecord {
+            at_ms: self.config.began_at_ms.saturating_add(now_ms),
+            problem: why.clone(),
+            ..parts.into_record(attempt.0, &purpose, now_ms.saturating_sub(began_ms))
+        });
         Some(Outcome::Abandoned { attempt, purpose, why })
     }
 
-    /// Ends the attempt, if it is the one under way: when it began, and what it was for.
-    fn take(&mut self, wanted: Attempt, and_then: impl Fn(Pace) -> Pace) -> Option<(u64, Purpose)> {
+    /// Ends the attempt, if it is the one under way: when it began, what it was for, what it took.
+    fn take(
+        &mut self,
+        wanted: Attempt,
+        and_then: impl Fn(Pace) -> Pace,
+    ) -> Option<(u64, Purpose, Parts)> {
         if self.under_way() != Some(wanted) {
             return None;
         }
         match std::mem::replace(&mut self.phase, Phase::Off) {
-            Phase::Collecting { pending: PendingCheckpoint { began_ms, .. }, purpose, pace }
-            | Phase::Publishing { began_ms, purpose, pace, .. } => {
+            Phase::Collecting {
+                pending: PendingCheckpoint { began_ms, parts, .. },
+                purpose,
+                pace,
+            }
+            | Phase::Publishing { began_ms, purpose, pace, parts, .. } => {
                 self.phase = Phase::Between(and_then(pace));
-                Some((began_ms, purpose))
+                Some((began_ms, purpose, parts))
             }
             other => {
                 self.phase = other;
@@ -334,6 +360,12 @@ impl Checkpoints {
     #[must_use]
     pub(super) fn counted_before(&self) -> &BTreeMap<OperatorUid, OperatorCounts> {
         &self.counted_before
+    }
+
+    /// The newest attempts that are over.
+    #[must_use]
+    pub(super) fn records(&self) -> &Records {
+        &self.records
     }
 
     #[must_use]

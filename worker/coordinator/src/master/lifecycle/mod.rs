@@ -401,4 +401,20 @@ impl Lifecycle {
             State::Running | State::Held { .. } | State::Ended(_) => "",
         }
     }
+
+    /// What it is busy with, as a step of an operation; empty while tasks run and nothing holds them.
+    #[must_use]
+    pub(super) fn step_name(&self) -> &'static str {
+        match &self.state {
+            State::Opening | State::Starting { .. } => "wait for workers",
+            State::Recovering { .. } => "stop what is left",
+            State::Changing { phase: Phase::Sealing { .. }, .. } => "begin the next term",
+            State::Changing { phase: Phase::Committing, .. }
+            | State::Held { phase: HoldPhase::Commits { .. }, .. } => "commit",
+            State::Changing { phase: Phase::Deploying { .. }, .. } => "restore",
+            State::Held { phase: HoldPhase::Cut, .. } => "checkpoint",
+            State::Held { phase: HoldPhase::Copy { .. }, .. } => "copy the savepoint",
+            State::Running | State::Ended(_) => "",
+        }
+    }
 }

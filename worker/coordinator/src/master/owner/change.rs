@@ -6,6 +6,7 @@ use weir_checkpoint::manifest::Assignment;
 use weir_engine::Fault;
 use weir_protocol::WorkerId;
 use weir_protocol::control::{self, OperationKind, OperationOutcome, OperationReport, to_worker};
+use weir_protocol::view::took;
 
 use super::JobMaster;
 use crate::master::event::{Action, Ending, Reply};
@@ -146,13 +147,15 @@ impl JobMaster {
             Why::Start => {}
             Why::Recover { began_ms, message, .. } => {
                 let total_ms = self.now - began_ms;
-                let (epoch, took) = (self.head.epoch(), total_ms as f64 / 1e3);
+                let (epoch, took) = (self.head.epoch(), took(total_ms));
+                let steps = self.notes.steps_since(began_ms, self.now);
                 self.tell_requests(requests::Event::Reported(OperationReport {
                     kind: OperationKind::Recovery.into(),
                     outcome: OperationOutcome::Done.into(),
-                    message: format!("{message}; restored epoch {epoch} in {took:.2} s"),
+                    message: format!("{message}; restored epoch {epoch} in {took}"),
                     total_ms,
                     pause_ms: total_ms,
+                    steps,
                     ..OperationReport::default()
                 }));
             }
@@ -165,10 +168,10 @@ impl JobMaster {
     fn report_rescale(&mut self, rescale: &Rescale, from: u32, frozen_ms: u64, moved: u32) {
         let (total_ms, pause_ms) = (self.now - rescale.began_ms, self.now - frozen_ms);
         let message = format!(
-            "{from} → {} in {:.2} s; output paused {:.2} s; {moved} of {} key groups moved",
+            "{from} → {} in {}; output paused {}; {moved} of {} key groups moved",
             rescale.target,
-            total_ms as f64 / 1e3,
-            pause_ms as f64 / 1e3,
+            took(total_ms),
+            took(pause_ms),
             self.plan.max_parallelism
         );
         // A coordinator that took over may place the same tasks anew.
@@ -182,6 +185,7 @@ impl JobMaster {
             message,
             total_ms,
             pause_ms,
+            steps: self.notes.steps_since(rescale.began_ms, self.now),
             ..OperationReport::default()
         }));
         if let Some(id) = rescale.request {

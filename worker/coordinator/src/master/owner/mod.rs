@@ -99,6 +99,7 @@ impl JobMaster {
             self.take(event);
             self.advance();
         }
+        self.notes.mark(self.lifecycle.step_name(), self.now);
         let replies = self.out.iter().filter_map(|action| match action {
             Action::Reply { id, reply } => Some((*id, reply.clone())),
             _ => None,

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use weir_protocol::Epoch;
 use weir_protocol::control::{
-    self, CoordinatorReport, JobEnd, JobStatus, RunState, TaskStats, job_end,
+    self, CoordinatorReport, JobEnd, JobStatus, OperationStep, RunState, TaskStats, job_end,
 };
 
 use super::JobMaster;
 use super::failure::describe;
+use crate::master::checkpoints;
 use crate::master::event::Ending;
 
 /// What is remembered for others to see; nothing is decided by it.
@@ -23,11 +24,43 @@ pub(super) struct Notes {
     pub(super) last_savepoint: Option<JobEnd>,
     /// How often each protocol step was taken; for tests alone.
     steps: BTreeMap<&'static str, u64>,
+    /// What the job was busy with from when on: of the change under way, or of the last one.
+    marks: Vec<(u64, &'static str)>,
 }
+
+/// Marks that are kept: a job that fails again and again makes more and more of them.
+const MAX_MARKS: usize = 64;
 
 impl Notes {
     pub(super) fn step(&mut self, name: &'static str) {
         *self.steps.entry(name).or_default() += 1;
+    }
+
+    /// Takes notice of what the job is busy with.
+    pub(super) fn mark(&mut self, name: &'static str, now_ms: u64) {
+        if self.marks.last().is_some_and(|(_, last)| *last == name) {
+            return;
+        }
+        if self.marks.len() >= MAX_MARKS {
+            self.marks.remove(0);
+        }
+        self.marks.push((now_ms, name));
+    }
+
+    /// What it was busy with from `began_ms` until now, in order.
+    pub(super) fn steps_since(&self, began_ms: u64, now_ms: u64) -> Vec<OperationStep> {
+        let ends = self.marks.iter().skip(1).map(|(at, _)| *at).chain([now_ms]);
+        let mut steps: Vec<OperationStep> = Vec::new();
+        for (&(from, name), to) in self.marks.iter().zip(ends) {
+            let (from, to) = (from.max(began_ms), to.min(now_ms));
+            let name = if name.is_empty() { "run on" } else { name };
+            match steps.last_mut() {
+                _ if to <= from => {}
+                Some(last) if last.name == name => last.ms += to - from,
+                _ => steps.push(OperationStep { name: name.to_owned(), ms: to - from }),
+            }
+        }
+        steps
     }
 }
 
@@ -35,7 +68,7 @@ impl JobMaster {
     /// A picture of the job as it is now.
     #[must_use]
     pub fn status(&self) -> JobStatus {
-        let tasks: Vec<TaskStats> = self.workers.tasks().cloned().collect();
+        let tasks: Vec<TaskStats> = self.workers.tasks().collect();
         let remaining = self.sources.unread() + tasks.iter().map(|t| t.remaining).sum::<u64>();
         let tally = self.checkpoints.tally();
         JobStatus {
@@ -86,6 +119,12 @@ impl JobMaster {
             source_problem: self.sources.problem(),
             task_problem: self.lifecycle.task_problem(self.now),
         }
+    }
+
+    /// How many attempts are over, and the newest of them.
+    pub(in crate::master) fn checkpoint_records(&self) -> (u64, &checkpoints::Records) {
+        let records = self.checkpoints.records();
+        (records.count(), records)
     }
 
     fn checkpoint_problem(&self) -> String {
@@ -175,5 +214,23 @@ impl JobMaster {
     #[must_use]
     pub fn steps(&self) -> &BTreeMap<&'static str, u64> {
         &self.notes.steps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_an_operation_add_up_to_its_time() {
+        let mut notes = Notes::default();
+        for (at, name) in [(0, "wait for workers"), (50, ""), (400, "checkpoint"), (400, "commit")]
+        {
+            notes.mark(name, at);
+        }
+        notes.mark("restore", 470);
+        let steps = notes.steps_since(300, 500);
+        let steps: Vec<_> = steps.iter().map(|step| (step.name.as_str(), step.ms)).collect();
+        assert_eq!(steps, [("run on", 100), ("commit", 70), ("restore", 30)]);
     }
 }

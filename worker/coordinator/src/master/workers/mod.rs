@@ -273,8 +273,11 @@ impl Workers {
     }
 
     /// What tasks have counted, as far as workers have said.
-    pub(super) fn tasks(&self) -> impl Iterator<Item = &TaskStats> {
-        self.attached.values().flat_map(|worker| &worker.tasks)
+    pub(super) fn tasks(&self) -> impl Iterator<Item = TaskStats> {
+        self.attached.iter().flat_map(|(id, worker)| {
+            let here = |task: &TaskStats| TaskStats { worker: id.0, ..task.clone() };
+            worker.tasks.iter().map(here)
+        })
     }
 }
 

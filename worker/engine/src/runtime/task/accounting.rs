@@ -2,11 +2,16 @@
 //! asked for, and where neither is enough the task waits for one.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::{Head, Task};
 use crate::EngineError;
+use crate::env::instant;
 use crate::runtime::memory::Held;
-use crate::task::TaskEvent;
+use crate::task::{SHOWN_SPLITS, TaskEvent};
+
+/// How often splits are shown.
+const SPLITS_EVERY: Duration = Duration::from_millis(500);
 
 impl Task {
     /// Shows what the task holds, and holds it against the pool's limit.
@@ -19,6 +24,7 @@ impl Task {
             Head::Inputs(inputs) => inputs.watermark(),
         };
         self.handle.watermark.store(watermark.0, Ordering::Relaxed);
+        self.show_splits();
         let mut held = self.measure();
         let between_batches = self.chain.is_idle();
         if let Some(want) = self.share.surplus(held).filter(|_| between_batches) {
@@ -34,6 +40,16 @@ impl Task {
             self.report(TaskEvent::CheckpointWanted);
         }
         Ok(())
+    }
+
+    /// Shows the splits of a source, now and then: there may be thousands.
+    fn show_splits(&mut self) {
+        let Head::Source(head, _) = &self.head else { return };
+        let now = instant();
+        if self.splits_due.is_none_or(|due| now >= due) {
+            self.splits_due = Some(now + SPLITS_EVERY);
+            *self.handle.splits.lock() = head.reports(SHOWN_SPLITS);
+        }
     }
 
     /// What the task holds, which is shown, too.

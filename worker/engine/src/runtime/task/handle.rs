@@ -1,13 +1,13 @@
 //! What the outside has of a task.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use weir_protocol::{Subtask, VertexId};
 
-use crate::task::{TaskCommand, TimeInState};
+use crate::task::{SplitReport, TaskCommand, TimeInState};
 
 /// How long a task may go on before others get a turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +36,26 @@ pub(crate) struct TaskHandle {
     pub(crate) watermark: AtomicI64,
     pub(crate) remaining: AtomicU64,
     pub(crate) state_bytes: Mutex<Vec<usize>>,
-    pub(crate) time: [AtomicU64; 4],
+    pub(crate) splits: Mutex<Vec<SplitReport>>,
+    time: Mutex<Spent>,
+}
+
+/// Where a task's time went.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spent {
+    /// Microseconds by [`Slot`], up to where `waiting` begins.
+    us: [u64; 4],
+    /// What the task waits for, and since when.
+    waiting: Option<(Instant, Slot)>,
+}
+
+/// What a task's time goes into.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Slot {
+    Busy,
+    Backpressured,
+    Idle,
+    Aligning,
 }
 
 impl TaskHandle {
@@ -49,17 +68,55 @@ impl TaskHandle {
             watermark: AtomicI64::new(i64::MIN),
             remaining: AtomicU64::new(0),
             state_bytes: Mutex::new(Vec::new()),
-            time: Default::default(),
+            splits: Mutex::new(Vec::new()),
+            time: Mutex::default(),
         }
     }
 
-    pub(crate) fn time_in_state(&self) -> TimeInState {
-        let [busy, backpressured, idle, aligning] = &self.time;
-        TimeInState {
-            busy: busy.load(Ordering::Relaxed),
-            backpressured: backpressured.load(Ordering::Relaxed),
-            idle: idle.load(Ordering::Relaxed),
-            aligning: aligning.load(Ordering::Relaxed),
+    /// A turn begins: what the task waited for is over.
+    pub(crate) fn turn_began(&self, now: Instant) {
+        let mut spent = self.time.lock();
+        if let Some((since, slot)) = spent.waiting.take() {
+            spent.us[slot as usize] += micros(now, since);
         }
+    }
+
+    /// A turn that began then is over; what the task waits for from now on.
+    pub(crate) fn turn_ended(&self, began: Instant, now: Instant, then: Option<Slot>) {
+        let mut spent = self.time.lock();
+        spent.us[Slot::Busy as usize] += micros(now, began);
+        spent.waiting = then.map(|slot| (now, slot));
+    }
+
+    /// Where the task's time went until now.
+    pub(crate) fn time_in_state(&self, now: Instant) -> TimeInState {
+        let Spent { mut us, waiting } = *self.time.lock();
+        if let Some((since, slot)) = waiting {
+            us[slot as usize] += micros(now, since);
+        }
+        let [busy, backpressured, idle, aligning] = us;
+        TimeInState { busy, backpressured, idle, aligning }
+    }
+}
+
+fn micros(now: Instant, since: Instant) -> u64 {
+    now.saturating_duration_since(since).as_micros() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::instant;
+
+    #[test]
+    fn what_a_task_waits_for_counts_while_it_waits() {
+        let handle = TaskHandle::new(VertexId(0), Subtask(0));
+        let (start, ms) = (instant(), Duration::from_millis);
+        handle.turn_began(start);
+        handle.turn_ended(start, start + ms(2), Some(Slot::Backpressured));
+        let time = |at| handle.time_in_state(start + ms(at));
+        assert_eq!((time(5).busy, time(5).backpressured), (2_000, 3_000));
+        handle.turn_began(start + ms(9));
+        assert_eq!((time(20).busy, time(20).backpressured, time(20).idle), (2_000, 7_000, 0));
     }
 }

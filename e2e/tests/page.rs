@@ -1,0 +1,224 @@
+//! The job's page in a real browser, beside a live job: numbers move, a rescale and a lost worker
+//! show in what happened, a skewed key is named, other sites get nothing.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
+use weir_e2e::cache::tail;
+use weir_e2e::job::{Job, Manifest, Run};
+use weir_e2e::process::{signal, wait_for};
+use weir_e2e::testbed::chromium::Browser;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Two thousand clicks a second on pages, of which one has most.
+const CLICKS: &str = "-- Clicks on pages, made up: nearly all of them on the first page.
+CREATE TABLE clicks (
+  page BIGINT, visitor BIGINT, at TIMESTAMP(3),
+  WATERMARK FOR at AS at - INTERVAL '1' SECOND
+) WITH (
+  'connector' = 'datagen', 'rows-per-second' = '2000',
+  'fields.page.min' = '1', 'fields.page.max' = '1',
+  'fields.visitor.min' = '1', 'fields.visitor.max' = '5000'
+);
+
+CREATE TABLE newest (page BIGINT, clicks BIGINT, visitors BIGINT) WITH ('connector' = 'blackhole');
+CREATE TABLE per_second (opened TIMESTAMP(3), visitor BIGINT, clicks BIGINT) WITH ('connector' = 'print');
+
+INSERT INTO newest
+  SELECT page, COUNT(*) AS clicks, COUNT(DISTINCT visitor) AS visitors FROM clicks GROUP BY page;
+
+INSERT INTO per_second
+  SELECT window_start, visitor, COUNT(*)
+  FROM TABLE(TUMBLE(TABLE clicks, DESCRIPTOR(at), INTERVAL '1' SECOND))
+  GROUP BY window_start, window_end, visitor;
+";
+
+/// Where pictures are kept: beside the build, for whoever wants to look.
+fn pictures() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| weir_e2e::job::repository().join("target"));
+    target.join("page")
+}
+
+/// `127.0.0.1:8081`, as `weir run` says.
+fn address(run: &Run) -> Result<String> {
+    let mut address = String::new();
+    wait_for("the page's address", LIMIT, || {
+        let log = run.log();
+        let found =
+            log.split_once("  page http://").and_then(|(_, rest)| rest.split_whitespace().next());
+        address = found.unwrap_or_default().to_owned();
+        Ok(!address.is_empty())
+    })
+    .with_context(|| tail(&run.log()))?;
+    Ok(address)
+}
+
+/// The first line and the body of an answer.
+fn get(address: &str, path: &str, headers: &str) -> Result<(String, String)> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").context("an answer")?;
+    Ok((head.lines().next().unwrap_or_default().to_owned(), body.to_owned()))
+}
+
+#[test]
+fn the_page_of_a_live_job_moves_and_tells_what_happens() -> Result<()> {
+    let mut manifest = Manifest::new("clicks", CLICKS);
+    manifest.parallelism = 2;
+    let mut job = Job::new(manifest)?;
+    let mut run = job.start(2)?;
+    let address = address(&run)?;
+    let page = format!("http://{address}");
+    let pictures = pictures();
+
+    // Other names and other sites get nothing, before anything is drawn.
+    wait_for("a snapshot", LIMIT, || {
+        Ok(get(&address, "/v1/snapshot", &format!("Host: {address}\r\n"))?.0.contains("200"))
+    })?;
+    for headers in [
+        "Host: evil.example\r\n".to_owned(),
+        String::new(),
+        format!("Host: {address}\r\nOrigin: https://evil.example\r\n"),
+    ] {
+        for path in ["/", "/v1/snapshot", "/v1/stream"] {
+            let (line, body) = get(&address, path, &headers)?;
+            ensure!(
+                line.contains("403") || line.contains("400"),
+                "{headers} {path}: {line} {body}"
+            );
+            ensure!(!body.contains("clicks"), "{headers} {path}: {body}");
+        }
+    }
+
+    let mut browser = Browser::start(1440, 1400)?;
+    browser.prefer("light")?;
+    let port = address.rsplit(':').next().unwrap_or_default();
+    browser.open(&format!("http://evil.example:{port}/"))?;
+    ensure!(browser.text("body")?.contains("open it as 127.0.0.1"), "{}", browser.text("body")?);
+
+    browser.open(&page)?;
+    ensure!(browser.text("h1")? == "clicks", "{}", browser.text("body")?);
+    let read = "Number(/([\\d,]+) in all/.exec(document.querySelector('#numbers').textContent)?.[1].replaceAll(',', ''))";
+    let before = browser.evaluate(read)?.as_u64().unwrap_or(0);
+    wait_for("rows on the page", LIMIT, || {
+        Ok(browser.evaluate(read)?.as_u64().unwrap_or(0) > before + 4_000)
+    })
+    .with_context(|| tail(&run.log()))?;
+    ensure!(browser.text("#age")?.starts_with("data "), "{}", browser.text("#age")?);
+    wait_for("the skew in the verdict", LIMIT, || {
+        Ok(browser.text("#verdict")?.contains("has most of its rows in subtask"))
+    })
+    .with_context(|| tail(&run.log()))?;
+    ensure!(
+        browser.text("#verdict")?.contains("rows go to subtasks by page"),
+        "{}",
+        browser.text("#verdict")?
+    );
+    wait_for("charts", LIMIT, || {
+        Ok(browser.evaluate("document.querySelectorAll('#charts polyline').length")?.as_u64()
+            >= Some(4))
+    })?;
+
+    // A rescale and a worker that is lost.
+    job.set_parallelism(3)?;
+    wait_for("the rescale in what happened", LIMIT, || {
+        let happened = browser.text("#happened")?;
+        Ok(happened.contains("Rescale") && happened.contains("2 → 3"))
+    })
+    .with_context(|| tail(&run.log()))?;
+    let lost = run.worker(1).context("a second worker")?;
+    signal(lost, Signal::KILL)?;
+    wait_for("the lost worker in what happened", LIMIT, || {
+        let happened = browser.text("#happened")?;
+        Ok(happened.contains("Recovery") && happened.contains("worker 1 was lost"))
+    })
+    .with_context(|| tail(&run.log()))?;
+    browser.evaluate(
+        "document.querySelectorAll('#happened details').forEach((d) => { d.open = true; })",
+    )?;
+    ensure!(
+        browser.text("#happened")?.contains("restore"),
+        "steps: {}",
+        browser.text("#happened")?
+    );
+    // What the reader has opened stays open while the page goes on.
+    let rows = browser.evaluate(read)?.as_u64().unwrap_or(0);
+    wait_for("rows after the recovery", LIMIT, || {
+        Ok(browser.evaluate(read)?.as_u64().unwrap_or(0) > rows + 6_000)
+    })
+    .with_context(|| tail(&run.log()))?;
+    ensure!(
+        browser.evaluate("document.querySelectorAll('#happened details[open]').length")?.as_u64()
+            >= Some(2),
+        "the steps have closed by themselves"
+    );
+    ensure!(
+        browser.evaluate("document.querySelectorAll('#charts .pause').length")?.as_u64() > Some(0),
+        "no notch"
+    );
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme)?;
+        browser.picture(&pictures.join(format!("job-{scheme}.png")))?;
+        let faults = browser.faults()?;
+        ensure!(faults.is_empty(), "{scheme}: {faults:#?}");
+    }
+
+    // An operator's drawer, by hand and by key.
+    browser.evaluate("document.querySelector('a[data-operator] .name').parentElement.dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))")?;
+    wait_for("the drawer", LIMIT, || {
+        Ok(browser.text("#drawer")?.contains("Subtasks of its chain"))
+    })?;
+    ensure!(browser.text("#drawer")?.contains("What it reads"), "{}", browser.text("#drawer")?);
+    browser.picture(&pictures.join("drawer-dark.png"))?;
+    browser.prefer("light")?;
+    browser.picture(&pictures.join("drawer-light.png"))?;
+    browser.press("Escape")?;
+    wait_for("the drawer to close", LIMIT, || Ok(browser.text("#drawer")?.is_empty()))?;
+
+    for (path, holds) in [
+        ("/checkpoints", "Tasks, the slowest first"),
+        ("/program", "SELECT window_start, visitor"),
+        ("/log", "Log"),
+    ] {
+        browser.open(&format!("{page}{path}"))?;
+        ensure!(browser.text("main")?.contains(holds), "{path}: {}", browser.text("main")?);
+        browser.picture(&pictures.join(format!("{}-light.png", &path[1..])))?;
+        let faults = browser.faults()?;
+        ensure!(faults.is_empty(), "{path}: {faults:#?}");
+        let json = browser.evaluate(&format!(
+            "fetch('{path}?format=json').then((r) => r.json()).then((j) => typeof j)"
+        ))?;
+        ensure!(json == "object", "{path}?format=json is {json}");
+    }
+
+    // The job ends: the page says so and is not believed any more.
+    browser.open(&page)?;
+    run.process.signal(Signal::INT)?;
+    run.process.wait(LIMIT)?;
+    wait_for("the page to turn grey", LIMIT, || {
+        Ok(browser.evaluate("document.body.classList.contains('stale')")? == true)
+    })?;
+    ensure!(browser.text("#age")?.starts_with("no answer since "), "{}", browser.text("#age")?);
+
+    // What happened is there when the job runs again, in another process.
+    let run = job.start(0)?;
+    let address = self::address(&run)?;
+    wait_for("what happened before", LIMIT, || {
+        let (_, body) = get(&address, "/v1/operations", &format!("Host: {address}\r\n"))?;
+        Ok(body.contains("2 → 3") && body.contains("Recovery") && body.contains("Rescale"))
+    })
+    .with_context(|| tail(&run.log()))?;
+    let ledger = job.folder().join("state/default/clicks/ledger");
+    ensure!(fs::read_dir(&ledger)?.count() >= 1, "no ledger in {}", ledger.display());
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! The job's page: what a running job looks like in a browser, and the data behind it.
+//!
+//! - **In**: snapshots ([`weir_protocol::view`]) once a second, records of checkpoints, what was
+//!   done with the job and what went wrong.
+//! - **Out**: `/v1/…` as JSON and as a stream, pages that are complete without a script, findings
+//!   ([`diagnose`]).
+//! - **Always**: read-only; nobody waits for a viewer; every memory here has a bound; nothing is
+//!   loaded from elsewhere; no other web site gets an answer.
+//!
+//! ```text
+//!  coordinator ──► snapshot, once a second ──► hub ──► diagnose, rings ──► pages, fragments, JSON
+//! ```
+
+pub mod diagnose;
+pub mod history;
+mod html;
+mod hub;
+mod places;
+mod render;
+mod serve;
+pub mod words;
+
+pub use diagnose::diagnose;
+pub use hub::{Hub, Ledger, Program};
+pub use places::places;
+pub use serve::{Page, router, serve};

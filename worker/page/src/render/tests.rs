@@ -1,0 +1,286 @@
+//! What pages hold, how large they are, how long they take.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+use weir_protocol::view::{
+    CheckpointRecord, CheckpointTask, EdgeView, FailureView, JobView, OperationView, OperatorView,
+    Snapshot, SplitView, Step, SubtaskView, TimeShares, VertexView,
+};
+
+use super::*;
+use crate::hub::{Ledger, Program};
+use crate::serve::ASSETS;
+
+/// A job of chains of so many subtasks each: flights → count → out.
+fn snapshot(at_ms: u64, subtasks: u32) -> Snapshot {
+    let vertex = |id: u32, name: &str, kind: &str| VertexView {
+        id,
+        name: name.into(),
+        operators: vec![OperatorView {
+            uid: format!("uid-{id}"),
+            name: name.into(),
+            kind: kind.into(),
+            stateful: id == 1,
+            out_rate: 1_000.0,
+            ..OperatorView::default()
+        }],
+        subtasks: (0..subtasks)
+            .map(|subtask| SubtaskView {
+                subtask,
+                in_rate: 3.0,
+                time: TimeShares { busy: 0.25, held: 0.1, idle: 0.65, aligning: 0.0 },
+                splits: vec![SplitView { id: format!("file-{subtask}"), ..SplitView::default() }],
+                watermark: Some(980_085_600_000),
+                state_bytes: 1_000,
+                ..SubtaskView::default()
+            })
+            .collect(),
+    };
+    let edge =
+        |from, to| EdgeView { from, to, operator: format!("uid-{from}"), ..EdgeView::default() };
+    Snapshot {
+        at_ms,
+        job: JobView {
+            namespace: "default".into(),
+            name: "airport-<delays>".into(),
+            state: "Running".into(),
+            parallelism: subtasks,
+            ..JobView::default()
+        },
+        vertices: vec![
+            vertex(0, "flights", "source"),
+            vertex(1, "hourly count", "window aggregate"),
+            vertex(2, "out", "sink"),
+        ],
+        edges: vec![edge(0, 1), edge(1, 2)],
+        ..Snapshot::default()
+    }
+}
+
+fn hub(subtasks: u32) -> Arc<Hub> {
+    let program = Program {
+        sql: "SELECT origin FROM flights WHERE origin <> '<script>'".into(),
+        places: [("uid-1".to_owned(), vec![0..6, 7..26])].into(),
+        ..Program::default()
+    };
+    let hub = Hub::new(program);
+    let tasks = (0..subtasks.min(200)).map(|subtask| CheckpointTask {
+        vertex: 1,
+        subtask,
+        trigger_us: 900,
+        align_us: 2_000,
+        freeze_us: 300,
+        upload_us: 9_000,
+        bytes: 4_096,
+    });
+    let record = CheckpointRecord {
+        attempt: 7,
+        epoch: 5,
+        took_ms: 14,
+        at_ms: 9_500,
+        tasks: tasks.collect(),
+        ..CheckpointRecord::default()
+    };
+    let records = vec![Arc::new(record)];
+    for second in 1..=10 {
+        hub.publish(snapshot(second * 1_000, subtasks), records.clone());
+    }
+    let mut ledger = Ledger::default();
+    ledger.operation(OperationView {
+        at_ms: 9_000,
+        kind: "Rescale".into(),
+        outcome: "done".into(),
+        message: "2 → 4 in 120 ms".into(),
+        total_ms: 120,
+        pause_ms: 40,
+        steps: vec![
+            Step { name: "checkpoint".into(), ms: 80 },
+            Step { name: "restore".into(), ms: 40 },
+        ],
+        ..OperationView::default()
+    });
+    ledger.failure(FailureView {
+        at_ms: 9_900,
+        times: 3,
+        message: "worker 1 was lost: <killed>".into(),
+        ..FailureView::default()
+    });
+    hub.happened(&ledger);
+    hub
+}
+
+async fn get(hub: &Arc<Hub>, path: &str) -> (StatusCode, String) {
+    let request =
+        Request::get(path).header(header::HOST, "127.0.0.1:8081").body(Body::empty()).unwrap();
+    let response = crate::router(Arc::clone(hub)).oneshot(request).await.unwrap();
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8_lossy(&body).into_owned())
+}
+
+#[tokio::test]
+async fn every_page_is_whole_without_a_script_and_answers_json() {
+    let hub = hub(4);
+    for (path, holds) in [
+        ("/", "Nothing is held back"),
+        ("/?operator=uid-1", "Subtasks of its chain"),
+        ("/?range=24h", "24 h"),
+        ("/operators/uid-0", "file-3"),
+        ("/checkpoints", "Checkpoint 5"),
+        ("/checkpoints/7", "waits for the other inputs’ barriers"),
+        ("/program", "<span class=\"word\">SELECT</span>"),
+        ("/program?operator=uid-1", "<mark>"),
+        ("/log", "Nothing was logged"),
+    ] {
+        let (status, html) = get(&hub, path).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        assert!(html.contains(holds), "{path} lacks {holds}: {html}");
+        assert!(html.contains("airport-&lt;delays&gt;") && !html.contains("<delays>"), "{path}");
+        assert!(
+            !html.contains("style=") && !html.contains("onclick"),
+            "{path}: the policy forbids it"
+        );
+        let json = if path.contains('?') {
+            format!("{path}&format=json")
+        } else {
+            format!("{path}?format=json")
+        };
+        let (status, text) = get(&hub, &json).await;
+        assert_eq!(status, StatusCode::OK, "{json}");
+        serde_json::from_str::<serde_json::Value>(&text)
+            .unwrap_or_else(|e| panic!("{json}: {e}: {text}"));
+    }
+    let (_, html) = get(&hub, "/").await;
+    for holds in
+        ["2 → 4 in 120 ms", "checkpoint: 80 ms", "worker 1 was lost: &lt;killed&gt;", "3 ×"]
+    {
+        assert!(html.contains(holds), "the job's page lacks {holds}");
+    }
+    for path in ["/operators/none", "/checkpoints/99", "/v1/checkpoints/99", "/assets/none"] {
+        assert_eq!(get(&hub, path).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn data_has_the_same_numbers_as_the_pages() {
+    let hub = hub(4);
+    let value = async |path: &str| -> serde_json::Value {
+        serde_json::from_str(&get(&hub, path).await.1).expect(path)
+    };
+    let snapshot: Snapshot = serde_json::from_value(value("/v1/snapshot").await).unwrap();
+    assert_eq!((snapshot.job.name.as_str(), snapshot.vertices.len()), ("airport-<delays>", 3));
+    assert_eq!(value("/v1/history").await["job"].as_array().map(Vec::len), Some(10));
+    assert_eq!(value("/v1/history?since=8000").await["job"].as_array().map(Vec::len), Some(2));
+    assert_eq!(value("/v1/checkpoints").await[0]["tasks"].as_array().map(Vec::len), Some(0));
+    assert_eq!(value("/v1/checkpoints/5").await["tasks"].as_array().map(Vec::len), Some(4));
+    assert_eq!(value("/v1/operations").await[0]["pauseMs"], 40);
+    assert_eq!(value("/v1/failures").await[0]["times"], 3);
+}
+
+#[tokio::test]
+async fn a_process_that_does_not_coordinate_says_who_does() {
+    let hub = Hub::new(Program::default());
+    hub.elsewhere("the job is coordinated by 10.0.0.7:7101");
+    let (status, text) = get(&hub, "/v1/snapshot").await;
+    assert_eq!(
+        (status, text.as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "the job is coordinated by 10.0.0.7:7101\n")
+    );
+    assert!(get(&hub, "/").await.1.contains("the job is coordinated by 10.0.0.7:7101"));
+}
+
+#[tokio::test]
+async fn a_stream_begins_with_everything_and_goes_on_with_what_changes() {
+    let hub = hub(2);
+    let request = |path: &str| {
+        Request::get(path).header(header::HOST, "localhost:1").body(Body::empty()).unwrap()
+    };
+    let open = async |path: &str| {
+        let response = crate::router(Arc::clone(&hub)).oneshot(request(path)).await.unwrap();
+        response.into_body()
+    };
+    let next = async |body: &mut Body| {
+        let frame = tokio::time::timeout(Duration::from_secs(5), body.frame()).await;
+        let frame = frame.expect("an event").expect("more").unwrap().into_data().unwrap();
+        String::from_utf8_lossy(&frame).into_owned()
+    };
+    let (mut data, mut page) = (open("/v1/stream").await, open("/v1/stream?view=job").await);
+    assert!(next(&mut data).await.starts_with("event: snapshot\n"));
+    let first = next(&mut page).await;
+    assert!(first.starts_with("event: fragments\n") && first.contains("\"graph\":"), "{first}");
+    hub.publish(snapshot(11_000, 2), Vec::new());
+    assert!(next(&mut data).await.contains("\"atMs\":11000"));
+    let changed = next(&mut page).await;
+    assert!(changed.contains("\"charts\":") && !changed.contains("\"head\":"), "{changed}");
+    let mut ledger = Ledger::default();
+    ledger.operation(OperationView { kind: "Savepoint".into(), ..OperationView::default() });
+    hub.happened(&ledger);
+    // The moment changes with it: whichever comes first.
+    let both = next(&mut data).await + &next(&mut data).await;
+    assert!(
+        both.contains("event: operation\n") && both.contains("\"kind\":\"Savepoint\""),
+        "{both}"
+    );
+}
+
+#[tokio::test]
+async fn other_names_and_other_sites_get_no_answer() {
+    let hub = hub(1);
+    for (host, origin) in
+        [("evil.example:8081", None), ("127.0.0.1:8081", Some("https://evil.example"))]
+    {
+        for path in ["/", "/v1/snapshot", "/v1/stream"] {
+            let mut request = Request::get(path).header(header::HOST, host);
+            if let Some(origin) = origin {
+                request = request.header(header::ORIGIN, origin);
+            }
+            let request = request.body(Body::empty()).unwrap();
+            let response = crate::router(Arc::clone(&hub)).oneshot(request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{host} {origin:?} {path}");
+            assert!(!response.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+            assert!(response.headers().contains_key(header::CONTENT_SECURITY_POLICY));
+        }
+    }
+}
+
+/// What the pages load, compressed; the SQL editor is not among it.
+#[test]
+fn everything_that_a_page_loads_fits_its_budget() {
+    let assets: usize = ASSETS.iter().map(|asset| asset.gzipped.len()).sum();
+    assert!(assets <= 20_000, "{assets} bytes");
+    for asset in &*ASSETS {
+        let text = std::fs::read_to_string(format!(
+            "{}/assets/{}",
+            env!("CARGO_MANIFEST_DIR"),
+            asset.name
+        ))
+        .unwrap();
+        let foreign = text.replace("http://www.w3.org/", "");
+        assert!(
+            !foreign.contains("http://") && !foreign.contains("https://"),
+            "{} loads from elsewhere",
+            asset.name
+        );
+    }
+}
+
+/// The limit is for a release build on a slow core; a test's build takes several times as long.
+#[test]
+fn a_thousand_subtasks_are_rendered_in_no_time() {
+    let hub = hub(1_000);
+    let view = View { subject: Subject::Job, by_minute: false, operator: Some("uid-1".into()) };
+    let began = tokio::time::Instant::now();
+    let fragments = view.render(&hub, &hub.moment());
+    let took = began.elapsed();
+    let bytes: usize = fragments.iter().map(|(_, html)| html.as_str().len()).sum();
+    assert!(
+        took < Duration::from_millis(if cfg!(debug_assertions) { 400 } else { 100 }),
+        "{took:?}"
+    );
+    assert!(bytes < 200_000, "{bytes} bytes");
+}
