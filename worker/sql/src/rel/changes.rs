@@ -38,7 +38,9 @@ impl Rel {
     pub(crate) fn corrected_by(&self) -> Option<Corrected> {
         match &self.kind {
             RelKind::Scan(_) | RelKind::Values { .. } => None,
-            RelKind::Calc { input, .. } | RelKind::Window { input, .. } => input.corrected_by(),
+            RelKind::Calc { input, .. }
+            | RelKind::Window { input, .. }
+            | RelKind::Arrivals { input, .. } => input.corrected_by(),
             RelKind::Union(branches) => branches.iter().find_map(|branch| branch.corrected_by()),
             RelKind::Aggregate(aggregate) => match aggregate.input.corrected_by() {
                 // Of distinct rows each is given once, and stays.
@@ -60,6 +62,8 @@ impl Rel {
                 what: if rank.limit { "LIMIT" } else { "Top-N by rank" },
             })),
             RelKind::Join(join) if join.near.is_some() => None,
+            // Versions change nothing of what was given.
+            RelKind::Join(join) if join.as_of.is_some() => join.left.corrected_by(),
             RelKind::Join(join) => {
                 let below = || join.left.corrected_by().or_else(|| join.right.corrected_by());
                 let own = || Corrected { span: join.span, what: join.name() };
@@ -81,6 +85,7 @@ impl Rel {
                 let keys = input.keys().into_iter();
                 keys.filter_map(|key| key.iter().map(kept).collect()).collect()
             }
+            RelKind::Arrivals { input, .. } => input.keys(),
             RelKind::Window { input, .. } => {
                 // A row may be in several windows.
                 let start = self.fields.iter().position(|f| matches!(f.role, Role::WindowStart(_)));
@@ -134,10 +139,13 @@ impl Rel {
         if !join.kind.gives_pairs() {
             keys.clone_from(&left);
         } else {
-            if within(&right, &on_right) && matches!(join.kind, JoinKind::Inner | JoinKind::Left) {
+            let has_versions = join.as_of.as_ref().is_some_and(|as_of| as_of.versions().is_some());
+            let finds_one = within(&right, &on_right) || has_versions;
+            if finds_one && matches!(join.kind, JoinKind::Inner | JoinKind::Left) {
                 keys.extend(left.iter().cloned());
             }
-            if within(&left, &on_left) && matches!(join.kind, JoinKind::Inner | JoinKind::Right) {
+            let is_found_once = within(&left, &on_left) && join.as_of.is_none();
+            if is_found_once && matches!(join.kind, JoinKind::Inner | JoinKind::Right) {
                 keys.extend(right.iter().cloned());
             }
             for left in &left {

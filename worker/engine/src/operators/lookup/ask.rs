@@ -69,7 +69,7 @@ pub(super) fn ask(
         let asked = tokio::time::timeout(timeout, patiently(&*table, keys, rows, retry)).await;
         let found = asked.unwrap_or_else(|_| {
             let message = format!(
-                "the table has not answered within {timeout:?}; see whether it can be reached, or give it more time (SET 'table.exec.async-lookup.timeout' = '…')"
+                "the table has not answered within {timeout:?}; see whether it can be reached, or give it more time by the hint LOOKUP('table' = '…', 'timeout' = '…')"
             );
             Err(EngineError::external(message))
         });
