@@ -2,7 +2,7 @@
 //! program counts lateness row by row.
 //!
 //! The watermark of a split before a row is the largest date before it in the split, less the
-//! delay. A row counts for those of its windows that end after that watermark.
+//! delay. A row counts for those of its windows whose last millisecond is after that watermark.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,7 +68,7 @@ impl Aggregated {
         let mut taken = false;
         let mut start = flight.date_ms - flight.date_ms.rem_euclid(windows.slide_ms);
         while start > flight.date_ms - windows.size_ms {
-            if start + windows.size_ms > watermark {
+            if start + windows.size_ms - 1 > watermark {
                 taken = true;
                 self.groups.entry((start, flight.origin)).or_default().add(flight);
             }

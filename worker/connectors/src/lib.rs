@@ -13,6 +13,7 @@ pub mod datagen;
 pub mod filesystem;
 pub mod formats;
 pub mod kafka;
+pub mod lookup;
 pub mod options;
 pub mod print;
 pub mod reference;

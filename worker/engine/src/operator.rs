@@ -112,6 +112,14 @@ pub trait Operator: Send {
         mark
     }
 
+    /// Whether it can go on after [`Progress::More`]: what it waits for outside is there. Whoever
+    /// answers `false` wakes the task through [`Context::waker`] when that changes; until then nothing
+    /// passes, so that it ought not to be long.
+    fn can_resume(&mut self, cx: &mut Context) -> bool {
+        let _ = cx;
+        true
+    }
+
     /// Goes on after [`Progress::More`].
     ///
     /// # Errors
@@ -155,6 +163,19 @@ pub trait Operator: Send {
     fn on_tick(&mut self, cx: &mut Context, out: &mut Output) -> Result<(), OperatorError> {
         let _ = (cx, out);
         Ok(())
+    }
+
+    /// Whether time begins anew with this operator: watermarks from above but the last one, and what
+    /// is said of idle inputs, stop at it; [`Operator::own_watermark`] takes their place. A chain
+    /// ends with such an operator, as with one that holds watermarks back.
+    fn keeps_own_time(&self) -> bool {
+        false
+    }
+
+    /// Asked at every tick: the watermark that leaves now, of an operator that keeps its own time.
+    fn own_watermark(&mut self, cx: &Context) -> Option<Watermark> {
+        let _ = cx;
+        None
     }
 
     /// Memory that the operator holds beside its tables, in bytes; accounted to the state pool.

@@ -222,9 +222,10 @@ pub struct WatermarkRule {
 /// The watermark that one row allows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RowMark {
-    /// The row's event time less this many milliseconds: `ts - INTERVAL …`, and 0 for `ts`.
+    /// The row's event time less this many milliseconds; below 0 it is past itself.
     Delay(i64),
-    /// The value in another column of the projected batch (any other expression).
+    /// A millisecond more than the value in another column of the projected batch: rows up to that
+    /// are past.
     Column(usize),
 }
 

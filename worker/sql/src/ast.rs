@@ -353,6 +353,15 @@ pub(crate) struct Select {
     pub(crate) having: Option<Expr>,
     pub(crate) windows: Vec<NamedWindow>,
     pub(crate) qualify: Option<Expr>,
+    /// `/*+ LOOKUP(…) */` behind SELECT.
+    pub(crate) lookups: Vec<LookupHint>,
+    pub(crate) span: Span,
+}
+
+/// How a table is asked by processing time.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct LookupHint {
+    pub(crate) options: Vec<OptionDef>,
     pub(crate) span: Span,
 }
 
@@ -392,6 +401,18 @@ pub(crate) enum RelationKind {
     Subquery(Box<Query>),
     Window(Box<WindowCall>),
     Join(Box<JoinClause>),
+    /// `t FOR SYSTEM_TIME AS OF time`, on the right of a join.
+    AsOf(Box<AsOf>),
+}
+
+/// A table as it was at a time.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct AsOf {
+    /// Without alias and columns, which stand behind.
+    pub(crate) table: Relation,
+    pub(crate) time: Expr,
+    /// The words `FOR SYSTEM_TIME AS OF`.
+    pub(crate) span: Span,
 }
 
 /// `a JOIN b ON …`.

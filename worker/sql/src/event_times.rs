@@ -34,7 +34,7 @@ impl TableTimes {
         let time = first_ms(&row, rule.column)?;
         let mark = match rule.mark {
             RowMark::Delay(delay) => time.saturating_sub(delay),
-            RowMark::Column(column) => first_ms(&row, column)?,
+            RowMark::Column(column) => first_ms(&row, column)?.saturating_add(1),
         };
         Some(mark.min(time))
     }

@@ -27,6 +27,9 @@ pub(crate) fn narrow(rel: &Arc<Rel>) -> Arc<Rel> {
             }
         }
         RelKind::Union(branches) => RelKind::Union(branches.iter().map(narrow).collect()),
+        RelKind::Arrivals { input, time } => {
+            RelKind::Arrivals { input: narrow(input), time: *time }
+        }
         RelKind::Window { input, time, id, span } => {
             RelKind::Window { input: narrow(input), time: *time, id: id.clone(), span: *span }
         }

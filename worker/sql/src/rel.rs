@@ -22,7 +22,8 @@ use crate::expr::{Expr, Node};
 use crate::types::{Kind, SqlType};
 
 pub(crate) use join::{
-    Equal, Join, JoinKind, conjuncts, equality, fields as join_fields, filtered, join,
+    AsOf, Equal, Join, JoinKind, Lookup, Versions, conjuncts, equality, fields as join_fields,
+    filtered, join, joined_at,
 };
 pub(crate) use narrow::Narrowing;
 pub(crate) use near::Near;
@@ -41,6 +42,8 @@ pub(crate) enum Role {
     Plain,
     /// An event time that watermarks belong to.
     Rowtime,
+    /// The time at which a row is looked at.
+    Proctime,
     WindowStart(WindowId),
     WindowEnd(WindowId),
     /// The last millisecond of a window, which is an event time as well.
@@ -88,6 +91,12 @@ pub(crate) enum RelKind {
     Union(Vec<Arc<Rel>>),
     Values {
         rows: Vec<Vec<Expr>>,
+    },
+    /// The input's columns, with the time at which rows come in one of them, which is their event
+    /// time from here on.
+    Arrivals {
+        input: Arc<Rel>,
+        time: usize,
     },
     /// The input's columns, `window_start`, `window_end`, `window_time`.
     Window {
@@ -333,6 +342,32 @@ fn stack(input: &Arc<Rel>, filter: Option<Expr>, exprs: Vec<Expr>, fields: Vec<F
         return calc(&top.rel, top.rest, exprs, fields);
     }
     Arc::new(Rel { kind: RelKind::Calc { input: input.clone(), filter, exprs }, fields })
+}
+
+/// The relation by a time of its rows: processing time becomes an event time.
+pub(crate) fn timed(rel: &Arc<Rel>, time: usize) -> Arc<Rel> {
+    if rel.fields.get(time).is_none_or(|field| field.role != Role::Proctime) {
+        return rel.clone();
+    }
+    let mut fields = rel.fields.clone();
+    for (column, field) in fields.iter_mut().enumerate() {
+        // What was known of other times ends here.
+        field.role = match field.role {
+            _ if column == time => Role::Rowtime,
+            Role::Proctime => Role::Proctime,
+            _ => Role::Plain,
+        };
+    }
+    Arc::new(Rel { kind: RelKind::Arrivals { input: rel.clone(), time }, fields })
+}
+
+/// What a column that an expression over these fields gives means for time.
+pub(crate) fn role_of(expr: &Expr, fields: &[Field]) -> Role {
+    match &*expr.node {
+        Node::Column(column) => fields.get(*column).map_or(Role::Plain, |f| f.role.clone()),
+        Node::Call(call) if call.name == "PROCTIME" => Role::Proctime,
+        _ => Role::Plain,
+    }
 }
 
 /// Every column of `input` as an expression.

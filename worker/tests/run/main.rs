@@ -2,11 +2,14 @@
 
 mod groups;
 mod joins;
+mod lookups;
 mod not_null;
 mod old_state;
 mod over;
+mod processing_time;
 mod program;
 mod ranks;
+mod temporal;
 mod windows;
 
 use std::collections::BTreeMap;

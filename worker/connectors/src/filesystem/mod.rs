@@ -127,6 +127,7 @@ pub fn source_with(
     let mut options = Options::new(table);
     // Options of the sink, so that one table can be read and written.
     options.prefixed("sink.rolling-policy.");
+    crate::lookup::allow(&mut options);
     let location = read_location(&mut options, place);
     let format = format::read(&mut options);
     let watch = read_watch(&mut options);

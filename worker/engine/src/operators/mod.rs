@@ -1,8 +1,10 @@
 //! The streaming operators, one folder or file each.
 
+pub mod arrivals;
 pub mod dedup;
 pub mod group;
 pub mod join;
+pub mod lookup;
 pub mod over;
 mod passed;
 pub mod rank;

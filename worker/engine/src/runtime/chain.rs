@@ -73,6 +73,17 @@ enum Control {
     End,
 }
 
+impl Control {
+    /// Whether it says how time goes on, while rows may still come.
+    fn is_of_time(self) -> bool {
+        match self {
+            Self::Watermark(mark) => mark != Watermark::MAX,
+            Self::Idle | Self::Active => true,
+            Self::Round(..) | Self::Barrier(_) | Self::End => false,
+        }
+    }
+}
+
 /// What remains once an operator has nothing more to give for a message.
 #[derive(Clone, Copy)]
 enum Then {
@@ -85,7 +96,7 @@ enum Then {
 pub(crate) enum Driven {
     /// Nothing is left to do.
     Done,
-    /// The output has no room; go on when woken.
+    /// The output has no room, or an operator waits for something outside; go on when woken.
     Full,
     /// Rows of state tables are being read; go on when woken.
     Reading,
@@ -192,6 +203,12 @@ impl Chain {
             if !self.has_rows()? {
                 return Ok(Driven::Reading);
             }
+            if let Some(Work::Resume { at, .. }) = self.stack.last()
+                && let Some(Link { operator, cx }) = self.links.get_mut(*at)
+                && !operator.can_resume(cx)
+            {
+                return Ok(Driven::Full);
+            }
             let Some(work) = self.stack.pop() else { return Ok(Driven::Done) };
             match work {
                 Work::Batch { at, port, batch } => {
@@ -217,6 +234,9 @@ impl Chain {
                         }
                     };
                     let Link { operator, cx } = link;
+                    if operator.keeps_own_time() && control.is_of_time() {
+                        continue;
+                    }
                     let progress = match control {
                         Control::Watermark(mark) => operator.on_watermark(cx, mark, &mut self.out),
                         Control::Idle | Control::Barrier(_) | Control::End => {
@@ -329,7 +349,10 @@ impl Chain {
                 table.sweep(SWEPT_ROWS);
             }
             let ticked = link.operator.on_tick(&mut link.cx, &mut self.out);
-            self.after(at, ticked.map(|()| Progress::Done), Then::Nothing)?;
+            let link = &mut self.links[at];
+            let own = link.operator.own_watermark(&link.cx);
+            let then = own.map_or(Then::Nothing, |mark| Then::Pass(Control::Watermark(mark)));
+            self.after(at, ticked.map(|()| Progress::Done), then)?;
         }
         Ok(())
     }

@@ -327,7 +327,7 @@ fn mark_rows(
         RowMark::Column(column) => {
             let marks = milliseconds(records, column)?;
             for (row, (&time, mark)) in times.values().iter().zip(&marks).enumerate() {
-                marking.row(row, time, mark.unwrap_or(i64::MIN));
+                marking.row(row, time, mark.map_or(i64::MIN, |mark| mark.saturating_add(1)));
             }
         }
     }

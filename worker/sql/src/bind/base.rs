@@ -112,7 +112,8 @@ impl Binder<'_> {
                     return Ok(base);
                 }
                 RelKind::Aggregate(Aggregate { over: Some(_), .. })
-                | RelKind::Join(Join { near: Some(Near { windows: true, .. }), .. }) => {
+                | RelKind::Join(Join { near: Some(Near { windows: true, .. }), .. })
+                | RelKind::Join(Join { as_of: Some(_), .. }) => {
                     // The same windows once more: results of a window fall into one slice of it.
                     let Windows::Grid(own) = id.window else {
                         return self.fail(at, "the results of sessions cannot be grouped by their sessions once more; group by window_end alone, or by all that is wanted at first");

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::expr::{ExprBinder, Scope, call, condition};
 use super::query::{Ctes, From};
-use super::{Binder, Reported};
+use super::{Binder, Reported, temporal};
 use crate::ast::{self, Ident, JoinClause, JoinOn};
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Style, compare};
@@ -192,7 +192,8 @@ impl Binder<'_> {
     /// What a join in FROM gives.
     pub(super) fn join(&mut self, clause: &JoinClause, ctes: &Ctes<'_>) -> Result<From, Reported> {
         let left = self.from(&clause.left, ctes);
-        let right = self.from(&clause.right, ctes);
+        let (table, as_of) = temporal::table_of(&clause.right);
+        let right = self.from(&table, ctes);
         let (left, right) = (left?, right?);
         let width = left.rel.fields.len();
         let (of_left, of_right) = (Joined::of(&left), Joined::of(&right));
@@ -233,6 +234,10 @@ impl Binder<'_> {
             on.push(self.keep(equal)?);
             merged.push((name.text.clone(), a, b));
         }
+        let as_of = match as_of {
+            Some(as_of) => Some(self.as_of(clause, as_of, &of_left, [&left, &right])?),
+            None => None,
+        };
         let mut joined = of_left.and(of_right, width);
         if let JoinOn::Condition(expr) = &clause.on {
             let scope = Scope {
@@ -252,6 +257,10 @@ impl Binder<'_> {
             conjuncts(self.keep(bound)?, &mut on);
         }
         self.refuse_chance(&on)?;
+        let rel = match as_of {
+            Some(as_of) => self.temporal(clause, as_of, [&left, &right], on)?,
+            None => join(&left.rel, &right.rel, clause.kind, on, clause.span),
+        };
         let fields = join_fields(&left.rel, &right.rel, clause.kind);
         for (name, a, b) in merged {
             for side in [&a, &b] {
@@ -269,7 +278,6 @@ impl Binder<'_> {
             };
             joined.merged.push((name, expr));
         }
-        let rel = join(&left.rel, &right.rel, clause.kind, on, clause.span);
         Ok(From { rel, qualifier: None, place: "FROM".to_owned(), joined: Some(joined) })
     }
 

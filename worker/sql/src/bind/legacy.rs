@@ -143,6 +143,19 @@ fn column(name: &str, span: Span) -> Expr {
     Expr { kind: ExprKind::Column(parts), span, height: 1 }
 }
 
+/// `PROCTIME()`.
+fn clock(span: Span) -> Expr {
+    let call = crate::ast::Call {
+        name: Ident { text: "PROCTIME".to_owned(), span },
+        args: Vec::new(),
+        star: false,
+        distinct: false,
+        filter: None,
+        over: None,
+    };
+    Expr { kind: ExprKind::Call(Box::new(call)), span, height: 1 }
+}
+
 /// The window that a SELECT groups by.
 struct Old {
     name: &'static str,
@@ -160,15 +173,8 @@ impl Old {
                 "START" => "window_start",
                 "END" => "window_end",
                 "ROWTIME" => "window_time",
-                "PROCTIME" => {
-                    return Err(SqlError::new(
-                        expr.span,
-                        format!(
-                            "{} is not supported: windows are of event time; use {}_ROWTIME",
-                            call.name.text, self.name
-                        ),
-                    ));
-                }
+                // The time at which the window is given.
+                "PROCTIME" => "PROCTIME",
                 _ => return Ok(()),
             };
             if !window.eq_ignore_ascii_case(self.name) || !same(&call.args, &self.args) {
@@ -180,7 +186,8 @@ impl Old {
                     ),
                 ));
             }
-            *expr = column(name, expr.span);
+            let span = expr.span;
+            *expr = if name == "PROCTIME" { clock(span) } else { column(name, span) };
             return Ok(());
         }
         crate::ast::children_mut(&mut expr.kind)

@@ -10,6 +10,7 @@ mod grouping;
 pub(crate) mod interval;
 pub(crate) mod join;
 mod legacy;
+mod lookup;
 pub(crate) mod over;
 pub(crate) mod query;
 pub(crate) mod rank;
@@ -19,6 +20,7 @@ mod settings;
 mod shown;
 pub(crate) mod subquery;
 pub(crate) mod table;
+mod temporal;
 mod window;
 
 use std::collections::HashMap;
@@ -74,6 +76,8 @@ pub(crate) struct Binder<'a> {
     /// Tables with options of their own, each once.
     pub(crate) hinted: Vec<Arc<TableDef>>,
     pub(crate) state_ttl: Option<Duration>,
+    /// What the SELECT around says of tables that are asked.
+    hints: Option<lookup::Hints>,
 }
 
 impl<'a> Binder<'a> {
@@ -89,6 +93,7 @@ impl<'a> Binder<'a> {
             windows: 0,
             hinted: Vec::new(),
             state_ttl: None,
+            hints: None,
         }
     }
 

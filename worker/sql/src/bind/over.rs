@@ -19,7 +19,7 @@ use super::{Binder, Reported};
 use crate::ast::{self, FrameBound};
 use crate::error::{Span, SqlError};
 use crate::expr::{Expr, Node};
-use crate::rel::{Field, Over, OverCall, OverFunction, Rel, RelKind, Role, calc};
+use crate::rel::{Field, Over, OverCall, OverFunction, Rel, RelKind, Role, calc, role_of, timed};
 use crate::types::{Kind, SqlType};
 
 /// The column of the first call.
@@ -455,10 +455,7 @@ impl Binder<'_> {
         let named = |(expr, name): (&Expr, &String)| Field {
             name: name.clone(),
             ty: expr.ty,
-            role: expr
-                .as_column()
-                .and_then(|i| fields.get(i))
-                .map_or(Role::Plain, |field| field.role.clone()),
+            role: role_of(expr, fields),
         };
         let below_fields = unique(below.exprs.iter().zip(&below.names).map(named).collect());
         let mut rel = match grouped {
@@ -470,7 +467,14 @@ impl Binder<'_> {
             None => calc(&from.rel, filter, below.exprs, below_fields),
         };
         let mut at = vec![0; found.len()];
+        let of_clock: Vec<bool> = rel.fields.iter().map(|f| f.role == Role::Proctime).collect();
         for (number, (partition, order, span)) in windows.into_iter().enumerate() {
+            // By processing time each row is by itself: there is none at the same time.
+            let comes =
+                order.first().is_some_and(|first| of_clock.get(first.column) == Some(&true));
+            if let Some(first) = order.first() {
+                rel = timed(&rel, first.column);
+            }
             let mut fields = rel.fields.clone();
             let mut own = Vec::new();
             for (call, (window, over)) in found.iter().enumerate() {
@@ -478,7 +482,11 @@ impl Binder<'_> {
                     at[call] = fields.len();
                     let (name, ty) = (over.name.clone(), over.ty);
                     fields.push(Field { name, ty, role: Role::Plain });
-                    own.push(over.clone());
+                    let mut over = over.clone();
+                    if comes && over.frame == Frame::RUNNING {
+                        over.frame.unit = FrameUnit::Rows;
+                    }
+                    own.push(over);
                 }
             }
             let fields = unique(fields);

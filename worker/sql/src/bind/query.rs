@@ -6,10 +6,10 @@ use super::expr::{Scope, bind_plain, cast_to};
 use super::join::Joined;
 use super::{Binder, Reported};
 use crate::ast::{self, Body, Ident, RelationKind};
-use crate::catalog::Relation;
+use crate::catalog::{ColumnKind, Relation};
 use crate::error::Span;
 use crate::expr::{Expr, render};
-use crate::rel::{Field, Rel, RelKind, Role, calc, identity};
+use crate::rel::{Field, Rel, RelKind, Role, calc, identity, role_of};
 use crate::types::{Kind, SqlType};
 
 /// Names of WITH, innermost last; they hide tables.
@@ -160,6 +160,10 @@ impl Binder<'_> {
                 (rel, None, place)
             }
             RelationKind::Join(clause) => return self.join(clause, ctes),
+            RelationKind::AsOf(as_of) => {
+                let message = "FOR SYSTEM_TIME AS OF has its place in a join, behind the table on the right: FROM a JOIN b FOR SYSTEM_TIME AS OF a.ts ON a.k = b.k";
+                return self.fail(as_of.span, message);
+            }
         };
         let rel = self.rename(rel, &relation.columns, relation.span)?;
         let qualifier = relation.alias.as_ref().map(|a| a.text.clone()).or(name);
@@ -177,7 +181,11 @@ pub(crate) fn scan(table: &Arc<crate::catalog::TableDef>) -> Arc<Rel> {
         .map(|(i, column)| Field {
             name: column.name.clone(),
             ty: column.ty,
-            role: if rowtime == Some(i) { Role::Rowtime } else { Role::Plain },
+            role: match &column.kind {
+                _ if rowtime == Some(i) => Role::Rowtime,
+                ColumnKind::Computed(expr) => role_of(expr, &[]),
+                ColumnKind::Physical | ColumnKind::Metadata { .. } => Role::Plain,
+            },
         })
         .collect();
     Arc::new(Rel { kind: RelKind::Scan(table.clone()), fields })

@@ -10,7 +10,7 @@ use super::query::Ctes;
 use super::{Binder, Reported};
 use crate::ast::{self, Body, ExprKind, OrderItem, SelectItem};
 use crate::expr::{Expr, Node};
-use crate::rel::{Over, OverFunction, Rank, Rel, RelKind, and, calc, conjuncts, identity};
+use crate::rel::{Over, OverFunction, Rank, Rel, RelKind, and, calc, conjuncts, identity, timed};
 use crate::types::{Kind, SqlType};
 
 /// A window whose rank is bounded, as what it then is.
@@ -75,7 +75,7 @@ pub(crate) fn top_n(over: &Over, rel: &Rel, condition: &Expr) -> Option<TopN> {
     let ranked = Rank {
         input: over.input.clone(),
         partition: over.partition.clone(),
-        order: over.order.clone(),
+        order: by_arrival(&over.input, over.order.clone()),
         function,
         from: from.unsigned_abs(),
         to: to.unsigned_abs(),
@@ -86,6 +86,16 @@ pub(crate) fn top_n(over: &Over, rel: &Rel, condition: &Expr) -> Option<TopN> {
     let mut top = TopN { rel: Arc::new(rel), rest: None, rank, only };
     top.rest = rest.map(|rest| top.replace(&rest));
     Some(top)
+}
+
+/// The order of rows; those that are sorted by when they come are so without being told.
+fn by_arrival(input: &Rel, order: Vec<SortColumn>) -> Vec<SortColumn> {
+    match (&input.kind, order.as_slice()) {
+        (RelKind::Arrivals { time, .. }, [sort]) if sort.column == *time && !sort.descending => {
+            Vec::new()
+        }
+        _ => order,
+    }
 }
 
 /// The first and the last rank of a comparison of the rank with a number.
@@ -161,6 +171,9 @@ impl Binder<'_> {
             nulls_first: item.nulls_first.unwrap_or(!item.descending),
         };
         let order: Vec<SortColumn> = columns.into_iter().map(sort).collect();
+        if let Some(first) = order.first() {
+            rel = timed(&rel, first.column);
+        }
         let rel = self.limited(rel, order, tail)?;
         let mut exprs = identity(&rel);
         exprs.truncate(width);
@@ -183,9 +196,9 @@ impl Binder<'_> {
         };
         let fields = rel.fields.clone();
         let ranked = Rank {
+            order: by_arrival(&rel, order),
             input: rel,
             partition: Vec::new(),
-            order,
             function: RankFunction::RowNumber,
             from: skipped + 1,
             to,

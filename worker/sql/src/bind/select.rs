@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::aggregate::Keys;
 use super::expr::{ExprBinder, Scope, bind_plain, condition};
 use super::grouping::is_of_groups;
+use super::lookup::Hints;
 use super::over::{Clauses, Grouped, OverCalls};
 use super::query::{Ctes, From};
 use super::{Binder, Reported, legacy};
 use crate::ast::{self, SelectItem};
 use crate::error::SqlError;
 use crate::expr::Expr;
-use crate::rel::{Field, Rel, RelKind, Role, and, calc, filtered, identity};
+use crate::rel::{Field, Rel, RelKind, and, calc, filtered, identity, role_of};
 
 impl Binder<'_> {
     pub(super) fn select(
@@ -22,8 +23,11 @@ impl Binder<'_> {
         if let Some(select) = self.keep(legacy::rewritten(select))? {
             return self.select(&select, ctes);
         }
-        let from = match &select.from {
-            Some(relation) => self.from(relation, ctes)?,
+        let outer = self.hints.replace(Hints::of(&select.lookups));
+        let from = select.from.as_ref().map(|relation| self.from(relation, ctes)).transpose();
+        let hints = std::mem::replace(&mut self.hints, outer);
+        let from = match from? {
+            Some(from) => from,
             None => From {
                 rel: Arc::new(Rel {
                     kind: RelKind::Values { rows: vec![Vec::new()] },
@@ -34,6 +38,7 @@ impl Binder<'_> {
                 joined: None,
             },
         };
+        self.refuse_unused(hints)?;
         let (from, filters) = self.subqueries(from, select, ctes)?;
         let aliases: Vec<String> = select
             .items
@@ -186,7 +191,7 @@ impl Binder<'_> {
             .map(|(expr, name)| Field {
                 name: name.clone(),
                 ty: expr.ty,
-                role: expr.as_column().map_or(Role::Plain, |i| from.rel.fields[i].role.clone()),
+                role: role_of(expr, &from.rel.fields),
             })
             .collect();
         Ok(calc(&from.rel, filter, items.into_iter().map(|(expr, _)| expr).collect(), fields))

@@ -111,14 +111,20 @@ impl Binder<'_> {
             .iter()
             .enumerate()
             .map(|(i, field)| {
-                let rowtime = rels.iter().all(|r| r.fields[i].role.is_rowtime());
+                let all = |is: fn(&Role) -> bool| rels.iter().all(|r| is(&r.fields[i].role));
                 Field {
                     name: field.name.clone(),
                     ty: SqlType {
                         kind: kinds[i],
                         nullable: rels.iter().any(|r| r.fields[i].ty.nullable),
                     },
-                    role: if rowtime { Role::Rowtime } else { Role::Plain },
+                    role: if all(Role::is_rowtime) {
+                        Role::Rowtime
+                    } else if all(|role| *role == Role::Proctime) {
+                        Role::Proctime
+                    } else {
+                        Role::Plain
+                    },
                 }
             })
             .collect();

@@ -15,7 +15,7 @@ use crate::ast;
 use crate::catalog::{Column, ColumnKind, LATE_ROWS_TABLE, TableDef, Watermark, WatermarkRule};
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Node};
-use crate::rel::{Field, Role};
+use crate::rel::{Field, Role, role_of};
 use crate::types::{Kind, SqlType};
 
 /// Options as connectors see them, as written, and the table that late rows go to.
@@ -165,6 +165,11 @@ impl Binder<'_> {
                 format!("column \"{}\" not found in {place}{hint}", mark.column.text),
             );
         };
+        if let ColumnKind::Computed(expr) = &columns[column].kind
+            && role_of(expr, &[]) == Role::Proctime
+        {
+            return self.fail(mark.column.span, format!("\"{}\" is the time at which a row is looked at, which needs no watermark; leave WATERMARK FOR out", mark.column.text));
+        }
         let kind = columns[column].ty.kind;
         if !matches!(kind, Kind::Timestamp(0..=3) | Kind::TimestampLtz(0..=3)) {
             let hint = match kind {

@@ -11,7 +11,7 @@ use super::query::Ctes;
 use super::{Binder, Reported};
 use crate::ast::{self, WindowKind};
 use crate::error::did_you_mean;
-use crate::rel::{Field, Rel, RelKind, Role, WindowId, Windows};
+use crate::rel::{Field, Rel, RelKind, Role, WindowId, Windows, timed};
 use crate::types::{Kind, SqlType};
 
 impl Binder<'_> {
@@ -75,6 +75,8 @@ impl Binder<'_> {
                 format!("column \"{}\" not found in {}{hint}", call.time.text, from.place),
             );
         };
+        let rel = timed(&from.rel, time);
+        let fields = &rel.fields;
         if !fields[time].role.is_rowtime() {
             let message = match fields.iter().find(|f| f.role.is_rowtime()) {
                 Some(other) => format!(
@@ -122,7 +124,7 @@ impl Binder<'_> {
         let mut fields = fields.clone();
         for field in &mut fields {
             // A window's columns are the only event time that may follow.
-            if !matches!(field.role, Role::Plain) {
+            if !matches!(field.role, Role::Plain | Role::Proctime) {
                 field.role = Role::Plain;
             }
         }
@@ -135,7 +137,7 @@ impl Binder<'_> {
         fields.push(bound("window_end", Role::WindowEnd(id.clone()), Kind::Timestamp(3)));
         fields.push(bound("window_time", Role::WindowTime(id.clone()), time_kind));
         let span = call.function.span;
-        let kind = RelKind::Window { input: from.rel.clone(), time, id, span };
+        let kind = RelKind::Window { input: rel, time, id, span };
         Ok((Arc::new(Rel { kind, fields }), from.place))
     }
 

@@ -11,7 +11,9 @@ use weir_engine::operators::rank::spec::SortColumn;
 use weir_engine::operators::window::spec::Window;
 
 use crate::catalog::{ColumnKind, TableDef, WatermarkRule};
-use crate::rel::{AggregateCall, Join, Over, OverCall, OverFunction, Rank, Rel, RelKind, Windows};
+use crate::rel::{
+    AggregateCall, AsOf, Join, Over, OverCall, OverFunction, Rank, Rel, RelKind, Windows,
+};
 
 /// Text that is long stands for itself by its hash.
 fn short(text: String) -> String {
@@ -72,6 +74,7 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
                 None => below,
             }
         }
+        RelKind::Arrivals { input, .. } => format!("arrivals({})", rows(input, exact)),
         RelKind::Window { input, time, id, .. } => {
             format!(
                 "windows({},{},{})",
@@ -98,7 +101,15 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
             let mut on: Vec<String> = join.on.iter().map(|on| on.canonical(&of)).collect();
             on.sort();
             let (left, right) = (rows(&join.left, exact), rows(&join.right, exact));
-            format!("join({:?},{left},{right},[{}])", join.kind, on.join(","))
+            let as_of = join.as_of.as_ref().map_or(String::new(), |as_of| {
+                let AsOf::Versions(as_of) = as_of else { return ",lookup".to_owned() };
+                let key = as_of.key.iter().map(|&k| column(&join.right, k, exact));
+                let key: Vec<String> = key.collect();
+                let left = column(&join.left, as_of.left, exact);
+                let right = column(&join.right, as_of.right, exact);
+                format!(",as of {left} {right} [{}]", key.join(","))
+            });
+            format!("join({:?},{left},{right},[{}]{as_of})", join.kind, on.join(","))
         }
         RelKind::Over(over) => {
             let below = rows(&over.input, exact);
@@ -133,6 +144,8 @@ fn column(rel: &Rel, index: usize, exact: bool) -> String {
             Some(expr) => expr.canonical(&|i| column(input, i, exact)),
             None => format!("#{index}"),
         },
+        RelKind::Arrivals { time, .. } if *time == index => "arrival".to_owned(),
+        RelKind::Arrivals { input, .. } => column(input, index, exact),
         RelKind::Window { input, .. }
         | RelKind::Over(Over { input, .. })
         | RelKind::Rank(Rank { input, .. })

@@ -8,13 +8,13 @@ use weir_engine::EngineError;
 use weir_engine::aggregate::InputRows;
 use weir_engine::graph::{Exchange, Node, OperatorInfo};
 use weir_engine::operator::OutputTag;
-use weir_engine::operators::join::{self, interval, spec};
+use weir_engine::operators::join::{self, interval, spec, temporal};
 
 use super::{Flow, Flows, Lowering, identity, names, schema_of};
 use crate::error::SqlError;
 use crate::expr::program::{Program, truth};
 use crate::expr::{Expr, render};
-use crate::rel::{Equal, Join, Near, Rel};
+use crate::rel::{AsOf, Equal, Join, Near, Rel, Versions};
 
 /// One side of the operator.
 fn input(
@@ -34,7 +34,7 @@ fn input(
     })
 }
 
-fn condition(expr: &Expr) -> spec::Condition {
+pub(super) fn condition(expr: &Expr) -> spec::Condition {
     let mut columns = BTreeSet::new();
     expr.columns(&mut columns);
     let columns: Vec<usize> = columns.into_iter().collect();
@@ -55,7 +55,10 @@ impl Lowering<'_> {
         if let Some(flow) = self.made.get(&identity) {
             return Some(flow.clone());
         }
-        let flow = self.pairs(rel, join)?;
+        let flow = match &join.as_of {
+            Some(AsOf::Lookup(lookup)) => self.lookup(rel, join, lookup)?,
+            _ => self.pairs(rel, join)?,
+        };
         let flow = Flow { open: flow.open && self.needs.uses(&identity) <= 1, ..flow };
         self.made.insert(identity, flow.clone());
         Some(flow)
@@ -75,12 +78,17 @@ impl Lowering<'_> {
             null_safe: equal.iter().map(|e| e.null_safe).collect(),
             condition: rest.as_ref().map(condition),
         };
-        let made = match join.near {
-            Some(near) => {
+        let versions = join.as_of.as_ref().and_then(AsOf::versions);
+        let made = match (versions, join.near) {
+            (Some(as_of), _) => {
+                let spec = versioned(&spec, as_of, seconds);
+                temporal::operator(&spec).and_then(|made| Ok((made, temporal::tables(&spec)?)))
+            }
+            (None, Some(near)) => {
                 let spec = timed(&spec, near);
                 interval::operator(&spec).and_then(|made| Ok((made, interval::tables(&spec)?)))
             }
-            None => join::operator(&spec).and_then(|made| Ok((made, join::tables(&spec)?))),
+            (None, None) => join::operator(&spec).and_then(|made| Ok((made, join::tables(&spec)?))),
         };
         let (factory, tables) = match made {
             Ok(made) => made,
@@ -90,6 +98,7 @@ impl Lowering<'_> {
             }
         };
         let kind = match join.near {
+            None if join.as_of.is_some() => "temporal join",
             None => "join",
             Some(near) if near.windows => "window join",
             Some(_) => "interval join",
@@ -97,7 +106,8 @@ impl Lowering<'_> {
         // What is kept is part of it: rows of other columns say nothing of these.
         let sides = [&join.left, &join.right].map(|side| identity::full(side, false));
         let identity = format!("{kind} {} {}", identity::rows(rel, false), sides.join(" "));
-        let (equal, mut details) = details(join, &equal, rest.as_ref(), &spec);
+        let (equal, mut details) =
+            details(join, &equal, rest.as_ref(), [Some(&spec.left), Some(&spec.right)]);
         details.insert("changes".to_owned(), names::changes(rel).to_owned());
         let info = OperatorInfo {
             uid: self.uid(&identity),
@@ -144,12 +154,29 @@ fn timed(spec: &spec::Join, near: Near) -> spec::IntervalJoin {
     }
 }
 
+/// The same join of rows with versions.
+fn versioned(spec: &spec::Join, as_of: &Versions, ttl: Option<u32>) -> spec::TemporalJoin {
+    let input = |input: &spec::JoinInput, time: usize| spec::TimedInput {
+        schema: input.schema.clone(),
+        keys: input.keys.clone(),
+        time,
+        shift: 0,
+    };
+    spec::TemporalJoin {
+        outer: spec.kind == spec::JoinKind::Left,
+        left: input(&spec.left, as_of.left),
+        right: input(&spec.right, as_of.right),
+        condition: spec.condition.clone(),
+        ttl,
+    }
+}
+
 /// What must be equal, and all that `weir plan` shows.
-fn details(
+pub(super) fn details(
     join: &Join,
     equal: &[Equal],
     rest: Option<&Expr>,
-    spec: &spec::Join,
+    sides: [Option<&spec::JoinInput>; 2],
 ) -> (Vec<String>, BTreeMap<String, String>) {
     let (left, right) = (&join.left.fields, &join.right.fields);
     let shown = |e: &Equal| {
@@ -176,7 +203,10 @@ fn details(
         };
         details.insert("condition".to_owned(), render::sql(rest, &name));
     }
-    if join.near.is_some_and(|near| near.windows) {
+    if let Some(as_of) = join.as_of.as_ref().and_then(AsOf::versions) {
+        let (l, r) = (&left[as_of.left].name, &right[as_of.right].name);
+        details.insert("as of".to_owned(), format!("{l} of left, versions by {r} of right"));
+    } else if join.near.is_some_and(|near| near.windows) {
         details.insert("apart".to_owned(), "in the same window".to_owned());
     } else if let Some(near) = join.near {
         let (l, r) = (&left[near.left].name, &right[near.right].name);
@@ -186,8 +216,8 @@ fn details(
             format!("{r} of right less {l} of left: {least} to {most}"),
         );
     }
-    for (name, fields, input) in [("left", left, &spec.left), ("right", right, &spec.right)] {
-        if let Some(unique) = &input.unique {
+    for (name, fields, input) in [("left", left, sides[0]), ("right", right, sides[1])] {
+        if let Some(unique) = input.and_then(|input| input.unique.as_ref()) {
             let columns: Vec<&str> = unique.iter().map(|&c| fields[c].name.as_str()).collect();
             let columns =
                 if columns.is_empty() { "one row".to_owned() } else { columns.join(", ") };

@@ -4,6 +4,7 @@ mod group;
 mod identity;
 mod join;
 mod late;
+mod lookup;
 mod names;
 mod needs;
 mod over;
@@ -230,6 +231,7 @@ impl Lowering<'_> {
             RelKind::Calc { input, filter, exprs } => {
                 self.calc(rel, input, filter.as_ref(), exprs, shape)
             }
+            RelKind::Arrivals { input, time } => self.arrivals(rel, input, *time),
             RelKind::Window { input, time, id, span } => {
                 self.window_columns(rel, input, *time, id.window, *span)
             }
@@ -278,6 +280,23 @@ impl Lowering<'_> {
             calc = calc.with_not_null(shape.not_null.clone());
         }
         Some(vec![self.append(&flows, info, Arc::new(CalcFactory(calc)), schema)])
+    }
+
+    /// Rows by the time at which they come; what stands behind is a task of its own.
+    fn arrivals(&mut self, rel: &Rel, input: &Arc<Rel>, time: usize) -> Option<Flows> {
+        let flows = self.rel(input, None)?;
+        let name = &rel.fields[time].name;
+        let info = OperatorInfo {
+            uid: self.uid(&format!("arrivals {}", identity::full(rel, false))),
+            name: format!("by processing time {name}"),
+            kind: "arrivals",
+            details: BTreeMap::from([("time".to_owned(), name.clone())]),
+            nondeterministic: Some("rows are told apart by the time at which they come".to_owned()),
+            ..OperatorInfo::default()
+        };
+        let factory = weir_engine::operators::arrivals::operator(time);
+        let flow = self.append(&flows, info, factory, schema_of(&rel.fields));
+        Some(vec![Flow { open: false, ..flow }])
     }
 
     fn calc_info(

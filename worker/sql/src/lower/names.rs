@@ -3,7 +3,7 @@
 use weir_engine::operators::window::spec::Window;
 
 use crate::expr::{Expr, render};
-use crate::rel::{Aggregate, Field, Join, JoinKind, Rel, Windows};
+use crate::rel::{Aggregate, AsOf, Field, Join, JoinKind, Rel, Windows};
 
 const LONGEST: usize = 60;
 
@@ -64,10 +64,12 @@ pub(super) fn join(join: &Join, equal: &[String]) -> String {
         JoinKind::Semi => "rows that have a match",
         JoinKind::Anti => "rows that have no match",
     };
-    let kind = match join.near {
-        None => kind.to_owned(),
-        Some(near) if near.windows => format!("window {kind}"),
-        Some(_) => format!("interval {kind}"),
+    let kind = match (&join.as_of, join.near) {
+        (Some(AsOf::Versions(_)), _) => format!("temporal {kind}"),
+        (Some(AsOf::Lookup(_)), _) => format!("lookup {kind}"),
+        (None, None) => kind.to_owned(),
+        (None, Some(near)) if near.windows => format!("window {kind}"),
+        (None, Some(_)) => format!("interval {kind}"),
     };
     let by = if equal.is_empty() { String::new() } else { format!(" by {}", equal.join(", ")) };
     cut(format!("{kind}{by}"))

@@ -8,7 +8,7 @@ use weir_engine::operators::window::spec::Window;
 use super::identity;
 use crate::bind::BoundProgram;
 use crate::catalog::TableDef;
-use crate::rel::{Aggregate, Over, Rank, Rel, RelKind, Windows};
+use crate::rel::{Aggregate, AsOf, Over, Rank, Rel, RelKind, Windows};
 
 /// Columns and readers.
 pub(super) struct Needs {
@@ -72,6 +72,7 @@ impl Needs {
             },
             RelKind::Union(branches) => branches.iter().for_each(|b| self.visit(b)),
             RelKind::Values { .. } => {}
+            RelKind::Arrivals { input, .. } => self.visit(input),
             RelKind::Window { input, id, .. } => {
                 let copies = match id.window {
                     Windows::Grid(
@@ -93,7 +94,10 @@ impl Needs {
             RelKind::Join(join) => {
                 if self.count(rel) == 1 {
                     self.visit(&join.left);
-                    self.visit(&join.right);
+                    // A table that is asked is read by the join itself.
+                    if !matches!(join.as_of, Some(AsOf::Lookup(_))) {
+                        self.visit(&join.right);
+                    }
                 }
             }
         }

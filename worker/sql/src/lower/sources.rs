@@ -20,7 +20,7 @@ use crate::values;
 
 /// Columns among those that are read which the table declares to hold no NULL. What is bound to
 /// them relies on it: COUNT of such a column counts rows.
-fn not_null(table: &TableDef, read: &BTreeSet<usize>) -> Vec<NotNull> {
+pub(super) fn not_null(table: &TableDef, read: &BTreeSet<usize>) -> Vec<NotNull> {
     let declared = |&(_, &index): &(usize, &usize)| !table.columns[index].ty.nullable;
     let message = |index: usize| {
         let (name, table_name) = (&table.columns[index].name, &table.name);
@@ -75,7 +75,9 @@ impl Lowering<'_> {
         if let Some(watermark) = &table.watermark {
             let column = kept.iter().position(|&k| k == watermark.column).unwrap_or(0);
             let rule = match &watermark.rule {
-                WatermarkRule::Delay(delay) => RowMark::Delay(delay.as_millis() as i64),
+                // What is written says that rows up to it are past; a watermark, that those below
+                // it are.
+                WatermarkRule::Delay(delay) => RowMark::Delay(delay.as_millis() as i64 - 1),
                 WatermarkRule::Expr(expr) => {
                     outputs.push((expr.substitute(&expand), "watermark".to_owned()));
                     RowMark::Column(outputs.len() - 1)
@@ -135,8 +137,8 @@ impl Lowering<'_> {
         if let (Some(watermark), Some((_, rule))) = (&table.watermark, &mark) {
             let name = &table.columns[watermark.column].name;
             let text = match rule {
-                RowMark::Delay(0) => name.clone(),
-                RowMark::Delay(ms) => format!("{name} - {}", names::duration(*ms)),
+                RowMark::Delay(-1) => name.clone(),
+                RowMark::Delay(ms) => format!("{name} - {}", names::duration(*ms + 1)),
                 RowMark::Column(c) => {
                     render::sql(&outputs[*c].0, &|i| table.columns[i].name.clone())
                 }

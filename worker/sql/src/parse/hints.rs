@@ -1,11 +1,11 @@
-//! `/*+ … */`: Flink's hints. One is understood, the options of a table for this place alone;
-//! every other is refused by its name, as a program that is run without it is another program.
+//! `/*+ … */`: Flink's hints. Two are understood, the options of a table for this place alone, and
+//! how a table is asked; every other is refused by its name, as a program that is run without it is another program.
 
 use super::{Parsed, Parser};
-use crate::ast::OptionDef;
+use crate::ast::{LookupHint, OptionDef};
 use crate::lex::{HINT, HINT_END, Tok};
 
-const OPTIONS_ONLY: &str = "of Flink's hints only OPTIONS('key' = 'value') is, right behind the name of a table, before its alias";
+const OPTIONS_ONLY: &str = "of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …), behind SELECT";
 
 impl Parser {
     /// Options in hints behind a table's name; of a key given twice the later value counts, as in
@@ -34,17 +34,30 @@ impl Parser {
         Ok(options)
     }
 
-    /// Hints behind SELECT, which are about joins and aggregations.
-    pub(super) fn refuse_query_hints<T>(&mut self) -> Parsed<T> {
-        self.next();
-        if self.is_word("OPTIONS") {
-            let span = self.span();
-            return self.error(
-                span,
-                "OPTIONS has no place behind SELECT; it stands right behind the name of the table that it is for, before its alias",
-            );
+    /// Hints behind SELECT, which are about joins and aggregations: how tables are asked.
+    pub(super) fn query_hints(&mut self) -> Parsed<Vec<LookupHint>> {
+        let mut lookups = Vec::new();
+        while self.eat(HINT) {
+            loop {
+                let start = self.span();
+                if self.is_word("OPTIONS") {
+                    return self.error(
+                        start,
+                        "OPTIONS has no place behind SELECT; it stands right behind the name of the table that it is for, before its alias",
+                    );
+                }
+                if !self.eat_word("LOOKUP") {
+                    return self.refuse_hint();
+                }
+                let options = self.option_list()?;
+                lookups.push(LookupHint { options, span: self.since(start) });
+                if !self.eat(",") {
+                    break;
+                }
+            }
+            self.expect(HINT_END)?;
         }
-        self.refuse_hint()
+        Ok(lookups)
     }
 
     fn refuse_hint<T>(&mut self) -> Parsed<T> {

@@ -1,7 +1,7 @@
 //! FROM: tables and joins of them.
 
 use super::{Parsed, Parser};
-use crate::ast::{JoinClause, JoinOn, Relation, RelationKind};
+use crate::ast::{AsOf, JoinClause, JoinOn, Relation, RelationKind};
 use crate::error::Span;
 use crate::rel::JoinKind;
 
@@ -88,6 +88,22 @@ impl Parser {
             return Ok(Some(JoinKind::Inner));
         }
         Ok(self.eat_word("JOIN").then_some(JoinKind::Inner))
+    }
+
+    /// The rest of `FOR SYSTEM_TIME AS OF time` behind a table, from the word FOR on.
+    pub(super) fn as_of(
+        &mut self,
+        kind: RelationKind,
+        span: Span,
+        start: Span,
+    ) -> Parsed<RelationKind> {
+        self.expect_word("SYSTEM_TIME")?;
+        self.expect_word("AS")?;
+        self.expect_word("OF")?;
+        let words = self.since(start);
+        let table = Relation { kind, alias: None, columns: Vec::new(), span };
+        let time = self.expr()?;
+        Ok(RelationKind::AsOf(Box::new(AsOf { table, time, span: words })))
     }
 
     /// A table, a query, or joins in parentheses.

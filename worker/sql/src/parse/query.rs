@@ -5,7 +5,7 @@ use crate::ast::{
     Body, Cte, Ident, Query, Relation, RelationKind, Select, SelectItem, SetOp, Tail,
 };
 use crate::error::Span;
-use crate::lex::{HINT, Tok};
+use crate::lex::Tok;
 
 impl Parser {
     pub(super) fn query(&mut self) -> Parsed<Query> {
@@ -141,9 +141,7 @@ impl Parser {
 
     fn select(&mut self) -> Parsed<Select> {
         let start = self.expect_word("SELECT")?;
-        if self.is(HINT) {
-            return self.refuse_query_hints();
-        }
+        let lookups = self.query_hints()?;
         if self.is_word("STREAM") {
             let span = self.span();
             return self
@@ -167,7 +165,18 @@ impl Parser {
         let having = if self.eat_word("HAVING") { Some(self.expr()?) } else { None };
         let windows = self.named_windows()?;
         let qualify = if self.eat_word("QUALIFY") { Some(self.expr()?) } else { None };
-        Ok(Select { distinct, items, from, filter, group_by, having, windows, qualify, span })
+        Ok(Select {
+            distinct,
+            items,
+            from,
+            filter,
+            group_by,
+            having,
+            windows,
+            qualify,
+            lookups,
+            span,
+        })
     }
 
     fn select_item(&mut self) -> Parsed<SelectItem> {
@@ -231,12 +240,14 @@ impl Parser {
             let name = self.table_name()?;
             RelationKind::Table(name, self.table_hints()?)
         };
-        let span = self.since(start);
+        let mut span = self.since(start);
         let at = self.span();
-        if self.is_word("FOR") {
-            return self
-                .error(at, "FOR SYSTEM_TIME AS OF (temporal and lookup joins) is not supported");
+        let mut kind = kind;
+        if self.eat_word("FOR") {
+            kind = self.as_of(kind, span, at)?;
+            span = self.since(start);
         }
+        let at = self.span();
         if self.is_word("TABLESAMPLE") {
             return self.error(at, "TABLESAMPLE is not supported");
         }
@@ -263,6 +274,7 @@ fn star_of(from: Relation, span: Span) -> Select {
         having: None,
         windows: Vec::new(),
         qualify: None,
+        lookups: Vec::new(),
         span,
     }
 }

@@ -43,7 +43,9 @@ impl Rel {
                 Some(Corrected { span: table.span, what: "a format of changes" })
             }
             RelKind::Scan(_) | RelKind::Values { .. } => None,
-            RelKind::Calc { input, .. } | RelKind::Window { input, .. } => input.corrected_by(),
+            RelKind::Calc { input, .. }
+            | RelKind::Window { input, .. }
+            | RelKind::Arrivals { input, .. } => input.corrected_by(),
             RelKind::Union(branches) => branches.iter().find_map(|branch| branch.corrected_by()),
             RelKind::Aggregate(aggregate) => match aggregate.input.corrected_by() {
                 // Of distinct rows each is given once, and stays.
@@ -65,6 +67,8 @@ impl Rel {
                 what: if rank.limit { "LIMIT" } else { "Top-N by rank" },
             })),
             RelKind::Join(join) if join.near.is_some() => None,
+            // Versions change nothing of what was given.
+            RelKind::Join(join) if join.as_of.is_some() => join.left.corrected_by(),
             RelKind::Join(join) => {
                 let below = || join.left.corrected_by().or_else(|| join.right.corrected_by());
                 let own = || Corrected { span: join.span, what: join.name() };
@@ -86,6 +90,7 @@ impl Rel {
                 let keys = input.keys().into_iter();
                 keys.filter_map(|key| key.iter().map(kept).collect()).collect()
             }
+            RelKind::Arrivals { input, .. } => input.keys(),
             RelKind::Window { input, .. } => {
                 // A row may be in several windows.
                 let start = self.fields.iter().position(|f| matches!(f.role, Role::WindowStart(_)));
@@ -139,10 +144,13 @@ impl Rel {
         if !join.kind.gives_pairs() {
             keys.clone_from(&left);
         } else {
-            if within(&right, &on_right) && matches!(join.kind, JoinKind::Inner | JoinKind::Left) {
+            let has_versions = join.as_of.as_ref().is_some_and(|as_of| as_of.versions().is_some());
+            let finds_one = within(&right, &on_right) || has_versions;
+            if finds_one && matches!(join.kind, JoinKind::Inner | JoinKind::Left) {
                 keys.extend(left.iter().cloned());
             }
-            if within(&left, &on_left) && matches!(join.kind, JoinKind::Inner | JoinKind::Right) {
+            let is_found_once = within(&left, &on_left) && join.as_of.is_none();
+            if is_found_once && matches!(join.kind, JoinKind::Inner | JoinKind::Right) {
                 keys.extend(right.iter().cloned());
             }
             for left in &left {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, AsArray};
 pub(crate) use weir_engine::operators::join::spec::JoinKind;
+use weir_engine::operators::lookup::spec::Retry;
 
 use super::near::{Near, near};
-use super::{Field, Rel, RelKind, Role, calc, identity};
+use super::{Field, Rel, RelKind, Role, calc, identity, timed};
 use crate::error::Span;
 use crate::expr::{Expr, Node};
 use crate::types::{Kind, SqlType};
@@ -23,6 +25,45 @@ pub(crate) struct Join {
     pub(crate) span: Span,
     /// Set where rows wait only for those that are near them in time.
     pub(crate) near: Option<Near>,
+    /// Set where rows meet what the right side said at their time.
+    pub(crate) as_of: Option<AsOf>,
+}
+
+/// What of the right side rows of the left meet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum AsOf {
+    /// What it said at the row's event time.
+    Versions(Versions),
+    /// What it says when it is asked.
+    Lookup(Lookup),
+}
+
+impl AsOf {
+    pub(crate) fn versions(&self) -> Option<&Versions> {
+        match self {
+            Self::Versions(versions) => Some(versions),
+            Self::Lookup(_) => None,
+        }
+    }
+}
+
+/// How a table is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Lookup {
+    /// The longest that an answer may take.
+    pub(crate) timeout: Duration,
+    /// Whether rows without an answer ask again.
+    pub(crate) retry: Option<Retry>,
+}
+
+/// When rows of the left meet versions of the right.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Versions {
+    /// The event times: a column of the left side, and one of the right.
+    pub(crate) left: usize,
+    pub(crate) right: usize,
+    /// Columns of the right side that tell its rows apart; ON says of each what it equals.
+    pub(crate) key: Vec<usize>,
 }
 
 /// Two expressions that must be equal: over the left side's columns, and over the right one's.
@@ -66,12 +107,24 @@ impl Join {
     pub(crate) fn split(&self) -> (Vec<Equal>, Option<Expr>) {
         let (mut equal, mut rest) = (Vec::new(), None);
         for on in &self.on {
-            match equality(on, self.width()) {
+            match self.key_of(on) {
                 Some(found) => equal.push(found),
                 None => rest = super::and(rest, Some(on.clone())),
             }
         }
         (equal, rest)
+    }
+
+    /// The equality that a part of ON is, if it is one by which rows find each other: versions are
+    /// told apart by their key alone.
+    pub(crate) fn key_of(&self, on: &Expr) -> Option<Equal> {
+        let found = equality(on, self.width())?;
+        let of_key = self.as_of.as_ref().is_none_or(|as_of| {
+            let Some(as_of) = as_of.versions() else { return !found.null_safe };
+            let column = found.right.as_column();
+            !found.null_safe && column.is_some_and(|column| as_of.key.contains(&column))
+        });
+        of_key.then_some(found)
     }
 
     /// The clause, for people.
@@ -149,7 +202,7 @@ pub(crate) fn fields(left: &Rel, right: &Rel, kind: JoinKind) -> Vec<Field> {
             name: f.name.clone(),
             ty: SqlType { kind: f.ty.kind, nullable: f.ty.nullable || padded },
             // Rows come when the other side's do.
-            role: Role::Plain,
+            role: if f.role == Role::Proctime && !padded { Role::Proctime } else { Role::Plain },
         };
         rel.fields.iter().map(field).collect()
     };
@@ -174,10 +227,26 @@ pub(crate) fn join(
     on: Vec<Expr>,
     span: Span,
 ) -> Arc<Rel> {
+    joined_at(left, right, kind, on, span, None)
+}
+
+/// The same, of rows with versions if they are.
+pub(crate) fn joined_at(
+    left: &Arc<Rel>,
+    right: &Arc<Rel>,
+    kind: JoinKind,
+    on: Vec<Expr>,
+    span: Span,
+    as_of: Option<AsOf>,
+) -> Arc<Rel> {
+    let (left, right) = &by_arrival(left, right, kind, &on, as_of.is_some());
     let width = left.fields.len();
     // A row of a side that is kept without a match must not go for failing ON.
     let below_left = matches!(kind, JoinKind::Inner | JoinKind::Right | JoinKind::Semi);
-    let below_right = kind != JoinKind::Right && kind != JoinKind::Full;
+    // A version that is left out would let the one before it go on.
+    let below_right = kind != JoinKind::Right
+        && kind != JoinKind::Full
+        && as_of.as_ref().is_none_or(|as_of| as_of.versions().is_none());
     let (mut of_left, mut of_right, mut both) = (Vec::new(), Vec::new(), Vec::new());
     for on in on {
         let movable = on.nondeterministic().is_none();
@@ -187,7 +256,34 @@ pub(crate) fn join(
             _ => both.push(on),
         }
     }
-    Arc::new(joined(keep(left, of_left), keep(right, of_right), kind, both, span))
+    Arc::new(joined(keep(left, of_left), keep(right, of_right), kind, both, span, as_of))
+}
+
+/// The sides of a join; where it bounds how far apart in processing time the rows of a pair may be,
+/// as they come.
+fn by_arrival(
+    left: &Arc<Rel>,
+    right: &Arc<Rel>,
+    kind: JoinKind,
+    on: &[Expr],
+    as_of: bool,
+) -> (Arc<Rel>, Arc<Rel>) {
+    let as_they_are = || (left.clone(), right.clone());
+    let width = left.fields.len();
+    let mut columns = BTreeSet::new();
+    on.iter().for_each(|on| on.columns(&mut columns));
+    let of_clock = |side: &Rel, first: usize| {
+        let is = |at: &usize| side.fields[*at].role == Role::Proctime;
+        (0..side.fields.len()).filter(|at| columns.contains(&(first + at))).find(is)
+    };
+    let (Some(l), Some(r)) = (of_clock(left, 0), of_clock(right, width)) else {
+        return as_they_are();
+    };
+    let (by_left, by_right) = (timed(left, l), timed(right, r));
+    match near(&by_left, &by_right, kind, on) {
+        Some(near) if !as_of && (near.left, near.right) == (l, r) => (by_left, by_right),
+        _ => as_they_are(),
+    }
 }
 
 /// A join as it is.
@@ -197,9 +293,25 @@ pub(super) fn joined(
     kind: JoinKind,
     on: Vec<Expr>,
     span: Span,
+    as_of: Option<AsOf>,
 ) -> Rel {
     let mut fields = fields(&left, &right, kind);
-    let near = near(&left, &right, kind, &on);
+    let near = if as_of.is_none() { near(&left, &right, kind, &on) } else { None };
+    if let Some(as_of) = &as_of {
+        // A row leaves before the watermark passes its time; other times may be earlier.
+        let at = as_of.versions().map(|as_of| as_of.left);
+        for (column, (field, of)) in fields.iter_mut().zip(&left.fields).enumerate() {
+            let stays = match of.role {
+                Role::Plain | Role::Proctime => false,
+                Role::Rowtime => at.is_none_or(|at| at == column),
+                // A window's last time is not before that of a row in it.
+                Role::WindowStart(_) | Role::WindowEnd(_) | Role::WindowTime(_) => true,
+            };
+            if stays {
+                field.role = of.role.clone();
+            }
+        }
+    }
     if let Some(near) = near {
         // Watermarks are held back for rows that come later than others of their time.
         let width = left.fields.len();
@@ -223,12 +335,12 @@ pub(super) fn joined(
             keeps(&right, width, near.right, &mut fields);
         }
     }
-    Rel { kind: RelKind::Join(Join { left, right, kind, on, span, near }), fields }
+    Rel { kind: RelKind::Join(Join { left, right, kind, on, span, near, as_of }), fields }
 }
 
 /// The relation with as much of a filter on it as can be said in its joins, and the rest.
 pub(crate) fn filtered(rel: &Arc<Rel>, filter: Option<Expr>) -> (Arc<Rel>, Option<Expr>) {
-    let (Some(filter), RelKind::Join(Join { left, right, kind, on, span, .. })) =
+    let (Some(filter), RelKind::Join(Join { left, right, kind, on, span, as_of, .. })) =
         (&filter, &rel.kind)
     else {
         return (rel.clone(), filter);
@@ -238,16 +350,20 @@ pub(crate) fn filtered(rel: &Arc<Rel>, filter: Option<Expr>) -> (Arc<Rel>, Optio
     let width = left.fields.len();
     let keeps_left = !matches!(kind, JoinKind::Right | JoinKind::Full);
     let keeps_right = matches!(kind, JoinKind::Inner | JoinKind::Right);
+    let has_versions = as_of.as_ref().is_some_and(|as_of| as_of.versions().is_some());
     let (mut of_left, mut of_right, mut on, mut above) = (Vec::new(), Vec::new(), on.clone(), None);
     for part in parts {
         let movable = part.nondeterministic().is_none();
         match whose(&part, width) {
             Of::Left if keeps_left && movable => of_left.push(part),
-            Of::Right if keeps_right && movable => of_right.push(shifted(&part, width)),
+            Of::Right if keeps_right && movable && !has_versions => {
+                of_right.push(shifted(&part, width));
+            }
+            Of::Right if keeps_right && movable => on.push(part),
             Of::Both if *kind == JoinKind::Inner && movable => on.push(part),
             _ => above = super::and(above, Some(part)),
         }
     }
     let (left, right) = (keep(left, of_left), keep(right, of_right));
-    (join(&left, &right, *kind, on, *span), above)
+    (joined_at(&left, &right, *kind, on, *span, as_of.clone()), above)
 }

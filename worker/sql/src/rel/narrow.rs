@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::join::joined;
-use super::{Equal, Field, Join, Rel, RelKind, Role, calc, equality, identity, names};
+use super::{AsOf, Equal, Field, Join, Rel, RelKind, Role, Versions, calc, identity, names};
 use crate::bind::aggregate::unique;
 use crate::error::Span;
 use crate::expr::{Call, Expr, Node, render};
@@ -30,7 +30,9 @@ struct Narrow {
 fn has_join(rel: &Rel) -> bool {
     match &rel.kind {
         RelKind::Scan(_) | RelKind::Values { .. } => false,
-        RelKind::Calc { input, .. } | RelKind::Window { input, .. } => has_join(input),
+        RelKind::Calc { input, .. }
+        | RelKind::Window { input, .. }
+        | RelKind::Arrivals { input, .. } => has_join(input),
         RelKind::Union(branches) => branches.iter().any(|branch| has_join(branch)),
         RelKind::Aggregate(aggregate) => has_join(&aggregate.input),
         RelKind::Over(over) => has_join(&over.input),
@@ -50,6 +52,10 @@ fn by_side(join: &Join, mut columns: BTreeSet<usize>) -> [BTreeSet<usize>; 2] {
     [columns, right.into_iter().map(|column| column - width).collect()]
 }
 
+fn versions_of(join: &Join) -> impl Iterator<Item = &Versions> {
+    join.as_of.iter().filter_map(AsOf::versions)
+}
+
 impl Narrowing {
     /// Notes what is read of a relation of which all columns are.
     pub(crate) fn read(&mut self, rel: &Arc<Rel>) {
@@ -62,7 +68,9 @@ impl Narrowing {
         }
         match &rel.kind {
             RelKind::Scan(_) | RelKind::Values { .. } => {}
-            RelKind::Window { input, .. } => self.need(input, &all(input)),
+            RelKind::Window { input, .. } | RelKind::Arrivals { input, .. } => {
+                self.need(input, &all(input));
+            }
             RelKind::Union(branches) => {
                 branches.iter().for_each(|branch| self.need(branch, &all(branch)));
             }
@@ -82,7 +90,9 @@ impl Narrowing {
                 self.needed.entry(Arc::as_ptr(rel)).or_default().extend(columns);
                 let mut read = columns.clone();
                 join.on.iter().for_each(|on| on.columns(&mut read));
-                let [left, right] = by_side(join, read);
+                let [mut left, mut right] = by_side(join, read);
+                left.extend(versions_of(join).map(|as_of| as_of.left));
+                right.extend(versions_of(join).map(|as_of| as_of.right));
                 self.need(&join.left, &left);
                 self.need(&join.right, &right);
             }
@@ -120,6 +130,10 @@ impl Narrowing {
             RelKind::Scan(_) | RelKind::Values { .. } => {
                 let to = (0..rel.fields.len()).map(|column| (column, column)).collect();
                 Narrow { rel: rel.clone(), to }
+            }
+            RelKind::Arrivals { input, time } => {
+                let kind = RelKind::Arrivals { input: self.whole(input), time: *time };
+                unchanged(Rel { kind, fields })
             }
             RelKind::Window { input, time, id, span } => {
                 let input = self.whole(input);
@@ -180,6 +194,8 @@ impl Narrowing {
         let [mut left, mut right] = by_side(join, read);
         left.extend(equal.iter().filter_map(|e| e.left.as_column()));
         right.extend(equal.iter().filter_map(|e| e.right.as_column()));
+        left.extend(versions_of(join).map(|as_of| as_of.left));
+        right.extend(versions_of(join).map(|as_of| as_of.right));
         let keys = |side: fn(&Equal) -> &Expr| equal.iter().map(|e| side(e).clone()).collect();
         let left = self.side(&join.left, &left, keys(|e| &e.left));
         let right = self.side(&join.right, &right, keys(|e| &e.right));
@@ -191,7 +207,7 @@ impl Narrowing {
         let mut equal = 0;
         let mut on = Vec::new();
         for part in &join.on {
-            on.push(match (&*part.node, equality(part, width)) {
+            on.push(match (&*part.node, join.key_of(part)) {
                 (Node::Call(call), Some(found)) => {
                     let column = |at: usize, like: &Expr| Expr::column(at, like.ty, like.span);
                     let args = vec![
@@ -207,7 +223,16 @@ impl Narrowing {
             });
         }
         let to = needed.iter().map(|&column| (column, number(column))).collect();
-        let rel = joined(left.rel.clone(), right.rel.clone(), join.kind, on, join.span);
+        let of_right = |column: &usize| right.to.get(column).copied().unwrap_or(*column);
+        let as_of = join.as_of.as_ref().map(|as_of| match as_of {
+            AsOf::Versions(as_of) => AsOf::Versions(Versions {
+                left: left.to.get(&as_of.left).copied().unwrap_or(as_of.left),
+                right: of_right(&as_of.right),
+                key: as_of.key.iter().map(of_right).collect(),
+            }),
+            AsOf::Lookup(lookup) => AsOf::Lookup(*lookup),
+        });
+        let rel = joined(left.rel.clone(), right.rel.clone(), join.kind, on, join.span, as_of);
         Narrow { rel: Arc::new(rel), to }
     }
 

@@ -586,11 +586,11 @@ fn hints_are_done_or_refused_by_name() {
         ),
         (
             "INSERT INTO out1 SELECT /*+ BROADCAST(plain) */ a FROM plain",
-            "sql:6:29: the hint BROADCAST is not supported; of Flink's hints only OPTIONS('key' = 'value') is, right behind the name of a table, before its alias",
+            "sql:6:29: the hint BROADCAST is not supported; of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …), behind SELECT",
         ),
         (
             "INSERT INTO out1 SELECT a FROM plain /*+ STATE_TTL('plain' = '1d') */",
-            "sql:6:42: the hint STATE_TTL is not supported; of Flink's hints only OPTIONS('key' = 'value') is, right behind the name of a table, before its alias",
+            "sql:6:42: the hint STATE_TTL is not supported; of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …), behind SELECT",
         ),
         (
             "INSERT INTO out1 SELECT /*+ OPTIONS('x' = '1') */ a FROM plain",
@@ -764,4 +764,82 @@ fn joins_that_cannot_be_say_why() {
             "it plans",
         ),
     ]);
+}
+
+#[test]
+fn joins_as_of_a_time_say_what_they_lack() {
+    let table = |rest: &str| {
+        format!(
+            "CREATE TABLE r (k INT, v INT, t TIMESTAMP(3){rest}) WITH ('connector' = 'kafka');\nINSERT INTO out1 SELECT f.delay FROM flights f "
+        )
+    };
+    let versioned = ", WATERMARK FOR t AS t, PRIMARY KEY (k) NOT ENFORCED";
+    let cases = [
+        (
+            "INSERT INTO out1 SELECT a FROM plain FOR SYSTEM_TIME AS OF t".to_owned(),
+            "sql:6:38: FOR SYSTEM_TIME AS OF has its place in a join, behind the table on the right: FROM a JOIN b FOR SYSTEM_TIME AS OF a.ts ON a.k = b.k",
+        ),
+        (
+            format!("{}RIGHT JOIN r FOR SYSTEM_TIME AS OF f.`date` ON f.delay = r.k", table(versioned)),
+            "sql:7:48: FOR SYSTEM_TIME AS OF takes JOIN and LEFT JOIN, not RIGHT JOIN: table \"r\" is asked by the rows on the left, and gives nothing by itself",
+        ),
+        (
+            format!("{}JOIN r FOR SYSTEM_TIME AS OF f.`date` + INTERVAL '1' HOUR ON f.delay = r.k", table(versioned)),
+            "sql:7:77: FOR SYSTEM_TIME AS OF takes an event time of the left side, a column alone; it has \"date\"",
+        ),
+        (
+            format!("{}JOIN r FOR SYSTEM_TIME AS OF r.t ON f.delay = r.k", table(versioned)),
+            "sql:7:77: table \"r\" is not in FROM; FROM has \"f\"",
+        ),
+        (
+            "INSERT INTO out1 SELECT p.a FROM plain p JOIN flights FOR SYSTEM_TIME AS OF p.t AS f ON p.a = f.delay".to_owned(),
+            "sql:6:77: \"t\" is no event time, and FOR SYSTEM_TIME AS OF takes one of the left side; it has none: declare WATERMARK FOR a column of its table, and select that column unchanged",
+        ),
+        (
+            format!("{}JOIN r FOR SYSTEM_TIME AS OF f.`date` ON f.delay = r.k", table(", WATERMARK FOR t AS t")),
+            "sql:7:53: table \"r\" has no key by which a version takes the place of the one before; declare PRIMARY KEY (…) NOT ENFORCED and keep its columns, or number the rows: ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts DESC) = 1",
+        ),
+        (
+            format!("{}JOIN r FOR SYSTEM_TIME AS OF f.`date` ON f.delay = r.k", table(", PRIMARY KEY (k) NOT ENFORCED")),
+            "sql:7:53: table \"r\" has no event time, from which a version is valid; declare WATERMARK FOR a column of its table, and select that column unchanged",
+        ),
+        (
+            format!("{}JOIN r FOR SYSTEM_TIME AS OF f.`date` ON f.delay = r.v", table(versioned)),
+            "sql:7:89: ON has to say of each column of the key of table \"r\" (\"k\") what it equals, in the same type; it does not of \"k\"",
+        ),
+        (
+            format!("{}JOIN (SELECT * FROM r WHERE v > 1) FOR SYSTEM_TIME AS OF f.`date` AS r ON f.delay = r.k", table(versioned)),
+            "sql:7:53: the query in FROM filters versions: what took the place of a row that is left would be unknown; put the condition into ON, where it is asked of the version that a row meets",
+        ),
+        (
+            format!("{}JOIN (SELECT k, COUNT(*) AS n FROM r GROUP BY k) FOR SYSTEM_TIME AS OF f.`date` AS g ON f.delay = g.k", table(versioned)),
+            "sql:7:53: the query in FROM is no versioned table: its rows are corrected (GROUP BY without a window at 7:85) at times that no column says. A versioned table has a PRIMARY KEY and a WATERMARK, or keeps the last row of each key: ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts DESC) = 1",
+        ),
+        (
+            format!("{}JOIN r FOR SYSTEM_TIME AS OF PROCTIME() ON f.delay = r.k", table(versioned)),
+            "sql:7:48: table \"r\" (connector 'kafka') cannot be asked by processing time: it would be read as a whole, and it has no end; ask by event time (FOR SYSTEM_TIME AS OF an event time of the left side), or read a table that ends, again and again ('lookup.full-cache.periodic-reload.interval')",
+        ),
+        (
+            "CREATE TABLE s (k INT, p AS PROCTIME()) WITH ('connector' = 'kafka');\nINSERT INTO out1 SELECT s.k FROM s JOIN (SELECT delay, COUNT(*) AS n FROM flights GROUP BY delay) FOR SYSTEM_TIME AS OF s.p AS f ON s.k = f.delay".to_owned(),
+            "sql:7:41: the query in FROM cannot be asked by processing time: only a table can, or VALUES, with a filter and expressions at most; write what it computes to a table, or ask by event time",
+        ),
+        (
+            "CREATE TABLE s (k INT, p AS PROCTIME()) WITH ('connector' = 'kafka');\nINSERT INTO out1 SELECT s.k FROM s JOIN flights FOR SYSTEM_TIME AS OF s.p AS f ON s.k < f.delay".to_owned(),
+            "sql:7:83: ON has to say what a column of table \"flights\" equals, in the same type: that is what it is asked by",
+        ),
+        (
+            "CREATE TABLE s (k INT, p AS PROCTIME(), WATERMARK FOR p AS p) WITH ('connector' = 'kafka');\nINSERT INTO out1 SELECT k FROM s".to_owned(),
+            "sql:6:55: \"p\" is the time at which a row is looked at, which needs no watermark; leave WATERMARK FOR out",
+        ),
+        (
+            "INSERT INTO out1 SELECT /*+ LOOKUP('table' = 'f') */ a FROM plain".to_owned(),
+            "sql:6:46: the hint LOOKUP is for \"f\", which this FROM does not ask: it stands behind JOIN with FOR SYSTEM_TIME AS OF processing time, under this name or alias",
+        ),
+        (
+            "CREATE TABLE s (k INT, p AS PROCTIME()) WITH ('connector' = 'kafka');\nINSERT INTO out1 SELECT /*+ LOOKUP('table' = 'f', 'retry-predicate' = 'lookup_miss') */ s.k FROM s JOIN flights FOR SYSTEM_TIME AS OF s.p AS f ON s.k = f.delay".to_owned(),
+            "sql:7:29: whoever asks again says all of 'retry-predicate' = 'lookup_miss', 'retry-strategy' = 'fixed_delay', 'fixed-delay' and 'max-attempts'",
+        ),
+    ];
+    let cases: Vec<(&str, &str)> = cases.iter().map(|(sql, says)| (sql.as_str(), *says)).collect();
+    check(&cases);
 }

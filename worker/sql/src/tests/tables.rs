@@ -95,12 +95,12 @@ fn first_row(columns: &str, a: i32, ms: Option<i64>) -> Option<i64> {
 #[test]
 fn a_connector_can_ask_what_the_first_row_of_a_split_allows() {
     let by_delay = "ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '2' SECOND";
-    assert_eq!(first_row(by_delay, 3, Some(9_000)), Some(7_000));
+    assert_eq!(first_row(by_delay, 3, Some(9_000)), Some(7_001));
     assert_eq!(first_row(by_delay, 3, None), None, "the reader tells what is wrong with it");
     let computed = "ms BIGINT, ts AS TO_TIMESTAMP_LTZ(ms, 3), WATERMARK FOR ts AS ts";
     assert_eq!(first_row(computed, 3, Some(9_000)), Some(9_000));
     let by_column = "ts TIMESTAMP(3), WATERMARK FOR ts AS ts - a * INTERVAL '1' SECOND";
-    assert_eq!(first_row(by_column, 3, Some(9_000)), Some(6_000));
+    assert_eq!(first_row(by_column, 3, Some(9_000)), Some(6_001));
     assert_eq!(first_row(by_column, -3, Some(9_000)), Some(9_000), "not beyond the row itself");
     assert_eq!(first_row("ts TIMESTAMP(3)", 3, Some(9_000)), None);
 }

@@ -26,6 +26,7 @@ mod plan;
 mod probe;
 pub mod spec;
 mod store;
+pub mod temporal;
 
 #[cfg(test)]
 mod tests;

@@ -126,6 +126,23 @@ pub struct IntervalJoin {
     pub leaves_late: bool,
 }
 
+/// A join of rows with the latest version, at their time, of the row of the same key. Columns that
+/// leave: the left input's, then the right one's. Left rows only come; a row of the right is a
+/// version of the row of its key from its time on, and `-D` says that there is none from then on.
+#[derive(Clone, Debug)]
+pub struct TemporalJoin {
+    /// Rows that meet no version are given as well (`LEFT`).
+    pub outer: bool,
+    /// The rows.
+    pub left: TimedInput,
+    /// The versions; the keys tell their rows apart. NULL matches nothing.
+    pub right: TimedInput,
+    /// What must hold of a row and the version that it meets, beside equal keys.
+    pub condition: Option<Condition>,
+    /// Seconds after which a version is forgotten that was neither written nor asked for.
+    pub ttl: Option<u32>,
+}
+
 /// One side of a join by time.
 #[derive(Clone, Debug)]
 pub struct TimedInput {

@@ -9,7 +9,8 @@
 //! - A row's results are over the rows of its key that came and were not late, sorted by event
 //!   time, then by the other columns of the order, then as they came.
 //! - A row is late that was behind its own split's watermark; where every frame is bounded only if
-//!   there was a row of its key and no earlier time that this watermark had passed (as in Flink).
+//!   there was a row of its key and no earlier time that this watermark had given out (as in Flink):
+//!   a row that is behind a watermark and not late waits for the next one.
 //!   So is, where a split was idle, a row that is not later than what its key has given out.
 //! - Rows that are equal in the order leave together.
 //!

@@ -1,14 +1,17 @@
 //! The operator: rows wait for the watermark, and leave with their results.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array, new_null_array,
+};
 use arrow::compute::take;
-use arrow::datatypes::{Int64Type, TimestampMillisecondType};
+use arrow::datatypes::{DataType, Int64Type, TimestampMillisecondType};
 use weir_protocol::Counter;
 use weir_state::key_table::ABSENT;
-use weir_state::table::{Groups, Keyed, Ordered, Scan, Table, Timers};
+use weir_state::table::{Groups, Keyed, Ordered, Scan, Table, TableError, Timers};
 
 use super::compute::{Known, results};
 use super::plan::{GROUPS, LAST, Plan, ROWS};
@@ -25,6 +28,8 @@ type Result<T, E = OperatorError> = std::result::Result<T, E>;
 const KEYS: usize = 1_024;
 /// Rows of a batch that is given out.
 const BATCH: usize = 8_192;
+/// Rows that are looked at together.
+const LOOK: usize = 256;
 
 /// `OVER`, of one subtask.
 #[derive(Debug)]
@@ -107,7 +112,12 @@ impl OverRows {
             (0..).zip(&first).filter(|(_, time)| time.is_some()).map(|(key, _)| key).collect();
         let times: Int64Array = first.iter().flatten().map(|time| Some(*time)).collect();
         self.due.set(&take_all(&keys.keys, &due)?, &times)?;
-        let row = pick(&self.plan.row)?;
+        let mut row = pick(&self.plan.row)?;
+        if self.plan.behind.is_some() {
+            let behind = batch.behind().cloned().map(|behind| Arc::new(behind) as ArrayRef);
+            let nothing = || new_null_array(&DataType::Int64, batch.num_rows());
+            row.push(take(&behind.unwrap_or_else(nothing), wait, None)?);
+        }
         put_behind(&mut self.rows, &numbers, &key_columns, order, &row)
     }
 
@@ -135,40 +145,61 @@ impl OverRows {
         }
         let mut slots = Vec::new();
         self.rows.lookup(&keys.keys, keys.len, &mut slots)?;
-        let mut before: BTreeMap<u32, Vec<EventTime>> = BTreeMap::new();
+        // Rows of the batch by key, each with the time at which a watermark gives it out.
+        let mut before: BTreeMap<u32, Vec<(EventTime, EventTime)>> = BTreeMap::new();
+        let mut stored = BTreeMap::new();
         for (row, late) in late.iter_mut().enumerate() {
+            if *late {
+                continue;
+            }
             let (time, key) = (times[row], keys.numbers[row]);
-            if behind.is_valid(row) && !*late {
+            let mark = behind.is_valid(row).then(|| behind.value(row));
+            let own = before.entry(key).or_default();
+            if let Some(mark) = mark {
                 // A row of the key was given out that is not earlier.
-                let given = time..behind.value(row);
-                let own = before.get(&key).into_iter().flatten();
-                *late = own.into_iter().any(|time| given.contains(time))
-                    || self
-                        .next_time(slots[key as usize], time)?
-                        .is_some_and(|time| given.contains(&time));
+                let given = match stored.entry((key, mark)) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(place) => {
+                        *place.insert(self.last_given(slots[key as usize], mark)?)
+                    }
+                };
+                *late = given.is_some_and(|given| given >= time)
+                    || own.iter().any(|&(other, leaves)| other >= time && leaves < mark);
             }
             if !*late {
-                before.entry(key).or_default().push(time);
+                own.push((time, mark.unwrap_or(time)));
             }
         }
         Ok(late)
     }
 
-    /// The first event time of a key's rows that is not before another.
-    fn next_time(&self, key: u32, from: EventTime) -> Result<Option<EventTime>> {
+    /// The last event time of a key's rows that a watermark gives out: those that it has passed but
+    /// rows that were behind it themselves, which wait for the next one.
+    fn last_given(&self, key: u32, mark: EventTime) -> Result<Option<EventTime>> {
         if key == ABSENT {
             return Ok(None);
         }
         let field = self.plan.rows.order_fields().first().map(|f| f.field.data_type.clone());
-        let time: ArrayRef = Arc::new(Int64Array::from(vec![from]));
-        let time = arrow::compute::cast(&time, &field.unwrap_or(arrow::datatypes::DataType::Null))?;
+        let time: ArrayRef = Arc::new(Int64Array::from(vec![mark]));
+        let time = arrow::compute::cast(&time, &field.unwrap_or(DataType::Null))?;
         let edges = self.rows.edges(&[time], 1)?;
-        let Some(edge) = edges.first() else { return Ok(None) };
-        let (mut scan, mut found) = (Scan::all(key).from(edge), Vec::new());
-        while found.is_empty() && self.rows.scan(&mut scan, 1, &mut found) {}
-        let orders = self.rows.orders(&found)?;
-        let first = orders.first().map(|c| c.as_primitive::<TimestampMillisecondType>());
-        Ok(first.filter(|times| !times.is_empty()).map(|times| times.value(0)))
+        let (Some(edge), Some(column)) = (edges.first(), self.plan.behind) else {
+            return Ok(None);
+        };
+        let behind = self.rows.column::<i64>(column).map_err(TableError::from)?;
+        let (mut scan, mut found) = (Scan::all(key).before(edge).backward(), Vec::new());
+        let mut more = true;
+        while more {
+            found.clear();
+            more = self.rows.scan(&mut scan, LOOK, &mut found);
+            let given = |slot: &u32| behind.get(*slot).is_none_or(|own| own < mark);
+            if let Some(slot) = found.iter().copied().find(given) {
+                let orders = self.rows.orders(&[slot])?;
+                let times = orders.first().map(|c| c.as_primitive::<TimestampMillisecondType>());
+                return Ok(times.map(|times| times.value(0)));
+            }
+        }
+        Ok(None)
     }
 
     fn has_due(&self) -> bool {

@@ -1,7 +1,9 @@
 //! `OVER`, compiled.
 //!
 //! A key's rows are one ordered table: by event time, by what else they are sorted by, and by
-//! `$arrival`. There they wait for the watermark, and stay as long as frames reach back to them.
+//! `$arrival`. There they wait for the watermark, and stay as long as frames reach back to them. Where
+//! all frames are bounded, `$behind` is the watermark that a row was behind, for whose successor it
+//! waits.
 //! What is known of all rows before is a row of another table: `$last`, the last event time whose
 //! rows were given out; `$rows` and `$groups`, how many rows there were, and how many that differ
 //! in the order; then the partial results of each running aggregate.
@@ -42,6 +44,8 @@ pub(super) struct Plan {
     pub(super) time_back: Option<i64>,
     /// Whether what is before the first row of a frame matters to no function.
     pub(super) bounded: bool,
+    /// Where the table of rows has the watermark that a row was behind, if it is kept.
+    pub(super) behind: Option<usize>,
 }
 
 /// A function, and what it is computed from.
@@ -143,6 +147,10 @@ impl Plan {
             output.push(Arc::new(Field::new(&call.name, planned.output.clone(), true)));
             calls.push(planned);
         }
+        let behind = bounded.then_some(columns.len());
+        if bounded {
+            columns.push(table::Field::new("$behind", DataType::Int64, true));
+        }
         // Rows that frames reach back to would leave once more if it were forgotten that they have.
         let keeps_rows = rows_back > 0 || time_back.is_some();
         let expiry = spec.ttl.filter(|_| !keeps_rows).map_or(Expiry::Never, Expiry::Ttl);
@@ -158,6 +166,7 @@ impl Plan {
             rows_back,
             time_back,
             bounded,
+            behind,
         })
     }
 

@@ -5,7 +5,7 @@ use arrow::datatypes::TimestampMillisecondType;
 use weir_state::key_table::ABSENT;
 use weir_state::sorted::Strings;
 use weir_state::sorted::order::encode_orders;
-use weir_state::table::{Ordered, Scan, Table};
+use weir_state::table::{Ordered, Scan, Table, TableError};
 
 use super::plan::Plan;
 use crate::{EventTime, OperatorError};
@@ -51,7 +51,18 @@ impl Sequence {
             let next = if key == ABSENT {
                 None
             } else {
-                read_key(table, key, passed, &mut slots, &mut times)?
+                let next = read_key(table, key, passed, &mut slots, &mut times)?;
+                let waits = waiting(plan, table, &slots[start..], passed)?;
+                match waits.map(|at| times[start + at]) {
+                    None => next,
+                    Some(time) => {
+                        // Rows of one time leave together.
+                        let leave = times[start..].partition_point(|other| *other < time);
+                        slots.truncate(start + leave);
+                        times.truncate(start + leave);
+                        Some(passed.saturating_add(1))
+                    }
+                }
             };
             let gone = times[start..].partition_point(|time| *time <= last);
             spans.push(Span { start, leaving: start + gone, end: slots.len(), next });
@@ -107,6 +118,18 @@ fn read_key(
             return Ok(None);
         }
     }
+}
+
+/// The first of these rows that waits for a watermark behind the one that it was behind itself.
+fn waiting(
+    plan: &Plan,
+    table: &Ordered,
+    slots: &[u32],
+    passed: EventTime,
+) -> Result<Option<usize>, OperatorError> {
+    let Some(column) = plan.behind else { return Ok(None) };
+    let behind = table.column::<i64>(column).map_err(TableError::from)?;
+    Ok(slots.iter().position(|&slot| behind.get(slot).is_some_and(|mark| mark > passed)))
 }
 
 pub(super) fn times_of(column: &ArrayRef) -> &[EventTime] {

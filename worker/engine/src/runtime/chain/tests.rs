@@ -1,6 +1,7 @@
 //! What operators hold back never comes behind what passes them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use weir_protocol::{Attempt, Subtask};
 
@@ -50,6 +51,18 @@ impl Operator for Hoarder {
     }
 }
 
+fn name(message: &Message) -> String {
+    match message {
+        Message::Data(batch) => batch.num_rows().to_string(),
+        Message::Watermark(mark) => format!("watermark {mark}"),
+        Message::Idle => "idle".to_owned(),
+        Message::Active => "active".to_owned(),
+        Message::Round(..) => "round".to_owned(),
+        Message::Barrier(_) => "barrier".to_owned(),
+        Message::End => "end".to_owned(),
+    }
+}
+
 /// Two operators in a row that feed a channel with room for one batch.
 struct Bench {
     chain: Chain,
@@ -60,12 +73,19 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let io = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let link = |name| Link { operator: Box::new(Hoarder::default()), cx: context(name, &io) };
+        let operators: [Box<dyn Operator>; 2] =
+            [Box::new(Hoarder::default()), Box::new(Hoarder::default())];
+        Self::of(operators, io)
+    }
+
+    fn of(operators: [Box<dyn Operator>; 2], io: tokio::runtime::Runtime) -> Self {
+        let links = operators.into_iter().zip(["first", "second"]);
+        let links = links.map(|(operator, name)| Link { operator, cx: context(name, &io) });
+        let links = links.collect();
         let channel = Arc::new(Channel::new(1));
         let lanes = vec![Arc::clone(&channel)];
         let partition =
             ResultPartition::new(1, OutputTag::Main, &Exchange::Forward, lanes, Subtask(0), 24);
-        let links = vec![link("first"), link("second")];
         let chain = Chain::new(links, vec![partition], Arc::new(()), 1 << 20);
         Self { chain, channel, _io: io }
     }
@@ -82,15 +102,7 @@ impl Bench {
             let driven = self.chain.drive().expect("drives");
             full += usize::from(matches!(driven, Driven::Full));
             while let Some(message) = self.channel.pop() {
-                arrived.push(match message {
-                    Message::Data(batch) => batch.num_rows().to_string(),
-                    Message::Watermark(_) => "watermark".to_owned(),
-                    Message::Idle => "idle".to_owned(),
-                    Message::Active => "active".to_owned(),
-                    Message::Round(..) => "round".to_owned(),
-                    Message::Barrier(_) => "barrier".to_owned(),
-                    Message::End => "end".to_owned(),
-                });
+                arrived.push(name(&message));
             }
         }
         assert_eq!(full, 3, "each batch filled the output");
@@ -113,4 +125,96 @@ fn what_operators_hold_back_leaves_in_front_of_a_barrier_in_as_many_steps_as_it_
 #[test]
 fn what_operators_hold_back_leaves_in_front_of_the_end() {
     assert_eq!(Bench::new().arrives(Chain::give_end), ["1", "2", "3", "end"]);
+}
+
+/// Keeps its own time, which is a millisecond later at each tick; works on a batch for as long as it
+/// is told to.
+#[derive(Default)]
+struct Timed {
+    last: i64,
+    works: Arc<AtomicBool>,
+    batch: Option<Batch>,
+}
+
+impl Operator for Timed {
+    fn on_batch(
+        &mut self,
+        _: &mut Context,
+        _: usize,
+        batch: Batch,
+        _: &mut Output,
+    ) -> Result<Progress, EngineError> {
+        self.batch = Some(batch);
+        Ok(Progress::More)
+    }
+
+    fn can_resume(&mut self, _: &mut Context) -> bool {
+        !self.works.load(Ordering::Relaxed)
+    }
+
+    fn resume(&mut self, _: &mut Context, out: &mut Output) -> Result<Progress, EngineError> {
+        self.batch.take().into_iter().for_each(|batch| out.push(batch));
+        Ok(Progress::Done)
+    }
+
+    fn keeps_own_time(&self) -> bool {
+        true
+    }
+
+    fn own_watermark(&mut self, _: &Context) -> Option<Watermark> {
+        self.last += 1;
+        Some(Watermark(self.last))
+    }
+}
+
+impl Bench {
+    /// A chain that begins with it.
+    fn timed(works: &Arc<AtomicBool>) -> Self {
+        let io = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let timed = Timed { works: Arc::clone(works), ..Timed::default() };
+        Self::of([Box::new(timed), Box::new(Hoarder::default())], io)
+    }
+
+    /// What has arrived, with the chain driven as far as it goes.
+    fn drives(&mut self) -> Vec<String> {
+        let mut arrived = Vec::new();
+        loop {
+            let driven = self.chain.drive().expect("drives");
+            let before = arrived.len();
+            while let Some(message) = self.channel.pop() {
+                arrived.push(name(&message));
+            }
+            if self.chain.is_idle() || matches!(driven, Driven::Full) && arrived.len() == before {
+                return arrived;
+            }
+        }
+    }
+}
+
+#[test]
+fn time_begins_anew_with_an_operator_that_keeps_its_own() {
+    let mut bench = Bench::timed(&Arc::default());
+    bench.chain.give_watermark(Watermark(50));
+    bench.chain.give_idle();
+    bench.chain.give_active();
+    assert_eq!(bench.drives(), Vec::<String>::new());
+    bench.chain.tick().expect("ticks");
+    assert_eq!(bench.drives(), ["watermark 1 ms"]);
+    bench.chain.tick().expect("ticks");
+    bench.chain.give_watermark(Watermark::MAX);
+    bench.chain.give_end();
+    assert_eq!(bench.drives(), ["watermark 2 ms", "watermark +inf", "end"]);
+}
+
+#[test]
+fn nothing_passes_an_operator_that_waits_for_something_outside() {
+    let works = Arc::new(AtomicBool::new(true));
+    let mut bench = Bench::timed(&works);
+    bench.chain.give_batch(0, Batch::new(records(&[0; 2])));
+    bench.chain.give_watermark(Watermark::MAX);
+    assert_eq!(bench.drives(), Vec::<String>::new());
+    assert!(!bench.chain.is_idle());
+    works.store(false, Ordering::Relaxed);
+    bench.chain.give_end();
+    assert_eq!(bench.drives(), ["watermark +inf", "2", "end"]);
 }

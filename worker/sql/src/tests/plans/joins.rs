@@ -502,3 +502,72 @@ fn numbered_rows_are_told_apart_by_their_numbers_and_not_by_what_they_are_groupe
         "#]],
     );
 }
+
+#[test]
+fn rows_meet_versions_of_their_time_and_tables_that_are_asked() {
+    check(
+        "CREATE TABLE rates (k STRING, rate INT, other STRING, at TIMESTAMP(3), WATERMARK FOR at AS at - INTERVAL '1' SECOND,
+  PRIMARY KEY (k) NOT ENFORCED) WITH ('connector' = 'kafka', 'topic' = 'rates');
+CREATE TABLE cities (city STRING, code STRING) WITH ('connector' = 'filesystem', 'path' = 'cities');
+INSERT INTO pairs SELECT r.rate, f.destination FROM flights f
+  LEFT JOIN rates FOR SYSTEM_TIME AS OF f.`date` AS r ON f.origin = r.k AND r.rate < f.distance;
+INSERT INTO pairs SELECT f.delay, c.city FROM flights f
+  JOIN cities FOR SYSTEM_TIME AS OF PROCTIME() AS c ON f.origin = c.code WHERE c.city <> 'x';",
+        expect![[r#"
+            plan
+              filesystem flights
+                source ec68ad778ba3996e
+                columns: date, delay, distance, origin, destination
+                reads: date, delay, distance, origin, destination
+                watermark: date - 1 h
+
+            ──► filesystem flights
+              select date, distance, origin, destination
+                calc 7bd398724e7ee553
+                columns: date, distance, origin, destination
+
+              kafka rates
+                source efab42dcd4c4e3e2
+                columns: k, rate, at
+                reads: k, rate, at
+                watermark: at - 1 s
+
+            ══► by origin: select date, distance, origin, destination
+            ══► by k: kafka rates
+              temporal left join by origin = k
+                temporal join 136efd1db88702f3
+                as of: date of left, versions by at of right
+                changes: rows only come: +I
+                condition: rate < distance
+                equal: origin = k
+                kind: left
+                table waiting: origin utf8, by $time int64, $arrival int64 → distance int32, destination utf8
+                table versions: k utf8, by $time int64 → $there boolean, rate int32
+                table due: origin utf8, by when it is due
+              select delay, b
+                calc 50ed35e2641139d2
+                columns: rate AS delay, destination AS b
+              blackhole pairs
+                sink eceb8779ed453a9e
+                guarantee: none
+
+            ──► filesystem flights
+              select delay, origin
+                calc b74210e28c102b01
+                columns: delay, origin
+              lookup join by origin = code
+                lookup join 279223dd3dfeab29
+                asks: cities
+                equal: origin = code
+                kind: inner
+                table: read as a whole, once
+                not deterministic: rows meet what the table says when it is asked, which may change
+              select delay, b
+                calc ab74ead889dffc53
+                columns: delay, city AS b
+              blackhole pairs
+                sink cc18733790717712
+                guarantee: none
+        "#]],
+    );
+}

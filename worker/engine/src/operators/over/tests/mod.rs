@@ -121,8 +121,8 @@ fn results(spec: &Over, rows: &[&Row], at: usize, equal: (usize, usize)) -> Vec<
 struct Model {
     spec: Over,
     bounded: bool,
-    /// By key: the rows in the order in which they came.
-    rows: BTreeMap<Vec<String>, Vec<Row>>,
+    /// By key: the rows in the order in which they came, each with the watermark that it was behind.
+    rows: BTreeMap<Vec<String>, Vec<(Row, Option<i64>)>>,
     passed: i64,
     /// By key the last time whose rows have left.
     last: BTreeMap<Vec<String>, i64>,
@@ -134,19 +134,29 @@ impl Model {
         let key = key_of(&row, &self.spec.keys);
         let known = self.rows.entry(key.clone()).or_default();
         let left = self.last.get(&key).is_some_and(|last| row.ts <= *last);
-        let given = |behind: i64| known.iter().any(|other| (row.ts..behind).contains(&other.ts));
+        let given = |mark: i64| {
+            known.iter().any(|(other, own)| other.ts >= row.ts && own.unwrap_or(other.ts) < mark)
+        };
         let late = left || behind.is_some_and(|behind| !self.bounded || given(behind));
         if late {
             self.late += 1;
         } else {
-            known.push(row);
+            known.push((row, behind.filter(|_| self.bounded)));
         }
+    }
+
+    /// The time from which on rows of a key wait.
+    fn waits(&self, rows: &[(Row, Option<i64>)]) -> i64 {
+        let waits = rows.iter().filter(|(row, own)| own.unwrap_or(row.ts) >= self.passed);
+        let at_end = self.passed == i64::MAX;
+        waits.map(|(row, _)| row.ts).min().filter(|_| !at_end).unwrap_or(self.passed)
     }
 
     fn watermark(&mut self, mark: i64) {
         self.passed = mark;
         for (key, rows) in &self.rows {
-            if let Some(last) = rows.iter().map(|row| row.ts).filter(|ts| *ts < mark).max() {
+            let until = self.waits(rows).min(mark);
+            if let Some(last) = rows.iter().map(|(row, _)| row.ts).filter(|ts| *ts < until).max() {
                 self.last.insert(key.clone(), last);
             }
         }
@@ -155,16 +165,17 @@ impl Model {
     fn wanted(&self) -> Vec<Vec<String>> {
         let mut wanted = Vec::new();
         for rows in self.rows.values() {
+            let until = self.waits(rows);
             let sorted = !self.spec.order.is_empty();
             // Largest first, NULL last.
             let order = |row: &Row| {
                 let int = row.int.map_or(i64::MAX, |int| -i64::from(int));
                 (row.ts, if sorted { int } else { 0 })
             };
-            let mut rows: Vec<&Row> = rows.iter().collect();
+            let mut rows: Vec<&Row> = rows.iter().map(|(row, _)| row).collect();
             rows.sort_by_key(|row| order(row));
             for (at, row) in rows.iter().enumerate() {
-                if row.ts < self.passed {
+                if row.ts < until {
                     let start = rows.partition_point(|other| order(other) < order(row));
                     let end = rows.partition_point(|other| order(other) <= order(row));
                     let results = results(&self.spec, &rows, at, (start, end));

@@ -1,0 +1,4 @@
+CREATE TABLE trades (id INT, currency STRING, region STRING, amount INT, p AS PROCTIME())
+WITH ('connector' = 'filesystem', 'path' = 'in/trades.json', 'format' = 'json');
+
+SELECT id, COUNT(*) OVER w, SUM(amount) OVER w FROM trades WINDOW w AS (PARTITION BY currency ORDER BY p);

@@ -1,0 +1,8 @@
+CREATE TABLE quotes (currency STRING, region STRING, rate INT, `at` TIMESTAMP(3), WATERMARK FOR `at` AS `at` - INTERVAL '5' SECOND, PRIMARY KEY (currency) NOT ENFORCED)
+WITH ('connector' = 'filesystem', 'path' = 'in/quotes.json', 'format' = 'json');
+CREATE TABLE trades (id INT, currency STRING, region STRING, amount INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)
+WITH ('connector' = 'filesystem', 'path' = 'in/trades.json', 'format' = 'json');
+CREATE VIEW priced AS SELECT t.ts, t.amount * q.rate AS price FROM trades t JOIN quotes FOR SYSTEM_TIME AS OF t.ts AS q ON t.currency = q.currency;
+
+SELECT window_start, COUNT(*), SUM(price) FROM TABLE(TUMBLE(TABLE priced, DESCRIPTOR(ts), INTERVAL '20' SECOND))
+GROUP BY window_start, window_end;
