@@ -34,7 +34,52 @@ pub(crate) fn schema() -> SchemaRef {
         field("big", DataType::Int64),
         field("single", DataType::Float32),
         field("day", DataType::Date32),
+        field("list", list(&[]).data_type().clone()),
+        field("row", struct_of(&[]).data_type().clone()),
+        field("map", map(&[]).data_type().clone()),
     ]))
+}
+
+/// Up to two elements, which may be NULL; NULL where `int` is.
+pub(crate) fn list(rows: &[Row]) -> ArrayRef {
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    for row in rows {
+        for _ in 0..row.int.map_or(0, |int| int.rem_euclid(3)) {
+            // What is shown of lists tells them apart.
+            lists.values().append_option(row.text.as_ref().map(|text| format!("'{text}'")));
+        }
+        lists.append(row.int.is_some());
+    }
+    Arc::new(lists.finish())
+}
+
+/// Of parts that may be NULL; NULL where `flag` is.
+fn struct_of(rows: &[Row]) -> ArrayRef {
+    let floats: Float64Array = rows.iter().map(|row| row.float).collect();
+    let list = list(rows);
+    let fields = vec![
+        Field::new("float", DataType::Float64, true),
+        Field::new("list", list.data_type().clone(), true),
+    ];
+    let nulls = rows.iter().map(|row| row.flag.is_some()).collect();
+    Arc::new(StructArray::new(fields.into(), vec![Arc::new(floats), list], Some(nulls)))
+}
+
+/// Of one or two entries; NULL where `decimal` is.
+fn map(rows: &[Row]) -> ArrayRef {
+    let names =
+        MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
+    let mut maps = MapBuilder::new(Some(names), StringBuilder::new(), Float64Builder::new());
+    for row in rows {
+        if let Some(decimal) = row.decimal {
+            for key in &["a", "b"][usize::from(decimal % 2 == 0)..] {
+                maps.keys().append_value(key);
+                maps.values().append_option(row.float);
+            }
+        }
+        maps.append(row.decimal.is_some()).unwrap();
+    }
+    Arc::new(maps.finish())
 }
 
 pub(crate) fn single(value: Option<f64>) -> Option<f32> {
@@ -56,6 +101,9 @@ pub(crate) fn records(rows: &[Row]) -> RecordBatch {
             Arc::new(rows.iter().map(|r| r.int.map(big)).collect::<Int64Array>()),
             Arc::new(rows.iter().map(|r| single(r.float)).collect::<Float32Array>()),
             Arc::new(rows.iter().map(|r| r.int).collect::<Date32Array>()),
+            list(rows),
+            struct_of(rows),
+            map(rows),
         ],
     )
     .unwrap()
@@ -179,8 +227,7 @@ pub(crate) fn expected(rows: &[&Row]) -> Vec<String> {
 /// The key columns' values of a row, as the result shows them.
 pub(crate) fn key_of(row: &Row, keys: &[usize]) -> Vec<String> {
     let records = records(std::slice::from_ref(row));
-    let normal = |text: String| {
-        if text == "-0.0" { "0.0".to_owned() } else { text }
-    };
+    // There is one zero.
+    let normal = |text: String| text.replace("-0.0", "0.0");
     keys.iter().map(|&k| normal(shown(records.column(k)).remove(0))).collect()
 }
