@@ -188,6 +188,8 @@ pub(crate) enum Body {
     /// The other ways to combine two queries.
     Set {
         op: SetOp,
+        /// Rows as often as they are there, instead of each once.
+        all: bool,
         left: Box<Query>,
         right: Box<Query>,
         span: Span,
@@ -269,6 +271,18 @@ pub(crate) enum RelationKind {
     Subquery(Box<Query>),
     Window(Box<WindowCall>),
     Join(Box<JoinClause>),
+    Unnest(Box<UnnestCall>),
+    /// `LATERAL (SELECT …)`: a query that may speak of what stands before it.
+    Lateral(Box<Query>),
+    /// `TABLE(f(x))` of a function that gives tables.
+    Function(Box<Call>),
+}
+
+/// `UNNEST(value) [WITH ORDINALITY]`.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct UnnestCall {
+    pub(crate) value: Expr,
+    pub(crate) ordinality: bool,
 }
 
 /// `a JOIN b ON …`.

@@ -2,6 +2,7 @@
 
 mod groups;
 mod joins;
+mod nested;
 mod not_null;
 mod old_state;
 mod over;

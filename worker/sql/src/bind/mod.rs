@@ -7,6 +7,7 @@ pub(crate) mod expr;
 mod grouping;
 pub(crate) mod interval;
 pub(crate) mod join;
+mod lateral;
 mod legacy;
 pub(crate) mod over;
 pub(crate) mod query;
@@ -16,6 +17,7 @@ mod sets;
 mod shown;
 pub(crate) mod subquery;
 pub(crate) mod table;
+mod unnest;
 mod window;
 
 use std::collections::HashMap;

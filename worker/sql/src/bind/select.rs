@@ -11,7 +11,7 @@ use super::{Binder, Reported, legacy};
 use crate::ast::{self, SelectItem};
 use crate::error::SqlError;
 use crate::expr::Expr;
-use crate::rel::{Field, Rel, RelKind, Role, and, calc, filtered, identity};
+use crate::rel::{Field, Rel, Role, and, calc, filtered, identity};
 
 impl Binder<'_> {
     pub(super) fn select(
@@ -24,15 +24,7 @@ impl Binder<'_> {
         }
         let from = match &select.from {
             Some(relation) => self.from(relation, ctes)?,
-            None => From {
-                rel: Arc::new(Rel {
-                    kind: RelKind::Values { rows: vec![Vec::new()] },
-                    fields: Vec::new(),
-                }),
-                qualifier: None,
-                place: "nothing".to_owned(),
-                joined: None,
-            },
+            None => From::nothing(),
         };
         let (from, filters) = self.subqueries(from, select, ctes)?;
         let aliases: Vec<String> = select

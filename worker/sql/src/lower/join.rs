@@ -34,7 +34,7 @@ fn input(
     })
 }
 
-fn condition(expr: &Expr) -> spec::Condition {
+pub(super) fn condition(expr: &Expr) -> spec::Condition {
     let mut columns = BTreeSet::new();
     expr.columns(&mut columns);
     let columns: Vec<usize> = columns.into_iter().collect();

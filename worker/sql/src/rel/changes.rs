@@ -39,6 +39,7 @@ impl Rel {
         match &self.kind {
             RelKind::Scan(_) | RelKind::Values { .. } => None,
             RelKind::Calc { input, .. } | RelKind::Window { input, .. } => input.corrected_by(),
+            RelKind::Unnest(unnest) => unnest.input.corrected_by(),
             RelKind::Union(branches) => branches.iter().find_map(|branch| branch.corrected_by()),
             RelKind::Aggregate(aggregate) => match aggregate.input.corrected_by() {
                 // Of distinct rows each is given once, and stays.
@@ -108,6 +109,7 @@ impl Rel {
                 }
             }
             RelKind::Join(join) => self.keys_of_join(join),
+            RelKind::Unnest(unnest) => unnest.keys(self.fields.len()),
         };
         smallest(keys)
     }
