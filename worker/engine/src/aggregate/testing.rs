@@ -87,26 +87,31 @@ pub(crate) fn single(value: Option<f64>) -> Option<f32> {
 }
 
 pub(crate) fn records(rows: &[Row]) -> RecordBatch {
-    let decimal: Decimal128Array = rows.iter().map(|r| r.decimal).collect();
-    RecordBatch::try_new(
-        schema(),
-        vec![
-            Arc::new(TimestampMillisecondArray::from_iter_values(rows.iter().map(|r| r.ts))),
-            Arc::new(rows.iter().map(|r| r.k).collect::<Int64Array>()),
-            Arc::new(rows.iter().map(|r| r.int).collect::<Int32Array>()),
-            Arc::new(rows.iter().map(|r| r.float).collect::<Float64Array>()),
-            Arc::new(rows.iter().map(|r| r.text.clone()).collect::<StringArray>()),
-            Arc::new(decimal.with_precision_and_scale(10, 2).unwrap()),
-            Arc::new(rows.iter().map(|r| r.flag).collect::<BooleanArray>()),
-            Arc::new(rows.iter().map(|r| r.int.map(big)).collect::<Int64Array>()),
-            Arc::new(rows.iter().map(|r| single(r.float)).collect::<Float32Array>()),
-            Arc::new(rows.iter().map(|r| r.int).collect::<Date32Array>()),
-            list(rows),
-            struct_of(rows),
-            map(rows),
-        ],
-    )
-    .unwrap()
+    let schema = schema();
+    let columns = (0..schema.fields().len()).map(|at| column(rows, at)).collect();
+    RecordBatch::try_new(schema, columns).unwrap()
+}
+
+/// One column of the rows.
+fn column(rows: &[Row], at: usize) -> ArrayRef {
+    match at {
+        0 => Arc::new(TimestampMillisecondArray::from_iter_values(rows.iter().map(|r| r.ts))),
+        1 => Arc::new(rows.iter().map(|r| r.k).collect::<Int64Array>()),
+        2 => Arc::new(rows.iter().map(|r| r.int).collect::<Int32Array>()),
+        3 => Arc::new(rows.iter().map(|r| r.float).collect::<Float64Array>()),
+        4 => Arc::new(rows.iter().map(|r| r.text.clone()).collect::<StringArray>()),
+        5 => {
+            let decimal: Decimal128Array = rows.iter().map(|r| r.decimal).collect();
+            Arc::new(decimal.with_precision_and_scale(10, 2).unwrap())
+        }
+        6 => Arc::new(rows.iter().map(|r| r.flag).collect::<BooleanArray>()),
+        7 => Arc::new(rows.iter().map(|r| r.int.map(big)).collect::<Int64Array>()),
+        8 => Arc::new(rows.iter().map(|r| single(r.float)).collect::<Float32Array>()),
+        9 => Arc::new(rows.iter().map(|r| r.int).collect::<Date32Array>()),
+        10 => list(rows),
+        11 => struct_of(rows),
+        _ => map(rows),
+    }
 }
 
 pub(crate) fn big(int: i32) -> i64 {
@@ -226,8 +231,8 @@ pub(crate) fn expected(rows: &[&Row]) -> Vec<String> {
 
 /// The key columns' values of a row, as the result shows them.
 pub(crate) fn key_of(row: &Row, keys: &[usize]) -> Vec<String> {
-    let records = records(std::slice::from_ref(row));
+    let row = std::slice::from_ref(row);
     // There is one zero.
     let normal = |text: String| text.replace("-0.0", "0.0");
-    keys.iter().map(|&k| normal(shown(records.column(k)).remove(0))).collect()
+    keys.iter().map(|&key| normal(shown(&column(row, key)).remove(0))).collect()
 }

@@ -179,7 +179,7 @@ fn long_values_leave_in_steps() {
 fn a_row_whose_elements_leave_in_steps_is_kept_once_if_none_of_them_counts() {
     let count = (ROWS + 7) as i32;
     let row = |n| Row { n, elements: Some(vec![(Some("a".to_owned()), count)]), kind: RowKind::Insert };
-    for (counted, wanted) in [(false, 2), (true, 2 * (ROWS + 7) / 2)] {
+    for (counted, wanted) in [(false, 2), (true, 2 * ((ROWS + 7) / 2))] {
         let test: Test = Arc::new(move |pairs| {
             let numbers = pairs.column(0).as_primitive::<Int32Type>();
             Ok(numbers.iter().map(|number| Some(counted && number? % 2 == 0)).collect())
