@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, Int64Array, RecordBatch, UInt32Array, UInt64Array};
+use arrow::array::{
+    Array, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array,
+};
 use arrow::buffer::BooleanBuffer;
 use arrow::error::ArrowError;
 
@@ -159,10 +161,15 @@ impl Batch {
     /// When an index is out of range.
     pub fn take(&self, indices: &UInt32Array) -> Result<Self, ArrowError> {
         use arrow::array::AsArray;
-        use arrow::compute::{take, take_record_batch};
+        use arrow::compute::take;
         use arrow::datatypes::{Int64Type, UInt64Type};
+        let columns = self.records.columns().iter().map(|column| take(column, indices, None));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        // Rows may have no columns.
+        let options = RecordBatchOptions::new().with_row_count(Some(indices.len()));
+        let schema = self.records.schema();
         Ok(Self {
-            records: take_record_batch(&self.records, indices)?,
+            records: RecordBatch::try_new_with_options(schema, columns, &options)?,
             kinds: self
                 .kinds
                 .as_ref()

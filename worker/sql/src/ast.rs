@@ -311,6 +311,8 @@ pub(crate) enum Body {
     /// The other ways to combine two queries.
     Set {
         op: SetOp,
+        /// Rows as often as they are there, instead of each once.
+        all: bool,
         left: Box<Query>,
         right: Box<Query>,
         span: Span,
@@ -403,6 +405,11 @@ pub(crate) enum RelationKind {
     Join(Box<JoinClause>),
     /// `t FOR SYSTEM_TIME AS OF time`, on the right of a join.
     AsOf(Box<AsOf>),
+    Unnest(Box<UnnestCall>),
+    /// `LATERAL (SELECT …)`: a query that may speak of what stands before it.
+    Lateral(Box<Query>),
+    /// `TABLE(f(x))` of a function that gives tables.
+    Function(Box<Call>),
 }
 
 /// A table as it was at a time.
@@ -413,6 +420,13 @@ pub(crate) struct AsOf {
     pub(crate) time: Expr,
     /// The words `FOR SYSTEM_TIME AS OF`.
     pub(crate) span: Span,
+}
+
+/// `UNNEST(value) [WITH ORDINALITY]`.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct UnnestCall {
+    pub(crate) value: Expr,
+    pub(crate) ordinality: bool,
 }
 
 /// `a JOIN b ON …`.

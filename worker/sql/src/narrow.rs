@@ -1,6 +1,6 @@
 //! Leaves columns out of what operators keep that nobody reads.
 //!
-//! A projection names its columns; an operator below it that keeps whole rows (`OVER`, Top-N) is
+//! A projection names its columns; an operator below it that keeps whole rows (`OVER`, Top-N), or multiplies them (UNNEST), is
 //! made to keep those alone, with what it needs itself.
 
 use std::collections::BTreeSet;
@@ -41,7 +41,7 @@ pub(crate) fn narrow(rel: &Arc<Rel>) -> Arc<Rel> {
         }),
         // Of all that read a join together, before it is lowered (`rel/narrow.rs`).
         RelKind::Join(_) => return rel.clone(),
-        RelKind::Over(_) | RelKind::Rank(_) => {
+        RelKind::Over(_) | RelKind::Rank(_) | RelKind::Unnest(_) => {
             return narrow_to(rel, &(0..rel.fields.len()).collect()).0;
         }
     };
@@ -81,6 +81,24 @@ fn narrow_to(rel: &Arc<Rel>, wanted: &BTreeSet<usize>) -> (Arc<Rel>, Vec<usize>)
             // Every call is computed, whoever reads it.
             let all = wanted.iter().copied().chain(width..rel.fields.len()).collect();
             rebuilt(rel, RelKind::Over(over), kept, &all, width)
+        }
+        RelKind::Unnest(unnest) => {
+            let (width, first) = (unnest.input.fields.len(), unnest.kept.len());
+            let mut read = wanted.clone();
+            unnest.on.iter().for_each(|on| on.columns(&mut read));
+            let rows: Vec<usize> = read.into_iter().filter(|&c| c < first).collect();
+            let of_input = rows.iter().map(|&column| unnest.kept[column]).collect();
+            let own = std::iter::once(unnest.column);
+            let (input, kept) = with(&unnest.input, &of_input, width, own);
+            let mut unnest = unnest.over(input, &|column| position(&kept, column));
+            unnest.kept = rows.iter().map(|&column| unnest.kept[column]).collect();
+            // The element's columns are all there.
+            let mut columns = rows;
+            columns.extend(first..rel.fields.len());
+            let number = |column: usize| position(&columns, column);
+            unnest.on = unnest.on.map(|on| on.renumber(&number));
+            let fields = columns.iter().map(|&column| rel.fields[column].clone()).collect();
+            (Arc::new(Rel { kind: RelKind::Unnest(unnest), fields }), columns)
         }
         _ => (narrow(rel), (0..rel.fields.len()).collect()),
     }

@@ -7,6 +7,7 @@ mod changes;
 mod join;
 mod narrow;
 mod near;
+mod unnest;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub(crate) use join::{
 };
 pub(crate) use narrow::Narrowing;
 pub(crate) use near::Near;
+pub(crate) use unnest::Unnest;
 
 /// A column of a relation.
 #[derive(Clone)]
@@ -111,6 +113,8 @@ pub(crate) enum RelKind {
     /// The input's columns, then the rank if it is wanted.
     Rank(Rank),
     Join(Join),
+    /// The columns that are kept, then those of an element.
+    Unnest(Unnest),
 }
 
 /// An aggregation. Columns: keys, aggregates, and of a windowed one `window_start`, `window_end`,
@@ -161,7 +165,6 @@ pub(crate) struct OverCall {
     pub(crate) frame: Frame,
     pub(crate) ty: SqlType,
     pub(crate) name: String,
-    pub(crate) span: Span,
 }
 
 /// A function of OVER with its arguments: expressions, or where they are computed.

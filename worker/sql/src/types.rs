@@ -43,8 +43,10 @@ pub(crate) enum Kind {
     Timestamp(u8),
     /// `TIMESTAMP_LTZ(p)`: a point in time.
     TimestampLtz(u8),
-    /// `ARRAY<t>`, `MAP<k, v>`, `ROW<a t, …>`.
+    /// `ARRAY<t>`, `MAP<k, v>`, `MULTISET<t>`, `ROW<a t, …>`.
     Nested(&'static Nested),
+    /// `VARIANT`: a value of JSON, as text without blanks, members sorted.
+    Variant,
     /// `INTERVAL DAY TO SECOND`, in milliseconds.
     IntervalMillis,
     /// `INTERVAL YEAR TO MONTH`, in months.
@@ -94,7 +96,7 @@ impl Kind {
             Self::Float => DataType::Float32,
             Self::Double => DataType::Float64,
             Self::Decimal(p, s) => DataType::Decimal128(p, s as i8),
-            Self::Char(_) | Self::VarChar(_) => DataType::Utf8,
+            Self::Char(_) | Self::VarChar(_) | Self::Variant => DataType::Utf8,
             Self::Bytes => DataType::Binary,
             Self::Date => DataType::Date32,
             Self::Time(_) => DataType::Time32(TimeUnit::Millisecond),
@@ -105,12 +107,14 @@ impl Kind {
         }
     }
 
-    /// As [`Kind::arrow`], but for intervals, which only look like integers there.
+    /// As [`Kind::arrow`], but for intervals and VARIANT, which only look like integers and strings
+    /// there.
     #[must_use]
     pub(crate) fn exact_arrow(self) -> DataType {
         match self {
             Self::IntervalMillis => DataType::Interval(IntervalUnit::DayTime),
             Self::IntervalMonths => DataType::Interval(IntervalUnit::YearMonth),
+            Self::Variant => DataType::Null,
             kind => kind.arrow(),
         }
     }
@@ -132,6 +136,15 @@ impl Kind {
             DataType::Date32 => Self::Date,
             _ => return None,
         })
+    }
+
+    /// Whether it is a VARIANT, or made of one.
+    pub(crate) fn holds_variant(self) -> bool {
+        match self {
+            Self::Variant => true,
+            Self::Nested(nested) => nested.parts().iter().any(|part| part.holds_variant()),
+            _ => false,
+        }
     }
 
     /// Integers of any width.
@@ -286,6 +299,7 @@ impl fmt::Display for Kind {
             Self::Timestamp(p) => write!(f, "TIMESTAMP({p})"),
             Self::TimestampLtz(p) => write!(f, "TIMESTAMP_LTZ({p})"),
             Self::Nested(nested) => nested.fmt(f),
+            Self::Variant => f.write_str("VARIANT"),
             Self::IntervalMillis => f.write_str("INTERVAL DAY TO SECOND"),
             Self::IntervalMonths => f.write_str("INTERVAL YEAR TO MONTH"),
         }

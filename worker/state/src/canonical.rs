@@ -15,11 +15,18 @@
 //! | Timestamp s, ms, µs, ns | 16, 17, 18, 19 | 8; the zone is not part of it |
 //! | Time32 s, ms; Time64 µs, ns | 20, 21; 22, 23 | 4, 8 |
 //! | Decimal128 | 24 | the scale, then 16; the precision is not part of it |
+//! | List | 25 | number of elements as u32, then the elements as columns |
+//! | Struct | 26 | the fields as columns; their names are not part of it |
+//! | Map | 27 | number of entries as u32, then key and value of each as columns, sorted by their bytes: a map has no order |
+//!
+//! Values of the last three are kept in rows as the same bytes, but for what a key does not
+//! distinguish: a row's value keeps the bits of floats and the order of a map ([`Form::Value`]).
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, Decimal128Array, PrimitiveArray,
+    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, Decimal128Array,
+    PrimitiveArray,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::compute::cast;
@@ -28,12 +35,21 @@ use arrow::error::ArrowError;
 
 use crate::UnsupportedType;
 
+pub use nested::parts;
+
+use nested::Parts;
+
+mod nested;
+
 /// Version of the encoding described above.
 pub const VERSION: u32 = 1;
 
 const UTF8: u8 = 12;
 const BINARY: u8 = 13;
 const DECIMAL: u8 = 24;
+const LIST: u8 = 25;
+const STRUCT: u8 = 26;
+const MAP: u8 = 27;
 const NULL: u8 = 0;
 
 /// How values of a type are held.
@@ -53,6 +69,11 @@ pub enum Shape {
     },
     /// As bytes.
     Bytes {
+        /// The type's tag.
+        tag: u8,
+    },
+    /// Made of other values: as the bytes of [`nested_to_bytes`].
+    Nested {
         /// The type's tag.
         tag: u8,
     },
@@ -94,9 +115,64 @@ impl Shape {
             DataType::Time64(TimeUnit::Microsecond) => word(22, 8),
             DataType::Time64(TimeUnit::Nanosecond) => word(23, 8),
             DataType::Decimal128(_, scale) => Ok(Self::Wide { scale: *scale }),
+            DataType::List(_) | DataType::Struct(_) | DataType::Map(..) => {
+                parts(data_type).iter().try_for_each(|part| Self::of(part).map(|_| ()))?;
+                let tag = match data_type {
+                    DataType::List(_) => LIST,
+                    DataType::Struct(_) => STRUCT,
+                    _ => MAP,
+                };
+                Ok(Self::Nested { tag })
+            }
             other => Err(UnsupportedType(other.clone())),
         }
     }
+}
+
+/// What of a value that is made of others is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// What tells keys apart: there is one zero and one NaN, and a map has no order.
+    Key,
+    /// All of it.
+    Value,
+}
+
+/// The values of a column of [`Shape::Nested`], as bytes.
+///
+/// # Errors
+/// When a part has a type that state cannot hold.
+pub fn nested_to_bytes(array: &dyn Array, form: Form) -> Result<BinaryArray, UnsupportedType> {
+    let column = KeyColumn::of(array, form)?;
+    let mut builder = BinaryBuilder::new();
+    let mut bytes = Vec::new();
+    for row in 0..array.len() {
+        if column.is_null(row) {
+            builder.append_null();
+        } else {
+            bytes.clear();
+            column.encode(row, &mut bytes);
+            builder.append_value(&bytes);
+        }
+    }
+    Ok(builder.finish())
+}
+
+/// The column that [`nested_to_bytes`] was made from.
+///
+/// # Errors
+/// When the bytes do not fit the type.
+pub fn nested_from_bytes<'a>(
+    data_type: &DataType,
+    values: impl Iterator<Item = Option<&'a [u8]>>,
+) -> Result<ArrayRef, DecodeError> {
+    let mut decoder = Decoder::new(data_type, values.size_hint().0)?;
+    for value in values {
+        let mut bytes = value.unwrap_or(&[NULL]);
+        let taken = decoder.take(&mut bytes);
+        taken.filter(|()| bytes.is_empty()).ok_or_else(|| DecodeError::Mismatch(data_type.clone()))?;
+    }
+    decoder.finish()
 }
 
 /// Applies a macro to the primitive types that fit in a word and need no normalising.
@@ -289,6 +365,7 @@ enum Values<'a> {
     Word { tag: u8, width: usize, words: ScalarBuffer<u64> },
     Wide { scale: i8, values: &'a Decimal128Array },
     Bytes { tag: u8, values: BytesColumn<'a> },
+    Nested { tag: u8, parts: Parts<'a> },
 }
 
 /// A key column, ready to be encoded row by row.
@@ -302,9 +379,20 @@ impl<'a> KeyColumn<'a> {
     pub(crate) const NULL: Self = Self { values: Values::Null, nulls: None };
 
     pub(crate) fn new(array: &'a dyn Array) -> Result<Self, UnsupportedType> {
+        Self::of(array, Form::Key)
+    }
+
+    fn of(array: &'a dyn Array, form: Form) -> Result<Self, UnsupportedType> {
         let unsupported = || UnsupportedType(array.data_type().clone());
         let values = match Shape::of(array.data_type())? {
-            Shape::Word { tag, width } => Values::Word { tag, width, words: to_words(array)? },
+            Shape::Word { tag, width } => {
+                let words = match form {
+                    Form::Key => to_words(array)?,
+                    Form::Value => nested::exact_words(array)?,
+                };
+                Values::Word { tag, width, words }
+            }
+            Shape::Nested { tag } => Values::Nested { tag, parts: Parts::of(array, form)? },
             Shape::Wide { scale } => Values::Wide { scale, values: array.as_primitive() },
             Shape::Bytes { tag } => {
                 Values::Bytes { tag, values: BytesColumn::of(array).ok_or_else(unsupported)? }
@@ -318,7 +406,7 @@ impl<'a> KeyColumn<'a> {
         match self.values {
             Values::Word { width, .. } => Some(1 + width),
             Values::Wide { .. } => Some(18),
-            Values::Null | Values::Bytes { .. } => None,
+            Values::Null | Values::Bytes { .. } | Values::Nested { .. } => None,
         }
     }
 
@@ -363,6 +451,10 @@ impl<'a> KeyColumn<'a> {
                 out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
                 out.extend_from_slice(bytes);
             }
+            Values::Nested { tag, parts } => {
+                out.push(*tag);
+                parts.encode(row, out);
+            }
         }
     }
 }
@@ -402,16 +494,17 @@ pub enum DecodeError {
     Arrow(#[from] ArrowError),
 }
 
-enum Decoded {
+enum Decoded<'a> {
     Word(Vec<u64>),
     Wide(Vec<i128>),
     Bytes(Vec<u8>, Vec<usize>),
+    Nested(nested::Decoded<'a>),
 }
 
 struct Decoder<'a> {
     data_type: &'a DataType,
     shape: Shape,
-    values: Decoded,
+    values: Decoded<'a>,
     valid: Vec<bool>,
 }
 
@@ -422,6 +515,7 @@ impl<'a> Decoder<'a> {
             Shape::Word { .. } => Decoded::Word(Vec::with_capacity(rows)),
             Shape::Wide { .. } => Decoded::Wide(Vec::with_capacity(rows)),
             Shape::Bytes { .. } => Decoded::Bytes(Vec::new(), Vec::with_capacity(rows)),
+            Shape::Nested { .. } => Decoded::Nested(nested::Decoded::new(data_type)?),
         };
         Ok(Self { data_type, shape, values, valid: Vec::with_capacity(rows) })
     }
@@ -463,6 +557,14 @@ impl<'a> Decoder<'a> {
                 }
                 ends.push(all.len());
             }
+            (Decoded::Nested(values), Shape::Nested { tag: mine }) => {
+                if valid {
+                    (tag == mine).then_some(())?;
+                    values.take(&mut rest)?;
+                } else {
+                    values.take_null()?;
+                }
+            }
             _ => return None,
         }
         self.valid.push(valid);
@@ -471,21 +573,22 @@ impl<'a> Decoder<'a> {
     }
 
     fn finish(self) -> Result<ArrayRef, DecodeError> {
-        let nulls = || self.valid.contains(&false).then(|| NullBuffer::from(self.valid.clone()));
-        match self.values {
-            Decoded::Word(ref words) => Ok(from_words(self.data_type, words.clone(), nulls())?),
-            Decoded::Wide(ref values) => Ok(Arc::new(
-                Decimal128Array::new(values.clone().into(), nulls())
-                    .with_data_type(self.data_type.clone()),
+        let Self { data_type, values, valid, .. } = self;
+        let nulls = || valid.contains(&false).then(|| NullBuffer::from(valid.clone()));
+        match values {
+            Decoded::Word(words) => Ok(from_words(data_type, words, nulls())?),
+            Decoded::Wide(values) => Ok(Arc::new(
+                Decimal128Array::new(values.into(), nulls()).with_data_type(data_type.clone()),
             )),
-            Decoded::Bytes(ref all, ref ends) => {
+            Decoded::Nested(values) => values.finish(data_type, valid.len(), nulls()),
+            Decoded::Bytes(all, ends) => {
                 let mut start = 0;
-                let values = ends.iter().zip(&self.valid).map(|(&end, &valid)| {
+                let values = ends.iter().zip(&valid).map(|(&end, &valid)| {
                     let value = &all[start..end];
                     start = end;
                     valid.then_some(value)
                 });
-                Ok(from_bytes(self.data_type, values)?)
+                Ok(from_bytes(data_type, values)?)
             }
         }
     }

@@ -14,7 +14,10 @@ use arrow::datatypes::{DataType, Decimal128Type};
 use arrow::error::ArrowError;
 
 use crate::UnsupportedType;
-use crate::canonical::{BytesColumn, Shape, from_bytes, from_words, to_words};
+use crate::canonical::{
+    BytesColumn, DecodeError, Form, Shape, from_bytes, from_words, nested_from_bytes,
+    nested_to_bytes, to_words,
+};
 
 /// Bytes that do not hold the column they should.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +28,9 @@ pub enum CodecError {
     /// The column's type.
     #[error(transparent)]
     Unsupported(#[from] UnsupportedType),
+    /// A value that is made of others.
+    #[error(transparent)]
+    Nested(#[from] DecodeError),
     /// The column cannot be built.
     #[error(transparent)]
     Arrow(#[from] ArrowError),
@@ -75,6 +81,17 @@ pub fn encode_column(array: &dyn Array, out: &mut Vec<u8>) -> Result<(), Unsuppo
     if let DataType::List(_) = array.data_type() {
         return encode_list(array.as_list(), out);
     }
+    let bytes = |values: BytesColumn<'_>, out: &mut Vec<u8>| {
+        let value = |row| {
+            if array.is_null(row) { &[] } else { values.value(row) }
+        };
+        for row in 0..array.len() {
+            out.extend_from_slice(&(value(row).len() as u32).to_le_bytes());
+        }
+        for row in 0..array.len() {
+            out.extend_from_slice(value(row));
+        }
+    };
     match Shape::of(array.data_type())? {
         Shape::Word { width, .. } => {
             for word in to_words(array)?.iter() {
@@ -89,15 +106,10 @@ pub fn encode_column(array: &dyn Array, out: &mut Vec<u8>) -> Result<(), Unsuppo
         Shape::Bytes { .. } => {
             let values =
                 BytesColumn::of(array).ok_or_else(|| UnsupportedType(array.data_type().clone()))?;
-            let value = |row| {
-                if array.is_null(row) { &[] } else { values.value(row) }
-            };
-            for row in 0..array.len() {
-                out.extend_from_slice(&(value(row).len() as u32).to_le_bytes());
-            }
-            for row in 0..array.len() {
-                out.extend_from_slice(value(row));
-            }
+            bytes(values, out);
+        }
+        Shape::Nested { .. } => {
+            bytes(BytesColumn::Binary(&nested_to_bytes(array, Form::Value)?), out);
         }
     }
     Ok(())
@@ -159,7 +171,7 @@ pub fn decode_column(
             let array = Decimal128Array::new(values.into(), nulls);
             Ok(Arc::new(array.with_data_type(data_type.clone())))
         }
-        Shape::Bytes { .. } => {
+        shape @ (Shape::Bytes { .. } | Shape::Nested { .. }) => {
             let lengths = take_lengths(bytes, rows)?;
             let mut all = take_bytes(bytes, lengths.iter().sum())?;
             let values = lengths.iter().enumerate().map(|(row, &len)| {
@@ -167,7 +179,10 @@ pub fn decode_column(
                 all = rest;
                 nulls.as_ref().is_none_or(|n| n.is_valid(row)).then_some(value)
             });
-            Ok(from_bytes(data_type, values)?)
+            Ok(match shape {
+                Shape::Nested { .. } => nested_from_bytes(data_type, values)?,
+                _ => from_bytes(data_type, values)?,
+            })
         }
     }
 }
@@ -179,7 +194,8 @@ fn take_lengths(bytes: &mut &[u8], rows: usize) -> Result<Vec<usize>, CodecError
 #[cfg(test)]
 mod tests {
     use arrow::array::*;
-    use arrow::datatypes::Int64Type;
+    use arrow::compute::nullif;
+    use arrow::datatypes::{Field, Int64Type};
 
     use super::*;
 
@@ -213,5 +229,15 @@ mod tests {
         check(Arc::new(list.clone()));
         check(Arc::new(list.slice(1, 3)));
         check(Arc::new(StringArray::from(vec!["ab", "cd", "ef"]).slice(1, 2)));
+        let named = |name: &str, column: ArrayRef| {
+            (Arc::new(Field::new(name, column.data_type().clone(), true)), column)
+        };
+        let rows = StructArray::from(vec![
+            named("n", Arc::new(Float64Array::from(vec![Some(-0.0), None, Some(f64::NAN)]))),
+            named("list", Arc::new(list.slice(1, 3))),
+        ]);
+        check(Arc::new(rows.clone()));
+        check(Arc::new(rows.slice(1, 2)));
+        check(nullif(&rows, &BooleanArray::from(vec![true, true, false])).unwrap());
     }
 }

@@ -7,8 +7,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::array::*;
+use arrow::datatypes::{DataType, Field as ArrowField, Int64Type};
 use common::cached::{Cached, ReadsThrough, layer};
 use common::world::{Subject, World, steps};
 use common::*;
@@ -20,8 +20,11 @@ use weir_state::merge::Input;
 use weir_state::table::{Expiry, Field, Groups, Keyed, Table, TableSpec};
 
 fn spec(expiry: Expiry) -> TableSpec {
-    let columns =
-        vec![Field::new("n", DataType::Int64, false), Field::new("text", DataType::Utf8, true)];
+    let columns = vec![
+        Field::new("n", DataType::Int64, false),
+        Field::new("text", DataType::Utf8, true),
+        Field::new("parts", parts([].into_iter()).data_type().clone(), true),
+    ];
     TableSpec::keyed("rows", vec![Field::new("k", DataType::Int64, true)], columns)
         .with_expiry(expiry)
 }
@@ -31,6 +34,34 @@ type RowOf = (i64, Option<String>);
 
 fn keys(keys: &[Key]) -> Vec<ArrayRef> {
     vec![Arc::new(keys.iter().copied().collect::<Int64Array>())]
+}
+
+/// A ROW with what texts are made of: a length, a list of letters, a map; NULL where there is none.
+fn parts<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+    let texts: Vec<Option<&str>> = texts.collect();
+    let lengths = texts.iter().map(|text| text.map(|text| -(text.len() as f64)));
+    let lengths: ArrayRef = Arc::new(lengths.collect::<Float64Array>());
+    let mut letters = ListBuilder::new(StringBuilder::new());
+    let names =
+        MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
+    let mut counts = MapBuilder::new(Some(names), StringBuilder::new(), Int32Builder::new());
+    for text in &texts {
+        for letter in text.iter().flat_map(|text| text.chars().take(3)) {
+            letters.values().append_value(letter.to_string());
+            letters.values().append_null();
+        }
+        letters.append(text.is_some_and(|text| text.len() != 4));
+        for key in ["z", "a"] {
+            counts.keys().append_value(key);
+            counts.values().append_option(text.map(|text| text.len() as i32));
+        }
+        counts.append(true).unwrap();
+    }
+    let columns: Vec<ArrayRef> = vec![lengths, Arc::new(letters.finish()), Arc::new(counts.finish())];
+    let fields = ["length", "letters", "counts"].iter().zip(&columns);
+    let fields = fields.map(|(name, c)| ArrowField::new(*name, c.data_type().clone(), true));
+    let nulls = texts.iter().map(Option::is_some).collect();
+    Arc::new(StructArray::new(fields.collect(), columns, Some(nulls)))
 }
 
 fn write(table: &mut Keyed, rows: &[(Key, RowOf)]) {
@@ -44,6 +75,8 @@ fn write(table: &mut Keyed, rows: &[(Key, RowOf)]) {
     let text: ArrayRef =
         Arc::new(rows.iter().map(|(_, row)| row.1.clone()).collect::<StringArray>());
     table.write(1, &slots, &text).unwrap();
+    let parts = parts(text.as_string::<i32>().iter());
+    table.write(2, &slots, &parts).unwrap();
 }
 
 fn remove(table: &mut Keyed, of: &[Key]) {
@@ -57,6 +90,7 @@ fn read(table: &mut Keyed) -> BTreeMap<Key, RowOf> {
     let slots: Vec<u32> = table.all().collect();
     let of = table.keys(&slots).unwrap();
     let (n, text) = (table.read(0, &slots).unwrap(), table.read(1, &slots).unwrap());
+    assert_eq!(&table.read(2, &slots).unwrap(), &parts(text.as_string::<i32>().iter()));
     let mut found = Vec::new();
     table.lookup(&of, slots.len(), &mut found).unwrap();
     assert_eq!(found, slots);

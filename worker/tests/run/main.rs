@@ -3,6 +3,7 @@
 mod groups;
 mod joins;
 mod lookups;
+mod nested;
 mod not_null;
 mod old_state;
 mod over;

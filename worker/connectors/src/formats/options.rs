@@ -245,13 +245,10 @@ impl Reader<'_, '_> {
 
     fn csv(&mut self) -> CsvOptions {
         let arrays = "array-element-delimiter";
-        self.options.allow(&self.key(arrays));
-        if self.is_given(arrays) {
-            self.refuse(
-                arrays,
-                "is for arrays, which CSV does not hold here; declare the column STRING, or use \
-                 'format' = 'json'",
-            );
+        let elements = self.options.text(&self.key(arrays)).and_then(|text| text.reveal());
+        let elements = elements.unwrap_or(";").to_owned();
+        if elements.is_empty() || elements.contains(['\n', '\r']) {
+            self.refuse(arrays, "is empty or holds a line end; give text between elements, such as ';'");
         }
         let unquoted = self.bool("disable-quote-character", false);
         let quote = self.character("quote-character");
@@ -267,6 +264,7 @@ impl Reader<'_, '_> {
             comments: self.bool("allow-comments", false),
             ignore_parse_errors: self.bool("ignore-parse-errors", false),
             null_literal: self.options.reveal(&null_literal).map(str::to_owned),
+            elements,
             plain_decimals: !self.bool("write-bigdecimal-in-scientific-notation", true),
         };
         if options.quote == Some(options.delimiter) || options.escape == Some(options.delimiter) {
@@ -403,7 +401,7 @@ mod tests {
             messages(&[
                 ("format", "csv"),
                 ("csv.field-delimiter", "||"),
-                ("csv.array-element-delimiter", ";"),
+                ("csv.array-element-delimiter", ""),
                 ("csv.quote-character", "'"),
                 ("csv.disable-quote-character", "true"),
             ]),
@@ -432,7 +430,7 @@ mod tests {
             2: 'json.fail-on-missing-field' and 'json.ignore-parse-errors' exclude each other; remove one
             --
             2: 'csv.field-delimiter' is '||'; give one ASCII character other than a line end, or '\t'
-            3: 'csv.array-element-delimiter' is for arrays, which CSV does not hold here; declare the column STRING, or use 'format' = 'json'
+            3: 'csv.array-element-delimiter' is empty or holds a line end; give text between elements, such as ';'
             4: 'csv.quote-character' and 'csv.disable-quote-character' exclude each other; remove one
             --
             2: 'csv.field-delimiter' is the quote or escape character as well; give another

@@ -169,6 +169,15 @@ pub trait Aggregate: Debug + Send + Sync {
     /// How rows are taken out again.
     fn retraction(&self) -> Retraction;
 
+    /// Partial results that take away what these add, where it is so that rows are taken out; see
+    /// [`Retraction::Negated`].
+    ///
+    /// # Errors
+    /// When a column does not hold what the aggregate writes.
+    fn negated(&self, partial: &[ArrayRef]) -> Result<Vec<ArrayRef>, OperatorError> {
+        partial.iter().map(|column| Ok(neg_wrapping(column)?)).collect()
+    }
+
     /// Whether a value that is there twice gives another result than once, so that DISTINCT
     /// means something.
     fn counts_duplicates(&self) -> bool {
@@ -185,7 +194,7 @@ pub trait Aggregate: Debug + Send + Sync {
 /// How rows are taken out of a state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Retraction {
-    /// By merging their partial results, negated: these are numbers that add up.
+    /// By merging their partial results, negated ([`Aggregate::negated`]).
     Negated,
     /// The state does not say what it is without a value. Who takes rows out keeps each group's
     /// values in their order, with how often each is there; the state is that of one of them.
@@ -207,14 +216,6 @@ impl Retraction {
     pub fn needs_values(self) -> bool {
         matches!(self, Self::OfValues(_))
     }
-}
-
-/// Partial results that take away what these add; see [`Retraction::Negated`].
-///
-/// # Errors
-/// When a column does not hold numbers.
-pub fn negated(partial: &[ArrayRef]) -> Result<Vec<ArrayRef>, OperatorError> {
-    partial.iter().map(|column| Ok(neg_wrapping(column)?)).collect()
 }
 
 /// Gives partial results of groups as columns.

@@ -10,6 +10,7 @@ mod passed;
 pub mod rank;
 mod rows;
 pub mod session;
+pub mod unnest;
 #[cfg(test)]
 mod testing;
 pub mod window;

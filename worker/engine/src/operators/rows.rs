@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, UInt32Array};
-use arrow::compute::take;
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, UInt32Array, make_comparator,
+};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::kernels::cmp::not_distinct;
+use arrow::compute::{SortOptions, take};
 use arrow::datatypes::{DataType, Int64Type};
 use weir_state::key_table::KeyTable;
 use weir_state::sorted::Strings;
@@ -34,6 +38,15 @@ pub(super) fn take_all(
     rows: &dyn Array,
 ) -> Result<Vec<ArrayRef>, OperatorError> {
     columns.iter().map(|column| Ok(take(column, rows, None)?)).collect()
+}
+
+/// Per row whether two columns hold the same. NULL is a value here.
+pub(super) fn same(a: &ArrayRef, b: &ArrayRef) -> Result<BooleanBuffer, OperatorError> {
+    if a.data_type().is_nested() {
+        let compare = make_comparator(a, b, SortOptions::default())?;
+        return Ok(BooleanBuffer::collect_bool(a.len(), |row| compare(row, row).is_eq()));
+    }
+    Ok(not_distinct(a, b)?.values().clone())
 }
 
 /// The keys of a batch, each once, numbered.

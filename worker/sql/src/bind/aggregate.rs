@@ -98,12 +98,6 @@ impl Binder<'_> {
         }
 
         self.by_arrival(&found, &base, at)?;
-        for key in &plain_keys {
-            self.is_key(key.kind(), if key.span == Span::default() { at } else { key.span })?;
-        }
-        for arg in found.iter().filter(|call| call.distinct).filter_map(|call| call.arg.as_ref()) {
-            self.is_key(arg.kind(), arg.span)?;
-        }
         self.check_sessions(&base, &plain_keys, &sets, at)?;
 
         // What the aggregation reads: the time, keys, arguments and filters, each once.
@@ -317,19 +311,6 @@ impl Binder<'_> {
             return self.fail(at, format!("sessions are told apart by {parted}, so that rows are grouped by window_start, window_end and just that; write SESSION(TABLE t PARTITION BY …, DESCRIPTOR(ts), gap) with the other columns of GROUP BY"));
         }
         Ok(())
-    }
-
-    /// Refuses to keep state by values of this kind.
-    pub(super) fn is_key(&mut self, kind: Kind, span: Span) -> Result<(), Reported> {
-        match kind {
-            Kind::Nested(_) => self.fail(
-                span,
-                format!(
-                    "rows cannot be grouped by {kind} yet; group by its parts, or CAST it AS STRING"
-                ),
-            ),
-            _ => Ok(()),
-        }
     }
 
     /// Refuses aggregates that go by the order of rows where rows have none, or are taken back.

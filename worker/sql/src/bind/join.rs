@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::expr::{ExprBinder, Scope, call, condition};
 use super::query::{Ctes, From};
 use super::{Binder, Reported, temporal};
-use crate::ast::{self, Ident, JoinClause, JoinOn};
+use crate::ast::{self, Ident, JoinClause, JoinOn, RelationKind};
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Style, compare};
 use crate::rel::{Field, JoinKind, conjuncts, join, join_fields};
@@ -63,8 +63,19 @@ impl Joined {
         self.values.iter().find(|(at, _)| *at == span).map(|(_, value)| value.clone())
     }
 
+    /// A table of so many columns.
+    pub(super) fn one(qualifier: Option<String>, place: String, columns: usize) -> Self {
+        let part = Part { qualifier, place, columns: 0..columns };
+        Self { parts: vec![part], ..Self::default() }
+    }
+
+    /// Names of the columns from this one on come before others.
+    pub(super) fn inside_from(self, first: usize) -> Self {
+        Self { inside: Some(first), ..self }
+    }
+
     /// Both, one behind the other.
-    fn and(mut self, other: Self, width: usize) -> Self {
+    pub(super) fn and(mut self, other: Self, width: usize) -> Self {
         let moved = |part: Part| Part {
             columns: part.columns.start + width..part.columns.end + width,
             ..part
@@ -192,22 +203,15 @@ impl Binder<'_> {
     /// What a join in FROM gives.
     pub(super) fn join(&mut self, clause: &JoinClause, ctes: &Ctes<'_>) -> Result<From, Reported> {
         let left = self.from(&clause.left, ctes);
+        if matches!(clause.right.kind, RelationKind::Unnest(_) | RelationKind::Lateral(_)) {
+            return self.beside(left?, clause, ctes);
+        }
         let (table, as_of) = temporal::table_of(&clause.right);
         let right = self.from(&table, ctes);
         let (left, right) = (left?, right?);
         let width = left.rel.fields.len();
         let (of_left, of_right) = (Joined::of(&left), Joined::of(&right));
-        for part in &of_right.parts {
-            let same =
-                |other: &&Part| part.qualifier.is_some() && other.qualifier == part.qualifier;
-            if let Some(twice) = of_left.parts.iter().find(same) {
-                let name = twice.qualifier.clone().unwrap_or_default();
-                let message = format!(
-                    "\"{name}\" is in FROM twice, so that its columns cannot be told apart; give one of them another name with AS"
-                );
-                return self.fail(clause.right.span, message);
-            }
-        }
+        self.told_apart(&of_left, &of_right, clause.right.span)?;
         // ON sees the rows themselves; only then is a side filled with NULL.
         let plain = join_fields(&left.rel, &right.rel, JoinKind::Inner);
         let common = match &clause.on {
@@ -279,6 +283,27 @@ impl Binder<'_> {
             joined.merged.push((name, expr));
         }
         Ok(From { rel, qualifier: None, place: "FROM".to_owned(), joined: Some(joined) })
+    }
+
+    /// Refuses two tables of one name.
+    pub(super) fn told_apart(
+        &mut self,
+        left: &Joined,
+        right: &Joined,
+        span: Span,
+    ) -> Result<(), Reported> {
+        for part in &right.parts {
+            let same =
+                |other: &&Part| part.qualifier.is_some() && other.qualifier == part.qualifier;
+            if let Some(twice) = left.parts.iter().find(same) {
+                let name = twice.qualifier.clone().unwrap_or_default();
+                let message = format!(
+                    "\"{name}\" is in FROM twice, so that its columns cannot be told apart; give one of them another name with AS"
+                );
+                return self.fail(span, message);
+            }
+        }
+        Ok(())
     }
 
     /// Refuses conditions that may hold now and then.

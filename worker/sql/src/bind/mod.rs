@@ -9,6 +9,7 @@ pub(crate) mod expr;
 mod grouping;
 pub(crate) mod interval;
 pub(crate) mod join;
+mod lateral;
 mod legacy;
 mod lookup;
 pub(crate) mod over;
@@ -21,6 +22,7 @@ mod shown;
 pub(crate) mod subquery;
 pub(crate) mod table;
 mod temporal;
+mod unnest;
 mod window;
 
 use std::collections::HashMap;

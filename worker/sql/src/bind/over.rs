@@ -52,7 +52,6 @@ struct Found {
     function: OverFunction<Expr>,
     frame: Frame,
     ty: SqlType,
-    span: Span,
 }
 
 /// A SELECT whose clauses are bound.
@@ -200,11 +199,12 @@ impl ExprBinder<'_> {
             calls.windows.push(Window { partition, order, span: spec.span });
             calls.windows.len() - 1
         });
-        Ok(Found { window, function, frame, ty, span })
+        Ok(Found { window, function, frame, ty })
     }
 
     fn sorted(&mut self, item: &ast::OrderItem) -> Result<Sorted, SqlError> {
         let expr = self.bind(&item.expr)?;
+        has_order(expr.kind()).map_err(|message| SqlError::new(item.expr.span, message))?;
         let descending = item.descending;
         Ok(Sorted { expr, descending, nulls_first: item.nulls_first.unwrap_or(!descending) })
     }
@@ -442,8 +442,8 @@ impl Binder<'_> {
             .map(|call| {
                 let function = call.function.map(&mut place);
                 let name = function_name(&call.function, fields);
-                let (frame, ty, span) = (call.frame, call.ty, call.span);
-                (call.window, OverCall { function, frame, ty, name, span })
+                let (frame, ty) = (call.frame, call.ty);
+                (call.window, OverCall { function, frame, ty, name })
             })
             .collect();
         if below.exprs.is_empty() {
@@ -532,5 +532,15 @@ fn function_name(function: &OverFunction<Expr>, fields: &[Field]) -> String {
             let (input, filter) = (input.as_ref().map(name), filter.as_ref().map(name));
             name_of_call(*function, *distinct, input.as_deref(), filter.as_deref())
         }
+    }
+}
+
+/// Refuses to sort by values of this kind.
+pub(super) fn has_order(kind: Kind) -> Result<(), String> {
+    match kind {
+        Kind::Nested(_) | Kind::Variant => {
+            Err(format!("{kind} has no order to sort rows by; sort by its parts, or by a CAST of it AS STRING"))
+        }
+        _ => Ok(()),
     }
 }

@@ -24,6 +24,15 @@ pub(crate) struct From {
     pub(crate) joined: Option<Joined>,
 }
 
+impl From {
+    /// One row of no columns.
+    pub(super) fn nothing() -> Self {
+        let kind = RelKind::Values { rows: vec![Vec::new()] };
+        let rel = Arc::new(Rel { kind, fields: Vec::new() });
+        Self { rel, qualifier: None, place: "nothing".to_owned(), joined: None }
+    }
+}
+
 impl Binder<'_> {
     pub(crate) fn query(
         &mut self,
@@ -49,8 +58,8 @@ impl Binder<'_> {
             Body::Select(select) => self.select(select, ctes),
             Body::Values { rows, span } => self.values(rows, *span),
             Body::Union(branches) => self.union(branches, ctes),
-            Body::Set { op, left, right, span } => {
-                self.set_operation(*op, [left, right], *span, ctes)
+            Body::Set { op, all, left, right, span } => {
+                self.set_operation(*op, *all, [left, right], *span, ctes)
             }
         }
     }
@@ -164,6 +173,11 @@ impl Binder<'_> {
                 let message = "FOR SYSTEM_TIME AS OF has its place in a join, behind the table on the right: FROM a JOIN b FOR SYSTEM_TIME AS OF a.ts ON a.k = b.k";
                 return self.fail(as_of.span, message);
             }
+            RelationKind::Unnest(call) => return self.unnest_alone(relation, call),
+            RelationKind::Lateral(query) => {
+                (self.query(query, ctes)?, None, "the query in FROM".to_owned())
+            }
+            RelationKind::Function(call) => return self.table_function(call),
         };
         let rel = self.rename(rel, &relation.columns, relation.span)?;
         let qualifier = relation.alias.as_ref().map(|a| a.text.clone()).or(name);

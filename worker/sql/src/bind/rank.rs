@@ -165,6 +165,11 @@ impl Binder<'_> {
         if hidden > 0 {
             rel = self.body(&body, ctes)?;
         }
+        for (column, item) in &columns {
+            if let Err(message) = super::over::has_order(rel.fields[*column].ty.kind) {
+                return self.fail(item.expr.span, message);
+            }
+        }
         let sort = |(column, item): (usize, &OrderItem)| SortColumn {
             column,
             descending: item.descending,

@@ -12,7 +12,7 @@ use super::{Binder, Reported, legacy};
 use crate::ast::{self, SelectItem};
 use crate::error::SqlError;
 use crate::expr::Expr;
-use crate::rel::{Field, Rel, RelKind, and, calc, filtered, identity, role_of};
+use crate::rel::{Field, Rel, and, calc, filtered, identity, role_of};
 
 impl Binder<'_> {
     pub(super) fn select(
@@ -28,15 +28,7 @@ impl Binder<'_> {
         let hints = std::mem::replace(&mut self.hints, outer);
         let from = match from? {
             Some(from) => from,
-            None => From {
-                rel: Arc::new(Rel {
-                    kind: RelKind::Values { rows: vec![Vec::new()] },
-                    fields: Vec::new(),
-                }),
-                qualifier: None,
-                place: "nothing".to_owned(),
-                joined: None,
-            },
+            None => From::nothing(),
         };
         self.refuse_unused(hints)?;
         let (from, filters) = self.subqueries(from, select, ctes)?;

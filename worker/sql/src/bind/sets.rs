@@ -1,21 +1,23 @@
 //! Queries that are combined: UNION, INTERSECT, EXCEPT. NULL is one value here, equal to itself.
 //!
 //! UNION ALL passes rows on. UNION is each of its rows once. INTERSECT and EXCEPT count how often a
-//! row is on either side, so that rows that are taken back are taken from these counts.
+//! row is on either side, so that rows that are taken back are taken from these counts; with ALL they
+//! give it as often as the counts say.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array};
 use weir_engine::aggregate::functions;
+use weir_engine::operators::unnest::spec::Elements;
 
 use super::aggregate::{name_of_call, unique};
-use super::expr::{cast_to, compare_op, logical};
+use super::expr::{arithmetic, cast_to, choose, compare_op, logical};
 use super::query::Ctes;
 use super::{Binder, Reported};
 use crate::ast::{self, BinaryOp, SetOp};
 use crate::error::Span;
 use crate::expr::Expr;
-use crate::rel::{Aggregate, AggregateCall, Field, Rel, RelKind, Role, calc, identity};
+use crate::rel::{Aggregate, AggregateCall, Field, Rel, RelKind, Role, Unnest, calc, identity};
 use crate::types::{Kind, SqlType};
 
 /// Queries that were brought to the same columns.
@@ -37,6 +39,7 @@ impl Binder<'_> {
     pub(super) fn set_operation(
         &mut self,
         op: SetOp,
+        all: bool,
         sides: [&ast::Query; 2],
         span: Span,
         ctes: &Ctes<'_>,
@@ -44,9 +47,6 @@ impl Binder<'_> {
         let branches = self.branches(&sides, op.name(), ctes)?;
         let width = branches.fields.len();
         let names = branches.fields.clone();
-        for field in &names {
-            self.is_key(field.ty.kind, span)?;
-        }
         if op == SetOp::Union {
             let distinct = grouped(branches.together(), width, Vec::new(), span);
             return Ok(calc(&distinct, None, first(&distinct, width), plain(&names)));
@@ -64,6 +64,9 @@ impl Binder<'_> {
             }
         });
         let counted = grouped(marked.clone(), width, counts.collect(), span);
+        if all {
+            return self.as_often(op, &counted, names, span);
+        }
         let zero = || -> Expr {
             let zero: ArrayRef = Arc::new(Int64Array::from(vec![0]));
             Expr::literal(zero, Kind::BigInt, span)
@@ -75,6 +78,42 @@ impl Binder<'_> {
         let (left, right) = (self.keep(left)?, self.keep(right)?);
         let both = logical(BinaryOp::And, left, right, span);
         Ok(calc(&counted, Some(both), first(&counted, width), plain(&names)))
+    }
+
+    /// Rows by how often they are on either side: each as often as the operation has it.
+    fn as_often(
+        &mut self,
+        op: SetOp,
+        counted: &Arc<Rel>,
+        names: Vec<Field>,
+        span: Span,
+    ) -> Result<Arc<Rel>, Reported> {
+        let width = names.len();
+        let count = |side: usize| Expr::column(width + side, SqlType::not_null(Kind::BigInt), span);
+        let more = compare_op(count(0), BinaryOp::Greater, count(1), span);
+        let more = self.keep(more)?;
+        let (filter, times) = if op == SetOp::Except {
+            let times = arithmetic(count(0), BinaryOp::Subtract, count(1), span);
+            (Some(more), self.keep(times)?)
+        } else {
+            let least = choose(vec![more], vec![count(1), count(0)], "the counts", span);
+            (None, self.keep(least)?)
+        };
+        let mut fields = plain(&names);
+        let (name, ty) = ("$times".to_owned(), SqlType::not_null(Kind::BigInt));
+        fields.push(Field { name, ty, role: Role::Plain });
+        let exprs = first(counted, width).into_iter().chain([times]).collect();
+        let unnest = Unnest {
+            input: calc(counted, filter, exprs, unique(fields)),
+            column: width,
+            elements: Elements::Times,
+            kept: (0..width).collect(),
+            outer: false,
+            on: None,
+            ordinality: false,
+            span,
+        };
+        Ok(Arc::new(Rel { kind: RelKind::Unnest(unnest), fields: plain(&names) }))
     }
 
     /// Binds queries and brings their columns to types that hold the values of all.

@@ -62,7 +62,7 @@ fn values<'a>(expr: &'a ast::Expr, into: &mut Vec<(Span, &'a ast::Query)>) {
 }
 
 /// The SELECT of a query that is nothing else.
-fn plain(query: &ast::Query) -> Option<&ast::Select> {
+pub(super) fn plain(query: &ast::Query) -> Option<&ast::Select> {
     match &query.body {
         _ if !query.ctes.is_empty() || !query.tail.is_empty() => None,
         Body::Select(select) => Some(select.as_ref()).filter(|s| s.qualify.is_none()),
@@ -72,10 +72,10 @@ fn plain(query: &ast::Query) -> Option<&ast::Select> {
 }
 
 /// A query with what it says of the rows around it.
-struct Inside {
-    from: From,
+pub(super) struct Inside {
+    pub(super) from: From,
     /// Over the columns of FROM around it, then its own.
-    on: Vec<Expr>,
+    pub(super) on: Vec<Expr>,
 }
 
 impl Binder<'_> {
@@ -213,7 +213,7 @@ impl Binder<'_> {
         Ok(aggregates.is_empty().then_some((inside, columns)))
     }
 
-    fn inside(
+    pub(super) fn inside(
         &mut self,
         outer: &From,
         select: &ast::Select,
@@ -381,11 +381,11 @@ struct Aggregated {
     keys: usize,
 }
 
-fn scope_over<'a>(fields: &'a [Field], place: &'a str) -> Scope<'a> {
+pub(super) fn scope_over<'a>(fields: &'a [Field], place: &'a str) -> Scope<'a> {
     Scope { fields, qualifier: None, place, aliases: &[], joined: None }
 }
 
-fn scope_of(from: &From) -> Scope<'_> {
+pub(super) fn scope_of(from: &From) -> Scope<'_> {
     Scope {
         qualifier: from.qualifier.as_deref(),
         joined: from.joined.as_ref(),

@@ -75,6 +75,13 @@ impl Binder<'_> {
         for &key in &primary_key {
             columns[key].ty.nullable = false;
         }
+        let shows = written.get("connector").is_some_and(|c| c == "print" || c == "blackhole");
+        let stored = table.columns.iter().zip(&columns).find(|(_, column)| {
+            column.ty.kind.holds_variant() && matches!(column.kind, ColumnKind::Physical)
+        });
+        if let (false, Some((column, _))) = (shows, stored) {
+            return self.fail(column.name.span, "a VARIANT is shown by 'print' alone; declare the column STRING, write JSON_STRING(value), and read with PARSE_JSON(column)");
+        }
         Ok(TableDef {
             name: table.name.text.clone(),
             key: table.name.text.clone(),

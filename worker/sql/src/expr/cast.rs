@@ -24,7 +24,7 @@ use crate::types::{Kind, STRING_LENGTH, SqlType, time_unit};
 /// Whether `CAST` exists between two types.
 pub(crate) fn exists(from: Kind, to: Kind) -> bool {
     use Kind::{Boolean, Bytes, Date, Null, Time};
-    if from == to || from == Null || to.is_text() {
+    if from == to || from == Null || to.is_text() && from != Kind::Variant {
         return true;
     }
     match (from, to) {

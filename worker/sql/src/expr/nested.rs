@@ -22,10 +22,11 @@ pub(super) fn text(array: &ArrayRef, nested: &Nested, row: usize) -> String {
         Nested::Array(of) => {
             format!("[{}]", all(&array.as_list::<i32>().value(row), *of).join(", "))
         }
-        Nested::Map(key, value) => {
+        Nested::Map(..) | Nested::Multiset(_) => {
+            let (key, value) = entries(nested);
             let entries = array.as_map().value(row);
-            let keys = all(entries.column(0), *key);
-            let pairs = keys.iter().zip(all(entries.column(1), *value));
+            let keys = all(entries.column(0), key);
+            let pairs = keys.iter().zip(all(entries.column(1), value));
             let pairs: Vec<String> = pairs.map(|(key, value)| format!("{key}={value}")).collect();
             format!("{{{}}}", pairs.join(", "))
         }
@@ -36,6 +37,15 @@ pub(super) fn text(array: &ArrayRef, nested: &Nested, row: usize) -> String {
                 parts.map(|((_, kind), column)| part(column, *kind, row)).collect();
             format!("({})", parts.join(", "))
         }
+    }
+}
+
+/// Types of keys and values.
+fn entries(nested: &Nested) -> (Kind, Kind) {
+    match nested {
+        Nested::Map(key, value) => (*key, *value),
+        Nested::Multiset(of) => (*of, Kind::Int),
+        Nested::Array(_) | Nested::Row(_) => (Kind::Null, Kind::Null),
     }
 }
 
@@ -69,7 +79,8 @@ pub(super) fn equal(
                 .enumerate()
                 .map(|(at, (_, kind))| same(*kind, (a.column(at), i), (b.column(at), j))))
         }
-        Nested::Map(key, value) => {
+        Nested::Map(..) | Nested::Multiset(_) => {
+            let (key, value) = entries(nested);
             let (a, b) = (a.as_map().value(i), b.as_map().value(j));
             if a.len() != b.len() {
                 return Some(false);
@@ -77,9 +88,9 @@ pub(super) fn equal(
             let (keys, values) = ((a.column(0), b.column(0)), (a.column(1), b.column(1)));
             all((0..a.len()).map(|at| {
                 let other = (0..b.len())
-                    .find(|&other| same(*key, (keys.0, at), (keys.1, other)) == Some(true));
+                    .find(|&other| same(key, (keys.0, at), (keys.1, other)) == Some(true));
                 match other {
-                    Some(other) => same(*value, (values.0, at), (values.1, other)),
+                    Some(other) => same(value, (values.0, at), (values.1, other)),
                     None => Some(false),
                 }
             }))

@@ -159,6 +159,9 @@ fn unknown(name: &str, upper: &str) -> String {
             "{upper} belongs to a SELECT that has GROUP BY TUMBLE(ts, INTERVAL …), HOP or SESSION; or write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …)) and GROUP BY window_start, window_end"
         );
     }
+    if upper == "UNNEST" {
+        return "UNNEST stands in FROM: … CROSS JOIN UNNEST(array) AS t (element)".to_owned();
+    }
     if let Some(message) = not_here(upper) {
         return message;
     }

@@ -111,6 +111,13 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
             });
             format!("join({:?},{left},{right},[{}]{as_of})", join.kind, on.join(","))
         }
+        RelKind::Unnest(unnest) => {
+            let of = column(&unnest.input, unnest.column, exact);
+            let keeps = if unnest.outer { " outer" } else { "" };
+            let on = unnest.on.as_ref().map(|on| on.canonical(&|i| column(rel, i, exact)));
+            let on = on.map_or_else(String::new, |on| format!(",{on}"));
+            format!("unnest({of}{keeps},{}{on})", rows(&unnest.input, exact))
+        }
         RelKind::Over(over) => {
             let below = rows(&over.input, exact);
             format!("over({},{below})", sorted(&over.partition, &over.order, &over.input, exact))
@@ -169,6 +176,14 @@ fn column(rel: &Rel, index: usize, exact: bool) -> String {
             }
         }
         RelKind::Join(join) => side(join, index, exact),
+        RelKind::Unnest(unnest) => match unnest.kept.get(index) {
+            Some(&kept) => column(&unnest.input, kept, exact),
+            None => format!(
+                "element {} of {}",
+                index - unnest.kept.len(),
+                column(&unnest.input, unnest.column, exact)
+            ),
+        },
         RelKind::Union(_) | RelKind::Values { .. } | RelKind::Window { .. } => format!("#{index}"),
     })
 }

@@ -12,6 +12,7 @@ mod rank;
 mod sessions;
 mod sinks;
 mod sources;
+mod unnest;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap};
@@ -239,6 +240,7 @@ impl Lowering<'_> {
             RelKind::Over(over) => self.over(rel, over).map(|flow| vec![flow]),
             RelKind::Rank(rank) => self.rank(rel, rank).map(|flow| vec![flow]),
             RelKind::Join(join) => self.join(rel, join).map(|flow| vec![flow]),
+            RelKind::Unnest(unnest) => self.unnest(rel, unnest),
         }
     }
 

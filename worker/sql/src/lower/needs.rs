@@ -84,6 +84,15 @@ impl Needs {
                     self.visit(input);
                 }
             }
+            // It is lowered with a projection below.
+            RelKind::Unnest(unnest) => match &unnest.input.kind {
+                RelKind::Scan(table) => {
+                    let columns = self.columns.entry(table.key.clone()).or_default();
+                    columns.extend(0..table.columns.len());
+                    self.count(&unnest.input);
+                }
+                _ => self.visit(&unnest.input),
+            },
             RelKind::Aggregate(Aggregate { input, .. })
             | RelKind::Over(Over { input, .. })
             | RelKind::Rank(Rank { input, .. }) => {

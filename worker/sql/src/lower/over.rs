@@ -125,16 +125,6 @@ impl Lowering<'_> {
                 by.what, by.span.line, by.span.column
             ));
         }
-        let running = |call: &&OverCall| {
-            let distinct = matches!(call.function, OverFunction::Aggregate { distinct: true, .. });
-            distinct && call.frame.preceding.is_none()
-        };
-        if let Some(call) = over.calls.iter().find(running) {
-            return Err(SqlError::new(
-                call.span,
-                "DISTINCT over all rows before is not supported; give the frame a beginning, such as RANGE BETWEEN INTERVAL '1' DAY PRECEDING AND CURRENT ROW",
-            ));
-        }
         Ok(first.column)
     }
 }

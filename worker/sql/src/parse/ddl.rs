@@ -8,7 +8,7 @@ use crate::error::{Span, did_you_mean};
 use crate::lex::Tok;
 use crate::types::{Kind, Nested, STRING_LENGTH, SqlType};
 
-const TYPES: [&str; 24] = [
+const TYPES: [&str; 26] = [
     "TINYINT",
     "SMALLINT",
     "INT",
@@ -33,6 +33,8 @@ const TYPES: [&str; 24] = [
     "ROW",
     "ARRAY",
     "MAP",
+    "MULTISET",
+    "VARIANT",
 ];
 
 impl Parser {
@@ -322,7 +324,14 @@ impl Parser {
                 Nested::Map(key, value).kind()
             }
             "ROW" => self.row()?,
-            "MULTISET" | "RAW" | "VARIANT" | "STRUCTURED" => {
+            "MULTISET" => {
+                self.expect("<")?;
+                let of = self.data_type()?.kind;
+                self.expect(">")?;
+                Nested::Multiset(of).kind()
+            }
+            "VARIANT" => Kind::Variant,
+            "RAW" | "STRUCTURED" => {
                 return self.error(
                     token.span,
                     format!("the type {word} is not supported; declare the fields you need as columns of their own, or read the whole as STRING"),
@@ -348,10 +357,8 @@ impl Parser {
         if self.eat_word("ARRAY") {
             return Ok(Nested::array(kind));
         }
-        if self.is_word("MULTISET") {
-            let span = self.span();
-            return self
-                .error(span, "the type MULTISET is not supported; read the whole as STRING");
+        if self.eat_word("MULTISET") {
+            return Ok(Nested::Multiset(kind).kind());
         }
         Ok(kind)
     }

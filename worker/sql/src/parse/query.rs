@@ -2,7 +2,8 @@
 
 use super::{Parsed, Parser, is_reserved};
 use crate::ast::{
-    Body, Cte, Ident, Query, Relation, RelationKind, Select, SelectItem, SetOp, Tail,
+    Body, Cte, ExprKind, Ident, Query, Relation, RelationKind, Select, SelectItem, SetOp, Tail,
+    UnnestCall,
 };
 use crate::error::Span;
 use crate::lex::Tok;
@@ -39,14 +40,14 @@ impl Parser {
             let next = self.intersections()?;
             let span = self.since(start);
             let body = match whole.body {
-                Body::Union(mut branches) if all => {
+                Body::Union(mut branches) if all && op == SetOp::Union => {
                     branches.push(next);
                     Body::Union(branches)
                 }
-                body if all => Body::Union(vec![Query { body, ..whole }, next]),
+                body if all && op == SetOp::Union => Body::Union(vec![Query { body, ..whole }, next]),
                 body => {
                     let left = Box::new(Query { body, ..whole });
-                    Body::Set { op, left, right: Box::new(next), span }
+                    Body::Set { op, all, left, right: Box::new(next), span }
                 }
             };
             whole = Query { ctes: Vec::new(), body, tail: Tail::default(), span };
@@ -60,10 +61,10 @@ impl Parser {
     fn intersections(&mut self) -> Parsed<Query> {
         let start = self.span();
         let mut whole = self.query_term()?;
-        while let Some((op, _)) = self.set_operator(&[SetOp::Intersect])? {
+        while let Some((op, all)) = self.set_operator(&[SetOp::Intersect])? {
             let right = Box::new(self.query_term()?);
             let span = self.since(start);
-            let body = Body::Set { op, left: Box::new(whole), right, span };
+            let body = Body::Set { op, all, left: Box::new(whole), right, span };
             whole = Query { ctes: Vec::new(), body, tail: Tail::default(), span };
         }
         Ok(whole)
@@ -79,13 +80,6 @@ impl Parser {
             return Ok(None);
         };
         let all = self.eat_word("ALL");
-        if all && op != SetOp::Union {
-            let message = format!(
-                "{} ALL is not supported yet; without ALL it gives each row once",
-                op.name()
-            );
-            return self.error(span, message);
-        }
         if !all {
             self.eat_word("DISTINCT");
         }
@@ -231,9 +225,9 @@ impl Parser {
             self.expect(")")?;
             kind
         } else if self.is_word("LATERAL") {
-            return self.error(start, "LATERAL is not supported");
-        } else if self.is_word("UNNEST") {
-            return self.error(start, "UNNEST is not supported");
+            self.lateral()?
+        } else if self.is_word("UNNEST") && self.is_sign_at(1, "(") {
+            self.unnest()?
         } else if matches!(self.peek().tok, Tok::Word { .. }) && self.is_sign_at(1, "(") {
             self.window_call()?
         } else {
@@ -261,6 +255,39 @@ impl Parser {
             Vec::new()
         };
         Ok(Relation { kind, alias, columns, span })
+    }
+}
+
+impl Parser {
+    /// `UNNEST(value) [WITH ORDINALITY]`.
+    fn unnest(&mut self) -> Parsed<RelationKind> {
+        self.next();
+        self.expect("(")?;
+        let value = self.expr()?;
+        self.expect(")")?;
+        let ordinality = self.eat_words(&["WITH", "ORDINALITY"]);
+        Ok(RelationKind::Unnest(Box::new(UnnestCall { value, ordinality })))
+    }
+
+    /// `LATERAL` and what may speak of what stands before it: a query, UNNEST, or a function.
+    fn lateral(&mut self) -> Parsed<RelationKind> {
+        self.next();
+        if self.is_word("UNNEST") {
+            return self.unnest();
+        }
+        if self.eat_word("TABLE") {
+            self.expect("(")?;
+            let call = self.expr()?;
+            self.expect(")")?;
+            return match call.kind {
+                ExprKind::Call(call) => Ok(RelationKind::Function(call)),
+                _ => self.error(call.span, "LATERAL TABLE takes a call of a function"),
+            };
+        }
+        self.expect("(")?;
+        let query = self.query()?;
+        self.expect(")")?;
+        Ok(RelationKind::Lateral(Box::new(query)))
     }
 }
 

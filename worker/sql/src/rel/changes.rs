@@ -46,6 +46,7 @@ impl Rel {
             RelKind::Calc { input, .. }
             | RelKind::Window { input, .. }
             | RelKind::Arrivals { input, .. } => input.corrected_by(),
+            RelKind::Unnest(unnest) => unnest.input.corrected_by(),
             RelKind::Union(branches) => branches.iter().find_map(|branch| branch.corrected_by()),
             RelKind::Aggregate(aggregate) => match aggregate.input.corrected_by() {
                 // Of distinct rows each is given once, and stays.
@@ -118,6 +119,7 @@ impl Rel {
                 }
             }
             RelKind::Join(join) => self.keys_of_join(join),
+            RelKind::Unnest(unnest) => unnest.keys(self.fields.len()),
         };
         smallest(keys)
     }

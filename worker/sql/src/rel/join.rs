@@ -108,7 +108,13 @@ impl Join {
         let (mut equal, mut rest) = (Vec::new(), None);
         for on in &self.on {
             match self.key_of(on) {
-                Some(found) => equal.push(found),
+                Some(found) => {
+                    // Keys are equal where both have a NULL inside, which `=` leaves open.
+                    if matches!(found.left.kind(), Kind::Nested(_)) && !found.null_safe {
+                        rest = super::and(rest, Some(on.clone()));
+                    }
+                    equal.push(found);
+                }
                 None => rest = super::and(rest, Some(on.clone())),
             }
         }
@@ -340,6 +346,9 @@ pub(super) fn joined(
 
 /// The relation with as much of a filter on it as can be said in its joins, and the rest.
 pub(crate) fn filtered(rel: &Arc<Rel>, filter: Option<Expr>) -> (Arc<Rel>, Option<Expr>) {
+    if let (Some(filter), RelKind::Unnest(unnest)) = (&filter, &rel.kind) {
+        return unnest.filtered(rel, filter.clone());
+    }
     let (Some(filter), RelKind::Join(Join { left, right, kind, on, span, as_of, .. })) =
         (&filter, &rel.kind)
     else {

@@ -37,6 +37,7 @@ fn has_join(rel: &Rel) -> bool {
         RelKind::Aggregate(aggregate) => has_join(&aggregate.input),
         RelKind::Over(over) => has_join(&over.input),
         RelKind::Rank(rank) => has_join(&rank.input),
+        RelKind::Unnest(unnest) => has_join(&unnest.input),
         RelKind::Join(_) => true,
     }
 }
@@ -79,6 +80,7 @@ impl Narrowing {
             }
             RelKind::Over(over) => self.need(&over.input, &all(&over.input)),
             RelKind::Rank(rank) => self.need(&rank.input, &all(&rank.input)),
+            RelKind::Unnest(unnest) => self.need(&unnest.input, &all(&unnest.input)),
             RelKind::Calc { input, filter, exprs } => {
                 self.needed.entry(Arc::as_ptr(rel)).or_default().extend(columns);
                 let mut read = BTreeSet::new();
@@ -167,6 +169,10 @@ impl Narrowing {
             RelKind::Rank(rank) => {
                 let rank = super::Rank { input: self.whole(&rank.input), ..rank.clone() };
                 unchanged(Rel { kind: RelKind::Rank(rank), fields })
+            }
+            RelKind::Unnest(unnest) => {
+                let unnest = unnest.over(self.whole(&unnest.input), &|column| column);
+                unchanged(Rel { kind: RelKind::Unnest(unnest), fields })
             }
             RelKind::Calc { input, filter, exprs } => {
                 let below = self.narrow(input);

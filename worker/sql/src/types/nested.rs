@@ -15,6 +15,8 @@ pub(crate) enum Nested {
     Array(Kind),
     /// Keys and values.
     Map(Kind, Kind),
+    /// Values, each as often as it is there: a map to how often.
+    Multiset(Kind),
     /// Names and types of fields.
     Row(Vec<(String, Kind)>),
 }
@@ -47,14 +49,8 @@ impl Nested {
     pub(super) fn arrow(&self) -> DataType {
         match self {
             Self::Array(of) => DataType::List(Arc::new(Field::new("item", of.arrow(), true))),
-            Self::Map(key, value) => {
-                let pair = vec![
-                    Field::new("key", key.arrow(), false),
-                    Field::new("value", value.arrow(), true),
-                ];
-                let entries = Field::new("entries", DataType::Struct(pair.into()), false);
-                DataType::Map(Arc::new(entries), false)
-            }
+            Self::Map(key, value) => map(*key, *value),
+            Self::Multiset(of) => map(*of, Kind::Int),
             Self::Row(fields) => {
                 let fields = fields.iter().map(|(name, of)| Field::new(name, of.arrow(), true));
                 DataType::Struct(fields.collect())
@@ -62,10 +58,20 @@ impl Nested {
         }
     }
 
+    /// The types that it is made of.
+    pub(super) fn parts(&self) -> Vec<Kind> {
+        match self {
+            Self::Array(of) | Self::Multiset(of) => vec![*of],
+            Self::Map(key, value) => vec![*key, *value],
+            Self::Row(fields) => fields.iter().map(|(_, of)| *of).collect(),
+        }
+    }
+
     /// The types of the parts of two types of one form; empty where they have other forms.
     pub(crate) fn parts_with(&self, other: &Self) -> Vec<(Kind, Kind)> {
         match (self, other) {
             (Self::Array(a), Self::Array(b)) => vec![(*a, *b)],
+            (Self::Multiset(a), Self::Multiset(b)) => vec![(*a, *b), (Kind::Int, Kind::Int)],
             (Self::Map(ka, va), Self::Map(kb, vb)) => vec![(*ka, *kb), (*va, *vb)],
             (Self::Row(a), Self::Row(b)) if a.len() == b.len() => {
                 a.iter().zip(b).map(|((_, a), (_, b))| (*a, *b)).collect()
@@ -78,6 +84,7 @@ impl Nested {
     pub(super) fn common(&self, other: &Self) -> Option<&'static Self> {
         let common = match (self, other) {
             (Self::Array(a), Self::Array(b)) => Self::Array(a.common(*b)?),
+            (Self::Multiset(a), Self::Multiset(b)) => Self::Multiset(a.common(*b)?),
             (Self::Map(ka, va), Self::Map(kb, vb)) => Self::Map(ka.common(*kb)?, va.common(*vb)?),
             (Self::Row(a), Self::Row(b)) if a.len() == b.len() => {
                 let fields = a.iter().zip(b);
@@ -98,6 +105,7 @@ impl fmt::Display for Nested {
         match self {
             Self::Array(of) => write!(f, "ARRAY<{of}>"),
             Self::Map(key, value) => write!(f, "MAP<{key}, {value}>"),
+            Self::Multiset(of) => write!(f, "MULTISET<{of}>"),
             Self::Row(fields) => {
                 f.write_str("ROW<")?;
                 for (i, (name, of)) in fields.iter().enumerate() {
@@ -107,4 +115,11 @@ impl fmt::Display for Nested {
             }
         }
     }
+}
+
+fn map(key: Kind, value: Kind) -> DataType {
+    let pair =
+        vec![Field::new("key", key.arrow(), false), Field::new("value", value.arrow(), true)];
+    let entries = Field::new("entries", DataType::Struct(pair.into()), false);
+    DataType::Map(Arc::new(entries), false)
 }

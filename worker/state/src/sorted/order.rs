@@ -10,6 +10,7 @@
 //! | Float32, Float64 | 8: the bits of a double, all flipped if negative, else the sign; −0.0 is before 0.0, and one NaN after everything |
 //! | DECIMAL | 16, largest first, with the sign flipped |
 //! | strings, bytes | each 0 as 0 255, then 0 0 |
+//! | lists, structs, maps | the same of their bytes (`canonical`, as values): rows are told apart by them, and sorted somehow |
 //!
 //! Narrow integers take 8 bytes like wide ones, so that widening a column changes no order.
 
@@ -198,7 +199,10 @@ fn decode(field: &OrderField, order: &mut &[u8], text: &mut Vec<u8>) -> Option<O
         | DataType::Utf8View
         | DataType::Binary
         | DataType::LargeBinary
-        | DataType::BinaryView => loop {
+        | DataType::BinaryView
+        | DataType::List(_)
+        | DataType::Struct(_)
+        | DataType::Map(..) => loop {
             let byte = take(1)? as u8;
             if byte == 0 {
                 match take(1)? as u8 {
@@ -239,6 +243,22 @@ mod tests {
         encode_orders(std::slice::from_ref(field), &[Arc::clone(column)], column.len(), &mut out)
             .unwrap();
         out
+    }
+
+    #[test]
+    fn values_that_are_made_of_others_come_back() {
+        let lists = ListArray::from_iter_primitive::<arrow::datatypes::Int64Type, _, _>(vec![
+            Some(vec![Some(0), None, Some(-1)]),
+            None,
+            Some(vec![]),
+        ]);
+        let lists: ArrayRef = Arc::new(lists);
+        for (descending, nulls_first) in [(false, true), (true, false)] {
+            let field = Field::new("o", lists.data_type().clone(), true);
+            let fields = [OrderField { field, descending, nulls_first }];
+            let orders = encoded(&fields[0], &lists);
+            assert_eq!(&decode_orders(&fields, orders.iter()).unwrap()[0], &lists);
+        }
     }
 
     /// Sorting by bytes must give what arrow's sort gives, and the bytes the column back.

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float32Array, Float64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, Decimal128Array, Float32Array, Float64Array,
+};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Decimal128Type, Float32Type, Float64Type};
 use arrow::error::ArrowError;
 
 use crate::UnsupportedType;
-use crate::canonical::{BytesColumn, Shape, from_bytes, from_words, to_words};
+use crate::canonical::{
+    BytesColumn, Form, Shape, from_bytes, from_words, nested_from_bytes, nested_to_bytes, to_words,
+};
 use crate::sorted::Value;
 
 use super::{Field, TableError};
@@ -26,7 +30,7 @@ pub enum CellKind {
     Double,
     /// DECIMAL: `i128`.
     Wide,
-    /// Strings and bytes.
+    /// Strings and bytes, and values that are made of others, as bytes.
     Bytes,
 }
 
@@ -57,6 +61,7 @@ enum Values<'a> {
     Words(ScalarBuffer<u64>),
     Wides(&'a Decimal128Array),
     Bytes(BytesColumn<'a>),
+    Nested(BinaryArray),
 }
 
 /// An Arrow column, to be read value by value.
@@ -94,12 +99,13 @@ impl<'a> Cells<'a> {
             (_, Shape::Bytes { .. }) => {
                 Values::Bytes(BytesColumn::of(array).ok_or_else(unsupported)?)
             }
+            (_, Shape::Nested { .. }) => Values::Nested(nested_to_bytes(array, Form::Value)?),
         };
         Ok(Self { values, nulls: array.nulls().filter(|nulls| nulls.null_count() > 0) })
     }
 
     #[inline]
-    pub(crate) fn value(&self, row: usize) -> Value<'a> {
+    pub(crate) fn value(&self, row: usize) -> Value<'_> {
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             return Value::Null;
         }
@@ -107,6 +113,7 @@ impl<'a> Cells<'a> {
             Values::Words(words) => Value::Word(words[row]),
             Values::Wides(wides) => Value::Wide(wides.value(row)),
             Values::Bytes(bytes) => Value::Bytes(bytes.value(row)),
+            Values::Nested(bytes) => Value::Bytes(bytes.value(row)),
         }
     }
 }
@@ -114,17 +121,16 @@ impl<'a> Cells<'a> {
 /// A column of this type from its values.
 ///
 /// # Errors
-/// When a string is not UTF-8, which only damaged state can be.
+/// When a string is not UTF-8, or bytes are not of the type, which only damaged state can be.
 pub(crate) fn build_array<'a>(
     data_type: &DataType,
     values: impl Iterator<Item = Value<'a>>,
 ) -> Result<ArrayRef, ArrowError> {
     let external = |error: UnsupportedType| ArrowError::ExternalError(Box::new(error));
     match (data_type, Shape::of(data_type).map_err(external)?) {
-        (_, Shape::Bytes { .. }) => from_bytes(
-            data_type,
-            values.map(|value| if let Value::Bytes(bytes) = value { Some(bytes) } else { None }),
-        ),
+        (_, Shape::Bytes { .. }) => from_bytes(data_type, values.map(bytes_of)),
+        (_, Shape::Nested { .. }) => nested_from_bytes(data_type, values.map(bytes_of))
+            .map_err(|error| ArrowError::ExternalError(Box::new(error))),
         (_, Shape::Wide { .. }) => {
             let wide = |value| if let Value::Wide(wide) = value { Some(wide) } else { None };
             let array: Decimal128Array = values.map(wide).collect();
@@ -149,4 +155,8 @@ pub(crate) fn build_array<'a>(
             })
         }
     }
+}
+
+fn bytes_of(value: Value<'_>) -> Option<&[u8]> {
+    if let Value::Bytes(bytes) = value { Some(bytes) } else { None }
 }

@@ -4,6 +4,7 @@ use arrow::datatypes::DataType;
 
 use super::type_text::to_text;
 use super::{CellKind, Expiry, Field, Order, Scalar, TableSpec};
+use crate::canonical::{Shape, parts};
 use crate::sorted::Value;
 
 /// Where a column of the new schema comes from.
@@ -182,6 +183,8 @@ enum Kin {
     Binary,
     Timestamp(arrow::datatypes::TimeUnit),
     Decimal(i8),
+    /// The tag of its values, and what they are made of.
+    Nested(u8, Vec<Kin>),
     Other(DataType),
 }
 
@@ -192,7 +195,12 @@ impl Kin {
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Self::Binary,
             DataType::Timestamp(unit, _) => Self::Timestamp(*unit),
             DataType::Decimal128(_, scale) => Self::Decimal(*scale),
-            other => Self::Other(other.clone()),
+            other => match Shape::of(other) {
+                Ok(Shape::Nested { tag }) => {
+                    Self::Nested(tag, parts(other).into_iter().map(Self::of).collect())
+                }
+                _ => Self::Other(other.clone()),
+            },
         }
     }
 }

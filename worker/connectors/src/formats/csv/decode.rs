@@ -6,8 +6,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::CsvOptions;
+use super::check;
 use super::split::{Field, Split, split, unescape};
-use crate::formats::column::{Column, Refused, finish, shorten};
+use crate::formats::column::{Column, Data, Refused, finish, shorten};
 use crate::formats::{
     DecodeError, Decoded, RecordDecoder, TimestampFormat, encoding, number, time,
 };
@@ -45,16 +46,7 @@ impl CsvDecoder {
     ) -> Result<Self, String> {
         let projected = schema.project(projection).map_err(|error| error.to_string())?;
         for field in projected.fields() {
-            if matches!(
-                field.data_type(),
-                DataType::Struct(_) | DataType::List(_) | DataType::Map(..)
-            ) {
-                return Err(format!(
-                    "column `{}` has a nested type, which CSV cannot hold; declare it as STRING, \
-                     or use 'format' = 'json'",
-                    field.name()
-                ));
-            }
+            check(field)?;
         }
         let columns = projected.fields().iter().map(Column::new).collect::<Result<_, _>>()?;
         Ok(Self {
@@ -108,10 +100,12 @@ impl CsvDecoder {
                 Some(field) => Some(&data[field.start..field.end]),
                 None => None,
             };
+            // Of an ARRAY it stands for an element.
+            let is_list = matches!(column.data, Data::List(..));
             let text = text.filter(|text| {
-                self.options.null_literal.as_ref().is_none_or(|null| null.as_bytes() != *text)
+                is_list || self.options.null_literal.as_ref().is_none_or(|null| null.as_bytes() != *text)
             });
-            push(column, text, ignore).map_err(|why| {
+            push(column, text, &self.options).map_err(|why| {
                 let text = text.unwrap_or_default();
                 let mut message = column.refusal(why, text, TimestampFormat::Sql);
                 if text.is_empty() && why == Refused::Type {
@@ -158,10 +152,11 @@ impl CsvDecoder {
     }
 }
 
-fn push(column: &mut Column, text: Option<&[u8]>, ignore: bool) -> Result<(), Refused> {
+fn push(column: &mut Column, text: Option<&[u8]>, options: &CsvOptions) -> Result<(), Refused> {
     let rows = column.len();
     let pushed = match text {
         None => column.push_null(),
+        Some(text) if column.field.data_type().is_nested() => push_parts(column, text, options),
         Some(text) => {
             let text = match column.field.data_type() {
                 DataType::Utf8 | DataType::Utf8View => text,
@@ -172,12 +167,57 @@ fn push(column: &mut Column, text: Option<&[u8]>, ignore: bool) -> Result<(), Re
         }
     };
     match pushed {
-        Err(why) if ignore => {
+        Err(why) if options.ignore_parse_errors => {
             column.truncate(rows);
             column.push_null().map_err(|_| why)
         }
         pushed => pushed,
     }
+}
+
+/// The elements of an ARRAY, or the fields of a ROW.
+fn push_parts(column: &mut Column, text: &[u8], options: &CsvOptions) -> Result<(), Refused> {
+    let blank = text.trim_ascii().is_empty();
+    let mut texts = elements(text, options.elements.as_bytes()).map(|text| {
+        let is_null = options.null_literal.as_ref().is_some_and(|null| null.as_bytes() == text);
+        (!is_null).then_some(text)
+    });
+    match &mut column.data {
+        Data::List(_, item) => {
+            if !blank {
+                texts.try_for_each(|text| push(item, text, options))?;
+            }
+            column.close_list()
+        }
+        Data::Row(fields, _) => {
+            let (given, wanted) = (if blank { 0 } else { texts.clone().count() }, fields.len());
+            if given != wanted && !options.ignore_parse_errors {
+                return Err(Refused::Type);
+            }
+            let mut texts = texts.take(given);
+            for field in fields {
+                push(field, texts.next().flatten(), options)?;
+            }
+            column.nulls.append_non_null();
+            Ok(())
+        }
+        _ => Err(Refused::Type),
+    }
+}
+
+/// A text cut at every delimiter.
+fn elements<'a>(text: &'a [u8], delimiter: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + Clone {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        match memchr::memmem::find(text, delimiter) {
+            Some(at) => {
+                rest = text.get(at + delimiter.len()..);
+                text.get(..at)
+            }
+            None => rest.take(),
+        }
+    })
 }
 
 /// A time of day without its fraction: TIME has none, and Flink cuts it off here (not in JSON).
@@ -354,6 +394,61 @@ mod tests {
         assert!(error.message.contains("'csv.null-literal' = ''"), "{error}");
         let nulls = CsvOptions { null_literal: Some(String::new()), ..CsvOptions::default() };
         assert_eq!(decode(b"a,,b\n", nulls).unwrap().column(1).null_count(), 1);
+    }
+
+    fn nested() -> SchemaRef {
+        let item = |of| Arc::new(Field::new_list_field(of, true));
+        let fields = vec![
+            Field::new("city", DataType::Utf8, true),
+            Field::new("at", DataType::Float64, true),
+        ];
+        Arc::new(Schema::new(vec![
+            Field::new("tags", DataType::List(item(DataType::Utf8)), true),
+            Field::new("numbers", DataType::List(item(DataType::Int32)), true),
+            Field::new("place", DataType::Struct(fields.into()), true),
+        ]))
+    }
+
+    fn decode_nested(data: &str, options: &CsvOptions) -> Result<RecordBatch, DecodeError> {
+        let mut decoder = CsvDecoder::new(&nested(), &[0, 1, 2], options.clone()).unwrap();
+        decoder.decode(data.as_bytes(), 1_000, true)?;
+        decoder.finish()
+    }
+
+    #[test]
+    fn arrays_and_rows_are_fields_with_delimiters_within() {
+        let options = CsvOptions { null_literal: Some("n/a".to_owned()), ..CsvOptions::default() };
+        let data = "a;b c;,1;2,Bonn;7.5\nn/a;\"x,y\",n/a;-1,n/a\n,n/a,Rome;n/a\n";
+        let data = data.replace("n/a;\"x,y\"", "\"n/a;x,y\"");
+        let batch = decode_nested(&data, &options).unwrap();
+        let shown = |column: usize| -> Vec<String> {
+            let column = batch.column(column);
+            let options = arrow::util::display::FormatOptions::new().with_null("NULL");
+            let shown = arrow::util::display::ArrayFormatter::try_new(column, &options).unwrap();
+            (0..column.len()).map(|row| shown.value(row).to_string()).collect()
+        };
+        assert_eq!(shown(0), ["[a, b c, ]", "[NULL, x,y]", "[]"]);
+        assert_eq!(shown(1), ["[1, 2]", "[NULL, -1]", "[NULL]"]);
+        assert_eq!(shown(2), ["{city: Bonn, at: 7.5}", "NULL", "{city: Rome, at: NULL}"]);
+        let mut again = Vec::new();
+        let mut encoder = CsvEncoder::new(nested(), options.clone()).unwrap();
+        encoder.encode(&batch, &mut again).unwrap();
+        assert_eq!(String::from_utf8_lossy(&again), data);
+        let other = CsvOptions { elements: " | ".to_owned(), ..options };
+        let again = decode_nested("a | b,1 | 2,Bonn | 7.5\n", &other).unwrap();
+        assert_eq!(again.column(1), &batch.column(1).slice(0, 1));
+    }
+
+    #[test]
+    fn elements_that_are_no_values_are_errors_or_null() {
+        let options = CsvOptions::default();
+        for broken in ["a,1;x,Bonn;7.5\n", "a,1,Bonn\n", "a,1,Bonn;1;2\n"] {
+            decode_nested(broken, &options).unwrap_err();
+        }
+        let ignore = CsvOptions { ignore_parse_errors: true, ..options };
+        let batch = decode_nested("a,1;x,Bonn\n", &ignore).unwrap();
+        assert_eq!(batch.column(1).as_list::<i32>().value(0).null_count(), 1);
+        assert_eq!(batch.column(2).as_struct().column(1).null_count(), 1);
     }
 
     proptest! {

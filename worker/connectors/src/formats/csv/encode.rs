@@ -3,8 +3,8 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::CsvOptions;
-use crate::formats::cell::{Cells, Style};
+use super::{CsvOptions, check};
+use crate::formats::cell::{Cells, Nested, Style};
 use crate::formats::{EncodeError, RecordEncoder};
 
 /// Jackson looks for characters that need quotes only in strings up to this length.
@@ -26,16 +26,41 @@ impl CsvEncoder {
     pub fn new(schema: SchemaRef, options: CsvOptions) -> Result<Self, String> {
         let empty = RecordBatch::new_empty(schema.clone());
         for (field, column) in schema.fields().iter().zip(empty.columns()) {
-            if Cells::new(field, column.as_ref())?.nested().is_some() {
-                return Err(format!(
-                    "column `{}` has a nested type, which CSV cannot hold; use 'format' = 'json'",
-                    field.name()
-                ));
-            }
+            check(field)?;
+            Cells::new(field, column.as_ref())?;
         }
         let special = [Some(options.delimiter), options.quote, options.escape, Some(b'\r')];
         let safe = special.into_iter().flatten().max().map_or(0, |byte| byte.saturating_add(1));
         Ok(Self { schema, options, safe })
+    }
+
+    /// Appends a value that is not NULL, with delimiters between its parts.
+    fn write(&self, cells: &Cells<'_>, row: usize, style: Style, out: &mut Vec<u8>) {
+        let mut number = 0;
+        let mut part = |cells: &Cells<'_>, row: usize| {
+            if number > 0 {
+                out.extend_from_slice(self.options.elements.as_bytes());
+            }
+            number += 1;
+            if cells.is_null(row) {
+                out.extend_from_slice(self.null());
+            } else {
+                cells.write(row, style, out);
+            }
+        };
+        match cells.nested() {
+            Some(Nested::Row(fields)) => fields.iter().for_each(|(_, cells)| part(cells, row)),
+            Some(Nested::List(list, items)) => {
+                let offsets = list.value_offsets();
+                (offsets[row]..offsets[row + 1]).for_each(|item| part(items, item as usize));
+            }
+            // A MAP was refused.
+            Some(Nested::Map(..)) | None => cells.write(row, style, out),
+        }
+    }
+
+    fn null(&self) -> &[u8] {
+        self.options.null_literal.as_deref().unwrap_or_default().as_bytes()
     }
 
     /// Puts quotes around the text from `start` on where it needs them; `false` where it does
@@ -102,12 +127,11 @@ impl RecordEncoder for CsvEncoder {
                     out.push(self.options.delimiter);
                 }
                 if cells.is_null(row) {
-                    let literal = self.options.null_literal.as_deref().unwrap_or_default();
-                    out.extend_from_slice(literal.as_bytes());
+                    out.extend_from_slice(self.null());
                     continue;
                 }
                 let start = out.len();
-                cells.write(row, style, out);
+                self.write(cells, row, style, out);
                 if cells.is_quoted() && !self.protect(out, start, number == 0) {
                     return Err(EncodeError {
                         message: format!(

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array,
-    Int8Array, Int16Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    Time32MillisecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
-    TimestampNanosecondArray, TimestampSecondArray, new_null_array,
+    Int8Array, Int16Array, Int32Array, Int32Builder, Int64Array, ListArray, MapBuilder,
+    MapFieldNames, RecordBatch, StringArray, StringBuilder, StructArray, Time32MillisecondArray,
+    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    TimestampSecondArray, new_null_array,
 };
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::{concat, concat_batches};
 use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
@@ -49,7 +51,45 @@ fn columns() -> Vec<ArrayRef> {
         Arc::new(TimestampMillisecondArray::from(vec![i64::MIN, -1]).with_timezone("UTC")),
         Arc::new(TimestampMicrosecondArray::from(vec![i64::MIN, -1]).with_timezone("UTC")),
         Arc::new(TimestampNanosecondArray::from(vec![i64::MIN, -1]).with_timezone("UTC")),
+        list(Arc::new(StringArray::from(vec![Some("a"), None, Some("")]))),
+        list(Arc::new(TimestampMillisecondArray::from(vec![Some(-1), None, Some(1)]))),
+        row(vec![
+            Arc::new(Float64Array::from(vec![Some(-0.0), None, Some(1.5)])),
+            list(decimal(vec![-1, 0, 1], 10, 2)),
+        ]),
+        list(row(vec![Arc::new(Int8Array::from(vec![Some(i8::MIN), None, Some(1)]))])),
+        map(),
     ]
+}
+
+/// Two elements, none, and no list; of three items.
+fn list(items: ArrayRef) -> ArrayRef {
+    let field = Arc::new(Field::new_list_field(items.data_type().clone(), true));
+    let offsets = OffsetBuffer::from_lengths([2, 0, 1]);
+    Arc::new(ListArray::new(field, offsets, items, Some(vec![true, true, true].into())))
+}
+
+/// Two rows of these columns, which have three values, and NULL.
+fn row(columns: Vec<ArrayRef>) -> ArrayRef {
+    let fields = columns.iter().zip(["a", "b"]);
+    let fields = fields.map(|(column, name)| Field::new(name, column.data_type().clone(), true));
+    let fields = fields.collect();
+    Arc::new(StructArray::new(fields, columns, Some(vec![true, true, false].into())))
+}
+
+fn map() -> ArrayRef {
+    let names =
+        MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
+    let mut maps = MapBuilder::new(Some(names), StringBuilder::new(), Int32Builder::new());
+    for entries in [&[("x", Some(1)), ("", None)][..], &[]] {
+        for (key, value) in entries {
+            maps.keys().append_value(key);
+            maps.values().append_option(*value);
+        }
+        maps.append(true).unwrap();
+    }
+    maps.append(false).unwrap();
+    Arc::new(maps.finish())
 }
 
 #[test]

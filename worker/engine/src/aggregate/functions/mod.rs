@@ -1,6 +1,8 @@
 //! All aggregate functions, each in its file: a new one is declared and listed here.
 
+mod array_agg;
 mod avg;
+mod collect;
 mod count;
 mod listagg;
 mod number;
@@ -26,6 +28,11 @@ pub const MAX: Function = &one_of::MAX;
 /// `LISTAGG(x, separator)`, over what [`listagg_item`] makes of the two.
 pub const LISTAGG: Function = &listagg::ListAgg;
 
+/// `ARRAY_AGG(x)`, over `ROW(x)`.
+pub const ARRAY_AGG: Function = &array_agg::ArrayAgg;
+/// `COLLECT(x)`.
+pub const COLLECT: Function = &collect::Collect;
+
 /// Every function, in the order in which a message names them.
 pub const ALL: &[Function] = &[
     COUNT,
@@ -40,12 +47,12 @@ pub const ALL: &[Function] = &[
     &one_of::FIRST_VALUE,
     &one_of::LAST_VALUE,
     LISTAGG,
+    ARRAY_AGG,
+    COLLECT,
 ];
 
 /// Functions of Flink that are not here, in capitals.
 const ABSENT: &[&str] = &[
-    "COLLECT",
-    "ARRAY_AGG",
     "PERCENTILE",
     "APPROX_COUNT_DISTINCT",
     "ANY_VALUE",

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Decimal128Type, Field, Float32Type};
-use weir_state::canonical::{BytesColumn, Shape, from_bytes, from_words, to_words};
+use weir_state::canonical::{
+    BytesColumn, Form, Shape, from_bytes, from_words, nested_from_bytes, nested_to_bytes, to_words,
+};
 use weir_state::chunked::Chunked;
 
 use crate::OperatorError;
@@ -85,6 +87,7 @@ impl AggregateFunction for OneOf {
             Shape::Word { .. } => Arc::new(Of::<Word> { output, which, kept: PhantomData }),
             Shape::Wide { .. } => Arc::new(Of::<Wide> { output, which, kept: PhantomData }),
             Shape::Bytes { .. } => Arc::new(Of::<Text> { output, which, kept: PhantomData }),
+            Shape::Nested { .. } => Arc::new(Of::<Parts> { output, which, kept: PhantomData }),
         })
     }
 }
@@ -152,7 +155,7 @@ trait Ordered: Send + Sync + Debug + 'static {
     type Read<'a>: Copy;
 
     /// Calls `each` with the row and value of everything that is not NULL.
-    fn read<'a>(array: &'a ArrayRef, each: impl FnMut(usize, Self::Read<'a>)) -> Option<()>;
+    fn read(array: &ArrayRef, each: impl for<'a> FnMut(usize, Self::Read<'a>)) -> Option<()>;
     /// How a value compares to a kept one.
     fn compare(value: Self::Read<'_>, kept: &Self::Value) -> Ordering;
     /// The value, to be kept.
@@ -250,7 +253,7 @@ impl Ordered for Word {
     type Value = i64;
     type Read<'a> = i64;
 
-    fn read<'a>(array: &'a ArrayRef, mut each: impl FnMut(usize, Self::Read<'a>)) -> Option<()> {
+    fn read(array: &ArrayRef, mut each: impl for<'a> FnMut(usize, Self::Read<'a>)) -> Option<()> {
         let words = match array.data_type() {
             // As 64 bits: one mapping for both widths.
             DataType::Float32 => {
@@ -305,7 +308,7 @@ impl Ordered for Wide {
     type Value = i128;
     type Read<'a> = i128;
 
-    fn read<'a>(array: &'a ArrayRef, mut each: impl FnMut(usize, Self::Read<'a>)) -> Option<()> {
+    fn read(array: &ArrayRef, mut each: impl for<'a> FnMut(usize, Self::Read<'a>)) -> Option<()> {
         let values = array.as_primitive_opt::<Decimal128Type>()?;
         for (row, value) in values.iter().enumerate() {
             if let Some(value) = value {
@@ -336,7 +339,7 @@ impl Ordered for Text {
     type Value = Arc<[u8]>;
     type Read<'a> = &'a [u8];
 
-    fn read<'a>(array: &'a ArrayRef, mut each: impl FnMut(usize, &'a [u8])) -> Option<()> {
+    fn read(array: &ArrayRef, mut each: impl FnMut(usize, &[u8])) -> Option<()> {
         let values = BytesColumn::of(array.as_ref())?;
         for row in 0..array.len() {
             if array.is_valid(row) {
@@ -366,9 +369,49 @@ impl Ordered for Text {
     }
 }
 
+/// Values that are made of others, as state holds them. They have no order.
+#[derive(Debug)]
+struct Parts;
+
+impl Ordered for Parts {
+    type Value = Arc<[u8]>;
+    type Read<'a> = &'a [u8];
+
+    fn read(array: &ArrayRef, mut each: impl FnMut(usize, &[u8])) -> Option<()> {
+        let values = nested_to_bytes(array.as_ref(), Form::Value).ok()?;
+        for row in 0..array.len() {
+            if values.is_valid(row) {
+                each(row, values.value(row));
+            }
+        }
+        Some(())
+    }
+
+    fn compare(_value: &[u8], _kept: &Arc<[u8]>) -> Ordering {
+        Ordering::Equal
+    }
+
+    fn keep(value: &[u8]) -> Arc<[u8]> {
+        value.into()
+    }
+
+    fn write(
+        data_type: &DataType,
+        values: Vec<Option<Arc<[u8]>>>,
+    ) -> Result<ArrayRef, OperatorError> {
+        nested_from_bytes(data_type, values.iter().map(Option::as_deref))
+            .map_err(OperatorError::internal)
+    }
+
+    fn bytes(value: &Arc<[u8]>) -> usize {
+        value.len() + 16
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use arrow::array::{BooleanArray, StringArray};
+    use arrow::array::{BooleanArray, ListArray, StringArray};
+    use arrow::datatypes::Int64Type;
 
     use super::*;
     use crate::aggregate::testing::shown;
@@ -400,6 +443,15 @@ mod tests {
         assert_eq!(over(&LAST_VALUE, [texts(&[None]), texts(&[])]), "NULL");
         let flags = |values: &[bool]| -> ArrayRef { Arc::new(BooleanArray::from(values.to_vec())) };
         assert_eq!(over(&FIRST_VALUE, [flags(&[true]), flags(&[false])]), "true");
+        let lists = |lists: Vec<Option<Vec<Option<i64>>>>| -> ArrayRef {
+            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists))
+        };
+        let batches = || {
+            [lists(vec![None, Some(vec![None, Some(1)])]), lists(vec![Some(vec![]), None])]
+        };
+        assert_eq!(over(&FIRST_VALUE, batches()), "[NULL, 1]");
+        assert_eq!(over(&LAST_VALUE, batches()), "[]");
         assert!(MIN.resolve(Some(&DataType::Boolean)).is_err());
+        assert!(MAX.resolve(Some(batches()[0].data_type())).is_err());
     }
 }

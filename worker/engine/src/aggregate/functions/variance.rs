@@ -279,7 +279,6 @@ mod tests {
     use arrow::array::Int32Array;
 
     use super::*;
-    use crate::aggregate::negated;
     use crate::aggregate::testing::shown;
 
     const ALL: [&Variance; 4] = [&VAR_POP, &VAR_SAMP, &STDDEV_POP, &STDDEV_SAMP];
@@ -303,7 +302,7 @@ mod tests {
                 first = other.export(&[0]).unwrap();
                 merged = 1;
             }
-            accumulator.merge(&vec![0; merged], &negated(&first).unwrap()).unwrap();
+            accumulator.merge(&vec![0; merged], &aggregate.negated(&first).unwrap()).unwrap();
             let stored = accumulator.export(&[0]).unwrap();
             accumulator.reset(&[0]);
             accumulator.merge(&[0], &stored).unwrap();

@@ -4,7 +4,7 @@ use arrow::array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow::compute::kernels::zip::zip;
 use weir_state::key_table::ABSENT;
 
-use crate::aggregate::negated;
+use crate::aggregate::Aggregate;
 use crate::operators::rows::take_all;
 use crate::{Batch, OperatorError};
 
@@ -108,13 +108,14 @@ impl BatchGroups {
     }
 }
 
-/// The columns of partial results, each with the other sign where its row goes.
+/// The columns of an aggregate's partial results, each negated where its row goes.
 pub(super) fn signed(
+    aggregate: &dyn Aggregate,
     partial: Vec<ArrayRef>,
     gone: Option<&BooleanArray>,
 ) -> Result<Vec<ArrayRef>, OperatorError> {
     let Some(gone) = gone else { return Ok(partial) };
-    let negated = negated(&partial)?;
+    let negated = aggregate.negated(&partial)?;
     let pairs = negated.iter().zip(&partial);
     pairs.map(|(taken, added)| Ok(zip(gone, taken, added)?)).collect()
 }

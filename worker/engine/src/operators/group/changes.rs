@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::interleave;
-use arrow::compute::kernels::cmp::not_distinct;
 
 use super::batch::{BatchGroups, keys_of};
 use super::plan::Plan;
+use crate::operators::rows::same;
 use crate::{Batch, OperatorError, RowKind};
 
 /// The results of a batch's groups before and after it; of a group that was not or is not there,
@@ -26,8 +26,7 @@ impl Results {
     fn differ(&self, groups: usize) -> Result<Vec<bool>, OperatorError> {
         let mut differ = vec![false; groups];
         for (before, after) in self.before.iter().zip(&self.after) {
-            let same = not_distinct(before, after)?;
-            for (differ, same) in differ.iter_mut().zip(same.values()) {
+            for (differ, same) in differ.iter_mut().zip(&same(before, after)?) {
                 *differ |= !same;
             }
         }

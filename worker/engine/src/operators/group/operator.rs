@@ -175,14 +175,14 @@ impl Group {
         let (aggregate, accumulator) = (call.aggregate(), &mut self.accumulators[at]);
         match *over {
             Over::Rows => {
-                let partial = signed(call.partial(records)?, gone)?;
+                let partial = signed(aggregate, call.partial(records)?, gone)?;
                 accumulator.merge(&self.batch.numbers, &partial)
             }
             Over::Set(set) => {
                 let Moved { groups, values, gone } = &moved[set];
                 let partial = aggregate.partial(Some(values), values.len())?;
                 let partial =
-                    if gone.true_count() > 0 { signed(partial, Some(gone))? } else { partial };
+                    if gone.true_count() > 0 { signed(aggregate, partial, Some(gone))? } else { partial };
                 accumulator.merge(groups, &partial)
             }
             Over::Picked(set, pick) => {

@@ -1,14 +1,13 @@
 //! What a batch makes of the rows of its side.
 
 use arrow::array::{ArrayRef, UInt32Array};
-use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::take;
 use weir_state::key_table::ABSENT;
 
 use super::plan::Side;
 use super::store::Store;
 use crate::operators::group::batch::BatchGroups;
-use crate::operators::rows::take_all;
+use crate::operators::rows::{same, take_all};
 use crate::{Batch, OperatorError, RowKind};
 
 /// Rows that came or went, net of all that happened in a batch.
@@ -137,11 +136,11 @@ impl Fold<'_> {
         let slots: Vec<u32> = there.iter().map(|&number| self.numbers.slots[number]).collect();
         let stored = self.store.rows(self.side, &slots)?;
         let given: UInt32Array = there.iter().map(|&number| last[number]).collect();
-        let mut same = vec![true; there.len()];
+        let mut unchanged = vec![true; there.len()];
         for (stored, given) in stored.iter().zip(take_all(self.batch.records().columns(), &given)?)
         {
-            let equal = not_distinct(stored, &given)?;
-            same.iter_mut().zip(equal.values()).for_each(|(same, equal)| *same &= equal);
+            let equal = same(stored, &given)?;
+            unchanged.iter_mut().zip(&equal).for_each(|(unchanged, equal)| *unchanged &= equal);
         }
         let mut at = vec![None; last.len()];
         there.iter().enumerate().for_each(|(position, &number)| at[number] = Some(position));
@@ -153,7 +152,7 @@ impl Fold<'_> {
             let row = last[number];
             let stays = !goes(self.kind(row));
             match at[number] {
-                Some(position) if stays && same[position] => touched.push(slot),
+                Some(position) if stays && unchanged[position] => touched.push(slot),
                 Some(position) => {
                     let kind = if stays { RowKind::UpdateBefore } else { RowKind::Delete };
                     folded.went.push(row, slot, 1, kind);

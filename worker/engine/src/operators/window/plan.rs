@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use weir_state::canonical::Shape;
+use weir_state::canonical::{Shape, parts};
 
 use super::slices::{SliceId, Slices};
 use super::spec::WindowAggregate;
@@ -187,5 +187,9 @@ fn stable_name(data_type: &DataType) -> Result<String, OperatorError> {
     Ok(match Shape::of(data_type).map_err(OperatorError::user)? {
         Shape::Word { tag, .. } | Shape::Bytes { tag } => format!(":{tag};"),
         Shape::Wide { scale } => format!(":decimal{scale};"),
+        Shape::Nested { tag } => {
+            let parts = parts(data_type).into_iter().map(stable_name);
+            format!(":{tag}({})", parts.collect::<Result<String, _>>()?)
+        }
     })
 }

@@ -10,7 +10,7 @@ use crate::bind::grouping::{grouping, is_grouping};
 use crate::error::{Span, SqlError};
 use crate::expr::{Call, Expr, Kernel, Style};
 use crate::functions::{self, Arg};
-use crate::types::{Kind, SqlType};
+use crate::types::{Kind, Nested, SqlType};
 
 impl ExprBinder<'_> {
     pub(super) fn function(&mut self, call: &ast::Call, span: Span) -> Bound {
@@ -99,6 +99,15 @@ impl ExprBinder<'_> {
             let distinct = call.distinct;
             return Ok(FoundAggregate { function, arg: Some(arg), filter, distinct, kind });
         }
+        if let (true, [arg]) = (function == aggregates::ARRAY_AGG, call.args.as_slice()) {
+            let arg = self.bind(arg)?;
+            let kind = Nested::array(arg.kind());
+            // A value that is NULL counts, where a row that FILTER leaves out does not.
+            let row = functions::bind("ROW", vec![Arg::Expr(arg)], call.name.span, span)?;
+            result_type(function, name, Some(row.kind()), span)?;
+            let distinct = call.distinct;
+            return Ok(FoundAggregate { function, arg: Some(row), filter, distinct, kind });
+        }
         let [arg] = call.args.as_slice() else {
             if takes_star && call.args.len() > 1 {
                 return fail(
@@ -140,15 +149,31 @@ fn result_kind(
     argument: Option<Kind>,
     span: Span,
 ) -> Result<Kind, SqlError> {
-    let kind = match (function.resolve(argument.map(Kind::exact_arrow).as_ref()), argument) {
-        (Ok(ResultType::OfArgument), kind) => kind,
-        (Ok(ResultType::Of(data_type)), _) => Kind::of_arrow(&data_type),
-        (Err(refusal), Some(kind)) => {
-            return fail(span, format!("{name} needs {}, not {kind}", refusal.takes));
+    let kind = match (result_type(function, name, argument, span)?, argument) {
+        (Some(_), Some(kind)) if function == aggregates::COLLECT => {
+            Some(Nested::Multiset(kind).kind())
         }
-        (Err(_), None) => None,
+        (Some(ResultType::OfArgument), kind) => kind,
+        (Some(ResultType::Of(data_type)), _) => Kind::of_arrow(&data_type),
+        (None, _) => None,
     };
     kind.map_or_else(|| fail(span, format!("{name} has no result that a column can hold")), Ok)
+}
+
+/// What a function says of its result's type.
+fn result_type(
+    function: Aggregation,
+    name: &str,
+    argument: Option<Kind>,
+    span: Span,
+) -> Result<Option<ResultType>, SqlError> {
+    match (function.resolve(argument.map(Kind::exact_arrow).as_ref()), argument) {
+        (Ok(result), _) => Ok(Some(result)),
+        (Err(refusal), Some(kind)) => {
+            fail(span, format!("{name} needs {}, not {kind}", refusal.takes))
+        }
+        (Err(_), None) => Ok(None),
+    }
 }
 
 /// A typed call, folded when all of its arguments are values.

@@ -128,7 +128,8 @@ pub(crate) fn compare_op(a: Expr, op: BinaryOp, b: Expr, span: Span) -> Bound {
     if matches!(kind, Kind::Bytes) && !matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
         return fail(span, "BYTES can only be compared with = and <>");
     }
-    if matches!(kind, Kind::Nested(_)) && !matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
+    let has_order = !matches!(kind, Kind::Nested(_) | Kind::Variant);
+    if !has_order && !matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
         return fail(span, format!("{kind} can only be compared with = and <>"));
     }
     let of_parts = matches!(kind, Kind::Nested(_));
@@ -204,6 +205,7 @@ pub(super) fn negate_decimal(of: Expr, span: Span) -> Bound {
 
 pub(super) fn cast_hint(from: Kind, to: Kind) -> &'static str {
     match (from, to) {
+        (Kind::Variant, _) => "; JSON_STRING gives its text, and v['member'] or v[1] its parts",
         (a, Kind::TimestampLtz(_)) if a.is_numeric() => "; use TO_TIMESTAMP_LTZ(number, 3)",
         (a, Kind::Timestamp(_)) if a.is_numeric() => {
             "; use CAST(TO_TIMESTAMP_LTZ(number, 3) AS TIMESTAMP(3))"

@@ -34,14 +34,15 @@ impl Part {
             || kind.is_numeric()
             || kind.is_text()
             || kind.is_timestamp()
-            || matches!(kind, Kind::Bytes | Kind::Null);
+            || matches!(kind, Kind::Bytes | Kind::Null | Kind::Variant);
         if !taken {
             return site.type_error(
                 argument,
                 "a number, a string, a BOOLEAN, BYTES or a timestamp (CAST others AS STRING)",
             );
         }
-        Ok((Self { kind, raw }, expr))
+        // A VARIANT is the text of its JSON.
+        Ok((Self { kind, raw: raw || kind == Kind::Variant }, expr))
     }
 
     /// The value of a row as JSON; where it is NULL, that or nothing.

@@ -8,6 +8,9 @@ mod build;
 mod path;
 mod query;
 mod value;
+mod variant;
+
+pub(super) use variant::item as variant_item;
 
 use super::{Function, Want, simple, special};
 use crate::types::Kind;
@@ -45,6 +48,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
     special("JSON LIST", "JSON_ARRAYAGG(value)", build::json_list),
     special("JSON MEMBERS", "JSON_OBJECTAGG(key VALUE value)", build::json_members),
+    special(
+        "PARSE_JSON",
+        "PARSE_JSON(string [, whether members may be there twice])",
+        variant::parse_json,
+    ),
+    special(
+        "TRY_PARSE_JSON",
+        "TRY_PARSE_JSON(string [, whether members may be there twice])",
+        variant::try_parse_json,
+    ),
     special("JSON", "JSON(string), inside JSON_OBJECT or JSON_ARRAY", build::json),
     simple("JSON_QUOTE", "JSON_QUOTE(string)", &[Want::Text], Kind::STRING, build::json_quote),
     simple(

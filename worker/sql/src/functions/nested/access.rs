@@ -194,7 +194,8 @@ pub(super) fn item(site: &mut Site) -> Result<Expr, SqlError> {
                 Ok(take(map.values(), &(0..rows).map(one).collect::<UInt32Array>(), None)?)
             })
         }
-        _ => site.type_error(0, "an ARRAY or a MAP"),
+        Kind::Variant => crate::functions::json::variant_item(site),
+        _ => site.type_error(0, "an ARRAY, a MAP or a VARIANT"),
     }
 }
 
@@ -224,10 +225,12 @@ pub(super) fn field(site: &mut Site) -> Result<Expr, SqlError> {
 pub(super) fn cardinality(site: &mut Site) -> Result<Expr, SqlError> {
     site.expect_count(1..=1)?;
     let of = site.expr(0)?;
-    if !matches!(of.kind(), Kind::Nested(Nested::Array(_) | Nested::Map(..))) {
-        return site.type_error(0, "an ARRAY or a MAP");
-    }
     let ty = SqlType { kind: Kind::Int, nullable: of.ty.nullable };
+    match of.kind() {
+        Kind::Nested(Nested::Array(_) | Nested::Map(..)) => {}
+        Kind::Nested(Nested::Multiset(_)) => return site.call(vec![of], ty, false, counted),
+        _ => return site.type_error(0, "an ARRAY, a MAP or a MULTISET"),
+    }
     site.call(vec![of], ty, false, |args, _| {
         let values = args[0].values();
         let offsets = match values.data_type() {
@@ -238,6 +241,18 @@ pub(super) fn cardinality(site: &mut Site) -> Result<Expr, SqlError> {
         let one = |(row, length): (usize, usize)| values.is_valid(row).then_some(length as i32);
         Ok(Arc::new(lengths.map(one).collect::<Int32Array>()))
     })
+}
+
+/// How many values each MULTISET has.
+fn counted(args: &[Col], _rows: usize) -> Result<ArrayRef, EngineError> {
+    let sets = args[0].values().as_map();
+    let counts = sets.values().as_primitive::<Int32Type>();
+    let one = |row: usize| {
+        let range = sets.value_offsets()[row] as usize..sets.value_offsets()[row + 1] as usize;
+        let sum = || range.map(|at| counts.value(at)).fold(0, i32::saturating_add);
+        sets.is_valid(row).then(sum)
+    };
+    Ok(Arc::new((0..sets.len()).map(one).collect::<Int32Array>()))
 }
 
 pub(super) fn element(site: &mut Site) -> Result<Expr, SqlError> {

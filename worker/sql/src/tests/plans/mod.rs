@@ -2,6 +2,7 @@
 
 mod identity;
 mod joins;
+mod nested;
 mod queries;
 mod ranks;
 mod tables;

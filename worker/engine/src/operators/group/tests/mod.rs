@@ -77,7 +77,15 @@ fn any_event(retracted: bool) -> impl Strategy<Value = Event> {
 }
 
 fn any_keys() -> impl Strategy<Value = Vec<&'static str>> {
-    prop::sample::select(vec![vec!["k"], vec!["text"], vec!["float"], vec!["flag", "k"], vec![]])
+    prop::sample::select(vec![
+        vec!["k"],
+        vec!["text"],
+        vec!["float"],
+        vec!["flag", "k"],
+        vec!["list"],
+        vec!["row", "map"],
+        vec![],
+    ])
 }
 
 fn cases(cases: u32) -> ProptestConfig {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    AsArray, BooleanArray, Int32Array, Int64Array, ListBuilder, RecordBatch, StringBuilder,
+};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 
 use crate::aggregate::InputRows;
@@ -13,7 +15,7 @@ use crate::operators::join::spec::{Condition, Join as Spec, JoinInput, JoinKind}
 use crate::operators::testing::{GROUPS, StoredTables};
 use crate::{Batch, Operator, RowKind};
 
-/// `k`, `n`, `text` of either side.
+/// `k`, `n`, and `list`, which has `text` and a NULL, of either side.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Row {
     pub(super) k: Option<i64>,
@@ -27,7 +29,7 @@ impl Row {
         vec![
             shown(self.k.map(|k| k.to_string())),
             shown(self.n.map(|n| n.to_string())),
-            shown(self.text.clone()),
+            shown(self.text.as_ref().map(|text| format!("[{text}, NULL]"))),
         ]
     }
 }
@@ -36,15 +38,23 @@ pub(super) fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("k", DataType::Int64, true),
         Field::new("n", DataType::Int32, true),
-        Field::new("text", DataType::Utf8, true),
+        Field::new("list", DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))), true),
     ]))
 }
 
 fn records(rows: &[Row]) -> RecordBatch {
     let k = Int64Array::from_iter(rows.iter().map(|r| r.k));
     let n = Int32Array::from_iter(rows.iter().map(|r| r.n));
-    let text = StringArray::from_iter(rows.iter().map(|r| r.text.as_deref()));
-    RecordBatch::try_new(schema(), vec![Arc::new(k), Arc::new(n), Arc::new(text)]).unwrap()
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    for row in rows {
+        if let Some(text) = &row.text {
+            lists.values().append_value(text);
+            lists.values().append_null();
+        }
+        lists.append(row.text.is_some());
+    }
+    let lists = Arc::new(lists.finish());
+    RecordBatch::try_new(schema(), vec![Arc::new(k), Arc::new(n), lists]).unwrap()
 }
 
 /// How rows of a side are told apart.

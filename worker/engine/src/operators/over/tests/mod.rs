@@ -16,7 +16,7 @@ use crate::{Operator, RowKind};
 const INT: usize = 2;
 const TEXT: usize = 4;
 
-/// Functions that look at rows of a frame: all aggregates, but running ones without DISTINCT.
+/// Functions that look at rows of a frame: all aggregates.
 fn framed(frame: Frame) -> Vec<OverCall> {
     let values = [
         ("first", OverFunction::FirstValue(INT)),
@@ -25,11 +25,9 @@ fn framed(frame: Frame) -> Vec<OverCall> {
         ("last_text", OverFunction::LastValue(TEXT)),
     ];
     let values = values.map(|(name, function)| OverCall { function, frame, name: name.to_owned() });
-    let aggregates = aggregates().into_iter().filter_map(|call| {
-        let runs = frame.preceding.is_none();
+    let aggregates = aggregates().into_iter().map(|call| {
         let name = call.name.clone();
-        let call = OverCall { function: OverFunction::Aggregate(call.clone()), frame, name };
-        (!runs || !call.name.contains("distinct")).then_some(call)
+        OverCall { function: OverFunction::Aggregate(call), frame, name }
     });
     values.into_iter().chain(aggregates).collect()
 }

@@ -80,7 +80,7 @@ fn any_spec(retracted: bool) -> impl Strategy<Value = TopN> {
     let order = prop::collection::vec((column, any::<bool>(), any::<bool>()), 0..3);
     let functions = vec![RankFunction::RowNumber, RankFunction::Rank, RankFunction::DenseRank];
     (
-        prop::sample::select(vec![vec!["k"], vec!["flag", "k"], vec!["float"], vec![]]),
+        prop::sample::select(vec![vec!["k"], vec!["flag", "k"], vec!["float"], vec!["row"], vec![]]),
         order,
         prop::sample::select(functions),
         1_u64..4,
@@ -128,7 +128,8 @@ fn row(k: i64, int: i32, text: &str) -> Row {
 /// What came out: kind, `int`, `text` and the rank.
 fn short(out: Vec<(RowKind, Vec<String>)>) -> Vec<(RowKind, String)> {
     let pick = |row: Vec<String>| {
-        [row.get(2), row.get(4), row.get(10)].into_iter().flatten().cloned().collect::<Vec<_>>()
+        let rank = schema().fields().len();
+        [row.get(2), row.get(4), row.get(rank)].into_iter().flatten().cloned().collect::<Vec<_>>()
     };
     out.into_iter().map(|(kind, row)| (kind, pick(row).join(" "))).collect()
 }

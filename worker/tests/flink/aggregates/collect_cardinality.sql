@@ -1,0 +1,8 @@
+-- differs: CARDINALITY counts the values of a MULTISET as well; Flink takes an ARRAY or MAP alone
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+
+SELECT customer, CARDINALITY(COLLECT(amount)) FROM orders GROUP BY customer;

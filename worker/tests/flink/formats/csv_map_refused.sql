@@ -1,0 +1,9 @@
+CREATE TABLE events (
+  id BIGINT, tags ARRAY<STRING>, counts MAP<STRING, INT>,
+  place ROW<city STRING, `at` ROW<lat DOUBLE, lon DOUBLE>>, items ARRAY<ROW<name STRING, n INT>>
+) WITH ('connector' = 'filesystem', 'path' = 'in/nested.json', 'format' = 'json');
+
+CREATE TABLE list (counts MAP<STRING, INT>)
+WITH ('connector' = 'filesystem', 'path' = 'out/list', 'format' = 'csv');
+
+INSERT INTO list SELECT counts FROM events;

@@ -1,0 +1,1 @@
+SELECT CAST(PARSE_JSON(j) AS STRING) FROM (VALUES ('1'), ('2')) AS t (j);

@@ -1,0 +1,8 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+
+SELECT customer, pair FROM (
+  SELECT customer, ROW(id, product) AS pair, ROW_NUMBER() OVER (PARTITION BY customer ORDER BY ts DESC) AS n FROM orders) WHERE n = 1;

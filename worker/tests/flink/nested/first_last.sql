@@ -1,0 +1,6 @@
+CREATE TABLE events (
+  id BIGINT, tags ARRAY<STRING>, counts MAP<STRING, INT>,
+  place ROW<city STRING, `at` ROW<lat DOUBLE, lon DOUBLE>>, items ARRAY<ROW<name STRING, n INT>>
+) WITH ('connector' = 'filesystem', 'path' = 'in/nested.json', 'format' = 'json');
+
+SELECT id > 2, FIRST_VALUE(tags), LAST_VALUE(place), LAST_VALUE(counts) FROM events GROUP BY id > 2;

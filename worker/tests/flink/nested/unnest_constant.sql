@@ -1,0 +1,1 @@
+SELECT a, b FROM UNNEST(ARRAY[3, 1, 2]) AS t (a) CROSS JOIN UNNEST(ARRAY['x', 'y']) AS u (b);

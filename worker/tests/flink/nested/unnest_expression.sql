@@ -1,0 +1,6 @@
+CREATE TABLE events (
+  id BIGINT, tags ARRAY<STRING>, counts MAP<STRING, INT>,
+  place ROW<city STRING, `at` ROW<lat DOUBLE, lon DOUBLE>>, items ARRAY<ROW<name STRING, n INT>>
+) WITH ('connector' = 'filesystem', 'path' = 'in/nested.json', 'format' = 'json');
+
+SELECT id, part FROM events CROSS JOIN UNNEST(ARRAY[tags[1], UPPER(tags[2]), CAST(id AS STRING)]) AS t (part);

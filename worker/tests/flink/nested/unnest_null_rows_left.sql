@@ -1,0 +1,2 @@
+SELECT t.n, u.a, u.b FROM (VALUES (1, ARRAY[CAST(ROW(1, 'x') AS ROW<a INT, b STRING>), CAST(NULL AS ROW<a INT, b STRING>)]),
+  (2, ARRAY[CAST(NULL AS ROW<a INT, b STRING>)])) AS t (n, r) LEFT JOIN UNNEST(r) AS u (a, b) ON TRUE;

@@ -1,0 +1,1 @@
+SELECT n FROM (VALUES (1), (1), (2), (2), (3)) AS t (n) EXCEPT ALL SELECT n FROM (VALUES (1)) AS u (n) INTERSECT ALL SELECT n FROM (VALUES (1), (1), (2)) AS v (n);
