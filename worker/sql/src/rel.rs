@@ -7,6 +7,7 @@ mod changes;
 mod join;
 mod narrow;
 mod near;
+mod pattern;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub(crate) use join::{
 };
 pub(crate) use narrow::Narrowing;
 pub(crate) use near::Near;
+pub(crate) use pattern::{Check, Measure, Pattern, Variable};
 
 /// A column of a relation.
 #[derive(Clone)]
@@ -102,6 +104,9 @@ pub(crate) enum RelKind {
     /// The input's columns, then the rank if it is wanted.
     Rank(Rank),
     Join(Join),
+
+    /// Of a match its keys and measures, or its rows.
+    Pattern(Pattern),
 }
 
 /// An aggregation. Columns: keys, aggregates, and of a windowed one `window_start`, `window_end`,

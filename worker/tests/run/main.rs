@@ -5,6 +5,7 @@ mod joins;
 mod not_null;
 mod old_state;
 mod over;
+mod patterns;
 mod program;
 mod ranks;
 mod windows;

@@ -2,9 +2,11 @@
 
 pub mod dedup;
 pub mod group;
+mod in_order;
 pub mod join;
 pub mod over;
 mod passed;
+pub mod pattern;
 pub mod rank;
 mod rows;
 pub mod session;

@@ -3,12 +3,14 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod base;
+mod below;
 pub(crate) mod expr;
 mod grouping;
 pub(crate) mod interval;
 pub(crate) mod join;
 mod legacy;
 pub(crate) mod over;
+pub(crate) mod pattern;
 pub(crate) mod query;
 pub(crate) mod rank;
 mod select;

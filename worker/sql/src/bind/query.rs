@@ -160,6 +160,11 @@ impl Binder<'_> {
                 (rel, None, place)
             }
             RelationKind::Join(clause) => return self.join(clause, ctes),
+
+            RelationKind::Match(clause) => {
+                let rel = self.match_recognize(clause, ctes)?;
+                (rel, None, "what MATCH_RECOGNIZE gives".to_owned())
+            }
         };
         let rel = self.rename(rel, &relation.columns, relation.span)?;
         let qualifier = relation.alias.as_ref().map(|a| a.text.clone()).or(name);

@@ -58,6 +58,7 @@ impl Binder<'_> {
                 aggregates: None,
                 no_aggregates: "has no place in WHERE; use HAVING",
                 over: None,
+                matching: None,
             };
             let bound = condition(&mut binder, part, "WHERE");
             filter = and(filter, self.keep(bound).ok());
@@ -97,6 +98,7 @@ impl Binder<'_> {
                         aggregates: Some(&mut aggregates),
                         no_aggregates: "",
                         over: Some(&mut over),
+                        matching: None,
                     };
                     let bound = binder.bind(expr);
                     if let Ok(bound) = self.keep(bound) {
@@ -118,6 +120,7 @@ impl Binder<'_> {
                 aggregates: Some(&mut aggregates),
                 no_aggregates: "",
                 over: None,
+                matching: None,
             };
             let bound = condition(&mut binder, having, "HAVING");
             self.keep(bound).ok().map(|bound| (bound, having.span))
@@ -128,6 +131,7 @@ impl Binder<'_> {
                 aggregates: Some(&mut aggregates),
                 no_aggregates: "",
                 over: Some(&mut over),
+                matching: None,
             };
             let bound = condition(&mut binder, qualify, "QUALIFY");
             self.keep(bound).ok()

@@ -198,6 +198,7 @@ impl Binder<'_> {
                         aggregates: Some(&mut aggregates),
                         no_aggregates: "",
                         over: None,
+                        matching: None,
                     };
                     let bound = binder.bind(expr);
                     columns.push(self.keep(bound)?);
@@ -228,6 +229,7 @@ impl Binder<'_> {
                 aggregates: None,
                 no_aggregates: "has no place in WHERE; use HAVING",
                 over: None,
+                matching: None,
             };
             let bound = condition(&mut binder, filter, "WHERE");
             conjuncts(self.keep(bound)?, &mut on);
@@ -307,6 +309,7 @@ impl Binder<'_> {
             aggregates: Some(&mut found),
             no_aggregates: "",
             over: None,
+            matching: None,
         };
         let bound = binder.bind(expr);
         let item = self.keep(bound)?;

@@ -126,6 +126,20 @@ pub(crate) fn bind(name: &str, args: Vec<Arg>, at: Span, span: Span) -> Result<E
     }
 }
 
+/// What is of the rows of a match.
+const OF_MATCHES: [&str; 10] = [
+    "CLASSIFIER",
+    "FINAL",
+    "FIRST",
+    "LAST",
+    "MATCH_NUMBER",
+    "MATCH_PROCTIME",
+    "MATCH_ROWTIME",
+    "NEXT",
+    "PREV",
+    "RUNNING",
+];
+
 /// What to say of a function that Flink has and that is not here; the name is in capitals. Some
 /// have a syntax of their own, so that the parser asks as well.
 pub(crate) fn not_here(upper: &str) -> Option<String> {
@@ -158,6 +172,9 @@ fn unknown(name: &str, upper: &str) -> String {
         return format!(
             "{upper} belongs to a SELECT that has GROUP BY TUMBLE(ts, INTERVAL …), HOP or SESSION; or write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …)) and GROUP BY window_start, window_end"
         );
+    }
+    if OF_MATCHES.contains(&upper) {
+        return format!("{upper} belongs to MEASURES and DEFINE of MATCH_RECOGNIZE");
     }
     if let Some(message) = not_here(upper) {
         return message;

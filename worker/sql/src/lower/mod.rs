@@ -7,6 +7,7 @@ mod late;
 mod names;
 mod needs;
 mod over;
+mod pattern;
 mod rank;
 mod sessions;
 mod sinks;
@@ -237,6 +238,8 @@ impl Lowering<'_> {
             RelKind::Over(over) => self.over(rel, over).map(|flow| vec![flow]),
             RelKind::Rank(rank) => self.rank(rel, rank).map(|flow| vec![flow]),
             RelKind::Join(join) => self.join(rel, join).map(|flow| vec![flow]),
+
+            RelKind::Pattern(pattern) => self.pattern(rel, pattern).map(|flow| vec![flow]),
         }
     }
 

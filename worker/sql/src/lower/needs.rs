@@ -96,6 +96,12 @@ impl Needs {
                     self.visit(&join.right);
                 }
             }
+
+            RelKind::Pattern(pattern) => {
+                if self.count(rel) == 1 {
+                    self.visit(&pattern.input);
+                }
+            }
         }
     }
 

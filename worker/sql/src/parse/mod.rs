@@ -9,6 +9,7 @@ mod hints;
 mod join;
 mod json;
 mod over;
+mod pattern;
 mod query;
 mod window;
 

@@ -205,7 +205,7 @@ impl Parser {
 
     pub(super) fn relation(&mut self) -> Parsed<Relation> {
         let start = self.span();
-        let kind = if self.is("(") {
+        let mut kind = if self.is("(") {
             self.next();
             let query = self.query()?;
             self.expect(")")?;
@@ -231,7 +231,7 @@ impl Parser {
             let name = self.table_name()?;
             RelationKind::Table(name, self.table_hints()?)
         };
-        let span = self.since(start);
+        let mut span = self.since(start);
         let at = self.span();
         if self.is_word("FOR") {
             return self
@@ -241,7 +241,9 @@ impl Parser {
             return self.error(at, "TABLESAMPLE is not supported");
         }
         if self.is_word("MATCH_RECOGNIZE") {
-            return self.error(at, "MATCH_RECOGNIZE is not supported");
+            let data = Relation { kind, alias: None, columns: Vec::new(), span };
+            kind = RelationKind::Match(Box::new(self.match_recognize(data)?));
+            span = self.since(start);
         }
         let alias = if self.eat_word("AS") { Some(self.ident("an alias")?) } else { self.alias() };
         let columns = if alias.is_some() && self.is("(") {

@@ -65,6 +65,9 @@ impl Rel {
                 let own = || Corrected { span: join.span, what: join.name() };
                 below().or_else(|| join.kind.corrects().then(own))
             }
+
+            // It takes rows that only come.
+            RelKind::Pattern(pattern) => pattern.input.corrected_by(),
         }
     }
 
@@ -108,6 +111,9 @@ impl Rel {
                 }
             }
             RelKind::Join(join) => self.keys_of_join(join),
+
+            // A key may have several matches, and a row be in several.
+            RelKind::Pattern(_) => Vec::new(),
         };
         smallest(keys)
     }

@@ -12,11 +12,12 @@ use weir_state::table::{Groups, Keyed, Ordered, Scan, Table, Timers};
 
 use super::compute::{Known, results};
 use super::plan::{GROUPS, LAST, Plan, ROWS};
-use super::sequence::{Sequence, earliest, times_of};
+use super::sequence::Sequence;
 use super::spec::Over;
 use crate::aggregate::InputRows;
 use crate::operator::{OutputTag, TableKeys};
-use crate::operators::rows::{BatchKeys, gone, now, put_behind, take_all};
+use crate::operators::in_order::forget;
+use crate::operators::rows::{BatchKeys, gone, now, take_all};
 use crate::{Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Watermark};
 
 type Result<T, E = OperatorError> = std::result::Result<T, E>;
@@ -43,9 +44,9 @@ impl OverRows {
     pub(super) fn new(spec: &Over, groups: Groups) -> Result<Self> {
         let plan = Plan::new(spec)?;
         Ok(Self {
-            rows: Ordered::new(plan.rows.clone(), groups).map_err(OperatorError::user)?,
+            rows: Ordered::new(plan.layout.rows.clone(), groups).map_err(OperatorError::user)?,
             known: Keyed::new(plan.known.clone(), groups).map_err(OperatorError::user)?,
-            due: Timers::new(plan.due.clone(), groups).map_err(OperatorError::user)?,
+            due: Timers::new(plan.layout.due.clone(), groups).map_err(OperatorError::user)?,
             passed: EventTime::MIN,
             leaving: None,
             plan,
@@ -69,46 +70,23 @@ impl OverRows {
         Ok(())
     }
 
-    fn keys(&self, batch: &Batch) -> Vec<ArrayRef> {
-        let columns = self.plan.spec.keys.iter();
-        columns.map(|&key| Arc::clone(batch.records().column(key))).collect()
-    }
-
     /// Takes in rows, whose keys are in memory; gives those that are late.
     pub(super) fn take_in(&mut self, batch: &Batch, now: u32) -> Result<Option<Batch>> {
         if self.plan.spec.ttl.is_some() {
             self.known.set_clock(now);
         }
         gone(batch, InputRows::Appended)?;
-        let keys = BatchKeys::number(&self.keys(batch), batch.num_rows())?;
+        let keys = BatchKeys::number(&self.plan.layout.keys(batch), batch.num_rows())?;
         let late = self.late(batch, &keys)?;
         let wait: UInt32Array =
             (0..).zip(&late).filter(|(_, late)| !**late).map(|(row, _)| row).collect();
         if !wait.is_empty() {
-            self.put(batch, &keys, &wait)?;
+            self.plan.layout.put(&mut self.rows, &mut self.due, batch, &keys, &wait)?;
         }
         if wait.len() == late.len() {
             return Ok(None);
         }
         Ok(Some(batch.filter(BooleanArray::from(late).values())?))
-    }
-
-    fn put(&mut self, batch: &Batch, keys: &BatchKeys, wait: &UInt32Array) -> Result<()> {
-        let pick = |columns: &[usize]| -> Result<Vec<ArrayRef>> {
-            let columns = columns.iter().map(|&c| Arc::clone(batch.records().column(c)));
-            take_all(&columns.collect::<Vec<_>>(), wait)
-        };
-        let numbers: Vec<u32> =
-            wait.values().iter().map(|&row| keys.numbers[row as usize]).collect();
-        let key_columns = take_all(&keys.keys, &UInt32Array::from(numbers.clone()))?;
-        let order = pick(&self.plan.order)?;
-        let first = earliest(&numbers, order.first().map_or(&[], times_of), keys.len);
-        let due: UInt32Array =
-            (0..).zip(&first).filter(|(_, time)| time.is_some()).map(|(key, _)| key).collect();
-        let times: Int64Array = first.iter().flatten().map(|time| Some(*time)).collect();
-        self.due.set(&take_all(&keys.keys, &due)?, &times)?;
-        let row = pick(&self.plan.row)?;
-        put_behind(&mut self.rows, &numbers, &key_columns, order, &row)
     }
 
     /// Per key the last time whose rows have left.
@@ -123,7 +101,7 @@ impl OverRows {
 
     /// Which rows of a batch are late.
     fn late(&mut self, batch: &Batch, keys: &BatchKeys) -> Result<Vec<bool>> {
-        let times = self.plan.times(batch)?;
+        let times = self.plan.layout.times(batch)?;
         let (_, last) = self.last(&keys.keys, keys.len)?;
         let mut late: Vec<bool> =
             times.iter().zip(&keys.numbers).map(|(t, key)| *t <= last[*key as usize]).collect();
@@ -159,7 +137,7 @@ impl OverRows {
         if key == ABSENT {
             return Ok(None);
         }
-        let field = self.plan.rows.order_fields().first().map(|f| f.field.data_type.clone());
+        let field = self.plan.layout.rows.order_fields().first().map(|f| f.field.data_type.clone());
         let time: ArrayRef = Arc::new(Int64Array::from(vec![from]));
         let time = arrow::compute::cast(&time, &field.unwrap_or(arrow::datatypes::DataType::Null))?;
         let edges = self.rows.edges(&[time], 1)?;
@@ -289,11 +267,7 @@ impl OverRows {
                 }
             }
         }
-        if gone.is_empty() {
-            return Ok(());
-        }
-        let (keys, orders) = (self.rows.keys(&gone)?, self.rows.orders(&gone)?);
-        Ok(self.rows.remove(&keys, &orders, gone.len())?)
+        forget(&mut self.rows, &gone)
     }
 }
 
@@ -303,7 +277,7 @@ impl Operator for OverRows {
     }
 
     fn keys_of(&mut self, _input: usize, batch: &Batch) -> Result<Vec<TableKeys>> {
-        let (keys, rows) = (self.keys(batch), batch.num_rows());
+        let (keys, rows) = (self.plan.layout.keys(batch), batch.num_rows());
         Ok([0, 1].map(|table| TableKeys { table, keys: keys.clone(), rows }).into())
     }
 

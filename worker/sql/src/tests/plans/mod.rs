@@ -2,6 +2,7 @@
 
 mod identity;
 mod joins;
+mod patterns;
 mod queries;
 mod ranks;
 mod tables;
