@@ -410,6 +410,8 @@ pub(crate) enum RelationKind {
     Lateral(Box<Query>),
     /// `TABLE(f(x))` of a function that gives tables.
     Function(Box<Call>),
+    /// `… MATCH_RECOGNIZE (…)`.
+    Match(Box<MatchClause>),
 }
 
 /// A table as it was at a time.
@@ -427,6 +429,52 @@ pub(crate) struct AsOf {
 pub(crate) struct UnnestCall {
     pub(crate) value: Expr,
     pub(crate) ordinality: bool,
+}
+
+/// `MATCH_RECOGNIZE (…)`.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct MatchClause {
+    pub(crate) data: Relation,
+    pub(crate) partition: Vec<Expr>,
+    pub(crate) order: Vec<OrderItem>,
+    pub(crate) measures: Vec<(Expr, Ident)>,
+    pub(crate) all_rows: bool,
+    /// Absent: to the next row, as in Flink.
+    pub(crate) skip: Option<MatchSkip>,
+    pub(crate) pattern: MatchShape,
+    pub(crate) within: Option<Expr>,
+    pub(crate) subsets: Vec<(Ident, Vec<Ident>)>,
+    pub(crate) define: Vec<(Ident, Expr)>,
+    /// The word.
+    pub(crate) span: Span,
+}
+
+/// `AFTER MATCH SKIP …`.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum MatchSkip {
+    PastLastRow,
+    ToNextRow,
+    ToFirst(Ident),
+    ToLast(Ident),
+}
+
+/// What stands in `PATTERN (…)`.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum MatchShape {
+    Variable(Ident),
+    Sequence(Vec<MatchShape>),
+    Choice(Vec<MatchShape>),
+    /// `PERMUTE(…)`.
+    Permute(Vec<MatchShape>, Span),
+    /// `{- … -}`.
+    Exclude(Box<MatchShape>),
+    Repeat {
+        of: Box<MatchShape>,
+        least: u32,
+        most: Option<u32>,
+        reluctant: bool,
+        span: Span,
+    },
 }
 
 /// `a JOIN b ON …`.

@@ -44,6 +44,9 @@ pub(crate) fn narrow(rel: &Arc<Rel>) -> Arc<Rel> {
         RelKind::Over(_) | RelKind::Rank(_) | RelKind::Unnest(_) => {
             return narrow_to(rel, &(0..rel.fields.len()).collect()).0;
         }
+
+        // It keeps the columns that it reads, and no others.
+        RelKind::Pattern(pattern) => RelKind::Pattern(pattern.over(narrow(&pattern.input))),
     };
     Arc::new(Rel { kind, fields: rel.fields.clone() })
 }

@@ -7,6 +7,7 @@ mod changes;
 mod join;
 mod narrow;
 mod near;
+mod pattern;
 mod unnest;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(crate) use join::{
 };
 pub(crate) use narrow::Narrowing;
 pub(crate) use near::Near;
+pub(crate) use pattern::{Check, Measure, Pattern, Variable};
 pub(crate) use unnest::Unnest;
 
 /// A column of a relation.
@@ -115,6 +117,8 @@ pub(crate) enum RelKind {
     Join(Join),
     /// The columns that are kept, then those of an element.
     Unnest(Unnest),
+    /// Of a match its keys and measures, or its rows.
+    Pattern(Pattern),
 }
 
 /// An aggregation. Columns: keys, aggregates, and of a windowed one `window_start`, `window_end`,

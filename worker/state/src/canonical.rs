@@ -170,7 +170,9 @@ pub fn nested_from_bytes<'a>(
     for value in values {
         let mut bytes = value.unwrap_or(&[NULL]);
         let taken = decoder.take(&mut bytes);
-        taken.filter(|()| bytes.is_empty()).ok_or_else(|| DecodeError::Mismatch(data_type.clone()))?;
+        taken
+            .filter(|()| bytes.is_empty())
+            .ok_or_else(|| DecodeError::Mismatch(data_type.clone()))?;
     }
     decoder.finish()
 }

@@ -42,8 +42,7 @@ fn parts<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
     let lengths = texts.iter().map(|text| text.map(|text| -(text.len() as f64)));
     let lengths: ArrayRef = Arc::new(lengths.collect::<Float64Array>());
     let mut letters = ListBuilder::new(StringBuilder::new());
-    let names =
-        MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
+    let names = MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
     let mut counts = MapBuilder::new(Some(names), StringBuilder::new(), Int32Builder::new());
     for text in &texts {
         for letter in text.iter().flat_map(|text| text.chars().take(3)) {
@@ -57,7 +56,8 @@ fn parts<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
         }
         counts.append(true).unwrap();
     }
-    let columns: Vec<ArrayRef> = vec![lengths, Arc::new(letters.finish()), Arc::new(counts.finish())];
+    let columns: Vec<ArrayRef> =
+        vec![lengths, Arc::new(letters.finish()), Arc::new(counts.finish())];
     let fields = ["length", "letters", "counts"].iter().zip(&columns);
     let fields = fields.map(|(name, c)| ArrowField::new(*name, c.data_type().clone(), true));
     let nulls = texts.iter().map(Option::is_some).collect();

@@ -7,6 +7,7 @@ mod nested;
 mod not_null;
 mod old_state;
 mod over;
+mod patterns;
 mod processing_time;
 mod program;
 mod ranks;

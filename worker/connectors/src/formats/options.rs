@@ -248,7 +248,10 @@ impl Reader<'_, '_> {
         let elements = self.options.text(&self.key(arrays)).and_then(|text| text.reveal());
         let elements = elements.unwrap_or(";").to_owned();
         if elements.is_empty() || elements.contains(['\n', '\r']) {
-            self.refuse(arrays, "is empty or holds a line end; give text between elements, such as ';'");
+            self.refuse(
+                arrays,
+                "is empty or holds a line end; give text between elements, such as ';'",
+            );
         }
         let unquoted = self.bool("disable-quote-character", false);
         let quote = self.character("quote-character");

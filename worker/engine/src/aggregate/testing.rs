@@ -67,8 +67,7 @@ fn struct_of(rows: &[Row]) -> ArrayRef {
 
 /// Of one or two entries; NULL where `decimal` is.
 fn map(rows: &[Row]) -> ArrayRef {
-    let names =
-        MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
+    let names = MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
     let mut maps = MapBuilder::new(Some(names), StringBuilder::new(), Float64Builder::new());
     for row in rows {
         if let Some(decimal) = row.decimal {

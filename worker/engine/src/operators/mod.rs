@@ -3,14 +3,16 @@
 pub mod arrivals;
 pub mod dedup;
 pub mod group;
+mod in_order;
 pub mod join;
 pub mod lookup;
 pub mod over;
 mod passed;
+pub mod pattern;
 pub mod rank;
 mod rows;
 pub mod session;
-pub mod unnest;
 #[cfg(test)]
 mod testing;
+pub mod unnest;
 pub mod window;

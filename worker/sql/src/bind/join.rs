@@ -256,6 +256,7 @@ impl Binder<'_> {
                 aggregates: None,
                 no_aggregates: "has no place in ON",
                 over: None,
+                matching: None,
             };
             let bound = condition(&mut binder, expr, "ON");
             conjuncts(self.keep(bound)?, &mut on);

@@ -67,6 +67,7 @@ impl Binder<'_> {
             aggregates: None,
             no_aggregates: "has no place in ON",
             over: None,
+            matching: None,
         };
         let bound = condition(&mut binder, on, "ON");
         let bound = self.keep(bound)?;
@@ -198,6 +199,7 @@ impl Binder<'_> {
                         aggregates: Some(&mut aggregates),
                         no_aggregates: "",
                         over: None,
+                        matching: None,
                     };
                     let bound = binder.bind(expr);
                     let bound = self.keep(bound)?;

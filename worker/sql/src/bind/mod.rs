@@ -4,6 +4,7 @@
 pub(crate) mod aggregate;
 mod alter;
 pub(crate) mod base;
+mod below;
 mod declare;
 pub(crate) mod expr;
 mod grouping;
@@ -13,6 +14,7 @@ mod lateral;
 mod legacy;
 mod lookup;
 pub(crate) mod over;
+pub(crate) mod pattern;
 pub(crate) mod query;
 pub(crate) mod rank;
 mod select;

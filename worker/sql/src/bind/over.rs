@@ -6,13 +6,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
 use weir_engine::aggregate::functions as aggregates;
 use weir_engine::operators::over::spec::{Frame, FrameUnit};
 use weir_engine::operators::rank::spec::SortColumn;
 
-use super::aggregate::{Keys, map_children, name_of_call, same, unique};
+use super::aggregate::{Keys, name_of_call, same, unique};
+use super::below::{Below, literal};
 use super::expr::{ExprBinder, cast_to};
 use super::query::{From, short_name};
 use super::{Binder, Reported};
@@ -358,48 +357,6 @@ impl ExprBinder<'_> {
     }
 }
 
-/// The number of a literal.
-fn literal(expr: &Expr) -> Option<i64> {
-    let value = expr.as_literal()?;
-    if arrow::array::Array::is_null(value, 0) {
-        return None;
-    }
-    let value = arrow::compute::cast(value, &arrow::datatypes::DataType::Int64).ok()?;
-    Some(value.as_primitive::<Int64Type>().value(0))
-}
-
-/// What is computed below all windows.
-#[derive(Default)]
-struct Below {
-    exprs: Vec<Expr>,
-    names: Vec<String>,
-}
-
-impl Below {
-    /// Where this is computed.
-    fn place(&mut self, expr: &Expr, name: impl FnOnce() -> String) -> usize {
-        self.exprs.iter().position(|known| same(known, expr)).unwrap_or_else(|| {
-            self.exprs.push(expr.clone());
-            self.names.push(name());
-            self.exprs.len() - 1
-        })
-    }
-
-    /// The expression over what is below, calls left as they are.
-    fn split(&mut self, expr: &Expr, fields: &[Field]) -> Expr {
-        let mut columns = std::collections::BTreeSet::new();
-        expr.columns(&mut columns);
-        if columns.is_empty() || expr.as_column().is_some_and(|column| column >= OVER) {
-            return expr.clone();
-        }
-        if columns.iter().any(|column| *column >= OVER) {
-            return map_children(expr, &mut |child| self.split(child, fields));
-        }
-        let at = self.place(expr, || short_name(expr, fields));
-        Expr::column(at, expr.ty, expr.span)
-    }
-}
-
 impl Binder<'_> {
     /// A SELECT with calls of OVER.
     pub(super) fn over(
@@ -538,9 +495,9 @@ fn function_name(function: &OverFunction<Expr>, fields: &[Field]) -> String {
 /// Refuses to sort by values of this kind.
 pub(super) fn has_order(kind: Kind) -> Result<(), String> {
     match kind {
-        Kind::Nested(_) | Kind::Variant => {
-            Err(format!("{kind} has no order to sort rows by; sort by its parts, or by a CAST of it AS STRING"))
-        }
+        Kind::Nested(_) | Kind::Variant => Err(format!(
+            "{kind} has no order to sort rows by; sort by its parts, or by a CAST of it AS STRING"
+        )),
         _ => Ok(()),
     }
 }

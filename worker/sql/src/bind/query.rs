@@ -178,6 +178,10 @@ impl Binder<'_> {
                 (self.query(query, ctes)?, None, "the query in FROM".to_owned())
             }
             RelationKind::Function(call) => return self.table_function(call),
+            RelationKind::Match(clause) => {
+                let rel = self.match_recognize(clause, ctes)?;
+                (rel, None, "what MATCH_RECOGNIZE gives".to_owned())
+            }
         };
         let rel = self.rename(rel, &relation.columns, relation.span)?;
         let qualifier = relation.alias.as_ref().map(|a| a.text.clone()).or(name);

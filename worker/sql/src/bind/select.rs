@@ -55,6 +55,7 @@ impl Binder<'_> {
                 aggregates: None,
                 no_aggregates: "has no place in WHERE; use HAVING",
                 over: None,
+                matching: None,
             };
             let bound = condition(&mut binder, part, "WHERE");
             filter = and(filter, self.keep(bound).ok());
@@ -94,6 +95,7 @@ impl Binder<'_> {
                         aggregates: Some(&mut aggregates),
                         no_aggregates: "",
                         over: Some(&mut over),
+                        matching: None,
                     };
                     let bound = binder.bind(expr);
                     if let Ok(bound) = self.keep(bound) {
@@ -115,6 +117,7 @@ impl Binder<'_> {
                 aggregates: Some(&mut aggregates),
                 no_aggregates: "",
                 over: None,
+                matching: None,
             };
             let bound = condition(&mut binder, having, "HAVING");
             self.keep(bound).ok().map(|bound| (bound, having.span))
@@ -125,6 +128,7 @@ impl Binder<'_> {
                 aggregates: Some(&mut aggregates),
                 no_aggregates: "",
                 over: Some(&mut over),
+                matching: None,
             };
             let bound = condition(&mut binder, qualify, "QUALIFY");
             self.keep(bound).ok()

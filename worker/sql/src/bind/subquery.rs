@@ -204,6 +204,7 @@ impl Binder<'_> {
                         aggregates: Some(&mut aggregates),
                         no_aggregates: "",
                         over: None,
+                        matching: None,
                     };
                     let bound = binder.bind(expr);
                     columns.push(self.keep(bound)?);
@@ -234,6 +235,7 @@ impl Binder<'_> {
                 aggregates: None,
                 no_aggregates: "has no place in WHERE; use HAVING",
                 over: None,
+                matching: None,
             };
             let bound = condition(&mut binder, filter, "WHERE");
             conjuncts(self.keep(bound)?, &mut on);
@@ -313,6 +315,7 @@ impl Binder<'_> {
             aggregates: Some(&mut found),
             no_aggregates: "",
             over: None,
+            matching: None,
         };
         let bound = binder.bind(expr);
         let item = self.keep(bound)?;

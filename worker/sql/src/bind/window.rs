@@ -88,6 +88,10 @@ impl Binder<'_> {
                         "\"{}\" is no event time: {} has no WATERMARK; declare WATERMARK FOR `{}` AS `{}` - INTERVAL '5' SECOND",
                         call.time.text, from.place, call.time.text, call.time.text
                     ),
+                    _ if from.rel.gives_late_matches() => format!(
+                        "\"{}\" is no event time: with this PATTERN matches may leave long after their last row, and would be late; end it with a variable that is there once, or add WITHIN",
+                        call.time.text
+                    ),
                     _ => format!(
                         "\"{}\" is no event time: {} does not pass one on; select the event-time column (or window_time) unchanged",
                         call.time.text, from.place

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::kernels::zip::zip;
-use arrow::compute::{and_kleene, interleave, is_null, or_kleene, take};
+use arrow::compute::{and_kleene, interleave, or_kleene, take};
 use weir_engine::EngineError;
 
 use super::{Col, Expr, Kernel, Node};
@@ -234,10 +234,32 @@ impl<'a> Frame<'a> {
 
 /// NULL counts as false, as in WHERE and WHEN.
 pub(crate) fn truth(mask: &BooleanArray) -> Result<BooleanArray, EngineError> {
-    if mask.null_count() == 0 {
-        return Ok(mask.clone());
+    Ok(match mask.nulls() {
+        // Not arrow's and_not, which mixes up where the two of them begin in their buffers.
+        Some(nulls) => BooleanArray::new(mask.values() & nulls.inner(), None),
+        None => mask.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_is_no_also_where_an_array_is_a_part_of_another() {
+        let all: BooleanArray =
+            (0..200).map(|row| [Some(true), None, Some(false)][row % 3]).collect();
+        for offset in 0..70 {
+            let part = all.slice(offset, 100);
+            // Values of their own, beside the NULLs of the part.
+            let own = BooleanArray::new(
+                part.values().iter().map(|_| true).collect(),
+                part.nulls().cloned(),
+            );
+            for mask in [&part, &own] {
+                let wanted: Vec<bool> = mask.iter().map(|value| value == Some(true)).collect();
+                assert_eq!(truth(mask).unwrap().values().iter().collect::<Vec<_>>(), wanted);
+            }
+        }
     }
-    let nulls = is_null(mask)?;
-    let values = BooleanArray::new(mask.values().clone(), None);
-    Ok(arrow::compute::and_not(&values, &nulls)?)
 }

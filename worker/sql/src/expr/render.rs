@@ -28,7 +28,9 @@ pub(crate) fn value(col: &Col, kind: Kind, row: usize) -> Option<String> {
         Kind::Float => java_float(&format!("{:e}", array.as_primitive::<Float32Type>().value(row))),
         Kind::Double => java_double(array.as_primitive::<Float64Type>().value(row)),
         Kind::Decimal(_, s) => decimal(array.as_primitive::<Decimal128Type>().value(row), s),
-        Kind::Char(_) | Kind::VarChar(_) | Kind::Variant => array.as_string::<i32>().value(row).to_owned(),
+        Kind::Char(_) | Kind::VarChar(_) | Kind::Variant => {
+            array.as_string::<i32>().value(row).to_owned()
+        }
         Kind::Bytes => String::from_utf8_lossy(array.as_binary::<i32>().value(row)).into_owned(),
         Kind::Date => format_date(array.as_primitive::<Date32Type>().value(row)),
         Kind::Time(p) => format_time(array.as_primitive::<Time32MillisecondType>().value(row), p),

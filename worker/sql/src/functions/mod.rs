@@ -126,6 +126,20 @@ pub(crate) fn bind(name: &str, args: Vec<Arg>, at: Span, span: Span) -> Result<E
     }
 }
 
+/// What is of the rows of a match.
+const OF_MATCHES: [&str; 10] = [
+    "CLASSIFIER",
+    "FINAL",
+    "FIRST",
+    "LAST",
+    "MATCH_NUMBER",
+    "MATCH_PROCTIME",
+    "MATCH_ROWTIME",
+    "NEXT",
+    "PREV",
+    "RUNNING",
+];
+
 /// What to say of a function that Flink has and that is not here; the name is in capitals. Some
 /// have a syntax of their own, so that the parser asks as well.
 pub(crate) fn not_here(upper: &str) -> Option<String> {
@@ -161,6 +175,9 @@ fn unknown(name: &str, upper: &str) -> String {
     }
     if upper == "UNNEST" {
         return "UNNEST stands in FROM: … CROSS JOIN UNNEST(array) AS t (element)".to_owned();
+    }
+    if OF_MATCHES.contains(&upper) {
+        return format!("{upper} belongs to MEASURES and DEFINE of MATCH_RECOGNIZE");
     }
     if let Some(message) = not_here(upper) {
         return message;

@@ -7,12 +7,14 @@
 use weir_connectors::registry;
 use weir_engine::graph::JobGraph;
 use weir_engine::operators::over::spec::Frame;
+use weir_engine::operators::pattern::spec::{Output, Value, What};
 use weir_engine::operators::rank::spec::SortColumn;
 use weir_engine::operators::window::spec::Window;
 
 use crate::catalog::{ColumnKind, TableDef, WatermarkRule};
 use crate::rel::{
-    AggregateCall, AsOf, Join, Over, OverCall, OverFunction, Rank, Rel, RelKind, Windows,
+    AggregateCall, AsOf, Check, Join, Over, OverCall, OverFunction, Pattern, Rank, Rel, RelKind,
+    Windows,
 };
 
 /// Text that is long stands for itself by its hash.
@@ -127,6 +129,12 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
             let sorted = sorted(&rank.partition, &rank.order, &rank.input, exact);
             format!("rank({:?} {}..{},{sorted},{below})", rank.function, rank.from, rank.to)
         }
+
+        RelKind::Pattern(pattern) => {
+            let below = rows(&pattern.input, exact);
+            let sorted = sorted(&pattern.partition, &pattern.order, &pattern.input, exact);
+            format!("pattern({},{sorted},{below})", searched(pattern, exact))
+        }
     })
 }
 
@@ -185,6 +193,21 @@ fn column(rel: &Rel, index: usize, exact: bool) -> String {
             ),
         },
         RelKind::Union(_) | RelKind::Values { .. } | RelKind::Window { .. } => format!("#{index}"),
+
+        RelKind::Pattern(pattern) => match pattern.output.get(index) {
+            Some(Output::Input(column_of)) => column(&pattern.input, *column_of, exact),
+            Some(Output::Measure(measure)) => match pattern.measures.get(*measure) {
+                Some(measure) => {
+                    let of = |i: usize| match pattern.values.get(i) {
+                        Some(value) => value_text(value, &pattern.input, exact),
+                        None => format!("#{i}"),
+                    };
+                    measure.expr.canonical(&of)
+                }
+                None => format!("#{index}"),
+            },
+            None => format!("#{index}"),
+        },
     })
 }
 
@@ -206,6 +229,52 @@ fn sorted(partition: &[usize], order: &[SortColumn], input: &Rel, exact: bool) -
         format!("{} {descending} {nulls_first}", column(input, index, exact))
     };
     format!("[{}],[{}]", keys.join(","), order.iter().map(by).collect::<Vec<_>>().join(","))
+}
+
+/// What a pattern looks for. How far measures reach back and ahead is part of it: so far rows stay.
+fn searched(pattern: &Pattern, exact: bool) -> String {
+    let Pattern { shape, skip, within, all_rows, .. } = pattern;
+    let of = |check: &Check| {
+        let value = |i: usize| match check.values.get(i) {
+            Some(value) => value_text(value, &pattern.input, exact),
+            None => format!("#{i}"),
+        };
+        check.condition.canonical(&value)
+    };
+    let define: Vec<String> = pattern
+        .variables
+        .iter()
+        .map(|variable| variable.checks.iter().map(of).collect::<Vec<_>>().join(" and "))
+        .collect();
+    let shift = |value: &Value| match value {
+        Value::Row { place, .. } => place.shift,
+        Value::Aggregate { .. } | Value::MatchNumber => 0,
+    };
+    let shifts = || pattern.values.iter().map(shift);
+    let reach = (shifts().min().unwrap_or(0).min(0), shifts().max().unwrap_or(0).max(0));
+    let numbers = pattern.values.contains(&Value::MatchNumber);
+    let define = define.join(";");
+    format!("{shape:?} {skip:?} {within:?} {all_rows} {reach:?} {numbers} [{define}]")
+}
+
+/// What a value of a match is.
+fn value_text(value: &Value, input: &Rel, exact: bool) -> String {
+    let of = |index: usize| column(input, index, exact);
+    match value {
+        Value::MatchNumber => "match number".to_owned(),
+        Value::Row { what, place } => {
+            let what = match what {
+                What::Column(index) => of(*index),
+                What::Classifier => "classifier".to_owned(),
+            };
+            format!("row({what} {place:?})")
+        }
+        Value::Aggregate { call, of: rows, whole } => {
+            let (function, distinct) = (call.function.name(), call.distinct);
+            let input = call.input.map_or("*".to_owned(), of);
+            format!("aggregate({function} {distinct} {input} {rows:?} {whole})")
+        }
+    }
 }
 
 /// What a function over a window computes.

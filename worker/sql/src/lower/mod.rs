@@ -8,6 +8,7 @@ mod lookup;
 mod names;
 mod needs;
 mod over;
+mod pattern;
 mod rank;
 mod sessions;
 mod sinks;
@@ -241,6 +242,7 @@ impl Lowering<'_> {
             RelKind::Rank(rank) => self.rank(rel, rank).map(|flow| vec![flow]),
             RelKind::Join(join) => self.join(rel, join).map(|flow| vec![flow]),
             RelKind::Unnest(unnest) => self.unnest(rel, unnest),
+            RelKind::Pattern(pattern) => self.pattern(rel, pattern).map(|flow| vec![flow]),
         }
     }
 

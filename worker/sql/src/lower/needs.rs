@@ -109,6 +109,12 @@ impl Needs {
                     }
                 }
             }
+
+            RelKind::Pattern(pattern) => {
+                if self.count(rel) == 1 {
+                    self.visit(&pattern.input);
+                }
+            }
         }
     }
 

@@ -247,7 +247,7 @@ impl Parser {
         self.node(start, ExprKind::Column(parts))
     }
 
-    fn word_prefix(&mut self, start: Span) -> Parsed<Expr> {
+    pub(super) fn word_prefix(&mut self, start: Span) -> Parsed<Expr> {
         let word = self.peek().keyword().unwrap_or_default();
         let call = self.is_sign_at(1, "(");
         let text_follows = matches!(self.peek_at(1).tok, Tok::Text(_));
@@ -300,6 +300,7 @@ impl Parser {
             }
             "INTERVAL" => self.interval(start),
             "ARRAY" | "MAP" if self.is_sign_at(1, "[") => self.elements(start, &word),
+            "FINAL" | "RUNNING" if self.is_sign_at(2, "(") => self.seen_from(start),
             _ if call => self.call(start),
             name if BARE_FUNCTIONS.contains(&name) && name != "PI" => {
                 let name = self.ident("a function")?;
@@ -494,6 +495,12 @@ impl Parser {
 
     fn arguments(&mut self, call: &mut Call) -> Parsed<()> {
         if self.is(")") {
+            return Ok(());
+        }
+        if self.is_sign_at(1, ".") && self.is_sign_at(2, "*") {
+            // COUNT(A.*) of the rows of a variable of MATCH_RECOGNIZE.
+            call.args.push(self.rows_of_variable()?);
+            call.star = true;
             return Ok(());
         }
         if self.eat("*") {

@@ -25,7 +25,10 @@ impl Parser {
         }
         if self.is_word("MATCH_RECOGNIZE") {
             let span = self.span();
-            return self.error(span, "MATCH_RECOGNIZE is not supported");
+            return self.error(
+                span,
+                "MATCH_RECOGNIZE stands right behind a table or a query in parentheses, before its alias; put a join into a view, and an alias behind MATCH_RECOGNIZE (…)",
+            );
         }
         Ok(left)
     }

@@ -10,6 +10,7 @@ mod hints;
 mod join;
 mod json;
 mod over;
+mod pattern;
 mod query;
 mod rows;
 mod session;

@@ -70,7 +70,7 @@ impl Parser {
     }
 
     /// `ORDER BY a DESC NULLS LAST, …`, if there is one.
-    fn order_by(&mut self) -> Parsed<Vec<OrderItem>> {
+    pub(super) fn order_by(&mut self) -> Parsed<Vec<OrderItem>> {
         let mut items = Vec::new();
         if !self.eat_words(&["ORDER", "BY"]) {
             return Ok(items);

@@ -44,7 +44,9 @@ impl Parser {
                     branches.push(next);
                     Body::Union(branches)
                 }
-                body if all && op == SetOp::Union => Body::Union(vec![Query { body, ..whole }, next]),
+                body if all && op == SetOp::Union => {
+                    Body::Union(vec![Query { body, ..whole }, next])
+                }
                 body => {
                     let left = Box::new(Query { body, ..whole });
                     Body::Set { op, all, left, right: Box::new(next), span }
@@ -246,7 +248,9 @@ impl Parser {
             return self.error(at, "TABLESAMPLE is not supported");
         }
         if self.is_word("MATCH_RECOGNIZE") {
-            return self.error(at, "MATCH_RECOGNIZE is not supported");
+            let data = Relation { kind, alias: None, columns: Vec::new(), span };
+            kind = RelationKind::Match(Box::new(self.match_recognize(data)?));
+            span = self.since(start);
         }
         let alias = if self.eat_word("AS") { Some(self.ident("an alias")?) } else { self.alias() };
         let columns = if alias.is_some() && self.is("(") {

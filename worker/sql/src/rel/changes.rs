@@ -75,6 +75,9 @@ impl Rel {
                 let own = || Corrected { span: join.span, what: join.name() };
                 below().or_else(|| join.kind.corrects().then(own))
             }
+
+            // It takes rows that only come.
+            RelKind::Pattern(pattern) => pattern.input.corrected_by(),
         }
     }
 
@@ -120,6 +123,8 @@ impl Rel {
             }
             RelKind::Join(join) => self.keys_of_join(join),
             RelKind::Unnest(unnest) => unnest.keys(self.fields.len()),
+            // A key may have several matches, and a row be in several.
+            RelKind::Pattern(_) => Vec::new(),
         };
         smallest(keys)
     }

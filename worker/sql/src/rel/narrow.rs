@@ -39,6 +39,8 @@ fn has_join(rel: &Rel) -> bool {
         RelKind::Rank(rank) => has_join(&rank.input),
         RelKind::Unnest(unnest) => has_join(&unnest.input),
         RelKind::Join(_) => true,
+
+        RelKind::Pattern(pattern) => has_join(&pattern.input),
     }
 }
 
@@ -98,6 +100,8 @@ impl Narrowing {
                 self.need(&join.left, &left);
                 self.need(&join.right, &right);
             }
+
+            RelKind::Pattern(pattern) => self.need(&pattern.input, &all(&pattern.input)),
         }
     }
 
@@ -187,6 +191,11 @@ impl Narrowing {
             RelKind::Join(join) => {
                 let needed = self.needed.get(&Arc::as_ptr(rel)).cloned().unwrap_or_default();
                 self.join(join, &needed)
+            }
+
+            RelKind::Pattern(pattern) => {
+                let pattern = pattern.over(self.whole(&pattern.input));
+                unchanged(Rel { kind: RelKind::Pattern(pattern), fields })
             }
         };
         self.made.insert(Arc::as_ptr(rel), narrow.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use weir_engine::operators::unnest::spec::Elements;
 
-use super::{Rel, RelKind, and, conjuncts, calc, identity};
+use super::{Rel, RelKind, and, calc, conjuncts, identity};
 use crate::error::Span;
 use crate::expr::Expr;
 

@@ -6,6 +6,7 @@ mod errors;
 mod fake;
 mod functions;
 mod operators;
+mod pattern_errors;
 mod plans;
 mod secrets;
 mod tables;

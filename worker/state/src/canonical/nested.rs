@@ -150,7 +150,9 @@ impl<'a> Decoded<'a> {
     /// Notes a NULL.
     pub(super) fn take_null(&mut self) -> Option<()> {
         match self {
-            Self::Struct(fields) => fields.iter_mut().try_for_each(|f| f.take(&mut &[super::NULL][..])),
+            Self::Struct(fields) => {
+                fields.iter_mut().try_for_each(|f| f.take(&mut &[super::NULL][..]))
+            }
             Self::List(_, lengths) | Self::Map(_, lengths) => {
                 lengths.push(0);
                 Some(())
@@ -179,7 +181,8 @@ impl<'a> Decoded<'a> {
                 let offsets = offsets(&lengths)?;
                 let columns = entries.into_iter().map(Decoder::finish);
                 let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
-                let entries = structs(types, columns, offsets.last().map_or(0, |&n| n as usize), None)?;
+                let entries =
+                    structs(types, columns, offsets.last().map_or(0, |&n| n as usize), None)?;
                 let map = MapArray::try_new(field.clone(), offsets, entries, nulls, *sorted)?;
                 Ok(Arc::new(map))
             }
@@ -236,7 +239,8 @@ mod tests {
 
     fn rows(columns: Vec<ArrayRef>, nulls: Option<Vec<bool>>) -> ArrayRef {
         let fields = columns.iter().zip(["a", "b", "c"]);
-        let fields = fields.map(|(column, name)| Field::new(name, column.data_type().clone(), true));
+        let fields =
+            fields.map(|(column, name)| Field::new(name, column.data_type().clone(), true));
         Arc::new(StructArray::new(fields.collect(), columns, nulls.map(NullBuffer::from)))
     }
 
@@ -271,7 +275,8 @@ mod tests {
             1b00000000
             1b020000000c01000000620b00000000000000800c010000006100
             NULL
-            1b00000000"#]].assert_eq(&all.concat().join("\n"));
+            1b00000000"#]]
+        .assert_eq(&all.concat().join("\n"));
     }
 
     #[test]
@@ -293,7 +298,8 @@ mod tests {
 
     #[test]
     fn values_come_back_as_they_were_and_damage_is_told() {
-        let inner = lists(vec![Some(vec![Some(1), None]), Some(vec![]), None, Some(vec![Some(-1)])]);
+        let inner =
+            lists(vec![Some(vec![Some(1), None]), Some(vec![]), None, Some(vec![Some(-1)])]);
         let floats: ArrayRef =
             Arc::new(Float32Array::from(vec![Some(-0.0), Some(f32::MIN), None, Some(0.5)]));
         let map = map(&[Some(&[("b", Some(-0.0)), ("a", None)]), None, Some(&[]), None]);
@@ -306,7 +312,8 @@ mod tests {
             assert_eq!(&nested_from_bytes(array.data_type(), bytes.iter()).unwrap(), &array);
             let Some(whole) = bytes.iter().flatten().next() else { continue };
             for cut in 0..whole.len() {
-                nested_from_bytes(array.data_type(), [Some(&whole[..cut])].into_iter()).unwrap_err();
+                nested_from_bytes(array.data_type(), [Some(&whole[..cut])].into_iter())
+                    .unwrap_err();
             }
             let more = [whole, &[0]].concat();
             nested_from_bytes(array.data_type(), [Some(&more[..])].into_iter()).unwrap_err();

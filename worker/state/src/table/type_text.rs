@@ -47,7 +47,9 @@ pub(crate) fn to_text(data_type: &DataType) -> String {
         DataType::Time64(u) => format!("time64({})", unit(u)),
         DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
         DataType::List(item) => format!("list({})", to_text(item.data_type())),
-        DataType::Map(entries, _) => format!("map({})", texts(&canonical::parts(entries.data_type()))),
+        DataType::Map(entries, _) => {
+            format!("map({})", texts(&canonical::parts(entries.data_type())))
+        }
         DataType::Struct(fields) => {
             let named = |field: &FieldRef| {
                 format!("\"{}\" {}", field.name().replace('"', "\"\""), to_text(field.data_type()))
@@ -77,7 +79,8 @@ fn take(text: &mut &str) -> Option<DataType> {
     let name = text.find(['(', ',', ')']).map_or(*text, |end| &text[..end]);
     let is_nested = matches!(name, "list" | "map" | "struct");
     if !is_nested {
-        let end = if text[name.len()..].starts_with('(') { text.find(')')? + 1 } else { name.len() };
+        let end =
+            if text[name.len()..].starts_with('(') { text.find(')')? + 1 } else { name.len() };
         let (plain, rest) = text.split_at(end);
         *text = rest;
         return plain_type(plain);
@@ -88,8 +91,10 @@ fn take(text: &mut &str) -> Option<DataType> {
         "map" => {
             let key = take(text)?;
             *text = text.strip_prefix(',')?;
-            let pair =
-                vec![ArrowField::new("key", key, false), ArrowField::new("value", take(text)?, true)];
+            let pair = vec![
+                ArrowField::new("key", key, false),
+                ArrowField::new("value", take(text)?, true),
+            ];
             let entries = ArrowField::new("entries", DataType::Struct(pair.into()), false);
             DataType::Map(Arc::new(entries), false)
         }
@@ -167,7 +172,8 @@ mod tests {
         types.push(DataType::Time32(TimeUnit::Second));
         types.push(DataType::Time64(TimeUnit::Nanosecond));
         types.push(DataType::Decimal128(38, -3));
-        let item = |of: &DataType| DataType::List(Arc::new(ArrowField::new_list_field(of.clone(), true)));
+        let item =
+            |of: &DataType| DataType::List(Arc::new(ArrowField::new_list_field(of.clone(), true)));
         let names = ["", "a", "a b", "\"", "a\"\"b,(", "ß)"];
         let fields = names.iter().zip(types.iter().rev());
         let fields = fields.map(|(name, of)| ArrowField::new(*name, of.clone(), true));
@@ -179,9 +185,20 @@ mod tests {
             assert_eq!(from_text(&to_text(&data_type)), Some(data_type));
         }
         for wrong in [
-            "", "int7", "timestamp(h)", "decimal(1)", "time32(s,s)", "timestamp(ms", "list()",
-            "list(int8", "list(int8))", "map(int8)", "struct(a int8)", "struct(\"a\"int8)",
-            "struct(\"a int8)", "int8,int8",
+            "",
+            "int7",
+            "timestamp(h)",
+            "decimal(1)",
+            "time32(s,s)",
+            "timestamp(ms",
+            "list()",
+            "list(int8",
+            "list(int8))",
+            "map(int8)",
+            "struct(a int8)",
+            "struct(\"a\"int8)",
+            "struct(\"a int8)",
+            "int8,int8",
         ] {
             assert_eq!(from_text(wrong), None, "{wrong}");
         }

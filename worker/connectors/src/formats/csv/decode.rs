@@ -103,7 +103,12 @@ impl CsvDecoder {
             // Of an ARRAY it stands for an element.
             let is_list = matches!(column.data, Data::List(..));
             let text = text.filter(|text| {
-                is_list || self.options.null_literal.as_ref().is_none_or(|null| null.as_bytes() != *text)
+                is_list
+                    || self
+                        .options
+                        .null_literal
+                        .as_ref()
+                        .is_none_or(|null| null.as_bytes() != *text)
             });
             push(column, text, &self.options).map_err(|why| {
                 let text = text.unwrap_or_default();

@@ -78,8 +78,7 @@ fn row(columns: Vec<ArrayRef>) -> ArrayRef {
 }
 
 fn map() -> ArrayRef {
-    let names =
-        MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
+    let names = MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
     let mut maps = MapBuilder::new(Some(names), StringBuilder::new(), Int32Builder::new());
     for entries in [&[("x", Some(1)), ("", None)][..], &[]] {
         for (key, value) in entries {

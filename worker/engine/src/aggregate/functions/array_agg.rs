@@ -207,10 +207,7 @@ impl Export for Arrays {
 }
 
 /// Calls `each` with the row and bytes of every element of a column of lists.
-fn each_item(
-    lists: &ArrayRef,
-    mut each: impl FnMut(usize, &[u8]),
-) -> Result<(), OperatorError> {
+fn each_item(lists: &ArrayRef, mut each: impl FnMut(usize, &[u8])) -> Result<(), OperatorError> {
     let lists = lists.as_list_opt::<i32>().ok_or_else(|| malformed("ARRAY_AGG"))?;
     let offsets = lists.value_offsets();
     let (first, last) = (offsets[0] as usize, offsets[lists.len()] as usize);
@@ -245,7 +242,11 @@ impl Accumulator for Arrays {
         for (row, goes, value) in &changes {
             let array = self.arrays.get_mut(slots[*row] as usize);
             let before = array.values.len() + array.missing.len();
-            if *goes { array.take(value) } else { array.push(value) }
+            if *goes {
+                array.take(value)
+            } else {
+                array.push(value)
+            }
             let size = size_of::<Value>() + 16 + value.len();
             if array.values.len() + array.missing.len() > before {
                 self.pointed += size;
@@ -297,9 +298,9 @@ mod tests {
 
     #[test]
     fn values_come_in_their_order_and_go_where_they_are_first() {
-        let values = rows(&[Some(1), None, Some(2), Some(1), Some(9)], &[true, true, true, true, false]);
-        let aggregate =
-            ArrayAgg.compile(Some(values.data_type()), InputRows::Retracted).unwrap();
+        let values =
+            rows(&[Some(1), None, Some(2), Some(1), Some(9)], &[true, true, true, true, false]);
+        let aggregate = ArrayAgg.compile(Some(values.data_type()), InputRows::Retracted).unwrap();
         let mut arrays = aggregate.accumulator().unwrap();
         arrays.grow(2);
         let partial = aggregate.partial(Some(&values), 5).unwrap();

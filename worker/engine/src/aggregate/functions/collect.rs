@@ -239,8 +239,7 @@ mod tests {
 
     #[test]
     fn values_are_counted_as_they_come_and_go() {
-        let values =
-            |of: &[Option<&str>]| -> ArrayRef { Arc::new(StringArray::from(of.to_vec())) };
+        let values = |of: &[Option<&str>]| -> ArrayRef { Arc::new(StringArray::from(of.to_vec())) };
         let came = values(&[Some("b"), None, Some("a"), Some("b")]);
         let aggregate = Collect.compile(Some(came.data_type()), InputRows::Retracted).unwrap();
         let mut counts = aggregate.accumulator().unwrap();

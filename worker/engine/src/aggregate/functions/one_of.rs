@@ -446,9 +446,8 @@ mod tests {
         let lists = |lists: Vec<Option<Vec<Option<i64>>>>| -> ArrayRef {
             Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists))
         };
-        let batches = || {
-            [lists(vec![None, Some(vec![None, Some(1)])]), lists(vec![Some(vec![]), None])]
-        };
+        let batches =
+            || [lists(vec![None, Some(vec![None, Some(1)])]), lists(vec![Some(vec![]), None])];
         assert_eq!(over(&FIRST_VALUE, batches()), "[NULL, 1]");
         assert_eq!(over(&LAST_VALUE, batches()), "[]");
         assert!(MIN.resolve(Some(&DataType::Boolean)).is_err());

@@ -181,8 +181,11 @@ impl Group {
             Over::Set(set) => {
                 let Moved { groups, values, gone } = &moved[set];
                 let partial = aggregate.partial(Some(values), values.len())?;
-                let partial =
-                    if gone.true_count() > 0 { signed(aggregate, partial, Some(gone))? } else { partial };
+                let partial = if gone.true_count() > 0 {
+                    signed(aggregate, partial, Some(gone))?
+                } else {
+                    partial
+                };
                 accumulator.merge(groups, &partial)
             }
             Over::Picked(set, pick) => {

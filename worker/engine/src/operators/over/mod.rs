@@ -62,5 +62,5 @@ pub fn output_schema(spec: &Over) -> Result<SchemaRef, OperatorError> {
 /// As [`operator()`].
 pub fn tables(spec: &Over) -> Result<Vec<TableSpec>, OperatorError> {
     let plan = Plan::new(spec)?;
-    Ok(vec![plan.rows, plan.known, plan.due])
+    Ok(vec![plan.layout.rows, plan.known, plan.layout.due])
 }

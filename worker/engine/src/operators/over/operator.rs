@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Int64Type, TimestampMillisecondType};
 use weir_protocol::Counter;
@@ -15,11 +13,12 @@ use weir_state::table::{Groups, Keyed, Ordered, Scan, Table, TableError, Timers}
 
 use super::compute::{Known, results};
 use super::plan::{GROUPS, LAST, Plan, ROWS};
-use super::sequence::{Sequence, earliest, times_of};
+use super::sequence::Sequence;
 use super::spec::Over;
 use crate::aggregate::InputRows;
 use crate::operator::{OutputTag, TableKeys};
-use crate::operators::rows::{BatchKeys, gone, now, put_behind, take_all};
+use crate::operators::in_order::forget;
+use crate::operators::rows::{BatchKeys, gone, now, take_all};
 use crate::{Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Watermark};
 
 type Result<T, E = OperatorError> = std::result::Result<T, E>;
@@ -48,9 +47,9 @@ impl OverRows {
     pub(super) fn new(spec: &Over, groups: Groups) -> Result<Self> {
         let plan = Plan::new(spec)?;
         Ok(Self {
-            rows: Ordered::new(plan.rows.clone(), groups).map_err(OperatorError::user)?,
+            rows: Ordered::new(plan.layout.rows.clone(), groups).map_err(OperatorError::user)?,
             known: Keyed::new(plan.known.clone(), groups).map_err(OperatorError::user)?,
-            due: Timers::new(plan.due.clone(), groups).map_err(OperatorError::user)?,
+            due: Timers::new(plan.layout.due.clone(), groups).map_err(OperatorError::user)?,
             passed: EventTime::MIN,
             leaving: None,
             plan,
@@ -74,51 +73,23 @@ impl OverRows {
         Ok(())
     }
 
-    fn keys(&self, batch: &Batch) -> Vec<ArrayRef> {
-        let columns = self.plan.spec.keys.iter();
-        columns.map(|&key| Arc::clone(batch.records().column(key))).collect()
-    }
-
     /// Takes in rows, whose keys are in memory; gives those that are late.
     pub(super) fn take_in(&mut self, batch: &Batch, now: u32) -> Result<Option<Batch>> {
         if self.plan.spec.ttl.is_some() {
             self.known.set_clock(now);
         }
         gone(batch, InputRows::Appended)?;
-        let keys = BatchKeys::number(&self.keys(batch), batch.num_rows())?;
+        let keys = BatchKeys::number(&self.plan.layout.keys(batch), batch.num_rows())?;
         let late = self.late(batch, &keys)?;
         let wait: UInt32Array =
             (0..).zip(&late).filter(|(_, late)| !**late).map(|(row, _)| row).collect();
         if !wait.is_empty() {
-            self.put(batch, &keys, &wait)?;
+            self.plan.layout.put(&mut self.rows, &mut self.due, batch, &keys, &wait)?;
         }
         if wait.len() == late.len() {
             return Ok(None);
         }
         Ok(Some(batch.filter(BooleanArray::from(late).values())?))
-    }
-
-    fn put(&mut self, batch: &Batch, keys: &BatchKeys, wait: &UInt32Array) -> Result<()> {
-        let pick = |columns: &[usize]| -> Result<Vec<ArrayRef>> {
-            let columns = columns.iter().map(|&c| Arc::clone(batch.records().column(c)));
-            take_all(&columns.collect::<Vec<_>>(), wait)
-        };
-        let numbers: Vec<u32> =
-            wait.values().iter().map(|&row| keys.numbers[row as usize]).collect();
-        let key_columns = take_all(&keys.keys, &UInt32Array::from(numbers.clone()))?;
-        let order = pick(&self.plan.order)?;
-        let first = earliest(&numbers, order.first().map_or(&[], times_of), keys.len);
-        let due: UInt32Array =
-            (0..).zip(&first).filter(|(_, time)| time.is_some()).map(|(key, _)| key).collect();
-        let times: Int64Array = first.iter().flatten().map(|time| Some(*time)).collect();
-        self.due.set(&take_all(&keys.keys, &due)?, &times)?;
-        let mut row = pick(&self.plan.row)?;
-        if self.plan.behind.is_some() {
-            let behind = batch.behind().cloned().map(|behind| Arc::new(behind) as ArrayRef);
-            let nothing = || new_null_array(&DataType::Int64, batch.num_rows());
-            row.push(take(&behind.unwrap_or_else(nothing), wait, None)?);
-        }
-        put_behind(&mut self.rows, &numbers, &key_columns, order, &row)
     }
 
     /// Per key the last time whose rows have left.
@@ -133,7 +104,7 @@ impl OverRows {
 
     /// Which rows of a batch are late.
     fn late(&mut self, batch: &Batch, keys: &BatchKeys) -> Result<Vec<bool>> {
-        let times = self.plan.times(batch)?;
+        let times = self.plan.layout.times(batch)?;
         let (_, last) = self.last(&keys.keys, keys.len)?;
         let mut late: Vec<bool> =
             times.iter().zip(&keys.numbers).map(|(t, key)| *t <= last[*key as usize]).collect();
@@ -179,11 +150,11 @@ impl OverRows {
         if key == ABSENT {
             return Ok(None);
         }
-        let field = self.plan.rows.order_fields().first().map(|f| f.field.data_type.clone());
+        let field = self.plan.layout.rows.order_fields().first().map(|f| f.field.data_type.clone());
         let time: ArrayRef = Arc::new(Int64Array::from(vec![mark]));
         let time = arrow::compute::cast(&time, &field.unwrap_or(DataType::Null))?;
         let edges = self.rows.edges(&[time], 1)?;
-        let (Some(edge), Some(column)) = (edges.first(), self.plan.behind) else {
+        let (Some(edge), Some(column)) = (edges.first(), self.plan.layout.behind) else {
             return Ok(None);
         };
         let behind = self.rows.column::<i64>(column).map_err(TableError::from)?;
@@ -320,11 +291,7 @@ impl OverRows {
                 }
             }
         }
-        if gone.is_empty() {
-            return Ok(());
-        }
-        let (keys, orders) = (self.rows.keys(&gone)?, self.rows.orders(&gone)?);
-        Ok(self.rows.remove(&keys, &orders, gone.len())?)
+        forget(&mut self.rows, &gone)
     }
 }
 
@@ -334,7 +301,7 @@ impl Operator for OverRows {
     }
 
     fn keys_of(&mut self, _input: usize, batch: &Batch) -> Result<Vec<TableKeys>> {
-        let (keys, rows) = (self.keys(batch), batch.num_rows());
+        let (keys, rows) = (self.plan.layout.keys(batch), batch.num_rows());
         Ok([0, 1].map(|table| TableKeys { table, keys: keys.clone(), rows }).into())
     }
 

@@ -1,9 +1,8 @@
 //! `OVER`, compiled.
 //!
-//! A key's rows are one ordered table: by event time, by what else they are sorted by, and by
-//! `$arrival`. There they wait for the watermark, and stay as long as frames reach back to them. Where
-//! all frames are bounded, `$behind` is the watermark that a row was behind, for whose successor it
-//! waits.
+//! A key's rows wait in order (`operators/in_order.rs`) for the watermark, and stay as long as
+//! frames reach back to them. Where all frames are bounded, `$behind` is the watermark that a row was
+//! behind, for whose successor it waits.
 //! What is known of all rows before is a row of another table: `$last`, the last event time whose
 //! rows were given out; `$rows` and `$groups`, how many rows there were, and how many that differ
 //! in the order; then the partial results of each running aggregate.
@@ -11,15 +10,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMillisecondType};
-use weir_state::table::{self, Expiry, OrderField, TableSpec};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use weir_state::table::{self, Expiry, TableSpec};
 
 use super::spec::{FrameUnit, Over, OverCall, OverFunction};
+use crate::OperatorError;
 use crate::aggregate::InputRows;
 use crate::aggregate::call::Call;
-use crate::operators::rank::spec::SortColumn;
-use crate::{Batch, OperatorError};
+use crate::operators::in_order::InOrder;
 
 /// Columns of what is known of a key.
 pub(super) const LAST: usize = 0;
@@ -30,22 +28,15 @@ pub(super) const GROUPS: usize = 2;
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) spec: Over,
-    /// The columns of the order but `$arrival`, as numbers of the input's; the time is the first.
-    pub(super) order: Vec<usize>,
-    /// The columns of a row, as numbers of the input's.
-    pub(super) row: Vec<usize>,
+    pub(super) layout: InOrder,
     pub(super) calls: Vec<Planned>,
-    pub(super) rows: TableSpec,
     pub(super) known: TableSpec,
-    pub(super) due: TableSpec,
     pub(super) output: SchemaRef,
     /// How many rows, and how much time, frames reach back.
     pub(super) rows_back: usize,
     pub(super) time_back: Option<i64>,
     /// Whether what is before the first row of a frame matters to no function.
     pub(super) bounded: bool,
-    /// Where the table of rows has the watermark that a row was behind, if it is kept.
-    pub(super) behind: Option<usize>,
 }
 
 /// A function, and what it is computed from.
@@ -91,44 +82,8 @@ pub(super) enum Reach {
 
 impl Plan {
     pub(super) fn new(spec: &Over) -> Result<Self, OperatorError> {
-        let field = |column: usize| {
-            spec.input.fields().get(column).cloned().ok_or_else(|| {
-                OperatorError::internal(format!("OVER reads column {column}, which is not there"))
-            })
-        };
-        if !matches!(field(spec.time)?.data_type(), DataType::Timestamp(TimeUnit::Millisecond, _)) {
-            return Err(OperatorError::user("OVER needs an event time of type TIMESTAMP(3)"));
-        }
-        if spec.keys.contains(&spec.time) {
-            return Err(OperatorError::user(
-                "OVER is parted by the event time that it is ordered by; leave one of them out",
-            ));
-        }
-        let mut keys = Vec::new();
-        for &key in &spec.keys {
-            let field = field(key)?;
-            keys.push(table::Field::new(field.name(), field.data_type().clone(), true));
-        }
-        let time = field(spec.time)?;
-        let mut order = vec![spec.time];
-        let mut orders = vec![OrderField::ascending(time.name(), time.data_type().clone())];
-        for &SortColumn { column, descending, nulls_first } in &spec.order {
-            if spec.keys.contains(&column) || order.contains(&column) {
-                continue;
-            }
-            let of = field(column)?;
-            order.push(column);
-            let of = table::Field::new(of.name(), of.data_type().clone(), true);
-            orders.push(OrderField { field: of, descending, nulls_first });
-        }
-        orders.push(OrderField::ascending("$arrival", DataType::Int64));
-        let is_row = |column: &usize| !spec.keys.contains(column) && !order.contains(column);
-        let row: Vec<usize> = (0..spec.input.fields().len()).filter(is_row).collect();
-        let mut columns = Vec::new();
-        for &column in &row {
-            let field = field(column)?;
-            columns.push(table::Field::new(field.name(), field.data_type().clone(), true));
-        }
+        let layout = InOrder::new("OVER", &spec.input, &spec.keys, spec.time, &spec.order)?;
+        let keys = layout.rows.key.clone();
         let number = |name: &str| table::Field::new(name, DataType::Int64, false);
         let mut known = vec![number("$last"), number("$rows"), number("$groups")];
         let (mut rows_back, mut time_back, mut bounded) = (0, None, !spec.calls.is_empty());
@@ -147,61 +102,20 @@ impl Plan {
             output.push(Arc::new(Field::new(&call.name, planned.output.clone(), true)));
             calls.push(planned);
         }
-        let behind = bounded.then_some(columns.len());
-        if bounded {
-            columns.push(table::Field::new("$behind", DataType::Int64, true));
-        }
+        let layout = if bounded { layout.with_behind() } else { layout };
         // Rows that frames reach back to would leave once more if it were forgotten that they have.
         let keeps_rows = rows_back > 0 || time_back.is_some();
         let expiry = spec.ttl.filter(|_| !keeps_rows).map_or(Expiry::Never, Expiry::Ttl);
         Ok(Self {
             spec: spec.clone(),
-            order,
-            row,
+            layout,
             calls,
-            rows: TableSpec::ordered("rows", keys.clone(), orders, columns),
-            known: TableSpec::keyed("known", keys.clone(), known).with_expiry(expiry),
-            due: TableSpec::timers("due", keys),
+            known: TableSpec::keyed("known", keys, known).with_expiry(expiry),
             output: Arc::new(Schema::new(output)),
             rows_back,
             time_back,
             bounded,
-            behind,
         })
-    }
-
-    /// A batch's event times.
-    pub(super) fn times<'a>(&self, batch: &'a Batch) -> Result<&'a [i64], OperatorError> {
-        let column = batch.records().column(self.spec.time);
-        let times = column
-            .as_primitive_opt::<TimestampMillisecondType>()
-            .filter(|times| times.null_count() == 0)
-            .ok_or_else(|| {
-                OperatorError::user(
-                    "a row has no event time (NULL); filter such rows out with WHERE … IS NOT NULL",
-                )
-            })?;
-        Ok(times.values())
-    }
-
-    /// The input's columns of rows that are kept in parts.
-    pub(super) fn join(
-        &self,
-        keys: &[ArrayRef],
-        orders: &[ArrayRef],
-        rows: &[ArrayRef],
-    ) -> Vec<ArrayRef> {
-        let find = |list: &[usize], column| list.iter().position(|&known| known == column);
-        let column = |column: usize| {
-            if let Some(at) = find(&self.spec.keys, column) {
-                return keys.get(at).cloned();
-            }
-            match find(&self.order, column) {
-                Some(at) => orders.get(at).cloned(),
-                None => find(&self.row, column).and_then(|at| rows.get(at).cloned()),
-            }
-        };
-        (0..self.spec.input.fields().len()).filter_map(column).collect()
     }
 }
 

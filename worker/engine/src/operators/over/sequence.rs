@@ -1,17 +1,14 @@
 //! The rows of some keys, sorted: those that frames reach back to, then those that leave.
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
-use arrow::datatypes::TimestampMillisecondType;
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use weir_state::key_table::ABSENT;
 use weir_state::sorted::Strings;
 use weir_state::sorted::order::encode_orders;
-use weir_state::table::{Ordered, Scan, Table, TableError};
+use weir_state::table::{Ordered, Table, TableError};
 
 use super::plan::Plan;
+use crate::operators::in_order::read_key;
 use crate::{EventTime, OperatorError};
-
-/// Rows that are looked at together.
-const LOOK: usize = 256;
 
 /// The rows of a key.
 #[derive(Clone, Copy, Debug)]
@@ -67,10 +64,7 @@ impl Sequence {
             let gone = times[start..].partition_point(|time| *time <= last);
             spans.push(Span { start, leaving: start + gone, end: slots.len(), next });
         }
-        let (keys, orders) = (table.keys(&slots)?, table.orders(&slots)?);
-        let rows = (0..plan.row.len()).map(|column| table.read(column, &slots));
-        let columns = plan.join(&keys, &orders, &rows.collect::<Result<Vec<_>, _>>()?);
-        let records = RecordBatch::try_new(plan.spec.input.clone(), columns)?;
+        let (records, orders) = plan.layout.read(table, &slots)?;
         let equal = equal_rows(table, &orders, &spans, slots.len())?;
         Ok(Self { slots, records, spans, times, equal })
     }
@@ -92,34 +86,6 @@ impl Sequence {
     }
 }
 
-/// Adds the rows of a key that the watermark has passed; gives the time of the next one.
-fn read_key(
-    table: &Ordered,
-    key: u32,
-    passed: EventTime,
-    slots: &mut Vec<u32>,
-    times: &mut Vec<EventTime>,
-) -> Result<Option<EventTime>, OperatorError> {
-    let mut scan = Scan::all(key);
-    let mut found = Vec::new();
-    loop {
-        found.clear();
-        let more = table.scan(&mut scan, LOOK, &mut found);
-        let orders = table.orders(&found)?;
-        let of = orders.first().map(times_of).unwrap_or_default();
-        for (&slot, &time) in found.iter().zip(of) {
-            if time > passed {
-                return Ok(Some(time));
-            }
-            slots.push(slot);
-            times.push(time);
-        }
-        if !more {
-            return Ok(None);
-        }
-    }
-}
-
 /// The first of these rows that waits for a watermark behind the one that it was behind itself.
 fn waiting(
     plan: &Plan,
@@ -127,13 +93,9 @@ fn waiting(
     slots: &[u32],
     passed: EventTime,
 ) -> Result<Option<usize>, OperatorError> {
-    let Some(column) = plan.behind else { return Ok(None) };
+    let Some(column) = plan.layout.behind else { return Ok(None) };
     let behind = table.column::<i64>(column).map_err(TableError::from)?;
     Ok(slots.iter().position(|&slot| behind.get(slot).is_some_and(|mark| mark > passed)))
-}
-
-pub(super) fn times_of(column: &ArrayRef) -> &[EventTime] {
-    column.as_primitive_opt::<TimestampMillisecondType>().map_or(&[], |times| times.values())
 }
 
 /// Where rows that are equal in the order but for their arrival begin and end.
@@ -159,18 +121,4 @@ fn equal_rows(
         }
     }
     Ok(equal)
-}
-
-/// The least event time of each key among some rows.
-pub(super) fn earliest(
-    numbers: &[u32],
-    times: &[EventTime],
-    keys: usize,
-) -> Vec<Option<EventTime>> {
-    let mut earliest = vec![None; keys];
-    for (&number, &time) in numbers.iter().zip(times) {
-        let known: &mut Option<EventTime> = &mut earliest[number as usize];
-        *known = Some(known.map_or(time, |known| known.min(time)));
-    }
-    earliest
 }

@@ -77,7 +77,9 @@ impl Plan {
             types.push(DataType::Int32);
         }
         if types.len() != spec.names.len() {
-            return Err(OperatorError::internal("the columns of UNNEST are not those of its elements"));
+            return Err(OperatorError::internal(
+                "the columns of UNNEST are not those of its elements",
+            ));
         }
         let kept = spec.kept.iter().map(|&column| field(column));
         let mut output = kept.collect::<Result<Vec<_>>>()?;

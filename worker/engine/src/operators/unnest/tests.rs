@@ -39,12 +39,10 @@ fn batch(rows: &[Row]) -> Batch {
         maps.append(row.elements.is_some()).unwrap();
     }
     let n: Int64Array = rows.iter().map(|row| Some(row.n)).collect();
-    let columns: [(&str, ArrayRef); 3] = [
-        ("n", Arc::new(n)),
-        ("list", Arc::new(lists.finish())),
-        ("map", Arc::new(maps.finish())),
-    ];
-    let records = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, c)| (name, c, true)));
+    let columns: [(&str, ArrayRef); 3] =
+        [("n", Arc::new(n)), ("list", Arc::new(lists.finish())), ("map", Arc::new(maps.finish()))];
+    let records =
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, c)| (name, c, true)));
     let kinds: Vec<RowKind> = rows.iter().map(|row| row.kind).collect();
     let inserts = kinds.iter().all(|kind| *kind == RowKind::Insert);
     Batch::new(records.unwrap()).with_kinds((!inserts).then(|| kinds.into()))
@@ -125,8 +123,11 @@ fn expected(spec: &Unnest, rows: &[Row]) -> Vec<(RowKind, Vec<String>)> {
 fn any_row() -> impl Strategy<Value = Row> {
     let element = (prop::option::weighted(0.8, "[a-c]{1,2}"), 0_i32..3);
     let elements = prop::option::weighted(0.8, prop::collection::vec(element, 0..5));
-    (0_i64..9, elements, any::<bool>(), any::<bool>())
-        .prop_map(|(n, elements, comes, other)| Row { n, elements, kind: kind(comes, other) })
+    (0_i64..9, elements, any::<bool>(), any::<bool>()).prop_map(|(n, elements, comes, other)| Row {
+        n,
+        elements,
+        kind: kind(comes, other),
+    })
 }
 
 proptest! {
@@ -178,7 +179,8 @@ fn long_values_leave_in_steps() {
 #[test]
 fn a_row_whose_elements_leave_in_steps_is_kept_once_if_none_of_them_counts() {
     let count = (ROWS + 7) as i32;
-    let row = |n| Row { n, elements: Some(vec![(Some("a".to_owned()), count)]), kind: RowKind::Insert };
+    let row =
+        |n| Row { n, elements: Some(vec![(Some("a".to_owned()), count)]), kind: RowKind::Insert };
     for (counted, wanted) in [(false, 2), (true, 2 * ((ROWS + 7) / 2))] {
         let test: Test = Arc::new(move |pairs| {
             let numbers = pairs.column(0).as_primitive::<Int32Type>();
@@ -197,10 +199,15 @@ fn a_row_whose_elements_leave_in_steps_is_kept_once_if_none_of_them_counts() {
 fn fields_of_a_row_are_columns_and_no_row_is_no_element() {
     let inner: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
     let fields = vec![Field::new("x", DataType::Int64, true)];
-    let rows = StructArray::new(fields.into(), vec![inner], Some(NullBuffer::from(vec![true, false, true])));
+    let rows = StructArray::new(
+        fields.into(),
+        vec![inner],
+        Some(NullBuffer::from(vec![true, false, true])),
+    );
     let item = Arc::new(Field::new_list_field(rows.data_type().clone(), true));
     let offsets = arrow::buffer::OffsetBuffer::from_lengths([3]);
-    let list: ArrayRef = Arc::new(arrow::array::ListArray::new(item, offsets, Arc::new(rows), None));
+    let list: ArrayRef =
+        Arc::new(arrow::array::ListArray::new(item, offsets, Arc::new(rows), None));
     let input = Arc::new(Schema::new(vec![Field::new("list", list.data_type().clone(), true)]));
     let spec = Unnest {
         input: Arc::clone(&input),

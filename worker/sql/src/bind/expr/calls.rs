@@ -17,6 +17,16 @@ impl ExprBinder<'_> {
         if let Some(over) = &call.over {
             return self.over(call, over, span);
         }
+        if self.matching.is_some() {
+            return match self.of_match(call, span)? {
+                Some(value) => Ok(value),
+                None => self.plain_function(call, span),
+            };
+        }
+        self.plain_function(call, span)
+    }
+
+    fn plain_function(&mut self, call: &ast::Call, span: Span) -> Bound {
         let name = call.name.text.to_ascii_uppercase();
         if is_grouping(&name) && self.aggregates.is_some() {
             let args = call.args.iter().map(|arg| self.bind(arg)).collect::<Result<_, _>>()?;
@@ -87,6 +97,9 @@ impl ExprBinder<'_> {
         if call.star {
             if !takes_star {
                 return fail(span, no_star(name));
+            }
+            if let Some(of) = call.args.first() {
+                return fail(of.span, format!("{name} of all columns is written {name}(*)"));
             }
             let kind = result_kind(function, name, None, span)?;
             return Ok(FoundAggregate { function, arg: None, filter, distinct: false, kind });

@@ -12,6 +12,7 @@ use weir_engine::aggregate::Function as Aggregation;
 use super::interval;
 use super::join::Joined;
 use super::over::OverCalls;
+use super::pattern::Matching;
 use crate::ast::{self, BinaryOp, ExprKind};
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Node, Style, cast, compare};
@@ -38,6 +39,38 @@ pub(crate) struct Scope<'a> {
     pub(crate) joined: Option<&'a Joined>,
 }
 
+impl Scope<'_> {
+    fn not_found(&self, name: &str) -> String {
+        let scope = self;
+        if scope.fields.is_empty() {
+            return format!(
+                "column \"{name}\" not found: there is no FROM; strings are written in 'single quotes'"
+            );
+        }
+        if scope.aliases.iter().any(|alias| alias == name) {
+            return format!(
+                "\"{name}\" is a name given in SELECT, which is not visible here; repeat its expression, or name it in a subquery"
+            );
+        }
+        let hint = did_you_mean(name, scope.fields.iter().map(|f| f.name.as_str()), '"');
+        let windows = ["window_start", "window_end", "window_time"];
+        if windows.contains(&name) && hint.is_empty() {
+            return format!(
+                "column \"{name}\" not found in {}: it comes from a window function, FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …))",
+                scope.place
+            );
+        }
+        let listed: Vec<&str> = scope.fields.iter().take(12).map(|f| f.name.as_str()).collect();
+        let hint = if hint.is_empty() {
+            let more = if scope.fields.len() > listed.len() { ", …" } else { "" };
+            format!("; it has {}{more}", listed.join(", "))
+        } else {
+            hint
+        };
+        format!("column \"{name}\" not found in {}{hint}", scope.place)
+    }
+}
+
 /// An aggregate call found in a SELECT list or HAVING; its column follows the input's.
 pub(crate) struct FoundAggregate {
     pub(crate) function: Aggregation,
@@ -56,6 +89,8 @@ pub(crate) struct ExprBinder<'a> {
     pub(crate) no_aggregates: &'static str,
     /// Where calls with OVER go; `None` where they are not allowed.
     pub(crate) over: Option<&'a mut OverCalls>,
+    /// The match that names are about, in MEASURES and DEFINE.
+    pub(crate) matching: Option<&'a mut Matching>,
 }
 
 type Bound = Result<Expr, SqlError>;
@@ -70,7 +105,7 @@ pub(crate) fn bind_plain(
     scope: &Scope<'_>,
     no_aggregates: &'static str,
 ) -> Bound {
-    ExprBinder { scope, aggregates: None, no_aggregates, over: None }.bind(expr)
+    ExprBinder { scope, aggregates: None, no_aggregates, over: None, matching: None }.bind(expr)
 }
 
 /// Binds a condition: a BOOLEAN.
@@ -233,12 +268,16 @@ impl ExprBinder<'_> {
         condition(self, expr, &format!("the operand of {clause}"))
     }
 
-    fn column(&self, parts: &[ast::Ident], span: Span) -> Bound {
+    fn column(&mut self, parts: &[ast::Ident], span: Span) -> Bound {
         let scope = self.scope;
+        if let Some(matching) = &mut self.matching {
+            let lacks = |name: &str| self.scope.not_found(name);
+            return matching.column(parts, span, &lacks);
+        }
         let name = match (parts, scope.joined) {
             ([name], Some(joined)) => {
                 let found = joined.unqualified(name, scope.fields, span)?;
-                let lacks = || SqlError::new(name.span, self.not_found(&name.text));
+                let lacks = || SqlError::new(name.span, scope.not_found(&name.text));
                 return found.ok_or_else(lacks);
             }
             ([qualifier, name], Some(joined)) => {
@@ -271,7 +310,7 @@ impl ExprBinder<'_> {
         };
         let mut found = scope.fields.iter().enumerate().filter(|(_, f)| f.name == name.text);
         let Some((index, field)) = found.next() else {
-            return fail(name.span, self.not_found(&name.text));
+            return fail(name.span, scope.not_found(&name.text));
         };
         if found.next().is_some() {
             return fail(
@@ -286,7 +325,7 @@ impl ExprBinder<'_> {
     }
 
     /// `r.f`, where `r` is a column of type ROW, after all.
-    fn field_of_row(&self, parts: &[ast::Ident], span: Span) -> Option<Bound> {
+    fn field_of_row(&mut self, parts: &[ast::Ident], span: Span) -> Option<Bound> {
         let (row, names) = (1..parts.len()).find_map(|end| {
             let row = self.column(&parts[..end], span).ok()?;
             matches!(row.kind(), Kind::Nested(Nested::Row(_))).then(|| (row, &parts[end..]))
@@ -295,36 +334,6 @@ impl ExprBinder<'_> {
             let name_of = Arg::Expr(text_literal(&name.text, name.span));
             functions::bind(".", vec![Arg::Expr(of), name_of], name.span, span)
         }))
-    }
-
-    fn not_found(&self, name: &str) -> String {
-        let scope = self.scope;
-        if scope.fields.is_empty() {
-            return format!(
-                "column \"{name}\" not found: there is no FROM; strings are written in 'single quotes'"
-            );
-        }
-        if scope.aliases.iter().any(|alias| alias == name) {
-            return format!(
-                "\"{name}\" is a name given in SELECT, which is not visible here; repeat its expression, or name it in a subquery"
-            );
-        }
-        let hint = did_you_mean(name, scope.fields.iter().map(|f| f.name.as_str()), '"');
-        let windows = ["window_start", "window_end", "window_time"];
-        if windows.contains(&name) && hint.is_empty() {
-            return format!(
-                "column \"{name}\" not found in {}: it comes from a window function, FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL …))",
-                scope.place
-            );
-        }
-        let listed: Vec<&str> = scope.fields.iter().take(12).map(|f| f.name.as_str()).collect();
-        let hint = if hint.is_empty() {
-            let more = if scope.fields.len() > listed.len() { ", …" } else { "" };
-            format!("; it has {}{more}", listed.join(", "))
-        } else {
-            hint
-        };
-        format!("column \"{name}\" not found in {}{hint}", scope.place)
     }
 
     fn case(

@@ -3,6 +3,7 @@
 mod identity;
 mod joins;
 mod nested;
+mod patterns;
 mod queries;
 mod ranks;
 mod tables;

@@ -38,7 +38,11 @@ pub(super) fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("k", DataType::Int64, true),
         Field::new("n", DataType::Int32, true),
-        Field::new("list", DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))), true),
+        Field::new(
+            "list",
+            DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
+            true,
+        ),
     ]))
 }
 

@@ -80,7 +80,13 @@ fn any_spec(retracted: bool) -> impl Strategy<Value = TopN> {
     let order = prop::collection::vec((column, any::<bool>(), any::<bool>()), 0..3);
     let functions = vec![RankFunction::RowNumber, RankFunction::Rank, RankFunction::DenseRank];
     (
-        prop::sample::select(vec![vec!["k"], vec!["flag", "k"], vec!["float"], vec!["row"], vec![]]),
+        prop::sample::select(vec![
+            vec!["k"],
+            vec!["flag", "k"],
+            vec!["float"],
+            vec!["row"],
+            vec![],
+        ]),
         order,
         prop::sample::select(functions),
         1_u64..4,

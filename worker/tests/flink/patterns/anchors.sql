@@ -1,0 +1,13 @@
+-- differs: Flink ignores the anchor; what is not done is refused here
+CREATE TABLE letters (
+  id BIGINT, k INT, c STRING, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts
+) WITH ('connector' = 'filesystem', 'path' = 'in/letters.json', 'format' = 'json');
+
+SELECT * FROM letters MATCH_RECOGNIZE (
+  ORDER BY ts
+  MEASURES A.id AS a
+  ONE ROW PER MATCH
+  AFTER MATCH SKIP PAST LAST ROW
+  PATTERN (^ A B)
+  DEFINE A AS A.c = 'a', B AS B.c = 'b'
+) AS m;

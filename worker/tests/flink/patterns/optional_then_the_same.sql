@@ -1,0 +1,12 @@
+CREATE TABLE letters (
+  id BIGINT, k INT, c STRING, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts
+) WITH ('connector' = 'filesystem', 'path' = 'in/letters.json', 'format' = 'json');
+
+SELECT * FROM letters MATCH_RECOGNIZE (
+  ORDER BY ts
+  MEASURES A.id AS a, B.id AS b, C.id AS c
+  ONE ROW PER MATCH
+  AFTER MATCH SKIP TO NEXT ROW
+  PATTERN (A B? C)
+  DEFINE A AS A.c = 'a', B AS B.c = 'b', C AS C.c = 'b' OR C.c = 'c'
+) AS m;

@@ -1,0 +1,13 @@
+-- differs: Flink takes a variable once in PATTERN; the standard as often as it is written
+CREATE TABLE letters (
+  id BIGINT, k INT, c STRING, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts
+) WITH ('connector' = 'filesystem', 'path' = 'in/letters.json', 'format' = 'json');
+
+SELECT * FROM letters MATCH_RECOGNIZE (
+  ORDER BY ts
+  MEASURES FIRST(A.id) AS f, LAST(A.id) AS l
+  ONE ROW PER MATCH
+  AFTER MATCH SKIP PAST LAST ROW
+  PATTERN (A B A)
+  DEFINE A AS A.c = 'a', B AS B.c = 'b'
+) AS m;
