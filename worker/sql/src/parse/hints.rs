@@ -1,5 +1,6 @@
 //! `/*+ … */`: Flink's hints. Two are understood, the options of a table for this place alone, and
-//! how a table is asked; every other is refused by its name, as a program that is run without it is another program.
+//! how a table is asked; every other is refused by its name, as a program that is run without it is
+//! another program.
 
 use super::{Parsed, Parser};
 use crate::ast::{LookupHint, OptionDef};

@@ -204,7 +204,7 @@ fn a_row_with_many_matches_is_given_in_steps() {
     for conditioned in [false, true] {
         let left = vec![(Some(2), 0), (Some(1), 19_998), (Some(1), 20_001), (Some(2), 1)];
         let table = kept(&right, true);
-        let found = given(&spec(&table, true, conditioned), &[left.clone()]).unwrap();
+        let found = given(&spec(&table, true, conditioned), std::slice::from_ref(&left)).unwrap();
         assert_eq!(found, joined(&left, &right, true, conditioned));
     }
 }
