@@ -108,6 +108,13 @@ impl Binder<'_> {
             );
             return self.fail(clause.right.span, message);
         }
+        if let Some(by) = right.rel.corrected_by() {
+            let message = format!(
+                "{} cannot be asked by processing time: it is read as rows that stay, and its rows are corrected ({}); ask by event time, or read a table that holds what there is by now",
+                right.place, by.what
+            );
+            return self.fail(clause.right.span, message);
+        }
         let width = left.rel.fields.len();
         let asks = on.iter().any(|on| equality(on, width).is_some_and(|found| !found.null_safe));
         if !asks {
