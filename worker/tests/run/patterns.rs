@@ -68,7 +68,7 @@ fn all_rows_of_each_match_with_what_they_are_called() {
             "ann, 2024-01-01T00:00:50, S, 1, 3, 6, true",
             "bob, 2024-01-01T00:00:12, F, 1, 1, 2, false",
             "bob, 2024-01-01T00:00:20, S, 1, 1, 4, true",
-            "bob, 2024-01-01T00:03:00, F, 2, 1, 12, false",
+            "bob, 2024-01-01T00:03, F, 2, 1, 12, false",
             "bob, 2024-01-01T00:03:01, F, 2, 2, 13, false",
             "bob, 2024-01-01T00:03:05, S, 2, 2, 14, true",
         ],
@@ -154,9 +154,8 @@ fn a_match_that_has_begun_goes_on_behind_a_kill_and_with_another_parallelism() {
         "b.csv",
         &format!("2,false,{day}:10\n2,false,{day}:11\n1,true,{day}:12\n9,true,{day}:13\n"),
     );
-    let with_first = |rows: Vec<String>| {
-        rows.into_iter().filter(|row| row.starts_with('1')).collect::<Vec<_>>()
-    };
+    let with_first =
+        |rows: Vec<String>| rows.into_iter().filter(|row| row.starts_with('1')).collect::<Vec<_>>();
     until("the other match", || {
         with_first(printed(&job, "second")) == ["1, 1, 3, 2024-01-01T00:00:01"]
     });
