@@ -68,7 +68,7 @@ fn all_rows_of_each_match_with_what_they_are_called() {
             "ann, 2024-01-01T00:00:50, S, 1, 3, 6, true",
             "bob, 2024-01-01T00:00:12, F, 1, 1, 2, false",
             "bob, 2024-01-01T00:00:20, S, 1, 1, 4, true",
-            "bob, 2024-01-01T00:03:00, F, 2, 1, 12, false",
+            "bob, 2024-01-01T00:03, F, 2, 1, 12, false",
             "bob, 2024-01-01T00:03:01, F, 2, 2, 13, false",
             "bob, 2024-01-01T00:03:05, S, 2, 2, 14, true",
         ],

@@ -263,9 +263,10 @@ enum Taking {
 impl Tally {
     /// The aggregate over the rows of a path that begins at `start`.
     fn result(&mut self, path: &[MatchedRow], start: usize) -> Result<ArrayRef> {
-        for at in self.slots.len() - 1..path.len() {
+        let known = self.slots.len() - 1;
+        for (at, row) in path.iter().enumerate().skip(known) {
             let before = self.slots[at];
-            if !self.counts[path[at].variable] {
+            if !self.counts[row.variable] {
                 self.slots.push(before);
                 continue;
             }
