@@ -11,17 +11,17 @@ use weir_protocol::view::{Finding, JobView, Severity, Snapshot};
 
 /// A pod's page: what it answers to `/v1/snapshot`.
 fn pod(status: &'static str, body: String) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
+            let mut stream = stream.expect("a connection");
             let mut request = [0; 1024];
-            let n = stream.read(&mut request).unwrap();
+            let n = stream.read(&mut request).expect("a request");
             let is_snapshot =
                 String::from_utf8_lossy(&request[..n]).starts_with("GET /v1/snapshot ");
             let body = if is_snapshot { body.as_str() } else { "[]" };
-            write!(stream, "HTTP/1.0 {status}\r\n\r\n{body}").unwrap();
+            write!(stream, "HTTP/1.0 {status}\r\n\r\n{body}").expect("answered");
         }
     });
     port
@@ -47,14 +47,14 @@ esac
         log = folder.join("log").display()
     );
     let file = folder.join("kubectl");
-    fs::write(&file, script).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&file, script).expect("written");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("made a program");
 }
 
 fn weir(folder: &Path, arguments: &[&str]) -> Output {
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").expect("a PATH"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-weir"));
-    command.args(arguments).env("PATH", path).output().unwrap()
+    command.args(arguments).env("PATH", path).output().expect("it starts")
 }
 
 #[test]
