@@ -18,9 +18,11 @@ mod hub;
 mod places;
 mod render;
 mod serve;
+mod status;
 pub mod words;
 
 pub use diagnose::diagnose;
 pub use hub::{Hub, Ledger, Program};
 pub use places::places;
-pub use serve::{Page, router, serve};
+pub use serve::{router, serve};
+pub use status::status;

@@ -26,7 +26,7 @@ use crate::render::{self, Subject, View};
 
 /// The page of one process's job.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub(crate) struct Page {
     hub: Arc<Hub>,
 }
 
