@@ -96,7 +96,9 @@ pub fn caching(table: &Table) -> Result<Caching, Vec<Problem>> {
         options.refuse(INTERVAL, format!("'{INTERVAL}' is longer than nothing, such as '10 min'"));
     }
     let fixed_rate = options.choice(MODE, false, &[("FIXED_DELAY", false), ("FIXED_RATE", true)]);
-    options.only_with(MODE, INTERVAL);
+    if interval.is_none() {
+        options.only_with(MODE, &format!("'{INTERVAL}'"));
+    }
     let retries = options.number(RETRIES).unwrap_or(3);
     let problems = options.finish();
     if !problems.is_empty() {

@@ -175,7 +175,7 @@ impl Binder<'_> {
         let replaces = matches!(below.kind, RelKind::Scan(_)) || last.is_some();
         let (found, keys) = match last {
             // Every row is a version, not only the one that is the last by now.
-            Some(rank) => match self.without_rank(rel, rank.input.fields.len()) {
+            Some(rank) => match without_rank(rel) {
                 Some(found) => (found, vec![rank.partition.clone()]),
                 None => {
                     let message = format!(
@@ -222,21 +222,20 @@ impl Binder<'_> {
         };
         Ok(Found { rel: found, keys, time })
     }
+}
 
-    /// Projections over a deduplication as they are over its input of so many columns; none where
-    /// they give the row number.
-    fn without_rank(&mut self, rel: &Arc<Rel>, width: usize) -> Option<Arc<Rel>> {
-        match &rel.kind {
-            RelKind::Calc { input, exprs, .. } => {
-                let below = self.without_rank(input, width)?;
-                let mut used = std::collections::BTreeSet::new();
-                exprs.iter().for_each(|expr| expr.columns(&mut used));
-                let there = used.last().is_none_or(|last| *last < below.fields.len());
-                there.then(|| calc(&below, None, exprs.clone(), rel.fields.clone()))
-            }
-            RelKind::Rank(rank) => Some(rank.input.clone()),
-            _ => None,
+/// Projections over a deduplication as they are over its input; none where they give the row number.
+fn without_rank(rel: &Arc<Rel>) -> Option<Arc<Rel>> {
+    match &rel.kind {
+        RelKind::Calc { input, exprs, .. } => {
+            let below = without_rank(input)?;
+            let mut used = std::collections::BTreeSet::new();
+            exprs.iter().for_each(|expr| expr.columns(&mut used));
+            let there = used.last().is_none_or(|last| *last < below.fields.len());
+            there.then(|| calc(&below, None, exprs.clone(), rel.fields.clone()))
         }
+        RelKind::Rank(rank) => Some(rank.input.clone()),
+        _ => None,
     }
 }
 
