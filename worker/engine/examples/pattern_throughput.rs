@@ -16,7 +16,7 @@ use weir_engine::operators::pattern::spec::{
     Check, Measures, Of, Output as Column, OutputColumn, Pattern, Place, Shape, Skip, Value,
     Variable, What,
 };
-use weir_engine::{Batch, Context, EngineError, Operator, Output, Progress, Watermark};
+use weir_engine::{Batch, Context, EngineError, Output, Progress, Watermark};
 use weir_protocol::{KeyGroupRange, OperatorUid, Subtask, Term};
 
 const ROWS: u64 = 8192;

@@ -211,6 +211,9 @@ fn any_condition() -> impl Strategy<Value = Condition> {
     ]
 }
 
+/// How often at least and at most, where it is not once.
+type Times = Option<(u32, Option<u32>)>;
+
 /// What Flink takes: variables one after the other, each with a quantifier.
 fn any_plain() -> impl Strategy<Value = Shape> {
     let times = prop_oneof![
@@ -222,11 +225,9 @@ fn any_plain() -> impl Strategy<Value = Shape> {
         1 => (1_u32..3).prop_map(|n| Some((n, None))),
     ];
     prop::collection::vec((times, any::<bool>()), 1..5).prop_map(|parts| {
-        let part = |(variable, (times, reluctant)): (usize, (Option<(u32, Option<u32>)>, bool))| {
-            match times {
-                None => one(variable),
-                Some((least, most)) => repeat(one(variable), least, most, reluctant),
-            }
+        let part = |(variable, (times, reluctant)): (usize, (Times, bool))| match times {
+            None => one(variable),
+            Some((least, most)) => repeat(one(variable), least, most, reluctant),
         };
         Shape::Sequence(parts.into_iter().enumerate().map(part).collect())
     })
