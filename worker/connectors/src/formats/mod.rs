@@ -32,7 +32,6 @@
 //! | long-end | 9223372036854775808.0 is 9223372036854775807 | out of range |
 //! | map-order | shows maps in the order of a hash table | in the order of the record |
 //! | nanosecond-range | TIMESTAMP(7) to (9) in any year | 1677-09-22 to 2262-04-11; out of range otherwise |
-//! | nested-csv | writes nested types with `;` | refused when the program is planned |
 //! | no-such-day | 30 February is the 28th in a timestamp, 1 or 2 March in a DATE of CSV | refused |
 //! | nul | zero bytes are blanks in CSV, or an error | text |
 //! | offset | TIMESTAMP_LTZ takes `Z` only | takes `+02:00` as well |
