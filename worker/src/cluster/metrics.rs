@@ -53,26 +53,37 @@ pub(crate) fn render(shared: &Shared, settings: &Settings) -> prometheus::Result
     let job = Job { namespace: &shared.identity.namespace, name: &shared.identity.name };
     let registry = Registry::new();
     let view = shared.member();
-    let attached = job.gauge(
-        &registry,
-        "weir_worker_attached",
-        "1 while the worker holds a connection to the job's coordinator.",
-        &[],
-    )?;
-    attached.with_label_values(&job.labels(&[])).set(i64::from(view.attached));
-    let limit = job.gauge(
-        &registry,
-        "weir_state_limit_bytes",
-        "Memory that this worker's state may take.",
-        &[],
-    )?;
-    limit.with_label_values(&job.labels(&[])).set(settings.state_limit as i64);
+    worker(&job, &registry, settings, view.attached)?;
     tasks(&job, &registry, settings, &view.tasks)?;
     ends(&job, &registry, settings, &view.tasks)?;
     if let Some(coordinator) = shared.coordinator() {
         coordinated(&job, &registry, settings, &coordinator.report())?;
     }
     TextEncoder::new().encode_to_string(&registry.gather())
+}
+
+/// Of the worker itself.
+fn worker(
+    job: &Job<'_>,
+    registry: &Registry,
+    settings: &Settings,
+    is_attached: bool,
+) -> prometheus::Result<()> {
+    let attached = job.gauge(
+        registry,
+        "weir_worker_attached",
+        "1 while the worker holds a connection to the job's coordinator.",
+        &[],
+    )?;
+    attached.with_label_values(&job.labels(&[])).set(i64::from(is_attached));
+    let limit = job.gauge(
+        registry,
+        "weir_state_limit_bytes",
+        "Memory that this worker's state may take.",
+        &[],
+    )?;
+    limit.with_label_values(&job.labels(&[])).set(settings.state_limit as i64);
+    Ok(())
 }
 
 /// The job that every series is about.
@@ -386,6 +397,7 @@ mod tests {
             ..TaskStats::default()
         };
         let stats = [task(0, 0, "a"), task(0, 1, "a"), task(1, 0, "z"), task(1, 1, "z")];
+        worker(&job, &registry, &settings, true).expect("names are right");
         tasks(&job, &registry, &settings, &stats).expect("names are right");
         ends(&job, &registry, &settings, &stats).expect("names are right");
         let report = CoordinatorReport::default();

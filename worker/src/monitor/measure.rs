@@ -14,8 +14,9 @@ use weir_sql::explain::explain;
 
 /// Rates are over so long: reports come once a second, rows in bursts.
 const WINDOW_US: u64 = 5_000_000;
-/// A task that has not reported for so many looks does nothing that is known.
-const SILENT_LOOKS: u32 = 4;
+/// A task that has not reported for so many looks, which come one to five times a second, does
+/// nothing that is known.
+const SILENT_LOOKS: u32 = 12;
 /// What a checkpoint usually takes is said of so many.
 const USUAL: usize = 10;
 /// Event time of a live job is not older than this; that of a replay of old files is no freshness.

@@ -141,11 +141,11 @@ fn a_match_that_has_begun_goes_on_behind_a_kill_and_with_another_parallelism() {
     job.give(
         "a.csv",
         &format!(
-            "1,false,{day}:01\n2,false,{day}:01\n1,false,{day}:02\n2,false,{day}:03\n2,false,{day}:04\n2,true,{day}:05\n1,false,{day}:06\n9,true,{day}:07\n"
+            "1,false,{day}:01\n2,false,{day}:02\n1,false,{day}:03\n2,false,{day}:04\n2,false,{day}:05\n2,true,{day}:06\n1,false,{day}:07\n9,true,{day}:08\n"
         ),
     );
     let run = start_printing(&job, "first");
-    until("the match", || printed(&job, "first") == ["2, 1, 3, 2024-01-01T00:00:01"]);
+    until("the match", || printed(&job, "first") == ["2, 1, 3, 2024-01-01T00:00:02"]);
     until("the chain to know", || job.listed().is_some());
     run.signal(Signal::KILL);
     run.end();

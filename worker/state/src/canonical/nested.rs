@@ -219,12 +219,15 @@ mod tests {
     use super::super::{nested_from_bytes, nested_to_bytes};
     use super::*;
 
-    fn map(entries: &[Option<&[(&str, Option<f64>)]>]) -> ArrayRef {
+    /// The entries of a map.
+    type Entries<'a> = &'a [(&'a str, Option<f64>)];
+
+    fn map(entries: &[Option<Entries<'_>>]) -> ArrayRef {
         let names =
             MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
         let mut maps = MapBuilder::new(Some(names), StringBuilder::new(), Float64Builder::new());
         for map in entries {
-            for (key, value) in map.into_iter().copied().flatten() {
+            for (key, value) in map.iter().copied().flatten() {
                 maps.keys().append_value(key);
                 maps.values().append_option(*value);
             }
