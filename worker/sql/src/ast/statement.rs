@@ -1,0 +1,198 @@
+//! Statements: declarations, changes of them, settings, INSERT.
+
+use super::{Expr, Ident, Query};
+use crate::error::Span;
+use crate::types::SqlType;
+
+/// A statement.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Statement {
+    CreateTable(CreateTable),
+    CreateView(CreateView),
+    Insert(Insert),
+    /// A query on its own, whose rows are shown.
+    Query(Query),
+    Set {
+        key: String,
+        value: String,
+        span: Span,
+    },
+    /// Without a key: all of them.
+    Reset {
+        key: Option<(String, Span)>,
+    },
+    Drop {
+        is_view: bool,
+        name: Ident,
+        if_exists: bool,
+    },
+    Alter(Alter),
+    /// What only tells something, such as `EXPLAIN`: these are checked, and nothing is done.
+    Told {
+        what: &'static str,
+        span: Span,
+        of: Vec<Statement>,
+    },
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct CreateTable {
+    pub(crate) name: Ident,
+    pub(crate) if_not_exists: bool,
+    pub(crate) columns: Vec<ColumnDef>,
+    pub(crate) watermark: Option<WatermarkDef>,
+    pub(crate) primary_key: Vec<Ident>,
+    pub(crate) partitioned_by: Vec<Ident>,
+    pub(crate) options: Vec<OptionDef>,
+    /// `LIKE`, until it is resolved.
+    pub(crate) like: Option<Like>,
+    /// `AS SELECT`.
+    pub(crate) query: Option<Query>,
+}
+
+impl CreateTable {
+    /// A table of which only the name is known.
+    pub(crate) fn named(name: Ident) -> Self {
+        Self {
+            name,
+            if_not_exists: false,
+            columns: Vec::new(),
+            watermark: None,
+            primary_key: Vec::new(),
+            partitioned_by: Vec::new(),
+            options: Vec::new(),
+            like: None,
+            query: None,
+        }
+    }
+}
+
+/// `LIKE` of `CREATE TABLE`.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Like {
+    pub(crate) of: Ident,
+    pub(crate) rules: Vec<LikeRule>,
+}
+
+/// How a part of a table is taken over from another one.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct LikeRule {
+    pub(crate) merging: Merging,
+    pub(crate) feature: Feature,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Merging {
+    /// Taken over; what both have is an error.
+    Including,
+    Excluding,
+    /// Taken over; what the new table says counts.
+    Overwriting,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Feature {
+    All,
+    Constraints,
+    Distribution,
+    Partitions,
+    Options,
+    /// Computed columns.
+    Generated,
+    Metadata,
+    Watermarks,
+}
+
+/// `ALTER TABLE` and `ALTER VIEW`.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Alter {
+    pub(crate) is_view: bool,
+    pub(crate) name: Ident,
+    pub(crate) if_exists: bool,
+    pub(crate) change: Change,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Change {
+    Rename(Ident),
+    /// Of a view.
+    Query(Query),
+    SetOptions(Vec<OptionDef>),
+    ResetOptions(Vec<(String, Span)>),
+    /// Columns, key and watermark that a part of a declaration says, and where columns go.
+    Add {
+        part: CreateTable,
+        places: Vec<(Ident, Place)>,
+    },
+    Modify {
+        part: CreateTable,
+        places: Vec<(Ident, Place)>,
+    },
+    DropColumns(Vec<Ident>),
+    DropPrimaryKey(Span),
+    DropWatermark(Span),
+    RenameColumn {
+        from: Ident,
+        to: Ident,
+    },
+}
+
+/// Where a column is put.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Place {
+    First,
+    After(Ident),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct OptionDef {
+    pub(crate) key: String,
+    pub(crate) value: String,
+    pub(crate) key_span: Span,
+    pub(crate) value_span: Span,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct ColumnDef {
+    pub(crate) name: Ident,
+    pub(crate) kind: ColumnKind,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum ColumnKind {
+    Physical(SqlType),
+    Computed(Expr),
+    Metadata {
+        ty: SqlType,
+        key: Option<String>,
+        is_virtual: bool,
+    },
+    /// The query's column of this name, of `CREATE TABLE (a, b) … AS SELECT`.
+    OfQuery,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct WatermarkDef {
+    pub(crate) column: Ident,
+    pub(crate) expr: Expr,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct CreateView {
+    pub(crate) name: Ident,
+    pub(crate) if_not_exists: bool,
+    pub(crate) columns: Vec<Ident>,
+    pub(crate) query: Query,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Insert {
+    pub(crate) table: Ident,
+    /// `/*+ OPTIONS(…) */` behind the table's name.
+    pub(crate) options: Vec<OptionDef>,
+    /// `PARTITION (column = value, …)`: values that all rows have.
+    pub(crate) partition: Vec<(Ident, Expr)>,
+    pub(crate) columns: Vec<Ident>,
+    pub(crate) query: Query,
+}
