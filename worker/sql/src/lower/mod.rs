@@ -254,7 +254,7 @@ impl Lowering<'_> {
         exprs: &[Expr],
         shape: Option<&Shape>,
     ) -> Option<Flows> {
-        self.refuse_chance_of_corrected(input, filter, exprs);
+        self.refuse_chance_of_corrected(input, filter.into_iter().chain(exprs));
         let flows = self.rel(input, None)?;
         // A scan gives only the columns that are needed, which have other numbers there.
         let kept = self.kept(input);
@@ -337,9 +337,13 @@ impl Lowering<'_> {
     }
 
     /// A row that is taken back has to be the one that was given.
-    fn refuse_chance_of_corrected(&mut self, input: &Rel, filter: Option<&Expr>, exprs: &[Expr]) {
+    fn refuse_chance_of_corrected<'e>(
+        &mut self,
+        input: &Rel,
+        exprs: impl IntoIterator<Item = &'e Expr>,
+    ) {
         let chance = |expr: &Expr| expr.nondeterministic().map(|reason| (expr.span, reason));
-        let Some((span, reason)) = filter.into_iter().chain(exprs).find_map(chance) else { return };
+        let Some((span, reason)) = exprs.into_iter().find_map(chance) else { return };
         if let Some(by) = input.corrected_by() {
             let reason = reason.split(',').next().unwrap_or(reason);
             let message = format!(

@@ -71,6 +71,7 @@ impl Lowering<'_> {
         };
         let mut outputs: Vec<(Expr, String)> =
             kept.iter().map(|&i| (expand(i), table.columns[i].name.clone())).collect();
+        self.refuse_chance_of_corrected(rel, outputs.iter().map(|(expr, _)| expr));
         let mut mark = None;
         if let Some(watermark) = &table.watermark {
             let column = kept.iter().position(|&k| k == watermark.column).unwrap_or(0);

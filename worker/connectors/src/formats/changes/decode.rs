@@ -88,6 +88,17 @@ fn envelope(options: &ChangeOptions, row: &DataType) -> Vec<Field> {
     }
 }
 
+/// The names of a map, of `old`.
+fn names_at(maps: &MapArray, at: usize) -> HashSet<&str> {
+    let offsets = maps.value_offsets();
+    let range = match (offsets.get(at), offsets.get(at + 1)) {
+        (Some(&from), Some(&to)) if maps.is_valid(at) => from as usize..to as usize,
+        _ => 0..0,
+    };
+    let keys = maps.keys().as_string::<i32>();
+    range.map(|entry| keys.value(entry)).collect()
+}
+
 /// What a record says happens.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Change {
@@ -177,7 +188,7 @@ impl ChangeDecoder {
             schema: with_kind(schema),
             in_payload: options.schema_include,
             skips_broken: options.json.ignore_parse_errors,
-            records: JsonDecoder::new(records, options.json)?,
+            records: JsonDecoder::new(records, options.json)?.of_format(options.dialect.name()),
             old: old.map(|schema| JsonDecoder::new(schema, options.json)).transpose()?,
             filters: filters.into_iter().filter_map(pattern).collect::<Result<_, _>>()?,
             skipped: 0,
@@ -347,7 +358,9 @@ impl ChangeDecoder {
             } else if change == Change::Update && older.is_null(record) {
                 change = self.broken(record, "an update has no 'old'".to_owned())?;
             }
-            self.take_change(record, change, [record, record], names, taken);
+            let there = names.filter(|_| change == Change::Update);
+            let there = there.map(|names| names_at(names, record)).unwrap_or_default();
+            self.take_change(record, change, [record, record], &there, taken);
         }
         Ok(())
     }
@@ -362,7 +375,6 @@ impl ChangeDecoder {
         names: Option<&ListArray>,
         taken: &mut Taken,
     ) -> Result<(), Wrong> {
-        let names = names.map(|names| names.values().as_map());
         for record in (0..said.len()).filter(|&record| counts[record]) {
             let mut change = self.change(said, record)?;
             if change != Change::Nothing && new.is_null(record) {
@@ -374,10 +386,20 @@ impl ChangeDecoder {
                 change = self
                     .broken(record, "'old' of an update has fewer rows than 'data'".to_owned())?;
             }
-            let (first, first_old) =
-                (new.value_offsets()[record] as usize, older.value_offsets()[record] as usize);
+            let first = |lists: &ListArray| lists.value_offsets()[record] as usize;
+            let (first_new, first_old) = (first(new), first(older));
+            let no_row = |row: usize| older.values().is_null(first_old + row);
+            if change == Change::Update && (0..rows).any(no_row) {
+                change =
+                    self.broken(record, "a part of 'old' of an update is no row".to_owned())?;
+            }
             for row in 0..rows {
-                self.take_change(record, change, [first + row, first_old + row], names, taken);
+                // The names were read by themselves: they have places of their own.
+                let there = names
+                    .filter(|_| change == Change::Update)
+                    .map(|names| names_at(names.values().as_map(), first(names) + row));
+                let there = there.unwrap_or_default();
+                self.take_change(record, change, [first_new + row, first_old + row], &there, taken);
             }
         }
         Ok(())
@@ -389,16 +411,13 @@ impl ChangeDecoder {
         record: usize,
         change: Change,
         [new, older]: [usize; 2],
-        names: Option<&MapArray>,
+        there: &HashSet<&str>,
         taken: &mut Taken,
     ) {
         match change {
             Change::Insert => taken.row(record, RowKind::Insert, |_| (NEW, new)),
             Change::Delete => taken.row(record, RowKind::Delete, |_| (NEW, new)),
             Change::Update => {
-                let entries = names.filter(|names| names.is_valid(older)).map(|n| n.value(older));
-                let keys = entries.as_ref().map(|entries| entries.column(0).as_string::<i32>());
-                let there: HashSet<&str> = keys.into_iter().flatten().flatten().collect();
                 let fields = self.schema.fields();
                 taken.row(record, RowKind::UpdateBefore, |column| {
                     match there.contains(fields[column].name().as_str()) {

@@ -120,6 +120,11 @@ fn a_record_that_is_no_change_is_told_or_passed_over() {
             "'op_type' of a record is 'T', which is no change of a row in 'ogg-json'; choose the format that the records have",
         ),
         (Dialect::Maxwell, r#"{"data":{"id":1},"type":"update"}"#, "an update has no 'old'"),
+        (
+            Dialect::Canal,
+            r#"{"data":[{"id":1}],"old":[null],"type":"UPDATE"}"#,
+            "a part of 'old' of an update is no row",
+        ),
         (Dialect::Maxwell, r#"{"type":"delete"}"#, "a record has no 'data'"),
         (
             Dialect::Canal,
@@ -145,6 +150,31 @@ fn a_record_that_is_no_change_is_told_or_passed_over() {
         let (rows, records) = read(&lenient, &lines).unwrap();
         assert_eq!((rows.len(), records), (2, vec![0, 2]), "{line}");
     }
+}
+
+#[test]
+fn a_record_that_cannot_be_read_names_the_option_of_its_own_format() {
+    assert_eq!(
+        read(&options(Dialect::Debezium), "{\"after\":\"x\",\"op\":\"c\"}\n"),
+        Err("column `after`: x is not a ROW; to go on, correct the data or set \
+             'debezium-json.ignore-parse-errors' = 'true'"
+            .to_owned())
+    );
+}
+
+/// Where values of `old` cannot be read, names still stand beside their own row.
+#[test]
+fn what_changed_is_told_by_its_own_row_whatever_is_broken_before_it() {
+    let json = JsonOptions { ignore_parse_errors: true, ..JsonOptions::default() };
+    let lenient = ChangeOptions { json, ..options(Dialect::Canal) };
+    let lines = r#"{"data":[{"id":1,"name":"b"}],"old":"x","type":"UPDATE"}
+{"data":[{"id":1,"name":"b"}],"old":["x"],"type":"UPDATE"}
+{"data":[{"id":1,"name":"b"}],"old":[{"id":{"a":1}},{"name":"z"}],"type":"UPDATE"}
+{"data":[{"id":1,"name":"c"}],"old":[{"name":"b"}],"type":"UPDATE"}
+"#;
+    let (rows, records) = read(&lenient, lines).unwrap();
+    assert_eq!(rows[rows.len() - 2..], ["-U 1 b".to_owned(), "+U 1 c".to_owned()]);
+    assert_eq!(records[..], [2, 2, 3, 3]);
 }
 
 #[test]

@@ -65,6 +65,8 @@ pub struct JsonOptions {
 
 /// Decodes JSON objects; see the module.
 pub struct JsonDecoder {
+    /// The format whose options an error speaks of.
+    format: &'static str,
     schema: SchemaRef,
     names: Names,
     shapes: Vec<Shape>,
@@ -156,6 +158,7 @@ impl JsonDecoder {
         let fields = schema.fields();
         let columns = fields.iter().map(Column::new).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
+            format: "json",
             names: Names::new(fields.iter().map(|field| field.name().as_str())),
             shapes: fields.iter().map(Shape::new).collect(),
             tokens: vec![Token::MISSING; columns.len() + 1],
@@ -167,6 +170,11 @@ impl JsonDecoder {
             predictor: Predictor::default(),
             schema,
         })
+    }
+
+    /// The same, as part of another format.
+    pub(in crate::formats) fn of_format(self, format: &'static str) -> Self {
+        Self { format, ..self }
     }
 
     /// Decodes the lines in the first `length` bytes, whose index is built; what follows is
@@ -311,7 +319,7 @@ impl JsonDecoder {
         self.settle(walked, record, 0)
     }
 
-    fn error(data: &[u8], record: usize, failure: Failure) -> DecodeError {
+    fn error(&self, data: &[u8], record: usize, failure: Failure) -> DecodeError {
         // A missing field has no place of its own; the record's has to do.
         let at = failure.at.max(record);
         let end = memchr::memchr(b'\n', &data[record..]).map_or(data.len(), |n| record + n);
@@ -323,7 +331,10 @@ impl JsonDecoder {
                 super::column::shorten(&data[record..end])
             );
         }
-        message.push_str("; to go on, correct the data or set 'json.ignore-parse-errors' = 'true'");
+        message.push_str(&format!(
+            "; to go on, correct the data or set '{}.ignore-parse-errors' = 'true'",
+            self.format
+        ));
         DecodeError::at(data, record, at, message)
     }
 
@@ -342,7 +353,7 @@ impl RecordDecoder for JsonDecoder {
             self.index.build(&rest[..length]);
             let read = self.window(rest, length, max_rows).map_err(|(record, failure)| {
                 let failure = Failure { at: consumed + failure.at, ..failure };
-                Self::error(data, consumed + record, failure)
+                self.error(data, consumed + record, failure)
             })?;
             consumed += read;
             if read > 0 {
@@ -356,7 +367,7 @@ impl RecordDecoder for JsonDecoder {
             };
             self.record(&rest[..end], true).map_err(|failure| {
                 let failure = Failure { at: consumed + failure.at, ..failure };
-                Self::error(data, consumed, failure)
+                self.error(data, consumed, failure)
             })?;
             consumed += (end + 1).min(rest.len());
         }
@@ -366,10 +377,10 @@ impl RecordDecoder for JsonDecoder {
     fn decode_message(&mut self, message: &[u8]) -> Result<bool, DecodeError> {
         let before = self.rows;
         if message.len() > WINDOW {
-            self.record(message, false).map_err(|failure| Self::error(message, 0, failure))?;
+            self.record(message, false).map_err(|failure| self.error(message, 0, failure))?;
             return Ok(self.rows > before);
         }
-        self.short_message(message).map_err(|failure| Self::error(message, 0, failure))?;
+        self.short_message(message).map_err(|failure| self.error(message, 0, failure))?;
         Ok(self.rows > before)
     }
 
