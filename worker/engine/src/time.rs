@@ -25,6 +25,15 @@ impl Watermark {
         }
     }
 
+    /// The last event time that it has passed: all rows of that time are there.
+    #[must_use]
+    pub fn last_passed(self) -> EventTime {
+        match self {
+            Self::MAX => self.0,
+            Self(at) => at.saturating_sub(1),
+        }
+    }
+
     /// Whether a window that ends (exclusively) at `end` is complete.
     #[must_use]
     pub fn completes(self, end: EventTime) -> bool {

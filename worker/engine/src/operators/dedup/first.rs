@@ -178,8 +178,7 @@ impl Operator for First {
         mark: Watermark,
         _out: &mut Output,
     ) -> Result<Progress> {
-        let passed = if mark == Watermark::MAX { mark.0 } else { mark.0.saturating_sub(1) };
-        self.passed = self.passed.max(passed);
+        self.passed = self.passed.max(mark.last_passed());
         Ok(self.progress())
     }
 

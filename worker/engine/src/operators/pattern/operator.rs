@@ -72,10 +72,7 @@ impl PatternRows {
 
     /// The last time that the watermark has passed.
     fn time(&self) -> EventTime {
-        match self.passed.done() {
-            EventTime::MAX => EventTime::MAX,
-            done => done.saturating_sub(1),
-        }
+        Watermark(self.passed.done()).last_passed()
     }
 
     /// Takes in rows, whose keys are in memory; gives which are late.

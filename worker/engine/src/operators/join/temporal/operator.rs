@@ -146,8 +146,7 @@ impl TemporalJoin {
     }
 
     pub(super) fn pass(&mut self, mark: Watermark) {
-        let passed = if mark == Watermark::MAX { mark.0 } else { mark.0.saturating_sub(1) };
-        self.passed = self.passed.max(passed);
+        self.passed = self.passed.max(mark.last_passed());
     }
 
     pub(super) fn progress(&self) -> Progress {
