@@ -7,9 +7,10 @@ use arrow::array::{Array, AsArray};
 use super::expr::{ExprBinder, Scope, condition};
 use super::join::Joined;
 use super::query::{Ctes, From};
+use super::select::item_name;
 use super::subquery::{Inside, plain, scope_of, scope_over};
 use super::{Binder, Reported};
-use crate::ast::{self, ExprKind, JoinClause, JoinOn, Relation, RelationKind, SelectItem};
+use crate::ast::{self, JoinClause, JoinOn, Relation, RelationKind, SelectItem};
 use crate::expr::Expr;
 use crate::rel::{JoinKind, Rel, RelKind, Unnest, calc, identity, join};
 
@@ -203,13 +204,7 @@ impl Binder<'_> {
                     };
                     let bound = binder.bind(expr);
                     let bound = self.keep(bound)?;
-                    let name = match (alias, &expr.kind) {
-                        (Some(alias), _) => alias.text.clone(),
-                        (None, ExprKind::Column(parts)) => {
-                            parts.last().map(|part| part.text.clone()).unwrap_or_default()
-                        }
-                        _ => format!("EXPR${}", items.len()),
-                    };
+                    let name = item_name(alias.as_ref(), expr, items.len());
                     items.push((bound, name));
                 }
             }

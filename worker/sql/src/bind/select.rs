@@ -14,6 +14,17 @@ use crate::error::SqlError;
 use crate::expr::Expr;
 use crate::rel::{Field, Rel, and, calc, filtered, identity, role_of};
 
+/// What the item of a SELECT list is called that has so many before it.
+pub(super) fn item_name(alias: Option<&ast::Ident>, expr: &ast::Expr, before: usize) -> String {
+    match (alias, &expr.kind) {
+        (Some(alias), _) => alias.text.clone(),
+        (None, ast::ExprKind::Column(parts)) => {
+            parts.last().map(|part| part.text.clone()).unwrap_or_default()
+        }
+        _ => format!("EXPR${before}"),
+    }
+}
+
 impl Binder<'_> {
     pub(super) fn select(
         &mut self,
@@ -99,13 +110,7 @@ impl Binder<'_> {
                     };
                     let bound = binder.bind(expr);
                     if let Ok(bound) = self.keep(bound) {
-                        let name = match (alias, &expr.kind) {
-                            (Some(alias), _) => alias.text.clone(),
-                            (None, ast::ExprKind::Column(parts)) => {
-                                parts.last().map(|p| p.text.clone()).unwrap_or_default()
-                            }
-                            _ => format!("EXPR${}", items.len()),
-                        };
+                        let name = item_name(alias.as_ref(), expr, items.len());
                         items.push((bound, name));
                     }
                 }
