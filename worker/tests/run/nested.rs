@@ -40,10 +40,10 @@ LEFT JOIN events r ON l.id = r.id + 1;"
         ),
         &["3, +I[Bonn, 0.0], {y=2, x=1}", "4, null, null", "5, +I[null, 1.5], {}"],
     );
-    // `=` of a NULL within is open, so that such rows have no match.
+    // As in Flink, NULLs within are equal, so that rows with equal lists match.
     program.always(
         &format!("{EVENTS}SELECT l.id, r.id FROM events l JOIN events r ON l.tags = r.tags;"),
-        &["1, 1", "1, 4", "3, 3", "4, 1", "4, 4"],
+        &["1, 1", "1, 4", "2, 2", "2, 5", "3, 3", "4, 1", "4, 4", "5, 2", "5, 5"],
     );
     program.always(
         &format!("{EVENTS}SELECT id, tags FROM events ORDER BY id DESC LIMIT 2;"),

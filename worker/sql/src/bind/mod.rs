@@ -176,6 +176,14 @@ impl<'a> Binder<'a> {
         rel: &Arc<Rel>,
     ) -> Result<BoundInsert, Reported> {
         let fixed = self.fixed_columns(insert, &table)?;
+        let is_fixed = |name: &str| fixed.iter().any(|(at, _)| table.columns[*at].name == name);
+        if let Some(twice) = insert.columns.iter().find(|column| is_fixed(&column.text)) {
+            let message = format!(
+                "column \"{}\" has its value in PARTITION; leave it out of the list",
+                twice.text
+            );
+            return self.fail(twice.span, message);
+        }
         let mut columns = self.insert_columns(insert, &table)?;
         columns.retain(|column| fixed.iter().all(|(known, _)| known != column));
         if columns.len() != rel.fields.len() {
@@ -281,6 +289,10 @@ impl<'a> Binder<'a> {
                     format!("{place} is not partitioned by a column \"{}\"{hint}", name.text);
                 return self.fail(name.span, message);
             };
+            if fixed.iter().any(|(known, _)| *known == at) {
+                let message = format!("PARTITION gives \"{}\" twice; keep one", name.text);
+                return self.fail(name.span, message);
+            }
             let bound = bind_plain(value, &scope, "has no place in PARTITION (…)");
             let bound = self.keep(bound)?;
             let ty = SqlType { kind: table.columns[at].ty.kind, nullable: true };

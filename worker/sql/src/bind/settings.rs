@@ -11,7 +11,12 @@ const KNOWN: [&str; 3] =
 
 /// Settings of Flink that say how something is done and not what comes out, by how their names
 /// begin, and why they do nothing here.
-const WITHOUT_EFFECT: [(&str, &str); 24] = [
+const WITHOUT_EFFECT: [(&str, &str); 29] = [
+    ("execution.target", "the job runs where it is started"),
+    ("jobmanager.", "there is no job manager: workers are those of the manifest"),
+    ("taskmanager.", "there are no task managers: workers are those of the manifest"),
+    ("table.exec.sink.upsert-materialize", "the order of a key's rows is kept"),
+    ("table.exec.sink.keyed-shuffle", "the order of a key's rows is kept"),
     ("parallelism.default", "parallelism is spec.parallelism of the manifest"),
     ("pipeline.max-parallelism", "this is spec.maxParallelism of the manifest"),
     ("pipeline.name", "the job's name is metadata.name of the manifest"),
@@ -91,7 +96,9 @@ impl Binder<'_> {
 
     fn unknown_setting(&mut self, key: &str, span: Span) {
         let mut hint = did_you_mean(key, KNOWN, '\'');
-        if hint.is_empty() {
+        if key == "table.exec.source.idle-timeout" {
+            hint = "; give the table 'scan.watermark.idle-timeout' instead".to_owned();
+        } else if hint.is_empty() {
             hint = format!("; known are '{}', '{}' and '{}'", KNOWN[0], KNOWN[1], KNOWN[2]);
         }
         self.report(SqlError::new(span, format!("the option '{key}' is unknown{hint}")));

@@ -54,8 +54,8 @@ fn part(array: &ArrayRef, kind: Kind, row: usize) -> String {
     text.unwrap_or_else(|| "NULL".to_owned())
 }
 
-/// Whether two values are equal: part by part, where NULL leaves it open unless other parts differ.
-/// A map's order does not count.
+/// Whether two values are equal, part by part; as in Flink, a NULL inside is a value like any other,
+/// and only the whole being NULL leaves it open. A map's order does not count.
 pub(super) fn equal(
     nested: &Nested,
     (a, i): (&ArrayRef, usize),
@@ -64,53 +64,39 @@ pub(super) fn equal(
     if a.is_null(i) || b.is_null(j) {
         return None;
     }
-    match nested {
+    Some(match nested {
         Nested::Array(of) => {
             let (a, b) = (a.as_list::<i32>().value(i), b.as_list::<i32>().value(j));
-            if a.len() != b.len() {
-                return Some(false);
-            }
-            all((0..a.len()).map(|at| same(*of, (&a, at), (&b, at))))
+            a.len() == b.len() && (0..a.len()).all(|at| are_same(*of, (&a, at), (&b, at)))
         }
         Nested::Row(fields) => {
             let (a, b) = (a.as_struct(), b.as_struct());
-            all(fields
-                .iter()
-                .enumerate()
-                .map(|(at, (_, kind))| same(*kind, (a.column(at), i), (b.column(at), j))))
+            let mut fields = fields.iter().enumerate();
+            fields.all(|(at, (_, kind))| are_same(*kind, (a.column(at), i), (b.column(at), j)))
         }
         Nested::Map(..) | Nested::Multiset(_) => {
             let (key, value) = entries(nested);
             let (a, b) = (a.as_map().value(i), b.as_map().value(j));
-            if a.len() != b.len() {
-                return Some(false);
-            }
             let (keys, values) = ((a.column(0), b.column(0)), (a.column(1), b.column(1)));
-            all((0..a.len()).map(|at| {
-                let other = (0..b.len())
-                    .find(|&other| same(key, (keys.0, at), (keys.1, other)) == Some(true));
-                match other {
-                    Some(other) => same(value, (values.0, at), (values.1, other)),
-                    None => Some(false),
-                }
-            }))
+            a.len() == b.len()
+                && (0..a.len()).all(|at| {
+                    let other =
+                        (0..b.len()).find(|&other| are_same(key, (keys.0, at), (keys.1, other)));
+                    other.is_some_and(|other| are_same(value, (values.0, at), (values.1, other)))
+                })
         }
+    })
+}
+
+/// Whether two parts are equal, or both NULL.
+fn are_same(kind: Kind, (a, i): (&ArrayRef, usize), (b, j): (&ArrayRef, usize)) -> bool {
+    match (a.is_null(i), b.is_null(j)) {
+        (false, false) => same(kind, (a, i), (b, j)) == Some(true),
+        (of_a, of_b) => of_a && of_b,
     }
 }
 
-/// AND.
-fn all(mut parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    let mut result = Some(true);
-    let differs = parts.any(|part| {
-        if part.is_none() {
-            result = None;
-        }
-        part == Some(false)
-    });
-    if differs { Some(false) } else { result }
-}
-
-/// Whether two parts are equal.
+/// Whether two parts are equal; not known where one is NULL.
 pub(crate) fn same(
     kind: Kind,
     (a, i): (&ArrayRef, usize),

@@ -48,23 +48,32 @@ impl Parser {
                 format!("a row of {} values is compared with one of {}", lefts.len(), rights.len());
             return self.error(self.since(start), message);
         }
-        let mut all: Option<Expr> = None;
+        let mut equal = Vec::with_capacity(lefts.len());
         for (left, right) in lefts.into_iter().zip(rights) {
-            let equal = self.compared(start, left, BinaryOp::Eq, right)?;
-            all = Some(match all {
-                None => equal,
-                Some(before) => self.both(start, before, BinaryOp::And, equal)?,
-            });
+            equal.push(self.compared(start, left, BinaryOp::Eq, right)?);
         }
-        match (all, op) {
-            (Some(all), BinaryOp::NotEq) => self.node(start, ExprKind::Not(Box::new(all))),
-            (Some(all), _) => Ok(all),
-            (None, _) => Err(self.unexpected("a value")),
+        let all = self.joined(start, equal, BinaryOp::And)?;
+        match op {
+            BinaryOp::NotEq => self.node(start, ExprKind::Not(Box::new(all))),
+            _ => Ok(all),
         }
     }
 
-    fn both(&mut self, start: Span, left: Expr, op: BinaryOp, right: Expr) -> Parsed<Expr> {
-        self.node(start, ExprKind::Binary { left: Box::new(left), op, right: Box::new(right) })
+    /// All of these by one operator: a tree that is no higher than it has to be.
+    fn joined(&mut self, start: Span, mut parts: Vec<Expr>, op: BinaryOp) -> Parsed<Expr> {
+        while parts.len() > 1 {
+            let mut rest = std::mem::take(&mut parts).into_iter();
+            while let Some(left) = rest.next() {
+                parts.push(match rest.next() {
+                    None => left,
+                    Some(right) => {
+                        let (left, right) = (Box::new(left), Box::new(right));
+                        self.node(start, ExprKind::Binary { left, op, right })?
+                    }
+                });
+            }
+        }
+        parts.pop().ok_or_else(|| self.unexpected("a value"))
     }
 
     /// `left IN (list)`; of rows, one equality after the other.
@@ -78,19 +87,12 @@ impl Parser {
         if row(&left).is_none() || !list.iter().all(|each| row(each).is_some()) {
             return self.node(start, ExprKind::InList { of: Box::new(left), list, negated });
         }
-        let mut any: Option<Expr> = None;
+        let mut equal = Vec::with_capacity(list.len());
         for each in list {
-            let equal = self.compared(start, left.clone(), BinaryOp::Eq, each)?;
-            any = Some(match any {
-                None => equal,
-                Some(before) => self.both(start, before, BinaryOp::Or, equal)?,
-            });
+            equal.push(self.compared(start, left.clone(), BinaryOp::Eq, each)?);
         }
-        match any {
-            Some(any) if negated => self.node(start, ExprKind::Not(Box::new(any))),
-            Some(any) => Ok(any),
-            None => Err(self.unexpected("a value")),
-        }
+        let any = self.joined(start, equal, BinaryOp::Or)?;
+        if negated { self.node(start, ExprKind::Not(Box::new(any))) } else { Ok(any) }
     }
 
     /// `= ANY (…)`, which is `IN`, and `<> ALL (…)`, which is `NOT IN`; what else there is, is refused.

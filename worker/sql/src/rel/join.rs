@@ -109,7 +109,7 @@ impl Join {
         for on in &self.on {
             match self.key_of(on) {
                 Some(found) => {
-                    // Keys are equal where both have a NULL inside, which `=` leaves open.
+                    // Keys are equal where both have a NaN inside, which equals nothing.
                     if matches!(found.left.kind(), Kind::Nested(_)) && !found.null_safe {
                         rest = super::and(rest, Some(on.clone()));
                     }

@@ -158,6 +158,16 @@ fn tables_made_of_tables_are_those_that_say_it_all() {
 }
 
 #[test]
+fn thousands_of_rows_stand_in_a_list() {
+    let rows: Vec<String> = (0..10_000).map(|i| format!("({i}, 's{i}')")).collect();
+    let list = rows.join(", ");
+    check(&[
+        (&format!("INSERT INTO out1 SELECT a FROM plain WHERE (a, s) IN ({list})"), "it plans"),
+        (&format!("INSERT INTO out1 SELECT a FROM plain WHERE (a, s) NOT IN ({list})"), "it plans"),
+    ]);
+}
+
+#[test]
 fn what_differs_each_time_is_not_computed_of_rows_that_are_taken_back() {
     check(&[
         (
@@ -297,6 +307,18 @@ fn what_cannot_be_made_of_another_table_is_refused_at_its_place() {
         (
             "CREATE VIEW v AS SELECT a FROM plain; ALTER VIEW v AS SELECT a FROM v; INSERT INTO out1 SELECT a FROM v",
             "sql:6:69: table \"v\" not found; the program declares \"flights\", \"out1\", \"out2\", \"plain\"",
+        ),
+        (
+            "CREATE TABLE pt (a INT, s STRING) PARTITIONED BY (s) WITH ('connector' = 'filesystem'); INSERT INTO pt PARTITION (s = 'x', s = 'y') SELECT a FROM plain",
+            "sql:6:124: PARTITION gives \"s\" twice; keep one",
+        ),
+        (
+            "CREATE TABLE pt (a INT, s STRING) PARTITIONED BY (s) WITH ('connector' = 'filesystem'); INSERT INTO pt PARTITION (s = 'x') (s, a) SELECT a FROM plain",
+            "sql:6:125: column \"s\" has its value in PARTITION; leave it out of the list",
+        ),
+        (
+            "SET 'table.exec.source.idle-timeout' = '1 s'",
+            "sql:6:5: the option 'table.exec.source.idle-timeout' is unknown; give the table 'scan.watermark.idle-timeout' instead",
         ),
         (
             "INSERT INTO out1 PARTITION (a = 1) SELECT s FROM plain",

@@ -156,6 +156,17 @@ struct Wrong {
     message: String,
 }
 
+/// Names of one record would stand beside another.
+fn disagree() -> DecodeError {
+    DecodeError {
+        offset_in_data: 0,
+        record_in_data: 0,
+        line_in_data: 1,
+        message: "'old' was read where the record was not, or the reverse; this is a bug"
+            .to_owned(),
+    }
+}
+
 /// What cannot be: the columns are those that were asked for.
 fn bug(error: impl std::fmt::Display) -> Wrong {
     Wrong { record: 0, message: format!("{error}; this is a bug") }
@@ -437,7 +448,9 @@ impl RecordDecoder for ChangeDecoder {
         let decoded = self.records.decode(data, max_rows, last)?;
         if let Some(old) = &mut self.old {
             let names = old.decode(&data[..decoded.consumed], max_rows, last)?;
-            debug_assert_eq!((names.rows, names.consumed), (decoded.rows, decoded.consumed));
+            if (names.rows, names.consumed) != (decoded.rows, decoded.consumed) {
+                return Err(disagree());
+            }
         }
         Ok(decoded)
     }
@@ -446,7 +459,9 @@ impl RecordDecoder for ChangeDecoder {
         // Behind a delete stands an empty message, for Kafka alone.
         let is_row = !message.is_empty() && self.records.decode_message(message)?;
         if let Some(old) = self.old.as_mut().filter(|_| is_row) {
-            old.decode_message(message)?;
+            if !old.decode_message(message)? {
+                return Err(disagree());
+            }
         }
         Ok(is_row)
     }

@@ -13,6 +13,7 @@ use super::plan::{Plan, THERE};
 use super::rows::{Met, alone};
 use crate::aggregate::InputRows;
 use crate::operator::TableKeys;
+use crate::operators::in_order::forget;
 use crate::operators::rows::{BatchKeys, gone, now, put_behind, take_all};
 use crate::{
     Batch, Context, EventTime, Operator, OperatorError, Output, Progress, RowKind, Watermark,
@@ -188,8 +189,8 @@ impl TemporalJoin {
         }
         let left = met.rows.clone();
         let given = met.batch(&self.plan, &self.waiting, &self.versions)?;
-        remove(&mut self.waiting, &left)?;
-        remove(&mut self.versions, &old)?;
+        forget(&mut self.waiting, &left)?;
+        forget(&mut self.versions, &old)?;
         self.work = (work.at < work.len).then_some(work);
         Ok(given)
     }
@@ -289,14 +290,6 @@ fn times_of(table: &Ordered, slots: &[u32]) -> Result<Int64Array> {
     let times = table.orders(slots)?;
     let times = times.first().and_then(|times| times.as_primitive_opt::<Int64Type>());
     times.cloned().ok_or_else(|| OperatorError::internal("a temporal join lacks its times"))
-}
-
-fn remove(table: &mut Ordered, slots: &[u32]) -> Result<()> {
-    if slots.is_empty() {
-        return Ok(());
-    }
-    let (keys, orders) = (table.keys(slots)?, table.orders(slots)?);
-    Ok(table.remove(&keys, &orders, slots.len())?)
 }
 
 impl Operator for TemporalJoin {
