@@ -52,8 +52,8 @@ pub struct RunArgs {
     /// Memory for state, such as 512MiB; half of what the machine (or container) has otherwise.
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,
-    /// Where the job's page listens; the first free port from 8081 on 127.0.0.1 otherwise. Whoever
-    /// reaches it may look.
+    /// Where the job's page listens, on loopback; the first free port from 8081 on 127.0.0.1
+    /// otherwise.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "no_page")]
     pub page: Option<String>,
     /// Serve no page.

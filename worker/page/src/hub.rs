@@ -83,6 +83,15 @@ pub(crate) enum News {
     Failure(FailureView),
 }
 
+impl News {
+    fn at_ms(&self) -> u64 {
+        match self {
+            Self::Operation(done) => done.at_ms,
+            Self::Failure(failure) => failure.at_ms,
+        }
+    }
+}
+
 /// What the page shows; one for a process.
 #[derive(Debug)]
 pub struct Hub {
@@ -124,11 +133,14 @@ impl Hub {
     /// Takes what has happened; what is new is told to those who listen at once.
     pub fn happened(&self, ledger: &Ledger) {
         let before = self.moment();
+        let began_at_ms = before.snapshot.job.began_at_ms;
         let known = |failure: &&FailureView| before.ledger.failures.contains(failure);
         let news = ledger.operations.iter().filter(|o| !before.ledger.operations.contains(o));
         let news = news.cloned().map(News::Operation);
         let failures = ledger.failures.iter().filter(|failure| !known(failure));
-        for news in news.chain(failures.cloned().map(News::Failure)) {
+        let news = news.chain(failures.cloned().map(News::Failure));
+        // What was read of the ledger happened before, and is no news.
+        for news in news.filter(|news| news.at_ms() >= began_at_ms) {
             self.news.send(news).ok(); // Nobody may listen.
         }
         let mut moment = Moment::clone(&before);

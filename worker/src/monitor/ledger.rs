@@ -6,6 +6,7 @@
 //! nothing is decided by it, and whoever cannot write it goes on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ use weir_protocol::view::{
 
 /// Coordinators whose notes are kept.
 const MAX_OBJECTS: usize = 50;
+/// What could not be written is written again after this time.
+const RETRY: Duration = Duration::from_secs(2);
 /// Entries of each sort that one coordinator keeps.
 const MAX_ENTRIES: usize = 200;
 /// The same failure within this time is the same entry.
@@ -64,10 +67,21 @@ impl Keeper {
         tokio::spawn(async move {
             read.send_replace(Some(fetch(&folder).await));
             while notes.changed().await.is_ok() {
-                let (term, notes) = notes.borrow_and_update().clone();
-                match keep(&folder, term, &notes).await {
-                    Ok(()) => drop(done.send_replace(notes)),
-                    Err(error) => tracing::debug!(%error, "the ledger was not written"),
+                // Until they are there, or newer ones are: what happens while the store is away is
+                // what will be asked for.
+                loop {
+                    let (term, newest) = notes.borrow_and_update().clone();
+                    match keep(&folder, term, &newest).await {
+                        Ok(()) => {
+                            done.send_replace(newest);
+                            break;
+                        }
+                        Err(error) => tracing::debug!(%error, "the ledger was not written"),
+                    }
+                    if notes.has_changed().is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(RETRY).await;
                 }
             }
         });

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, timeout};
 use weir_checkpoint::Store;
 use weir_coordinator::CoordinatorHandle;
 use weir_coordinator::master::Ending;
@@ -73,6 +73,8 @@ impl Monitor {
     pub(crate) async fn follow(&self, coordinator: &CoordinatorHandle) {
         let mut looking = Looking::new(&self.watched);
         let mut due = tokio::time::interval(EVERY);
+        // Looks that were missed would see the same once more.
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let ending = tokio::select! {
                 _ = due.tick() => None,
@@ -108,7 +110,8 @@ impl Monitor {
                                 .to_owned()
                         }
                         address => format!(
-                            "the job is coordinated by the worker at {address}: its page is there"
+                            "the job is coordinated by another worker ({address}); `kubectl weir ui \
+                             JOB` opens its page"
                         ),
                     };
                     self.hub.elsewhere(&why);
@@ -181,10 +184,18 @@ const PORTS: std::ops::Range<u16> = 8081..8100;
 /// A listener for the page: at the address asked for, or at the first port that is free.
 ///
 /// # Errors
-/// When the address asked for cannot be had.
+/// When the address asked for cannot be had, or is not this machine's alone.
 pub(crate) async fn listen(asked: Option<&str>) -> std::io::Result<TcpListener> {
     if let Some(address) = asked {
-        return TcpListener::bind(address).await;
+        let listener = TcpListener::bind(address).await?;
+        if !listener.local_addr()?.ip().is_loopback() {
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                "the page is for this machine alone; give an address such as 127.0.0.1:8081, and \
+                 forward a port to it from elsewhere (ssh -L)",
+            ));
+        }
+        return Ok(listener);
     }
     for port in PORTS {
         if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {

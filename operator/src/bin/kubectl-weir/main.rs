@@ -91,7 +91,8 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
                 let operations: Vec<OperationView> = serde_json::from_str(&operations)?;
                 print!("{}", weir_page::status(&snapshot, &operations));
             }
-            let is_well = snapshot.findings.iter().all(|f| f.severity == Severity::Note);
+            let runs = ["Running", "Rescaling", "Finished"].contains(&snapshot.job.state.as_str());
+            let is_well = runs && snapshot.findings.iter().all(|f| f.severity == Severity::Note);
             Ok(if check && !is_well { NOT_WELL } else { 0 })
         }
         Command::Ui { job, port } => {

@@ -148,7 +148,7 @@ impl Task {
             }
         };
         let outcome = outcome.and_then(|why| self.account().map(|()| why));
-        self.handle.turn_ended(began, instant(), outcome.as_ref().ok().map(|why| why.slot()));
+        self.handle.turn_ended(instant(), outcome.as_ref().ok().map(|why| why.slot()));
         match outcome {
             Ok(why) => (why, true),
             Err(error) => {

@@ -8,6 +8,8 @@ use crate::words::{bytes, duration, percent, took};
 /// A live job without a checkpoint for so many intervals, and at least so long, is in danger.
 const INTERVALS: u64 = 10;
 const AT_LEAST_MS: u64 = 180_000;
+/// A task that works or waits for more than this share of its time has something to do.
+const STUCK: f64 = 0.5;
 /// Parts of a checkpoint below are nobody's trouble.
 const SHORT_MS: u64 = 1_000;
 
@@ -72,8 +74,14 @@ pub(super) fn checkpoints(snapshot: &Snapshot) -> Option<Finding> {
     };
     let age_ms = snapshot.at_ms.saturating_sub(checkpoint.at_ms.max(snapshot.job.began_at_ms));
     if !checkpoint.problem.is_empty() {
-        let since =
-            format!("{}; the newest is {} old", checkpoint.problem, duration(age_ms as f64 / 1e3));
+        let newest = match checkpoint.at_ms {
+            0 => "there is none yet".to_owned(),
+            at => {
+                let age_ms = snapshot.at_ms.saturating_sub(at);
+                format!("the newest is {} old", duration(age_ms as f64 / 1e3))
+            }
+        };
+        let since = format!("{}; {newest}", checkpoint.problem);
         let fix = "correct the cause; until then a failure repeats what came after the newest one";
         return Some(finding(
             "checkpointsFail",
@@ -85,8 +93,9 @@ pub(super) fn checkpoints(snapshot: &Snapshot) -> Option<Finding> {
     }
     let is_live = snapshot.job.state == "Running";
     let overdue_ms = (INTERVALS * checkpoint.interval_ms).max(AT_LEAST_MS);
-    // A job in which nothing changes publishes none, and needs none.
-    let is_moving = snapshot.totals.in_rate > 0.0;
+    // A job in which nothing changes publishes none, and needs none; one that is stuck does.
+    let is_stuck = snapshot.vertices.iter().any(|v| v.most(|t| t.busy + t.held) > STUCK);
+    let is_moving = snapshot.totals.in_rate > 0.0 || is_stuck;
     if is_live && is_moving && age_ms > overdue_ms {
         let evidence = format!(
             "none for {}, one is due every {}",

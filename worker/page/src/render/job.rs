@@ -46,22 +46,26 @@ fn well(out: &mut Html, snapshot: &Snapshot) {
     );
 }
 
+/// Below this share of its time nobody waits.
+const LITTLE: f64 = 0.05;
+
 fn calm(snapshot: &Snapshot) -> String {
     let busiest = snapshot
         .vertices
         .iter()
         .map(|v| (v.most(|t| t.busy), v))
         .max_by(|a, b| a.0.total_cmp(&b.0));
-    match busiest {
-        Some((busy, vertex)) if busy > 0.005 => {
-            let name = vertex.operators.first().map_or("", |o| o.name.as_str());
-            format!(
-                "Nothing is held back. The busiest chain, {name}, has {} of its time left.",
-                percent(1.0 - busy.min(1.0))
-            )
-        }
-        _ => "Nothing is held back.".to_owned(),
+    let held = snapshot.vertices.iter().map(|v| v.most(|t| t.held)).fold(0.0, f64::max);
+    let mut said = Vec::new();
+    if held < LITTLE {
+        said.push("Nothing is held back.".to_owned());
     }
+    if let Some((busy, vertex)) = busiest.filter(|(busy, _)| *busy > 0.005) {
+        let name = vertex.operators.first().map_or("", |o| o.name.as_str());
+        let left = percent(1.0 - busy.min(1.0));
+        said.push(format!("The busiest chain, {name}, has {left} of its time left."));
+    }
+    said.join(" ")
 }
 
 fn finding(out: &mut Html, finding: &Finding, is_worst: bool) {

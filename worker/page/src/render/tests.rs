@@ -127,7 +127,7 @@ async fn get(hub: &Arc<Hub>, path: &str) -> (StatusCode, String) {
 async fn every_page_is_whole_without_a_script_and_answers_json() {
     let hub = hub(4);
     for (path, holds) in [
-        ("/", "Nothing is held back"),
+        ("/", "of its time left"),
         ("/?operator=uid-1", "Subtasks of its chain"),
         ("/?range=24h", "24 h"),
         ("/operators/uid-0", "file-3"),

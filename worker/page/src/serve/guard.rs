@@ -44,6 +44,13 @@ fn refused(headers: &HeaderMap) -> Option<String> {
             "this page is for this machine alone: open it as 127.0.0.1, not as {host}"
         ));
     }
+    // A site that asks in a way that carries no Origin, such as for a picture. To follow a link is
+    // no such thing.
+    let asks = text(HeaderName::from_static("sec-fetch-site"));
+    let is_link = text(HeaderName::from_static("sec-fetch-mode")) == Some("navigate");
+    if matches!(asks, Some("cross-site" | "same-site")) && !is_link {
+        return Some("another site asks: it gets no answer here".to_owned());
+    }
     let origin = text(header::ORIGIN)?;
     let site = origin.strip_prefix("http://").filter(|site| *site == host);
     site.is_none().then(|| format!("{origin} is another site: it gets no answer here"))
@@ -95,5 +102,18 @@ mod tests {
             assert!(asked(here, Some(origin)).is_some(), "{origin}");
         }
         assert!(refused(&HeaderMap::new()).is_some(), "no host");
+        for (site, mode, is_answered) in [
+            ("cross-site", "no-cors", false),
+            ("same-site", "no-cors", false),
+            ("cross-site", "navigate", true),
+            ("same-origin", "cors", true),
+            ("none", "navigate", true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(here));
+            headers.insert("sec-fetch-site", HeaderValue::from_static(site));
+            headers.insert("sec-fetch-mode", HeaderValue::from_static(mode));
+            assert_eq!(refused(&headers).is_none(), is_answered, "{site} {mode}");
+        }
     }
 }

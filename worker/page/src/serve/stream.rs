@@ -23,6 +23,8 @@ use crate::render::{Subject, View};
 
 /// A comment is sent so often when there is nothing else.
 const ALIVE: Duration = Duration::from_secs(15);
+/// A page is told this often that it is heard, if nothing else is to be told.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Wanted {
@@ -88,10 +90,14 @@ impl Listener {
                     Ok(_) if self.view.is_some() => {}
                     Ok(News::Operation(done)) => return Some(json("operation", &done)),
                     Ok(News::Failure(failure)) => return Some(json("failure", &failure)),
-                    // The snapshot says how it is now.
+                    // Those are in `/v1/operations` and `/v1/failures`.
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => return None,
                 },
+                // A page that hears nothing believes that nobody is there.
+                () = tokio::time::sleep(SIGN_OF_LIFE), if self.view.is_some() => {
+                    return Some(self.event());
+                }
             }
         }
     }

@@ -43,10 +43,10 @@ pub(crate) struct TaskHandle {
 /// Where a task's time went.
 #[derive(Clone, Copy, Debug, Default)]
 struct Spent {
-    /// Microseconds by [`Slot`], up to where `waiting` begins.
+    /// Microseconds by [`Slot`], up to where `current` begins.
     us: [u64; 4],
-    /// What the task waits for, and since when.
-    waiting: Option<(Instant, Slot)>,
+    /// What the task does or waits for, and since when.
+    current: Option<(Instant, Slot)>,
 }
 
 /// What a task's time goes into.
@@ -73,25 +73,29 @@ impl TaskHandle {
         }
     }
 
-    /// A turn begins: what the task waited for is over.
+    /// A turn begins: the task is busy, however long it takes.
     pub(crate) fn turn_began(&self, now: Instant) {
-        let mut spent = self.time.lock();
-        if let Some((since, slot)) = spent.waiting.take() {
-            spent.us[slot as usize] += micros(now, since);
-        }
+        self.enter(now, Some(Slot::Busy));
     }
 
-    /// A turn that began then is over; what the task waits for from now on.
-    pub(crate) fn turn_ended(&self, began: Instant, now: Instant, then: Option<Slot>) {
+    /// The turn is over; what the task waits for from now on.
+    pub(crate) fn turn_ended(&self, now: Instant, then: Option<Slot>) {
+        self.enter(now, then);
+    }
+
+    /// From now on time goes into `then`; what it went into until now is over.
+    fn enter(&self, now: Instant, then: Option<Slot>) {
         let mut spent = self.time.lock();
-        spent.us[Slot::Busy as usize] += micros(now, began);
-        spent.waiting = then.map(|slot| (now, slot));
+        if let Some((since, slot)) = spent.current.take() {
+            spent.us[slot as usize] += micros(now, since);
+        }
+        spent.current = then.map(|slot| (now, slot));
     }
 
     /// Where the task's time went until now.
     pub(crate) fn time_in_state(&self, now: Instant) -> TimeInState {
-        let Spent { mut us, waiting } = *self.time.lock();
-        if let Some((since, slot)) = waiting {
+        let Spent { mut us, current } = *self.time.lock();
+        if let Some((since, slot)) = current {
             us[slot as usize] += micros(now, since);
         }
         let [busy, backpressured, idle, aligning] = us;
@@ -113,10 +117,11 @@ mod tests {
         let handle = TaskHandle::new(VertexId(0), Subtask(0));
         let (start, ms) = (instant(), Duration::from_millis);
         handle.turn_began(start);
-        handle.turn_ended(start, start + ms(2), Some(Slot::Backpressured));
+        handle.turn_ended(start + ms(2), Some(Slot::Backpressured));
         let time = |at| handle.time_in_state(start + ms(at));
         assert_eq!((time(5).busy, time(5).backpressured), (2_000, 3_000));
         handle.turn_began(start + ms(9));
-        assert_eq!((time(20).busy, time(20).backpressured, time(20).idle), (2_000, 7_000, 0));
+        // A turn counts while it is under way: one that never ends is seen.
+        assert_eq!((time(20).busy, time(20).backpressured, time(20).idle), (13_000, 7_000, 0));
     }
 }
