@@ -191,6 +191,12 @@ pub trait EventTimes: Send {
     /// Where the event time and the watermark expression stand in the projected batch.
     fn rule(&self) -> Option<&WatermarkRule>;
 
+    /// Whether whatever stands behind waits for the source's end although its rows have no event
+    /// time: of a job that works on what is there and then ends.
+    fn waits_for_end(&self) -> bool {
+        false
+    }
+
     /// Columns of the reader's rows that hold no NULL, as whatever reads them may rely on.
     fn not_null(&self) -> &[NotNull] {
         &[]

@@ -20,6 +20,8 @@ pub(crate) struct TableTimes {
     /// The connector's column that holds the kinds of rows.
     pub(crate) kinds: Option<usize>,
     pub(crate) rule: Option<WatermarkRule>,
+    /// Whether time passes at the end alone.
+    pub(crate) at_end: bool,
     /// Of the connector's columns.
     pub(crate) not_null: Vec<NotNull>,
 }
@@ -69,6 +71,10 @@ impl EventTimes for TableTimes {
 
     fn rule(&self) -> Option<&WatermarkRule> {
         self.rule.as_ref()
+    }
+
+    fn waits_for_end(&self) -> bool {
+        self.at_end
     }
 
     fn not_null(&self) -> &[NotNull] {

@@ -230,11 +230,16 @@ pub(crate) struct Rank {
     pub(crate) span: Span,
     /// Whether it is written as LIMIT.
     pub(crate) limit: bool,
+    /// Whether rows leave once, when everything has come.
+    pub(crate) at_end: bool,
 }
 
 impl Rank {
     /// The column of the window's end, if it ranks the rows of windows, which only come.
     pub(crate) fn window_end(&self) -> Option<usize> {
+        if self.at_end {
+            return None;
+        }
         let role = |column: usize| &self.input.fields[column].role;
         let end = self.partition.iter().copied().find(|&end| {
             let Role::WindowEnd(id) = role(end) else { return false };
@@ -248,14 +253,14 @@ impl Rank {
     /// Whether a row that was given out stays: without an order those that come first are the first.
     pub(crate) fn only_adds(&self) -> bool {
         let counts = self.function == RankFunction::RowNumber;
-        counts && self.order.is_empty() && self.input.corrected_by().is_none()
+        counts && !self.at_end && self.order.is_empty() && self.input.corrected_by().is_none()
     }
 
     /// Whether it keeps one row per key, the first or the last in event time of rows that only
     /// come.
     pub(crate) fn dedup(&self) -> Option<Keep> {
         let [sort] = self.order.as_slice() else { return None };
-        if self.window_end().is_some() {
+        if self.at_end || self.window_end().is_some() {
             return None;
         }
         let field = &self.input.fields[sort.column];

@@ -1,5 +1,6 @@
 //! `weir run` as a real process: what a job's state says at its next start.
 
+mod batch;
 mod groups;
 mod joins;
 mod lookups;

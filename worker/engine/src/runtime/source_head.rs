@@ -265,9 +265,11 @@ impl SourceHead {
     /// Where the task's watermark stands; it is up to the caller to never step back.
     pub(crate) fn watermark_status(&self) -> WatermarkStatus {
         if self.times.rule().is_none() {
-            // Without event time nothing waits for this source.
+            // Without event time nothing waits for this source, unless it is said to.
             return if self.has_ended() {
                 WatermarkStatus::Active(Watermark::MAX)
+            } else if self.times.waits_for_end() {
+                WatermarkStatus::Active(Watermark::MIN)
             } else {
                 WatermarkStatus::Idle(Watermark::MIN)
             };

@@ -7,6 +7,7 @@ pub(crate) mod base;
 mod below;
 mod declare;
 pub(crate) mod expr;
+mod finals;
 mod grouping;
 pub(crate) mod interval;
 pub(crate) mod join;
@@ -60,6 +61,8 @@ pub(crate) struct BoundProgram {
     pub(crate) tables: Vec<Arc<TableDef>>,
     /// `table.exec.state.ttl`.
     pub(crate) state_ttl: Option<Duration>,
+    /// `execution.runtime-mode` is `batch`.
+    pub(crate) batch: bool,
 }
 
 /// Binds a program; collects errors instead of stopping at the first.
@@ -80,6 +83,10 @@ pub(crate) struct Binder<'a> {
     /// Tables with options of their own, each once.
     pub(crate) hinted: Vec<Arc<TableDef>>,
     pub(crate) state_ttl: Option<Duration>,
+    /// Whether results are final: `execution.runtime-mode` is `batch`.
+    pub(crate) batch: bool,
+    /// Whether something was written by then.
+    writes: bool,
     /// What the SELECT around says of tables that are asked.
     hints: Option<lookup::Hints>,
 }
@@ -97,6 +104,8 @@ impl<'a> Binder<'a> {
             windows: 0,
             hinted: Vec::new(),
             state_ttl: None,
+            batch: false,
+            writes: false,
             hints: None,
         }
     }
@@ -120,7 +129,8 @@ impl<'a> Binder<'a> {
     }
 
     pub(crate) fn program(&mut self, statements: &[Statement]) -> BoundProgram {
-        let mut program = BoundProgram { inserts: Vec::new(), tables: Vec::new(), state_ttl: None };
+        let mut program =
+            BoundProgram { inserts: Vec::new(), tables: Vec::new(), state_ttl: None, batch: false };
         let mut shown = 0;
         for statement in statements {
             match statement {
@@ -134,11 +144,13 @@ impl<'a> Binder<'a> {
                 Statement::Alter(alter) => self.alter_statement(alter, &mut program),
                 Statement::Told { what, span, of } => self.told(what, *span, of),
                 Statement::Insert(insert) => {
+                    self.writes = true;
                     if let Ok(bound) = self.insert(insert) {
                         program.inserts.push(bound);
                     }
                 }
                 Statement::Query(query) => {
+                    self.writes = true;
                     shown += 1;
                     if let Ok(bound) = self.shown(query, shown) {
                         program.inserts.push(bound);
@@ -149,6 +161,7 @@ impl<'a> Binder<'a> {
         program.tables.append(&mut self.retired);
         program.tables.append(&mut self.hinted);
         program.state_ttl = self.state_ttl;
+        program.batch = self.batch;
         program
     }
 
@@ -266,7 +279,7 @@ impl<'a> Binder<'a> {
         if failed {
             return Err(Reported);
         }
-        let rel = narrow(&calc(rel, None, exprs, fields));
+        let rel = narrow(&calc(&self.final_rows(rel), None, exprs, fields));
         Ok(BoundInsert { table, rel, span: insert.table.span })
     }
 

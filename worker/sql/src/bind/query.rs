@@ -59,7 +59,8 @@ impl Binder<'_> {
             Body::Values { rows, span } => self.values(rows, *span),
             Body::Union(branches) => self.union(branches, ctes),
             Body::Set { op, all, left, right, span } => {
-                self.set_operation(*op, *all, [left, right], *span, ctes)
+                let rel = self.set_operation(*op, *all, [left, right], *span, ctes)?;
+                Ok(self.final_rows(&rel))
             }
         }
     }
@@ -145,7 +146,10 @@ impl Binder<'_> {
                     Some((_, None)) => return Err(Reported),
                     None => match self.lookup(name)? {
                         Relation::View(rel) => rel,
-                        Relation::Table(table) => scan(&self.with_options(&table, options)?),
+                        Relation::Table(table) => {
+                            let table = self.with_options(&table, options)?;
+                            self.final_rows(&scan(&table))
+                        }
                         Relation::Broken => return Err(Reported),
                     },
                 };
@@ -183,7 +187,7 @@ impl Binder<'_> {
                 (rel, None, "what MATCH_RECOGNIZE gives".to_owned())
             }
         };
-        let rel = self.rename(rel, &relation.columns, relation.span)?;
+        let rel = self.rename(self.final_rows(&rel), &relation.columns, relation.span)?;
         let qualifier = relation.alias.as_ref().map(|a| a.text.clone()).or(name);
         Ok(From { rel, qualifier, place, joined: None })
     }

@@ -81,6 +81,7 @@ pub(crate) fn top_n(over: &Over, rel: &Rel, condition: &Expr) -> Option<TopN> {
         to: to.unsigned_abs(),
         span: over.span,
         limit: false,
+        at_end: false,
     };
     let rel = Rel { kind: RelKind::Rank(ranked), fields: rel.fields.clone() };
     let mut top = TopN { rel: Arc::new(rel), rest: None, rank, only };
@@ -197,6 +198,7 @@ impl Binder<'_> {
                 return self.fail(span, "LIMIT 0 gives no rows; leave the query out");
             }
             Some((rows, _)) => skipped + u64::from(rows),
+            None if self.batch => u64::MAX,
             None => return self.sorted(rel, order, tail),
         };
         let fields = rel.fields.clone();
@@ -209,6 +211,7 @@ impl Binder<'_> {
             to,
             span: tail.span,
             limit: true,
+            at_end: self.batch,
         };
         Ok(Arc::new(Rel { kind: RelKind::Rank(ranked), fields }))
     }

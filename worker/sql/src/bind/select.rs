@@ -31,8 +31,13 @@ impl Binder<'_> {
         select: &ast::Select,
         ctes: &Ctes<'_>,
     ) -> Result<Arc<Rel>, Reported> {
+        let rel = self.selected(select, ctes)?;
+        Ok(self.final_rows(&rel))
+    }
+
+    fn selected(&mut self, select: &ast::Select, ctes: &Ctes<'_>) -> Result<Arc<Rel>, Reported> {
         if let Some(select) = self.keep(legacy::rewritten(select))? {
-            return self.select(&select, ctes);
+            return self.selected(&select, ctes);
         }
         let outer = self.hints.replace(Hints::of(&select.lookups));
         let from = select.from.as_ref().map(|relation| self.from(relation, ctes)).transpose();

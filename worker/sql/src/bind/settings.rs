@@ -63,9 +63,18 @@ impl Binder<'_> {
                 }
             },
             "execution.runtime-mode" => {
-                if !value.eq_ignore_ascii_case("streaming") {
-                    self.report(SqlError::new(span, format!("'execution.runtime-mode' = '{value}' is not supported: bounded jobs run as streams that end; use 'streaming' or leave it out")));
+                let batch = match value.to_ascii_lowercase().as_str() {
+                    "batch" => true,
+                    "streaming" => false,
+                    _ => {
+                        self.report(SqlError::new(span, format!("'execution.runtime-mode' = '{value}' is not supported; use 'streaming' or 'batch'")));
+                        return;
+                    }
+                };
+                if self.writes && batch != self.batch {
+                    self.report(SqlError::new(span, "a program is one job, which runs in one mode: set 'execution.runtime-mode' before the first INSERT and SELECT"));
                 }
+                self.batch = batch;
             }
             "table.sql-dialect" if !value.eq_ignore_ascii_case("default") => {
                 self.report(SqlError::new(
@@ -86,7 +95,11 @@ impl Binder<'_> {
     /// Back to what holds without `SET`.
     pub(super) fn reset(&mut self, key: Option<&(String, Span)>) {
         match key {
-            None => self.state_ttl = None,
+            None => {
+                self.state_ttl = None;
+                self.batch &= self.writes;
+            }
+            Some((key, _)) if key == "execution.runtime-mode" => self.batch &= self.writes,
             Some((key, _)) if key == "table.exec.state.ttl" => self.state_ttl = None,
             Some((key, _)) if KNOWN.contains(&key.as_str()) => {}
             Some((key, _)) if WITHOUT_EFFECT.iter().any(|(known, _)| key.starts_with(known)) => {}

@@ -77,7 +77,10 @@ impl Binder<'_> {
         };
         let rel = timed(&from.rel, time);
         let fields = &rel.fields;
-        if !fields[time].role.is_rowtime() {
+        // Without watermarks any time will do.
+        let any = self.batch
+            && matches!(fields[time].ty.kind, Kind::Timestamp(_) | Kind::TimestampLtz(_));
+        if !fields[time].role.is_rowtime() && !any {
             let message = match fields.iter().find(|f| f.role.is_rowtime()) {
                 Some(other) => format!(
                     "\"{}\" is no event time of {}; its event time is \"{}\"",

@@ -127,7 +127,8 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
         RelKind::Rank(rank) => {
             let below = rows(&rank.input, exact);
             let sorted = sorted(&rank.partition, &rank.order, &rank.input, exact);
-            format!("rank({:?} {}..{},{sorted},{below})", rank.function, rank.from, rank.to)
+            let end = if rank.at_end { " at end" } else { "" };
+            format!("rank({:?} {}..{}{end},{sorted},{below})", rank.function, rank.from, rank.to)
         }
 
         RelKind::Pattern(pattern) => {

@@ -66,6 +66,8 @@ pub(crate) struct Lowering<'a> {
     /// After which time state is forgotten that nothing happens to (`table.exec.state.ttl`).
     state_ttl: Option<Duration>,
     bounded: bool,
+    /// Whether results leave when everything was read, and are final.
+    batch: bool,
     errors: Vec<SqlError>,
     warnings: Vec<Warning>,
 }
@@ -86,6 +88,7 @@ pub(crate) fn lower(
         late: BTreeMap::new(),
         state_ttl: program.state_ttl,
         bounded: true,
+        batch: program.batch,
         errors: Vec::new(),
         warnings: Vec::new(),
     };
@@ -115,6 +118,7 @@ fn narrowed(program: &BoundProgram) -> BoundProgram {
         inserts: program.inserts.iter().map(narrow).collect(),
         tables: program.tables.clone(),
         state_ttl: program.state_ttl,
+        batch: program.batch,
     }
 }
 

@@ -70,11 +70,17 @@ impl Lowering<'_> {
                     to: rank.to,
                     rank: shows_rank.then(|| rel.fields.last().map(|f| f.name.clone())).flatten(),
                     window_end: rank.window_end(),
+                    at_end: rank.at_end,
                     // A window ends by itself.
-                    ttl: ttl.filter(|_| rank.window_end().is_none()),
+                    ttl: ttl.filter(|_| rank.window_end().is_none() && !rank.at_end),
                 };
                 details.insert("rows".to_owned(), ranks_text(rank));
-                let kind = if rank.window_end().is_some() { "window top n" } else { "top n" };
+                let kind = match (rank.at_end, rank.window_end()) {
+                    (true, _) if rank.to == u64::MAX => "final rows",
+                    (true, _) => "final top n",
+                    (false, Some(_)) => "window top n",
+                    (false, None) => "top n",
+                };
                 (kind, rank::operator(&spec).and_then(|f| Ok((f, rank::tables(&spec)?))))
             }
         };
@@ -92,6 +98,7 @@ impl Lowering<'_> {
         details.insert("changes".to_owned(), changes.to_owned());
         let nondeterministic = match rank.window_end() {
             Some(_) => None,
+            None if rank.at_end => None,
             None => self.forgets("rows are forgotten", "after they were written"),
         };
         let operator = Keyed {
@@ -173,6 +180,8 @@ fn ranks_text(rank: &Rank) -> String {
         RankFunction::DenseRank => "dense rank",
     };
     match (rank.from, rank.to) {
+        (1, u64::MAX) => "all".to_owned(),
+        (from, u64::MAX) => format!("{of} from {from}"),
         (from, to) if from == to => format!("{of} {to}"),
         (1, to) => format!("{of} up to {to}"),
         (from, to) => format!("{of} {from} to {to}"),
@@ -184,6 +193,9 @@ fn name(rank: &Rank, keep: Option<Keep>, fields: &[Field]) -> String {
     let what = match (keep, rank.from, rank.to) {
         (Some(Keep::First), ..) => "first row".to_owned(),
         (Some(Keep::Last), ..) => "last row".to_owned(),
+        (None, 1, u64::MAX) if rank.order.is_empty() => return "rows at the end".to_owned(),
+        (None, 1, u64::MAX) => "sort".to_owned(),
+        (None, from, u64::MAX) => format!("rows from {from}"),
         (None, 1, to) => format!("first {to}"),
         (None, from, to) => format!("rows {from} to {to}"),
     };

@@ -73,7 +73,7 @@ impl Lowering<'_> {
             kept.iter().map(|&i| (expand(i), table.columns[i].name.clone())).collect();
         self.refuse_chance_of_corrected(rel, outputs.iter().map(|(expr, _)| expr));
         let mut mark = None;
-        if let Some(watermark) = &table.watermark {
+        if let Some(watermark) = table.watermark.as_ref().filter(|_| !self.batch) {
             let column = kept.iter().position(|&k| k == watermark.column).unwrap_or(0);
             let rule = match &watermark.rule {
                 // What is written says that rows up to it are past; a watermark, that those below
@@ -114,6 +114,7 @@ impl Lowering<'_> {
             calc: (!same || changes).then(|| Calc::new(None, &exprs, schema.clone())),
             kinds: changes.then_some(projection.len()),
             rule: mark.map(|(column, mark)| EngineRule { column, mark, idle_after: None }),
+            at_end: self.batch,
             not_null: not_null(table, &read),
         };
         let mut place = self.place(&info);
@@ -130,6 +131,14 @@ impl Lowering<'_> {
         };
         if let Some(rule) = &mut times.rule {
             rule.idle_after = parts.idle_after;
+        }
+        if self.batch && !parts.source.is_bounded() {
+            let message = format!(
+                "table \"{}\" has no end, and 'execution.runtime-mode' = 'batch' gives results when everything was read; give the table an end (the connector's options say which), or set 'streaming'",
+                table.name
+            );
+            self.errors.push(SqlError::new(table.span, message));
+            return None;
         }
         self.bounded &= parts.source.is_bounded();
         info.details.clone_from(&parts.details);
@@ -179,7 +188,13 @@ impl Lowering<'_> {
             tables: Vec::new(),
             nondeterministic,
         };
-        let times = TableTimes { calc: None, kinds: None, rule: None, not_null: Vec::new() };
+        let times = TableTimes {
+            calc: None,
+            kinds: None,
+            rule: None,
+            at_end: self.batch,
+            not_null: Vec::new(),
+        };
         let node = SourceNode {
             source: Arc::new(source),
             event_times: Arc::new(move || Box::new(times.clone()) as Box<dyn EventTimes>),

@@ -57,7 +57,8 @@ impl Rel {
             // It takes rows that only come.
             RelKind::Over(over) => over.input.corrected_by(),
             RelKind::Rank(rank)
-                if rank.dedup() == Some(Keep::First)
+                if rank.at_end
+                    || rank.dedup() == Some(Keep::First)
                     || rank.window_end().is_some()
                     || rank.only_adds() =>
             {
@@ -107,6 +108,11 @@ impl Rel {
                 vec![(0..aggregate.keys.len()).chain(window.into_iter().flatten()).collect()]
             }
             RelKind::Over(over) => over.input.keys(),
+            // Each row is given once, whatever key it has.
+            RelKind::Rank(rank) if rank.at_end => {
+                let one = rank.function == RankFunction::RowNumber && rank.from == rank.to;
+                rank.input.keys().into_iter().chain(one.then(|| rank.partition.clone())).collect()
+            }
             RelKind::Rank(rank) => {
                 let width = rank.input.fields.len();
                 // Rows of a key that does not hold the partition's columns lose their order.

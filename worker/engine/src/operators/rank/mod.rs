@@ -9,7 +9,8 @@
 //! are forgotten.
 //!
 //! Where the key is a window (`window.rs`), its first rows leave once, when the watermark has passed
-//! its end; rows that come for it later are late.
+//! its end; rows that come for it later are late. In a job that works on what is there and then ends
+//! ([`TopN::at_end`]), those of any key leave once, when everything has come.
 //!
 //! What always holds:
 //! - The rows that have left, folded, are the first of the rows that have come and not gone.
@@ -51,9 +52,10 @@ pub fn operator(spec: &TopN) -> Result<Arc<dyn OperatorFactory>, OperatorError> 
     // What is wrong with the spec is said now.
     tables(&spec)?.iter().try_for_each(|table| table.check().map_err(OperatorError::user))?;
     Ok(Arc::new(move |cx: &Context| {
-        Ok(match spec.window_end {
-            None => Box::new(Rank::new(&spec, cx.groups())?) as Box<dyn Operator>,
-            Some(_) => Box::new(WindowRank::new(&spec, cx.groups())?),
+        Ok(if spec.waits() {
+            Box::new(WindowRank::new(&spec, cx.groups())?) as Box<dyn Operator>
+        } else {
+            Box::new(Rank::new(&spec, cx.groups())?)
         })
     }))
 }
@@ -72,6 +74,6 @@ pub fn output_schema(spec: &TopN) -> Result<SchemaRef, OperatorError> {
 /// As [`operator()`].
 pub fn tables(spec: &TopN) -> Result<Vec<TableSpec>, OperatorError> {
     let plan = Plan::new(spec)?;
-    let due = spec.window_end.map(|_| window::due(&plan));
+    let due = spec.waits().then(|| window::due(&plan));
     Ok(std::iter::once(plan.table).chain(due).collect())
 }

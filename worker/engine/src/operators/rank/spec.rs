@@ -50,6 +50,16 @@ pub struct TopN {
     /// The end of a row's window, a column of the key: rows are given out once, when that has
     /// passed. Absent: they are corrected as others come.
     pub window_end: Option<usize>,
+    /// Whether rows are given out once, when everything has come: then rows may go again before
+    /// that, and those of a key leave sorted.
+    pub at_end: bool,
     /// Seconds after which a row is forgotten.
     pub ttl: Option<u32>,
+}
+
+impl TopN {
+    /// Whether the rows of a key leave once, and are not corrected.
+    pub(super) fn waits(&self) -> bool {
+        self.at_end || self.window_end.is_some()
+    }
 }

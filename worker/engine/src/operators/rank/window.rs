@@ -1,4 +1,5 @@
-//! The first rows of windows: given out once, when the watermark has passed a window's end.
+//! The first rows of windows: given out once, when the watermark has passed a window's end; or of any
+//! key, when everything has come.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
 use arrow::datatypes::TimestampMillisecondType;
@@ -18,6 +19,10 @@ type Result<T, E = OperatorError> = std::result::Result<T, E>;
 
 /// Windows that are given out together.
 const TOGETHER: usize = 1_024;
+/// Rows of a batch that is given out.
+const BATCH: usize = 8_192;
+/// When everything has come.
+const END: EventTime = EventTime::MAX - 1;
 
 /// When the windows of keys end.
 pub(super) fn due(plan: &Plan) -> TableSpec {
@@ -29,8 +34,8 @@ pub(super) fn due(plan: &Plan) -> TableSpec {
 pub(super) struct WindowRank {
     rank: Rank,
     due: Timers,
-    /// The column of the window's end.
-    end: usize,
+    /// The column of the window's end; absent: rows leave when everything has come.
+    end: Option<usize>,
     /// Windows that end there or before have been given out.
     passed: Passed,
     /// Windows that are given out next.
@@ -40,10 +45,11 @@ pub(super) struct WindowRank {
 impl WindowRank {
     pub(super) fn new(spec: &TopN, groups: Groups) -> Result<Self> {
         let plan = Plan::new(spec)?;
-        let end = spec.window_end.filter(|end| spec.keys.contains(end)).ok_or_else(|| {
-            OperatorError::internal("a Top-N of windows is not parted by their ends")
-        })?;
-        if spec.input_rows == InputRows::Retracted {
+        let end = spec.window_end.filter(|_| !spec.at_end);
+        if !spec.at_end && end.is_none_or(|end| !spec.keys.contains(&end)) {
+            return Err(OperatorError::internal("a Top-N of windows is not parted by their ends"));
+        }
+        if end.is_some() && spec.input_rows == InputRows::Retracted {
             return Err(OperatorError::user(
                 "a Top-N of windows takes rows that only come; its input corrects rows",
             ));
@@ -58,8 +64,8 @@ impl WindowRank {
     }
 
     /// Where the windows of a batch's rows end.
-    fn ends<'a>(&self, batch: &'a Batch) -> Result<&'a [EventTime]> {
-        let ends = batch.records().column(self.end);
+    fn ends<'a>(&self, batch: &'a Batch, end: usize) -> Result<&'a [EventTime]> {
+        let ends = batch.records().column(end);
         let ends = ends
             .as_primitive_opt::<TimestampMillisecondType>()
             .filter(|ends| ends.null_count() == 0)
@@ -69,13 +75,13 @@ impl WindowRank {
 
     /// Which rows are late: their window was given out, or their own split's watermark had passed
     /// its end.
-    fn late(&self, batch: &Batch, groups: u32) -> Result<BooleanArray> {
+    fn late(&self, batch: &Batch, end: usize, groups: u32) -> Result<BooleanArray> {
         let behind = |row: usize| match batch.behind() {
             Some(behind) if behind.is_valid(row) => behind.value(row),
             _ => EventTime::MIN,
         };
         let done = self.passed.of(&self.rank.keys(batch), batch.num_rows(), groups);
-        let ends = self.ends(batch)?.iter().zip(done).enumerate();
+        let ends = self.ends(batch, end)?.iter().zip(done).enumerate();
         Ok(ends.map(|(row, (&end, done))| Some(end <= done || end <= behind(row))).collect())
     }
 
@@ -111,14 +117,19 @@ impl Operator for WindowRank {
         mut batch: Batch,
         out: &mut Output,
     ) -> Result<Progress> {
-        let late = self.late(&batch, cx.max_parallelism)?;
-        if late.true_count() > 0 {
-            cx.metrics.add(Counter::Late, late.true_count());
-            out.push_to(OutputTag::Late, batch.filter(late.values())?);
-            batch = batch.filter(&!late.values())?;
+        if let Some(end) = self.end {
+            let late = self.late(&batch, end, cx.max_parallelism)?;
+            if late.true_count() > 0 {
+                cx.metrics.add(Counter::Late, late.true_count());
+                out.push_to(OutputTag::Late, batch.filter(late.values())?);
+                batch = batch.filter(&!late.values())?;
+            }
         }
         if batch.num_rows() > 0 {
-            let ends = Int64Array::from(self.ends(&batch)?.to_vec());
+            let ends = Int64Array::from(match self.end {
+                Some(end) => self.ends(&batch, end)?.to_vec(),
+                None => vec![END; batch.num_rows()],
+            });
             self.due.set(&self.rank.keys(&batch), &ends)?;
             self.rank.store(&batch, now(cx))?;
         }
@@ -150,7 +161,11 @@ impl Operator for WindowRank {
         if let Some((keys, windows)) = self.leaving.take()
             && let Some(batch) = self.rank.give(&keys, windows)?
         {
-            out.push(batch);
+            let records = batch.records();
+            for from in (0..records.num_rows()).step_by(BATCH) {
+                let length = BATCH.min(records.num_rows() - from);
+                out.push(Batch::new(records.slice(from, length)));
+            }
         }
         Ok(self.progress())
     }

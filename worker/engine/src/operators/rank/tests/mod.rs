@@ -30,6 +30,7 @@ fn spec(input_rows: InputRows, keys: &[&str], order: Vec<SortColumn>) -> TopN {
         to: 2,
         rank: None,
         window_end: None,
+        at_end: false,
         ttl: None,
     }
 }

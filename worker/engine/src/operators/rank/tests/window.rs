@@ -43,6 +43,7 @@ fn spec_of(keys: Vec<&str>) -> TopN {
         input: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
         keys: plain.keys.into_iter().chain([column]).collect(),
         window_end: Some(column),
+        at_end: false,
         rank: Some("rank".to_owned()),
         ..plain
     }
