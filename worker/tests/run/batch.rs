@@ -52,9 +52,19 @@ fn the_last_rows_in_any_order() {
     );
 }
 
-/// A window over groups, which are corrected in a stream.
 #[test]
-fn ranks_of_groups_joined_with_rows_without_a_match() {
+fn functions_over_rows_in_any_order() {
+    check(
+        "id BIGINT, place BIGINT, total INT, of_all INT",
+        "SELECT id, RANK() OVER (PARTITION BY taxi ORDER BY fare DESC),
+SUM(fare) OVER (PARTITION BY taxi ORDER BY fare DESC), SUM(fare) OVER (PARTITION BY taxi) FROM fares",
+        &["1, 3, 70, 70", "2, 2, 60, 70", "3, 2, 12, 12", "4, 1, 40, 70", "5, 1, 7, 12"],
+    );
+}
+
+/// Both correct their rows in a stream.
+#[test]
+fn groups_joined_with_rows_without_a_match() {
     check(
         "id BIGINT, total INT",
         "SELECT f.id, g.total FROM fares f LEFT JOIN

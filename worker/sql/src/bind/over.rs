@@ -18,7 +18,9 @@ use super::{Binder, Reported};
 use crate::ast::{self, FrameBound};
 use crate::error::{Span, SqlError};
 use crate::expr::{Expr, Node};
-use crate::rel::{Field, Over, OverCall, OverFunction, Rel, RelKind, Role, calc, role_of, timed};
+use crate::rel::{
+    Field, Over, OverCall, OverFunction, Rel, RelKind, Role, calc, identity, role_of, timed,
+};
 use crate::types::{Kind, SqlType};
 
 /// The column of the first call.
@@ -423,14 +425,25 @@ impl Binder<'_> {
             }
             None => calc(&from.rel, filter, below.exprs, below_fields),
         };
+        if self.batch {
+            rel = at_once(&self.final_rows(&rel), select.span);
+        }
+        let once = self.batch.then(|| rel.fields.len() - 1);
         let mut at = vec![0; found.len()];
         let of_clock: Vec<bool> = rel.fields.iter().map(|f| f.role == Role::Proctime).collect();
-        for (number, (partition, order, span)) in windows.into_iter().enumerate() {
+        for (number, (partition, mut order, span)) in windows.into_iter().enumerate() {
             // By processing time each row is by itself: there is none at the same time.
             let comes =
                 order.first().is_some_and(|first| of_clock.get(first.column) == Some(&true));
             if let Some(first) = order.first() {
                 rel = timed(&rel, first.column);
+            }
+            let by_time = found.iter().any(|(window, call)| {
+                let back = (call.frame.unit, call.frame.preceding);
+                *window == number && matches!(back, (FrameUnit::Range, Some(_)))
+            });
+            if let Some(column) = once.filter(|_| !by_time) {
+                order.insert(0, SortColumn { column, descending: false, nulls_first: true });
             }
             let mut fields = rel.fields.clone();
             let mut own = Vec::new();
@@ -467,6 +480,18 @@ impl Binder<'_> {
         }
         Ok(calc(&rel, qualify.map(|condition| condition.renumber(&place)), exprs, fields))
     }
+}
+
+/// Rows that are all of one event time, in a column behind the others: whatever they are sorted by,
+/// they leave together at the end.
+fn at_once(rel: &Arc<Rel>, span: Span) -> Arc<Rel> {
+    let (mut exprs, mut fields) = (identity(rel), rel.fields.clone());
+    let epoch = Arc::new(arrow::array::TimestampMillisecondArray::from(vec![0]));
+    let kind = Kind::Timestamp(3);
+    exprs.push(Expr::literal(epoch, kind, span));
+    let (name, ty) = ("$once".to_owned(), SqlType::not_null(kind));
+    fields.push(Field { name, ty, role: Role::Rowtime });
+    calc(rel, None, exprs, unique(fields))
 }
 
 fn has_call(expr: &Expr) -> bool {
