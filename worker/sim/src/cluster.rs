@@ -26,16 +26,16 @@ use crate::arrival::Arrivals;
 use crate::bug::InjectedBug;
 use crate::external::ExternalSystem;
 use crate::host::{Host, at_once, counts_in};
-use crate::job::{JobSpec, rows_read};
+use crate::job::{Job, rows_read};
 use crate::link::ControlLink;
 use crate::net::Net;
 use crate::process::{GatedCommitter, GatedStore, Life, Process};
 
 /// How a simulated cluster is made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClusterSpec {
     /// The job.
-    pub job: JobSpec,
+    pub job: Arc<dyn Job>,
     /// Decides everything that is left to chance.
     pub seed: u64,
     /// Worker processes.

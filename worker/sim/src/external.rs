@@ -6,12 +6,9 @@
 //! another name of the same rows, which shows as a repeated row.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::AsArray;
-use arrow::datatypes::{Int64Type, TimestampMillisecondType};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -119,41 +116,35 @@ impl Committer for ExternalSystem {
     }
 }
 
-/// A sink that stages what came since the last barrier.
-pub(crate) fn sink_factory(external: &Arc<ExternalSystem>) -> Arc<dyn OperatorFactory> {
+/// Says of the rows of a batch what anybody will see of them.
+pub type Show = Box<dyn FnMut(&mut Context, Batch) -> Result<Vec<String>, EngineError> + Send>;
+
+/// A sink that stages what came since the last barrier, as `show` makes each writer say it.
+pub fn sink_factory(
+    external: &Arc<ExternalSystem>,
+    show: impl Fn(&Context) -> Result<Show, EngineError> + Send + Sync + 'static,
+) -> Arc<dyn OperatorFactory> {
     let external = Arc::clone(external);
-    Arc::new(move |_: &Context| -> Result<Box<dyn Operator>, EngineError> {
-        Ok(Box::new(Sink { external: Arc::clone(&external), rows: Vec::new() }))
+    Arc::new(move |cx: &Context| -> Result<Box<dyn Operator>, EngineError> {
+        Ok(Box::new(Sink { external: Arc::clone(&external), show: show(cx)?, rows: Vec::new() }))
     })
 }
 
 struct Sink {
     external: Arc<ExternalSystem>,
+    show: Show,
     rows: Vec<String>,
 }
 
 impl Operator for Sink {
     fn on_batch(
         &mut self,
-        _: &mut Context,
+        cx: &mut Context,
         _: usize,
         batch: Batch,
         _: &mut Output,
     ) -> Result<Progress, EngineError> {
-        let columns = batch.records();
-        let keys = columns.column(0).as_primitive::<Int64Type>();
-        // Behind the key: the aggregates, then start, end and time of the window.
-        let aggregates = columns.num_columns() - 3;
-        let starts = columns.column(aggregates).as_primitive::<TimestampMillisecondType>();
-        let aggregates: Vec<_> =
-            (1..aggregates).map(|n| columns.column(n).as_primitive::<Int64Type>()).collect();
-        for row in 0..columns.num_rows() {
-            let mut shown = format!("{} {}", keys.value(row), starts.value(row));
-            for column in &aggregates {
-                let _ = write!(shown, " {}", column.value(row));
-            }
-            self.rows.push(shown);
-        }
+        self.rows.extend((self.show)(cx, batch)?);
         Ok(Progress::Done)
     }
 

@@ -5,10 +5,12 @@
 //! the result without the engine, row by row: a result says of which rows it was made.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_engine::EngineError;
+use arrow::array::AsArray;
+use arrow::datatypes::{Int64Type, TimestampMillisecondType};
 use weir_engine::aggregate::{AggregateCall, functions};
 use weir_engine::graph::{
     Edge, Exchange, JobGraph, Node, OperatorInfo, Parallelism, SourceNode, Vertex,
@@ -16,6 +18,7 @@ use weir_engine::graph::{
 use weir_engine::operator::{OutputTag, StateSchema};
 use weir_engine::operators::window::{self, spec};
 use weir_engine::source::{Assignment, RowMark, WatermarkRule};
+use weir_engine::{Batch, Context, EngineError};
 use weir_protocol::{Counter, OperatorCounts, OperatorUid, VertexId};
 
 use crate::arrival::Arrivals;
@@ -39,6 +42,24 @@ pub enum Input {
     /// A few splits that are read for ever, each with rows of some bursts only. The others are
     /// idle meanwhile.
     Partitions,
+}
+
+/// A job that can be simulated.
+pub trait Job: Send + Sync {
+    /// What a process runs. Sinks stage into `external`, or bring committers of their own.
+    ///
+    /// # Errors
+    /// When the engine refuses the job.
+    fn graph(
+        &self,
+        external: &Arc<ExternalSystem>,
+        arrivals: &Arc<Arrivals>,
+    ) -> Result<Arc<JobGraph>, EngineError>;
+
+    /// When rows arrive, where sources wait for that.
+    fn arrivals(&self) -> Arrivals {
+        Arrivals::new(Vec::new(), false)
+    }
 }
 
 /// What the job reads, and how fast.
@@ -205,27 +226,6 @@ impl JobSpec {
         splits
     }
 
-    /// When this job's rows arrive.
-    #[must_use]
-    pub fn arrivals(&self) -> Arrivals {
-        let mut rows: BTreeMap<usize, u64> = BTreeMap::new();
-        for split in self.all_splits() {
-            for (burst, n) in split.parts {
-                *rows.entry(burst).or_default() += n as u64;
-            }
-        }
-        let pause = |burst: usize| match (self.input, burst) {
-            (Input::Files, _) => Duration::ZERO,
-            // Checkpoints are taken before there is any row, and so before the first watermark.
-            (_, 0) => Duration::from_millis(500),
-            // Mostly the next burst comes before the next checkpoint.
-            (_, n) if n % 5 == 4 => Duration::from_millis(300),
-            _ => Duration::from_millis((mix(burst as i64, 3) % 40) as u64),
-        };
-        let bursts = rows.into_iter().map(|(burst, n)| (n, pause(burst)));
-        Arrivals::new(bursts.collect(), self.input == Input::Partitions)
-    }
-
     /// The windows that a time belongs to, as start and end.
     fn windows_of(&self, time: i64) -> impl Iterator<Item = (i64, i64)> {
         let (first, size, step, cumulates) = match self.window {
@@ -299,13 +299,31 @@ impl JobSpec {
             ],
         }
     }
+}
+
+impl Job for JobSpec {
+    fn arrivals(&self) -> Arrivals {
+        let mut rows: BTreeMap<usize, u64> = BTreeMap::new();
+        for split in self.all_splits() {
+            for (burst, n) in split.parts {
+                *rows.entry(burst).or_default() += n as u64;
+            }
+        }
+        let pause = |burst: usize| match (self.input, burst) {
+            (Input::Files, _) => Duration::ZERO,
+            // Checkpoints are taken before there is any row, and so before the first watermark.
+            (_, 0) => Duration::from_millis(500),
+            // Mostly the next burst comes before the next checkpoint.
+            (_, n) if n % 5 == 4 => Duration::from_millis(300),
+            _ => Duration::from_millis((mix(burst as i64, 3) % 40) as u64),
+        };
+        let bursts = rows.into_iter().map(|(burst, n)| (n, pause(burst)));
+        Arrivals::new(bursts.collect(), self.input == Input::Partitions)
+    }
 
     /// The job graph: each source's events → local results ⇒ global results → running totals →
     /// sink.
-    ///
-    /// # Errors
-    /// When the engine refuses the aggregation.
-    pub fn graph(
+    fn graph(
         &self,
         external: &Arc<ExternalSystem>,
         arrivals: &Arc<Arrivals>,
@@ -367,7 +385,7 @@ impl JobSpec {
             chain: vec![
                 (info("counts", keyed), Node::Operator(window::global(&aggregate)?)),
                 (running, Node::Operator(running::factory())),
-                (info("out", None), Node::Operator(sink_factory(external))),
+                (info("out", None), Node::Operator(sink_factory(external, |_| Ok(Box::new(shown))))),
             ],
         });
         Ok(Arc::new(JobGraph {
@@ -385,4 +403,23 @@ fn result(key: i64, start: i64, ids: &[i64]) -> String {
     let (n, sum) = (ids.len() as i64, ids.iter().sum::<i64>());
     let (least, most) = (ids.iter().min().unwrap_or(&0), ids.iter().max().unwrap_or(&0));
     format!("{key} {start} {n} {sum} {least} {most} {} {n}", sum / n.max(1))
+}
+
+/// Rows of results as text: key, start, aggregates.
+fn shown(_: &mut Context, batch: Batch) -> Result<Vec<String>, EngineError> {
+    let columns = batch.records();
+    let keys = columns.column(0).as_primitive::<Int64Type>();
+    // Behind the key: the aggregates, then start, end and time of the window.
+    let aggregates = columns.num_columns() - 3;
+    let starts = columns.column(aggregates).as_primitive::<TimestampMillisecondType>();
+    let aggregates: Vec<_> =
+        (1..aggregates).map(|n| columns.column(n).as_primitive::<Int64Type>()).collect();
+    let rows = (0..columns.num_rows()).map(|row| {
+        let mut shown = format!("{} {}", keys.value(row), starts.value(row));
+        for column in &aggregates {
+            let _ = write!(shown, " {}", column.value(row));
+        }
+        shown
+    });
+    Ok(rows.collect())
 }

@@ -14,7 +14,7 @@ use weir_engine::source::Assignment;
 use crate::bug::InjectedBug;
 use crate::cluster::{Cluster, ClusterSpec};
 use crate::external::ExternalSystem;
-use crate::job::{Counted, Expected, Input, JobSpec};
+use crate::job::{Counted, Expected, Input, Job, JobSpec};
 
 /// Simulated time during which things go wrong.
 const CHAOS: Duration = Duration::from_secs(20);
@@ -94,13 +94,42 @@ pub fn job(seed: u64) -> JobSpec {
 /// When rows are lost or repeated, the external system saw what it must not see, or the job never
 /// ends.
 pub fn run(spec: RunSpec) -> Result<Outcome, Violation> {
-    let violation = |problem: String| Violation { seed: spec.seed, problem };
+    in_simulated_time(spec.seed, async {
+        let external = Arc::default();
+        let simulation = Simulation::run(Arc::new(job(spec.seed)), external, spec).await?;
+        simulation.check(spec.seed).await
+    })
+}
+
+/// Runs another job once, to its end. What is to be visible then is the caller's to say.
+///
+/// # Errors
+/// When the external system saw what it must not see, or the job never ends.
+pub fn run_job(
+    job: Arc<dyn Job>,
+    external: Arc<ExternalSystem>,
+    spec: RunSpec,
+) -> Result<Outcome, Violation> {
+    in_simulated_time(spec.seed, async {
+        let simulation = Simulation::run(job, external, spec).await?;
+        match simulation.external.violations().first() {
+            Some(problem) => Err(problem.clone()),
+            None => Ok(Outcome { histogram: simulation.histogram }),
+        }
+    })
+}
+
+fn in_simulated_time<T>(
+    seed: u64,
+    run: impl Future<Output = Result<T, String>>,
+) -> Result<T, Violation> {
+    let violation = |problem: String| Violation { seed, problem };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .map_err(|e| violation(format!("no runtime: {e}")))?;
-    runtime.block_on(Simulation::run(spec)).map_err(violation)
+    runtime.block_on(run).map_err(violation)
 }
 
 struct Simulation {
@@ -120,12 +149,16 @@ enum Due {
 }
 
 impl Simulation {
-    async fn run(spec: RunSpec) -> Result<Outcome, String> {
-        let external = Arc::new(ExternalSystem::default());
+    /// Runs until the job has ended.
+    async fn run(
+        job: Arc<dyn Job>,
+        external: Arc<ExternalSystem>,
+        spec: RunSpec,
+    ) -> Result<Self, String> {
         let store_faults =
             FaultRates { writes: 120, reads: 30, deletes: 60, longest: Duration::from_secs(20) };
         let cluster = ClusterSpec {
-            job: job(spec.seed),
+            job,
             seed: spec.seed,
             workers: 3,
             parallelism: 1 + (spec.seed % 4) as u32,
@@ -138,7 +171,7 @@ impl Simulation {
         let mut simulation =
             Self { cluster, external, histogram: BTreeMap::new(), due: Vec::new() };
         simulation.run_chaos(spec.calm).await?;
-        simulation.check(spec.seed).await
+        Ok(simulation)
     }
 
     async fn run_chaos(&mut self, calm: bool) -> Result<(), String> {

@@ -1,7 +1,10 @@
 //! Flink SQL scripts give the rows that Flink 2.3 gives: see README.md of this folder.
 
 mod fold;
+mod independence;
+mod paced;
 mod run;
+mod simulated;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -128,13 +128,17 @@ pub(crate) fn run(script: &str) -> Outcome {
 }
 
 /// The lines of visible files, each behind the folder that it is in.
-fn add_files(rows: &mut Rows, home: &Path, below: &Path) {
+pub(crate) fn add_files(rows: &mut Rows, home: &Path, below: &Path) {
     for entry in fs::read_dir(home.join(below)).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let is_hidden = name.to_string_lossy().starts_with(['.', '_']);
+        if is_hidden {
+            // Staged by a writer that is gone.
+            continue;
+        }
         if entry.path().is_dir() {
             add_files(rows, home, &below.join(name));
-        } else if !is_hidden {
+        } else {
             let text = fs::read_to_string(entry.path()).expect("lines of text");
             for line in text.lines() {
                 *rows.entry(format!("{}: {line}", below.display())).or_default() += 1;
