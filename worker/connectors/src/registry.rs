@@ -24,6 +24,9 @@ pub enum Changes {
     All,
     /// All, if the format has kinds of rows.
     OfFormat,
+    /// All, told apart by the table's primary key: a row takes the place of the one of its key.
+    /// Read are rows that come, and keys of rows that go.
+    ByKey,
 }
 
 /// Which options say what data a table stands for: state is kept for a table under them. They never
@@ -60,7 +63,7 @@ pub fn changes(connector: &str, format: Option<&str>) -> Changes {
     let found = CONNECTORS.iter().find(|known| known.name == connector);
     match found.map(|known| known.changes) {
         Some(Changes::OfFormat) if format.is_some_and(formats::has_kinds) => Changes::All,
-        Some(Changes::All) => Changes::All,
+        Some(own @ (Changes::All | Changes::ByKey)) => own,
         _ => Changes::Appended,
     }
 }
@@ -71,8 +74,11 @@ pub fn changes(connector: &str, format: Option<&str>) -> Changes {
 #[must_use]
 pub fn gives_changes(connector: &str, format: Option<&str>) -> bool {
     let found = CONNECTORS.iter().find(|known| known.name == connector);
-    found.is_some_and(|known| known.changes == Changes::OfFormat)
-        && format.is_some_and(formats::has_kinds)
+    found.is_some_and(|known| match known.changes {
+        Changes::OfFormat => format.is_some_and(formats::has_kinds),
+        Changes::ByKey => true,
+        Changes::Appended | Changes::All => false,
+    })
 }
 
 /// Every connector, by name.
@@ -111,6 +117,13 @@ const CONNECTORS: &[Connector] = &[
         sink: Some(|table, _| print::sink(table)),
         identity: Identity::Options(&[]),
         changes: Changes::All,
+    },
+    Connector {
+        name: "upsert-kafka",
+        source: Some(kafka::upserts),
+        sink: Some(kafka::upsert_sink),
+        identity: Identity::Options(&["topic", "topic-pattern", "key.format", "value.format"]),
+        changes: Changes::ByKey,
     },
 ];
 

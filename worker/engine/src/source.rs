@@ -188,6 +188,12 @@ pub trait EventTimes: Send {
         Ok(None)
     }
 
+    /// Whether rows that go name their keys only: then nothing else of them counts, their event
+    /// time and the columns of [`Self::not_null`] included.
+    fn goes_by_key(&self) -> bool {
+        false
+    }
+
     /// Where the event time and the watermark expression stand in the projected batch.
     fn rule(&self) -> Option<&WatermarkRule>;
 

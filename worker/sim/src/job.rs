@@ -385,7 +385,10 @@ impl Job for JobSpec {
             chain: vec![
                 (info("counts", keyed), Node::Operator(window::global(&aggregate)?)),
                 (running, Node::Operator(running::factory())),
-                (info("out", None), Node::Operator(sink_factory(external, |_| Ok(Box::new(shown))))),
+                (
+                    info("out", None),
+                    Node::Operator(sink_factory(external, |_| Ok(Box::new(shown)))),
+                ),
             ],
         });
         Ok(Arc::new(JobGraph {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{Field as ArrowField, Schema};
-use weir_connectors::registry;
+use weir_connectors::registry::{self, Changes};
 use weir_connectors::table::{OptionValue, Table};
 
 use crate::error::Span;
@@ -108,6 +108,17 @@ impl TableDef {
             .collect()
     }
 
+    /// The key by which rows are written, as positions among the columns that are; none where the
+    /// connector does not go by it.
+    pub(crate) fn key_when_written(&self) -> Vec<usize> {
+        if self.takes() != Changes::ByKey {
+            return Vec::new();
+        }
+        let columns = self.sink_columns();
+        let place = |index: &usize| columns.iter().position(|c| c == index);
+        self.primary_key.iter().filter_map(place).collect()
+    }
+
     /// The table as a source's connector sees it.
     pub(crate) fn as_source(&self) -> Table {
         self.as_table(&self.source_columns(), true)
@@ -160,6 +171,17 @@ impl TableDef {
     /// Whether what is read of it says of rows that they were changed.
     pub(crate) fn gives_changes(&self) -> bool {
         registry::gives_changes(self.connector(), self.format())
+    }
+
+    /// What it takes.
+    pub(crate) fn takes(&self) -> Changes {
+        registry::changes(self.connector(), self.format())
+    }
+
+    /// Whether what is read of it are upserts: rows that take the place of the one of their key,
+    /// and keys of rows that go.
+    pub(crate) fn gives_upserts(&self) -> bool {
+        self.takes() == Changes::ByKey
     }
 
     /// The connector's name, or `?`.

@@ -19,6 +19,8 @@ pub(crate) struct TableTimes {
     pub(crate) calc: Option<Calc>,
     /// The connector's column that holds the kinds of rows.
     pub(crate) kinds: Option<usize>,
+    /// Whether of rows that go only the primary key counts.
+    pub(crate) by_key: bool,
     pub(crate) rule: Option<WatermarkRule>,
     /// Whether time passes at the end alone.
     pub(crate) at_end: bool,
@@ -67,6 +69,10 @@ impl EventTimes for TableTimes {
     fn kinds(&self, records: &RecordBatch) -> Result<Option<Arc<[RowKind]>>, EngineError> {
         let kinds = self.kinds.map(|column| kinds_of(records.column(column)));
         kinds.transpose().map_err(EngineError::internal)
+    }
+
+    fn goes_by_key(&self) -> bool {
+        self.by_key
     }
 
     fn rule(&self) -> Option<&WatermarkRule> {

@@ -14,9 +14,7 @@ use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
-use weir_engine::source::{
-    Assignment, Source, SourcePoll, SourceReader, Split, SplitEnumerator,
-};
+use weir_engine::source::{Assignment, Source, SourcePoll, SourceReader, Split, SplitEnumerator};
 use weir_engine::{Context, EngineError};
 
 /// How much comes at once.

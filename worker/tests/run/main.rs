@@ -13,6 +13,7 @@ mod processing_time;
 mod program;
 mod ranks;
 mod temporal;
+mod upserts;
 mod windows;
 
 use std::collections::BTreeMap;

@@ -51,6 +51,12 @@ pub(super) fn encoder(
 fn read(part: Part, options: &mut Options<'_>) -> Option<(String, Format)> {
     let (option, prefix) = match part {
         Part::Key => ("key.format", "key."),
+        Part::Upsert => {
+            if !options.is_given("value.format") {
+                options.refuse_table("'value.format' is missing; give 'json' or 'csv'");
+            }
+            ("value.format", "value.")
+        }
         Part::Value => match (options.is_given("format"), options.is_given("value.format")) {
             (true, true) => {
                 options.refuse(
@@ -70,7 +76,8 @@ fn read(part: Part, options: &mut Options<'_>) -> Option<(String, Format)> {
         },
     };
     let names: &[&'static str] = match part {
-        Part::Key => &KEYS,
+        // Whether a row comes or goes is said by the message, not by its value.
+        Part::Key | Part::Upsert => &KEYS,
         Part::Value => &RECORDS,
     };
     let format = Format::read(options, prefix, names)?;

@@ -59,6 +59,8 @@ pub(super) enum Origin {
     Key(usize),
     /// Beside them.
     Metadata(Metadata),
+    /// Whether there is a value: the kind of the row.
+    Kind,
 }
 
 /// Columns of a key or a value, of which some are wanted.
@@ -81,6 +83,8 @@ pub(super) struct SourceLayout {
     pub(super) value: Columns,
     /// Columns to decode from the key, named as in the key; absent when none is wanted.
     pub(super) key: Option<Columns>,
+    /// Whether a message without a value is a row that goes, by its key.
+    pub(super) upserts: bool,
 }
 
 /// How rows become messages: column indices of the table.
@@ -98,6 +102,8 @@ pub(super) struct SinkLayout {
     pub(super) timestamp: Option<usize>,
     /// Values say what becomes of rows.
     pub(super) has_kinds: bool,
+    /// A row takes the place of the one of its key; one that goes is a message without a value.
+    pub(super) upserts: bool,
 }
 
 /// What the options say about keys.
@@ -138,6 +144,36 @@ const FIELDS: &str = "key.fields";
 const PREFIX: &str = "key.fields-prefix";
 const INCLUDE: &str = "value.fields-include";
 
+/// The key of a table of upserts: its primary key.
+fn primary_key(options: &mut Options<'_>) -> KeyFields {
+    let table = options.table();
+    let prefix = options.reveal(PREFIX).unwrap_or_default().to_owned();
+    let in_value = options.choice(INCLUDE, true, &[("ALL", true), ("EXCEPT_KEY", false)]);
+    if options.is_given(FIELDS) {
+        options.allow(FIELDS);
+        options.refuse(FIELDS, "'key.fields' is for connector 'kafka'; the key of an 'upsert-kafka' table is its PRIMARY KEY, so remove it");
+    }
+    if table.primary_key.is_empty() {
+        options.refuse_table("an 'upsert-kafka' table needs PRIMARY KEY (…) NOT ENFORCED: the columns of the messages' key, by which a row takes the place of the one before");
+    }
+    let columns: Vec<usize> = table.primary_key.clone();
+    for &column in &columns {
+        let name = table.schema.field(column).name();
+        if table.metadata.contains_key(&column) {
+            options.refuse_table(format!("column '{name}' is a metadata column and cannot be in the PRIMARY KEY of an 'upsert-kafka' table"));
+        } else if !name.starts_with(&prefix) {
+            let why = options.detail(PREFIX, format!("'{name}' of the PRIMARY KEY does not begin with 'key.fields-prefix' = '{prefix}'"));
+            options.refuse(PREFIX, why);
+        }
+    }
+    if !prefix.is_empty() && in_value {
+        options.refuse(PREFIX, PREFIX_NEEDS);
+    }
+    KeyFields { columns, prefix, in_value }
+}
+
+const PREFIX_NEEDS: &str = "'key.fields-prefix' needs 'value.fields-include' = 'EXCEPT_KEY': the value has no fields with that prefix";
+
 fn key_fields(options: &mut Options<'_>) -> KeyFields {
     let table = options.table();
     let prefix = options.reveal(PREFIX).unwrap_or_default().to_owned();
@@ -175,7 +211,7 @@ fn key_fields(options: &mut Options<'_>) -> KeyFields {
         }
     }
     if !prefix.is_empty() && in_value {
-        options.refuse(PREFIX, "'key.fields-prefix' needs 'value.fields-include' = 'EXCEPT_KEY': the value has no fields with that prefix");
+        options.refuse(PREFIX, PREFIX_NEEDS);
     }
     KeyFields { columns, prefix, in_value }
 }
@@ -221,8 +257,26 @@ fn metadata(table: &Table, column: usize) -> Option<Result<Metadata, String>> {
 
 /// Lays out a source that gives the columns of `projection`.
 pub(super) fn source(options: &mut Options<'_>, projection: &[usize]) -> SourceLayout {
-    let table = options.table();
     let keys = key_fields(options);
+    lay_out(options, projection, &keys, false)
+}
+
+/// Lays out a source of upserts: the columns of `projection`, and whether each row comes or goes.
+pub(super) fn upserts(options: &mut Options<'_>, projection: &[usize]) -> SourceLayout {
+    let keys = primary_key(options);
+    let mut layout = lay_out(options, projection, &keys, true);
+    layout.origins.push(Origin::Kind);
+    layout.schema = with_kind(&layout.schema);
+    layout
+}
+
+fn lay_out(
+    options: &mut Options<'_>,
+    projection: &[usize],
+    keys: &KeyFields,
+    upserts: bool,
+) -> SourceLayout {
+    let table = options.table();
     // Also of columns that nobody reads: a table is right or wrong as a whole.
     for &column in table.metadata.keys() {
         if let Some(Err(message)) = metadata(table, column) {
@@ -246,12 +300,25 @@ pub(super) fn source(options: &mut Options<'_>, projection: &[usize]) -> SourceL
                 ));
             }
             origins.push(Origin::Metadata(metadata));
-        } else if let Some(at) = value_columns.iter().position(|&c| c == column) {
-            origins.push(Origin::Value(value.len()));
-            value.push(at);
-        } else if let Some(at) = keys.columns.iter().position(|&c| c == column) {
-            origins.push(Origin::Key(key.len()));
-            key.push(at);
+            continue;
+        }
+        let in_value = value_columns.iter().position(|&c| c == column);
+        let in_key = keys.columns.iter().position(|&c| c == column);
+        // The key is what tells upserts apart, and all that there is of a row that goes.
+        match (in_value, in_key) {
+            (Some(at), None) => {
+                origins.push(Origin::Value(value.len()));
+                value.push(at);
+            }
+            (Some(at), Some(_)) if !upserts => {
+                origins.push(Origin::Value(value.len()));
+                value.push(at);
+            }
+            (_, Some(at)) => {
+                origins.push(Origin::Key(key.len()));
+                key.push(at);
+            }
+            (None, None) => {}
         }
     }
     SourceLayout {
@@ -259,6 +326,7 @@ pub(super) fn source(options: &mut Options<'_>, projection: &[usize]) -> SourceL
         origins,
         value: Columns { all: chosen(table, &value_columns), wanted: value },
         key: (!key.is_empty()).then(|| Columns { all: keys.schema(table), wanted: key }),
+        upserts,
     }
 }
 
@@ -277,8 +345,18 @@ fn chosen(table: &Table, columns: &[usize]) -> SchemaRef {
 
 /// Lays out a sink.
 pub(super) fn sink(options: &mut Options<'_>) -> SinkLayout {
-    let table = options.table();
     let keys = key_fields(options);
+    lay_out_sink(options, keys, false)
+}
+
+/// Lays out a sink of upserts.
+pub(super) fn upsert_sink(options: &mut Options<'_>) -> SinkLayout {
+    let keys = primary_key(options);
+    lay_out_sink(options, keys, true)
+}
+
+fn lay_out_sink(options: &mut Options<'_>, keys: KeyFields, upserts: bool) -> SinkLayout {
+    let table = options.table();
     let mut timestamp = None;
     for &column in table.metadata.keys() {
         let field = table.schema.field(column);
@@ -314,6 +392,7 @@ pub(super) fn sink(options: &mut Options<'_>) -> SinkLayout {
         key_columns: keys.columns,
         timestamp,
         has_kinds: false,
+        upserts,
     }
 }
 

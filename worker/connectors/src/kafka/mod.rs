@@ -1,7 +1,8 @@
 //! Kafka: topics as sources and sinks.
 //!
-//! What enters: a table with `'connector' = 'kafka'`. What leaves: a source with one split per
-//! partition, or an at-least-once sink.
+//! What enters: a table with `'connector' = 'kafka'` or `'upsert-kafka'`. What leaves: a source with
+//! one split per partition, or an at-least-once sink. Of upserts, a message takes the place of the
+//! one before of its key, and one without a value says that the row is gone.
 //!
 //! What always holds: positions are the checkpoint's, never the consumer group's, which only
 //! shows them to people; a partition is read from a number that was fixed before anybody read;
@@ -37,7 +38,7 @@ use weir_engine::veil::Veil;
 
 use self::client::{Subject, Topics};
 use self::enumerator::Plan;
-use self::layout::Columns;
+use self::layout::{Columns, SinkLayout};
 use self::offsets::{Bound, Startup};
 use self::properties::Properties;
 use self::reader::KafkaSource;
@@ -52,7 +53,18 @@ use crate::table::{Guarantee, Place, Problem, SinkParts, SourceParts, Table};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Part {
     Value,
+    /// The value where the message says whether its row comes or goes.
+    Upsert,
     Key,
+}
+
+/// What messages are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Rows {
+    /// Rows, or what their format says.
+    Told,
+    /// The rows of their keys.
+    Upserts,
 }
 
 /// Columns that somebody wants of a part.
@@ -71,7 +83,20 @@ pub fn source(
     projection: &[usize],
     place: &Place,
 ) -> Result<SourceParts, Vec<Problem>> {
-    build_source(table, projection, place, &format::decoder)
+    build_source(table, Rows::Told, projection, place, &format::decoder)
+}
+
+/// A source of `'upsert-kafka'`: the columns of `projection`, and behind them whether each row comes
+/// or goes ([`formats::changes`]); of one that goes, only the primary key counts.
+///
+/// # Errors
+/// Every problem with the table's options.
+pub fn upserts(
+    table: &Table,
+    projection: &[usize],
+    place: &Place,
+) -> Result<SourceParts, Vec<Problem>> {
+    build_source(table, Rows::Upserts, projection, place, &format::decoder)
 }
 
 /// A sink that writes each row at least once.
@@ -79,7 +104,16 @@ pub fn source(
 /// # Errors
 /// Every problem with the table's options.
 pub fn sink(table: &Table, place: &Place) -> Result<SinkParts, Vec<Problem>> {
-    build_sink(table, place, &format::encoder)
+    build_sink(table, Rows::Told, place, &format::encoder)
+}
+
+/// A sink of `'upsert-kafka'`: what became of each primary key in a batch, at least once. All rows
+/// of a key have to come through one subtask, in order.
+///
+/// # Errors
+/// Every problem with the table's options.
+pub fn upsert_sink(table: &Table, place: &Place) -> Result<SinkParts, Vec<Problem>> {
+    build_sink(table, Rows::Upserts, place, &format::encoder)
 }
 
 fn subject(mut veil: Veil, table: &Table, properties: &Properties) -> Arc<Subject> {
@@ -89,9 +123,9 @@ fn subject(mut veil: Veil, table: &Table, properties: &Properties) -> Arc<Subjec
 }
 
 /// Clauses of `CREATE TABLE` that would change nothing.
-fn refuse_clauses(options: &mut Options<'_>) {
-    if !options.table().primary_key.is_empty() {
-        options.refuse_table("'kafka' tables hold rows that are never replaced, so PRIMARY KEY has no meaning; remove it, and name the columns of the messages' key in 'key.fields'");
+fn refuse_clauses(rows: Rows, options: &mut Options<'_>) {
+    if rows == Rows::Told && !options.table().primary_key.is_empty() {
+        options.refuse_table("'kafka' tables hold rows that are never replaced, so PRIMARY KEY has no meaning; remove it, and name the columns of the messages' key in 'key.fields', or use connector 'upsert-kafka'");
     }
     if !options.table().partitioned_by.is_empty() {
         options.refuse_table("PARTITIONED BY is for files; remove it: rows with equal 'key.fields' go to one partition");
@@ -108,19 +142,26 @@ fn default_group(job: &str) -> String {
 
 fn build_source(
     table: &Table,
+    rows: Rows,
     projection: &[usize],
     place: &Place,
     decoder: FindDecoder<'_>,
 ) -> Result<SourceParts, Vec<Problem>> {
     let mut options = Options::new(table);
-    let settings = settings::source(&mut options);
-    let mut layout = layout::source(&mut options, projection);
-    if has_kinds(&mut options) {
-        layout.add_kinds();
-    }
+    let settings = settings::source(rows, &mut options);
+    let layout = match rows {
+        Rows::Upserts => layout::upserts(&mut options, projection),
+        Rows::Told => {
+            let mut layout = layout::source(&mut options, projection);
+            if has_kinds(&mut options) {
+                layout.add_kinds();
+            }
+            layout
+        }
+    };
     let idle_after = options.duration("scan.watermark.idle-timeout");
-    refuse_clauses(&mut options);
-    let value = decoder(Part::Value, Some(&layout.value), &mut options);
+    refuse_clauses(rows, &mut options);
+    let value = decoder(rows.value(&mut options), Some(&layout.value), &mut options);
     let key = decoder(Part::Key, layout.key.as_ref(), &mut options);
     let details = source_details(&options, &settings);
     let veil = options.veil();
@@ -168,6 +209,21 @@ fn build_source(
     Ok(SourceParts { source: Arc::new(source), idle_after, details })
 }
 
+impl Rows {
+    /// Which part the value is; of upserts the key has a format too.
+    fn value(self, options: &mut Options<'_>) -> Part {
+        match self {
+            Self::Told => Part::Value,
+            Self::Upserts => {
+                if !options.is_given("key.format") {
+                    options.refuse_table("'key.format' is missing; give 'json' or 'csv'");
+                }
+                Part::Upsert
+            }
+        }
+    }
+}
+
 /// Whether the format of values has kinds of rows.
 fn has_kinds(options: &mut Options<'_>) -> bool {
     let given = ["format", "value.format"].into_iter().find_map(|key| options.reveal(key));
@@ -202,16 +258,22 @@ fn source_details(options: &Options<'_>, settings: &SourceSettings) -> BTreeMap<
 
 fn build_sink(
     table: &Table,
+    rows: Rows,
     place: &Place,
     encoder: FindEncoder<'_>,
 ) -> Result<SinkParts, Vec<Problem>> {
     let mut options = Options::new(table);
-    let settings = settings::sink(&mut options);
-    let mut layout = layout::sink(&mut options);
-    layout.has_kinds = has_kinds(&mut options);
+    let settings = settings::sink(rows, &mut options);
+    let layout = match rows {
+        Rows::Upserts => layout::upsert_sink(&mut options),
+        Rows::Told => {
+            let has_kinds = has_kinds(&mut options);
+            SinkLayout { has_kinds, ..layout::sink(&mut options) }
+        }
+    };
     options.allow("scan.watermark.idle-timeout");
-    refuse_clauses(&mut options);
-    let value = encoder(Part::Value, Some(&layout.value), &mut options);
+    refuse_clauses(rows, &mut options);
+    let value = encoder(rows.value(&mut options), Some(&layout.value), &mut options);
     let key = encoder(Part::Key, layout.key.as_ref(), &mut options);
     let shown = options.detail("topic", &settings.topic);
     let veil = options.veil();

@@ -8,9 +8,11 @@ use arrow::array::{
 };
 use arrow::compute::take;
 use weir_engine::EngineError;
+use weir_engine::batch::RowKind;
 
 use super::batch::Message;
 use super::layout::{Metadata, Origin, SourceLayout, cast_metadata};
+use crate::formats::changes::kinds_as_column;
 use crate::formats::{DecodeError, RecordDecoder};
 
 /// Makes decoders of one format and schema.
@@ -87,7 +89,7 @@ impl RowDecoder {
 
     /// Decodes messages of one partition, in order. There may be fewer rows than messages:
     /// tombstones are no rows of a table that only grows, and broken ones may be skipped. A
-    /// message without a key has NULL in the key's columns.
+    /// message without a key has NULL in the key's columns, and is an error in a table of upserts.
     pub(super) fn decode<R: Record>(
         &mut self,
         topic: &str,
@@ -105,8 +107,13 @@ impl RowDecoder {
         // Which messages gave a record, and where their keys are among the decoded ones.
         let mut kept: Vec<u32> = Vec::with_capacity(messages.len());
         let mut keys: Vec<Option<u32>> = Vec::new();
+        // Of upserts also where their values are among the decoded ones.
+        let mut values_at: Vec<Option<u32>> = Vec::new();
         for (index, message) in (0u32..).zip(messages) {
-            let Some(value) = message.value() else { continue };
+            let value = message.value();
+            if value.is_none() && !self.layout.upserts {
+                continue;
+            }
             let rows = self.key.as_ref().map_or(0, |key| key.rows());
             let key = match (&mut self.key, message.key()) {
                 (Some(decoder), Some(key)) => {
@@ -115,12 +122,28 @@ impl RowDecoder {
                         false => continue,
                     }
                 }
+                (Some(_), None) if self.layout.upserts => {
+                    return Err(EngineError::user(format!(
+                        "'{topic}/{partition}', the message at offset {} has no key, which tells the rows of an 'upsert-kafka' table apart; write it with a key, or read the topic with connector 'kafka'",
+                        message.offset()
+                    )));
+                }
                 _ => None,
             };
-            if self.value.decode_message(value).map_err(|e| broken("value", message, &e))? {
+            let decoded = self.value.rows() as u32;
+            let is_row = match value {
+                Some(value) => {
+                    self.value.decode_message(value).map_err(|e| broken("value", message, &e))?
+                }
+                None => true,
+            };
+            if is_row {
                 kept.push(index);
                 if self.key.is_some() {
                     keys.push(key);
+                }
+                if self.layout.upserts {
+                    values_at.push(value.map(|_| decoded));
                 }
             }
         }
@@ -155,6 +178,7 @@ impl RowDecoder {
             }
             None => None,
         };
+        let values_at = UInt32Array::from(values_at);
         let rows = kept.len();
         self.offsets.clear();
         self.offsets.extend(kept.iter().map(|&index| messages[index as usize].offset()));
@@ -164,7 +188,11 @@ impl RowDecoder {
             .iter()
             .zip(self.layout.schema.fields())
             .map(|(origin, field)| match *origin {
+                Origin::Value(column) if self.layout.upserts => {
+                    take(values.column(column), &values_at, None)
+                }
                 Origin::Value(column) => Ok(Arc::clone(values.column(column))),
+                Origin::Kind => Ok(kinds_as_column(&kinds(&values_at))),
                 Origin::Key(column) => match &keys {
                     Some((keys, at)) => take(keys.column(column), at, None),
                     None => Ok(arrow::array::new_null_array(field.data_type(), rows)),
@@ -183,6 +211,12 @@ impl RowDecoder {
         RecordBatch::try_new_with_options(Arc::clone(&self.layout.schema), columns, &options)
             .map_err(|error| failed(&error))
     }
+}
+
+/// A row that has a value comes; one without goes.
+fn kinds(values_at: &UInt32Array) -> Vec<RowKind> {
+    let kind = |value: Option<u32>| value.map_or(RowKind::Delete, |_| RowKind::Insert);
+    values_at.iter().map(kind).collect()
 }
 
 fn metadata_column<R: Record>(

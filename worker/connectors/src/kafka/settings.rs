@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::Rows;
 use super::client::Topics;
 use super::offsets::{Bound, GroupReset, Startup, parse_specific};
 use super::properties::{Properties, Role, translate};
@@ -54,6 +55,14 @@ const SOURCE: &[&str] = &[
 const SINK: &[&str] = &[
     "sink.delivery-guarantee",
     "sink.partitioner",
+    "sink.transaction-naming-strategy",
+    "sink.transactional-id-prefix",
+];
+/// Rows of a batch are folded by key and sent as they come, so that there is no buffer to set.
+const UPSERT_SINK: &[&str] = &[
+    "sink.buffer-flush.interval",
+    "sink.buffer-flush.max-rows",
+    "sink.delivery-guarantee",
     "sink.transaction-naming-strategy",
     "sink.transactional-id-prefix",
 ];
@@ -265,12 +274,17 @@ fn is_topic(name: &str) -> bool {
 }
 
 /// Reads a source's settings.
-pub(super) fn source(options: &mut Options<'_>) -> SourceSettings {
-    SINK.iter().for_each(|name| options.allow(name));
+pub(super) fn source(rows: Rows, options: &mut Options<'_>) -> SourceSettings {
+    let others = if rows == Rows::Upserts { UPSERT_SINK } else { SINK };
+    others.iter().for_each(|name| options.allow(name));
     let properties = translate(Role::Consumer, options);
     let mut reader = Reader(options);
     let topics = reader.topics();
-    let startup = reader.startup(&topics, &properties);
+    let startup = match rows {
+        Rows::Told => reader.startup(&topics, &properties),
+        // What a table of upserts holds is known from its first message on.
+        Rows::Upserts => Startup::Earliest,
+    };
     let bound = reader.bound(&topics);
     let interval = reader.interval(&bound);
     let skip_lost =
@@ -279,8 +293,11 @@ pub(super) fn source(options: &mut Options<'_>) -> SourceSettings {
 }
 
 /// Reads a sink's settings.
-pub(super) fn sink(options: &mut Options<'_>) -> SinkSettings {
-    SOURCE.iter().chain(SINK).for_each(|name| options.allow(name));
+pub(super) fn sink(rows: Rows, options: &mut Options<'_>) -> SinkSettings {
+    let own = if rows == Rows::Upserts { UPSERT_SINK } else { SINK };
+    let starts = |name: &str| name.starts_with("scan.startup.");
+    let others = SOURCE.iter().filter(|name| rows == Rows::Told || !starts(name));
+    others.chain(own).for_each(|name| options.allow(name));
     let properties = translate(Role::Producer, options);
     let mut reader = Reader(options);
     let topic = match reader.topics() {
@@ -300,12 +317,14 @@ pub(super) fn sink(options: &mut Options<'_>) -> SinkSettings {
         _ => reader.0.choice(GUARANTEE, true, &[("at-least-once", true), ("none", false)]),
     };
     const PARTITIONER: &str = "sink.partitioner";
-    let partitioner = match reader.get(PARTITIONER) {
+    let partitioner = match reader.get(PARTITIONER).filter(|_| rows == Rows::Told) {
         Some(class) if class.contains('.') => {
             let class = reader.0.quoted(PARTITIONER);
             reader.refuse(PARTITIONER, format!("'sink.partitioner' = {class}: Java classes cannot be loaded; give one of: default, fixed, round-robin"));
             Partitioner::Default
         }
+        // Messages of a key stay in order in one partition.
+        _ if rows == Rows::Upserts => Partitioner::Default,
         _ => reader.0.choice(
             PARTITIONER,
             Partitioner::Default,
@@ -349,11 +368,15 @@ mod tests {
     #[test]
     fn topics_are_named_or_matched_whole() {
         let (settings, problems) =
-            read(&[("topic", "a; b"), ("scan.startup.mode", "earliest-offset")], source);
+            read(&[("topic", "a; b"), ("scan.startup.mode", "earliest-offset")], |o| {
+                source(Rows::Told, o)
+            });
         assert_eq!(problems, [""; 0]);
         assert!(matches!(settings.topics, Topics::List(names) if names == ["a", "b"]));
         let (settings, problems) =
-            read(&[("topic-pattern", "bids-.|x"), ("scan.startup.mode", "latest-offset")], source);
+            read(&[("topic-pattern", "bids-.|x"), ("scan.startup.mode", "latest-offset")], |o| {
+                source(Rows::Told, o)
+            });
         assert_eq!(problems, [""; 0]);
         let Topics::Pattern(pattern) = settings.topics else { panic!("not a pattern") };
         assert!(pattern.is_match("bids-1") && pattern.is_match("x"));
@@ -370,7 +393,7 @@ mod tests {
                 ("scan.bounded.mode", "specific-offsets"),
                 ("scan.bounded.specific-offsets", "partition:0,offset:9"),
             ],
-            source,
+            |o| source(Rows::Told, o),
         );
         assert_eq!(problems, [""; 0]);
         assert_eq!(settings.startup, Startup::Timestamp(5));
@@ -382,7 +405,7 @@ mod tests {
                 ("properties.group.id", "g"),
                 ("properties.auto.offset.reset", "latest"),
             ],
-            source,
+            |o| source(Rows::Told, o),
         );
         assert_eq!(problems, [""; 0]);
         assert_eq!(settings.startup, Startup::Group(GroupReset::Latest));
@@ -446,7 +469,7 @@ mod tests {
                 "'properties.auto.offset.reset' is only used with 'scan.startup.mode' = 'group-offsets'; remove it, or set the mode",
             ),
         ] {
-            let found = read(pairs, source).1;
+            let found = read(pairs, |o| source(Rows::Told, o)).1;
             assert!(found.iter().any(|m| m == expected), "{pairs:?}: {found:#?}");
         }
     }
@@ -472,7 +495,7 @@ mod tests {
                 "'sink.partitioner' = 'org.x.P': Java classes cannot be loaded; give one of: default, fixed, round-robin",
             ),
         ] {
-            assert_eq!(read(pairs, sink).1, [expected]);
+            assert_eq!(read(pairs, |o| sink(Rows::Told, o)).1, [expected]);
         }
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! A barrier passes at once; the checkpoint waits until everything written before it has
 //! arrived. After a failure the rows since the last checkpoint are written again.
+//!
+//! Of upserts a batch gives one message per key: the row that is there behind it, or none.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -131,7 +134,12 @@ impl Writer {
         self.sender.shared().failed().map_or(Ok(()), Err)
     }
 
-    fn write(&mut self, records: &RecordBatch) -> Result<(), OperatorError> {
+    /// Writes rows; of upserts, `gone` says which of them go.
+    fn write(
+        &mut self,
+        records: &RecordBatch,
+        gone: &dyn Fn(usize) -> bool,
+    ) -> Result<(), OperatorError> {
         let broken = |error: &dyn std::fmt::Display| {
             OperatorError::user(format!("table '{}': {error}", self.table))
         };
@@ -152,16 +160,27 @@ impl Writer {
             }
         };
         let timestamps = timestamps.as_ref().map(|t| t.as_primitive::<TimestampMillisecondType>());
-        for row in 0..records.num_rows() {
+        for row in self.leaving(records.num_rows()) {
             let partition = self.partition();
             self.sender.send(Outgoing {
                 key: self.keys.as_ref().and_then(|keys| keys.row(row)),
-                value: self.values.row(row),
+                value: self.values.row(row).filter(|_| !gone(row)),
                 partition,
                 timestamp_ms: timestamps.filter(|t| t.is_valid(row)).map(|t| t.value(row)),
             })?;
         }
         Ok(())
+    }
+
+    /// Rows that become messages: all, or of upserts the last of each key.
+    fn leaving(&self, rows: usize) -> Vec<usize> {
+        let Some(keys) = self.keys.as_ref().filter(|_| self.layout.upserts) else {
+            return (0..rows).collect();
+        };
+        let last: HashMap<_, _> = (0..rows).map(|row| (keys.row(row), row)).collect();
+        let mut last: Vec<usize> = last.into_values().collect();
+        last.sort_unstable();
+        last
     }
 
     fn count(&self, cx: &Context) {
@@ -185,16 +204,24 @@ impl Operator for Writer {
     ) -> Result<Progress, OperatorError> {
         self.check()?;
         if self.layout.has_kinds {
-            self.write(&records_with_kinds(&batch)?)?;
+            self.write(&records_with_kinds(&batch)?, &|_| false)?;
+            return Ok(Progress::Done);
+        }
+        if self.layout.upserts {
+            let goes = |row: usize| {
+                let kind = batch.kinds().and_then(|kinds| kinds.get(row));
+                matches!(kind, Some(RowKind::UpdateBefore | RowKind::Delete))
+            };
+            self.write(batch.records(), &goes)?;
             return Ok(Progress::Done);
         }
         if batch.kinds().is_some_and(|kinds| kinds.iter().any(|kind| *kind != RowKind::Insert)) {
             return Err(OperatorError::user(format!(
-                "table '{}': the query changes rows that it has given out, and 'kafka' only takes new rows; aggregate in windows, or write to a connector that takes updates",
+                "table '{}': the query changes rows that it has given out, and 'kafka' only takes new rows; aggregate in windows, or write to 'upsert-kafka'",
                 self.table
             )));
         }
-        self.write(batch.records())?;
+        self.write(batch.records(), &|_| false)?;
         Ok(Progress::Done)
     }
 

@@ -135,12 +135,14 @@ pub(super) fn numbers(servers: &str, options: &[(&str, &str)]) -> Table {
 /// The table as a source.
 pub(super) fn source(table: &Table, projection: &[usize]) -> Result<SourceParts, Vec<Problem>> {
     let place = Place { job: "ns/job".into(), ..Place::default() };
-    build_source(table, projection, &place, &|_, columns, _| columns.map(decoder))
+    build_source(table, super::Rows::Told, projection, &place, &|_, columns, _| {
+        columns.map(decoder)
+    })
 }
 
 /// The table as a sink.
 pub(super) fn sink(table: &Table) -> Result<SinkParts, Vec<Problem>> {
-    build_sink(table, &Place::default(), &|_, columns, _| columns.map(encoder))
+    build_sink(table, super::Rows::Told, &Place::default(), &|_, columns, _| columns.map(encoder))
 }
 
 /// Finds splits, as a new job or from a snapshot.

@@ -22,6 +22,8 @@ use super::testing::*;
 use crate::table::Guarantee;
 use crate::testing::{context, runtime};
 
+mod upserts;
+
 const EARLIEST: (&str, &str) = ("scan.startup.mode", "earliest-offset");
 const BOUNDED: (&str, &str) = ("scan.bounded.mode", "latest-offset");
 const TOPIC: (&str, &str) = ("topic", "t");

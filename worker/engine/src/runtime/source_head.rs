@@ -23,7 +23,7 @@ use crate::source::{
     EventTimes, Pending, RowMark, SourcePoll, SourceReader, Split, SplitAssignment, WatermarkRule,
 };
 use crate::task::SplitReport;
-use crate::{Batch, EngineError, Watermark};
+use crate::{Batch, EngineError, RowKind, Watermark};
 
 /// What the head has for the chain.
 #[derive(Debug)]
@@ -228,13 +228,19 @@ impl SourceHead {
     }
 
     fn rows(&mut self, index: usize, records: RecordBatch) -> Result<Batch, EngineError> {
+        let kinds = self.times.kinds(&records)?;
+        // Of rows of which only the key counts NULL elsewhere says nothing.
+        let by_key = self.times.goes_by_key();
+        let whole = |row: usize| {
+            let kind = kinds.as_ref().and_then(|kinds| kinds.get(row));
+            !by_key || kind.is_none_or(|kind| *kind != RowKind::Delete)
+        };
         for not_null in self.times.not_null() {
-            if let Some(row) = first_null(&records, not_null.column) {
+            if let Some(row) = first_null(&records, not_null.column, whole) {
                 let error = EngineError::user(&not_null.message);
                 return Err(error.at(self.place(index, row)));
             }
         }
-        let kinds = self.times.kinds(&records)?;
         let projected = self.times.project(records)?;
         let Some(rule) = self.times.rule() else {
             return Ok(Batch::new(projected).with_kinds(kinds));
@@ -244,7 +250,7 @@ impl SourceHead {
                 "a reader gave rows of split {index}, which it does not have"
             )));
         };
-        if let Some(row) = first_null(&projected, rule.column) {
+        if let Some(row) = first_null(&projected, rule.column, whole) {
             let error = null_time(projected.schema_ref().field(rule.column).name());
             return Err(error.at(self.place(index, row)));
         }
@@ -298,11 +304,15 @@ impl Active {
     }
 }
 
-/// The first row that has NULL in a column.
-fn first_null(records: &RecordBatch, column: usize) -> Option<usize> {
+/// The first row of those that count which has NULL in a column.
+fn first_null(
+    records: &RecordBatch,
+    column: usize,
+    counts: impl Fn(usize) -> bool,
+) -> Option<usize> {
     let nulls =
         records.columns().get(column)?.logical_nulls().filter(|nulls| nulls.null_count() > 0)?;
-    (0..nulls.len()).find(|&row| nulls.is_null(row))
+    (0..nulls.len()).find(|&row| nulls.is_null(row) && counts(row))
 }
 
 fn null_time(column: &str) -> EngineError {
@@ -322,14 +332,18 @@ fn mark_rows(
     let mut marking = Marking { watermark: before.0, behind: None, rows: times.len() };
     match rule.mark {
         RowMark::Delay(delay) => {
-            for (row, &time) in times.values().iter().enumerate() {
-                marking.row(row, time, time.saturating_sub(delay));
+            for (row, time) in times.iter().enumerate() {
+                if let Some(time) = time {
+                    marking.row(row, time, time.saturating_sub(delay));
+                }
             }
         }
         RowMark::Column(column) => {
             let marks = milliseconds(records, column)?;
-            for (row, (&time, mark)) in times.values().iter().zip(&marks).enumerate() {
-                marking.row(row, time, mark.map_or(i64::MIN, |mark| mark.saturating_add(1)));
+            for (row, (time, mark)) in times.iter().zip(&marks).enumerate() {
+                if let Some(time) = time {
+                    marking.row(row, time, mark.map_or(i64::MIN, |mark| mark.saturating_add(1)));
+                }
             }
         }
     }

@@ -152,7 +152,9 @@ impl Lowering<'_> {
                     shape.schema.clone(),
                 ));
             }
-            self.sink(flows, &format!("late rows {}", identity::sink(&late.target)), &late.target);
+            let target = &late.target;
+            let key = target.key_when_written();
+            self.sink(flows, &format!("late rows {}", identity::sink(target)), target, &key);
         }
     }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
-use weir_connectors::registry::{self, Changes};
+use weir_connectors::registry::Changes;
 use weir_connectors::table::Place;
 use weir_engine::graph::{Edge, Exchange, JobGraph, Node, OperatorInfo, Parallelism, Vertex};
 use weir_engine::operator::{OperatorFactory, OutputTag};
@@ -36,7 +36,7 @@ use crate::expr::{Expr, render};
 use crate::rel::{Field, Narrowing, Rel, RelKind};
 
 use needs::Needs;
-use sinks::sink_shape;
+use sinks::{one_of_each, sink_shape};
 
 /// Rows that come out of an operator of the graph.
 #[derive(Clone)]
@@ -143,7 +143,7 @@ impl Lowering<'_> {
     fn insert(&mut self, insert: &BoundInsert) {
         let table = &insert.table;
         if let Some(by) = insert.rel.corrected_by()
-            && registry::changes(table.connector(), table.format()) == Changes::Appended
+            && table.takes() == Changes::Appended
         {
             let message = format!(
                 "table \"{}\" (connector '{}') takes rows that only come, and this query corrects rows that it gave before: {} at {}:{}; {}, or give the table 'format' = 'debezium-json'",
@@ -158,10 +158,12 @@ impl Lowering<'_> {
             return;
         }
         let shape = sink_shape(table, &insert.rel.fields);
-        let Some(flows) = self.rel(&insert.rel, Some(&shape)) else {
+        let key = table.key_when_written();
+        let rel = one_of_each(&insert.rel, &key, insert.span);
+        let Some(flows) = self.rel(&rel, Some(&shape)) else {
             return;
         };
-        self.sink(flows, &identity::rows(&insert.rel, false), table);
+        self.sink(flows, &identity::rows(&rel, false), table, &key);
     }
 
     /// Appends an operator: to the chain when its input is one open flow, else as a new vertex.

@@ -28,6 +28,10 @@ impl Needs {
             if let Some(watermark) = &table.watermark {
                 columns.insert(watermark.column);
             }
+            // What tells upserts apart.
+            if table.gives_upserts() && !columns.is_empty() {
+                columns.extend(&table.primary_key);
+            }
             // Late rows are written whole.
             if let Some((late, _)) = &table.late_rows
                 && let Some(late) = program.tables.iter().find(|t| t.name == *late)

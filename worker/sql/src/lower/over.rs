@@ -75,7 +75,7 @@ impl Lowering<'_> {
             tables,
             nondeterministic,
         };
-        let flow = self.keyed(rel, &flows, operator, &uid);
+        let flow = self.keyed(&rel.fields, &flows, operator, &uid);
         let flow = Flow { open: self.needs.uses(&identity) <= 1, ..flow };
         debug_assert_eq!(flow.schema, schema_of(&rel.fields));
         self.made.insert(identity, flow.clone());

@@ -66,7 +66,7 @@ impl Lowering<'_> {
             tables,
             nondeterministic: chance.map(str::to_owned),
         };
-        let flow = self.keyed(rel, &flows, operator, &uid);
+        let flow = self.keyed(&rel.fields, &flows, operator, &uid);
         // What stands behind a watermark that is held back is a task of its own.
         let flow = Flow { open: !holds_back && self.needs.uses(&identity) <= 1, ..flow };
         debug_assert_eq!(flow.schema, schema_of(&rel.fields));

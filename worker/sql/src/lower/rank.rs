@@ -47,7 +47,7 @@ impl Lowering<'_> {
         let keep = rank.dedup();
         let (kind, made) = match keep {
             Some(keep) => {
-                let time = rank.order.first()?.column;
+                let time = Some(rank.order.first()?.column);
                 let spec = Dedup { input, keys: rank.partition.clone(), time, keep, ttl };
                 let which = if keep == Keep::First { "the first row" } else { "the last row" };
                 details.insert("keeps".to_owned(), which.to_owned());
@@ -111,16 +111,16 @@ impl Lowering<'_> {
             nondeterministic,
         };
         let uid = format!("{kind} {} {}", identity::full(rel, false), stored_names(fields));
-        let flow = self.keyed(rel, &flows, operator, &uid);
+        let flow = self.keyed(&rel.fields, &flows, operator, &uid);
         let flow = Flow { open: self.needs.uses(&identity) <= 1, ..flow };
         self.made.insert(identity, flow.clone());
         Some(flow)
     }
 
-    /// Adds an operator behind an exchange by its keys.
+    /// Adds an operator behind an exchange by its keys, with the columns that leave.
     pub(super) fn keyed(
         &mut self,
-        rel: &Rel,
+        fields: &[Field],
         flows: &Flows,
         operator: Keyed,
         identity: &str,
@@ -139,7 +139,7 @@ impl Lowering<'_> {
             let exchange = Exchange::Hash { columns: operator.keys.clone(), reuse: false };
             self.edge(flow, vertex, input, exchange);
         }
-        let (output, schema) = (OutputTag::Main, schema_of(&rel.fields));
+        let (output, schema) = (OutputTag::Main, schema_of(fields));
         Flow { vertex, operator: 0, output, schema, open: true }
     }
 
@@ -192,7 +192,7 @@ fn ranks_text(rank: &Rank) -> String {
 fn name(rank: &Rank, keep: Option<Keep>, fields: &[Field]) -> String {
     let what = match (keep, rank.from, rank.to) {
         (Some(Keep::First), ..) => "first row".to_owned(),
-        (Some(Keep::Last), ..) => "last row".to_owned(),
+        (Some(Keep::Last | Keep::Newest), ..) => "last row".to_owned(),
         (None, 1, u64::MAX) if rank.order.is_empty() => return "rows at the end".to_owned(),
         (None, 1, u64::MAX) => "sort".to_owned(),
         (None, from, u64::MAX) => format!("rows from {from}"),

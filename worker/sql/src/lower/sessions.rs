@@ -53,6 +53,6 @@ impl Lowering<'_> {
             tables,
             nondeterministic: None,
         };
-        Some(self.keyed(rel, &flows, operator, &uid))
+        Some(self.keyed(&rel.fields, &flows, operator, &uid))
     }
 }

@@ -4,14 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir_connectors::table::Guarantee;
-use weir_engine::graph::OperatorInfo;
+use weir_engine::graph::{Exchange, Node, OperatorInfo};
+use weir_engine::operators::rank::spec::RankFunction;
 
 use super::{Flows, Lowering, Shape, identity};
 use crate::catalog::TableDef;
-use crate::rel::Field;
+use crate::error::Span;
+use crate::rel::{Field, Rank, Rel, RelKind};
 
 impl Lowering<'_> {
-    pub(super) fn sink(&mut self, flows: Flows, identity: &str, table: &Arc<TableDef>) {
+    /// Writes rows to a table; those of a `key`, if there is one, all in one task.
+    pub(super) fn sink(
+        &mut self,
+        flows: Flows,
+        identity: &str,
+        table: &Arc<TableDef>,
+        key: &[usize],
+    ) {
         let sink = table.as_sink();
         let mut info = OperatorInfo {
             uid: self.uid(&format!("sink {} of {identity}", identity::sink(table))),
@@ -36,8 +45,41 @@ impl Lowering<'_> {
         if let Some(committer) = parts.committer {
             self.graph.committers.insert(info.uid.clone(), committer);
         }
-        self.append(&flows, info, parts.factory, sink.schema);
+        if key.is_empty() {
+            self.append(&flows, info, parts.factory, sink.schema);
+            return;
+        }
+        let vertex = self.vertex(info, Node::Operator(parts.factory));
+        for (input, flow) in flows.iter().enumerate() {
+            let exchange = Exchange::Hash { columns: key.to_vec(), reuse: false };
+            self.edge(flow, vertex, input, exchange);
+        }
     }
+}
+
+/// What a table of upserts is written: of each of its keys one row.
+///
+/// Rows of a key may come from several rows of the query whose order is lost on the way, so that the
+/// one before would be taken back behind the one that takes its place. Where nothing says that
+/// they are one row, of those of a key that are there the first to come is written (Flink's
+/// SinkUpsertMaterializer takes the last).
+pub(super) fn one_of_each(rel: &Arc<Rel>, key: &[usize], span: Span) -> Arc<Rel> {
+    let in_order = || rel.keys().iter().any(|known| known.iter().all(|c| key.contains(c)));
+    if key.is_empty() || rel.corrected_by().is_none() || in_order() {
+        return Arc::clone(rel);
+    }
+    let rank = Rank {
+        input: Arc::clone(rel),
+        partition: key.to_vec(),
+        order: Vec::new(),
+        function: RankFunction::RowNumber,
+        from: 1,
+        to: 1,
+        span,
+        limit: false,
+        at_end: false,
+    };
+    Arc::new(Rel { kind: RelKind::Rank(rank), fields: rel.fields.clone() })
 }
 
 /// What a table's sink takes, given the columns that come.

@@ -7,15 +7,20 @@ use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
 use weir_connectors::table::{FirstRow, Problem};
 use weir_engine::graph::{Node, OperatorInfo, SourceNode};
 use weir_engine::operator::OutputTag;
+use weir_engine::operators::dedup::{
+    self,
+    spec::{Dedup, Keep},
+};
 use weir_engine::source::{EventTimes, NotNull, RowMark, WatermarkRule as EngineRule};
 
+use super::rank::{Keyed, stored_names};
 use super::{Flow, Lowering, identity, names, schema_of};
 use crate::calc::Calc;
 use crate::catalog::{ColumnKind, TableDef, WatermarkRule};
 use crate::error::{Span, SqlError};
 use crate::event_times::TableTimes;
 use crate::expr::{Expr, render};
-use crate::rel::Rel;
+use crate::rel::{Field, Rel};
 use crate::values;
 
 /// Columns among those that are read which the table declares to hold no NULL. What is bound to
@@ -113,6 +118,7 @@ impl Lowering<'_> {
         let mut times = TableTimes {
             calc: (!same || changes).then(|| Calc::new(None, &exprs, schema.clone())),
             kinds: changes.then_some(projection.len()),
+            by_key: table.gives_upserts(),
             rule: mark.map(|(column, mark)| EngineRule { column, mark, idle_after: None }),
             at_end: self.batch,
             not_null: not_null(table, &read),
@@ -160,10 +166,54 @@ impl Lowering<'_> {
             event_times: Arc::new(move || Box::new(times.clone()) as Box<dyn EventTimes>),
         };
         let vertex = self.vertex(info, Node::Source(node));
-        let open = self.needs.uses(&identity) <= 1;
-        let flow = Flow { vertex, operator: 0, output: OutputTag::Main, schema, open };
+        let flow = Flow { vertex, operator: 0, output: OutputTag::Main, schema, open: true };
+        let flow = match table.gives_upserts() {
+            true => self.newest(table, rel, &kept, flow)?,
+            false => flow,
+        };
+        let flow = Flow { open: self.needs.uses(&identity) <= 1, ..flow };
         self.made.insert(identity, flow.clone());
         Some(flow)
+    }
+
+    /// Upserts as changes of whole rows: what each takes the place of.
+    fn newest(
+        &mut self,
+        table: &Arc<TableDef>,
+        rel: &Rel,
+        kept: &[usize],
+        flow: Flow,
+    ) -> Option<Flow> {
+        let key = table.primary_key.iter();
+        let keys: Vec<usize> = key.filter_map(|c| kept.iter().position(|k| k == c)).collect();
+        let ttl = self.ttl_seconds();
+        let (input, time) = (flow.schema.clone(), None);
+        let spec = Dedup { input, keys: keys.clone(), time, keep: Keep::Newest, ttl };
+        let made = dedup::operator(&spec).and_then(|f| Ok((f, dedup::tables(&spec)?)));
+        let (factory, tables) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                self.errors.push(SqlError::new(table.span, error.message));
+                return None;
+            }
+        };
+        let fields: Vec<Field> = kept.iter().map(|&column| rel.fields[column].clone()).collect();
+        let names: Vec<&str> = keys.iter().map(|&k| fields[k].name.as_str()).collect();
+        let operator = Keyed {
+            kind: "deduplication",
+            name: names::cut(format!("newest row of each {}", names.join(", "))),
+            details: BTreeMap::from([
+                ("keys".to_owned(), names.join(", ")),
+                ("keeps".to_owned(), "the newest row".to_owned()),
+                ("changes".to_owned(), "rows are corrected: +I, -U, +U, -D".to_owned()),
+            ]),
+            keys,
+            factory,
+            tables,
+            nondeterministic: self.forgets("rows are forgotten", "after they were written"),
+        };
+        let uid = format!("newest {} {}", identity::source(table), stored_names(&fields));
+        Some(self.keyed(&fields, &vec![flow], operator, &uid))
     }
 
     pub(super) fn values(&mut self, rel: &Rel, rows: &[Vec<Expr>]) -> Option<Flow> {
@@ -191,6 +241,7 @@ impl Lowering<'_> {
         let times = TableTimes {
             calc: None,
             kinds: None,
+            by_key: false,
             rule: None,
             at_end: self.batch,
             not_null: Vec::new(),

@@ -100,13 +100,17 @@ fn code(kind: RowKind) -> u8 {
 /// The columns of a batch, and its kinds behind them.
 pub(crate) fn records_with_kinds(batch: &Batch) -> Result<RecordBatch, ArrowError> {
     let records = batch.records();
-    let kinds: UInt8Array = match batch.kinds() {
-        Some(kinds) => kinds.iter().map(|&kind| code(kind)).collect(),
-        None => UInt8Array::from_value(code(RowKind::Insert), records.num_rows()),
+    let kinds = match batch.kinds() {
+        Some(kinds) => kinds_as_column(kinds),
+        None => Arc::new(UInt8Array::from_value(code(RowKind::Insert), records.num_rows())),
     };
-    let kinds: ArrayRef = Arc::new(kinds);
     let columns = records.columns().iter().cloned().chain([kinds]).collect();
     RecordBatch::try_new(with_kind(records.schema_ref()), columns)
+}
+
+/// Kinds as the column that [`kinds_of`] reads.
+pub(crate) fn kinds_as_column(kinds: &[RowKind]) -> ArrayRef {
+    Arc::new(kinds.iter().map(|&kind| code(kind)).collect::<UInt8Array>())
 }
 
 /// The kinds that a column holds.

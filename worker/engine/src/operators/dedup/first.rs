@@ -10,7 +10,7 @@ use weir_state::table::{Field, Groups, Keyed, Table, TableError, TableSpec, Time
 
 use arrow::datatypes::DataType;
 
-use super::plan::{Plan, times};
+use super::plan::Plan;
 use super::spec::Dedup;
 use crate::operator::{OutputTag, TableKeys};
 use crate::operators::rows::{gone, now, take_all};
@@ -56,7 +56,7 @@ impl First {
 
     /// Which rows are late: their own split's watermark says that an earlier one is known.
     fn late(&self, batch: &Batch) -> Result<Option<BooleanArray>> {
-        let times = times(batch, self.plan.spec.time)?;
+        let times = self.plan.times(batch)?;
         let Some(behind) = batch.behind() else { return Ok(None) };
         // A watermark of W says that rows up to W - 1 are known; a row of just that time is not
         // late yet.
@@ -74,7 +74,7 @@ impl First {
         gone(batch, crate::aggregate::InputRows::Appended)?;
         let winners = self.plan.winners(batch)?;
         let mut slots = Vec::new();
-        self.rows.lookup(&winners.keys, winners.times.len(), &mut slots)?;
+        self.rows.lookup(&winners.keys, winners.numbers.len(), &mut slots)?;
         let (mut earlier, mut no_longer, mut old_times) = (Vec::new(), Vec::new(), Vec::new());
         {
             let given = self.rows.column::<bool>(0).map_err(TableError::from)?;

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMillisecondType};
-use weir_state::table::{Expiry, Field};
+use weir_state::table::{Expiry, Field, Keyed, TableSpec};
 
 use super::spec::{Dedup, Keep};
-use crate::operators::rows::BatchKeys;
+use crate::operators::rows::{BatchKeys, take_all};
 use crate::{Batch, OperatorError};
 
 /// The compiled deduplication.
@@ -17,7 +17,7 @@ pub(super) struct Plan {
     pub(super) spec: Dedup,
     /// Columns of the row, as numbers of the input's.
     pub(super) row: Vec<usize>,
-    /// The event time among them.
+    /// The event time among them; 0 where it does not count.
     pub(super) time: usize,
     pub(super) key_fields: Vec<Field>,
     pub(super) row_fields: Vec<Field>,
@@ -29,6 +29,9 @@ pub(super) struct Winners {
     pub(super) keys: Vec<ArrayRef>,
     /// The columns of [`Plan::row`].
     pub(super) rows: Vec<ArrayRef>,
+    /// Which rows of the batch they are.
+    pub(super) numbers: UInt32Array,
+    /// Their event times; none where they do not count.
     pub(super) times: Vec<i64>,
 }
 
@@ -36,15 +39,19 @@ impl Plan {
     pub(super) fn new(spec: &Dedup) -> Result<Self, OperatorError> {
         let wrong = || OperatorError::internal("a deduplication reads a column that is not there");
         let field = |column: usize| spec.input.fields().get(column).ok_or_else(wrong);
-        if !matches!(field(spec.time)?.data_type(), DataType::Timestamp(TimeUnit::Millisecond, _)) {
-            return Err(OperatorError::user(
-                "a deduplication by event time needs a column of type TIMESTAMP(3)",
-            ));
-        }
-        if spec.keys.contains(&spec.time) {
-            return Err(OperatorError::user(
-                "a deduplication by the event time that it is parted by keeps every row; leave one of them out",
-            ));
+        if let Some(time) = spec.time {
+            if !matches!(field(time)?.data_type(), DataType::Timestamp(TimeUnit::Millisecond, _)) {
+                return Err(OperatorError::user(
+                    "a deduplication by event time needs a column of type TIMESTAMP(3)",
+                ));
+            }
+            if spec.keys.contains(&time) {
+                return Err(OperatorError::user(
+                    "a deduplication by the event time that it is parted by keeps every row; leave one of them out",
+                ));
+            }
+        } else if spec.keep != Keep::Newest {
+            return Err(wrong());
         }
         let named = |&column: &usize| {
             let field = field(column)?;
@@ -55,7 +62,7 @@ impl Plan {
         Ok(Self {
             key_fields: spec.keys.iter().map(named).collect::<Result<_, _>>()?,
             row_fields: row.iter().map(named).collect::<Result<_, _>>()?,
-            time: row.iter().position(|&column| column == spec.time).ok_or_else(wrong)?,
+            time: row.iter().position(|&column| Some(column) == spec.time).unwrap_or_default(),
             expiry: spec.ttl.map_or(Expiry::Never, Expiry::Ttl),
             row,
             spec: spec.clone(),
@@ -70,29 +77,48 @@ impl Plan {
     /// The row of each key of a batch that counts among its own.
     pub(super) fn winners(&self, batch: &Batch) -> Result<Winners, OperatorError> {
         let keys = BatchKeys::number(&self.keys(batch), batch.num_rows())?;
-        let times = times(batch, self.spec.time)?;
+        let times = self.times(batch)?;
         let mut best: Vec<Option<u32>> = vec![None; keys.len];
         for (row, &number) in (0..).zip(&keys.numbers) {
             let best = &mut best[number as usize];
-            let counts = best.is_none_or(|other| {
-                let (own, other) = (times[row as usize], times[other as usize]);
-                match self.spec.keep {
-                    Keep::First => own < other,
-                    Keep::Last => own >= other,
-                }
+            let counts = best.is_none_or(|other| match self.spec.keep {
+                Keep::First => times[row as usize] < times[other as usize],
+                Keep::Last => times[row as usize] >= times[other as usize],
+                Keep::Newest => true,
             });
             if counts {
                 *best = Some(row);
             }
         }
-        let rows: arrow::array::UInt32Array = best.into_iter().collect();
+        let rows: UInt32Array = best.into_iter().collect();
         let columns: Vec<ArrayRef> =
             self.row.iter().map(|&c| Arc::clone(batch.records().column(c))).collect();
         Ok(Winners {
             keys: keys.keys,
-            rows: crate::operators::rows::take_all(&columns, &rows)?,
-            times: rows.values().iter().map(|&row| times[row as usize]).collect(),
+            rows: take_all(&columns, &rows)?,
+            times: rows
+                .values()
+                .iter()
+                .filter_map(|&row| times.get(row as usize).copied())
+                .collect(),
+            numbers: rows,
         })
+    }
+
+    /// The event times of a batch; none where they do not count.
+    pub(super) fn times<'b>(&self, batch: &'b Batch) -> Result<&'b [i64], OperatorError> {
+        self.spec.time.map_or(Ok(&[]), |time| times(batch, time))
+    }
+
+    /// The rows of these slots.
+    pub(super) fn read(&self, rows: &Keyed, slots: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
+        (0..self.row.len()).map(|column| Ok(rows.read(column, slots)?)).collect()
+    }
+
+    /// A row per key, of the kinds that keep it whole.
+    pub(super) fn table(&self) -> TableSpec {
+        TableSpec::keyed("rows", self.key_fields.clone(), self.row_fields.clone())
+            .with_expiry(self.expiry)
     }
 
     /// The input's columns of keys and their rows.
@@ -111,8 +137,7 @@ impl Plan {
     }
 }
 
-/// The event times of a batch.
-pub(super) fn times(batch: &Batch, column: usize) -> Result<&[i64], OperatorError> {
+fn times(batch: &Batch, column: usize) -> Result<&[i64], OperatorError> {
     let times =
         batch.records().column(column).as_primitive_opt::<TimestampMillisecondType>().ok_or_else(
             || OperatorError::internal("an event time is no timestamp in milliseconds"),

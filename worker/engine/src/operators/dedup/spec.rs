@@ -9,9 +9,12 @@ pub enum Keep {
     First,
     /// The latest; of those of one time the last to come.
     Last,
+    /// The last to come, until a row of its key goes (Flink's ChangelogNormalize). Of rows that go
+    /// only the key counts.
+    Newest,
 }
 
-/// One row per key, by event time. Rows only come.
+/// One row per key. Rows only come, but where the newest is kept.
 ///
 /// Output columns: those of the input.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,8 +23,9 @@ pub struct Dedup {
     pub input: SchemaRef,
     /// Key columns; none keeps one row of all.
     pub keys: Vec<usize>,
-    /// The event time: a timestamp in milliseconds.
-    pub time: usize,
+    /// The event time: a timestamp in milliseconds. `None` where it does not matter
+    /// ([`Keep::Newest`]).
+    pub time: Option<usize>,
     /// Which row is kept.
     pub keep: Keep,
     /// Seconds after which a key is forgotten.

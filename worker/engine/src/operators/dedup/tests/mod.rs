@@ -8,6 +8,7 @@ use weir_protocol::Counter;
 use crate::aggregate::testing::{Row, key_of, schema};
 use crate::operators::dedup::first::First;
 use crate::operators::dedup::last::Last;
+use crate::operators::dedup::newest::Newest;
 use crate::operators::dedup::spec::{Dedup, Keep};
 use crate::operators::dedup::{operator, tables};
 use crate::operators::testing::{Bench, Event, GROUPS, any_events, batch_behind, text};
@@ -16,7 +17,7 @@ use crate::{Operator, RowKind};
 fn spec(keep: Keep, keys: &[&str]) -> Dedup {
     let input = schema();
     let keys = keys.iter().map(|k| input.index_of(k).unwrap()).collect();
-    Dedup { keys, input, time: 0, keep, ttl: None }
+    Dedup { keys, input, time: (keep != Keep::Newest).then_some(0), keep, ttl: None }
 }
 
 fn any_row() -> impl Strategy<Value = Row> {
@@ -41,6 +42,7 @@ fn fresh(spec: &Dedup) -> Box<dyn Operator> {
     match spec.keep {
         Keep::First => Box::new(First::new(spec, GROUPS).unwrap()),
         Keep::Last => Box::new(Last::new(spec, GROUPS).unwrap()),
+        Keep::Newest => Box::new(Newest::new(spec, GROUPS).unwrap()),
     }
 }
 
@@ -145,6 +147,47 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(cases(400))]
+
+    // A row whose time is 0 or 1 goes; of it only the key counts.
+    #[test]
+    fn the_newest_row_of_a_key_is_there_until_one_of_its_key_goes(
+        keys in prop::sample::select(vec![vec!["k"], vec!["flag", "k"], vec![]]),
+        events in any_events(any_row().prop_map(|row| Row { ts: row.ts % 6, ..row }), 3, 32),
+    ) {
+        let mut run = Run::new(spec(Keep::Newest, &keys));
+        let mut model: BTreeMap<Vec<String>, Row> = BTreeMap::new();
+        let mut folded: BTreeMap<Vec<String>, i64> = BTreeMap::new();
+        for event in events {
+            let Event::Batch(rows) = event else { run.on(&event); continue };
+            let goes = |row: &Row| row.ts < 2;
+            let kind = |(row, _): &(Row, Option<i64>)| match goes(row) {
+                true => RowKind::Delete,
+                false => RowKind::Insert,
+            };
+            let kinds: Vec<RowKind> = rows.iter().map(kind).collect();
+            run.bench.batch(batch_behind(&rows).with_kinds(Some(kinds.into())));
+            for (row, _) in rows {
+                let key = key_of(&row, &run.spec.keys);
+                match goes(&row) {
+                    true => drop(model.remove(&key)),
+                    false => drop(model.insert(key, row)),
+                }
+            }
+            for (kind, row) in run.bench.out.drain(..) {
+                let comes = matches!(kind, RowKind::Insert | RowKind::UpdateAfter);
+                let count = folded.entry(row).or_default();
+                *count += if comes { 1 } else { -1 };
+                prop_assert!(*count >= 0);
+            }
+            folded.retain(|_, count| *count != 0);
+            let wanted: BTreeMap<_, _> = model.values().map(|row| (text(row), 1)).collect();
+            prop_assert_eq!(&folded, &wanted);
+        }
+    }
+}
+
 fn row(ts: i64, int: i32) -> Row {
     Row { ts, k: Some(1), int: Some(int), float: None, text: None, decimal: None, flag: None }
 }
@@ -180,11 +223,11 @@ fn a_row_that_is_the_same_is_not_sent_again() {
 
 #[test]
 fn what_is_declared_is_what_the_operators_have() {
-    for keep in [Keep::First, Keep::Last] {
+    for keep in [Keep::First, Keep::Last, Keep::Newest] {
         let spec = spec(keep, &["k"]);
         let declared: Vec<_> =
             fresh(&spec).tables().iter().map(|table| table.spec().clone()).collect();
         assert_eq!(declared, tables(&spec).unwrap());
-        assert!(operator(&Dedup { time: 1, ..spec }).is_err(), "k is no event time");
+        assert!(operator(&Dedup { time: Some(1), ..spec }).is_err(), "k is no event time");
     }
 }
