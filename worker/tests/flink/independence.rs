@@ -22,7 +22,7 @@ use crate::{Script, fold, scripts};
 /// Scripts whose rows Flink leaves open, and why; `script: reason` a line.
 const OPEN: &str = include_str!("open.txt");
 
-fn setting(name: &str, default: u64) -> u64 {
+pub(crate) fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 

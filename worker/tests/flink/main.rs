@@ -2,6 +2,7 @@
 
 mod fold;
 mod independence;
+mod mutations;
 mod paced;
 mod run;
 mod simulated;

@@ -101,7 +101,7 @@ fn printing(table: &Table, cx: &Context) -> Result<Show, EngineError> {
         uid: cx.uid.clone(),
         name: Arc::clone(&cx.name),
         parallelism: 1,
-        key_groups: cx.key_groups.clone(),
+        key_groups: cx.key_groups,
         clock: cx.clock.clone(),
         io: cx.io.clone(),
         waker: cx.waker.clone(),

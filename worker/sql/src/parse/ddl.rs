@@ -1,6 +1,6 @@
 //! `CREATE TABLE` and `CREATE VIEW`.
 
-use super::{Parsed, Parser};
+use super::{Parsed, Parser, WEIGHT};
 use crate::ast::{
     ColumnDef, ColumnKind, CreateTable, CreateView, Ident, OptionDef, Statement, WatermarkDef,
 };
@@ -266,6 +266,10 @@ impl Parser {
     }
 
     pub(super) fn kind(&mut self) -> Parsed<Kind> {
+        self.deeper_by(WEIGHT, "read such a column as STRING", Self::kind_inner)
+    }
+
+    fn kind_inner(&mut self) -> Parsed<Kind> {
         let token = self.peek().clone();
         let Some(word) = token.keyword() else {
             return Err(self.unexpected("a type such as INT or STRING"));

@@ -27,6 +27,9 @@ pub(crate) type Parsed<T> = Result<T, SqlError>;
 
 /// Highest tree of nested expressions or queries: what a thread's stack surely takes.
 const MAX_HEIGHT: u16 = 200;
+/// How many levels of an expression a query or a type within another weighs: each takes as much
+/// more of the stack, here and in all that walks it later.
+const WEIGHT: u16 = 4;
 
 /// Words that end an expression or a table reference, so that they are no alias.
 const RESERVED: [&str; 49] = [
@@ -317,16 +320,24 @@ impl Parser {
 
     /// Runs `parse` one level deeper.
     fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        self.depth += 1;
+        let way_out = "split the query with CREATE VIEW";
+        self.deeper_by(1, way_out, parse)
+    }
+
+    /// Runs `parse` so many levels deeper; of what there can be less, it says how to write it.
+    fn deeper_by<T>(
+        &mut self,
+        levels: u16,
+        way_out: &str,
+        parse: impl FnOnce(&mut Self) -> Parsed<T>,
+    ) -> Parsed<T> {
+        self.depth += levels;
         if self.depth > MAX_HEIGHT {
-            let span = self.span();
-            return self.error(
-                span,
-                format!("nested deeper than {MAX_HEIGHT} levels; split the query with CREATE VIEW"),
-            );
+            let (span, most) = (self.span(), MAX_HEIGHT / levels);
+            return self.error(span, format!("nested deeper than {most} levels; {way_out}"));
         }
         let result = parse(self);
-        self.depth -= 1;
+        self.depth -= levels;
         result
     }
 

@@ -1,6 +1,6 @@
 //! Queries and table references.
 
-use super::{Parsed, Parser, is_reserved};
+use super::{Parsed, Parser, WEIGHT, is_reserved};
 use crate::ast::{
     Body, Cte, ExprKind, Ident, Query, Relation, RelationKind, Select, SelectItem, SetOp, Tail,
     UnnestCall,
@@ -10,7 +10,7 @@ use crate::lex::Tok;
 
 impl Parser {
     pub(super) fn query(&mut self) -> Parsed<Query> {
-        self.deeper(Self::query_inner)
+        self.deeper_by(WEIGHT, "split the query with CREATE VIEW", Self::query_inner)
     }
 
     fn query_inner(&mut self) -> Parsed<Query> {

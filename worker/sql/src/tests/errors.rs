@@ -542,7 +542,22 @@ fn deep_nesting_is_refused_and_never_exhausts_the_stack() {
     let deep = format!("{TABLES}INSERT INTO out1 SELECT {}1{}", "(".repeat(5000), ")".repeat(5000));
     assert_eq!(
         messages(&deep),
-        ["sql:6:224: nested deeper than 200 levels; split the query with CREATE VIEW"]
+        ["sql:6:221: nested deeper than 200 levels; split the query with CREATE VIEW"]
+    );
+    // Of queries and types within each other fewer are enough.
+    for (within, message) in [
+        ("(SELECT * FROM ", "nested deeper than 50 levels; split the query with CREATE VIEW"),
+        ("(", "nested deeper than 50 levels; split the query with CREATE VIEW"),
+    ] {
+        let query = format!("{}plain{}", within.repeat(3000), ")".repeat(3000));
+        let deep = format!("{TABLES}INSERT INTO out1 SELECT * FROM {query}");
+        assert!(messages(&deep)[0].ends_with(message), "{:?}", messages(&deep));
+    }
+    let column = format!("{}INT{}", "ARRAY<".repeat(3000), ">".repeat(3000));
+    let deep = format!("CREATE TABLE deep (a {column}) WITH ('connector' = 'datagen');");
+    assert_eq!(
+        messages(&deep)[0],
+        "sql:1:322: nested deeper than 50 levels; read such a column as STRING"
     );
     let long = format!("{TABLES}INSERT INTO out1 SELECT {}", vec!["1"; 5000].join(" + "));
     assert!(

@@ -458,10 +458,10 @@ impl RecordDecoder for ChangeDecoder {
     fn decode_message(&mut self, message: &[u8]) -> Result<bool, DecodeError> {
         // Behind a delete stands an empty message, for Kafka alone.
         let is_row = !message.is_empty() && self.records.decode_message(message)?;
-        if let Some(old) = self.old.as_mut().filter(|_| is_row) {
-            if !old.decode_message(message)? {
-                return Err(disagree());
-            }
+        if let Some(old) = self.old.as_mut().filter(|_| is_row)
+            && !old.decode_message(message)?
+        {
+            return Err(disagree());
         }
         Ok(is_row)
     }
