@@ -150,7 +150,25 @@ pub(crate) struct Select {
     pub(crate) qualify: Option<Expr>,
     /// `/*+ LOOKUP(…) */` behind SELECT.
     pub(crate) lookups: Vec<LookupHint>,
+    /// `/*+ BROADCAST(t) */` behind SELECT.
+    pub(crate) join_hints: Vec<JoinHint>,
     pub(crate) span: Span,
+}
+
+/// How tables are to be joined. It says nothing of the rows, and nothing follows from it: joins are
+/// by key whatever is wished for.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct JoinHint {
+    pub(crate) name: &'static str,
+    /// The tables, by their names or aliases.
+    pub(crate) tables: Vec<Ident>,
+}
+
+/// Hints behind SELECT.
+#[derive(Default)]
+pub(crate) struct QueryHints {
+    pub(crate) lookups: Vec<LookupHint>,
+    pub(crate) joins: Vec<JoinHint>,
 }
 
 /// How a table is asked by processing time.
@@ -205,6 +223,19 @@ pub(crate) enum RelationKind {
     Function(Box<Call>),
     /// `… MATCH_RECOGNIZE (…)`.
     Match(Box<MatchClause>),
+}
+
+impl Relation {
+    /// The names under which its tables are known: the alias, or else the table's own.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        match (&self.alias, &self.kind) {
+            (Some(alias), _) => vec![&alias.text],
+            (None, RelationKind::Table(name, _)) => vec![&name.text],
+            (None, RelationKind::Join(join)) => [join.left.names(), join.right.names()].concat(),
+            (None, RelationKind::AsOf(as_of)) => as_of.table.names(),
+            (None, _) => Vec::new(),
+        }
+    }
 }
 
 /// A table as it was at a time.

@@ -10,7 +10,7 @@ use super::over::{Clauses, Grouped, OverCalls};
 use super::query::{Ctes, From};
 use super::{Binder, Reported, legacy};
 use crate::ast::{self, SelectItem};
-use crate::error::SqlError;
+use crate::error::{SqlError, did_you_mean};
 use crate::expr::Expr;
 use crate::rel::{Field, Rel, and, calc, filtered, identity, role_of};
 
@@ -35,10 +35,29 @@ impl Binder<'_> {
         Ok(self.final_rows(&rel))
     }
 
+    /// Tables of hints have to be there, as in Flink; which way of joining they wish is nothing to
+    /// choose here.
+    fn check_join_hints(&mut self, select: &ast::Select) -> Result<(), Reported> {
+        let names = select.from.as_ref().map(ast::Relation::names).unwrap_or_default();
+        let tables = select.join_hints.iter().flat_map(|h| h.tables.iter().map(|t| (h.name, t)));
+        for (hint, table) in tables {
+            if !names.contains(&table.text.as_str()) {
+                let meant = did_you_mean(&table.text, names.iter().copied(), '"');
+                let message = format!(
+                    "the hint {hint} is for \"{}\", which this FROM does not have{meant}; give a table's name or alias",
+                    table.text
+                );
+                return self.fail(table.span, message);
+            }
+        }
+        Ok(())
+    }
+
     fn selected(&mut self, select: &ast::Select, ctes: &Ctes<'_>) -> Result<Arc<Rel>, Reported> {
         if let Some(select) = self.keep(legacy::rewritten(select))? {
             return self.selected(&select, ctes);
         }
+        self.check_join_hints(select)?;
         let outer = self.hints.replace(Hints::of(&select.lookups));
         let from = select.from.as_ref().map(|relation| self.from(relation, ctes)).transpose();
         let hints = std::mem::replace(&mut self.hints, outer);

@@ -1,12 +1,15 @@
-//! `/*+ … */`: Flink's hints. Two are understood, the options of a table for this place alone, and
-//! how a table is asked; every other is refused by its name, as a program that is run without it is
-//! another program.
+//! `/*+ … */`: Flink's hints. Understood are the options of a table for this place alone, and how a
+//! table is asked; those of how tables are joined are passed over, as they change no row. Every
+//! other is refused by its name, as a program that is run without it is another program.
 
 use super::{Parsed, Parser};
-use crate::ast::{LookupHint, OptionDef};
+use crate::ast::{JoinHint, LookupHint, OptionDef, QueryHints};
 use crate::lex::{HINT, HINT_END, Tok};
 
-const OPTIONS_ONLY: &str = "of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …), behind SELECT";
+const OPTIONS_ONLY: &str = "of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …) and those of joins, behind SELECT";
+
+/// Hints of how tables are joined.
+const JOINS: [&str; 5] = ["BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP", "MULTI_JOIN"];
 
 impl Parser {
     /// Options in hints behind a table's name; of a key given twice the later value counts, as in
@@ -35,9 +38,9 @@ impl Parser {
         Ok(options)
     }
 
-    /// Hints behind SELECT, which are about joins and aggregations: how tables are asked.
-    pub(super) fn query_hints(&mut self) -> Parsed<Vec<LookupHint>> {
-        let mut lookups = Vec::new();
+    /// Hints behind SELECT, which are about joins and aggregations.
+    pub(super) fn query_hints(&mut self) -> Parsed<QueryHints> {
+        let mut hints = QueryHints::default();
         while self.eat(HINT) {
             loop {
                 let start = self.span();
@@ -47,18 +50,22 @@ impl Parser {
                         "OPTIONS has no place behind SELECT; it stands right behind the name of the table that it is for, before its alias",
                     );
                 }
-                if !self.eat_word("LOOKUP") {
+                if let Some(name) = JOINS.into_iter().find(|name| self.is_word(name)) {
+                    self.next();
+                    hints.joins.push(JoinHint { name, tables: self.names("a table's name")? });
+                } else if self.eat_word("LOOKUP") {
+                    let options = self.option_list()?;
+                    hints.lookups.push(LookupHint { options, span: self.since(start) });
+                } else {
                     return self.refuse_hint();
                 }
-                let options = self.option_list()?;
-                lookups.push(LookupHint { options, span: self.since(start) });
                 if !self.eat(",") {
                     break;
                 }
             }
             self.expect(HINT_END)?;
         }
-        Ok(lookups)
+        Ok(hints)
     }
 
     fn refuse_hint<T>(&mut self) -> Parsed<T> {

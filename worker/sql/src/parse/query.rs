@@ -137,7 +137,7 @@ impl Parser {
 
     fn select(&mut self) -> Parsed<Select> {
         let start = self.expect_word("SELECT")?;
-        let lookups = self.query_hints()?;
+        let hints = self.query_hints()?;
         if self.is_word("STREAM") {
             let span = self.span();
             return self
@@ -170,7 +170,8 @@ impl Parser {
             having,
             windows,
             qualify,
-            lookups,
+            lookups: hints.lookups,
+            join_hints: hints.joins,
             span,
         })
     }
@@ -306,6 +307,7 @@ fn star_of(from: Relation, span: Span) -> Select {
         windows: Vec::new(),
         qualify: None,
         lookups: Vec::new(),
+        join_hints: Vec::new(),
         span,
     }
 }

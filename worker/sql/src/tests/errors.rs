@@ -596,12 +596,20 @@ fn hints_are_done_or_refused_by_name() {
             "sql:6:50: option 'bad' is unknown for connector 'kafka'",
         ),
         (
-            "INSERT INTO out1 SELECT /*+ BROADCAST(plain) */ a FROM plain",
-            "sql:6:29: the hint BROADCAST is not supported; of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …), behind SELECT",
+            "INSERT INTO out1 SELECT /*+ BROADCAST(plain), MULTI_JOIN(plain) */ a FROM plain",
+            "it plans",
+        ),
+        (
+            "INSERT INTO out1 SELECT /*+ SHUFFLE_HASH(p, plain) */ a FROM plain AS p",
+            "sql:6:45: the hint SHUFFLE_HASH is for \"plain\", which this FROM does not have; give a table's name or alias",
+        ),
+        (
+            "INSERT INTO out1 SELECT /*+ LEADING(plain) */ a FROM plain",
+            "sql:6:29: the hint LEADING is not supported; of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …) and those of joins, behind SELECT",
         ),
         (
             "INSERT INTO out1 SELECT a FROM plain /*+ STATE_TTL('plain' = '1d') */",
-            "sql:6:42: the hint STATE_TTL is not supported; of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …), behind SELECT",
+            "sql:6:42: the hint STATE_TTL is not supported; of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …) and those of joins, behind SELECT",
         ),
         (
             "INSERT INTO out1 SELECT /*+ OPTIONS('x' = '1') */ a FROM plain",
