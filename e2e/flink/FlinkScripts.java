@@ -31,6 +31,7 @@ import org.apache.flink.util.CloseableIterator;
  */
 public class FlinkScripts {
   private static final long LIMIT_SECONDS = 60;
+  private static final String MODE = "execution.runtime-mode";
   private static final Pattern SET =
       Pattern.compile("SET\\s+'([^']*)'\\s*=\\s*'([^']*)'", Pattern.CASE_INSENSITIVE);
   private static final Pattern RESET =
@@ -54,8 +55,9 @@ public class FlinkScripts {
       boolean started = false;
       String error = null;
       try {
-        TableEnvironment tables = environment();
-        for (String statement : split(Files.readString(script))) {
+        List<String> statements = split(Files.readString(script));
+        TableEnvironment tables = environment(statements.stream().anyMatch(FlinkScripts::isBatch));
+        for (String statement : statements) {
           started = false;
           TableResult result = run.execute(tables, statement);
           if (result == null) continue;
@@ -79,7 +81,15 @@ public class FlinkScripts {
     System.exit(0);
   }
 
-  private static TableEnvironment environment() {
+  /** Whether it sets the mode, which an environment is made with; Flink's SQL client makes one. */
+  private static boolean isBatch(String statement) {
+    Matcher set = SET.matcher(statement);
+    return set.matches()
+        && set.group(1).equals(MODE)
+        && set.group(2).equalsIgnoreCase("batch");
+  }
+
+  private static TableEnvironment environment(boolean isBatch) {
     Configuration settings = new Configuration();
     settings.setString("parallelism.default", "1");
     settings.setString("table.local-time-zone", "UTC");
@@ -87,12 +97,14 @@ public class FlinkScripts {
     // A watermark after every row: otherwise a clock decides which rows are late.
     settings.setString("pipeline.auto-watermark-interval", "0");
     settings.setString("restart-strategy.type", "disable");
-    return TableEnvironment.create(
-        EnvironmentSettings.newInstance().inStreamingMode().withConfiguration(settings).build());
+    EnvironmentSettings.Builder mode = EnvironmentSettings.newInstance();
+    mode = isBatch ? mode.inBatchMode() : mode.inStreamingMode();
+    return TableEnvironment.create(mode.withConfiguration(settings).build());
   }
 
   private TableResult execute(TableEnvironment tables, String statement) {
     Matcher set = SET.matcher(statement);
+    if (isBatch(statement)) return null;
     if (set.matches()) {
       tables.getConfig().set(set.group(1), set.group(2));
       return null;

@@ -190,6 +190,15 @@ impl Binder<'_> {
             Arc::new(Rel { kind: RelKind::Union(branches), fields })
         };
 
+        let whole = self.batch && sets.is_empty() && plain_keys.is_empty() && id.is_none();
+        let (input, there) = match whole {
+            true => {
+                let (input, there) = with_a_row(&input, at);
+                (input, Some(there))
+            }
+            false => (input, None),
+        };
+
         let mut fields: Vec<Field> = Vec::new();
         for key in &plain_keys {
             fields.push(Field {
@@ -236,7 +245,7 @@ impl Binder<'_> {
                     .into_iter()
                     .map(|c| AggregateCall {
                         input: c.input.map(position),
-                        filter: c.filter.map(position),
+                        filter: c.filter.map(position).or(there),
                         ..c
                     })
                     .collect(),
@@ -386,6 +395,27 @@ impl Binder<'_> {
 }
 
 /// The number of a grouping set.
+/// The rows and one that counts nowhere, so that there is a result over no rows at all, as there is
+/// where results are given at the end. Also the column that says which rows count; in that one row
+/// every filter is NULL.
+fn with_a_row(input: &Arc<Rel>, at: Span) -> (Arc<Rel>, usize) {
+    let there = input.fields.len();
+    let mut fields = input.fields.clone();
+    fields.iter_mut().for_each(|field| field.ty.nullable = true);
+    let name = "$counts".to_owned();
+    fields.push(Field { name, ty: SqlType::nullable(Kind::Boolean), role: Role::Plain });
+    let says = |counts: bool| {
+        let value: ArrayRef = Arc::new(BooleanArray::from(vec![counts]));
+        Expr::literal(value, Kind::Boolean, at)
+    };
+    let rows = identity(input).into_iter().chain([says(true)]).collect();
+    let rows = calc(input, None, rows, fields.clone());
+    let row = input.fields.iter().map(|field| Expr::null(field.ty.kind, at));
+    let row = RelKind::Values { rows: vec![row.chain([says(false)]).collect()] };
+    let row = Arc::new(Rel { kind: row, fields: fields.clone() });
+    (Arc::new(Rel { kind: RelKind::Union(vec![rows, row]), fields }), there)
+}
+
 fn set_number(number: i64, span: Span) -> Expr {
     Expr::literal(Arc::new(arrow::array::Int64Array::from(vec![number])), Kind::BigInt, span)
 }
