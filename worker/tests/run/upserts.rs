@@ -47,6 +47,7 @@ fn tables(mock: &Mock) -> String {
             ", 'value.fields-include' = 'EXCEPT_KEY'",
         )
         + &table("names", "city STRING, name STRING", "city", "")
+        + &table("seats", "taken BOOLEAN, hall STRING, seat INT", "hall, seat", "")
 }
 
 #[test]
@@ -84,6 +85,31 @@ fn what_is_written_by_key_is_read_by_key() {
         assert_eq!(cities, ["Bonn, 1", "Kiel, 1"], "with parallelism {parallelism}");
         let names = program.rows(parallelism, &format!("{sql}SELECT * FROM names;"));
         assert_eq!(names, ["Bonn, Bea", "Kiel, Ada"], "with parallelism {parallelism}");
+    }
+}
+
+#[test]
+fn keys_that_nobody_reads_tell_rows_apart_all_the_same() {
+    let mock = cluster(&["seats"]);
+    let program = Program::new(&[]);
+    let sql = tables(&mock);
+    let said: Vec<(String, Option<String>)> = (0..20)
+        .map(|n| {
+            let (hall, seat) = (if n % 2 == 0 { "a" } else { "b" }, n / 4);
+            let key = format!(r#"{{"hall":"{hall}","seat":{seat}}}"#);
+            let value =
+                format!(r#"{{"taken":{},"hall":"{hall}","seat":{seat}}}"#, (n / 2) % 2 == 0);
+            (key, (n < 18).then_some(value))
+        })
+        .collect();
+    let said: Vec<_> = said.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
+    write(&mock, "seats", &said);
+    for parallelism in [1, 2] {
+        let count = program.rows(parallelism, &format!("{sql}SELECT COUNT(*) FROM seats;"));
+        assert_eq!(count, ["8"], "with parallelism {parallelism}");
+        let taken = "SELECT taken, COUNT(*) FROM seats GROUP BY taken;";
+        let taken = program.rows(parallelism, &format!("{sql}{taken}"));
+        assert_eq!(taken, ["false, 8"], "with parallelism {parallelism}");
     }
 }
 

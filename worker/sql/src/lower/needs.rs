@@ -28,8 +28,8 @@ impl Needs {
             if let Some(watermark) = &table.watermark {
                 columns.insert(watermark.column);
             }
-            // What tells upserts apart.
-            if table.gives_upserts() && !columns.is_empty() {
+            // What tells upserts apart, whether anybody reads it or not.
+            if table.gives_upserts() {
                 columns.extend(&table.primary_key);
             }
             // Late rows are written whole.
