@@ -64,7 +64,7 @@ fn more_groups_than_memory_holds_are_read_back_and_no_row_is_given_twice() {
         |step: u64| -> String { (0..ROWS).map(|n| format!("{}\n", n * step % ROWS)).collect() };
     job.give("a.csv", &lines(7_919));
     job.give("b.csv", &lines(104_729));
-    let output = job.command("st").args(["--memory", "20MiB"]).output().expect("weir starts");
+    let output = job.command("st").args(["--memory", "12MiB"]).output().expect("weir starts");
     let (code, text) = said(&output);
     assert!(code == 0 && !text.contains("restarting"), "{text}");
     assert!(job.rows().into_iter().eq(0..ROWS), "each once: {text}");

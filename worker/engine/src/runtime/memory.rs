@@ -21,6 +21,10 @@ const TIGHT: (usize, usize) = (80, 20);
 /// This part may be held until a checkpoint is published, which then frees most of it.
 const OVERDRAWN: usize = 125;
 
+/// So many bytes more may be held while a barrier is on its way: rows in front of it cannot wait, and
+/// channels hold few of them.
+const IN_FRONT: usize = 16 << 20;
+
 /// A task reads no more than this part of a pool of stored rows at once, or so many bytes.
 const READ_PART: usize = 64;
 const LEAST_READ: usize = 256 << 10;
@@ -147,11 +151,13 @@ impl std::ops::Add for Held {
 pub(crate) struct Share {
     pool: Arc<Pool>,
     held: Held,
+    /// The newest attempt whose barrier the task has passed on.
+    passed: Attempt,
 }
 
 impl Share {
     pub(crate) fn new(pool: Arc<Pool>) -> Self {
-        Self { pool, held: Held::default() }
+        Self { pool, held: Held::default(), passed: Attempt(0) }
     }
 
     /// How many of the bytes that the task holds now should leave memory, if any should: each task
@@ -171,15 +177,25 @@ impl Share {
         self.pool.attempt.fetch_max(attempt.0, Ordering::Relaxed);
     }
 
-    /// Whether a task behind whose last barrier this attempt is should wait for it to be published.
-    /// Never while a barrier is on its way to the task: what is in front of it is bounded, and nothing
-    /// would be published without it.
-    pub(crate) fn should_wait(&self, passed: Attempt) -> bool {
-        let Pool { used, unpublished, limit, attempt, .. } = &*self.pool;
+    /// The task has passed on the barrier of an attempt.
+    pub(crate) fn barrier_passed(&mut self, attempt: Attempt) {
+        self.passed = attempt;
+    }
+
+    /// Whether a barrier is on its way to the task.
+    fn awaits_barrier(&self) -> bool {
+        self.passed.0 < self.pool.attempt.load(Ordering::Relaxed)
+    }
+
+    /// Whether the task should wait for what is behind its last barrier to be published. Never while a
+    /// barrier is on its way to the task: what is in front of it is bounded, and nothing would be
+    /// published without it.
+    pub(crate) fn should_wait(&self) -> bool {
+        let Pool { used, unpublished, limit, .. } = &*self.pool;
         let part = |hundredths: usize| limit / 100 * hundredths;
         used.load(Ordering::Relaxed) > part(TIGHT.0)
             && unpublished.load(Ordering::Relaxed) > part(TIGHT.1)
-            && passed.0 >= attempt.load(Ordering::Relaxed)
+            && !self.awaits_barrier()
     }
 
     /// Sets what the task holds now. Gives whether a checkpoint is wanted for what is not published.
@@ -195,7 +211,11 @@ impl Share {
         self.held = now;
         // What a checkpoint is going to free makes up for what a batch at hand adds.
         let passes = all.unpublished > limit / 100 * TIGHT.1;
-        let most = if passes { limit / 100 * OVERDRAWN } else { limit };
+        let most = match passes {
+            true if self.awaits_barrier() => limit / 100 * OVERDRAWN + IN_FRONT,
+            true => limit / 100 * OVERDRAWN,
+            false => limit,
+        };
         if grew && tasks > most {
             return Err(EngineError::user(format!(
                 "{} needs {} MiB, above its limit of {} MiB; give the job more memory, more workers, or windows and keys that hold less",
@@ -256,6 +276,20 @@ mod tests {
     }
 
     #[test]
+    fn rows_in_front_of_a_barrier_find_room_until_it_has_passed() {
+        let pool = Arc::new(Pool::new("state", 100 * MIB));
+        let mut share = Share::new(pool);
+        share.attempt_began(Attempt(1));
+        share.set(held(140, 60)).expect("the barrier comes, and most of it can leave");
+        assert!(share.set(held(142, 60)).is_err(), "nothing is in front of it for ever");
+        share.set(held(90, 60)).expect("within the limit");
+        share.barrier_passed(Attempt(1));
+        assert!(share.set(held(126, 60)).is_err());
+        share.attempt_began(Attempt(2));
+        assert!(share.set(held(127, 10)).is_err(), "nothing can leave");
+    }
+
+    #[test]
     fn what_is_held_beside_tasks_makes_them_give_way_until_it_is_dropped() {
         let pool = Arc::new(Pool::new("state", 100 * MIB));
         let mut share = Share::new(Arc::clone(&pool));
@@ -263,9 +297,9 @@ mod tests {
         let merge = pool.hold(20 * MIB);
         assert!(share.surplus(held(60, 0)).is_some());
         let upload = pool.hold_unpublished(25 * MIB);
-        assert!(share.should_wait(Attempt(0)), "for the upload");
+        assert!(share.should_wait(), "for the upload");
         drop(upload);
-        assert!(!share.should_wait(Attempt(0)));
+        assert!(!share.should_wait());
         drop(merge);
         assert_eq!(share.surplus(held(60, 0)), None);
         assert_eq!(pool.used(), 60 * MIB);
@@ -276,13 +310,15 @@ mod tests {
         let pool = Arc::new(Pool::new("state", 100 * MIB));
         let mut share = Share::new(pool);
         share.set(held(79, 79)).expect("within the limit");
-        assert!(!share.should_wait(Attempt(0)), "there is room");
+        assert!(!share.should_wait(), "there is room");
         share.set(held(85, 85)).expect("within the limit");
-        assert!(share.should_wait(Attempt(0)));
+        assert!(share.should_wait());
         share.attempt_began(Attempt(3));
-        assert!(!share.should_wait(Attempt(2)), "its barrier is on its way");
-        assert!(share.should_wait(Attempt(3)));
+        share.barrier_passed(Attempt(2));
+        assert!(!share.should_wait(), "its barrier is on its way");
+        share.barrier_passed(Attempt(3));
+        assert!(share.should_wait());
         share.set(held(85, 10)).expect("within the limit");
-        assert!(!share.should_wait(Attempt(3)), "to wait would not help");
+        assert!(!share.should_wait(), "to wait would not help");
     }
 }

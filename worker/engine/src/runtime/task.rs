@@ -68,8 +68,6 @@ pub(crate) struct Task {
     share: Share,
     /// A checkpoint was asked for and more was not published since.
     wants_checkpoint: bool,
-    /// The newest attempt whose barrier has passed.
-    passed: Attempt,
     /// Behind which attempt the task is frozen.
     frozen: Option<Attempt>,
     /// The last watermark given to the chain by a source.
@@ -118,7 +116,6 @@ impl Task {
             events,
             share,
             wants_checkpoint: false,
-            passed: Attempt(0),
             frozen: None,
             sent: watermark.unwrap_or(Watermark::MIN),
             sent_idle: false,
@@ -281,7 +278,7 @@ impl Task {
     fn barrier_passed(&mut self) {
         let FrozenChain { operators, counts } = self.chain.take_frozen();
         let Some(passing) = self.passing.take() else { return };
-        self.passed = passing.barrier.attempt;
+        self.share.barrier_passed(passing.barrier.attempt);
         if passing.barrier.freeze {
             self.frozen = Some(passing.barrier.attempt);
         }

@@ -66,6 +66,6 @@ impl Task {
 
     /// Whether nothing more is taken before more is published.
     pub(super) fn waits_for_memory(&mut self) -> bool {
-        !self.is_aligning() && self.share.should_wait(self.passed) && self.chain.keeps_tables()
+        !self.is_aligning() && self.share.should_wait() && self.chain.keeps_tables()
     }
 }
