@@ -20,6 +20,14 @@ pub enum RowKind {
     Delete = 3,
 }
 
+impl RowKind {
+    /// Whether the row is taken back: `-U` and `-D`.
+    #[must_use]
+    pub fn goes(self) -> bool {
+        matches!(self, Self::UpdateBefore | Self::Delete)
+    }
+}
+
 /// An Arrow record batch plus metadata that is computed once and carried along.
 ///
 /// All columns of metadata have one value per row of `records`; [`Batch::filter`],
@@ -106,6 +114,12 @@ impl Batch {
     #[must_use]
     pub fn kinds(&self) -> Option<&Arc<[RowKind]>> {
         self.kinds.as_ref()
+    }
+
+    /// The kind of a row.
+    #[must_use]
+    pub fn kind(&self, row: usize) -> RowKind {
+        self.kinds.as_ref().and_then(|kinds| kinds.get(row)).map_or(RowKind::Insert, |kind| *kind)
     }
 
     /// Canonical key hashes, present after a key-by.

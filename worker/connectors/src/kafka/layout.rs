@@ -7,6 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 
+use super::Rows;
 use crate::formats::changes::with_kind;
 use crate::options::Options;
 use crate::table::Table;
@@ -83,8 +84,8 @@ pub(super) struct SourceLayout {
     pub(super) value: Columns,
     /// Columns to decode from the key, named as in the key; absent when none is wanted.
     pub(super) key: Option<Columns>,
-    /// Whether a message without a value is a row that goes, by its key.
-    pub(super) upserts: bool,
+    /// Of upserts, a message without a value is a row that goes, by its key.
+    pub(super) rows: Rows,
 }
 
 /// How rows become messages: column indices of the table.
@@ -102,8 +103,9 @@ pub(super) struct SinkLayout {
     pub(super) timestamp: Option<usize>,
     /// Values say what becomes of rows.
     pub(super) has_kinds: bool,
-    /// A row takes the place of the one of its key; one that goes is a message without a value.
-    pub(super) upserts: bool,
+    /// Of upserts, a row takes the place of the one of its key, and one that goes is a message
+    /// without a value.
+    pub(super) rows: Rows,
 }
 
 /// What the options say about keys.
@@ -144,11 +146,22 @@ const FIELDS: &str = "key.fields";
 const PREFIX: &str = "key.fields-prefix";
 const INCLUDE: &str = "value.fields-include";
 
-/// The key of a table of upserts: its primary key.
-fn primary_key(options: &mut Options<'_>) -> KeyFields {
-    let table = options.table();
+fn key_fields(rows: Rows, options: &mut Options<'_>) -> KeyFields {
     let prefix = options.reveal(PREFIX).unwrap_or_default().to_owned();
     let in_value = options.choice(INCLUDE, true, &[("ALL", true), ("EXCEPT_KEY", false)]);
+    let columns = match rows {
+        Rows::Told => named_key(options, &prefix, in_value),
+        Rows::Upserts => primary_key(options, &prefix),
+    };
+    if !prefix.is_empty() && in_value {
+        options.refuse(PREFIX, "'key.fields-prefix' needs 'value.fields-include' = 'EXCEPT_KEY': the value has no fields with that prefix");
+    }
+    KeyFields { columns, prefix, in_value }
+}
+
+/// The key of a table of upserts.
+fn primary_key(options: &mut Options<'_>, prefix: &str) -> Vec<usize> {
+    let table = options.table();
     if options.is_given(FIELDS) {
         options.allow(FIELDS);
         options.refuse(FIELDS, "'key.fields' is for connector 'kafka'; the key of an 'upsert-kafka' table is its PRIMARY KEY, so remove it");
@@ -156,28 +169,21 @@ fn primary_key(options: &mut Options<'_>) -> KeyFields {
     if table.primary_key.is_empty() {
         options.refuse_table("an 'upsert-kafka' table needs PRIMARY KEY (…) NOT ENFORCED: the columns of the messages' key, by which a row takes the place of the one before");
     }
-    let columns: Vec<usize> = table.primary_key.clone();
-    for &column in &columns {
+    for &column in &table.primary_key {
         let name = table.schema.field(column).name();
         if table.metadata.contains_key(&column) {
             options.refuse_table(format!("column '{name}' is a metadata column and cannot be in the PRIMARY KEY of an 'upsert-kafka' table"));
-        } else if !name.starts_with(&prefix) {
+        } else if !name.starts_with(prefix) {
             let why = options.detail(PREFIX, format!("'{name}' of the PRIMARY KEY does not begin with 'key.fields-prefix' = '{prefix}'"));
             options.refuse(PREFIX, why);
         }
     }
-    if !prefix.is_empty() && in_value {
-        options.refuse(PREFIX, PREFIX_NEEDS);
-    }
-    KeyFields { columns, prefix, in_value }
+    table.primary_key.clone()
 }
 
-const PREFIX_NEEDS: &str = "'key.fields-prefix' needs 'value.fields-include' = 'EXCEPT_KEY': the value has no fields with that prefix";
-
-fn key_fields(options: &mut Options<'_>) -> KeyFields {
+/// The columns of `key.fields`, if there are any.
+fn named_key(options: &mut Options<'_>, prefix: &str, in_value: bool) -> Vec<usize> {
     let table = options.table();
-    let prefix = options.reveal(PREFIX).unwrap_or_default().to_owned();
-    let in_value = options.choice(INCLUDE, true, &[("ALL", true), ("EXCEPT_KEY", false)]);
     let mut columns = Vec::new();
     match (options.reveal(FORMAT), options.reveal(FIELDS)) {
         (None, Some(_)) => {
@@ -194,7 +200,7 @@ fn key_fields(options: &mut Options<'_>) -> KeyFields {
         (None, None) => {}
         (Some(_), Some(names)) => {
             for name in names.split(';').map(str::trim).filter(|name| !name.is_empty()) {
-                match key_column(table, name, &prefix, &columns) {
+                match key_column(table, name, prefix, &columns) {
                     Ok(column) => columns.push(column),
                     Err(why) => {
                         let why = options.detail(FIELDS, why);
@@ -210,10 +216,7 @@ fn key_fields(options: &mut Options<'_>) -> KeyFields {
             }
         }
     }
-    if !prefix.is_empty() && in_value {
-        options.refuse(PREFIX, PREFIX_NEEDS);
-    }
-    KeyFields { columns, prefix, in_value }
+    columns
 }
 
 fn key_column(table: &Table, name: &str, prefix: &str, taken: &[usize]) -> Result<usize, String> {
@@ -255,28 +258,15 @@ fn metadata(table: &Table, column: usize) -> Option<Result<Metadata, String>> {
     })
 }
 
-/// Lays out a source that gives the columns of `projection`.
-pub(super) fn source(options: &mut Options<'_>, projection: &[usize]) -> SourceLayout {
-    let keys = key_fields(options);
-    lay_out(options, projection, &keys, false)
-}
-
-/// Lays out a source of upserts: the columns of `projection`, and whether each row comes or goes.
-pub(super) fn upserts(options: &mut Options<'_>, projection: &[usize]) -> SourceLayout {
-    let keys = primary_key(options);
-    let mut layout = lay_out(options, projection, &keys, true);
-    layout.origins.push(Origin::Kind);
-    layout.schema = with_kind(&layout.schema);
-    layout
-}
-
-fn lay_out(
+/// Lays out a source that gives the columns of `projection`, and of upserts whether each row comes or
+/// goes.
+pub(super) fn source(
+    rows: Rows,
     options: &mut Options<'_>,
     projection: &[usize],
-    keys: &KeyFields,
-    upserts: bool,
 ) -> SourceLayout {
     let table = options.table();
+    let keys = key_fields(rows, options);
     // Also of columns that nobody reads: a table is right or wrong as a whole.
     for &column in table.metadata.keys() {
         if let Some(Err(message)) = metadata(table, column) {
@@ -302,31 +292,29 @@ fn lay_out(
             origins.push(Origin::Metadata(metadata));
             continue;
         }
-        let in_value = value_columns.iter().position(|&c| c == column);
         let in_key = keys.columns.iter().position(|&c| c == column);
+        let in_value = value_columns.iter().position(|&c| c == column);
         // The key is what tells upserts apart, and all that there is of a row that goes.
-        match (in_value, in_key) {
-            (Some(at), None) => {
-                origins.push(Origin::Value(value.len()));
-                value.push(at);
-            }
-            (Some(at), Some(_)) if !upserts => {
-                origins.push(Origin::Value(value.len()));
-                value.push(at);
-            }
-            (_, Some(at)) => {
-                origins.push(Origin::Key(key.len()));
-                key.push(at);
-            }
-            (None, None) => {}
+        let in_value = in_value.filter(|_| rows == Rows::Told || in_key.is_none());
+        if let Some(at) = in_value {
+            origins.push(Origin::Value(value.len()));
+            value.push(at);
+        } else if let Some(at) = in_key {
+            origins.push(Origin::Key(key.len()));
+            key.push(at);
         }
     }
+    let mut schema = chosen(table, projection);
+    if rows == Rows::Upserts {
+        origins.push(Origin::Kind);
+        schema = with_kind(&schema);
+    }
     SourceLayout {
-        schema: chosen(table, projection),
+        schema,
         origins,
         value: Columns { all: chosen(table, &value_columns), wanted: value },
         key: (!key.is_empty()).then(|| Columns { all: keys.schema(table), wanted: key }),
-        upserts,
+        rows,
     }
 }
 
@@ -344,19 +332,9 @@ fn chosen(table: &Table, columns: &[usize]) -> SchemaRef {
 }
 
 /// Lays out a sink.
-pub(super) fn sink(options: &mut Options<'_>) -> SinkLayout {
-    let keys = key_fields(options);
-    lay_out_sink(options, keys, false)
-}
-
-/// Lays out a sink of upserts.
-pub(super) fn upsert_sink(options: &mut Options<'_>) -> SinkLayout {
-    let keys = primary_key(options);
-    lay_out_sink(options, keys, true)
-}
-
-fn lay_out_sink(options: &mut Options<'_>, keys: KeyFields, upserts: bool) -> SinkLayout {
+pub(super) fn sink(rows: Rows, options: &mut Options<'_>) -> SinkLayout {
     let table = options.table();
+    let keys = key_fields(rows, options);
     let mut timestamp = None;
     for &column in table.metadata.keys() {
         let field = table.schema.field(column);
@@ -392,7 +370,7 @@ fn lay_out_sink(options: &mut Options<'_>, keys: KeyFields, upserts: bool) -> Si
         key_columns: keys.columns,
         timestamp,
         has_kinds: false,
-        upserts,
+        rows,
     }
 }
 
@@ -457,7 +435,7 @@ mod tests {
 
     #[test]
     fn only_what_is_read_is_decoded() {
-        let (layout, problems) = laid_out(&table(KEYED), |o| source(o, &[3, 1, 2]));
+        let (layout, problems) = laid_out(&table(KEYED), |o| source(Rows::Told, o, &[3, 1, 2]));
         assert_eq!(problems, [""; 0]);
         assert_eq!(names(&layout.schema), ["k_zone", "price", "at"]);
         assert_eq!(wanted(&layout.value), ["price"]);
@@ -468,13 +446,13 @@ mod tests {
             layout.origins,
             [Origin::Key(0), Origin::Value(0), Origin::Metadata(Metadata::Timestamp)]
         );
-        assert!(laid_out(&table(KEYED), |o| source(o, &[1])).0.key.is_none());
+        assert!(laid_out(&table(KEYED), |o| source(Rows::Told, o, &[1])).0.key.is_none());
     }
 
     #[test]
     fn key_columns_come_from_the_value_when_it_has_them() {
         let options = &[("key.format", "json"), ("key.fields", "k_id")];
-        let (layout, problems) = laid_out(&table(options), |o| source(o, &[0, 1]));
+        let (layout, problems) = laid_out(&table(options), |o| source(Rows::Told, o, &[0, 1]));
         assert_eq!(problems, [""; 0]);
         assert_eq!(layout.origins, [Origin::Value(0), Origin::Value(1)]);
         assert!(layout.key.is_none());
@@ -482,13 +460,13 @@ mod tests {
 
     #[test]
     fn a_sink_splits_rows_into_key_value_and_time() {
-        let (layout, problems) = laid_out(&table(KEYED), sink);
+        let (layout, problems) = laid_out(&table(KEYED), |o| sink(Rows::Told, o));
         assert_eq!(problems, [""; 0]);
         assert_eq!(layout.value_columns, [1]);
         assert_eq!(layout.key_columns, [0, 3]);
         assert_eq!(names(&layout.key.unwrap().all), ["id", "zone"]);
         assert_eq!(layout.timestamp, Some(2));
-        let layout = laid_out(&table(&[]), sink).0;
+        let layout = laid_out(&table(&[]), |o| sink(Rows::Told, o)).0;
         assert_eq!((layout.value_columns.as_slice(), layout.key.is_none()), (&[0, 1, 3][..], true));
     }
 
@@ -521,7 +499,7 @@ mod tests {
                 "'key.fields-prefix' needs 'value.fields-include' = 'EXCEPT_KEY': the value has no fields with that prefix",
             ),
         ] {
-            assert_eq!(laid_out(&table(options), |o| source(o, &[0])).1, [expected]);
+            assert_eq!(laid_out(&table(options), |o| source(Rows::Told, o, &[0])).1, [expected]);
         }
     }
 
@@ -531,7 +509,7 @@ mod tests {
         wrong.metadata.insert(2, "headers".into());
         wrong.metadata.insert(1, "ofset".into());
         assert_eq!(
-            laid_out(&wrong, |o| source(o, &[0])).1,
+            laid_out(&wrong, |o| source(Rows::Told, o, &[0])).1,
             [
                 "column 'price': Kafka has no metadata 'ofset'; it has topic, partition, offset, leader-epoch, timestamp, timestamp-type",
                 "column 'at': 'headers' of Kafka messages cannot be read or written yet; remove the column",

@@ -38,7 +38,7 @@ use weir_engine::veil::Veil;
 
 use self::client::{Subject, Topics};
 use self::enumerator::Plan;
-use self::layout::{Columns, SinkLayout};
+use self::layout::Columns;
 use self::offsets::{Bound, Startup};
 use self::properties::Properties;
 use self::reader::KafkaSource;
@@ -149,16 +149,10 @@ fn build_source(
 ) -> Result<SourceParts, Vec<Problem>> {
     let mut options = Options::new(table);
     let settings = settings::source(rows, &mut options);
-    let layout = match rows {
-        Rows::Upserts => layout::upserts(&mut options, projection),
-        Rows::Told => {
-            let mut layout = layout::source(&mut options, projection);
-            if has_kinds(&mut options) {
-                layout.add_kinds();
-            }
-            layout
-        }
-    };
+    let mut layout = layout::source(rows, &mut options, projection);
+    if rows == Rows::Told && has_kinds(&mut options) {
+        layout.add_kinds();
+    }
     let idle_after = options.duration("scan.watermark.idle-timeout");
     refuse_clauses(rows, &mut options);
     let value = decoder(rows.value(&mut options), Some(&layout.value), &mut options);
@@ -264,13 +258,8 @@ fn build_sink(
 ) -> Result<SinkParts, Vec<Problem>> {
     let mut options = Options::new(table);
     let settings = settings::sink(rows, &mut options);
-    let layout = match rows {
-        Rows::Upserts => layout::upsert_sink(&mut options),
-        Rows::Told => {
-            let has_kinds = has_kinds(&mut options);
-            SinkLayout { has_kinds, ..layout::sink(&mut options) }
-        }
-    };
+    let mut layout = layout::sink(rows, &mut options);
+    layout.has_kinds = rows == Rows::Told && has_kinds(&mut options);
     options.allow("scan.watermark.idle-timeout");
     refuse_clauses(rows, &mut options);
     let value = encoder(rows.value(&mut options), Some(&layout.value), &mut options);

@@ -10,6 +10,7 @@ use arrow::compute::take;
 use weir_engine::EngineError;
 use weir_engine::batch::RowKind;
 
+use super::Rows;
 use super::batch::Message;
 use super::layout::{Metadata, Origin, SourceLayout, cast_metadata};
 use crate::formats::changes::kinds_as_column;
@@ -109,9 +110,10 @@ impl RowDecoder {
         let mut keys: Vec<Option<u32>> = Vec::new();
         // Of upserts also where their values are among the decoded ones.
         let mut values_at: Vec<Option<u32>> = Vec::new();
+        let upserts = self.layout.rows == Rows::Upserts;
         for (index, message) in (0u32..).zip(messages) {
             let value = message.value();
-            if value.is_none() && !self.layout.upserts {
+            if value.is_none() && !upserts {
                 continue;
             }
             let rows = self.key.as_ref().map_or(0, |key| key.rows());
@@ -122,7 +124,7 @@ impl RowDecoder {
                         false => continue,
                     }
                 }
-                (Some(_), None) if self.layout.upserts => {
+                (Some(_), None) if upserts => {
                     return Err(EngineError::user(format!(
                         "'{topic}/{partition}', the message at offset {} has no key, which tells the rows of an 'upsert-kafka' table apart; write it with a key, or read the topic with connector 'kafka'",
                         message.offset()
@@ -130,7 +132,9 @@ impl RowDecoder {
                 }
                 _ => None,
             };
-            let decoded = self.value.rows() as u32;
+            if upserts {
+                values_at.push(value.map(|_| self.value.rows() as u32));
+            }
             let is_row = match value {
                 Some(value) => {
                     self.value.decode_message(value).map_err(|e| broken("value", message, &e))?
@@ -142,9 +146,8 @@ impl RowDecoder {
                 if self.key.is_some() {
                     keys.push(key);
                 }
-                if self.layout.upserts {
-                    values_at.push(value.map(|_| decoded));
-                }
+            } else if upserts {
+                values_at.pop();
             }
         }
         let failed = |error: &dyn std::fmt::Display| {
@@ -188,7 +191,7 @@ impl RowDecoder {
             .iter()
             .zip(self.layout.schema.fields())
             .map(|(origin, field)| match *origin {
-                Origin::Value(column) if self.layout.upserts => {
+                Origin::Value(column) if upserts => {
                     take(values.column(column), &values_at, None)
                 }
                 Origin::Value(column) => Ok(Arc::clone(values.column(column))),

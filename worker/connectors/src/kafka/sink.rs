@@ -5,7 +5,7 @@
 //!
 //! Of upserts a batch gives one message per key: the row that is there behind it, or none.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -18,6 +18,7 @@ use weir_engine::operator::{
 use weir_engine::{Batch, OperatorError};
 use weir_protocol::Counter;
 
+use super::Rows;
 use super::client::Subject;
 use super::delivery::{Outgoing, Sender};
 use super::layout::{Metadata, SinkLayout, cast_metadata};
@@ -134,12 +135,8 @@ impl Writer {
         self.sender.shared().failed().map_or(Ok(()), Err)
     }
 
-    /// Writes rows; of upserts, `gone` says which of them go.
-    fn write(
-        &mut self,
-        records: &RecordBatch,
-        gone: &dyn Fn(usize) -> bool,
-    ) -> Result<(), OperatorError> {
+    /// Writes the rows of a batch as messages of these columns.
+    fn write(&mut self, batch: &Batch, records: &RecordBatch) -> Result<(), OperatorError> {
         let broken = |error: &dyn std::fmt::Display| {
             OperatorError::user(format!("table '{}': {error}", self.table))
         };
@@ -160,11 +157,16 @@ impl Writer {
             }
         };
         let timestamps = timestamps.as_ref().map(|t| t.as_primitive::<TimestampMillisecondType>());
-        for row in self.leaving(records.num_rows()) {
+        let upserts = self.layout.rows == Rows::Upserts;
+        let superseded = if upserts { self.superseded(records.num_rows()) } else { Vec::new() };
+        for row in 0..records.num_rows() {
+            if superseded.get(row) == Some(&true) {
+                continue;
+            }
             let partition = self.partition();
             self.sender.send(Outgoing {
                 key: self.keys.as_ref().and_then(|keys| keys.row(row)),
-                value: self.values.row(row).filter(|_| !gone(row)),
+                value: self.values.row(row).filter(|_| !upserts || !batch.kind(row).goes()),
                 partition,
                 timestamp_ms: timestamps.filter(|t| t.is_valid(row)).map(|t| t.value(row)),
             })?;
@@ -172,15 +174,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Rows that become messages: all, or of upserts the last of each key.
-    fn leaving(&self, rows: usize) -> Vec<usize> {
-        let Some(keys) = self.keys.as_ref().filter(|_| self.layout.upserts) else {
-            return (0..rows).collect();
-        };
-        let last: HashMap<_, _> = (0..rows).map(|row| (keys.row(row), row)).collect();
-        let mut last: Vec<usize> = last.into_values().collect();
-        last.sort_unstable();
-        last
+    /// Of each row whether a later one has its key.
+    fn superseded(&self, rows: usize) -> Vec<bool> {
+        let mut seen = HashSet::new();
+        let key = |row: usize| self.keys.as_ref().and_then(|keys| keys.row(row));
+        let mut superseded: Vec<bool> = (0..rows).rev().map(|row| !seen.insert(key(row))).collect();
+        superseded.reverse();
+        superseded
     }
 
     fn count(&self, cx: &Context) {
@@ -204,24 +204,17 @@ impl Operator for Writer {
     ) -> Result<Progress, OperatorError> {
         self.check()?;
         if self.layout.has_kinds {
-            self.write(&records_with_kinds(&batch)?, &|_| false)?;
+            self.write(&batch, &records_with_kinds(&batch)?)?;
             return Ok(Progress::Done);
         }
-        if self.layout.upserts {
-            let goes = |row: usize| {
-                let kind = batch.kinds().and_then(|kinds| kinds.get(row));
-                matches!(kind, Some(RowKind::UpdateBefore | RowKind::Delete))
-            };
-            self.write(batch.records(), &goes)?;
-            return Ok(Progress::Done);
-        }
-        if batch.kinds().is_some_and(|kinds| kinds.iter().any(|kind| *kind != RowKind::Insert)) {
+        let told = self.layout.rows == Rows::Told;
+        if told && batch.kinds().is_some_and(|kinds| kinds.iter().any(|kind| *kind != RowKind::Insert)) {
             return Err(OperatorError::user(format!(
                 "table '{}': the query changes rows that it has given out, and 'kafka' only takes new rows; aggregate in windows, or write to 'upsert-kafka'",
                 self.table
             )));
         }
-        self.write(batch.records(), &|_| false)?;
+        self.write(&batch, batch.records())?;
         Ok(Progress::Done)
     }
 

@@ -16,12 +16,11 @@ use weir_state::sorted::order::encode_orders;
 use weir_state::table::{Ordered, Scan, Table};
 
 use crate::aggregate::InputRows;
-use crate::{Batch, Context, OperatorError, RowKind};
+use crate::{Batch, Context, OperatorError};
 
 /// Rows that go; `None` if none does.
 pub(super) fn gone(batch: &Batch, input: InputRows) -> Result<Option<BooleanArray>, OperatorError> {
-    let goes = |kind: &RowKind| matches!(kind, RowKind::UpdateBefore | RowKind::Delete);
-    let Some(kinds) = batch.kinds().filter(|kinds| kinds.iter().any(goes)) else {
+    let Some(kinds) = batch.kinds().filter(|kinds| kinds.iter().any(|kind| kind.goes())) else {
         return Ok(None);
     };
     if input == InputRows::Appended {
@@ -29,7 +28,7 @@ pub(super) fn gone(batch: &Batch, input: InputRows) -> Result<Option<BooleanArra
             "an operator over rows that only come was given rows that go",
         ));
     }
-    Ok(Some(kinds.iter().map(|kind| Some(goes(kind))).collect()))
+    Ok(Some(kinds.iter().map(|kind| Some(kind.goes())).collect()))
 }
 
 /// These rows of each column.

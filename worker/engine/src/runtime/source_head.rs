@@ -329,19 +329,21 @@ fn mark_rows(
     before: Watermark,
 ) -> Result<(Option<Int64Array>, Watermark), EngineError> {
     let times = milliseconds(records, rule.column)?;
+    // Rows that go by their keys have none, and mark nothing.
+    let has_none = |row: usize| times.nulls().is_some_and(|nulls| nulls.is_null(row));
     let mut marking = Marking { watermark: before.0, behind: None, rows: times.len() };
     match rule.mark {
         RowMark::Delay(delay) => {
-            for (row, time) in times.iter().enumerate() {
-                if let Some(time) = time {
+            for (row, &time) in times.values().iter().enumerate() {
+                if !has_none(row) {
                     marking.row(row, time, time.saturating_sub(delay));
                 }
             }
         }
         RowMark::Column(column) => {
             let marks = milliseconds(records, column)?;
-            for (row, (time, mark)) in times.iter().zip(&marks).enumerate() {
-                if let Some(time) = time {
+            for (row, (&time, mark)) in times.values().iter().zip(&marks).enumerate() {
+                if !has_none(row) {
                     marking.row(row, time, mark.map_or(i64::MIN, |mark| mark.saturating_add(1)));
                 }
             }

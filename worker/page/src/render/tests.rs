@@ -127,7 +127,7 @@ async fn get(hub: &Arc<Hub>, path: &str) -> (StatusCode, String) {
 async fn every_page_is_whole_without_a_script_and_answers_json() {
     let hub = hub(4);
     for (path, holds) in [
-        ("/", "of its time left"),
+        ("/", "<p>The busiest chain, out, has 75 % of its time left.</p>"),
         ("/?operator=uid-1", "Subtasks of its chain"),
         ("/?range=24h", "24 h"),
         ("/operators/uid-0", "file-3"),

@@ -394,7 +394,6 @@ impl Binder<'_> {
     }
 }
 
-/// The number of a grouping set.
 /// The rows and one that counts nowhere, so that there is a result over no rows at all, as there is
 /// where results are given at the end. Also the column that says which rows count; in that one row
 /// every filter is NULL.
@@ -416,6 +415,7 @@ fn with_a_row(input: &Arc<Rel>, at: Span) -> (Arc<Rel>, usize) {
     (Arc::new(Rel { kind: RelKind::Union(vec![rows, row]), fields }), there)
 }
 
+/// The number of a grouping set.
 fn set_number(number: i64, span: Span) -> Expr {
     Expr::literal(Arc::new(arrow::array::Int64Array::from(vec![number])), Kind::BigInt, span)
 }

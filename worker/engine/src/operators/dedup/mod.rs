@@ -16,10 +16,8 @@
 //! - A row that goes without its key being there is ignored, as in Flink.
 
 mod first;
-mod last;
-mod newest;
+mod latest;
 mod plan;
-mod replaced;
 pub mod spec;
 
 #[cfg(test)]
@@ -28,8 +26,7 @@ mod tests;
 use std::sync::Arc;
 
 use self::first::First;
-use self::last::Last;
-use self::newest::Newest;
+use self::latest::Latest;
 use self::plan::Plan;
 use self::spec::{Dedup, Keep};
 use crate::operator::{OperatorFactory, TableSpec};
@@ -46,8 +43,7 @@ pub fn operator(spec: &Dedup) -> Result<Arc<dyn OperatorFactory>, OperatorError>
     Ok(Arc::new(move |cx: &Context| {
         Ok(match spec.keep {
             Keep::First => Box::new(First::new(&spec, cx.groups())?) as Box<dyn Operator>,
-            Keep::Last => Box::new(Last::new(&spec, cx.groups())?),
-            Keep::Newest => Box::new(Newest::new(&spec, cx.groups())?),
+            Keep::Last | Keep::Newest => Box::new(Latest::new(&spec, cx.groups())?),
         })
     }))
 }
@@ -60,6 +56,6 @@ pub fn tables(spec: &Dedup) -> Result<Vec<TableSpec>, OperatorError> {
     let plan = Plan::new(spec)?;
     Ok(match spec.keep {
         Keep::First => first::tables(&plan).into(),
-        Keep::Last | Keep::Newest => vec![plan.table()],
+        Keep::Last | Keep::Newest => vec![latest::table(&plan)],
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMillisecondType};
-use weir_state::table::{Expiry, Field, Keyed, TableSpec};
+use weir_state::table::{Expiry, Field};
 
 use super::spec::{Dedup, Keep};
 use crate::operators::rows::{BatchKeys, take_all};
@@ -108,17 +108,6 @@ impl Plan {
     /// The event times of a batch; none where they do not count.
     pub(super) fn times<'b>(&self, batch: &'b Batch) -> Result<&'b [i64], OperatorError> {
         self.spec.time.map_or(Ok(&[]), |time| times(batch, time))
-    }
-
-    /// The rows of these slots.
-    pub(super) fn read(&self, rows: &Keyed, slots: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
-        (0..self.row.len()).map(|column| Ok(rows.read(column, slots)?)).collect()
-    }
-
-    /// A row per key, of the kinds that keep it whole.
-    pub(super) fn table(&self) -> TableSpec {
-        TableSpec::keyed("rows", self.key_fields.clone(), self.row_fields.clone())
-            .with_expiry(self.expiry)
     }
 
     /// The input's columns of keys and their rows.

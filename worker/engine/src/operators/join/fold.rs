@@ -44,10 +44,6 @@ pub(super) struct Folded {
     pub(super) came: Moved,
 }
 
-fn goes(kind: RowKind) -> bool {
-    matches!(kind, RowKind::UpdateBefore | RowKind::Delete)
-}
-
 /// A batch of one side on its way into the table.
 pub(super) struct Fold<'a> {
     pub(super) side: &'a Side,
@@ -58,10 +54,6 @@ pub(super) struct Fold<'a> {
 }
 
 impl Fold<'_> {
-    fn kind(&self, row: u32) -> RowKind {
-        self.batch.kinds().map_or(RowKind::Insert, |kinds| kinds[row as usize])
-    }
-
     fn order(&self) -> Vec<ArrayRef> {
         self.side.order.iter().map(|&c| self.batch.records().column(c).clone()).collect()
     }
@@ -103,19 +95,19 @@ impl Fold<'_> {
         let mut after = before.clone();
         for (row, &number) in (0..).zip(&self.numbers.numbers) {
             let count = &mut after[number as usize];
-            *count = if goes(self.kind(row)) { (*count - 1).max(0) } else { *count + 1 };
+            *count = if self.batch.kind(row as usize).goes() { (*count - 1).max(0) } else { *count + 1 };
         }
         let last = self.last();
         let mut folded = Folded::default();
         let (mut stay, mut empty) = (Vec::new(), Vec::new());
         for (number, &slot) in self.numbers.slots.iter().enumerate() {
             let (before, after, row) = (before[number], after[number], last[number]);
-            let kind = self.kind(row);
+            let kind = self.batch.kind(row as usize);
             if after > before {
-                let kind = if goes(kind) { RowKind::Insert } else { kind };
+                let kind = if kind.goes() { RowKind::Insert } else { kind };
                 folded.came.push(row, slot, after - before, kind);
             } else if after < before {
-                let kind = if goes(kind) { kind } else { RowKind::Delete };
+                let kind = if kind.goes() { kind } else { RowKind::Delete };
                 folded.went.push(row, slot, before - after, kind);
             }
             if after > 0 { stay.push((slot, after)) } else { empty.push(row) }
@@ -150,7 +142,7 @@ impl Fold<'_> {
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (number, &slot) in self.numbers.slots.iter().enumerate() {
             let row = last[number];
-            let stays = !goes(self.kind(row));
+            let stays = !self.batch.kind(row as usize).goes();
             match at[number] {
                 Some(position) if stays && unchanged[position] => touched.push(slot),
                 Some(position) => {

@@ -7,8 +7,7 @@ use weir_protocol::Counter;
 
 use crate::aggregate::testing::{Row, key_of, schema};
 use crate::operators::dedup::first::First;
-use crate::operators::dedup::last::Last;
-use crate::operators::dedup::newest::Newest;
+use crate::operators::dedup::latest::Latest;
 use crate::operators::dedup::spec::{Dedup, Keep};
 use crate::operators::dedup::{operator, tables};
 use crate::operators::testing::{Bench, Event, GROUPS, any_events, batch_behind, text};
@@ -41,8 +40,7 @@ struct Run {
 fn fresh(spec: &Dedup) -> Box<dyn Operator> {
     match spec.keep {
         Keep::First => Box::new(First::new(spec, GROUPS).unwrap()),
-        Keep::Last => Box::new(Last::new(spec, GROUPS).unwrap()),
-        Keep::Newest => Box::new(Newest::new(spec, GROUPS).unwrap()),
+        Keep::Last | Keep::Newest => Box::new(Latest::new(spec, GROUPS).unwrap()),
     }
 }
 
