@@ -17,7 +17,7 @@ use weir_sim::run::{RunSpec, run_job};
 
 use crate::run::{Outcome, add_files};
 use crate::simulated::Simulated;
-use crate::{Script, fold, scripts};
+use crate::{Script, fold, not_yet, scripts};
 
 /// Scripts whose rows Flink leaves open, and why; `script: reason` a line.
 const OPEN: &str = include_str!("open.txt");
@@ -69,10 +69,10 @@ fn rows_depend_on_the_input_alone() {
     let part = std::env::var("FLINK_SCRIPT").ok();
     let (first, count) = (setting("INDEPENDENCE_FIRST", 0), setting("INDEPENDENCE_SEEDS", 1));
     let open: BTreeMap<&str, &str> = OPEN.lines().filter_map(|l| l.split_once(": ")).collect();
-    let scripts: Vec<_> = scripts(part.as_deref())
-        .into_iter()
-        .filter(|script| !open.contains_key(script.name.as_str()))
-        .collect();
+    let not_yet = not_yet();
+    let runs = |name: &str| !open.contains_key(name) && !not_yet.contains_key(name);
+    let scripts: Vec<_> =
+        scripts(part.as_deref()).into_iter().filter(|script| runs(&script.name)).collect();
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(BTreeMap::new());
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
