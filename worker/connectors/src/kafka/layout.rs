@@ -260,11 +260,7 @@ fn metadata(table: &Table, column: usize) -> Option<Result<Metadata, String>> {
 
 /// Lays out a source that gives the columns of `projection`, and of upserts whether each row comes or
 /// goes.
-pub(super) fn source(
-    rows: Rows,
-    options: &mut Options<'_>,
-    projection: &[usize],
-) -> SourceLayout {
+pub(super) fn source(rows: Rows, options: &mut Options<'_>, projection: &[usize]) -> SourceLayout {
     let table = options.table();
     let keys = key_fields(rows, options);
     // Also of columns that nobody reads: a table is right or wrong as a whole.

@@ -191,9 +191,7 @@ impl RowDecoder {
             .iter()
             .zip(self.layout.schema.fields())
             .map(|(origin, field)| match *origin {
-                Origin::Value(column) if upserts => {
-                    take(values.column(column), &values_at, None)
-                }
+                Origin::Value(column) if upserts => take(values.column(column), &values_at, None),
                 Origin::Value(column) => Ok(Arc::clone(values.column(column))),
                 Origin::Kind => Ok(kinds_as_column(&kinds(&values_at))),
                 Origin::Key(column) => match &keys {

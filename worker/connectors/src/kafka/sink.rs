@@ -208,7 +208,9 @@ impl Operator for Writer {
             return Ok(Progress::Done);
         }
         let told = self.layout.rows == Rows::Told;
-        if told && batch.kinds().is_some_and(|kinds| kinds.iter().any(|kind| *kind != RowKind::Insert)) {
+        if told
+            && batch.kinds().is_some_and(|kinds| kinds.iter().any(|kind| *kind != RowKind::Insert))
+        {
             return Err(OperatorError::user(format!(
                 "table '{}': the query changes rows that it has given out, and 'kafka' only takes new rows; aggregate in windows, or write to 'upsert-kafka'",
                 self.table

@@ -21,8 +21,8 @@ const TIGHT: (usize, usize) = (80, 20);
 /// This part may be held until a checkpoint is published, which then frees most of it.
 const OVERDRAWN: usize = 125;
 
-/// So many bytes more may be held while a barrier is on its way: rows in front of it cannot wait, and
-/// channels hold few of them.
+/// So many bytes more may be held while a barrier is on its way, and then until what is behind it is
+/// published: rows in front of it cannot wait, and channels hold few of them.
 const IN_FRONT: usize = 16 << 20;
 
 /// A task reads no more than this part of a pool of stored rows at once, or so many bytes.
@@ -153,11 +153,13 @@ pub(crate) struct Share {
     held: Held,
     /// The newest attempt whose barrier the task has passed on.
     passed: Attempt,
+    /// Whether rows in front of a barrier took more than else they could.
+    overdrew: bool,
 }
 
 impl Share {
     pub(crate) fn new(pool: Arc<Pool>) -> Self {
-        Self { pool, held: Held::default(), passed: Attempt(0) }
+        Self { pool, held: Held::default(), passed: Attempt(0), overdrew: false }
     }
 
     /// How many of the bytes that the task holds now should leave memory, if any should: each task
@@ -211,10 +213,12 @@ impl Share {
         self.held = now;
         // What a checkpoint is going to free makes up for what a batch at hand adds.
         let passes = all.unpublished > limit / 100 * TIGHT.1;
-        let most = match passes {
-            true if self.awaits_barrier() => limit / 100 * OVERDRAWN + IN_FRONT,
-            true => limit / 100 * OVERDRAWN,
-            false => limit,
+        let overdrawn = limit / 100 * OVERDRAWN;
+        self.overdrew = passes && tasks > overdrawn && (self.overdrew || self.awaits_barrier());
+        let most = match (passes, self.overdrew) {
+            (true, true) => overdrawn + IN_FRONT,
+            (true, false) => overdrawn,
+            (false, _) => limit,
         };
         if grew && tasks > most {
             return Err(EngineError::user(format!(
@@ -282,10 +286,14 @@ mod tests {
         share.attempt_began(Attempt(1));
         share.set(held(140, 60)).expect("the barrier comes, and most of it can leave");
         assert!(share.set(held(142, 60)).is_err(), "nothing is in front of it for ever");
-        share.set(held(90, 60)).expect("within the limit");
+        share.set(held(140, 60)).expect("within the limit");
         share.barrier_passed(Attempt(1));
-        assert!(share.set(held(126, 60)).is_err());
+        share.set(held(141, 60)).expect("until it is published");
         share.attempt_began(Attempt(2));
+        share.set(held(90, 60)).expect("within the limit");
+        share.barrier_passed(Attempt(2));
+        assert!(share.set(held(126, 60)).is_err());
+        share.attempt_began(Attempt(3));
         assert!(share.set(held(127, 10)).is_err(), "nothing can leave");
     }
 

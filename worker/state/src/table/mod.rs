@@ -91,6 +91,25 @@ impl Memory {
     pub fn total(&self) -> usize {
         self.dirty + self.frozen + self.clean + self.index
     }
+
+    /// What rows that no published checkpoint holds take, with what finds them.
+    #[must_use]
+    pub fn unpublished(&self) -> usize {
+        self.dirty + self.frozen + self.finds(self.dirty)
+    }
+
+    /// What would be free without the rows that segments hold as they are, with what finds them: of
+    /// narrow rows that is most.
+    #[must_use]
+    pub fn evictable(&self) -> usize {
+        self.clean + self.finds(self.clean)
+    }
+
+    /// What finds these of the rows.
+    fn finds(&self, rows: usize) -> usize {
+        let all = (self.dirty + self.clean).max(1);
+        (self.index as u128 * rows as u128 / all as u128) as usize
+    }
 }
 
 /// What is stored of a table when it begins.
@@ -234,5 +253,14 @@ mod tests {
         check::<Keyed>();
         check::<Ordered>();
         check::<Timers>();
+    }
+
+    #[test]
+    fn of_narrow_rows_what_finds_them_is_most_of_what_they_free() {
+        let memory = Memory { dirty: 1 << 20, frozen: 7, clean: 3 << 20, index: 16 << 20 };
+        assert_eq!(memory.evictable(), 15 << 20);
+        assert_eq!(memory.unpublished(), (5 << 20) + 7);
+        assert_eq!(memory.evictable() + memory.unpublished(), memory.total());
+        assert_eq!(Memory::default().evictable(), 0);
     }
 }

@@ -95,7 +95,8 @@ impl Fold<'_> {
         let mut after = before.clone();
         for (row, &number) in (0..).zip(&self.numbers.numbers) {
             let count = &mut after[number as usize];
-            *count = if self.batch.kind(row as usize).goes() { (*count - 1).max(0) } else { *count + 1 };
+            *count =
+                if self.batch.kind(row as usize).goes() { (*count - 1).max(0) } else { *count + 1 };
         }
         let last = self.last();
         let mut folded = Folded::default();

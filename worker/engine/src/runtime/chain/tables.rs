@@ -22,9 +22,7 @@ impl Chain {
             for memory in link.operator.tables().into_iter().map(|table| table.memory()) {
                 held.bytes += memory.total();
                 // With its rows goes what finds them.
-                let rows = (memory.dirty + memory.clean).max(1);
-                let found = (memory.index as u128 * memory.dirty as u128 / rows as u128) as usize;
-                held.unpublished += memory.dirty + memory.frozen + found;
+                held.unpublished += memory.unpublished();
             }
             held
         })
@@ -104,20 +102,20 @@ impl Chain {
     /// Drops about so many bytes of rows from memory that segments hold as they are.
     pub(crate) fn trim(&mut self, want: usize) {
         debug_assert!(self.stack.is_empty(), "rows move between batches only");
-        let clean = |chain: &mut Self| -> usize {
+        let evictable = |chain: &mut Self| -> usize {
             let tables = chain.links.iter_mut().flat_map(|link| link.operator.tables());
-            tables.map(|table| table.memory().clean).sum()
+            tables.map(|table| table.memory().evictable()).sum()
         };
-        if clean(self) < self.stuck + want / 4 {
+        if evictable(self) < self.stuck + want / 4 {
             return;
         }
         let mut left = want;
         for table in self.links.iter_mut().flat_map(|link| link.operator.tables()) {
             // Moving what stays together costs more than a few rows are worth.
-            if table.memory().clean >= left / 4 {
+            if table.memory().evictable() >= left / 4 {
                 left = left.saturating_sub(table.trim(left));
             }
         }
-        self.stuck = if left > want / 2 { clean(self) } else { 0 };
+        self.stuck = if left > want / 2 { evictable(self) } else { 0 };
     }
 }
