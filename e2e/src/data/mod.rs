@@ -4,11 +4,13 @@ mod bids;
 mod files;
 mod flights;
 mod layout;
+mod nexmark;
 
 pub use bids::{BID_KEYS, write_bids};
 pub use files::{Format, write, write_part};
 pub use flights::{Airport, Flight, flights};
 pub use layout::{Layout, SplitFile};
+pub use nexmark::{Events, write_events};
 
 use std::path::PathBuf;
 

@@ -163,6 +163,18 @@ pub(crate) struct Over {
     pub(crate) span: Span,
 }
 
+impl Over {
+    /// Whether each row leaves once, when the watermark has passed its time: rows that only come, in
+    /// the order of their event time. Otherwise its results are given at once and corrected.
+    pub(crate) fn waits(&self) -> bool {
+        let time = self.order.first().filter(|first| !first.descending);
+        let is_time = time
+            .and_then(|first| self.input.fields.get(first.column))
+            .is_some_and(|f| f.role.is_rowtime() && f.ty.kind.is_milliseconds());
+        is_time && self.input.corrected_by().is_none()
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct OverCall {
     pub(crate) function: OverFunction<usize>,

@@ -26,14 +26,15 @@ pub(crate) struct Sizes {
     pub(crate) large: u64,
     /// Runs of each; the fastest counts.
     #[arg(long, default_value_t = 3)]
-    runs: u32,
+    pub(crate) runs: u32,
     /// Measure one of the two only.
     #[arg(long, value_enum)]
-    only: Option<Engine>,
+    pub(crate) only: Option<Engine>,
 }
 
+/// Who is measured.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Engine {
+pub(crate) enum Engine {
     Weir,
     Flink,
 }
@@ -47,6 +48,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     )
 }
 
+/// Rows per CPU-second of each that was measured.
+pub(crate) struct Rates {
+    pub(crate) weir: Option<f64>,
+    pub(crate) flink: Option<f64>,
+}
+
+impl Rates {
+    /// How often Flink's rate goes into Weir's.
+    pub(crate) fn ratio(&self) -> Option<f64> {
+        Some(self.weir? / self.flink?)
+    }
+}
+
 /// Prints both rates and their ratio. The closures run one program over so many rows and return
 /// its CPU time.
 pub(crate) fn compare(
@@ -54,26 +68,32 @@ pub(crate) fn compare(
     weir: impl Fn(u64) -> Result<Duration>,
     flink: impl Fn(u64) -> Result<Duration>,
 ) -> Result<()> {
-    let Sizes { small, large, runs, only } = *sizes;
-    ensure!(small < large, "the smaller input must have fewer rows");
     println!("{:10} {:>11} {:>13}", "", "rows/CPU-s", "CPU ns/row");
-    let mut rates = Vec::new();
-    if only != Some(Engine::Flink) {
-        rates.push(slope(small, large, weir, runs)?);
-        print("Weir", rates[0]);
+    let rates = rates(sizes, weir, flink)?;
+    for (name, rate) in [("Weir", rates.weir), ("Flink 2.3", rates.flink)] {
+        if let Some(rate) = rate {
+            println!("{name:10} {:>9.2} M {:>13.0}", rate / 1e6, 1e9 / rate);
+        }
     }
-    if only != Some(Engine::Weir) {
-        rates.push(slope(small, large, flink, runs.min(2))?);
-        print("Flink 2.3", rates[rates.len() - 1]);
-    }
-    if let [weir, flink] = rates.as_slice() {
-        println!("ratio      {:>9.1} ×", weir / flink);
+    if let Some(ratio) = rates.ratio() {
+        println!("ratio      {ratio:>9.1} ×");
     }
     Ok(())
 }
 
-fn print(name: &str, rate: f64) {
-    println!("{name:10} {:>9.2} M {:>13.0}", rate / 1e6, 1e9 / rate);
+/// Both rates; the closures as of [`compare`].
+pub(crate) fn rates(
+    sizes: &Sizes,
+    weir: impl Fn(u64) -> Result<Duration>,
+    flink: impl Fn(u64) -> Result<Duration>,
+) -> Result<Rates> {
+    let Sizes { small, large, runs, only } = *sizes;
+    ensure!(small < large, "the smaller input must have fewer rows");
+    let wants = |engine| only.is_none_or(|only| only == engine);
+    Ok(Rates {
+        weir: wants(Engine::Weir).then(|| slope(small, large, weir, runs)).transpose()?,
+        flink: wants(Engine::Flink).then(|| slope(small, large, flink, runs.min(2))).transpose()?,
+    })
 }
 
 /// Rows per CPU-second between two sizes; the least CPU time of `runs` counts for each.

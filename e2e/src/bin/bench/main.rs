@@ -11,6 +11,7 @@ mod checkpoints;
 mod json;
 mod kafka;
 mod live;
+mod nexmark;
 mod recovery;
 mod rescale;
 
@@ -30,6 +31,8 @@ enum What {
     Json(json::Arguments),
     /// The same from Kafka, beside Flink.
     Kafka(kafka::Arguments),
+    /// The queries of Nexmark from JSON, beside Flink.
+    Nexmark(nexmark::Arguments),
     /// What a checkpoint every second, and every ten, costs.
     CheckpointOverhead(checkpoints::Arguments),
     /// From the kill of a worker's process to the first new output.
@@ -42,6 +45,7 @@ fn main() -> Result<()> {
     match Arguments::parse().what {
         What::Json(arguments) => json::run(&arguments),
         What::Kafka(arguments) => kafka::run(&arguments),
+        What::Nexmark(arguments) => nexmark::run(&arguments),
         What::CheckpointOverhead(arguments) => checkpoints::run(&arguments),
         What::Recovery(arguments) => recovery::run(&arguments),
         What::Rescale(arguments) => rescale::run(&arguments),

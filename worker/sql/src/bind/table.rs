@@ -332,10 +332,11 @@ fn delay(expr: &Expr, column: usize) -> Option<i64> {
     }
 }
 
-/// The first computed column that an expression names.
+/// The first computed column that an expression names. What follows a name's first part are fields
+/// of that column, which may be called as another column is.
 fn first_computed<'a>(expr: &'a ast::Expr, table: &ast::CreateTable) -> Option<&'a ast::Ident> {
     if let ast::ExprKind::Column(parts) = &expr.kind
-        && let Some(name) = parts.last()
+        && let Some(name) = parts.first()
     {
         let column = table.columns.iter().find(|c| c.name.text == name.text)?;
         return matches!(column.kind, ast::ColumnKind::Computed(_)).then_some(name);

@@ -1,8 +1,12 @@
-//! Functions over windows of rows: by event time, when the watermark has passed it.
+//! Functions over windows of rows: by event time, when the watermark has passed it; else at once, and
+//! corrected.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use weir_engine::aggregate::AggregateCall;
+use weir_engine::operator::{OperatorFactory, TableSpec};
 use weir_engine::operators::over::{self, spec};
 
 use super::rank::{Keyed, order_text, stored_names};
@@ -16,56 +20,47 @@ impl Lowering<'_> {
         if let Some(flow) = self.made.get(&identity) {
             return Some(flow.clone());
         }
-        let time = match self.time_of(over) {
-            Ok(time) => time,
-            Err(error) => {
-                self.errors.push(error);
-                return None;
-            }
-        };
         let fields = &over.input.fields;
         let flows = self.rel(&over.input, None)?;
-        let call = |call: &OverCall| spec::OverCall {
-            function: function(call, over),
-            frame: call.frame,
-            name: call.name.clone(),
-        };
-        let spec = spec::Over {
-            input: flows.first()?.schema.clone(),
-            keys: over.partition.clone(),
-            time,
-            order: over.order[1..].to_vec(),
-            calls: over.calls.iter().map(call).collect(),
-            ttl: self.ttl_seconds(),
-        };
-        let made = over::operator(&spec).and_then(|made| Ok((made, over::tables(&spec)?)));
-        let (factory, tables) = match made {
-            Ok(made) => made,
-            Err(error) => {
-                self.errors.push(SqlError::new(over.span, error.message));
-                return None;
-            }
+        let input = flows.first()?.schema.clone();
+        let Ok((factory, tables)) = self.over_operator(over, input).map_err(|error| {
+            self.errors.push(error);
+        }) else {
+            return None;
         };
         let mut details = BTreeMap::new();
         let keys: Vec<&str> = over.partition.iter().map(|&k| fields[k].name.as_str()).collect();
         if !keys.is_empty() {
             details.insert("keys".to_owned(), keys.join(", "));
         }
-        details.insert("order".to_owned(), order_text(&over.order, fields));
+        if !over.order.is_empty() {
+            details.insert("order".to_owned(), order_text(&over.order, fields));
+        }
         let calls: Vec<String> = over.calls.iter().map(call_text).collect();
         if !calls.is_empty() {
             details.insert("functions".to_owned(), calls.join(", "));
         }
-        // Stored results say nothing of another function, which would begin in their middle.
-        let mut stored: Vec<String> =
-            over.calls.iter().map(|call| identity::over_text(call, &over.input, false)).collect();
-        stored.sort();
         let columns = format!("{} {}", identity::full(&over.input, false), stored_names(fields));
-        let uid = format!("over {} {columns} {}", identity::rows(rel, false), stored.join(","));
-        let forgets = tables.iter().any(|table| table.expiry.is_ttl());
-        let nondeterministic = self
-            .forgets("what is known of a key is forgotten", "after its last row")
-            .filter(|_| forgets);
+        let rows = identity::rows(rel, false);
+        let (uid, nondeterministic) = if over.waits() {
+            // Stored results say nothing of another function, which would begin in their middle.
+            let mut stored: Vec<String> = over
+                .calls
+                .iter()
+                .map(|call| identity::over_text(call, &over.input, false))
+                .collect();
+            stored.sort();
+            let forgets = tables.iter().any(|table| table.expiry.is_ttl());
+            let forgotten =
+                self.forgets("what is known of a key is forgotten", "after its last row");
+            let uid = format!("over {rows} {columns} {}", stored.join(","));
+            (uid, forgotten.filter(|_| forgets))
+        } else {
+            // Rows alone are stored, whatever is computed from them.
+            details.insert("changes".to_owned(), "rows are corrected: +I, -U, +U, -D".to_owned());
+            let forgotten = self.forgets("rows are forgotten", "after they were written");
+            (format!("over corrected {rows} {columns}"), forgotten)
+        };
         let operator = Keyed {
             kind: "over",
             name: name(over, fields),
@@ -82,51 +77,60 @@ impl Lowering<'_> {
         Some(flow)
     }
 
-    /// The event time that a window is ordered by.
-    fn time_of(&self, over: &Over) -> Result<usize, SqlError> {
-        let fields = &over.input.fields;
-        let refuse = |message: String| Err(SqlError::new(over.span, message));
-        let ranks = over.calls.iter().any(|call| !call.function.has_frame());
-        let way_out = match (ranks, over.calls.len()) {
-            (true, 1) => {
-                "; to keep the first rows by another column, put it in FROM and add WHERE rank <= n around it"
+    /// The operator and its tables.
+    fn over_operator(
+        &self,
+        over: &Over,
+        input: SchemaRef,
+    ) -> Result<(Arc<dyn OperatorFactory>, Vec<TableSpec>), SqlError> {
+        let call = |call: &OverCall| spec::OverCall {
+            function: function(call, over),
+            frame: call.frame,
+            name: call.name.clone(),
+        };
+        let (keys, ttl) = (over.partition.clone(), self.ttl_seconds());
+        let calls = over.calls.iter().map(call).collect();
+        let made = match over.order.split_first() {
+            Some((time, order)) if over.waits() => {
+                let order = order.to_vec();
+                let spec = spec::Over { input, keys, time: time.column, order, calls, ttl };
+                over::operator(&spec).and_then(|made| Ok((made, over::tables(&spec)?)))
             }
-            _ => "",
+            _ => {
+                check_corrected(over)?;
+                let order = over.order.clone();
+                let spec = spec::CorrectedOver { input, keys, order, calls, ttl };
+                over::corrected(&spec).and_then(|made| Ok((made, over::corrected_tables(&spec)?)))
+            }
         };
-        let Some(first) = over.order.first() else {
-            return refuse(
-                "OVER needs an ORDER BY: without one its result would change with every row"
-                    .to_owned(),
-            );
-        };
-        let field = &fields[first.column];
-        if !field.role.is_rowtime() {
+        made.map_err(|error| SqlError::new(over.span, error.message))
+    }
+}
+
+/// Refuses what has no meaning where rows are in another order than that of their event time.
+fn check_corrected(over: &Over) -> Result<(), SqlError> {
+    let refuse = |message: String| Err(SqlError::new(over.span, message));
+    let counts_time = |call: &OverCall| {
+        matches!((call.frame.unit, call.frame.preceding), (spec::FrameUnit::Range, Some(_)))
+    };
+    if over.calls.iter().any(counts_time) {
+        let first = over.order.first();
+        let time = first.filter(|first| !first.descending).map(|f| over.input.fields[f.column].ty);
+        if !time.is_some_and(|ty| ty.kind.is_milliseconds()) {
             let hint = event_time(&over.input)
                 .map_or(String::new(), |time| format!("; its event time is \"{time}\""));
             return refuse(format!(
-                "OVER is ordered by an event time, and \"{}\" is none{hint}{way_out}",
-                field.name
+                "a frame of RANGE with a length of time is ordered by a TIMESTAMP(3) upwards{hint}; order the window by one, or count ROWS"
             ));
         }
-        if first.descending {
-            return refuse(format!(
-                "OVER is ordered by an event time upwards: a stream has no last row to begin at; leave DESC out{way_out}"
-            ));
-        }
-        if !field.ty.kind.is_milliseconds() {
-            return refuse(format!(
-                "OVER is ordered by an event time of type TIMESTAMP(3), and \"{}\" is {}",
-                field.name, field.ty.kind
-            ));
-        }
-        if let Some(by) = over.input.corrected_by() {
-            return refuse(format!(
-                "OVER takes rows that only come, and {} at {}:{} corrects rows that it gave before",
-                by.what, by.span.line, by.span.column
-            ));
-        }
-        Ok(first.column)
     }
+    if let (RelKind::Arrivals { .. }, Some(by)) = (&over.input.kind, over.input.corrected_by()) {
+        return refuse(format!(
+            "OVER by processing time takes rows that only come, and {} at {}:{} corrects rows that it gave before; order it by a column",
+            by.what, by.span.line, by.span.column
+        ));
+    }
+    Ok(())
 }
 
 /// The engine's form of a function.
@@ -176,7 +180,7 @@ fn name(over: &Over, fields: &[Field]) -> String {
         }
     }
     let what = if functions.is_empty() { "sort".to_owned() } else { functions.join(", ") };
-    let over_time = over.order.first().map_or("", |sort| fields[sort.column].name.as_str());
+    let over_time = over.order.first().map_or("all rows", |sort| fields[sort.column].name.as_str());
     let keys: Vec<&str> = over.partition.iter().map(|&k| fields[k].name.as_str()).collect();
     let of = if keys.is_empty() { String::new() } else { format!(" of each {}", keys.join(", ")) };
     let joined = if functions.is_empty() { "by" } else { "over" };

@@ -24,6 +24,8 @@ impl Corrected {
             "group by window_start, window_end"
         } else if self.what.ends_with("JOIN") {
             "say how far apart the event times of a pair may be (l.ts BETWEEN r.ts - INTERVAL … AND r.ts + INTERVAL …)"
+        } else if self.what.starts_with("OVER") {
+            "order the window by the event time"
         } else if self.what.contains("EXISTS") {
             "ask for rows that have a match"
         } else {
@@ -54,8 +56,11 @@ impl Rel {
                 None => Some(Corrected { span: aggregate.span, what: "GROUP BY without a window" }),
                 below => below,
             },
-            // It takes rows that only come.
-            RelKind::Over(over) => over.input.corrected_by(),
+            RelKind::Over(over) if over.waits() => None,
+            RelKind::Over(over) => over
+                .input
+                .corrected_by()
+                .or(Some(Corrected { span: over.span, what: "OVER by no event time" })),
             RelKind::Rank(rank)
                 if rank.at_end
                     || rank.dedup() == Some(Keep::First)
@@ -107,7 +112,12 @@ impl Rel {
                 let window = aggregate.over.map(|_| bounds..bounds + 2);
                 vec![(0..aggregate.keys.len()).chain(window.into_iter().flatten()).collect()]
             }
-            RelKind::Over(over) => over.input.keys(),
+            RelKind::Over(over) if over.waits() => over.input.keys(),
+            // Rows of a key that does not hold the partition's columns lose their order.
+            RelKind::Over(over) => {
+                let parted = |key: &Vec<usize>| over.partition.iter().all(|c| key.contains(c));
+                over.input.keys().into_iter().filter(parted).collect()
+            }
             // Each row is given once, whatever key it has.
             RelKind::Rank(rank) if rank.at_end => {
                 let one = rank.function == RankFunction::RowNumber && rank.from == rank.to;

@@ -215,11 +215,26 @@ pub struct SpecError {
     pub problem: String,
 }
 
+/// The columns, all of different names.
+fn numbered(mut columns: Vec<Field>) -> Vec<Field> {
+    for at in 1..columns.len() {
+        let (before, rest) = columns.split_at_mut(at);
+        let taken = |name: &str| before.iter().any(|other| other.name == name);
+        let Some(column) = rest.first_mut().filter(|column| taken(&column.name)) else { continue };
+        let free = (2..).map(|number| format!("{}#{number}", column.name)).find(|n| !taken(n));
+        column.name = free.unwrap_or_default();
+    }
+    columns
+}
+
 impl TableSpec {
-    /// A table with one row per key that never expires.
+    /// A table with one row per key that never expires. Of columns that are called alike, as both
+    /// sides of a join may have them, all but the first get a number (`extra#2`), since stored
+    /// columns are found again by name.
     #[must_use]
     pub fn keyed(name: &str, key: Vec<Field>, columns: Vec<Field>) -> Self {
         let (order, expiry) = (Order::None, Expiry::Never);
+        let columns = numbered(columns);
         Self { name: name.to_owned(), key, order, columns, expiry, filter: true }
     }
 

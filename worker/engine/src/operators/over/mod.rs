@@ -14,9 +14,13 @@
 //!   So is, where a split was idle, a row that is not later than what its key has given out.
 //! - Rows that are equal in the order leave together.
 //!
-//! Deliberately absent: frames that reach behind the current row, and rows that are corrected.
+//! Deliberately absent: frames that reach behind the current row.
+//!
+//! By any other order, and over rows that are corrected, nothing tells that a row's results are
+//! final: `corrected.rs` gives them at once and corrects them.
 
 mod compute;
+mod corrected;
 mod operator;
 mod plan;
 mod sequence;
@@ -29,9 +33,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
+use self::corrected::CorrectedRows;
 use self::operator::OverRows;
 use self::plan::Plan;
-use self::spec::Over;
+use self::spec::{CorrectedOver, Over};
 use crate::operator::{OperatorFactory, TableSpec};
 use crate::{Context, Operator, OperatorError};
 
@@ -63,4 +68,27 @@ pub fn output_schema(spec: &Over) -> Result<SchemaRef, OperatorError> {
 pub fn tables(spec: &Over) -> Result<Vec<TableSpec>, OperatorError> {
     let plan = Plan::new(spec)?;
     Ok(vec![plan.layout.rows, plan.known, plan.layout.due])
+}
+
+/// The operator whose results are corrected, behind an exchange by hash of the keys.
+///
+/// # Errors
+/// When state cannot hold a type, or types and functions do not fit together.
+pub fn corrected(spec: &CorrectedOver) -> Result<Arc<dyn OperatorFactory>, OperatorError> {
+    let spec = spec.clone();
+    // What is wrong with the spec is said now.
+    corrected_tables(&spec)?
+        .iter()
+        .try_for_each(|table| table.check().map_err(OperatorError::user))?;
+    Ok(Arc::new(move |cx: &Context| {
+        Ok(Box::new(CorrectedRows::new(&spec, cx.groups())?) as Box<dyn Operator>)
+    }))
+}
+
+/// The tables that [`corrected()`] keeps.
+///
+/// # Errors
+/// As [`corrected()`].
+pub fn corrected_tables(spec: &CorrectedOver) -> Result<Vec<TableSpec>, OperatorError> {
+    corrected::tables(spec)
 }

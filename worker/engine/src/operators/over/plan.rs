@@ -120,7 +120,7 @@ impl Plan {
 }
 
 impl Computed {
-    fn reach(&self) -> Option<&Reach> {
+    pub(super) fn reach(&self) -> Option<&Reach> {
         match self {
             Self::Value { over, .. } | Self::Aggregate { over, .. } => Some(over),
             Self::RowNumber | Self::Rank | Self::DenseRank | Self::Lag { .. } => None,
@@ -129,7 +129,7 @@ impl Computed {
 }
 
 /// Plans a call; what it has to know of the rows before is added to `known`.
-fn plan_call(
+pub(super) fn plan_call(
     call: &OverCall,
     input: &SchemaRef,
     known: &mut Vec<table::Field>,

@@ -25,6 +25,25 @@ pub struct Over {
     pub ttl: Option<u32>,
 }
 
+/// Functions over the rows around each row, in any order: a row's results are corrected as others
+/// come and go.
+///
+/// Output columns: those of the input, then one per call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CorrectedOver {
+    /// Columns that come in; rows may go again.
+    pub input: SchemaRef,
+    /// Key columns; none where all rows are one sequence.
+    pub keys: Vec<usize>,
+    /// What rows are sorted by, first the first, then as they came. Frames of time count in the
+    /// first of these columns, which is a `Timestamp(Millisecond, None)` upwards then.
+    pub order: Vec<SortColumn>,
+    /// What is computed.
+    pub calls: Vec<OverCall>,
+    /// Seconds after which a row is forgotten.
+    pub ttl: Option<u32>,
+}
+
 /// One function.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OverCall {

@@ -12,19 +12,20 @@ use super::spec::RankFunction;
 use crate::{Batch, OperatorError, RowKind};
 
 /// The rows that are shown of some keys, one key after the other.
-pub(super) struct Shown {
+pub(in crate::operators) struct Shown {
     /// The input's columns.
-    pub(super) columns: Vec<ArrayRef>,
-    pub(super) ranks: Vec<u64>,
+    pub(in crate::operators) columns: Vec<ArrayRef>,
+    pub(in crate::operators) ranks: Vec<u64>,
     /// Per key where its rows end.
-    pub(super) ends: Vec<usize>,
+    pub(in crate::operators) ends: Vec<usize>,
 }
 
 /// Which of the two a row is of.
-const BEFORE: usize = 0;
-const AFTER: usize = 1;
+pub(in crate::operators) const BEFORE: usize = 0;
+pub(in crate::operators) const AFTER: usize = 1;
 
-type Change = (usize, usize, RowKind);
+/// Of which side which row goes or comes.
+pub(in crate::operators) type Change = (usize, usize, RowKind);
 
 /// Both sides of the same keys.
 struct Sides<'a> {
@@ -100,36 +101,48 @@ impl Sides<'_> {
         }
     }
 
-    /// Rows that are shown less often than before go, those that are more often come.
+    /// The rank belongs to the row where it is shown.
     fn as_sets(
         &self,
         before: std::ops::Range<usize>,
         after: std::ops::Range<usize>,
         out: &mut Vec<Change>,
     ) {
-        // The rank belongs to the row where it is shown.
         let shows_rank = self.plan.spec.rank.is_some();
         let rank = |side, row| if shows_rank { self.rank(side, row) } else { 0 };
-        let mut more: HashMap<(u64, &[u8]), i64> = HashMap::new();
-        for row in after.clone() {
-            *more.entry((rank(AFTER, row), self.after.1.row(row).data())).or_default() += 1;
+        let of = |side: usize, row: usize| {
+            let (_, rows) = if side == BEFORE { &self.before } else { &self.after };
+            (rank(side, row), rows.row(row).data())
+        };
+        as_sets(before, after, of, out);
+    }
+}
+
+/// Rows that are there less often than before go, those that are more often come. `of`: what a row
+/// of a side is.
+pub(in crate::operators) fn as_sets<K: std::hash::Hash + Eq>(
+    before: std::ops::Range<usize>,
+    after: std::ops::Range<usize>,
+    of: impl Fn(usize, usize) -> K,
+    out: &mut Vec<Change>,
+) {
+    let mut more: HashMap<K, i64> = HashMap::new();
+    for row in after.clone() {
+        *more.entry(of(AFTER, row)).or_default() += 1;
+    }
+    for row in before.clone() {
+        *more.entry(of(BEFORE, row)).or_default() -= 1;
+    }
+    for row in before.rev() {
+        if let Some(more) = more.get_mut(&of(BEFORE, row)).filter(|more| **more < 0) {
+            *more += 1;
+            out.push((BEFORE, row, RowKind::Delete));
         }
-        for row in before.clone() {
-            *more.entry((rank(BEFORE, row), self.before.1.row(row).data())).or_default() -= 1;
-        }
-        for row in before.rev() {
-            let key = (rank(BEFORE, row), self.before.1.row(row).data());
-            if let Some(more) = more.get_mut(&key).filter(|more| **more < 0) {
-                *more += 1;
-                out.push((BEFORE, row, RowKind::Delete));
-            }
-        }
-        for row in after {
-            let key = (rank(AFTER, row), self.after.1.row(row).data());
-            if let Some(more) = more.get_mut(&key).filter(|more| **more > 0) {
-                *more -= 1;
-                out.push((AFTER, row, RowKind::Insert));
-            }
+    }
+    for row in after {
+        if let Some(more) = more.get_mut(&of(AFTER, row)).filter(|more| **more > 0) {
+            *more -= 1;
+            out.push((AFTER, row, RowKind::Insert));
         }
     }
 }

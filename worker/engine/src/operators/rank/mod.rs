@@ -22,7 +22,7 @@
 //! Deliberately absent: a rank above which rows are not kept where rows may go again: any of them
 //! may be among the first one day.
 
-mod changes;
+pub(in crate::operators) mod changes;
 mod operator;
 mod plan;
 mod rows;

@@ -55,10 +55,20 @@ impl Rank {
     /// # Errors
     /// When rows go that may only come, or a column is not as planned.
     pub fn take_in(&mut self, batch: &Batch, now: u32) -> Result<Option<Batch>> {
+        let Some([before, after]) = self.around(batch, now)? else { return Ok(None) };
+        changes(&self.plan, &before, &after)
+    }
+
+    /// Takes in rows as [`Rank::take_in`]; gives the first rows of their keys before and after.
+    pub(in crate::operators) fn around(
+        &mut self,
+        batch: &Batch,
+        now: u32,
+    ) -> Result<Option<[Shown; 2]>> {
         let Some((mut rows, before)) = self.admit(batch, now)? else { return Ok(None) };
         let before = self.shown(&before)?;
         let after = self.apply(&mut rows)?;
-        changes(&self.plan, &before, &self.shown(&after)?)
+        Ok(Some([before, self.shown(&after)?]))
     }
 
     /// Takes in rows as [`Rank::take_in`], but says nothing of it.

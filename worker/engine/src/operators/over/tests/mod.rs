@@ -1,5 +1,7 @@
 //! The operator against a naive model: every row's frame, looked up among all rows of its key.
 
+mod corrected;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,0 +1,31 @@
+-- Nexmark q5: auctions with the most bids of a window.
+CREATE TABLE events (
+  event_type INT,
+  person ROW<id BIGINT, name STRING, emailAddress STRING, creditCard STRING, city STRING, state STRING,
+    `dateTime` TIMESTAMP(3), extra STRING>,
+  auction ROW<id BIGINT, itemName STRING, description STRING, initialBid BIGINT, reserve BIGINT,
+    `dateTime` TIMESTAMP(3), expires TIMESTAMP(3), seller BIGINT, category BIGINT, extra STRING>,
+  bid ROW<auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, url STRING,
+    `dateTime` TIMESTAMP(3), extra STRING>,
+  `dateTime` AS CASE event_type WHEN 0 THEN person.`dateTime` WHEN 1 THEN auction.`dateTime` ELSE bid.`dateTime` END,
+  WATERMARK FOR `dateTime` AS `dateTime` - INTERVAL '4' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/nexmark.json', 'format' = 'json');
+CREATE VIEW bid AS
+  SELECT bid.auction, bid.bidder, bid.price, bid.channel, bid.url, `dateTime`, bid.extra
+  FROM events WHERE event_type = 2;
+CREATE TABLE q5 (
+  auction BIGINT, num BIGINT
+) WITH ('connector' = 'print');
+
+INSERT INTO q5
+SELECT b.auction, b.num FROM (
+  SELECT auction, COUNT(*) AS num, window_start, window_end
+  FROM TABLE(HOP(TABLE bid, DESCRIPTOR(`dateTime`), INTERVAL '2' SECOND, INTERVAL '10' SECOND))
+  GROUP BY auction, window_start, window_end) AS b
+JOIN (
+  SELECT MAX(num) AS most, window_start, window_end FROM (
+  SELECT auction, COUNT(*) AS num, window_start, window_end
+  FROM TABLE(HOP(TABLE bid, DESCRIPTOR(`dateTime`), INTERVAL '2' SECOND, INTERVAL '10' SECOND))
+  GROUP BY auction, window_start, window_end)
+  GROUP BY window_start, window_end) AS m
+ON b.window_start = m.window_start AND b.window_end = m.window_end AND b.num >= m.most;
