@@ -1,0 +1,4 @@
+//! `kubectl weir` beside a kubectl that is a script and pods that are threads of this test.
+
+mod fake;
+mod looking;
