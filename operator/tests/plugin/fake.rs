@@ -136,18 +136,19 @@ impl Said {
     }
 }
 
-/// A pod's page: what it answers to `/v1/snapshot`; nothing was done there.
-pub(crate) fn page(status: &'static str, body: String) -> u16 {
+/// A pod's page: what it answers to paths; to others that nothing was done.
+pub(crate) fn page(status: &'static str, answers: &[(&'static str, String)]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("its address").port();
+    let answers = answers.to_vec();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.expect("a connection");
             let mut request = [0; 1024];
             let n = stream.read(&mut request).expect("a request");
-            let is_snapshot =
-                String::from_utf8_lossy(&request[..n]).starts_with("GET /v1/snapshot ");
-            let body = if is_snapshot { body.as_str() } else { "[]" };
+            let request = String::from_utf8_lossy(&request[..n]).into_owned();
+            let path = request.split(' ').nth(1).unwrap_or_default();
+            let body = answers.iter().find(|(of, _)| *of == path).map_or("[]", |(_, body)| body);
             // Whoever asked may have gone.
             let _ = write!(stream, "HTTP/1.0 {status}\r\n\r\n{body}");
         }
@@ -156,13 +157,15 @@ pub(crate) fn page(status: &'static str, body: String) -> u16 {
 }
 
 /// The page of a pod that coordinates.
-pub(crate) fn coordinates(snapshot: &Snapshot) -> u16 {
-    page("200 OK", serde_json::to_string(snapshot).expect("a snapshot"))
+pub(crate) fn coordinates(snapshot: &Snapshot, more: &[(&'static str, String)]) -> u16 {
+    let snapshot = ("/v1/snapshot", serde_json::to_string(snapshot).expect("a snapshot"));
+    page("200 OK", &[&[snapshot], more].concat())
 }
 
 /// The page of a pod that does not.
 pub(crate) fn follows() -> u16 {
-    page("503 Service Unavailable", "coordinated by another\n".to_owned())
+    let says = ("/v1/snapshot", "coordinated by another\n".to_owned());
+    page("503 Service Unavailable", &[says])
 }
 
 /// A worker pod of `delays` in this phase.

@@ -28,7 +28,7 @@ fn status_finds_the_pod_that_coordinates_and_says_whether_the_job_is_well() {
     let snapshot = snapshot();
     let fake = with_pods()
         .forwards("delays-0123abcd-0", follows())
-        .forwards("delays-0123abcd-1", coordinates(&snapshot))
+        .forwards("delays-0123abcd-1", coordinates(&snapshot, &[]))
         .forbids("*get pods*weir.dev/job=secret,*", "pods")
         .lists("*get pods*", &[]);
     let shown = fake.weir(&["status", "delays", "-n", "shop"]).well();
@@ -67,7 +67,7 @@ fn a_list_has_the_worst_job_first_and_its_reason() {
     ];
     let fake = Fake::new()
         .lists("*get streamjobs.weir.dev*", &jobs)
-        .forwards("delays-0123abcd-1", coordinates(&snapshot()));
+        .forwards("delays-0123abcd-1", coordinates(&snapshot(), &[]));
     let shown = fake.weir(&["list"]).well().out;
     let lines: Vec<&str> = shown.lines().collect();
     assert!(lines[0].starts_with("NAME     VERDICT   STATE"), "{shown}");

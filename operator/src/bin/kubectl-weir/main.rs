@@ -6,6 +6,7 @@
 //! the field that a user would edit, and watch what the operator makes of it.
 
 mod ask;
+mod change;
 mod completion;
 mod events;
 mod exit;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use ask::{Cluster, Connection};
+use change::Wish;
 use out::Colour;
 
 /// Streaming jobs at a glance.
@@ -57,6 +59,19 @@ enum Command {
     Events(events::EventArgs),
     /// What all pods of a job write, each line with its pod.
     Logs(logs::LogArgs),
+    /// Stop a job behind a savepoint; its state is kept.
+    Suspend(change::ChangeArgs),
+    /// Let a suspended or drained job go on from where it stopped.
+    Resume(change::ChangeArgs),
+    /// End the sources of a job where they are, write every result, and stop.
+    Drain(change::ChangeArgs),
+    /// Stop a job behind a savepoint and begin again from it.
+    Restart(change::ChangeArgs),
+    /// Change a job's parallelism while it runs.
+    Scale(change::ScaleArgs),
+    /// Save jobs, and make jobs from what was saved.
+    #[command(subcommand)]
+    Savepoint(change::savepoint::SavepointCommand),
     /// Versions of this program, the operator and the jobs' images.
     Version(version::VersionArgs),
     /// A script that completes this program's arguments.
@@ -104,6 +119,12 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::Events(args) => events::run(&cluster, &args, cli.color),
         Command::Logs(args) => logs::run(&cluster, &args, cli.color),
+        Command::Suspend(args) => change::run(&cluster, &args, Wish::Suspend),
+        Command::Resume(args) => change::run(&cluster, &args, Wish::Resume),
+        Command::Drain(args) => change::run(&cluster, &args, Wish::Drain),
+        Command::Restart(args) => change::run(&cluster, &args, Wish::Restart),
+        Command::Scale(args) => change::scale(&cluster, &args),
+        Command::Savepoint(command) => change::savepoint::run(&cluster, &command),
         Command::Version(args) => version::run(&cluster, &args),
         Command::Completion(args) => completion::run(&args),
     }
