@@ -12,6 +12,7 @@
 //! ```
 
 pub mod diagnose;
+pub mod fleet;
 pub mod history;
 mod html;
 mod hub;
