@@ -85,7 +85,8 @@ impl Fake {
         &self.folder
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The plugin, to be started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let bin = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugin/bin");
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("a PATH"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-weir"));

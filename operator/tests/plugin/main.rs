@@ -3,3 +3,7 @@
 mod changing;
 mod fake;
 mod looking;
+mod pages;
+mod planning;
+mod reporting;
+mod rights;

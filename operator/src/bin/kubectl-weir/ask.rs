@@ -55,6 +55,11 @@ impl Cluster {
         Self { connection: Connection { namespace, ..self.connection.clone() } }
     }
 
+    /// The namespace that was asked for.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.connection.namespace.as_deref()
+    }
+
     fn kubectl(&self) -> Command {
         let Connection { namespace, context, kubeconfig, impersonated, request_timeout } =
             &self.connection;

@@ -213,14 +213,21 @@ fn shown(
     table(&head, &jobs.iter().enumerate().map(row).collect::<Vec<_>>())
 }
 
-/// The words of verdicts in their colours: the first on each line is one.
+/// The words of verdicts in their colours.
 fn with_colours(text: &str, jobs: &[Job], is_on: bool) -> String {
+    // Names before that column have characters of one byte.
+    let column = text.find("VERDICT").unwrap_or(0);
     let verdicts = std::iter::once(None).chain(jobs.iter().map(|job| Some(job.verdict)));
     let line = |(line, verdict): (&str, Option<Verdict>)| {
-        let Some(verdict) = verdict else { return format!("{line}\n") };
-        let word = format!(" {} ", verdict.word());
-        let coloured = format!(" {} ", coloured(verdict.word(), verdict.colour(), is_on));
-        format!("{}\n", line.replacen(&word, &coloured, 1))
+        let word = verdict.map_or("", Verdict::word);
+        let parts = line.split_at_checked(column);
+        let parts = parts.and_then(|(before, rest)| Some((before, rest.strip_prefix(word)?)));
+        match (parts, verdict) {
+            (Some((before, rest)), Some(verdict)) => {
+                format!("{before}{}{rest}\n", coloured(word, verdict.colour(), is_on))
+            }
+            _ => format!("{line}\n"),
+        }
     };
     text.lines().zip(verdicts).map(line).collect()
 }

@@ -14,12 +14,17 @@ mod jobs;
 mod list;
 mod logs;
 mod out;
+mod plan;
+mod report;
+mod rights;
 mod status;
+mod top;
+mod ui;
 mod version;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use ask::{Cluster, Connection};
 use change::Wish;
@@ -47,18 +52,16 @@ enum Command {
     List(list::ListArgs),
     /// One screen that says whether a job is well.
     Status(status::StatusArgs),
-    /// Open the way to a job's page until Ctrl-C.
-    Ui {
-        #[command(flatten)]
-        job: JobName,
-        /// Where the page is then, on 127.0.0.1.
-        #[arg(long, default_value_t = 8081)]
-        port: u16,
-    },
+    /// A job's operators on this terminal, drawn anew each second.
+    Top(top::TopArgs),
+    /// Open a job's page, or without a name a page of all jobs, until Ctrl-C.
+    Ui(ui::UiArgs),
     /// What happened to a job and its pods, in order.
     Events(events::EventArgs),
     /// What all pods of a job write, each line with its pod.
     Logs(logs::LogArgs),
+    /// What applying a manifest would do: LIVE, RESTART or INCOMPATIBLE, and what becomes of state.
+    Plan(plan::PlanArgs),
     /// Stop a job behind a savepoint; its state is kept.
     Suspend(change::ChangeArgs),
     /// Let a suspended or drained job go on from where it stopped.
@@ -72,6 +75,8 @@ enum Command {
     /// Save jobs, and make jobs from what was saved.
     #[command(subcommand)]
     Savepoint(change::savepoint::SavepointCommand),
+    /// Everything that helps to understand a job, in one archive without secrets.
+    Report(report::ReportArgs),
     /// Versions of this program, the operator and the jobs' images.
     Version(version::VersionArgs),
     /// A script that completes this program's arguments.
@@ -95,7 +100,7 @@ enum Output {
 fn main() -> ExitCode {
     let done = match completion::asked(std::env::args_os()) {
         Some(words) => completion::answer(&words),
-        None => run(Cli::parse()),
+        None => run(parse()),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -106,25 +111,29 @@ fn main() -> ExitCode {
     }
 }
 
+/// What was asked for; a wrong flag ends the process with code 2.
+fn parse() -> Cli {
+    let matches = rights::explained(Cli::command()).get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
 fn run(cli: Cli) -> anyhow::Result<u8> {
     let cluster = Cluster::new(&cli.connection);
     match cli.command {
         Command::List(args) => list::run(&cluster, &args, cli.color),
         Command::Status(args) => status::run(&cluster, &args),
-        Command::Ui { job, port } => {
-            let way = cluster.page_of(&job.job, Some(port))?;
-            out::print(&format!("http://{}/   (Ctrl-C closes the way to it)\n", way.address()))?;
-            way.wait()?;
-            Ok(0)
-        }
+        Command::Top(args) => top::run(&cluster, &args),
+        Command::Ui(args) => ui::run(&cluster, &args),
         Command::Events(args) => events::run(&cluster, &args, cli.color),
         Command::Logs(args) => logs::run(&cluster, &args, cli.color),
+        Command::Plan(args) => plan::run(&cluster, &args),
         Command::Suspend(args) => change::run(&cluster, &args, Wish::Suspend),
         Command::Resume(args) => change::run(&cluster, &args, Wish::Resume),
         Command::Drain(args) => change::run(&cluster, &args, Wish::Drain),
         Command::Restart(args) => change::run(&cluster, &args, Wish::Restart),
         Command::Scale(args) => change::scale(&cluster, &args),
         Command::Savepoint(command) => change::savepoint::run(&cluster, &command),
+        Command::Report(args) => report::run(&cluster, &args),
         Command::Version(args) => version::run(&cluster, &args),
         Command::Completion(args) => completion::run(&args),
     }
