@@ -1,5 +1,8 @@
 //! Commands that look and change nothing.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 use weir_protocol::view::{Finding, JobView, Severity, Snapshot, TotalsView};
 
@@ -142,6 +145,55 @@ fn logs_of_all_pods_are_merged_by_time_and_name_their_pod() {
         none.code == Some(1) && none.err.contains("no pod of such a job has begun"),
         "{none:?}"
     );
+}
+
+#[test]
+fn logs_that_are_followed_go_on_with_pods_that_come_later() {
+    let mut fake =
+        Fake::new().has("get streamjobs.weir.dev delays *", &job("delays", "Running", &[]));
+    let list = |pods: &[Value]| json!({"items": pods}).to_string();
+    let first = fake.file(&list(&[pod(0, "Running")]));
+    let then = fake.file(&list(&[pod(0, "Running"), pod(1, "Running")]));
+    let script = format!(
+        "if [ -e '{0}.seen' ]; then cat '{1}'; else touch '{0}.seen'; cat '{0}'; fi",
+        first.display(),
+        then.display()
+    );
+    let fake = fake
+        .does("get pods *", &script)
+        .does("logs pod/delays-0123abcd-0 *", "echo '2026-01-01T00:00:00Z early'; exec sleep 30")
+        .does("logs pod/delays-0123abcd-1 *", "echo '2026-01-01T00:00:00Z late'; exec sleep 30");
+    let mut command = fake.command(&["logs", "delays", "-f", "--tail", "1"]);
+    let mut following = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(following.stdout.take().unwrap()).lines().take(2);
+    let lines: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(lines, ["0123abcd-0  early", "0123abcd-1* late"]);
+    following.kill().unwrap();
+    following.wait().unwrap();
+    let logs: Vec<String> = fake.calls().into_iter().filter(|it| it.starts_with("logs")).collect();
+    assert!(logs[0].contains("--follow --tail=1"), "{logs:?}");
+    assert!(logs.len() == 2 && !logs[1].contains("--tail"), "all of it is news: {logs:?}");
+}
+
+#[test]
+fn a_list_that_is_watched_is_printed_again_when_it_has_changed() {
+    let mut fake = Fake::new();
+    let list = |job: Value| json!({"items": [job]}).to_string();
+    let first = fake.file(&list(job("delays", "Starting", &[("Reconciling", "True", "")])));
+    let then = fake.file(&list(job("delays", "Running", &[("Ready", "True", "")])));
+    let script = format!(
+        "if [ -e '{0}.seen' ]; then cat '{1}'; else touch '{0}.seen'; cat '{0}'; fi",
+        first.display(),
+        then.display()
+    );
+    let fake = fake.does("get streamjobs.weir.dev *", &script);
+    let mut command = fake.command(&["list", "-w"]);
+    let mut watching = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines().take(4);
+    let lines: Vec<String> = lines.map(Result::unwrap).collect();
+    assert!(lines[1].contains("changing") && lines[3].contains("well"), "{lines:?}");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
 }
 
 #[test]

@@ -11,7 +11,7 @@ use weir_protocol::view::{Severity, Snapshot};
 
 use crate::ask::{Cluster, JOBS};
 use crate::jobs::{Job, Verdict, sort};
-use crate::out::{Colour, coloured, first_line, print, print_json, table};
+use crate::out::{Colour, coloured, first_line, keep, print, table};
 
 /// Pages of jobs that are asked at a time.
 const AT_ONCE: usize = 8;
@@ -33,6 +33,9 @@ pub(crate) struct ListArgs {
     /// Also ask the jobs that run for their rates and what is wrong inside.
     #[arg(long)]
     live: bool,
+    /// Look again every two seconds, until Ctrl-C.
+    #[arg(short, long)]
+    watch: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -126,13 +129,21 @@ pub(crate) fn live(cluster: &Cluster, jobs: &[Job]) -> HashMap<usize, Live> {
 }
 
 pub(crate) fn run(cluster: &Cluster, args: &ListArgs, colour: Colour) -> anyhow::Result<u8> {
+    let look = || seen(cluster, args, colour);
+    match args.watch {
+        true => keep(look),
+        false => look().and_then(|text| print(&text)).map(|()| 0),
+    }
+}
+
+/// The list as it is now.
+fn seen(cluster: &Cluster, args: &ListArgs, colour: Colour) -> anyhow::Result<String> {
     let jobs = jobs(cluster, args.all_namespaces, args.selector.as_deref())?;
     let live = if args.live { live(cluster, &jobs) } else { HashMap::new() };
     let now = Clock::system().now();
-    match args.output {
+    Ok(match args.output {
         ListOutput::Name => {
-            let names = jobs.iter().map(|job| format!("streamjob.weir.dev/{}\n", job.name));
-            print(&names.collect::<String>())?;
+            jobs.iter().map(|job| format!("streamjob.weir.dev/{}\n", job.name)).collect()
         }
         ListOutput::Json => {
             let item = |(at, job): (usize, &Job)| {
@@ -143,23 +154,24 @@ pub(crate) fn run(cluster: &Cluster, args: &ListArgs, colour: Colour) -> anyhow:
                 item
             };
             let items: Vec<Value> = jobs.iter().enumerate().map(item).collect();
-            print_json(&json!({
+            let list = json!({
                 "apiVersion": "cli.weir.dev/v1", "kind": "JobSummaryList", "items": items,
-            }))?;
+            });
+            format!("{}\n", serde_json::to_string_pretty(&list)?)
         }
         ListOutput::Table | ListOutput::Wide if jobs.is_empty() => {
             let place = if args.all_namespaces { "in any namespace" } else { "in this namespace" };
             eprintln!(
                 "no StreamJob {place}; -A looks in all, `kubectl apply -f job.yaml` makes one"
             );
+            String::new()
         }
         ListOutput::Table | ListOutput::Wide => {
             let wide = args.output == ListOutput::Wide;
             let text = shown(&jobs, &live, args, wide, now);
-            print(&with_colours(&text, &jobs, colour.is_on()))?;
+            with_colours(&text, &jobs, colour.is_on())
         }
-    }
-    Ok(0)
+    })
 }
 
 fn shown(

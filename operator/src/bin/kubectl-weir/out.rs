@@ -2,8 +2,12 @@
 //! terminal.
 
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 use clap::ValueEnum;
+
+/// Between two looks.
+const EACH: Duration = Duration::from_secs(2);
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -32,6 +36,24 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => Ok(other?),
+    }
+}
+
+/// Prints what `look` finds now and from then on, until Ctrl-C: on a terminal in place, elsewhere
+/// below what was there, whenever it is other than before.
+pub(crate) fn keep(mut look: impl FnMut() -> anyhow::Result<String>) -> anyhow::Result<u8> {
+    let in_place = std::io::stdout().is_terminal();
+    let mut shown = String::new();
+    loop {
+        let text = look()?;
+        if in_place {
+            // To the corner, and nothing of before behind it.
+            print(&format!("\x1b[H\x1b[2J{text}"))?;
+        } else if text != shown {
+            print(&text)?;
+        }
+        shown = text;
+        std::thread::sleep(EACH);
     }
 }
 

@@ -9,7 +9,7 @@ use weir_protocol::view::{OperationView, Severity, Snapshot};
 use crate::ask::Cluster;
 use crate::exit::NOT_WELL;
 use crate::jobs::{Job, Verdict};
-use crate::out::{print, print_json};
+use crate::out::{keep, print};
 use crate::{JobName, Output};
 
 /// `status`.
@@ -24,38 +24,54 @@ pub(crate) struct StatusArgs {
     /// End with code 4 when it is not.
     #[arg(long)]
     check: bool,
+    /// Look again every two seconds, until Ctrl-C.
+    #[arg(short, long, conflicts_with = "check")]
+    watch: bool,
 }
 
 pub(crate) fn run(cluster: &Cluster, args: &StatusArgs) -> anyhow::Result<u8> {
+    if args.watch {
+        return keep(|| seen(cluster, args).map(|(text, _)| text));
+    }
+    let (text, is_well) = seen(cluster, args)?;
+    print(&text)?;
+    Ok(if args.check && !is_well { NOT_WELL } else { 0 })
+}
+
+/// What is shown now, and whether the job is well.
+fn seen(cluster: &Cluster, args: &StatusArgs) -> anyhow::Result<(String, bool)> {
     let name = &args.job.job;
-    let is_well = match cluster.page_of(name, None) {
-        Ok(way) => {
-            let text = way.get("/v1/snapshot")?;
-            let snapshot: Snapshot = serde_json::from_str(&text)?;
-            if args.output == Output::Json {
-                print(&format!("{text}\n"))?;
-            } else {
-                let operations: Vec<OperationView> = way.read("/v1/operations")?;
-                print(&weir_page::status(&snapshot, &operations))?;
-            }
-            let runs = ["Running", "Rescaling", "Finished"].contains(&snapshot.job.state.as_str());
-            runs && snapshot.findings.iter().all(|f| f.severity == Severity::Note)
-        }
+    let way = match cluster.page_of(name, None) {
+        Ok(way) => way,
         // A job that does not run has a resource all the same, which says why.
         Err(silent) => {
             let Ok(job) = cluster.job(name) else { return Err(silent) };
             let job = Job::of(&job);
-            match args.output {
-                Output::Json => print_json(&json!({
-                    "apiVersion": "cli.weir.dev/v1", "kind": "JobSummary",
-                    "job": job.json(Clock::system().now()),
-                }))?,
-                Output::Text => print(&at_rest(&job, &format!("{silent:#}")))?,
-            }
-            job.verdict == Verdict::AtRest
+            let text = match args.output {
+                Output::Json => {
+                    let summary = json!({
+                        "apiVersion": "cli.weir.dev/v1", "kind": "JobSummary",
+                        "job": job.json(Clock::system().now()),
+                    });
+                    format!("{}\n", serde_json::to_string_pretty(&summary)?)
+                }
+                Output::Text => at_rest(&job, &format!("{silent:#}")),
+            };
+            return Ok((text, job.verdict == Verdict::AtRest));
         }
     };
-    Ok(if args.check && !is_well { NOT_WELL } else { 0 })
+    let text = way.get("/v1/snapshot")?;
+    let snapshot: Snapshot = serde_json::from_str(&text)?;
+    let runs = ["Running", "Rescaling", "Finished"].contains(&snapshot.job.state.as_str());
+    let is_well = runs && snapshot.findings.iter().all(|f| f.severity == Severity::Note);
+    let text = match args.output {
+        Output::Json => format!("{text}\n"),
+        Output::Text => {
+            let operations: Vec<OperationView> = way.read("/v1/operations")?;
+            weir_page::status(&snapshot, &operations)
+        }
+    };
+    Ok((text, is_well))
 }
 
 /// What the resource says of a job that nobody coordinates.

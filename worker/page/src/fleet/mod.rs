@@ -173,8 +173,7 @@ fn table(moment: &FleetMoment) -> Html {
         return out;
     }
     out.raw(
-        "<div class=\"card scroll\"><div class=\"bar\"><h2>Jobs</h2></div>\
-         <table class=\"fleet\"><thead><tr><th scope=\"col\">Job</th><th scope=\"col\">How it does</th>\
+        "<div class=\"card scroll\"><table class=\"fleet\"><thead><tr><th scope=\"col\">Job</th><th scope=\"col\">How it does</th>\
          <th scope=\"col\">State</th><th class=\"r\" scope=\"col\">Behind</th><th class=\"r\" scope=\"col\">Rows/s</th>\
          <th class=\"r\" scope=\"col\">Parallelism</th><th class=\"r\" scope=\"col\">Checkpoint</th>\
          <th class=\"r\" scope=\"col\">Restarts</th><th scope=\"col\">Why</th></tr></thead><tbody>",
@@ -192,7 +191,7 @@ fn table(moment: &FleetMoment) -> Html {
             out,
             "</th><td><span class=\"state {}\">{}</span></td><td>{}</td><td class=\"r\">{}</td>\
              <td class=\"r\">{}</td><td class=\"r\">{}</td><td class=\"r\">{}</td><td class=\"r\">{}</td>\
-             <td class=\"id\" title=\"{}\">{}</td></tr>",
+             <td class=\"why\" title=\"{}\">{}</td></tr>",
             row.tone.class(),
             row.verdict,
             row.state,
@@ -225,14 +224,19 @@ fn page(moment: &FleetMoment) -> Html {
          <div id=\"head\"><h1>Jobs</h1></div>\
          <div class=\"age\" role=\"status\" aria-live=\"off\"><i></i><span id=\"age\"></span></div>\
          <button id=\"theme\" type=\"button\" title=\"Light or dark (t)\" aria-label=\"Light or dark\">◐</button>\
-         </header><main id=\"main\">\
-         <input id=\"filter\" type=\"search\" placeholder=\"Jobs that contain …\" aria-label=\"Jobs that contain\">",
+         </header><main id=\"main\">",
         tag("icon.svg"),
         tag("page.css"),
         tag("page.js"),
         moment.at_ms,
     );
     for (id, html) in fragments(moment) {
+        if id == "fleet" {
+            out.raw(
+                "<input id=\"filter\" type=\"search\" placeholder=\"Jobs that contain …\" \
+                 aria-label=\"Jobs that contain\">",
+            );
+        }
         put!(out, "<section id=\"{}\" class=\"part-{}\">", id, id);
         out.add(&html);
         out.raw("</section>");
