@@ -174,7 +174,10 @@ fn a_deleted_jobs_state_is_taken_over_by_a_job_that_names_its_uid() {
     });
     let ready = json!({"conditions": conditions("Ready", ""), "restoredFrom": {"epoch": 17}});
     let mut fake = Fake::new()
-        .has("*create --filename=job.yaml --dry-run=client --output=json", &manifest)
+        .has(
+            "*create --filename=job.yaml --dry-run=client --validate=false --output=json",
+            &manifest,
+        )
         .does("*--ignore-not-found*", ":")
         .prints("*--watch*", &at(4, "Running", ready).to_string());
     let applied = fake.file("");

@@ -91,7 +91,7 @@ fn running(sql: &str) -> Value {
 /// A cluster with that job, which makes this of the manifest.
 fn cluster(running: &Value, wanted: &Value) -> Fake {
     Fake::new()
-        .has("*create --filename=job.yaml --dry-run=client --output=json", wanted)
+        .has("*create --filename=job.yaml --dry-run=client --validate=false --output=json", wanted)
         .has("*--ignore-not-found*", running)
         .has("*apply --filename=job.yaml --dry-run=server --output=json", wanted)
 }
@@ -198,6 +198,21 @@ fn a_plan_says_what_it_could_not_find_out() {
         said.out.starts_with("delays: RESTART") && said.out.contains("not checked by the cluster"),
         "{said:?}"
     );
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_told_with_its_line() {
+    let running = running("SELECT 1");
+    let mut fake = cluster(&running, &running);
+    let text = "apiVersion: weir.dev/v1alpha1\nkind: StreamJob\nmetadata: {name: delays}\nspec:\n  sql: \
+                SELECT 1\n  paralelism: 4\n";
+    let file = fake.file(text).display().to_string();
+    let fake = fake
+        .has(&format!("*create --filename={file} *"), &running)
+        .does("*apply *", "echo 'Error: strict decoding error' >&2; exit 1");
+    let said = fake.weir(&["plan", "-f", &file]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert!(said.out.contains(&format!("  {file}:6 spec.paralelism")), "{said:?}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::ask::{Cluster, JOBS, name_of, namespace_of};
 use crate::exit::REFUSED;
 use crate::list::jobs;
 use crate::out::{print, print_json, table};
+use crate::plan::read_manifest;
 use crate::{JobName, Output};
 
 /// `savepoint`.
@@ -126,10 +127,7 @@ fn list(cluster: &Cluster, args: &LsArgs) -> anyhow::Result<u8> {
 
 fn restore(cluster: &Cluster, args: &RestoreArgs) -> anyhow::Result<u8> {
     let file = args.filename.display().to_string();
-    // kubectl reads it, so that it means what it means to `kubectl apply`.
-    let named = format!("--filename={file}");
-    let mut job: Value = cluster.json(&["create", &named, "--dry-run=client"])?;
-    anyhow::ensure!(job["kind"] == "StreamJob", "{file}: it has to hold one StreamJob");
+    let mut job = read_manifest(cluster, &file)?;
     let (name, namespace) = (name_of(&job).to_owned(), namespace_of(&job).to_owned());
     let cluster = cluster.within(&namespace);
     let there = cluster.read(&["get", JOBS, &name, "--ignore-not-found", "--output=name"])?;

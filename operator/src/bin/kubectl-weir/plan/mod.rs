@@ -55,9 +55,7 @@ pub(crate) fn run(cluster: &Cluster, args: &PlanArgs) -> anyhow::Result<u8> {
 
 fn plan(cluster: &Cluster, file: &str) -> anyhow::Result<Plan> {
     let named = format!("--filename={file}");
-    // kubectl reads it, so that it means what it means to `kubectl apply`.
-    let written: Value = cluster.json(&["create", &named, "--dry-run=client"])?;
-    anyhow::ensure!(written["kind"] == "StreamJob", "{file}: it has to hold one StreamJob");
+    let written = read_manifest(cluster, file)?;
     let (name, namespace) = (name_of(&written).to_owned(), namespace_of(&written).to_owned());
     let cluster = cluster.within(&namespace);
     let there = cluster.read(&["get", JOBS, &name, "--ignore-not-found", "--output=json"])?;
@@ -81,10 +79,17 @@ fn plan(cluster: &Cluster, file: &str) -> anyhow::Result<Plan> {
             replaced(running.as_ref(), written)
         }
         Err(error) => {
-            plan.verdict = Verdict::Incompatible(format!("{error:#}"));
+            let faults = faults(file);
+            let said = if faults.is_empty() { format!("{error:#}") } else { faults.join("\n") };
+            plan.verdict = Verdict::Incompatible(said);
             return Ok(plan);
         }
     };
+    let faults = faults(file);
+    if !faults.is_empty() {
+        plan.verdict = Verdict::Incompatible(faults.join("\n"));
+        return Ok(plan);
+    }
     let Some(running) = running else {
         plan.notes.push(format!("whether its program can run is told by `weir plan {file}`"));
         return Ok(plan);
@@ -96,6 +101,25 @@ fn plan(cluster: &Cluster, file: &str) -> anyhow::Result<Plan> {
         differences(&serde_json::to_value(&had.spec)?, &serde_json::to_value(&wanted.spec)?);
     decide(&cluster, &had, &wanted, &mut plan)?;
     Ok(plan)
+}
+
+/// A manifest as kubectl reads it, so that it means what it means to `kubectl apply`; whether its
+/// fields are right is told later, by who can say where they are wrong.
+pub(crate) fn read_manifest(cluster: &Cluster, file: &str) -> anyhow::Result<Value> {
+    let named = format!("--filename={file}");
+    let written: Value =
+        cluster.json(&["create", &named, "--dry-run=client", "--validate=false"])?;
+    anyhow::ensure!(written["kind"] == "StreamJob", "{file}: it has to hold one StreamJob");
+    Ok(written)
+}
+
+/// Everything that is wrong with a file's fields, each with its line; none of what is no file here.
+fn faults(file: &str) -> Vec<String> {
+    let Ok(text) = std::fs::read_to_string(file) else { return Vec::new() };
+    match weir_crds::StreamJob::from_yaml(&text, file) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.iter().map(ToString::to_string).collect(),
+    }
 }
 
 fn is_forbidden(error: &anyhow::Error) -> bool {
