@@ -100,6 +100,15 @@ fn a_change_that_is_refused_fails_and_one_that_takes_too_long_says_so() {
         .forbids("patch *", "streamjobs.weir.dev \"delays\"");
     let forbidden = fake.weir(&["suspend", "delays"]);
     assert!(forbidden.code == Some(1) && forbidden.err.contains("(Forbidden)"), "{forbidden:?}");
+    let mut patched = at(3, "Running", json!({}));
+    patched["metadata"]["generation"] = json!(4);
+    let fake = Fake::new()
+        .forbids("*--watch*", "watching")
+        .has("get *", &at(3, "Running", json!({})))
+        .has("patch *", &patched);
+    let unseen = fake.weir(&["suspend", "delays"]);
+    assert_eq!(unseen.code, Some(1));
+    assert!(unseen.err.ends_with("what was asked for goes on all the same\n"), "{unseen:?}");
     let fake = changed(&[]);
     let asked = fake.weir(&["suspend", "delays", "--no-wait"]).well();
     assert!(asked.out.contains("it is asked for; `kubectl weir status delays`"), "{asked:?}");

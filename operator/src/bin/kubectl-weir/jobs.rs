@@ -252,4 +252,41 @@ mod tests {
         assert_eq!((job.verdict, job.state().as_str()), (Verdict::Changing, "–"));
         assert_eq!(job.parallelism(), "1");
     }
+
+    #[test]
+    fn fields_for_programs_are_only_ever_added_to() {
+        let mut job = job("delays", "Running", &[("Ready", "True", "")]);
+        job["status"]["restarts"] = json!(1);
+        job["status"]["parallelism"] = json!({"actual": 2});
+        job["status"]["revisions"] = json!({"current": "0123abcd"});
+        job["status"]["lastCheckpoint"] =
+            json!({"epoch": 12, "bytes": 340, "time": "2026-01-01T00:00:00Z"});
+        job["status"]["lastSavepoint"] = json!({"name": "op-1", "path": "s3://b/op-1"});
+        let now = "2026-01-01T00:00:21Z".parse().unwrap();
+        let text = serde_json::to_string_pretty(&Job::of(&job).json(now)).unwrap();
+        expect_test::expect![[r#"
+            {
+              "checkpoint": {
+                "ageSeconds": 21.0,
+                "bytes": 340,
+                "epoch": 12
+              },
+              "name": "delays",
+              "namespace": "shop",
+              "parallelism": {
+                "actual": 2,
+                "desired": 2
+              },
+              "reason": "",
+              "restarts": 1,
+              "revision": "0123abcd",
+              "savepoint": {
+                "name": "op-1",
+                "path": "s3://b/op-1"
+              },
+              "state": "Running",
+              "verdict": "well"
+            }"#]]
+        .assert_eq(&text);
+    }
 }

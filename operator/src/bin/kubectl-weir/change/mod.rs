@@ -198,7 +198,10 @@ pub(crate) fn wait(
         }
         let ended = call.wait()?;
         // The API server ends each watch after some minutes; one that never begins says why.
-        anyhow::ensure!(ended.success() || !is_new, "{name}: it cannot be watched");
+        anyhow::ensure!(
+            ended.success() || !is_new,
+            "{name}: it cannot be watched; what was asked for goes on all the same"
+        );
         std::thread::sleep(BREATH);
     }
 }
