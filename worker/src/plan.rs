@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use weir_checkpoint::Manifest;
+use weir_checkpoint::manifest::OperatorEntry;
 use weir_coordinator::master::{Dropped, Plan, Reads, Unreadable, find_dropped, validate_restore};
 use weir_engine::graph::OperatorInfo;
 use weir_protocol::OperatorUid;
@@ -64,7 +65,7 @@ pub(crate) async fn run(args: &PlanArgs) -> anyhow::Result<(String, u8)> {
 
 /// State in a manifest that a program of these operators (by uid) would drop, and that is not named
 /// as what may go. What a coordinator would refuse, by the same rule.
-pub(crate) fn dropped(
+fn dropped(
     head: &Manifest,
     operators: &BTreeMap<String, Reads>,
     allowed: &[String],
@@ -72,6 +73,45 @@ pub(crate) fn dropped(
     let reads = |uid: &OperatorUid| operators.get(&uid.0).cloned();
     let dropped = find_dropped(head, reads, allowed);
     dropped.into_iter().filter(|dropped| !dropped.allowed).collect()
+}
+
+/// What becomes of the state in a manifest under a program, as names of operators.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Fates {
+    /// It would be dropped, and nobody says that it may.
+    pub(crate) dropped: Vec<String>,
+    /// It would be dropped, as the program's author says that it may.
+    pub(crate) allowed: Vec<String>,
+    /// The program goes on from it.
+    pub(crate) kept: Vec<String>,
+    /// Of the program's operators those that keep state and begin with none.
+    pub(crate) fresh: Vec<String>,
+}
+
+/// What becomes of `head`'s state under a program of these operators, by uid.
+pub(crate) fn fates(
+    head: &Manifest,
+    operators: &BTreeMap<String, Reads>,
+    allowed: &[String],
+) -> Fates {
+    let lost = find_dropped(head, |uid| operators.get(&uid.0).cloned(), allowed);
+    let (may_go, dropped): (Vec<&Dropped>, Vec<&Dropped>) = lost.iter().partition(|it| it.allowed);
+    let is_lost = |uid: &str| lost.iter().any(|it| it.uid.0 == uid);
+    let stored = head.operators.iter().filter(|(_, entry)| entry.holds_state());
+    let kept = stored.filter(|(uid, _)| !is_lost(&uid.0)).map(|(_, entry)| entry.name.clone());
+    let begins = |uid: &String, reads: &Reads| {
+        let keeps = reads.state.is_some() || !reads.tables.is_empty();
+        let stored = head.operators.get(&OperatorUid(uid.clone()));
+        keeps && (is_lost(uid) || !stored.is_some_and(OperatorEntry::holds_state))
+    };
+    let fresh = operators.iter().filter(|(uid, reads)| begins(uid, reads));
+    let names = |lost: Vec<&Dropped>| lost.into_iter().map(|it| it.name.clone()).collect();
+    Fates {
+        dropped: names(dropped),
+        allowed: names(may_go),
+        kept: kept.collect(),
+        fresh: fresh.map(|(_, reads)| reads.name.clone()).collect(),
+    }
 }
 
 fn refuse_dropped(dropped: &[Dropped]) -> String {

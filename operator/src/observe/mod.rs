@@ -34,7 +34,7 @@ use crate::context::Context;
 use crate::decide::{LastFailure, OneShot, PlanPod, PodFacts, Problem, SetFacts};
 use crate::names;
 use crate::ownership::{Whose, whose};
-use crate::validate::{Program, Refusal};
+use crate::validate::{Program, read_program};
 use crate::workers::Workers;
 
 /// Workers that are asked at the same time.
@@ -287,33 +287,9 @@ impl Observer<'_> {
             return Ok(Some(Ok(String::new())));
         }
         let Some(from) = &job.spec.sql_from else { return Ok(None) };
-        let (name, key) = (&from.config_map_key_ref.name, &from.config_map_key_ref.key);
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
-        let place = "spec.sqlFrom.configMapKeyRef";
-        let program = match maps.get_opt(name).await? {
-            None => Err(Refusal::new(
-                "ProgramMissing",
-                format!(
-                    "{place}: ConfigMap {name} does not exist in namespace {namespace}: kubectl \
-                     create configmap {name} -n {namespace} --from-file={key}=job.sql"
-                ),
-            )),
-            Some(map) => match map.data.unwrap_or_default().remove(key) {
-                Some(sql) if sql.len() > weir_crds::limits::SQL_BYTES => Err(Refusal::new(
-                    "ProgramTooLong",
-                    format!(
-                        "{place}: key {key} of ConfigMap {name} holds {} bytes; at most {}",
-                        sql.len(),
-                        weir_crds::limits::SQL_BYTES
-                    ),
-                )),
-                Some(sql) => Ok(sql),
-                None => Err(Refusal::new(
-                    "ProgramMissing",
-                    format!("{place}: ConfigMap {name} has no key {key}; add it or name another"),
-                )),
-            },
-        };
+        let map = maps.get_opt(&from.config_map_key_ref.name).await?;
+        let program = read_program(from, namespace, map.map(|map| map.data.unwrap_or_default()));
         Ok(Some(program))
     }
 

@@ -5,9 +5,11 @@
 
 mod pods;
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use weir_crds::kube::{Pods, StreamJob};
-use weir_crds::{Checkpoint, StreamJobSpec, Workers, limits};
+use weir_crds::{Checkpoint, SqlFrom, StreamJobSpec, Workers, limits};
 
 use self::pods::{is_lost_with_pod, read_pods};
 use crate::config::Defaults;
@@ -53,6 +55,43 @@ impl Refusal {
 
 /// Where the program was found, or why it was not.
 pub type Program = Result<String, Refusal>;
+
+/// The program that `spec.sqlFrom` names, from what its ConfigMap holds, if there is one.
+///
+/// # Errors
+/// It is not there, or is too long.
+pub fn read_program(
+    from: &SqlFrom,
+    namespace: &str,
+    map: Option<BTreeMap<String, String>>,
+) -> Program {
+    let (name, key) = (&from.config_map_key_ref.name, &from.config_map_key_ref.key);
+    let place = "spec.sqlFrom.configMapKeyRef";
+    let Some(mut map) = map else {
+        return Err(Refusal::new(
+            "ProgramMissing",
+            format!(
+                "{place}: ConfigMap {name} does not exist in namespace {namespace}: kubectl create \
+                 configmap {name} -n {namespace} --from-file={key}=job.sql"
+            ),
+        ));
+    };
+    match map.remove(key) {
+        Some(sql) if sql.len() > limits::SQL_BYTES => Err(Refusal::new(
+            "ProgramTooLong",
+            format!(
+                "{place}: key {key} of ConfigMap {name} holds {} bytes; at most {}",
+                sql.len(),
+                limits::SQL_BYTES
+            ),
+        )),
+        Some(sql) => Ok(sql),
+        None => Err(Refusal::new(
+            "ProgramMissing",
+            format!("{place}: ConfigMap {name} has no key {key}; add it or name another"),
+        )),
+    }
+}
 
 /// Decides whether the job that was read can be run.
 ///

@@ -23,12 +23,28 @@ const PLAN_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct GrpcWorkers;
 
 impl GrpcWorkers {
+    /// Plans a manifest at this address, `host:port`, beside the job that runs there.
+    ///
+    /// # Errors
+    /// Nobody answers there, or has other work.
+    pub async fn plan_at(address: String, manifest: &str) -> Result<PlanReply, CallError> {
+        let (address, mut client) = Self::connect_to(address, PLAN_TIMEOUT).await?;
+        let request = weir_protocol::control::PlanRequest { manifest: manifest.to_owned() };
+        let reply = client.plan(request).await;
+        reply.map(tonic::Response::into_inner).map_err(|status| failed(&address, &status))
+    }
+
     async fn connect(
         ip: &str,
         timeout: Duration,
     ) -> Result<(String, WorkerClient<Channel>), CallError> {
-        let host = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
-        let address = format!("{host}:{CONTROL_PORT}");
+        Self::connect_to(address(ip), timeout).await
+    }
+
+    async fn connect_to(
+        address: String,
+        timeout: Duration,
+    ) -> Result<(String, WorkerClient<Channel>), CallError> {
         let silent = |cause: String| CallError::Silent { address: address.clone(), cause };
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| silent(error.to_string()))?
@@ -40,6 +56,12 @@ impl GrpcWorkers {
             .map_err(|error| silent(error.to_string()))?;
         Ok((address, WorkerClient::new(channel)))
     }
+}
+
+/// Of a pod's control port.
+fn address(ip: &str) -> String {
+    let host = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
+    format!("{host}:{CONTROL_PORT}")
 }
 
 fn failed(address: &str, status: &tonic::Status) -> CallError {
@@ -67,10 +89,7 @@ impl Workers for GrpcWorkers {
     }
 
     async fn plan(&self, ip: &str, manifest: &str) -> Result<PlanReply, CallError> {
-        let (address, mut client) = Self::connect(ip, PLAN_TIMEOUT).await?;
-        let request = weir_protocol::control::PlanRequest { manifest: manifest.to_owned() };
-        let reply = client.plan(request).await;
-        reply.map(tonic::Response::into_inner).map_err(|status| failed(&address, &status))
+        Self::plan_at(address(ip), manifest).await
     }
 
     async fn terminate(&self, ip: &str, pod_uid: &str) -> Result<TerminateReply, CallError> {

@@ -176,13 +176,13 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input")) return;
   if (event.key === "t") turn();
   else if (event.key === "Escape" && document.getElementById("drawer")?.childNodes.length) open(null);
-  else if (places[event.key]) location.assign(places[event.key]);
+  else if (places[event.key] && document.querySelector("nav")) location.assign(places[event.key]);
 });
 
 function filter() {
   const wanted = document.getElementById("filter")?.value.toLowerCase();
   if (wanted === undefined) return;
-  for (const line of document.querySelectorAll(".log span")) {
+  for (const line of document.querySelectorAll(".log span, .fleet tbody tr")) {
     line.hidden = wanted !== "" && !line.textContent.toLowerCase().includes(wanted);
   }
 }

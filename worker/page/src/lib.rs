@@ -3,7 +3,7 @@
 //! - **In**: snapshots ([`weir_protocol::view`]) once a second, records of checkpoints, what was
 //!   done with the job and what went wrong.
 //! - **Out**: `/v1/…` as JSON and as a stream, pages that are complete without a script, findings
-//!   ([`diagnose`]).
+//!   ([`diagnose`]); and a page of many jobs ([`fleet`]), of rows that somebody else gathers.
 //! - **Always**: read-only; nobody waits for a viewer; every memory here has a bound; nothing is
 //!   loaded from elsewhere; no other web site gets an answer.
 //!
@@ -12,6 +12,7 @@
 //! ```
 
 pub mod diagnose;
+pub mod fleet;
 pub mod history;
 mod html;
 mod hub;

@@ -5,7 +5,7 @@
 //! leads here (DNS rebinding) is told by `Host`, another site's script by `Origin`.
 
 mod data;
-mod guard;
+pub(crate) mod guard;
 mod stream;
 
 use std::io::Write;
@@ -189,7 +189,7 @@ impl Asset {
     }
 }
 
-async fn asset(Path(name): Path<String>) -> Response {
+pub(crate) async fn asset(Path(name): Path<String>) -> Response {
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
         return missing(&format!("no {name} here"));
     };

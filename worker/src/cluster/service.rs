@@ -72,13 +72,14 @@ impl Service {
         }
     }
 
-    /// Operators of the newest checkpoint whose state the new program would drop.
-    async fn dropped(&self, operators: &BTreeMap<String, Reads>, manifest: &str) -> Vec<String> {
-        let head = self.chain.read_head().await.ok().flatten();
+    /// What becomes of the newest checkpoint's state under the new program.
+    async fn fates(&self, operators: &BTreeMap<String, Reads>, manifest: &str) -> plan::Fates {
+        let Some(head) = self.chain.read_head().await.ok().flatten() else {
+            return plan::Fates::default();
+        };
         let job = StreamJob::from_yaml(manifest, "job.yaml").ok();
         let allowed = job.map(|job| job.spec.state.allow_dropped_state).unwrap_or_default();
-        let dropped = head.map(|head| plan::dropped(&head, operators, &allowed));
-        dropped.into_iter().flatten().map(|dropped| dropped.name).collect()
+        plan::fates(&head, operators, &allowed)
     }
 }
 
@@ -106,15 +107,18 @@ impl Worker for Service {
         let manifest = request.into_inner().manifest;
         let planned = plan_child::plan(&manifest).await;
         let planned = planned.map_err(|e| Status::internal(format!("{e:#}")))?;
-        let dropped = match planned.errors.is_empty() {
-            true => self.dropped(&planned.operators, &manifest).await,
-            false => Vec::new(),
+        let fates = match planned.errors.is_empty() {
+            true => self.fates(&planned.operators, &manifest).await,
+            false => plan::Fates::default(),
         };
         Ok(Response::new(PlanReply {
             errors: planned.errors,
             warnings: planned.warnings,
             plan_hash: planned.hash,
-            dropped,
+            dropped: fates.dropped,
+            allowed: fates.allowed,
+            kept: fates.kept,
+            fresh: fates.fresh,
         }))
     }
 

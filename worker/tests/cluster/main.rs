@@ -319,6 +319,7 @@ async fn a_manifest_is_planned_beside_the_running_job() {
     let same = pods.plan(0, &manifest(&folder, 1, 500, None)).await;
     assert!(same.errors.is_empty() && same.dropped.is_empty(), "{same:?}");
     assert!(same.plan_hash.len() >= 12, "{same:?}");
+    assert!(same.kept.iter().any(|name| name.contains("numbers")), "{same:?}");
 
     let wrong = manifest(&folder, 1, 500, None).replace("SELECT n FROM", "SELECT m FROM");
     let refused = pods.plan(0, &wrong).await;
@@ -335,6 +336,17 @@ async fn a_manifest_is_planned_beside_the_running_job() {
     let dropped = pods.plan(0, &another).await;
     assert!(dropped.errors.is_empty(), "{dropped:?}");
     assert!(dropped.dropped.iter().any(|name| name.contains("numbers")), "{dropped:?}");
+    assert!(dropped.allowed.is_empty(), "{dropped:?}");
+    let may_go = another.replacen(
+        "  state:\n",
+        "  state:\n    allowDroppedState: [datagen numbers, filesystem seen]\n",
+        1,
+    );
+    assert_ne!(may_go, another);
+    let allowed = pods.plan(0, &may_go).await;
+    assert!(allowed.errors.is_empty() && allowed.dropped.is_empty(), "{allowed:?}");
+    // A sink holds state only while it has a file open.
+    assert!(allowed.allowed.iter().any(|name| name.contains("numbers")), "{allowed:?}");
 }
 
 /// Whoever reaches the control port may ask for a plan, of any program.

@@ -1,4 +1,4 @@
-//! The user's `kubectl`, and a pod's page over a port that it forwards.
+//! The user's `kubectl`, and a pod's ports over ways that it opens.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -6,54 +6,155 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use weir_crds::kube::StreamJobStatus;
 
 /// Where a pod has its page, on its loopback.
 const PAGE_PORT: u16 = 7104;
 /// A page answers sooner, or not at all.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The kind by its full name: a short one may be another group's too.
+pub(crate) const JOBS: &str = "streamjobs.weir.dev";
 
-/// A namespace of a cluster, as `kubectl` reaches it.
+/// How to reach the cluster, as `kubectl` calls it.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Connection {
+    /// The namespace; that of the current context otherwise.
+    #[arg(short, long, global = true, help_heading = "Connection")]
+    pub(crate) namespace: Option<String>,
+    /// The context of the kubeconfig.
+    #[arg(long, global = true, help_heading = "Connection")]
+    context: Option<String>,
+    /// The kubeconfig.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Connection")]
+    kubeconfig: Option<String>,
+    /// The user to act as.
+    #[arg(long = "as", global = true, value_name = "USER", help_heading = "Connection")]
+    impersonated: Option<String>,
+    /// The longest that one request may take, such as 10s.
+    #[arg(long, global = true, value_name = "TIME", help_heading = "Connection")]
+    request_timeout: Option<String>,
+}
+
+/// A cluster, as `kubectl` reaches it.
+#[derive(Clone, Debug)]
 pub(crate) struct Cluster {
-    arguments: Vec<String>,
+    connection: Connection,
 }
 
 impl Cluster {
-    pub(crate) fn new(namespace: Option<&str>, context: Option<&str>) -> Self {
-        let flag = |name: &str, value: Option<&str>| value.map(|value| format!("--{name}={value}"));
-        let flags = [flag("namespace", namespace), flag("context", context)];
-        Self { arguments: flags.into_iter().flatten().collect() }
+    pub(crate) fn new(connection: &Connection) -> Self {
+        Self { connection: connection.clone() }
+    }
+
+    /// The same cluster, in this namespace.
+    pub(crate) fn within(&self, namespace: &str) -> Self {
+        let namespace = Some(namespace.to_owned()).filter(|name| !name.is_empty());
+        Self { connection: Connection { namespace, ..self.connection.clone() } }
+    }
+
+    /// The namespace that was asked for.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.connection.namespace.as_deref()
     }
 
     fn kubectl(&self) -> Command {
+        let Connection { namespace, context, kubeconfig, impersonated, request_timeout } =
+            &self.connection;
+        let flags = [
+            ("namespace", namespace),
+            ("context", context),
+            ("kubeconfig", kubeconfig),
+            ("as", impersonated),
+            ("request-timeout", request_timeout),
+        ];
         let mut command = Command::new("kubectl");
-        command.args(&self.arguments);
+        for (name, value) in flags.into_iter().filter_map(|(n, v)| Some((n, v.as_ref()?))) {
+            command.arg(format!("--{name}={value}"));
+        }
         command
     }
 
-    /// Names of the job's pods that run, the one first that most often coordinates.
-    pub(crate) fn pods(&self, job: &str) -> Result<Vec<String>> {
-        let selector = format!("weir.dev/job={job},app.kubernetes.io/component=worker");
-        let asked =
-            self.kubectl().args(["get", "pods", "--selector", &selector, "--output=json"]).output();
-        let asked = asked.context("kubectl cannot be started; it has to be in PATH")?;
-        ensure!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr).trim());
-        let listed: Value = serde_json::from_slice(&asked.stdout).context("kubectl get pods")?;
-        let pods = listed["items"].as_array().cloned().unwrap_or_default();
-        let running = pods.iter().filter(|pod| pod["status"]["phase"] == "Running");
-        let names = running.filter_map(|pod| pod["metadata"]["name"].as_str());
-        let mut names: Vec<String> = names.map(str::to_owned).collect();
-        names.sort_by_key(|name| (name.len(), name.clone()));
-        Ok(names)
+    /// What a call prints; what it says instead is the error.
+    pub(crate) fn read(&self, arguments: &[&str]) -> Result<Vec<u8>> {
+        self.read_with(arguments, None)
     }
 
-    /// Opens a way to a pod's page.
-    pub(crate) fn forward(&self, pod: &str, port: Option<u16>) -> Result<Forwarded> {
-        let ports =
-            format!("{}:{PAGE_PORT}", port.map_or_else(String::new, |port| port.to_string()));
+    /// The same, of a call that reads `input`.
+    pub(crate) fn read_with(&self, arguments: &[&str], input: Option<&str>) -> Result<Vec<u8>> {
+        let mut command = self.kubectl();
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child =
+            command.spawn().context("kubectl cannot be started; it has to be in PATH")?;
+        if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+            // One that ends without reading says why.
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        let output = child.wait_with_output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{}", said.trim());
+        Ok(output.stdout)
+    }
+
+    /// What a call prints, as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T> {
+        let mut all = arguments.to_vec();
+        all.push("--output=json");
+        let printed = self.read(&all)?;
+        serde_json::from_slice(&printed).with_context(|| format!("kubectl {}", all.join(" ")))
+    }
+
+    /// The objects that a `get` lists.
+    pub(crate) fn list(&self, arguments: &[&str]) -> Result<Vec<Value>> {
+        let mut listed: Value = self.json(arguments)?;
+        match listed["items"].take() {
+            Value::Array(items) => Ok(items),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// A call whose output is read while it runs.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Result<Running> {
+        let mut command = self.kubectl();
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        let child = command.stderr(Stdio::inherit()).spawn();
+        Ok(Running(child.context("kubectl cannot be started; it has to be in PATH")?))
+    }
+
+    /// A job as the API server holds it.
+    pub(crate) fn job(&self, name: &str) -> Result<Value> {
+        self.json(&["get", JOBS, name])
+    }
+
+    /// The job's worker pods.
+    pub(crate) fn workers(&self, job: &str) -> Result<Vec<Value>> {
+        let selector = format!("--selector={}", weir_operator::names::worker_selector(job));
+        let mut pods = self.list(&["get", "pods", &selector])?;
+        let key = |pod: &Value| {
+            let name = name_of(pod);
+            (name.len(), name.to_owned())
+        };
+        pods.sort_by_key(key);
+        Ok(pods)
+    }
+
+    /// Names of the job's pods that run, the one first that most often coordinates.
+    fn running(&self, job: &str) -> Result<Vec<String>> {
+        let pods = self.workers(job)?;
+        let running = pods.iter().filter(|pod| pod["status"]["phase"] == "Running");
+        Ok(running.map(|pod| name_of(pod).to_owned()).collect())
+    }
+
+    /// Opens a way to a port of a pod, from this port of this machine, or any.
+    pub(crate) fn forward(&self, pod: &str, from: Option<u16>, to: u16) -> Result<Forwarded> {
+        let ports = format!("{}:{to}", from.map_or_else(String::new, |port| port.to_string()));
         let mut command = self.kubectl();
         command.args(["port-forward", &format!("pod/{pod}"), &ports]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = child.spawn().context("kubectl cannot be started; it has to be in PATH")?;
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().context("kubectl's output")?);
         stdout.read_line(&mut line)?;
@@ -73,13 +174,76 @@ impl Cluster {
         if let Some(mut stderr) = child.stderr.take() {
             std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
         }
-        Ok(Forwarded { child, address })
+        Ok(Forwarded { child: Running(child), address })
+    }
+
+    /// A way to the page of the pod that coordinates the job; from this port of this machine, or
+    /// any.
+    pub(crate) fn page_of(&self, job: &str, from: Option<u16>) -> Result<Forwarded> {
+        let pods = self.running(job)?;
+        if pods.is_empty() {
+            bail!("{job}: no pod of such a job runs; `kubectl weir list` lists the jobs");
+        }
+        let mut said = String::new();
+        for pod in &pods {
+            let way = self.forward(pod, from, PAGE_PORT)?;
+            match way.get("/v1/snapshot") {
+                Ok(_) => return Ok(way),
+                Err(why) => said = why.to_string(),
+            }
+        }
+        bail!("{job}: none of its {} pods coordinates it now: {said}", pods.len())
+    }
+
+    /// A way to the page of the pod that coordinates the job as its status says.
+    pub(crate) fn page_of_pod(&self, pod: &str) -> Result<Forwarded> {
+        self.forward(pod, None, PAGE_PORT)
     }
 }
 
-/// A way to a pod's page, which closes when this is dropped.
+/// An object's name.
+pub(crate) fn name_of(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+/// An object's namespace.
+pub(crate) fn namespace_of(object: &Value) -> &str {
+    object["metadata"]["namespace"].as_str().unwrap_or_default()
+}
+
+/// What the operator says about a job; of a later version's words those that are known.
+pub(crate) fn status_of(job: &Value) -> StreamJobStatus {
+    serde_json::from_value(job["status"].clone()).unwrap_or_default()
+}
+
+/// A process that ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// What it prints; once.
+    pub(crate) fn output(&mut self) -> Result<BufReader<std::process::ChildStdout>> {
+        Ok(BufReader::new(self.0.stdout.take().context("kubectl's output")?))
+    }
+
+    /// Until it ends: whether it is content.
+    pub(crate) fn wait(&mut self) -> Result<std::process::ExitStatus> {
+        Ok(self.0.wait()?)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A way to a pod's port, which closes when this is dropped.
+#[derive(Debug)]
 pub(crate) struct Forwarded {
-    child: Child,
+    child: Running,
     address: String,
 }
 
@@ -104,18 +268,15 @@ impl Forwarded {
         Ok(body.to_owned())
     }
 
+    /// What the page answers, as a value.
+    pub(crate) fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        serde_json::from_str(&self.get(path)?).with_context(|| format!("the page's {path}"))
+    }
+
     /// Until `kubectl` ends.
     pub(crate) fn wait(mut self) -> Result<()> {
         let ended = self.child.wait()?;
         ensure!(ended.success(), "the way to the page has closed: kubectl ended with {ended}");
         Ok(())
-    }
-}
-
-impl Drop for Forwarded {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
