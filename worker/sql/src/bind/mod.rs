@@ -142,7 +142,7 @@ impl<'a> Binder<'a> {
                     self.drop_statement(*is_view, name, *if_exists, &mut program);
                 }
                 Statement::Alter(alter) => self.alter_statement(alter, &mut program),
-                Statement::Told { what, span, of } => self.told(what, *span, of),
+                Statement::Told(told) => self.told(told),
                 Statement::Insert(insert) => {
                     self.writes = true;
                     if let Ok(bound) = self.insert(insert) {

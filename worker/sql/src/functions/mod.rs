@@ -113,6 +113,11 @@ const WINDOW_FUNCTIONS: [&str; 9] = [
     "NTH_VALUE",
 ];
 
+/// Names of all functions, in capitals.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    all().map(|function| function.name).chain(aggregate::names()).chain(WINDOW_FUNCTIONS)
+}
+
 /// Binds a call of a scalar function.
 pub(crate) fn bind(name: &str, args: Vec<Arg>, at: Span, span: Span) -> Result<Expr, SqlError> {
     let upper = name.to_ascii_uppercase();
