@@ -48,7 +48,7 @@ pub(super) fn is_shared() -> bool {
 }
 
 /// Columns and rows of the terminal; what is usual where it does not say.
-pub(super) fn size() -> (usize, usize) {
+pub(crate) fn size() -> (usize, usize) {
     match rustix::termios::tcgetwinsize(stderr()) {
         Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
             (usize::from(size.ws_col), usize::from(size.ws_row))

@@ -12,7 +12,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use weir_engine::RowKind;
 
 use crate::formats::cell;
-use crate::formats::time::{self, Instant};
+use crate::formats::time::{self, Instant, TimestampFormat};
 
 /// `+I[a, b]`.
 pub(crate) fn write_row(out: &mut Vec<u8>, kind: RowKind, columns: &[ArrayRef], row: usize) {
@@ -86,6 +86,15 @@ pub(crate) fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
             Err(error) => put(out, format_args!("<{error}>")),
         },
     }
+}
+
+/// A value that is not NULL as SQL shows it: times with a blank and seconds.
+pub(crate) fn write_shown(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
+    let DataType::Timestamp(unit, zone) = array.data_type() else {
+        return write_value(out, array, row);
+    };
+    let instant = Instant::from_unit(count(array, unit, row), *unit);
+    time::write_timestamp(out, instant, TimestampFormat::Sql, zone.is_some());
 }
 
 fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {

@@ -355,9 +355,8 @@ impl Binder<'_> {
 impl Binder<'_> {
     /// The names of all tables and views, or of views alone.
     pub(crate) fn names_declared(&self, views_alone: bool) -> Vec<String> {
-        let is_meant = |declared: &Declared| {
-            !views_alone || matches!(declared.written, Written::View(..))
-        };
+        let is_meant =
+            |declared: &Declared| !views_alone || matches!(declared.written, Written::View(..));
         let declared = self.declared.iter().filter(|(_, declared)| is_meant(declared));
         declared.map(|(name, _)| name.clone()).collect()
     }

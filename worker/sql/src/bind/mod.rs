@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use self::declare::Declared;
 use self::expr::{Scope, bind_plain};
+pub(crate) use self::settings::KNOWN as KNOWN_SETTINGS;
 use crate::PlanOptions;
 use crate::ast::{Insert, Statement};
 use crate::catalog::{Relation, TableDef, implicit};

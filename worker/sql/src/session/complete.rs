@@ -1,138 +1,19 @@
-//! What an editor knows of a text while it is typed: whether a statement is whole, what its parts
-//! are, and which names could stand in it.
+//! What could stand at a place of a text that is being typed.
 
-use crate::bind::Binder;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use weir_connectors::options;
+use weir_connectors::registry;
+use weir_connectors::table::{OptionValue, Place, Position, Table};
+
+use super::typed::{Token, TokenKind, WORDS, tokens};
+use super::{OF_SESSION, RESULT_MODE};
+use crate::bind::{Binder, KNOWN_SETTINGS};
 use crate::catalog::Relation;
 use crate::functions;
-use crate::lex::{Tok, tokenize};
 use crate::parse::RESERVED;
-
-/// Whether everything that was begun is ended: the last statement by its semicolon, and texts,
-/// comments and statement sets too. What is wrong in another way is whole.
-#[must_use]
-pub fn is_complete(text: &str) -> bool {
-    let tokens = match tokenize(text) {
-        Ok(tokens) => tokens,
-        // Of what has no end there may be more.
-        Err(error) => return !error.message.contains("has no end"),
-    };
-    let mut in_set = false;
-    let mut starts = true;
-    let words: Vec<String> =
-        tokens.iter().map(|token| token.keyword().unwrap_or_default()).collect();
-    for (at, token) in tokens.iter().enumerate() {
-        let before = |back: usize| at.checked_sub(back).map_or("", |at| words[at].as_str());
-        if starts && in_set && words[at] == "END" {
-            in_set = false;
-        }
-        if token.tok == Tok::Sign(";") {
-            starts = true;
-            continue;
-        }
-        starts = false;
-        let begins = (words[at] == "BEGIN" && before(1) == "SET" && before(2) == "STATEMENT")
-            || (words[at] == "SET" && before(1) == "STATEMENT" && before(2) == "BEGIN");
-        if begins {
-            in_set = true;
-            starts = words[at] == "BEGIN";
-        }
-    }
-    let last = tokens.iter().rev().find(|token| token.tok != Tok::End);
-    !in_set && last.is_none_or(|token| token.tok == Tok::Sign(";"))
-}
-
-/// What a part of a text is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TokenKind {
-    /// A word of the language.
-    Keyword,
-    /// A function that is called.
-    Function,
-    /// Any other name.
-    Name,
-    /// A text in quotes.
-    Text,
-    /// A number.
-    Number,
-    /// A comment or a hint.
-    Comment,
-    /// Anything else.
-    Sign,
-}
-
-/// A part of a text, in bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Token {
-    /// Its first byte.
-    pub start: usize,
-    /// The first byte behind it.
-    pub end: usize,
-    /// What it is.
-    pub kind: TokenKind,
-}
-
-/// The parts of a text that need not be whole, for colours; blanks are in none.
-#[must_use]
-pub fn tokens(text: &str) -> Vec<Token> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(c) = text[at..].chars().next() {
-        let rest = &text[at..];
-        let until = |sign: &str, from: usize| {
-            rest[from..].find(sign).map_or(rest.len(), |i| from + i + sign.len())
-        };
-        let run = |keep: fn(char) -> bool| {
-            rest.find(|c: char| !keep(c)).unwrap_or(rest.len())
-        };
-        let (length, kind) = if c.is_whitespace() {
-            at += c.len_utf8();
-            continue;
-        } else if rest.starts_with("--") {
-            (rest.find('\n').unwrap_or(rest.len()), TokenKind::Comment)
-        } else if rest.starts_with("/*") {
-            (until("*/", 2), TokenKind::Comment)
-        } else if c == '\'' {
-            (until("'", 1), TokenKind::Text)
-        } else if c == '`' {
-            (until("`", 1), TokenKind::Name)
-        } else if c.is_ascii_digit() {
-            (run(|c| c.is_ascii_alphanumeric() || c == '.'), TokenKind::Number)
-        } else if c.is_alphabetic() || c == '_' {
-            let length = run(|c| c.is_alphanumeric() || c == '_' || c == '$');
-            let is_called = rest[length..].trim_start().starts_with('(');
-            (length, of_word(&rest[..length].to_ascii_uppercase(), is_called))
-        } else {
-            (c.len_utf8(), TokenKind::Sign)
-        };
-        found.push(Token { start: at, end: at + length, kind });
-        at += length;
-    }
-    found
-}
-
-fn of_word(word: &str, is_called: bool) -> TokenKind {
-    if RESERVED.contains(&word) || WORDS.contains(&word) {
-        TokenKind::Keyword
-    } else if is_called && functions::names().any(|name| name == word) {
-        TokenKind::Function
-    } else {
-        TokenKind::Name
-    }
-}
-
-/// Words of the language that may also be names.
-const WORDS: [&str; 84] = [
-    "ALTER", "ARRAY", "ASC", "BEGIN", "BIGINT", "BOOLEAN", "BY", "BYTES", "CAST", "CLEAR",
-    "COLUMNS", "CONSTRAINT", "CUBE", "CURRENT", "DATE", "DAY", "DECIMAL", "DEFINE", "DESC",
-    "DESCRIBE", "DESCRIPTOR", "DOUBLE", "DROP", "ENFORCED", "ESCAPE", "EXECUTE", "EXIT",
-    "EXPLAIN", "FALSE", "FIRST", "FLOAT", "FUNCTIONS", "GROUPING", "HELP", "HOP", "HOUR", "IF",
-    "INT", "INTERVAL", "KEY", "LAST", "LATERAL", "MAP", "MEASURES", "METADATA", "MINUTE",
-    "MONTH", "NULL", "NULLS", "OF", "OVER", "PARTITION", "PARTITIONED", "PATTERN", "PRECEDING",
-    "PRIMARY", "QUIT", "RANGE", "RENAME", "RESET", "ROLLUP", "ROW", "ROWS", "SECOND", "SET",
-    "SETS", "SHOW", "SMALLINT", "STATEMENT", "STRING", "SYSTEM_TIME", "TABLES", "TIME",
-    "TIMESTAMP", "TIMESTAMP_LTZ", "TINYINT", "TRUE", "TRY_CAST", "TUMBLE", "USE", "VARCHAR",
-    "VIEW", "VIEWS", "WATERMARK",
-];
 
 /// Names that could stand in a statement.
 #[derive(Clone, Debug, Default)]
@@ -140,6 +21,28 @@ pub struct Scope {
     /// Tables and views with their columns.
     pub tables: Vec<(String, Vec<String>)>,
 }
+
+/// What could be completed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Completion {
+    /// The first byte of what is replaced; it ends at the cursor.
+    pub start: usize,
+    /// What could stand there, the likeliest first.
+    pub candidates: Vec<Candidate>,
+}
+
+/// What could stand somewhere.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Candidate {
+    /// As it is written.
+    pub text: String,
+    /// What it is.
+    pub what: &'static str,
+}
+
+/// Words behind which a table's name stands.
+const BEFORE_TABLES: [&str; 8] =
+    ["FROM", "JOIN", "INTO", "TABLE", "VIEW", "DESCRIBE", "DESC", "UPDATE"];
 
 impl Scope {
     pub(super) fn of(binder: &mut Binder<'_>) -> Self {
@@ -160,55 +63,233 @@ impl Scope {
         Self { tables: names.into_iter().map(table).collect() }
     }
 
-    /// Words of the language, in capitals.
-    pub fn keywords() -> impl Iterator<Item = &'static str> {
-        RESERVED.into_iter().chain(WORDS)
+    /// What could stand at the end of `text`, in front of `rest` of the statement.
+    #[must_use]
+    pub fn complete(&self, text: &str, rest: &str) -> Completion {
+        let parts = tokens(text);
+        let of_statement = parts.iter().rposition(|part| &text[part.start..part.end] == ";");
+        let parts = &parts[of_statement.map_or(0, |at| at + 1)..];
+        let words: Vec<&str> = parts.iter().map(|part| &text[part.start..part.end]).collect();
+        if let (Some(last), Some(word)) = (parts.last(), words.last())
+            && last.kind == TokenKind::Text
+            && (word.len() == 1 || !word.ends_with('\''))
+        {
+            return Completion { start: last.start + 1, candidates: options(parts, &words) };
+        }
+        // The word that is being typed, if there is one at the very end.
+        let is_word = |part: &&Token| {
+            part.end == text.len()
+                && !matches!(part.kind, TokenKind::Sign | TokenKind::Text | TokenKind::Comment)
+        };
+        let typed = parts.last().filter(is_word).map_or("", |part| &text[part.start..part.end]);
+        let before = &words[..words.len() - usize::from(!typed.is_empty())];
+        let start = text.len() - typed.len();
+        let mut candidates = Vec::new();
+        if let [.., of, "."] = before {
+            candidates.extend(self.columns_of(of, text, rest));
+        } else if before.last().is_some_and(|word| is_one_of(word, &BEFORE_TABLES)) {
+            candidates.extend(self.tables());
+        } else {
+            candidates.extend(self.columns(text, rest));
+            if !typed.is_empty() {
+                candidates.extend(self.tables());
+                candidates.extend(calls(typed));
+                candidates.extend(keywords(typed));
+            }
+        }
+        let begins = |candidate: &Candidate| {
+            let head = candidate.text.get(..typed.len());
+            head.is_some_and(|head| head.eq_ignore_ascii_case(typed)) && candidate.text != typed
+        };
+        candidates.retain(begins);
+        let mut seen = BTreeSet::new();
+        candidates.retain(|candidate| seen.insert(candidate.text.clone()));
+        Completion { start, candidates }
     }
 
-    /// Names of functions, in capitals.
-    pub fn functions() -> impl Iterator<Item = &'static str> {
-        functions::names()
+    fn tables(&self) -> impl Iterator<Item = Candidate> {
+        self.tables.iter().map(|(name, _)| Candidate { text: written(name), what: "table" })
     }
+
+    /// Columns of the tables that a statement names.
+    fn columns(&self, text: &str, rest: &str) -> Vec<Candidate> {
+        let named = |name: &str| names(text, rest).any(|word| word == name);
+        let tables = self.tables.iter().filter(|(name, _)| named(name));
+        let columns = tables.flat_map(|(_, columns)| columns);
+        columns.map(|name| Candidate { text: written(name), what: "column" }).collect()
+    }
+
+    /// Columns of a table, by its name or what a statement calls it.
+    fn columns_of(&self, of: &str, text: &str, rest: &str) -> Vec<Candidate> {
+        let of = of.trim_matches('`');
+        let words: Vec<&str> = names(text, rest).collect();
+        let is_meant = |table: &str| {
+            table == of
+                || words.windows(2).any(|two| two == [table, of])
+                || words.windows(3).any(|three| {
+                    three[0] == table && three[1].eq_ignore_ascii_case("AS") && three[2] == of
+                })
+        };
+        let tables = self.tables.iter().filter(|(name, _)| is_meant(name));
+        let columns = tables.flat_map(|(_, columns)| columns);
+        columns.map(|name| Candidate { text: written(name), what: "column" }).collect()
+    }
+}
+
+/// The words of a statement without their quotes.
+fn names<'a>(text: &'a str, rest: &'a str) -> impl Iterator<Item = &'a str> {
+    [text, rest].into_iter().flat_map(|part| {
+        let words = tokens(part).into_iter().filter(|token| token.kind != TokenKind::Text);
+        words.map(|token| part[token.start..token.end].trim_matches('`'))
+    })
+}
+
+fn is_one_of(word: &str, words: &[&str]) -> bool {
+    words.iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
+/// A name as a statement has to write it.
+fn written(name: &str) -> String {
+    let mut letters = name.chars();
+    let is_plain = letters.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+        && letters.all(|c| c.is_alphanumeric() || c == '_');
+    if is_plain && !is_one_of(name, &RESERVED) { name.to_owned() } else { format!("`{name}`") }
+}
+
+/// In the case of what was typed so far.
+fn in_case_of(typed: &str, word: &str) -> String {
+    let is_small = typed.chars().all(|c| !c.is_uppercase());
+    if is_small { word.to_lowercase() } else { word.to_owned() }
+}
+
+fn keywords(typed: &str) -> impl Iterator<Item = Candidate> {
+    let mut words: Vec<&str> = RESERVED.into_iter().chain(WORDS).collect();
+    words.sort_unstable();
+    let text = |word: &str| in_case_of(typed, word);
+    words.into_iter().map(move |word| Candidate { text: text(word), what: "keyword" })
+}
+
+fn calls(typed: &str) -> impl Iterator<Item = Candidate> {
+    let mut names: Vec<&str> = functions::names().collect();
+    names.sort_unstable();
+    let text = |name: &str| format!("{}(", in_case_of(typed, name));
+    names.into_iter().map(move |name| Candidate { text: text(name), what: "function" })
+}
+
+/// What could stand in the quotes that a statement ends in.
+fn options(parts: &[Token], words: &[&str]) -> Vec<Candidate> {
+    let (typed, before) = match words.split_last() {
+        Some((last, before)) => (&last[1..], before),
+        None => return Vec::new(),
+    };
+    let is_value = before.last() == Some(&"=");
+    let found: Vec<(String, &'static str)> = match before.first() {
+        Some(word) if is_one_of(word, &["SET", "RESET"]) => {
+            if is_value && before.iter().any(|word| word.trim_matches('\'') == RESULT_MODE) {
+                ["table", "changelog", "tableau"].map(|mode| (mode.to_owned(), "value")).into()
+            } else if is_value {
+                Vec::new()
+            } else {
+                let known = KNOWN_SETTINGS.into_iter().chain(OF_SESSION);
+                known.map(|name| (name.to_owned(), "setting")).collect()
+            }
+        }
+        Some(_) => {
+            // In WITH (…) or a hint: what was given so far says what else there is.
+            let given = given(parts, words);
+            if is_value && before.iter().rev().nth(1) == Some(&"'connector'") {
+                registry::connectors().map(|name| (name.to_owned(), "connector")).collect()
+            } else if is_value {
+                Vec::new()
+            } else {
+                let known = known(&given).into_iter().filter(|name| !given.contains_key(name));
+                known.map(|name| (name, "option")).collect()
+            }
+        }
+        None => Vec::new(),
+    };
+    let found = found.into_iter().filter(|(text, _)| text.starts_with(typed));
+    found.map(|(text, what)| Candidate { text: format!("{text}'"), what }).collect()
+}
+
+/// Options that stand whole in a statement.
+fn given(parts: &[Token], words: &[&str]) -> BTreeMap<String, String> {
+    let is_text = |at: usize| parts[at].kind == TokenKind::Text;
+    let pairs =
+        (2..words.len()).filter(|&at| is_text(at) && is_text(at - 2) && words[at - 1] == "=");
+    let text = |at: usize| words[at].trim_matches('\'').to_owned();
+    pairs.map(|at| (text(at - 2), text(at))).collect()
+}
+
+/// The options that a table with these knows, as a source or as a sink.
+fn known(given: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let at = Position { line: 1, column: 1 };
+    let option = |(key, value): (&String, &String)| {
+        (key.clone(), OptionValue { value: value.as_str().into(), at })
+    };
+    let table = Table {
+        name: "t".to_owned(),
+        schema: Arc::new(Schema::empty()),
+        metadata: Default::default(),
+        primary_key: Vec::new(),
+        partitioned_by: Vec::new(),
+        event_time: None,
+        options: given.iter().map(option).collect(),
+    };
+    let place = Place {
+        job: "completion/completion".to_owned(),
+        operator: Default::default(),
+        base: ".".into(),
+        first_row: None,
+    };
+    options::asked(|| {
+        drop(registry::source(&table, &[], &place));
+        drop(registry::sink(&table, &place));
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_statement_is_whole_with_its_semicolon_and_a_set_with_its_end() {
-        for whole in [
-            "SELECT 1;",
-            "",
-            "SELECT ';' -- ;\n;",
-            "EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT 1; END;",
-            "BEGIN STATEMENT SET; INSERT INTO a SELECT CASE WHEN TRUE THEN 1 END; END;",
-            "SELECT \" ;",
-        ] {
-            assert!(is_complete(whole), "{whole}");
-        }
-        for part in [
-            "SELECT 1",
-            "SELECT '1;",
-            "SELECT 1; SELECT",
-            "SELECT 1 /* ;",
-            "SELECT 1 -- ;",
-            "EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT 1;",
-            "BEGIN STATEMENT SET;",
-        ] {
-            assert!(!is_complete(part), "{part}");
-        }
+    fn texts(text: &str) -> Vec<String> {
+        let columns = ["origin", "delay", "my column"].map(str::to_owned);
+        let scope = Scope {
+            tables: vec![
+                ("flights".to_owned(), columns.to_vec()),
+                ("others".to_owned(), vec!["distance".to_owned()]),
+            ],
+        };
+        let (before, after) = text.split_once('|').unwrap_or((text, ""));
+        scope.complete(before, after).candidates.into_iter().map(|c| c.text).collect()
     }
 
     #[test]
-    fn parts_have_their_kinds_even_where_a_text_has_no_end() {
-        let text = "SELECT COUNT(*), `a b` FROM t -- all\nWHERE s = 'it";
-        let parts: Vec<(&str, TokenKind)> =
-            tokens(text).iter().map(|t| (&text[t.start..t.end], t.kind)).collect();
-        assert_eq!(parts[0], ("SELECT", TokenKind::Keyword));
-        assert_eq!(parts[1], ("COUNT", TokenKind::Function));
-        assert!(parts.contains(&("`a b`", TokenKind::Name)));
-        assert!(parts.contains(&("-- all", TokenKind::Comment)));
-        assert_eq!(parts.last(), Some(&("'it", TokenKind::Text)));
+    fn tables_columns_functions_and_words_are_completed_where_they_could_stand() {
+        assert_eq!(texts("SELECT * FROM fl"), ["flights"]);
+        assert_eq!(texts("SELECT * FROM "), ["flights", "others"]);
+        assert_eq!(texts("SELECT d| FROM flights")[0], "delay");
+        assert!(!texts("SELECT d| FROM flights").contains(&"distance".to_owned()));
+        assert_eq!(texts("SELECT f.| FROM flights AS f"), ["origin", "delay", "`my column`"]);
+        assert_eq!(texts("SELECT f.o| FROM flights f"), ["origin"]);
+        assert_eq!(texts("SELECT json_va"), ["json_value("]);
+        assert_eq!(texts("SELECT JSON_VA"), ["JSON_VALUE("]);
+        assert_eq!(texts("SEL"), ["SELECT"]);
+        assert_eq!(texts("sel"), ["select"]);
+        assert_eq!(texts("SHOW TABLES; DESCRIBE o"), ["others"]);
+    }
+
+    #[test]
+    fn options_are_those_of_the_connector_and_the_format_that_are_given() {
+        let table = "CREATE TABLE t (a INT) WITH ('connector' = ";
+        assert_eq!(texts(&format!("{table}'f")), ["filesystem'"]);
+        let files = format!("{table}'filesystem', 'path' = 'a', 'format' = 'csv', ");
+        assert!(
+            texts(&format!("{files}'source.m")).contains(&"source.monitor-interval'".to_owned())
+        );
+        assert!(texts(&format!("{files}'csv.f")).contains(&"csv.field-delimiter'".to_owned()));
+        assert!(!texts(&format!("{files}'")).contains(&"path'".to_owned()), "it is given");
+        assert_eq!(texts("SET 'sql-client.execution.result-mode' = 'ch"), ["changelog'"]);
+        assert!(texts("SET 'table.exec.s").contains(&"table.exec.state.ttl'".to_owned()));
     }
 }

@@ -11,11 +11,13 @@
 
 mod answers;
 mod complete;
+mod typed;
 
 use std::collections::BTreeMap;
 
 pub use answers::Answer;
-pub use complete::{Scope, Token, TokenKind, is_complete, tokens};
+pub use complete::{Candidate, Completion, Scope};
+pub use typed::{Token, TokenKind, is_complete, tokens};
 
 use crate::ast::{Ask, Statement, Told};
 use crate::bind::Binder;
@@ -122,8 +124,7 @@ impl Session {
     /// Forgets texts that no place can be about any more: everything behind the last declaration.
     pub fn trim(&mut self) {
         let last = self.kept.iter().map(|kept| kept.end).max().unwrap_or(0);
-        let end: usize =
-            self.source.split_inclusive('\n').take(last as usize).map(str::len).sum();
+        let end: usize = self.source.split_inclusive('\n').take(last as usize).map(str::len).sum();
         self.source.truncate(end);
     }
 
@@ -340,7 +341,8 @@ impl Session {
                     "this {} is not answered here; {}",
                     told.what,
                     match told.what {
-                        "SHOW" => "there are SHOW TABLES, VIEWS, COLUMNS FROM, CREATE TABLE, CREATE VIEW, FUNCTIONS, CATALOGS, DATABASES, MODULES, CURRENT CATALOG and CURRENT DATABASE",
+                        "SHOW" =>
+                            "there are SHOW TABLES, VIEWS, COLUMNS FROM, CREATE TABLE, CREATE VIEW, FUNCTIONS, CATALOGS, DATABASES, MODULES, CURRENT CATALOG and CURRENT DATABASE",
                         _ => "it takes the name of a table or view",
                     }
                 );

@@ -14,11 +14,20 @@ pub struct RestartPolicy {
     /// Errors of the user's program or data after which the job fails for good; `None`: never,
     /// someone may mend the data or the options.
     pub max_user_errors: Option<u32>,
+    /// Any failure of the tasks ends the job: somebody looks at its rows, which cannot be given
+    /// once more.
+    pub once: bool,
 }
 
 impl Default for RestartPolicy {
     fn default() -> Self {
-        Self { initial_ms: 1_000, max_ms: 60_000, reset_after_ms: 600_000, max_user_errors: None }
+        Self {
+            initial_ms: 1_000,
+            max_ms: 60_000,
+            reset_after_ms: 600_000,
+            max_user_errors: None,
+            once: false,
+        }
     }
 }
 
@@ -54,6 +63,9 @@ impl Backoff {
     /// them are a connection that broke.
     pub(crate) fn failed(&mut self, policy: &RestartPolicy, fault: Fault, now_ms: u64) -> Restart {
         self.rest(policy, now_ms);
+        if policy.once {
+            return Restart::GiveUp;
+        }
         let before = self.failures;
         self.failures = self.failures.saturating_add(1);
         self.failing |= fault == Fault::User || self.failures > 1;
