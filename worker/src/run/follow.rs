@@ -128,7 +128,7 @@ impl Running {
         if let Some(newest) = status.operations.last() {
             said.operation = newest.number;
         }
-        screen.draw(&status, &totals, self.meter.out_rate(&status, &self.ends.sources));
+        screen.draw(&status, &totals, self.meter.out_rate(&status, &self.ends.sources), None);
     }
 
     fn edit(&self, edit: Edit, screen: &mut Screen) {

@@ -8,16 +8,15 @@ use weir_connectors::print::Taker;
 use weir_crds::limits;
 use weir_engine::env::instant;
 use weir_engine::veil;
-use weir_page::words::grouped;
 use weir_sql::session::{Answer, Entry, Outcome, PARALLELISM, RESULT_MODE, Session, Shown};
 use weir_sql::{PlanOptions, Planned, SqlError, environment};
 
-use super::encode::Encoder;
 use super::engine::{Ended, Engine};
-use super::results::{Look, Results};
 use crate::cli::Format;
 use crate::exit;
 use crate::printing::Printing;
+use crate::rows::encode::Encoder;
+use crate::rows::results::{Look, Results, count, write_out};
 use crate::run::screen::Screen;
 use crate::run::{Above, terminal};
 
@@ -110,6 +109,7 @@ impl Client {
             Err(errors) => return Ok(self.refuse(&errors, file)),
         };
         for warning in &answered.warnings {
+            let warning = self.session.render_warning(warning, file);
             self.screen.say(&format!("warning: {warning}"));
         }
         match answered.outcome {
@@ -130,8 +130,7 @@ impl Client {
     }
 
     fn text(&self, text: &str) {
-        let text = veil::hide(text);
-        terminal::above(|| print!("{}{}", text, if text.ends_with('\n') { "" } else { "\n" }));
+        write_out(&format!("{}\n", veil::hide(text).trim_end()));
     }
 
     /// A list that was asked for, as rows of a query.
@@ -159,9 +158,8 @@ impl Client {
     ) -> anyhow::Result<u8> {
         let mode = self.session.setting(RESULT_MODE).unwrap_or("table");
         let changelog = mode == "changelog";
-        // What never ends can only be looked at while it changes.
+        // A person can look at what is there so far.
         let live = shown.is_corrected
-            && !planned.bounded
             && self.on_screen
             && self.screen.is_live()
             && self.format == Format::Table
@@ -177,11 +175,9 @@ impl Client {
         let results = Arc::new(Results::new(look, columns));
         printed.set(results.clone());
         let parallelism = self.parallelism();
-        // One of the two is drawn.
-        let mut without = Screen::new(true);
-        let screen = if live { &mut without } else { &mut self.screen };
-        let ended = self.engine.run(job, planned, parallelism, Some(&results), screen).await?;
-        let count = match ended {
+        let ended =
+            self.engine.run(job, planned, parallelism, Some(&results), &mut self.screen).await?;
+        let rows = match ended {
             Ended::Failed(why) => {
                 self.screen.say(&why);
                 return Ok(exit::FAILED);
@@ -189,10 +185,12 @@ impl Client {
             Ended::Unread => return Ok(exit::INTERRUPTED),
             Ended::Finished(_) | Ended::Interrupted(_) => results.finish(),
         };
+        let is_whole = matches!(ended, Ended::Finished(_));
         if self.on_screen || self.timer {
-            self.screen.say(&format!("{} in {}", rows(count as u64), took(began)));
+            let until = if is_whole { "in" } else { "until it was interrupted after" };
+            self.screen.say(&format!("{} {until} {}", count(rows as u64), took(began)));
         }
-        Ok(if matches!(ended, Ended::Finished(_)) { exit::DONE } else { exit::INTERRUPTED })
+        Ok(if is_whole { exit::DONE } else { exit::INTERRUPTED })
     }
 
     async fn insert(
@@ -217,7 +215,7 @@ impl Client {
             Ended::Finished(written) => (written, exit::DONE),
             Ended::Interrupted(written) => (written, exit::INTERRUPTED),
         };
-        self.screen.say(&format!("{} written in {}", rows(written), took(began)));
+        self.screen.say(&format!("{} written in {}", count(written), took(began)));
         Ok(code)
     }
 
@@ -225,10 +223,6 @@ impl Client {
         // It was checked when it was set.
         self.session.setting(PARALLELISM).and_then(|n| n.parse().ok()).unwrap_or(1)
     }
-}
-
-fn rows(count: u64) -> String {
-    format!("{} row{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 fn took(began: Instant) -> String {

@@ -12,12 +12,12 @@ use weir_coordinator::{CoordinatorConfig, CoordinatorHandle, Ending, MasterConfi
 use weir_protocol::JobName;
 use weir_sql::Planned;
 
-use super::results::Results;
 use crate::host::EngineHost;
 use crate::local;
 use crate::monitor::Meter;
+use crate::rows::results::Results;
 use crate::run::screen::{Screen, Totals};
-use crate::run::{ends, stdout};
+use crate::run::{ends, stdout, terminal};
 
 /// How often progress is shown.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -99,7 +99,8 @@ impl Engine {
                     let status = handle.status();
                     meter.take(&status);
                     let rate = meter.out_rate(&status, &ends.sources);
-                    screen.draw(&status, &Totals::of(&status, &ends), rate);
+                    let picture = results.and_then(|results| results.picture(terminal::size()));
+                    screen.draw(&status, &Totals::of(&status, &ends), rate, picture);
                     if let Some(results) = results {
                         results.tick();
                     }

@@ -7,10 +7,8 @@
 //! Rows and answers go to standard output, everything that is said about them to standard error.
 
 mod client;
-mod encode;
 mod engine;
 mod prompt;
-mod results;
 
 use std::io::{IsTerminal, Read, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};

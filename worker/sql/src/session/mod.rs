@@ -38,6 +38,8 @@ pub const PARALLELISM: &str = "parallelism.default";
 pub struct Session {
     /// Everything that places may be about.
     source: String,
+    /// How many lines of it stand before what was read last.
+    before: u32,
     kept: Vec<Kept>,
     settings: BTreeMap<String, String>,
 }
@@ -107,7 +109,8 @@ impl Session {
     /// # Errors
     /// Everything that is no statement of the dialect.
     pub fn read(&mut self, text: &str) -> Result<Vec<Entry>, Vec<SqlError>> {
-        let line = self.source.lines().count() as u32 + 1;
+        self.before = self.source.lines().count() as u32;
+        let line = self.before + 1;
         self.source.push_str(text);
         if !self.source.ends_with('\n') {
             self.source.push('\n');
@@ -126,19 +129,44 @@ impl Session {
         let last = self.kept.iter().map(|kept| kept.end).max().unwrap_or(0);
         let end: usize = self.source.split_inclusive('\n').take(last as usize).map(str::len).sum();
         self.source.truncate(end);
+        self.before = self.before.min(last);
     }
 
-    /// The errors with the lines that they are about. They name `file`, where there is one.
+    /// The errors with the lines that they are about. In what was read last lines count from 1, and
+    /// `file` is its name, where it has one; what was declared before is named so.
     #[must_use]
     pub fn render(&self, errors: &[SqlError], file: Option<&str>) -> String {
+        let last = self.source.split_inclusive('\n').skip(self.before as usize);
+        let last: String = last.collect();
         let each = errors.iter().map(|error| {
-            let text = error.render(&self.source);
+            let span = error.span;
+            let is_last = span.line > self.before;
+            let text = if is_last {
+                let (line, end_line) = (span.line - self.before, span.end_line - self.before);
+                let span = Span { line, end_line, ..span };
+                SqlError::new(span, error.message.as_str()).render(&last)
+            } else {
+                error.render(&self.source)
+            };
             match (file, text.strip_prefix("sql:")) {
-                (Some(file), Some(rest)) => format!("{file}:{rest}"),
+                (Some(file), Some(rest)) if is_last => format!("{file}:{rest}"),
+                (_, Some(rest)) if !is_last => format!("declared before, line {rest}"),
                 _ => text,
             }
         });
         each.collect::<Vec<_>>().join("\n")
+    }
+
+    /// A warning with its place, as [`Session::render`] counts lines.
+    #[must_use]
+    pub fn render_warning(&self, warning: &Warning, file: Option<&str>) -> String {
+        let Span { line, column, .. } = warning.span;
+        match line.checked_sub(self.before) {
+            Some(line @ 1..) => {
+                format!("{}:{line}:{column}: {}", file.unwrap_or("sql"), warning.message)
+            }
+            _ => format!("declared before, line {line}:{column}: {}", warning.message),
+        }
     }
 
     /// What was set, by name.

@@ -6,29 +6,29 @@ use weir_connectors::formats::{RecordEncoder, TimestampFormat};
 use weir_connectors::print::cell;
 use weir_engine::RowKind;
 
+use super::grid::{NULL, cells};
 use crate::cli::Format;
-use crate::rows::grid::{NULL, cells};
 
 /// The name of the column that says what happens to a row.
 const CHANGE: &str = "op";
 
 /// Writes rows in one form.
 #[derive(Clone, Copy)]
-pub(super) struct Encoder {
-    pub(super) format: Format,
+pub(crate) struct Encoder {
+    pub(crate) format: Format,
     /// What happens to each row is a column of its own.
-    pub(super) changes: bool,
+    pub(crate) changes: bool,
 }
 
 impl Encoder {
     /// The names of columns as they are shown.
-    pub(super) fn columns(self, names: impl Iterator<Item = String>) -> Vec<String> {
+    pub(crate) fn columns(self, names: impl Iterator<Item = String>) -> Vec<String> {
         let change = self.changes.then(|| CHANGE.to_owned());
         change.into_iter().chain(names).collect()
     }
 
     /// What stands in front of all rows, where that is not a table's head.
-    pub(super) fn header(self, columns: &[String]) -> Option<String> {
+    pub(crate) fn header(self, columns: &[String]) -> Option<String> {
         let names = || columns.iter().map(|name| quoted(name)).collect::<Vec<_>>();
         (self.format == Format::Csv).then(|| names().join(","))
     }
@@ -37,7 +37,7 @@ impl Encoder {
     ///
     /// # Errors
     /// When a column's type has no place in this form.
-    pub(super) fn rows(
+    pub(crate) fn rows(
         self,
         records: &RecordBatch,
         kinds: Option<&[RowKind]>,
@@ -75,7 +75,7 @@ impl Encoder {
     }
 
     /// Rows of texts in this form.
-    pub(super) fn texts(
+    pub(crate) fn texts(
         self,
         columns: &[String],
         rows: &[Vec<Option<String>>],

@@ -1,8 +1,8 @@
-//! The rows of a query on their way to standard output.
+//! The rows of a result on their way to standard output.
 //!
 //! Rows that only come are written as they come. Where rows are taken back, those that are left
 //! in the end are written, or each change with its kind. No row is left out unsaid.
-//! A screen shows what is there while a query runs that does not end by itself.
+//! A screen shows what is there until then.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -14,9 +14,9 @@ use weir_connectors::print::{Console, Printed};
 use weir_page::words::grouped;
 
 use super::encode::Encoder;
+use super::folded::{Folded, in_order};
+use super::grid::Grid;
 use crate::cli::Format;
-use crate::rows::folded::{Folded, in_order};
-use crate::rows::grid::Grid;
 use crate::run::terminal;
 
 /// Rows that may change and are kept until the end.
@@ -25,25 +25,25 @@ const KEPT: usize = 1_000_000;
 const MEASURED: usize = 1_000;
 /// … unless no more come for so long.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// Lines of the screen that are not rows while they are drawn again and again.
-const FRAME: usize = 5;
+/// Lines of the screen that are not rows of a picture.
+const FRAME: usize = 6;
 
 /// How the rows of a query are shown.
 #[derive(Clone, Copy)]
-pub(super) struct Look {
-    pub(super) encoder: Encoder,
+pub(crate) struct Look {
+    pub(crate) encoder: Encoder,
     /// Only the rows that are left in the end are shown.
-    pub(super) at_end: bool,
-    /// Until then those that are there are shown as well, and drawn again when they change.
-    pub(super) live: bool,
+    pub(crate) at_end: bool,
+    /// Until then those that are there can be looked at.
+    pub(crate) live: bool,
     /// Width of the screen, where it is one.
-    pub(super) screen: Option<usize>,
+    pub(crate) screen: Option<usize>,
     /// So many rows are shown, the others are counted.
-    pub(super) most: usize,
+    pub(crate) most: usize,
 }
 
 /// Takes the rows of one query.
-pub(super) struct Results {
+pub(crate) struct Results {
     look: Look,
     columns: Vec<String>,
     inner: Mutex<Inner>,
@@ -59,19 +59,8 @@ struct Inner {
     grid: Option<Grid>,
     has_header: bool,
     written: usize,
-    /// Rows have come since the screen was drawn, which has so many lines of them.
-    changed: bool,
-    drawn: usize,
     /// Rows that were only counted.
     more: usize,
-}
-
-/// Takes so many lines above the cursor away.
-fn erase(lines: usize) -> String {
-    match lines {
-        0 => String::new(),
-        lines => format!("\r\x1b[{lines}A\x1b[J"),
-    }
 }
 
 impl Console for Results {
@@ -84,7 +73,6 @@ impl Console for Results {
         let mut inner = self.inner.lock();
         inner.subtasks.insert(printed.subtask);
         if self.look.at_end {
-            inner.changed = true;
             inner.folded.take(rows, kinds, KEPT);
             return match inner.folded.more() {
                 0 => Ok(()),
@@ -102,13 +90,13 @@ impl Console for Results {
 
 impl Results {
     /// Results with these columns.
-    pub(super) fn new(look: Look, columns: impl Iterator<Item = String>) -> Self {
+    pub(crate) fn new(look: Look, columns: impl Iterator<Item = String>) -> Self {
         let columns = look.encoder.columns(columns);
         Self { look, columns, inner: Mutex::default() }
     }
 
     /// Writes rows that are there already.
-    pub(super) fn write(&self, rows: Vec<Vec<String>>) {
+    pub(crate) fn write(&self, rows: Vec<Vec<String>>) {
         self.add(&mut self.inner.lock(), rows);
     }
 
@@ -125,46 +113,46 @@ impl Results {
     }
 
     /// To be called from time to time.
-    pub(super) fn tick(&self) {
+    pub(crate) fn tick(&self) {
         let mut inner = self.inner.lock();
-        if self.look.live {
-            return self.draw(&mut inner);
-        }
-        if inner.grid.is_none() && inner.since.is_some_and(|since| since.elapsed() > PATIENCE) {
+        if !self.look.at_end
+            && inner.grid.is_none()
+            && inner.since.is_some_and(|since| since.elapsed() > PATIENCE)
+        {
             self.put_waiting(&mut inner);
         }
     }
 
-    /// Draws what there is over what was drawn before.
-    fn draw(&self, inner: &mut Inner) {
-        if !std::mem::take(&mut inner.changed) {
-            return;
+    /// What there is so far, for a screen of this size, where it is to be looked at.
+    pub(crate) fn picture(&self, (columns, lines): (usize, usize)) -> Option<String> {
+        if !self.look.live {
+            return None;
         }
-        let (columns, lines) = terminal::size();
+        let mut inner = self.inner.lock();
+        // What is over at once is not worth two pictures.
+        let since = *inner.since.get_or_insert_with(Instant::now);
+        if inner.subtasks.is_empty() || since.elapsed() < PATIENCE {
+            return None;
+        }
         let all = inner.folded.len();
-        // Beside the rows: names, rule, and the line below.
-        let rows: Vec<&Vec<String>> =
-            inner.folded.iter().take(lines.saturating_sub(FRAME).max(1)).collect();
-        let grid = Grid::of(&self.columns, &rows, Some(columns - 1));
-        let mut shown = vec![grid.line(&self.columns), grid.rule()];
-        shown.extend(rows.iter().map(|row| grid.line(row)));
-        let hidden = all - rows.len();
-        let more = match hidden {
-            0 => String::new(),
-            _ => format!(", {} of them below", grouped(hidden as u64)),
-        };
-        let text = format!("{} rows{more}; Ctrl-C ends the query", grouped(all as u64));
-        shown.push(text.chars().take(columns - 1).collect());
-        let mut out = std::io::stdout().lock();
-        let again = erase(inner.drawn);
-        let _ = write!(out, "{again}{}\n", shown.join("\n")).and_then(|()| out.flush());
-        inner.drawn = shown.len();
+        let most = lines.saturating_sub(FRAME).max(1);
+        let rows: Vec<&Vec<String>> = inner.folded.iter().take(most).collect();
+        let grid = Grid::of(&self.columns, &rows, Some(columns.saturating_sub(1)));
+        let mut text = format!("{}\n{}\n", grid.line(&self.columns), grid.rule());
+        for row in &rows {
+            text.extend([&grid.line(row), "\n"]);
+        }
+        text.push_str(&count(all as u64));
+        if all > rows.len() {
+            text.push_str(&format!(", the first {} of them shown", rows.len()));
+        }
+        text.push('\n');
+        Some(text)
     }
 
     /// Writes what is left, and says how many rows there were.
-    pub(super) fn finish(&self) -> usize {
+    pub(crate) fn finish(&self) -> usize {
         let mut inner = self.inner.lock();
-        print!("{}", erase(std::mem::take(&mut inner.drawn)));
         if self.look.at_end {
             let mut rows: Vec<Vec<String>> = inner.folded.iter().cloned().collect();
             // Rows of several subtasks come in no order: then in that of their values.
@@ -224,10 +212,20 @@ impl Results {
         }
         inner.written += shown;
         inner.more += rows.len() - shown;
-        terminal::above(|| {
-            let mut out = std::io::stdout().lock();
-            // A reader that has gone ends the query (`stdout::closed`).
-            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        });
+        write_out(&text);
     }
+}
+
+/// Writes to standard output, above what is drawn.
+pub(crate) fn write_out(text: &str) {
+    terminal::above(|| {
+        let mut out = std::io::stdout().lock();
+        // A reader that has gone ends what is done for it (`stdout::closed`).
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    });
+}
+
+/// `1,200 rows`.
+pub(crate) fn count(rows: u64) -> String {
+    format!("{} row{}", grouped(rows), if rows == 1 { "" } else { "s" })
 }
