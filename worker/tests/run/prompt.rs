@@ -200,5 +200,5 @@ fn a_query_without_an_end_is_drawn_again_and_ctrl_c_ends_it_alone() {
     terminal.until("changes", |shown| shown.matches("\n+U").count() > 3);
     terminal.typed("\x03", "rows until");
     terminal.ready();
-    terminal.typed("SELECT 41 + 1 AS answer;\r", "\n+I        42");
+    terminal.typed("SELECT 41 + 1 AS answer;\r", "\n+I      42");
 }

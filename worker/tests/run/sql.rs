@@ -61,7 +61,8 @@ impl Folder {
 }
 
 const FLIGHTS: &str = "CREATE TABLE flights (origin STRING, delay INT) WITH (
-  'connector' = 'filesystem', 'path' = 'flights.csv', 'format' = 'csv');
+  'connector' = 'filesystem', 'path' = 'flights.csv', 'format' = 'csv',
+  'csv.null-literal' = '');
 ";
 
 fn flights() -> Folder {
@@ -171,9 +172,9 @@ fn an_error_names_its_place_and_nothing_before_it_is_run() {
     let run = folder.run(&["-f", "script.sql"]);
     assert_eq!((run.code, run.out.as_str()), (2, ""), "{run:?}");
     assert!(
-        run.said.starts_with("script.sql:5:8: column \"dely\" not found")
+        run.said.starts_with("script.sql:6:8: column \"dely\" not found")
             && run.said.contains(
-                "did you mean \"delay\"?\n  5 | SELECT dely FROM flights;\n    |        ^^^^"
+                "did you mean \"delay\"?\n  6 | SELECT dely FROM flights;\n    |        ^^^^"
             ),
         "{}",
         run.said
@@ -194,6 +195,8 @@ fn a_query_without_an_end_gives_rows_until_it_is_interrupted() {
     let folder = Folder::new(&[]);
     let endless =
         "CREATE TABLE n (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '50',
+  'fields.n.min' = '1', 'fields.n.max' = '1000000');
+CREATE TABLE long (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '50',
   'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '1000000');";
     let written = folder.0.path().join("out.csv");
     let start = |sql: &str| {
@@ -213,7 +216,7 @@ fn a_query_without_an_end_gives_rows_until_it_is_interrupted() {
 
     let run = start(
         "CREATE TABLE t (n BIGINT) WITH ('connector' = 'filesystem', 'path' = 't', 'format' = 'csv');
-INSERT INTO t SELECT n FROM n; SELECT 1;",
+INSERT INTO t SELECT n FROM long; SELECT 1;",
     );
     let folders = folder.0.path().join("t");
     until("a file", || fs::read_dir(&folders).is_ok_and(|files| files.count() > 0));

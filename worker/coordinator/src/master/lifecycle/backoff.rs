@@ -63,9 +63,6 @@ impl Backoff {
     /// them are a connection that broke.
     pub(crate) fn failed(&mut self, policy: &RestartPolicy, fault: Fault, now_ms: u64) -> Restart {
         self.rest(policy, now_ms);
-        if policy.once {
-            return Restart::GiveUp;
-        }
         let before = self.failures;
         self.failures = self.failures.saturating_add(1);
         self.failing |= fault == Fault::User || self.failures > 1;
@@ -74,6 +71,9 @@ impl Backoff {
             if policy.max_user_errors.is_some_and(|max| self.user_errors >= max) {
                 return Restart::GiveUp;
             }
+        }
+        if policy.once {
+            return Restart::GiveUp;
         }
         let doublings = match fault {
             Fault::External if before == 0 => return Restart::After(0),
@@ -126,6 +126,14 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_run_once_is_given_up_whatever_fails() {
+        let policy = RestartPolicy { once: true, ..RestartPolicy::default() };
+        for fault in [Fault::User, Fault::External, Fault::Internal] {
+            assert_eq!(Backoff::default().failed(&policy, fault, 0), Restart::GiveUp);
+        }
+    }
 
     #[test]
     fn the_wait_doubles_to_a_minute_and_a_quiet_time_resets_it() {
