@@ -183,7 +183,7 @@ impl Client {
                 return Ok(exit::FAILED);
             }
             Ended::Unread => return Ok(exit::INTERRUPTED),
-            Ended::Finished(_) | Ended::Interrupted(_) => results.finish(),
+            Ended::Finished(_) | Ended::Stopped | Ended::LeftOff => results.finish(),
         };
         let is_whole = matches!(ended, Ended::Finished(_));
         if self.on_screen || self.timer {
@@ -206,16 +206,23 @@ impl Client {
         }
         let parallelism = self.parallelism();
         let ended = self.engine.run(job, planned, parallelism, None, &mut self.screen).await?;
-        let (written, code) = match ended {
-            Ended::Failed(why) => {
-                self.screen.say(&why);
-                return Ok(exit::FAILED);
-            }
+        let took = took(began);
+        let (what, code) = match ended {
+            Ended::Failed(why) => (why, exit::FAILED),
             Ended::Unread => return Ok(exit::INTERRUPTED),
-            Ended::Finished(written) => (written, exit::DONE),
-            Ended::Interrupted(written) => (written, exit::INTERRUPTED),
+            Ended::Finished(rows) => (format!("{} written in {took}", count(rows)), exit::DONE),
+            Ended::Stopped => (
+                format!("interrupted after {took}; what was read until then is written"),
+                exit::INTERRUPTED,
+            ),
+            Ended::LeftOff => (
+                format!(
+                    "interrupted after {took}; what was read until the last checkpoint is written"
+                ),
+                exit::INTERRUPTED,
+            ),
         };
-        self.screen.say(&format!("{} written in {}", count(written), took(began)));
+        self.screen.say(&what);
         Ok(code)
     }
 

@@ -36,8 +36,10 @@ pub(super) struct Engine {
 pub(super) enum Ended {
     /// It has read everything; that many rows were written.
     Finished(u64),
-    /// Ctrl-C; that many rows were written.
-    Interrupted(u64),
+    /// Ctrl-C, behind a savepoint: what was read until then is written.
+    Stopped,
+    /// Ctrl-C at once: what was read until the last checkpoint is written.
+    LeftOff,
     /// It cannot go on.
     Failed(String),
     /// Nobody reads standard output any more.
@@ -119,7 +121,8 @@ impl Engine {
         tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder));
         Ok(match ending {
             Ending::Finished => Ended::Finished(written),
-            Ending::Stopped { .. } | Ending::SteppedDown => Ended::Interrupted(written),
+            Ending::Stopped { .. } => Ended::Stopped,
+            Ending::SteppedDown => Ended::LeftOff,
             Ending::Failed(why) | Ending::Fenced(why) => Ended::Failed(why),
         })
     }
