@@ -1,7 +1,7 @@
 //! Runs the jobs of a session, one at a time, in this process. Their state lives as long as they
 //! do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,8 +117,8 @@ impl Engine {
         };
         screen.clear();
         let written = Totals::of(&handle.status(), &ends).rows_out;
-        let folder = self.folder.join(job.rsplit('/').next().unwrap_or_default());
-        tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder));
+        let folder = self.folder.join(job);
+        tokio::task::spawn_blocking(move || remove(&folder)).await.ok();
         Ok(match ending {
             Ending::Finished => Ended::Finished(written),
             Ending::Stopped { .. } => Ended::Stopped,
@@ -130,8 +130,19 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // What is left there is of no use to anybody.
-        std::fs::remove_dir_all(&self.folder).ok();
+        remove(&self.folder);
+    }
+}
+
+/// Removes state that is of no use to anybody any more. A job that has ended may still write a last
+/// hint: then once more.
+fn remove(folder: &Path) {
+    for _ in 0..5 {
+        std::fs::remove_dir_all(folder).ok();
+        std::thread::sleep(Duration::from_millis(5));
+        if !folder.exists() {
+            return;
+        }
     }
 }
 

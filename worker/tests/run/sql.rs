@@ -27,12 +27,14 @@ impl Folder {
         for (name, text) in files {
             fs::write(folder.path().join(name), text).expect("written");
         }
+        fs::create_dir(folder.path().join("tmp")).expect("made");
         Self(folder)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.arg("sql").args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
+        command.env("TMPDIR", self.0.path().join("tmp"));
         command
     }
 
@@ -134,6 +136,8 @@ SELECT COUNT(*) AS n FROM late;
         run.said.lines().filter(|line| line.contains(" written in ")).collect();
     let counts: Vec<&str> = written.iter().map(|line| &line[..6]).collect();
     assert_eq!(counts, ["2 rows"; 3], "{}", run.said);
+    let left = fs::read_dir(folder.0.path().join("tmp")).expect("readable").count();
+    assert_eq!(left, 0, "the state of what is over is gone");
 }
 
 #[test]
