@@ -34,7 +34,7 @@ impl Terminal {
         let mut script = Command::new("script");
         script.args(["--quiet", "--flush", "--return", "--command", &command, "/dev/null"]);
         script.current_dir(folder).env("TERM", "xterm").env_remove("NO_COLOR");
-        script.env("XDG_STATE_HOME", folder.join("state"));
+        script.env("XDG_STATE_HOME", folder.join("state")).env("TMPDIR", folder);
         script.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = script.spawn().expect("script starts");
         let keys = Arc::new(Mutex::new(child.stdin.take().expect("a pipe")));
