@@ -49,7 +49,12 @@ fn every_command_works() -> Result<()> {
     ensure!(output.contains("200,000 rows in"), "it reads the sample:\n{}", tail(&output));
     ensure!(output.contains("0 late, 0 malformed"), "it loses no row:\n{}", tail(&output));
 
-    let second = rest.first().context("README.md shows one command only")?;
+    let (sql, rest) = rest.split_first().context("README.md shows one command only")?;
+    let output = run(sql)?;
+    ensure!(output.contains("origin,flights,late\n"), "{sql} shows rows:\n{}", tail(&output));
+    ensure!(output.contains("\nATL,"), "{sql} counts flights:\n{}", tail(&output));
+
+    let second = rest.first().context("README.md shows no tests")?;
     ensure!(second == "cargo test --workspace", "the tests' command became {second}");
     let ci = std::fs::read_to_string(repository().join(".ci/run"))?;
     ensure!(ci.contains(second.as_str()), ".ci/run does not call {second}");

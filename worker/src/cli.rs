@@ -19,6 +19,8 @@ pub struct Cli {
 pub enum Command {
     /// Run a job on this machine, from its newest checkpoint if it has one.
     Run(RunArgs),
+    /// Ask in SQL: a prompt, a script, or a statement, for use in shells.
+    Sql(SqlArgs),
     /// Show what a job would do, and everything that is wrong with it.
     Plan(PlanArgs),
     /// Look at stored state.
@@ -65,6 +67,49 @@ pub struct RunArgs {
     /// Never use colours or redraw lines.
     #[arg(long)]
     pub no_color: bool,
+}
+
+/// `weir sql`.
+///
+/// Statements are those of Flink's SQL client. Without -e and -f they are read from standard
+/// input, at a prompt where that is a terminal.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weir sql -e \"SELECT 1 + 1\"
+  weir sql -f script.sql --format json
+  echo \"SHOW FUNCTIONS LIKE 'json%';\" | weir sql")]
+pub struct SqlArgs {
+    /// Run these statements, separated by semicolons.
+    #[arg(short, long, value_name = "SQL", conflicts_with = "file")]
+    pub execute: Option<String>,
+    /// Run the statements of this file. Paths in it are relative to its folder.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Run the statements of this file first, such as declarations.
+    #[arg(short, long, value_name = "FILE")]
+    pub init: Option<PathBuf>,
+    /// How rows are written: a table on a terminal, CSV elsewhere, unless this is said.
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Memory for state, such as 512MiB; half of what the machine (or container) has otherwise.
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// Never use colours or redraw lines.
+    #[arg(long)]
+    pub no_color: bool,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// In columns, under their names.
+    Table,
+    /// CSV with a header; NULL is empty, an empty text is "".
+    Csv,
+    /// A JSON object a line.
+    Json,
+    /// Values separated by tabs, without a header.
+    Plain,
 }
 
 /// `weir plan`.

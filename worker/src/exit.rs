@@ -13,6 +13,9 @@ pub const FENCED: u8 = 3;
 /// end before it is ended: a kubelet that does not know of the deletion yet would begin anew.
 pub const TERMINATED: u8 = 4;
 
+/// Ctrl-C ended what was asked for before it was done, as shells say it of programs.
+pub const INTERRUPTED: u8 = 130;
+
 /// Whether a worker process that ended like this is to be started again.
 #[must_use]
 pub fn wants_restart(code: Option<i32>) -> bool {

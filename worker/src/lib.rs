@@ -5,6 +5,8 @@
 //!                     │                                  └── weir worker × N (--workers N)
 //!                     └── watch (edits) ──► rescale
 //!
+//!  weir sql ──► session (statement → answer, or plan) ──► coordinator and member in this process
+//!
 //!  weir pod ──► weir worker (of a cluster) ──► member, sometimes coordinator
 //! ```
 //!
@@ -16,14 +18,18 @@ mod cluster;
 pub mod exit;
 pub mod host;
 pub mod load;
+mod local;
 mod logging;
 mod memory;
 mod monitor;
 mod plan;
 mod pod;
+mod printing;
+mod rows;
 pub mod run;
 mod segments;
 mod signals;
+mod sql;
 mod state;
 mod worker;
 
@@ -37,7 +43,12 @@ use crate::cli::{Cli, Command};
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(matches!(&cli.command, Command::Run(args) if args.no_color));
+    let plain = match &cli.command {
+        Command::Run(args) => args.no_color,
+        Command::Sql(args) => args.no_color,
+        _ => false,
+    };
+    logging::start(plain);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -48,6 +59,7 @@ pub fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match &cli.command {
             Command::Run(args) => run::run(args).await,
+            Command::Sql(args) => sql::run(args).await,
             Command::Plan(args) => plan::run(args).await.map(|(text, code)| {
                 print(&text);
                 code

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use weir_connectors::print::Taker;
 use weir_crds::{ManifestError, SqlPosition, StreamJob};
 use weir_protocol::JobName;
-use weir_sql::{BuiltIn, Environment, PlanOptions, Planned, SqlError, Variable};
+use weir_sql::{Environment, PlanOptions, Planned, SqlError, Variable};
+
+use crate::printing::Printing;
 
 /// A job that can run.
 pub struct Loaded {
@@ -14,6 +17,8 @@ pub struct Loaded {
     pub job: StreamJob,
     /// What it becomes.
     pub planned: Planned,
+    /// Who takes what it prints.
+    pub printed: Taker,
 }
 
 impl Loaded {
@@ -150,15 +155,16 @@ pub fn load_with(path: &Path, variables: Variables) -> Result<Loaded, Refused> {
     // A bare file name has an empty parent, which joined with a path would not be this folder.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let base = folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    let printed = Taker::default();
     let options = PlanOptions {
         job: format!("{}/{}", job.metadata.namespace, job.metadata.name),
         max_parallelism: job.spec.max_parallelism,
         base,
         env: variables.environment(&job),
-        parts: Arc::new(BuiltIn),
+        parts: Arc::new(Printing(printed.clone())),
     };
     match weir_sql::plan(&job.spec.sql, &options) {
-        Ok(planned) => Ok(Loaded { job, planned }),
+        Ok(planned) => Ok(Loaded { job, planned, printed }),
         Err(errors) => Err(Refused {
             faults: errors
                 .iter()

@@ -7,6 +7,7 @@
 //! An option whose value is withheld is taken to be right: numbers and choices have their
 //! defaults, and what would be wrong with it is not reported.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -14,6 +15,19 @@ use weir_engine::veil::Veil;
 
 use crate::reference::OptionText;
 use crate::table::{OptionValue, Position, Problem, Table};
+
+thread_local! {
+    /// Names of options that are made known on this thread, while somebody wants to hear them.
+    static ASKED: RefCell<Option<BTreeSet<String>>> = const { RefCell::new(None) };
+}
+
+/// The names of all options that are asked for meanwhile. What a table's options can be is said
+/// nowhere but by whoever reads them.
+pub fn asked(read: impl FnOnce()) -> BTreeSet<String> {
+    ASKED.set(Some(BTreeSet::new()));
+    read();
+    ASKED.take().unwrap_or_default()
+}
 
 /// The options of one table, while its connector reads them.
 pub struct Options<'a> {
@@ -46,6 +60,11 @@ impl<'a> Options<'a> {
     /// Makes an option known that somebody else reads.
     pub fn allow(&mut self, key: &str) {
         self.known.insert(key.to_owned());
+        ASKED.with_borrow_mut(|asked| {
+            if let Some(asked) = asked {
+                asked.insert(key.to_owned());
+            }
+        });
     }
 
     /// Makes every option known that begins with `prefix`, and returns those that are given.

@@ -18,10 +18,26 @@ use crate::table::{Guarantee, Problem, SinkParts, Table};
 /// Where lines go.
 pub type Lines = Arc<Mutex<dyn Write + Send>>;
 
-/// Takes rows in the place of standard output: a terminal that shows something else as well.
+/// Takes rows in the place of standard output: a terminal that shows something else as well, or
+/// whoever shows the result of a query.
 pub trait Console: Send + Sync {
     /// Rows of one subtask, as they come.
-    fn rows(&self, printed: &Printed<'_>);
+    ///
+    /// # Errors
+    /// Why these rows cannot be shown: the job fails.
+    fn rows(&self, printed: &Printed<'_>) -> Result<(), String>;
+}
+
+/// Who takes what a program prints to standard output: nobody, unless it is said before its tasks
+/// begin.
+#[derive(Clone, Default)]
+pub struct Taker(Arc<OnceLock<Arc<dyn Console>>>);
+
+impl Taker {
+    /// From now on `console` takes it; the first one stays.
+    pub fn set(&self, console: Arc<dyn Console>) {
+        self.0.set(console).ok();
+    }
 }
 
 /// Rows that are printed.
@@ -40,20 +56,16 @@ pub struct Printed<'a> {
     pub lines: &'a [u8],
 }
 
-/// The process has one standard output.
-static CONSOLE: OnceLock<Arc<dyn Console>> = OnceLock::new();
-
-/// From now on `console` takes what is printed to standard output; the first one stays.
-pub fn take_over(console: Arc<dyn Console>) {
-    CONSOLE.set(console).ok();
-}
-
-/// A value as it is printed.
+/// A value as a table shows it: as it is printed, but times as SQL writes them. Nothing where
+/// it is NULL.
 #[must_use]
-pub fn cell(column: &dyn Array, row: usize) -> String {
+pub fn cell(column: &dyn Array, row: usize) -> Option<String> {
+    if column.is_null(row) {
+        return None;
+    }
     let mut out = Vec::new();
-    value::write_value(&mut out, column, row);
-    String::from_utf8_lossy(&out).into_owned()
+    value::write_shown(&mut out, column, row);
+    Some(String::from_utf8_lossy(&out).into_owned())
 }
 
 /// A print sink to the standard output, or to the standard error when the options say so.
@@ -61,8 +73,16 @@ pub fn cell(column: &dyn Array, row: usize) -> String {
 /// # Errors
 /// Every problem with the table's options.
 pub fn sink(table: &Table) -> Result<SinkParts, Vec<Problem>> {
+    sink_for(table, &Taker::default())
+}
+
+/// A print sink to whoever takes what is printed to standard output.
+///
+/// # Errors
+/// Every problem with the table's options.
+pub fn sink_for(table: &Table, taker: &Taker) -> Result<SinkParts, Vec<Problem>> {
     let (out, err) = (std::io::stdout(), std::io::stderr());
-    make(table, Arc::new(Mutex::new(out)), Arc::new(Mutex::new(err)), || CONSOLE.get().cloned())
+    make(table, Arc::new(Mutex::new(out)), Arc::new(Mutex::new(err)), taker.clone())
 }
 
 /// A print sink to these writers.
@@ -70,16 +90,11 @@ pub fn sink(table: &Table) -> Result<SinkParts, Vec<Problem>> {
 /// # Errors
 /// Every problem with the table's options.
 pub fn sink_to(table: &Table, out: Lines, err: Lines) -> Result<SinkParts, Vec<Problem>> {
-    make(table, out, err, || None)
+    make(table, out, err, Taker::default())
 }
 
 /// Whether there is a console is known once tasks begin.
-fn make(
-    table: &Table,
-    out: Lines,
-    err: Lines,
-    console: fn() -> Option<Arc<dyn Console>>,
-) -> Result<SinkParts, Vec<Problem>> {
+fn make(table: &Table, out: Lines, err: Lines, taker: Taker) -> Result<SinkParts, Vec<Problem>> {
     let mut options = Options::new(table);
     let identifier = options.reveal("print-identifier").unwrap_or_default().to_owned();
     let is_error = options.bool("standard-error", false);
@@ -94,7 +109,7 @@ fn make(
             prefix: prefix(&identifier, cx),
             columns: names.clone(),
             to: to.clone(),
-            console: console().filter(|_| !is_error),
+            console: taker.0.get().filter(|_| !is_error).cloned(),
             line: Vec::new(),
         }))
     };
@@ -140,14 +155,15 @@ impl Operator for Print {
         }
         cx.metrics.add(Counter::Bytes, self.line.len());
         if let Some(console) = &self.console {
-            console.rows(&Printed {
+            let printed = Printed {
                 table: &cx.name,
                 columns: self.columns.clone(),
                 subtask: cx.subtask.0,
                 records: batch.records(),
                 kinds: batch.kinds().map(AsRef::as_ref),
                 lines: &self.line,
-            });
+            };
+            console.rows(&printed).map_err(EngineError::user)?;
             return Ok(Progress::Done);
         }
         // Whole batches at once, so that subtasks do not mix their lines.

@@ -127,6 +127,11 @@ const CONNECTORS: &[Connector] = &[
     },
 ];
 
+/// The names of all connectors.
+pub fn connectors() -> impl Iterator<Item = &'static str> {
+    CONNECTORS.iter().map(|connector| connector.name)
+}
+
 /// The parts of a table that is read; `projection` are the columns that anybody wants, as
 /// indices in the table's schema.
 ///

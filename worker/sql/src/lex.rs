@@ -106,7 +106,12 @@ impl<'a> Cursor<'a> {
 
 /// Cuts a program into tokens; the last one is always [`Tok::End`].
 pub(crate) fn tokenize(sql: &str) -> Result<Vec<Token>, SqlError> {
-    let mut cursor = Cursor { rest: sql, line: 1, column: 1, last: (1, 1) };
+    tokenize_from(sql, 1)
+}
+
+/// As [`tokenize`], of a text whose first line has this number.
+pub(crate) fn tokenize_from(sql: &str, line: u32) -> Result<Vec<Token>, SqlError> {
+    let mut cursor = Cursor { rest: sql, line, column: 1, last: (line, 1) };
     let mut tokens = Vec::new();
     let mut hint: Option<Span> = None;
     loop {

@@ -53,6 +53,7 @@ mod narrow;
 mod parse;
 mod parts;
 mod rel;
+pub mod session;
 mod types;
 mod values;
 

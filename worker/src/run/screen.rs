@@ -1,4 +1,4 @@
-//! What `weir run` shows while a job runs: one line that is redrawn, or nothing but results.
+//! What `weir run` shows while a job runs: lines that are redrawn, or nothing but results.
 
 use std::io::{IsTerminal, stderr};
 
@@ -93,13 +93,21 @@ impl Screen {
         terminal::clear();
     }
 
-    /// Draws the progress line; `rate` is in rows read a second.
-    pub fn draw(&mut self, status: &JobStatus, totals: &Totals, rate: f64) {
+    /// Draws the progress line; `rate` is in rows read a second. Whole lines of `picture` stand above
+    /// it.
+    pub fn draw(
+        &mut self,
+        status: &JobStatus,
+        totals: &Totals,
+        rate: f64,
+        picture: Option<String>,
+    ) {
         if self.live {
             let (columns, _) = terminal::size();
             // A line that wraps could not be taken away.
             let line = progress(status, totals, rate);
-            terminal::draw(line.chars().take(columns.saturating_sub(1)).collect());
+            let line: String = line.chars().take(columns.saturating_sub(1)).collect();
+            terminal::draw(picture.unwrap_or_default() + &line);
         }
     }
 }

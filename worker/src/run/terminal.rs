@@ -1,4 +1,4 @@
-//! The terminal that a running job shares: one line at the bottom that is redrawn, and above it
+//! The terminal that a running job shares: some lines at the bottom that are redrawn, and above them
 //! everything that is said, logged and printed.
 //!
 //! One for the process, as standard output is: rows come from the threads of tasks, lines of the log
@@ -11,13 +11,19 @@ use parking_lot::Mutex;
 /// What stands at the bottom, if anything.
 static LINE: Mutex<Option<String>> = Mutex::new(None);
 
-const ERASE: &str = "\r\x1b[2K";
+/// What takes this away: the cursor stands at its end.
+fn erase(text: &str) -> String {
+    match text.matches('\n').count() {
+        0 => "\r\x1b[2K".to_owned(),
+        lines => format!("\r\x1b[{lines}A\x1b[J"),
+    }
+}
 
-/// Lets something be written above the line.
+/// Lets something be written above what is drawn.
 pub(crate) fn above<T>(write: impl FnOnce() -> T) -> T {
     let line = LINE.lock();
-    if line.is_some() {
-        eprint!("{ERASE}");
+    if let Some(line) = &*line {
+        eprint!("{}", erase(line));
     }
     let written = write();
     if let Some(line) = &*line {
@@ -27,18 +33,19 @@ pub(crate) fn above<T>(write: impl FnOnce() -> T) -> T {
     written
 }
 
-/// Puts this at the bottom.
+/// Puts this at the bottom: no more lines than the terminal has, none of which wraps.
 pub(super) fn draw(text: String) {
     let mut line = LINE.lock();
-    eprint!("{ERASE}{text}");
+    // At once, so that nothing flickers.
+    eprint!("{}{text}", line.as_deref().map_or_else(|| erase(""), erase));
     let _ = stderr().flush();
     *line = Some(text);
 }
 
-/// Takes the line away.
+/// Takes it away.
 pub(super) fn clear() {
-    if LINE.lock().take().is_some() {
-        eprint!("{ERASE}");
+    if let Some(line) = LINE.lock().take() {
+        eprint!("{}", erase(&line));
     }
 }
 
@@ -48,7 +55,7 @@ pub(super) fn is_shared() -> bool {
 }
 
 /// Columns and rows of the terminal; what is usual where it does not say.
-pub(super) fn size() -> (usize, usize) {
+pub(crate) fn size() -> (usize, usize) {
     match rustix::termios::tcgetwinsize(stderr()) {
         Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
             (usize::from(size.ws_col), usize::from(size.ws_row))

@@ -12,7 +12,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use weir_engine::RowKind;
 
 use crate::formats::cell;
-use crate::formats::time::{self, Instant};
+use crate::formats::time::{self, Instant, TimestampFormat};
 
 /// `+I[a, b]`.
 pub(crate) fn write_row(out: &mut Vec<u8>, kind: RowKind, columns: &[ArrayRef], row: usize) {
@@ -33,8 +33,26 @@ pub(crate) fn write_row(out: &mut Vec<u8>, kind: RowKind, columns: &[ArrayRef], 
 
 /// `toString` of a value; `null` of none.
 pub(crate) fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
+    write(out, array, row, Style::Java);
+}
+
+/// A value as SQL shows it, which is how Flink casts it to STRING: times with a blank and seconds,
+/// rows in parentheses.
+pub(crate) fn write_shown(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
+    write(out, array, row, Style::Sql);
+}
+
+/// How values are written where there is a choice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Java,
+    Sql,
+}
+
+fn write(out: &mut Vec<u8>, array: &dyn Array, row: usize, style: Style) {
     if array.is_null(row) {
-        return out.extend_from_slice(b"null");
+        let null: &[u8] = if style == Style::Sql { b"NULL" } else { b"null" };
+        return out.extend_from_slice(null);
     }
     match array.data_type() {
         DataType::Utf8 => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
@@ -45,6 +63,9 @@ pub(crate) fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
         }),
         DataType::Timestamp(unit, zone) => {
             let instant = Instant::from_unit(count(array, unit, row), *unit);
+            if style == Style::Sql {
+                return time::write_timestamp(out, instant, TimestampFormat::Sql, zone.is_some());
+            }
             time::write_date(out, instant.seconds.div_euclid(86_400));
             out.push(b'T');
             write_time(out, instant, zone.is_some());
@@ -57,7 +78,8 @@ pub(crate) fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
         }
         DataType::Time32(TimeUnit::Millisecond) => {
             let millis = array.as_primitive::<Time32MillisecondType>().value(row);
-            write_time(out, Instant::from_unit(millis.into(), TimeUnit::Millisecond), false);
+            let instant = Instant::from_unit(millis.into(), TimeUnit::Millisecond);
+            write_time(out, instant, style == Style::Sql);
         }
         DataType::Decimal128(_, scale) => {
             cell::decimal(array.as_primitive::<Decimal128Type>().value(row), *scale, false, out);
@@ -65,7 +87,17 @@ pub(crate) fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
         DataType::List(_) => {
             let items = array.as_list::<i32>().value(row);
             let rows: Vec<usize> = (0..items.len()).collect();
-            write_list(out, &rows, |out, &i| write_value(out, items.as_ref(), i));
+            write_list(out, &rows, |out, &i| write(out, items.as_ref(), i, style));
+        }
+        DataType::Struct(_) if style == Style::Sql => {
+            out.push(b'(');
+            for (i, column) in array.as_struct().columns().iter().enumerate() {
+                if i > 0 {
+                    out.extend_from_slice(b", ");
+                }
+                write(out, column.as_ref(), row, style);
+            }
+            out.push(b')');
         }
         DataType::Struct(_) => write_row(out, RowKind::Insert, array.as_struct().columns(), row),
         DataType::Map(_, _) => {
@@ -75,9 +107,9 @@ pub(crate) fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
                 if i > 0 {
                     out.extend_from_slice(b", ");
                 }
-                write_value(out, entries.column(0).as_ref(), i);
+                write(out, entries.column(0).as_ref(), i, style);
                 out.push(b'=');
-                write_value(out, entries.column(1).as_ref(), i);
+                write(out, entries.column(1).as_ref(), i, style);
             }
             out.push(b'}');
         }
@@ -137,9 +169,10 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        BinaryArray, Date32Array, Decimal128Array, Float64Array, TimestampMillisecondArray,
-        TimestampNanosecondArray,
+        BinaryArray, Date32Array, Decimal128Array, Float64Array, StructArray,
+        TimestampMillisecondArray, TimestampNanosecondArray,
     };
+    use arrow::datatypes::Field;
 
     use super::*;
 
@@ -149,6 +182,21 @@ mod tests {
             write_row(&mut out, RowKind::Insert, std::slice::from_ref(&array), row);
         }
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_table_shows_times_and_rows_as_sql_does() {
+        let shown = |array: ArrayRef, row| {
+            let mut out = Vec::new();
+            write_shown(&mut out, array.as_ref(), row);
+            String::from_utf8(out).unwrap()
+        };
+        let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(0), None]));
+        assert_eq!(shown(Arc::clone(&times), 0), "1970-01-01 00:00:00");
+        let field = Arc::new(Field::new("t", times.data_type().clone(), true));
+        let rows: ArrayRef = Arc::new(StructArray::from(vec![(field, times)]));
+        assert_eq!(shown(Arc::clone(&rows), 0), "(1970-01-01 00:00:00)");
+        assert_eq!(shown(rows, 1), "(NULL)");
     }
 
     #[test]

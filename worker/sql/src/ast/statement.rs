@@ -28,11 +28,55 @@ pub(crate) enum Statement {
     },
     Alter(Alter),
     /// What only tells something, such as `EXPLAIN`: these are checked, and nothing is done.
-    Told {
-        what: &'static str,
-        span: Span,
-        of: Vec<Statement>,
-    },
+    Told(Told),
+}
+
+/// A statement that tells something.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Told {
+    /// Its first word.
+    pub(crate) what: &'static str,
+    pub(crate) span: Span,
+    pub(crate) ask: Ask,
+}
+
+/// What is to be told.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Ask {
+    /// The plan of these statements.
+    Plan(Vec<Statement>),
+    /// Columns of a table or view.
+    Columns(Ident, Option<Matching>),
+    /// How a table or view was declared.
+    Declaration(Ident),
+    /// Names of one kind.
+    Names(Listed, Option<Matching>),
+    Settings,
+    Help,
+    /// What nobody can answer here.
+    Unknown,
+}
+
+/// Kinds of names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Listed {
+    Tables,
+    Views,
+    Functions,
+    Catalogs,
+    CurrentCatalog,
+    Databases,
+    CurrentDatabase,
+    Modules,
+}
+
+/// `[NOT] LIKE 'pattern'`.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Matching {
+    pub(crate) negated: bool,
+    /// `ILIKE`.
+    pub(crate) any_case: bool,
+    pub(crate) text: String,
 }
 
 #[derive(Clone, PartialEq, Debug)]

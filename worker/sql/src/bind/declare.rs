@@ -11,7 +11,8 @@ use std::sync::Arc;
 use super::alter::{alter, like};
 use super::{Binder, BoundProgram, Reported};
 use crate::ast::{
-    Alter, Change, ColumnDef, ColumnKind, CreateTable, CreateView, Ident, Insert, Statement,
+    Alter, Ask, Change, ColumnDef, ColumnKind, CreateTable, CreateView, Ident, Insert, Statement,
+    Told,
 };
 use crate::catalog::{Relation, TableDef};
 use crate::error::{Span, SqlError, Warning, did_you_mean};
@@ -301,7 +302,9 @@ impl Binder<'_> {
     }
 
     /// Checks what a statement that tells something is about.
-    pub(super) fn told(&mut self, what: &str, span: Span, of: &[Statement]) {
+    pub(super) fn told(&mut self, told: &Told) {
+        let Told { what, span, ask } = told;
+        let of: &[Statement] = if let Ask::Plan(of) = ask { of } else { &[] };
         for statement in of {
             match statement {
                 Statement::Insert(insert) => drop(self.insert(insert)),
@@ -310,7 +313,7 @@ impl Binder<'_> {
             }
         }
         let message = format!("{what} is passed over in a program; `weir plan` shows what it does");
-        self.warnings.push(Warning { span, message });
+        self.warnings.push(Warning { span: *span, message });
     }
 
     pub(crate) fn lookup(&mut self, name: &Ident) -> Result<Relation, Reported> {
@@ -346,6 +349,29 @@ impl Binder<'_> {
         };
         let message = format!("table \"{}\" not found{hint}", name.text);
         self.fail(name.span, message)
+    }
+}
+
+impl Binder<'_> {
+    /// The names of all tables and views, or of views alone.
+    pub(crate) fn names_declared(&self, views_alone: bool) -> Vec<String> {
+        let is_meant =
+            |declared: &Declared| !views_alone || matches!(declared.written, Written::View(..));
+        let declared = self.declared.iter().filter(|(_, declared)| is_meant(declared));
+        declared.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// What a name stands for.
+    pub(crate) fn relation(&self, name: &str) -> Option<&Relation> {
+        self.declared.get(name).map(|declared| &declared.relation)
+    }
+
+    /// A table as it is declared, with what `LIKE` and `AS SELECT` stand for.
+    pub(crate) fn written(&self, name: &str) -> Option<CreateTable> {
+        match &self.declared.get(name)?.written {
+            Written::Table(table) => Some(CreateTable::clone(table)),
+            Written::View(..) => None,
+        }
     }
 }
 

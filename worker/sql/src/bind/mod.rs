@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use self::declare::Declared;
 use self::expr::{Scope, bind_plain};
+pub(crate) use self::settings::KNOWN as KNOWN_SETTINGS;
 use crate::PlanOptions;
 use crate::ast::{Insert, Statement};
 use crate::catalog::{Relation, TableDef, implicit};
@@ -142,7 +143,7 @@ impl<'a> Binder<'a> {
                     self.drop_statement(*is_view, name, *if_exists, &mut program);
                 }
                 Statement::Alter(alter) => self.alter_statement(alter, &mut program),
-                Statement::Told { what, span, of } => self.told(what, *span, of),
+                Statement::Told(told) => self.told(told),
                 Statement::Insert(insert) => {
                     self.writes = true;
                     if let Ok(bound) = self.insert(insert) {

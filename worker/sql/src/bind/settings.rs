@@ -6,7 +6,7 @@ use super::Binder;
 use crate::error::{Span, SqlError, Warning, did_you_mean};
 
 /// Settings that a program can change.
-const KNOWN: [&str; 3] =
+pub(crate) const KNOWN: [&str; 3] =
     ["table.exec.state.ttl", "table.local-time-zone", "execution.runtime-mode"];
 
 /// Settings of Flink that say how something is done and not what comes out, by how their names

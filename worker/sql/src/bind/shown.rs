@@ -19,6 +19,7 @@ impl Binder<'_> {
         number: usize,
     ) -> Result<BoundInsert, Reported> {
         let rel = self.query(query, &[])?;
+        let rel = self.final_rows(&rel);
         if let Some(field) = rel.fields.iter().find(|field| field.ty.kind == Kind::Null) {
             let message = format!(
                 "column \"{}\" is NULL in every row and has no type; write CAST(NULL AS …)",

@@ -113,6 +113,14 @@ const WINDOW_FUNCTIONS: [&str; 9] = [
     "NTH_VALUE",
 ];
 
+/// Names of all functions that are called by their names, in capitals.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    // Others stand for signs and for clauses of their own.
+    let is_called = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let all = all().map(|function| function.name).chain(aggregate::names());
+    all.chain(WINDOW_FUNCTIONS).filter(is_called)
+}
+
 /// Binds a call of a scalar function.
 pub(crate) fn bind(name: &str, args: Vec<Arg>, at: Span, span: Span) -> Result<Expr, SqlError> {
     let upper = name.to_ascii_uppercase();

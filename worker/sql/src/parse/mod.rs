@@ -14,6 +14,7 @@ mod pattern;
 mod query;
 mod rows;
 mod session;
+mod told;
 mod window;
 
 pub(crate) use expr::children;
@@ -21,7 +22,7 @@ pub(crate) use rows::row;
 
 use crate::ast::{Ident, Insert, Statement};
 use crate::error::{Span, SqlError, did_you_mean};
-use crate::lex::{HINT, Tok, Token, tokenize};
+use crate::lex::{HINT, Tok, Token, tokenize_from};
 
 pub(crate) type Parsed<T> = Result<T, SqlError>;
 
@@ -32,7 +33,7 @@ const MAX_HEIGHT: u16 = 200;
 const WEIGHT: u16 = 4;
 
 /// Words that end an expression or a table reference, so that they are no alias.
-const RESERVED: [&str; 49] = [
+pub(crate) const RESERVED: [&str; 49] = [
     "SELECT",
     "FROM",
     "WHERE",
@@ -96,30 +97,54 @@ const STATEMENTS: [(&str, &str); 7] = [
 ];
 
 /// Where Flink keeps what a program declares.
-const CATALOG: &str = "default_catalog";
-const DATABASE: &str = "default_database";
+pub(crate) const CATALOG: &str = "default_catalog";
+pub(crate) const DATABASE: &str = "default_database";
 
 fn texts(parts: &[Ident]) -> Vec<&str> {
     parts.iter().map(|part| part.text.as_str()).collect()
 }
 
+/// What runs as one: a statement, or all of a STATEMENT SET.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Unit {
+    /// None where a statement is only about how things are (`USE`).
+    pub(crate) statements: Vec<Statement>,
+    /// With the semicolon.
+    pub(crate) span: Span,
+}
+
 /// Parses a whole program.
 pub(crate) fn parse(sql: &str) -> (Vec<Statement>, Vec<SqlError>) {
-    let tokens = match tokenize(sql) {
+    let (units, errors) = parse_units(sql, 1);
+    (units.into_iter().flat_map(|unit| unit.statements).collect(), errors)
+}
+
+/// Parses a text whose first line has this number.
+pub(crate) fn parse_units(sql: &str, line: u32) -> (Vec<Unit>, Vec<SqlError>) {
+    let tokens = match tokenize_from(sql, line) {
         Ok(tokens) => tokens,
         Err(error) => return (Vec::new(), vec![error]),
     };
     let mut parser = Parser { tokens, at: 0, depth: 0, in_set: None };
-    let mut statements = Vec::new();
+    let mut units: Vec<Unit> = Vec::new();
     let mut errors = Vec::new();
     loop {
         while parser.eat(";") {}
         if parser.peek().tok == Tok::End {
             break;
         }
+        let (start, inside) = (parser.span(), parser.in_set.is_some());
         match parser.statement() {
-            Ok(Some(statement)) => statements.push(statement),
-            Ok(None) => {}
+            Ok(statement) => {
+                let span = parser.since(start);
+                match units.last_mut().filter(|_| inside) {
+                    Some(set) => {
+                        set.statements.extend(statement);
+                        set.span = set.span.to(span);
+                    }
+                    None => units.push(Unit { statements: statement.into_iter().collect(), span }),
+                }
+            }
             Err(error) => {
                 errors.push(error);
                 parser.depth = 0;
@@ -130,13 +155,13 @@ pub(crate) fn parse(sql: &str) -> (Vec<Statement>, Vec<SqlError>) {
     if let Some(span) = parser.in_set.filter(|_| errors.is_empty()) {
         errors.push(SqlError::new(span, "the STATEMENT SET that begins here has no END"));
     }
-    (statements, errors)
+    (units, errors)
 }
 
 /// Parses one expression, for tests.
 #[cfg(test)]
 pub(crate) fn parse_expr(sql: &str) -> Parsed<crate::ast::Expr> {
-    let mut parser = Parser { tokens: tokenize(sql)?, at: 0, depth: 0, in_set: None };
+    let mut parser = Parser { tokens: tokenize_from(sql, 1)?, at: 0, depth: 0, in_set: None };
     let expr = parser.expr()?;
     match parser.peek().tok {
         Tok::End => Ok(expr),

@@ -1,8 +1,7 @@
-//! Statements about the session and for the person at it: `SET`, `RESET`, `USE`, `EXPLAIN`,
-//! `DESCRIBE`, `SHOW`.
+//! Statements about the session: `SET`, `RESET`, `USE`.
 
 use super::{CATALOG, DATABASE, Parsed, Parser, texts};
-use crate::ast::Statement;
+use crate::ast::{Ask, Statement, Told};
 use crate::error::Span;
 use crate::lex::Tok;
 
@@ -47,7 +46,7 @@ impl Parser {
         if self.is(";") || self.peek().tok == Tok::End {
             self.end_of_statement()?;
             let span = self.since(start);
-            return Ok(Some(Statement::Told { what: "SET", span, of: Vec::new() }));
+            return Ok(Some(Statement::Told(Told { what: "SET", span, ask: Ask::Settings })));
         }
         let (key, span) = self.setting()?;
         self.expect("=")?;
@@ -84,41 +83,5 @@ impl Parser {
             }
         }
         text
-    }
-
-    /// Statements that tell a person something and change nothing.
-    pub(super) fn told(&mut self) -> Parsed<Option<Statement>> {
-        let start = self.span();
-        let words = ["DESCRIBE", "DESC", "SHOW", "HELP"];
-        if let Some(what) = words.into_iter().find(|word| self.is_word(word)) {
-            let span = start;
-            while !self.is(";") && self.peek().tok != Tok::End {
-                self.next();
-            }
-            self.end_of_statement()?;
-            return Ok(Some(Statement::Told { what, span, of: Vec::new() }));
-        }
-        self.expect_word("EXPLAIN")?;
-        if !self.eat_words(&["PLAN", "FOR"]) {
-            let details =
-                ["ESTIMATED_COST", "CHANGELOG_MODE", "JSON_EXECUTION_PLAN", "PLAN_ADVICE"];
-            while details.into_iter().any(|detail| self.eat_word(detail)) {
-                self.eat(",");
-            }
-        }
-        let mut of = Vec::new();
-        if self.eat_words(&["STATEMENT", "SET"]) {
-            self.expect_word("BEGIN")?;
-            while !self.eat_word("END") {
-                of.push(Statement::Insert(self.insert()?));
-                self.expect(";")?;
-            }
-        } else if self.is_word("INSERT") {
-            of.push(Statement::Insert(self.insert()?));
-        } else {
-            of.push(Statement::Query(self.query()?));
-        }
-        self.end_of_statement()?;
-        Ok(Some(Statement::Told { what: "EXPLAIN", span: start, of }))
     }
 }

@@ -9,6 +9,7 @@ mod operators;
 mod pattern_errors;
 mod plans;
 mod secrets;
+mod session;
 mod tables;
 
 use std::sync::Arc;

@@ -14,11 +14,20 @@ pub struct RestartPolicy {
     /// Errors of the user's program or data after which the job fails for good; `None`: never,
     /// someone may mend the data or the options.
     pub max_user_errors: Option<u32>,
+    /// Any failure of the tasks ends the job: somebody looks at its rows, which cannot be given
+    /// once more.
+    pub once: bool,
 }
 
 impl Default for RestartPolicy {
     fn default() -> Self {
-        Self { initial_ms: 1_000, max_ms: 60_000, reset_after_ms: 600_000, max_user_errors: None }
+        Self {
+            initial_ms: 1_000,
+            max_ms: 60_000,
+            reset_after_ms: 600_000,
+            max_user_errors: None,
+            once: false,
+        }
     }
 }
 
@@ -62,6 +71,9 @@ impl Backoff {
             if policy.max_user_errors.is_some_and(|max| self.user_errors >= max) {
                 return Restart::GiveUp;
             }
+        }
+        if policy.once {
+            return Restart::GiveUp;
         }
         let doublings = match fault {
             Fault::External if before == 0 => return Restart::After(0),
@@ -114,6 +126,14 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_run_once_is_given_up_whatever_fails() {
+        let policy = RestartPolicy { once: true, ..RestartPolicy::default() };
+        for fault in [Fault::User, Fault::External, Fault::Internal] {
+            assert_eq!(Backoff::default().failed(&policy, fault, 0), Restart::GiveUp);
+        }
+    }
 
     #[test]
     fn the_wait_doubles_to_a_minute_and_a_quiet_time_resets_it() {

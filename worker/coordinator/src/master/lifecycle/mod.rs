@@ -304,7 +304,10 @@ impl Lifecycle {
         let interrupted = Outcome::Interrupted { by: message.clone(), what };
         let next = match restart {
             // Later ones may be consequences of the first, or the same from another task.
-            Restart::GiveUp => Outcome::GivenUp(std::mem::take(&mut self.first_user_error)),
+            Restart::GiveUp => {
+                let first = std::mem::take(&mut self.first_user_error);
+                Outcome::GivenUp(if first.is_empty() { message } else { first })
+            }
             Restart::After(wait) => {
                 let why = Why::Recover { began_ms, message, blamed };
                 self.state = State::Recovering { until_ms: now_ms + wait, why };

@@ -1,0 +1,447 @@
+//! A person's session: statements come one after the other, each is answered, and what it declares
+//! holds for those that follow.
+//!
+//! ```text
+//!  text ──read──► entries ──answer──► Outcome: declared, told, or a job to run
+//! ```
+//!
+//! A session keeps what was declared and set as it was written, and binds it again for every
+//! statement: so each statement means what it would mean in a program that consists of the
+//! declarations before it and of itself, and one that is refused leaves nothing behind.
+
+mod answers;
+mod complete;
+mod typed;
+
+use std::collections::BTreeMap;
+
+pub use answers::Answer;
+pub use complete::{Candidate, Completion, Scope};
+pub use typed::{Token, TokenKind, is_complete, tokens};
+
+use crate::ast::{Ask, Statement, Told};
+use crate::bind::Binder;
+use crate::error::{Span, SqlError, Warning};
+use crate::parse::{Unit, parse_units};
+use crate::{PlanOptions, Planned, comments, lower};
+
+/// Settings that the session itself goes by, and nothing of a program.
+const OF_SESSION: [&str; 3] = [RESULT_MODE, PARALLELISM, "pipeline.name"];
+/// Whether results are shown as they are at the end, or as changes: `table`, `changelog` or
+/// `tableau`.
+pub const RESULT_MODE: &str = "sql-client.execution.result-mode";
+/// Parallelism of what is run.
+pub const PARALLELISM: &str = "parallelism.default";
+
+/// See the module.
+#[derive(Clone, Default)]
+pub struct Session {
+    /// Everything that places may be about.
+    source: String,
+    /// How many lines of it stand before what was read last.
+    before: u32,
+    kept: Vec<Kept>,
+    settings: BTreeMap<String, String>,
+}
+
+/// A statement that holds for those that follow.
+#[derive(Clone)]
+struct Kept {
+    statement: Statement,
+    /// As it was written.
+    text: String,
+    /// The line on which it ends.
+    end: u32,
+}
+
+/// A statement, or a STATEMENT SET, that was read and not yet answered.
+#[derive(Clone)]
+pub struct Entry(Unit);
+
+impl Entry {
+    /// Where it stands.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.0.span
+    }
+}
+
+/// What a statement comes to.
+pub enum Outcome {
+    /// It changed what names or settings stand for; says what.
+    Done(String),
+    /// It asked for a list.
+    Answer(Answer),
+    /// It asked for a text.
+    Text(String),
+    /// It asks for rows.
+    Query(Box<Planned>, Shown),
+    /// It writes rows.
+    Insert(Box<Planned>),
+}
+
+/// What is known of the rows of a query.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shown {
+    /// Names of its columns, and their types.
+    pub columns: Vec<(String, String)>,
+    /// Whether rows that were given are taken back and replaced.
+    pub is_corrected: bool,
+}
+
+/// An outcome, and what should be known of it.
+pub struct Answered {
+    /// What it comes to.
+    pub outcome: Outcome,
+    /// What works, but not as might be thought.
+    pub warnings: Vec<Warning>,
+}
+
+impl Session {
+    /// A session in which nothing is declared.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads statements; places in them count on from what was read before.
+    ///
+    /// # Errors
+    /// Everything that is no statement of the dialect.
+    pub fn read(&mut self, text: &str) -> Result<Vec<Entry>, Vec<SqlError>> {
+        self.before = self.source.lines().count() as u32;
+        let line = self.before + 1;
+        self.source.push_str(text);
+        if !self.source.ends_with('\n') {
+            self.source.push('\n');
+        }
+        let (units, mut errors) = parse_units(text, line);
+        if errors.is_empty() {
+            return Ok(units.into_iter().map(Entry).collect());
+        }
+        errors.sort();
+        errors.dedup();
+        Err(errors)
+    }
+
+    /// Forgets texts that no place can be about any more: everything behind the last declaration.
+    pub fn trim(&mut self) {
+        let last = self.kept.iter().map(|kept| kept.end).max().unwrap_or(0);
+        let end: usize = self.source.split_inclusive('\n').take(last as usize).map(str::len).sum();
+        self.source.truncate(end);
+        self.before = self.before.min(last);
+    }
+
+    /// The errors with the lines that they are about. In what was read last lines count from 1, and
+    /// `file` is its name, where it has one; what was declared before is named so.
+    #[must_use]
+    pub fn render(&self, errors: &[SqlError], file: Option<&str>) -> String {
+        let last = self.source.split_inclusive('\n').skip(self.before as usize);
+        let last: String = last.collect();
+        let each = errors.iter().map(|error| {
+            let span = error.span;
+            let is_last = span.line > self.before;
+            let text = if is_last {
+                let (line, end_line) = (span.line - self.before, span.end_line - self.before);
+                let span = Span { line, end_line, ..span };
+                SqlError::new(span, error.message.as_str()).render(&last)
+            } else {
+                error.render(&self.source)
+            };
+            match (file, text.strip_prefix("sql:")) {
+                (Some(file), Some(rest)) if is_last => format!("{file}:{rest}"),
+                (_, Some(rest)) if !is_last => format!("declared before, line {rest}"),
+                _ => text,
+            }
+        });
+        each.collect::<Vec<_>>().join("\n")
+    }
+
+    /// A warning with its place, as [`Session::render`] counts lines.
+    #[must_use]
+    pub fn render_warning(&self, warning: &Warning, file: Option<&str>) -> String {
+        let Span { line, column, .. } = warning.span;
+        match line.checked_sub(self.before) {
+            Some(line @ 1..) => {
+                format!("{}:{line}:{column}: {}", file.unwrap_or("sql"), warning.message)
+            }
+            _ => format!("declared before, line {line}:{column}: {}", warning.message),
+        }
+    }
+
+    /// What was set, by name.
+    #[must_use]
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        self.settings.get(key).map(String::as_str)
+    }
+
+    /// Whether every statement means something, given those before it, without running any.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the names and types of all of them.
+    pub fn check(&self, entries: &[Entry], options: &PlanOptions) -> Result<(), Vec<SqlError>> {
+        let mut session = self.clone();
+        let mut errors = Vec::new();
+        for entry in entries {
+            match session.bind(entry, options) {
+                Ok(mut bound) => {
+                    if let Err(mut found) = session.keep(entry, &mut bound.binder) {
+                        errors.append(&mut found);
+                    }
+                }
+                Err(mut found) => errors.append(&mut found),
+            }
+        }
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(errors),
+        }
+    }
+
+    /// What a statement comes to. What it declares or sets holds from now on.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it; nothing has changed then.
+    pub fn answer(
+        &mut self,
+        entry: &Entry,
+        options: &PlanOptions,
+    ) -> Result<Answered, Vec<SqlError>> {
+        let mut bound = self.bind(entry, options)?;
+        let mut warnings = std::mem::take(&mut bound.binder.warnings);
+        if let [Statement::Told(told)] = entry.0.statements.as_slice() {
+            let outcome = self.tell(told, bound, options)?;
+            return Ok(Answered { outcome, warnings: Vec::new() });
+        }
+        let mut planned = None;
+        if !bound.program.inserts.is_empty() {
+            let is_corrected =
+                bound.program.inserts.iter().any(|insert| insert.rel.corrected_by().is_some());
+            let columns = match &bound.program.inserts[0].table.columns {
+                columns if bound.is_query => {
+                    columns.iter().map(|c| (c.name.clone(), c.ty.kind.to_string())).collect()
+                }
+                _ => Vec::new(),
+            };
+            let (graph, bounded, mut found) = lower::lower(&bound.program, options)?;
+            warnings.append(&mut found);
+            let plan = Planned { graph, warnings: Vec::new(), bounded };
+            planned = Some((Box::new(plan), Shown { columns, is_corrected }));
+        }
+        // Declarations were warned of when they were made.
+        warnings.retain(|warning| warning.span >= entry.0.span);
+        for span in comments::with_statements(&self.source) {
+            if span >= entry.0.span && span.line <= entry.0.span.end_line {
+                warnings.push(Warning { span, message: comments::MESSAGE.to_owned() });
+            }
+        }
+        let done = self.keep(entry, &mut bound.binder)?;
+        let outcome = match planned {
+            Some((planned, shown)) if bound.is_query => Outcome::Query(planned, shown),
+            Some((planned, _)) => Outcome::Insert(planned),
+            None => Outcome::Done(done),
+        };
+        Ok(Answered { outcome, warnings })
+    }
+
+    /// Binds what holds, and a statement behind it.
+    fn bind<'a>(
+        &self,
+        entry: &Entry,
+        options: &'a PlanOptions,
+    ) -> Result<Bound<'a>, Vec<SqlError>> {
+        let own = entry.0.statements.iter().filter(|statement| !is_of_session(statement));
+        let kept = self.kept.iter().map(|kept| &kept.statement);
+        let statements: Vec<Statement> = kept.chain(own).cloned().collect();
+        let mut binder = Binder::new(options);
+        let program = binder.program(&statements);
+        let mut errors = std::mem::take(&mut binder.errors);
+        if !errors.is_empty() {
+            errors.sort();
+            errors.dedup();
+            return Err(errors);
+        }
+        let is_query = matches!(entry.0.statements.as_slice(), [Statement::Query(_)]);
+        Ok(Bound { binder, program, is_query })
+    }
+
+    /// Keeps what holds from now on; says what was done.
+    fn keep(&mut self, entry: &Entry, binder: &mut Binder<'_>) -> Result<String, Vec<SqlError>> {
+        let mut done = String::from("done");
+        for statement in &entry.0.statements {
+            let kept = match statement {
+                Statement::CreateTable(table) => {
+                    done = format!("table \"{}\" is declared", table.name.text);
+                    match (&table.query, binder.written(&table.name.text)) {
+                        // Its rows were written; they are not to be written again.
+                        (Some(_), Some(mut written)) => {
+                            written.if_not_exists = table.if_not_exists;
+                            Statement::CreateTable(written)
+                        }
+                        _ => statement.clone(),
+                    }
+                }
+                Statement::CreateView(view) => {
+                    done = format!("view \"{}\" is declared", view.name.text);
+                    statement.clone()
+                }
+                Statement::Alter(alter) => {
+                    done = format!("\"{}\" is changed", alter.name.text);
+                    statement.clone()
+                }
+                Statement::Drop { name, .. } => {
+                    done = format!("\"{}\" is dropped", name.text);
+                    statement.clone()
+                }
+                Statement::Set { key, value, span } => {
+                    check_setting(key, value, *span)?;
+                    self.settings.insert(key.clone(), value.clone());
+                    done = format!("'{key}' = '{value}'");
+                    if is_of_session(statement) {
+                        continue;
+                    }
+                    statement.clone()
+                }
+                Statement::Reset { key } => {
+                    match key {
+                        Some((key, _)) => drop(self.settings.remove(key)),
+                        None => self.settings.clear(),
+                    }
+                    done = "reset".to_owned();
+                    if is_of_session(statement) {
+                        continue;
+                    }
+                    statement.clone()
+                }
+                Statement::Insert(_) | Statement::Query(_) | Statement::Told(_) => continue,
+            };
+            let text = self.text(entry.0.span);
+            self.kept.push(Kept { statement: kept, text, end: entry.0.span.end_line });
+        }
+        Ok(done)
+    }
+
+    /// A stretch of what was read.
+    fn text(&self, span: Span) -> String {
+        let mut text = String::new();
+        let first = (span.line as usize).saturating_sub(1);
+        let lines = self.source.lines().enumerate().skip(first);
+        for (number, line) in lines.take_while(|(number, _)| *number < span.end_line as usize) {
+            let from = if number == first { span.column as usize - 1 } else { 0 };
+            let last = number + 1 == span.end_line as usize;
+            let to = if last { span.end_column as usize } else { usize::MAX };
+            text.extend(line.chars().take(to).skip(from));
+            text.push('\n');
+        }
+        text
+    }
+
+    fn tell(
+        &self,
+        told: &Told,
+        mut bound: Bound<'_>,
+        options: &PlanOptions,
+    ) -> Result<Outcome, Vec<SqlError>> {
+        match &told.ask {
+            Ask::Plan(of) => {
+                let kept = self.kept.iter().map(|kept| &kept.statement);
+                let statements: Vec<Statement> = kept.chain(of).cloned().collect();
+                let mut binder = Binder::new(options);
+                let program = binder.program(&statements);
+                let (graph, ..) = lower::lower(&program, options)?;
+                Ok(Outcome::Text(crate::explain::text(&graph)))
+            }
+            Ask::Settings => Ok(Outcome::Answer(Answer::settings(&self.settings))),
+            Ask::Help => Ok(Outcome::Text(answers::HELP.to_owned())),
+            Ask::Names(listed, pattern) => {
+                Ok(Outcome::Answer(bound.binder.listed(*listed, pattern.as_ref())))
+            }
+            Ask::Columns(name, pattern) => {
+                let answer = bound.binder.described(name, pattern.as_ref());
+                answer.map(Outcome::Answer).map_err(|_| bound.binder.errors)
+            }
+            Ask::Declaration(name) => match bound.binder.lookup(name) {
+                Ok(_) => Ok(Outcome::Text(self.declaration(&name.text))),
+                Err(_) => Err(bound.binder.errors),
+            },
+            Ask::Unknown => {
+                let message = format!(
+                    "this {} is not answered here; {}",
+                    told.what,
+                    match told.what {
+                        "SHOW" =>
+                            "there are SHOW TABLES, VIEWS, COLUMNS FROM, CREATE TABLE, CREATE VIEW, FUNCTIONS, CATALOGS, DATABASES, MODULES, CURRENT CATALOG and CURRENT DATABASE",
+                        _ => "it takes the name of a table or view",
+                    }
+                );
+                Err(vec![SqlError::new(told.span, message)])
+            }
+        }
+    }
+
+    /// The statements that made a name what it is, as they were written.
+    fn declaration(&self, name: &str) -> String {
+        let mut name = name.to_owned();
+        let mut texts = Vec::new();
+        for kept in self.kept.iter().rev() {
+            match &kept.statement {
+                Statement::CreateTable(table) if table.name.text == name => {
+                    texts.push(kept.text.as_str());
+                    break;
+                }
+                Statement::CreateView(view) if view.name.text == name => {
+                    texts.push(kept.text.as_str());
+                    break;
+                }
+                Statement::Alter(alter) => match &alter.change {
+                    crate::ast::Change::Rename(new) if new.text == name => {
+                        name.clone_from(&alter.name.text);
+                        texts.push(kept.text.as_str());
+                    }
+                    _ if alter.name.text == name => texts.push(kept.text.as_str()),
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        texts.reverse();
+        texts.concat()
+    }
+
+    /// What names stand for, for completion.
+    #[must_use]
+    pub fn scope(&self, options: &PlanOptions) -> Scope {
+        let mut binder = Binder::new(options);
+        let kept: Vec<Statement> = self.kept.iter().map(|kept| kept.statement.clone()).collect();
+        binder.program(&kept);
+        Scope::of(&mut binder)
+    }
+}
+
+/// A statement and what holds before it.
+struct Bound<'a> {
+    binder: Binder<'a>,
+    program: crate::bind::BoundProgram,
+    is_query: bool,
+}
+
+fn is_of_session(statement: &Statement) -> bool {
+    match statement {
+        Statement::Set { key, .. } => OF_SESSION.contains(&key.as_str()),
+        Statement::Reset { key: Some((key, _)) } => OF_SESSION.contains(&key.as_str()),
+        _ => false,
+    }
+}
+
+fn check_setting(key: &str, value: &str, span: Span) -> Result<(), Vec<SqlError>> {
+    let wrong = match key {
+        RESULT_MODE if !["table", "changelog", "tableau"].contains(&value) => {
+            "is not supported; use 'table', 'changelog' or 'tableau'"
+        }
+        PARALLELISM if !value.parse::<u32>().is_ok_and(|n| (1..=64).contains(&n)) => {
+            "is no parallelism; give a number from 1 to 64"
+        }
+        _ => return Ok(()),
+    };
+    Err(vec![SqlError::new(span, format!("'{key}' = '{value}' {wrong}"))])
+}

@@ -1,0 +1,237 @@
+//! Answers statements: what was declared is kept, lists are shown, jobs are run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use weir_connectors::print::Taker;
+use weir_crds::limits;
+use weir_engine::env::instant;
+use weir_engine::veil;
+use weir_sql::session::{Answer, Entry, Outcome, PARALLELISM, RESULT_MODE, Session, Shown};
+use weir_sql::{PlanOptions, Planned, SqlError, environment};
+
+use super::engine::{Ended, Engine};
+use crate::cli::Format;
+use crate::exit;
+use crate::printing::Printing;
+use crate::rows::encode::Encoder;
+use crate::rows::results::{Look, Results, count, write_out};
+use crate::run::screen::Screen;
+use crate::run::{Above, terminal};
+
+/// Rows of a result that a screen shows.
+const ON_SCREEN: usize = 1_000;
+
+/// A session and what its answers look like.
+pub(super) struct Client {
+    pub(super) session: Session,
+    engine: Engine,
+    /// Paths of tables are relative to it.
+    pub(super) base: PathBuf,
+    pub(super) format: Format,
+    /// Standard output is a terminal.
+    pub(super) on_screen: bool,
+    /// Say how long each statement took.
+    pub(super) timer: bool,
+    screen: Screen,
+}
+
+/// A text of statements.
+pub(super) struct Script<'a> {
+    pub(super) text: &'a str,
+    /// The file that it comes from.
+    pub(super) file: Option<&'a str>,
+}
+
+impl Client {
+    pub(super) fn new(format: Format, on_screen: bool, memory: Option<&str>, plain: bool) -> Self {
+        Self {
+            session: Session::new(),
+            engine: Engine::new(memory),
+            base: PathBuf::from("."),
+            format,
+            on_screen,
+            timer: false,
+            screen: Screen::new(plain),
+        }
+    }
+
+    /// Answers every statement of a script; nothing is run if one of them cannot mean anything. The
+    /// code is the process's: the first statement that fails ends the script.
+    ///
+    /// # Errors
+    /// When a job cannot be started at all.
+    pub(super) async fn run(&mut self, script: &Script<'_>) -> anyhow::Result<u8> {
+        let read = self.session.read(script.text);
+        let options = self.options(String::new(), &Taker::default());
+        let checked = read.and_then(|entries| {
+            self.session.check(&entries, &options)?;
+            Ok(entries)
+        });
+        let entries = match checked {
+            Ok(entries) => entries,
+            Err(errors) => return Ok(self.refuse(&errors, script.file)),
+        };
+        for entry in &entries {
+            let code = self.answer(entry, script.file).await?;
+            if code != exit::DONE {
+                return Ok(code);
+            }
+        }
+        Ok(exit::DONE)
+    }
+
+    /// What a statement can be planned with.
+    pub(super) fn options(&self, job: String, printed: &Taker) -> PlanOptions {
+        PlanOptions {
+            job,
+            max_parallelism: limits::DEFAULT_MAX_PARALLELISM,
+            base: self.base.clone(),
+            env: environment(),
+            parts: Arc::new(Printing(printed.clone())),
+        }
+    }
+
+    fn refuse(&mut self, errors: &[SqlError], file: Option<&str>) -> u8 {
+        self.screen.say(&self.session.render(errors, file));
+        exit::REFUSED
+    }
+
+    /// Answers one statement.
+    async fn answer(&mut self, entry: &Entry, file: Option<&str>) -> anyhow::Result<u8> {
+        let began = instant();
+        let job = self.engine.next_job();
+        let printed = Taker::default();
+        let options = self.options(job.clone(), &printed);
+        let answered = match self.session.answer(entry, &options) {
+            Ok(answered) => answered,
+            Err(errors) => return Ok(self.refuse(&errors, file)),
+        };
+        for warning in &answered.warnings {
+            let warning = self.session.render_warning(warning, file);
+            self.screen.say(&format!("warning: {warning}"));
+        }
+        match answered.outcome {
+            Outcome::Done(what) => self.screen.say(&what),
+            Outcome::Text(text) => self.text(&text),
+            Outcome::Answer(answer) => self.list(answer),
+            Outcome::Query(planned, shown) => {
+                return self.query(&job, *planned, &shown, &printed, began).await;
+            }
+            Outcome::Insert(planned) => {
+                return self.insert(&job, *planned, &printed, began).await;
+            }
+        }
+        if self.timer {
+            self.screen.say(&took(began));
+        }
+        Ok(exit::DONE)
+    }
+
+    fn text(&self, text: &str) {
+        write_out(&format!("{}\n", veil::hide(text).trim_end()));
+    }
+
+    /// A list that was asked for, as rows of a query.
+    fn list(&self, answer: Answer) {
+        let encoder = Encoder { format: self.format, changes: false };
+        let results = Results::new(self.look(encoder, false), answer.columns.iter().cloned());
+        results.write(encoder.texts(&answer.columns, &answer.rows));
+        results.finish();
+    }
+
+    fn look(&self, encoder: Encoder, at_end: bool) -> Look {
+        let screen = self.on_screen.then(|| terminal::size().0);
+        let most = if self.on_screen { ON_SCREEN } else { usize::MAX };
+        Look { encoder, at_end, live: false, screen, most }
+    }
+
+    /// Shows the rows of a query. Ctrl-C is how one ends that has no end.
+    async fn query(
+        &mut self,
+        job: &str,
+        planned: Planned,
+        shown: &Shown,
+        printed: &Taker,
+        began: Instant,
+    ) -> anyhow::Result<u8> {
+        let mode = self.session.setting(RESULT_MODE).unwrap_or("table");
+        let changelog = mode == "changelog";
+        // A person can look at what is there so far.
+        let live = shown.is_corrected
+            && self.on_screen
+            && self.screen.is_live()
+            && self.format == Format::Table
+            && mode == "table";
+        let at_end = shown.is_corrected && !changelog && (planned.bounded || live);
+        let changes = changelog || shown.is_corrected && !at_end;
+        let encoder = Encoder { format: self.format, changes };
+        let mut look = Look { live, ..self.look(encoder, at_end) };
+        if !planned.bounded && !live {
+            look.most = usize::MAX;
+        }
+        let columns = shown.columns.iter().map(|(name, _)| name.clone());
+        let results = Arc::new(Results::new(look, columns));
+        printed.set(results.clone());
+        let parallelism = self.parallelism();
+        let ended =
+            self.engine.run(job, planned, parallelism, Some(&results), &mut self.screen).await?;
+        let rows = match ended {
+            Ended::Failed(why) => {
+                self.screen.say(&why);
+                return Ok(exit::FAILED);
+            }
+            Ended::Unread => return Ok(exit::INTERRUPTED),
+            Ended::Finished(_) | Ended::Stopped | Ended::LeftOff => results.finish(),
+        };
+        let is_whole = matches!(ended, Ended::Finished(_));
+        if self.on_screen || self.timer {
+            let until = if is_whole { "in" } else { "until it was interrupted after" };
+            self.screen.say(&format!("{} {until} {}", count(rows as u64), took(began)));
+        }
+        Ok(if is_whole { exit::DONE } else { exit::INTERRUPTED })
+    }
+
+    async fn insert(
+        &mut self,
+        job: &str,
+        planned: Planned,
+        printed: &Taker,
+        began: Instant,
+    ) -> anyhow::Result<u8> {
+        if self.on_screen {
+            // Tables of the connector 'print' share the screen with the progress line.
+            printed.set(Arc::new(Above));
+        }
+        let parallelism = self.parallelism();
+        let ended = self.engine.run(job, planned, parallelism, None, &mut self.screen).await?;
+        let took = took(began);
+        let (what, code) = match ended {
+            Ended::Failed(why) => (why, exit::FAILED),
+            Ended::Unread => return Ok(exit::INTERRUPTED),
+            Ended::Finished(rows) => (format!("{} written in {took}", count(rows)), exit::DONE),
+            Ended::Stopped => (
+                format!("interrupted after {took}; what was read until then is written"),
+                exit::INTERRUPTED,
+            ),
+            Ended::LeftOff => (
+                format!(
+                    "interrupted after {took}; what was read until the last checkpoint is written"
+                ),
+                exit::INTERRUPTED,
+            ),
+        };
+        self.screen.say(&what);
+        Ok(code)
+    }
+
+    fn parallelism(&self) -> u32 {
+        // It was checked when it was set.
+        self.session.setting(PARALLELISM).and_then(|n| n.parse().ok()).unwrap_or(1)
+    }
+}
+
+fn took(began: Instant) -> String {
+    format!("{:.2} s", (instant() - began).as_secs_f64())
+}

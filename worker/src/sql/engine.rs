@@ -1,0 +1,166 @@
+//! Runs the jobs of a session, one at a time, in this process. Their state lives as long as they
+//! do.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use weir_checkpoint::SegmentCache;
+use weir_checkpoint::store::{Store, StoreOptions, open};
+use weir_coordinator::{CoordinatorConfig, CoordinatorHandle, Ending, MasterConfig};
+use weir_protocol::JobName;
+use weir_sql::Planned;
+
+use crate::host::EngineHost;
+use crate::local;
+use crate::monitor::Meter;
+use crate::rows::results::Results;
+use crate::run::screen::{Screen, Totals};
+use crate::run::{ends, stdout, terminal};
+
+/// How often progress is shown.
+const REDRAW: Duration = Duration::from_millis(100);
+/// From one checkpoint to the next: output of tables becomes visible with it.
+const CHECKPOINT_MS: u64 = 2_000;
+
+/// See the module.
+pub(super) struct Engine {
+    host: Option<Arc<EngineHost>>,
+    memory: Option<String>,
+    folder: PathBuf,
+    jobs: u64,
+}
+
+/// How a job has ended.
+pub(super) enum Ended {
+    /// It has read everything; that many rows were written.
+    Finished(u64),
+    /// Ctrl-C, behind a savepoint: what was read until then is written.
+    Stopped,
+    /// Ctrl-C at once: what was read until the last checkpoint is written.
+    LeftOff,
+    /// It cannot go on.
+    Failed(String),
+    /// Nobody reads standard output any more.
+    Unread,
+}
+
+impl Engine {
+    pub(super) fn new(memory: Option<&str>) -> Self {
+        let folder = std::env::temp_dir().join(format!("weir-sql-{}", uuid::Uuid::new_v4()));
+        Self { host: None, memory: memory.map(str::to_owned), folder, jobs: 0 }
+    }
+
+    /// The name of the next job: no other job of anybody has it.
+    pub(super) fn next_job(&mut self) -> String {
+        self.jobs += 1;
+        let folder = self.folder.file_name().unwrap_or_default().to_string_lossy();
+        format!("{folder}/{}", self.jobs)
+    }
+
+    /// Runs a job to its end, or until Ctrl-C. Where it writes, what it wrote until then counts.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(super) async fn run(
+        &mut self,
+        job: &str,
+        planned: Planned,
+        parallelism: u32,
+        results: Option<&Results>,
+        screen: &mut Screen,
+    ) -> anyhow::Result<Ended> {
+        let host = match &self.host {
+            Some(host) => Arc::clone(host),
+            None => {
+                let host = Arc::new(EngineHost::start(None, self.memory.as_deref())?);
+                self.host = Some(Arc::clone(&host));
+                host
+            }
+        };
+        let place = self.folder.to_string_lossy().into_owned();
+        let store: Arc<dyn Store> = open(&place, &StoreOptions::default())
+            .with_context(|| format!("no state can be kept in {place}; set TMPDIR"))?;
+        let graph = Arc::new(planned.graph);
+        let ends = ends(&graph);
+        let mut master = MasterConfig::new(JobName(job.to_owned()), parallelism);
+        master.checkpoint_interval_ms = CHECKPOINT_MS;
+        master.restart.max_user_errors = Some(1);
+        // Rows that were shown cannot be shown once more.
+        master.restart.once = results.is_some();
+        let slots = graph.max_parallelism;
+        let config = CoordinatorConfig::new(master);
+        let handle = local::start(config, &graph, &store, &host, SegmentCache::none(), slots);
+        let mut meter = Meter::default();
+        let mut redraw = tokio::time::interval(REDRAW);
+        let ending = loop {
+            tokio::select! {
+                ending = handle.ended() => break ending,
+                _ = redraw.tick() => {
+                    let status = handle.status();
+                    meter.take(&status);
+                    let rate = meter.out_rate(&status, &ends.sources);
+                    let picture = results.and_then(|results| results.picture(terminal::size()));
+                    screen.draw(&status, &Totals::of(&status, &ends), rate, picture);
+                    if let Some(results) = results {
+                        results.tick();
+                    }
+                }
+                _ = tokio::signal::ctrl_c() => break stop(&handle, results.is_none()).await,
+                () = stdout::closed() => {
+                    stop(&handle, results.is_none()).await;
+                    screen.clear();
+                    return Ok(Ended::Unread);
+                }
+            }
+        };
+        screen.clear();
+        let written = Totals::of(&handle.status(), &ends).rows_out;
+        let folder = self.folder.join(job);
+        tokio::task::spawn_blocking(move || remove(&folder)).await.ok();
+        Ok(match ending {
+            Ending::Finished => Ended::Finished(written),
+            Ending::Stopped { .. } => Ended::Stopped,
+            Ending::SteppedDown => Ended::LeftOff,
+            Ending::Failed(why) | Ending::Fenced(why) => Ended::Failed(why),
+        })
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        remove(&self.folder);
+    }
+}
+
+/// Removes state that is of no use to anybody any more. A job that has ended may still write a last
+/// hint: then once more.
+fn remove(folder: &Path) {
+    for _ in 0..5 {
+        std::fs::remove_dir_all(folder).ok();
+        std::thread::sleep(Duration::from_millis(5));
+        if !folder.exists() {
+            return;
+        }
+    }
+}
+
+/// Ends a job that was interrupted. One that `writes` is stopped behind a savepoint, so that
+/// everything it has read counts; unless Ctrl-C comes again.
+async fn stop(handle: &CoordinatorHandle, writes: bool) -> Ending {
+    if writes {
+        let saving = async {
+            handle.savepoint("stop", true).await.ok()?;
+            Some(handle.ended().await)
+        };
+        tokio::select! {
+            saved = saving => if let Some(ending) = saved {
+                return ending;
+            },
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    }
+    handle.step_down().await;
+    Ending::SteppedDown
+}

@@ -1,0 +1,65 @@
+//! `weir sql`: statements of Flink's SQL client, from a script, a pipe or a prompt.
+//!
+//! ```text
+//!  text ──► session (declares, tells, plans) ──► engine (runs in this process) ──► results ──► stdout
+//! ```
+//!
+//! Rows and answers go to standard output, everything that is said about them to standard error.
+
+mod client;
+mod engine;
+mod prompt;
+
+use std::io::{IsTerminal, Read, stderr, stdin, stdout};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::cli::{Format, SqlArgs};
+use crate::exit;
+use client::{Client, Script};
+
+/// Answers what is asked; the code is the process's.
+///
+/// # Errors
+/// When a file cannot be read, or a job cannot be started at all.
+pub(crate) async fn run(args: &SqlArgs) -> anyhow::Result<u8> {
+    let on_screen = stdout().is_terminal();
+    let format = args.format.unwrap_or(if on_screen { Format::Table } else { Format::Csv });
+    let mut client = Client::new(format, on_screen, args.memory.as_deref(), args.no_color);
+    // Paths of all tables, wherever they are declared, are relative to one folder.
+    if let Some(path) = args.file.as_ref().or(args.init.as_ref()) {
+        // A bare file name has an empty parent, which joined with a path would not be this folder.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        client.base = folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    }
+    if let Some(path) = &args.init {
+        let code = file(&mut client, path).await?;
+        if code != exit::DONE {
+            return Ok(code);
+        }
+    }
+    if let Some(path) = &args.file {
+        return file(&mut client, path).await;
+    }
+    if args.execute.is_none() && stdin().is_terminal() && stderr().is_terminal() {
+        let colours = !args.no_color && std::env::var_os("NO_COLOR").is_none();
+        return prompt::run(&mut client, colours).await;
+    }
+    let text = match &args.execute {
+        Some(text) => text.clone(),
+        None => {
+            let mut text = String::new();
+            stdin().read_to_string(&mut text).context("standard input cannot be read as text")?;
+            text
+        }
+    };
+    client.run(&Script { text: &text, file: None }).await
+}
+
+async fn file(client: &mut Client, path: &Path) -> anyhow::Result<u8> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{name} cannot be read; give the path of a script of SQL"))?;
+    client.run(&Script { text: &text, file: Some(&name) }).await
+}
