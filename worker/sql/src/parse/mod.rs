@@ -97,7 +97,7 @@ const STATEMENTS: [(&str, &str); 7] = [
 
 /// Where Flink keeps what a program declares.
 const CATALOG: &str = "default_catalog";
-const DATABASE: &str = "default_database";
+pub(crate) const DATABASE: &str = "default_database";
 
 fn texts(parts: &[Ident]) -> Vec<&str> {
     parts.iter().map(|part| part.text.as_str()).collect()

@@ -10,6 +10,7 @@ mod pattern_errors;
 mod plans;
 mod secrets;
 mod tables;
+mod zones;
 
 use std::sync::Arc;
 

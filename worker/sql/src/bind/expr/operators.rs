@@ -12,6 +12,7 @@ use crate::error::{Span, SqlError};
 use crate::expr::{Col, Expr, Kernel, Node, Style, arith, cast, compare};
 use crate::functions::{self, Arg};
 use crate::types::{Kind, SqlType};
+use crate::zone;
 
 impl ExprBinder<'_> {
     pub(super) fn negate(&mut self, of: &ast::Expr, span: Span) -> Bound {
@@ -112,6 +113,13 @@ pub(super) fn comparable(a: Expr, b: Expr, span: Span) -> Result<(Expr, Expr, Ki
         // A literal string beside a date or time is read as one.
         (ka, kb) if ka.is_temporal() && kb.is_text() && b.as_literal().is_some() => Some(ka),
         (ka, kb) if kb.is_temporal() && ka.is_text() && a.as_literal().is_some() => Some(kb),
+        // On the session's clock, where an hour that comes twice is one.
+        (Kind::TimestampLtz(p), Kind::Timestamp(q))
+        | (Kind::Timestamp(p), Kind::TimestampLtz(q))
+            if !zone::current().is_utc() =>
+        {
+            Some(Kind::Timestamp(p.max(q)))
+        }
         _ => ka.common(kb),
     };
     let Some(common) = common else {
@@ -127,6 +135,9 @@ pub(crate) fn compare_op(a: Expr, op: BinaryOp, b: Expr, span: Span) -> Bound {
     let (a, b, kind) = comparable(a, b, span)?;
     if matches!(kind, Kind::Bytes) && !matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
         return fail(span, "BYTES can only be compared with = and <>");
+    }
+    if kind == Kind::Bitmap {
+        return fail(span, "BITMAP cannot be compared; compare BITMAP_TO_STRING of both");
     }
     let has_order = !matches!(kind, Kind::Nested(_) | Kind::Variant);
     if !has_order && !matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
