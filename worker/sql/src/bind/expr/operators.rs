@@ -131,7 +131,26 @@ pub(super) fn comparable(a: Expr, b: Expr, span: Span) -> Result<(Expr, Expr, Ki
     Ok((cast_to(a, common, sa)?, cast_to(b, common, sb)?, common))
 }
 
+/// A TIMESTAMP in the text that points in time are ordered by, or looked up among others, is one of
+/// them, as in Flink: of an hour that comes twice the first. Beside another column's, and where it
+/// is to be equal, what the clock shows counts. In UTC all of that is the same.
+pub(super) fn as_point(value: Expr, beside: &Expr) -> Bound {
+    match (value.kind(), beside.kind()) {
+        (Kind::Timestamp(p), Kind::TimestampLtz(q))
+            if value.as_literal().is_some() && !zone::current().is_utc() =>
+        {
+            let at = value.span;
+            cast_to(value, Kind::TimestampLtz(p.max(q)), at)
+        }
+        _ => Ok(value),
+    }
+}
+
 pub(crate) fn compare_op(a: Expr, op: BinaryOp, b: Expr, span: Span) -> Bound {
+    let (a, b) = match op {
+        BinaryOp::Eq | BinaryOp::NotEq => (a, b),
+        _ => (as_point(a.clone(), &b)?, as_point(b, &a)?),
+    };
     let (a, b, kind) = comparable(a, b, span)?;
     if matches!(kind, Kind::Bytes) && !matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
         return fail(span, "BYTES can only be compared with = and <>");
