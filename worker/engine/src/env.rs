@@ -1,9 +1,9 @@
-//! The environment: the one place where time comes from.
+//! The environment: the one place where time and chance come from.
 //!
 //! Tokio's clock is used throughout, because a paused runtime lets the simulator own it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Wall-clock and monotonic time for the data plane.
@@ -52,6 +52,20 @@ impl Clock {
 #[must_use]
 pub fn instant() -> std::time::Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// Sixty-four bits by chance: for values that users ask for, never for a decision.
+#[must_use]
+pub fn entropy() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    static NEXT: std::sync::OnceLock<AtomicU64> = std::sync::OnceLock::new();
+    // Keys of a map's hasher are all the chance that the standard library gives.
+    let fresh = || AtomicU64::new(std::hash::RandomState::new().build_hasher().finish());
+    let state = NEXT.get_or_init(fresh).fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+    // SplitMix64 (Steele, Lea, Flood 2014): what follows each other looks unlike each other.
+    let mixed = (state ^ state >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ mixed >> 31
 }
 
 /// The result of work on another thread. Never, when the work was cancelled: only a runtime that

@@ -41,6 +41,7 @@ mod ast;
 mod bind;
 mod calc;
 mod catalog;
+mod clock;
 mod comments;
 mod error;
 mod event_times;
@@ -56,6 +57,7 @@ mod rel;
 pub mod session;
 mod types;
 mod values;
+mod zone;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -128,7 +130,9 @@ pub fn plan(sql: &str, options: &PlanOptions) -> Result<Planned, Vec<SqlError>> 
     let mut binder = bind::Binder::new(options);
     // What did not parse may have declared anything: later statements are only bound without.
     if errors.is_empty() {
+        let session = zone::Session::begin();
         let program = binder.program(&statements);
+        drop(session);
         errors.append(&mut binder.errors);
         if errors.is_empty() && program.inserts.is_empty() {
             errors.push(SqlError::new(

@@ -22,6 +22,7 @@ use crate::catalog::TableDef;
 use crate::error::Span;
 use crate::expr::{Expr, Node};
 use crate::types::{Kind, SqlType};
+use crate::zone::Zone;
 
 pub(crate) use join::{
     AsOf, Equal, Join, JoinKind, Lookup, Versions, conjuncts, equality, fields as join_fields,
@@ -62,6 +63,8 @@ pub(crate) struct WindowId {
     pub(crate) window: Windows,
     /// Columns of the function's input by which sessions are told apart.
     pub(crate) partition: Vec<usize>,
+    /// Whose clock cuts points in time into windows; UTC's cuts other times.
+    pub(crate) zone: Zone,
 }
 
 /// How event time is cut into windows.
@@ -140,6 +143,8 @@ pub(crate) struct TimeWindow {
     /// The event time, a column of the input.
     pub(crate) time: usize,
     pub(crate) window: Windows,
+    /// Whose clock shows `time`; watermarks are in UTC.
+    pub(crate) zone: Zone,
 }
 
 #[derive(Clone)]
@@ -255,9 +260,12 @@ impl Rank {
         let role = |column: usize| &self.input.fields[column].role;
         let end = self.partition.iter().copied().find(|&end| {
             let Role::WindowEnd(id) = role(end) else { return false };
-            self.partition
-                .iter()
-                .any(|&start| matches!(role(start), Role::WindowStart(own) if own == id))
+            // Watermarks do not tell when a window of another clock has ended.
+            id.zone.is_utc()
+                && self
+                    .partition
+                    .iter()
+                    .any(|&start| matches!(role(start), Role::WindowStart(own) if own == id))
         });
         end.filter(|_| self.input.corrected_by().is_none())
     }

@@ -47,6 +47,8 @@ pub(crate) enum Kind {
     Nested(&'static Nested),
     /// `VARIANT`: a value of JSON, as text without blanks, members sorted.
     Variant,
+    /// `BITMAP`: a set of numbers of 32 bits, as [`crate::expr::roaring`] writes it.
+    Bitmap,
     /// `INTERVAL DAY TO SECOND`, in milliseconds.
     IntervalMillis,
     /// `INTERVAL YEAR TO MONTH`, in months.
@@ -97,7 +99,7 @@ impl Kind {
             Self::Double => DataType::Float64,
             Self::Decimal(p, s) => DataType::Decimal128(p, s as i8),
             Self::Char(_) | Self::VarChar(_) | Self::Variant => DataType::Utf8,
-            Self::Bytes => DataType::Binary,
+            Self::Bytes | Self::Bitmap => DataType::Binary,
             Self::Date => DataType::Date32,
             Self::Time(_) => DataType::Time32(TimeUnit::Millisecond),
             Self::Timestamp(p) => DataType::Timestamp(time_unit(p), None),
@@ -107,14 +109,14 @@ impl Kind {
         }
     }
 
-    /// As [`Kind::arrow`], but for intervals and VARIANT, which only look like integers and strings
-    /// there.
+    /// As [`Kind::arrow`], but for intervals, VARIANT and BITMAP, which only look like integers,
+    /// strings and bytes there.
     #[must_use]
     pub(crate) fn exact_arrow(self) -> DataType {
         match self {
             Self::IntervalMillis => DataType::Interval(IntervalUnit::DayTime),
             Self::IntervalMonths => DataType::Interval(IntervalUnit::YearMonth),
-            Self::Variant => DataType::Null,
+            Self::Variant | Self::Bitmap => DataType::Null,
             kind => kind.arrow(),
         }
     }
@@ -138,13 +140,22 @@ impl Kind {
         })
     }
 
-    /// Whether it is a VARIANT, or made of one.
-    pub(crate) fn holds_variant(self) -> bool {
-        match self {
-            Self::Variant => true,
-            Self::Nested(nested) => nested.parts().iter().any(|part| part.holds_variant()),
-            _ => false,
-        }
+    /// Whether it is such a type, or made of one.
+    pub(crate) fn holds(self, is_such: fn(Self) -> bool) -> bool {
+        is_such(self)
+            || matches!(self, Self::Nested(nested) if nested.parts().iter().any(|part| part.holds(is_such)))
+    }
+
+    /// Both kinds of intervals.
+    #[must_use]
+    pub(crate) fn is_interval(self) -> bool {
+        matches!(self, Self::IntervalMillis | Self::IntervalMonths)
+    }
+
+    /// What has a text of its own where it is printed, and no place in a connector's rows.
+    #[must_use]
+    pub(crate) fn is_only_shown(self) -> bool {
+        self.is_interval() || self == Self::Bitmap
     }
 
     /// Integers of any width.
@@ -300,6 +311,7 @@ impl fmt::Display for Kind {
             Self::TimestampLtz(p) => write!(f, "TIMESTAMP_LTZ({p})"),
             Self::Nested(nested) => nested.fmt(f),
             Self::Variant => f.write_str("VARIANT"),
+            Self::Bitmap => f.write_str("BITMAP"),
             Self::IntervalMillis => f.write_str("INTERVAL DAY TO SECOND"),
             Self::IntervalMonths => f.write_str("INTERVAL YEAR TO MONTH"),
         }

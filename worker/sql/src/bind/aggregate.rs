@@ -239,7 +239,11 @@ impl Binder<'_> {
             kind: RelKind::Aggregate(Aggregate {
                 input,
                 span: at,
-                over: over.map(|over| TimeWindow { time: position(0), window: over.window }),
+                over: over.map(|over| TimeWindow {
+                    time: position(0),
+                    window: over.window,
+                    zone: over.zone,
+                }),
                 keys: key_columns.into_iter().map(position).collect(),
                 calls: calls
                     .into_iter()

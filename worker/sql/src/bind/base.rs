@@ -11,6 +11,7 @@ use crate::error::{Span, Warning};
 use crate::expr::{Call, Col, Expr, Node, Style};
 use crate::rel::{Aggregate, Field, Join, Near, Rel, RelKind, Role, WindowId, Windows, identity};
 use crate::types::{Kind, SqlType};
+use crate::zone::Zone;
 
 const NEEDS_WINDOW: &str = "window_start and window_end do not come from a window function here; select window_start, window_end and window_time unchanged";
 
@@ -29,6 +30,8 @@ pub(super) struct Windowed {
     /// Over the base's columns.
     pub(super) time: Expr,
     pub(super) window: Windows,
+    /// Whose clock shows `time`.
+    pub(super) zone: Zone,
     /// The columns of `rel` by which sessions are told apart.
     pub(super) partition: Vec<usize>,
     /// Set where windows of HOP or CUMULATE are grouped once more: their start follows from the end.
@@ -100,6 +103,7 @@ impl Binder<'_> {
                         windowed: Some(Windowed {
                             time,
                             window: id.window,
+                            zone: id.zone,
                             partition: id.partition.clone(),
                             again: None,
                         }),
@@ -114,6 +118,9 @@ impl Binder<'_> {
                 RelKind::Aggregate(Aggregate { over: Some(_), .. })
                 | RelKind::Join(Join { near: Some(Near { windows: true, .. }), .. })
                 | RelKind::Join(Join { as_of: Some(_), .. }) => {
+                    if !id.zone.is_utc() {
+                        return self.fail(at, "results of windows over a TIMESTAMP_LTZ cannot be grouped by their windows once more with a 'table.local-time-zone' other than UTC; group by window_end alone, or by all that is wanted at first");
+                    }
                     // The same windows once more: results of a window fall into one slice of it.
                     let Windows::Grid(own) = id.window else {
                         return self.fail(at, "the results of sessions cannot be grouped by their sessions once more; group by window_end alone, or by all that is wanted at first");
@@ -140,7 +147,8 @@ impl Binder<'_> {
                     };
                     let width = rel.fields.len();
                     let partition = Vec::new();
-                    let windowed = Some(Windowed { time, window, partition, again });
+                    let zone = id.zone;
+                    let windowed = Some(Windowed { time, window, zone, partition, again });
                     return Ok(Base { rel, exprs, filter, windowed, width });
                 }
                 _ => return self.fail(at, NEEDS_WINDOW),
@@ -162,7 +170,7 @@ impl Binder<'_> {
         let Some(bound) = used.iter().copied().find(|i| *i >= base.width) else {
             return Ok(expr.clone());
         };
-        let Some(Windowed { time, window, .. }) = &base.windowed else {
+        let Some(Windowed { time, window, zone, .. }) = &base.windowed else {
             return Ok(expr.clone());
         };
         let Windows::Grid(Window::Tumble { size, offset }) = *window else {
@@ -174,15 +182,19 @@ impl Binder<'_> {
             };
             return self.fail(expr.span, format!("{name} of {of} cannot be used before the aggregation, as {why}; filter with HAVING, or around the query"));
         };
+        let start = window_start(time.clone(), size, offset);
+        let mut last = moved(start.clone(), size - 1, Span::default());
+        if !zone.is_utc() {
+            last = self.keep(super::expr::cast_to(last, Kind::TimestampLtz(3), expr.span))?;
+        }
         Ok(expr.substitute(&|i| {
             if i < base.width {
                 return Expr::column(i, base.rel.fields[i].ty, Span::default());
             }
-            let start = window_start(time.clone(), size, offset);
             match i - base.width {
-                0 => start,
-                1 => moved(start, size, Span::default()),
-                _ => moved(start, size - 1, Span::default()),
+                0 => start.clone(),
+                1 => moved(start.clone(), size, Span::default()),
+                _ => last.clone(),
             }
         }))
     }

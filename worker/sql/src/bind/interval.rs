@@ -104,7 +104,7 @@ pub(crate) fn arithmetic(
     b: Expr,
     span: Span,
 ) -> Option<Result<Expr, SqlError>> {
-    let is_interval = |k: Kind| matches!(k, Kind::IntervalMillis | Kind::IntervalMonths);
+    let is_interval = Kind::is_interval;
     let (ka, kb) = (a.kind(), b.kind());
     if !is_interval(ka) && !is_interval(kb) {
         return None;
@@ -162,6 +162,7 @@ fn whole(
 /// A time moved by an interval.
 fn shift(time: Expr, by: Expr, plus: bool, unit: Kind, span: Span) -> Result<Expr, SqlError> {
     let kind = time.kind();
+    // Months of a point in time are those of UTC's calendar, whatever the session's zone: as in Flink.
     // A DATE moved by less than days becomes a time of day in Flink's type, too.
     let ty = SqlType { kind, nullable: time.ty.nullable || by.ty.nullable };
     let kernel: Kernel = Arc::new(move |args, rows| {

@@ -42,7 +42,8 @@ use crate::error::{Span, SqlError, Warning, did_you_mean};
 use crate::expr::{Expr, Style, cast};
 use crate::narrow::narrow;
 use crate::rel::{Field, Rel, Role, calc};
-use crate::types::SqlType;
+use crate::types::{Kind, SqlType};
+use crate::zone;
 
 /// An error was reported; nothing more is to be said about what depends on it.
 pub(crate) struct Reported;
@@ -134,6 +135,7 @@ impl<'a> Binder<'a> {
             BoundProgram { inserts: Vec::new(), tables: Vec::new(), state_ttl: None, batch: false };
         let mut shown = 0;
         for statement in statements {
+            let declared_in_zone = zone::was_asked();
             match statement {
                 Statement::Set { key, value, span } => self.set(key, value, *span),
                 Statement::Reset { key } => self.reset(key.as_ref()),
@@ -157,6 +159,10 @@ impl<'a> Binder<'a> {
                         program.inserts.push(bound);
                     }
                 }
+            }
+            if matches!(statement, Statement::Insert(_) | Statement::Query(_)) {
+                // What runs has the zone that held when it was reached.
+                zone::forget(declared_in_zone);
             }
         }
         program.tables.append(&mut self.retired);
@@ -190,6 +196,11 @@ impl<'a> Binder<'a> {
         rel: &Arc<Rel>,
     ) -> Result<BoundInsert, Reported> {
         let fixed = self.fixed_columns(insert, &table)?;
+        let of_points = |&c: &usize| matches!(table.columns[c].ty.kind, Kind::TimestampLtz(_));
+        if table.partitioned_by.iter().any(of_points) && !zone::current().is_utc() {
+            let message = "partitions by a TIMESTAMP_LTZ are not supported with a 'table.local-time-zone' other than UTC; partition by a STRING, such as DATE_FORMAT gives";
+            return self.fail(insert.table.span, message);
+        }
         let is_fixed = |name: &str| fixed.iter().any(|(at, _)| table.columns[*at].name == name);
         if let Some(twice) = insert.columns.iter().find(|column| is_fixed(&column.text)) {
             let message = format!(
@@ -281,7 +292,7 @@ impl<'a> Binder<'a> {
             return Err(Reported);
         }
         let rel = narrow(&calc(&self.final_rows(rel), None, exprs, fields));
-        Ok(BoundInsert { table, rel, span: insert.table.span })
+        self.printed(BoundInsert { table, rel, span: insert.table.span })
     }
 
     /// The columns that `PARTITION (…)` gives a value to.

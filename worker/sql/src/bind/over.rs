@@ -520,7 +520,7 @@ fn function_name(function: &OverFunction<Expr>, fields: &[Field]) -> String {
 /// Refuses to sort by values of this kind.
 pub(super) fn has_order(kind: Kind) -> Result<(), String> {
     match kind {
-        Kind::Nested(_) | Kind::Variant => Err(format!(
+        Kind::Nested(_) | Kind::Variant | Kind::Bitmap => Err(format!(
             "{kind} has no order to sort rows by; sort by its parts, or by a CAST of it AS STRING"
         )),
         _ => Ok(()),

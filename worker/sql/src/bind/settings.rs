@@ -4,6 +4,7 @@ use weir_connectors::options::parse_duration;
 
 use super::Binder;
 use crate::error::{Span, SqlError, Warning, did_you_mean};
+use crate::zone::{self, Zone};
 
 /// Settings that a program can change.
 pub(crate) const KNOWN: [&str; 3] =
@@ -46,16 +47,12 @@ const WITHOUT_EFFECT: [(&str, &str); 29] = [
 impl Binder<'_> {
     pub(super) fn set(&mut self, key: &str, value: &str, span: Span) {
         match key {
-            "table.local-time-zone" => {
-                if !["UTC", "GMT", "Etc/UTC", "+00:00"].contains(&value) {
-                    self.report(SqlError::new(
-                        span,
-                        format!(
-                            "'table.local-time-zone' = '{value}' is not supported; times are in UTC"
-                        ),
-                    ));
+            "table.local-time-zone" => match Zone::parse(value) {
+                Some(zone) => self.set_zone(zone, span),
+                None => {
+                    self.report(SqlError::new(span, format!("'table.local-time-zone' = '{value}' is no time zone; write it as 'Europe/Berlin', 'GMT+08:00' or 'UTC'")));
                 }
-            }
+            },
             "table.exec.state.ttl" => match parse_duration(value) {
                 Some(ttl) => self.state_ttl = Some(ttl).filter(|ttl| !ttl.is_zero()),
                 None => {
@@ -98,13 +95,26 @@ impl Binder<'_> {
             None => {
                 self.state_ttl = None;
                 self.batch &= self.writes;
+                self.set_zone(Zone::Utc, Span::default());
             }
             Some((key, _)) if key == "execution.runtime-mode" => self.batch &= self.writes,
+            Some((key, span)) if key == "table.local-time-zone" => self.set_zone(Zone::Utc, *span),
             Some((key, _)) if key == "table.exec.state.ttl" => self.state_ttl = None,
             Some((key, _)) if KNOWN.contains(&key.as_str()) => {}
             Some((key, _)) if WITHOUT_EFFECT.iter().any(|(known, _)| key.starts_with(known)) => {}
             Some((key, span)) => self.unknown_setting(key, *span),
         }
+    }
+
+    /// Tables and views are bound where they are declared, and in Flink where they are read: a
+    /// zone that changes between the two would be the wrong one for them.
+    fn set_zone(&mut self, zone: Zone, span: Span) {
+        let asked = zone::was_asked();
+        if asked && zone::current() != zone {
+            self.report(SqlError::new(span, "'table.local-time-zone' changes after a table or view whose expressions depend on it was declared; set it before"));
+        }
+        zone::set(zone);
+        zone::forget(asked);
     }
 
     fn unknown_setting(&mut self, key: &str, span: Span) {

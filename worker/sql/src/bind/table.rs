@@ -76,11 +76,21 @@ impl Binder<'_> {
             columns[key].ty.nullable = false;
         }
         let shows = written.get("connector").is_some_and(|c| c == "print" || c == "blackhole");
-        let stored = table.columns.iter().zip(&columns).find(|(_, column)| {
-            column.ty.kind.holds_variant() && matches!(column.kind, ColumnKind::Physical)
-        });
-        if let (false, Some((column, _))) = (shows, stored) {
-            return self.fail(column.name.span, "a VARIANT is shown by 'print' alone; declare the column STRING, write JSON_STRING(value), and read with PARSE_JSON(column)");
+        let stored = |of: fn(Kind) -> bool| {
+            let is_stored = |column: &Column| {
+                column.ty.kind.holds(of) && matches!(column.kind, ColumnKind::Physical)
+            };
+            let column = table.columns.iter().zip(&columns).find(|(_, made)| is_stored(made));
+            column.map(|(column, _)| column.name.span)
+        };
+        if let (false, Some(span)) = (shows, stored(|kind| kind == Kind::Variant)) {
+            return self.fail(span, "a VARIANT is shown by 'print' alone; declare the column STRING, write JSON_STRING(value), and read with PARSE_JSON(column)");
+        }
+        if let (false, Some(span)) = (shows, stored(|kind| kind == Kind::Bitmap)) {
+            return self.fail(span, "a BITMAP is shown by 'print' alone; declare the column BYTES, write BITMAP_TO_BYTES(value), and read with BITMAP_FROM_BYTES(column)");
+        }
+        if let Some(span) = stored(Kind::is_interval) {
+            return self.fail(span, "INTERVAL is not a type for columns; store a number of milliseconds or months as BIGINT, or CAST(value AS STRING)");
         }
         Ok(TableDef {
             name: table.name.text.clone(),

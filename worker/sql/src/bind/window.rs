@@ -13,6 +13,7 @@ use crate::ast::{self, WindowKind};
 use crate::error::did_you_mean;
 use crate::rel::{Field, Rel, RelKind, Role, WindowId, Windows, timed};
 use crate::types::{Kind, SqlType};
+use crate::zone::{self, Zone};
 
 impl Binder<'_> {
     pub(super) fn window(
@@ -103,6 +104,10 @@ impl Binder<'_> {
             };
             return self.fail(call.time.span, message);
         }
+        let zone = match fields[time].ty.kind {
+            Kind::TimestampLtz(_) => zone::current(),
+            _ => Zone::Utc,
+        };
         if let Some(clash) = fields
             .iter()
             .find(|f| ["window_start", "window_end", "window_time"].contains(&f.name.as_str()))
@@ -123,7 +128,7 @@ impl Binder<'_> {
             partition.push(column);
         }
         self.windows += 1;
-        let id = WindowId { number: self.windows, window, partition };
+        let id = WindowId { number: self.windows, window, partition, zone };
         let time_kind = match fields[time].ty.kind {
             Kind::TimestampLtz(_) => Kind::TimestampLtz(3),
             _ => Kind::Timestamp(3),

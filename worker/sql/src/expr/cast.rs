@@ -7,7 +7,7 @@ use arrow::array::{
     Int8Array, Int16Array, Int32Array, Int64Array, PrimitiveArray, StringArray,
 };
 use arrow::datatypes::{
-    Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, Time32MillisecondType, i256,
 };
 use weir_engine::EngineError;
@@ -20,6 +20,7 @@ use super::time::{
 use super::{Call, Expr, Kernel, Style, nested, render};
 use crate::error::Span;
 use crate::types::{Kind, STRING_LENGTH, SqlType, time_unit};
+use crate::zone::{self, Twice, Zone};
 
 /// Whether `CAST` exists between two types.
 pub(crate) fn exists(from: Kind, to: Kind) -> bool {
@@ -61,14 +62,15 @@ pub(crate) fn cast(
     if from == Kind::Null {
         return Ok(Expr::null(to.kind, span));
     }
+    let zone = if crosses(from, to.kind) { zone::current() } else { Zone::Utc };
     let fallible = !lenient && can_fail(from, to.kind);
     let gives_null = lenient && can_fail(from, to.kind) || matches!(to.kind, Kind::Decimal(..));
     let nullable = expr.ty.nullable || gives_null;
     let call = Call {
-        name: format!("{}[{}]", if lenient { "TRY_CAST" } else { "CAST" }, from),
+        name: format!("{}[{}]{}", if lenient { "TRY_CAST" } else { "CAST" }, from, zone.suffix()),
         args: vec![expr],
         kind: to.kind,
-        kernel: kernel(from, to.kind, lenient),
+        kernel: kernel(from, to.kind, lenient, zone),
         fallible,
         nondeterministic: None,
         style,
@@ -95,12 +97,54 @@ fn can_fail(from: Kind, to: Kind) -> bool {
     from.is_text() && !to.is_text() && to != Kind::Bytes
 }
 
-fn kernel(from: Kind, to: Kind, lenient: bool) -> Kernel {
+/// Whether the session's zone decides what comes out: points in time become what a clock shows,
+/// or the other way.
+fn crosses(from: Kind, to: Kind) -> bool {
+    let (a, b) = (holds_points(&from.arrow()), holds_points(&to.arrow()));
+    a != b
+}
+
+fn holds_points(of: &DataType) -> bool {
+    match of {
+        DataType::Timestamp(_, zone) => zone.is_some(),
+        DataType::List(item) | DataType::Map(item, _) => holds_points(item.data_type()),
+        DataType::Struct(parts) => parts.iter().any(|part| holds_points(part.data_type())),
+        _ => false,
+    }
+}
+
+fn kernel(from: Kind, to: Kind, lenient: bool, zone: Zone) -> Kernel {
     Arc::new(move |args, rows| {
-        let rows = rows_of(args, rows);
-        let array = convert(&args[0], from, to, rows, lenient)?;
+        let array = convert(&args[0], from, to, rows_of(args, rows), lenient, zone)?;
         Ok(Col::of(array, args))
     })
+}
+
+/// What a clock shows at points in time, in a type of them or in one of times on a clock.
+pub(super) fn on_clock(
+    col: &Col,
+    to: Kind,
+    rows: usize,
+    zone: Zone,
+) -> Result<ArrayRef, EngineError> {
+    in_zone(col, to, rows, |at| zone.local(at))
+}
+
+/// Timestamps with every one moved between a zone and UTC.
+fn in_zone(
+    col: &Col,
+    to: Kind,
+    rows: usize,
+    moved: impl Fn(Instant) -> Option<Instant>,
+) -> Result<ArrayRef, EngineError> {
+    let times = Instants::of(col);
+    let one = |row: usize| match times.get(row) {
+        None => Ok(None),
+        Some(at) => {
+            moved(at).map(Some).ok_or_else(|| EngineError::user("the time is out of range"))
+        }
+    };
+    timestamps(to, (0..rows).map(one))
 }
 
 pub(crate) fn convert(
@@ -109,7 +153,27 @@ pub(crate) fn convert(
     to: Kind,
     rows: usize,
     lenient: bool,
+    zone: Zone,
 ) -> Result<ArrayRef, EngineError> {
+    match (from, to) {
+        _ if zone.is_utc() => {}
+        (Kind::TimestampLtz(_), Kind::TimestampLtz(_)) => {}
+        (Kind::TimestampLtz(p), _) => {
+            let local = Kind::Timestamp(p);
+            let shown = Col::Array(on_clock(col, local, rows, zone)?);
+            return convert(&shown, local, to, rows, lenient, Zone::Utc);
+        }
+        (_, Kind::TimestampLtz(p)) => {
+            let shown = convert(col, from, Kind::Timestamp(p), rows, lenient, Zone::Utc)?;
+            let point = |at| zone.point(at, Twice::Earlier);
+            return in_zone(&Col::Array(shown), to, rows, point);
+        }
+        (Kind::Nested(nested), to) if to.is_text() => {
+            let shown = Col::Array(nested::on_clock(&col.to_rows(rows)?, nested, zone)?);
+            return Ok(to_text(&shown, from, to, rows));
+        }
+        _ => {}
+    }
     if to.is_text() {
         return Ok(to_text(col, from, to, rows));
     }
@@ -117,7 +181,7 @@ pub(crate) fn convert(
         return from_text(col, to, rows, lenient);
     }
     if let (Kind::Nested(from), Kind::Nested(to)) = (from, to) {
-        return nested::convert(&col.to_rows(rows)?, from, to, lenient);
+        return nested::convert(&col.to_rows(rows)?, from, to, lenient, zone);
     }
     if from == Kind::Boolean {
         let bools = Bools::of(col);

@@ -12,6 +12,7 @@ use super::col::Col;
 use super::{cast, compare, render};
 use crate::ast::BinaryOp;
 use crate::types::{Kind, Nested};
+use crate::zone::Zone;
 
 /// `[1, NULL]`, `{a=1, b=NULL}`, `(1, x)`, of a value that is not NULL.
 pub(super) fn text(array: &ArrayRef, nested: &Nested, row: usize) -> String {
@@ -126,16 +127,39 @@ pub(super) fn convert(
     from: &Nested,
     to: &Nested,
     lenient: bool,
+    zone: Zone,
 ) -> Result<ArrayRef, EngineError> {
-    let convert = |array: &ArrayRef, from: Kind, to: Kind| {
+    by_part(array, from, to, &|array, from, to| {
         if from == to {
             return Ok(array.clone());
         }
         if from == Kind::Null {
             return Ok(arrow::array::new_null_array(&to.arrow(), array.len()));
         }
-        cast::convert(&Col::Array(array.clone()), from, to, array.len(), lenient)
-    };
+        cast::convert(&Col::Array(array.clone()), from, to, array.len(), lenient, zone)
+    })
+}
+
+/// With all points in time as what a clock shows, for their text.
+pub(super) fn on_clock(array: &ArrayRef, of: &Nested, zone: Zone) -> Result<ArrayRef, EngineError> {
+    by_part(array, of, of, &|array, kind, _| match kind {
+        Kind::TimestampLtz(_) => {
+            cast::on_clock(&Col::Array(array.clone()), kind, array.len(), zone)
+        }
+        Kind::Nested(nested) => on_clock(array, nested, zone),
+        _ => Ok(array.clone()),
+    })
+}
+
+type OfPart<'a> = &'a dyn Fn(&ArrayRef, Kind, Kind) -> Result<ArrayRef, EngineError>;
+
+/// Values made anew, each part by `convert` from one kind to another.
+fn by_part(
+    array: &ArrayRef,
+    from: &Nested,
+    to: &Nested,
+    convert: OfPart<'_>,
+) -> Result<ArrayRef, EngineError> {
     let parts = from.parts_with(to);
     Ok(match (array.data_type(), parts.as_slice()) {
         (DataType::List(_), [(from, to)]) => {

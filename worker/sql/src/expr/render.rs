@@ -8,7 +8,7 @@ use arrow::datatypes::{
 
 use super::col::Col;
 use super::time::{Instants, format_date, format_time, format_timestamp};
-use super::{Expr, Node, Style, nested};
+use super::{Expr, Node, Style, nested, roaring};
 use crate::types::Kind;
 
 /// The value in `row` as `CAST(… AS STRING)` gives it; `None` for NULL.
@@ -32,6 +32,10 @@ pub(crate) fn value(col: &Col, kind: Kind, row: usize) -> Option<String> {
             array.as_string::<i32>().value(row).to_owned()
         }
         Kind::Bytes => String::from_utf8_lossy(array.as_binary::<i32>().value(row)).into_owned(),
+        Kind::Bitmap => {
+            let set = roaring::read(array.as_binary::<i32>().value(row));
+            set.map_or_else(|reason| reason, |set| roaring::text(&set))
+        }
         Kind::Date => format_date(array.as_primitive::<Date32Type>().value(row)),
         Kind::Time(p) => format_time(array.as_primitive::<Time32MillisecondType>().value(row), p),
         Kind::Timestamp(p) | Kind::TimestampLtz(p) => {
@@ -59,6 +63,29 @@ fn interval_millis(ms: i64) -> String {
         seconds % 60,
         ms % 1000
     )
+}
+
+/// What Java prints of an interval: `PT26H3M0.5S` of milliseconds, `P14M` of months.
+pub(crate) fn java_interval(amount: i64, kind: Kind) -> String {
+    if kind == Kind::IntervalMonths {
+        return if amount == 0 { "P0D".to_owned() } else { format!("P{amount}M") };
+    }
+    let mut text = "PT".to_owned();
+    let mut rest = amount;
+    for (length, letter) in [(3_600_000, 'H'), (60_000, 'M')] {
+        if rest / length != 0 {
+            text.push_str(&format!("{}{letter}", rest / length));
+        }
+        rest %= length;
+    }
+    if rest != 0 {
+        let sign = if rest < 0 { "-" } else { "" };
+        let (seconds, part) = (rest.abs() / 1000, format!("{:03}", rest.abs() % 1000));
+        let part = part.trim_end_matches('0');
+        let point = if part.is_empty() { "" } else { "." };
+        text.push_str(&format!("{sign}{seconds}{point}{part}S"));
+    }
+    if amount == 0 { "PT0S".to_owned() } else { text }
 }
 
 /// Text of a decimal with `scale` digits behind the point.

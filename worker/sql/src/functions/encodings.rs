@@ -31,10 +31,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let texts = Texts::of(&a[0]);
         Ok(Arc::new((0..n).map(|r| unhex(texts.get(r)?)).collect::<BinaryArray>()))
     }),
-    simple("TO_BASE64", "TO_BASE64(string)", &[Text], STRING, |a, n| {
-        let texts = Texts::of(&a[0]);
-        Ok(Arc::new((0..n).map(|r| Some(BASE64.encode(texts.get(r)?))).collect::<StringArray>()))
-    }),
+    special("TO_BASE64", "TO_BASE64(string or bytes)", to_base64),
     fallible("FROM_BASE64", "FROM_BASE64(string)", &[Text], STRING, from_base64),
     fallible("ENCODE", "ENCODE(string, character set)", &[Text, Text], Kind::Bytes, encode),
     special("DECODE", "DECODE(bytes, character set)", decode),
@@ -136,6 +133,20 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
         bytes.push(u8::from_str_radix(&even[at..at + 2], 16).ok()?);
     }
     Some(bytes)
+}
+
+fn to_base64(site: &mut Site) -> Result<Expr, SqlError> {
+    site.expect_count(1..=1)?;
+    let bytes = match site.expr(0)? {
+        bytes if bytes.kind() == Kind::Bytes => bytes,
+        _ => site.cast(site.want(0, Text)?, Kind::Bytes)?,
+    };
+    let ty = SqlType { kind: STRING, nullable: bytes.ty.nullable };
+    site.call(vec![bytes], ty, false, |args, rows| {
+        let bytes = args[0].to_rows(rows)?;
+        let one = |bytes: Option<&[u8]>| Some(BASE64.encode(bytes?));
+        Ok(Arc::new(bytes.as_binary::<i32>().iter().map(one).collect::<StringArray>()))
+    })
 }
 
 fn from_base64(args: &[Col], rows: usize) -> Made {

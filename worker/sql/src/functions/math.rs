@@ -15,6 +15,7 @@ use crate::expr::cast::decimal;
 use crate::expr::col::Prims;
 use crate::expr::{Call, Col, Expr, Style};
 use crate::types::{Kind, SqlType};
+use crate::zone::Zone;
 
 const DOUBLE: Kind = Kind::Double;
 use Want::Double;
@@ -273,7 +274,8 @@ fn round(site: &mut Site, half_up: bool) -> Result<Expr, SqlError> {
                 ))
             }
             (Kind::Float | Kind::Double, _) => {
-                let doubles = crate::expr::cast::convert(&args[0], kind, DOUBLE, rows, false)?;
+                let doubles =
+                    crate::expr::cast::convert(&args[0], kind, DOUBLE, rows, false, Zone::Utc)?;
                 let doubles = doubles.as_primitive::<Float64Type>();
                 let rounded: Float64Array = (0..rows)
                     .map(|r| {
@@ -290,6 +292,7 @@ fn round(site: &mut Site, half_up: bool) -> Result<Expr, SqlError> {
                     kind,
                     rows,
                     false,
+                    Zone::Utc,
                 )
             }
             _ => {
@@ -311,6 +314,7 @@ fn round(site: &mut Site, half_up: bool) -> Result<Expr, SqlError> {
                     kind,
                     rows,
                     false,
+                    Zone::Utc,
                 )
             }
         }

@@ -3,19 +3,26 @@
 //! A function is here only if the table tests show that it gives what Flink's documentation
 //! says. Names are found in any case.
 
+mod bitmap;
+mod chance;
 mod conditional;
+mod digits;
 mod encodings;
+mod formats;
 mod hash;
 mod json;
 mod math;
 mod nested;
 mod others;
 mod pattern;
+mod periods;
+mod printf;
 mod regex;
 mod similar;
 mod strings;
 mod texts;
 mod times;
+mod types;
 
 use std::sync::Arc;
 
@@ -95,6 +102,10 @@ fn all() -> impl Iterator<Item = &'static Function> {
         encodings::FUNCTIONS,
         json::FUNCTIONS,
         nested::FUNCTIONS,
+        chance::FUNCTIONS,
+        printf::FUNCTIONS,
+        types::FUNCTIONS,
+        bitmap::FUNCTIONS,
     ]
     .into_iter()
     .flatten()

@@ -2,19 +2,7 @@
 //! that is here means something else (RAND is no ROUND).
 
 /// Flink's scalar and table functions that are not here, in the order of the alphabet.
-const OF_FLINK: [&str; 28] = [
-    "BITMAP_AND",
-    "BITMAP_ANDNOT",
-    "BITMAP_BUILD",
-    "BITMAP_CARDINALITY",
-    "BITMAP_FROM_BYTES",
-    "BITMAP_OR",
-    "BITMAP_TO_ARRAY",
-    "BITMAP_TO_BYTES",
-    "BITMAP_TO_STRING",
-    "BITMAP_XOR",
-    "CONVERT_TZ",
-    "CURRENT_DATABASE",
+const OF_FLINK: [&str; 11] = [
     "CURRENT_WATERMARK",
     "FROM_CHANGELOG",
     "GROUP_ID",
@@ -22,14 +10,9 @@ const OF_FLINK: [&str; 28] = [
     "ML_PREDICT",
     "OBJECT_OF",
     "OBJECT_UPDATE",
-    "PRINTF",
-    "RAND",
-    "RAND_INTEGER",
     "SOURCE_WATERMARK",
     "STREAMRECORD_TIMESTAMP",
     "TO_CHANGELOG",
-    "TYPEOF",
-    "UUID",
     "VECTOR_SEARCH",
 ];
 

@@ -79,8 +79,9 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
         RelKind::Arrivals { input, .. } => format!("arrivals({})", rows(input, exact)),
         RelKind::Window { input, time, id, .. } => {
             format!(
-                "windows({},{},{})",
+                "windows({}{},{},{})",
                 window(id.window),
+                id.zone.suffix(),
                 column(input, *time, exact),
                 rows(input, exact)
             )
@@ -92,7 +93,7 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
                 || "all,".to_owned(),
                 |over| {
                     let time = column(&aggregate.input, over.time, exact);
-                    format!("{},{time}", window(over.window))
+                    format!("{}{},{time}", window(over.window), over.zone.suffix())
                 },
             );
             let below = rows(&aggregate.input, exact);

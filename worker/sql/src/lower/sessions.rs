@@ -5,20 +5,24 @@ use weir_engine::operators::session::{self, spec::SessionAggregate};
 use super::rank::Keyed;
 use super::windows::{calls, details};
 use super::{Flow, Lowering, identity, names};
+use crate::clock::Way;
 use crate::error::SqlError;
-use crate::rel::{Aggregate, Rel, Windows};
+use crate::rel::{Aggregate, Rel, TimeWindow, Windows};
 
 impl Lowering<'_> {
     pub(super) fn sessions(
         &mut self,
         rel: &Rel,
         aggregate: &Aggregate,
-        time: usize,
+        over: TimeWindow,
         gap: i64,
     ) -> Option<Flow> {
+        let time = over.time;
         let flows = self.rel(&aggregate.input, None)?;
+        let schema = flows.first()?.schema.clone();
+        let flows = self.on_clock(flows, over.zone, Way::There, schema.clone(), rel)?;
         let spec = SessionAggregate {
-            input: flows.first()?.schema.clone(),
+            input: schema,
             time,
             gap,
             keys: aggregate.keys.clone(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use weir_engine::aggregate;
 use weir_engine::graph::{Exchange, Node, OperatorInfo};
 use weir_engine::operator::OutputTag;
@@ -15,10 +16,12 @@ use crate::bind::aggregate::name_of_call;
 use crate::bind::expr::compare_op;
 use crate::bind::query::whole_name;
 use crate::catalog::ColumnKind;
+use crate::clock::{ClockFactory, Way};
 use crate::error::{Span, SqlError};
 use crate::expr::{Expr, Style, cast};
 use crate::rel::{Aggregate, AggregateCall, Field, Rel, RelKind, TimeWindow, Windows};
 use crate::types::{Kind, SqlType};
+use crate::zone::{self, Zone};
 
 /// How many copies of a row a window function without GROUP BY may make.
 pub(super) const MAX_COPIES: i64 = 100;
@@ -30,8 +33,11 @@ fn window_exprs(
     time: usize,
     window: spec::Window,
     copy: i64,
+    zone: Zone,
     span: Span,
 ) -> Result<(Vec<Expr>, Option<Expr>), String> {
+    // Casts between points in time and the window's clock are of the zone that it was bound in.
+    let _session = zone::Session::of(zone);
     use crate::bind::base::{moved, window_start};
     let mut exprs = crate::rel::identity(input);
     let hidden = |expr: Expr, kind: Kind| {
@@ -142,6 +148,7 @@ impl Lowering<'_> {
         input: &Arc<Rel>,
         time: usize,
         window: Windows,
+        zone: Zone,
         span: Span,
     ) -> Option<Flows> {
         let Windows::Grid(window) = window else {
@@ -160,7 +167,7 @@ impl Lowering<'_> {
         }
         let mut flows = Flows::new();
         for copy in 0..copies {
-            let (exprs, filter) = match window_exprs(input, time, window, copy, span) {
+            let (exprs, filter) = match window_exprs(input, time, window, copy, zone, span) {
                 Ok(made) => made,
                 Err(message) => {
                     self.errors.push(SqlError::new(span, message));
@@ -179,10 +186,7 @@ impl Lowering<'_> {
             return Some(flow.clone());
         }
         let flow = match aggregate.over {
-            Some(TimeWindow { time, window }) => match window {
-                Windows::Grid(window) => self.windowed(rel, aggregate, time, window)?,
-                Windows::Session { gap } => self.sessions(rel, aggregate, time, gap)?,
-            },
+            Some(over) => self.over_windows(rel, aggregate, over)?,
             None => self.group(rel, aggregate)?,
         };
         let flow = Flow { open: self.needs.uses(&identity) <= 1, ..flow };
@@ -190,13 +194,50 @@ impl Lowering<'_> {
         Some(flow)
     }
 
+    fn over_windows(&mut self, rel: &Rel, aggregate: &Aggregate, over: TimeWindow) -> Option<Flow> {
+        let flow = match over.window {
+            Windows::Grid(window) => self.windowed(rel, aggregate, over, window)?,
+            Windows::Session { gap } => self.sessions(rel, aggregate, over, gap)?,
+        };
+        let schema = flow.schema.clone();
+        Some(self.on_clock(vec![flow], over.zone, Way::Back, schema, rel)?.remove(0))
+    }
+
+    /// Rows on their way to windows of another clock than UTC's, with watermarks of that clock, and
+    /// back.
+    pub(super) fn on_clock(
+        &mut self,
+        flows: Flows,
+        zone: Zone,
+        way: Way,
+        schema: SchemaRef,
+        of: &Rel,
+    ) -> Option<Flows> {
+        if zone.is_utc() {
+            return Some(flows);
+        }
+        let info = OperatorInfo {
+            uid: self.uid(&format!("clock {way:?}{} {}", zone.suffix(), identity::rows(of, false))),
+            name: match way {
+                Way::There => format!("clock{}", zone.suffix()),
+                Way::Back => "clock in UTC".to_owned(),
+            },
+            kind: "clock",
+            ..OperatorInfo::default()
+        };
+        let flow = self.append(&flows, info, Arc::new(ClockFactory { zone, way }), schema);
+        // What stands behind it is restored to the watermarks that it gave.
+        Some(vec![Flow { open: false, ..flow }])
+    }
+
     fn windowed(
         &mut self,
         rel: &Rel,
         aggregate: &Aggregate,
-        time: usize,
+        over: TimeWindow,
         cut: spec::Window,
     ) -> Option<Flow> {
+        let time = over.time;
         let late = self.late_columns(&aggregate.input);
         let input = match &late {
             Some(late) => late.input.clone(),
@@ -204,6 +245,7 @@ impl Lowering<'_> {
         };
         let flows = self.rel(&input, None)?;
         let schema = flows.first()?.schema.clone();
+        let flows = self.on_clock(flows, over.zone, Way::There, schema.clone(), rel)?;
         let window = spec::WindowAggregate {
             input: schema.clone(),
             time,

@@ -2,13 +2,13 @@
 
 use super::{Parsed, Parser, WEIGHT};
 use crate::ast::{
-    ColumnDef, ColumnKind, CreateTable, CreateView, Ident, OptionDef, Statement, WatermarkDef,
+    ColumnDef, ColumnKind, CreateTable, CreateView, Ident, OptionDef, Statement, Unit, WatermarkDef,
 };
 use crate::error::{Span, did_you_mean};
 use crate::lex::Tok;
 use crate::types::{Kind, Nested, STRING_LENGTH, SqlType};
 
-const TYPES: [&str; 26] = [
+const TYPES: [&str; 28] = [
     "TINYINT",
     "SMALLINT",
     "INT",
@@ -35,6 +35,8 @@ const TYPES: [&str; 26] = [
     "MAP",
     "MULTISET",
     "VARIANT",
+    "INTERVAL",
+    "BITMAP",
 ];
 
 impl Parser {
@@ -335,15 +337,14 @@ impl Parser {
                 Nested::Multiset(of).kind()
             }
             "VARIANT" => Kind::Variant,
+            "BITMAP" => Kind::Bitmap,
             "RAW" | "STRUCTURED" => {
                 return self.error(
                     token.span,
                     format!("the type {word} is not supported; declare the fields you need as columns of their own, or read the whole as STRING"),
                 );
             }
-            "INTERVAL" => {
-                return self.error(token.span, "INTERVAL is not a type for columns; store a number of milliseconds or months as BIGINT");
-            }
+            "INTERVAL" => self.interval_type()?,
             _ => {
                 let hint = did_you_mean(&word, TYPES, '\'');
                 let hint = match word.as_str() {
@@ -365,6 +366,30 @@ impl Parser {
             return Ok(Nested::Multiset(kind).kind());
         }
         Ok(kind)
+    }
+
+    /// Behind INTERVAL: `DAY`, `DAY(3) TO SECOND(6)`, `YEAR TO MONTH`.
+    fn interval_type(&mut self) -> Parsed<Kind> {
+        let span = self.span();
+        let from = self.unit("an interval's unit, such as HOUR")?;
+        self.digits()?;
+        let mut units = vec![from];
+        if self.eat_word("TO") {
+            units.push(self.unit("the interval's last unit")?);
+            self.digits()?;
+        }
+        let of_months = [Unit::Year, Unit::Month];
+        let of_time = [Unit::Day, Unit::Hour, Unit::Minute, Unit::Second];
+        let is_range =
+            |known: &[Unit]| units.iter().all(|unit| known.contains(unit)) && units.is_sorted();
+        match (is_range(&of_months), is_range(&of_time)) {
+            (true, _) => Ok(Kind::IntervalMonths),
+            (_, true) => Ok(Kind::IntervalMillis),
+            _ => self.error(
+                span,
+                "an INTERVAL is of YEAR, MONTH or YEAR TO MONTH, or of DAY, HOUR, MINUTE, SECOND or DAY TO SECOND",
+            ),
+        }
     }
 
     fn decimal(&mut self) -> Parsed<Kind> {

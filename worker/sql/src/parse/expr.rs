@@ -1,6 +1,7 @@
 //! Expressions, by precedence climbing.
 
 use super::json::{is_json, is_json_aggregate};
+use super::rows::row;
 use super::{MAX_HEIGHT, Parsed, Parser, is_reserved};
 use crate::ast::{BinaryOp, Call, Expr, ExprKind, Ident, Over, Unit};
 use crate::error::Span;
@@ -96,6 +97,9 @@ impl Parser {
         }
         if self.eat_word("IN") {
             return self.in_values(start, take(left), negated).map(Some);
+        }
+        if self.eat_word("OVERLAPS") {
+            return self.overlaps(start, take(left), operator).map(Some);
         }
         let similar = self.is_word("SIMILAR");
         if self.eat_word("LIKE") || self.eat_words(&["SIMILAR", "TO"]) {
@@ -217,7 +221,8 @@ impl Parser {
                     return self.row_value(start, inner);
                 }
                 self.expect(")")?;
-                Ok(Expr { span: self.since(start), ..inner })
+                let inner = Expr { span: self.since(start), ..inner };
+                self.difference(start, inner)
             }
             Tok::Sign("-") => {
                 self.next();
@@ -336,6 +341,49 @@ impl Parser {
         self.node(start, ExprKind::Case { operand, whens, otherwise })
     }
 
+    /// `(a - b) DAY`, where a unit follows.
+    fn difference(&mut self, start: Span, of: Expr) -> Parsed<Expr> {
+        let unit = self.peek().keyword().and_then(|word| Unit::parse(&word));
+        let is_difference =
+            matches!(of.kind, ExprKind::Binary { op: BinaryOp::Subtract, .. }) && unit.is_some();
+        let (true, ExprKind::Binary { left, right, .. }) = (is_difference, of.kind.clone()) else {
+            return Ok(of);
+        };
+        let unit = self.unit_argument()?;
+        self.digits()?;
+        if self.eat_word("TO") {
+            self.unit("the interval's last unit")?;
+            self.digits()?;
+        }
+        let name = Ident { text: "TIME DIFFERENCE".to_owned(), span: self.since(start) };
+        let call = Call::of(name, vec![*left, *right, unit]);
+        self.node(start, ExprKind::Call(Box::new(call)))
+    }
+
+    /// Behind `(a, b) OVERLAPS`.
+    fn overlaps(&mut self, start: Span, left: Expr, at: Span) -> Parsed<Expr> {
+        let right = self.expr_above(COMPARE)?;
+        let (Some([a, b]), Some([c, d])) = (row(&left), row(&right)) else {
+            return self
+                .error(at, "OVERLAPS stands between two periods: (from, to) OVERLAPS (from, to)");
+        };
+        let name = Ident { text: "PERIODS OVERLAP".to_owned(), span: at };
+        let call = Call::of(name, [a, b, c, d].map(Clone::clone).to_vec());
+        self.node(start, ExprKind::Call(Box::new(call)))
+    }
+
+    /// `(2)` or `(2, 3)`: how many digits an interval's units have, on which no value depends.
+    pub(super) fn digits(&mut self) -> Parsed<()> {
+        if self.eat("(") {
+            self.whole_number("a precision")?;
+            if self.eat(",") {
+                self.whole_number("a precision")?;
+            }
+            self.expect(")")?;
+        }
+        Ok(())
+    }
+
     fn interval(&mut self, start: Span) -> Parsed<Expr> {
         self.next();
         let negative = self.eat("-");
@@ -359,24 +407,14 @@ impl Parser {
             text = format!("-{text}");
         }
         let from = self.unit("an interval's unit, such as HOUR")?;
-        if self.is("(") {
-            self.next();
-            self.whole_number("a precision")?;
-            if self.eat(",") {
-                self.whole_number("a precision")?;
-            }
-            self.expect(")")?;
-        }
+        self.digits()?;
         let to =
             if self.eat_word("TO") { Some(self.unit("the interval's last unit")?) } else { None };
-        if self.eat("(") {
-            self.whole_number("a precision")?;
-            self.expect(")")?;
-        }
+        self.digits()?;
         self.node(start, ExprKind::Interval { text, from, to })
     }
 
-    fn unit(&mut self, what: &str) -> Parsed<Unit> {
+    pub(super) fn unit(&mut self, what: &str) -> Parsed<Unit> {
         let unit = self.peek().keyword().and_then(|word| Unit::parse(&word));
         match unit {
             Some(unit) => {

@@ -129,7 +129,9 @@ fn same_window(left: &Rel, right: &Rel, on: &[Expr]) -> Option<Near> {
             let (l, r) = (&left.fields[l].role, &right.fields[r].role);
             *l == Role::WindowStart(a.clone()) && *r == Role::WindowStart(b.clone())
         };
-        let same = a.window == b.window && pairs.iter().any(begins);
+        // Watermarks do not tell when a window of another clock has ended.
+        let same =
+            a.window == b.window && a.zone.is_utc() && b.zone.is_utc() && pairs.iter().any(begins);
         same.then_some(Near { left: l, right: r, within: [0, 0], windows: true })
     })
 }

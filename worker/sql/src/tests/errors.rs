@@ -639,8 +639,8 @@ fn a_table_without_columns() {
 fn functions_that_flink_has_are_no_misspelled_others() {
     check(&[
         (
-            "INSERT INTO out1 SELECT CAST(RAND() AS BIGINT) FROM plain",
-            "sql:6:30: Flink's function RAND is not supported by Weir yet",
+            "INSERT INTO out1 SELECT CAST(SOURCE_WATERMARK() AS BIGINT) FROM plain",
+            "sql:6:30: Flink's function SOURCE_WATERMARK is not supported by Weir yet",
         ),
         (
             "INSERT INTO out1 SELECT json_value(s, '$.a' RETURNING DATE) FROM plain",
@@ -651,8 +651,8 @@ fn functions_that_flink_has_are_no_misspelled_others() {
             "sql:6:39: the JSON path '$..a' cannot be read: a name is missing behind a point ('..' is not supported)",
         ),
         (
-            "INSERT INTO out1 SELECT CHAR_LENGTH(UUID()) FROM plain",
-            "sql:6:37: Flink's function UUID is not supported by Weir yet",
+            "INSERT INTO out1 SELECT CHAR_LENGTH(ML_PREDICT()) FROM plain",
+            "sql:6:37: Flink's function ML_PREDICT is not supported by Weir yet",
         ),
         (
             "INSERT INTO out1 SELECT ROUNT(1.5) FROM plain",

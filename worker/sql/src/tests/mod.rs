@@ -11,6 +11,7 @@ mod plans;
 mod secrets;
 mod session;
 mod tables;
+mod zones;
 
 use std::sync::Arc;
 

@@ -307,7 +307,7 @@ fn conditions_that_cannot_be_looked_at() {
         (define("X AS X.delay > 1"), "sql:11:8: \"X\" is no variable of PATTERN; it has A, B"),
         (
             define("A AS RAND() > 0.5"),
-            "sql:11:13: Flink's function RAND is not supported by Weir yet",
+            "sql:11:13: a condition of DEFINE is looked at more than once, and this one is made by chance, so that rows computed again after a failure have other values; compute the value in a query below",
         ),
         (
             define("A AS FINAL LAST(A.delay) > 1"),

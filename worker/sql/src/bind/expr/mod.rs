@@ -24,7 +24,7 @@ pub(crate) use calls::{call, call_with};
 pub(crate) use literals::text_literal;
 use literals::{number, typed_literal};
 pub(crate) use operators::{arithmetic, cast_to, compare_op, logical};
-use operators::{cast_hint, comparable, not};
+use operators::{as_point, cast_hint, comparable, not};
 
 /// What names mean in an expression.
 pub(crate) struct Scope<'a> {
@@ -207,6 +207,7 @@ impl ExprBinder<'_> {
                     .map(|item| {
                         let item = self.bind(item)?;
                         let at = item.span;
+                        let item = if list.len() > 1 { as_point(item, &of)? } else { item };
                         compare_op(of.clone(), BinaryOp::Eq, item, at)
                     })
                     .collect::<Result<Vec<_>, _>>()?;

@@ -12,6 +12,7 @@ use crate::error::{Span, SqlError};
 use crate::expr::{Col, Expr, Kernel, Node, Style, arith, cast, compare};
 use crate::functions::{self, Arg};
 use crate::types::{Kind, SqlType};
+use crate::zone;
 
 impl ExprBinder<'_> {
     pub(super) fn negate(&mut self, of: &ast::Expr, span: Span) -> Bound {
@@ -112,6 +113,13 @@ pub(super) fn comparable(a: Expr, b: Expr, span: Span) -> Result<(Expr, Expr, Ki
         // A literal string beside a date or time is read as one.
         (ka, kb) if ka.is_temporal() && kb.is_text() && b.as_literal().is_some() => Some(ka),
         (ka, kb) if kb.is_temporal() && ka.is_text() && a.as_literal().is_some() => Some(kb),
+        // On the session's clock, where an hour that comes twice is one.
+        (Kind::TimestampLtz(p), Kind::Timestamp(q))
+        | (Kind::Timestamp(p), Kind::TimestampLtz(q))
+            if !zone::current().is_utc() =>
+        {
+            Some(Kind::Timestamp(p.max(q)))
+        }
         _ => ka.common(kb),
     };
     let Some(common) = common else {
@@ -123,10 +131,32 @@ pub(super) fn comparable(a: Expr, b: Expr, span: Span) -> Result<(Expr, Expr, Ki
     Ok((cast_to(a, common, sa)?, cast_to(b, common, sb)?, common))
 }
 
+/// A TIMESTAMP in the text that points in time are ordered by, or looked up among others, is one of
+/// them, as in Flink: of an hour that comes twice the first. Beside another column's, and where it
+/// is to be equal, what the clock shows counts. In UTC all of that is the same.
+pub(super) fn as_point(value: Expr, beside: &Expr) -> Bound {
+    match (value.kind(), beside.kind()) {
+        (Kind::Timestamp(p), Kind::TimestampLtz(q))
+            if value.as_literal().is_some() && !zone::current().is_utc() =>
+        {
+            let at = value.span;
+            cast_to(value, Kind::TimestampLtz(p.max(q)), at)
+        }
+        _ => Ok(value),
+    }
+}
+
 pub(crate) fn compare_op(a: Expr, op: BinaryOp, b: Expr, span: Span) -> Bound {
+    let (a, b) = match op {
+        BinaryOp::Eq | BinaryOp::NotEq => (a, b),
+        _ => (as_point(a.clone(), &b)?, as_point(b, &a)?),
+    };
     let (a, b, kind) = comparable(a, b, span)?;
     if matches!(kind, Kind::Bytes) && !matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
         return fail(span, "BYTES can only be compared with = and <>");
+    }
+    if kind == Kind::Bitmap {
+        return fail(span, "BITMAP cannot be compared; compare BITMAP_TO_STRING of both");
     }
     let has_order = !matches!(kind, Kind::Nested(_) | Kind::Variant);
     if !has_order && !matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {

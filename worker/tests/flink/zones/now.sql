@@ -1,0 +1,7 @@
+SET 'table.local-time-zone' = 'Pacific/Kiritimati';
+CREATE TABLE instants (id INT, wall TIMESTAMP(3), t TIMESTAMP_LTZ(3))
+WITH ('connector' = 'filesystem', 'path' = 'in/instants.json', 'format' = 'json');
+
+SELECT id, ABS(TIMESTAMPDIFF(SECOND, LOCALTIMESTAMP, CAST(CURRENT_TIMESTAMP AS TIMESTAMP(3)))) < 60, ABS(TIMESTAMPDIFF(HOUR, CURRENT_DATE, CAST(NOW() AS TIMESTAMP(3)))) <= 24,
+  TIMESTAMPDIFF(HOUR, CAST(CONVERT_TZ(DATE_FORMAT(NOW(), 'yyyy-MM-dd HH:mm:ss'), 'Pacific/Kiritimati', 'UTC') AS TIMESTAMP(3)), LOCALTIMESTAMP) IN (13, 14), UNIX_TIMESTAMP() - UNIX_TIMESTAMP(CAST(LOCALTIMESTAMP AS STRING)) < 60
+FROM instants WHERE id < 3;
