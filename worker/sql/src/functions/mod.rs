@@ -11,6 +11,7 @@ mod math;
 mod nested;
 mod others;
 mod pattern;
+mod percentile;
 mod regex;
 mod similar;
 mod strings;
@@ -95,6 +96,7 @@ fn all() -> impl Iterator<Item = &'static Function> {
         encodings::FUNCTIONS,
         json::FUNCTIONS,
         nested::FUNCTIONS,
+        percentile::FUNCTIONS,
     ]
     .into_iter()
     .flatten()

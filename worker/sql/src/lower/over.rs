@@ -36,6 +36,7 @@ impl Lowering<'_> {
             time,
             order: over.order[1..].to_vec(),
             calls: over.calls.iter().map(call).collect(),
+            at_once: over.at_once,
             ttl: self.ttl_seconds(),
         };
         let made = over::operator(&spec).and_then(|made| Ok((made, over::tables(&spec)?)));
@@ -138,6 +139,12 @@ fn function(call: &OverCall, over: &Over) -> spec::OverFunction {
         OverFunction::Lag { input, offset, default } => {
             spec::OverFunction::Lag { input: *input, offset: *offset, default: *default }
         }
+        OverFunction::Lead { input, offset, default } => {
+            spec::OverFunction::Lead { input: *input, offset: *offset, default: *default }
+        }
+        OverFunction::Ntile(parts) => spec::OverFunction::Ntile(*parts),
+        OverFunction::PercentRank => spec::OverFunction::PercentRank,
+        OverFunction::CumeDist => spec::OverFunction::CumeDist,
         OverFunction::FirstValue(input) => spec::OverFunction::FirstValue(*input),
         OverFunction::LastValue(input) => spec::OverFunction::LastValue(*input),
         OverFunction::Aggregate { function, input, filter, distinct } => {
@@ -157,6 +164,12 @@ fn function(call: &OverCall, over: &Over) -> spec::OverFunction {
 
 /// `SUM(price) of 3 rows before`, for plans.
 fn call_text(call: &OverCall) -> String {
+    if call.function.has_frame() && !call.frame.is_behind_nothing() {
+        let unit = if call.frame.unit == spec::FrameUnit::Rows { "rows" } else { "values" };
+        let from = call.frame.preceding.map_or("the first".to_owned(), |by| (-by).to_string());
+        let to = call.frame.following.map_or("the last".to_owned(), |by| by.to_string());
+        return format!("{} over {unit} from {from} to {to}", call.name);
+    }
     let frame = match (call.function.has_frame(), call.frame.unit, call.frame.preceding) {
         (false, ..) | (true, spec::FrameUnit::Range, None) => return call.name.clone(),
         (true, spec::FrameUnit::Rows, None) => "all rows before".to_owned(),

@@ -1,5 +1,6 @@
 //! Aggregates over sessions.
 
+use weir_engine::aggregate::InputRows;
 use weir_engine::operators::session::{self, spec::SessionAggregate};
 
 use super::rank::Keyed;
@@ -19,6 +20,10 @@ impl Lowering<'_> {
         let flows = self.rel(&aggregate.input, None)?;
         let spec = SessionAggregate {
             input: flows.first()?.schema.clone(),
+            input_rows: match aggregate.input.corrected_by() {
+                Some(_) => InputRows::Retracted,
+                None => InputRows::Appended,
+            },
             time,
             gap,
             keys: aggregate.keys.clone(),

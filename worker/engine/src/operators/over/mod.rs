@@ -14,13 +14,17 @@
 //!   So is, where a split was idle, a row that is not later than what its key has given out.
 //! - Rows that are equal in the order leave together.
 //!
-//! Deliberately absent: frames that reach behind the current row, and rows that are corrected.
+//! Where rows of a key are all of one time ([`Over::at_once`]) they leave together, and functions may
+//! reach behind a row (`whole.rs`).
+//!
+//! Deliberately absent: rows that are corrected.
 
 mod compute;
 mod operator;
 mod plan;
 mod sequence;
 pub mod spec;
+mod whole;
 
 #[cfg(test)]
 mod tests;
