@@ -8,6 +8,7 @@ mod join;
 mod narrow;
 mod near;
 mod pattern;
+mod sessions;
 mod unnest;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub(crate) use join::{
 pub(crate) use narrow::Narrowing;
 pub(crate) use near::Near;
 pub(crate) use pattern::{Check, Measure, Pattern, Variable};
+pub(crate) use sessions::rows_of_sessions;
 pub(crate) use unnest::Unnest;
 
 /// A column of a relation.

@@ -73,14 +73,24 @@ impl Binder<'_> {
         select: &ast::Select,
         from: &From,
         filter: Option<Expr>,
-        Keys { exprs: keys, sets }: Keys,
+        grouping: Keys,
         found: Vec<FoundAggregate>,
         items: Vec<(Expr, String)>,
         having: Option<(Expr, Span)>,
     ) -> Result<Arc<Rel>, Reported> {
         let at = select.group_by.as_ref().map_or(select.span, |g| g.span);
         let role = |expr: &Expr| expr.as_column().map(|i| from.rel.fields[i].role.clone());
-        let id = self.window_of(&keys, from, at)?;
+        let id = self.window_of(&grouping.exprs, from, at)?;
+        let id = match id {
+            Some(id)
+                if matches!(id.window, Windows::Session { .. })
+                    && !self.ends_with_sessions(from, &id, &grouping, filter.as_ref(), at) =>
+            {
+                None
+            }
+            id => id,
+        };
+        let Keys { exprs: keys, sets } = grouping;
         // Keys that are not the window itself.
         let is_bound = |expr: &Expr| match role(expr) {
             Some(Role::WindowStart(other) | Role::WindowEnd(other) | Role::WindowTime(other)) => {
@@ -109,7 +119,6 @@ impl Binder<'_> {
                 width: from.rel.fields.len(),
             },
         };
-        self.check_sessions(&base, &plain_keys, &sets, at)?;
 
         // What the aggregation reads: the time, keys, arguments and filters, each once.
         let time = base.windowed.as_ref().map(|windowed| &windowed.time);
@@ -357,15 +366,6 @@ impl Binder<'_> {
             let name = call.function.name();
             return self.fail(span, format!("{name} goes by the order in which rows come, which sessions that become one do not keep; use TUMBLE or HOP, or MIN and MAX"));
         }
-        if let (Windows::Session { .. }, Some(call)) = (id.window, disordered) {
-            let span = call.arg.as_ref().map_or(at, |arg| arg.span);
-            let name = call.function.name();
-            return self.fail(span, format!("{name} goes by the order in which rows come, which sessions that become one do not keep; use TUMBLE or HOP, or MIN and MAX"));
-        }
-        if let (Windows::Session { .. }, Some(below)) = (id.window, below) {
-            let message = "sessions over results that are corrected are not supported: a row that goes would part a session in two; use TUMBLE, HOP or CUMULATE, or group without a window";
-            return self.fail(if at == Span::default() { below.span } else { at }, message);
-        }
         if matches!(id.window, Windows::Session { .. }) {
             return Ok(None);
         }
@@ -388,32 +388,36 @@ impl Binder<'_> {
         Ok(Some(Kept { bounds, ends: emit.unwrap_or(Ends::once(0)) }))
     }
 
-    /// Whether sessions are told apart by just what rows are grouped by.
-    fn check_sessions(
+    /// Whether sessions are told apart by just what rows are grouped by, so that groups end with
+    /// them. Those of other groups are columns like any others.
+    fn ends_with_sessions(
         &mut self,
-        base: &Base,
-        keys: &[Expr],
-        sets: &[Vec<usize>],
+        from: &From,
+        id: &WindowId,
+        Keys { exprs, sets }: &Keys,
+        filter: Option<&Expr>,
         at: Span,
-    ) -> Result<(), Reported> {
-        let Some(windowed) = &base.windowed else { return Ok(()) };
-        if !matches!(windowed.window, Windows::Session { .. }) {
-            return Ok(());
-        }
-        let mut grouped = Vec::new();
-        for key in keys {
-            grouped.push(self.onto(key, base)?.as_column());
-        }
-        let parted = &windowed.partition;
-        let same = parted.iter().all(|&column| grouped.contains(&Some(column)))
-            && grouped.iter().all(|key| key.is_some_and(|column| parted.contains(&column)));
-        if !same || !sets.is_empty() {
-            let names: Vec<&str> =
-                parted.iter().map(|&column| base.rel.fields[column].name.as_str()).collect();
-            let parted = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-            return self.fail(at, format!("sessions are told apart by {parted}, so that rows are grouped by window_start, window_end and just that; write SESSION(TABLE t PARTITION BY …, DESCRIPTOR(ts), gap) with the other columns of GROUP BY"));
-        }
-        Ok(())
+    ) -> bool {
+        let (errors, warnings) = (self.errors.len(), self.warnings.len());
+        let grouped = self.below_window(from, filter.cloned(), id, at).and_then(|base| {
+            let parted = base.windowed.as_ref().map(|w| w.partition.clone()).unwrap_or_default();
+            let bound = |key: &Expr| match key.as_column().map(|c| &from.rel.fields[c].role) {
+                Some(Role::WindowStart(of) | Role::WindowEnd(of) | Role::WindowTime(of)) => {
+                    of == id
+                }
+                _ => false,
+            };
+            let mut grouped = Vec::new();
+            for key in exprs.iter().filter(|key| !bound(key)) {
+                grouped.push(self.onto(key, &base)?.as_column());
+            }
+            let same = parted.iter().all(|&column| grouped.contains(&Some(column)))
+                && grouped.iter().all(|key| key.is_some_and(|column| parted.contains(&column)));
+            Ok(same && sets.is_empty())
+        });
+        self.errors.truncate(errors);
+        self.warnings.truncate(warnings);
+        grouped.unwrap_or(false)
     }
 
     /// An expression of SELECT or HAVING in terms of the aggregation's columns.

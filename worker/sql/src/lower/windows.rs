@@ -17,7 +17,9 @@ use crate::bind::query::whole_name;
 use crate::catalog::ColumnKind;
 use crate::error::{Span, SqlError};
 use crate::expr::{Expr, Style, cast};
-use crate::rel::{Aggregate, AggregateCall, Field, Rel, RelKind, TimeWindow, Windows};
+use crate::rel::{
+    Aggregate, AggregateCall, Field, Rel, RelKind, TimeWindow, WindowId, Windows, rows_of_sessions,
+};
 use crate::types::{Kind, SqlType};
 
 /// How many copies of a row a window function without GROUP BY may make.
@@ -141,12 +143,17 @@ impl Lowering<'_> {
         rel: &Rel,
         input: &Arc<Rel>,
         time: usize,
-        window: Windows,
+        id: &WindowId,
         span: Span,
     ) -> Option<Flows> {
-        let Windows::Grid(window) = window else {
-            self.errors.push(SqlError::new(span, "SESSION without GROUP BY is not supported; group by window_start, window_end and the columns of its PARTITION BY"));
-            return None;
+        let Windows::Grid(window) = id.window else {
+            return match rows_of_sessions(input, time, id, &rel.fields, span) {
+                Ok(rows) => self.rel(&rows, None),
+                Err(error) => {
+                    self.errors.push(error);
+                    None
+                }
+            };
         };
         // Each row once per window that it is in.
         let (name, copies) = match window {

@@ -183,7 +183,7 @@ fn windows_that_make_no_sense() {
         ),
         (
             "INSERT INTO out1 SELECT COUNT(*) FROM TABLE(TUMBLE((SELECT origin, `date` FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY origin ORDER BY `date` DESC) AS rn FROM flights) WHERE rn = 1), DESCRIPTOR(`date`), INTERVAL '1' HOUR)) GROUP BY window_start, window_end".to_owned(),
-            "sql:6:x",
+            "sql:6:227: windows take rows that are corrected by a format of changes, and these are by Top-N by rank at 6:109, which gives the last of several corrections alone: which window had ended before one of them is known to nobody but the clock; window the rows before that, or group without a window",
         ),
         (
             case("COUNT(*), delay", "GROUP BY window_start, window_end"),
@@ -238,7 +238,7 @@ fn windows_that_make_no_sense() {
         ),
         (
             "INSERT INTO out1 SELECT delay FROM TABLE(SESSION(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR))",
-            "sql:6:42: SESSION without GROUP BY is not supported; group by window_start, window_end and the columns of its PARTITION BY",
+            "it plans",
         ),
         (
             "INSERT INTO out1 SELECT delay FROM TABLE(TUMBLE(DATA => TABLE flights, TIME => DESCRIPTOR(`date`), SIZE => INTERVAL '1' HOUR))",
@@ -351,7 +351,7 @@ fn grouping_sets_that_cannot_be() {
     check(&[
         (
             "INSERT INTO out1 SELECT COUNT(*) FROM TABLE(SESSION(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR)) GROUP BY window_start, window_end, origin",
-            "sql:6:108: sessions are told apart by nothing, so that rows are grouped by window_start, window_end and just that; write SESSION(TABLE t PARTITION BY …, DESCRIPTOR(ts), gap) with the other columns of GROUP BY",
+            "it plans",
         ),
         (
             "INSERT INTO out1 SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR)) GROUP BY ROLLUP (window_start, window_end)",
@@ -783,7 +783,7 @@ fn joins_that_cannot_be_say_why() {
         ),
         (
             "INSERT INTO out1 SELECT p.a FROM plain p JOIN flights ON p.a = 1 OR EXISTS (SELECT * FROM flights)",
-            "sql:6:70: a query that stands for a value has its place in SELECT, WHERE and HAVING; here, join it",
+            "sql:6:69: a query that stands for a value has its place in SELECT, WHERE and HAVING; here, join it",
         ),
         (
             "INSERT INTO out1 SELECT COUNT(*), (SELECT MAX(delay) FROM flights WHERE delay > p.a) FROM plain p",

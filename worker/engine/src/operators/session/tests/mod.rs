@@ -74,8 +74,8 @@ proptest! {
     ) {
         let spec = spec(gap, &keys);
         let mut bench = Bench::new(fresh(&spec));
-        // By key the rows of sessions that are open.
-        let mut open: BTreeMap<Vec<String>, Vec<Row>> = BTreeMap::new();
+        // By key the rows of each session that was not given out.
+        let mut open: BTreeMap<Vec<String>, Vec<Vec<Row>>> = BTreeMap::new();
         let (mut wanted, mut late, mut done) = (Vec::new(), 0, i64::MIN);
         for event in events.into_iter().chain([Event::Watermark(i64::MAX)]) {
             match event {
@@ -83,29 +83,32 @@ proptest! {
                     bench.batch(batch_behind(&rows));
                     for (row, by) in rows {
                         let mark = by.map_or(done, |by| done.max(row.ts + 1 + by));
-                        let rows = open.entry(key_of(&row, &spec.keys)).or_default();
-                        let (session, _) = reached(rows, &row, gap);
+                        let sessions = open.entry(key_of(&row, &spec.keys)).or_default();
+                        let touches = |session: &Vec<Row>| {
+                            end_of(session, gap) > mark
+                                && session.iter().any(|other| (other.ts - row.ts).abs() <= gap)
+                        };
+                        let (joined, others): (Vec<_>, Vec<_>) =
+                            std::mem::take(sessions).into_iter().partition(touches);
+                        *sessions = others;
+                        let mut session: Vec<Row> = joined.iter().flatten().cloned().collect();
+                        session.push(row);
                         if end_of(&session, gap) <= mark {
                             late += 1;
+                            sessions.extend(joined);
                         } else {
-                            rows.push(row);
+                            sessions.push(session);
                         }
                     }
                 }
                 Event::Watermark(mark) => {
                     done = bench.watermark(mark);
-                    for (key, rows) in &mut open {
-                        let mut left = Vec::new();
-                        while let Some(row) = rows.pop() {
-                            let (session, others) = reached(rows, &row, gap);
-                            *rows = others;
-                            if end_of(&session, gap) <= done {
-                                wanted.push(result(key, &session, gap));
-                            } else {
-                                left.extend(session);
-                            }
-                        }
-                        *rows = left;
+                    for (key, sessions) in &mut open {
+                        let (ended, left): (Vec<_>, Vec<_>) = std::mem::take(sessions)
+                            .into_iter()
+                            .partition(|session| end_of(session, gap) <= done);
+                        *sessions = left;
+                        wanted.extend(ended.iter().map(|session| result(key, session, gap)));
                     }
                 }
                 Event::Checkpoint => bench.checkpoint(),
