@@ -72,6 +72,7 @@ fn measure(
         aggregates: aggregates.collect(),
         update_before: true,
         ttl: None,
+        ends: None,
     };
     let groups = Groups { range: KeyGroupRange::all(720), of: 720 };
     let mut operator = Group::new(&spec, groups)?;

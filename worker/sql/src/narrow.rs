@@ -80,7 +80,8 @@ fn narrow_to(rel: &Arc<Rel>, wanted: &BTreeSet<usize>) -> (Arc<Rel>, Vec<usize>)
             }
             let partition = over.partition.iter().map(|&c| position(&kept, c)).collect();
             let order = moved(&over.order, &kept);
-            let over = Over { input, partition, order, calls, span: over.span };
+            let (at_once, span) = (over.at_once, over.span);
+            let over = Over { input, partition, order, calls, at_once, span };
             // Every call is computed, whoever reads it.
             let all = wanted.iter().copied().chain(width..rel.fields.len()).collect();
             rebuilt(rel, RelKind::Over(over), kept, &all, width)

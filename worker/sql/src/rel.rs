@@ -8,12 +8,15 @@ mod join;
 mod narrow;
 mod near;
 mod pattern;
+mod sessions;
 mod unnest;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use weir_engine::aggregate::Function;
 use weir_engine::operators::dedup::spec::Keep;
+use weir_engine::operators::group::spec::Ends;
 use weir_engine::operators::over::spec::Frame;
 use weir_engine::operators::rank::spec::{RankFunction, SortColumn};
 use weir_engine::operators::window::spec::Window;
@@ -26,11 +29,12 @@ use crate::zone::Zone;
 
 pub(crate) use join::{
     AsOf, Equal, Join, JoinKind, Lookup, Versions, conjuncts, equality, fields as join_fields,
-    filtered, join, joined_at,
+    filtered, join, joined_at, lasting,
 };
 pub(crate) use narrow::Narrowing;
 pub(crate) use near::Near;
 pub(crate) use pattern::{Check, Measure, Pattern, Variable};
+pub(crate) use sessions::rows_of_sessions;
 pub(crate) use unnest::Unnest;
 
 /// A column of a relation.
@@ -65,6 +69,8 @@ pub(crate) struct WindowId {
     pub(crate) partition: Vec<usize>,
     /// Whose clock cuts points in time into windows; UTC's cuts other times.
     pub(crate) zone: Zone,
+    /// Whether it was written in GROUP BY, so that `table.exec.emit` is about it.
+    pub(crate) in_group_by: bool,
 }
 
 /// How event time is cut into windows.
@@ -130,9 +136,13 @@ pub(crate) struct Aggregate {
     pub(crate) input: Arc<Rel>,
     /// Absent: over all rows, so that results are corrected as rows come.
     pub(crate) over: Option<TimeWindow>,
+    /// Set where the keys hold a window's bounds, and groups end with it.
+    pub(crate) ends: Option<Ends>,
     /// Columns of `input`.
     pub(crate) keys: Vec<usize>,
     pub(crate) calls: Vec<AggregateCall>,
+    /// How long a group is kept that nothing happens to, where a hint says so; zero is for ever.
+    pub(crate) ttl: Option<Duration>,
     /// The GROUP BY clause.
     pub(crate) span: Span,
 }
@@ -164,6 +174,8 @@ pub(crate) struct Over {
     pub(crate) partition: Vec<usize>,
     pub(crate) order: Vec<SortColumn>,
     pub(crate) calls: Vec<OverCall>,
+    /// Whether all rows are of one time, and leave together when everything has come.
+    pub(crate) at_once: bool,
     /// The window's definition.
     pub(crate) span: Span,
 }
@@ -195,6 +207,10 @@ pub(crate) enum OverFunction<A> {
     Rank,
     DenseRank,
     Lag { input: A, offset: u32, default: Option<A> },
+    Lead { input: A, offset: u32, default: Option<A> },
+    Ntile(u32),
+    PercentRank,
+    CumeDist,
     FirstValue(A),
     LastValue(A),
     Aggregate { function: Function, input: Option<A>, filter: Option<A>, distinct: bool },
@@ -212,6 +228,14 @@ impl<A> OverFunction<A> {
                 offset: *offset,
                 default: default.as_ref().map(f),
             },
+            Self::Lead { input, offset, default } => OverFunction::Lead {
+                input: f(input),
+                offset: *offset,
+                default: default.as_ref().map(f),
+            },
+            Self::Ntile(parts) => OverFunction::Ntile(*parts),
+            Self::PercentRank => OverFunction::PercentRank,
+            Self::CumeDist => OverFunction::CumeDist,
             Self::FirstValue(input) => OverFunction::FirstValue(f(input)),
             Self::LastValue(input) => OverFunction::LastValue(f(input)),
             Self::Aggregate { function, input, filter, distinct } => OverFunction::Aggregate {
@@ -227,6 +251,7 @@ impl<A> OverFunction<A> {
     pub(crate) fn has_frame(&self) -> bool {
         match self {
             Self::RowNumber | Self::Rank | Self::DenseRank | Self::Lag { .. } => false,
+            Self::Lead { .. } | Self::Ntile(_) | Self::PercentRank | Self::CumeDist => false,
             Self::FirstValue(_) | Self::LastValue(_) | Self::Aggregate { .. } => true,
         }
     }

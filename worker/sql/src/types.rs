@@ -136,6 +136,7 @@ impl Kind {
             DataType::Utf8 => Self::STRING,
             DataType::Binary => Self::Bytes,
             DataType::Date32 => Self::Date,
+            DataType::List(item) => Nested::array(Self::of_arrow(item.data_type())?),
             _ => return None,
         })
     }

@@ -7,6 +7,7 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::{not, nullif, prep_null_mask_filter};
 use arrow::datatypes::{DataType, Field, Schema};
 
+use super::bag::Bag;
 use super::distinct::Distinct;
 use super::{Aggregate, Function, InputRows, functions};
 use crate::OperatorError;
@@ -95,6 +96,18 @@ impl Call {
                 }
             }
             (_, value_type) => Self { value_type, ..self },
+        }
+    }
+
+    /// The call with all of its values as part of the aggregate and its state, where it cannot take
+    /// one out otherwise.
+    pub(crate) fn with_own_values(self) -> Result<Self, OperatorError> {
+        match (&self.value_type, self.distinct || self.aggregate.retraction().needs_values()) {
+            (Some(value_type), true) => {
+                let own = Bag::new(Arc::clone(&self.aggregate), value_type)?;
+                Ok(Self { aggregate: Arc::new(own), distinct: false, ..self })
+            }
+            _ => Ok(self),
         }
     }
 

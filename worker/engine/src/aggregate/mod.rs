@@ -30,6 +30,7 @@
 //! Deliberately absent: arguments that are expressions (they were computed into columns before),
 //! and what FILTER and DISTINCT mean, which is the same for all (`call.rs`, `distinct.rs`).
 
+mod bag;
 pub(crate) mod call;
 mod distinct;
 pub mod functions;

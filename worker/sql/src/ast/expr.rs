@@ -77,6 +77,13 @@ pub(crate) enum ExprKind {
         negated: bool,
     },
     Exists(Box<Query>),
+    /// `of op ANY (query)`, or ALL.
+    Compared {
+        of: Box<Expr>,
+        op: BinaryOp,
+        all: bool,
+        query: Box<Query>,
+    },
     /// A query that stands for a value.
     Scalar(Box<Query>),
     Like {
@@ -236,6 +243,7 @@ pub(crate) fn children_mut(kind: &mut ExprKind) -> Vec<&mut Expr> {
         | ExprKind::IsNull { of, .. }
         | ExprKind::IsBool { of, .. }
         | ExprKind::InQuery { of, .. }
+        | ExprKind::Compared { of, .. }
         | ExprKind::Cast { of, .. } => vec![of],
         ExprKind::Binary { left, right, .. } | ExprKind::IsDistinct { left, right, .. } => {
             vec![left, right]

@@ -152,6 +152,8 @@ pub(crate) struct Select {
     pub(crate) lookups: Vec<LookupHint>,
     /// `/*+ BROADCAST(t) */` behind SELECT.
     pub(crate) join_hints: Vec<JoinHint>,
+    /// `/*+ STATE_TTL('t' = '1 d') */` behind SELECT: tables, and how long their state is kept.
+    pub(crate) state_ttl: Vec<OptionDef>,
     pub(crate) span: Span,
 }
 
@@ -169,6 +171,7 @@ pub(crate) struct JoinHint {
 pub(crate) struct QueryHints {
     pub(crate) lookups: Vec<LookupHint>,
     pub(crate) joins: Vec<JoinHint>,
+    pub(crate) state_ttl: Vec<OptionDef>,
 }
 
 /// How a table is asked by processing time.
@@ -290,6 +293,8 @@ pub(crate) struct WindowCall {
     /// The slide of HOP, the step of CUMULATE.
     pub(crate) step: Option<Expr>,
     pub(crate) offset: Option<Expr>,
+    /// Whether it was written in GROUP BY, so that `table.exec.emit` is about it.
+    pub(crate) in_group_by: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

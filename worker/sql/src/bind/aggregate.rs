@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray};
 use weir_engine::aggregate::Function;
+use weir_engine::operators::group::spec::Ends;
 use weir_engine::operators::window::spec::Window;
 
+use super::above::is_above;
 use super::base::{Base, start_of};
 use super::expr::FoundAggregate;
 use super::grouping::grouping_call;
@@ -29,6 +31,13 @@ struct Bounds {
     time: usize,
 }
 
+/// Windows whose groups are kept as rows come and go, until the windows end.
+struct Kept {
+    /// FROM's columns of the window's start, its end, and its time if that is there.
+    bounds: Vec<usize>,
+    ends: Ends,
+}
+
 /// What rows are grouped by.
 pub(super) struct Keys {
     pub(super) exprs: Vec<Expr>,
@@ -49,6 +58,10 @@ struct After<'a> {
     keys: &'a [Expr],
     /// Grouping sets, as numbers of keys; their number is a key behind all others.
     sets: &'a [Vec<usize>],
+    /// The first column of an aggregate.
+    calls: usize,
+    /// What the aggregation gives.
+    columns: &'a [Field],
     bounds: Option<Bounds>,
     again: Option<Window>,
 }
@@ -60,14 +73,24 @@ impl Binder<'_> {
         select: &ast::Select,
         from: &From,
         filter: Option<Expr>,
-        Keys { exprs: keys, sets }: Keys,
+        grouping: Keys,
         found: Vec<FoundAggregate>,
         items: Vec<(Expr, String)>,
         having: Option<(Expr, Span)>,
     ) -> Result<Arc<Rel>, Reported> {
         let at = select.group_by.as_ref().map_or(select.span, |g| g.span);
         let role = |expr: &Expr| expr.as_column().map(|i| from.rel.fields[i].role.clone());
-        let id = self.window_of(&keys, from, at)?;
+        let id = self.window_of(&grouping.exprs, from, at)?;
+        let id = match id {
+            Some(id)
+                if matches!(id.window, Windows::Session { .. })
+                    && !self.ends_with_sessions(from, &id, &grouping, filter.as_ref(), at) =>
+            {
+                None
+            }
+            id => id,
+        };
+        let Keys { exprs: keys, sets } = grouping;
         // Keys that are not the window itself.
         let is_bound = |expr: &Expr| match role(expr) {
             Some(Role::WindowStart(other) | Role::WindowEnd(other) | Role::WindowTime(other)) => {
@@ -82,9 +105,13 @@ impl Binder<'_> {
             }
         }
         let sets = self.grouping_sets(&keys, &plain_keys, &sets, id.is_some(), &is_bound, at)?;
-        let base = match &id {
-            Some(id) => self.below_window(from, filter, id, at)?,
-            None => Base {
+        let kept = match &id {
+            Some(id) => self.kept_windows(from, id, &found, at)?,
+            None => None,
+        };
+        let base = match (&id, &kept) {
+            (Some(id), None) => self.below_window(from, filter, id, at)?,
+            _ => Base {
                 rel: from.rel.clone(),
                 exprs: identity(&from.rel),
                 filter,
@@ -92,13 +119,6 @@ impl Binder<'_> {
                 width: from.rel.fields.len(),
             },
         };
-        if let (Some(_), Some(below)) = (&base.windowed, base.rel.corrected_by()) {
-            let message = "a window over results that are corrected is not supported: rows that were in a window would have to be taken out again; window the rows themselves, or group without a window";
-            return self.fail(if at == Span::default() { below.span } else { at }, message);
-        }
-
-        self.by_arrival(&found, &base, at)?;
-        self.check_sessions(&base, &plain_keys, &sets, at)?;
 
         // What the aggregation reads: the time, keys, arguments and filters, each once.
         let time = base.windowed.as_ref().map(|windowed| &windowed.time);
@@ -136,6 +156,13 @@ impl Binder<'_> {
         }
         let first_key = exprs.len();
         let mut key_columns = key_columns;
+        let mut bound_columns = Vec::new();
+        for bound in kept.iter().flat_map(|kept| &kept.bounds) {
+            bound_columns.push(exprs.len());
+            exprs.push(Expr::column(*bound, from.rel.fields[*bound].ty, at));
+            names.push(from.rel.fields[*bound].name.clone());
+        }
+        let first_key = first_key + bound_columns.len();
         if !sets.is_empty() {
             // A key that a set leaves out is NULL, whoever else reads its column.
             for key in &plain_keys {
@@ -168,6 +195,7 @@ impl Binder<'_> {
             .iter()
             .map(|&i| Field { name: names[i].clone(), ty: exprs[i].ty, role: Role::Plain })
             .collect();
+        key_columns.extend(bound_columns);
         let fields = unique(fields);
         let input = if sets.is_empty() {
             let exprs = order.iter().map(|&i| exprs[i].clone()).collect();
@@ -212,6 +240,11 @@ impl Binder<'_> {
             let ty = SqlType::nullable(Kind::BigInt);
             fields.push(Field { name: "$set".to_owned(), ty, role: Role::Plain });
         }
+        let first_kept = fields.len();
+        for bound in kept.iter().flat_map(|kept| &kept.bounds) {
+            fields.push(from.rel.fields[*bound].clone());
+        }
+        let first_call = fields.len();
         for call in &calls {
             let nullable = call.function.is_nullable();
             fields.push(Field {
@@ -220,8 +253,8 @@ impl Binder<'_> {
                 role: Role::Plain,
             });
         }
-        let first_bound = fields.len();
-        for (name, role) in id.iter().flat_map(|id| {
+        let first_bound = if kept.is_some() { first_kept } else { fields.len() };
+        for (name, role) in id.iter().filter(|_| kept.is_none()).flat_map(|id| {
             [
                 ("window_start", Role::WindowStart(id.clone())),
                 ("window_end", Role::WindowEnd(id.clone())),
@@ -244,6 +277,8 @@ impl Binder<'_> {
                     window: over.window,
                     zone: over.zone,
                 }),
+                ttl: self.ttl_of_groups(from),
+                ends: kept.map(|kept| Ends { at: first_kept + 1, ..kept.ends }),
                 keys: key_columns.into_iter().map(position).collect(),
                 calls: calls
                     .into_iter()
@@ -264,7 +299,9 @@ impl Binder<'_> {
             time: first_bound + 2,
         });
         let again = over.and_then(|over| over.again);
-        let cx = After { from, keys: &plain_keys, sets: &sets, bounds, again };
+        let (columns, calls) = (aggregate.fields.as_slice(), first_call);
+        let cx = After { from, keys: &plain_keys, sets: &sets, calls, columns, bounds, again };
+        let asks = from.joined.as_ref().is_some_and(|joined| !joined.above.is_empty());
         let after = |binder: &mut Self, expr: &Expr| binder.after(expr, &cx);
         let mut exprs = Vec::new();
         let mut fields = Vec::new();
@@ -272,14 +309,11 @@ impl Binder<'_> {
         for (expr, name) in &items {
             match after(self, expr) {
                 Ok(result) => {
-                    let role = result
-                        .as_column()
-                        .map_or(Role::Plain, |i| aggregate.fields[i].role.clone());
-                    fields.push(Field {
-                        name: name.clone(),
-                        ty: result.ty,
-                        role: window_role(expr, from).unwrap_or(role),
-                    });
+                    let of = |column: usize| aggregate.fields.get(column).map(|f| f.role.clone());
+                    let role = window_role(expr, from).or(result.as_column().and_then(of));
+                    // Groups that a query is asked of leave in no order of time.
+                    let role = role.filter(|_| !asks).unwrap_or(Role::Plain);
+                    fields.push(Field { name: name.clone(), ty: result.ty, role });
                     exprs.push(result);
                 }
                 Err(Reported) => failed = true,
@@ -295,67 +329,104 @@ impl Binder<'_> {
         if failed {
             return Err(Reported);
         }
-        Ok(calc(&aggregate, having, exprs, fields))
-    }
-
-    /// Whether sessions are told apart by just what rows are grouped by.
-    fn check_sessions(
-        &mut self,
-        base: &Base,
-        keys: &[Expr],
-        sets: &[Vec<usize>],
-        at: Span,
-    ) -> Result<(), Reported> {
-        let Some(windowed) = &base.windowed else { return Ok(()) };
-        if !matches!(windowed.window, Windows::Session { .. }) {
-            return Ok(());
-        }
-        let mut grouped = Vec::new();
-        for key in keys {
-            grouped.push(self.onto(key, base)?.as_column());
-        }
-        let parted = &windowed.partition;
-        let same = parted.iter().all(|&column| grouped.contains(&Some(column)))
-            && grouped.iter().all(|key| key.is_some_and(|column| parted.contains(&column)));
-        if !same || !sets.is_empty() {
-            let names: Vec<&str> =
-                parted.iter().map(|&column| base.rel.fields[column].name.as_str()).collect();
-            let parted = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-            return self.fail(at, format!("sessions are told apart by {parted}, so that rows are grouped by window_start, window_end and just that; write SESSION(TABLE t PARTITION BY …, DESCRIPTOR(ts), gap) with the other columns of GROUP BY"));
-        }
-        Ok(())
-    }
-
-    /// Refuses aggregates that go by the order of rows where rows have none, or are taken back.
-    fn by_arrival(
-        &mut self,
-        found: &[FoundAggregate],
-        base: &Base,
-        at: Span,
-    ) -> Result<(), Reported> {
-        let Some(call) = found.iter().find(|call| call.function.is_by_arrival()) else {
-            return Ok(());
+        let columns = |column: usize| {
+            let is_it = |key: &Expr| key.as_column() == Some(column);
+            plain_keys.iter().position(is_it).filter(|_| sets.is_empty())
         };
-        let name = call.function.name();
-        let span = call.arg.as_ref().map_or(at, |arg| arg.span);
-        match &base.windowed {
-            Some(windowed)
-                if !matches!(windowed.window, Windows::Grid(Window::Tumble { .. })) => self.fail(
-                span,
-                format!("{name} goes by the order in which rows come, which windows that share rows do not keep; use TUMBLE, or MIN and MAX"),
-            ),
-            None if base.rel.corrected_by().is_some() => self.fail(
-                span,
-                format!("{name} over results that are corrected is not supported: which row came first would change with every correction; use MIN and MAX, or take it before the aggregation"),
-            ),
-            _ => Ok(()),
+        let filtered = having.is_some();
+        exprs.extend(having);
+        let rel = self.asked_of_groups(&aggregate, from, &columns, &mut exprs)?;
+        let having = if filtered { exprs.pop() } else { None };
+        Ok(calc(&rel, having, exprs, fields))
+    }
+
+    /// How the groups of windows are kept whose rows may go again, or whose results do not leave
+    /// just once.
+    fn kept_windows(
+        &mut self,
+        from: &From,
+        id: &WindowId,
+        found: &[FoundAggregate],
+        at: Span,
+    ) -> Result<Option<Kept>, Reported> {
+        let below = from.rel.corrected_by();
+        let emit = self.emit_of(id, at)?;
+        // Windows that are merged from parts do not keep the order in which rows come.
+        let by_arrival = found.iter().find(|call| call.function.is_by_arrival());
+        let in_order = matches!(id.window, Windows::Grid(Window::Tumble { .. }));
+        let disordered = by_arrival.filter(|_| !in_order);
+        if below.is_none() && emit.is_none() && disordered.is_none() {
+            return Ok(None);
         }
+        if let Some(by) = from.rel.folded_by() {
+            let message = format!(
+                "windows take rows that are corrected by a format of changes, and these are by {} at {}:{}, which gives the last of several corrections alone: which window had ended before one of them is known to nobody but the clock; window the rows before that, or group without a window",
+                by.what, by.span.line, by.span.column
+            );
+            return self.fail(if at == Span::default() { by.span } else { at }, message);
+        }
+        if let (Windows::Session { .. }, Some(call)) = (id.window, disordered) {
+            let span = call.arg.as_ref().map_or(at, |arg| arg.span);
+            let name = call.function.name();
+            return self.fail(span, format!("{name} goes by the order in which rows come, which sessions that become one do not keep; use TUMBLE or HOP, or MIN and MAX"));
+        }
+        if matches!(id.window, Windows::Session { .. }) {
+            return Ok(None);
+        }
+        let column = |is: fn(&Role) -> Option<&WindowId>| {
+            from.rel.fields.iter().position(|field| is(&field.role) == Some(id))
+        };
+        let start = column(|role| match role {
+            Role::WindowStart(id) => Some(id),
+            _ => None,
+        });
+        let end = column(|role| match role {
+            Role::WindowEnd(id) => Some(id),
+            _ => None,
+        });
+        let time = column(|role| match role {
+            Role::WindowTime(id) => Some(id),
+            _ => None,
+        });
+        let bounds = [start, end, time].into_iter().flatten().collect();
+        Ok(Some(Kept { bounds, ends: emit.unwrap_or(Ends::once(0)) }))
+    }
+
+    /// Whether sessions are told apart by just what rows are grouped by, so that groups end with
+    /// them. Those of other groups are columns like any others.
+    fn ends_with_sessions(
+        &mut self,
+        from: &From,
+        id: &WindowId,
+        Keys { exprs, sets }: &Keys,
+        filter: Option<&Expr>,
+        at: Span,
+    ) -> bool {
+        let (errors, warnings) = (self.errors.len(), self.warnings.len());
+        let grouped = self.below_window(from, filter.cloned(), id, at).and_then(|base| {
+            let parted = base.windowed.as_ref().map(|w| w.partition.clone()).unwrap_or_default();
+            let bound = |key: &Expr| match key.as_column().map(|c| &from.rel.fields[c].role) {
+                Some(Role::WindowStart(of) | Role::WindowEnd(of) | Role::WindowTime(of)) => {
+                    of == id
+                }
+                _ => false,
+            };
+            let mut grouped = Vec::new();
+            for key in exprs.iter().filter(|key| !bound(key)) {
+                grouped.push(self.onto(key, &base)?.as_column());
+            }
+            let same = parted.iter().all(|&column| grouped.contains(&Some(column)))
+                && grouped.iter().all(|key| key.is_some_and(|column| parted.contains(&column)));
+            Ok(same && sets.is_empty())
+        });
+        self.errors.truncate(errors);
+        self.warnings.truncate(warnings);
+        grouped.unwrap_or(false)
     }
 
     /// An expression of SELECT or HAVING in terms of the aggregation's columns.
     fn after(&mut self, expr: &Expr, cx: &After<'_>) -> Result<Expr, Reported> {
-        let After { from, keys, sets, bounds, again } = cx;
-        let n_keys = keys.len() + usize::from(!sets.is_empty());
+        let After { from, keys, sets, calls, columns, bounds, again } = cx;
         if let Some(key) = keys.iter().position(|k| same(k, expr)) {
             let nullable = expr.ty.nullable || !sets.is_empty();
             return Ok(Expr::column(key, SqlType { nullable, ..expr.ty }, expr.span));
@@ -364,9 +435,12 @@ impl Binder<'_> {
             return self.grouping(expr, args, keys, sets);
         }
         if let Some(index) = expr.as_column() {
+            if is_above(index) {
+                return Ok(expr.clone());
+            }
             let n = from.rel.fields.len();
             if index >= n {
-                return Ok(Expr::column(n_keys + index - n, expr.ty, expr.span));
+                return Ok(Expr::column(calls + index - n, expr.ty, expr.span));
             }
             let field = &from.rel.fields[index];
             let column = match (&field.role, bounds) {
@@ -383,7 +457,7 @@ impl Binder<'_> {
                     return self.fail(expr.span, format!("column \"{}\" is neither in GROUP BY nor inside an aggregate; add it to GROUP BY, or use MAX({})", field.name, field.name));
                 }
             };
-            let column = Expr::column(column, SqlType::not_null(Kind::Timestamp(3)), expr.span);
+            let column = Expr::column(column, columns[column].ty, expr.span);
             return self.keep(super::expr::cast_to(column, expr.kind(), expr.span));
         }
         let mut failed = false;

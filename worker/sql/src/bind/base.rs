@@ -57,15 +57,15 @@ impl Binder<'_> {
         });
         match (start, end) {
             (Some(start), Some(end)) if start == end => Ok(Some(start.clone())),
-            (Some(_), Some(_)) => self.fail(at, "window_start and window_end are of different windows"),
-            (Some(_), None) => self.fail(at, "GROUP BY has window_start, but not window_end: a window is grouped by both; add window_end"),
-            (None, Some(_)) => self.fail(at, "GROUP BY has window_end, but not window_start: a window is grouped by both; add window_start"),
-            (None, None) => {
+            (Some(_), Some(_)) => {
+                self.fail(at, "window_start and window_end are of different windows")
+            }
+            _ => {
                 let is_bound = |f: &Field| matches!(f.role, Role::WindowStart(_));
                 if from.rel.fields.iter().any(is_bound) {
                     self.warnings.push(Warning {
                         span: at,
-                        message: "GROUP BY lacks window_start and window_end: groups are over all windows, and their results are corrected for ever; add both for results per window".to_owned(),
+                        message: "GROUP BY lacks window_start or window_end: results do not wait for the end of a window, and are corrected for ever; add both for results per window".to_owned(),
                     });
                 }
                 Ok(None)
@@ -115,7 +115,9 @@ impl Binder<'_> {
                     };
                     return Ok(base);
                 }
-                RelKind::Aggregate(Aggregate { over: Some(_), .. })
+                RelKind::Aggregate(
+                    Aggregate { over: Some(_), .. } | Aggregate { ends: Some(_), .. },
+                )
                 | RelKind::Join(Join { near: Some(Near { windows: true, .. }), .. })
                 | RelKind::Join(Join { as_of: Some(_), .. }) => {
                     if !id.zone.is_utc() {

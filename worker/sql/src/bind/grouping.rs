@@ -19,7 +19,7 @@ const MOST: usize = 62;
 
 /// The functions that tell grouping sets apart.
 pub(super) fn is_grouping(name: &str) -> bool {
-    matches!(name, "GROUPING" | "GROUPING_ID")
+    matches!(name, "GROUPING" | "GROUPING_ID" | "GROUP_ID")
 }
 
 /// A call whose value only the grouping can say.
@@ -82,20 +82,15 @@ impl Binder<'_> {
         keys: &[Expr],
         sets: &[Vec<usize>],
     ) -> Result<Expr, Reported> {
-        if args.is_empty() || args.len() > MOST {
-            return self.fail(expr.span, format!("GROUPING takes 1 to {MOST} columns of GROUP BY"));
-        }
-        let mut numbers = Vec::new();
-        for arg in args {
-            match keys.iter().position(|key| same(key, arg)) {
-                Some(number) => numbers.push(number),
-                None => return self.fail(arg.span, "GROUPING takes columns of GROUP BY"),
-            }
-        }
-        let bits = |set: &Vec<usize>| {
-            numbers.iter().fold(0_i64, |bits, key| bits << 1 | i64::from(!set.contains(key)))
+        let values: Vec<i64> = if args.is_empty() {
+            // GROUP_ID(): how many sets before have the same keys.
+            let sorted: Vec<std::collections::BTreeSet<&usize>> =
+                sets.iter().map(|set| set.iter().collect()).collect();
+            let before = |at: usize| sorted[..at].iter().filter(|set| **set == sorted[at]).count();
+            (0..sets.len()).map(|at| before(at) as i64).collect()
+        } else {
+            self.grouping_bits(expr, args, keys, sets)?
         };
-        let values: Vec<i64> = sets.iter().map(bits).collect();
         let ty = SqlType::not_null(Kind::BigInt);
         if values.is_empty() {
             let zero = Arc::new(Int64Array::from(vec![0]));
@@ -119,5 +114,29 @@ impl Binder<'_> {
             style: Style::Function,
         };
         Ok(Expr::new(Node::Call(call), ty, expr.span))
+    }
+
+    /// Per set the bits of the arguments that it leaves out.
+    fn grouping_bits(
+        &mut self,
+        expr: &Expr,
+        args: &[Expr],
+        keys: &[Expr],
+        sets: &[Vec<usize>],
+    ) -> Result<Vec<i64>, Reported> {
+        if args.len() > MOST {
+            return self.fail(expr.span, format!("GROUPING takes 1 to {MOST} columns of GROUP BY"));
+        }
+        let mut numbers = Vec::new();
+        for arg in args {
+            match keys.iter().position(|key| same(key, arg)) {
+                Some(number) => numbers.push(number),
+                None => return self.fail(arg.span, "GROUPING takes columns of GROUP BY"),
+            }
+        }
+        let bits = |set: &Vec<usize>| {
+            numbers.iter().fold(0_i64, |bits, key| bits << 1 | i64::from(!set.contains(key)))
+        };
+        Ok(sets.iter().map(bits).collect())
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::above::Above;
 use super::expr::{ExprBinder, Scope, call, condition};
 use super::query::{Ctes, From};
 use super::{Binder, Reported, temporal};
 use crate::ast::{self, Ident, JoinClause, JoinOn, RelationKind};
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Style, compare};
-use crate::rel::{Field, JoinKind, conjuncts, join, join_fields};
+use crate::rel::{Field, JoinKind, conjuncts, join, join_fields, lasting};
 use crate::types::{Kind, SqlType};
 
 /// The tables of a FROM with joins.
@@ -22,6 +23,10 @@ pub(crate) struct Joined {
     hidden: Vec<usize>,
     /// Queries that stand for values, by their place.
     values: Vec<(Span, Expr)>,
+    /// Queries that are asked of groups.
+    pub(super) above: Vec<Above>,
+    /// Columns that groups have no value of.
+    pub(super) absent: Vec<usize>,
     /// Where the columns of a query inside of another begin, whose names come first.
     inside: Option<usize>,
 }
@@ -52,10 +57,23 @@ impl Joined {
         Self { inside: Some(width), ..Self::of(outer).and(Self::of(inner), width) }
     }
 
-    /// Adds a query that stands for a value, and hides the columns that it is made of.
-    pub(super) fn add_value(&mut self, span: Span, value: Expr, columns: Range<usize>) {
-        self.hidden.extend(columns);
+    /// Adds a query that stands for a value.
+    pub(super) fn add_value(&mut self, span: Span, value: Expr) {
+        self.values.retain(|(known, _)| *known != span);
         self.values.push((span, value));
+    }
+
+    /// The name of its table, if it has one alone.
+    pub(super) fn only_name(&self) -> Option<&str> {
+        match self.parts.as_slice() {
+            [part] => part.qualifier.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Takes the names of columns away.
+    pub(super) fn hide(&mut self, columns: Range<usize>) {
+        self.hidden.extend(columns);
     }
 
     /// The value that the query at this place stands for.
@@ -264,7 +282,10 @@ impl Binder<'_> {
         self.refuse_chance(&on)?;
         let rel = match as_of {
             Some(as_of) => self.temporal(clause, as_of, [&left, &right], on)?,
-            None => join(&left.rel, &right.rel, clause.kind, on, clause.span),
+            None => {
+                let rel = join(&left.rel, &right.rel, clause.kind, on, clause.span);
+                lasting(rel, self.ttl_of_sides([&clause.left, &clause.right]))
+            }
         };
         let fields = join_fields(&left.rel, &right.rel, clause.kind);
         for (name, a, b) in merged {

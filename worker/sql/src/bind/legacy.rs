@@ -133,6 +133,7 @@ fn window(
         size,
         step,
         offset: lengths.next(),
+        in_group_by: true,
     };
     let kind = RelationKind::Window(Box::new(call));
     Ok(Relation { kind, alias, columns: Vec::new(), span: data.span })

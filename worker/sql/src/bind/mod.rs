@@ -1,11 +1,14 @@
 //! Statements → logical plans: names and types are resolved here, and everything that the
 //! dialect allows but the engine does not is refused with its place.
 
+mod above;
 pub(crate) mod aggregate;
 mod alter;
+mod asked;
 pub(crate) mod base;
 mod below;
 mod declare;
+mod emit;
 pub(crate) mod expr;
 mod finals;
 mod grouping;
@@ -25,6 +28,7 @@ mod shown;
 pub(crate) mod subquery;
 pub(crate) mod table;
 mod temporal;
+mod ttl;
 mod unnest;
 mod window;
 
@@ -87,10 +91,14 @@ pub(crate) struct Binder<'a> {
     pub(crate) state_ttl: Option<Duration>,
     /// Whether results are final: `execution.runtime-mode` is `batch`.
     pub(crate) batch: bool,
+    /// `table.exec.emit`.
+    emit: emit::Emit,
     /// Whether something was written by then.
     writes: bool,
     /// What the SELECT around says of tables that are asked.
     hints: Option<lookup::Hints>,
+    /// What it says of how long state is kept.
+    lasting: ttl::Lasting,
 }
 
 impl<'a> Binder<'a> {
@@ -107,8 +115,10 @@ impl<'a> Binder<'a> {
             hinted: Vec::new(),
             state_ttl: None,
             batch: false,
+            emit: emit::Emit::default(),
             writes: false,
             hints: None,
+            lasting: ttl::Lasting::default(),
         }
     }
 
@@ -134,6 +144,8 @@ impl<'a> Binder<'a> {
         let mut program =
             BoundProgram { inserts: Vec::new(), tables: Vec::new(), state_ttl: None, batch: false };
         let mut shown = 0;
+        // Views in front of the setting are of the job's mode as well.
+        self.batch = mode_of(statements);
         for statement in statements {
             let declared_in_zone = zone::was_asked();
             match statement {
@@ -360,6 +372,24 @@ impl<'a> Binder<'a> {
         }
         Ok(columns)
     }
+}
+
+/// Whether the job gives final results: what is set when the first statement writes.
+fn mode_of(statements: &[Statement]) -> bool {
+    let writes = |statement: &Statement| match statement {
+        Statement::Insert(_) | Statement::Query(_) => true,
+        Statement::CreateTable(table) => table.query.is_some(),
+        _ => false,
+    };
+    let before = statements.iter().take_while(|statement| !writes(statement));
+    before.fold(false, |batch, statement| match statement {
+        Statement::Set { key, value, .. } if key == settings::MODE => {
+            value.eq_ignore_ascii_case("batch")
+        }
+        Statement::Reset { key: None } => false,
+        Statement::Reset { key: Some((key, _)) } if key == settings::MODE => false,
+        _ => batch,
+    })
 }
 
 fn columns_of(n: usize) -> String {

@@ -33,6 +33,8 @@ pub(crate) struct OverCalls {
     named: Vec<ast::NamedWindow>,
     windows: Vec<Window>,
     calls: Vec<Found>,
+    /// Whether rows leave together when everything has come, so that functions may reach behind one.
+    at_once: bool,
 }
 
 struct Window {
@@ -77,8 +79,8 @@ fn fail<T>(span: Span, message: impl Into<String>) -> Result<T, SqlError> {
 }
 
 impl OverCalls {
-    pub(super) fn of(select: &ast::Select) -> Self {
-        Self { named: select.windows.clone(), ..Self::default() }
+    pub(super) fn of(select: &ast::Select, at_once: bool) -> Self {
+        Self { named: select.windows.clone(), at_once, ..Self::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -175,9 +177,9 @@ impl ExprBinder<'_> {
             spec.partition.iter().map(|expr| self.bind(expr)).collect::<Result<Vec<_>, _>>()?;
         let order =
             spec.order.iter().map(|item| self.sorted(item)).collect::<Result<Vec<_>, _>>()?;
-        let (function, ty) = self.over_function(call, span)?;
+        let (function, ty) = self.over_function(call, calls.at_once, span)?;
         let frame = match &spec.frame {
-            Some(frame) => self.frame(frame)?,
+            Some(frame) => self.frame(frame, calls.at_once.then_some(&order))?,
             None => Frame::RUNNING,
         };
         if let (Some(written), false) = (&spec.frame, function.has_frame()) {
@@ -213,13 +215,17 @@ impl ExprBinder<'_> {
     fn over_function(
         &mut self,
         call: &ast::Call,
+        at_once: bool,
         span: Span,
     ) -> Result<(OverFunction<Expr>, SqlType), SqlError> {
         let name = call.name.text.to_ascii_uppercase();
         let place = SqlType::not_null(Kind::BigInt);
         let no_arguments = |function| {
             if call.args.is_empty() && !call.star {
-                return Ok((function, place));
+                let is_part =
+                    matches!(function, OverFunction::PercentRank | OverFunction::CumeDist);
+                let ty = if is_part { SqlType::not_null(Kind::Double) } else { place };
+                return Ok((function, ty));
             }
             fail(span, format!("{name} takes no arguments; its order stands in OVER"))
         };
@@ -227,7 +233,10 @@ impl ExprBinder<'_> {
             "ROW_NUMBER" => return no_arguments(OverFunction::RowNumber),
             "RANK" => return no_arguments(OverFunction::Rank),
             "DENSE_RANK" => return no_arguments(OverFunction::DenseRank),
-            "LAG" | "LEAD" => return self.lag(call, name == "LEAD", span),
+            "LAG" | "LEAD" => return self.lag(call, name == "LEAD", at_once, span),
+            "PERCENT_RANK" if at_once => return no_arguments(OverFunction::PercentRank),
+            "CUME_DIST" if at_once => return no_arguments(OverFunction::CumeDist),
+            "NTILE" if at_once => return self.ntile(call, span),
             "FIRST_VALUE" | "LAST_VALUE" => {
                 let [input] = call.args.as_slice() else {
                     return fail(span, format!("{name} takes one argument"));
@@ -243,7 +252,7 @@ impl ExprBinder<'_> {
                 return fail(
                     span,
                     format!(
-                        "{name} needs to know how many rows will come, which a stream does not tell"
+                        "{name} needs to know how many rows will come, which a stream does not tell; a job that ends does, with SET 'execution.runtime-mode' = 'batch'"
                     ),
                 );
             }
@@ -268,6 +277,7 @@ impl ExprBinder<'_> {
         &mut self,
         call: &ast::Call,
         lead: bool,
+        at_once: bool,
         span: Span,
     ) -> Result<(OverFunction<Expr>, SqlType), SqlError> {
         let name = if lead { "LEAD" } else { "LAG" };
@@ -303,6 +313,10 @@ impl ExprBinder<'_> {
                 Some(cast_to(bound, kind, default.span)?)
             }
         };
+        if lead && at_once {
+            let lead = OverFunction::Lead { input, offset, default };
+            return Ok((lead, SqlType::nullable(kind)));
+        }
         if lead && offset > 0 {
             return fail(
                 call.name.span,
@@ -312,12 +326,43 @@ impl ExprBinder<'_> {
         Ok((OverFunction::Lag { input, offset, default }, SqlType::nullable(kind)))
     }
 
-    fn frame(&mut self, frame: &ast::Frame) -> Result<Frame, SqlError> {
+    /// `NTILE(parts)`.
+    fn ntile(
+        &mut self,
+        call: &ast::Call,
+        span: Span,
+    ) -> Result<(OverFunction<Expr>, SqlType), SqlError> {
+        let [parts] = call.args.as_slice() else {
+            return fail(span, "NTILE takes the number of parts");
+        };
+        let bound = self.bind(parts)?;
+        let number = literal(&bound).filter(|_| bound.kind().is_integer());
+        match number.and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0) {
+            Some(number) => Ok((OverFunction::Ntile(number), SqlType::not_null(Kind::Int))),
+            None => fail(parts.span, "NTILE takes a number of parts, such as 4"),
+        }
+    }
+
+    /// A frame; `order`: what rows are sorted by that leave together.
+    fn frame(
+        &mut self,
+        frame: &ast::Frame,
+        order: Option<&Vec<Sorted>>,
+    ) -> Result<Frame, SqlError> {
         let unit = if frame.rows { FrameUnit::Rows } else { FrameUnit::Range };
+        // What distances are between: those of a stream are event times.
+        let of = match order {
+            Some(order) => order.first().map(|sorted| sorted.expr.kind()),
+            None => Some(Kind::Timestamp(3)),
+        };
         let preceding = match &frame.from {
             FrameBound::UnboundedPreceding => None,
             FrameBound::CurrentRow => Some(0),
-            FrameBound::Preceding(by) => Some(self.distance(frame, by)?),
+            FrameBound::Preceding(by) => Some(self.distance(frame, by, of)?),
+            FrameBound::Following(by) if order.is_some() => Some(-self.distance(frame, by, of)?),
+            FrameBound::UnboundedFollowing if order.is_some() => {
+                return fail(frame.span, "a frame does not begin with UNBOUNDED FOLLOWING");
+            }
             FrameBound::Following(_) | FrameBound::UnboundedFollowing => {
                 return fail(
                     frame.span,
@@ -325,31 +370,62 @@ impl ExprBinder<'_> {
                 );
             }
         };
-        match &frame.to {
-            FrameBound::CurrentRow => Ok(Frame { unit, preceding }),
-            FrameBound::UnboundedPreceding | FrameBound::Preceding(_) => fail(
+        let following = match &frame.to {
+            FrameBound::CurrentRow => Some(0),
+            FrameBound::UnboundedPreceding if order.is_some() => {
+                return fail(frame.span, "a frame does not end with UNBOUNDED PRECEDING");
+            }
+            FrameBound::Preceding(by) if order.is_some() => Some(-self.distance(frame, by, of)?),
+            FrameBound::Following(by) if order.is_some() => Some(self.distance(frame, by, of)?),
+            FrameBound::UnboundedFollowing if order.is_some() => None,
+            FrameBound::UnboundedPreceding | FrameBound::Preceding(_) => {
+                return fail(
+                    frame.span,
+                    "frames that end before the current row are not supported; end it with CURRENT ROW",
+                );
+            }
+            FrameBound::Following(_) | FrameBound::UnboundedFollowing => {
+                return fail(
+                    frame.span,
+                    "frames that reach behind the current row are not supported: those rows have not come yet; end it with CURRENT ROW",
+                );
+            }
+        };
+        let measures = [preceding, following].into_iter().flatten().any(|by| by != 0);
+        if let (false, true, Some(order)) = (frame.rows, measures, order)
+            && order.len() != 1
+        {
+            return fail(
                 frame.span,
-                "frames that end before the current row are not supported; end it with CURRENT ROW",
-            ),
-            FrameBound::Following(_) | FrameBound::UnboundedFollowing => fail(
-                frame.span,
-                "frames that reach behind the current row are not supported: those rows have not come yet; end it with CURRENT ROW",
-            ),
+                "a frame of RANGE with a distance goes by one column of ORDER BY; sort by that alone, or count ROWS",
+            );
         }
+        Ok(Frame { unit, preceding, following })
     }
 
-    /// How far a frame reaches.
-    fn distance(&mut self, frame: &ast::Frame, by: &ast::Expr) -> Result<i64, SqlError> {
+    /// How far a frame reaches, between values of this kind where it does not count rows.
+    fn distance(
+        &mut self,
+        frame: &ast::Frame,
+        by: &ast::Expr,
+        of: Option<Kind>,
+    ) -> Result<i64, SqlError> {
         let bound = self.bind(by)?;
+        let of_times = of.is_some_and(|of| of.is_timestamp() || of == Kind::Date);
+        let of_numbers = of.is_some_and(Kind::is_numeric);
         let value = match (frame.rows, bound.kind()) {
             (true, kind) if kind.is_integer() => literal(&bound),
-            (false, Kind::IntervalMillis) => literal(&bound),
+            (false, Kind::IntervalMillis) if of_times => literal(&bound),
+            (false, kind) if kind.is_integer() && of_numbers => literal(&bound),
             _ => None,
         };
         match value.filter(|value| *value >= 0) {
             Some(value) => Ok(value),
             None if frame.rows => {
                 fail(by.span, "a frame of ROWS reaches back a number of rows, such as 5")
+            }
+            None if of_numbers => {
+                fail(by.span, "a frame of RANGE over numbers reaches a whole number, such as 10")
             }
             None => fail(
                 by.span,
@@ -438,11 +514,7 @@ impl Binder<'_> {
             if let Some(first) = order.first() {
                 rel = timed(&rel, first.column);
             }
-            let by_time = found.iter().any(|(window, call)| {
-                let back = (call.frame.unit, call.frame.preceding);
-                *window == number && matches!(back, (FrameUnit::Range, Some(_)))
-            });
-            if let Some(column) = once.filter(|_| !by_time) {
+            if let Some(column) = once {
                 order.insert(0, SortColumn { column, descending: false, nulls_first: true });
             }
             let mut fields = rel.fields.clone();
@@ -463,7 +535,8 @@ impl Binder<'_> {
             for (call, field) in own.iter_mut().zip(&fields[rel.fields.len()..]) {
                 call.name.clone_from(&field.name);
             }
-            let over = Over { input: rel, partition, order, calls: own, span };
+            let at_once = once.is_some();
+            let over = Over { input: rel, partition, order, calls: own, at_once, span };
             rel = Arc::new(Rel { kind: RelKind::Over(over), fields });
         }
         let place = |column: usize| match column.checked_sub(OVER) {
@@ -508,6 +581,10 @@ fn function_name(function: &OverFunction<Expr>, fields: &[Field]) -> String {
         OverFunction::Rank => "RANK()".to_owned(),
         OverFunction::DenseRank => "DENSE_RANK()".to_owned(),
         OverFunction::Lag { input, offset, .. } => format!("LAG({}, {offset})", name(input)),
+        OverFunction::Lead { input, offset, .. } => format!("LEAD({}, {offset})", name(input)),
+        OverFunction::Ntile(parts) => format!("NTILE({parts})"),
+        OverFunction::PercentRank => "PERCENT_RANK()".to_owned(),
+        OverFunction::CumeDist => "CUME_DIST()".to_owned(),
         OverFunction::FirstValue(input) => format!("FIRST_VALUE({})", name(input)),
         OverFunction::LastValue(input) => format!("LAST_VALUE({})", name(input)),
         OverFunction::Aggregate { function, input, filter, distinct } => {

@@ -236,8 +236,14 @@ impl Binder<'_> {
             return self.fail(tail.span, "ORDER BY without LIMIT needs the event time, ascending, as its first column: a stream has no end to sort at; add LIMIT, or sort by the event time");
         }
         let fields = rel.fields.clone();
-        let over =
-            Over { input: rel, partition: Vec::new(), order, calls: Vec::new(), span: tail.span };
+        let over = Over {
+            input: rel,
+            partition: Vec::new(),
+            order,
+            calls: Vec::new(),
+            at_once: false,
+            span: tail.span,
+        };
         Ok(Arc::new(Rel { kind: RelKind::Over(over), fields }))
     }
 

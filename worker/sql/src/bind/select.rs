@@ -54,9 +54,19 @@ impl Binder<'_> {
     }
 
     fn selected(&mut self, select: &ast::Select, ctes: &Ctes<'_>) -> Result<Arc<Rel>, Reported> {
-        if let Some(select) = self.keep(legacy::rewritten(select))? {
-            return self.selected(&select, ctes);
-        }
+        // Names of the tables as they were written.
+        let lasting = self.lasting(select)?;
+        let outer = std::mem::replace(&mut self.lasting, lasting);
+        let rel = match self.keep(legacy::rewritten(select)) {
+            Ok(Some(select)) => self.of_clauses(&select, ctes),
+            Ok(None) => self.of_clauses(select, ctes),
+            Err(Reported) => Err(Reported),
+        };
+        self.lasting = outer;
+        rel
+    }
+
+    fn of_clauses(&mut self, select: &ast::Select, ctes: &Ctes<'_>) -> Result<Arc<Rel>, Reported> {
         self.check_join_hints(select)?;
         let outer = self.hints.replace(Hints::of(&select.lookups));
         let from = select.from.as_ref().map(|relation| self.from(relation, ctes)).transpose();
@@ -96,7 +106,7 @@ impl Binder<'_> {
             filter = and(filter, self.keep(bound).ok());
         }
         let mut aggregates = Vec::new();
-        let mut over = OverCalls::of(select);
+        let mut over = OverCalls::of(select, self.batch);
         let mut items: Vec<(Expr, String)> = Vec::new();
         for item in &select.items {
             match item {

@@ -215,7 +215,12 @@ impl Branches {
 }
 
 /// Groups by the first columns.
-fn grouped(input: Arc<Rel>, keys: usize, calls: Vec<AggregateCall>, span: Span) -> Arc<Rel> {
+pub(super) fn grouped(
+    input: Arc<Rel>,
+    keys: usize,
+    calls: Vec<AggregateCall>,
+    span: Span,
+) -> Arc<Rel> {
     let mut fields = plain(&input.fields[..keys]);
     fields.extend(calls.iter().map(|call| Field {
         name: call.name.clone(),
@@ -225,7 +230,15 @@ fn grouped(input: Arc<Rel>, keys: usize, calls: Vec<AggregateCall>, span: Span) 
     let keys = (0..keys).collect();
     let fields = unique(fields);
     Arc::new(Rel {
-        kind: RelKind::Aggregate(Aggregate { input, over: None, keys, calls, span }),
+        kind: RelKind::Aggregate(Aggregate {
+            input,
+            over: None,
+            ends: None,
+            ttl: None,
+            keys,
+            calls,
+            span,
+        }),
         fields,
     })
 }

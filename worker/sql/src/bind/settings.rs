@@ -3,12 +3,15 @@
 use weir_connectors::options::parse_duration;
 
 use super::Binder;
+use super::emit::{EMIT, Emit};
 use crate::error::{Span, SqlError, Warning, did_you_mean};
 use crate::zone::{self, Zone};
 
+/// The setting that says whether results are final.
+pub(super) const MODE: &str = "execution.runtime-mode";
+
 /// Settings that a program can change.
-pub(crate) const KNOWN: [&str; 3] =
-    ["table.exec.state.ttl", "table.local-time-zone", "execution.runtime-mode"];
+pub(crate) const KNOWN: [&str; 3] = ["table.exec.state.ttl", "table.local-time-zone", MODE];
 
 /// Settings of Flink that say how something is done and not what comes out, by how their names
 /// begin, and why they do nothing here.
@@ -59,7 +62,7 @@ impl Binder<'_> {
                     self.report(SqlError::new(span, format!("'table.exec.state.ttl' = '{value}' is no length of time; write it as '12 h' or '30 min', 0 for ever")));
                 }
             },
-            "execution.runtime-mode" => {
+            MODE => {
                 let batch = match value.to_ascii_lowercase().as_str() {
                     "batch" => true,
                     "streaming" => false,
@@ -73,6 +76,7 @@ impl Binder<'_> {
                 }
                 self.batch = batch;
             }
+            _ if EMIT.contains(&key) => self.set_emit(key, value, span),
             "table.sql-dialect" if !value.eq_ignore_ascii_case("default") => {
                 self.report(SqlError::new(
                     span,
@@ -94,12 +98,14 @@ impl Binder<'_> {
         match key {
             None => {
                 self.state_ttl = None;
+                self.emit = Emit::default();
                 self.batch &= self.writes;
                 self.set_zone(Zone::Utc, Span::default());
             }
-            Some((key, _)) if key == "execution.runtime-mode" => self.batch &= self.writes,
+            Some((key, _)) if key == MODE => self.batch &= self.writes,
             Some((key, span)) if key == "table.local-time-zone" => self.set_zone(Zone::Utc, *span),
             Some((key, _)) if key == "table.exec.state.ttl" => self.state_ttl = None,
+            Some((key, _)) if EMIT.contains(&key.as_str()) => self.reset_emit(key),
             Some((key, _)) if KNOWN.contains(&key.as_str()) => {}
             Some((key, _)) if WITHOUT_EFFECT.iter().any(|(known, _)| key.starts_with(known)) => {}
             Some((key, span)) => self.unknown_setting(key, *span),
@@ -118,7 +124,7 @@ impl Binder<'_> {
     }
 
     fn unknown_setting(&mut self, key: &str, span: Span) {
-        let mut hint = did_you_mean(key, KNOWN, '\'');
+        let mut hint = did_you_mean(key, KNOWN.into_iter().chain(EMIT), '\'');
         if key == "table.exec.source.idle-timeout" {
             hint = "; give the table 'scan.watermark.idle-timeout' instead".to_owned();
         } else if hint.is_empty() {

@@ -6,17 +6,21 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Int64Array};
 
-use super::aggregate::Keys;
+use super::aggregate::{Keys, unique};
+use super::asked::{Rows, beside};
 use super::expr::{
     ExprBinder, FoundAggregate, Scope, bind_plain, call, choose, compare_op, condition, logical,
 };
 use super::join::Joined;
 use super::query::{Ctes, From};
+use super::sets::grouped;
 use super::{Binder, Reported};
 use crate::ast::{self, BinaryOp, Body, ExprKind, SelectItem};
 use crate::error::Span;
 use crate::expr::{Expr, Style, compare};
-use crate::rel::{Equal, Field, JoinKind, Rel, conjuncts, equality, join, join_fields};
+use crate::rel::{
+    Equal, Field, JoinKind, Rel, Role, and, calc, conjuncts, equality, join, join_fields,
+};
 use crate::types::{Kind, SqlType};
 
 /// Whether rows of a query match.
@@ -53,12 +57,45 @@ fn parts<'a>(expr: &'a ast::Expr, into: &mut Vec<&'a ast::Expr>) {
     }
 }
 
-/// Queries that stand for a value, in the order of the text.
-fn values<'a>(expr: &'a ast::Expr, into: &mut Vec<(Span, &'a ast::Query)>) {
-    if let ExprKind::Scalar(query) = &expr.kind {
-        into.push((expr.span, query));
-    }
+/// Expressions that are a query which stands for a value, those inside of others first.
+pub(super) fn values<'a>(expr: &'a ast::Expr, into: &mut Vec<&'a ast::Expr>) {
     crate::parse::children(&expr.kind).for_each(|child| values(child, into));
+    if is_value(expr) {
+        into.push(expr);
+    }
+}
+
+/// Whether an expression is a query that stands for a value.
+pub(super) fn is_value(expr: &ast::Expr) -> bool {
+    matches!(
+        expr.kind,
+        ExprKind::Scalar(_)
+            | ExprKind::InQuery { .. }
+            | ExprKind::Exists(_)
+            | ExprKind::Compared { .. }
+    )
+}
+
+/// Whether a query gives a row whatever there is: it aggregates all of its rows.
+pub(super) fn always_has_a_row(query: &ast::Query) -> bool {
+    let one = |select: &ast::Select| {
+        let items = select.items.iter().any(|item| match item {
+            SelectItem::Expr { expr, .. } => super::above::aggregates(expr),
+            SelectItem::Star { .. } => false,
+        });
+        items && select.group_by.is_none() && select.having.is_none()
+    };
+    plain(query).is_some_and(one)
+}
+
+/// What `EXISTS` asks: how many rows there are beyond the first, and their order, matter nothing.
+pub(super) fn of_exists(query: &ast::Query) -> ast::Query {
+    let mut query = query.clone();
+    let some = query.tail.limit.is_none_or(|(rows, _)| rows > 0);
+    if some && query.tail.offset.is_none() {
+        query.tail = ast::Tail::default();
+    }
+    query
 }
 
 /// The SELECT of a query that is nothing else.
@@ -88,16 +125,27 @@ impl Binder<'_> {
     ) -> Result<(From, Vec<&'a ast::Expr>), Reported> {
         let (mut from, filters) = self.questions(from, select.filter.as_ref(), ctes)?;
         let mut found = Vec::new();
-        for item in &select.items {
-            if let SelectItem::Expr { expr, .. } = item {
-                values(expr, &mut found);
-            }
-        }
         filters.iter().for_each(|filter| values(filter, &mut found));
-        for (span, query) in found {
-            from = self.value(from, query, span, ctes)?;
+        for expr in found {
+            from = self.value_of(from, expr, ctes)?;
         }
-        Ok((from, filters))
+        Ok((self.values_of_items(from, select, ctes)?, filters))
+    }
+
+    /// FROM with the value of a query in an expression.
+    pub(super) fn value_of(
+        &mut self,
+        from: From,
+        expr: &ast::Expr,
+        ctes: &Ctes<'_>,
+    ) -> Result<From, Reported> {
+        if let ExprKind::Scalar(query) = &expr.kind {
+            return self.value(from, query, expr.span, ctes);
+        }
+        match self.asked(&from, expr)? {
+            Some(asked) => self.answered(from, asked, ctes),
+            None => Ok(from),
+        }
     }
 
     fn questions<'a>(
@@ -121,12 +169,31 @@ impl Binder<'_> {
     /// The rows of FROM for which the answer is yes.
     fn ask(&mut self, from: From, asked: &Question<'_>, ctes: &Ctes<'_>) -> Result<From, Reported> {
         let width = from.rel.fields.len();
-        let (right, mut on, values) = match self.inside_of(&from, asked.query, ctes)? {
+        let query = match asked.of {
+            Some(_) => asked.query.clone(),
+            None => of_exists(asked.query),
+        };
+        if asked.of.is_none() && always_has_a_row(&query) {
+            if !asked.negated {
+                return Ok(from);
+            }
+            let no =
+                Expr::literal(Arc::new(BooleanArray::from(vec![false])), Kind::Boolean, asked.span);
+            let (exprs, fields) = (crate::rel::identity(&from.rel), from.rel.fields.clone());
+            return Ok(From { rel: calc(&from.rel, Some(no), exprs, fields), ..from });
+        }
+        let (right, mut on, values) = match self.inside_of(&from, &query, ctes)? {
             Some((inside, values)) => (inside.from.rel, inside.on, values),
             None => {
-                let rel = self.query(asked.query, ctes)?;
-                let values = crate::rel::identity(&rel);
-                (rel, Vec::new(), values)
+                let Rows { rel, around, .. } =
+                    self.rows_by_itself(&from, &query, asked.span, ctes)?;
+                let (mut on, keys) = (Vec::new(), around.len());
+                for (number, (of, null_safe)) in around.into_iter().enumerate() {
+                    let key = Expr::column(width + number, rel.fields[number].ty, asked.span);
+                    on.push(self.equal(of, key, null_safe, asked.span)?);
+                }
+                let values = crate::rel::identity(&rel).split_off(keys);
+                (rel, on, values)
             }
         };
         if let Some(of) = asked.of {
@@ -178,7 +245,7 @@ impl Binder<'_> {
 
     /// A query that selects from rows as they are, and its columns over its own FROM; `None` if it
     /// does more than that, and so cannot speak of the rows around it.
-    fn inside_of(
+    pub(super) fn inside_of(
         &mut self,
         outer: &From,
         query: &ast::Query,
@@ -224,7 +291,12 @@ impl Binder<'_> {
             return self.fail(select.span, "a query inside of another needs a FROM");
         };
         let from = self.from(relation, ctes)?;
-        let (from, filters) = self.questions(from, select.filter.as_ref(), ctes)?;
+        let (mut from, filters) = self.questions(from, select.filter.as_ref(), ctes)?;
+        let mut found = Vec::new();
+        filters.iter().for_each(|filter| values(filter, &mut found));
+        for expr in found {
+            from = self.value_of(from, expr, ctes)?;
+        }
         let fields = join_fields(&outer.rel, &from.rel, JoinKind::Inner);
         let joined = Joined::inside(outer, &from);
         let scope = Scope { joined: Some(&joined), ..scope_over(&fields, &from.place) };
@@ -239,6 +311,16 @@ impl Binder<'_> {
             };
             let bound = condition(&mut binder, filter, "WHERE");
             conjuncts(self.keep(bound)?, &mut on);
+        }
+        let mut used = BTreeSet::new();
+        on.iter().for_each(|on| on.columns(&mut used));
+        let absent = outer.joined.iter().flat_map(|joined| &joined.absent);
+        if let Some(column) = absent.into_iter().find(|column| used.contains(column)) {
+            let name = &outer.rel.fields[*column].name;
+            let message = format!(
+                "this query speaks of \"{name}\", which is not in GROUP BY, so that a group has no value of it; add it to GROUP BY"
+            );
+            return self.fail(select.span, message);
         }
         Ok(Inside { from, on })
     }
@@ -262,23 +344,37 @@ impl Binder<'_> {
             }
             _ => None,
         };
-        let Some(Aggregated { rel, on, empty, keys }) = aggregated else {
-            let rel = self.query(query, ctes)?;
-            if rel.fields.len() != 1 {
+        let Some(Aggregated { rel, around, empty }) = aggregated else {
+            let Rows { rel, around, is_one } = self.rows_by_itself(&from, query, span, ctes)?;
+            let keys = around.len();
+            if rel.fields.len() != keys + 1 {
                 let message = format!(
                     "a query that stands for a value gives one column, this one gives {}",
-                    rel.fields.len()
+                    rel.fields.len() - keys
                 );
                 return self.fail(span, message);
             }
-            if !rel.keys().iter().any(Vec::is_empty) {
+            if !is_one {
                 return self.fail(span, "this query may give more than one row where one value is wanted; take an aggregate of them, such as MAX, without GROUP BY, or join the query");
             }
             let width = from.rel.fields.len();
-            let value = Expr::column(width, SqlType::nullable(rel.fields[0].ty.kind), span);
-            return Ok(with_value(from, &rel, Vec::new(), value, span));
+            let mut on = Vec::new();
+            for (number, (of, null_safe)) in around.into_iter().enumerate() {
+                let key = Expr::column(width + number, rel.fields[number].ty, span);
+                on.push(self.equal(of, key, null_safe, span)?);
+            }
+            let ty = SqlType::nullable(rel.fields[keys].ty.kind);
+            let value = Expr::column(width + keys, ty, span);
+            return Ok(with_value(from, &rel, on, value, span));
         };
         let from_width = from.rel.fields.len();
+        let keys = around.len();
+        let mut on = Vec::new();
+        for (number, (of, null_safe)) in around.into_iter().enumerate() {
+            let key = Expr::column(from_width + number, rel.fields[number].ty, span);
+            on.push(self.equal(of, key, null_safe, span)?);
+        }
+        self.refuse_chance(&on)?;
         let there = Expr::column(from_width + keys + 1, SqlType::nullable(Kind::Boolean), span);
         let is_there = call(
             "IS NOT NULL",
@@ -306,9 +402,8 @@ impl Binder<'_> {
         ctes: &Ctes<'_>,
     ) -> Result<Option<Aggregated>, Reported> {
         let [SelectItem::Expr { expr, .. }] = select.items.as_slice() else { return Ok(None) };
-        let width = outer.rel.fields.len();
-        let Inside { from, on } = self.inside(outer, select, ctes)?;
-        let scope = scope_of(&from);
+        let inside = self.inside(outer, select, ctes)?;
+        let scope = scope_of(&inside.from);
         let mut found = Vec::new();
         let mut binder = ExprBinder {
             scope: &scope,
@@ -322,20 +417,11 @@ impl Binder<'_> {
         if found.is_empty() {
             return Ok(None);
         }
-        let (mut filter, mut equal) = (None, Vec::new());
-        for part in on {
-            let mut columns = BTreeSet::new();
-            part.columns(&mut columns);
-            if columns.first().is_none_or(|first| *first >= width) {
-                let part = part.renumber(&|column| column.saturating_sub(width));
-                filter = crate::rel::and(filter, Some(part));
-                continue;
-            }
-            match equality(&part, width) {
-                Some(found) if !found.null_safe => equal.push(found),
-                _ => {
-                    return self.fail(part.span, "a query that aggregates rows can speak of the rows around it by equality alone: <column of it> = <column around it>; write this as a join");
-                }
+        let Beside { from, filter, keys, moved } = self.beside_rows(outer, inside, span)?;
+        let item = item.renumber(&|column| column + moved);
+        for call in &mut found {
+            for part in [&mut call.arg, &mut call.filter].into_iter().flatten() {
+                *part = part.renumber(&|column| column + moved);
             }
         }
         let own = from.rel.fields.len();
@@ -349,39 +435,116 @@ impl Binder<'_> {
             Some(call) => nothing[call].clone(),
             None => Expr::null(from.rel.fields[column].ty.kind, span),
         });
-        let keys: Vec<Expr> = equal.iter().map(|e: &Equal| e.right.clone()).collect();
+        let (mut own_keys, mut around) = (Vec::new(), Vec::new());
+        for key in keys {
+            own_keys.push(key.own);
+            around.push((key.around, key.null_safe));
+        }
+        let keys = own_keys;
         let there = Expr::literal(Arc::new(BooleanArray::from(vec![true])), Kind::Boolean, span);
         let named = |(number, key): (usize, Expr)| (key, format!("key{number}"));
         let mut items: Vec<(Expr, String)> = keys.iter().cloned().enumerate().map(named).collect();
         items.push((item, "value".to_owned()));
         items.push((there, "there".to_owned()));
         let rel = self.aggregate(select, &from, filter, Keys::all(keys), found, items, None)?;
-        let mut on = Vec::new();
-        for (number, Equal { left, .. }) in equal.iter().enumerate() {
-            let key = Expr::column(width + number, rel.fields[number].ty, span);
-            on.push(self.keep(compare_op(left.clone(), BinaryOp::Eq, key, span))?);
-        }
-        self.refuse_chance(&on)?;
-        Ok(Some(Aggregated { rel, on, empty, keys: equal.len() }))
+        Ok(Some(Aggregated { rel, around, empty }))
     }
+
+    /// The rows of a query by what it says of the rows around it: an equality is of a key of its
+    /// own. What else it says is said once of all the values that there are around it, whose rows
+    /// it is beside then.
+    pub(super) fn beside_rows(
+        &mut self,
+        outer: &From,
+        inside: Inside,
+        span: Span,
+    ) -> Result<Beside, Reported> {
+        let width = outer.rel.fields.len();
+        let Inside { from, on } = inside;
+        let (mut filter, mut keys, mut others) = (None, Vec::new(), Vec::new());
+        let mut around = BTreeSet::new();
+        for part in on {
+            let mut columns = BTreeSet::new();
+            part.columns(&mut columns);
+            if columns.first().is_none_or(|first| *first >= width) {
+                filter = and(filter, Some(part));
+                continue;
+            }
+            around.extend(columns.into_iter().filter(|column| *column < width));
+            match equality(&part, width) {
+                Some(Equal { left, right, null_safe }) if others.is_empty() => {
+                    keys.push((part, Key { own: right, around: left, null_safe }));
+                }
+                _ => others.push(part),
+            }
+        }
+        if others.is_empty() {
+            let own = |part: Expr| part.renumber(&|column| column.saturating_sub(width));
+            let keys = keys.into_iter().map(|(_, key)| key).collect();
+            return Ok(Beside { from, filter: filter.map(own), keys, moved: 0 });
+        }
+        let around: Vec<usize> = around.into_iter().collect();
+        let moved = around.len();
+        let fields = around
+            .iter()
+            .map(|&column| Field { role: Role::Plain, ..outer.rel.fields[column].clone() });
+        let fields = unique(fields.collect());
+        let exprs = around.iter().map(|&c| Expr::column(c, outer.rel.fields[c].ty, span));
+        let values =
+            grouped(calc(&outer.rel, None, exprs.collect(), fields), moved, Vec::new(), span);
+        let values = self.final_rows(&values);
+        let place = |column: usize| match around.iter().position(|known| *known == column) {
+            Some(at) if column < width => at,
+            _ => (column + moved).saturating_sub(width),
+        };
+        let parts = keys.into_iter().map(|(part, _)| part).chain(others).chain(filter);
+        let on: Vec<Expr> = parts.map(|part| part.renumber(&place)).collect();
+        self.refuse_chance(&on)?;
+        let rel = join(&values, &from.rel, JoinKind::Inner, on, span);
+        let keys = around.iter().enumerate().map(|(at, &column)| Key {
+            own: Expr::column(at, rel.fields[at].ty, span),
+            around: Expr::column(column, outer.rel.fields[column].ty, span),
+            null_safe: true,
+        });
+        let keys = keys.collect();
+        Ok(Beside { from: From { rel, ..from }, filter: None, keys, moved })
+    }
+}
+
+/// The rows of a query by what it says of the rows around it.
+pub(super) struct Beside {
+    pub(super) from: From,
+    /// Over its columns.
+    pub(super) filter: Option<Expr>,
+    pub(super) keys: Vec<Key>,
+    /// By how much the query's own columns moved.
+    pub(super) moved: usize,
+}
+
+/// What rows of a query and the rows around it find each other by.
+pub(super) struct Key {
+    pub(super) own: Expr,
+    pub(super) around: Expr,
+    /// Whether NULL finds NULL.
+    pub(super) null_safe: bool,
 }
 
 /// FROM with the rows of a query beside it, and a value over both that stands for the query.
 fn with_value(from: From, rel: &Arc<Rel>, on: Vec<Expr>, value: Expr, span: Span) -> From {
-    let width = from.rel.fields.len();
-    let mut joined = Joined::of(&from);
-    joined.add_value(span, value, width..width + rel.fields.len());
-    let rel = join(&from.rel, rel, JoinKind::Left, on, span);
-    From { rel, joined: Some(joined), ..from }
+    let mut from = beside(from, rel, on, span);
+    if let Some(joined) = &mut from.joined {
+        joined.add_value(span, value);
+    }
+    from
 }
 
 /// An aggregate by keys: columns of these, the value, and TRUE.
 struct Aggregated {
     rel: Arc<Rel>,
-    on: Vec<Expr>,
+    /// The other side of its keys, over FROM around, and whether NULL finds NULL.
+    around: Vec<(Expr, bool)>,
     /// What the aggregate is of no rows.
     empty: Expr,
-    keys: usize,
 }
 
 pub(super) fn scope_over<'a>(fields: &'a [Field], place: &'a str) -> Scope<'a> {

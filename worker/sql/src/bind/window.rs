@@ -128,7 +128,8 @@ impl Binder<'_> {
             partition.push(column);
         }
         self.windows += 1;
-        let id = WindowId { number: self.windows, window, partition, zone };
+        let in_group_by = call.in_group_by;
+        let id = WindowId { number: self.windows, window, partition, zone, in_group_by };
         let time_kind = match fields[time].ty.kind {
             Kind::TimestampLtz(_) => Kind::TimestampLtz(3),
             _ => Kind::Timestamp(3),

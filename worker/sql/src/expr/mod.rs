@@ -140,7 +140,7 @@ impl Expr {
         }
     }
 
-    fn children(&self) -> Vec<&Expr> {
+    pub(crate) fn children(&self) -> Vec<&Expr> {
         match &*self.node {
             Node::Column(_) | Node::Literal(_) => Vec::new(),
             Node::And(a, b) | Node::Or(a, b) => vec![a, b],

@@ -15,6 +15,7 @@ mod math;
 mod nested;
 mod others;
 mod pattern;
+mod percentile;
 mod periods;
 mod printf;
 mod regex;
@@ -106,6 +107,7 @@ fn all() -> impl Iterator<Item = &'static Function> {
         printf::FUNCTIONS,
         types::FUNCTIONS,
         bitmap::FUNCTIONS,
+        percentile::FUNCTIONS,
     ]
     .into_iter()
     .flatten()

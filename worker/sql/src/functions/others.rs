@@ -2,10 +2,9 @@
 //! that is here means something else (RAND is no ROUND).
 
 /// Flink's scalar and table functions that are not here, in the order of the alphabet.
-const OF_FLINK: [&str; 11] = [
+const OF_FLINK: [&str; 10] = [
     "CURRENT_WATERMARK",
     "FROM_CHANGELOG",
-    "GROUP_ID",
     "ML_EVALUATE",
     "ML_PREDICT",
     "OBJECT_OF",

@@ -5,6 +5,7 @@ use weir_engine::graph::{Exchange, Node, OperatorInfo};
 use weir_engine::operator::OutputTag;
 use weir_engine::operators::group::{self, spec::GroupAggregate};
 
+use super::rank::{forgotten, seconds};
 use super::windows::{calls, details};
 use super::{Flow, Lowering, identity, names, schema_of};
 use crate::error::SqlError;
@@ -13,6 +14,7 @@ use crate::rel::{Aggregate, Rel};
 impl Lowering<'_> {
     pub(super) fn group(&mut self, rel: &Rel, aggregate: &Aggregate) -> Option<Flow> {
         let flows = self.rel(&aggregate.input, None)?;
+        let ttl = self.ttl_or(aggregate.ttl);
         let spec = GroupAggregate {
             input: flows.first()?.schema.clone(),
             input_rows: match aggregate.input.corrected_by() {
@@ -22,7 +24,9 @@ impl Lowering<'_> {
             keys: aggregate.keys.clone(),
             aggregates: calls(aggregate),
             update_before: true,
-            ttl: self.ttl_seconds(),
+            // A window ends by itself.
+            ttl: ttl.filter(|_| aggregate.ends.is_none()).map(seconds),
+            ends: aggregate.ends,
         };
         let made = group::operator(&spec).and_then(|made| Ok((made, group::tables(&spec)?)));
         let (factory, tables) = match made {
@@ -50,7 +54,11 @@ impl Lowering<'_> {
             details,
             state: None,
             tables,
-            nondeterministic: self.forgets("groups are forgotten", "after their last row"),
+            nondeterministic: forgotten(
+                ttl.filter(|_| aggregate.ends.is_none()),
+                "groups are forgotten",
+                "after their last row",
+            ),
         };
         let vertex = self.vertex(info, Node::Operator(factory));
         for (input, flow) in flows.iter().enumerate() {

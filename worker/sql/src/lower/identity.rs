@@ -90,14 +90,18 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
             let keys: Vec<String> =
                 aggregate.keys.iter().map(|&k| column(&aggregate.input, k, exact)).collect();
             let over = aggregate.over.map_or_else(
-                || "all,".to_owned(),
+                || match aggregate.ends {
+                    Some(ends) => format!("{ends:?},"),
+                    None => "all,".to_owned(),
+                },
                 |over| {
                     let time = column(&aggregate.input, over.time, exact);
                     format!("{}{},{time}", window(over.window), over.zone.suffix())
                 },
             );
             let below = rows(&aggregate.input, exact);
-            format!("aggregate({over},[{}],{below})", keys.join(","))
+            let kept = if exact { kept(&[aggregate.ttl]) } else { String::new() };
+            format!("aggregate({over},[{}],{below}{kept})", keys.join(","))
         }
         RelKind::Join(join) => {
             let of = |i: usize| side(join, i, exact);
@@ -112,7 +116,8 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
                 let right = column(&join.right, as_of.right, exact);
                 format!(",as of {left} {right} [{}]", key.join(","))
             });
-            format!("join({:?},{left},{right},[{}]{as_of})", join.kind, on.join(","))
+            let kept = if exact { kept(&join.ttl) } else { String::new() };
+            format!("join({:?},{left},{right},[{}]{as_of}{kept})", join.kind, on.join(","))
         }
         RelKind::Unnest(unnest) => {
             let of = column(&unnest.input, unnest.column, exact);
@@ -138,6 +143,12 @@ pub(super) fn rows(rel: &Rel, exact: bool) -> String {
             format!("pattern({},{sorted},{below})", searched(pattern, exact))
         }
     })
+}
+
+/// How long hints let state be kept: what is made for one of them does not serve another.
+fn kept(hints: &[Option<std::time::Duration>]) -> String {
+    let hints: Vec<String> = hints.iter().flatten().map(|ttl| format!(",kept {ttl:?}")).collect();
+    hints.concat()
 }
 
 /// Rows and columns.
@@ -290,14 +301,21 @@ pub(super) fn over_text(call: &OverCall, input: &Rel, exact: bool) -> String {
         OverFunction::Lag { input, offset, default } => {
             format!("lag {} {offset} {}", of(*input), maybe(*default))
         }
+        OverFunction::Lead { input, offset, default } => {
+            format!("lead {} {offset} {}", of(*input), maybe(*default))
+        }
+        OverFunction::Ntile(parts) => format!("ntile {parts}"),
+        OverFunction::PercentRank => "percent rank".to_owned(),
+        OverFunction::CumeDist => "cume dist".to_owned(),
         OverFunction::FirstValue(input) => format!("first {}", of(*input)),
         OverFunction::LastValue(input) => format!("last {}", of(*input)),
         OverFunction::Aggregate { function, input, filter, distinct } => {
             format!("{} {distinct} {} {}", function.name(), maybe(*input), maybe(*filter))
         }
     };
-    let Frame { unit, preceding } = call.frame;
-    format!("{text} {unit:?} {preceding:?}")
+    let Frame { unit, preceding, following } = call.frame;
+    let end = if following == Some(0) { String::new() } else { format!(" {following:?}") };
+    format!("{text} {unit:?} {preceding:?}{end}")
 }
 
 /// What an aggregate computes.

@@ -10,6 +10,7 @@ use weir_engine::graph::{Exchange, Node, OperatorInfo};
 use weir_engine::operator::OutputTag;
 use weir_engine::operators::join::{self, interval, spec, temporal};
 
+use super::rank::{forgotten, seconds};
 use super::{Flow, Flows, Lowering, identity, names, schema_of};
 use crate::error::SqlError;
 use crate::expr::program::{Program, truth};
@@ -68,20 +69,20 @@ impl Lowering<'_> {
         let (equal, rest) = join.split();
         let flows = [self.rel(&join.left, None)?, self.rel(&join.right, None)?];
         // Rows that wait for others near them go with the watermark.
-        let ttl = self.state_ttl.filter(|_| join.near.is_none());
-        let seconds = ttl.map(|ttl| ttl.as_millis().div_ceil(1000) as u32);
+        let ttl = join.ttl.map(|hint| self.ttl_or(hint).filter(|_| join.near.is_none()));
+        let of_side = ttl.map(|ttl| ttl.map(seconds));
         let (left, right) = (equal.iter().map(|e| &e.left), equal.iter().map(|e| &e.right));
         let spec = spec::Join {
             kind: join.kind,
-            left: input(&join.left, &flows[0], left.map(Expr::as_column), seconds)?,
-            right: input(&join.right, &flows[1], right.map(Expr::as_column), seconds)?,
+            left: input(&join.left, &flows[0], left.map(Expr::as_column), of_side[0])?,
+            right: input(&join.right, &flows[1], right.map(Expr::as_column), of_side[1])?,
             null_safe: equal.iter().map(|e| e.null_safe).collect(),
             condition: rest.as_ref().map(condition),
         };
         let versions = join.as_of.as_ref().and_then(AsOf::versions);
         let made = match (versions, join.near) {
             (Some(as_of), _) => {
-                let spec = versioned(&spec, as_of, seconds);
+                let spec = versioned(&spec, as_of, of_side[1]);
                 temporal::operator(&spec).and_then(|made| Ok((made, temporal::tables(&spec)?)))
             }
             (None, Some(near)) => {
@@ -116,10 +117,11 @@ impl Lowering<'_> {
             details,
             state: None,
             tables,
-            nondeterministic: ttl.map(|ttl| {
-                let seconds = ttl.as_secs_f64();
-                format!("rows are forgotten {seconds} s after something happened to them")
-            }),
+            nondeterministic: forgotten(
+                ttl.into_iter().flatten().min(),
+                "rows are forgotten",
+                "after something happened to them",
+            ),
         };
         let vertex = self.vertex(info, Node::Operator(factory));
         for (port, (flows, side)) in flows.iter().zip([&spec.left, &spec.right]).enumerate() {

@@ -241,7 +241,7 @@ impl Lowering<'_> {
             }
             RelKind::Arrivals { input, time } => self.arrivals(rel, input, *time),
             RelKind::Window { input, time, id, span } => {
-                self.window_columns(rel, input, *time, id.window, id.zone, *span)
+                self.window_columns(rel, input, *time, id, *span)
             }
             RelKind::Aggregate(aggregate) => self.aggregate(rel, aggregate).map(|flow| vec![flow]),
             RelKind::Over(over) => self.over(rel, over).map(|flow| vec![flow]),

@@ -8,7 +8,7 @@ use weir_engine::operators::window::spec::Window;
 use super::identity;
 use crate::bind::BoundProgram;
 use crate::catalog::TableDef;
-use crate::rel::{Aggregate, AsOf, Over, Rank, Rel, RelKind, Windows};
+use crate::rel::{Aggregate, AsOf, Over, Rank, Rel, RelKind, Windows, rows_of_sessions};
 
 /// Columns and readers.
 pub(super) struct Needs {
@@ -77,6 +77,14 @@ impl Needs {
             RelKind::Union(branches) => branches.iter().for_each(|b| self.visit(b)),
             RelKind::Values { .. } => {}
             RelKind::Arrivals { input, .. } => self.visit(input),
+            RelKind::Window { input, time, id, span }
+                if matches!(id.window, Windows::Session { .. }) =>
+            {
+                // What is wrong with them is told where they are lowered.
+                if let Ok(rows) = rows_of_sessions(input, *time, id, &rel.fields, *span) {
+                    self.visit(&rows);
+                }
+            }
             RelKind::Window { input, id, .. } => {
                 let copies = match id.window {
                     Windows::Grid(

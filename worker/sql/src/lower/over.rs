@@ -93,7 +93,8 @@ impl Lowering<'_> {
         let made = match over.order.split_first() {
             Some((time, order)) if over.waits() => {
                 let order = order.to_vec();
-                let spec = spec::Over { input, keys, time: time.column, order, calls, ttl };
+                let (time, at_once) = (time.column, over.at_once);
+                let spec = spec::Over { input, keys, time, order, calls, at_once, ttl };
                 over::operator(&spec).and_then(|made| Ok((made, over::tables(&spec)?)))
             }
             _ => {
@@ -142,6 +143,12 @@ fn function(call: &OverCall, over: &Over) -> spec::OverFunction {
         OverFunction::Lag { input, offset, default } => {
             spec::OverFunction::Lag { input: *input, offset: *offset, default: *default }
         }
+        OverFunction::Lead { input, offset, default } => {
+            spec::OverFunction::Lead { input: *input, offset: *offset, default: *default }
+        }
+        OverFunction::Ntile(parts) => spec::OverFunction::Ntile(*parts),
+        OverFunction::PercentRank => spec::OverFunction::PercentRank,
+        OverFunction::CumeDist => spec::OverFunction::CumeDist,
         OverFunction::FirstValue(input) => spec::OverFunction::FirstValue(*input),
         OverFunction::LastValue(input) => spec::OverFunction::LastValue(*input),
         OverFunction::Aggregate { function, input, filter, distinct } => {
@@ -161,6 +168,12 @@ fn function(call: &OverCall, over: &Over) -> spec::OverFunction {
 
 /// `SUM(price) of 3 rows before`, for plans.
 fn call_text(call: &OverCall) -> String {
+    if call.function.has_frame() && !call.frame.is_behind_nothing() {
+        let unit = if call.frame.unit == spec::FrameUnit::Rows { "rows" } else { "values" };
+        let from = call.frame.preceding.map_or("the first".to_owned(), |by| (-by).to_string());
+        let to = call.frame.following.map_or("the last".to_owned(), |by| by.to_string());
+        return format!("{} over {unit} from {from} to {to}", call.name);
+    }
     let frame = match (call.function.has_frame(), call.frame.unit, call.frame.preceding) {
         (false, ..) | (true, spec::FrameUnit::Range, None) => return call.name.clone(),
         (true, spec::FrameUnit::Rows, None) => "all rows before".to_owned(),

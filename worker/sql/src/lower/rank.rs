@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use weir_engine::aggregate::InputRows;
 use weir_engine::graph::{Exchange, Node, OperatorInfo};
@@ -145,13 +146,28 @@ impl Lowering<'_> {
 
     /// `table.exec.state.ttl` in whole seconds.
     pub(super) fn ttl_seconds(&self) -> Option<u32> {
-        self.state_ttl.map(|ttl| ttl.as_millis().div_ceil(1000) as u32)
+        self.state_ttl.map(seconds)
+    }
+
+    /// How long state is kept for which a hint may say so: zero is for ever.
+    pub(super) fn ttl_or(&self, hint: Option<Duration>) -> Option<Duration> {
+        hint.map_or(self.state_ttl, |ttl| Some(ttl).filter(|ttl| !ttl.is_zero()))
     }
 
     /// Why results depend on the clock, if state expires.
     pub(super) fn forgets(&self, what: &str, since: &str) -> Option<String> {
-        self.state_ttl.map(|ttl| format!("{what} {} s {since}", ttl.as_secs_f64()))
+        forgotten(self.state_ttl, what, since)
     }
+}
+
+/// A time to live in whole seconds.
+pub(super) fn seconds(ttl: Duration) -> u32 {
+    u32::try_from(ttl.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+}
+
+/// Why results depend on the clock, if state expires.
+pub(super) fn forgotten(ttl: Option<Duration>, what: &str, since: &str) -> Option<String> {
+    ttl.map(|ttl| format!("{what} {} s {since}", ttl.as_secs_f64()))
 }
 
 /// The names under which columns are stored: rows of other names are other state.

@@ -1,5 +1,6 @@
 //! Aggregates over sessions.
 
+use weir_engine::aggregate::InputRows;
 use weir_engine::operators::session::{self, spec::SessionAggregate};
 
 use super::rank::Keyed;
@@ -23,6 +24,10 @@ impl Lowering<'_> {
         let flows = self.on_clock(flows, over.zone, Way::There, schema.clone(), rel)?;
         let spec = SessionAggregate {
             input: schema,
+            input_rows: match aggregate.input.corrected_by() {
+                Some(_) => InputRows::Retracted,
+                None => InputRows::Appended,
+            },
             time,
             gap,
             keys: aggregate.keys.clone(),

@@ -19,7 +19,9 @@ use crate::catalog::ColumnKind;
 use crate::clock::{ClockFactory, Way};
 use crate::error::{Span, SqlError};
 use crate::expr::{Expr, Style, cast};
-use crate::rel::{Aggregate, AggregateCall, Field, Rel, RelKind, TimeWindow, Windows};
+use crate::rel::{
+    Aggregate, AggregateCall, Field, Rel, RelKind, TimeWindow, WindowId, Windows, rows_of_sessions,
+};
 use crate::types::{Kind, SqlType};
 use crate::zone::{self, Zone};
 
@@ -147,13 +149,21 @@ impl Lowering<'_> {
         rel: &Rel,
         input: &Arc<Rel>,
         time: usize,
-        window: Windows,
-        zone: Zone,
+        id: &WindowId,
         span: Span,
     ) -> Option<Flows> {
-        let Windows::Grid(window) = window else {
-            self.errors.push(SqlError::new(span, "SESSION without GROUP BY is not supported; group by window_start, window_end and the columns of its PARTITION BY"));
-            return None;
+        let Windows::Grid(window) = id.window else {
+            if !id.zone.is_utc() {
+                self.errors.push(SqlError::new(span, "SESSION without GROUP BY cuts points in time by UTC's clock only; group by window_start, window_end, or leave 'table.local-time-zone' out"));
+                return None;
+            }
+            return match rows_of_sessions(input, time, id, &rel.fields, span) {
+                Ok(rows) => self.rel(&rows, None),
+                Err(error) => {
+                    self.errors.push(error);
+                    None
+                }
+            };
         };
         // Each row once per window that it is in.
         let (name, copies) = match window {
@@ -167,7 +177,7 @@ impl Lowering<'_> {
         }
         let mut flows = Flows::new();
         for copy in 0..copies {
-            let (exprs, filter) = match window_exprs(input, time, window, copy, zone, span) {
+            let (exprs, filter) = match window_exprs(input, time, window, copy, id.zone, span) {
                 Ok(made) => made,
                 Err(message) => {
                     self.errors.push(SqlError::new(span, message));

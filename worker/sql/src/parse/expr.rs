@@ -594,7 +594,7 @@ pub(crate) fn children(kind: &ExprKind) -> Box<dyn Iterator<Item = &Expr> + '_> 
         }
         ExprKind::Between { of, low, high, .. } => all(vec![of, low, high]),
         ExprKind::InList { of, list, .. } => Box::new(std::iter::once(&**of).chain(list)),
-        ExprKind::InQuery { of, .. } => all(vec![of]),
+        ExprKind::InQuery { of, .. } | ExprKind::Compared { of, .. } => all(vec![of]),
         ExprKind::Like { of, pattern, .. } => all(vec![of, pattern]),
         ExprKind::Case { operand, whens, otherwise } => Box::new(
             operand

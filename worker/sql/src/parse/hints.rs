@@ -6,7 +6,7 @@ use super::{Parsed, Parser};
 use crate::ast::{JoinHint, LookupHint, OptionDef, QueryHints};
 use crate::lex::{HINT, HINT_END, Tok};
 
-const OPTIONS_ONLY: &str = "of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …) and those of joins, behind SELECT";
+const OPTIONS_ONLY: &str = "of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …), STATE_TTL('name' = '1 d', …) and those of joins, behind SELECT";
 
 /// Hints of how tables are joined.
 const JOINS: [&str; 5] = ["BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP", "MULTI_JOIN"];
@@ -56,6 +56,8 @@ impl Parser {
                 } else if self.eat_word("LOOKUP") {
                     let options = self.option_list()?;
                     hints.lookups.push(LookupHint { options, span: self.since(start) });
+                } else if self.eat_word("STATE_TTL") {
+                    hints.state_ttl.extend(self.state_ttl()?);
                 } else {
                     return self.refuse_hint();
                 }
@@ -66,6 +68,29 @@ impl Parser {
             self.expect(HINT_END)?;
         }
         Ok(hints)
+    }
+
+    /// `('t' = '1 d', …)`, where names may be without quotes.
+    fn state_ttl(&mut self) -> Parsed<Vec<OptionDef>> {
+        let mut options = Vec::new();
+        self.expect("(")?;
+        loop {
+            let (key, key_span) = match self.peek().tok {
+                Tok::Word { .. } => {
+                    let name = self.ident("a table's name")?;
+                    (name.text, name.span)
+                }
+                _ => self.text("a table's name, as in 'orders' = '1 d'")?,
+            };
+            self.expect("=")?;
+            let (value, value_span) = self.text("a length of time in quotes")?;
+            options.push(OptionDef { key, value, key_span, value_span });
+            if !self.eat(",") {
+                break;
+            }
+        }
+        self.expect(")")?;
+        Ok(options)
     }
 
     fn refuse_hint<T>(&mut self) -> Parsed<T> {

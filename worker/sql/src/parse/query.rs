@@ -172,6 +172,7 @@ impl Parser {
             qualify,
             lookups: hints.lookups,
             join_hints: hints.joins,
+            state_ttl: hints.state_ttl,
             span,
         })
     }
@@ -308,6 +309,7 @@ fn star_of(from: Relation, span: Span) -> Select {
         qualify: None,
         lookups: Vec::new(),
         join_hints: Vec::new(),
+        state_ttl: Vec::new(),
         span,
     }
 }

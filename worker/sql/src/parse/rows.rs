@@ -95,7 +95,7 @@ impl Parser {
         if negated { self.node(start, ExprKind::Not(Box::new(any))) } else { Ok(any) }
     }
 
-    /// `= ANY (…)`, which is `IN`, and `<> ALL (…)`, which is `NOT IN`; what else there is, is refused.
+    /// `= ANY (…)`, which is `IN`, `<> ALL (…)`, which is `NOT IN`, and of queries the others.
     pub(super) fn quantified(
         &mut self,
         start: Span,
@@ -109,10 +109,17 @@ impl Parser {
             (BinaryOp::Eq, false) => false,
             (BinaryOp::NotEq, true) => true,
             _ => {
-                return self.error(
-                    span,
-                    "of comparisons with ANY and ALL there are = ANY (…), which is IN, and <> ALL (…), which is NOT IN; compare with MIN or MAX of the query instead",
-                );
+                self.expect("(")?;
+                if !(self.is_word("SELECT") || self.is_word("WITH") || self.is_word("VALUES")) {
+                    return self.error(
+                        span,
+                        "of comparisons with ANY and ALL of a list there are = ANY (…), which is IN, and <> ALL (…), which is NOT IN; compare with LEAST or GREATEST of the list instead",
+                    );
+                }
+                let query = Box::new(self.query()?);
+                self.expect(")")?;
+                let compared = ExprKind::Compared { of: Box::new(left), op, all, query };
+                return self.node(start, compared).map(Some);
             }
         };
         self.in_values(start, left, negated).map(Some)

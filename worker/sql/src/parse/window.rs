@@ -134,7 +134,9 @@ impl Parser {
             return self.error(first.span, format!("PARTITION BY is only for SESSION windows, not for {name}; group by the columns instead"));
         }
         let function = function.clone();
-        let call = WindowCall { function, kind, data, partition, time, size, step, offset };
+        let in_group_by = false;
+        let call =
+            WindowCall { function, kind, data, partition, time, size, step, offset, in_group_by };
         Ok(RelationKind::Window(Box::new(call)))
     }
 

@@ -20,6 +20,8 @@ impl Corrected {
     pub(crate) fn way_out(self) -> &'static str {
         if self.what == "a format of changes" {
             "read the records with 'format' = 'json', or write to a table that takes changes"
+        } else if self.what.starts_with("early") {
+            "leave out SET 'table.exec.emit.…', so that windows give their results once"
         } else if self.what.starts_with("GROUP BY") {
             "group by window_start, window_end"
         } else if self.what.ends_with("JOIN") {
@@ -50,7 +52,14 @@ impl Rel {
             | RelKind::Arrivals { input, .. } => input.corrected_by(),
             RelKind::Unnest(unnest) => unnest.input.corrected_by(),
             RelKind::Union(branches) => branches.iter().find_map(|branch| branch.corrected_by()),
+            RelKind::Aggregate(aggregate) if aggregate.ends.is_some_and(|ends| ends.corrects()) => {
+                let what = "early or late results of windows";
+                Some(Corrected { span: aggregate.span, what })
+            }
+            RelKind::Aggregate(aggregate) if aggregate.ends.is_some() => None,
             RelKind::Aggregate(aggregate) => match aggregate.input.corrected_by() {
+                // Sessions leave once.
+                Some(_) if aggregate.over.is_some() => None,
                 // Of distinct rows each is given once, and stays.
                 None if aggregate.over.is_some() || aggregate.calls.is_empty() => None,
                 None => Some(Corrected { span: aggregate.span, what: "GROUP BY without a window" }),
@@ -87,12 +96,41 @@ impl Rel {
         }
     }
 
+    /// What, if anything, gives the last of several corrections alone: those in between are folded,
+    /// as nobody but the clock says which of them were seen.
+    pub(crate) fn folded_by(&self) -> Option<Corrected> {
+        match &self.kind {
+            RelKind::Scan(table) if table.gives_upserts() => {
+                Some(Corrected { span: table.span, what: "a table of upserts" })
+            }
+            RelKind::Scan(_) | RelKind::Values { .. } => None,
+            RelKind::Calc { input, .. }
+            | RelKind::Window { input, .. }
+            | RelKind::Arrivals { input, .. } => input.folded_by(),
+            RelKind::Unnest(unnest) => unnest.input.folded_by(),
+            RelKind::Union(branches) => branches.iter().find_map(|branch| branch.folded_by()),
+            RelKind::Aggregate(aggregate) => {
+                let own = || Corrected { span: aggregate.span, what: "GROUP BY without a window" };
+                self.corrected_by().map(|_| own())
+            }
+            RelKind::Rank(rank) => {
+                let what = if rank.limit { "LIMIT" } else { "Top-N by rank" };
+                self.corrected_by().map(|_| Corrected { span: rank.span, what })
+            }
+            RelKind::Join(join) => {
+                self.corrected_by().map(|_| Corrected { span: join.span, what: join.name() })
+            }
+            RelKind::Over(_) | RelKind::Pattern(_) => self.corrected_by(),
+        }
+    }
+
     /// Sets of columns, smallest first, each of which no two rows share that are there together.
     /// Rows of equal columns of such a set come in the order in which they happened.
     pub(crate) fn keys(&self) -> Vec<Vec<usize>> {
         let keys = match &self.kind {
             RelKind::Scan(table) if table.primary_key.is_empty() => Vec::new(),
             RelKind::Scan(table) => vec![table.primary_key.clone()],
+            RelKind::Values { rows } if rows.len() == 1 => vec![Vec::new()],
             RelKind::Values { .. } | RelKind::Union(_) => Vec::new(),
             RelKind::Calc { input, exprs, .. } => {
                 let kept =

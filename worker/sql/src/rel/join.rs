@@ -27,6 +27,8 @@ pub(crate) struct Join {
     pub(crate) near: Option<Near>,
     /// Set where rows meet what the right side said at their time.
     pub(crate) as_of: Option<AsOf>,
+    /// How long rows of either side are kept, where a hint says so; zero is for ever.
+    pub(crate) ttl: [Option<Duration>; 2],
 }
 
 /// What of the right side rows of the left meet.
@@ -341,7 +343,18 @@ pub(super) fn joined(
             keeps(&right, width, near.right, &mut fields);
         }
     }
-    Rel { kind: RelKind::Join(Join { left, right, kind, on, span, near, as_of }), fields }
+    Rel {
+        kind: RelKind::Join(Join { left, right, kind, on, span, near, as_of, ttl: [None; 2] }),
+        fields,
+    }
+}
+
+/// A join that was just made, whose sides' rows are kept so long.
+pub(crate) fn lasting(mut rel: Arc<Rel>, ttl: [Option<Duration>; 2]) -> Arc<Rel> {
+    if let Some(Rel { kind: RelKind::Join(join), .. }) = Arc::get_mut(&mut rel) {
+        join.ttl = ttl;
+    }
+    rel
 }
 
 /// The relation with as much of a filter on it as can be said in its joins, and the rest.
@@ -349,7 +362,7 @@ pub(crate) fn filtered(rel: &Arc<Rel>, filter: Option<Expr>) -> (Arc<Rel>, Optio
     if let (Some(filter), RelKind::Unnest(unnest)) = (&filter, &rel.kind) {
         return unnest.filtered(rel, filter.clone());
     }
-    let (Some(filter), RelKind::Join(Join { left, right, kind, on, span, as_of, .. })) =
+    let (Some(filter), RelKind::Join(Join { left, right, kind, on, span, as_of, ttl, .. })) =
         (&filter, &rel.kind)
     else {
         return (rel.clone(), filter);
@@ -374,5 +387,6 @@ pub(crate) fn filtered(rel: &Arc<Rel>, filter: Option<Expr>) -> (Arc<Rel>, Optio
         }
     }
     let (left, right) = (keep(left, of_left), keep(right, of_right));
-    (joined_at(&left, &right, *kind, on, *span, as_of.clone()), above)
+    let joined = joined_at(&left, &right, *kind, on, *span, as_of.clone());
+    (lasting(joined, *ttl), above)
 }

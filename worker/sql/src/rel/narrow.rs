@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::join::joined;
+use super::join::{joined, lasting};
 use super::{AsOf, Equal, Field, Join, Rel, RelKind, Role, Versions, calc, identity, names};
 use crate::bind::aggregate::unique;
 use crate::error::Span;
@@ -166,6 +166,7 @@ impl Narrowing {
                     partition: over.partition.clone(),
                     order: over.order.clone(),
                     calls: over.calls.clone(),
+                    at_once: over.at_once,
                     span: over.span,
                 };
                 unchanged(Rel { kind: RelKind::Over(over), fields })
@@ -248,7 +249,7 @@ impl Narrowing {
             AsOf::Lookup(lookup) => AsOf::Lookup(*lookup),
         });
         let rel = joined(left.rel.clone(), right.rel.clone(), join.kind, on, join.span, as_of);
-        Narrow { rel: Arc::new(rel), to }
+        Narrow { rel: lasting(Arc::new(rel), join.ttl), to }
     }
 
     /// One side with these columns, and one for each key that is not a column already.

@@ -74,8 +74,24 @@ fn names_that_do_not_exist() {
             "sql:6:25: the function \"UPER\" is unknown; did you mean \"UPPER\"?",
         ),
         (
-            "INSERT INTO out1 SELECT PERCENTILE(s) FROM plain",
-            "sql:6:25: the aggregate function PERCENTILE is not supported; COUNT, SUM, AVG, MIN, MAX, VAR_POP, VAR_SAMP, STDDEV_POP, STDDEV_SAMP, FIRST_VALUE, LAST_VALUE, LISTAGG, ARRAY_AGG and COLLECT are",
+            "INSERT INTO out1 SELECT BITMAP_OR_AGG(s) FROM plain",
+            "sql:6:25: the aggregate function BITMAP_OR_AGG is not supported; COUNT, SUM, AVG, MIN, MAX, VAR_POP, VAR_SAMP, STDDEV_POP, STDDEV_SAMP, FIRST_VALUE, LAST_VALUE, LISTAGG, ARRAY_AGG, COLLECT and PERCENTILE are",
+        ),
+        (
+            "INSERT INTO out1 SELECT PERCENTILE(a, 1.5) FROM plain",
+            "sql:6:39: a part that PERCENTILE asks for is from 0 to 1, not 1.5",
+        ),
+        (
+            "INSERT INTO out1 SELECT PERCENTILE(a, a) FROM plain",
+            "sql:6:39: the part that PERCENTILE asks for is a number in the text, or an array of such",
+        ),
+        (
+            "INSERT INTO out1 SELECT PERCENTILE(s, 0.5) FROM plain",
+            "sql:6:36: argument 1 of PERCENTILE ITEM is a number, not STRING; it is PERCENTILE(number, part from 0 to 1, or an array of parts [, how often])",
+        ),
+        (
+            "INSERT INTO out1 SELECT GROUP_ID(a) FROM plain GROUP BY a",
+            "sql:6:25: GROUP_ID takes no arguments",
         ),
         (
             "INSERT INTO out2 (a, c) SELECT a, s FROM plain",
@@ -163,7 +179,11 @@ fn windows_that_make_no_sense() {
     let cases = [
         (
             case("COUNT(*)", "GROUP BY window_start"),
-            "sql:6:107: GROUP BY has window_start, but not window_end: a window is grouped by both; add window_end",
+            "it plans",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*) FROM TABLE(TUMBLE((SELECT origin, `date` FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY origin ORDER BY `date` DESC) AS rn FROM flights) WHERE rn = 1), DESCRIPTOR(`date`), INTERVAL '1' HOUR)) GROUP BY window_start, window_end".to_owned(),
+            "sql:6:227: windows take rows that are corrected by a format of changes, and these are by Top-N by rank at 6:109, which gives the last of several corrections alone: which window had ended before one of them is known to nobody but the clock; window the rows before that, or group without a window",
         ),
         (
             case("COUNT(*), delay", "GROUP BY window_start, window_end"),
@@ -218,7 +238,7 @@ fn windows_that_make_no_sense() {
         ),
         (
             "INSERT INTO out1 SELECT delay FROM TABLE(SESSION(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR))",
-            "sql:6:42: SESSION without GROUP BY is not supported; group by window_start, window_end and the columns of its PARTITION BY",
+            "it plans",
         ),
         (
             "INSERT INTO out1 SELECT delay FROM TABLE(TUMBLE(DATA => TABLE flights, TIME => DESCRIPTOR(`date`), SIZE => INTERVAL '1' HOUR))",
@@ -331,7 +351,7 @@ fn grouping_sets_that_cannot_be() {
     check(&[
         (
             "INSERT INTO out1 SELECT COUNT(*) FROM TABLE(SESSION(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR)) GROUP BY window_start, window_end, origin",
-            "sql:6:108: sessions are told apart by nothing, so that rows are grouped by window_start, window_end and just that; write SESSION(TABLE t PARTITION BY …, DESCRIPTOR(ts), gap) with the other columns of GROUP BY",
+            "it plans",
         ),
         (
             "INSERT INTO out1 SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(`date`), INTERVAL '1' HOUR)) GROUP BY ROLLUP (window_start, window_end)",
@@ -598,11 +618,11 @@ fn hints_are_done_or_refused_by_name() {
         ),
         (
             "INSERT INTO out1 SELECT /*+ LEADING(plain) */ a FROM plain",
-            "sql:6:29: the hint LEADING is not supported; of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …) and those of joins, behind SELECT",
+            "sql:6:29: the hint LEADING is not supported; of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …), STATE_TTL('name' = '1 d', …) and those of joins, behind SELECT",
         ),
         (
             "INSERT INTO out1 SELECT a FROM plain /*+ STATE_TTL('plain' = '1d') */",
-            "sql:6:42: the hint STATE_TTL is not supported; of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …) and those of joins, behind SELECT",
+            "sql:6:42: the hint STATE_TTL is not supported; of Flink's hints OPTIONS('key' = 'value') is, right behind the name of a table, before its alias, and LOOKUP('table' = 'name', …), STATE_TTL('name' = '1 d', …) and those of joins, behind SELECT",
         ),
         (
             "INSERT INTO out1 SELECT /*+ OPTIONS('x' = '1') */ a FROM plain",
@@ -755,8 +775,20 @@ fn joins_that_cannot_be_say_why() {
             "sql:6:50: IN compares with one column, and this query gives 2; select the one that is meant",
         ),
         (
-            "INSERT INTO out1 SELECT a FROM plain WHERE a = 1 OR EXISTS (SELECT * FROM flights)",
-            "sql:6:53: IN and EXISTS with a query stand in WHERE, by themselves or joined by AND; write the query as a join, or OR as UNION ALL",
+            "INSERT INTO out1 SELECT p.a FROM plain p JOIN flights ON p.a = 1 OR EXISTS (SELECT * FROM flights)",
+            "sql:6:69: a query that stands for a value has its place in SELECT, WHERE and HAVING; here, join it",
+        ),
+        (
+            "INSERT INTO out1 SELECT COUNT(*), (SELECT MAX(delay) FROM flights WHERE delay > p.a) FROM plain p",
+            "sql:6:36: this query speaks of \"a\", which is not in GROUP BY, so that a group has no value of it; add it to GROUP BY",
+        ),
+        (
+            "INSERT INTO out1 SELECT /*+ STATE_TTL('q' = '1 d') */ p.a FROM plain p",
+            "sql:6:39: the hint STATE_TTL is for 'q', which this FROM does not have; give a table's alias, or its name where it has none",
+        ),
+        (
+            "INSERT INTO out1 SELECT /*+ STATE_TTL('p' = 'soon') */ p.a FROM plain p",
+            "sql:6:45: STATE_TTL of 'p' is a length of time, such as '12 h', not 'soon'",
         ),
         (
             "INSERT INTO out1 SELECT (SELECT delay FROM flights) FROM plain",
@@ -764,7 +796,7 @@ fn joins_that_cannot_be_say_why() {
         ),
         (
             "INSERT INTO out1 SELECT (SELECT MAX(delay) FROM flights WHERE delay > p.a) FROM plain p",
-            "sql:6:63: a query that aggregates rows can speak of the rows around it by equality alone: <column of it> = <column around it>; write this as a join",
+            "it plans",
         ),
         (
             "CREATE TABLE f (a INT) WITH ('connector' = 'filesystem');\nINSERT INTO f SELECT p.a FROM plain p LEFT JOIN flights ON a = delay",

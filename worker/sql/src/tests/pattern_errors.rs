@@ -279,7 +279,7 @@ fn measures_that_mean_nothing() {
         ),
         (
             measures("(SELECT 1) AS x"),
-            "sql:8:10: a query that stands for a value has its place in SELECT and WHERE; here, join it",
+            "sql:8:10: a query that stands for a value has its place in SELECT, WHERE and HAVING; here, join it",
         ),
         (
             measures("SUM(A.delay) OVER (ORDER BY A.delay) AS x"),
@@ -323,7 +323,7 @@ fn conditions_that_cannot_be_looked_at() {
         ),
         (
             define("A AS A.delay IN (SELECT 1)"),
-            "sql:11:13: IN and EXISTS with a query stand in WHERE, by themselves or joined by AND; write the query as a join, or OR as UNION ALL",
+            "sql:11:13: a query that stands for a value has its place in SELECT, WHERE and HAVING; here, join it",
         ),
     ]);
 }

@@ -1,4 +1,3 @@
--- differs: which row came first would change with every correction, so it is refused
 CREATE TABLE orders (
   id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
   ts TIMESTAMP(3),

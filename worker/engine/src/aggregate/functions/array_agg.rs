@@ -3,13 +3,17 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, new_empty_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, ListArray, StringArray, StringBuilder, StructArray,
+    new_empty_array,
+};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::compute::{filter, is_not_null};
+use arrow::compute::{filter, is_not_null, nullif};
 use arrow::datatypes::{DataType, Field};
 use weir_state::canonical::{Form, Shape, nested_from_bytes, nested_to_bytes};
 use weir_state::chunked::Chunked;
 
+use super::listagg::parts;
 use crate::OperatorError;
 use crate::aggregate::{
     Accumulator, Aggregate, AggregateFunction, Export, InputRows, Refusal, ResultType, Retraction,
@@ -48,8 +52,27 @@ impl AggregateFunction for ArrayAgg {
         let argument = argument.ok_or(REFUSAL)?;
         let output = self.resolve(Some(argument))?.over(argument);
         let retracted = input == InputRows::Retracted;
-        Ok(Arc::new(Listed { item: argument.clone(), output, retracted }))
+        let gives = Gives::Array;
+        Ok(Arc::new(Listed { item: argument.clone(), output, retracted, gives }))
     }
+}
+
+/// What is made of values in the order in which they came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Gives {
+    /// An array, of ROWs of values.
+    Array,
+    /// One of them, of values that are not NULL.
+    First,
+    Last,
+    /// A text, of items of LISTAGG that are not NULL.
+    Joined,
+}
+
+/// An aggregate that keeps values which may go again, in the order in which they came.
+pub(super) fn in_order(item: DataType, output: DataType, gives: Gives) -> Arc<dyn Aggregate> {
+    let item = DataType::Struct(vec![Field::new("value", item, true)].into());
+    Arc::new(Listed { item, output, retracted: true, gives })
 }
 
 /// A list of values of this type.
@@ -80,6 +103,19 @@ struct Listed {
     item: DataType,
     output: DataType,
     retracted: bool,
+    gives: Gives,
+}
+
+impl Listed {
+    /// The values as ROWs, NULL where they do not count.
+    fn rows(&self, values: &ArrayRef) -> Result<ArrayRef, OperatorError> {
+        let DataType::Struct(fields) = &self.item else { return Err(malformed("ARRAY_AGG")) };
+        if self.gives == Gives::Array {
+            return Ok(Arc::clone(values));
+        }
+        let nulls = values.logical_nulls();
+        Ok(Arc::new(StructArray::try_new(fields.clone(), vec![Arc::clone(values)], nulls)?))
+    }
 }
 
 impl Aggregate for Listed {
@@ -97,7 +133,7 @@ impl Aggregate for Listed {
         values: Option<&ArrayRef>,
         _rows: usize,
     ) -> Result<Vec<ArrayRef>, OperatorError> {
-        let values = values.ok_or_else(|| malformed("ARRAY_AGG"))?;
+        let values = &self.rows(values.ok_or_else(|| malformed("ARRAY_AGG"))?)?;
         let items = match values.null_count() {
             0 => Arc::clone(values),
             _ => filter(values, &is_not_null(values)?)?,
@@ -206,6 +242,25 @@ impl Export for Arrays {
     }
 }
 
+/// Items of LISTAGG one behind the other, so many for each group; NULL where there are none.
+fn joined(
+    items: &StringArray,
+    lengths: impl Iterator<Item = usize>,
+) -> Result<ArrayRef, OperatorError> {
+    let (mut texts, mut at) = (StringBuilder::new(), 0);
+    for length in lengths {
+        let mut text = String::new();
+        for row in at..at + length {
+            let (separator, value) = parts(items.value(row)).ok_or_else(|| malformed("LISTAGG"))?;
+            text.push_str(if row > at { separator } else { "" });
+            text.push_str(value);
+        }
+        at += length;
+        texts.append_option((length > 0).then_some(text));
+    }
+    Ok(Arc::new(texts.finish()))
+}
+
 /// Calls `each` with the row and bytes of every element of a column of lists.
 fn each_item(lists: &ArrayRef, mut each: impl FnMut(usize, &[u8])) -> Result<(), OperatorError> {
     let lists = lists.as_list_opt::<i32>().ok_or_else(|| malformed("ARRAY_AGG"))?;
@@ -266,8 +321,26 @@ impl Accumulator for Arrays {
 
     fn finish(&self, slots: &[u32]) -> Result<ArrayRef, OperatorError> {
         let arrays = self.of(slots);
+        if let Gives::First | Gives::Last = self.of.gives {
+            let one = |array: &Values| match self.of.gives {
+                Gives::First => array.values.first().cloned(),
+                _ => array.values.last().cloned(),
+            };
+            let found: Vec<Option<Value>> = arrays.map(one).collect();
+            let rows = nested_from_bytes(&self.of.item, found.iter().map(Option::as_deref))
+                .map_err(OperatorError::internal)?;
+            let rows = rows.as_struct_opt().ok_or_else(|| malformed("ARRAY_AGG"))?;
+            // Where there is none the ROW is NULL, and so is its value.
+            let missing: BooleanArray = found.iter().map(|value| Some(value.is_none())).collect();
+            return Ok(nullif(rows.column(0), &missing)?);
+        }
         let rows = self.items(arrays.clone().flat_map(|array| &array.values))?;
         let rows: &StructArray = rows.as_struct_opt().ok_or_else(|| malformed("ARRAY_AGG"))?;
+        if self.of.gives == Gives::Joined {
+            let texts =
+                rows.column(0).as_string_opt::<i32>().ok_or_else(|| malformed("LISTAGG"))?;
+            return joined(texts, arrays.map(|array| array.values.len()));
+        }
         let nulls: NullBuffer = arrays.clone().map(|array| !array.values.is_empty()).collect();
         let nulls = (nulls.null_count() > 0).then_some(nulls);
         lists(Arc::clone(rows.column(0)), arrays.map(|array| array.values.len()), nulls)
@@ -320,6 +393,27 @@ mod tests {
         arrays.reset(&[0]);
         assert!(arrays.bytes() < before);
         assert_eq!(shown(&arrays.finish(&[0]).unwrap()), ["NULL"]);
+    }
+
+    #[test]
+    fn the_first_value_is_another_when_the_first_goes() {
+        let values: ArrayRef = Arc::new(Int64Array::from(vec![None, Some(1), Some(2), Some(1)]));
+        let (first, last) = (Gives::First, Gives::Last);
+        for (gives, wanted) in [(first, ["1", "2", "NULL"]), (last, ["1", "1", "NULL"])] {
+            let aggregate = in_order(DataType::Int64, DataType::Int64, gives);
+            let mut kept = aggregate.accumulator().unwrap();
+            kept.grow(1);
+            kept.merge(&[0; 4], &aggregate.partial(Some(&values), 4).unwrap()).unwrap();
+            let mut shows = vec![shown(&kept.finish(&[0]).unwrap()).remove(0)];
+            for gone in [vec![Some(1)], vec![Some(1), Some(2), None]] {
+                let gone: ArrayRef = Arc::new(Int64Array::from(gone));
+                let partial = aggregate.partial(Some(&gone), gone.len()).unwrap();
+                let slots = vec![0; gone.len()];
+                kept.merge(&slots, &aggregate.negated(&partial).unwrap()).unwrap();
+                shows.push(shown(&kept.finish(&[0]).unwrap()).remove(0));
+            }
+            assert_eq!(shows, wanted);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, AsArray, StringArray, StringBuilder};
 use arrow::datatypes::{DataType, Field};
 use weir_state::chunked::Chunked;
 
+use super::array_agg::{Gives, in_order};
 use crate::OperatorError;
 use crate::aggregate::{
     Accumulator, Aggregate, AggregateFunction, Export, InputRows, Refusal, ResultType, Retraction,
@@ -29,7 +30,7 @@ pub fn item(value: &str, separator: &str) -> String {
 }
 
 /// Separator and value of an [`item`].
-fn parts(item: &str) -> Option<(&str, &str)> {
+pub(super) fn parts(item: &str) -> Option<(&str, &str)> {
     let (length, rest) = item.split_once(':')?;
     rest.split_at_checked(length.parse().ok()?)
 }
@@ -53,9 +54,12 @@ impl AggregateFunction for ListAgg {
     fn compile(
         &self,
         argument: Option<&DataType>,
-        _input: InputRows,
+        input: InputRows,
     ) -> Result<Arc<dyn Aggregate>, Refusal> {
         self.resolve(argument)?;
+        if input == InputRows::Retracted {
+            return Ok(in_order(DataType::Utf8, DataType::Utf8, Gives::Joined));
+        }
         Ok(Arc::new(Listed))
     }
 }
@@ -91,7 +95,7 @@ impl Aggregate for Listed {
         Ok(vec![Arc::new(separators.finish()), Arc::new(lists.finish())])
     }
 
-    /// Nothing is ever taken out: who would ask is refused before.
+    /// Nothing is ever taken out of it: where rows go, all values are kept.
     fn retraction(&self) -> Retraction {
         Retraction::Negated
     }

@@ -7,12 +7,14 @@ mod count;
 mod listagg;
 mod number;
 mod one_of;
+mod percentile;
 mod sum;
 mod sums;
 mod variance;
 
 use super::Function;
 pub use listagg::item as listagg_item;
+pub use percentile::item as percentile_item;
 
 /// `COUNT(*)` and `COUNT(x)`.
 pub const COUNT: Function = &count::Count;
@@ -33,6 +35,9 @@ pub const ARRAY_AGG: Function = &array_agg::ArrayAgg;
 /// `COLLECT(x)`.
 pub const COLLECT: Function = &collect::Collect;
 
+/// `PERCENTILE(x, part, how often)`, over what [`percentile_item`] makes of the three.
+pub const PERCENTILE: Function = &percentile::Percentile;
+
 /// Every function, in the order in which a message names them.
 pub const ALL: &[Function] = &[
     COUNT,
@@ -49,12 +54,11 @@ pub const ALL: &[Function] = &[
     LISTAGG,
     ARRAY_AGG,
     COLLECT,
+    PERCENTILE,
 ];
 
 /// Functions of Flink that are not here, in capitals.
 const ABSENT: &[&str] = &[
-    "PERCENTILE",
-    "APPROX_COUNT_DISTINCT",
     "ANY_VALUE",
     "GROUPING",
     "GROUPING_ID",

@@ -14,6 +14,7 @@ use weir_state::canonical::{
 };
 use weir_state::chunked::Chunked;
 
+use super::array_agg::{Gives, in_order};
 use crate::OperatorError;
 use crate::aggregate::{
     Accumulator, Aggregate, AggregateFunction, Export, InputRows, Pick, Refusal, ResultType,
@@ -58,7 +59,7 @@ pub(super) static MAX: OneOf = OneOf { name: "MAX", which: Which::Greatest };
 pub(super) static FIRST_VALUE: OneOf = OneOf { name: "FIRST_VALUE", which: Which::First };
 pub(super) static LAST_VALUE: OneOf = OneOf { name: "LAST_VALUE", which: Which::Last };
 
-const REFUSAL: Refusal = Refusal { takes: "a number, a string, a date or a time" };
+const REFUSAL: Refusal = Refusal { takes: "a number, a string, a BOOLEAN, a date or a time" };
 
 impl AggregateFunction for OneOf {
     fn name(&self) -> &'static str {
@@ -71,7 +72,10 @@ impl AggregateFunction for OneOf {
 
     fn resolve(&self, argument: Option<&DataType>) -> Result<ResultType, Refusal> {
         let argument = argument.ok_or(REFUSAL)?;
-        let ordered = argument.is_numeric() || argument.is_string() || argument.is_temporal();
+        let ordered = argument.is_numeric()
+            || argument.is_string()
+            || argument.is_temporal()
+            || *argument == DataType::Boolean;
         let taken = ordered || self.is_by_arrival();
         if taken && Shape::of(argument).is_ok() { Ok(ResultType::OfArgument) } else { Err(REFUSAL) }
     }
@@ -79,10 +83,15 @@ impl AggregateFunction for OneOf {
     fn compile(
         &self,
         argument: Option<&DataType>,
-        _input: InputRows,
+        input: InputRows,
     ) -> Result<Arc<dyn Aggregate>, Refusal> {
         let output = self.resolve(argument)?.over(argument.ok_or(REFUSAL)?);
         let which = self.which;
+        if self.is_by_arrival() && input == InputRows::Retracted {
+            // Which one is the first when that goes, only all of them say.
+            let gives = if which == Which::First { Gives::First } else { Gives::Last };
+            return Ok(in_order(output.clone(), output, gives));
+        }
         Ok(match Shape::of(&output).map_err(|_| REFUSAL)? {
             Shape::Word { .. } => Arc::new(Of::<Word> { output, which, kept: PhantomData }),
             Shape::Wide { .. } => Arc::new(Of::<Wide> { output, which, kept: PhantomData }),
@@ -123,7 +132,7 @@ impl<O: Ordered> Aggregate for Of<O> {
         Ok(vec![Arc::clone(values.ok_or_else(|| malformed("MIN or MAX"))?)])
     }
 
-    /// By arrival nothing is ever taken out: who would ask is refused before.
+    /// By arrival nothing is ever taken out of it: where rows go, all values are kept.
     fn retraction(&self) -> Retraction {
         Retraction::OfValues(match self.which {
             Which::Greatest | Which::Last => Pick::Greatest,
@@ -450,7 +459,7 @@ mod tests {
             || [lists(vec![None, Some(vec![None, Some(1)])]), lists(vec![Some(vec![]), None])];
         assert_eq!(over(&FIRST_VALUE, batches()), "[NULL, 1]");
         assert_eq!(over(&LAST_VALUE, batches()), "[]");
-        assert!(MIN.resolve(Some(&DataType::Boolean)).is_err());
+        assert_eq!(over(&MIN, [flags(&[true]), flags(&[false])]), "false");
         assert!(MAX.resolve(Some(batches()[0].data_type())).is_err());
     }
 }

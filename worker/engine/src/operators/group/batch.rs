@@ -109,7 +109,7 @@ impl BatchGroups {
 }
 
 /// The columns of an aggregate's partial results, each negated where its row goes.
-pub(super) fn signed(
+pub(in crate::operators) fn signed(
     aggregate: &dyn Aggregate,
     partial: Vec<ArrayRef>,
     gone: Option<&BooleanArray>,

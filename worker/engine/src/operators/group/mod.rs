@@ -14,6 +14,10 @@
 //! - A row that goes without its group being there is ignored, as in Flink. So are, without a
 //!   time to live, rows that only repeat the keys of a `SELECT DISTINCT`.
 //!
+//! Groups of windows ([`GroupAggregate::ends`]) are given out when the watermark has passed their
+//! windows, and then forgotten (`window.rs`): they are for windows over rows that go again, and for
+//! results before and after a window's end, where `operators/window` merges what only comes.
+//!
 //! Deliberately absent: a row over no input, where there is no key (as in Flink's streams), and
 //! a half before the exchange.
 
@@ -23,6 +27,7 @@ mod operator;
 mod plan;
 pub mod spec;
 mod values;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +39,7 @@ use arrow::datatypes::SchemaRef;
 pub use self::operator::Group;
 use self::plan::Plan;
 use self::spec::GroupAggregate;
+use self::window::WindowGroup;
 use crate::operator::{OperatorFactory, TableSpec};
 use crate::{Context, Operator, OperatorError};
 
@@ -46,6 +52,9 @@ pub fn operator(spec: &GroupAggregate) -> Result<Arc<dyn OperatorFactory>, Opera
     // What is wrong with the spec is said now.
     Plan::new(&spec)?;
     Ok(Arc::new(move |cx: &Context| {
+        if spec.ends.is_some() {
+            return Ok(Box::new(WindowGroup::new(&spec, cx.groups())?) as Box<dyn Operator>);
+        }
         Ok(Box::new(Group::new(&spec, cx.groups())?) as Box<dyn Operator>)
     }))
 }
@@ -64,5 +73,7 @@ pub fn output_schema(spec: &GroupAggregate) -> Result<SchemaRef, OperatorError> 
 /// When types or functions do not fit together.
 pub fn tables(spec: &GroupAggregate) -> Result<Vec<TableSpec>, OperatorError> {
     let plan = Plan::new(spec)?;
-    Ok(std::iter::once(plan.groups).chain(plan.sets.into_iter().map(|set| set.table)).collect())
+    let due = spec.ends.map(|_| window::due(&plan));
+    let sets = plan.sets.into_iter().map(|set| set.table);
+    Ok(std::iter::once(plan.groups).chain(sets).chain(due).collect())
 }

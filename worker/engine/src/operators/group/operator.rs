@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions,
+    UInt32Array,
+};
 use arrow::datatypes::Int64Type;
 use weir_state::key_table::ABSENT;
 use weir_state::table::{Groups, Keyed, SpecError, Table, TableError};
@@ -61,6 +64,15 @@ impl Group {
     /// # Errors
     /// When rows go that may only come, or a column is not as planned.
     pub fn take_in(&mut self, batch: &Batch, now: u32) -> Result<Option<Batch>> {
+        self.apply(batch, now, true)
+    }
+
+    /// Takes in rows of whose changes nobody is told.
+    pub(super) fn keep(&mut self, batch: &Batch, now: u32) -> Result<()> {
+        self.apply(batch, now, false).map(drop)
+    }
+
+    fn apply(&mut self, batch: &Batch, now: u32, tells: bool) -> Result<Option<Batch>> {
         if self.plan.ttl.is_some() {
             self.tables().into_iter().for_each(|table| table.set_clock(now));
         }
@@ -77,18 +89,23 @@ impl Group {
             (batch.clone(), None)
         };
         let keys = self.groups.keys(&self.batch.slots)?;
-        let before = self.load()?;
+        self.load()?;
+        let before = if tells { self.results()? } else { Vec::new() };
         let moved = self.move_values(&keys, batch.records(), gone.as_ref())?;
         for at in 0..self.plan.calls.len() {
             self.merge(at, &keys, batch.records(), gone.as_ref(), &moved)?;
         }
-        let results = Results { before, after: self.results()? };
+        let results = match tells {
+            true => Some(Results { before, after: self.results()? }),
+            false => None,
+        };
         self.store()?;
         self.forget(&keys)?;
+        let Some(results) = results else { return Ok(None) };
         results.changes(&self.plan, &self.batch, &keys)
     }
 
-    fn keys(&self, records: &RecordBatch) -> Vec<ArrayRef> {
+    pub(super) fn keys(&self, records: &RecordBatch) -> Vec<ArrayRef> {
         self.plan.keys.iter().map(|&k| Arc::clone(records.column(k))).collect()
     }
 
@@ -125,8 +142,8 @@ impl Group {
         Ok(self.batch.slots.iter().map(|&slot| rows.get(slot).unwrap_or_default()).collect())
     }
 
-    /// Begins with the groups' rows; gives their results.
-    fn load(&mut self) -> Result<Vec<ArrayRef>> {
+    /// Begins with the groups' rows.
+    fn load(&mut self) -> Result<()> {
         let (all, before) = (self.batch.all(), self.batch.before());
         let slots = self.batch.slots_of(&before);
         for (planned, accumulator) in self.plan.calls.iter().zip(&mut self.accumulators) {
@@ -136,7 +153,47 @@ impl Group {
             let columns = columns.collect::<Result<Vec<_>, _>>()?;
             accumulator.merge(&before, &columns)?;
         }
-        self.results()
+        Ok(())
+    }
+
+    /// The results of the groups that are there of these of the keys.
+    pub(super) fn results_of(
+        &mut self,
+        keys: &[ArrayRef],
+        rows: &UInt32Array,
+    ) -> Result<Option<Batch>> {
+        let keys = take_all(keys, rows)?;
+        let mut slots = std::mem::take(&mut self.slots);
+        self.groups.lookup(&keys, rows.len(), &mut slots)?;
+        let there: UInt32Array =
+            (0..).zip(&slots).filter(|(_, slot)| **slot != ABSENT).map(|(row, _)| row).collect();
+        slots.retain(|&slot| slot != ABSENT);
+        let known = vec![true; slots.len()];
+        self.batch.number(&slots, &known);
+        self.slots = slots;
+        self.load()?;
+        let columns = take_all(&keys, &there)?.into_iter().chain(self.results()?);
+        let records = RecordBatch::try_new_with_options(
+            Arc::clone(&self.plan.output),
+            columns.collect(),
+            &RecordBatchOptions::new().with_row_count(Some(there.len())),
+        )?;
+        Ok((!there.is_empty()).then(|| Batch::new(records)))
+    }
+
+    /// Forgets the groups of these of the keys.
+    pub(super) fn forget_all(&mut self, keys: &[ArrayRef], rows: &UInt32Array) -> Result<()> {
+        let keys = take_all(keys, rows)?;
+        self.groups.lookup(&keys, rows.len(), &mut self.slots)?;
+        self.slots.retain(|&slot| slot != ABSENT);
+        self.groups.remove(&self.slots);
+        self.values.iter_mut().try_for_each(|values| values.clear(&keys, rows.len()))
+    }
+
+    /// The rows of all tables of these keys.
+    pub(super) fn named(&self, keys: &[ArrayRef], rows: usize) -> Vec<TableKeys> {
+        let tables = 0..=self.values.len();
+        tables.map(|table| TableKeys { table, keys: keys.to_vec(), rows }).collect()
     }
 
     fn results(&self) -> Result<Vec<ArrayRef>> {
@@ -253,9 +310,7 @@ impl Operator for Group {
     }
 
     fn keys_of(&mut self, _input: usize, batch: &Batch) -> Result<Vec<TableKeys>> {
-        let (keys, rows) = (self.keys(batch.records()), batch.num_rows());
-        let tables = 0..=self.values.len();
-        Ok(tables.map(|table| TableKeys { table, keys: keys.clone(), rows }).collect())
+        Ok(self.named(&self.keys(batch.records()), batch.num_rows()))
     }
 
     fn on_batch(

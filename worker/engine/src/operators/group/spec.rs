@@ -22,4 +22,33 @@ pub struct GroupAggregate {
     pub update_before: bool,
     /// Seconds after which a group is forgotten that no row came to or went from.
     pub ttl: Option<u32>,
+    /// Set where groups are those of windows, whose results leave when these end.
+    pub ends: Option<Ends>,
+}
+
+/// When the results of windows leave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ends {
+    /// Which of the keys is the window's end, a `Timestamp(Millisecond, _)`.
+    pub at: usize,
+    /// Whether results leave before a window's end, and are corrected as rows come.
+    pub early: bool,
+    /// Whether results that have left are corrected as late rows come.
+    pub late: bool,
+    /// How long after a window's end rows are not too late, in milliseconds.
+    pub lateness: i64,
+}
+
+impl Ends {
+    /// Once, when the window ends.
+    #[must_use]
+    pub fn once(at: usize) -> Self {
+        Self { at, early: false, late: false, lateness: 0 }
+    }
+
+    /// Whether results that have left are corrected.
+    #[must_use]
+    pub fn corrects(self) -> bool {
+        self.early || self.late
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::plan::{Computed, Planned, Reach};
 use super::sequence::{Sequence, Span};
+use super::whole;
 use crate::OperatorError;
 use crate::aggregate::call::Call;
 use crate::operators::rows::take_all;
@@ -65,6 +66,25 @@ pub(super) fn results(
             let sides: [&dyn Array; 2] = [column(*input), default.unwrap_or(&nothing)];
             Ok(interleave(&sides, &from)?)
         }
+        Computed::Lead { input, offset, default } => {
+            let nothing = new_null_array(&planned.output, 1);
+            let default = default.map(column);
+            let mut from = Vec::with_capacity(rows.len());
+            for span in &rows.spans {
+                for row in span.leaving..span.end {
+                    from.push(match row.checked_add(*offset).filter(|row| *row < span.end) {
+                        Some(behind) => (0, behind),
+                        None if default.is_some() => (1, row),
+                        None => (1, 0),
+                    });
+                }
+            }
+            let sides: [&dyn Array; 2] = [column(*input), default.unwrap_or(&nothing)];
+            Ok(interleave(&sides, &from)?)
+        }
+        Computed::Ntile(parts) => Ok(whole::ntile(rows, *parts)),
+        Computed::PercentRank => Ok(whole::percent_rank(rows)),
+        Computed::CumeDist => Ok(whole::cume_dist(rows)),
         Computed::Value { input, last, over } => {
             value(column(*input), *last, over, rows, known, after)
         }
@@ -85,6 +105,20 @@ fn places(rows: &Sequence, known: &Known, place: impl Fn(&Span, usize) -> i64) -
     Arc::new(Int64Array::from(places))
 }
 
+/// Per row its frame; of rows that do not leave anything.
+fn frames(over: &Reach, rows: &Sequence) -> Result<Vec<(usize, usize)>> {
+    if let Reach::Whole(whole) = over {
+        return whole.frames(rows);
+    }
+    let mut frames = vec![(0, 0); rows.slots.len()];
+    for span in &rows.spans {
+        for row in span.leaving..span.end {
+            frames[row] = frame(over, rows, span, row);
+        }
+    }
+    Ok(frames)
+}
+
 /// The frame of a row, which reaches a bounded way back.
 fn frame(over: &Reach, rows: &Sequence, span: &Span, row: usize) -> (usize, usize) {
     match over {
@@ -95,7 +129,7 @@ fn frame(over: &Reach, rows: &Sequence, span: &Span, row: usize) -> (usize, usiz
             (span.start + before, rows.equal[row].1)
         }
         Reach::All { together: true, .. } => (span.leaving, rows.equal[row].1),
-        Reach::All { together: false, .. } => (span.leaving, row + 1),
+        Reach::All { together: false, .. } | Reach::Whole(_) => (span.leaving, row + 1),
     }
 }
 
@@ -111,8 +145,9 @@ fn value(
     let nothing = new_null_array(column.data_type(), 1);
     let state = match over {
         Reach::All { state, .. } => Some(state.start),
-        Reach::Rows(_) | Reach::Time(_) => None,
+        Reach::Rows(_) | Reach::Time(_) | Reach::Whole(_) => None,
     };
+    let frames = frames(over, rows)?;
     let before = state.map_or(&nothing, |at| &known.columns[at]);
     // Of each row the next one from it on, or the last one up to it, that has a value.
     let valued = if last { last_valid(column) } else { next_valid(column) };
@@ -121,6 +156,7 @@ fn value(
         let known = state.is_some() && before.is_valid(key);
         let of = |(start, end): (usize, usize)| {
             let own = match last {
+                _ if start >= end => None,
                 true => valued[end - 1].filter(|row| *row >= start),
                 false => valued[start].filter(|row| *row < end),
             };
@@ -130,7 +166,7 @@ fn value(
                 _ => (2, 0),
             }
         };
-        from.extend((span.leaving..span.end).map(|row| of(frame(over, rows, span, row))));
+        from.extend(frames[span.leaving..span.end].iter().map(|frame| of(*frame)));
         if state.is_some() {
             left.push(of((span.leaving, span.end)));
         }
@@ -168,16 +204,21 @@ fn next_valid(column: &ArrayRef) -> Vec<Option<usize>> {
     found
 }
 
-/// An aggregate over frames that reach a bounded way back: each is merged from its rows.
+/// An aggregate over frames: each is merged from its rows, once for neighbours that share it.
 fn framed(call: &Call, over: &Reach, rows: &Sequence) -> Result<ArrayRef> {
     let partial = call.partial(&rows.records)?;
     let mut accumulator = call.aggregate().accumulator()?;
     accumulator.grow(rows.len());
+    let frames = frames(over, rows)?;
     let (mut slots, mut from): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
-    let mut slot = 0;
+    let (mut slot, mut of_rows) = (0_u32, Vec::with_capacity(rows.len()));
     for span in &rows.spans {
         for row in span.leaving..span.end {
-            let (start, end) = frame(over, rows, span, row);
+            let (start, end) = frames[row];
+            if row > span.leaving && frames[row - 1] == frames[row] {
+                of_rows.push(slot - 1);
+                continue;
+            }
             for row in start..end {
                 slots.push(slot);
                 from.push(row as u32);
@@ -187,11 +228,12 @@ fn framed(call: &Call, over: &Reach, rows: &Sequence) -> Result<ArrayRef> {
                     slots.clear();
                 }
             }
+            of_rows.push(slot);
             slot += 1;
         }
     }
     accumulator.merge(&slots, &take_all(&partial, &UInt32Array::from(from))?)?;
-    accumulator.finish(&(0..slot).collect::<Vec<_>>())
+    accumulator.finish(&of_rows)
 }
 
 /// An aggregate over all rows up to each.

@@ -16,7 +16,7 @@ use weir_state::table::{Groups, Table, TableSpec};
 use super::compute::{Known, results};
 use super::plan::{Planned, Reach, plan_call};
 use super::sequence::{Sequence, Span};
-use super::spec::CorrectedOver;
+use super::spec::{CorrectedOver, Over};
 use crate::aggregate::InputRows;
 use crate::operator::TableKeys;
 use crate::operators::rank::changes::{Shown, as_sets};
@@ -47,8 +47,17 @@ impl Plan {
         let mut known = Vec::new();
         let mut output: Vec<Arc<Field>> = spec.input.fields().iter().cloned().collect();
         let mut calls = Vec::new();
+        let over = Over {
+            input: Arc::clone(&spec.input),
+            keys: spec.keys.clone(),
+            time: 0,
+            order: spec.order.clone(),
+            calls: Vec::new(),
+            at_once: false,
+            ttl: None,
+        };
         for call in &spec.calls {
-            let planned = plan_call(call, &spec.input, &mut known)?;
+            let planned = plan_call(call, &over, &mut known)?;
             output.push(Arc::new(Field::new(&call.name, planned.output.clone(), true)));
             calls.push(planned);
         }

@@ -14,7 +14,8 @@
 //!   So is, where a split was idle, a row that is not later than what its key has given out.
 //! - Rows that are equal in the order leave together.
 //!
-//! Deliberately absent: frames that reach behind the current row.
+//! Where rows of a key are all of one time ([`Over::at_once`]) they leave together, and functions may
+//! reach behind a row (`whole.rs`).
 //!
 //! By any other order, and over rows that are corrected, nothing tells that a row's results are
 //! final: `corrected.rs` gives them at once and corrects them.
@@ -25,6 +26,7 @@ mod operator;
 mod plan;
 mod sequence;
 pub mod spec;
+mod whole;
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use weir_state::table::{self, Expiry, TableSpec};
 
-use super::spec::{FrameUnit, Over, OverCall, OverFunction};
+use super::spec::{Frame, FrameUnit, Over, OverCall, OverFunction};
+use super::whole::{By, Value, Whole, has_distance};
 use crate::OperatorError;
 use crate::aggregate::InputRows;
 use crate::aggregate::call::Call;
@@ -56,6 +57,14 @@ pub(super) enum Computed {
         offset: usize,
         default: Option<usize>,
     },
+    Lead {
+        input: usize,
+        offset: usize,
+        default: Option<usize>,
+    },
+    Ntile(u32),
+    PercentRank,
+    CumeDist,
     /// The first or last value of a frame.
     Value {
         input: usize,
@@ -76,6 +85,8 @@ pub(super) enum Reach {
     All { state: Range<usize>, together: bool },
     /// To so many rows before.
     Rows(usize),
+    /// To any rows: all are there.
+    Whole(Whole),
     /// To so many milliseconds before, and up to the last of those that are equal in the order.
     Time(i64),
 }
@@ -90,11 +101,11 @@ impl Plan {
         let mut calls = Vec::new();
         let mut output: Vec<Arc<Field>> = spec.input.fields().iter().cloned().collect();
         for call in &spec.calls {
-            let planned = plan_call(call, &spec.input, &mut known)?;
+            let planned = plan_call(call, spec, &mut known)?;
             match planned.kind.reach() {
                 Some(Reach::Rows(rows)) => rows_back = rows_back.max(*rows),
                 Some(Reach::Time(time)) => time_back = time_back.max(Some(*time)),
-                Some(Reach::All { .. }) | None => bounded = false,
+                Some(Reach::All { .. } | Reach::Whole(_)) | None => bounded = false,
             }
             if let Computed::Lag { offset, .. } = &planned.kind {
                 rows_back = rows_back.max(*offset);
@@ -124,6 +135,7 @@ impl Computed {
         match self {
             Self::Value { over, .. } | Self::Aggregate { over, .. } => Some(over),
             Self::RowNumber | Self::Rank | Self::DenseRank | Self::Lag { .. } => None,
+            Self::Lead { .. } | Self::Ntile(_) | Self::PercentRank | Self::CumeDist => None,
         }
     }
 }
@@ -131,9 +143,14 @@ impl Computed {
 /// Plans a call; what it has to know of the rows before is added to `known`.
 pub(super) fn plan_call(
     call: &OverCall,
-    input: &SchemaRef,
+    spec: &Over,
     known: &mut Vec<table::Field>,
 ) -> Result<Planned, OperatorError> {
+    let input = &spec.input;
+    let of_all = |kind, output| match spec.at_once {
+        true => Ok(Planned { kind, output }),
+        false => Err(behind(&call.name)),
+    };
     let field = |column: usize| {
         input.fields().get(column).cloned().ok_or_else(|| {
             OperatorError::internal(format!(
@@ -143,8 +160,22 @@ pub(super) fn plan_call(
         })
     };
     let reach = |known: &mut Vec<table::Field>, state: Vec<table::Field>| {
-        let back = call.frame.preceding.map(|back| back.max(0));
-        match (back, call.frame.unit) {
+        let Frame { unit, preceding, following } = call.frame;
+        let by_value = unit == FrameUnit::Range && (preceding.is_some() || following != Some(0));
+        if !call.frame.is_behind_nothing() || by_value && spec.at_once {
+            if !spec.at_once {
+                return Err(behind(&call.name));
+            }
+            let distances = [preceding, following];
+            let by = match unit {
+                FrameUnit::Rows => By::Rows,
+                FrameUnit::Range if distances.iter().flatten().all(|by| *by == 0) => By::Equals,
+                FrameUnit::Range => By::Values(measured(spec)?),
+            };
+            let from = preceding.map(|back| back.saturating_neg());
+            return Ok(Reach::Whole(Whole { from, to: following, by }));
+        }
+        Ok(match (preceding, unit) {
             (None, unit) => {
                 let start = known.len();
                 known.extend(state);
@@ -154,14 +185,21 @@ pub(super) fn plan_call(
                 Reach::Rows(usize::try_from(rows).unwrap_or(usize::MAX))
             }
             (Some(time), FrameUnit::Range) => Reach::Time(time),
-        }
+        })
     };
     let place = |kind| Ok(Planned { kind, output: DataType::Int64 });
     match &call.function {
         OverFunction::RowNumber => place(Computed::RowNumber),
         OverFunction::Rank => place(Computed::Rank),
         OverFunction::DenseRank => place(Computed::DenseRank),
-        OverFunction::Lag { input, offset, default } => {
+        OverFunction::Ntile(0) => {
+            Err(OperatorError::user(format!("{} parts rows into none", call.name)))
+        }
+        OverFunction::Ntile(parts) => of_all(Computed::Ntile(*parts), DataType::Int32),
+        OverFunction::PercentRank => of_all(Computed::PercentRank, DataType::Float64),
+        OverFunction::CumeDist => of_all(Computed::CumeDist, DataType::Float64),
+        OverFunction::Lag { input, offset, default }
+        | OverFunction::Lead { input, offset, default } => {
             let output = field(*input)?.data_type().clone();
             if default.map(field).transpose()?.is_some_and(|f| *f.data_type() != output) {
                 return Err(OperatorError::internal(format!(
@@ -169,14 +207,17 @@ pub(super) fn plan_call(
                     call.name
                 )));
             }
-            let kind = Computed::Lag { input: *input, offset: *offset as usize, default: *default };
-            Ok(Planned { kind, output })
+            let (input, offset, default) = (*input, *offset as usize, *default);
+            if matches!(call.function, OverFunction::Lead { .. }) {
+                return of_all(Computed::Lead { input, offset, default }, output);
+            }
+            Ok(Planned { kind: Computed::Lag { input, offset, default }, output })
         }
         OverFunction::FirstValue(column) | OverFunction::LastValue(column) => {
             let output = field(*column)?.data_type().clone();
             let last = matches!(call.function, OverFunction::LastValue(_));
             let state = table::Field::new(&format!("{}$value", call.name), output.clone(), true);
-            let over = reach(known, vec![state]);
+            let over = reach(known, vec![state])?;
             Ok(Planned { kind: Computed::Value { input: *column, last, over }, output })
         }
         OverFunction::Aggregate(aggregate) => {
@@ -186,8 +227,29 @@ pub(super) fn plan_call(
                 .state()
                 .into_iter()
                 .map(|f| table::Field::new(f.name(), f.data_type().clone(), f.is_nullable()));
-            let over = reach(known, state.collect());
+            let over = reach(known, state.collect())?;
             Ok(Planned { kind: Computed::Aggregate { call: planned, over }, output })
         }
     }
+}
+
+/// A function reaches behind rows that leave before those that come.
+fn behind(name: &str) -> OperatorError {
+    OperatorError::internal(format!("{name} reaches behind a row that does not wait for others"))
+}
+
+/// What distances of a frame count.
+fn measured(spec: &Over) -> Result<Value, OperatorError> {
+    let [sort] = spec.order.as_slice() else {
+        return Err(OperatorError::user(
+            "a frame of RANGE with a distance goes by one column of ORDER BY; sort by that alone, or count ROWS",
+        ));
+    };
+    let field = spec.input.fields().get(sort.column);
+    if !field.is_some_and(|field| has_distance(field.data_type())) {
+        return Err(OperatorError::user(
+            "a frame of RANGE with a distance goes by a number, a date or a time; count ROWS",
+        ));
+    }
+    Ok(Value { column: sort.column, descending: sort.descending })
 }

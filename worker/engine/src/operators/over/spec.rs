@@ -20,6 +20,9 @@ pub struct Over {
     pub order: Vec<SortColumn>,
     /// What is computed; nothing to give rows out sorted.
     pub calls: Vec<OverCall>,
+    /// Whether all rows of a key are of one time, and leave together when everything has come: then
+    /// functions may reach behind a row, and a frame of values goes by the first column of `order`.
+    pub at_once: bool,
     /// Seconds after which what is known of a key is forgotten, where no frame reaches back to rows
     /// that have left.
     pub ttl: Option<u32>,
@@ -73,6 +76,21 @@ pub enum OverFunction {
         /// What stands for a row that is not there; absent is NULL.
         default: Option<usize>,
     },
+    /// The same so many rows behind, of rows that leave together.
+    Lead {
+        /// The column.
+        input: usize,
+        /// How many rows behind.
+        offset: u32,
+        /// What stands for a row that is not there; absent is NULL.
+        default: Option<usize>,
+    },
+    /// Which of so many parts of about one length a row is in, of rows that leave together.
+    Ntile(u32),
+    /// The part of the other rows that are before those that are equal, of rows that leave together.
+    PercentRank,
+    /// The part of all rows that are not behind, of rows that leave together.
+    CumeDist,
     /// The first value of the frame that is not NULL.
     FirstValue(usize),
     /// The last one.
@@ -81,18 +99,29 @@ pub enum OverFunction {
     Aggregate(AggregateCall),
 }
 
-/// The rows that a function is over: from some before the current one up to it.
+/// The rows that a function is over: from some before the current one up to it, or where rows leave
+/// together to others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Frame {
     /// What the distance counts, and whether rows that are equal in the order belong together.
     pub unit: FrameUnit,
-    /// How far back it begins; `None` is at the first row.
+    /// How far back it begins; `None` is at the first row. Below zero it begins behind the current
+    /// row.
     pub preceding: Option<i64>,
+    /// How far behind the current row it ends; `None` is at the last row. Below zero it ends before
+    /// the current row.
+    pub following: Option<i64>,
 }
 
 impl Frame {
     /// All rows up to those that are equal in the order.
-    pub const RUNNING: Self = Self { unit: FrameUnit::Range, preceding: None };
+    pub const RUNNING: Self = Self { unit: FrameUnit::Range, preceding: None, following: Some(0) };
+
+    /// Whether it ends with the current row and begins no later.
+    #[must_use]
+    pub fn is_behind_nothing(self) -> bool {
+        self.following == Some(0) && self.preceding.is_none_or(|back| back >= 0)
+    }
 }
 
 /// What a frame's distance counts.
@@ -100,6 +129,6 @@ impl Frame {
 pub enum FrameUnit {
     /// Rows; the current one is the last.
     Rows,
-    /// Milliseconds; the rows that are equal to the current one in the order are the last.
+    /// Milliseconds, or units of the value; the rows that are equal to the current one in the order are the last.
     Range,
 }

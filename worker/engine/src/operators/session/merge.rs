@@ -14,7 +14,7 @@ pub(super) struct Session {
     pub(super) rows: Vec<u32>,
 }
 
-/// The sessions of a key, in any order; no two of them touch.
+/// The sessions of a key, in any order; no two of them touch that have not ended for all rows.
 #[derive(Default, Debug)]
 pub(super) struct Sessions(Vec<Session>);
 
@@ -28,9 +28,11 @@ impl Sessions {
     pub(super) fn add(&mut self, row: u32, time: EventTime, gap: i64, done: EventTime) -> bool {
         let (mut start, mut end) = (time, time.saturating_add(gap));
         // Sessions that only meet are one as well. None of the others touches another, so that
-        // what the row touches is all there is to merge.
+        // what the row touches is all there is to merge. One that has ended for this row is over,
+        // whether it was given out already or not.
         let (from, to) = (start, end);
-        let touches = |session: &Session| session.start <= to && from <= session.end;
+        let touches =
+            |session: &Session| session.start <= to && from <= session.end && session.end > done;
         for session in self.0.iter().filter(|session| touches(session)) {
             start = start.min(session.start);
             end = end.max(session.end);

@@ -1,6 +1,7 @@
 //! Aggregation over sessions: rows of a key that are no more than a gap apart.
 //!
-//! What enters: rows that only come, all rows of a key in one subtask. What leaves, when the
+//! What enters: rows that come, and where [`SessionAggregate::input_rows`] says so rows that go again,
+//! all rows of a key in one subtask and in order. What leaves, when the
 //! watermark has passed a session's end: its results, once. State: a row per session.
 //!
 //! What always holds:
@@ -8,7 +9,10 @@
 //! - A row is late whose session, with all that it would join, had ended for its own split's
 //!   watermark, or has been given out. An old row that touches an open session is not.
 //!
-//! Deliberately absent: a half before the exchange, early results, rows that go again.
+//! - A row that goes makes no session shorter, and parts none in two (as in Flink). A session of which
+//!   all rows went leaves nothing.
+//!
+//! Deliberately absent: a half before the exchange, and early results.
 
 mod merge;
 mod operator;

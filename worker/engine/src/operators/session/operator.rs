@@ -12,14 +12,16 @@ use weir_state::table::{Groups, Ordered, Scan, Table, TableError, Timers};
 use super::merge::{Session, Sessions};
 use super::plan::Plan;
 use super::spec::SessionAggregate;
-use crate::aggregate::InputRows;
 use crate::operator::{OutputTag, Restored, TableKeys};
+use crate::operators::group::batch::signed;
 use crate::operators::passed::Passed;
 use crate::operators::rows::{BatchKeys, gone, take_all};
 use crate::{Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Watermark};
 
 type Result<T, E = OperatorError> = std::result::Result<T, E>;
 
+/// The column of the number of a session's rows.
+const ROWS: usize = 1;
 /// Sessions that are looked at together.
 const LOOK: usize = 64;
 /// Keys whose sessions leave together.
@@ -81,7 +83,7 @@ impl SessionRows {
 
     /// Takes in rows, whose keys are in memory; gives those that are late.
     fn take_in(&mut self, batch: &Batch, groups: u32) -> Result<Option<BooleanArray>> {
-        gone(batch, InputRows::Appended)?;
+        let gone = gone(batch, self.plan.spec.input_rows)?;
         let times = self.plan.times(batch)?;
         let keys = BatchKeys::number(&self.plan.keys(batch), batch.num_rows())?;
         let found = self.find(&keys.keys, keys.len)?;
@@ -111,7 +113,7 @@ impl SessionRows {
             .flat_map(|(key, sessions)| sessions.changed().map(move |session| (key, session)))
             .collect();
         if !changed.is_empty() {
-            self.store(batch, &keys.keys, &found, &changed)?;
+            self.store(batch, gone.as_ref(), &keys.keys, &found, &changed)?;
         }
         Ok(late.contains(&true).then(|| late.into()))
     }
@@ -120,6 +122,7 @@ impl SessionRows {
     fn store(
         &mut self,
         batch: &Batch,
+        gone: Option<&BooleanArray>,
         keys: &[ArrayRef],
         found: &Found,
         changed: &[(u32, Session)],
@@ -140,12 +143,24 @@ impl SessionRows {
         let rows = UInt32Array::from(rows);
         let ends = changed.iter().map(|(_, session)| session.end);
         let mut columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from_iter_values(ends))];
+        if self.plan.counts_rows() {
+            let counts = self.sessions.column::<i64>(ROWS).map_err(TableError::from)?;
+            let mut counted = vec![0; changed.len()];
+            for (&into, &slot) in into_of_old.iter().zip(&slots) {
+                counted[into as usize] += counts.get(slot).unwrap_or_default();
+            }
+            for (&into, &row) in into_of_rows.iter().zip(rows.values()) {
+                let goes = gone.is_some_and(|gone| gone.value(row as usize));
+                counted[into as usize] += if goes { -1 } else { 1 };
+            }
+            columns.push(Arc::new(Int64Array::from(counted)));
+        }
         for (call, state) in &self.plan.calls {
             let mut accumulator = call.aggregate().accumulator()?;
             accumulator.grow(changed.len());
             let stored = state.clone().map(|column| self.sessions.read(column, &slots));
             accumulator.merge(&into_of_old, &stored.collect::<Result<Vec<_>, _>>()?)?;
-            let partial = call.partial(batch.records())?;
+            let partial = signed(call.aggregate(), call.partial(batch.records())?, gone)?;
             accumulator.merge(&into_of_rows, &take_all(&partial, &rows)?)?;
             columns.extend(accumulator.export(&all)?);
         }
@@ -174,15 +189,20 @@ impl SessionRows {
         let keys = BatchKeys::number(keys, len)?;
         let found = self.find(&keys.keys, keys.len)?;
         let done = self.passed.done();
-        let ended: Vec<usize> =
+        let mut ended: Vec<usize> =
             (0..found.slots.len()).filter(|&number| found.ends[number] <= done).collect();
         if ended.is_empty() {
             return Ok(());
         }
+        let over: Vec<u32> = ended.iter().map(|&number| found.slots[number]).collect();
+        if self.plan.counts_rows() {
+            // Of which all rows went there is nothing to tell.
+            let rows = self.sessions.column::<i64>(ROWS).map_err(TableError::from)?;
+            ended.retain(|&number| rows.get(found.slots[number]).is_some_and(|rows| rows > 0));
+        }
         let slots: Vec<u32> = ended.iter().map(|&number| found.slots[number]).collect();
         let all: Vec<u32> = (0..slots.len() as u32).collect();
-        let keys = self.sessions.keys(&slots)?;
-        let mut columns = keys.clone();
+        let mut columns = self.sessions.keys(&slots)?;
         for (call, state) in &self.plan.calls {
             let mut accumulator = call.aggregate().accumulator()?;
             accumulator.grow(slots.len());
@@ -198,8 +218,8 @@ impl SessionRows {
         columns.push(times(&|number| found.ends[number]));
         columns.push(times(&|number| found.ends[number].saturating_sub(1)));
         out.push(Batch::new(RecordBatch::try_new(Arc::clone(&self.plan.output), columns)?));
-        let orders = self.sessions.orders(&slots)?;
-        Ok(self.sessions.remove(&keys, &orders, slots.len())?)
+        let (keys, orders) = (self.sessions.keys(&over)?, self.sessions.orders(&over)?);
+        Ok(self.sessions.remove(&keys, &orders, over.len())?)
     }
 }
 

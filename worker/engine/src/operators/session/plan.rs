@@ -1,7 +1,7 @@
 //! An aggregation over sessions, compiled.
 //!
-//! A key's sessions are one ordered table: by their start, with `$end` and the partial results of
-//! each aggregate.
+//! A key's sessions are one ordered table: by their start, with `$end`, under `$rows` the number of
+//! their rows where these may go, and the partial results of each aggregate.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -45,15 +45,16 @@ impl Plan {
         let named = |f: &Arc<Field>| table::Field::new(f.name(), f.data_type().clone(), true);
         let keys: Vec<table::Field> = key_fields.iter().map(named).collect();
         let mut columns = vec![table::Field::new("$end", DataType::Int64, false)];
+        if spec.input_rows == InputRows::Retracted {
+            columns.push(table::Field::new("$rows", DataType::Int64, false));
+        }
         let (mut calls, mut output) = (Vec::new(), key_fields);
         for aggregate in &spec.aggregates {
-            let call = Call::new(aggregate, &spec.input, InputRows::Appended)?;
-            if call.is_distinct() {
-                return Err(OperatorError::user(format!(
-                    "{} is not supported over sessions; write it without DISTINCT",
-                    aggregate.name
-                )));
-            }
+            let call = Call::new(aggregate, &spec.input, spec.input_rows)?;
+            let call = match spec.input_rows {
+                InputRows::Appended => call.with_own_sets(),
+                InputRows::Retracted => call.with_own_values()?,
+            };
             let start = columns.len();
             columns.extend(call.state().into_iter().map(|field| {
                 table::Field::new(field.name(), field.data_type().clone(), field.is_nullable())
@@ -72,6 +73,11 @@ impl Plan {
             due: TableSpec::timers("due", keys),
             output: Arc::new(Schema::new(output)),
         })
+    }
+
+    /// Whether sessions count their rows.
+    pub(super) fn counts_rows(&self) -> bool {
+        self.spec.input_rows == InputRows::Retracted
     }
 
     pub(super) fn keys(&self, batch: &Batch) -> Vec<ArrayRef> {

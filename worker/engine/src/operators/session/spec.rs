@@ -2,7 +2,7 @@
 
 use arrow::datatypes::SchemaRef;
 
-use crate::aggregate::AggregateCall;
+use crate::aggregate::{AggregateCall, InputRows};
 
 /// An aggregation over sessions: rows of a key belong together that are no more than a gap apart.
 ///
@@ -11,8 +11,11 @@ use crate::aggregate::AggregateCall;
 /// `window_time` (`window_end` − 1 ms), each `Timestamp(Millisecond, None)`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SessionAggregate {
-    /// Columns that come in; rows only come.
+    /// Columns that come in.
     pub input: SchemaRef,
+    /// Whether rows may go again. A session is as long as the rows that came to it, and the rows that
+    /// went from it, whether they are there or not (as in Flink).
+    pub input_rows: InputRows,
     /// The event-time column: `Timestamp(Millisecond, None)`.
     pub time: usize,
     /// Milliseconds without rows after which a session has ended.

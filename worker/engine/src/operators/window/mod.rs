@@ -18,7 +18,8 @@
 //!   watermark completes when that passes.
 //! - A window's rows leave before the watermark that completes it.
 //!
-//! Deliberately absent: early results, allowed lateness beyond the watermark, retraction.
+//! Deliberately absent: early results, allowed lateness beyond the watermark, retraction. Windows with
+//! these are groups that end (`operators/group/window.rs`).
 
 mod global;
 mod local;

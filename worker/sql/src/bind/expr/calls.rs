@@ -29,8 +29,18 @@ impl ExprBinder<'_> {
     fn plain_function(&mut self, call: &ast::Call, span: Span) -> Bound {
         let name = call.name.text.to_ascii_uppercase();
         if is_grouping(&name) && self.aggregates.is_some() {
+            if (name == "GROUP_ID") != call.args.is_empty() {
+                let takes = if name == "GROUP_ID" { "no arguments" } else { "columns of GROUP BY" };
+                return fail(span, format!("{name} takes {takes}"));
+            }
             let args = call.args.iter().map(|arg| self.bind(arg)).collect::<Result<_, _>>()?;
             return Ok(grouping(args, span));
+        }
+        if name == "APPROX_COUNT_DISTINCT" {
+            // Counted exactly, which is as near as can be.
+            let count = ast::Ident { text: "COUNT".to_owned(), span: call.name.span };
+            let call = ast::Call { name: count, distinct: true, ..call.clone() };
+            return self.aggregate(aggregates::COUNT, &name, &call, span);
         }
         if let Some(function) = aggregates::find(&name) {
             return self.aggregate(function, &name, call, span);
@@ -104,10 +114,12 @@ impl ExprBinder<'_> {
             let kind = result_kind(function, name, None, span)?;
             return Ok(FoundAggregate { function, arg: None, filter, distinct: false, kind });
         }
-        if function == aggregates::LISTAGG {
+        let packed =
+            [(aggregates::LISTAGG, "LISTAGG ITEM"), (aggregates::PERCENTILE, "PERCENTILE ITEM")];
+        if let Some((_, item)) = packed.into_iter().find(|(known, _)| *known == function) {
             let args = call.args.iter().map(|arg| self.bind(arg).map(Arg::Expr));
             let args = args.collect::<Result<Vec<_>, _>>()?;
-            let arg = functions::bind("LISTAGG ITEM", args, call.name.span, span)?;
+            let arg = functions::bind(item, args, call.name.span, span)?;
             let kind = result_kind(function, name, Some(arg.kind()), arg.span)?;
             let distinct = call.distinct;
             return Ok(FoundAggregate { function, arg: Some(arg), filter, distinct, kind });

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use arrow::array::BooleanArray;
 use weir_engine::aggregate::Function as Aggregation;
 
+use super::above::{self, is_above};
+use super::asked;
 use super::interval;
 use super::join::Joined;
 use super::over::OverCalls;
@@ -226,17 +228,26 @@ impl ExprBinder<'_> {
                 let result = tests.remove(0);
                 if *negated { not(result, span) } else { Ok(result) }
             }
-            ExprKind::InQuery { .. } | ExprKind::Exists(_) => fail(
-                span,
-                "IN and EXISTS with a query stand in WHERE, by themselves or joined by AND; write the query as a join, or OR as UNION ALL",
-            ),
-            ExprKind::Scalar(_) => match self.scope.joined.and_then(|joined| joined.value(span)) {
-                Some(value) => Ok(value),
-                None => fail(
-                    span,
-                    "a query that stands for a value has its place in SELECT and WHERE; here, join it",
-                ),
-            },
+            ExprKind::InQuery { .. }
+            | ExprKind::Compared { .. }
+            | ExprKind::Exists(_)
+            | ExprKind::Scalar(_) => {
+                match self.scope.joined.and_then(|joined| joined.value(span)) {
+                    Some(value) => match &expr.kind {
+                        ExprKind::InQuery { of, .. } | ExprKind::Compared { of, .. }
+                            if value.as_column().is_some_and(is_above) =>
+                        {
+                            let of = asked::sought(of).iter().map(|of| self.bind(of));
+                            Ok(above::sought(value, of.collect::<Result<_, _>>()?, span))
+                        }
+                        _ => Ok(value),
+                    },
+                    None => fail(
+                        span,
+                        "a query that stands for a value has its place in SELECT, WHERE and HAVING; here, join it",
+                    ),
+                }
+            }
             ExprKind::Like { of, pattern, escape, negated, similar } => {
                 let mut args = vec![Arg::Expr(self.bind(of)?), Arg::Expr(self.bind(pattern)?)];
                 if let Some(escape) = escape {

@@ -2,6 +2,7 @@
 
 mod identity;
 mod joins;
+mod kept;
 mod nested;
 mod patterns;
 mod queries;

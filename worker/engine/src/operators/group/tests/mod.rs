@@ -1,6 +1,7 @@
 //! The operator against a naive model: any rows that come and go, in any batches.
 
 mod run;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ fn spec(input_rows: InputRows, keys: &[&str]) -> GroupAggregate {
         aggregates: aggregates(),
         update_before: true,
         ttl: None,
+        ends: None,
     }
 }
 

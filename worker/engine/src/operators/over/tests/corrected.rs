@@ -140,6 +140,7 @@ impl Run {
             time: 0,
             order: self.spec.order.clone(),
             calls: self.spec.calls.clone(),
+            at_once: false,
             ttl: None,
         };
         let order = |row: &Row| (row.ts, row.int.map_or(i64::MAX, |int| -i64::from(int)));
@@ -181,7 +182,7 @@ fn what_is_declared_is_what_the_operator_has() {
     let mut operator = fresh(&spec);
     let declared: Vec<_> = operator.tables().iter().map(|t| t.spec().clone()).collect();
     assert_eq!(declared, corrected_tables(&spec).unwrap());
-    let frame = Frame { unit: FrameUnit::Range, preceding: Some(1) };
+    let frame = Frame { unit: FrameUnit::Range, preceding: Some(1), following: Some(0) };
     let without = CorrectedOver { order: Vec::new(), calls: framed(frame), ..spec };
     assert!(corrected(&without).err().unwrap().message.contains("without an order"));
 }

@@ -1,6 +1,7 @@
 //! The operator against a naive model: every row's frame, looked up among all rows of its key.
 
 mod corrected;
+mod whole;
 
 use std::collections::BTreeMap;
 
@@ -62,14 +63,18 @@ fn spec(keys: &[&str], sorted: bool, calls: Vec<OverCall>) -> Over {
         time: 0,
         order: if sorted { vec![by_int] } else { Vec::new() },
         calls,
+        at_once: false,
         ttl: None,
     }
 }
 
 fn any_frame() -> impl Strategy<Value = Frame> {
     let unit = prop::sample::select(vec![FrameUnit::Rows, FrameUnit::Range]);
-    (unit, prop::option::weighted(0.7, 0_i64..6))
-        .prop_map(|(unit, preceding)| Frame { unit, preceding })
+    (unit, prop::option::weighted(0.7, 0_i64..6)).prop_map(|(unit, preceding)| Frame {
+        unit,
+        preceding,
+        following: Some(0),
+    })
 }
 
 /// What the functions give for the row at `at` of its key's rows, of which `equal` are equal to it
@@ -102,6 +107,10 @@ fn results(spec: &Over, rows: &[&Row], at: usize, equal: (usize, usize)) -> Vec<
                     None => name(default.map(|column| cell(rows[at], column))),
                 }
             }
+            OverFunction::Lead { .. }
+            | OverFunction::Ntile(_)
+            | OverFunction::PercentRank
+            | OverFunction::CumeDist => panic!("it is of rows that leave together"),
             OverFunction::FirstValue(column) => {
                 name(frame.iter().map(|row| cell(row, *column)).find(|value| value != "NULL"))
             }
@@ -300,8 +309,8 @@ fn rows_that_no_frame_reaches_are_forgotten() {
         operator.rows_kept()
     };
     assert_eq!(kept(Frame::RUNNING), 0);
-    assert_eq!(kept(Frame { unit: FrameUnit::Rows, preceding: Some(2) }), 2);
-    assert_eq!(kept(Frame { unit: FrameUnit::Range, preceding: Some(7) }), 8);
+    assert_eq!(kept(Frame { unit: FrameUnit::Rows, preceding: Some(2), following: Some(0) }), 2);
+    assert_eq!(kept(Frame { unit: FrameUnit::Range, preceding: Some(7), following: Some(0) }), 8);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The operator against a naive model: any rows that come and go, in any batches.
 
+mod at_end;
 mod run;
 mod window;
 

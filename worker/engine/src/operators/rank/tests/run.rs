@@ -55,31 +55,7 @@ impl Run {
     pub(super) fn on(&mut self, event: Event) {
         match event {
             Event::Batch(changes) => {
-                let mut batch = Vec::new();
-                for change in changes {
-                    let other = batch.len() % 2 == 1;
-                    match change {
-                        Change::Come(row) => {
-                            // A run of rows that only come is one of +I.
-                            let only = self.spec.input_rows == InputRows::Appended;
-                            batch.push((row.clone(), kind(true, other && !only)));
-                            self.rows.push(row);
-                        }
-                        Change::Go(_) if self.rows.is_empty() => {}
-                        Change::Go(number) => {
-                            let row = self.rows[number % self.rows.len()].clone();
-                            // Of equal rows the first to come goes.
-                            let first = self.rows.iter().position(|r| self.same(r, &row)).unwrap();
-                            self.rows.remove(first);
-                            batch.push((row, kind(false, other)));
-                        }
-                        Change::Stray(row) => {
-                            if self.rows.iter().all(|other| !self.same(other, &row)) {
-                                batch.push((row, RowKind::Delete));
-                            }
-                        }
-                    }
-                }
+                let batch = self.changed(changes);
                 self.take_in(&batch);
                 self.check();
             }
@@ -91,6 +67,36 @@ impl Run {
                 self.stored.restore(&mut self.operator, whole);
             }
         }
+    }
+
+    /// Lets rows come and go; gives them as a batch has them.
+    pub(super) fn changed(&mut self, changes: Vec<Change>) -> Vec<(Row, RowKind)> {
+        let mut batch = Vec::new();
+        for change in changes {
+            let other = batch.len() % 2 == 1;
+            match change {
+                Change::Come(row) => {
+                    // A run of rows that only come is one of +I.
+                    let only = self.spec.input_rows == InputRows::Appended;
+                    batch.push((row.clone(), kind(true, other && !only)));
+                    self.rows.push(row);
+                }
+                Change::Go(_) if self.rows.is_empty() => {}
+                Change::Go(number) => {
+                    let row = self.rows[number % self.rows.len()].clone();
+                    // Of equal rows the first to come goes.
+                    let first = self.rows.iter().position(|r| self.same(r, &row)).unwrap();
+                    self.rows.remove(first);
+                    batch.push((row, kind(false, other)));
+                }
+                Change::Stray(row) => {
+                    if self.rows.iter().all(|other| !self.same(other, &row)) {
+                        batch.push((row, RowKind::Delete));
+                    }
+                }
+            }
+        }
+        batch
     }
 
     pub(super) fn checkpoint(&mut self) {
@@ -166,6 +172,11 @@ impl Run {
     }
 
     fn check(&self) {
+        assert_eq!(self.folded, self.wanted());
+    }
+
+    /// How often each row is among the first.
+    pub(super) fn wanted(&self) -> BTreeMap<Vec<String>, i64> {
         let mut keys: BTreeMap<Vec<String>, Vec<(OwnedRow, &Row)>> = BTreeMap::new();
         for (order, row) in self.orders(&self.rows).into_iter().zip(&self.rows) {
             keys.entry(key_of(row, &self.spec.keys)).or_default().push((order, row));
@@ -193,6 +204,6 @@ impl Run {
                 }
             }
         }
-        assert_eq!(self.folded, wanted);
+        wanted
     }
 }

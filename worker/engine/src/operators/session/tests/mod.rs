@@ -6,22 +6,23 @@ use arrow::array::TimestampMillisecondArray;
 use proptest::prelude::*;
 use weir_protocol::Counter;
 
+use crate::aggregate::InputRows;
 use crate::aggregate::testing::{Row, aggregates, expected, key_of, schema, show};
 use crate::operators::session::operator::SessionRows;
 use crate::operators::session::spec::SessionAggregate;
 use crate::operators::session::{operator, output_schema, tables};
-use crate::operators::testing::{Bench, Event, GROUPS, any_events, any_row, batch_behind};
+use crate::operators::testing::{Bench, Event, GROUPS, any_events, any_row, batch_behind, kind};
 use crate::{Operator, RowKind, Watermark};
 
 fn spec(gap: i64, keys: &[&str]) -> SessionAggregate {
     let input = schema();
-    let aggregates = aggregates().into_iter().filter(|call| !call.name.contains("distinct"));
     SessionAggregate {
+        input_rows: InputRows::Appended,
         keys: keys.iter().map(|k| input.index_of(k).unwrap()).collect(),
         input,
         time: 0,
         gap,
-        aggregates: aggregates.collect(),
+        aggregates: aggregates(),
     }
 }
 
@@ -48,15 +49,18 @@ fn end_of(session: &[Row], gap: i64) -> i64 {
 }
 
 fn result(key: &[String], session: &[Row], gap: i64) -> Vec<String> {
-    let rows: Vec<&Row> = session.iter().collect();
-    let all = expected(&rows);
-    let names = aggregates();
-    let wanted = names.iter().zip(all).filter(|(call, _)| !call.name.contains("distinct"));
+    results(key, session, session, gap)
+}
+
+/// The results over these of the rows that make up a session.
+fn results(key: &[String], session: &[Row], there: &[Row], gap: i64) -> Vec<String> {
+    let rows: Vec<&Row> = there.iter().collect();
+    let wanted = expected(&rows);
     let time = |ms| show::<TimestampMillisecondArray, _>(Some(ms));
     let start = session.iter().map(|row| row.ts).min().unwrap();
     let end = end_of(session, gap);
     let bounds = [time(start), time(end), time(end - 1)];
-    key.iter().cloned().chain(wanted.map(|(_, value)| value)).chain(bounds).collect()
+    key.iter().cloned().chain(wanted).chain(bounds).collect()
 }
 
 proptest! {
@@ -70,8 +74,8 @@ proptest! {
     ) {
         let spec = spec(gap, &keys);
         let mut bench = Bench::new(fresh(&spec));
-        // By key the rows of sessions that are open.
-        let mut open: BTreeMap<Vec<String>, Vec<Row>> = BTreeMap::new();
+        // By key the rows of each session that was not given out.
+        let mut open: BTreeMap<Vec<String>, Vec<Vec<Row>>> = BTreeMap::new();
         let (mut wanted, mut late, mut done) = (Vec::new(), 0, i64::MIN);
         for event in events.into_iter().chain([Event::Watermark(i64::MAX)]) {
             match event {
@@ -79,29 +83,32 @@ proptest! {
                     bench.batch(batch_behind(&rows));
                     for (row, by) in rows {
                         let mark = by.map_or(done, |by| done.max(row.ts + 1 + by));
-                        let rows = open.entry(key_of(&row, &spec.keys)).or_default();
-                        let (session, _) = reached(rows, &row, gap);
+                        let sessions = open.entry(key_of(&row, &spec.keys)).or_default();
+                        let touches = |session: &Vec<Row>| {
+                            end_of(session, gap) > mark
+                                && session.iter().any(|other| (other.ts - row.ts).abs() <= gap)
+                        };
+                        let (joined, others): (Vec<_>, Vec<_>) =
+                            std::mem::take(sessions).into_iter().partition(touches);
+                        *sessions = others;
+                        let mut session: Vec<Row> = joined.iter().flatten().cloned().collect();
+                        session.push(row);
                         if end_of(&session, gap) <= mark {
                             late += 1;
+                            sessions.extend(joined);
                         } else {
-                            rows.push(row);
+                            sessions.push(session);
                         }
                     }
                 }
                 Event::Watermark(mark) => {
                     done = bench.watermark(mark);
-                    for (key, rows) in &mut open {
-                        let mut left = Vec::new();
-                        while let Some(row) = rows.pop() {
-                            let (session, others) = reached(rows, &row, gap);
-                            *rows = others;
-                            if end_of(&session, gap) <= done {
-                                wanted.push(result(key, &session, gap));
-                            } else {
-                                left.extend(session);
-                            }
-                        }
-                        *rows = left;
+                    for (key, sessions) in &mut open {
+                        let (ended, left): (Vec<_>, Vec<_>) = std::mem::take(sessions)
+                            .into_iter()
+                            .partition(|session| end_of(session, gap) <= done);
+                        *sessions = left;
+                        wanted.extend(ended.iter().map(|session| result(key, session, gap)));
                     }
                 }
                 Event::Checkpoint => bench.checkpoint(),
@@ -115,6 +122,117 @@ proptest! {
         wanted.sort();
         prop_assert_eq!(given, wanted);
         prop_assert_eq!(bench.cx.metrics.get(Counter::Late), late);
+    }
+}
+
+/// What happens to sessions of rows that may go again.
+#[derive(Clone, Debug)]
+enum Change {
+    Come(Row),
+    /// One of those that are there goes: this one, counted around.
+    Go(usize),
+}
+
+#[derive(Clone, Debug)]
+enum Turn {
+    Batch(Vec<Change>),
+    Watermark(i64),
+    Checkpoint,
+    Restore { whole: bool },
+}
+
+fn any_turn() -> impl Strategy<Value = Turn> {
+    let change = prop_oneof![
+        6 => any_row(60).prop_map(Change::Come),
+        4 => any::<prop::sample::Index>().prop_map(|index| Change::Go(index.index(1_000))),
+    ];
+    prop_oneof![
+        8 => prop::collection::vec(change, 1..12).prop_map(Turn::Batch),
+        4 => (0_i64..70).prop_map(Turn::Watermark),
+        2 => Just(Turn::Checkpoint),
+        1 => any::<bool>().prop_map(|whole| Turn::Restore { whole }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sessions_are_over_the_rows_that_are_there_when_they_end(
+        gap in 1_i64..8,
+        turns in prop::collection::vec(any_turn(), 1..24),
+    ) {
+        let spec = SessionAggregate { input_rows: InputRows::Retracted, ..spec(gap, &["k"]) };
+        let mut bench = Bench::new(fresh(&spec));
+        // By key the rows of sessions that are open, also those that went, and which are there.
+        let mut open: BTreeMap<Vec<String>, (Vec<Row>, Vec<Row>)> = BTreeMap::new();
+        let (mut wanted, mut done) = (Vec::new(), i64::MIN);
+        for turn in turns.into_iter().chain([Turn::Watermark(i64::MAX)]) {
+            match turn {
+                Turn::Batch(changes) => {
+                    let (mut rows, mut kinds) = (Vec::new(), Vec::new());
+                    for change in changes {
+                        match change {
+                            Change::Come(row) => {
+                                let (all, there) =
+                                    open.entry(key_of(&row, &spec.keys)).or_default();
+                                if end_of(&reached(all, &row, gap).0, gap) > done {
+                                    all.push(row.clone());
+                                    there.push(row.clone());
+                                }
+                                rows.push((row, None));
+                                kinds.push(kind(true, rows.len() % 2 == 0));
+                            }
+                            Change::Go(number) => {
+                                let many: usize =
+                                    open.values().map(|(_, there)| there.len()).sum();
+                                let mut number = if many == 0 { continue } else { number % many };
+                                for (_, there) in open.values_mut() {
+                                    if number < there.len() {
+                                        rows.push((there.remove(number), None));
+                                        kinds.push(kind(false, rows.len() % 2 == 0));
+                                        break;
+                                    }
+                                    number -= there.len();
+                                }
+                            }
+                        }
+                    }
+                    if !rows.is_empty() {
+                        let inserts = kinds.iter().all(|kind| *kind == RowKind::Insert);
+                        let kinds = (!inserts).then(|| kinds.into());
+                        bench.batch(batch_behind(&rows).with_kinds(kinds));
+                    }
+                }
+                Turn::Watermark(mark) => {
+                    done = bench.watermark(mark);
+                    for (key, (all, there)) in &mut open {
+                        let (mut left, mut left_there) = (Vec::new(), Vec::new());
+                        while let Some(row) = all.pop() {
+                            let (session, others) = reached(all, &row, gap);
+                            *all = others;
+                            let of = |other: &Row| session.iter().any(|row| row.ts == other.ts);
+                            let (own, rest) = std::mem::take(there).into_iter().partition(of);
+                            *there = rest;
+                            if end_of(&session, gap) > done {
+                                left.extend(session);
+                                left_there.extend::<Vec<Row>>(own);
+                            } else if !own.is_empty() {
+                                wanted.push(results(key, &session, &own, gap));
+                            }
+                        }
+                        (*all, *there) = (left, left_there);
+                    }
+                }
+                Turn::Checkpoint => bench.checkpoint(),
+                Turn::Restore { whole } => bench.restore(fresh(&spec), whole),
+            }
+        }
+        prop_assert!(bench.out.iter().all(|(kind, _)| *kind == RowKind::Insert));
+        let mut given: Vec<_> = bench.out.into_iter().map(|(_, row)| row).collect();
+        given.sort();
+        wanted.sort();
+        prop_assert_eq!(given, wanted);
     }
 }
 

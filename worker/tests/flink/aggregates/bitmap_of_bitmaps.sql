@@ -1,0 +1,6 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+SELECT BITMAP_TO_STRING(BITMAP_OR_AGG(b)), BITMAP_TO_STRING(BITMAP_AND_AGG(b)), BITMAP_TO_STRING(BITMAP_XOR_AGG(b)), BITMAP_OR_CARDINALITY_AGG(b), BITMAP_AND_CARDINALITY_AGG(b), BITMAP_XOR_CARDINALITY_AGG(b) FROM (SELECT customer, BITMAP_BUILD_AGG(amount) AS b FROM orders GROUP BY customer);

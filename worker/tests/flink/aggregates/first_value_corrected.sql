@@ -1,0 +1,5 @@
+CREATE TABLE visits (
+  id BIGINT, who STRING, amount INT, ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '5' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/visits_debezium.json', 'format' = 'debezium-json');
+SELECT who, FIRST_VALUE(amount), LAST_VALUE(amount) FROM visits GROUP BY who;

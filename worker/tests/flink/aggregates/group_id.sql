@@ -1,0 +1,7 @@
+-- differs: sets that are there twice are told apart by GROUP_ID, which Flink has in batch mode alone
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+SELECT customer, product, GROUP_ID(), COUNT(*) FROM orders GROUP BY GROUPING SETS ((customer), (product), (customer));

@@ -1,0 +1,6 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+SELECT PERCENTILE(total, 0.5), PERCENTILE(total, ARRAY[0.1, 0.9]) FROM (SELECT customer, SUM(amount) AS total FROM orders GROUP BY customer);

@@ -1,0 +1,7 @@
+SET 'execution.runtime-mode' = 'batch';
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+SELECT id, LEAD(amount) OVER (PARTITION BY customer ORDER BY ts), LEAD(amount, 2, -1) OVER (PARTITION BY customer ORDER BY ts) FROM orders;

@@ -1,0 +1,7 @@
+SET 'execution.runtime-mode' = 'batch';
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+SELECT customer, SUM(amount), RANK() OVER (ORDER BY SUM(amount) DESC), LEAD(customer) OVER (ORDER BY customer) FROM orders GROUP BY customer;

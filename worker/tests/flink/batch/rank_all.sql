@@ -1,0 +1,7 @@
+SET 'execution.runtime-mode' = 'batch';
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+SELECT id, RANK() OVER (ORDER BY amount), DENSE_RANK() OVER (ORDER BY amount), ROW_NUMBER() OVER (ORDER BY amount, id) FROM orders;

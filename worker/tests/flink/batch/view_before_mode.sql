@@ -1,0 +1,8 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+CREATE VIEW totals AS SELECT customer, SUM(amount) AS total FROM orders GROUP BY customer;
+SET 'execution.runtime-mode' = 'batch';
+SELECT * FROM totals;

@@ -1,0 +1,8 @@
+-- differs: late rows are given at once; Flink loses them when the job ends before the delay has passed
+SET 'table.exec.emit.late-fire.enabled' = 'true';
+SET 'table.exec.emit.late-fire.delay' = '10 min';
+SET 'table.exec.emit.allow-lateness' = '1 h';
+CREATE TABLE late (id BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts)
+WITH ('connector' = 'filesystem', 'path' = 'in/late.json', 'format' = 'json');
+SELECT TUMBLE_END(ts, INTERVAL '10' SECOND), COUNT(*), SUM(id)
+FROM late GROUP BY TUMBLE(ts, INTERVAL '10' SECOND);

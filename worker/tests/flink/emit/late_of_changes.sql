@@ -1,0 +1,9 @@
+SET 'table.exec.emit.late-fire.enabled' = 'true';
+SET 'table.exec.emit.late-fire.delay' = '0 s';
+SET 'table.exec.emit.allow-lateness' = '1 h';
+CREATE TABLE visits (
+  id BIGINT, who STRING, amount INT, ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '5' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/visits_debezium.json', 'format' = 'debezium-json');
+SELECT TUMBLE_END(ts, INTERVAL '10' SECOND), COUNT(*), SUM(amount), MAX(amount)
+FROM visits GROUP BY TUMBLE(ts, INTERVAL '10' SECOND);

@@ -1,0 +1,9 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+CREATE TABLE customers (name STRING, city STRING, since DATE, points INT)
+WITH ('connector' = 'filesystem', 'path' = 'in/customers.csv', 'format' = 'csv');
+CREATE VIEW v AS SELECT customer, SUM(amount) AS total FROM orders GROUP BY customer;
+SELECT /*+ STATE_TTL('v' = '1d', 'customers' = '3h') */ total, city FROM v JOIN customers ON customer = name;

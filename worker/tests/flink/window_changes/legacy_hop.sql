@@ -1,0 +1,6 @@
+CREATE TABLE visits (
+  id BIGINT, who STRING, amount INT, ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '5' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/visits_debezium.json', 'format' = 'debezium-json');
+SELECT who, HOP_START(ts, INTERVAL '5' SECOND, INTERVAL '15' SECOND), COUNT(*), SUM(amount)
+FROM visits GROUP BY who, HOP(ts, INTERVAL '5' SECOND, INTERVAL '15' SECOND);

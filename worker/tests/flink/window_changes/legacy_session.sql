@@ -1,0 +1,6 @@
+CREATE TABLE visits (
+  id BIGINT, who STRING, amount INT, ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '5' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/visits_debezium.json', 'format' = 'debezium-json');
+SELECT who, SESSION_START(ts, INTERVAL '6' SECOND), SESSION_END(ts, INTERVAL '6' SECOND), COUNT(*), SUM(amount)
+FROM visits GROUP BY who, SESSION(ts, INTERVAL '6' SECOND);

@@ -1,0 +1,7 @@
+-- differs: which of several corrections had come before a window ended is up to the clock, which Flink lets decide
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+SELECT window_end, COUNT(*), SUM(amount) FROM TABLE(TUMBLE((SELECT customer, amount, ts FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY customer ORDER BY ts DESC) AS rn FROM orders) WHERE rn = 1), DESCRIPTOR(ts), INTERVAL '20' SECOND)) GROUP BY window_start, window_end;

@@ -1,0 +1,9 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+CREATE TABLE customers (name STRING, city STRING, since DATE, points INT)
+WITH ('connector' = 'filesystem', 'path' = 'in/customers.csv', 'format' = 'csv');
+CREATE VIEW joined AS SELECT o.*, c.city FROM orders o LEFT JOIN customers c ON o.customer = c.name;
+SELECT window_end, COUNT(*) FROM TABLE(TUMBLE(TABLE joined, DESCRIPTOR(ts), INTERVAL '30' SECOND)) GROUP BY window_start, window_end;

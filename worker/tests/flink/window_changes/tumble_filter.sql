@@ -1,0 +1,7 @@
+CREATE TABLE visits (
+  id BIGINT, who STRING, amount INT, ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '5' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/visits_debezium.json', 'format' = 'debezium-json');
+SELECT window_end, who, COUNT(*) FILTER (WHERE amount > 6), SUM(amount) FILTER (WHERE amount < 7)
+FROM TABLE(TUMBLE(TABLE visits, DESCRIPTOR(ts), INTERVAL '10' SECOND))
+GROUP BY window_start, window_end, who;
