@@ -136,20 +136,19 @@ pub fn load(path: &Path) -> Result<Loaded, Refused> {
 /// Everything that is wrong with the manifest, or with its program.
 pub fn load_with(path: &Path, variables: Variables) -> Result<Loaded, Refused> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("cannot be read: {error}; give the path of a StreamJob manifest");
+    let whole = |message: String| {
         let text = format!("{file}: {message}");
-        Refused {
-            faults: vec![Fault {
-                file: file.clone(),
-                line: 0,
-                column: None,
-                message,
-                sql: None,
-                text,
-            }],
-        }
+        let (line, column, sql) = (0, None, None);
+        Refused { faults: vec![Fault { file: file.clone(), line, column, message, sql, text }] }
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        whole(format!("cannot be read: {error}; give the path of a StreamJob manifest"))
     })?;
+    if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("sql")) {
+        return Err(whole(format!(
+            "is a script and no manifest; run it with `weir sql -f {file}`, or put it under spec.sql of a StreamJob"
+        )));
+    }
     let job = StreamJob::from_yaml(&text, &file)
         .map_err(|errors| Refused { faults: errors.iter().map(Fault::of_manifest).collect() })?;
     // A bare file name has an empty parent, which joined with a path would not be this folder.

@@ -239,3 +239,15 @@ SELECT COUNT(*) AS n, MAX(n) AS m FROM t",
     assert!(counts.len() == 2 && counts[0] == counts[1] && counts[0] > 0, "{read_back:?}");
     assert_eq!(read(), "", "the statement behind it did not run");
 }
+
+#[test]
+fn a_script_that_is_run_as_a_manifest_is_told_from_one() {
+    let folder = flights();
+    fs::write(folder.0.path().join("job.SQL"), "SELECT 1;").expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let output = command.args(["run", "job.SQL"]).current_dir(folder.0.path()).output();
+    let output = output.expect("weir starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("run it with `weir sql -f job.SQL`"), "{said}");
+    assert_eq!(output.status.code(), Some(2));
+}

@@ -1,3 +1,4 @@
+-- differs: Flink computes one kind of window in a SELECT
 CREATE TABLE trades (id INT, currency STRING, region STRING, amount INT)
 WITH ('connector' = 'filesystem', 'path' = 'in/trades.json', 'format' = 'json');
 

@@ -1,3 +1,4 @@
+-- differs: Flink's streams order windows by one column
 CREATE TABLE trades (id INT, currency STRING, region STRING, amount INT)
 WITH ('connector' = 'filesystem', 'path' = 'in/trades.json', 'format' = 'json');
 
