@@ -351,11 +351,15 @@ impl Binder<'_> {
     ) -> Result<Option<Kept>, Reported> {
         let below = from.rel.corrected_by();
         let emit = self.emit_of(id, at)?;
-        // Windows that are merged from parts do not keep the order in which rows come.
-        let by_arrival = found.iter().find(|call| call.function.is_by_arrival());
+        // Windows that share rows, and those that become one, do not keep the order in which rows come.
         let in_order = matches!(id.window, Windows::Grid(Window::Tumble { .. }));
-        let disordered = by_arrival.filter(|_| !in_order);
-        if below.is_none() && emit.is_none() && disordered.is_none() {
+        let by_arrival = found.iter().find(|call| call.function.is_by_arrival());
+        if let Some(call) = by_arrival.filter(|_| !in_order) {
+            let span = call.arg.as_ref().map_or(at, |arg| arg.span);
+            let name = call.function.name();
+            return self.fail(span, format!("{name} goes by the order in which rows come, which windows that share rows do not keep; use TUMBLE, or MIN and MAX"));
+        }
+        if below.is_none() && emit.is_none() {
             return Ok(None);
         }
         if let Some(by) = from.rel.folded_by() {
@@ -364,11 +368,6 @@ impl Binder<'_> {
                 by.what, by.span.line, by.span.column
             );
             return self.fail(if at == Span::default() { by.span } else { at }, message);
-        }
-        if let (Windows::Session { .. }, Some(call)) = (id.window, disordered) {
-            let span = call.arg.as_ref().map_or(at, |arg| arg.span);
-            let name = call.function.name();
-            return self.fail(span, format!("{name} goes by the order in which rows come, which sessions that become one do not keep; use TUMBLE or HOP, or MIN and MAX"));
         }
         if matches!(id.window, Windows::Session { .. }) {
             return Ok(None);

@@ -31,10 +31,9 @@ pub(super) struct Emit {
 impl Binder<'_> {
     /// Takes a setting of [`EMIT`].
     pub(super) fn set_emit(&mut self, key: &str, value: &str, span: Span) {
-        let switch = |to: &mut bool| match value.to_ascii_lowercase().as_str() {
-            "true" => Some(*to = true),
-            "false" => Some(*to = false),
-            _ => None,
+        let switch = |to: &mut bool| {
+            *to = value.to_ascii_lowercase().parse().ok()?;
+            Some(())
         };
         let length = |to: &mut Option<Duration>| parse_duration(value).map(|of| *to = Some(of));
         let emit = &mut self.emit;

@@ -1,4 +1,3 @@
--- differs: beyond Flink: which row came first is known of windows that share rows as well
 CREATE TABLE orders (
   id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
   ts TIMESTAMP(3),

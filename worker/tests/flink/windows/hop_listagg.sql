@@ -1,4 +1,4 @@
--- differs: values are listed in the order in which they came; Flink lists those of a later part of the window first
+-- differs: windows that share rows do not keep the order in which these come, and Flink lists them by parts of the window
 CREATE TABLE orders (
   id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
   ts TIMESTAMP(3),

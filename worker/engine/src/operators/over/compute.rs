@@ -112,9 +112,8 @@ fn frames(over: &Reach, rows: &Sequence) -> Result<Vec<(usize, usize)>> {
     }
     let mut frames = vec![(0, 0); rows.slots.len()];
     for span in &rows.spans {
-        for row in span.leaving..span.end {
-            frames[row] = frame(over, rows, span, row);
-        }
+        let leaving = frames.iter_mut().enumerate().take(span.end).skip(span.leaving);
+        leaving.for_each(|(row, found)| *found = frame(over, rows, span, row));
     }
     Ok(frames)
 }

@@ -129,8 +129,9 @@ impl Whole {
                 Some((numbers, _)) => all.filter(|&row| !numbers.is_null(row)).collect(),
                 None => Vec::new(),
             };
-            for row in span.leaving..span.end {
-                frames[row] = match &numbers {
+            let leaving = frames.iter_mut().enumerate().take(span.end).skip(span.leaving);
+            for (row, frame) in leaving {
+                *frame = match &numbers {
                     None if matches!(self.by, By::Equals) => {
                         let (first, behind) = rows.equal[row];
                         let start = self.from.map_or(span.start, |_| first);

@@ -129,7 +129,7 @@ fn fresh(spec: &Over) -> Box<dyn Operator> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn rows_that_leave_together_have_results_over_all_of_them(
