@@ -55,7 +55,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         ratios.extend(rates.ratio());
     }
     ratios.sort_by(f64::total_cmp);
-    println!("median {:.1} ×", super::quantile(&ratios, 0.5));
+    if !ratios.is_empty() {
+        println!("median {:.1} ×", super::quantile(&ratios, 0.5));
+    }
     Ok(())
 }
 
