@@ -29,9 +29,9 @@ fn changed(seen: &[Value]) -> Fake {
     patched["metadata"]["generation"] = json!(4);
     let seen: String = seen.iter().map(Value::to_string).collect();
     Fake::new()
-        .prints("*get streamjobs.weir.dev delays --watch --output=json", &seen)
-        .has("*get streamjobs.weir.dev delays --output=json", &at(3, "Running", json!({})))
-        .has("*patch streamjobs.weir.dev delays *", &patched)
+        .prints("*get streamjobs.weir.dev/delays --watch --output=json", &seen)
+        .has("*get streamjobs.weir.dev/delays --output=json", &at(3, "Running", json!({})))
+        .has("*patch streamjobs.weir.dev/delays *", &patched)
 }
 
 fn patches(fake: &Fake) -> Vec<String> {
@@ -58,7 +58,7 @@ fn suspend_sets_the_field_watches_what_becomes_of_it_and_names_the_savepoint() {
     assert!(said.out.contains("; it took ") && said.out.ends_with(" ms\n"), "{said:?}");
     assert!(said.err.contains("spec.desiredState: Running → Suspended"), "{said:?}");
     assert!(said.err.contains("Suspending, savepoint: saving"), "{said:?}");
-    let patch = r#"--namespace=shop patch streamjobs.weir.dev delays --type=merge --patch={"spec":{"desiredState":"Suspended"}} --output=json"#;
+    let patch = r#"--namespace=shop patch streamjobs.weir.dev/delays --type=merge --patch={"spec":{"desiredState":"Suspended"}} --output=json"#;
     assert_eq!(patches(&fake), [patch]);
 }
 

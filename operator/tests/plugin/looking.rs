@@ -55,7 +55,7 @@ fn status_of_a_job_that_does_not_run_says_what_its_resource_says() {
     let mut asleep = job("delays", "Suspended", &[("SpecAccepted", "True", "")]);
     asleep["status"]["lastSavepoint"] = json!({"name": "op-1", "path": "s3://b/savepoints/op-1"});
     let fake =
-        Fake::new().lists("get pods *", &[]).has("get streamjobs.weir.dev delays *", &asleep);
+        Fake::new().lists("get pods *", &[]).has("get streamjobs.weir.dev/delays *", &asleep);
     let shown = fake.weir(&["status", "delays", "--check"]).well();
     assert!(shown.out.starts_with("delays   Suspended   at rest\n"), "{shown:?}");
     assert!(shown.out.contains("savepoint    op-1  s3://b/savepoints/op-1\n"), "{shown:?}");
@@ -127,7 +127,7 @@ fn logs_of_all_pods_are_merged_by_time_and_name_their_pod() {
     let line = |at: u32, text: &str| format!("2026-01-01T00:00:0{at}.000000000Z {text}\n");
     let said = r#"{"timestamp":"2026-01-01T00:00:02.500000Z","level":"INFO","fields":{"message":"published","epoch":7},"target":"weir"}"#;
     let fake = with_pods()
-        .has("get streamjobs.weir.dev delays *", &job("delays", "Running", &[]))
+        .has("get streamjobs.weir.dev/delays *", &job("delays", "Running", &[]))
         .prints("logs pod/delays-0123abcd-0 *", &(line(1, "first") + &line(3, "third")))
         .prints("logs pod/delays-0123abcd-1 *", &line(2, said));
     let shown = fake.weir(&["logs", "delays", "--since=5m", "--tail", "9"]).well();
@@ -150,7 +150,7 @@ fn logs_of_all_pods_are_merged_by_time_and_name_their_pod() {
 #[test]
 fn logs_that_are_followed_go_on_with_pods_that_come_later() {
     let mut fake =
-        Fake::new().has("get streamjobs.weir.dev delays *", &job("delays", "Running", &[]));
+        Fake::new().has("get streamjobs.weir.dev/delays *", &job("delays", "Running", &[]));
     let list = |pods: &[Value]| json!({"items": pods}).to_string();
     let first = fake.file(&list(&[pod(0, "Running")]));
     let then = fake.file(&list(&[pod(0, "Running"), pod(1, "Running")]));

@@ -53,7 +53,7 @@ fn a_report_holds_what_helps_and_none_of_the_planted_secrets() {
     let snapshot = Snapshot { job: view, ..Snapshot::default() };
     let failures = json!([{"message": "token=canary-9 is too old"}]);
     let mut fake = Fake::new()
-        .has("get streamjobs.weir.dev delays *", &planted)
+        .has("get streamjobs.weir.dev/delays *", &planted)
         .lists("get pods *", &[worker])
         .forbids("get statefulsets.apps *", "statefulsets.apps")
         .lists("get events *", &[event])

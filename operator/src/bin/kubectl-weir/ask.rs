@@ -126,7 +126,7 @@ impl Cluster {
 
     /// A job as the API server holds it.
     pub(crate) fn job(&self, name: &str) -> Result<Value> {
-        self.json(&["get", JOBS, name])
+        self.json(&["get", &named(JOBS, name)?])
     }
 
     /// The job's worker pods.
@@ -152,7 +152,7 @@ impl Cluster {
     pub(crate) fn forward(&self, pod: &str, from: Option<u16>, to: u16) -> Result<Forwarded> {
         let ports = format!("{}:{to}", from.map_or_else(String::new, |port| port.to_string()));
         let mut command = self.kubectl();
-        command.args(["port-forward", &format!("pod/{pod}"), &ports]);
+        command.args(["port-forward", &named("pod", pod)?, &ports]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = child.spawn().context("kubectl cannot be started; it has to be in PATH")?;
         let mut line = String::new();
@@ -198,6 +198,31 @@ impl Cluster {
     /// A way to the page of the pod that coordinates the job as its status says.
     pub(crate) fn page_of_pod(&self, pod: &str) -> Result<Forwarded> {
         self.forward(pod, None, PAGE_PORT)
+    }
+}
+
+/// An object as kubectl takes it, `TYPE/NAME`: a name that stood alone would be a flag where it
+/// begins like one, and a manifest or a status may say anything.
+pub(crate) fn named(kind: &str, name: &str) -> Result<String> {
+    let is_name = name.len() <= 253 && name.split('.').all(is_label);
+    ensure!(is_name, "{name:?} is no name that an object of Kubernetes can have");
+    Ok(format!("{kind}/{name}"))
+}
+
+/// Whether this is a DNS label, as names of jobs and namespaces are.
+pub(crate) fn is_label(text: &str) -> bool {
+    let is_inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&text.len())
+        && text.bytes().all(is_inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// A job's name, as an argument of a command.
+pub(crate) fn job_name(text: &str) -> Result<String, String> {
+    match is_label(text) {
+        true => Ok(text.to_owned()),
+        false => Err("a job's name is of lower-case letters, digits and '-'".to_owned()),
     }
 }
 

@@ -17,6 +17,7 @@ const REVISION: usize = 8;
 #[derive(Debug, Args)]
 pub(crate) struct EventArgs {
     /// Its name.
+    #[arg(value_parser = crate::ask::job_name)]
     job: String,
     /// Go on with what happens from now on, until Ctrl-C.
     #[arg(short, long)]

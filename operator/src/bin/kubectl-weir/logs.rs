@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use crate::ask::{Cluster, name_of, status_of};
+use crate::ask::{Cluster, name_of, named, status_of};
 use crate::out::{Colour, coloured, print};
 
 /// How often new pods are looked for.
@@ -20,6 +20,7 @@ const COLOURS: [u8; 6] = [36, 35, 34, 33, 32, 31];
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// Its name.
+    #[arg(value_parser = crate::ask::job_name)]
     job: String,
     /// Go on with what is written from now on, also by new pods, until Ctrl-C.
     #[arg(short, long)]
@@ -109,7 +110,7 @@ fn follow(
     is_new: bool,
     to: &Sender<(Pod, String, String)>,
 ) -> anyhow::Result<()> {
-    let name = format!("pod/{}", pod.name);
+    let name = named("pod", &pod.name)?;
     let since = args.since.as_ref().map(|since| format!("--since={since}"));
     let tail = args.tail.map(|lines| format!("--tail={lines}"));
     let mut call = vec!["logs", &name, "--container=worker", "--timestamps"];

@@ -87,6 +87,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct JobName {
     /// Its name.
+    #[arg(value_parser = crate::ask::job_name)]
     job: String,
 }
 

@@ -27,6 +27,7 @@ const ASKED: usize = 24;
 #[derive(Debug, Args)]
 pub(crate) struct UiArgs {
     /// Its name; without one a page of all jobs is served.
+    #[arg(value_parser = crate::ask::job_name)]
     job: Option<String>,
     /// Jobs of all namespaces.
     #[arg(short = 'A', long, conflicts_with = "job")]

@@ -18,7 +18,7 @@ pub(crate) use goal::Goal;
 use goal::{Progress, token};
 
 use crate::JobName;
-use crate::ask::{Cluster, Forwarded, JOBS, namespace_of, status_of};
+use crate::ask::{Cluster, Forwarded, JOBS, named, namespace_of, status_of};
 use crate::exit::TIMED_OUT;
 use crate::out::print;
 
@@ -114,7 +114,8 @@ pub(crate) fn carry_out(
     let change = goal.change(&before);
     let patch = goal.patch().to_string();
     let flag = format!("--patch={patch}");
-    let mut call = vec!["patch", JOBS, name, "--type=merge", &flag];
+    let object = named(JOBS, name)?;
+    let mut call = vec!["patch", &object, "--type=merge", &flag];
     if care.dry_run {
         call.push("--dry-run=server");
         cluster.json::<Value>(&call)?;
@@ -160,8 +161,9 @@ pub(crate) fn wait(
         took(u64::try_from(millis).unwrap_or(u64::MAX))
     };
     let mut told = String::new();
+    let object = named(JOBS, name)?;
     loop {
-        let mut call = cluster.start(&["get", JOBS, name, "--watch", "--output=json"])?;
+        let mut call = cluster.start(&["get", &object, "--watch", "--output=json"])?;
         let output = call.output()?;
         let (to, seen) = mpsc::sync_channel(16);
         std::thread::spawn(move || {

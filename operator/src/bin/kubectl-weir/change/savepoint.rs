@@ -13,7 +13,7 @@ use weir_page::words::duration;
 
 use super::goal::{Goal, token};
 use super::{Care, carry_out, wait};
-use crate::ask::{Cluster, JOBS, name_of, namespace_of};
+use crate::ask::{Cluster, JOBS, name_of, named, namespace_of};
 use crate::exit::REFUSED;
 use crate::list::jobs;
 use crate::out::{print, print_json, table};
@@ -52,6 +52,7 @@ pub(crate) struct CreateArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LsArgs {
     /// Only of this job.
+    #[arg(value_parser = crate::ask::job_name)]
     job: Option<String>,
     /// Of jobs of all namespaces.
     #[arg(short = 'A', long)]
@@ -130,7 +131,8 @@ fn restore(cluster: &Cluster, args: &RestoreArgs) -> anyhow::Result<u8> {
     let mut job = read_manifest(cluster, &file)?;
     let (name, namespace) = (name_of(&job).to_owned(), namespace_of(&job).to_owned());
     let cluster = cluster.within(&namespace);
-    let there = cluster.read(&["get", JOBS, &name, "--ignore-not-found", "--output=name"])?;
+    let object = named(JOBS, &name)?;
+    let there = cluster.read(&["get", &object, "--ignore-not-found", "--output=name"])?;
     if !there.is_empty() {
         eprintln!(
             "{name}: a job of this name is there, and has state of its own; give the manifest another \

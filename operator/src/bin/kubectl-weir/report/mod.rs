@@ -16,7 +16,7 @@ use weir_operator::names;
 use weir_page::words::bytes;
 
 use crate::JobName;
-use crate::ask::{Cluster, Forwarded, name_of};
+use crate::ask::{Cluster, Forwarded, name_of, named};
 use crate::events;
 use crate::out::{first_line, print};
 use redact::Redactor;
@@ -112,7 +112,13 @@ fn collect(cluster: &Cluster, job: &str) -> Found {
     let pods = pods.and_then(|(_, pods)| pods.as_array().cloned()).unwrap_or_default();
     for pod in &pods {
         let name = name_of(pod).to_owned();
-        let target = format!("pod/{name}");
+        let target = match named("pod", &name) {
+            Ok(target) => target,
+            Err(error) => {
+                found.miss("a pod's log", &error);
+                continue;
+            }
+        };
         let call = ["logs", &target, "--container=worker", "--timestamps", LINES];
         let file = format!("logs/{name}.log");
         match cluster.read(&call) {
