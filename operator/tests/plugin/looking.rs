@@ -197,6 +197,64 @@ fn a_list_that_is_watched_is_printed_again_when_it_has_changed() {
 }
 
 #[test]
+fn what_the_cluster_says_has_no_effect_on_a_terminal() {
+    let evil = "bad\u{1b}]0;title\u{7}\u{9b}2J\u{1b}[31m";
+    let mut said = snapshot();
+    said.findings[0].cause = evil.into();
+    said.findings[0].command = Some(evil.into());
+    said.job.name = evil.into();
+    let mut bad = job("delays", "Running", &[("Stalled", "True", evil)]);
+    bad["status"]["lastSavepoint"] = json!({"name": "op-1", "path": evil});
+    let mut happened = event("StreamJob", "delays", "2026-01-01T00:00:07Z", evil);
+    happened["type"] = json!(evil);
+    let line = json!({"level": "INFO", "fields": {"message": evil}});
+    let fake = || {
+        let refused = format!("printf '%s\\n' 'Error: {evil}' >&2; exit 1");
+        Fake::new()
+            .has("*get streamjobs.weir.dev/delays *", &bad)
+            .does("*get streamjobs.weir.dev/broken *", &refused)
+            .lists("*get streamjobs.weir.dev *", std::slice::from_ref(&bad))
+            .lists("*get events*", std::slice::from_ref(&happened))
+            .does("logs pod/delays-0123abcd-2 *", &refused)
+            .prints(
+                "logs *",
+                &format!("2026-01-01T00:00:00Z {line}\n2026-01-01T00:00:01Z {evil}\n"),
+            )
+    };
+    let running = fake()
+        .lists("*get pods*job=broken*", &[pod(2, "Running")])
+        .lists("*get pods*", &[pod(1, "Running")]);
+    let running = running.forwards("delays-0123abcd-1", coordinates(&said, &[]));
+    let silent = fake().lists("*get pods*", &[]);
+    for (fake, command) in [
+        (&running, &["status", "delays"][..]),
+        (&silent, &["status", "delays"]),
+        (&running, &["list"]),
+        (&running, &["list", "-o", "wide", "--live"]),
+        (&running, &["events", "delays"]),
+        (&running, &["logs", "delays"]),
+        (&running, &["savepoint", "ls"]),
+        (&running, &["suspend", "broken"]),
+        (&running, &["logs", "broken"]),
+    ] {
+        let said = fake.weir(command);
+        let all = format!("{}{}", said.out, said.err);
+        assert!(all.contains("bad ]0;title"), "{command:?}: {all:?}");
+        assert!(all.chars().all(|c| c == '\n' || !c.is_control()), "{command:?}: {all:?}");
+    }
+    for command in [
+        &["status", "delays", "-o", "json"][..],
+        &["list", "-o", "json"],
+        &["events", "delays", "-o", "json"],
+        &["savepoint", "ls", "-o", "json"],
+    ] {
+        let said = running.weir(command).well();
+        assert!(said.json().to_string().contains('\u{9b}'), "it says the same: {said:?}");
+        assert!(said.out.chars().all(|c| c == '\n' || !c.is_control()), "{command:?}: {said:?}");
+    }
+}
+
+#[test]
 fn version_shows_what_may_be_seen_and_says_what_may_not() {
     let operator = json!({
         "metadata": {

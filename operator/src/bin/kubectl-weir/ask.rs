@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -10,6 +11,8 @@ use clap::Args;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use weir_crds::kube::StreamJobStatus;
+
+use crate::out::tell;
 
 /// Where a pod has its page, on its loopback.
 const PAGE_PORT: u16 = 7104;
@@ -120,8 +123,17 @@ impl Cluster {
     pub(crate) fn start(&self, arguments: &[&str]) -> Result<Running> {
         let mut command = self.kubectl();
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
-        let child = command.stderr(Stdio::inherit()).spawn();
-        Ok(Running(child.context("kubectl cannot be started; it has to be in PATH")?))
+        let child = command.stderr(Stdio::piped()).spawn();
+        let mut child = child.context("kubectl cannot be started; it has to be in PATH")?;
+        // What it says may be the cluster's words.
+        let says = child.stderr.take().map(|stderr| {
+            std::thread::spawn(move || {
+                for line in BufReader::new(stderr).split(b'\n').map_while(std::io::Result::ok) {
+                    tell(&String::from_utf8_lossy(&line));
+                }
+            })
+        });
+        Ok(Running { child, says })
     }
 
     /// A job as the API server holds it.
@@ -174,7 +186,7 @@ impl Cluster {
         if let Some(mut stderr) = child.stderr.take() {
             std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
         }
-        Ok(Forwarded { child: Running(child), address })
+        Ok(Forwarded { child: Running { child, says: None }, address })
     }
 
     /// A way to the page of the pod that coordinates the job; from this port of this machine, or
@@ -243,25 +255,34 @@ pub(crate) fn status_of(job: &Value) -> StreamJobStatus {
 
 /// A process that ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Running(Child);
+pub(crate) struct Running {
+    child: Child,
+    /// Tells what it says on standard error.
+    says: Option<JoinHandle<()>>,
+}
 
 impl Running {
     /// What it prints; once.
     pub(crate) fn output(&mut self) -> Result<BufReader<std::process::ChildStdout>> {
-        Ok(BufReader::new(self.0.stdout.take().context("kubectl's output")?))
+        Ok(BufReader::new(self.child.stdout.take().context("kubectl's output")?))
     }
 
     /// Until it ends: whether it is content.
     pub(crate) fn wait(&mut self) -> Result<std::process::ExitStatus> {
-        Ok(self.0.wait()?)
+        let ended = self.child.wait()?;
+        if let Some(says) = self.says.take() {
+            // Else it would be cut where this process ends.
+            let _ = says.join();
+        }
+        Ok(ended)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

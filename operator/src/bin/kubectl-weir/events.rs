@@ -8,7 +8,7 @@ use weir_page::words::time_of_day;
 
 use crate::Output;
 use crate::ask::Cluster;
-use crate::out::{Colour, coloured, print, print_json, table};
+use crate::out::{Colour, coloured, in_json, print, print_json, safe, table};
 
 /// Digits of a revision.
 const REVISION: usize = 8;
@@ -85,7 +85,7 @@ fn row(event: &Value, now: Timestamp) -> Vec<String> {
         other => format!("{}/{}", other.to_lowercase(), text(&object["name"])),
     };
     let times = event["series"]["count"].as_u64().or(event["count"].as_u64()).unwrap_or(1);
-    let mut message = text(&event["message"]).replace('\n', "\n    ");
+    let mut message = text(&event["message"]);
     if times > 1 {
         message.push_str(&format!(" (×{times})"));
     }
@@ -105,7 +105,7 @@ pub(crate) fn run(cluster: &Cluster, args: &EventArgs, colour: Colour) -> anyhow
     }
     if args.output == Output::Json {
         for event in &events {
-            print(&format!("{event}\n"))?;
+            print(&format!("{}\n", in_json(&event.to_string())))?;
         }
     } else if events.is_empty() {
         let job = &args.job;
@@ -127,9 +127,9 @@ pub(crate) fn run(cluster: &Cluster, args: &EventArgs, colour: Colour) -> anyhow
                 continue;
             }
             match args.output {
-                Output::Json => print(&format!("{event}\n"))?,
+                Output::Json => print(&format!("{}\n", in_json(&event.to_string())))?,
                 Output::Text => {
-                    print(&format!("{}\n", row(&event, Clock::system().now()).join("   ")))?
+                    print(&format!("{}\n", safe(&row(&event, Clock::system().now())).join("   ")))?
                 }
             }
         }

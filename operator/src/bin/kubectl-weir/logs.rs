@@ -1,12 +1,13 @@
 //! `logs`: what all pods of a job write, in one stream, each line with its pod.
 
 use std::collections::HashSet;
-use std::io::BufRead;
+use std::io::{BufRead, IsTerminal};
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
+use weir_page::words::on_one_line;
 
 use crate::ask::{Cluster, name_of, named, status_of};
 use crate::out::{Colour, coloured, print};
@@ -74,22 +75,23 @@ fn pods(cluster: &Cluster, job: &str) -> anyhow::Result<Vec<Pod>> {
             name: name.to_owned(),
             process: format!("{}-{}", pod["metadata"]["uid"], restarts.sum::<u64>()),
             has_begun: containers.iter().any(begun),
-            prefix: format!("{:<wide$}", short(name)),
+            prefix: format!("{:<wide$}", on_one_line(&short(name))),
             colour: COLOURS[at % COLOURS.len()],
         }
     });
     Ok(pods.collect())
 }
 
-/// A line as people read it: the workers write JSON.
+/// A line as people read it: the workers write JSON. What it says is somebody else's, and has no
+/// effect on a terminal.
 fn readable(line: &str) -> String {
-    let Ok(Value::Object(said)) = serde_json::from_str::<Value>(line) else {
-        return line.to_owned();
-    };
+    on_one_line(&told(line).unwrap_or_else(|| line.to_owned()))
+}
+
+fn told(line: &str) -> Option<String> {
+    let said: Value = serde_json::from_str(line).ok()?;
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let Some(fields) = said.get("fields").and_then(Value::as_object) else {
-        return line.to_owned();
-    };
+    let fields = said.get("fields").and_then(Value::as_object)?;
     let time = said.get("timestamp").map(text).unwrap_or_default();
     // "2026-01-21T14:00:07.123456Z": the day of what is followed is today's.
     let time = time.get(11..23).unwrap_or(&time).to_owned();
@@ -99,7 +101,7 @@ fn readable(line: &str) -> String {
     for (name, value) in fields.iter().filter(|(name, _)| *name != "message") {
         out.push_str(&format!(" {name}={}", text(value)));
     }
-    out
+    Some(out)
 }
 
 /// Reads the lines of a pod and sends them on, each with the time that the cluster gave it.
@@ -133,7 +135,7 @@ fn follow(
 }
 
 pub(crate) fn run(cluster: &Cluster, args: &LogArgs, colour: Colour) -> anyhow::Result<u8> {
-    let colours = colour.is_on();
+    let (colours, is_terminal) = (colour.is_on(), std::io::stdout().is_terminal());
     let mut pods_now = pods(cluster, &args.job)?;
     anyhow::ensure!(
         args.follow || pods_now.iter().any(|pod| pod.has_begun),
@@ -144,7 +146,12 @@ pub(crate) fn run(cluster: &Cluster, args: &LogArgs, colour: Colour) -> anyhow::
     );
     let shown = |(pod, _, text): &(Pod, String, String)| {
         let prefix = coloured(&pod.prefix, pod.colour, colours);
-        let text = if args.raw { text.clone() } else { readable(text) };
+        let text = match args.raw {
+            // A terminal would act upon what stands in it; a file is to hold it.
+            true if is_terminal => on_one_line(text),
+            true => text.clone(),
+            false => readable(text),
+        };
         print(&format!("{prefix} {text}\n"))
     };
     if pods_now.iter().any(|pod| pod.prefix.contains('*')) {
@@ -203,5 +210,8 @@ mod tests {
         for line in ["thread 'main' panicked", "{\"a\": 1}", "[1]", "\"x\""] {
             assert_eq!(readable(line), line);
         }
+        let evil = r#"{"level":"INFO","fields":{"message":"a\u001b[2Jb","x":"\u009b1m"}}"#;
+        assert_eq!(readable(evil), " INFO  a [2Jb x= 1m");
+        assert_eq!(readable("a\x1b]0;t\x07"), "a ]0;t ");
     }
 }

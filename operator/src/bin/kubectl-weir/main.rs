@@ -106,7 +106,7 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("{error:#}");
+            out::tell(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use weir_page::words::{in_lines, on_one_line};
 
 /// Between two looks.
 const EACH: Duration = Duration::from_secs(2);
@@ -59,7 +60,20 @@ pub(crate) fn keep(mut look: impl FnMut() -> anyhow::Result<String>) -> anyhow::
 
 /// Prints a value for programs.
 pub(crate) fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
-    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+    print(&format!("{}\n", in_json(&serde_json::to_string_pretty(value)?)))
+}
+
+/// The same JSON, which has no effect on a terminal: what JSON lets stand in its strings and
+/// terminals act upon is escaped.
+pub(crate) fn in_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// A text in a colour of a terminal, such as 31, if they are on.
@@ -67,10 +81,26 @@ pub(crate) fn coloured(text: &str, colour: u8, is_on: bool) -> String {
     if is_on && colour > 0 { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
+/// Tells, on standard error, what may be others' words.
+pub(crate) fn tell(text: &str) {
+    eprintln!("{}", in_lines(text, "\n"));
+}
+
+/// Cells of others' words, each safe; further lines of the last are set in.
+pub(crate) fn safe(row: &[String]) -> Vec<String> {
+    let last = row.len().saturating_sub(1);
+    let cell = |(at, cell): (usize, &String)| match at == last {
+        true => in_lines(cell, "\n    "),
+        false => on_one_line(cell),
+    };
+    row.iter().enumerate().map(cell).collect()
+}
+
 /// Rows under a head, in columns three blanks apart; the last column is as long as it is.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let head: Vec<String> = head.iter().map(|&name| name.to_owned()).collect();
-    let all = || std::iter::once(&head).chain(rows);
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| safe(row)).collect();
+    let all = || std::iter::once(&head).chain(&rows);
     let wide = |column: usize| {
         let cells = all().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -89,11 +119,11 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
-/// The first line of a text, of at most so many characters.
+/// The first line of a text, of at most so many characters, safe.
 pub(crate) fn first_line(text: &str, most: usize) -> String {
-    let line = text.lines().next().unwrap_or_default();
+    let line = on_one_line(text.lines().next().unwrap_or_default());
     if line.chars().count() <= most {
-        return line.to_owned();
+        return line;
     }
     line.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }

@@ -12,6 +12,7 @@ use clap::Args;
 use serde_json::Value;
 use weir_crds::kube::StreamJobStatus;
 use weir_operator::clock::Clock;
+use weir_page::words::{in_lines, on_one_line};
 use weir_protocol::view::{OperationView, took};
 
 pub(crate) use goal::Goal;
@@ -20,7 +21,7 @@ use goal::{Progress, token};
 use crate::JobName;
 use crate::ask::{Cluster, Forwarded, JOBS, named, namespace_of, status_of};
 use crate::exit::TIMED_OUT;
-use crate::out::print;
+use crate::out::{print, tell};
 
 /// Before a watch that has ended is begun again.
 const BREATH: Duration = Duration::from_millis(300);
@@ -88,7 +89,7 @@ pub(crate) fn scale(cluster: &Cluster, args: &ScaleArgs) -> anyhow::Result<u8> {
         let done = |way: Forwarded| way.read::<Vec<OperationView>>("/v1/operations");
         match cluster.page_of(name, None).and_then(done) {
             Ok(operations) => print(&steps(&operations))?,
-            Err(error) => eprintln!("what each step took is not known: {error:#}"),
+            Err(error) => tell(&format!("what each step took is not known: {error:#}")),
         }
     }
     Ok(code)
@@ -99,8 +100,9 @@ fn steps(operations: &[OperationView]) -> String {
     let Some(newest) = operations.iter().find(|it| it.kind == "Rescale") else {
         return String::new();
     };
-    let lines = newest.steps.iter().map(|step| format!("  {:<20} {}\n", step.name, took(step.ms)));
-    format!("{}\n{}", newest.message, lines.collect::<String>())
+    let line = |name: &str, ms| format!("  {:<20} {}\n", on_one_line(name), took(ms));
+    let lines = newest.steps.iter().map(|step| line(&step.name, step.ms));
+    format!("{}\n{}", in_lines(&newest.message, "\n"), lines.collect::<String>())
 }
 
 /// Sets the field, and waits until the job is where it is to be.
@@ -121,7 +123,8 @@ pub(crate) fn carry_out(
         cluster.json::<Value>(&call)?;
         let change = change.unwrap_or_else(|| "nothing would change".to_owned());
         print(&format!(
-            "{name}  {change} (dry run)\n  kubectl patch sj/{name} --type=merge -p '{patch}'\n"
+            "{name}  {} (dry run)\n  kubectl patch sj/{name} --type=merge -p '{patch}'\n",
+            on_one_line(&change)
         ))?;
         return Ok(0);
     }
@@ -129,7 +132,7 @@ pub(crate) fn carry_out(
     let wanted = match &change {
         Some(change) => {
             let changed: Value = cluster.json(&call)?;
-            eprintln!("{name}  {change}");
+            tell(&format!("{name}  {change}"));
             changed["metadata"]["generation"].as_i64().unwrap_or(0)
         }
         None => before["metadata"]["generation"].as_i64().unwrap_or(0),
@@ -179,7 +182,10 @@ pub(crate) fn wait(
             let job = match seen.recv_timeout(left) {
                 Ok(job) => job.context("what kubectl says of the job")?,
                 Err(RecvTimeoutError::Timeout) => {
-                    eprintln!("{name}  not within {}: {told}; it goes on all the same", so_far());
+                    tell(&format!(
+                        "{name}  not within {}: {told}; it goes on all the same",
+                        so_far()
+                    ));
                     return Ok(TIMED_OUT);
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -187,12 +193,12 @@ pub(crate) fn wait(
             is_new = false;
             match goal.progress(before, &job, wanted) {
                 Progress::Reached(what) => {
-                    print(&format!("{name}  {what}; it took {}\n", so_far()))?;
+                    print(&format!("{name}  {}; it took {}\n", in_lines(&what, "\n"), so_far()))?;
                     return Ok(0);
                 }
                 Progress::Failed(why) => bail!("{name}: {why}"),
                 Progress::Waits(on) if on != told => {
-                    eprintln!("  {:>8}  {on}", so_far());
+                    tell(&format!("  {:>8}  {on}", so_far()));
                     told = on;
                 }
                 Progress::Waits(_) => {}

@@ -9,14 +9,14 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use weir_crds::kube::StreamJobStatus;
 use weir_operator::clock::{Clock, age};
-use weir_page::words::duration;
+use weir_page::words::{duration, on_one_line};
 
 use super::goal::{Goal, token};
 use super::{Care, carry_out, wait};
 use crate::ask::{Cluster, JOBS, name_of, named, namespace_of};
 use crate::exit::REFUSED;
 use crate::list::jobs;
-use crate::out::{print, print_json, table};
+use crate::out::{print, print_json, table, tell};
 use crate::plan::read_manifest;
 use crate::{JobName, Output};
 
@@ -150,10 +150,10 @@ fn restore(cluster: &Cluster, args: &RestoreArgs) -> anyhow::Result<u8> {
     let applied = cluster.read_with(&call, Some(&text))?;
     let applied: Value = serde_json::from_slice(&applied).context("kubectl apply")?;
     if args.care.dry_run {
-        print(&format!("{name}  {change} (dry run)\n"))?;
+        print(&format!("{name}  {} (dry run)\n", on_one_line(&change)))?;
         return Ok(0);
     }
-    eprintln!("{name}  {change}");
+    tell(&format!("{name}  {change}"));
     if args.care.no_wait {
         print(&format!("{name}  it is made; `kubectl weir status {name}` shows how it does\n"))?;
         return Ok(0);

@@ -18,7 +18,7 @@ use weir_page::words::bytes;
 use crate::JobName;
 use crate::ask::{Cluster, Forwarded, name_of, named};
 use crate::events;
-use crate::out::{first_line, print};
+use crate::out::{first_line, print, tell};
 use redact::Redactor;
 
 /// Lines of each pod's log.
@@ -85,7 +85,7 @@ pub(crate) fn run(cluster: &Cluster, args: &ReportArgs) -> anyhow::Result<u8> {
         .and_then(|mut to| to.write_all(&archive))
         .with_context(|| format!("{place} cannot be written"))?;
     for missing in &found.missing {
-        eprintln!("not read: {missing}");
+        tell(&format!("not read: {missing}"));
     }
     let size = bytes(archive.len() as u64);
     print(&format!(
