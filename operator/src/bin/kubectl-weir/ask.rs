@@ -58,9 +58,12 @@ impl Cluster {
         Self { connection: Connection { namespace, ..self.connection.clone() } }
     }
 
-    /// The namespace that was asked for.
-    pub(crate) fn namespace(&self) -> Option<&str> {
-        self.connection.namespace.as_deref()
+    /// Where it looks, in words.
+    pub(crate) fn place(&self) -> String {
+        match &self.connection.namespace {
+            Some(name) => format!("namespace {name}"),
+            None => "the namespace of the current context".to_owned(),
+        }
     }
 
     fn kubectl(&self) -> Command {
@@ -236,6 +239,11 @@ pub(crate) fn job_name(text: &str) -> Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err("a job's name is of lower-case letters, digits and '-'".to_owned()),
     }
+}
+
+/// Whether the API server knows no such object.
+pub(crate) fn is_not_found(error: &anyhow::Error) -> bool {
+    error.to_string().contains("(NotFound)")
 }
 
 /// An object's name.
