@@ -99,6 +99,16 @@ impl Fake {
         Said::of(&self.command(arguments).output().expect("it starts"))
     }
 
+    /// Whether none of the kubectls that were called so far runs any more.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let processes = fs::read_to_string(self.folder.join("processes")).unwrap_or_default();
+        processes.lines().all(|id| {
+            // One that has ended and whose parent has not asked yet runs no more.
+            let state = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            state.is_empty() || state.contains(") Z ")
+        })
+    }
+
     /// What kubectl was called with so far.
     pub(crate) fn calls(&self) -> Vec<String> {
         let calls = fs::read_to_string(self.folder.join("calls")).expect("calls");

@@ -1,9 +1,8 @@
 //! The user's `kubectl`, and a pod's ports over ways that it opens.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -12,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use weir_crds::kube::StreamJobStatus;
 
-use crate::out::tell;
+use crate::kubectl::Running;
 
 /// Where a pod has its page, on its loopback.
 const PAGE_PORT: u16 = 7104;
@@ -90,19 +89,11 @@ impl Cluster {
 
     /// The same, of a call that reads `input`.
     pub(crate) fn read_with(&self, arguments: &[&str], input: Option<&str>) -> Result<Vec<u8>> {
-        let mut command = self.kubectl();
-        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-        let mut child =
-            command.spawn().context("kubectl cannot be started; it has to be in PATH")?;
-        if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
-            // One that ends without reading says why.
-            let _ = stdin.write_all(input.as_bytes());
-        }
-        let output = child.wait_with_output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{}", said.trim());
-        Ok(output.stdout)
+        let mut running = Running::start(self.kubectl().args(arguments), input)?;
+        let mut printed = Vec::new();
+        running.output()?.read_to_end(&mut printed)?;
+        running.wait()?;
+        Ok(printed)
     }
 
     /// What a call prints, as JSON.
@@ -124,19 +115,7 @@ impl Cluster {
 
     /// A call whose output is read while it runs.
     pub(crate) fn start(&self, arguments: &[&str]) -> Result<Running> {
-        let mut command = self.kubectl();
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
-        let child = command.stderr(Stdio::piped()).spawn();
-        let mut child = child.context("kubectl cannot be started; it has to be in PATH")?;
-        // What it says may be the cluster's words.
-        let says = child.stderr.take().map(|stderr| {
-            std::thread::spawn(move || {
-                for line in BufReader::new(stderr).split(b'\n').map_while(std::io::Result::ok) {
-                    tell(&String::from_utf8_lossy(&line));
-                }
-            })
-        });
-        Ok(Running { child, says })
+        Running::start(self.kubectl().args(arguments), None)
     }
 
     /// A job as the API server holds it.
@@ -166,30 +145,21 @@ impl Cluster {
     /// Opens a way to a port of a pod, from this port of this machine, or any.
     pub(crate) fn forward(&self, pod: &str, from: Option<u16>, to: u16) -> Result<Forwarded> {
         let ports = format!("{}:{to}", from.map_or_else(String::new, |port| port.to_string()));
-        let mut command = self.kubectl();
-        command.args(["port-forward", &named("pod", pod)?, &ports]);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = child.spawn().context("kubectl cannot be started; it has to be in PATH")?;
+        let call = ["port-forward", &named("pod", pod)?, &ports];
+        let mut running = Running::start(self.kubectl().args(call), None)?;
         let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().context("kubectl's output")?);
-        stdout.read_line(&mut line)?;
+        let mut output = running.output()?;
+        output.read_line(&mut line)?;
         // "Forwarding from 127.0.0.1:34567 -> 7104"
         let address =
             line.strip_prefix("Forwarding from ").and_then(|rest| rest.split(" -> ").next());
         let Some(address) = address.map(str::to_owned) else {
-            let mut why = String::new();
-            if let Some(mut stderr) = child.stderr.take() {
-                stderr.read_to_string(&mut why)?;
-            }
-            child.wait()?;
+            let why = running.wait().err().map_or_else(|| line.clone(), |why| why.to_string());
             bail!("kubectl port-forward pod/{pod}: {}", why.trim());
         };
         // It must not stop because nobody reads what it says.
-        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-        if let Some(mut stderr) = child.stderr.take() {
-            std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-        }
-        Ok(Forwarded { child: Running { child, says: None }, address })
+        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+        Ok(Forwarded { running, address })
     }
 
     /// A way to the page of the pod that coordinates the job; from this port of this machine, or
@@ -261,43 +231,10 @@ pub(crate) fn status_of(job: &Value) -> StreamJobStatus {
     serde_json::from_value(job["status"].clone()).unwrap_or_default()
 }
 
-/// A process that ends when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Running {
-    child: Child,
-    /// Tells what it says on standard error.
-    says: Option<JoinHandle<()>>,
-}
-
-impl Running {
-    /// What it prints; once.
-    pub(crate) fn output(&mut self) -> Result<BufReader<std::process::ChildStdout>> {
-        Ok(BufReader::new(self.child.stdout.take().context("kubectl's output")?))
-    }
-
-    /// Until it ends: whether it is content.
-    pub(crate) fn wait(&mut self) -> Result<std::process::ExitStatus> {
-        let ended = self.child.wait()?;
-        if let Some(says) = self.says.take() {
-            // Else it would be cut where this process ends.
-            let _ = says.join();
-        }
-        Ok(ended)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// A way to a pod's port, which closes when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Forwarded {
-    child: Running,
+    running: Running,
     address: String,
 }
 
@@ -329,8 +266,6 @@ impl Forwarded {
 
     /// Until `kubectl` ends.
     pub(crate) fn wait(mut self) -> Result<()> {
-        let ended = self.child.wait()?;
-        ensure!(ended.success(), "the way to the page has closed: kubectl ended with {ended}");
-        Ok(())
+        self.running.wait().context("the way to the page has closed")
     }
 }

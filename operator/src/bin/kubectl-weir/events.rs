@@ -1,5 +1,6 @@
 //! `events`: what happened to a job, its sets and its pods, in the order in which it happened.
 
+use anyhow::Context;
 use clap::Args;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -133,7 +134,7 @@ pub(crate) fn run(cluster: &Cluster, args: &EventArgs, colour: Colour) -> anyhow
                 }
             }
         }
-        anyhow::ensure!(call.wait()?.success(), "kubectl stopped watching events");
+        call.wait().context("kubectl stopped watching events")?;
     }
     Ok(0)
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead, IsTerminal};
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 use serde_json::Value;
 use weir_page::words::on_one_line;
@@ -129,9 +130,7 @@ fn follow(
             return Ok(());
         }
     }
-    // It has said why.
-    anyhow::ensure!(running.wait()?.success(), "the lines of {name} could not be read");
-    Ok(())
+    running.wait().with_context(|| format!("the lines of {name} could not be read"))
 }
 
 pub(crate) fn run(cluster: &Cluster, args: &LogArgs, colour: Colour) -> anyhow::Result<u8> {

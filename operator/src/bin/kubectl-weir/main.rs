@@ -11,6 +11,7 @@ mod completion;
 mod events;
 mod exit;
 mod jobs;
+mod kubectl;
 mod list;
 mod logs;
 mod out;
@@ -103,6 +104,7 @@ fn main() -> ExitCode {
         Some(words) => completion::answer(&words),
         None => run(parse()),
     };
+    kubectl::end_all();
     match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use weir_page::words::{in_lines, on_one_line};
 
+use crate::kubectl;
+
 /// Between two looks.
 const EACH: Duration = Duration::from_secs(2);
 
@@ -35,7 +37,7 @@ impl Colour {
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => kubectl::exit(0),
         other => Ok(other?),
     }
 }
@@ -83,7 +85,8 @@ pub(crate) fn coloured(text: &str, colour: u8, is_on: bool) -> String {
 
 /// Tells, on standard error, what may be others' words.
 pub(crate) fn tell(text: &str) {
-    eprintln!("{}", in_lines(text, "\n"));
+    // Whoever has closed it does not want to know.
+    let _ = writeln!(std::io::stderr(), "{}", in_lines(text, "\n"));
 }
 
 /// Cells of others' words, each safe; further lines of the last are set in.

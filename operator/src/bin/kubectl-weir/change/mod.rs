@@ -204,12 +204,12 @@ pub(crate) fn wait(
                 Progress::Waits(_) => {}
             }
         }
-        let ended = call.wait()?;
         // The API server ends each watch after some minutes; one that never begins says why.
-        anyhow::ensure!(
-            ended.success() || !is_new,
-            "{name}: it cannot be watched; what was asked for goes on all the same"
-        );
+        if let Err(why) = call.wait()
+            && is_new
+        {
+            bail!("{name}: it cannot be watched ({why}); what was asked for goes on all the same");
+        }
         std::thread::sleep(BREATH);
     }
 }
