@@ -63,7 +63,11 @@ impl Fake {
 
     /// They are refused.
     pub(crate) fn forbids(self, pattern: &str, what: &str) -> Self {
-        let words = format!("Error from server (Forbidden): {what} is forbidden");
+        let resource = what.split(' ').next().unwrap_or_default();
+        let words = format!(
+            "Error from server (Forbidden): {what} is forbidden: User \"ann\" cannot use resource \
+             \"{resource}\" in API group \"\" in the namespace \"shop\""
+        );
         self.does(pattern, &format!("echo '{words}' >&2; exit 1"))
     }
 

@@ -201,6 +201,45 @@ fn a_plan_says_what_it_could_not_find_out() {
 }
 
 #[test]
+fn what_forbids_a_manifest_is_named_and_is_no_missing_right() {
+    let running = running("SELECT 1");
+    let refused = |words: &str| {
+        Fake::new()
+            .has("create *", &running)
+            .has("*--ignore-not-found*", &running)
+            .does("*apply *", &format!("echo '{words}' >&2; exit 1"))
+            .weir(&["plan", "-f", "job.yaml"])
+    };
+    let said = refused(
+        "Error from server (Forbidden): error when patching \"job.yaml\": admission webhook \
+         \"policy.example.com\" denied the request: eight at most",
+    );
+    assert_eq!(said.code, Some(3), "{said:?}");
+    let says = "  admission webhook \"policy.example.com\" denies it: eight at most\n";
+    assert!(said.out.starts_with("delays: INCOMPATIBLE") && said.out.ends_with(says), "{said:?}");
+    let said = refused(
+        "Error from server (Forbidden): streamjobs.weir.dev \"delays\" is forbidden: exceeded quota: q",
+    );
+    assert!(said.code == Some(3) && said.out.contains("denies it: exceeded quota: q"), "{said:?}");
+    let said = refused(
+        "Error from server (InternalError): Internal error occurred: failed calling webhook \"a.b\": \
+         no route",
+    );
+    assert!(
+        said.code == Some(1) && said.out.contains("webhook \"a.b\" was not reached"),
+        "{said:?}"
+    );
+    let viewer = Fake::new()
+        .has("create *", &running)
+        .has("*--ignore-not-found*", &running)
+        .forbids("*apply *", "streamjobs.weir.dev \"delays\"");
+    let said = viewer.weir(&["plan", "-f", "job.yaml"]).well();
+    let note = "note: not checked by the cluster: user \"ann\" has no right to use streamjobs.weir.dev \
+                in namespace shop\n";
+    assert!(said.out.starts_with("delays: UNCHANGED") && said.out.contains(note), "{said:?}");
+}
+
+#[test]
 fn what_is_wrong_with_a_file_is_told_with_its_line() {
     let running = running("SELECT 1");
     let mut fake = cluster(&running, &running);

@@ -2,6 +2,7 @@
 //! fills in its defaults, [`weir_operator::validate`] tells the revision, and a revision that does
 //! not run is planned by the job that does.
 
+mod forbidden;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,8 @@ use weir_protocol::view::took;
 use crate::Output;
 use crate::ask::{Cluster, JOBS, is_label, name_of, named, namespace_of};
 use crate::exit::{CHANGES, REFUSED};
-use crate::out::{first_line, print, print_json};
+use crate::out::{print, print_json};
+use forbidden::{Forbidden, forbidden};
 use verdict::{Fate, Plan, Verdict, differences, of_reply};
 
 /// `plan`.
@@ -73,17 +75,28 @@ fn plan(cluster: &Cluster, file: &str) -> anyhow::Result<Plan> {
     };
     let wanted = match cluster.json::<Value>(&["apply", &filename, "--dry-run=server"]) {
         Ok(wanted) => wanted,
-        Err(error) if is_forbidden(&error) => {
-            let why = first_line(&format!("{error:#}"), 200);
-            plan.notes
-                .push(format!("not checked by the cluster, for which a right is missing: {why}"));
-            replaced(running.as_ref(), written)
-        }
         Err(error) => {
+            let said = format!("{error:#}");
             let faults = faults(file);
-            let said = if faults.is_empty() { format!("{error:#}") } else { faults.join("\n") };
-            plan.verdict = Verdict::Incompatible(said);
-            return Ok(plan);
+            plan.verdict = match forbidden(&said) {
+                Some(Forbidden::Right(right)) => {
+                    plan.notes.push(format!("not checked by the cluster: {right}"));
+                    Verdict::New
+                }
+                Some(Forbidden::Unreached(who, why)) => {
+                    Verdict::Unknown(format!("the cluster's {who} was not reached: {why}"))
+                }
+                Some(Forbidden::Denied(by, why)) => {
+                    let all = [faults, vec![format!("{by} denies it: {why}")]].concat();
+                    Verdict::Incompatible(all.join("\n"))
+                }
+                None if faults.is_empty() => Verdict::Incompatible(said),
+                None => Verdict::Incompatible(faults.join("\n")),
+            };
+            if plan.verdict != Verdict::New {
+                return Ok(plan);
+            }
+            replaced(running.as_ref(), written)
         }
     };
     let faults = faults(file);
@@ -132,10 +145,6 @@ fn faults(file: &str) -> Vec<String> {
         Ok(_) => Vec::new(),
         Err(faults) => faults.iter().map(ToString::to_string).collect(),
     }
-}
-
-fn is_forbidden(error: &anyhow::Error) -> bool {
-    error.to_string().contains("(Forbidden)")
 }
 
 /// What the manifest makes of the job, as far as that can be told without the cluster: its spec in
