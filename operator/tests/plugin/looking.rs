@@ -176,6 +176,79 @@ fn logs_that_are_followed_go_on_with_pods_that_come_later() {
 }
 
 #[test]
+fn logs_of_before_are_those_of_workers_that_were_restarted() {
+    let mut again = pod(0, "Running");
+    let sidecar = json!({"name": "proxy", "restartCount": 5, "state": {"running": {}}});
+    let mut once = pod(1, "Running");
+    for pod in [&mut again, &mut once] {
+        pod["status"]["containerStatuses"].as_array_mut().unwrap().insert(0, sidecar.clone());
+    }
+    again["status"]["containerStatuses"][1]["restartCount"] = json!(1);
+    let fake = Fake::new()
+        .lists("get pods *job=calm,*", std::slice::from_ref(&once))
+        .lists("get pods *", &[again, once])
+        .prints("logs pod/delays-0123abcd-0 *--previous*", "2026-01-01T00:00:00Z before\n")
+        .does("logs *", "echo 'previous terminated container not found' >&2; exit 1");
+    let said = fake.weir(&["logs", "delays", "--previous"]).well();
+    assert_eq!((said.out.as_str(), said.err.as_str()), ("0123abcd-0  before\n", ""), "{said:?}");
+    let none = fake.weir(&["logs", "calm", "--previous"]);
+    assert!(none.code == Some(1) && none.err.contains("no worker was restarted"), "{none:?}");
+}
+
+#[test]
+fn logs_are_shown_whatever_bytes_they_hold_and_whatever_pod_cannot_be_read() {
+    let bytes = r"printf '2026-01-01T00:00:01.5Z a\377b\n2026-01-01T02:00:03+02:00 c\n'";
+    let fake = with_pods().does("logs pod/delays-0123abcd-0 *", bytes).does(
+        "logs pod/delays-0123abcd-1 *",
+        "echo '2026-01-01T00:00:02Z till here'; echo 'no node' >&2; exit 1",
+    );
+    let said = fake.weir(&["logs", "delays"]);
+    assert_eq!(said.out, "0123abcd-0  a\u{fffd}b\n0123abcd-1  till here\n0123abcd-0  c\n");
+    let says = "the lines of pod/delays-0123abcd-1 could not be read: no node\n";
+    assert_eq!((said.code, said.err.as_str()), (Some(1), says), "{said:?}");
+}
+
+#[test]
+fn logs_that_are_followed_go_on_behind_an_ended_stream_and_beside_one_that_never_ceases() {
+    let mut fake = Fake::new();
+    let list = |pods: &[Value]| json!({"items": pods}).to_string();
+    let first = fake.file(&list(&[pod(0, "Running"), pod(1, "Running")]));
+    let all = [pod(0, "Running"), pod(1, "Running"), pod(2, "Running")];
+    let then = fake.file(&list(&all));
+    let script = format!(
+        "if [ -e '{0}.seen' ]; then cat '{1}'; else touch '{0}.seen'; cat '{0}'; fi",
+        first.display(),
+        then.display()
+    );
+    let line = |at: u32, text: &str| format!("2026-01-01T00:00:0{at}.000000000Z {text}");
+    let again = format!("printf '%s\\n' '{}' '{}'; exec sleep 30", line(1, "one"), line(2, "two"));
+    let fake = fake
+        .does("get pods *", &script)
+        .does("logs pod/delays-0123abcd-0 *--since-time=2026-01-01T00:00:01.000000000Z*", &again)
+        .does("logs pod/delays-0123abcd-0 *", &format!("echo '{}'; exit 1", line(1, "one")))
+        .does(
+            "logs pod/delays-0123abcd-1 *",
+            "while :; do echo '2026-01-01T00:00:00Z on'; sleep 0.02; done",
+        )
+        .does("logs pod/delays-0123abcd-2 *", &format!("echo '{}'; exec sleep 30", line(3, "new")));
+    let mut command = fake.command(&["logs", "delays", "-f", "--tail", "1"]);
+    let mut following = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(following.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut seen = Vec::new();
+    // At fifty lines a second: long before those are shown.
+    for line in lines.take(1_000).filter(|line| !line.ends_with(" on")) {
+        seen.push(line);
+        if seen.len() == 3 {
+            break;
+        }
+    }
+    following.kill().unwrap();
+    following.wait().unwrap();
+    seen.sort();
+    assert_eq!(seen, ["0123abcd-0  one", "0123abcd-0  two", "0123abcd-2  new"]);
+}
+
+#[test]
 fn a_list_that_is_watched_is_printed_again_when_it_has_changed() {
     let mut fake = Fake::new();
     let list = |job: Value| json!({"items": [job]}).to_string();
