@@ -142,7 +142,7 @@ fn restore(cluster: &Cluster, args: &RestoreArgs) -> anyhow::Result<u8> {
     }
     let goal = Goal::Adopt(args.uid.clone());
     let change = goal.change(&job).unwrap_or_else(|| "as the manifest says".to_owned());
-    job["spec"]["state"]["adopt"] = json!(args.uid);
+    adopt(&mut job, &args.uid).with_context(|| file.clone())?;
     let text = job.to_string();
     let mut call = vec!["apply", "--filename=-", "--output=json"];
     call.extend(args.care.dry_run.then_some("--dry-run=server"));
@@ -161,4 +161,17 @@ fn restore(cluster: &Cluster, args: &RestoreArgs) -> anyhow::Result<u8> {
     let wanted = applied["metadata"]["generation"].as_i64().unwrap_or(1);
     let none = StreamJobStatus::default();
     wait(&cluster, &name, &goal, &none, wanted, args.care.timeout, &clock)
+}
+
+/// Has a manifest, whose author may have written anything, take over the state of a deleted job.
+fn adopt(job: &mut Value, uid: &str) -> anyhow::Result<()> {
+    let spec = job.get_mut("spec").and_then(Value::as_object_mut);
+    let spec = spec.context("spec: a job has fields here, such as sql")?;
+    let state = spec.entry("state").or_insert(Value::Null);
+    if state.is_null() {
+        *state = json!({});
+    }
+    let state = state.as_object_mut().context("spec.state: it has fields, such as root")?;
+    state.insert("adopt".to_owned(), json!(uid));
+    Ok(())
 }
