@@ -45,6 +45,14 @@ fn status_finds_the_pod_that_coordinates_and_says_whether_the_job_is_well() {
         let refused = fake.weir(&["status", name]);
         assert!(refused.code == Some(1) && refused.err.contains(says), "{refused:?}");
     }
+    // A pod that cannot be reached is no reason not to ask the others.
+    let one = with_pods()
+        .does("*port-forward pod/delays-0123abcd-0 *", "echo 'no node' >&2; exit 1")
+        .forwards("delays-0123abcd-1", coordinates(&snapshot, &[]));
+    assert!(one.weir(&["status", "delays"]).well().out.starts_with("delays   Running"));
+    let gone = with_pods().does("*port-forward *", "echo 'no node' >&2; exit 1");
+    let gone = gone.weir(&["status", "delays"]);
+    assert!(gone.err.contains("none of its 2 pods") && gone.err.contains("no node"), "{gone:?}");
     let alone = with_pods().forwards("*", follows()).weir(&["status", "delays"]);
     let says = "none of its 2 pods coordinates it now: coordinated by another";
     assert!(alone.err.contains(says), "{alone:?}");
@@ -105,21 +113,77 @@ fn events_are_those_of_the_job_and_its_pods_in_order() {
         event("StreamJob", "delays", "2026-01-01T00:00:07Z", "Rescaled"),
         event("StreamJob", "delays", "2026-01-01T00:00:01Z", "Recovered"),
     ];
-    let fake = Fake::new()
-        .prints(
-            "*--watch-only*",
-            &event("StreamJob", "delays", "2026-01-01T00:01:00Z", "New").to_string(),
-        )
-        .lists("*get events*", &events);
+    let fake = Fake::new().lists("*get events*", &events);
     let shown = fake.weir(&["events", "delays"]).well().out;
     let reasons: Vec<&str> =
         shown.lines().skip(1).filter_map(|line| line.split_whitespace().nth(4)).collect();
     assert_eq!(reasons, ["Recovered", "Started", "Rescaled"], "{shown}");
     let json = fake.weir(&["events", "delays", "-o", "json"]).well().json();
     assert_eq!(json["items"].as_array().map(Vec::len), Some(3));
-    let watched = fake.weir(&["events", "delays", "--watch"]).well().out;
-    assert!(watched.trim_end().ends_with("New happened"), "{watched}");
-    assert!(!watched.contains("Elsewhere"), "{watched}");
+}
+
+#[test]
+fn events_that_are_watched_are_all_shown_once_over_several_watches() {
+    let at = |id: u32, version: u32, reason: &str| {
+        let mut event = event("StreamJob", "delays", "2026-01-01T00:01:00Z", reason);
+        event["metadata"] = json!({"uid": id.to_string(), "resourceVersion": version.to_string()});
+        event
+    };
+    let texts = |events: &[Value]| events.iter().map(Value::to_string).collect::<String>();
+    let other = event("Pod", "other-0123abcd-0", "2026-01-01T00:00:02Z", "Elsewhere");
+    let mut fake = Fake::new();
+    // Meanwhile happened before it was begun; it ends, fails, and is begun again.
+    let first = fake.file(&texts(&[at(1, 1, "Old"), at(2, 2, "Meanwhile"), other]));
+    let then = fake.file(&texts(&[at(2, 2, "Meanwhile"), at(2, 3, "Again"), at(3, 4, "New")]));
+    let times = fake.file("");
+    let script = format!(
+        "echo >>'{0}'; case $(wc -l <'{0}') in 1) cat '{1}';; 2) echo 'no route' >&2; exit 1;; \
+         *) cat '{2}'; exec sleep 30;; esac",
+        times.display(),
+        first.display(),
+        then.display()
+    );
+    let fake = fake
+        .does("*get events --watch *", &script)
+        .lists("*get events*", std::slice::from_ref(&at(1, 1, "Old")));
+    let mut command = fake.command(&["events", "delays", "--watch"]);
+    let mut watching = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines().skip(1).take(4);
+    let lines: Vec<String> = lines.map(Result::unwrap).collect();
+    let reasons: Vec<&str> =
+        lines.iter().filter_map(|line| line.split_whitespace().nth(4)).collect();
+    watching.kill().unwrap();
+    let said = watching.wait_with_output().unwrap().stderr;
+    assert_eq!(reasons, ["Old", "Meanwhile", "Again", "New"], "{lines:?}");
+    assert!(String::from_utf8_lossy(&said).contains("asked again: no route"), "{said:?}");
+    let never = Fake::new().lists("*get events --output*", &[]).forbids("*--watch*", "events");
+    let said = never.weir(&["events", "delays", "--watch"]);
+    assert!(said.code == Some(1) && said.err.contains("events cannot be watched"), "{said:?}");
+}
+
+#[test]
+fn what_is_watched_is_looked_at_again_when_the_cluster_was_away() {
+    let mut fake = Fake::new();
+    let list = |job: Value| json!({"items": [job]}).to_string();
+    let first = fake.file(&list(job("delays", "Starting", &[("Reconciling", "True", "")])));
+    let then = fake.file(&list(job("delays", "Running", &[("Ready", "True", "")])));
+    let times = fake.file("");
+    let script = format!(
+        "echo >>'{0}'; case $(wc -l <'{0}') in 1) cat '{1}';; 2) echo 'no route' >&2; exit 1;; \
+         *) cat '{2}';; esac",
+        times.display(),
+        first.display(),
+        then.display()
+    );
+    let fake = fake.does("get streamjobs.weir.dev *", &script);
+    let mut command = fake.command(&["list", "-w"]);
+    let mut watching = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines().take(4);
+    let lines: Vec<String> = lines.map(Result::unwrap).collect();
+    assert!(lines[1].contains("changing") && lines[3].contains("well"), "{lines:?}");
+    watching.kill().unwrap();
+    let said = watching.wait_with_output().unwrap().stderr;
+    assert!(String::from_utf8_lossy(&said).contains("it is as it was: no route"), "{said:?}");
 }
 
 #[test]

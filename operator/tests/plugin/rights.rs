@@ -23,7 +23,7 @@ fn needed<'a>(call: &'a str) -> Rights {
             let (resource, name) = of(words[1]);
             assert!(words[2..].iter().all(|word| word.starts_with('-')), "a name alone: {call}");
             let mut pairs = vec![(resource, if name.is_some() { "get" } else { "list" })];
-            if has("--watch") || has("--watch-only") {
+            if has("--watch") {
                 pairs.push((resource, "watch"));
             }
             pairs
@@ -98,7 +98,7 @@ fn cluster() -> Fake {
         .has("*create *", &from_map)
         .has("*apply *", &from_map)
         .has("*patch *", &patched)
-        .does("*get events --watch-only *", ":")
+        .does("*get events --watch *", "exit 1")
         .lists("*get events *", &[])
         .lists("*get pods *weir.dev/job=asleep*", &[])
         .lists("*get pods *", &[worker])

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use weir_crds::kube::StreamJobStatus;
 
 use crate::kubectl::Running;
@@ -169,15 +169,20 @@ impl Cluster {
         if pods.is_empty() {
             bail!("{job}: no pod of such a job runs; `kubectl weir list` lists the jobs");
         }
-        let mut said = String::new();
+        let mut said: Vec<String> = Vec::new();
         for pod in &pods {
-            let way = self.forward(pod, from, PAGE_PORT)?;
-            match way.get("/v1/snapshot") {
-                Ok(_) => return Ok(way),
-                Err(why) => said = why.to_string(),
+            // One that cannot be reached, as on a node that is gone, says nothing of the others.
+            let way = self.forward(pod, from, PAGE_PORT).and_then(|way| {
+                way.get("/v1/snapshot")?;
+                Ok(way)
+            });
+            match way {
+                Ok(way) => return Ok(way),
+                Err(why) => said.push(format!("{why:#}")),
             }
         }
-        bail!("{job}: none of its {} pods coordinates it now: {said}", pods.len())
+        said.dedup();
+        bail!("{job}: none of its {} pods coordinates it now: {}", pods.len(), said.join("; "))
     }
 
     /// A way to the page of the pod that coordinates the job as its status says.
@@ -226,9 +231,22 @@ pub(crate) fn namespace_of(object: &Value) -> &str {
     object["metadata"]["namespace"].as_str().unwrap_or_default()
 }
 
-/// What the operator says about a job; of a later version's words those that are known.
+/// What the operator says about a job. What does not read, as of another version, is left out, and
+/// takes nothing else with it: no other field, and of a list no other item.
 pub(crate) fn status_of(job: &Value) -> StreamJobStatus {
-    serde_json::from_value(job["status"].clone()).unwrap_or_default()
+    let Value::Object(fields) = &job["status"] else { return StreamJobStatus::default() };
+    let alone = |name: &str, value: &Value| json!({name: value});
+    let reads = |status: Value| serde_json::from_value::<StreamJobStatus>(status).is_ok();
+    let mut kept = Map::new();
+    for (name, value) in fields {
+        if reads(alone(name, value)) {
+            kept.insert(name.clone(), value.clone());
+        } else if let Value::Array(items) = value {
+            let items = items.iter().filter(|item| reads(alone(name, &json!([item]))));
+            kept.insert(name.clone(), items.cloned().collect());
+        }
+    }
+    serde_json::from_value(Value::Object(kept)).unwrap_or_default()
 }
 
 /// A way to a pod's port, which closes when this is dropped.
@@ -267,5 +285,31 @@ impl Forwarded {
     /// Until `kubectl` ends.
     pub(crate) fn wait(mut self) -> Result<()> {
         self.running.wait().context("the way to the page has closed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_read_of_a_status_takes_nothing_else_with_it() {
+        let condition = |type_: &str| {
+            json!({
+                "type": type_, "status": "True", "reason": "Why", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            })
+        };
+        let status = status_of(&json!({"status": {
+            "state": "Running", "restarts": "many", "lastCheckpoint": {"epoch": -1},
+            "coordinator": {"pod": "delays-0123abcd-1", "more": 1}, "later": {"a": 1},
+            "conditions": [condition("Ready"), {"type": 1}, condition("Degraded")],
+        }}));
+        assert_eq!(status.state, Some(weir_crds::kube::JobState::Running));
+        assert_eq!(status.coordinator.map(|it| it.pod).as_deref(), Some("delays-0123abcd-1"));
+        let types: Vec<&str> = status.conditions.iter().map(|it| it.type_.as_str()).collect();
+        assert_eq!(types, ["Ready", "Degraded"]);
+        assert_eq!((status.restarts, status.last_checkpoint), (None, None));
+        assert_eq!(status_of(&json!({"status": 1})), StreamJobStatus::default());
     }
 }

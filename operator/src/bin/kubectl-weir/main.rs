@@ -22,6 +22,7 @@ mod status;
 mod top;
 mod ui;
 mod version;
+mod watch;
 
 use std::process::ExitCode;
 

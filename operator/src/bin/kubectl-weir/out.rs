@@ -43,20 +43,38 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 }
 
 /// Prints what `look` finds now and from then on, until Ctrl-C: on a terminal in place, elsewhere
-/// below what was there, whenever it is other than before.
+/// below what was there, whenever it is other than before. What cannot be looked at from the first is
+/// an error; later it is told, and tried again.
 pub(crate) fn keep(mut look: impl FnMut() -> anyhow::Result<String>) -> anyhow::Result<u8> {
     let in_place = std::io::stdout().is_terminal();
-    let mut shown = String::new();
+    let mut shown = look()?;
+    let mut silent = String::new();
+    let on_screen = |text: &str| match in_place {
+        // To the corner, and nothing of before behind it.
+        true => print(&format!("\x1b[H\x1b[2J{text}")),
+        false => print(text),
+    };
+    on_screen(&shown)?;
     loop {
-        let text = look()?;
-        if in_place {
-            // To the corner, and nothing of before behind it.
-            print(&format!("\x1b[H\x1b[2J{text}"))?;
-        } else if text != shown {
-            print(&text)?;
-        }
-        shown = text;
         std::thread::sleep(EACH);
+        match look() {
+            Ok(text) => {
+                if in_place || text != shown {
+                    on_screen(&text)?;
+                }
+                shown = text;
+                silent.clear();
+            }
+            Err(why) => {
+                let why = in_lines(&format!("{why:#}"), "\n");
+                if in_place {
+                    on_screen(&format!("{shown}\nit is as it was: {why}\n"))?;
+                } else if why != silent {
+                    tell(&format!("it is as it was: {why}"));
+                }
+                silent = why;
+            }
+        }
     }
 }
 

@@ -4,10 +4,9 @@
 mod goal;
 pub(crate) mod savepoint;
 
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use clap::Args;
 use serde_json::Value;
 use weir_crds::kube::StreamJobStatus;
@@ -19,12 +18,10 @@ pub(crate) use goal::Goal;
 use goal::{Progress, token};
 
 use crate::JobName;
-use crate::ask::{Cluster, Forwarded, JOBS, named, namespace_of, status_of};
+use crate::ask::{Cluster, Forwarded, JOBS, is_not_found, named, namespace_of, status_of};
 use crate::exit::TIMED_OUT;
 use crate::out::{print, tell};
-
-/// Before a watch that has ended is begun again.
-const BREATH: Duration = Duration::from_millis(300);
+use crate::watch::Watch;
 
 /// How far to go with a change.
 #[derive(Clone, Copy, Debug, Args)]
@@ -164,52 +161,30 @@ pub(crate) fn wait(
         took(u64::try_from(millis).unwrap_or(u64::MAX))
     };
     let mut told = String::new();
-    let object = named(JOBS, name)?;
+    let mut watch = Watch::new(cluster, &[&named(JOBS, name)?]);
     loop {
-        let mut call = cluster.start(&["get", &object, "--watch", "--output=json"])?;
-        let output = call.output()?;
-        let (to, seen) = mpsc::sync_channel(16);
-        std::thread::spawn(move || {
-            for job in serde_json::Deserializer::from_reader(output).into_iter::<Value>() {
-                if to.send(job).is_err() {
-                    return;
-                }
+        let left = (begun + timeout).saturating_sub(clock.elapsed());
+        let seen = watch.next(Some(left)).map_err(|why| match is_not_found(&why) {
+            true => anyhow!("{name}: it has been deleted"),
+            false => anyhow!(
+                "{name}: it cannot be watched ({why:#}); what was asked for goes on all the same"
+            ),
+        })?;
+        let Some(job) = seen else {
+            tell(&format!("{name}  not within {}: {told}; it goes on all the same", so_far()));
+            return Ok(TIMED_OUT);
+        };
+        match goal.progress(before, &job, wanted) {
+            Progress::Reached(what) => {
+                print(&format!("{name}  {}; it took {}\n", in_lines(&what, "\n"), so_far()))?;
+                return Ok(0);
             }
-        });
-        let mut is_new = true;
-        loop {
-            let left = (begun + timeout).saturating_sub(clock.elapsed());
-            let job = match seen.recv_timeout(left) {
-                Ok(job) => job.context("what kubectl says of the job")?,
-                Err(RecvTimeoutError::Timeout) => {
-                    tell(&format!(
-                        "{name}  not within {}: {told}; it goes on all the same",
-                        so_far()
-                    ));
-                    return Ok(TIMED_OUT);
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            is_new = false;
-            match goal.progress(before, &job, wanted) {
-                Progress::Reached(what) => {
-                    print(&format!("{name}  {}; it took {}\n", in_lines(&what, "\n"), so_far()))?;
-                    return Ok(0);
-                }
-                Progress::Failed(why) => bail!("{name}: {why}"),
-                Progress::Waits(on) if on != told => {
-                    tell(&format!("  {:>8}  {on}", so_far()));
-                    told = on;
-                }
-                Progress::Waits(_) => {}
+            Progress::Failed(why) => bail!("{name}: {why}"),
+            Progress::Waits(on) if on != told => {
+                tell(&format!("  {:>8}  {on}", so_far()));
+                told = on;
             }
+            Progress::Waits(_) => {}
         }
-        // The API server ends each watch after some minutes; one that never begins says why.
-        if let Err(why) = call.wait()
-            && is_new
-        {
-            bail!("{name}: it cannot be watched ({why}); what was asked for goes on all the same");
-        }
-        std::thread::sleep(BREATH);
     }
 }
