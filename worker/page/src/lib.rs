@@ -12,6 +12,8 @@
 //! ```
 
 pub mod diagnose;
+#[doc(hidden)]
+pub mod example;
 pub mod fleet;
 pub mod history;
 mod html;
@@ -26,4 +28,4 @@ pub use diagnose::diagnose;
 pub use hub::{Hub, Ledger, Program};
 pub use places::places;
 pub use serve::{router, serve};
-pub use status::status;
+pub use status::{checkpoints, mark, status};

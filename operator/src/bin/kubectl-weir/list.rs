@@ -104,7 +104,7 @@ pub(crate) fn jobs(
 
 /// What the jobs that run say themselves, by position. One that does not answer says nothing.
 pub(crate) fn live(cluster: &Cluster, jobs: &[Job]) -> HashMap<usize, Live> {
-    let pod = |job: &Job| job.status.coordinator.as_ref().map(|it| it.pod.clone());
+    let pod = |job: &Job| job.page_pod().map(str::to_owned);
     let running: Vec<_> = jobs
         .iter()
         .enumerate()

@@ -308,7 +308,8 @@ fn follow(
             std::thread::spawn(move || {
                 let send = |line| to.send(News::Line(line)).is_ok();
                 let ended = read(&cluster, &pod, &args, &since, send);
-                to.send(News::Ended(pod.process, ended))
+                // Nobody may listen any more.
+                let _ = to.send(News::Ended(pod.process, ended));
             });
         }
         since = Since::Start;

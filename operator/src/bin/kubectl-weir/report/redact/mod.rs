@@ -474,6 +474,66 @@ mod tests {
     }
 
     #[test]
+    fn every_text_can_be_searched_and_keeps_its_lines() {
+        let pieces = [
+            "password",
+            "token",
+            "--",
+            "'",
+            "\"",
+            "\\",
+            ":",
+            "=",
+            "\n",
+            " ",
+            "  ",
+            "- ",
+            "[",
+            "]",
+            "{",
+            "}",
+            "(",
+            ")",
+            "|",
+            ",",
+            ";",
+            "&",
+            "?",
+            "@",
+            "://",
+            "/",
+            "é",
+            "x",
+            "Some(",
+            "value",
+            "/*",
+            "*/",
+            "-----BEGIN X-----",
+            "-----END X-----",
+            "${",
+            "#",
+        ];
+        let mut seed = 7_u64;
+        let mut next = |below: usize| {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap() % below
+        };
+        let redactor = Redactor::default();
+        for _ in 0..20_000 {
+            let text: String = (0..next(14)).map(|_| pieces[next(pieces.len())]).collect();
+            let shown = redactor.searched(&text, &mut Vec::new());
+            assert_eq!(
+                shown.matches('\n').count(),
+                text.matches('\n').count(),
+                "{text:?} → {shown:?}"
+            );
+            assert_eq!(redactor.log(&text).lines().count(), text.lines().count(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_is_known_goes_in_every_spelling() {
         let mut redactor = Redactor::default();
         redactor.learn(&json!({"password": "it's a\"p@ss/word"}));

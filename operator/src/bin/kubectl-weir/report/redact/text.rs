@@ -111,7 +111,6 @@ fn given(text: &str, name: Range<usize>, found: &mut Vec<Range<usize>>) {
     let line = text[..name.start].rfind('\n').map_or(0, |at| at + 1);
     let before = &text[line..name.start];
     let begins = BEGINS.as_ref().and_then(|it| it.captures(before)).and_then(|it| it.get(1));
-    // A name of several words begins a line with the first of them.
     let key = Key { line, column: begins.map(|it| it.end()), is_header: is_header(word) };
     if let Some(close) = closed(text, &name)
         && let Some(gap) = FAR.as_ref().and_then(|it| it.captures(&text[close..]))
@@ -152,7 +151,7 @@ fn closed(text: &str, name: &Range<usize>) -> Option<usize> {
     let open = before.rfind(|c: char| is_quote(c) || c == '\n')?;
     let quote = before[open..].chars().next().filter(|c| is_quote(*c))?;
     let after = &text[name.end..];
-    let close = after.find(|c: char| c == quote || c == '\n')?;
+    let close = after.find([quote, '\n'])?;
     let is_near = name.start - open <= AROUND && close <= AROUND;
     (is_near && after[close..].starts_with(quote)).then_some(name.end + close + 1)
 }
@@ -178,9 +177,9 @@ fn value(text: &str, at: usize, key: &Key, sign: &str, found: &mut Vec<Range<usi
         found.push(line_end(text, at)..deeper(text, at, key));
         return;
     }
-    // Blanks that led to another line lead to nothing that is this name's.
+    // On another line it is this name's only where it is set in deeper.
     if text[key.line..at].contains('\n') && is_yaml {
-        found.push(at..deeper(text, key.line, key));
+        found.push(at..deeper(text, key.line, key).max(at));
         return;
     }
     let line = at..line_end(text, at).min(enclosing(text, key.line, at));
