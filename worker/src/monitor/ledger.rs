@@ -203,7 +203,7 @@ fn push<T>(all: &mut Vec<T>, one: T) {
     all.push(one);
 }
 
-fn operation(done: &OperationReport, term: u64) -> OperationView {
+pub(super) fn operation(done: &OperationReport, term: u64) -> OperationView {
     OperationView {
         at_ms: done.at_ms,
         term,

@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 
 use prometheus::{CounterVec, GaugeVec, Opts, Registry, TextEncoder};
 use weir_page::Hub;
+use weir_page::traces::parts;
 use weir_protocol::Counter;
 use weir_protocol::control::{CoordinatorReport, JobStatus, OperatorStats, TaskStats};
-use weir_protocol::view::{AttemptResult, CheckpointRecord, CheckpointTask, Snapshot};
+use weir_protocol::view::{AttemptResult, CheckpointRecord, Snapshot};
 
 use self::families::Family;
 use super::role::Role;
@@ -149,8 +150,10 @@ fn worker(job: &Job<'_>, settings: &Settings, is_attached: bool) -> prometheus::
     job.put(&families::STATE_LIMIT, settings.state_limit as f64)
 }
 
+type OfTask = (&'static Family, fn(&TaskStats) -> f64);
+
 /// What is known of every task.
-const OF_TASKS: [(&Family, fn(&TaskStats) -> f64); 7] = [
+const OF_TASKS: [OfTask; 7] = [
     (&families::TASK_BUSY, |task| from_us(task.busy_us)),
     (&families::TASK_BACKPRESSURED, |task| from_us(task.backpressured_us)),
     (&families::TASK_IDLE, |task| from_us(task.idle_us)),
@@ -271,15 +274,12 @@ fn checkpoints<'a>(
     else {
         return Ok(());
     };
-    let parts: [(&str, fn(&CheckpointTask) -> u64); 4] = [
-        ("trigger", |task| task.trigger_us),
-        ("align", |task| task.align_us),
-        ("freeze", |task| task.freeze_us),
-        ("upload", |task| task.upload_us),
-    ];
-    for (phase, took) in parts {
-        phases.put(&[phase], from_us(newest.tasks.iter().map(took).max().unwrap_or(0)));
+    let mut longest: BTreeMap<&str, u64> = BTreeMap::new();
+    for (phase, took_us) in newest.tasks.iter().flat_map(parts) {
+        let most_us = longest.entry(phase).or_default();
+        *most_us = took_us.max(*most_us);
     }
+    longest.into_iter().for_each(|(phase, took_us)| phases.put(&[phase], from_us(took_us)));
     let publish_ms = newest.took_ms.saturating_sub(newest.acknowledged_ms);
     phases.put(&["publish"], from_ms(publish_ms));
     written.put(&[], newest.written_bytes as f64);

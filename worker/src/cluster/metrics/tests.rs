@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use expect_test::expect_file;
 use weir_protocol::control::{OperationKind, OperationOutcome, OperationReport};
-use weir_protocol::view::{Finding, Severity, TotalsView};
+use weir_protocol::view::{CheckpointTask, Finding, Severity, TotalsView};
 
 use super::*;
 
