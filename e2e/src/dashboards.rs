@@ -275,7 +275,7 @@ impl Dashboard {
             "timezone": "browser",
             "links": [{
                 "type": "dashboards", "tags": ["weir"], "title": "Weir", "asDropdown": false,
-                "keepTime": true, "includeVars": true,
+                "keepTime": true, "includeVars": true, "icon": "", "targetBlank": false, "tooltip": "",
             }],
             "templating": {"list": self.choices()},
             "annotations": {"list": self.marks.iter().map(|mark| self.mark(mark)).collect::<Vec<_>>()},
@@ -390,7 +390,9 @@ impl Panel {
                 "textMode": if self.kind == Kind::Word { "name" } else { "auto" },
             }),
             Kind::Lines | Kind::Stack | Kind::Bars => json!({
-                "legend": {"displayMode": "list", "placement": "bottom"},
+                "legend": {
+                    "displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": [],
+                },
                 "tooltip": {"mode": "multi", "sort": "desc"},
             }),
             Kind::Table => {
