@@ -1,13 +1,13 @@
 //! Bids for benchmarks: about 200 bytes each, seven fields of which a query wants two, keys that
 //! are 64 bits wide and not dense, no two rows alike.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+
+use super::dealt::write_dealt;
 
 /// Distinct auctions.
 pub const BID_KEYS: u64 = 10_000;
@@ -21,17 +21,10 @@ const STEP_US: i64 = 100;
 /// # Errors
 /// Those of the file system.
 pub fn write_bids(folder: &Path, rows: u64, files: usize) -> Result<u64> {
-    let mut to = (0..files)
-        .map(|i| {
-            let path = folder.join(format!("bids-{i}.json"));
-            let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
-            Ok(BufWriter::with_capacity(1 << 20, file))
-        })
-        .collect::<Result<Vec<_>>>()?;
     let mut rng = StdRng::seed_from_u64(42);
     let channels = ["Google", "Facebook", "Baidu", "Apple"];
     let start_us = 1_767_225_600_000_000;
-    for (row, file) in (0..rows).zip((0..files).cycle()) {
+    let mut line = |row: u64| -> Result<String> {
         let auction = spread(rng.random_range(0..BID_KEYS));
         let bidder = spread(rng.random::<u64>());
         let price = rng.random_range(100..10_000_000);
@@ -42,17 +35,11 @@ pub fn write_bids(folder: &Path, rows: u64, files: usize) -> Result<u64> {
         let date = chrono::DateTime::from_timestamp_millis(ms)
             .context("a date out of range")?
             .format("%Y-%m-%d %H:%M:%S%.3f");
-        writeln!(
-            to[file],
+        Ok(format!(
             r#"{{"auction":{auction},"bidder":{bidder},"price":{price},"channel":"{channel}","url":"https://www.nexmark.com/{item:016x}","dateTime":"{date}","extra":"{extra:016x}"}}"#
-        )?;
-    }
-    let mut bytes = 0;
-    for mut file in to {
-        file.flush()?;
-        bytes += file.get_ref().metadata()?.len();
-    }
-    Ok(bytes)
+        ))
+    };
+    write_dealt(folder, "bids", files, (0..rows).map(&mut line))
 }
 
 /// Spreads small numbers over 63 bits, one to one (the finalizer of splitmix64, less its sign).

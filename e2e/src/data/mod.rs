@@ -1,6 +1,7 @@
 //! Input: real flights in several orders and formats, and made-up bids for benchmarks.
 
 mod bids;
+mod dealt;
 mod files;
 mod flights;
 mod layout;

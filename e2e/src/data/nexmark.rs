@@ -5,13 +5,13 @@
 //! Streams" (Tucker, Tufte, Papadimos, Maier; draft of 2008) and of its later suites; the events
 //! themselves are made here.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+
+use super::dealt::write_dealt;
 
 /// People and auctions begin at this number.
 const FIRST: u64 = 1_000;
@@ -157,23 +157,8 @@ fn text(ms: i64) -> Result<String> {
 /// # Errors
 /// Those of the file system.
 pub fn write_events(folder: &Path, rows: u64, files: usize) -> Result<u64> {
-    let mut to = (0..files)
-        .map(|i| {
-            let path = folder.join(format!("events-{i}.json"));
-            let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
-            Ok(BufWriter::with_capacity(1 << 20, file))
-        })
-        .collect::<Result<Vec<_>>>()?;
     let mut events = Events::new(100);
-    for (_, file) in (0..rows).zip((0..files).cycle()) {
-        writeln!(to[file], "{}", events.line()?)?;
-    }
-    let mut bytes = 0;
-    for mut file in to {
-        file.flush()?;
-        bytes += file.get_ref().metadata()?.len();
-    }
-    Ok(bytes)
+    write_dealt(folder, "events", files, (0..rows).map(|_| events.line()))
 }
 
 #[cfg(test)]

@@ -157,4 +157,52 @@ fn top_draws_a_job_on_a_terminal_until_q() {
     let ended = eventually("its end", || top.0.try_wait().unwrap());
     assert!(ended.success(), "{ended}: {}", seen.lock().unwrap());
     eventually("the old screen", || has("\u{1b}[?1049l"));
+    eventually("no kubectl is left", || fake.is_at_rest().then_some(()));
+}
+
+/// Ends a process by a signal, as `kill` and the end of a session do.
+fn signal(process: &Child, name: &str) {
+    let id = process.id().to_string();
+    let sent = std::process::Command::new("kill").args(["-s", name, &id]).status();
+    assert!(sent.expect("kill").success());
+}
+
+#[test]
+fn no_way_stays_open_when_what_uses_it_is_ended() {
+    let page = coordinates(&snapshot(), &[]);
+    let cluster = || {
+        Fake::new()
+            .lists(
+                "*get streamjobs.weir.dev*",
+                &[job("delays", "Running", &[("Ready", "True", "")])],
+            )
+            .lists("*get pods *", &[pod(1, "Running")])
+            .forwards("delays-0123abcd-1", page)
+            .does("logs *", "while :; do echo '2026-01-01T00:00:00Z on and on'; sleep 0.05; done")
+            .does("*--watch*", "exec sleep 30")
+    };
+    for (command, name, code) in [
+        (&["ui", "delays", "--port", "0"][..], "TERM", 143),
+        (&["ui", "delays", "--port", "0"], "INT", 130),
+        (&["logs", "delays", "-f"], "HUP", 129),
+    ] {
+        let fake = cluster();
+        let mut process = fake.command(command).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(!line.is_empty() && !fake.is_at_rest(), "{command:?}: {line}");
+        signal(&process, name);
+        let ended = eventually("its end", || process.try_wait().unwrap());
+        assert_eq!(ended.code(), Some(code), "{command:?}");
+        eventually("no kubectl is left", || fake.is_at_rest().then_some(()));
+    }
+    // `… | head -n 1`
+    let fake = cluster();
+    let mut process =
+        fake.command(&["logs", "delays", "-f"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ended = eventually("its end", || process.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(0));
+    eventually("no kubectl is left", || fake.is_at_rest().then_some(()));
 }

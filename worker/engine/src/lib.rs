@@ -29,6 +29,7 @@ pub mod lookup;
 pub mod message;
 pub mod operator;
 pub mod operators;
+pub mod roaring;
 pub mod runtime;
 pub mod sink;
 pub mod source;

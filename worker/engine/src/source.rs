@@ -197,6 +197,12 @@ pub trait EventTimes: Send {
     /// Where the event time and the watermark expression stand in the projected batch.
     fn rule(&self) -> Option<&WatermarkRule>;
 
+    /// A column of the projected batch that shows the watermark in force before each row: that of
+    /// its own split, NULL before the first. Its type is a timestamp in milliseconds.
+    fn shows_watermark(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether whatever stands behind waits for the source's end although its rows have no event
     /// time: of a job that works on what is there and then ends.
     fn waits_for_end(&self) -> bool {

@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use weir_protocol::view::{OperationView, Severity, Snapshot, VertexView};
 
-use crate::words::{bytes, count, duration, percent, rate, took};
+use crate::words::{bytes, count, duration, in_lines, on_one_line, percent, rate, took};
 
 /// Operations that are shown.
 const OPERATIONS: usize = 3;
+/// Before the second line of what one says.
+const FURTHER: &str = "\n    ";
 
 /// The screen; `operations` are the newest first.
 #[must_use]
@@ -19,8 +21,8 @@ pub fn status(snapshot: &Snapshot, operations: &[OperationView]) -> String {
     let _ = writeln!(
         out,
         "{}   {}   {} workers, parallelism {}   up {}   restarts {}",
-        job.name,
-        job.state,
+        on_one_line(&job.name),
+        on_one_line(&job.state),
         job.workers,
         job.parallelism,
         duration(up),
@@ -32,10 +34,11 @@ pub fn status(snapshot: &Snapshot, operations: &[OperationView]) -> String {
             Severity::Warning => '▲',
             Severity::Note => 'i',
         };
-        let _ = writeln!(out, "{mark} {} {}: {}", finding.place, finding.cause, finding.evidence);
-        let _ = writeln!(out, "    {}", finding.fix);
+        let said = format!("{} {}: {}", finding.place, finding.cause, finding.evidence);
+        let _ = writeln!(out, "{mark} {}", in_lines(&said, FURTHER));
+        let _ = writeln!(out, "    {}", in_lines(&finding.fix, FURTHER));
         if let Some(command) = &finding.command {
-            let _ = writeln!(out, "    {command}");
+            let _ = writeln!(out, "    {}", in_lines(command, FURTHER));
         }
     }
     out.push('\n');
@@ -48,8 +51,10 @@ pub fn status(snapshot: &Snapshot, operations: &[OperationView]) -> String {
     for (at, done) in operations.iter().take(OPERATIONS).enumerate() {
         let ago = snapshot.at_ms.saturating_sub(done.at_ms) as f64 / 1e3;
         let word = if at == 0 { "operations" } else { "" };
-        let _ = write!(out, "{word:<13}{} {}", done.kind, done.message);
-        let steps = done.steps.iter().map(|step| format!("{} {}", step.name, took(step.ms)));
+        let said = format!("{} {}", done.kind, done.message);
+        let _ = write!(out, "{word:<13}{}", in_lines(&said, FURTHER));
+        let step = |name: &str, ms| format!("{} {}", on_one_line(name), took(ms));
+        let steps = done.steps.iter().map(|it| step(&it.name, it.ms));
         let steps: Vec<String> = steps.collect();
         if !steps.is_empty() {
             let _ = write!(out, " ({})", steps.join(", "));
@@ -62,7 +67,7 @@ pub fn status(snapshot: &Snapshot, operations: &[OperationView]) -> String {
 fn operators(out: &mut String, vertex: &VertexView, wide: usize) {
     for (at, operator) in vertex.operators.iter().enumerate() {
         let rows = if operator.kind == "sink" { operator.in_rate } else { operator.out_rate };
-        let name: String = operator.name.chars().take(wide).collect();
+        let name: String = on_one_line(&operator.name).chars().take(wide).collect();
         let pad = " ".repeat(wide - name.chars().count());
         let mut facts = vec![format!("{:>7} rows/s", rate(rows))];
         if operator.backlog > 0 {

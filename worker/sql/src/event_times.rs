@@ -22,6 +22,8 @@ pub(crate) struct TableTimes {
     /// Whether of rows that go only the primary key counts.
     pub(crate) by_key: bool,
     pub(crate) rule: Option<WatermarkRule>,
+    /// The column that shows which watermark a row found.
+    pub(crate) shown: Option<usize>,
     /// Whether time passes at the end alone.
     pub(crate) at_end: bool,
     /// Of the connector's columns.
@@ -77,6 +79,10 @@ impl EventTimes for TableTimes {
 
     fn rule(&self) -> Option<&WatermarkRule> {
         self.rule.as_ref()
+    }
+
+    fn shows_watermark(&self) -> Option<usize> {
+        self.shown
     }
 
     fn waits_for_end(&self) -> bool {

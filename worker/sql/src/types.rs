@@ -47,7 +47,7 @@ pub(crate) enum Kind {
     Nested(&'static Nested),
     /// `VARIANT`: a value of JSON, as text without blanks, members sorted.
     Variant,
-    /// `BITMAP`: a set of numbers of 32 bits, as [`crate::expr::roaring`] writes it.
+    /// `BITMAP`: a set of numbers of 32 bits, as [`weir_engine::roaring`] writes it.
     Bitmap,
     /// `INTERVAL DAY TO SECOND`, in milliseconds.
     IntervalMillis,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use weir_e2e::job::{Job, Manifest};
+use weir_e2e::job::{Job, Manifest, Summary};
 use weir_e2e::oracle::flink;
 
 #[derive(clap::Args)]
@@ -112,12 +112,18 @@ fn slope(small: u64, large: u64, cpu: impl Fn(u64) -> Result<Duration>, runs: u3
 
 fn weir_cpu(rows: u64, parallelism: u32) -> Result<Duration> {
     let program = super::bids_count(&super::files(&super::bids(rows, parallelism)?));
-    let interval = Duration::from_secs(10);
-    let manifest = Manifest { parallelism, interval, ..Manifest::new("json-bids", &program) };
-    let (summary, cpu) = Job::new(manifest)?.start(0)?.finish_with_cpu()?;
+    let (summary, cpu) = run_weir("json-bids", &program, parallelism)?;
     ensure!(summary.rows_in == rows, "{summary:?} of {rows} rows");
-    ensure!((summary.late, summary.malformed) == (0, 0), "{summary:?}");
     Ok(cpu)
+}
+
+/// Runs a program to its end, in which no row may be late or malformed. Gives its CPU time.
+pub(crate) fn run_weir(name: &str, program: &str, parallelism: u32) -> Result<(Summary, Duration)> {
+    let interval = Duration::from_secs(10);
+    let manifest = Manifest { parallelism, interval, ..Manifest::new(name, program) };
+    let (summary, cpu) = Job::new(manifest)?.start(0)?.finish_with_cpu()?;
+    ensure!((summary.late, summary.malformed) == (0, 0), "{summary:?}");
+    Ok((summary, cpu))
 }
 
 fn flink_cpu(rows: u64, parallelism: u32) -> Result<Duration> {

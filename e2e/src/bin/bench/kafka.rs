@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use weir_e2e::job::{Job, Manifest};
 use weir_e2e::oracle::flink;
 use weir_e2e::testbed::kafka::Kafka;
 
@@ -52,10 +51,7 @@ fn program(broker: &Kafka, rows: u64) -> String {
 }
 
 fn weir_cpu(program: &str, rows: u64, parallelism: u32) -> Result<Duration> {
-    let interval = Duration::from_secs(10);
-    let manifest = Manifest { parallelism, interval, ..Manifest::new("kafka-bids", program) };
-    let (summary, cpu) = Job::new(manifest)?.start(0)?.finish_with_cpu()?;
+    let (summary, cpu) = super::json::run_weir("kafka-bids", program, parallelism)?;
     ensure!(summary.rows_in == rows, "{summary:?} of {rows} rows");
-    ensure!((summary.late, summary.malformed) == (0, 0), "{summary:?}");
     Ok(cpu)
 }

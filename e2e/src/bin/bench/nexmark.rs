@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use weir_e2e::job::{Job, Manifest};
 use weir_e2e::oracle::flink;
 use weir_e2e::{cache, data};
 
@@ -102,12 +101,8 @@ fn events(rows: u64, files: u32) -> Result<PathBuf> {
 fn weir_cpu(query: &str, script: &str, rows: u64, parallelism: u32) -> Result<Duration> {
     let out = tempfile::tempdir()?;
     let program = program(script, &events(rows, parallelism)?, out.path())?;
-    let name = format!("nexmark-{query}");
-    let interval = Duration::from_secs(10);
-    let manifest = Manifest { parallelism, interval, ..Manifest::new(&name, &program) };
-    let (summary, cpu) = Job::new(manifest)?.start(0)?.finish_with_cpu()?;
+    let (summary, cpu) = super::json::run_weir(&format!("nexmark-{query}"), &program, parallelism)?;
     ensure!(summary.rows_in >= rows, "{summary:?} of {rows} rows");
-    ensure!((summary.late, summary.malformed) == (0, 0), "{summary:?}");
     Ok(cpu)
 }
 

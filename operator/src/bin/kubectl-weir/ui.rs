@@ -27,6 +27,7 @@ const ASKED: usize = 24;
 #[derive(Debug, Args)]
 pub(crate) struct UiArgs {
     /// Its name; without one a page of all jobs is served.
+    #[arg(value_parser = crate::ask::job_name)]
     job: Option<String>,
     /// Jobs of all namespaces.
     #[arg(short = 'A', long, conflicts_with = "job")]
@@ -145,11 +146,7 @@ fn look(ways: &Ways, args: &UiArgs, live: bool) -> anyhow::Result<(Vec<Job>, Vec
 
 fn fleet(cluster: &Cluster, args: &UiArgs) -> anyhow::Result<u8> {
     let ways = Arc::new(Ways { cluster: cluster.clone(), open: Mutex::default() });
-    let place = match (args.all_namespaces, cluster.namespace()) {
-        (true, _) => "all namespaces".to_owned(),
-        (false, Some(name)) => format!("namespace {name}"),
-        (false, None) => "the namespace of the current context".to_owned(),
-    };
+    let place = if args.all_namespaces { "all namespaces".to_owned() } else { cluster.place() };
     let now = || u64::try_from(Clock::system().now().as_millisecond()).unwrap_or(0);
     let moment = |rows, problem| FleetMoment { at_ms: now(), place: place.clone(), rows, problem };
     let (first, rows) = look(&ways, args, false)?;

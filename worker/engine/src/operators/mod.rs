@@ -2,6 +2,7 @@
 
 pub mod arrivals;
 pub mod dedup;
+mod due;
 pub mod group;
 mod in_order;
 pub mod join;

@@ -254,11 +254,17 @@ impl SourceHead {
             let error = null_time(projected.schema_ref().field(rule.column).name());
             return Err(error.at(self.place(index, row)));
         }
-        let (behind, watermark) = mark_rows(&projected, rule, active.watermark)?;
+        let shows = self.times.shows_watermark();
+        let marked = mark_rows(&projected, rule, active.watermark, shows.is_some())?;
+        let Marked { behind, before, watermark } = marked;
         if let Some(active) = self.active.get_mut(&index) {
             active.watermark = watermark;
         }
         self.furthest = self.furthest.max(watermark);
+        let projected = match (shows, before) {
+            (Some(column), Some(before)) => showing(&projected, column, &before)?,
+            _ => projected,
+        };
         Ok(Batch::new(projected).with_kinds(kinds).with_behind(behind))
     }
 
@@ -322,16 +328,32 @@ fn null_time(column: &str) -> EngineError {
     ))
 }
 
-/// The watermark of each row that was read behind it, and the split's watermark afterwards.
+/// What is known of watermarks at each of some rows.
+struct Marked {
+    /// The watermark of each row that was read behind it.
+    behind: Option<Int64Array>,
+    /// If asked for, what each row finds: the last time that is past, NULL before the first.
+    before: Option<Int64Array>,
+    /// The split's watermark afterwards.
+    watermark: Watermark,
+}
+
+/// Walks rows of a split; `keep`: whether what each finds is asked for.
 fn mark_rows(
     records: &RecordBatch,
     rule: &WatermarkRule,
     before: Watermark,
-) -> Result<(Option<Int64Array>, Watermark), EngineError> {
+    keep: bool,
+) -> Result<Marked, EngineError> {
     let times = milliseconds(records, rule.column)?;
     // Rows that go by their keys have none, and mark nothing.
     let has_none = |row: usize| times.nulls().is_some_and(|nulls| nulls.is_null(row));
-    let mut marking = Marking { watermark: before.0, behind: None, rows: times.len() };
+    let mut marking = Marking {
+        watermark: before.0,
+        behind: None,
+        before: keep.then(|| vec![None; times.len()]),
+        rows: times.len(),
+    };
     match rule.mark {
         RowMark::Delay(delay) => {
             for (row, &time) in times.values().iter().enumerate() {
@@ -349,13 +371,31 @@ fn mark_rows(
             }
         }
     }
-    Ok((marking.behind.map(Int64Array::from), Watermark(marking.watermark)))
+    Ok(Marked {
+        behind: marking.behind.map(Int64Array::from),
+        before: marking.before.map(Int64Array::from),
+        watermark: Watermark(marking.watermark),
+    })
+}
+
+/// The records with what each row finds in a column.
+fn showing(
+    records: &RecordBatch,
+    column: usize,
+    before: &Int64Array,
+) -> Result<RecordBatch, EngineError> {
+    let of = records.schema_ref().field(column).data_type();
+    let shown = before.reinterpret_cast::<TimestampMillisecondType>();
+    let mut columns = records.columns().to_vec();
+    columns[column] = arrow::compute::cast(&shown, of)?;
+    Ok(RecordBatch::try_new(records.schema(), columns)?)
 }
 
 /// Walks a split's rows with the watermark in force before each.
 struct Marking {
     watermark: i64,
     behind: Option<Vec<Option<i64>>>,
+    before: Option<Vec<Option<i64>>>,
     rows: usize,
 }
 
@@ -364,6 +404,10 @@ impl Marking {
     fn row(&mut self, row: usize, time: i64, mark: i64) {
         if time < self.watermark {
             self.behind.get_or_insert_with(|| vec![None; self.rows])[row] = Some(self.watermark);
+        }
+        if let Some(before) = &mut self.before {
+            // Rows below the watermark are past.
+            before[row] = (self.watermark > i64::MIN).then(|| self.watermark - 1);
         }
         self.watermark = self.watermark.max(mark);
     }

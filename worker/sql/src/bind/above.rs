@@ -10,7 +10,7 @@ use super::aggregate::map_children;
 use super::asked::Asked;
 use super::join::Joined;
 use super::query::{Ctes, From};
-use super::subquery::{is_value, values};
+use super::subquery::{gives_aggregates, is_value, values};
 use super::{Binder, Reported};
 use crate::ast::{self, ExprKind, SelectItem};
 use crate::error::Span;
@@ -44,11 +44,7 @@ fn is_aggregate(expr: &ast::Expr) -> bool {
 
 /// Whether a SELECT gives a row for a group and not for a row.
 fn groups(select: &ast::Select) -> bool {
-    let items = select.items.iter().any(|item| match item {
-        SelectItem::Expr { expr, .. } => aggregates(expr),
-        SelectItem::Star { .. } => false,
-    });
-    select.group_by.is_some() || select.having.is_some() || items
+    select.group_by.is_some() || select.having.is_some() || gives_aggregates(select)
 }
 
 /// Queries that stand for values: those in arguments of aggregates, and the others.

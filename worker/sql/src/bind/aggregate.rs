@@ -362,13 +362,6 @@ impl Binder<'_> {
         if below.is_none() && emit.is_none() {
             return Ok(None);
         }
-        if let Some(by) = from.rel.folded_by() {
-            let message = format!(
-                "windows take rows that are corrected by a format of changes, and these are by {} at {}:{}, which gives the last of several corrections alone: which window had ended before one of them is known to nobody but the clock; window the rows before that, or group without a window",
-                by.what, by.span.line, by.span.column
-            );
-            return self.fail(if at == Span::default() { by.span } else { at }, message);
-        }
         if matches!(id.window, Windows::Session { .. }) {
             return Ok(None);
         }

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Int64Array};
 use weir_engine::aggregate::functions;
 
-use super::aggregate::{Keys, name_of_call, same};
-use super::expr::{ExprBinder, bind_plain, call, choose, compare_op, condition, logical};
+use super::aggregate::name_of_call;
+use super::around::Rows;
+use super::expr::{bind_plain, call, choose, compare_op, logical};
 use super::join::Joined;
 use super::query::{Ctes, From};
-use super::sets::grouped;
-use super::subquery::{Beside, always_has_a_row, of_exists, plain as plain_query, scope_of};
+use super::sets::{grouped, plain};
+use super::subquery::{always_has_a_row, of_exists, scope_of};
 use super::{Binder, Reported};
-use crate::ast::{self, BinaryOp, ExprKind, SelectItem};
-use crate::error::{Span, SqlError};
+use crate::ast::{self, BinaryOp, ExprKind};
+use crate::error::Span;
 use crate::expr::{Expr, Style, compare};
 use crate::rel::{AggregateCall, Field, JoinKind, Rel, Role, calc, join};
 use crate::types::{Kind, SqlType};
@@ -51,16 +52,6 @@ impl<'a> Asked<'a> {
 /// The values that `IN` looks for.
 pub(super) fn sought(of: &ast::Expr) -> &[ast::Expr] {
     crate::parse::row(of).unwrap_or(std::slice::from_ref(of))
-}
-
-/// What is left of a query for the rows around it.
-pub(super) struct Rows {
-    /// The columns by which they find their rows, then the query's values.
-    pub(super) rel: Arc<Rel>,
-    /// The other side of these columns, over FROM around, and whether NULL finds NULL.
-    pub(super) around: Vec<(Expr, bool)>,
-    /// Whether a row around finds one of them at most.
-    pub(super) is_one: bool,
 }
 
 /// What a query has for a row, NULL where it has no rows.
@@ -112,8 +103,14 @@ impl Binder<'_> {
         }
         if of.len() != given {
             let message = format!(
-                "IN compares with {} columns, and this query gives {given}; select those that are meant",
-                of.len()
+                "{} compares with {}, and this query gives {given}; select {}",
+                if compared.is_some() { "ANY or ALL" } else { "IN" },
+                if of.len() == 1 {
+                    "one column".to_owned()
+                } else {
+                    format!("{} columns", of.len())
+                },
+                if of.len() == 1 { "the one that is meant" } else { "those that are meant" },
             );
             return self.fail(query.span, message);
         }
@@ -177,114 +174,6 @@ impl Binder<'_> {
         Ok(with_value(from, value, span))
     }
 
-    /// The rows of a query by what it says of the rows around it.
-    fn rows_of(
-        &mut self,
-        from: &From,
-        query: &ast::Query,
-        span: Span,
-        ctes: &Ctes<'_>,
-    ) -> Result<Rows, Reported> {
-        let Some((inside, values)) = self.inside_of(from, query, ctes)? else {
-            return self.rows_by_itself(from, query, span, ctes);
-        };
-        let Beside { from: own, filter, keys, moved } = self.beside_rows(from, inside, span)?;
-        let values = values.iter().map(|value| value.renumber(&|column| column + moved));
-        let (mut exprs, mut around) = (Vec::new(), Vec::new());
-        for key in keys {
-            exprs.push(key.own);
-            around.push((key.around, key.null_safe));
-        }
-        exprs.extend(values);
-        let (rel, filter) = crate::rel::filtered(&own.rel, filter);
-        let field = |(number, expr): (usize, &Expr)| Field {
-            name: format!("value{number}"),
-            ty: expr.ty,
-            role: Role::Plain,
-        };
-        let fields = exprs.iter().enumerate().map(field).collect();
-        Ok(Rows { rel: calc(&rel, filter, exprs, fields), around, is_one: false })
-    }
-
-    /// The rows of a query that does more than select: by itself, or where it groups and speaks of
-    /// the rows around it, grouped by what it says of them as well.
-    pub(super) fn rows_by_itself(
-        &mut self,
-        outer: &From,
-        query: &ast::Query,
-        span: Span,
-        ctes: &Ctes<'_>,
-    ) -> Result<Rows, Reported> {
-        let (errors, warnings) = (self.errors.len(), self.warnings.len());
-        let by_itself = self.query(query, ctes);
-        let grouped = plain_query(query).filter(|select| {
-            let sets = |group: &ast::GroupBy| !group.sets.is_empty() || group.keys.is_empty();
-            select.group_by.as_ref().is_some_and(|group| !sets(group)) && select.distinct.is_none()
-        });
-        let select = match (by_itself, grouped) {
-            (Ok(rel), _) => {
-                let is_one = rel.keys().iter().any(Vec::is_empty);
-                return Ok(Rows { rel, around: Vec::new(), is_one });
-            }
-            (Err(reported), None) => return Err(reported),
-            (Err(Reported), Some(select)) => select,
-        };
-        self.errors.truncate(errors);
-        self.warnings.truncate(warnings);
-        let inside = self.inside(outer, select, ctes)?;
-        let scope = scope_of(&inside.from);
-        let mut found = Vec::new();
-        let (mut keys, mut items) = (Vec::new(), Vec::new());
-        for key in select.group_by.iter().flat_map(|group| &group.keys) {
-            let bound = bind_plain(key, &scope, "has no place in GROUP BY");
-            keys.push(self.keep(bound)?);
-        }
-        let mut binder = ExprBinder {
-            scope: &scope,
-            aggregates: Some(&mut found),
-            no_aggregates: "",
-            over: None,
-            matching: None,
-        };
-        let mut having = None;
-        for item in &select.items {
-            let bound = match item {
-                SelectItem::Expr { expr, .. } => binder.bind(expr),
-                SelectItem::Star { span, .. } => {
-                    Err(SqlError::new(*span, "a query that groups names its columns"))
-                }
-            };
-            items.push(self.keep(bound)?);
-        }
-        if let Some(condition_of) = &select.having {
-            let bound = condition(&mut binder, condition_of, "HAVING");
-            having = Some((self.keep(bound)?, condition_of.span));
-        }
-        let Beside { from, filter, keys: own, moved } = self.beside_rows(outer, inside, span)?;
-        let place = |column: usize| column + moved;
-        for call in &mut found {
-            for part in [&mut call.arg, &mut call.filter].into_iter().flatten() {
-                *part = part.renumber(&place);
-            }
-        }
-        let keys: Vec<Expr> = keys.iter().map(|key| key.renumber(&place)).collect();
-        let having = having.map(|(having, at)| (having.renumber(&place), at));
-        let is_one = keys.iter().all(|key| own.iter().any(|known| same(&known.own, key)));
-        let (mut by, mut around, mut named) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, key) in own.into_iter().enumerate() {
-            named.push((key.own.clone(), format!("key{number}")));
-            by.push(key.own);
-            around.push((key.around, key.null_safe));
-        }
-        by.extend(keys);
-        for (number, item) in items.iter().enumerate() {
-            named.push((item.renumber(&place), format!("value{number}")));
-        }
-        let keys = Keys::all(by);
-        let rel = self.aggregate(select, &from, filter, keys, found, named, having)?;
-        Ok(Rows { rel: self.final_rows(&rel), around, is_one })
-    }
-
     /// `of op ANY (query)`, or ALL: what is so of the least or the greatest value is so of any or all.
     #[expect(clippy::too_many_arguments, reason = "the parts of one comparison")]
     fn compared(
@@ -315,9 +204,7 @@ impl Binder<'_> {
         };
         let some = self.more_than_none(rows.clone(), span)?;
         let none = self.not(some, span)?;
-        let test = compare::null_test(false);
-        let boolean = SqlType::not_null(Kind::Boolean);
-        let unknown = self.keep(call("IS NULL", vec![of], test, boolean, Style::Postfix, span))?;
+        let unknown = self.is_null(of, span)?;
         let decided = if all { self.not(holds, span)? } else { holds };
         let lacks = self.keep(compare_op(known, BinaryOp::Less, rows, span))?;
         let null = || Expr::null(Kind::Boolean, span);
@@ -395,7 +282,7 @@ impl Binder<'_> {
     }
 
     /// What finds the rows of a query that stand behind `width` columns.
-    fn found(
+    pub(super) fn found(
         &mut self,
         around: &[(Expr, bool)],
         rel: &Rel,
@@ -425,6 +312,11 @@ impl Binder<'_> {
         let ty = SqlType::not_null(Kind::Boolean);
         let name = "IS NOT DISTINCT FROM";
         self.keep(call(name, vec![a, b], kernel, ty, Style::Infix, span))
+    }
+
+    pub(super) fn is_null(&mut self, of: Expr, span: Span) -> Result<Expr, Reported> {
+        let (test, ty) = (compare::null_test(false), SqlType::not_null(Kind::Boolean));
+        self.keep(call("IS NULL", vec![of], test, ty, Style::Postfix, span))
     }
 
     pub(super) fn is_not_null(&mut self, of: Expr, span: Span) -> Result<Expr, Reported> {
@@ -461,13 +353,8 @@ impl Binder<'_> {
     }
 }
 
-fn truth(value: bool, span: Span) -> Expr {
+pub(super) fn truth(value: bool, span: Span) -> Expr {
     Expr::literal(Arc::new(BooleanArray::from(vec![value])), Kind::Boolean, span)
-}
-
-/// Columns that mean nothing for time.
-fn plain(fields: &[Field]) -> Vec<Field> {
-    fields.iter().map(|field| Field { role: Role::Plain, ..field.clone() }).collect()
 }
 
 /// FROM with the rows of a query beside it, whose columns have no names there.
@@ -480,7 +367,7 @@ pub(super) fn beside(from: From, rel: &Arc<Rel>, on: Vec<Expr>, span: Span) -> F
 }
 
 /// FROM with a value over it that stands for a query.
-fn with_value(from: From, value: Expr, span: Span) -> From {
+pub(super) fn with_value(from: From, value: Expr, span: Span) -> From {
     let mut joined = Joined::of(&from);
     joined.add_value(span, value);
     From { joined: Some(joined), ..from }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::alter::{alter, like};
+use super::emit::Emit;
 use super::{Binder, BoundProgram, Reported};
 use crate::ast::{
     Alter, Ask, Change, ColumnDef, ColumnKind, CreateTable, CreateView, Ident, Insert, Statement,
@@ -29,8 +30,16 @@ pub(crate) struct Declared {
 #[derive(Clone)]
 enum Written {
     Table(Box<CreateTable>),
-    /// And after how many changes it was bound.
-    View(Box<CreateView>, usize),
+    /// And what held when it was bound.
+    View(Box<CreateView>, Held),
+}
+
+/// What a query means anew when it is another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Held {
+    /// How many names have come to stand for something else.
+    changes: usize,
+    emit: Emit,
 }
 
 impl Binder<'_> {
@@ -188,8 +197,12 @@ impl Binder<'_> {
 
     fn declare_view(&mut self, view: CreateView, relation: Relation) {
         let (name, at) = (view.name.text.clone(), view.name.span);
-        let written = Written::View(Box::new(view), self.changes);
+        let written = Written::View(Box::new(view), self.held());
         self.declared.insert(name, Declared { at, relation, written });
+    }
+
+    fn held(&self) -> Held {
+        Held { changes: self.changes, emit: self.emit }
     }
 
     fn bound_view(&mut self, view: &CreateView) -> Relation {
@@ -319,7 +332,7 @@ impl Binder<'_> {
     pub(crate) fn lookup(&mut self, name: &Ident) -> Result<Relation, Reported> {
         if let Some(known) = self.declared.get(&name.text) {
             if let Written::View(view, bound) = &known.written
-                && *bound < self.changes
+                && *bound != self.held()
             {
                 let view = CreateView::clone(view);
                 self.declared.remove(&name.text);

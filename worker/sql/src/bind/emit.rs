@@ -19,7 +19,7 @@ pub(super) const EMIT: [&str; 5] = [
 ];
 
 /// What was set of them.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Emit {
     early: bool,
     early_delay: Option<Duration>,

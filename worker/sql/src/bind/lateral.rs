@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
 
+use super::around::Rows;
 use super::expr::{ExprBinder, Scope, condition};
 use super::join::Joined;
 use super::query::{Ctes, From};
 use super::select::item_name;
+use super::sets::grouped;
 use super::subquery::{Inside, plain, scope_of, scope_over};
 use super::{Binder, Reported};
 use crate::ast::{self, JoinClause, JoinOn, Relation, RelationKind, SelectItem};
@@ -114,18 +116,14 @@ impl Binder<'_> {
         let first = self.errors.drain(errors..).next();
         self.warnings.truncate(warnings);
         let width = left.rel.fields.len();
-        let simple = plain(query).filter(|select| {
-            let grouped = select.group_by.is_some() || select.having.is_some();
-            !grouped && select.distinct.is_none() && select.from.is_some()
-        });
-        let found = match simple {
-            Some(select) => self.correlated(&left, clause, select, ctes)?,
-            None => None,
+        let found = match self.found_beside(&left, clause, query, ctes) {
+            Err(Reported) if self.errors.len() > errors => return Err(Reported),
+            found => found.ok().flatten(),
         };
         let Some((from, items)) = found else {
             let why = first.map_or_else(String::new, |e| format!(" (by itself: {})", e.message));
             let message = format!(
-                "a query behind LATERAL that speaks of the rows before it can choose and compute columns; what aggregates, groups or orders is written as a query of its own and joined by its keys{why}"
+                "a query behind LATERAL that speaks of the rows before it can select, group, aggregate and take the first rows; write what does more as a query of its own and join it by its keys{why}"
             );
             return self.fail(clause.right.span, message);
         };
@@ -144,6 +142,53 @@ impl Binder<'_> {
         let joined = Some(of_left.and(part, width));
         let from = From { rel, qualifier: None, place: "FROM".to_owned(), joined };
         self.where_on(from, on, clause.kind == JoinKind::Left)
+    }
+
+    /// A query that speaks of the rows before it: these beside its own, and its columns over both;
+    /// `None` if it does more than can be told apart by what it says of them.
+    fn found_beside(
+        &mut self,
+        left: &From,
+        clause: &JoinClause,
+        query: &ast::Query,
+        ctes: &Ctes<'_>,
+    ) -> Result<Option<(From, Items)>, Reported> {
+        let (width, span) = (left.rel.fields.len(), clause.right.span);
+        let over_both = |rel: &Arc<Rel>, kind: JoinKind, on: Vec<Expr>| From {
+            rel: join(&left.rel, rel, kind, on, clause.span),
+            qualifier: None,
+            place: "FROM".to_owned(),
+            joined: None,
+        };
+        let ungrouped = plain(query).filter(|select| {
+            select.group_by.is_none() && select.having.is_none() && select.from.is_some()
+        });
+        if let Some(select) = ungrouped.filter(|select| select.distinct.is_none()) {
+            if let Some(found) = self.correlated(left, clause, select, ctes)? {
+                return Ok(Some(found));
+            }
+            // Of no rows, too, there is a sum.
+            let Some(aggregated) = self.aggregated(left, select, span, ctes)? else {
+                return Ok(None);
+            };
+            let on = self.found(&aggregated.around, &aggregated.rel, width, span)?;
+            self.refuse_chance(&on)?;
+            let from = over_both(&aggregated.rel, JoinKind::Left, on);
+            let items = self.values_beside(aggregated, width, span)?;
+            return Ok(Some((from, items)));
+        }
+        let Rows { mut rel, names, around, .. } = self.rows_of(left, query, span, ctes)?;
+        if ungrouped.is_some() {
+            let width = rel.fields.len();
+            rel = self.final_rows(&grouped(rel, width, Vec::new(), span));
+        }
+        let on = self.found(&around, &rel, width, span)?;
+        self.refuse_chance(&on)?;
+        let from = over_both(&rel, clause.kind, on);
+        let values = from.rel.fields.iter().enumerate().skip(width + around.len());
+        let values = values.map(|(column, field)| Expr::column(column, field.ty, span));
+        let items = values.zip(names).collect();
+        Ok(Some((from, items)))
     }
 
     /// A query that speaks of the rows before it: these beside those of its FROM, and its columns

@@ -63,7 +63,7 @@ pub(super) fn rewritten(select: &Select) -> Result<Option<Select>, SqlError> {
         let mut keys = Vec::new();
         for key in group.keys.drain(..) {
             if as_window(&key).is_some() {
-                keys.extend(["window_start", "window_end"].map(|name| column(name, key.span)));
+                keys.extend(["$window_start", "$window_end"].map(|name| column(name, key.span)));
             } else {
                 keys.push(key);
             }
@@ -171,9 +171,9 @@ impl Old {
             && window_named(window).is_some()
         {
             let name = match part.to_ascii_uppercase().as_str() {
-                "START" => "window_start",
-                "END" => "window_end",
-                "ROWTIME" => "window_time",
+                "START" => "$window_start",
+                "END" => "$window_end",
+                "ROWTIME" => "$window_time",
                 // The time at which the window is given.
                 "PROCTIME" => "PROCTIME",
                 _ => return Ok(()),

@@ -4,6 +4,7 @@
 mod above;
 pub(crate) mod aggregate;
 mod alter;
+mod around;
 mod asked;
 pub(crate) mod base;
 mod below;
@@ -30,6 +31,7 @@ pub(crate) mod table;
 mod temporal;
 mod ttl;
 mod unnest;
+pub(crate) mod watermarks;
 mod window;
 
 use std::collections::HashMap;

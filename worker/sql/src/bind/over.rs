@@ -179,7 +179,7 @@ impl ExprBinder<'_> {
             spec.order.iter().map(|item| self.sorted(item)).collect::<Result<Vec<_>, _>>()?;
         let (function, ty) = self.over_function(call, calls.at_once, span)?;
         let frame = match &spec.frame {
-            Some(frame) => self.frame(frame, calls.at_once.then_some(&order))?,
+            Some(frame) => self.frame(frame, &order, calls.at_once)?,
             None => Frame::RUNNING,
         };
         if let (Some(written), false) = (&spec.frame, function.has_frame()) {
@@ -347,20 +347,21 @@ impl ExprBinder<'_> {
     fn frame(
         &mut self,
         frame: &ast::Frame,
-        order: Option<&Vec<Sorted>>,
+        order: &[Sorted],
+        at_once: bool,
     ) -> Result<Frame, SqlError> {
         let unit = if frame.rows { FrameUnit::Rows } else { FrameUnit::Range };
         // What distances are between: those of a stream are event times.
-        let of = match order {
-            Some(order) => order.first().map(|sorted| sorted.expr.kind()),
-            None => Some(Kind::Timestamp(3)),
+        let of = match at_once {
+            true => order.first().map(|sorted| sorted.expr.kind()),
+            false => Some(Kind::Timestamp(3)),
         };
         let preceding = match &frame.from {
             FrameBound::UnboundedPreceding => None,
             FrameBound::CurrentRow => Some(0),
             FrameBound::Preceding(by) => Some(self.distance(frame, by, of)?),
-            FrameBound::Following(by) if order.is_some() => Some(-self.distance(frame, by, of)?),
-            FrameBound::UnboundedFollowing if order.is_some() => {
+            FrameBound::Following(by) if at_once => Some(-self.distance(frame, by, of)?),
+            FrameBound::UnboundedFollowing if at_once => {
                 return fail(frame.span, "a frame does not begin with UNBOUNDED FOLLOWING");
             }
             FrameBound::Following(_) | FrameBound::UnboundedFollowing => {
@@ -372,12 +373,12 @@ impl ExprBinder<'_> {
         };
         let following = match &frame.to {
             FrameBound::CurrentRow => Some(0),
-            FrameBound::UnboundedPreceding if order.is_some() => {
+            FrameBound::UnboundedPreceding if at_once => {
                 return fail(frame.span, "a frame does not end with UNBOUNDED PRECEDING");
             }
-            FrameBound::Preceding(by) if order.is_some() => Some(-self.distance(frame, by, of)?),
-            FrameBound::Following(by) if order.is_some() => Some(self.distance(frame, by, of)?),
-            FrameBound::UnboundedFollowing if order.is_some() => None,
+            FrameBound::Preceding(by) if at_once => Some(-self.distance(frame, by, of)?),
+            FrameBound::Following(by) if at_once => Some(self.distance(frame, by, of)?),
+            FrameBound::UnboundedFollowing if at_once => None,
             FrameBound::UnboundedPreceding | FrameBound::Preceding(_) => {
                 return fail(
                     frame.span,
@@ -392,9 +393,7 @@ impl ExprBinder<'_> {
             }
         };
         let measures = [preceding, following].into_iter().flatten().any(|by| by != 0);
-        if let (false, true, Some(order)) = (frame.rows, measures, order)
-            && order.len() != 1
-        {
+        if !frame.rows && measures && order.len() != 1 {
             return fail(
                 frame.span,
                 "a frame of RANGE with a distance goes by one column of ORDER BY; sort by that alone, or count ROWS",

@@ -166,29 +166,38 @@ impl Binder<'_> {
         if hidden > 0 {
             rel = self.body(&body, ctes)?;
         }
-        for (column, item) in &columns {
-            if let Err(message) = super::over::has_order(rel.fields[*column].ty.kind) {
-                return self.fail(item.expr.span, message);
-            }
+        let mut order = Vec::new();
+        for (column, item) in columns {
+            order.push(self.sort_column(&rel, column, item)?);
         }
-        let sort = |(column, item): (usize, &OrderItem)| SortColumn {
-            column,
-            descending: item.descending,
-            nulls_first: item.nulls_first.unwrap_or(!item.descending),
-        };
-        let order: Vec<SortColumn> = columns.into_iter().map(sort).collect();
         if let Some(first) = order.first() {
             rel = timed(&rel, first.column);
         }
-        let rel = self.limited(rel, order, tail)?;
+        let rel = self.limited(rel, Vec::new(), order, tail)?;
         let mut exprs = identity(&rel);
         exprs.truncate(width);
         Ok(calc(&rel, None, exprs, rel.fields[..width].to_vec()))
     }
 
-    fn limited(
+    /// A column that rows are sorted by.
+    pub(super) fn sort_column(
+        &mut self,
+        rel: &Rel,
+        column: usize,
+        item: &OrderItem,
+    ) -> Result<SortColumn, Reported> {
+        if let Err(message) = super::over::has_order(rel.fields[column].ty.kind) {
+            return self.fail(item.expr.span, message);
+        }
+        let descending = item.descending;
+        Ok(SortColumn { column, descending, nulls_first: item.nulls_first.unwrap_or(!descending) })
+    }
+
+    /// The first rows of each key, in an order.
+    pub(super) fn limited(
         &mut self,
         rel: Arc<Rel>,
+        partition: Vec<usize>,
         order: Vec<SortColumn>,
         tail: &ast::Tail,
     ) -> Result<Arc<Rel>, Reported> {
@@ -205,7 +214,7 @@ impl Binder<'_> {
         let ranked = Rank {
             order: by_arrival(&rel, order),
             input: rel,
-            partition: Vec::new(),
+            partition,
             function: RankFunction::RowNumber,
             from: skipped + 1,
             to,

@@ -55,27 +55,38 @@ impl Binder<'_> {
 
     fn selected(&mut self, select: &ast::Select, ctes: &Ctes<'_>) -> Result<Arc<Rel>, Reported> {
         // Names of the tables as they were written.
-        let lasting = self.lasting(select)?;
-        let outer = std::mem::replace(&mut self.lasting, lasting);
-        let rel = match self.keep(legacy::rewritten(select)) {
-            Ok(Some(select)) => self.of_clauses(&select, ctes),
-            Ok(None) => self.of_clauses(select, ctes),
-            Err(Reported) => Err(Reported),
-        };
-        self.lasting = outer;
-        rel
+        self.with_lasting(select, |binder| match binder.keep(legacy::rewritten(select))? {
+            Some(select) => binder.of_clauses(&select, ctes),
+            None => binder.of_clauses(select, ctes),
+        })
+    }
+
+    /// FROM, with what the hints of its SELECT say of its tables.
+    pub(super) fn from_with_hints(
+        &mut self,
+        select: &ast::Select,
+        relation: &ast::Relation,
+        ctes: &Ctes<'_>,
+    ) -> Result<From, Reported> {
+        self.check_join_hints(select)?;
+        let outer = self.hints.replace(Hints::of(&select.lookups));
+        let from = self.from(relation, ctes);
+        let hints = std::mem::replace(&mut self.hints, outer);
+        let from = from?;
+        self.refuse_unused(hints)?;
+        Ok(from)
     }
 
     fn of_clauses(&mut self, select: &ast::Select, ctes: &Ctes<'_>) -> Result<Arc<Rel>, Reported> {
-        self.check_join_hints(select)?;
-        let outer = self.hints.replace(Hints::of(&select.lookups));
-        let from = select.from.as_ref().map(|relation| self.from(relation, ctes)).transpose();
-        let hints = std::mem::replace(&mut self.hints, outer);
-        let from = match from? {
-            Some(from) => from,
-            None => From::nothing(),
+        let from = match &select.from {
+            Some(relation) => self.from_with_hints(select, relation, ctes)?,
+            None => {
+                self.check_join_hints(select)?;
+                self.refuse_unused(Some(Hints::of(&select.lookups)))?;
+                From::nothing()
+            }
         };
-        self.refuse_unused(hints)?;
+        let from = self.with_watermarks(from, select)?;
         let (from, filters) = self.subqueries(from, select, ctes)?;
         let aliases: Vec<String> = select
             .items

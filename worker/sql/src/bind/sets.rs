@@ -248,6 +248,6 @@ fn first(rel: &Rel, width: usize) -> Vec<Expr> {
 }
 
 /// Columns that are no event time.
-fn plain(fields: &[Field]) -> Vec<Field> {
+pub(super) fn plain(fields: &[Field]) -> Vec<Field> {
     fields.iter().map(|field| Field { role: Role::Plain, ..field.clone() }).collect()
 }

@@ -4,22 +4,24 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, Int64Array};
+use arrow::array::Int64Array;
 
 use super::aggregate::{Keys, unique};
-use super::asked::{Rows, beside};
+use super::around::Rows;
+use super::asked::{beside, truth, with_value};
 use super::expr::{
-    ExprBinder, FoundAggregate, Scope, bind_plain, call, choose, compare_op, condition, logical,
+    ExprBinder, FoundAggregate, Scope, bind_plain, choose, compare_op, condition, logical,
 };
 use super::join::Joined;
 use super::query::{Ctes, From};
+use super::select::item_name;
 use super::sets::grouped;
 use super::{Binder, Reported};
 use crate::ast::{self, BinaryOp, Body, ExprKind, SelectItem};
 use crate::error::Span;
-use crate::expr::{Expr, Style, compare};
+use crate::expr::Expr;
 use crate::rel::{
-    Equal, Field, JoinKind, Rel, Role, and, calc, conjuncts, equality, join, join_fields,
+    Equal, Field, JoinKind, Rel, RelKind, Role, and, calc, conjuncts, equality, join, join_fields,
 };
 use crate::types::{Kind, SqlType};
 
@@ -76,14 +78,18 @@ pub(super) fn is_value(expr: &ast::Expr) -> bool {
     )
 }
 
+/// Whether a SELECT gives aggregates of its rows.
+pub(super) fn gives_aggregates(select: &ast::Select) -> bool {
+    select.items.iter().any(|item| match item {
+        SelectItem::Expr { expr, .. } => super::above::aggregates(expr),
+        SelectItem::Star { .. } => false,
+    })
+}
+
 /// Whether a query gives a row whatever there is: it aggregates all of its rows.
 pub(super) fn always_has_a_row(query: &ast::Query) -> bool {
     let one = |select: &ast::Select| {
-        let items = select.items.iter().any(|item| match item {
-            SelectItem::Expr { expr, .. } => super::above::aggregates(expr),
-            SelectItem::Star { .. } => false,
-        });
-        items && select.group_by.is_none() && select.having.is_none()
+        gives_aggregates(select) && select.group_by.is_none() && select.having.is_none()
     };
     plain(query).is_some_and(one)
 }
@@ -177,21 +183,20 @@ impl Binder<'_> {
             if !asked.negated {
                 return Ok(from);
             }
-            let no =
-                Expr::literal(Arc::new(BooleanArray::from(vec![false])), Kind::Boolean, asked.span);
+            let no = truth(false, asked.span);
             let (exprs, fields) = (crate::rel::identity(&from.rel), from.rel.fields.clone());
             return Ok(From { rel: calc(&from.rel, Some(no), exprs, fields), ..from });
         }
         let (right, mut on, values) = match self.inside_of(&from, &query, ctes)? {
-            Some((inside, values)) => (inside.from.rel, inside.on, values),
+            Some((inside, values)) => {
+                let values = values.into_iter().map(|(value, _)| value).collect();
+                (inside.from.rel, inside.on, values)
+            }
             None => {
                 let Rows { rel, around, .. } =
                     self.rows_by_itself(&from, &query, asked.span, ctes)?;
-                let (mut on, keys) = (Vec::new(), around.len());
-                for (number, (of, null_safe)) in around.into_iter().enumerate() {
-                    let key = Expr::column(width + number, rel.fields[number].ty, asked.span);
-                    on.push(self.equal(of, key, null_safe, asked.span)?);
-                }
+                let keys = around.len();
+                let on = self.found(&around, &rel, width, asked.span)?;
                 let values = crate::rel::identity(&rel).split_off(keys);
                 (rel, on, values)
             }
@@ -234,10 +239,8 @@ impl Binder<'_> {
         let mut result = equal;
         for side in [of, value] {
             if asked.negated && side.ty.nullable {
-                let test = compare::null_test(false);
-                let boolean = SqlType::not_null(Kind::Boolean);
-                let is_null = call("IS NULL", vec![side], test, boolean, Style::Postfix, span);
-                result = logical(BinaryOp::Or, result, self.keep(is_null)?, span);
+                let is_null = self.is_null(side, span)?;
+                result = logical(BinaryOp::Or, result, is_null, span);
             }
         }
         Ok(result)
@@ -250,9 +253,12 @@ impl Binder<'_> {
         outer: &From,
         query: &ast::Query,
         ctes: &Ctes<'_>,
-    ) -> Result<Option<(Inside, Vec<Expr>)>, Reported> {
+    ) -> Result<Option<(Inside, Vec<(Expr, String)>)>, Reported> {
         let Some(select) = plain(query) else { return Ok(None) };
         if select.group_by.is_some() || select.having.is_some() || select.from.is_none() {
+            return Ok(None);
+        }
+        if gives_aggregates(select) {
             return Ok(None);
         }
         let inside = self.inside(outer, select, ctes)?;
@@ -263,9 +269,9 @@ impl Binder<'_> {
                 SelectItem::Star { qualifier, span } => {
                     let joined = Joined::of(&inside.from);
                     let star = joined.star(qualifier.as_ref(), scope.fields, *span);
-                    columns.extend(self.keep(star)?.into_iter().map(|(expr, _)| expr));
+                    columns.extend(self.keep(star)?);
                 }
-                SelectItem::Expr { expr, .. } => {
+                SelectItem::Expr { expr, alias } => {
                     let mut binder = ExprBinder {
                         scope: &scope,
                         aggregates: Some(&mut aggregates),
@@ -274,7 +280,8 @@ impl Binder<'_> {
                         matching: None,
                     };
                     let bound = binder.bind(expr);
-                    columns.push(self.keep(bound)?);
+                    let name = item_name(alias.as_ref(), expr, columns.len());
+                    columns.push((self.keep(bound)?, name));
                 }
             }
         }
@@ -290,7 +297,7 @@ impl Binder<'_> {
         let Some(relation) = &select.from else {
             return self.fail(select.span, "a query inside of another needs a FROM");
         };
-        let from = self.from(relation, ctes)?;
+        let from = self.with_lasting(select, |b| b.from_with_hints(select, relation, ctes))?;
         let (mut from, filters) = self.questions(from, select.filter.as_ref(), ctes)?;
         let mut found = Vec::new();
         filters.iter().for_each(|filter| values(filter, &mut found));
@@ -338,14 +345,15 @@ impl Binder<'_> {
                 if select.group_by.is_none()
                     && select.having.is_none()
                     && select.distinct.is_none()
-                    && select.from.is_some() =>
+                    && select.from.is_some()
+                    && select.items.len() == 1 =>
             {
                 self.aggregated(&from, select, span, ctes)?
             }
             _ => None,
         };
-        let Some(Aggregated { rel, around, empty }) = aggregated else {
-            let Rows { rel, around, is_one } = self.rows_by_itself(&from, query, span, ctes)?;
+        let Some(aggregated) = aggregated else {
+            let Rows { rel, around, is_one, .. } = self.rows_by_itself(&from, query, span, ctes)?;
             let keys = around.len();
             if rel.fields.len() != keys + 1 {
                 let message = format!(
@@ -358,50 +366,56 @@ impl Binder<'_> {
                 return self.fail(span, "this query may give more than one row where one value is wanted; take an aggregate of them, such as MAX, without GROUP BY, or join the query");
             }
             let width = from.rel.fields.len();
-            let mut on = Vec::new();
-            for (number, (of, null_safe)) in around.into_iter().enumerate() {
-                let key = Expr::column(width + number, rel.fields[number].ty, span);
-                on.push(self.equal(of, key, null_safe, span)?);
-            }
+            let on = self.found(&around, &rel, width, span)?;
+            self.refuse_chance(&on)?;
             let ty = SqlType::nullable(rel.fields[keys].ty.kind);
             let value = Expr::column(width + keys, ty, span);
-            return Ok(with_value(from, &rel, on, value, span));
+            return Ok(with_value(beside(from, &rel, on, span), value, span));
         };
-        let from_width = from.rel.fields.len();
-        let keys = around.len();
-        let mut on = Vec::new();
-        for (number, (of, null_safe)) in around.into_iter().enumerate() {
-            let key = Expr::column(from_width + number, rel.fields[number].ty, span);
-            on.push(self.equal(of, key, null_safe, span)?);
-        }
+        let on = self.found(&aggregated.around, &aggregated.rel, from.rel.fields.len(), span)?;
         self.refuse_chance(&on)?;
-        let there = Expr::column(from_width + keys + 1, SqlType::nullable(Kind::Boolean), span);
-        let is_there = call(
-            "IS NOT NULL",
-            vec![there],
-            compare::null_test(true),
-            SqlType::not_null(Kind::Boolean),
-            Style::Postfix,
-            span,
-        );
-        let is_there = self.keep(is_there)?;
-        let kind = rel.fields[keys].ty.kind;
-        let value = Expr::column(from_width + keys, SqlType::nullable(kind), span);
-        let chosen = choose(vec![is_there], vec![value, empty], "a query's value", span);
-        let chosen = self.keep(chosen)?;
-        Ok(with_value(from, &rel, on, chosen, span))
+        let rel = aggregated.rel.clone();
+        let mut values = self.values_beside(aggregated, from.rel.fields.len(), span)?;
+        let Some((value, _)) = values.pop() else { return Err(Reported) };
+        Ok(with_value(beside(from, &rel, on, span), value, span))
     }
 
-    /// An aggregate over the rows of a query, by what it says of the rows around it; `None` if
-    /// it aggregates nothing.
-    fn aggregated(
+    /// The values of an aggregate that stands behind `width` columns, with what they are where a row
+    /// of these has found none.
+    pub(super) fn values_beside(
+        &mut self,
+        aggregated: Aggregated,
+        width: usize,
+        span: Span,
+    ) -> Result<Vec<(Expr, String)>, Reported> {
+        let Aggregated { rel, around, values } = aggregated;
+        let there = width + rel.fields.len() - 1;
+        let there = Expr::column(there, SqlType::nullable(Kind::Boolean), span);
+        let is_there = self.is_not_null(there, span)?;
+        let mut chosen = Vec::new();
+        for (number, (empty, name)) in values.into_iter().enumerate() {
+            let column = around.len() + number;
+            let kind = rel.fields[column].ty.kind;
+            let value = Expr::column(width + column, SqlType::nullable(kind), span);
+            let whens = vec![is_there.clone()];
+            let value = choose(whens, vec![value, empty], "a query's value", span);
+            chosen.push((self.keep(value)?, name));
+        }
+        Ok(chosen)
+    }
+
+    /// Aggregates over the rows of a query, by what it says of the rows around it; `None` if it
+    /// aggregates nothing.
+    pub(super) fn aggregated(
         &mut self,
         outer: &From,
         select: &ast::Select,
         span: Span,
         ctes: &Ctes<'_>,
     ) -> Result<Option<Aggregated>, Reported> {
-        let [SelectItem::Expr { expr, .. }] = select.items.as_slice() else { return Ok(None) };
+        if !gives_aggregates(select) {
+            return Ok(None);
+        }
         let inside = self.inside(outer, select, ctes)?;
         let scope = scope_of(&inside.from);
         let mut found = Vec::new();
@@ -412,13 +426,19 @@ impl Binder<'_> {
             over: None,
             matching: None,
         };
-        let bound = binder.bind(expr);
-        let item = self.keep(bound)?;
+        let mut items = Vec::new();
+        for item in &select.items {
+            let SelectItem::Expr { expr, alias } = item else { return Ok(None) };
+            let bound = binder.bind(expr);
+            items.push((self.keep(bound)?, item_name(alias.as_ref(), expr, items.len())));
+        }
         if found.is_empty() {
             return Ok(None);
         }
         let Beside { from, filter, keys, moved } = self.beside_rows(outer, inside, span)?;
-        let item = item.renumber(&|column| column + moved);
+        for (item, _) in &mut items {
+            *item = item.renumber(&|column| column + moved);
+        }
         for call in &mut found {
             for part in [&mut call.arg, &mut call.filter].into_iter().flatten() {
                 *part = part.renumber(&|column| column + moved);
@@ -431,23 +451,32 @@ impl Binder<'_> {
             false => Expr::literal(Arc::new(Int64Array::from(vec![0])), Kind::BigInt, span),
         };
         let nothing: Vec<Expr> = found.iter().map(of_nothing).collect();
-        let empty = item.substitute(&|column| match column.checked_sub(own) {
+        let of_none = |column: usize| match column.checked_sub(own) {
             Some(call) => nothing[call].clone(),
             None => Expr::null(from.rel.fields[column].ty.kind, span),
-        });
+        };
+        let values =
+            items.iter().map(|(item, name)| (item.substitute(&of_none), name.clone())).collect();
         let (mut own_keys, mut around) = (Vec::new(), Vec::new());
         for key in keys {
             own_keys.push(key.own);
             around.push((key.around, key.null_safe));
         }
         let keys = own_keys;
-        let there = Expr::literal(Arc::new(BooleanArray::from(vec![true])), Kind::Boolean, span);
+        let there = truth(true, span);
         let named = |(number, key): (usize, Expr)| (key, format!("key{number}"));
-        let mut items: Vec<(Expr, String)> = keys.iter().cloned().enumerate().map(named).collect();
-        items.push((item, "value".to_owned()));
-        items.push((there, "there".to_owned()));
-        let rel = self.aggregate(select, &from, filter, Keys::all(keys), found, items, None)?;
-        Ok(Some(Aggregated { rel, around, empty }))
+        let mut columns: Vec<(Expr, String)> =
+            keys.iter().cloned().enumerate().map(named).collect();
+        let several = items.len() > 1;
+        columns.extend(items.into_iter().enumerate().map(|(number, (item, _))| match several {
+            true => (item, format!("value{number}")),
+            false => (item, "value".to_owned()),
+        }));
+        columns.push((there, "there".to_owned()));
+        let rel = self.with_lasting(select, |b| {
+            b.aggregate(select, &from, filter, Keys::all(keys), found, columns, None)
+        })?;
+        Ok(Some(Aggregated { rel, around, values }))
     }
 
     /// The rows of a query by what it says of the rows around it: an equality is of a key of its
@@ -483,6 +512,12 @@ impl Binder<'_> {
             let keys = keys.into_iter().map(|(_, key)| key).collect();
             return Ok(Beside { from, filter: filter.map(own), keys, moved: 0 });
         }
+        if let Some(reason) = chance_of(&outer.rel, &around) {
+            let message = format!(
+                "this query speaks of the rows around it by more than what is equal, so that they are found by all that they hold, and part of that {reason}; speak of columns that stay as they are"
+            );
+            return self.fail(span, message);
+        }
         let around: Vec<usize> = around.into_iter().collect();
         let moved = around.len();
         let fields = around
@@ -511,6 +546,32 @@ impl Binder<'_> {
     }
 }
 
+/// Why these columns of rows, or which rows there are, may be other ones where the relation is
+/// computed once more. What keeps its rows is computed once.
+fn chance_of(rel: &Rel, columns: &BTreeSet<usize>) -> Option<&'static str> {
+    match &rel.kind {
+        RelKind::Calc { input, filter, exprs } => {
+            let read = columns.iter().filter_map(|&column| exprs.get(column)).chain(filter);
+            let mut below = BTreeSet::new();
+            for expr in read {
+                if let Some(reason) = expr.nondeterministic() {
+                    return Some(reason);
+                }
+                expr.columns(&mut below);
+            }
+            chance_of(input, &below)
+        }
+        RelKind::Union(branches) => branches.iter().find_map(|rel| chance_of(rel, columns)),
+        RelKind::Window { input, .. } | RelKind::Arrivals { input, .. } => {
+            chance_of(input, columns)
+        }
+        RelKind::Unnest(unnest) => {
+            chance_of(&unnest.input, &(0..unnest.input.fields.len()).collect())
+        }
+        _ => None,
+    }
+}
+
 /// The rows of a query by what it says of the rows around it.
 pub(super) struct Beside {
     pub(super) from: From,
@@ -529,22 +590,13 @@ pub(super) struct Key {
     pub(super) null_safe: bool,
 }
 
-/// FROM with the rows of a query beside it, and a value over both that stands for the query.
-fn with_value(from: From, rel: &Arc<Rel>, on: Vec<Expr>, value: Expr, span: Span) -> From {
-    let mut from = beside(from, rel, on, span);
-    if let Some(joined) = &mut from.joined {
-        joined.add_value(span, value);
-    }
-    from
-}
-
-/// An aggregate by keys: columns of these, the value, and TRUE.
-struct Aggregated {
-    rel: Arc<Rel>,
+/// Aggregates by keys: columns of these, the values, and TRUE.
+pub(super) struct Aggregated {
+    pub(super) rel: Arc<Rel>,
     /// The other side of its keys, over FROM around, and whether NULL finds NULL.
-    around: Vec<(Expr, bool)>,
-    /// What the aggregate is of no rows.
-    empty: Expr,
+    pub(super) around: Vec<(Expr, bool)>,
+    /// What the values are of no rows, and their names.
+    values: Vec<(Expr, String)>,
 }
 
 pub(super) fn scope_over<'a>(fields: &'a [Field], place: &'a str) -> Scope<'a> {

@@ -172,6 +172,12 @@ impl Binder<'_> {
             RelKind::Rank(rank) if rank.dedup() == Some(Keep::Last) => Some(rank),
             _ => None,
         };
+        if matches!(&below.kind, RelKind::Rank(rank) if rank.at_end) {
+            let message = format!(
+                "{place} keeps the last versions alone in batch mode; join it in streaming mode, or declare PRIMARY KEY (…) NOT ENFORCED and WATERMARK on a table of rows that only come"
+            );
+            return self.fail(at, message);
+        }
         let replaces = matches!(below.kind, RelKind::Scan(_)) || last.is_some();
         let (found, keys) = match last {
             // Every row is a version, not only the one that is the last by now.

@@ -31,8 +31,21 @@ fn name(relation: &Relation) -> Option<&str> {
 }
 
 impl Binder<'_> {
+    /// Binds a part of a SELECT as its hints say how long its tables last.
+    pub(super) fn with_lasting<T>(
+        &mut self,
+        select: &ast::Select,
+        bind: impl FnOnce(&mut Self) -> Result<T, Reported>,
+    ) -> Result<T, Reported> {
+        let lasting = self.lasting_of(select)?;
+        let outer = std::mem::replace(&mut self.lasting, lasting);
+        let bound = bind(self);
+        self.lasting = outer;
+        bound
+    }
+
     /// What the hints of a SELECT say.
-    pub(super) fn lasting(&mut self, select: &ast::Select) -> Result<Lasting, Reported> {
+    fn lasting_of(&mut self, select: &ast::Select) -> Result<Lasting, Reported> {
         let names = select.from.as_ref().map(Relation::names).unwrap_or_default();
         let mut lasting = Lasting::default();
         for hint in &select.state_ttl {

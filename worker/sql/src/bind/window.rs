@@ -108,13 +108,6 @@ impl Binder<'_> {
             Kind::TimestampLtz(_) => zone::current(),
             _ => Zone::Utc,
         };
-        if let Some(clash) = fields
-            .iter()
-            .find(|f| ["window_start", "window_end", "window_time"].contains(&f.name.as_str()))
-        {
-            // Flink numbers the new columns (window_start0); a name of one's own is clearer.
-            return self.fail(call.data.span, format!("{} has a column \"{}\" already, which {name} adds; give it another name with AS", from.place, clash.name));
-        }
         let mut partition = Vec::new();
         for name in &call.partition {
             let Some(column) = fields.iter().position(|f| f.name == name.text) else {
@@ -141,14 +134,26 @@ impl Binder<'_> {
                 field.role = Role::Plain;
             }
         }
-        let bound = |name: &str, role: Role, kind: Kind| Field {
-            name: name.to_owned(),
-            ty: SqlType::not_null(kind),
-            role,
-        };
-        fields.push(bound("window_start", Role::WindowStart(id.clone()), Kind::Timestamp(3)));
-        fields.push(bound("window_end", Role::WindowEnd(id.clone()), Kind::Timestamp(3)));
-        fields.push(bound("window_time", Role::WindowTime(id.clone()), time_kind));
+        let taken = |name: &str| !in_group_by && fields.iter().any(|f| f.name == name);
+        if let Some(clash) =
+            ["window_start", "window_end", "window_time"].into_iter().find(|n| taken(n))
+        {
+            // In Flink nothing can speak of the new column then.
+            return self.fail(call.data.span, format!("{} has a column \"{clash}\" already, which {name} adds; give it another name with AS", from.place));
+        }
+        let own = [
+            ("window_start", Role::WindowStart(id.clone()), Kind::Timestamp(3)),
+            ("window_end", Role::WindowEnd(id.clone()), Kind::Timestamp(3)),
+            ("window_time", Role::WindowTime(id.clone()), time_kind),
+        ];
+        for (name, role, kind) in own {
+            let name = match in_group_by {
+                // Nobody writes it.
+                true => format!("${name}"),
+                false => name.to_owned(),
+            };
+            fields.push(Field { name, ty: SqlType::not_null(kind), role });
+        }
         let span = call.function.span;
         let kind = RelKind::Window { input: rel, time, id, span };
         Ok((Arc::new(Rel { kind, fields }), from.place))

@@ -8,7 +8,6 @@ pub(crate) mod format;
 pub(crate) mod nested;
 pub(crate) mod program;
 pub(crate) mod render;
-pub(crate) mod roaring;
 pub(crate) mod time;
 
 use std::collections::BTreeSet;

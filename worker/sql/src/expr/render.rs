@@ -5,10 +5,11 @@ use arrow::datatypes::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, Time32MillisecondType,
 };
+use weir_engine::roaring;
 
 use super::col::Col;
 use super::time::{Instants, format_date, format_time, format_timestamp};
-use super::{Expr, Node, Style, nested, roaring};
+use super::{Expr, Node, Style, nested};
 use crate::types::Kind;
 
 /// The value in `row` as `CAST(… AS STRING)` gives it; `None` for NULL.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, Int32Array, Int32Builder, Int64Array,
-    ListBuilder, StringArray,
+    ListArray, ListBuilder, StringArray,
 };
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Int32Type};
-use weir_engine::EngineError;
+use weir_engine::{EngineError, roaring};
 
 use super::{Function, Site, special};
 use crate::error::SqlError;
-use crate::expr::roaring;
 use crate::expr::{Col, Expr};
 use crate::types::{Kind, Nested, SqlType};
 
@@ -44,6 +44,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
     special("BITMAP_OR", "BITMAP_OR(bitmap, bitmap)", |site| both(site, |a, b| a || b)),
     special("BITMAP_XOR", "BITMAP_XOR(bitmap, bitmap)", |site| both(site, |a, b| a != b)),
     special("BITMAP_ANDNOT", "BITMAP_ANDNOT(bitmap, bitmap)", |site| both(site, |a, b| a && !b)),
+    special("BITMAP_BUILD_AGG ITEM", "BITMAP_BUILD_AGG(INT)", one_number),
+    special("BITMAP_BUILD_CARDINALITY_AGG ITEM", "BITMAP_BUILD_CARDINALITY_AGG(INT)", one_number),
+    special("BITMAP_OR_AGG ITEM", "BITMAP_OR_AGG(bitmap)", to_array),
+    special("BITMAP_AND_AGG ITEM", "BITMAP_AND_AGG(bitmap)", to_array),
+    special("BITMAP_XOR_AGG ITEM", "BITMAP_XOR_AGG(bitmap)", to_array),
+    special("BITMAP_OR_CARDINALITY_AGG ITEM", "BITMAP_OR_CARDINALITY_AGG(bitmap)", to_array),
+    special("BITMAP_AND_CARDINALITY_AGG ITEM", "BITMAP_AND_CARDINALITY_AGG(bitmap)", to_array),
+    special("BITMAP_XOR_CARDINALITY_AGG ITEM", "BITMAP_XOR_CARDINALITY_AGG(bitmap)", to_array),
 ];
 
 /// A column of bitmaps, each as its numbers in order.
@@ -114,6 +122,24 @@ fn build(site: &mut Site) -> Result<Expr, SqlError> {
             made.append_value(roaring::write(&set));
         }
         Ok(Arc::new(made.finish()))
+    })
+}
+
+/// A number as an array of it, NULL where it is.
+fn one_number(site: &mut Site) -> Result<Expr, SqlError> {
+    site.expect_count(1..=1)?;
+    let expr = site.expr(0)?;
+    if !matches!(expr.kind(), Kind::TinyInt | Kind::SmallInt | Kind::Int | Kind::Null) {
+        return site.type_error(0, "an INT");
+    }
+    let number = site.cast(expr, Kind::Int)?;
+    let ty = SqlType { kind: Nested::array(Kind::Int), nullable: number.ty.nullable };
+    site.call(vec![number], ty, false, |args, rows| {
+        let numbers = args[0].to_rows(rows)?;
+        let field = Arc::new(Field::new("item", DataType::Int32, true));
+        let each = OffsetBuffer::from_lengths(std::iter::repeat_n(1, rows));
+        let nulls = numbers.nulls().cloned();
+        Ok(Arc::new(ListArray::try_new(field, each, numbers, nulls)?))
     })
 }
 

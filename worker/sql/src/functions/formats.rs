@@ -104,6 +104,12 @@ fn simple_format(text: &str) -> Result<SimpleFormat, String> {
     SimpleFormat::parse(text, Clock::System.now_ms())
 }
 
+/// A pattern that texts are read with.
+fn reading_simple(text: &str) -> Result<SimpleFormat, String> {
+    let pattern = simple_format(text)?;
+    pattern.check_reading().map(|()| pattern)
+}
+
 /// How strings hold times where no pattern says so.
 fn plain_format() -> Result<SimpleFormat, String> {
     simple_format("yyyy-MM-dd HH:mm:ss")
@@ -188,7 +194,7 @@ pub(super) fn to_date(site: &mut Site) -> Result<Expr, SqlError> {
             Ok(Arc::new((0..rows).map(one).collect::<Date32Array>()))
         });
     }
-    let known = PatternArg::of(site, 1, simple_format)?;
+    let known = PatternArg::of(site, 1, reading_simple)?;
     let args = vec![site.want(0, Want::Text)?, site.want(1, Want::Text)?];
     site.call(args, ty, known.fallible(), move |args, rows| {
         let one = |r: usize| {
@@ -325,10 +331,10 @@ pub(super) fn unix_timestamp(site: &mut Site) -> Result<Expr, SqlError> {
     let mut args = vec![site.want(0, Want::Text)?];
     let known = if site.args.len() == 2 {
         args.push(site.want(1, Want::Text)?);
-        PatternArg::of(site, 1, simple_format)?
+        PatternArg::of(site, 1, reading_simple)?
     } else {
         let plain = plain_format().map_err(|reason| SqlError::new(site.span, reason))?;
-        PatternArg { known: Some(plain), read: simple_format }
+        PatternArg { known: Some(plain), read: reading_simple }
     };
     let nullable = args.iter().any(|a| a.ty.nullable);
     let fallible = known.fallible();

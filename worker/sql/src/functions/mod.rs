@@ -32,6 +32,7 @@ use weir_engine::EngineError;
 use weir_engine::aggregate::functions as aggregate;
 
 use crate::ast::Unit;
+use crate::bind::watermarks::CURRENT_WATERMARK;
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Call, Col, Expr, Style, cast};
 use crate::types::{Kind, SqlType};
@@ -131,8 +132,16 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     // Others stand for signs and for clauses of their own.
     let is_called = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let all = all().map(|function| function.name).chain(aggregate::names());
-    all.chain(WINDOW_FUNCTIONS).filter(is_called)
+    all.chain(WINDOW_FUNCTIONS).chain([CURRENT_WATERMARK]).filter(is_called)
 }
+
+/// What an aggregate takes that has another argument than those written, as a function of these.
+pub(crate) fn item_of(aggregate: &str) -> Option<&'static str> {
+    all().map(|f| f.name).find(|name| name.strip_suffix(ITEM) == Some(aggregate))
+}
+
+/// Ends the names of such functions, which nobody writes.
+const ITEM: &str = " ITEM";
 
 /// Binds a call of a scalar function.
 pub(crate) fn bind(name: &str, args: Vec<Arg>, at: Span, span: Span) -> Result<Expr, SqlError> {
@@ -212,6 +221,15 @@ impl Site {
         Err(SqlError::new(span, message))
     }
 
+    /// The name that people write.
+    pub(crate) fn name(&self) -> &'static str {
+        let Function { name, usage, .. } = self.function;
+        match name.contains(' ') {
+            true => usage.split_once('(').map_or(name, |(written, _)| written),
+            false => name,
+        }
+    }
+
     /// The number of arguments is wrong.
     pub(crate) fn count_error<T>(&self) -> Result<T, SqlError> {
         let given = match self.args.len() {
@@ -220,7 +238,7 @@ impl Site {
         };
         self.error(
             self.span,
-            format!("{} does not take {given}; it is {}", self.function.name, self.function.usage),
+            format!("{} does not take {given}; it is {}", self.name(), self.function.usage),
         )
     }
 
@@ -239,7 +257,8 @@ impl Site {
                 *span,
                 format!(
                     "a unit of time has no meaning here; {} is {}",
-                    self.function.name, self.function.usage
+                    self.name(),
+                    self.function.usage
                 ),
             ),
         }
@@ -252,7 +271,8 @@ impl Site {
                 expr.span,
                 format!(
                     "{} takes a unit of time here, such as HOUR; it is {}",
-                    self.function.name, self.function.usage
+                    self.name(),
+                    self.function.usage
                 ),
             ),
         }
@@ -266,7 +286,7 @@ impl Site {
             format!(
                 "argument {} of {} is {wanted}, not {}; it is {}",
                 i + 1,
-                self.function.name,
+                self.name(),
                 expr.kind(),
                 self.function.usage
             ),

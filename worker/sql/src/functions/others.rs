@@ -2,8 +2,7 @@
 //! that is here means something else (RAND is no ROUND).
 
 /// Flink's scalar and table functions that are not here, in the order of the alphabet.
-const OF_FLINK: [&str; 10] = [
-    "CURRENT_WATERMARK",
+const OF_FLINK: [&str; 9] = [
     "FROM_CHANGELOG",
     "ML_EVALUATE",
     "ML_PREDICT",

@@ -6,7 +6,7 @@ use weir_engine::operator::OutputTag;
 use weir_engine::operators::group::{self, spec::GroupAggregate};
 
 use super::rank::{forgotten, seconds};
-use super::windows::{calls, details};
+use super::windows::{calls, details, late_corrections};
 use super::{Flow, Lowering, identity, names, schema_of};
 use crate::error::SqlError;
 use crate::rel::{Aggregate, Rel};
@@ -54,11 +54,10 @@ impl Lowering<'_> {
             details,
             state: None,
             tables,
-            nondeterministic: forgotten(
-                ttl.filter(|_| aggregate.ends.is_none()),
-                "groups are forgotten",
-                "after their last row",
-            ),
+            nondeterministic: match aggregate.ends {
+                Some(_) => late_corrections(&aggregate.input),
+                None => forgotten(ttl, "groups are forgotten", "after their last row"),
+            },
         };
         let vertex = self.vertex(info, Node::Operator(factory));
         for (input, flow) in flows.iter().enumerate() {

@@ -58,7 +58,8 @@ impl Lowering<'_> {
         } else {
             // Rows alone are stored, whatever is computed from them.
             details.insert("changes".to_owned(), "rows are corrected: +I, -U, +U, -D".to_owned());
-            let forgotten = self.forgets("rows are forgotten", "after they were written");
+            let forgotten =
+                self.forgets("the rows of a key are forgotten", "after its last change");
             (format!("over corrected {rows} {columns}"), forgotten)
         };
         let operator = Keyed {

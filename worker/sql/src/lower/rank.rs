@@ -100,6 +100,9 @@ impl Lowering<'_> {
         let nondeterministic = match rank.window_end() {
             Some(_) => None,
             None if rank.at_end => None,
+            None if shows_rank => {
+                self.forgets("ranked rows of a key are forgotten", "after its last change")
+            }
             None => self.forgets("rows are forgotten", "after they were written"),
         };
         let operator = Keyed {

@@ -4,7 +4,7 @@ use weir_engine::aggregate::InputRows;
 use weir_engine::operators::session::{self, spec::SessionAggregate};
 
 use super::rank::Keyed;
-use super::windows::{calls, details};
+use super::windows::{calls, details, late_corrections};
 use super::{Flow, Lowering, identity, names};
 use crate::clock::Way;
 use crate::error::SqlError;
@@ -60,7 +60,7 @@ impl Lowering<'_> {
             keys: aggregate.keys.clone(),
             factory,
             tables,
-            nondeterministic: None,
+            nondeterministic: late_corrections(&aggregate.input),
         };
         Some(self.keyed(&rel.fields, &flows, operator, &uid))
     }

@@ -128,6 +128,14 @@ pub(super) fn calls(of: &Aggregate) -> Vec<aggregate::AggregateCall> {
     of.calls.iter().map(call).collect()
 }
 
+/// Why the results of windows over corrected rows may be other ones: what folds corrections gives
+/// the last of several, and which came before a window ended is up to when they came.
+pub(super) fn late_corrections(input: &Rel) -> Option<String> {
+    input.folded_by().map(|by| {
+        format!("corrections by {} that come when their window has ended are late", by.what)
+    })
+}
+
 /// Keys and aggregates, for plans.
 pub(super) fn details(aggregate: &Aggregate, input: &[Field]) -> BTreeMap<String, String> {
     let mut details = BTreeMap::new();

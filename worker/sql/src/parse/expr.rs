@@ -344,10 +344,11 @@ impl Parser {
     /// `(a - b) DAY`, where a unit follows.
     fn difference(&mut self, start: Span, of: Expr) -> Parsed<Expr> {
         let unit = self.peek().keyword().and_then(|word| Unit::parse(&word));
-        let is_difference =
-            matches!(of.kind, ExprKind::Binary { op: BinaryOp::Subtract, .. }) && unit.is_some();
-        let (true, ExprKind::Binary { left, right, .. }) = (is_difference, of.kind.clone()) else {
-            return Ok(of);
+        let (left, right) = match of.kind {
+            ExprKind::Binary { op: BinaryOp::Subtract, left, right } if unit.is_some() => {
+                (left, right)
+            }
+            kind => return Ok(Expr { kind, ..of }),
         };
         let unit = self.unit_argument()?;
         self.digits()?;

@@ -5,12 +5,15 @@ mod declarations;
 mod errors;
 mod fake;
 mod functions;
+mod join_errors;
 mod operators;
 mod pattern_errors;
 mod plans;
 mod secrets;
 mod session;
+mod subqueries;
 mod tables;
+mod window_errors;
 mod zones;
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
--- differs: which of several corrections had come before a window ended is up to the clock, which Flink lets decide
+-- differs: corrections that come at once are one, so that no window sees those in between; Flink here looks at each by itself
 CREATE TABLE orders (
   id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
   ts TIMESTAMP(3),

@@ -8,9 +8,11 @@ use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row, Sparkline, Table};
-use weir_page::words::{bytes, count, duration, percent, plural, rate};
+use weir_page::words::{bytes, count, duration, on_one_line, percent, plural, rate};
 use weir_protocol::Counter;
 use weir_protocol::view::{Severity, Snapshot, SubtaskView, VertexView, took};
+
+use crate::out::first_line;
 
 /// Points of the line of rates.
 const POINTS: usize = 300;
@@ -101,13 +103,13 @@ fn head_line(screen: &Screen) -> Line<'static> {
     let Snapshot { job, at_ms, totals, .. } = &screen.snapshot;
     let up = at_ms.saturating_sub(job.began_at_ms) as f64 / 1e3;
     let mut spans = vec![
-        Span::styled(job.name.clone(), Modifier::BOLD),
-        Span::raw(format!("   {}", job.state)),
+        Span::styled(on_one_line(&job.name), Modifier::BOLD),
+        Span::raw(format!("   {}", on_one_line(&job.state))),
     ];
     if screen.is_old() {
         let why = screen.silent.clone().unwrap_or_else(|| "no answer".to_owned());
         let age = duration(screen.age.as_secs_f64());
-        let words = format!("   {age} old: {}", why.lines().next().unwrap_or_default());
+        let words = format!("   {age} old: {}", first_line(&why, usize::MAX));
         spans.push(Span::styled(words, Color::Red));
     }
     let workers = match job.workers == job.parallelism {
@@ -139,7 +141,8 @@ fn finding_lines(snapshot: &Snapshot) -> Vec<Line<'static>> {
             Severity::Note => ('·', Color::Blue),
         };
         let fix = if it.fix.is_empty() { String::new() } else { format!(" → {}", it.fix) };
-        Line::styled(format!("{mark} {} {}{fix}", it.place, it.cause), colour)
+        let said = on_one_line(&format!("{} {}{fix}", it.place, it.cause));
+        Line::styled(format!("{mark} {said}"), colour)
     };
     snapshot.findings.iter().take(3).map(line).collect()
 }
@@ -153,7 +156,7 @@ fn operators(screen: &Screen) -> Table<'static> {
     for vertex in vertices {
         for (at, operator) in vertex.operators.iter().enumerate() {
             let first = at == 0;
-            let name = format!("{} {}", if first { '┌' } else { '│' }, operator.name);
+            let name = format!("{} {}", if first { '┌' } else { '│' }, on_one_line(&operator.name));
             let (busy, held) = (vertex.most(|t| t.busy).min(1.0), vertex.most(|t| t.held).min(1.0));
             let of_chain = |text: String| if first { text } else { String::new() };
             let waiting =
@@ -226,7 +229,7 @@ fn checkpoints(snapshot: &Snapshot) -> String {
     }
     text.push_str(&format!("   {} failed", it.failed));
     if !it.problem.is_empty() {
-        text.push_str(&format!("   {}", it.problem));
+        text.push_str(&format!("   {}", on_one_line(&it.problem)));
     }
     text
 }
@@ -366,6 +369,22 @@ mod tests {
         assert!(place("┌ hourly count") < place("┌ kafka flights"), "{text}");
         screen.help = true;
         assert!(drawn(&screen).contains("held back by what comes behind"));
+    }
+
+    #[test]
+    fn what_others_say_has_no_effect_on_the_terminal() {
+        let evil = "a\x1b]0;b\x07\u{9b}2Jc";
+        let mut said = snapshot();
+        evil.clone_into(&mut said.job.name);
+        evil.clone_into(&mut said.job.state);
+        evil.clone_into(&mut said.vertices[0].operators[0].name);
+        evil.clone_into(&mut said.findings[0].cause);
+        evil.clone_into(&mut said.checkpoint.problem);
+        let mut screen = Screen::new(said);
+        screen.silent = Some(evil.to_owned());
+        let drawn = drawn(&screen);
+        assert!(drawn.chars().all(|c| c == '\n' || !c.is_control()), "{drawn:?}");
+        assert_eq!(drawn.matches("a ]0;b  2Jc").count(), 6, "{drawn:?}");
     }
 
     #[test]

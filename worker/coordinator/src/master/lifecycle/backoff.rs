@@ -87,7 +87,7 @@ impl Backoff {
     /// A worker was lost: survivors go on at once, whatever happened before.
     pub(crate) fn lost_worker(&mut self, policy: &RestartPolicy, now_ms: u64) -> Restart {
         self.rest(policy, now_ms);
-        Restart::After(0)
+        if policy.once { Restart::GiveUp } else { Restart::After(0) }
     }
 
     /// The newest failure from outside was the loss of a worker: it does not count.
@@ -133,6 +133,7 @@ mod tests {
         for fault in [Fault::User, Fault::External, Fault::Internal] {
             assert_eq!(Backoff::default().failed(&policy, fault, 0), Restart::GiveUp);
         }
+        assert_eq!(Backoff::default().lost_worker(&policy, 0), Restart::GiveUp);
     }
 
     #[test]

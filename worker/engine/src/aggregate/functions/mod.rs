@@ -2,6 +2,7 @@
 
 mod array_agg;
 mod avg;
+mod bitmap;
 mod collect;
 mod count;
 mod listagg;
@@ -55,22 +56,18 @@ pub const ALL: &[Function] = &[
     ARRAY_AGG,
     COLLECT,
     PERCENTILE,
+    &bitmap::BUILD,
+    &bitmap::BUILD_CARDINALITY,
+    &bitmap::OR,
+    &bitmap::AND,
+    &bitmap::XOR,
+    &bitmap::OR_CARDINALITY,
+    &bitmap::AND_CARDINALITY,
+    &bitmap::XOR_CARDINALITY,
 ];
 
 /// Functions of Flink that are not here, in capitals.
-const ABSENT: &[&str] = &[
-    "ANY_VALUE",
-    "GROUPING",
-    "GROUPING_ID",
-    "GROUP_CONCAT",
-    "BITMAP_AND_AGG",
-    "BITMAP_AND_CARDINALITY_AGG",
-    "BITMAP_BUILD_AGG",
-    "BITMAP_BUILD_CARDINALITY_AGG",
-    "BITMAP_OR_AGG",
-    "BITMAP_OR_CARDINALITY_AGG",
-    "BITMAP_XOR_AGG",
-];
+const ABSENT: &[&str] = &["ANY_VALUE", "GROUPING", "GROUPING_ID", "GROUP_CONCAT"];
 
 /// The function of a name in capitals.
 #[must_use]

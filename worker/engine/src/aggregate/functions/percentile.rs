@@ -201,13 +201,14 @@ impl Group {
     /// The value at a part of the way from the first to the last of all; `None` if there is none.
     fn at(&self, part: f64) -> Option<f64> {
         let there = || self.counts.iter().filter(|(_, count)| **count > 0);
-        let all: i64 = there().map(|(_, count)| *count).sum();
+        // Each of the counts is a BIGINT, all of them together may be more.
+        let all: i128 = there().map(|(_, count)| i128::from(*count)).sum();
         // Counted from 1, as Flink does, whose weights are those of these numbers.
         let place = (all.checked_sub(1).filter(|last| *last >= 0)?) as f64 * part + 1.0;
         let (low, high) = (place.floor(), place.ceil());
-        let (mut before, mut below) = (0, None);
+        let (mut before, mut below) = (0_i128, None);
         for (&rank, &count) in there() {
-            before += count;
+            before += i128::from(count);
             if below.is_none() && before as f64 >= low {
                 below = Some(value_of(rank));
             }
@@ -223,6 +224,12 @@ impl Group {
         }
         below
     }
+}
+
+fn too_often() -> OperatorError {
+    OperatorError::user(
+        "PERCENTILE counts a value more often than a BIGINT holds; give smaller frequencies",
+    )
 }
 
 #[derive(Debug)]
@@ -281,8 +288,9 @@ impl Accumulator for Ranked {
                 let (rank, by) = (rank_of(numbers.value(value)), by.value(count));
                 match group.counts.entry(rank) {
                     Entry::Occupied(mut entry) => {
-                        *entry.get_mut() += by;
-                        if *entry.get() == 0 {
+                        let count = entry.get().checked_add(by).ok_or_else(too_often)?;
+                        *entry.get_mut() = count;
+                        if count == 0 {
                             entry.remove();
                             self.entries -= 1;
                         }
@@ -406,6 +414,23 @@ mod tests {
         groups.merge(&[0; 3], &aggregate.partial(Some(&values), 3).unwrap()).unwrap();
         assert_eq!(shown(&groups.finish(&[0]).unwrap()), ["1.0"]);
         assert!(Percentile.resolve(Some(&DataType::Float64)).is_err());
+    }
+
+    #[test]
+    fn values_that_are_there_more_often_than_a_number_holds_are_told() {
+        let often = |values: &[Option<f64>]| {
+            let values = rows(values, &vec![i64::MAX; values.len()], &[0.5]);
+            let aggregate =
+                Percentile.compile(Some(values.data_type()), InputRows::Appended).unwrap();
+            let mut groups = aggregate.accumulator().unwrap();
+            groups.grow(1);
+            let partial = aggregate.partial(Some(&values), values.len()).unwrap();
+            groups.merge(&vec![0; values.len()], &partial)?;
+            groups.finish(&[0])
+        };
+        assert_eq!(shown(&often(&[Some(1.0), Some(2.0), Some(3.0)]).unwrap()), ["2.0"]);
+        let error = often(&[Some(1.0), Some(1.0)]).unwrap_err();
+        assert!(error.message.contains("more often than a BIGINT holds"), "{error}");
     }
 
     #[test]

@@ -6,13 +6,14 @@
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, UInt32Array, new_null_array};
 use weir_protocol::Counter;
 use weir_state::key_table::ABSENT;
-use weir_state::table::{Field, Groups, Keyed, Table, TableError, TableSpec, Timers};
+use weir_state::table::{Field, Groups, Keyed, Table, TableError, TableSpec};
 
 use arrow::datatypes::DataType;
 
 use super::plan::Plan;
 use super::spec::Dedup;
 use crate::operator::{OutputTag, TableKeys};
+use crate::operators::due::Due;
 use crate::operators::rows::{gone, now, take_all};
 use crate::{Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Watermark};
 
@@ -34,11 +35,9 @@ pub(super) fn tables(plan: &Plan) -> [TableSpec; 2] {
 pub(super) struct First {
     plan: Plan,
     rows: Keyed,
-    due: Timers,
+    due: Due,
     /// The last time that the watermark has passed.
     passed: EventTime,
-    /// Keys whose rows are given out next.
-    leaving: Option<(Vec<ArrayRef>, usize)>,
 }
 
 impl First {
@@ -47,9 +46,8 @@ impl First {
         let [rows, due] = tables(&plan);
         Ok(Self {
             rows: Keyed::new(rows, groups).map_err(OperatorError::user)?,
-            due: Timers::new(due, groups).map_err(OperatorError::user)?,
+            due: Due::new(due, groups, TOGETHER)?,
             passed: EventTime::MIN,
-            leaving: None,
             plan,
         })
     }
@@ -96,26 +94,17 @@ impl First {
             return Ok(());
         }
         let no_longer = take_all(&winners.keys, &UInt32Array::from(no_longer))?;
-        self.due.cancel(&no_longer, &Int64Array::from(old_times))?;
+        self.due.timers.cancel(&no_longer, &Int64Array::from(old_times))?;
         let new_times = earlier.iter().map(|&at| winners.times[at as usize]);
         let new_times = Int64Array::from_iter_values(new_times);
         let earlier = UInt32Array::from(earlier);
         let keys = take_all(&winners.keys, &earlier)?;
-        self.due.set(&keys, &new_times)?;
+        self.due.timers.set(&keys, &new_times)?;
         self.rows.resolve(&keys, earlier.len(), &mut slots)?;
         for (column, values) in take_all(&winners.rows, &earlier)?.iter().enumerate() {
             self.rows.write(column + 1, &slots, values)?;
         }
         Ok(())
-    }
-
-    /// Whether the watermark has passed rows that wait.
-    fn has_due(&self) -> bool {
-        self.due.next().is_some_and(|time| time <= self.passed)
-    }
-
-    fn progress(&self) -> Progress {
-        if self.has_due() { Progress::More } else { Progress::Done }
     }
 
     /// Gives out the rows of keys that are due.
@@ -144,7 +133,7 @@ impl First {
 
 impl Operator for First {
     fn tables(&mut self) -> Vec<&mut dyn Table> {
-        vec![&mut self.rows, &mut self.due]
+        vec![&mut self.rows, &mut self.due.timers]
     }
 
     fn keys_of(&mut self, _input: usize, batch: &Batch) -> Result<Vec<TableKeys>> {
@@ -179,26 +168,19 @@ impl Operator for First {
         _out: &mut Output,
     ) -> Result<Progress> {
         self.passed = self.passed.max(mark.last_passed());
-        Ok(self.progress())
+        Ok(self.due.progress(self.passed))
     }
 
     fn keys_to_resume(&mut self) -> Result<Vec<TableKeys>> {
-        if self.leaving.is_none() && self.has_due() {
-            let (keys, times) = self.due.due(self.passed, TOGETHER)?;
-            self.leaving = Some((keys, times.len()));
-        }
-        let keys = self.leaving.iter();
-        Ok(keys
-            .map(|(keys, rows)| TableKeys { table: 0, keys: keys.clone(), rows: *rows })
-            .collect())
+        self.due.named(self.passed, [0])
     }
 
     fn resume(&mut self, _cx: &mut Context, out: &mut Output) -> Result<Progress> {
-        if let Some((keys, rows)) = self.leaving.take()
-            && let Some(batch) = self.give(&keys, rows)?
+        if let Some(due) = self.due.take()
+            && let Some(batch) = self.give(&due.keys, due.len())?
         {
             out.push(batch);
         }
-        Ok(self.progress())
+        Ok(self.due.progress(self.passed))
     }
 }

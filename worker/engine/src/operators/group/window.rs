@@ -1,15 +1,16 @@
 //! Groups of windows: their results leave when the watermark has passed the window's end, and where
 //! it is wanted before that and after it as well, as rows change them.
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, TimestampMillisecondArray};
+use arrow::array::{Array, AsArray, Int64Array, TimestampMillisecondArray};
 use arrow::datatypes::{DataType, TimestampMillisecondType};
 use weir_protocol::Counter;
-use weir_state::table::{Groups, Table, TableSpec, Timers};
+use weir_state::table::{Groups, Table, TableSpec};
 
 use super::operator::Group;
 use super::plan::Plan;
 use super::spec::{Ends, GroupAggregate};
 use crate::operator::{OutputTag, Restored, TableKeys};
+use crate::operators::due::{Due, DueKeys};
 use crate::operators::passed::Passed;
 use crate::operators::rows::now;
 use crate::{Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Watermark};
@@ -28,26 +29,12 @@ pub(super) fn due(plan: &Plan) -> TableSpec {
 #[derive(Debug)]
 pub(super) struct WindowGroup {
     group: Group,
-    due: Timers,
+    due: Due,
     /// The column of the window's end.
     end: usize,
     ends: Ends,
     /// Windows that end there or before have been given out.
     passed: Passed,
-    /// Groups that are given out or forgotten next.
-    leaving: Option<Due>,
-}
-
-/// What becomes of groups whose timers are due.
-#[derive(Debug)]
-struct Due {
-    keys: Vec<ArrayRef>,
-    /// How many keys there are.
-    rows: usize,
-    /// Rows of keys whose results leave.
-    given: Vec<u32>,
-    /// Rows of keys that are forgotten.
-    forgotten: Vec<u32>,
 }
 
 impl WindowGroup {
@@ -63,11 +50,10 @@ impl WindowGroup {
         }
         Ok(Self {
             group: Group::new(spec, groups)?,
-            due: Timers::new(due(&plan), groups).map_err(OperatorError::user)?,
+            due: Due::new(due(&plan), groups, TOGETHER)?,
             end,
             ends,
             passed: Passed::default(),
-            leaving: None,
         })
     }
 
@@ -86,14 +72,6 @@ impl WindowGroup {
         end.saturating_add(self.ends.lateness)
     }
 
-    fn has_due(&self) -> bool {
-        self.due.next().is_some_and(|time| time <= self.passed.done())
-    }
-
-    fn progress(&self) -> Progress {
-        if self.has_due() { Progress::More } else { Progress::Done }
-    }
-
     /// Takes in rows; `given`: their windows were given out. What they change leaves if it is wanted.
     fn take_in(
         &mut self,
@@ -105,11 +83,11 @@ impl WindowGroup {
         let ends = Int64Array::from(self.ends(batch)?);
         let keys = self.group.keys(batch.records());
         if !given {
-            self.due.set(&keys, &ends)?;
+            self.due.timers.set(&keys, &ends)?;
         }
         if self.ends.lateness > 0 {
             let closes = ends.values().iter().map(|&end| self.closes(end));
-            self.due.set(&keys, &Int64Array::from_iter_values(closes))?;
+            self.due.timers.set(&keys, &Int64Array::from_iter_values(closes))?;
         }
         let leaves = if given { self.ends.late } else { self.ends.early };
         if !leaves {
@@ -121,13 +99,13 @@ impl WindowGroup {
         Ok(())
     }
 
-    /// What becomes of groups whose timers are due.
-    fn decide(&self, keys: Vec<ArrayRef>, times: &[EventTime]) -> Result<Due> {
-        let ends = keys.get(self.ends.at).and_then(|ends| ends.as_primitive_opt());
+    /// Groups whose timers are due: which results leave, and which are forgotten.
+    fn decide(&self, due: &DueKeys) -> Result<(Vec<u32>, Vec<u32>)> {
+        let ends = due.keys.get(self.ends.at).and_then(|ends| ends.as_primitive_opt());
         let ends: &TimestampMillisecondArray =
             ends.ok_or_else(|| OperatorError::internal("a window's end is no timestamp"))?;
         let (mut given, mut forgotten) = (Vec::new(), Vec::new());
-        for (row, (&time, &end)) in (0..).zip(times.iter().zip(ends.values())) {
+        for (row, (&time, &end)) in (0..).zip(due.times.values().iter().zip(ends.values())) {
             if time == end && !self.ends.early {
                 given.push(row);
             }
@@ -135,14 +113,14 @@ impl WindowGroup {
                 forgotten.push(row);
             }
         }
-        Ok(Due { keys, rows: times.len(), given, forgotten })
+        Ok((given, forgotten))
     }
 }
 
 impl Operator for WindowGroup {
     fn tables(&mut self) -> Vec<&mut dyn Table> {
         let mut tables = self.group.tables();
-        tables.push(&mut self.due);
+        tables.push(&mut self.due.timers);
         tables
     }
 
@@ -202,28 +180,25 @@ impl Operator for WindowGroup {
         _out: &mut Output,
     ) -> Result<Progress> {
         self.passed.advance(mark);
-        Ok(self.progress())
+        Ok(self.due.progress(self.passed.done()))
     }
 
     fn keys_to_resume(&mut self) -> Result<Vec<TableKeys>> {
-        if self.leaving.is_none() && self.has_due() {
-            let (keys, times) = self.due.due(self.passed.done(), TOGETHER)?;
-            self.leaving = Some(self.decide(keys, times.values())?);
-        }
-        Ok(match &self.leaving {
-            Some(due) => self.group.named(&due.keys, due.rows),
+        Ok(match self.due.next(self.passed.done())? {
+            Some(due) => self.group.named(&due.keys, due.len()),
             None => Vec::new(),
         })
     }
 
     fn resume(&mut self, _cx: &mut Context, out: &mut Output) -> Result<Progress> {
-        if let Some(Due { keys, given, forgotten, .. }) = self.leaving.take() {
-            if let Some(results) = self.group.results_of(&keys, &given.into())? {
+        if let Some(due) = self.due.take() {
+            let (given, forgotten) = self.decide(&due)?;
+            if let Some(results) = self.group.results_of(&due.keys, &given.into())? {
                 out.push(results);
             }
-            self.group.forget_all(&keys, &forgotten.into())?;
+            self.group.forget_all(&due.keys, &forgotten.into())?;
         }
-        Ok(self.progress())
+        Ok(self.due.progress(self.passed.done()))
     }
 
     fn state_bytes(&self) -> usize {

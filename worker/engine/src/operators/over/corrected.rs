@@ -4,6 +4,9 @@
 //! touches the results are computed once over the rows before it and once over those behind it; rows
 //! whose results are others go and come again. So a batch costs as much as its keys have rows: what
 //! a row's results depend on is known of a frame, not of a function's state in the middle.
+//!
+//! Rows of a key are forgotten together, when none has come or gone for the time to live: if one went
+//! before the others, results that were given with it would be taken back as they never were.
 
 use std::sync::Arc;
 
@@ -14,9 +17,9 @@ use arrow::row::{RowConverter, Rows, SortField};
 use weir_state::table::{Groups, Table, TableSpec};
 
 use super::compute::{Known, results};
-use super::plan::{Planned, Reach, plan_call};
+use super::plan::{self, Planned, Reach, plan_call};
 use super::sequence::{Sequence, Span};
-use super::spec::{CorrectedOver, Over};
+use super::spec::CorrectedOver;
 use crate::aggregate::InputRows;
 use crate::operator::TableKeys;
 use crate::operators::rank::changes::{Shown, as_sets};
@@ -47,17 +50,9 @@ impl Plan {
         let mut known = Vec::new();
         let mut output: Vec<Arc<Field>> = spec.input.fields().iter().cloned().collect();
         let mut calls = Vec::new();
-        let over = Over {
-            input: Arc::clone(&spec.input),
-            keys: spec.keys.clone(),
-            time: 0,
-            order: spec.order.clone(),
-            calls: Vec::new(),
-            at_once: false,
-            ttl: None,
-        };
+        let rows = plan::Rows { input: &spec.input, order: &spec.order, at_once: false };
         for call in &spec.calls {
-            let planned = plan_call(call, &over, &mut known)?;
+            let planned = plan_call(call, rows, &mut known)?;
             output.push(Arc::new(Field::new(&call.name, planned.output.clone(), true)));
             calls.push(planned);
         }
@@ -183,7 +178,7 @@ impl CorrectedRows {
     }
 
     fn take_in(&mut self, batch: &Batch, now: u32, out: &mut Output) -> Result<()> {
-        let Some([before, after]) = self.rows.around(batch, now)? else { return Ok(()) };
+        let Some([before, after]) = self.rows.around(batch, now, true)? else { return Ok(()) };
         let (old_ends, new_ends) = (before.ends.clone(), after.ends.clone());
         let (before, after) = (self.plan.computed(before)?, self.plan.computed(after)?);
         let rows: [Rows; 2] =

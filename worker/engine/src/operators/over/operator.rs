@@ -9,7 +9,7 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Int64Type, TimestampMillisecondType};
 use weir_protocol::Counter;
 use weir_state::key_table::ABSENT;
-use weir_state::table::{Groups, Keyed, Ordered, Scan, Table, TableError, Timers};
+use weir_state::table::{Groups, Keyed, Ordered, Scan, Table, TableError};
 
 use super::compute::{Known, results};
 use super::plan::{GROUPS, LAST, Plan, ROWS};
@@ -17,6 +17,7 @@ use super::sequence::Sequence;
 use super::spec::Over;
 use crate::aggregate::InputRows;
 use crate::operator::{OutputTag, TableKeys};
+use crate::operators::due::Due;
 use crate::operators::in_order::forget;
 use crate::operators::rows::{BatchKeys, gone, now, take_all};
 use crate::{Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Watermark};
@@ -36,11 +37,9 @@ pub(super) struct OverRows {
     plan: Plan,
     rows: Ordered,
     known: Keyed,
-    due: Timers,
+    due: Due,
     /// The last time that the watermark has passed.
     passed: EventTime,
-    /// Keys whose rows leave next.
-    leaving: Option<(Vec<ArrayRef>, usize)>,
 }
 
 impl OverRows {
@@ -49,9 +48,8 @@ impl OverRows {
         Ok(Self {
             rows: Ordered::new(plan.layout.rows.clone(), groups).map_err(OperatorError::user)?,
             known: Keyed::new(plan.known.clone(), groups).map_err(OperatorError::user)?,
-            due: Timers::new(plan.layout.due.clone(), groups).map_err(OperatorError::user)?,
+            due: Due::new(plan.layout.due.clone(), groups, KEYS)?,
             passed: EventTime::MIN,
-            leaving: None,
             plan,
         })
     }
@@ -66,9 +64,8 @@ impl OverRows {
     #[cfg(test)]
     pub(super) fn pass(&mut self, time: EventTime) -> Result<()> {
         self.passed = time;
-        while self.has_due() {
-            let (keys, times) = self.due.due(time, KEYS)?;
-            self.give(&keys, times.len(), &mut Output::default())?;
+        while self.due.next(time)?.is_some() {
+            self.step(&mut Output::default())?;
         }
         Ok(())
     }
@@ -84,7 +81,7 @@ impl OverRows {
         let wait: UInt32Array =
             (0..).zip(&late).filter(|(_, late)| !**late).map(|(row, _)| row).collect();
         if !wait.is_empty() {
-            self.plan.layout.put(&mut self.rows, &mut self.due, batch, &keys, &wait)?;
+            self.plan.layout.put(&mut self.rows, &mut self.due.timers, batch, &keys, &wait)?;
         }
         if wait.len() == late.len() {
             return Ok(None);
@@ -173,12 +170,12 @@ impl OverRows {
         Ok(None)
     }
 
-    fn has_due(&self) -> bool {
-        self.due.next().is_some_and(|time| time <= self.passed)
-    }
-
-    fn progress(&self) -> Progress {
-        if self.has_due() { Progress::More } else { Progress::Done }
+    /// Gives out the rows of the keys that are due, which are in memory.
+    fn step(&mut self, out: &mut Output) -> Result<()> {
+        match self.due.take() {
+            Some(due) => self.give(&due.keys, due.len(), out),
+            None => Ok(()),
+        }
     }
 
     /// Gives out the rows of keys that the watermark has passed.
@@ -197,7 +194,9 @@ impl OverRows {
                 times.push(next);
             }
         }
-        self.due.set(&take_all(&keys, &UInt32Array::from(again))?, &Int64Array::from(times))?;
+        self.due
+            .timers
+            .set(&take_all(&keys, &UInt32Array::from(again))?, &Int64Array::from(times))?;
         if rows.len() == 0 {
             return Ok(());
         }
@@ -297,7 +296,7 @@ impl OverRows {
 
 impl Operator for OverRows {
     fn tables(&mut self) -> Vec<&mut dyn Table> {
-        vec![&mut self.rows, &mut self.known, &mut self.due]
+        vec![&mut self.rows, &mut self.known, &mut self.due.timers]
     }
 
     fn keys_of(&mut self, _input: usize, batch: &Batch) -> Result<Vec<TableKeys>> {
@@ -326,22 +325,15 @@ impl Operator for OverRows {
         _out: &mut Output,
     ) -> Result<Progress> {
         self.passed = self.passed.max(mark.last_passed());
-        Ok(self.progress())
+        Ok(self.due.progress(self.passed))
     }
 
     fn keys_to_resume(&mut self) -> Result<Vec<TableKeys>> {
-        if self.leaving.is_none() && self.has_due() {
-            let (keys, times) = self.due.due(self.passed, KEYS)?;
-            self.leaving = Some((keys, times.len()));
-        }
-        let Some((keys, rows)) = &self.leaving else { return Ok(Vec::new()) };
-        Ok([0, 1].map(|table| TableKeys { table, keys: keys.clone(), rows: *rows }).into())
+        self.due.named(self.passed, [0, 1])
     }
 
     fn resume(&mut self, _cx: &mut Context, out: &mut Output) -> Result<Progress> {
-        if let Some((keys, rows)) = self.leaving.take() {
-            self.give(&keys, rows, out)?;
-        }
-        Ok(self.progress())
+        self.step(out)?;
+        Ok(self.due.progress(self.passed))
     }
 }

@@ -19,6 +19,7 @@ use crate::OperatorError;
 use crate::aggregate::InputRows;
 use crate::aggregate::call::Call;
 use crate::operators::in_order::InOrder;
+use crate::operators::rank::spec::SortColumn;
 
 /// Columns of what is known of a key.
 pub(super) const LAST: usize = 0;
@@ -100,8 +101,9 @@ impl Plan {
         let (mut rows_back, mut time_back, mut bounded) = (0, None, !spec.calls.is_empty());
         let mut calls = Vec::new();
         let mut output: Vec<Arc<Field>> = spec.input.fields().iter().cloned().collect();
+        let rows = Rows { input: &spec.input, order: &spec.order, at_once: spec.at_once };
         for call in &spec.calls {
-            let planned = plan_call(call, spec, &mut known)?;
+            let planned = plan_call(call, rows, &mut known)?;
             match planned.kind.reach() {
                 Some(Reach::Rows(rows)) => rows_back = rows_back.max(*rows),
                 Some(Reach::Time(time)) => time_back = time_back.max(Some(*time)),
@@ -140,14 +142,24 @@ impl Computed {
     }
 }
 
+/// The rows that functions are over.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) input: &'a SchemaRef,
+    /// What those of one time are sorted by.
+    pub(super) order: &'a [SortColumn],
+    /// As in [`Over::at_once`].
+    pub(super) at_once: bool,
+}
+
 /// Plans a call; what it has to know of the rows before is added to `known`.
 pub(super) fn plan_call(
     call: &OverCall,
-    spec: &Over,
+    rows: Rows<'_>,
     known: &mut Vec<table::Field>,
 ) -> Result<Planned, OperatorError> {
-    let input = &spec.input;
-    let of_all = |kind, output| match spec.at_once {
+    let input = rows.input;
+    let of_all = |kind, output| match rows.at_once {
         true => Ok(Planned { kind, output }),
         false => Err(behind(&call.name)),
     };
@@ -162,15 +174,15 @@ pub(super) fn plan_call(
     let reach = |known: &mut Vec<table::Field>, state: Vec<table::Field>| {
         let Frame { unit, preceding, following } = call.frame;
         let by_value = unit == FrameUnit::Range && (preceding.is_some() || following != Some(0));
-        if !call.frame.is_behind_nothing() || by_value && spec.at_once {
-            if !spec.at_once {
+        if !call.frame.is_behind_nothing() || by_value && rows.at_once {
+            if !rows.at_once {
                 return Err(behind(&call.name));
             }
             let distances = [preceding, following];
             let by = match unit {
                 FrameUnit::Rows => By::Rows,
                 FrameUnit::Range if distances.iter().flatten().all(|by| *by == 0) => By::Equals,
-                FrameUnit::Range => By::Values(measured(spec)?),
+                FrameUnit::Range => By::Values(measured(rows)?),
             };
             let from = preceding.map(|back| back.saturating_neg());
             return Ok(Reach::Whole(Whole { from, to: following, by }));
@@ -239,13 +251,13 @@ fn behind(name: &str) -> OperatorError {
 }
 
 /// What distances of a frame count.
-fn measured(spec: &Over) -> Result<Value, OperatorError> {
-    let [sort] = spec.order.as_slice() else {
+fn measured(rows: Rows<'_>) -> Result<Value, OperatorError> {
+    let [sort] = rows.order else {
         return Err(OperatorError::user(
             "a frame of RANGE with a distance goes by one column of ORDER BY; sort by that alone, or count ROWS",
         ));
     };
-    let field = spec.input.fields().get(sort.column);
+    let field = rows.input.fields().get(sort.column);
     if !field.is_some_and(|field| has_distance(field.data_type())) {
         return Err(OperatorError::user(
             "a frame of RANGE with a distance goes by a number, a date or a time; count ROWS",

@@ -43,7 +43,7 @@ pub struct CorrectedOver {
     pub order: Vec<SortColumn>,
     /// What is computed.
     pub calls: Vec<OverCall>,
-    /// Seconds after which a row is forgotten.
+    /// Seconds after which all rows of a key are forgotten to which none came and from which none went.
     pub ttl: Option<u32>,
 }
 

@@ -55,19 +55,26 @@ impl Rank {
     /// # Errors
     /// When rows go that may only come, or a column is not as planned.
     pub fn take_in(&mut self, batch: &Batch, now: u32) -> Result<Option<Batch>> {
-        let Some([before, after]) = self.around(batch, now)? else { return Ok(None) };
+        // A rank that is shown depends on the rows before it.
+        let together = self.plan.spec.rank.is_some();
+        let Some([before, after]) = self.around(batch, now, together)? else { return Ok(None) };
         changes(&self.plan, &before, &after)
     }
 
     /// Takes in rows as [`Rank::take_in`]; gives the first rows of their keys before and after.
+    /// `together`: these are forgotten together, as if all of them were written now.
     pub(in crate::operators) fn around(
         &mut self,
         batch: &Batch,
         now: u32,
+        together: bool,
     ) -> Result<Option<[Shown; 2]>> {
         let Some((mut rows, before)) = self.admit(batch, now)? else { return Ok(None) };
         let before = self.shown(&before)?;
         let after = self.apply(&mut rows)?;
+        if together && self.plan.spec.ttl.is_some() {
+            after.iter().for_each(|first| self.rows.touch(&first.slots));
+        }
         Ok(Some([before, self.shown(&after)?]))
     }
 

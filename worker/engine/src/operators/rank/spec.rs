@@ -53,7 +53,8 @@ pub struct TopN {
     /// Whether rows are given out once, when everything has come: then rows may go again before
     /// that, and those of a key leave sorted.
     pub at_end: bool,
-    /// Seconds after which a row is forgotten.
+    /// Seconds after which a row is forgotten; where the rank is given out, so many after its key's
+    /// last change, as it tells of other rows.
     pub ttl: Option<u32>,
 }
 

@@ -1,16 +1,17 @@
 //! The first rows of windows: given out once, when the watermark has passed a window's end; or of any
 //! key, when everything has come.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
+use arrow::array::{Array, AsArray, BooleanArray, Int64Array};
 use arrow::datatypes::TimestampMillisecondType;
 use weir_protocol::Counter;
-use weir_state::table::{Groups, Table, TableSpec, Timers};
+use weir_state::table::{Groups, Table, TableSpec};
 
 use super::operator::Rank;
 use super::plan::Plan;
 use super::spec::TopN;
 use crate::aggregate::InputRows;
 use crate::operator::{OutputTag, Restored, TableKeys};
+use crate::operators::due::Due;
 use crate::operators::passed::Passed;
 use crate::operators::rows::now;
 use crate::{Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Watermark};
@@ -33,13 +34,11 @@ pub(super) fn due(plan: &Plan) -> TableSpec {
 #[derive(Debug)]
 pub(super) struct WindowRank {
     rank: Rank,
-    due: Timers,
+    due: Due,
     /// The column of the window's end; absent: rows leave when everything has come.
     end: Option<usize>,
     /// Windows that end there or before have been given out.
     passed: Passed,
-    /// Windows that are given out next.
-    leaving: Option<(Vec<ArrayRef>, usize)>,
 }
 
 impl WindowRank {
@@ -56,10 +55,9 @@ impl WindowRank {
         }
         Ok(Self {
             rank: Rank::new(spec, groups)?,
-            due: Timers::new(due(&plan), groups).map_err(OperatorError::user)?,
+            due: Due::new(due(&plan), groups, TOGETHER)?,
             end,
             passed: Passed::default(),
-            leaving: None,
         })
     }
 
@@ -84,20 +82,12 @@ impl WindowRank {
         let ends = self.ends(batch, end)?.iter().zip(done).enumerate();
         Ok(ends.map(|(row, (&end, done))| Some(end <= done || end <= behind(row))).collect())
     }
-
-    fn has_due(&self) -> bool {
-        self.due.next().is_some_and(|end| end <= self.passed.done())
-    }
-
-    fn progress(&self) -> Progress {
-        if self.has_due() { Progress::More } else { Progress::Done }
-    }
 }
 
 impl Operator for WindowRank {
     fn tables(&mut self) -> Vec<&mut dyn Table> {
         let mut tables = self.rank.tables();
-        tables.push(&mut self.due);
+        tables.push(&mut self.due.timers);
         tables
     }
 
@@ -130,7 +120,7 @@ impl Operator for WindowRank {
                 Some(end) => self.ends(&batch, end)?.to_vec(),
                 None => vec![END; batch.num_rows()],
             });
-            self.due.set(&self.rank.keys(&batch), &ends)?;
+            self.due.timers.set(&self.rank.keys(&batch), &ends)?;
             self.rank.store(&batch, now(cx))?;
         }
         Ok(Progress::Done)
@@ -143,23 +133,16 @@ impl Operator for WindowRank {
         _out: &mut Output,
     ) -> Result<Progress> {
         self.passed.advance(mark);
-        Ok(self.progress())
+        Ok(self.due.progress(self.passed.done()))
     }
 
     fn keys_to_resume(&mut self) -> Result<Vec<TableKeys>> {
-        if self.leaving.is_none() && self.has_due() {
-            let (keys, ends) = self.due.due(self.passed.done(), TOGETHER)?;
-            self.leaving = Some((keys, ends.len()));
-        }
-        let keys = self.leaving.iter();
-        Ok(keys
-            .map(|(keys, rows)| TableKeys { table: 0, keys: keys.clone(), rows: *rows })
-            .collect())
+        self.due.named(self.passed.done(), [0])
     }
 
     fn resume(&mut self, _cx: &mut Context, out: &mut Output) -> Result<Progress> {
-        if let Some((keys, windows)) = self.leaving.take()
-            && let Some(batch) = self.rank.give(&keys, windows)?
+        if let Some(due) = self.due.take()
+            && let Some(batch) = self.rank.give(&due.keys, due.len())?
         {
             let records = batch.records();
             for from in (0..records.num_rows()).step_by(BATCH) {
@@ -167,6 +150,6 @@ impl Operator for WindowRank {
                 out.push(Batch::new(records.slice(from, length)));
             }
         }
-        Ok(self.progress())
+        Ok(self.due.progress(self.passed.done()))
     }
 }

@@ -1,5 +1,6 @@
 //! The operator: rows join sessions, sessions leave when they have ended.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -7,12 +8,13 @@ use arrow::array::{
 };
 use weir_protocol::Counter;
 use weir_state::key_table::ABSENT;
-use weir_state::table::{Groups, Ordered, Scan, Table, TableError, Timers};
+use weir_state::table::{Groups, Ordered, Scan, Table, TableError};
 
 use super::merge::{Session, Sessions};
 use super::plan::Plan;
 use super::spec::SessionAggregate;
 use crate::operator::{OutputTag, Restored, TableKeys};
+use crate::operators::due::Due;
 use crate::operators::group::batch::signed;
 use crate::operators::passed::Passed;
 use crate::operators::rows::{BatchKeys, gone, take_all};
@@ -32,17 +34,17 @@ const KEYS: usize = 2_048;
 pub(super) struct SessionRows {
     plan: Plan,
     sessions: Ordered,
-    due: Timers,
+    due: Due,
     /// Sessions that end there or before have been given out.
     passed: Passed,
-    /// Keys whose sessions are given out next.
-    leaving: Option<(Vec<ArrayRef>, usize)>,
 }
 
 /// Sessions of the table.
 #[derive(Default)]
 struct Found {
     slots: Vec<u32>,
+    /// Where they stand in the table's order.
+    places: Vec<EventTime>,
     starts: Vec<EventTime>,
     ends: Vec<EventTime>,
     /// Per key where its sessions end.
@@ -54,9 +56,8 @@ impl SessionRows {
         let plan = Plan::new(spec)?;
         Ok(Self {
             sessions: Ordered::new(plan.sessions.clone(), groups).map_err(OperatorError::user)?,
-            due: Timers::new(plan.due.clone(), groups).map_err(OperatorError::user)?,
+            due: Due::new(plan.due.clone(), groups, KEYS)?,
             passed: Passed::default(),
-            leaving: None,
             plan,
         })
     }
@@ -73,9 +74,12 @@ impl SessionRows {
             }
             found.bounds.push(found.slots.len());
         }
-        let starts = self.sessions.orders(&found.slots)?.pop();
-        let starts = starts.ok_or_else(|| OperatorError::internal("a session has no start"))?;
-        found.starts = int64(&starts)?.values().to_vec();
+        let places = self.sessions.orders(&found.slots)?.pop();
+        let places = places.ok_or_else(|| OperatorError::internal("a session has no start"))?;
+        found.places = int64(&places)?.values().to_vec();
+        let starts = self.sessions.column::<i64>(self.plan.start).map_err(TableError::from)?;
+        let stands = found.slots.iter().zip(&found.places);
+        found.starts = stands.map(|(&slot, &place)| starts.get(slot).unwrap_or(place)).collect();
         let ends = self.sessions.column::<i64>(0).map_err(TableError::from)?;
         found.ends = found.slots.iter().map(|&s| ends.get(s).unwrap_or_default()).collect();
         Ok(found)
@@ -166,22 +170,17 @@ impl SessionRows {
         }
         let old_keys = self.sessions.keys(&slots)?;
         let old_ends = old.iter().map(|&number| found.ends[number]);
-        self.due.cancel(&old_keys, &Int64Array::from_iter_values(old_ends))?;
+        self.due.timers.cancel(&old_keys, &Int64Array::from_iter_values(old_ends))?;
         self.sessions.remove(&old_keys, &self.sessions.orders(&slots)?, slots.len())?;
         let owners: UInt32Array = changed.iter().map(|(key, _)| *key).collect();
         let keys = take_all(keys, &owners)?;
-        let starts = changed.iter().map(|(_, session)| session.start);
-        let starts: ArrayRef = Arc::new(Int64Array::from_iter_values(starts));
-        self.due.set(&keys, int64(&columns[0])?)?;
-        Ok(self.sessions.put(&keys, &[starts], &columns, changed.len())?)
-    }
-
-    fn has_due(&self) -> bool {
-        self.due.next().is_some_and(|end| end <= self.passed.done())
-    }
-
-    fn progress(&self) -> Progress {
-        if self.has_due() { Progress::More } else { Progress::Done }
+        let places = places(found, changed);
+        let moved = changed.iter().zip(&places);
+        let moved = moved.map(|((_, s), &place)| (place != s.start).then_some(s.start));
+        columns.push(Arc::new(moved.collect::<Int64Array>()));
+        self.due.timers.set(&keys, int64(&columns[0])?)?;
+        let places: ArrayRef = Arc::new(Int64Array::from(places));
+        Ok(self.sessions.put(&keys, &[places], &columns, changed.len())?)
     }
 
     /// Gives out the sessions of keys that have ended.
@@ -223,6 +222,29 @@ impl SessionRows {
     }
 }
 
+/// Where sessions are put: at their start, or at the first place behind it that none of their key
+/// stands at which is left as it is.
+fn places(found: &Found, changed: &[(u32, Session)]) -> Vec<EventTime> {
+    let merged: HashSet<usize> = changed.iter().flat_map(|(_, s)| &s.stored).copied().collect();
+    let mut taken = HashSet::new();
+    let mut last = None;
+    for &(key, _) in changed {
+        if last.replace(key) != Some(key) {
+            let from = (key as usize).checked_sub(1).map_or(0, |before| found.bounds[before]);
+            let left = (from..found.bounds[key as usize]).filter(|number| !merged.contains(number));
+            taken.extend(left.map(|number| (key, found.places[number])));
+        }
+    }
+    let place = |(key, session): &(u32, Session)| {
+        let mut place = session.start;
+        while !taken.insert((*key, place)) {
+            place = place.wrapping_add(1);
+        }
+        place
+    };
+    changed.iter().map(place).collect()
+}
+
 fn int64(column: &ArrayRef) -> Result<&Int64Array> {
     column
         .as_any()
@@ -232,7 +254,7 @@ fn int64(column: &ArrayRef) -> Result<&Int64Array> {
 
 impl Operator for SessionRows {
     fn tables(&mut self) -> Vec<&mut dyn Table> {
-        vec![&mut self.sessions, &mut self.due]
+        vec![&mut self.sessions, &mut self.due.timers]
     }
 
     fn keys_of(&mut self, _input: usize, batch: &Batch) -> Result<Vec<TableKeys>> {
@@ -265,24 +287,17 @@ impl Operator for SessionRows {
         _out: &mut Output,
     ) -> Result<Progress> {
         self.passed.advance(mark);
-        Ok(self.progress())
+        Ok(self.due.progress(self.passed.done()))
     }
 
     fn keys_to_resume(&mut self) -> Result<Vec<TableKeys>> {
-        if self.leaving.is_none() && self.has_due() {
-            let (keys, ends) = self.due.due(self.passed.done(), KEYS)?;
-            self.leaving = Some((keys, ends.len()));
-        }
-        let keys = self.leaving.iter();
-        Ok(keys
-            .map(|(keys, rows)| TableKeys { table: 0, keys: keys.clone(), rows: *rows })
-            .collect())
+        self.due.named(self.passed.done(), [0])
     }
 
     fn resume(&mut self, _cx: &mut Context, out: &mut Output) -> Result<Progress> {
-        if let Some((keys, rows)) = self.leaving.take() {
-            self.give(&keys, rows, out)?;
+        if let Some(due) = self.due.take() {
+            self.give(&due.keys, due.len(), out)?;
         }
-        Ok(self.progress())
+        Ok(self.due.progress(self.passed.done()))
     }
 }

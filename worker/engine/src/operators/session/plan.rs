@@ -1,7 +1,9 @@
 //! An aggregation over sessions, compiled.
 //!
 //! A key's sessions are one ordered table: by their start, with `$end`, under `$rows` the number of
-//! their rows where these may go, and the partial results of each aggregate.
+//! their rows where these may go, and the partial results of each aggregate. A session that has ended
+//! for a row may still be there when that row begins another one at the same time: then the other
+//! stands behind it, at the next free place, and `$start` holds when it began.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use crate::{Batch, OperatorError};
 pub(super) struct Plan {
     pub(super) spec: SessionAggregate,
     pub(super) calls: Vec<(Call, Range<usize>)>,
+    /// The column of the start of sessions that do not stand at it.
+    pub(super) start: usize,
     pub(super) sessions: TableSpec,
     pub(super) due: TableSpec,
     pub(super) output: SchemaRef,
@@ -62,6 +66,8 @@ impl Plan {
             output.push(Arc::new(Field::new(call.name(), call.aggregate().output().clone(), true)));
             calls.push((call, start..columns.len()));
         }
+        let start = columns.len();
+        columns.push(table::Field::new("$start", DataType::Int64, true));
         for name in ["window_start", "window_end", "window_time"] {
             output.push(Arc::new(Field::new(name, timestamp.clone(), false)));
         }
@@ -69,6 +75,7 @@ impl Plan {
         Ok(Self {
             spec: spec.clone(),
             calls,
+            start,
             sessions: TableSpec::ordered("sessions", keys.clone(), order, columns),
             due: TableSpec::timers("due", keys),
             output: Arc::new(Schema::new(output)),

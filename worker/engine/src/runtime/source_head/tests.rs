@@ -16,7 +16,8 @@ fn marks(times: &[i64], delay: i64, before: i64) -> (Vec<Option<i64>>, i64) {
     let column: ArrayRef = Arc::new(TimestampMillisecondArray::from(times.to_vec()));
     let records = RecordBatch::try_from_iter([("ts", column)]).expect("one column");
     let rule = WatermarkRule { column: 0, mark: RowMark::Delay(delay), idle_after: None };
-    let (behind, after) = mark_rows(&records, &rule, Watermark(before)).expect("timestamps");
+    let marked = mark_rows(&records, &rule, Watermark(before), false).expect("timestamps");
+    let (behind, after) = (marked.behind, marked.watermark);
     (behind.map_or_else(|| vec![None; times.len()], |b| b.iter().collect()), after.0)
 }
 
@@ -298,4 +299,18 @@ fn null_in_a_not_null_column_is_told_with_the_place_of_its_row() {
     let mut head = SourceHead::new(context("events", &io), reader, times, None);
     let error = head.read(instant()).expect_err("NULL");
     assert_eq!(error.message, "a.json:3: column \"n\" is NOT NULL");
+}
+
+#[test]
+fn each_row_is_shown_the_watermark_that_it_finds() {
+    let column: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![10, 5, 20, 14]));
+    let records = RecordBatch::try_from_iter([("ts", column.clone()), ("mark", column)]);
+    let records = records.expect("two columns");
+    let rule = WatermarkRule { column: 0, mark: RowMark::Delay(4), idle_after: None };
+    let marked = mark_rows(&records, &rule, Watermark(i64::MIN), true).expect("timestamps");
+    let before = marked.before.expect("asked for");
+    let shown = showing(&records, 1, &before).expect("a timestamp");
+    let shown = shown.column(1).as_primitive::<TimestampMillisecondType>();
+    // A row of 10 says that all up to 5 is past: watermarks are the first time that is not.
+    assert_eq!(shown.iter().collect::<Vec<_>>(), [None, Some(5), Some(5), Some(15)]);
 }

@@ -1,5 +1,6 @@
 //! Calls of functions and aggregates.
 
+use arrow::datatypes::DataType;
 use weir_engine::aggregate::{
     Arguments, Function as Aggregation, ResultType, functions as aggregates,
 };
@@ -35,6 +36,9 @@ impl ExprBinder<'_> {
             }
             let args = call.args.iter().map(|arg| self.bind(arg)).collect::<Result<_, _>>()?;
             return Ok(grouping(args, span));
+        }
+        if crate::bind::watermarks::is_it(&name) {
+            return self.current_watermark(call, span);
         }
         if name == "APPROX_COUNT_DISTINCT" {
             // Counted exactly, which is as near as can be.
@@ -114,9 +118,7 @@ impl ExprBinder<'_> {
             let kind = result_kind(function, name, None, span)?;
             return Ok(FoundAggregate { function, arg: None, filter, distinct: false, kind });
         }
-        let packed =
-            [(aggregates::LISTAGG, "LISTAGG ITEM"), (aggregates::PERCENTILE, "PERCENTILE ITEM")];
-        if let Some((_, item)) = packed.into_iter().find(|(known, _)| *known == function) {
+        if let Some(item) = functions::item_of(function.name()) {
             let args = call.args.iter().map(|arg| self.bind(arg).map(Arg::Expr));
             let args = args.collect::<Result<Vec<_>, _>>()?;
             let arg = functions::bind(item, args, call.name.span, span)?;
@@ -177,6 +179,9 @@ fn result_kind(
     let kind = match (result_type(function, name, argument, span)?, argument) {
         (Some(_), Some(kind)) if function == aggregates::COLLECT => {
             Some(Nested::Multiset(kind).kind())
+        }
+        (Some(ResultType::Of(DataType::Binary)), _) if function.name().starts_with("BITMAP_") => {
+            Some(Kind::Bitmap)
         }
         (Some(ResultType::OfArgument), kind) => kind,
         (Some(ResultType::Of(data_type)), _) => Kind::of_arrow(&data_type),

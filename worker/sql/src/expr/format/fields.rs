@@ -36,6 +36,31 @@ pub(super) enum Field {
     Second,
     /// `S`.
     Nano,
+    /// `Y`: the year whose week it is.
+    WeekYear,
+    /// `w`.
+    Week,
+    /// `W`.
+    WeekOfMonth,
+    /// `e`: Sunday is 1.
+    LocalDay,
+    /// `Q`: from 1.
+    Quarter,
+    /// `G`.
+    Era,
+    /// `n`: of the second.
+    NanoOfSecond,
+    /// `A`.
+    MilliOfDay,
+    /// `N`.
+    NanoOfDay,
+}
+
+impl Field {
+    /// Whether texts are not read with it.
+    pub(super) fn is_written_only(self) -> bool {
+        self as usize >= COUNT
+    }
 }
 
 const COUNT: usize = Field::Nano as usize + 1;

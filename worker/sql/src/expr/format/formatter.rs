@@ -4,6 +4,7 @@
 use chrono::{Datelike, NaiveDateTime, Timelike};
 
 use super::fields::{Field, Fields};
+use super::weeks::Day;
 use super::{DAYS, MONTHS, Piece, java_int, pieces, trim, unknown_letter};
 use crate::expr::time::Instant;
 
@@ -119,14 +120,21 @@ impl Formatter {
     /// # Errors
     /// What cannot be read.
     pub(crate) fn check_reading(&self) -> Result<(), String> {
-        fn narrow(parts: &[Part]) -> bool {
+        fn any(parts: &[Part], is: &dyn Fn(&Part) -> bool) -> bool {
             parts.iter().any(|part| match part {
-                Part::Name(_, Length::Narrow) => true,
-                Part::Optional(inner) => narrow(inner),
-                _ => false,
+                Part::Optional(inner) => any(inner, is),
+                part => is(part),
             })
         }
-        if narrow(&self.0) {
+        let written_only = |part: &Part| match part {
+            Part::Name(field, _) => field.is_written_only(),
+            Part::Number(number) => number.field.is_written_only(),
+            _ => false,
+        };
+        if any(&self.0, &written_only) {
+            return Err("of weeks, quarters, eras and parts of a day (Y w W e c Q q G n A N) no time is read; leave them out".to_owned());
+        }
+        if any(&self.0, &|part| matches!(part, Part::Name(_, Length::Narrow))) {
             return Err("names of one letter (MMMMM, EEEEE) cannot be told apart".to_owned());
         }
         Ok(())
@@ -167,6 +175,15 @@ fn letters(letter: char, count: usize) -> Result<Part, String> {
         2 => Ok(Part::Number(Number::of(field, 2, 2, Sign::Never))),
         _ => too_many(),
     };
+    let plain = |field| Ok(Part::Number(Number::of(field, count, 19, Sign::Never)));
+    let year = |field| {
+        Ok(Part::Number(match count {
+            2 => Number { reduced: true, ..Number::of(field, 2, 2, Sign::Never) },
+            1 | 3 => Number::of(field, count, 19, Sign::Minus),
+            4..=19 => Number::of(field, count, 19, Sign::Exceeds),
+            _ => return too_many(),
+        }))
+    };
     let name = |field| match count {
         1..=3 => Ok(Part::Name(field, Length::Short)),
         4 => Ok(Part::Name(field, Length::Full)),
@@ -174,17 +191,26 @@ fn letters(letter: char, count: usize) -> Result<Part, String> {
         _ => too_many(),
     };
     match letter {
-        'y' | 'u' => {
-            let field = if letter == 'y' { Field::YearOfEra } else { Field::Year };
-            Ok(Part::Number(match count {
-                2 => Number { reduced: true, ..Number::of(field, 2, 2, Sign::Never) },
-                1 | 3 => Number::of(field, count, 19, Sign::Minus),
-                4..=19 => Number::of(field, count, 19, Sign::Exceeds),
-                _ => return too_many(),
-            }))
-        }
-        'M' if count <= 2 => number(Field::Month),
-        'M' => name(Field::Month),
+        'y' => year(Field::YearOfEra),
+        'u' => year(Field::Year),
+        'Y' => year(Field::WeekYear),
+        'w' => number(Field::Week),
+        'W' if count == 1 => number(Field::WeekOfMonth),
+        'W' => too_many(),
+        'e' | 'c' if count <= 2 => match (letter, count) {
+            ('c', 2) => Err("'c' stands 2 times in a row".to_owned()),
+            _ => number(Field::LocalDay),
+        },
+        'e' | 'c' => name(Field::DayOfWeek),
+        'Q' | 'q' if count <= 2 => number(Field::Quarter),
+        'Q' | 'q' => name(Field::Quarter),
+        'G' => name(Field::Era),
+        'n' if count <= 19 => plain(Field::NanoOfSecond),
+        'A' if count <= 19 => plain(Field::MilliOfDay),
+        'N' if count <= 19 => plain(Field::NanoOfDay),
+        'n' | 'A' | 'N' => too_many(),
+        'M' | 'L' if count <= 2 => number(Field::Month),
+        'M' | 'L' => name(Field::Month),
         'E' => name(Field::DayOfWeek),
         'd' => number(Field::Day),
         'D' if count == 1 => Ok(Part::Number(Number::of(Field::DayOfYear, 1, 19, Sign::Minus))),
@@ -200,7 +226,10 @@ fn letters(letter: char, count: usize) -> Result<Part, String> {
         'S' => too_many(),
         'a' if count == 1 => Ok(Part::Name(Field::AmPm, Length::Full)),
         'a' => too_many(),
-        _ => Err(unknown_letter(letter, "y u M d D E a H h K k m s S, [ and ]")),
+        _ => Err(unknown_letter(
+            letter,
+            "y u Y M L d D E e c w W Q q G a H h K k m s S n A N, [ and ]",
+        )),
     }
 }
 
@@ -241,27 +270,59 @@ fn write(parts: &[Part], time: &NaiveDateTime, out: &mut String) {
                 let digits = format!("{:09}", time.nanosecond() % 1_000_000_000);
                 out.push_str(&digits[..*width]);
             }
-            Part::Name(field, length) => {
-                let name = match field {
-                    Field::Month => MONTHS[time.month0() as usize],
-                    Field::AmPm if time.hour() < 12 => "AM",
-                    Field::AmPm => "PM",
-                    _ => DAYS[time.weekday().num_days_from_monday() as usize],
-                };
-                out.push_str(cut(name, *length));
-            }
+            Part::Name(field, length) => out.push_str(name_of(*field, *length, time)),
             Part::Number(number) => write_number(number, time, out),
         }
     }
 }
 
+/// What a name is of a time.
+fn name_of(field: Field, length: Length, time: &NaiveDateTime) -> &'static str {
+    match field {
+        Field::Month => cut(MONTHS[time.month0() as usize], length),
+        Field::AmPm => cut(if time.hour() < 12 { "AM" } else { "PM" }, length),
+        Field::Quarter => {
+            let names = match length {
+                Length::Short => ["Q1", "Q2", "Q3", "Q4"],
+                Length::Full => ["1st quarter", "2nd quarter", "3rd quarter", "4th quarter"],
+                Length::Narrow => ["1", "2", "3", "4"],
+            };
+            names[time.month0() as usize / 3]
+        }
+        Field::Era => match (length, time.year() < 1) {
+            (Length::Short, false) => "AD",
+            (Length::Full, false) => "Anno Domini",
+            (Length::Narrow, false) => "A",
+            (Length::Short, true) => "BC",
+            (Length::Full, true) => "Before Christ",
+            (Length::Narrow, true) => "B",
+        },
+        _ => cut(DAYS[time.weekday().num_days_from_monday() as usize], length),
+    }
+}
+
+/// A time's day.
+fn day_of(time: &NaiveDateTime) -> Day {
+    Day {
+        year: i64::from(time.year()),
+        days: if time.date().leap_year() { 366 } else { 365 },
+        of_year: i64::from(time.ordinal0()),
+        of_month: i64::from(time.day()),
+        of_week: i64::from(time.weekday().num_days_from_sunday()),
+    }
+}
+
 /// As many letters of a name as are written.
-fn cut(name: &str, length: Length) -> &str {
+fn cut(name: &'static str, length: Length) -> &'static str {
     match length {
         Length::Full => name,
         Length::Short => &name[..name.len().min(3)],
         Length::Narrow => &name[..1],
     }
+}
+
+fn nanos_of_day(time: &NaiveDateTime) -> i64 {
+    i64::from(time.num_seconds_from_midnight()) * 1_000_000_000 + i64::from(time.nanosecond())
 }
 
 fn write_number(number: &Number, time: &NaiveDateTime, out: &mut String) {
@@ -278,6 +339,14 @@ fn write_number(number: &Number, time: &NaiveDateTime, out: &mut String) {
         Field::ClockHourOfAmPm => i64::from((time.hour() + 11) % 12 + 1),
         Field::Minute => i64::from(time.minute()),
         Field::Second => i64::from(time.second()),
+        Field::WeekYear => day_of(time).week().0,
+        Field::Week => day_of(time).week().1,
+        Field::WeekOfMonth => day_of(time).week_of_month(),
+        Field::LocalDay => i64::from(time.weekday().num_days_from_sunday()) + 1,
+        Field::Quarter => i64::from(time.month0()) / 3 + 1,
+        Field::NanoOfSecond => i64::from(time.nanosecond()),
+        Field::MilliOfDay => nanos_of_day(time) / 1_000_000,
+        Field::NanoOfDay => nanos_of_day(time),
         // The others are names, or fractions.
         _ => i64::from(time.hour()),
     };

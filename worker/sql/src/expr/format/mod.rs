@@ -14,6 +14,7 @@ mod calendar;
 mod fields;
 mod formatter;
 mod simple;
+mod weeks;
 
 pub(crate) use formatter::Formatter;
 pub(crate) use simple::SimpleFormat;

@@ -2,7 +2,11 @@
 //! writes with it and `DATE_FORMAT` of a string does both. In UTC.
 
 use super::calendar::{self, Within};
+use super::weeks::Day;
 use super::{DAYS, MONTHS, Piece, pieces, unknown_letter};
+
+/// Letters of what no time is read of.
+const WRITTEN_ONLY: &str = "YwWFG";
 
 /// A pattern such as `dd.MM.yyyy HH:mm`.
 #[derive(Debug)]
@@ -70,15 +74,35 @@ impl SimpleFormat {
             parts.push(match piece {
                 Piece::Literal(text) => Part::Literal(text),
                 Piece::Sign(c) => Part::Literal(c.to_string()),
-                Piece::Letters(letter, count) if "yuMdDEaHhKkmsS".contains(letter) => {
+                Piece::Letters(letter, count)
+                    if "yuMdDEaHhKkmsS".contains(letter) || WRITTEN_ONLY.contains(letter) =>
+                {
                     Part::Field(letter, count)
                 }
                 Piece::Letters(letter, _) => {
-                    return Err(unknown_letter(letter, "y M d D E u a H h K k m s S"));
+                    return Err(unknown_letter(
+                        letter,
+                        "y M d D E u a H h K k m s S, and where times are written Y w W F G",
+                    ));
                 }
             });
         }
         Ok(Self { parts, century: Century::before(now_ms) })
+    }
+
+    /// Whether texts can be read with it.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub(crate) fn check_reading(&self) -> Result<(), String> {
+        let is_written_only = |part: &Part| match part {
+            Part::Field(letter, _) => WRITTEN_ONLY.contains(*letter),
+            Part::Literal(_) => false,
+        };
+        match self.parts.iter().any(is_written_only) {
+            true => Err("of weeks and eras (Y w W F G) no time is read; leave them out".to_owned()),
+            false => Ok(()),
+        }
     }
 
     /// Milliseconds since 1970 as text.
@@ -87,6 +111,17 @@ impl SimpleFormat {
         let date = calendar::date(days);
         let clock = ms.rem_euclid(86_400_000);
         let hour = clock / 3_600_000;
+        let week = || {
+            let before = calendar::days(date.year, Within::Month(0, 1));
+            let behind = calendar::days(date.year + 1, Within::Month(0, 1));
+            Day {
+                year: date.year,
+                days: behind - before,
+                of_year: days - before,
+                of_month: date.day,
+                of_week: (calendar::weekday0(days) as i64 + 1) % 7,
+            }
+        };
         let mut out = String::new();
         for part in &self.parts {
             let (letter, count) = match part {
@@ -100,6 +135,15 @@ impl SimpleFormat {
                 'y' => {
                     let year = if date.year < 1 { 1 - date.year } else { date.year };
                     if count == 2 { year % 100 } else { year }
+                }
+                'Y' if count == 2 => week().week().0 % 100,
+                'Y' => week().week().0,
+                'w' => week().week().1,
+                'W' => week().week_of_month(),
+                'F' => (date.day - 1) / 7 + 1,
+                'G' => {
+                    out.push_str(if date.year < 1 { "BC" } else { "AD" });
+                    continue;
                 }
                 'M' if count >= 3 => {
                     let name = MONTHS[(date.month - 1) as usize];

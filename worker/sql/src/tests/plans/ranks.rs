@@ -74,7 +74,7 @@ INSERT INTO shown SELECT origin, n, r FROM (SELECT origin, COUNT(*) AS n, RANK()
                 order: n DESC
                 rows: rank 2 to 4
                 table rows: one key, by COUNT(*) int64, $arrival int64 → origin utf8; rows go 3600 s after they were written
-                not deterministic: rows are forgotten 3600 s after they were written
+                not deterministic: ranked rows of a key are forgotten 3600 s after its last change
               select origin, n, place
                 calc 03cedf8c7aea4cc3
                 columns: origin, n, RANK() AS place

@@ -374,7 +374,7 @@ fn sessions_keep_a_table() {
                 keys: origin
                 time: date
                 window: session with a gap of 30 min
-                table sessions: origin utf8, by start int64 → $end int64, COUNT(*)$count int64, SUM(delay)$sum int64
+                table sessions: origin utf8, by start int64 → $end int64, COUNT(*)$count int64, SUM(delay)$sum int64, $start int64
                 table due: origin utf8, by when it is due
               compute window_start, origin, flights, late
                 calc 1763bf6ab0a4412a

@@ -2,6 +2,7 @@
 //! rows that are there.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -185,4 +186,29 @@ fn what_is_declared_is_what_the_operator_has() {
     let frame = Frame { unit: FrameUnit::Range, preceding: Some(1), following: Some(0) };
     let without = CorrectedOver { order: Vec::new(), calls: framed(frame), ..spec };
     assert!(corrected(&without).err().unwrap().message.contains("without an order"));
+}
+
+#[test]
+fn the_rows_of_a_key_are_forgotten_together() {
+    let spec = CorrectedOver { ttl: Some(10), ..spec(&["k"], true, placed()) };
+    let mut run = Run::new(spec);
+    let row =
+        |ts| Row { ts, k: Some(1), int: None, float: None, text: None, decimal: None, flag: None };
+    let comes = |run: &mut Run, ts: i64, after: u64| {
+        run.bench.cx.clock.advance(Duration::from_secs(after));
+        run.rows.push(row(ts));
+        run.take_in(&[(row(ts), RowKind::Insert)]);
+    };
+    // Each within the time of the one before, the last behind that of the first.
+    for (ts, after) in [(5, 1), (3, 7), (4, 7)] {
+        comes(&mut run, ts, after);
+        assert_eq!(run.folded, run.wanted());
+    }
+    // What was given stays as it is; the next row is the first one.
+    let given = run.folded.clone();
+    run.rows.clear();
+    comes(&mut run, 1, 10);
+    let mut wanted = run.wanted();
+    wanted.extend(given);
+    assert_eq!(run.folded, wanted);
 }

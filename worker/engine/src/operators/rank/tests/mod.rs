@@ -208,6 +208,19 @@ fn rows_are_forgotten_after_their_time_to_live() {
 }
 
 #[test]
+fn rows_whose_rank_is_given_out_are_forgotten_together() {
+    let (order, rank) = (vec![sort("int", false, true)], Some("rn".to_owned()));
+    let ranked = TopN { ttl: Some(10), rank, ..spec(InputRows::Retracted, &["k"], order) };
+    let mut run = Run::new(ranked);
+    let _ = run.take_in(&[(row(1, 1, "a"), Insert)]);
+    run.now += 9;
+    let _ = run.take_in(&[(row(1, 2, "b"), Insert)]);
+    // The row before it would be forgotten by now, and "b" is the second one still.
+    run.now += 2;
+    expect(run.take_in(&[(row(1, 2, "b"), Delete)]), &[(Delete, "2 b 2")]);
+}
+
+#[test]
 fn a_batch_that_changes_nothing_leaves_the_table_as_it_is() {
     let mut run = Run::new(spec(InputRows::Appended, &["k"], vec![sort("int", false, true)]));
     let _ = run.take_in(&[(row(1, 1, "a"), Insert), (row(1, 2, "b"), Insert)]);

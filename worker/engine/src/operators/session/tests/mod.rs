@@ -70,7 +70,11 @@ proptest! {
     fn sessions_leave_once_when_they_have_ended(
         keys in prop::sample::select(vec![vec!["k"], vec!["flag", "k"], vec![]]),
         gap in 1_i64..8,
-        events in any_events(any_row(60), 12, 70),
+        // Many rows of few times as well: then sessions begin where others have ended for them.
+        events in prop_oneof![
+            any_events(any_row(60), 12, 70),
+            any_events(any_row(14), 12, 24),
+        ],
     ) {
         let spec = spec(gap, &keys);
         let mut bench = Bench::new(fresh(&spec));
@@ -270,4 +274,23 @@ fn a_session_that_a_group_ahead_of_the_others_gave_out_does_not_begin_again() {
     bench.watermark(40);
     assert_eq!(bench.out.len(), 2, "that of the row that came in time");
     assert_eq!(bench.cx.metrics.get(Counter::Late), 1);
+}
+
+#[test]
+fn a_session_that_begins_where_another_has_ended_for_its_rows_leaves_that_as_it_is() {
+    let spec = spec(10, &["k"]);
+    let mut bench = Bench::new(fresh(&spec));
+    let row = |ts, behind| {
+        let (k, int) = (Some(1), Some(1));
+        (Row { ts, k, int, float: None, text: None, decimal: None, flag: None }, behind)
+    };
+    // The later ones are behind 32, where the first one's session has ended: they reach down from
+    // that of 32 to the same 10.
+    let late = |ts: i64| row(ts, Some(31 - ts));
+    bench.batch(batch_behind(&[row(10, None), row(32, None), late(22), late(12), late(10)]));
+    bench.checkpoint();
+    bench.restore(fresh(&spec), false);
+    bench.watermark(i64::MAX);
+    assert_eq!(bench.out.len(), 2, "{:?}", bench.out);
+    assert_eq!(bench.cx.metrics.get(Counter::Late), 0);
 }

@@ -14,13 +14,13 @@ const BITS: usize = 8192;
 const OFFSETS_FROM: usize = 4;
 
 /// `{1,2,3}`.
-pub(crate) fn text(set: &[u32]) -> String {
+pub fn text(set: &[u32]) -> String {
     let numbers: Vec<String> = set.iter().map(u32::to_string).collect();
     format!("{{{}}}", numbers.join(","))
 }
 
 /// Numbers that are sorted and different.
-pub(crate) fn write(set: &[u32]) -> Vec<u8> {
+pub fn write(set: &[u32]) -> Vec<u8> {
     let parts: Vec<&[u32]> = set.chunk_by(|a, b| a >> 16 == b >> 16).collect();
     let bodies: Vec<(bool, Vec<u8>)> = parts.iter().map(|part| body(part)).collect();
     let with_runs = bodies.iter().any(|(runs, _)| *runs);
@@ -81,7 +81,7 @@ fn body(part: &[u32]) -> (bool, Vec<u8>) {
 ///
 /// # Errors
 /// Bytes of another form.
-pub(crate) fn read(bytes: &[u8]) -> Result<Vec<u32>, String> {
+pub fn read(bytes: &[u8]) -> Result<Vec<u32>, String> {
     let mut rest = Rest(bytes);
     let first = rest.word()?;
     let (count, runs) = if first == PLAIN {

@@ -1,0 +1,7 @@
+-- differs: Flink cannot plan it
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+SELECT DISTINCT o.product, (SELECT id FROM orders AS b WHERE b.product = o.product ORDER BY ts DESC LIMIT 1) FROM orders AS o;
