@@ -52,7 +52,7 @@ impl Binder<'_> {
         if from.joined.is_some() || !asks(select) {
             return Ok(from);
         }
-        let shown = self.shown(&from.rel);
+        let shown = self.with_shown(&from.rel);
         let Some(rel) = self.keep(shown)? else { return Ok(from) };
         let mut joined = Joined::of(&from);
         let column = rel.fields.len() - 1;
@@ -61,11 +61,11 @@ impl Binder<'_> {
     }
 
     /// The rows with the column behind all others; `None` where they are no table's any more.
-    fn shown(&mut self, rel: &Arc<Rel>) -> Result<Option<Arc<Rel>>, SqlError> {
+    fn with_shown(&mut self, rel: &Arc<Rel>) -> Result<Option<Arc<Rel>>, SqlError> {
         match &rel.kind {
             RelKind::Scan(table) => Ok(self.showing(table)?.map(|table| scan(&table))),
             RelKind::Calc { input, filter, exprs } => {
-                let Some(input) = self.shown(input)? else { return Ok(None) };
+                let Some(input) = self.with_shown(input)? else { return Ok(None) };
                 let Some(column) = input.fields.last().cloned() else { return Ok(None) };
                 let (mut exprs, mut fields) = (exprs.clone(), rel.fields.clone());
                 exprs.push(Expr::column(input.fields.len() - 1, column.ty, Span::default()));
