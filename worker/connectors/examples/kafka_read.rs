@@ -101,6 +101,7 @@ fn read(io: &tokio::runtime::Runtime, servers: &str, topic: &str) {
         metadata: BTreeMap::new(),
         primary_key: Vec::new(),
         partitioned_by: Vec::new(),
+        declared: Vec::new(),
         event_time: None,
         options: options.iter().map(|(key, value)| ((*key).to_owned(), option(value))).collect(),
     };

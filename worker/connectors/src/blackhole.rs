@@ -16,14 +16,17 @@ use crate::table::{Guarantee, Problem, SinkParts, Table};
 /// # Errors
 /// Every problem with the table's options.
 pub fn sink(table: &Table) -> Result<SinkParts, Vec<Problem>> {
-    let problems = Options::new(table).finish();
+    let mut options = Options::new(table);
+    let parallelism = options.parallelism("sink.parallelism");
+    let problems = options.finish();
     if !problems.is_empty() {
         return Err(problems);
     }
     let factory =
         |_: &Context| -> Result<Box<dyn Operator>, OperatorError> { Ok(Box::new(Blackhole)) };
     let factory: Arc<dyn OperatorFactory> = Arc::new(factory);
-    let details = [("connector".to_owned(), "blackhole".to_owned())].into();
+    let connector = ("connector".to_owned(), "blackhole".to_owned());
+    let details = [connector].into_iter().chain(parallelism).collect();
     Ok(SinkParts { factory, committer: None, guarantee: Guarantee::None, details })
 }
 

@@ -219,6 +219,20 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// Flink's `scan.parallelism` or `sink.parallelism`: taken, and without effect, since a job has
+    /// one parallelism; what a plan says of it.
+    pub fn parallelism(&mut self, key: &str) -> Option<(String, String)> {
+        let given = self.number(key)?;
+        let shown = self.detail(key, given);
+        if given == 0 {
+            self.refuse(
+                key,
+                format!("'{key}' is {shown}; give a whole number from 1, or remove it"),
+            );
+        }
+        Some(("parallelism".to_owned(), format!("the job's; '{key}' = '{shown}' changes nothing")))
+    }
+
     /// A duration as Flink writes it: `10 s`, `1min`; without a unit milliseconds.
     pub fn duration(&mut self, key: &str) -> Option<Duration> {
         let parsed = parse_duration(self.known(key)?);

@@ -99,6 +99,7 @@ fn make(table: &Table, out: Lines, err: Lines, taker: Taker) -> Result<SinkParts
     let identifier = options.reveal("print-identifier").unwrap_or_default().to_owned();
     let is_error = options.bool("standard-error", false);
     let to = if is_error { err } else { out };
+    let parallelism = options.parallelism("sink.parallelism");
     let problems = options.finish();
     if !problems.is_empty() {
         return Err(problems);
@@ -114,7 +115,8 @@ fn make(table: &Table, out: Lines, err: Lines, taker: Taker) -> Result<SinkParts
         }))
     };
     let factory: Arc<dyn OperatorFactory> = Arc::new(factory);
-    let details = [("connector".to_owned(), "print".to_owned())].into();
+    let connector = ("connector".to_owned(), "print".to_owned());
+    let details = [connector].into_iter().chain(parallelism).collect();
     Ok(SinkParts { factory, committer: None, guarantee: Guarantee::None, details })
 }
 

@@ -224,6 +224,7 @@ mod tests {
             ("number-of-rows", "9"),
             ("seed", "1"),
             ("scan.splits", "2"),
+            ("scan.parallelism", "2"),
             ("scan.watermark.idle-timeout", "5 s"),
             ("fields.n.kind", "sequence"),
             ("fields.n.start", "1"),
@@ -248,6 +249,10 @@ mod tests {
             ("partition.default-name", "none"),
             ("sink.rolling-policy.file-size", "1 MB"),
             ("sink.rolling-policy.check-interval", "1 s"),
+            ("scan.parallelism", "2"),
+            ("sink.parallelism", "2"),
+            ("auto-compaction", "true"),
+            ("compaction.file-size", "1 MB"),
         ],
         &[
             ("connector", "filesystem"),
@@ -305,8 +310,13 @@ mod tests {
             ("scan.startup.specific-offsets", "partition:0,offset:5"),
             ("format", "csv"),
         ],
-        &[("connector", "print"), ("print-identifier", "p"), ("standard-error", "true")],
-        &[("connector", "blackhole")],
+        &[
+            ("connector", "print"),
+            ("print-identifier", "p"),
+            ("standard-error", "true"),
+            ("sink.parallelism", "2"),
+        ],
+        &[("connector", "blackhole"), ("sink.parallelism", "2")],
     ];
 
     /// All that becomes of a table, in words: problems and what plans show.

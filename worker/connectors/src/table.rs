@@ -20,6 +20,8 @@ pub struct Table {
     /// Physical and metadata columns in declaration order; computed columns are not among
     /// them. For a sink: the columns that are written, in declaration order.
     pub schema: SchemaRef,
+    /// What the columns' SQL types say beyond `schema`; columns that are missing here say nothing.
+    pub declared: Vec<Declared>,
     /// Metadata columns: index in `schema` → metadata key (`METADATA FROM 'key'`).
     pub metadata: BTreeMap<usize, String>,
     /// `PRIMARY KEY (…) NOT ENFORCED`: indices in `schema`.
@@ -35,7 +37,39 @@ pub struct Table {
     pub options: BTreeMap<String, OptionValue>,
 }
 
+/// What a column's SQL type says beyond its Arrow type.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Declared {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// `CHAR(n)`, or a `VARCHAR(n)` that is no STRING: so many characters, at most.
+    Text(u32),
+    /// `MULTISET<t>`, which is a map from values to how often each is there.
+    Multiset(Box<Declared>),
+    /// The element of an ARRAY, key and value of a MAP, the fields of a ROW.
+    Parts(Vec<Declared>),
+}
+
+impl Declared {
+    /// The part of this number.
+    #[must_use]
+    pub fn part(&self, number: usize) -> &Self {
+        match self {
+            Self::Parts(parts) => parts.get(number).unwrap_or(&Self::Plain),
+            Self::Multiset(of) if number == 0 => of,
+            _ => &Self::Plain,
+        }
+    }
+}
+
 impl Table {
+    /// What the SQL type of a column says beyond its Arrow type.
+    #[must_use]
+    pub fn declared(&self, column: usize) -> &Declared {
+        self.declared.get(column).unwrap_or(&Declared::Plain)
+    }
+
     /// Whether a value of an option is not known here: such a table is only checked, never read
     /// or written.
     #[must_use]

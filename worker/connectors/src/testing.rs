@@ -32,6 +32,7 @@ pub(crate) fn table(options: &[(&str, &str)], columns: &[(&str, DataType)]) -> T
     Table {
         name: "t".into(),
         schema: Arc::new(Schema::new(fields)),
+        declared: Vec::new(),
         metadata: BTreeMap::new(),
         primary_key: Vec::new(),
         partitioned_by: Vec::new(),

@@ -143,6 +143,7 @@ impl TableDef {
         Table {
             name: self.name.clone(),
             schema: Arc::new(Schema::new(fields)),
+            declared: columns.iter().map(|&i| self.columns[i].ty.kind.declared()).collect(),
             metadata: columns
                 .iter()
                 .enumerate()

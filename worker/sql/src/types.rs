@@ -3,6 +3,7 @@
 use std::fmt;
 
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
+use weir_connectors::table::Declared;
 
 pub(crate) use nested::Nested;
 
@@ -106,6 +107,20 @@ impl Kind {
             Self::TimestampLtz(p) => DataType::Timestamp(time_unit(p), Some("UTC".into())),
             Self::Nested(nested) => nested.arrow(),
             Self::IntervalMillis | Self::IntervalMonths => DataType::Int64,
+        }
+    }
+
+    /// What it says beyond the Arrow type that holds it.
+    #[must_use]
+    pub(crate) fn declared(self) -> Declared {
+        match self {
+            Self::Char(n) => Declared::Text(n),
+            Self::VarChar(n) if n != STRING_LENGTH => Declared::Text(n),
+            Self::Nested(Nested::Multiset(of)) => Declared::Multiset(Box::new(of.declared())),
+            Self::Nested(nested) => {
+                Declared::Parts(nested.parts().into_iter().map(Self::declared).collect())
+            }
+            _ => Declared::Plain,
         }
     }
 

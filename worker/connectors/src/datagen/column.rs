@@ -1,29 +1,33 @@
 //! A made-up column: options in, values of a row's number out.
 
-use std::sync::Arc;
+use arrow::datatypes::{DataType, Field};
+use arrow::row::{RowConverter, SortField};
 
-use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, BooleanBuilder, Float64Array, Int64Array, StringArray,
-};
-use arrow::buffer::NullBuffer;
-use arrow::compute::{cast, nullif};
-use arrow::datatypes::{DataType, Field, TimeUnit};
-use weir_engine::EngineError;
-
-use super::Rows;
+use super::values::mix;
+use crate::formats::column::sql_type;
 use crate::options::Options;
+use crate::table::Declared;
+
+/// Bytes of a text at most.
+const LONGEST_TEXT: u64 = 1 << 20;
+/// Characters of a STRING, bytes of BYTES, unless the options say otherwise, as in Flink.
+const TEXT: u64 = 100;
+/// Elements of an ARRAY, MAP or MULTISET, unless the options say otherwise, as in Flink.
+const ELEMENTS: u64 = 3;
+/// How often a value is in a MULTISET at most, as in Flink.
+const TIMES: i64 = 10;
 
 #[derive(Clone, Debug)]
 pub(super) struct Column {
-    kind: Kind,
-    data_type: DataType,
-    salt: u64,
+    pub(super) kind: Kind,
+    pub(super) data_type: DataType,
+    pub(super) salt: u64,
     /// Nulls among 2⁶⁴ values.
-    nulls: u64,
+    pub(super) nulls: u64,
 }
 
 #[derive(Clone, Debug)]
-enum Kind {
+pub(super) enum Kind {
     /// `start, start + 1, …, end`, as a number or its text.
     Sequence {
         start: i64,
@@ -50,21 +54,59 @@ enum Kind {
         per_second: u64,
         max_past_ms: i64,
     },
+    /// A ROW of these.
+    Row(Vec<Column>),
+    /// So many elements.
+    List(u64, Box<Column>),
+    /// So many keys and values, less what is there twice.
+    Map(u64, Box<Column>, Box<Column>),
+}
+
+/// A column, or a part of one.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub(super) field: &'a Field,
+    pub(super) declared: &'a Declared,
+    /// What stands between `fields.` and the name of an option, without the points.
+    pub(super) path: &'a str,
+    /// What tells its values from those of others.
+    pub(super) salt: u64,
+    pub(super) per_second: u64,
+}
+
+impl Part<'_> {
+    fn key(&self, option: &str) -> String {
+        format!("fields.{}.{option}", self.path)
+    }
+
+    /// Reads a part of it, of this name and number.
+    fn read_part(
+        &self,
+        options: &mut Options<'_>,
+        (name, number): (&str, usize),
+        field: &Field,
+    ) -> Option<Column> {
+        let part = Part {
+            field,
+            declared: self.declared.part(number),
+            path: &format!("{}.{name}", self.path),
+            salt: mix(self.salt ^ (number as u64 + 1)),
+            per_second: self.per_second,
+        };
+        Column::read_kind(options, part, false)
+    }
 }
 
 impl Column {
-    /// Reads `fields.<name>.*`; `None` after a problem.
-    pub(super) fn read(
-        options: &mut Options<'_>,
-        field: &Field,
-        seed: u64,
-        index: usize,
-        per_second: u64,
-    ) -> Option<Self> {
-        let key = |option: &str| format!("fields.{}.{option}", field.name());
-        let data_type = field.data_type().clone();
-        let sequence =
-            options.choice(&key("kind"), false, &[("random", false), ("sequence", true)]);
+    /// Reads `fields.<path>.*`; `None` after a problem.
+    pub(super) fn read(options: &mut Options<'_>, part: Part<'_>) -> Option<Self> {
+        let kinds = [("random", false), ("sequence", true)];
+        let sequence = options.choice(&part.key("kind"), false, &kinds);
+        Self::read_kind(options, part, sequence)
+    }
+
+    fn read_kind(options: &mut Options<'_>, part: Part<'_>, sequence: bool) -> Option<Self> {
+        let key = |option: &str| part.key(option);
         let null_rate: f64 = options.parsed(&key("null-rate"), "0.1").unwrap_or(0.0);
         if !(0.0..=1.0).contains(&null_rate) {
             options.refuse(
@@ -77,13 +119,14 @@ impl Column {
             );
         }
         let kind = if sequence {
-            Self::read_sequence(options, field, &key)?
+            Self::read_sequence(options, part.field, &key)?
         } else {
-            Self::read_random(options, field, &key, per_second)?
+            Self::read_random(options, part, &key)?
         };
         // `as` saturates, which is what a rate of 1 means.
         let nulls = (null_rate * u64::MAX as f64) as u64;
-        Some(Self { kind, data_type, salt: mix(mix(seed) ^ index as u64), nulls })
+        let data_type = part.field.data_type().clone();
+        Some(Self { kind, data_type, salt: part.salt, nulls })
     }
 
     fn read_sequence(
@@ -101,7 +144,7 @@ impl Column {
                     "'{}' = 'sequence' needs a number or STRING column; '{}' is {}",
                     key("kind"),
                     field.name(),
-                    field.data_type()
+                    sql_type(field)
                 ),
             );
             return None;
@@ -133,11 +176,10 @@ impl Column {
 
     fn read_random(
         options: &mut Options<'_>,
-        field: &Field,
+        part: Part<'_>,
         key: &dyn Fn(&str) -> String,
-        per_second: u64,
     ) -> Option<Kind> {
-        let kind = match field.data_type() {
+        let kind = match part.field.data_type() {
             DataType::Boolean => Kind::Boolean,
             DataType::Int8 => integer(options, key, i8::MIN.into(), i8::MAX.into())?,
             DataType::Int16 => integer(options, key, i16::MIN.into(), i16::MAX.into())?,
@@ -151,19 +193,28 @@ impl Column {
                 float(options, key, -most * 0.999, most * 0.999)?
             }
             DataType::Utf8 | DataType::Binary => {
-                let length = options.number(&key("length")).unwrap_or(100);
-                if length > 1 << 20 {
-                    options.refuse(
-                        &key("length"),
-                        format!(
-                            "'{}' is {}; give at most 1048576",
-                            key("length"),
-                            options.detail(&key("length"), length)
-                        ),
-                    );
-                }
+                let longest = match part.declared {
+                    Declared::Text(length) => u64::from(*length).min(LONGEST_TEXT),
+                    _ => LONGEST_TEXT,
+                };
+                let usual = if longest < LONGEST_TEXT { longest } else { TEXT };
+                let length = length(options, key, usual, longest);
                 Kind::Text { length: length as usize, vary: options.bool(&key("var-len"), false) }
             }
+            DataType::Struct(fields) => {
+                let fields = fields
+                    .iter()
+                    .enumerate()
+                    .map(|(number, field)| part.read_part(options, (field.name(), number), field));
+                // All of them, so that all problems are told.
+                let fields: Vec<_> = fields.collect();
+                Kind::Row(fields.into_iter().collect::<Option<_>>()?)
+            }
+            DataType::List(item) => {
+                let length = length(options, key, ELEMENTS, LONGEST_TEXT);
+                Kind::List(length, Box::new(part.read_part(options, ("element", 0), item)?))
+            }
+            DataType::Map(entries, _) => read_map(options, part, key, entries)?,
             DataType::Timestamp(_, _) | DataType::Date32 | DataType::Time32(_) => {
                 let max_past = options.duration(&key("max-past")).unwrap_or_default();
                 let start = options.text(&key("start"));
@@ -178,17 +229,33 @@ impl Column {
                         ),
                     );
                 }
+                let per_second = part.per_second;
                 Kind::Time { start_ms, per_second, max_past_ms: max_past.as_millis() as i64 }
             }
-            other => {
+            _ => {
                 options.refuse_table(format!(
-                    "column '{}': connector 'datagen' cannot make {other}; use numbers, STRING, BYTES, BOOLEAN, DATE, TIME or TIMESTAMP",
-                    field.name()
+                    "column '{}': connector 'datagen' cannot make {}; use numbers, STRING, BYTES, BOOLEAN, DATE, TIME, TIMESTAMP, or ROW, ARRAY, MAP and MULTISET of these",
+                    part.path,
+                    sql_type(part.field)
                 ));
                 return None;
             }
         };
         Some(kind)
+    }
+
+    /// Bytes of a value at most.
+    pub(super) fn most_bytes(&self) -> u64 {
+        match &self.kind {
+            Kind::Text { length, .. } => *length as u64 + 4,
+            Kind::Row(fields) => fields.iter().map(Self::most_bytes).fold(1, u64::saturating_add),
+            Kind::List(length, element) => length.saturating_mul(element.most_bytes()),
+            Kind::Map(length, key, value) => {
+                length.saturating_mul(key.most_bytes().saturating_add(value.most_bytes()))
+            }
+            // The widest is a decimal.
+            _ => 16,
+        }
     }
 
     /// Rows that a sequence has.
@@ -198,99 +265,63 @@ impl Column {
             _ => None,
         }
     }
+}
 
-    /// The values of these rows.
-    pub(super) fn make(&self, rows: Rows, start_ms: i64) -> Result<ArrayRef, EngineError> {
-        let salt = self.salt;
-        let random = move |row: u64| mix(salt ^ row);
-        let plain: ArrayRef = match &self.kind {
-            Kind::Sequence { start, .. } => Arc::new(
-                rows.iter().map(|row| start.wrapping_add_unsigned(row)).collect::<Int64Array>(),
-            ),
-            Kind::Integer { min, max } => {
-                let span = u128::from(min.abs_diff(*max)) + 1;
-                Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| {
-                    min.wrapping_add_unsigned(((u128::from(random(row)) * span) >> 64) as u64)
-                })))
-            }
-            Kind::Float { min, max } => {
-                Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| {
-                    let part = (random(row) >> 11) as f64 / (1u64 << 53) as f64;
-                    // The span itself may not be finite.
-                    min * (1.0 - part) + max * part
-                })))
-            }
-            Kind::Boolean => Arc::new(
-                rows.iter().map(|row| Some(random(row) & 1 == 1)).collect::<BooleanArray>(),
-            ),
-            Kind::Text { length, vary } => {
-                let texts = rows.iter().map(|row| {
-                    let seed = random(row);
-                    let length = if *vary && *length > 0 {
-                        1 + (mix(seed) % *length as u64) as usize
-                    } else {
-                        *length
-                    };
-                    hex(seed, length)
-                });
-                match self.data_type {
-                    DataType::Binary => Arc::new(BinaryArray::from_iter_values(texts)),
-                    _ => Arc::new(StringArray::from_iter_values(texts)),
-                }
-            }
-            Kind::Time { start_ms: own, per_second, max_past_ms } => {
-                let start = own.unwrap_or(start_ms);
-                let times = rows.iter().map(|row| {
-                    let at = start + (u128::from(row) * 1000 / u128::from(*per_second)) as i64;
-                    let past = (u128::from(random(row)) * (*max_past_ms as u128 + 1)) >> 64;
-                    at - past as i64
-                });
-                self.times(Int64Array::from_iter_values(times))?
-            }
-        };
-        let array = if plain.data_type() == &self.data_type {
-            plain
-        } else {
-            cast(&plain, &self.data_type)?
-        };
-        if self.nulls == 0 {
-            return Ok(array);
-        }
-        let mut mask = BooleanBuilder::with_capacity(rows.count);
-        for row in rows.iter() {
-            mask.append_value(mix(!random(row)) <= self.nulls);
-        }
-        Ok(nullif(&array, &mask.finish())?)
+/// `fields.<path>.length`.
+fn length(
+    options: &mut Options<'_>,
+    key: &dyn Fn(&str) -> String,
+    usual: u64,
+    longest: u64,
+) -> u64 {
+    let key = key("length");
+    let length = options.number(&key).unwrap_or(usual);
+    if length > longest {
+        let shown = options.detail(&key, length);
+        options.refuse(&key, format!("'{key}' is {shown}; give at most {longest}"));
     }
+    length.min(longest)
+}
 
-    /// Milliseconds as a point in time that casts to the column's type.
-    fn times(&self, ms: Int64Array) -> Result<ArrayRef, EngineError> {
-        const DAY_MS: i64 = 86_400_000;
-        Ok(match self.data_type {
-            DataType::Time32(_) => {
-                let of_day = ms.unary::<_, arrow::datatypes::Time32MillisecondType>(|ms| {
-                    ms.rem_euclid(DAY_MS) as i32
-                });
-                Arc::new(of_day)
-            }
-            DataType::Date32 => {
-                let days =
-                    ms.unary::<_, arrow::datatypes::Date32Type>(|ms| ms.div_euclid(DAY_MS) as i32);
-                Arc::new(days)
-            }
-            _ => {
-                let zone = match &self.data_type {
-                    DataType::Timestamp(_, zone) => zone.clone(),
-                    _ => None,
-                };
-                let nulls: Option<NullBuffer> = None;
-                let values =
-                    arrow::array::TimestampMillisecondArray::new(ms.values().clone(), nulls);
-                let values: ArrayRef = Arc::new(values.with_timezone_opt(zone.clone()));
-                cast(&values, &DataType::Timestamp(TimeUnit::Millisecond, zone))?
-            }
-        })
+/// MAP and MULTISET, which only what is declared tells apart.
+fn read_map(
+    options: &mut Options<'_>,
+    part: Part<'_>,
+    key: &dyn Fn(&str) -> String,
+    entries: &Field,
+) -> Option<Kind> {
+    let DataType::Struct(pair) = entries.data_type() else { return None };
+    let [keys, values] = &pair[..] else { return None };
+    let length = length(options, key, ELEMENTS, LONGEST_TEXT);
+    let is_multiset = matches!(part.declared, Declared::Multiset(_));
+    let name = if is_multiset { "element" } else { "key" };
+    let of_keys = part.read_part(options, (name, 0), keys);
+    let of_values = match is_multiset {
+        true => Some(Column {
+            kind: Kind::Integer { min: 1, max: TIMES },
+            data_type: values.data_type().clone(),
+            salt: mix(part.salt ^ 2),
+            nulls: 0,
+        }),
+        false => part.read_part(options, ("value", 1), values),
+    };
+    let (of_keys, of_values) = (of_keys?, of_values?);
+    if !RowConverter::supports_fields(&[SortField::new(of_keys.data_type.clone())]) {
+        options.refuse_table(format!(
+            "column '{}': connector 'datagen' cannot make keys or elements that are {}",
+            part.path,
+            sql_type(keys)
+        ));
+        return None;
     }
+    if of_keys.nulls > 0 {
+        let rate = key(&format!("{name}.null-rate"));
+        let message = format!(
+            "'{rate}': a key of a MAP and an element of a MULTISET is never NULL here; remove it"
+        );
+        options.refuse(&rate, message);
+    }
+    Some(Kind::Map(length, Box::new(of_keys), Box::new(of_values)))
 }
 
 fn integer(
@@ -361,28 +392,4 @@ fn parse_timestamp(text: &str) -> Option<i64> {
         .ok()
         .or_else(|| chrono::NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0))
         .map(|time| time.and_utc().timestamp_millis())
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014) over its increment: every bit of the
-/// input moves every bit of the output.
-fn mix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
-fn hex(seed: u64, length: usize) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(length);
-    let (mut state, mut bits) = (seed, seed);
-    for i in 0..length {
-        if i % 16 == 0 && i > 0 {
-            state = mix(state);
-            bits = state;
-        }
-        text.push(char::from(DIGITS[(bits & 15) as usize]));
-        bits >>= 4;
-    }
-    text
 }

@@ -5,12 +5,17 @@
 //! `i mod n = s`), so the union of the rows is the same at any parallelism and after any
 //! restore.
 //!
+//! A ROW, ARRAY, MAP or MULTISET is made of values of its own, whose options stand behind the names of
+//! fields, `element`, `key` and `value`: `fields.buyer.first_name.length`, `fields.tags.element.min`.
+//! Of equal keys in a MAP or MULTISET one stays, as in Flink.
+//!
 //! Option names are Flink's; `seed`, `scan.splits`, and `fields.#.start` for timestamps are
 //! ours: a timestamp column follows the row's number at `rows-per-second`, from `start`, less a
 //! random part of `max-past`. Without `seed` it starts at the present and the seed is 0;
 //! with one, at 2024-01-01, so that two runs give the same rows.
 
 mod column;
+mod values;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,10 +34,13 @@ use weir_protocol::Counter;
 
 use crate::options::Options;
 use crate::table::{Problem, SourceParts, Table};
-use column::Column;
+use column::{Column, Part};
+use values::{Numbers, mix};
 
 /// Rows per batch at most.
 const BATCH: u64 = 8192;
+/// Bytes of the values of a batch at most: memory must have a limit.
+const MOST_BYTES: u64 = 256 << 20;
 /// 2024-01-01 00:00:00, the first event time of a seeded table.
 const SEEDED_START_MS: i64 = 1_704_067_200_000;
 
@@ -50,12 +58,20 @@ impl Rows {
     }
 }
 
+/// How many rows are made.
+#[derive(Clone, Copy)]
+struct Pace {
+    per_second: u64,
+    /// At once, at most.
+    batch: u64,
+    /// Of all splits; `None`: without end.
+    rows: Option<u64>,
+}
+
 struct Datagen {
     schema: SchemaRef,
     columns: Arc<[Column]>,
-    per_second: u64,
-    /// `None`: without end.
-    rows: Option<u64>,
+    pace: Pace,
     splits: u64,
     /// First event time; `None`: when the splits are first made.
     start_ms: Option<i64>,
@@ -105,13 +121,31 @@ pub fn source(table: &Table, projection: &[usize]) -> Result<SourceParts, Vec<Pr
             ));
             continue;
         }
-        let column = Column::read(&mut options, field, seed.unwrap_or(0), i, per_second.max(1));
+        let part = Part {
+            field,
+            declared: table.declared(i),
+            path: field.name(),
+            salt: mix(mix(seed.unwrap_or(0)) ^ i as u64),
+            per_second: per_second.max(1),
+        };
+        let column = Column::read(&mut options, part);
         if let Some(length) = column.as_ref().and_then(Column::sequence_length) {
             // As in Flink: the shortest sequence ends the table.
             rows = Some(rows.map_or(length, |rows| rows.min(length)));
         }
         columns.extend(column);
     }
+    let row_bytes = projection
+        .iter()
+        .filter_map(|&i| columns.get(i))
+        .map(Column::most_bytes)
+        .fold(1, u64::saturating_add);
+    if row_bytes > MOST_BYTES {
+        options.refuse_table(format!(
+            "a row of this table may have {row_bytes} bytes, of which datagen makes {MOST_BYTES} at most; give smaller 'fields.….length'"
+        ));
+    }
+    let parallelism = options.parallelism("scan.parallelism");
     let mut details = BTreeMap::from([
         ("connector".to_owned(), "datagen".to_owned()),
         ("rows per second".to_owned(), options.detail("rows-per-second", per_second)),
@@ -120,6 +154,7 @@ pub fn source(table: &Table, projection: &[usize]) -> Result<SourceParts, Vec<Pr
     if let Some(rows) = rows {
         details.insert("rows".to_owned(), options.detail("number-of-rows", rows));
     }
+    details.extend(parallelism);
     let problems = options.finish();
     // A column whose values are withheld is missing without being wrong.
     if !problems.is_empty() || columns.len() < table.schema.fields().len() {
@@ -131,8 +166,7 @@ pub fn source(table: &Table, projection: &[usize]) -> Result<SourceParts, Vec<Pr
     let source = Datagen {
         schema: Arc::new(schema),
         columns: projection.iter().map(|&i| columns[i].clone()).collect(),
-        per_second,
-        rows,
+        pace: Pace { per_second, batch: (MOST_BYTES / row_bytes).clamp(1, BATCH), rows },
         splits,
         start_ms: seed.map(|_| SEEDED_START_MS),
         idle_after,
@@ -147,7 +181,7 @@ impl Source for Datagen {
     }
 
     fn is_bounded(&self) -> bool {
-        self.rows.is_some()
+        self.pace.rows.is_some()
     }
 
     fn assignment(&self) -> Assignment {
@@ -159,7 +193,7 @@ impl Source for Datagen {
         Ok(Box::new(Enumerator {
             found: snapshot.is_some_and(|s| &s[..] == b"found"),
             splits: self.splits,
-            rows: self.rows,
+            rows: self.pace.rows,
             start_ms: self.start_ms,
         }))
     }
@@ -168,8 +202,7 @@ impl Source for Datagen {
         Ok(Box::new(Reader {
             schema: self.schema.clone(),
             columns: self.columns.clone(),
-            per_second: self.per_second,
-            rows: self.rows,
+            pace: self.pace,
             splits: BTreeMap::new(),
             after: 0,
             wake: Arc::default(),
@@ -231,8 +264,7 @@ struct Progress {
 struct Reader {
     schema: SchemaRef,
     columns: Arc<[Column]>,
-    per_second: u64,
-    rows: Option<u64>,
+    pace: Pace,
     splits: BTreeMap<usize, Progress>,
     /// The split polled last; the next poll begins behind it.
     after: usize,
@@ -242,7 +274,8 @@ struct Reader {
 
 impl Reader {
     /// How many rows this split may and should make now.
-    fn due(per_second: u64, rows: Option<u64>, now_ms: i64, split: &mut Progress) -> u64 {
+    fn due(pace: Pace, now_ms: i64, split: &mut Progress) -> u64 {
+        let Pace { per_second, batch, rows } = pace;
         let of = split.position.of;
         let made = split.position.made;
         let (began, before) = *split.since.get_or_insert((now_ms, made));
@@ -252,8 +285,8 @@ impl Reader {
         let left = rows
             .map_or(u64::MAX, |rows| rows_of(rows, split.position.split, of).saturating_sub(made));
         // At least a tenth of a second's rows at once, so that slow tables stay cheap.
-        let worth = (per_second / of / 10).clamp(1, BATCH).min(left);
-        let due = allowed.saturating_sub(made).min(left).min(BATCH);
+        let worth = (per_second / of / 10).clamp(1, batch).min(left);
+        let due = allowed.saturating_sub(made).min(left).min(batch);
         if due >= worth { due } else { 0 }
     }
 
@@ -263,8 +296,10 @@ impl Reader {
             step: position.of,
             count: count as usize,
         };
+        let numbers: Vec<u64> = rows.iter().collect();
+        let of = Numbers { numbers: &numbers, per_row: 1 };
         let columns: Result<Vec<_>, _> =
-            self.columns.iter().map(|column| column.make(rows, position.start_ms)).collect();
+            self.columns.iter().map(|column| column.make(of, position.start_ms)).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows.count));
         Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns?, &options)?)
     }
@@ -300,9 +335,10 @@ impl SourceReader for Reader {
             let Some(split) = self.splits.get_mut(&index) else {
                 continue;
             };
-            let due = Self::due(self.per_second, self.rows, now_ms, split);
+            let due = Self::due(self.pace, now_ms, split);
             let position = &split.position;
             if self
+                .pace
                 .rows
                 .is_some_and(|rows| rows_of(rows, position.split, position.of) <= position.made)
             {
@@ -338,7 +374,7 @@ impl SourceReader for Reader {
     }
 
     fn remaining(&self, index: usize) -> u64 {
-        let Some((split, rows)) = self.splits.get(&index).zip(self.rows) else {
+        let Some((split, rows)) = self.splits.get(&index).zip(self.pace.rows) else {
             return 0;
         };
         rows_of(rows, split.position.split, split.position.of).saturating_sub(split.position.made)

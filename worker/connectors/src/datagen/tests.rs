@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType};
 
 use super::*;
+use crate::table::Declared;
 use crate::testing::{context, runtime, table};
 
 const TIME: DataType = DataType::Timestamp(TimeUnit::Millisecond, None);
@@ -185,7 +186,7 @@ fn wrong_options_are_refused_all_at_once() {
     assert_eq!(
         messages,
         [
-            "column 'x': connector 'datagen' cannot make Null; use numbers, STRING, BYTES, BOOLEAN, DATE, TIME or TIMESTAMP",
+            "column 'x': connector 'datagen' cannot make Null; use numbers, STRING, BYTES, BOOLEAN, DATE, TIME, TIMESTAMP, or ROW, ARRAY, MAP and MULTISET of these",
             "'rows-per-second' is 0: no row would ever come; give at least 1",
             "'scan.splits' is 0; give 1 to 1024",
             "'fields.a.kind' = 'sequence' needs 'fields.a.start'",
@@ -196,4 +197,121 @@ fn wrong_options_are_refused_all_at_once() {
             "'fields.t.start' is 'today'; give a timestamp such as '2024-01-01 00:00:00'",
         ]
     );
+}
+
+fn nested() -> Table {
+    let buyer = DataType::Struct(
+        vec![
+            Field::new("first_name", DataType::Utf8, true),
+            Field::new("age", DataType::Int32, true),
+        ]
+        .into(),
+    );
+    let list = DataType::List(Arc::new(Field::new("item", DataType::Int32, true)));
+    let map = |value: DataType| {
+        let pair = vec![Field::new("key", DataType::Utf8, false), Field::new("value", value, true)];
+        let entries = Field::new("entries", DataType::Struct(pair.into()), false);
+        DataType::Map(Arc::new(entries), false)
+    };
+    let options = [
+        ("connector", "datagen"),
+        ("seed", "7"),
+        ("number-of-rows", "2000"),
+        ("scan.parallelism", "4"),
+        ("fields.buyer.null-rate", "0.5"),
+        ("fields.buyer.first_name.length", "8"),
+        ("fields.buyer.age.min", "18"),
+        ("fields.buyer.age.max", "19"),
+        ("fields.marks.length", "5"),
+        ("fields.marks.element.min", "1"),
+        ("fields.marks.element.max", "6"),
+        ("fields.flags.length", "20"),
+        ("fields.flags.key.length", "1"),
+        ("fields.flags.value.null-rate", "1"),
+        ("fields.bag.element.length", "4"),
+    ];
+    let columns = [
+        ("buyer", buyer),
+        ("marks", list),
+        ("flags", map(DataType::Boolean)),
+        ("bag", map(DataType::Int32)),
+        ("code", DataType::Utf8),
+    ];
+    let mut table = table(&options, &columns);
+    let text = Declared::Multiset(Box::new(Declared::Plain));
+    table.declared =
+        vec![Declared::Plain, Declared::Plain, Declared::Plain, text, Declared::Text(7)];
+    table
+}
+
+#[test]
+fn rows_arrays_maps_and_multisets_are_made_of_values_with_options_of_their_own() {
+    let parts = source(&nested(), &[0, 1, 2, 3, 4]).unwrap();
+    assert_eq!(parts.details["parallelism"], "the job's; 'scan.parallelism' = '4' changes nothing");
+    let rows = joined(read(&parts, false, |_| true));
+    assert_eq!(rows.num_rows(), 2000);
+    let buyers = rows.column(0).as_struct();
+    assert!((900..1100).contains(&buyers.null_count()), "{}", buyers.null_count());
+    let names = buyers.column(0).as_string::<i32>();
+    assert!(names.iter().flatten().all(|name| name.len() == 8));
+    let ages = buyers.column(1).as_primitive::<Int32Type>();
+    assert!([18, 19].iter().all(|age| ages.values().contains(age)));
+    let marks = rows.column(1).as_list::<i32>();
+    assert!(marks.iter().flatten().all(|marks| marks.len() == 5));
+    let marks = marks.values().as_primitive::<Int32Type>();
+    assert!(marks.values().iter().all(|mark| (1..=6).contains(mark)));
+    let bags = rows.column(3).as_map();
+    assert!(bags.keys().as_string::<i32>().iter().flatten().all(|text| text.len() == 4));
+    let times = bags.values().as_primitive::<Int32Type>();
+    assert!(times.values().iter().all(|times| (1..=10).contains(times)));
+    assert!(rows.column(4).as_string::<i32>().iter().flatten().all(|code| code.len() == 7));
+}
+
+#[test]
+fn a_made_up_map_holds_each_key_once() {
+    let rows = joined(read(&source(&nested(), &[2]).unwrap(), false, |_| true));
+    let flags = rows.column(0).as_map();
+    for row in 0..flags.len() {
+        let entries = flags.value(row);
+        let keys: Vec<_> = entries.column(0).as_string::<i32>().iter().flatten().collect();
+        let apart: std::collections::BTreeSet<_> = keys.iter().collect();
+        // Twenty keys of one of sixteen digits.
+        assert_eq!(apart.len(), keys.len(), "{keys:?}");
+        assert_eq!(entries.column(1).null_count(), keys.len());
+    }
+    assert!(flags.keys().len() < 2000 * 16 && flags.keys().len() > 2000 * 8);
+}
+
+#[test]
+fn nested_rows_are_the_same_after_a_restore() {
+    let parts = source(&nested(), &[0, 1, 2, 3]).unwrap();
+    assert_eq!(joined(read(&parts, false, |_| true)), joined(read(&parts, true, |_| true)));
+}
+
+#[test]
+fn wrong_options_of_parts_are_refused_by_name() {
+    let mut wrong = nested();
+    let given = [
+        ("fields.flags.key.null-rate", "0.1"),
+        ("fields.marks.element.mn", "1"),
+        ("fields.code.length", "8"),
+        ("fields.buyer.kind", "sequence"),
+        ("scan.parallelism", "0"),
+    ];
+    for (key, value) in given {
+        let at = crate::table::Position { line: 90, column: 1 };
+        wrong.options.insert(key.into(), crate::table::OptionValue { value: value.into(), at });
+    }
+    let messages: std::collections::BTreeSet<_> =
+        source(&wrong, &[0]).err().unwrap().into_iter().map(|p| p.message).collect();
+    let expected = [
+        "'fields.buyer.kind' = 'sequence' needs a number or STRING column; 'buyer' is ROW<first_name STRING, age INT>",
+        "'fields.code.length' is 8; give at most 7",
+        "'fields.flags.key.null-rate': a key of a MAP and an element of a MULTISET is never NULL here; remove it",
+        "'scan.parallelism' is 0; give a whole number from 1, or remove it",
+        "option 'fields.marks.element.mn' is unknown for connector 'datagen'; did you mean 'fields.marks.element.min'?",
+    ];
+    for expected in expected {
+        assert!(messages.contains(expected), "{expected}: {messages:#?}");
+    }
 }

@@ -35,8 +35,8 @@ fn first_record(
     whole: bool,
 ) -> Result<Option<RecordBatch>, EngineError> {
     let Some(mut decoder) = plan.format.decoder()? else { return Ok(None) };
-    let mark = encoding::mark(bytes)
-        .map_err(|what| EngineError::user(format!("the file begins with {what}")))?;
+    let mark = if decoder.has_mark() { encoding::mark(bytes) } else { Ok(0) };
+    let mark = mark.map_err(|what| EngineError::user(format!("the file begins with {what}")))?;
     decoder.decode(&bytes[mark..], 1, whole).map_err(|error| EngineError::user(error.message))?;
     if decoder.rows() == 0 {
         return Ok(None);

@@ -3,12 +3,13 @@
 use arrow::datatypes::SchemaRef;
 use weir_engine::EngineError;
 
+use crate::formats::metadata::Wanted;
 use crate::formats::{FILES, Format, RecordDecoder};
 use crate::options::Options;
 
 /// Reads `format` and its options; `None` after a problem.
 pub(crate) fn read(options: &mut Options<'_>) -> Option<Format> {
-    options.required("format", "give 'json', 'csv' or 'parquet'")?;
+    options.required("format", "give 'json', 'csv', 'parquet' or 'raw'")?;
     Format::read(options, "", &FILES)
 }
 
@@ -20,6 +21,8 @@ pub(crate) struct ReadFormat {
     pub(crate) physical: SchemaRef,
     /// Those of them that are wanted.
     pub(crate) wanted: Vec<usize>,
+    /// What is wanted of records beside their rows.
+    pub(crate) metadata: Vec<Wanted>,
     /// Values of directories that stand for NULL: `partition.default-name`, or else what Flink and
     /// Hive use.
     pub(crate) null_directories: Vec<String>,
@@ -43,7 +46,10 @@ impl ReadFormat {
     pub(crate) fn try_decoder(&self) -> Result<Option<Box<dyn RecordDecoder>>, String> {
         match self.format {
             Format::Parquet(_) => Ok(None),
-            _ => self.format.decoder(&self.physical, &self.wanted).map(Some),
+            _ => {
+                self.format.check_lines(&self.physical)?;
+                self.format.decoder(&self.physical, &self.wanted, &self.metadata).map(Some)
+            }
         }
     }
 }

@@ -35,13 +35,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use bytes::Bytes;
 use weir_engine::EngineError;
 use weir_engine::operator::Context;
 use weir_engine::source::{Assignment, Source, SourceReader, SplitEnumerator};
 
-use crate::formats::{Format, changes, partition};
+use crate::formats::metadata::Wanted;
+use crate::formats::{Format, changes, metadata_of, partition};
 use crate::options::Options;
 use crate::table::{Place, Problem, SinkParts, SourceParts, Table};
 use bounds::Bounds;
@@ -100,7 +101,8 @@ const IDLE: &str = "scan.watermark.idle-timeout";
 /// have closed is late as without the option.)
 pub const ORDERED: &str = "source.time-ordered";
 /// Options that only a source reads.
-pub(crate) const SOURCE_OPTIONS: [&str; 6] = [MONITOR, GROWTH, UNFINISHED, REGEX, IDLE, ORDERED];
+pub(crate) const SOURCE_OPTIONS: [&str; 7] =
+    [MONITOR, GROWTH, UNFINISHED, REGEX, IDLE, ORDERED, "scan.parallelism"];
 
 /// The parts of a filesystem source.
 ///
@@ -126,7 +128,8 @@ pub fn source_with(
 ) -> Result<SourceParts, Vec<Problem>> {
     let mut options = Options::new(table);
     // Options of the sink, so that one table can be read and written.
-    options.prefixed("sink.rolling-policy.");
+    sink::allow_sink_options(&mut options);
+    let parallelism = options.parallelism("scan.parallelism");
     crate::lookup::allow(&mut options);
     let location = read_location(&mut options, place);
     let format = format::read(&mut options);
@@ -162,7 +165,7 @@ pub fn source_with(
         }
         _ => None,
     };
-    let mut columns = Columns::read(&mut options, projection);
+    let mut columns = Columns::read(&mut options, format.as_ref(), projection);
     if format.as_ref().is_some_and(Format::has_kinds) {
         columns.add_kinds();
     }
@@ -171,6 +174,7 @@ pub fn source_with(
         format,
         physical: columns.physical.clone(),
         wanted: columns.wanted.clone(),
+        metadata: columns.metadata.clone(),
         null_directories,
     });
     // Made once here, so that a column that the format cannot hold is told in time.
@@ -188,6 +192,7 @@ pub fn source_with(
         ("path".to_owned(), shown),
         ("format".to_owned(), format.format.name().to_owned()),
     ]);
+    details.extend(parallelism);
     if let Some(interval) = looks {
         details.insert("looks again every".to_owned(), interval);
     }
@@ -295,6 +300,8 @@ struct Columns {
     physical: SchemaRef,
     /// Of `physical`, in order.
     wanted: Vec<usize>,
+    /// What the format says beside them.
+    metadata: Vec<Wanted>,
     /// The event time, in `physical`, where files hold it.
     event_time: Option<usize>,
     /// Columns of the projection.
@@ -303,18 +310,29 @@ struct Columns {
 }
 
 impl Columns {
-    fn read(options: &mut Options<'_>, projection: &[usize]) -> Self {
+    fn read(options: &mut Options<'_>, format: Option<&Format>, projection: &[usize]) -> Self {
         let table = options.table();
         let fields = table.schema.fields();
+        let of_format = format.map_or(&[][..], |format| metadata_of(format.name()));
         let mut metadata = BTreeMap::new();
         for (&i, key) in &table.metadata {
-            match Metadata::KEYS.iter().find(|(name, _)| name == key) {
-                Some((_, found)) => {
+            let (column, declared) = fields
+                .get(i)
+                .map_or(("", &DataType::Null), |field| (field.name(), field.data_type()));
+            let known = of_format.iter().find(|known| known.key == key);
+            match (Metadata::KEYS.iter().find(|(name, _)| name == key), known) {
+                (Some((_, found)), _) => {
                     metadata.insert(i, *found);
                 }
-                None => {
-                    let names: Vec<_> = Metadata::KEYS.iter().map(|(name, _)| *name).collect();
-                    let column = fields.get(i).map_or("", |field| field.name());
+                (None, Some(known)) if !known.of.fits(declared) => options.refuse_table(format!(
+                    "column '{column}': the metadata '{key}' is {}; declare the column as that",
+                    known.of.sql()
+                )),
+                (None, Some(_)) => {}
+                (None, None) => {
+                    let names = Metadata::KEYS.iter().map(|(name, _)| *name);
+                    let names: Vec<_> =
+                        names.chain(of_format.iter().map(|known| known.key)).collect();
                     options.refuse_table(format!(
                         "column '{column}': metadata '{key}' is unknown for connector 'filesystem'; give one of: {}",
                         names.join(", ")
@@ -330,7 +348,13 @@ impl Columns {
             projection.iter().filter_map(|i| physical.iter().position(|p| p == i)).collect();
         wanted.sort_unstable();
         wanted.dedup();
+        let mut of_records = Vec::new();
         let origins = projection.iter().map(|i| {
+            if let (None, Some(key)) = (metadata.get(i), table.metadata.get(i)) {
+                let field = Arc::clone(&fields[*i]);
+                of_records.push(Wanted { key: key.clone(), field });
+                return Origin::Content(wanted.len() + of_records.len() - 1);
+            }
             match (metadata.get(i), physical.iter().position(|p| p == i)) {
                 (Some(found), _) => Origin::Metadata(*found),
                 (None, Some(at)) => Origin::Content(wanted.binary_search(&at).unwrap_or_default()),
@@ -339,7 +363,7 @@ impl Columns {
                 }
             }
         });
-        let origins = origins.collect();
+        let origins: Vec<Origin> = origins.collect();
         let project = |indices: &[usize]| -> SchemaRef {
             Arc::new(Schema::new(
                 indices.iter().filter_map(|&i| fields.get(i).cloned()).collect::<Vec<_>>(),
@@ -350,6 +374,7 @@ impl Columns {
         Self {
             physical: project(&physical),
             wanted,
+            metadata: of_records,
             event_time,
             schema: project(projection),
             origins,
@@ -360,7 +385,7 @@ impl Columns {
 impl Columns {
     /// The kinds of rows, behind all columns of the content.
     fn add_kinds(&mut self) {
-        self.origins.push(Origin::Content(self.wanted.len()));
+        self.origins.push(Origin::Content(self.wanted.len() + self.metadata.len()));
         self.schema = changes::with_kind(&self.schema);
     }
 }

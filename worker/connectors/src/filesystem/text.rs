@@ -95,6 +95,7 @@ impl TextFile {
         offset: u64,
     ) -> Self {
         let skipped = decoder.skipped();
+        let beginning = (offset == 0 && decoder.has_mark()).then_some(Beginning::Mark);
         Self {
             file: position.file.clone(),
             store,
@@ -115,7 +116,7 @@ impl TextFile {
             last: false,
             cut: false,
             skipped,
-            beginning: (offset == 0).then_some(Beginning::Mark),
+            beginning,
             failing: None,
         }
     }

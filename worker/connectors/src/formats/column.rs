@@ -97,7 +97,7 @@ impl Bytes {
         self.offsets.last().map_or(0, |&end| usize::try_from(end).unwrap_or(0))
     }
 
-    fn truncate(&mut self, rows: usize) {
+    pub(super) fn truncate(&mut self, rows: usize) {
         self.offsets.truncate(rows + 1);
         self.bytes.truncate(self.end());
     }
@@ -431,7 +431,12 @@ impl Column {
     /// The sentence for a refused value.
     pub(super) fn refusal(&self, why: Refused, value: &[u8], format: TimestampFormat) -> String {
         let name = self.field.name();
-        let type_name = sql_type(&self.field);
+        let type_name = match self.data {
+            // A record's own fields would make a long sentence.
+            Data::Row(..) => "ROW".to_owned(),
+            Data::Map(..) => "MAP".to_owned(),
+            _ => sql_type(&self.field),
+        };
         let shown = shorten(value);
         match why {
             Refused::Null => format!(
@@ -524,7 +529,7 @@ fn article(type_name: &str) -> &'static str {
 }
 
 /// The SQL name of a field's type.
-pub(super) fn sql_type(field: &Field) -> String {
+pub(crate) fn sql_type(field: &Field) -> String {
     let digits = |unit: &TimeUnit| match unit {
         TimeUnit::Second => 0,
         TimeUnit::Millisecond => 3,
@@ -548,9 +553,18 @@ pub(super) fn sql_type(field: &Field) -> String {
         DataType::Time32(unit) | DataType::Time64(unit) => format!("TIME({})", digits(unit)),
         DataType::Timestamp(unit, None) => format!("TIMESTAMP({})", digits(unit)),
         DataType::Timestamp(unit, Some(_)) => format!("TIMESTAMP_LTZ({})", digits(unit)),
-        DataType::Struct(_) => "ROW".to_owned(),
+        DataType::Struct(fields) => {
+            let field = |field: &FieldRef| format!("{} {}", field.name(), sql_type(field));
+            format!("ROW<{}>", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
         DataType::List(item) => format!("ARRAY<{}>", sql_type(item)),
-        DataType::Map(..) => "MAP".to_owned(),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) => {
+                let parts: Vec<_> = pair.iter().map(|part| sql_type(part)).collect();
+                format!("MAP<{}>", parts.join(", "))
+            }
+            _ => "MAP".to_owned(),
+        },
         other => other.to_string(),
     }
 }

@@ -166,7 +166,7 @@ fn answer(format_name: &str, kind: &str, record: &str) -> Result<String, String>
         (false, false) => [&record[..], b",x"].concat(),
     };
     let all: Vec<_> = (0..schema.fields().len()).collect();
-    let mut decoder = format(&words).decoder(&schema, &all)?;
+    let mut decoder = format(&words).decoder(&schema, &all, &[])?;
     if words[0] == "csv" || (json && !data.contains(&b'\n')) {
         read_file(decoder.as_mut(), &data)?;
     } else {

@@ -1,8 +1,8 @@
 //! Formats: records as bytes ↔ Arrow columns.
 //!
 //! What enters: a table's schema, the columns that are wanted, and the options under Flink's
-//! names. What leaves: a [`RecordDecoder`] or [`RecordEncoder`] for JSON lines and CSV, a plan
-//! of what to read and a writer for Parquet.
+//! names. What leaves: a [`RecordDecoder`] or [`RecordEncoder`] for JSON lines, CSV and bare values,
+//! a plan of what to read and a writer for Parquet.
 //!
 //! What always holds: only wanted columns are built; a record that is broken anywhere is an
 //! error (or is skipped and counted, where the user asked for that); a decoder never reads past
@@ -50,22 +50,26 @@
 
 pub(crate) mod cell;
 pub mod changes;
-mod column;
+pub(crate) mod column;
 mod compression;
 pub mod csv;
 pub(crate) mod encoding;
 pub mod json;
 #[cfg(test)]
 mod like_flink;
+pub(crate) mod metadata;
 mod number;
 mod options;
 pub mod parquet;
 pub(crate) mod partition;
+pub mod raw;
 pub(crate) mod time;
 
 use arrow::array::RecordBatch;
+use arrow::buffer::NullBuffer;
 
 pub use compression::Compression;
+pub(crate) use options::metadata_of;
 pub use options::{FILES, Format, KEYS, RECORDS, has_kinds};
 pub use time::TimestampFormat;
 
@@ -121,6 +125,24 @@ pub trait RecordDecoder: Send {
     /// When the message is broken; the rows before it stay in the builder.
     fn decode_message(&mut self, message: &[u8]) -> Result<bool, DecodeError>;
 
+    /// Whether a message without a value is a row.
+    fn holds_null(&self) -> bool {
+        false
+    }
+
+    /// Decodes a message without a value, where that is a row.
+    ///
+    /// # Errors
+    /// When no value can be.
+    fn decode_null(&mut self) -> Result<(), DecodeError> {
+        Ok(())
+    }
+
+    /// Whether the first bytes of a file may say how it is encoded; else they are a record's.
+    fn has_mark(&self) -> bool {
+        true
+    }
+
     /// Rows in the builder.
     fn rows(&self) -> usize;
 
@@ -165,6 +187,12 @@ pub trait RecordEncoder: Send {
     /// When a value cannot be written in the format.
     fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.each_row(batch, out, &mut |out| out.push(b'\n'))
+    }
+
+    /// Which rows are records at all; `None`: all. Those that are not have no bytes, and a message
+    /// of such a row is without a value.
+    fn there(&self, _batch: &RecordBatch) -> Option<NullBuffer> {
+        None
     }
 
     /// Appends every row without delimiters; pushes the end of each row in `out` to `ends`

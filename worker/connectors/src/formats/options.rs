@@ -3,10 +3,12 @@
 
 use arrow::datatypes::SchemaRef;
 
-use super::changes::{ChangeDecoder, ChangeEncoder, ChangeOptions, Dialect};
+use super::changes::{ChangeDecoder, ChangeEncoder, ChangeOptions, Dialect, Known};
 use super::csv::{CsvDecoder, CsvEncoder, CsvOptions};
 use super::json::{JsonDecoder, JsonEncoder, JsonOptions};
+use super::metadata::Wanted;
 use super::parquet::{Codec, ParquetOptions};
+use super::raw::{Charset, RawDecoder, RawEncoder, RawOptions, check_lines};
 use super::{RecordDecoder, RecordEncoder, TimestampFormat};
 use crate::options::Options;
 
@@ -19,28 +21,29 @@ pub enum Format {
     Csv(CsvOptions),
     /// `'format' = 'parquet'`.
     Parquet(ParquetOptions),
+    /// `'format' = 'raw'`.
+    Raw(RawOptions),
     /// `'format' = 'debezium-json'` and other formats of changes.
     Changes(ChangeOptions),
 }
 
 /// Formats of the keys of messages.
-pub const KEYS: [&str; 2] = ["json", "csv"];
+pub const KEYS: [&str; 3] = ["json", "csv", "raw"];
 
 /// Formats of single records, such as messages are.
-pub const RECORDS: [&str; 6] =
-    ["json", "csv", "debezium-json", "ogg-json", "maxwell-json", "canal-json"];
+pub const RECORDS: [&str; 7] =
+    ["json", "csv", "raw", "debezium-json", "ogg-json", "maxwell-json", "canal-json"];
 
 /// Formats of files.
-pub const FILES: [&str; 7] =
-    ["json", "csv", "parquet", "debezium-json", "ogg-json", "maxwell-json", "canal-json"];
+pub const FILES: [&str; 8] =
+    ["json", "csv", "parquet", "raw", "debezium-json", "ogg-json", "maxwell-json", "canal-json"];
 
 /// Formats of Flink that are not here, so that the message can say so.
-const ABSENT: [&str; 9] = [
+const ABSENT: [&str; 8] = [
     "avro",
     "avro-confluent",
     "debezium-avro-confluent",
     "protobuf",
-    "raw",
     "orc",
     "upsert-json",
     "json-registry",
@@ -72,6 +75,7 @@ impl Format {
             "json" => Some(Self::Json(reader.json())),
             "csv" => Some(Self::Csv(reader.csv())),
             "parquet" => Some(Self::Parquet(reader.parquet())),
+            "raw" => Some(Self::Raw(reader.raw())),
             name => {
                 let (_, dialect) = Dialect::ALL.into_iter().find(|(known, _)| *known == name)?;
                 Some(Self::Changes(reader.changes(dialect)))
@@ -86,11 +90,13 @@ impl Format {
             Self::Json(_) => "json",
             Self::Csv(_) => "csv",
             Self::Parquet(_) => "parquet",
+            Self::Raw(_) => "raw",
             Self::Changes(options) => options.dialect.name(),
         }
     }
 
-    /// A decoder of the columns `projection` of a table's physical columns, in that order.
+    /// A decoder of the columns `projection` of a table's physical columns, in that order, and behind
+    /// them of metadata.
     ///
     /// # Errors
     /// When a column's type cannot be read from the format, or the format has no records; the
@@ -99,7 +105,11 @@ impl Format {
         &self,
         schema: &SchemaRef,
         projection: &[usize],
+        metadata: &[Wanted],
     ) -> Result<Box<dyn RecordDecoder>, String> {
+        if let (Some(wanted), false) = (metadata.first(), self.has_kinds()) {
+            return Err(format!("'{}' has no metadata '{}'", self.name(), wanted.key));
+        }
         match self {
             Self::Json(options) => {
                 let projected = schema.project(projection).map_err(|error| error.to_string())?;
@@ -109,9 +119,10 @@ impl Format {
                 Ok(Box::new(CsvDecoder::new(schema, projection, options.clone())?))
             }
             Self::Parquet(_) => Err(no_records()),
+            Self::Raw(options) => Ok(Box::new(RawDecoder::new(schema, projection, *options)?)),
             Self::Changes(options) => {
                 let projected = schema.project(projection).map_err(|error| error.to_string())?;
-                Ok(Box::new(ChangeDecoder::new(&projected.into(), options)?))
+                Ok(Box::new(ChangeDecoder::new(&projected.into(), metadata, options)?))
             }
         }
     }
@@ -126,9 +137,21 @@ impl Format {
             Self::Json(options) => Ok(Box::new(JsonEncoder::new(schema, *options)?)),
             Self::Csv(options) => Ok(Box::new(CsvEncoder::new(schema, options.clone())?)),
             Self::Parquet(_) => Err(no_records()),
+            Self::Raw(options) => Ok(Box::new(RawEncoder::new(&schema, *options)?)),
             Self::Changes(options) => {
                 Ok(Box::new(ChangeEncoder::new(schema, options.dialect, options.json)?))
             }
+        }
+    }
+
+    /// Whether records of these columns can be lines of files.
+    ///
+    /// # Errors
+    /// When one cannot; the message names column, cause and fix.
+    pub fn check_lines(&self, schema: &SchemaRef) -> Result<(), String> {
+        match self {
+            Self::Raw(options) => check_lines(schema, *options),
+            _ => Ok(()),
         }
     }
 
@@ -143,6 +166,12 @@ impl Format {
 #[must_use]
 pub fn has_kinds(format: &str) -> bool {
     Dialect::ALL.iter().any(|(known, _)| *known == format)
+}
+
+/// The metadata that records of a format have beside their rows, by the format's name.
+pub(crate) fn metadata_of(format: &str) -> &'static [Known] {
+    let dialect = Dialect::ALL.iter().find(|(known, _)| *known == format);
+    dialect.map_or(&[], |(_, dialect)| dialect.metadata())
 }
 
 fn no_records() -> String {
@@ -221,13 +250,11 @@ impl Reader<'_, '_> {
         }
         // Which of Flink's two parsers reads makes no difference here.
         self.bool("decode.json-parser.enabled", true);
-        for option in ["map-null-key.mode", "map-null-key.literal"] {
-            // FAIL is the default, and what happens: a map of Arrow has no null keys.
-            let given = self.options.text(&self.key(option)).and_then(|text| text.reveal());
-            if given.is_some_and(|given| given != "FAIL") {
-                self.refuse(option, "has no effect: a map with a NULL key is refused; remove it");
-            }
-        }
+        // A map has no NULL key here, whatever is to become of one: what would make one fails.
+        let mode = self.key("map-null-key.mode");
+        self.options.choice(&mode, (), &[("FAIL", ()), ("DROP", ()), ("LITERAL", ())]);
+        let literal = self.key("map-null-key.literal");
+        self.options.allow(&literal);
         options
     }
 
@@ -313,6 +340,21 @@ impl Reader<'_, '_> {
         Some(byte)
     }
 
+    fn raw(&mut self) -> RawOptions {
+        let key = self.key("charset");
+        let given = self.options.text(&key).and_then(|text| text.reveal());
+        let charset = given.map_or(Some(Charset::default()), Charset::named);
+        if charset.is_none() {
+            let given = self.options.quoted(&key);
+            let known = "UTF-8, US-ASCII, ISO-8859-1, UTF-16, UTF-16BE or UTF-16LE";
+            self.refuse("charset", format!("is {given}, which is not supported; use {known}"));
+        }
+        let orders = [("big-endian", false), ("little-endian", true)];
+        let endianness = self.key("endianness");
+        let little_endian = self.options.choice(&endianness, false, &orders);
+        RawOptions { charset: charset.unwrap_or_default(), little_endian }
+    }
+
     fn parquet(&mut self) -> ParquetOptions {
         let defaults = ParquetOptions::default();
         // Both settings mean the same here: the process runs in UTC, and values are not moved.
@@ -392,7 +434,7 @@ mod tests {
                 ("json.fail-on-missing-field", "yes"),
                 ("csv.field-delimiter", ";"),
                 ("json.timestamp-format.standard", "ISO"),
-                ("json.map-null-key.mode", "DROP"),
+                ("json.map-null-key.mode", "KEEP"),
             ]),
             messages(&[("format", "jsn"), ("json.ignore-parse-errors", "true")]),
             messages(&[("format", "avro"), ("json.x", "1")]),
@@ -413,6 +455,7 @@ mod tests {
                 ("csv.field-delimiter", "|"),
                 ("csv.escape-character", "|"),
             ]),
+            messages(&[("format", "raw"), ("raw.charset", "EBCDIC"), ("raw.endianness", "middle")]),
             messages(&[
                 ("format", "parquet"),
                 ("parquet.compression", "brotli"),
@@ -424,11 +467,11 @@ mod tests {
             3: 'json.fail-on-missing-field' is 'yes'; give 'true' or 'false'
             4: 'csv.field-delimiter' has no meaning with 'format' = 'json'; remove it
             5: 'json.timestamp-format.standard' = 'ISO' is not known; did you mean 'ISO-8601'?
-            6: 'json.map-null-key.mode' has no effect: a map with a NULL key is refused; remove it
+            6: 'json.map-null-key.mode' = 'KEEP' is not known; give one of: FAIL, DROP, LITERAL
             --
             1: 'format' = 'jsn' is not known; did you mean 'json'?
             --
-            1: 'format' = 'avro' is not supported yet; use 'json', 'csv', 'parquet', 'debezium-json', 'ogg-json', 'maxwell-json' or 'canal-json'
+            1: 'format' = 'avro' is not supported yet; use 'json', 'csv', 'parquet', 'raw', 'debezium-json', 'ogg-json', 'maxwell-json' or 'canal-json'
             --
             2: 'json.fail-on-missing-field' and 'json.ignore-parse-errors' exclude each other; remove one
             --
@@ -437,6 +480,9 @@ mod tests {
             4: 'csv.quote-character' and 'csv.disable-quote-character' exclude each other; remove one
             --
             2: 'csv.field-delimiter' is the quote or escape character as well; give another
+            --
+            2: 'raw.charset' is 'EBCDIC', which is not supported; use UTF-8, US-ASCII, ISO-8859-1, UTF-16, UTF-16BE or UTF-16LE
+            3: 'raw.endianness' = 'middle' is not known; give one of: big-endian, little-endian
             --
             2: 'parquet.compression' is 'brotli'; use SNAPPY, ZSTD, GZIP, LZ4_RAW or UNCOMPRESSED
             3: 'parquet.block.size' is 100; give 65536 bytes or more"#]].assert_eq(&text.join("\n--\n"));

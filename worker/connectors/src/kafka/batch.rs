@@ -207,6 +207,40 @@ impl Message {
         }
     }
 
+    /// Its headers, in order; a name that is no UTF-8 is shown as far as it is.
+    pub(super) fn headers(&self) -> Vec<(String, Option<Vec<u8>>)> {
+        let mut all = std::ptr::null_mut();
+        // SAFETY: the message is valid; `all` is written during the call only, and what it then
+        // points to belongs to the message.
+        let answer = unsafe { sys::rd_kafka_message_headers(self.0.as_ptr(), &raw mut all) };
+        let mut headers = Vec::new();
+        if answer != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return headers;
+        }
+        loop {
+            let (mut name, mut value, mut length) = (std::ptr::null(), std::ptr::null(), 0);
+            // SAFETY: `all` is the message's list of headers, and the others are written during the
+            // call only.
+            let answer = unsafe {
+                sys::rd_kafka_header_get_all(
+                    all,
+                    headers.len(),
+                    &raw mut name,
+                    &raw mut value,
+                    &raw mut length,
+                )
+            };
+            if answer != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return headers;
+            }
+            // SAFETY: a header's name ends in zero, and its value has the length that was given; both
+            // live as long as the message.
+            let (name, value) =
+                unsafe { (CStr::from_ptr(name), bytes(value.cast::<u8>(), length)) };
+            headers.push((name.to_string_lossy().into_owned(), value.map(<[u8]>::to_vec)));
+        }
+    }
+
     /// The epoch of the leader that wrote it, where the broker tells.
     pub(super) fn leader_epoch(&self) -> Option<i32> {
         // SAFETY: the message is valid.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
+use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
 };
@@ -153,7 +154,7 @@ impl ProducerContext for Reports {
 }
 
 /// A message to send.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Outgoing<'a> {
     /// The key.
     pub(super) key: Option<&'a [u8]>,
@@ -161,6 +162,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) value: Option<&'a [u8]>,
     /// A partition, when the client is not to choose one.
     pub(super) partition: Option<i32>,
+    /// What stands beside the value.
+    pub(super) headers: Option<OwnedHeaders>,
     /// Milliseconds since the epoch; the time of sending when absent.
     pub(super) timestamp_ms: Option<i64>,
 }
@@ -239,6 +242,7 @@ impl Sender {
         record.payload = message.value;
         record.partition = message.partition;
         record.timestamp = message.timestamp_ms;
+        record.headers = message.headers;
         let weight =
             message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len) + OVERHEAD;
         // Counted before it is handed over: its report may come before this call returns.

@@ -16,8 +16,8 @@ pub(super) fn decoder(
     options: &mut Options<'_>,
 ) -> Option<DecoderFactory> {
     let (option, format) = read(part, options)?;
-    let Columns { all, wanted } = wanted?.clone();
-    let factory: DecoderFactory = Arc::new(move || format.decoder(&all, &wanted));
+    let Columns { all, wanted, metadata } = wanted?.clone();
+    let factory: DecoderFactory = Arc::new(move || format.decoder(&all, &wanted, &metadata));
     // Made once here, so that a column that the format cannot hold is told in time.
     match factory() {
         Ok(_) => Some(factory),
@@ -53,7 +53,7 @@ fn read(part: Part, options: &mut Options<'_>) -> Option<(String, Format)> {
         Part::Key => ("key.format", "key."),
         Part::Upsert => {
             if !options.is_given("value.format") {
-                options.refuse_table("'value.format' is missing; give 'json' or 'csv'");
+                options.refuse_table("'value.format' is missing; give 'json', 'csv' or 'raw'");
             }
             ("value.format", "value.")
         }
@@ -70,7 +70,7 @@ fn read(part: Part, options: &mut Options<'_>) -> Option<(String, Format)> {
             (true, false) => ("format", ""),
             (false, false) => {
                 ["format", "value.format"].iter().for_each(|name| options.allow(name));
-                options.refuse_table("'format' is missing; give 'json' or 'csv'");
+                options.refuse_table("'format' is missing; give 'json', 'csv' or 'raw'");
                 return None;
             }
         },
@@ -93,7 +93,7 @@ mod tests {
 
     fn problems(pairs: &[(&str, &str)]) -> Vec<String> {
         let table = table(pairs, &[("a", DataType::Int64)]);
-        let columns = Columns { all: table.schema.clone(), wanted: vec![0] };
+        let columns = Columns { all: table.schema.clone(), wanted: vec![0], metadata: Vec::new() };
         let mut options = Options::new(&table);
         decoder(Part::Value, Some(&columns), &mut options);
         decoder(Part::Key, None, &mut options);
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn wrong_formats_and_options_are_refused() {
         for (pairs, expected) in [
-            (&[("topic", "t")][..], "'format' is missing; give 'json' or 'csv'"),
+            (&[("topic", "t")][..], "'format' is missing; give 'json', 'csv' or 'raw'"),
             (&[("format", "jsn")], "'format' = 'jsn' is not known; did you mean 'json'?"),
             (
                 &[("format", "json"), ("value.format", "json")],

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, make_array};
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
-use arrow::error::ArrowError;
 
 use super::Rows;
 use crate::formats::changes::with_kind;
+use crate::formats::column::sql_type;
+use crate::formats::metadata::{Type, Wanted};
+use crate::formats::metadata_of;
 use crate::options::Options;
 use crate::table::Table;
 
@@ -27,6 +27,8 @@ pub(super) enum Metadata {
     Timestamp,
     /// By whose clock.
     TimestampType,
+    /// Names and values that its producer gave it beside its value.
+    Headers,
 }
 
 const KEYS: &[(&str, Metadata)] = &[
@@ -36,6 +38,7 @@ const KEYS: &[(&str, Metadata)] = &[
     ("leader-epoch", Metadata::LeaderEpoch),
     ("timestamp", Metadata::Timestamp),
     ("timestamp-type", Metadata::TimestampType),
+    ("headers", Metadata::Headers),
 ];
 
 impl Metadata {
@@ -47,6 +50,15 @@ impl Metadata {
             Self::Offset => DataType::Int64,
             // An instant; a column with a time zone shows the same one.
             Self::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, None),
+            Self::Headers => Type::BytesByText.data_type(),
+        }
+    }
+
+    /// Whether a column of that type can hold it.
+    fn fits(self, column: &DataType) -> bool {
+        match self {
+            Self::Headers => Type::BytesByText.fits(column),
+            _ => arrow::compute::can_cast_types(&self.data_type(), column),
         }
     }
 }
@@ -58,6 +70,8 @@ pub(super) enum Origin {
     Value(usize),
     /// The key, by index among the decoded columns.
     Key(usize),
+    /// Beside the columns of the value, by number; only while it is laid out.
+    Record(usize),
     /// Beside them.
     Metadata(Metadata),
     /// Whether there is a value: the kind of the row.
@@ -71,6 +85,8 @@ pub(super) struct Columns {
     pub(super) all: SchemaRef,
     /// Indices in `all`.
     pub(super) wanted: Vec<usize>,
+    /// What is wanted of the format beside them.
+    pub(super) metadata: Vec<Wanted>,
 }
 
 /// How messages become rows.
@@ -101,6 +117,8 @@ pub(super) struct SinkLayout {
     pub(super) key: Option<Columns>,
     /// The column that gives the message its timestamp.
     pub(super) timestamp: Option<usize>,
+    /// The column that gives the message its headers.
+    pub(super) headers: Option<usize>,
     /// Values say what becomes of rows.
     pub(super) has_kinds: bool,
     /// Of upserts, a row takes the place of the one of its key, and one that goes is a message
@@ -240,16 +258,30 @@ fn key_column(table: &Table, name: &str, prefix: &str, taken: &[usize]) -> Resul
     Ok(column)
 }
 
-fn metadata(table: &Table, column: usize) -> Option<Result<Metadata, String>> {
+/// A metadata column.
+#[derive(Clone, Debug)]
+enum Beside {
+    /// Of messages.
+    Message(Metadata),
+    /// Of records in the value's format, by its name there.
+    Record(&'static str, Type),
+}
+
+/// What a metadata column is; `format` is the value's.
+fn metadata(table: &Table, column: usize, format: &str) -> Option<Result<Beside, String>> {
     let key = table.metadata.get(&column)?;
     let name = table.schema.field(column).name();
-    Some(match KEYS.iter().find(|(known, _)| known == key) {
-        Some((_, metadata)) => Ok(*metadata),
-        None if key == "headers" => Err(format!(
-            "column '{name}': 'headers' of Kafka messages cannot be read or written yet; remove the column"
-        )),
+    if let Some((_, metadata)) = KEYS.iter().find(|(known, _)| known == key) {
+        return Some(Ok(Beside::Message(*metadata)));
+    }
+    let of_format = metadata_of(format);
+    let in_value = key.strip_prefix("value.");
+    Some(match of_format.iter().find(|known| Some(known.key) == in_value) {
+        Some(known) => Ok(Beside::Record(known.key, known.of)),
         None => {
-            let names: Vec<_> = KEYS.iter().map(|(name, _)| *name).collect();
+            let names = KEYS.iter().map(|(name, _)| (*name).to_owned());
+            let of_format = of_format.iter().map(|known| format!("value.{}", known.key));
+            let names: Vec<_> = names.chain(of_format).collect();
             Err(format!(
                 "column '{name}': Kafka has no metadata '{key}'; it has {}",
                 names.join(", ")
@@ -258,35 +290,64 @@ fn metadata(table: &Table, column: usize) -> Option<Result<Metadata, String>> {
     })
 }
 
+/// The format of values.
+fn value_format<'a>(options: &mut Options<'a>) -> &'a str {
+    let mut given = ["format", "value.format"].into_iter();
+    given.find_map(|key| options.reveal(key)).unwrap_or_default()
+}
+
 /// Lays out a source that gives the columns of `projection`, and of upserts whether each row comes or
 /// goes.
 pub(super) fn source(rows: Rows, options: &mut Options<'_>, projection: &[usize]) -> SourceLayout {
     let table = options.table();
+    let format = value_format(options);
     let keys = key_fields(rows, options);
     // Also of columns that nobody reads: a table is right or wrong as a whole.
     for &column in table.metadata.keys() {
-        if let Some(Err(message)) = metadata(table, column) {
+        if let Some(Err(message)) = metadata(table, column, format) {
             options.refuse_table(message);
         }
     }
     let value_columns = keys.value_columns(table);
     let mut value = Vec::new();
     let mut key = Vec::new();
+    let mut beside = Vec::new();
     let mut origins = Vec::with_capacity(projection.len());
     for &column in projection {
         let field = table.schema.field(column);
-        if let Some(known) = metadata(table, column) {
-            let metadata = known.unwrap_or(Metadata::Offset);
-            if !arrow::compute::can_cast_types(&metadata.data_type(), field.data_type()) {
-                options.refuse_table(format!(
-                    "column '{}': {} cannot be read as {}",
-                    field.name(),
-                    metadata.data_type(),
-                    field.data_type()
-                ));
+        match metadata(table, column, format) {
+            Some(Ok(Beside::Record(key, of))) => {
+                if !of.fits(field.data_type()) {
+                    options.refuse_table(format!(
+                        "column '{}': the metadata 'value.{key}' is {}; declare the column as that",
+                        field.name(),
+                        of.sql()
+                    ));
+                }
+                origins.push(Origin::Record(beside.len()));
+                let field = Arc::clone(&table.schema.fields()[column]);
+                beside.push(Wanted { key: key.to_owned(), field });
+                continue;
             }
-            origins.push(Origin::Metadata(metadata));
-            continue;
+            Some(known) => {
+                let metadata = match known {
+                    Ok(Beside::Message(metadata)) => metadata,
+                    // Refused above.
+                    _ => Metadata::Offset,
+                };
+                if !metadata.fits(field.data_type()) {
+                    let own = Field::new("", metadata.data_type(), true);
+                    options.refuse_table(format!(
+                        "column '{}': {} cannot be read as {}",
+                        field.name(),
+                        sql_type(&own),
+                        sql_type(field)
+                    ));
+                }
+                origins.push(Origin::Metadata(metadata));
+                continue;
+            }
+            None => {}
         }
         let in_key = keys.columns.iter().position(|&c| c == column);
         let in_value = value_columns.iter().position(|&c| c == column);
@@ -300,6 +361,12 @@ pub(super) fn source(rows: Rows, options: &mut Options<'_>, projection: &[usize]
             key.push(at);
         }
     }
+    // The format gives them behind the columns of the value.
+    for origin in &mut origins {
+        if let Origin::Record(at) = *origin {
+            *origin = Origin::Value(value.len() + at);
+        }
+    }
     let mut schema = chosen(table, projection);
     if rows == Rows::Upserts {
         origins.push(Origin::Kind);
@@ -308,8 +375,12 @@ pub(super) fn source(rows: Rows, options: &mut Options<'_>, projection: &[usize]
     SourceLayout {
         schema,
         origins,
-        value: Columns { all: chosen(table, &value_columns), wanted: value },
-        key: (!key.is_empty()).then(|| Columns { all: keys.schema(table), wanted: key }),
+        value: Columns { all: chosen(table, &value_columns), wanted: value, metadata: beside },
+        key: (!key.is_empty()).then(|| Columns {
+            all: keys.schema(table),
+            wanted: key,
+            metadata: Vec::new(),
+        }),
         rows,
     }
 }
@@ -317,7 +388,7 @@ pub(super) fn source(rows: Rows, options: &mut Options<'_>, projection: &[usize]
 impl SourceLayout {
     /// The kinds of rows, behind all columns of the value.
     pub(super) fn add_kinds(&mut self) {
-        self.origins.push(Origin::Value(self.value.wanted.len()));
+        self.origins.push(Origin::Value(self.value.wanted.len() + self.value.metadata.len()));
         self.schema = with_kind(&self.schema);
     }
 }
@@ -331,12 +402,13 @@ fn chosen(table: &Table, columns: &[usize]) -> SchemaRef {
 pub(super) fn sink(rows: Rows, options: &mut Options<'_>) -> SinkLayout {
     let table = options.table();
     let keys = key_fields(rows, options);
-    let mut timestamp = None;
+    let format = value_format(options);
+    let (mut timestamp, mut headers) = (None, None);
     for &column in table.metadata.keys() {
         let field = table.schema.field(column);
-        match metadata(table, column) {
+        match metadata(table, column, format) {
             None => {}
-            Some(Ok(Metadata::Timestamp)) => {
+            Some(Ok(Beside::Message(Metadata::Timestamp))) => {
                 if !arrow::compute::can_cast_types(
                     field.data_type(),
                     &Metadata::Timestamp.data_type(),
@@ -344,10 +416,21 @@ pub(super) fn sink(rows: Rows, options: &mut Options<'_>) -> SinkLayout {
                     options.refuse_table(format!(
                         "column '{}': {} cannot be written as a timestamp",
                         field.name(),
-                        field.data_type()
+                        sql_type(field)
                     ));
                 }
                 timestamp = Some(column);
+            }
+            Some(Ok(Beside::Message(Metadata::Headers))) => {
+                if !Metadata::Headers.fits(field.data_type()) {
+                    options.refuse_table(format!(
+                        "column '{}': {} cannot be written as headers; declare the column as {}",
+                        field.name(),
+                        sql_type(field),
+                        Type::BytesByText.sql()
+                    ));
+                }
+                headers = Some(column);
             }
             Some(Ok(_)) => options.refuse_table(format!(
                 "column '{}': the metadata '{}' cannot be written; declare the column VIRTUAL",
@@ -358,34 +441,20 @@ pub(super) fn sink(rows: Rows, options: &mut Options<'_>) -> SinkLayout {
         }
     }
     let value_columns = keys.value_columns(table);
-    let all_of = |all: SchemaRef| Columns { wanted: (0..all.fields().len()).collect(), all };
+    let all_of = |all: SchemaRef| Columns {
+        wanted: (0..all.fields().len()).collect(),
+        all,
+        metadata: Vec::new(),
+    };
     SinkLayout {
         value: all_of(chosen(table, &value_columns)),
         value_columns,
         key: (!keys.columns.is_empty()).then(|| all_of(keys.schema(table))),
         key_columns: keys.columns,
         timestamp,
+        headers,
         has_kinds: false,
         rows,
-    }
-}
-
-/// Casts a metadata column. Time zones are only labels here: the values are instants on both
-/// sides, so they stay as they are, and no time zone's rules are needed.
-pub(super) fn cast_metadata(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
-    let labelled = |column: &ArrayRef, kind: DataType| {
-        let data = column.to_data().into_builder().data_type(kind).build()?;
-        Ok::<_, ArrowError>(make_array(data))
-    };
-    let plain = match column.data_type() {
-        DataType::Timestamp(unit, Some(_)) => labelled(column, DataType::Timestamp(*unit, None))?,
-        _ => Arc::clone(column),
-    };
-    match to {
-        DataType::Timestamp(unit, Some(_)) => {
-            labelled(&cast(&plain, &DataType::Timestamp(*unit, None))?, to.clone())
-        }
-        _ => cast(&plain, to),
     }
 }
 
@@ -502,20 +571,48 @@ mod tests {
     #[test]
     fn unknown_metadata_is_refused() {
         let mut wrong = table(&[]);
-        wrong.metadata.insert(2, "headers".into());
+        wrong.metadata.insert(2, "value.source.table".into());
         wrong.metadata.insert(1, "ofset".into());
         assert_eq!(
             laid_out(&wrong, |o| source(Rows::Told, o, &[0])).1,
             [
-                "column 'price': Kafka has no metadata 'ofset'; it has topic, partition, offset, leader-epoch, timestamp, timestamp-type",
-                "column 'at': 'headers' of Kafka messages cannot be read or written yet; remove the column",
+                "column 'price': Kafka has no metadata 'ofset'; it has topic, partition, offset, leader-epoch, timestamp, timestamp-type, headers",
+                "column 'at': Kafka has no metadata 'value.source.table'; it has topic, partition, offset, leader-epoch, timestamp, timestamp-type, headers",
             ]
         );
     }
 
     #[test]
+    fn metadata_of_the_format_stands_behind_the_columns_of_the_value() {
+        let mut table = table(&[("value.format", "canal-json")]);
+        table.metadata.insert(3, "value.database".to_owned());
+        let (_, problems) = laid_out(&table, |o| source(Rows::Told, o, &[3, 1, 2, 0]));
+        assert_eq!(
+            problems,
+            [
+                "column 'k_zone': the metadata 'value.database' is STRING; declare the column as that"
+            ]
+        );
+        table.metadata.insert(3, "value.event-timestamp".to_owned());
+        let mut fields: Vec<_> = table.schema.fields().to_vec();
+        let instant = DataType::Timestamp(TimeUnit::Millisecond, None);
+        fields[3] = Arc::new(Field::new("k_zone", instant, true));
+        table.schema = Arc::new(Schema::new(fields));
+        let (mut layout, problems) = laid_out(&table, |o| source(Rows::Told, o, &[3, 1, 2, 0]));
+        assert_eq!(problems, [""; 0]);
+        layout.add_kinds();
+        let timestamp = Origin::Metadata(Metadata::Timestamp);
+        let value = Origin::Value;
+        assert_eq!(layout.origins, [value(2), value(0), timestamp, value(1), value(3)]);
+        assert_eq!(layout.value.metadata[0].key, "event-timestamp");
+    }
+
+    #[test]
     fn a_time_zone_is_a_label() {
-        use arrow::array::{AsArray, TimestampMicrosecondArray, TimestampMillisecondArray};
+        use crate::formats::metadata::cast_metadata;
+        use arrow::array::{
+            Array, ArrayRef, AsArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+        };
         use arrow::datatypes::{TimestampMicrosecondType, TimestampMillisecondType};
         let at: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(5), None]));
         let local = DataType::Timestamp(TimeUnit::Microsecond, Some("Europe/Berlin".into()));

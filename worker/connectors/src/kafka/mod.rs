@@ -9,8 +9,8 @@
 //! rows that the broker no longer has are an error, not a jump; passwords never stand in a
 //! message.
 //!
-//! Deliberately absent: consumer groups' assignment of partitions (the coordinator assigns),
-//! transactions (exactly once), and `headers`.
+//! Deliberately absent: consumer groups' assignment of partitions (the coordinator assigns) and
+//! transactions (exactly once).
 
 mod batch;
 mod client;
@@ -154,10 +154,14 @@ fn build_source(
         layout.add_kinds();
     }
     let idle_after = options.duration("scan.watermark.idle-timeout");
+    let parallelism = options.parallelism("scan.parallelism");
+    options.allow("sink.parallelism");
     refuse_clauses(rows, &mut options);
     let value = decoder(rows.value(&mut options), Some(&layout.value), &mut options);
     let key = decoder(Part::Key, layout.key.as_ref(), &mut options);
-    let details = source_details(&options, &settings);
+    let mut details = source_details(&options, &settings);
+    details.extend(parallelism);
+    details.extend(settings.properties.passed_over());
     let veil = options.veil();
     let problems = options.finish();
     let Some(value) = value.filter(|_| problems.is_empty()) else { return Err(problems) };
@@ -210,7 +214,7 @@ impl Rows {
             Self::Told => Part::Value,
             Self::Upserts => {
                 if !options.is_given("key.format") {
-                    options.refuse_table("'key.format' is missing; give 'json' or 'csv'");
+                    options.refuse_table("'key.format' is missing; give 'json', 'csv' or 'raw'");
                 }
                 Part::Upsert
             }
@@ -261,6 +265,8 @@ fn build_sink(
     let mut layout = layout::sink(rows, &mut options);
     layout.has_kinds = rows == Rows::Told && has_kinds(&mut options);
     options.allow("scan.watermark.idle-timeout");
+    options.allow("scan.parallelism");
+    let parallelism = options.parallelism("sink.parallelism");
     refuse_clauses(rows, &mut options);
     let value = encoder(rows.value(&mut options), Some(&layout.value), &mut options);
     let key = encoder(Part::Key, layout.key.as_ref(), &mut options);
@@ -270,10 +276,12 @@ fn build_sink(
     let Some(value) = value.filter(|_| problems.is_empty()) else { return Err(problems) };
     let SinkSettings { topic, partitioner, flush, mut properties } = settings;
     properties.resolve_files(&place.base);
-    let details = BTreeMap::from([
+    let mut details = BTreeMap::from([
         ("topic".to_owned(), shown),
         ("servers".to_owned(), properties.servers.clone()),
     ]);
+    details.extend(parallelism);
+    details.extend(properties.passed_over());
     // An idempotent producer repeats nothing by itself, but asks for settings that a user may
     // have set otherwise.
     let set = |name: &str| properties.config.get(name).map(String::as_str);

@@ -1,10 +1,11 @@
 //! Messages of one partition → rows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
-    TimestampMillisecondArray, UInt32Array,
+    ArrayRef, BinaryBuilder, Int32Array, Int64Array, MapBuilder, MapFieldNames, RecordBatch,
+    RecordBatchOptions, StringArray, StringBuilder, TimestampMillisecondArray, UInt32Array,
 };
 use arrow::compute::take;
 use weir_engine::EngineError;
@@ -12,8 +13,9 @@ use weir_engine::batch::RowKind;
 
 use super::Rows;
 use super::batch::Message;
-use super::layout::{Metadata, Origin, SourceLayout, cast_metadata};
+use super::layout::{Metadata, Origin, SourceLayout};
 use crate::formats::changes::kinds_as_column;
+use crate::formats::metadata::cast_metadata;
 use crate::formats::{DecodeError, RecordDecoder};
 
 /// Makes decoders of one format and schema.
@@ -32,6 +34,8 @@ pub(super) trait Record {
     fn leader_epoch(&self) -> Option<i32>;
     /// Milliseconds since the epoch, and the name of their kind.
     fn timestamp(&self) -> (Option<i64>, &'static str);
+    /// Headers, in order.
+    fn headers(&self) -> Vec<(String, Option<Vec<u8>>)>;
 }
 
 impl Record for Message {
@@ -54,6 +58,10 @@ impl Record for Message {
     fn timestamp(&self) -> (Option<i64>, &'static str) {
         let (ms, kind) = self.timestamp();
         (ms, kind.name())
+    }
+
+    fn headers(&self) -> Vec<(String, Option<Vec<u8>>)> {
+        self.headers()
     }
 }
 
@@ -89,7 +97,8 @@ impl RowDecoder {
     }
 
     /// Decodes messages of one partition, in order. There may be fewer rows than messages:
-    /// tombstones are no rows of a table that only grows, and broken ones may be skipped. A
+    /// tombstones are no rows of a table that only grows, unless the format has them for NULL, and
+    /// broken ones may be skipped. A
     /// message without a key has NULL in the key's columns, and is an error in a table of upserts.
     pub(super) fn decode<R: Record>(
         &mut self,
@@ -113,7 +122,7 @@ impl RowDecoder {
         let upserts = self.layout.rows == Rows::Upserts;
         for (index, message) in (0u32..).zip(messages) {
             let value = message.value();
-            if value.is_none() && !upserts {
+            if value.is_none() && !upserts && !self.value.holds_null() {
                 continue;
             }
             let rows = self.key.as_ref().map_or(0, |key| key.rows());
@@ -139,7 +148,12 @@ impl RowDecoder {
                 Some(value) => {
                     self.value.decode_message(value).map_err(|e| broken("value", message, &e))?
                 }
-                None => true,
+                None => {
+                    if !upserts {
+                        self.value.decode_null().map_err(|e| broken("value", message, &e))?;
+                    }
+                    true
+                }
             };
             if is_row {
                 kept.push(index);
@@ -192,7 +206,9 @@ impl RowDecoder {
             .zip(self.layout.schema.fields())
             .map(|(origin, field)| match *origin {
                 Origin::Value(column) if upserts => take(values.column(column), &values_at, None),
-                Origin::Value(column) => Ok(Arc::clone(values.column(column))),
+                Origin::Value(column) | Origin::Record(column) => {
+                    Ok(Arc::clone(values.column(column)))
+                }
                 Origin::Kind => Ok(kinds_as_column(&kinds(&values_at))),
                 Origin::Key(column) => match &keys {
                     Some((keys, at)) => take(keys.column(column), at, None),
@@ -200,10 +216,7 @@ impl RowDecoder {
                 },
                 Origin::Metadata(metadata) => {
                     let own = metadata_column(metadata, topic, partition, messages, &kept);
-                    match own.data_type() == field.data_type() {
-                        true => Ok(own),
-                        false => cast_metadata(&own, field.data_type()),
-                    }
+                    cast_metadata(&own, field.data_type())
                 }
             })
             .collect::<Result<Vec<ArrayRef>, _>>()
@@ -245,5 +258,25 @@ fn metadata_column<R: Record>(
         Metadata::TimestampType => {
             Arc::new(StringArray::from_iter_values(kept_messages.map(|m| m.timestamp().1)))
         }
+        Metadata::Headers => headers_column(kept_messages),
     }
+}
+
+/// Of several headers of a name the last counts, as in Flink.
+fn headers_column<'a, R: Record + 'a>(messages: impl Iterator<Item = &'a R>) -> ArrayRef {
+    let names = MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
+    let (keys, values) = (StringBuilder::new(), BinaryBuilder::new());
+    let mut maps = MapBuilder::new(Some(names), keys, values);
+    for message in messages {
+        let last: BTreeMap<_, _> = message.headers().into_iter().collect();
+        for (name, value) in last {
+            maps.keys().append_value(name);
+            maps.values().append_option(value);
+        }
+        // As many names as values.
+        if maps.append(true).is_err() {
+            continue;
+        }
+    }
+    Arc::new(maps.finish())
 }

@@ -182,12 +182,6 @@ impl<'a> Reader<'_, 'a> {
         }
         let timestamp = self.only_with(TIMESTAMP, MODE, chosen, "timestamp");
         let specific = self.only_with(SPECIFIC, MODE, chosen, "specific-offsets");
-        if properties.auto_offset_reset.is_some() && chosen != "group-offsets" {
-            self.refuse(
-                RESET,
-                format!("'properties.auto.offset.reset' is only used with '{MODE}' = 'group-offsets'; remove it, or set the mode"),
-            );
-        }
         match chosen {
             "earliest-offset" => Startup::Earliest,
             "latest-offset" => Startup::Latest,
@@ -413,6 +407,18 @@ mod tests {
     }
 
     #[test]
+    fn what_decides_without_a_position_of_the_group_has_no_say_in_another_mode() {
+        let pairs = [
+            ("topic", "a"),
+            ("scan.startup.mode", "latest-offset"),
+            ("properties.auto.offset.reset", "earliest"),
+        ];
+        let (settings, problems) = read(&pairs, |o| source(Rows::Told, o));
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(settings.startup, Startup::Latest);
+    }
+
+    #[test]
     fn wrong_source_options_are_refused_with_the_fix() {
         let earliest = ("scan.startup.mode", "earliest-offset");
         for (pairs, expected) in [
@@ -463,10 +469,6 @@ mod tests {
             (
                 &[("topic", "a"), earliest, ("scan.topic-partition-discovery.interval", "soon")],
                 "'scan.topic-partition-discovery.interval' is 'soon'; give a duration such as '10 s', '30 min' or '500 ms'",
-            ),
-            (
-                &[("topic", "a"), earliest, ("properties.auto.offset.reset", "latest")],
-                "'properties.auto.offset.reset' is only used with 'scan.startup.mode' = 'group-offsets'; remove it, or set the mode",
             ),
         ] {
             let found = read(pairs, |o| source(Rows::Told, o)).1;

@@ -8,9 +8,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, MapArray, RecordBatch};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::TimestampMillisecondType;
 use rdkafka::config::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
 use weir_engine::batch::RowKind;
 use weir_engine::operator::{
     Context, Operator, OperatorFactory, Output, PreCommitted, Progress, Snapshot, SnapshotRequest,
@@ -21,9 +23,10 @@ use weir_protocol::Counter;
 use super::Rows;
 use super::client::Subject;
 use super::delivery::{Outgoing, Sender};
-use super::layout::{Metadata, SinkLayout, cast_metadata};
+use super::layout::{Metadata, SinkLayout};
 use super::settings::Partitioner;
 use crate::formats::changes::records_with_kinds;
+use crate::formats::metadata::cast_metadata;
 use crate::formats::{EncodeError, RecordEncoder};
 
 /// Makes encoders of one format and schema.
@@ -84,21 +87,27 @@ struct Encoded {
     encoder: Box<dyn RecordEncoder>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
+    /// The rows that have bytes; `None`: all.
+    there: Option<NullBuffer>,
 }
 
 impl Encoded {
     fn new(encoder: Box<dyn RecordEncoder>) -> Self {
-        Self { encoder, bytes: Vec::new(), ends: Vec::new() }
+        Self { encoder, bytes: Vec::new(), ends: Vec::new(), there: None }
     }
 
     fn fill(&mut self, rows: &RecordBatch) -> Result<(), EncodeError> {
         self.bytes.clear();
         self.bytes.shrink_to(KEEP_BYTES);
         self.ends.clear();
+        self.there = self.encoder.there(rows);
         self.encoder.encode_rows(rows, &mut self.bytes, &mut self.ends)
     }
 
     fn row(&self, row: usize) -> Option<&[u8]> {
+        if self.there.as_ref().is_some_and(|there| there.is_null(row)) {
+            return None;
+        }
         let start = if row == 0 { 0 } else { *self.ends.get(row - 1)? };
         self.bytes.get(start..*self.ends.get(row)?)
     }
@@ -157,6 +166,7 @@ impl Writer {
             }
         };
         let timestamps = timestamps.as_ref().map(|t| t.as_primitive::<TimestampMillisecondType>());
+        let headers = self.layout.headers.map(|column| records.column(column).as_map());
         let upserts = self.layout.rows == Rows::Upserts;
         let superseded = if upserts { self.superseded(records.num_rows()) } else { Vec::new() };
         for row in 0..records.num_rows() {
@@ -168,6 +178,7 @@ impl Writer {
                 key: self.keys.as_ref().and_then(|keys| keys.row(row)),
                 value: self.values.row(row).filter(|_| !upserts || !batch.kind(row).goes()),
                 partition,
+                headers: headers.and_then(|headers| headers_of(headers, row)),
                 timestamp_ms: timestamps.filter(|t| t.is_valid(row)).map(|t| t.value(row)),
             })?;
         }
@@ -187,6 +198,22 @@ impl Writer {
         let delivered = self.sender.take_delivered();
         cx.metrics.add(Counter::Bytes, usize::try_from(delivered.bytes).unwrap_or(0));
     }
+}
+
+/// The headers that a row gives its message; an entry that is NULL gives none, as in Flink.
+fn headers_of(headers: &MapArray, row: usize) -> Option<OwnedHeaders> {
+    if headers.is_null(row) {
+        return None;
+    }
+    let entries = headers.value(row);
+    let (names, values) =
+        (entries.column(0).as_string::<i32>(), entries.column(1).as_binary::<i32>());
+    let there = (0..entries.len()).filter(|&at| values.is_valid(at));
+    let mut made = OwnedHeaders::new_with_capacity(entries.len());
+    for at in there {
+        made = made.insert(Header { key: names.value(at), value: Some(values.value(at)) });
+    }
+    Some(made)
 }
 
 impl Operator for Writer {

@@ -22,6 +22,7 @@ use super::testing::*;
 use crate::table::Guarantee;
 use crate::testing::{context, runtime};
 
+mod raw;
 mod upserts;
 
 const EARLIEST: (&str, &str) = ("scan.startup.mode", "earliest-offset");
@@ -555,7 +556,7 @@ fn every_problem_with_a_table_is_reported_at_once() {
     expect_test::expect![[r#"
         'topic' is missing; name a topic, or several separated by ';', or give 'topic-pattern'
         'scan.startup.mode' = 'earliest' is not known; did you mean 'earliest-offset'?
-        'properties.fetch.min.byte' is not a setting that Weir's Kafka client knows; did you mean 'properties.fetch.min.bytes'?
+        'properties.fetch.min.byte' is not a setting that Weir's Kafka client takes; did you mean 'properties.fetch.min.bytes'?
         option 'topik' is unknown for connector 'kafka'; did you mean 'topic'?
     "#]]
     .assert_eq(&(messages.join("\n") + "\n"));

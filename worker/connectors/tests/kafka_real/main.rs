@@ -150,6 +150,7 @@ fn table(servers: &str, options: &[(&str, &str)], columns: &[(&str, DataType)]) 
         metadata: BTreeMap::new(),
         primary_key: Vec::new(),
         partitioned_by: Vec::new(),
+        declared: Vec::new(),
         event_time: None,
         options: all,
     }

@@ -233,6 +233,7 @@ fn known(given: &BTreeMap<String, String>) -> BTreeSet<String> {
         metadata: Default::default(),
         primary_key: Vec::new(),
         partitioned_by: Vec::new(),
+        declared: Vec::new(),
         event_time: None,
         options: given.iter().map(option).collect(),
     };

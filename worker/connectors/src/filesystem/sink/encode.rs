@@ -35,6 +35,7 @@ impl Encoder {
             Format::Json(_) | Format::Changes(_) => ".json",
             Format::Csv(_) => ".csv",
             Format::Parquet(_) => ".parquet",
+            Format::Raw(_) => "",
         }
     }
 
@@ -44,6 +45,7 @@ impl Encoder {
             let rows = ParquetRows::new(&self.schema, options).map_err(failed)?;
             return Ok(FileEncoder::Parquet { rows: Box::new(rows), taken: 0 });
         }
+        self.format.check_lines(&self.schema).map_err(EngineError::user)?;
         let encoder = self.format.encoder(self.schema.clone()).map_err(EngineError::user)?;
         let buffer = encoder.header().to_vec();
         Ok(FileEncoder::Lines { encoder, buffer, taken: 0 })

@@ -66,6 +66,51 @@ pub(crate) fn allow_source_options(options: &mut Options<'_>) {
     }
 }
 
+/// Options of Flink's that say which files hold the rows, and to whom a finished partition is told
+/// when; none says which rows there are, and the rolling policy alone says which files.
+const IDLE: [&str; 14] = [
+    "auto-compaction",
+    "compaction.file-size",
+    "compaction.parallelism",
+    "partition.time-extractor.class",
+    "partition.time-extractor.kind",
+    "partition.time-extractor.timestamp-formatter",
+    "partition.time-extractor.timestamp-pattern",
+    "sink.partition-commit.delay",
+    "sink.partition-commit.policy.class",
+    "sink.partition-commit.policy.class.parameters",
+    "sink.partition-commit.success-file.name",
+    "sink.partition-commit.trigger",
+    "sink.partition-commit.watermark-time-zone",
+    "sink.shuffle-by-partition.enable",
+];
+const POLICY: &str = "sink.partition-commit.policy.kind";
+
+/// Options that only a sink reads, so that one table can be read and written.
+pub(crate) fn allow_sink_options(options: &mut Options<'_>) {
+    options.allow("sink.parallelism");
+    options.prefixed("sink.rolling-policy.");
+    IDLE.iter().chain([&POLICY]).for_each(|key| options.allow(key));
+}
+
+/// Reads what changes nothing here; what a plan says of it.
+fn read_idle(options: &mut Options<'_>) -> Option<(String, String)> {
+    IDLE.iter().chain([&POLICY]).for_each(|key| options.allow(key));
+    for key in ["auto-compaction", "sink.shuffle-by-partition.enable"] {
+        options.bool(key, false);
+    }
+    options.memory("compaction.file-size");
+    options.number("compaction.parallelism");
+    if options.is_given(POLICY) {
+        options.refuse(
+            POLICY,
+            format!("'{POLICY}': nothing is written or called here when a partition is finished, so whoever waits for it would wait for ever; remove it, and let readers take the files, which are whole when they appear"),
+        );
+    }
+    let given: Vec<&str> = IDLE.into_iter().filter(|key| options.is_given(key)).collect();
+    (!given.is_empty()).then(|| ("settings without effect".to_owned(), given.join(", ")))
+}
+
 /// The parts of a filesystem sink.
 pub(crate) fn sink(
     table: &Table,
@@ -74,6 +119,8 @@ pub(crate) fn sink(
 ) -> Result<SinkParts, Vec<Problem>> {
     let mut options = Options::new(table);
     allow_source_options(&mut options);
+    let parallelism = options.parallelism("sink.parallelism");
+    let idle = read_idle(&mut options);
     let location = super::read_location(&mut options, place);
     if location.as_ref().is_some_and(|location| !location.pattern.is_empty()) {
         options.refuse("path", "'path' of a sink names one directory; remove '*' and '?'");
@@ -109,11 +156,13 @@ pub(crate) fn sink(
     let (Some(location), Some(encoder), true) = (location, encoder, problems.is_empty()) else {
         return Err(problems);
     };
-    let details = BTreeMap::from([
+    let mut details = BTreeMap::from([
         ("connector".to_owned(), "filesystem".to_owned()),
         ("path".to_owned(), shown.clone()),
         ("format".to_owned(), encoder.format.name().to_owned()),
     ]);
+    details.extend(parallelism);
+    details.extend(idle);
     let uid = place.operator.uid.clone();
     let factory = move |cx: &Context| -> Result<Box<dyn Operator>, OperatorError> {
         let queue = match (&location.root, &store) {

@@ -570,6 +570,30 @@ fn a_disk_that_refuses_ends_the_attempt_with_its_name() {
 }
 
 #[test]
+fn what_says_which_files_hold_the_rows_or_whom_to_tell_is_taken_and_changes_nothing() {
+    let options = [
+        ("auto-compaction", "true"),
+        ("compaction.file-size", "1 GB"),
+        ("sink.partition-commit.delay", "1 h"),
+        ("sink.partition-commit.trigger", "partition-time"),
+        ("partition.time-extractor.timestamp-pattern", "$dt 00:00:00"),
+        ("sink.parallelism", "2"),
+    ];
+    let bench = Bench::new("json", "out", &options);
+    let parts = sink_with(&bench.table, &bench.place(), bench.stores.clone()).unwrap();
+    assert_eq!(
+        parts.details["settings without effect"],
+        "auto-compaction, compaction.file-size, partition.time-extractor.timestamp-pattern, sink.partition-commit.delay, sink.partition-commit.trigger"
+    );
+    let policy = [("sink.partition-commit.policy.kind", "success-file"), ("auto-compaction", "x")];
+    let bench = Bench::new("json", "out", &policy);
+    let problems = sink_with(&bench.table, &bench.place(), bench.stores.clone()).err().unwrap();
+    let messages: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
+    assert!(messages[0].starts_with("'sink.partition-commit.policy.kind': nothing is written"));
+    assert_eq!(messages[1], "'auto-compaction' is 'x'; give 'true' or 'false'");
+}
+
+#[test]
 fn wrong_options_are_refused_all_at_once() {
     let mut bench = Bench::new(
         "json",

@@ -9,22 +9,27 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, RecordBatchOptions, StringArray,
-    StructArray, UInt8Array,
+    StructArray, UInt8Array, UInt32Array,
 };
-use arrow::compute::interleave;
+use arrow::compute::{interleave, take};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use regex::Regex;
 use weir_engine::batch::RowKind;
 
+use super::metadata::{Broken, Columns};
 use super::{ChangeOptions, Dialect, code, with_kind};
 use crate::formats::json::JsonDecoder;
+use crate::formats::metadata::Wanted;
 use crate::formats::{DecodeError, Decoded, RecordDecoder};
 
 /// Reads records of one dialect.
 pub(crate) struct ChangeDecoder {
     dialect: Dialect,
-    /// What comes out: the wanted columns, and the kinds.
+    /// What comes out: the wanted columns, those of metadata, and the kinds.
     schema: SchemaRef,
+    metadata: Columns,
+    /// Records whose metadata cannot be read.
+    broken: Broken,
     in_payload: bool,
     skips_broken: bool,
     records: JsonDecoder,
@@ -61,16 +66,20 @@ fn members() -> DataType {
 }
 
 /// The columns of a record.
-fn envelope(options: &ChangeOptions, row: &DataType) -> Vec<Field> {
+fn envelope(options: &ChangeOptions, row: &DataType, metadata: &Columns) -> Vec<Field> {
+    let with = |mut fields: Vec<Field>, beside: bool| {
+        for member in metadata.members(beside) {
+            if fields.iter().all(|field| field.name() != member.name()) {
+                fields.push(member);
+            }
+        }
+        fields
+    };
     let field = |name: &str, of: DataType| Field::new(name, of, true);
     let text = |name: &str| field(name, DataType::Utf8);
-    match options.dialect {
+    let of = match options.dialect {
         Dialect::Debezium => {
-            let of = vec![field("before", row.clone()), field("after", row.clone()), text("op")];
-            match options.schema_include {
-                true => vec![field("payload", DataType::Struct(of.into()))],
-                false => of,
-            }
+            vec![field("before", row.clone()), field("after", row.clone()), text("op")]
         }
         Dialect::Ogg => {
             vec![field("before", row.clone()), field("after", row.clone()), text("op_type")]
@@ -85,7 +94,13 @@ fn envelope(options: &ChangeOptions, row: &DataType) -> Vec<Field> {
             text("database"),
             text("table"),
         ],
-    }
+    };
+    let of = with(of, false);
+    let of = match options.schema_include {
+        true => vec![field("payload", DataType::Struct(of.into()))],
+        false => of,
+    };
+    with(of, true)
 }
 
 /// The names of a map, of `old`.
@@ -173,14 +188,21 @@ fn bug(error: impl std::fmt::Display) -> Wrong {
 }
 
 impl ChangeDecoder {
-    /// Of the columns of `schema`, which are members of a record's rows by name.
+    /// Of the columns of `schema`, which are members of a record's rows by name, and behind them of
+    /// metadata.
     ///
     /// # Errors
     /// When a column cannot be read from JSON, or an option is no regular expression; the message
     /// names it.
-    pub(crate) fn new(schema: &SchemaRef, options: &ChangeOptions) -> Result<Self, String> {
+    pub(crate) fn new(
+        schema: &SchemaRef,
+        metadata: &[Wanted],
+        options: &ChangeOptions,
+    ) -> Result<Self, String> {
         let row = row_of(schema);
-        let records = Arc::new(Schema::new(envelope(options, &row)));
+        let metadata = Columns::new(options.dialect, metadata)?;
+        let records = Arc::new(Schema::new(envelope(options, &row, &metadata)));
+        let fields: Vec<_> = schema.fields().iter().cloned().chain(metadata.fields()).collect();
         let names = match options.dialect {
             Dialect::Debezium | Dialect::Ogg => None,
             Dialect::Maxwell => Some(members()),
@@ -196,7 +218,9 @@ impl ChangeDecoder {
         let filters = [("database", &options.database), ("table", &options.table)];
         Ok(Self {
             dialect: options.dialect,
-            schema: with_kind(schema),
+            schema: with_kind(&Schema::new(fields)),
+            metadata,
+            broken: Broken::new(),
             in_payload: options.schema_include,
             skips_broken: options.json.ignore_parse_errors,
             records: JsonDecoder::new(records, options.json)?.of_format(options.dialect.name()),
@@ -227,7 +251,9 @@ impl ChangeDecoder {
         let (new, older, said) = (member(new_name)?, member(old_name)?, member(kind_name)?);
         let said = said.as_string::<i32>();
         let counts = self.counts(records)?;
-        let columns = self.schema.fields().len() - 1;
+        let (beside, broken) = self.metadata.values(records, payload.as_ref()).map_err(bug)?;
+        self.broken = broken;
+        let columns = self.schema.fields().len() - beside.len() - 1;
         let mut taken = Taken::new(columns);
         let (new_rows, old_rows) = match self.dialect {
             Dialect::Canal => {
@@ -250,10 +276,14 @@ impl ChangeDecoder {
         };
         let rows = taken.kinds.len();
         self.records_of = taken.records;
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns + 1);
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns + beside.len() + 1);
         for (column, places) in taken.from.iter().enumerate() {
             let of: [&dyn Array; 2] = [new_rows.column(column), old_rows.column(column)];
             arrays.push(interleave(&of, places).map_err(bug)?);
+        }
+        let of = UInt32Array::from(self.records_of.clone());
+        for values in &beside {
+            arrays.push(take(values, &of, None).map_err(bug)?);
         }
         arrays.push(Arc::new(UInt8Array::from(taken.kinds)));
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -279,7 +309,11 @@ impl ChangeDecoder {
     fn change(&mut self, said: &StringArray, record: usize) -> Result<Change, Wrong> {
         let text = said.is_valid(record).then(|| said.value(record));
         match text.and_then(|text| change(self.dialect, text)) {
-            Some(change) => Ok(change),
+            Some(Change::Nothing) => Ok(Change::Nothing),
+            Some(change) => match self.broken.get(&record).cloned() {
+                Some(message) => self.broken(record, message),
+                None => Ok(change),
+            },
             None => {
                 let member = match self.dialect {
                     Dialect::Debezium => "op",

@@ -20,6 +20,7 @@
 
 mod decode;
 mod encode;
+mod metadata;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,7 @@ use weir_engine::batch::RowKind;
 
 pub(crate) use self::decode::ChangeDecoder;
 pub(crate) use self::encode::ChangeEncoder;
+pub(crate) use self::metadata::Known;
 use super::json::JsonOptions;
 
 /// Name of the column that holds kinds of rows.

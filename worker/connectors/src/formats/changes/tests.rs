@@ -4,6 +4,7 @@ use arrow::array::{AsArray, Int64Array, StringArray, UInt8Array};
 use arrow::datatypes::Int64Type;
 
 use super::*;
+use crate::formats::metadata::Wanted;
 use crate::formats::{RecordDecoder, RecordEncoder};
 
 fn schema() -> SchemaRef {
@@ -35,12 +36,12 @@ fn shown(decoder: &mut ChangeDecoder) -> Result<(Vec<String>, Vec<u32>), String>
 }
 
 fn read(options: &ChangeOptions, lines: &str) -> Result<(Vec<String>, Vec<u32>), String> {
-    let mut decoder = ChangeDecoder::new(&schema(), options)?;
+    let mut decoder = ChangeDecoder::new(&schema(), &[], options)?;
     let decoded = decoder.decode(lines.as_bytes(), 100, true).map_err(|e| e.message)?;
     assert_eq!(decoded.consumed, lines.len());
     let whole = shown(&mut decoder)?;
     // As messages one by one it is the same.
-    let mut decoder = ChangeDecoder::new(&schema(), options)?;
+    let mut decoder = ChangeDecoder::new(&schema(), &[], options)?;
     for line in lines.lines() {
         decoder.decode_message(line.as_bytes()).map_err(|e| e.message)?;
     }
@@ -141,7 +142,7 @@ fn a_record_that_is_no_change_is_told_or_passed_over() {
         };
         let lines = format!("{right}\n{line}\n{right}\n");
         assert_eq!(read(&options(dialect), &lines), Err(expected.to_owned()));
-        let mut decoder = ChangeDecoder::new(&schema(), &options(dialect)).unwrap();
+        let mut decoder = ChangeDecoder::new(&schema(), &[], &options(dialect)).unwrap();
         decoder.decode(lines.as_bytes(), 9, true).unwrap();
         assert!(decoder.finish().is_err());
         assert_eq!(decoder.records_of(), Some(&[1][..]), "{line}");
@@ -221,4 +222,114 @@ fn rows_are_written_as_coming_and_going() {
         let (again, _) = read(&options(dialect), &text).unwrap();
         assert_eq!(again, ["+I 1 ann", "-D 1 ann", "+I 1 null", "-D 1 null"]);
     }
+}
+
+/// Each of the dialect's metadata by record of the rows, as text.
+fn beside(options: &ChangeOptions, lines: &str) -> Result<Vec<(String, String)>, String> {
+    let wanted: Vec<Wanted> = options
+        .dialect
+        .metadata()
+        .iter()
+        .map(|known| Wanted {
+            key: known.key.to_owned(),
+            field: Arc::new(Field::new(known.key, known.of.data_type(), true)),
+        })
+        .collect();
+    let mut decoder = ChangeDecoder::new(&schema(), &wanted, options)?;
+    decoder.decode(lines.as_bytes(), 100, true).map_err(|error| error.message)?;
+    let rows = decoder.finish().map_err(|error| error.message)?;
+    let shown = |column: usize| {
+        let mut out = Vec::new();
+        for row in 0..rows.num_rows() {
+            out.extend_from_slice(if row > 0 { b"; " } else { b"" });
+            crate::print::value::write_shown(&mut out, rows.column(column), row);
+        }
+        String::from_utf8(out).expect("text")
+    };
+    Ok(wanted.iter().enumerate().map(|(i, w)| (w.key.clone(), shown(i + 2))).collect())
+}
+
+fn told(said: &[(&str, &str)]) -> Result<Vec<(String, String)>, String> {
+    Ok(said.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect())
+}
+
+#[test]
+fn a_record_says_whence_and_when_it_came_to_each_of_its_rows() {
+    let lines = r#"{"before":{"id":1,"name":"a"},"after":{"id":1,"name":"b"},"op":"u","ts_ms":1589362330904,"source":{"db":"shop","schema":"public","table":"orders","ts_ms":1589362330123,"snapshot":false,"txId":null}}
+{"before":null,"after":{"id":2,"name":"c"},"op":"c"}
+"#;
+    let properties =
+        "{db=shop, schema=public, table=orders, ts_ms=1589362330123, snapshot=false, txId=NULL}";
+    assert_eq!(
+        beside(&options(Dialect::Debezium), lines),
+        told(&[
+            ("schema", "NULL; NULL; NULL"),
+            ("ingestion-timestamp", "2020-05-13 09:32:10.904Z; 2020-05-13 09:32:10.904Z; NULL"),
+            ("source.timestamp", "2020-05-13 09:32:10.123Z; 2020-05-13 09:32:10.123Z; NULL"),
+            ("source.database", "shop; shop; NULL"),
+            ("source.schema", "public; public; NULL"),
+            ("source.table", "orders; orders; NULL"),
+            ("source.properties", &format!("{properties}; {properties}; NULL")),
+        ])
+    );
+    let canal = r#"{"data":[{"id":1,"name":"a"},{"id":2,"name":"b"}],"type":"INSERT","database":"shop","table":"orders","sqlType":{"id":-5},"pkNames":["id"],"ts":1589373560798,"es":1589373560000}
+"#;
+    assert_eq!(
+        beside(&options(Dialect::Canal), canal),
+        told(&[
+            ("database", "shop; shop"),
+            ("table", "orders; orders"),
+            ("sql-type", "{id=-5}; {id=-5}"),
+            ("pk-names", "[id]; [id]"),
+            ("ingestion-timestamp", "2020-05-13 12:39:20.798Z; 2020-05-13 12:39:20.798Z"),
+            ("event-timestamp", "2020-05-13 12:39:20Z; 2020-05-13 12:39:20Z"),
+        ])
+    );
+    let maxwell = r#"{"data":{"id":1,"name":"a"},"type":"insert","database":"shop","table":"orders","ts":1589373560,"primary_key_columns":["id"]}
+"#;
+    assert_eq!(
+        beside(&options(Dialect::Maxwell), maxwell),
+        told(&[
+            ("database", "shop"),
+            ("table", "orders"),
+            ("primary-key-columns", "[id]"),
+            ("ingestion-timestamp", "2020-05-13 12:39:20Z"),
+        ])
+    );
+    let ogg = r#"{"before":null,"after":{"id":1,"name":"a"},"op_type":"I","op_ts":"2020-05-13 15:40:06.000001","current_ts":"2020-05-13T15:40:07.000000","primary_keys":["id"],"table":"SHOP.ORDERS"}
+"#;
+    assert_eq!(
+        beside(&options(Dialect::Ogg), ogg),
+        told(&[
+            ("table", "SHOP.ORDERS"),
+            ("primary-keys", "[id]"),
+            ("ingestion-timestamp", "2020-05-13 15:40:07Z"),
+            ("event-timestamp", "2020-05-13 15:40:06.000001Z"),
+        ])
+    );
+}
+
+#[test]
+fn metadata_that_cannot_be_read_make_a_record_broken() {
+    let lines = r#"{"before":null,"after":{"id":1,"name":"a"},"op":"c","source":{"ts_ms":"soon"}}
+{"before":null,"after":{"id":2,"name":"c"},"op":"c","source":{"ts_ms":5,"db":"d"}}
+"#;
+    assert_eq!(
+        beside(&options(Dialect::Debezium), lines),
+        Err("the metadata 'source.timestamp' of a record cannot be read: 'soon' is no time".into())
+    );
+    let mut skipping = options(Dialect::Debezium);
+    skipping.json.ignore_parse_errors = true;
+    let said = beside(&skipping, lines).expect("the second record");
+    assert_eq!(said[3], ("source.database".to_owned(), "d".to_owned()));
+}
+
+#[test]
+fn a_record_with_its_schema_has_it_beside_the_payload() {
+    let with_schema = ChangeOptions { schema_include: true, ..options(Dialect::Debezium) };
+    let line = r#"{"schema":{"type":"struct"},"payload":{"before":null,"after":{"id":1,"name":"a"},"op":"c","source":{"schema":"public"}}}
+"#;
+    let said = beside(&with_schema, line).expect("a row");
+    assert_eq!(said[0], ("schema".to_owned(), r#"{"type":"struct"}"#.to_owned()));
+    assert_eq!(said[4], ("source.schema".to_owned(), "public".to_owned()));
 }

@@ -1,8 +1,11 @@
 //! `properties.*`: settings for Kafka's Java client, translated for librdkafka.
 //!
 //! Only names in the lists below are taken. librdkafka has settings that run commands, load
-//! libraries or undo what exactness rests on; those are refused, and so are names that only the
-//! Java client knows, each with what to do instead. Values are checked by librdkafka itself.
+//! libraries or undo what exactness rests on; those are refused, and so are names of the Java client
+//! that decide which rows are read, where they go or who may read them, each with what to do
+//! instead. Names that neither client nor anybody here knows are passed over, as the Java client does,
+//! unless they look like a slip of the pen; the plan lists them. Values are checked by librdkafka
+//! itself.
 
 mod names;
 #[cfg(test)]
@@ -18,7 +21,7 @@ use super::jaas;
 use crate::options::{Options, did_you_mean};
 use crate::table::{OptionValue, Position, Problem};
 pub(super) use names::FILES;
-use names::{REFUSED, RENAMED, SAME, SECRET, SPECIAL};
+use names::{PASSED, REFUSED, RENAMED, SAME, SECRET, SPECIAL};
 
 /// The option prefix.
 const PREFIX: &str = "properties.";
@@ -45,6 +48,8 @@ pub(super) struct Properties {
     pub(super) auto_offset_reset: Option<String>,
     /// `commit.offsets.on.checkpoint`; on unless it says otherwise.
     pub(super) commit_offsets: bool,
+    /// Settings that are given and have no meaning here.
+    pub(super) passed: Vec<String>,
     /// `buffer.memory`: bytes that a sink may hold back.
     pub(super) buffer_bytes: Option<u64>,
 }
@@ -67,6 +72,13 @@ impl Properties {
                 *file = base.join(&file).to_string_lossy().into_owned();
             }
         }
+    }
+
+    /// What a plan says of settings that have no meaning here.
+    pub(super) fn passed_over(&self) -> Option<(String, String)> {
+        let names = || self.passed.iter().map(|name| format!("{PREFIX}{name}"));
+        let listed = || names().collect::<Vec<_>>().join(", ");
+        (!self.passed.is_empty()).then(|| ("settings without effect".to_owned(), listed()))
     }
 
     /// A client's configuration: Weir's defaults, then the user's settings, then what must be.
@@ -109,6 +121,14 @@ pub(super) fn translate(role: Role, options: &mut Options<'_>) -> Properties {
     properties
 }
 
+/// Whether librdkafka has a setting of this name.
+fn is_native(name: &str) -> bool {
+    // Whether the value fits does not matter here.
+    let answer = ClientConfig::new().set(name, "?").create_native_config();
+    let unknown = rdkafka::types::RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN;
+    !matches!(answer, Err(KafkaError::ClientConfig(result, ..)) if result == unknown)
+}
+
 struct Translator<'a> {
     role: Role,
     done: Properties,
@@ -140,16 +160,19 @@ impl<'a> Translator<'a> {
             self.set(native, value, name);
         } else if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
             self.refuse(value.at, format!("'properties.{name}' is not taken: {why}"));
+        } else if PASSED.contains(&name) {
+            self.done.passed.push(name.to_owned());
         } else {
             let names = SAME.iter().chain(SPECIAL).chain(RENAMED.iter().map(|(java, _)| java));
-            let hint = did_you_mean(name, names.copied()).map_or_else(
-                || "remove it".to_owned(),
-                |nearest| format!("did you mean 'properties.{nearest}'?"),
-            );
+            let hint = match did_you_mean(name, names.copied()) {
+                Some(nearest) => format!("did you mean 'properties.{nearest}'?"),
+                None if is_native(name) => "remove it".to_owned(),
+                None => return self.done.passed.push(name.to_owned()),
+            };
             self.refuse(
                 value.at,
                 format!(
-                    "'properties.{name}' is not a setting that Weir's Kafka client knows; {hint}"
+                    "'properties.{name}' is not a setting that Weir's Kafka client takes; {hint}"
                 ),
             );
         }
@@ -177,11 +200,10 @@ impl<'a> Translator<'a> {
                     format!("'properties.{name}' is {given}; give 'true' or 'false'"),
                 ),
             },
-            "enable.auto.commit" if value != "false" => self.refuse(
-                option.at,
-                "'properties.enable.auto.commit' is not taken: positions are committed to the group with every checkpoint; remove it".to_owned(),
-            ),
-            "enable.auto.commit" => {}
+            // Flink numbers the clients of a job behind it; what stands in it is for people.
+            "client.id.prefix" => {
+                self.done.config.insert("client.id".to_owned(), value.to_owned());
+            }
             "request.timeout.ms" => {
                 let native = match self.role {
                     Role::Consumer => "socket.timeout.ms",

@@ -93,8 +93,8 @@ pub(super) const RENAMED: &[(&str, &str)] = &[
 pub(super) const SPECIAL: &[&str] = &[
     "auto.offset.reset",
     "buffer.memory",
+    "client.id.prefix",
     "commit.offsets.on.checkpoint",
-    "enable.auto.commit",
     "request.timeout.ms",
     "sasl.jaas.config",
     "ssl.endpoint.identification.algorithm",
@@ -108,38 +108,17 @@ pub(super) const SPECIAL: &[&str] = &[
 
 /// Known, and refused with what to do instead.
 pub(super) const REFUSED: &[(&str, &str)] = &[
-    ("auto.commit.interval.ms", "positions are committed with every checkpoint; remove it"),
-    ("default.api.timeout.ms", "only Kafka's Java client knows it; remove it"),
     ("enable.partition.eof", "Weir sets it itself; remove it"),
     (
         "exclude.internal.topics",
         "only Kafka's Java client knows it; name topics so that the pattern does not match internal ones",
     ),
-    ("group.instance.id", "Weir assigns partitions itself and joins no group; remove it"),
-    ("heartbeat.interval.ms", "Weir assigns partitions itself and joins no group; remove it"),
     ("interceptor.classes", "Java classes cannot be loaded; remove it"),
     ("interceptors", "libraries cannot be loaded; remove it"),
-    ("key.deserializer", "'key.format' decides how keys are read; remove it"),
-    ("key.serializer", "'key.format' decides how keys are written; remove it"),
-    (
-        "max.block.ms",
-        "only Kafka's Java client knows it; a full buffer holds the job back instead; remove it",
-    ),
-    ("max.poll.interval.ms", "Weir assigns partitions itself and joins no group; remove it"),
-    (
-        "max.poll.records",
-        "only Kafka's Java client knows it; batches are bounded by Weir; remove it",
-    ),
-    ("metric.reporters", "Java classes cannot be loaded; remove it"),
-    (
-        "partition.assignment.strategy",
-        "Weir assigns partitions itself and joins no group; remove it",
-    ),
     ("partition.discovery.interval.ms", "use 'scan.topic-partition-discovery.interval'"),
     ("partitioner", "use 'sink.partitioner'"),
     ("partitioner.class", "Java classes cannot be loaded; use 'sink.partitioner'"),
     ("plugin.library.paths", "libraries cannot be loaded; remove it"),
-    ("register.consumer.metrics", "it concerns Flink's own metrics; remove it"),
     ("sasl.client.callback.handler.class", "Java classes cannot be loaded; remove it"),
     (
         "sasl.kerberos.service.name",
@@ -150,17 +129,35 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
         "sasl.oauthbearer.token.endpoint.url",
         "OAUTHBEARER is not built in; use SASL PLAIN or SCRAM over SSL",
     ),
-    ("session.timeout.ms", "Weir assigns partitions itself and joins no group; remove it"),
     (
         "ssl.enabled.protocols",
         "OpenSSL negotiates the best version that both sides have; remove it",
     ),
     ("ssl.protocol", "OpenSSL negotiates the best version that both sides have; remove it"),
-    ("ssl.provider", "only Kafka's Java client knows it; remove it"),
-    ("transaction.timeout.ms", "the sink writes without transactions; remove it"),
-    ("transactional.id", "the sink writes without transactions; remove it"),
-    ("value.deserializer", "'format' decides how values are read; remove it"),
-    ("value.serializer", "'format' decides how values are written; remove it"),
+];
+
+/// Of Kafka's Java client or of Flink alone, and without a say in which rows are read or written:
+/// groups that are not joined, timeouts of calls that are not made, metrics. Passed over.
+pub(super) const PASSED: &[&str] = &[
+    "auto.commit.interval.ms",
+    "default.api.timeout.ms",
+    "enable.auto.commit",
+    "group.instance.id",
+    "heartbeat.interval.ms",
+    "key.deserializer",
+    "key.serializer",
+    "max.block.ms",
+    "max.poll.interval.ms",
+    "max.poll.records",
+    "metric.reporters",
+    "partition.assignment.strategy",
+    "register.consumer.metrics",
+    "session.timeout.ms",
+    "ssl.provider",
+    "transaction.timeout.ms",
+    "transactional.id",
+    "value.deserializer",
+    "value.serializer",
 ];
 
 /// Values that are never shown.

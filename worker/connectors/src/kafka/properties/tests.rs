@@ -104,20 +104,16 @@ fn files_are_looked_for_beside_the_manifest() {
 fn what_cannot_be_taken_is_refused_by_name() {
     for (pairs, expected) in [
         (
-            &[("max.pol.records", "1")][..],
-            "'properties.max.pol.records' is not a setting that Weir's Kafka client knows; remove it",
+            &[("debug", "all")][..],
+            "'properties.debug' is not a setting that Weir's Kafka client takes; remove it",
         ),
         (
             &[("fetch.min.byte", "1")][..],
-            "'properties.fetch.min.byte' is not a setting that Weir's Kafka client knows; did you mean 'properties.fetch.min.bytes'?",
+            "'properties.fetch.min.byte' is not a setting that Weir's Kafka client takes; did you mean 'properties.fetch.min.bytes'?",
         ),
         (
-            &[("value.deserializer", "x")][..],
-            "'properties.value.deserializer' is not taken: 'format' decides how values are read; remove it",
-        ),
-        (
-            &[("enable.auto.commit", "true")][..],
-            "'properties.enable.auto.commit' is not taken: positions are committed to the group with every checkpoint; remove it",
+            &[("interceptor.classes", "x")][..],
+            "'properties.interceptor.classes' is not taken: Java classes cannot be loaded; remove it",
         ),
         (
             &[("fetch.min.bytes", "many")][..],
@@ -166,4 +162,28 @@ fn a_wrong_login_is_refused_without_its_password() {
     );
     assert_eq!(messages.len(), 1);
     assert!(!messages[0].contains("secret"), "{}", messages[0]);
+}
+
+#[test]
+fn what_has_no_say_in_the_rows_is_passed_over_and_told() {
+    let (done, problems) = translated(
+        Role::Consumer,
+        &[
+            ("bootstrap.servers", "b:9092"),
+            ("client.id", "mine"),
+            ("client.id.prefix", "job"),
+            ("enable.auto.commit", "true"),
+            ("max.poll.records", "500"),
+            ("value.deserializer", "org.apache.kafka.common.serialization.StringDeserializer"),
+            ("zookeeper.connect", "z:2181"),
+        ],
+    );
+    assert_eq!(problems, [""; 0]);
+    assert_eq!(done.config["client.id"], "job");
+    assert_eq!(
+        done.passed_over().map(|(_, names)| names).as_deref(),
+        Some(
+            "properties.enable.auto.commit, properties.max.poll.records, properties.value.deserializer, properties.zookeeper.connect"
+        )
+    );
 }
