@@ -7,11 +7,10 @@ use crate::ast::{
 use crate::error::Span;
 
 /// What is altered or dropped besides tables and views, with what to do instead.
-const OTHERS: [(&str, &str); 6] = [
+const OTHERS: [(&str, &str); 5] = [
     ("FUNCTION", "functions of your own are not available in SQL"),
     ("SYSTEM", "functions of your own are not available in SQL"),
     ("CATALOG", "there is one catalog, made of the program's own tables"),
-    ("DATABASE", "there is one database, made of the program's own tables"),
     ("MODEL", "models are not available"),
     ("MATERIALIZED", "write into a table with INSERT INTO"),
 ];
@@ -19,7 +18,6 @@ const OTHERS: [(&str, &str); 6] = [
 impl Parser {
     /// `TABLE` or `VIEW` behind `ALTER` or `DROP`; answers whether it is a view.
     fn is_view(&mut self, verb: &str) -> Parsed<bool> {
-        self.eat_word("TEMPORARY");
         if self.eat_word("TABLE") {
             return Ok(false);
         }
@@ -38,15 +36,34 @@ impl Parser {
 
     pub(super) fn drop_statement(&mut self) -> Parsed<Statement> {
         self.expect_word("DROP")?;
+        if self.eat_word("DATABASE") {
+            let if_exists = self.eat_words(&["IF", "EXISTS"]);
+            let name = self.database_name()?;
+            let cascade = self.eat_word("CASCADE");
+            if !cascade {
+                self.eat_word("RESTRICT");
+            }
+            self.end_of_statement()?;
+            return Ok(Statement::DropDatabase { name, if_exists, cascade });
+        }
+        let temporary = self.eat_word("TEMPORARY");
         let is_view = self.is_view("DROP")?;
         let if_exists = self.eat_words(&["IF", "EXISTS"]);
         let name = self.table_name()?;
         self.end_of_statement()?;
-        Ok(Statement::Drop { is_view, name, if_exists })
+        Ok(Statement::Drop { is_view, temporary, name, if_exists })
     }
 
     pub(super) fn alter(&mut self) -> Parsed<Statement> {
         self.expect_word("ALTER")?;
+        if self.eat_word("DATABASE") {
+            let name = self.database_name()?;
+            self.expect_word("SET")?;
+            self.option_list()?;
+            self.end_of_statement()?;
+            return Ok(Statement::AlterDatabase(name));
+        }
+        self.eat_word("TEMPORARY");
         let is_view = self.is_view("ALTER")?;
         let if_exists = self.eat_words(&["IF", "EXISTS"]);
         let name = self.table_name()?;

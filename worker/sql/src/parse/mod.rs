@@ -100,10 +100,6 @@ const STATEMENTS: [(&str, &str); 7] = [
 pub(crate) const CATALOG: &str = "default_catalog";
 pub(crate) const DATABASE: &str = "default_database";
 
-fn texts(parts: &[Ident]) -> Vec<&str> {
-    parts.iter().map(|part| part.text.as_str()).collect()
-}
-
 /// What runs as one: a statement, or all of a STATEMENT SET.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Unit {
@@ -291,23 +287,45 @@ impl Parser {
         }
     }
 
-    /// A table's name. In front of it may stand the names of Flink's own catalog and database:
-    /// there are no others.
+    /// A table's name. In front of it may stand the name of its database, and that of the catalog.
     fn table_name(&mut self) -> Parsed<Ident> {
         let mut parts = vec![self.ident("a table's name")?];
         while self.eat(".") {
             parts.push(self.ident("a table's name")?);
         }
-        let name = parts.pop();
-        let known = [&[DATABASE][..], &[CATALOG, DATABASE][..]];
-        match (parts.first(), name) {
-            (None, Some(name)) => Ok(name),
-            (Some(_), Some(name)) if known.contains(&&texts(&parts)[..]) => Ok(name),
-            (first, _) => self.error(
-                first.map_or(self.span(), |first| self.since(first.span)),
-                format!("a program knows the tables that it declares, in {CATALOG}.{DATABASE}; use the table's name alone"),
-            ),
+        match parts.as_slice() {
+            [name] => Ok(name.clone()),
+            [database, name] => {
+                let span = self.since(database.span);
+                Ok(Ident::in_database(&database.text, name, span))
+            }
+            [catalog, database, name] if catalog.text == CATALOG => {
+                let span = self.since(catalog.span);
+                Ok(Ident::in_database(&database.text, name, span))
+            }
+            [catalog, ..] => self.no_catalog(catalog),
+            [] => Err(self.unexpected("a table's name")),
         }
+    }
+
+    /// A database's name, which may stand behind that of the catalog.
+    fn database_name(&mut self) -> Parsed<Ident> {
+        let first = self.ident("a database's name")?;
+        if !self.eat(".") {
+            return Ok(first);
+        }
+        if first.text != CATALOG {
+            return self.no_catalog(&first);
+        }
+        self.ident("a database's name")
+    }
+
+    fn no_catalog<T>(&self, name: &Ident) -> Parsed<T> {
+        let message = format!(
+            "there is no catalog \"{}\": a program's tables are in {CATALOG}; write database.table, or the table's name alone",
+            name.text
+        );
+        self.error(name.span, message)
     }
 
     fn text(&mut self, what: &str) -> Parsed<(String, Span)> {
@@ -387,7 +405,7 @@ impl Parser {
             self.end_of_statement()?;
             return Ok(None);
         }
-        if self.is_word("CREATE") {
+        if self.is_word("CREATE") || self.are_words(&["REPLACE", "TABLE"]) {
             return self.create().map(Some);
         }
         if self.is_word("EXECUTE") && self.is_word_at(1, "INSERT") {
@@ -410,7 +428,7 @@ impl Parser {
             "RESET" => return self.reset().map(Some),
             "DROP" => return self.drop_statement().map(Some),
             "ALTER" => return self.alter().map(Some),
-            "USE" => return self.use_statement().map(|()| None),
+            "USE" => return self.use_statement(),
             "EXPLAIN" | "DESCRIBE" | "DESC" | "SHOW" | "HELP" => return self.told(),
             _ => {}
         }

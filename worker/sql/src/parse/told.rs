@@ -1,6 +1,6 @@
 //! Statements that tell a person something and change nothing: `EXPLAIN`, `DESCRIBE`, `SHOW`, `HELP`.
 
-use super::{CATALOG, DATABASE, Parsed, Parser};
+use super::{Parsed, Parser};
 use crate::ast::{Ask, Listed, Matching, Statement, Told};
 use crate::lex::Tok;
 
@@ -91,16 +91,12 @@ impl Parser {
         let Some((_, names)) = list else {
             return Err(self.unexpected("what is to be shown"));
         };
-        if matches!(names, Listed::Tables | Listed::Views | Listed::Functions) && self.eat_from() {
-            let mut database = self.ident("a database")?;
-            if database.text == CATALOG && self.eat(".") {
-                database = self.ident("a database")?;
-            }
-            if database.text != DATABASE {
-                return self.error(database.span, "there is one database");
-            }
-        }
-        Ok(Ask::Names(*names, self.pattern()?))
+        let of_database = matches!(names, Listed::Tables | Listed::Views | Listed::Functions);
+        let database = match of_database && self.eat_from() {
+            true => Some(self.database_name()?),
+            false => None,
+        };
+        Ok(Ask::Names(*names, database, self.pattern()?))
     }
 
     fn eat_from(&mut self) -> bool {

@@ -7,7 +7,7 @@ use crate::bind::{Binder, Reported};
 use crate::catalog::{ColumnKind, Relation, TableDef, WatermarkRule};
 use crate::expr::{Expr, render};
 use crate::functions;
-use crate::parse::{CATALOG, DATABASE};
+use crate::parse::CATALOG;
 
 /// A table of texts.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -86,24 +86,30 @@ fn like(pattern: &[char], text: &[char]) -> bool {
 
 impl Binder<'_> {
     /// Names of one kind, in order.
-    pub(super) fn listed(&mut self, listed: Listed, pattern: Option<&Matching>) -> Answer {
+    pub(super) fn listed(
+        &mut self,
+        listed: Listed,
+        database: Option<&Ident>,
+        pattern: Option<&Matching>,
+    ) -> Result<Answer, Reported> {
+        let database = self.database_or_current(database)?;
         let (column, mut names) = match listed {
-            Listed::Tables => ("table name", self.names_declared(false)),
-            Listed::Views => ("view name", self.names_declared(true)),
+            Listed::Tables => ("table name", self.names_declared(false, &database)),
+            Listed::Views => ("view name", self.names_declared(true, &database)),
             Listed::Functions => {
                 let names = functions::names().map(str::to_lowercase).collect();
                 ("function name", names)
             }
             Listed::Catalogs => ("catalog name", vec![CATALOG.to_owned()]),
             Listed::CurrentCatalog => ("current catalog name", vec![CATALOG.to_owned()]),
-            Listed::Databases => ("database name", vec![DATABASE.to_owned()]),
-            Listed::CurrentDatabase => ("current database name", vec![DATABASE.to_owned()]),
+            Listed::Databases => ("database name", self.databases().cloned().collect()),
+            Listed::CurrentDatabase => ("current database name", vec![database]),
             Listed::Modules => ("module name", vec!["core".to_owned()]),
         };
         names.retain(|name| pattern.is_none_or(|pattern| pattern.takes(name)));
         names.sort();
         names.dedup();
-        Answer::of(&[column], names.into_iter().map(|name| vec![Some(name)]).collect())
+        Ok(Answer::of(&[column], names.into_iter().map(|name| vec![Some(name)]).collect()))
     }
 
     /// The columns of a table or view, as Flink's DESCRIBE shows them.

@@ -19,11 +19,11 @@ pub use answers::Answer;
 pub use complete::{Candidate, Completion, Scope};
 pub use typed::{Token, TokenKind, is_complete, tokens};
 
-use crate::ast::{Ask, Statement, Told};
+use crate::ast::{Ask, Change, CreateTable, CreateView, Ident, Statement, Told};
 use crate::bind::Binder;
 use crate::error::{Span, SqlError, Warning};
-use crate::parse::{Unit, parse_units};
-use crate::{PlanOptions, Planned, comments, lower};
+use crate::parse::{DATABASE, Unit, parse_units};
+use crate::{PlanOptions, Planned, comments, lower, zone};
 
 /// Settings that the session itself goes by, and nothing of a program.
 const OF_SESSION: [&str; 3] = [RESULT_MODE, PARALLELISM, "pipeline.name"];
@@ -253,6 +253,7 @@ impl Session {
         let own = entry.0.statements.iter().filter(|statement| !is_of_session(statement));
         let kept = self.kept.iter().map(|kept| &kept.statement);
         let statements: Vec<Statement> = kept.chain(own).cloned().collect();
+        let zone = zone::Session::begin();
         let mut binder = Binder::new(options);
         let program = binder.program(&statements);
         let mut errors = std::mem::take(&mut binder.errors);
@@ -262,7 +263,7 @@ impl Session {
             return Err(errors);
         }
         let is_query = matches!(entry.0.statements.as_slice(), [Statement::Query(_)]);
-        Ok(Bound { binder, program, is_query })
+        Ok(Bound { binder, program, is_query, _zone: zone })
     }
 
     /// Keeps what holds from now on; says what was done.
@@ -271,28 +272,50 @@ impl Session {
         for statement in &entry.0.statements {
             let kept = match statement {
                 Statement::CreateTable(table) => {
-                    done = format!("table \"{}\" is declared", table.name.text);
-                    match (&table.query, binder.written(&table.name.text)) {
+                    done = format!("table \"{}\" is declared", table.name.shown());
+                    match (&table.query, binder.written(&table.name)) {
                         // Its rows were written; they are not to be written again.
                         (Some(_), Some(mut written)) => {
                             written.if_not_exists = table.if_not_exists;
+                            if written.replaces.take().is_some() {
+                                let drop = Statement::Drop {
+                                    is_view: false,
+                                    temporary: false,
+                                    name: table.name.clone(),
+                                    if_exists: true,
+                                };
+                                self.push(drop, entry);
+                            }
                             Statement::CreateTable(written)
                         }
                         _ => statement.clone(),
                     }
                 }
                 Statement::CreateView(view) => {
-                    done = format!("view \"{}\" is declared", view.name.text);
+                    done = format!("view \"{}\" is declared", view.name.shown());
                     statement.clone()
                 }
                 Statement::Alter(alter) => {
-                    done = format!("\"{}\" is changed", alter.name.text);
+                    done = format!("\"{}\" is changed", alter.name.shown());
                     statement.clone()
                 }
                 Statement::Drop { name, .. } => {
-                    done = format!("\"{}\" is dropped", name.text);
+                    done = format!("\"{}\" is dropped", name.shown());
                     statement.clone()
                 }
+                Statement::Use(name) => {
+                    done = format!("names are of database \"{}\"", name.text);
+                    statement.clone()
+                }
+                Statement::CreateDatabase { name, .. } => {
+                    done = format!("database \"{}\" is there", name.text);
+                    statement.clone()
+                }
+                Statement::DropDatabase { name, .. } => {
+                    done = format!("database \"{}\" is dropped", name.text);
+                    statement.clone()
+                }
+                Statement::AlterDatabase(_) => continue,
                 Statement::Set { key, value, span } => {
                     check_setting(key, value, *span)?;
                     self.settings.insert(key.clone(), value.clone());
@@ -315,10 +338,14 @@ impl Session {
                 }
                 Statement::Insert(_) | Statement::Query(_) | Statement::Told(_) => continue,
             };
-            let text = self.text(entry.0.span);
-            self.kept.push(Kept { statement: kept, text, end: entry.0.span.end_line });
+            self.push(kept, entry);
         }
         Ok(done)
+    }
+
+    fn push(&mut self, statement: Statement, entry: &Entry) {
+        let text = self.text(entry.0.span);
+        self.kept.push(Kept { statement, text, end: entry.0.span.end_line });
     }
 
     /// A stretch of what was read.
@@ -346,6 +373,7 @@ impl Session {
             Ask::Plan(of) => {
                 let kept = self.kept.iter().map(|kept| &kept.statement);
                 let statements: Vec<Statement> = kept.chain(of).cloned().collect();
+                let _zone = zone::Session::begin();
                 let mut binder = Binder::new(options);
                 let program = binder.program(&statements);
                 let (graph, ..) = lower::lower(&program, options)?;
@@ -353,15 +381,16 @@ impl Session {
             }
             Ask::Settings => Ok(Outcome::Answer(Answer::settings(&self.settings))),
             Ask::Help => Ok(Outcome::Text(answers::HELP.to_owned())),
-            Ask::Names(listed, pattern) => {
-                Ok(Outcome::Answer(bound.binder.listed(*listed, pattern.as_ref())))
+            Ask::Names(listed, database, pattern) => {
+                let answer = bound.binder.listed(*listed, database.as_ref(), pattern.as_ref());
+                answer.map(Outcome::Answer).map_err(|_| bound.binder.errors)
             }
             Ask::Columns(name, pattern) => {
                 let answer = bound.binder.described(name, pattern.as_ref());
                 answer.map(Outcome::Answer).map_err(|_| bound.binder.errors)
             }
             Ask::Declaration(name) => match bound.binder.lookup(name) {
-                Ok(_) => Ok(Outcome::Text(self.declaration(&name.text))),
+                Ok(_) => Ok(Outcome::Text(self.declaration(name))),
                 Err(_) => Err(bound.binder.errors),
             },
             Ask::Unknown => {
@@ -380,25 +409,42 @@ impl Session {
     }
 
     /// The statements that made a name what it is, as they were written.
-    fn declaration(&self, name: &str) -> String {
-        let mut name = name.to_owned();
+    fn declaration(&self, name: &Ident) -> String {
+        // Names that say no database are of the one that was used then.
+        let mut current = DATABASE;
+        let mut of = Vec::new();
+        for kept in &self.kept {
+            of.push(current);
+            if let Statement::Use(database) = &kept.statement {
+                current = &database.text;
+            }
+        }
+        let path = |name: &Ident, of: &str| match name.database() {
+            Some(_) => name.clone(),
+            None => Ident::in_database(of, name, name.span),
+        };
+        let mut name = path(name, current).text;
         let mut texts = Vec::new();
-        for kept in self.kept.iter().rev() {
+        for (kept, of) in self.kept.iter().zip(of).rev() {
+            let is_it = |other: &Ident| path(other, of).text == name;
             match &kept.statement {
-                Statement::CreateTable(table) if table.name.text == name => {
-                    texts.push(kept.text.as_str());
-                    break;
-                }
-                Statement::CreateView(view) if view.name.text == name => {
+                Statement::CreateTable(CreateTable { name: made, .. })
+                | Statement::CreateView(CreateView { name: made, .. })
+                    if is_it(made) =>
+                {
                     texts.push(kept.text.as_str());
                     break;
                 }
                 Statement::Alter(alter) => match &alter.change {
-                    crate::ast::Change::Rename(new) if new.text == name => {
-                        name.clone_from(&alter.name.text);
-                        texts.push(kept.text.as_str());
+                    Change::Rename(new) => {
+                        let old = path(&alter.name, of);
+                        let new = Ident::in_database(old.database().unwrap_or(of), new, new.span);
+                        if new.text == name {
+                            name = old.text;
+                            texts.push(kept.text.as_str());
+                        }
                     }
-                    _ if alter.name.text == name => texts.push(kept.text.as_str()),
+                    _ if is_it(&alter.name) => texts.push(kept.text.as_str()),
                     _ => {}
                 },
                 _ => {}
@@ -423,6 +469,8 @@ struct Bound<'a> {
     binder: Binder<'a>,
     program: crate::bind::BoundProgram,
     is_query: bool,
+    /// Views may be bound anew, in the zone that holds.
+    _zone: zone::Session,
 }
 
 fn is_of_session(statement: &Statement) -> bool {

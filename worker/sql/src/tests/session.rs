@@ -79,6 +79,56 @@ fn settings_hold_until_they_are_reset() {
     assert!(wrong.is_some_and(|text| text.contains("use 'table', 'changelog' or 'tableau'")));
 }
 
+/// The rows of what a statement lists.
+fn list(session: &mut Session, text: &str) -> Vec<String> {
+    let answered = answers(session, text).unwrap_or_else(|e| panic!("{text}: {e}")).pop();
+    match answered.map(|answered| answered.outcome) {
+        Some(Outcome::Answer(answer)) => {
+            let row = |row: Vec<Option<String>>| {
+                row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join("|")
+            };
+            answer.rows.into_iter().map(row).collect()
+        }
+        _ => panic!("no list: {text}"),
+    }
+}
+
+#[test]
+fn databases_hold_tables_of_their_own_names() {
+    let mut session = Session::new();
+    let first = format!("CREATE DATABASE air; {FLIGHTS} USE air; SHOW TABLES;");
+    assert_eq!(list(&mut session, &first), [] as [&str; 0]);
+    session.trim();
+    answers(&mut session, &FLIGHTS.replace("delay", "late")).map(drop).unwrap();
+    assert_eq!(list(&mut session, "SHOW CURRENT DATABASE;"), ["air"]);
+    assert_eq!(list(&mut session, "SHOW DATABASES;"), ["air", "default_database"]);
+    assert_eq!(list(&mut session, "SHOW TABLES IN default_database;"), ["flights"]);
+    assert_eq!(list(&mut session, "SHOW TABLES FROM default_catalog.air LIKE 'f%';"), ["flights"]);
+    assert!(list(&mut session, "DESCRIBE flights;")[1].starts_with("late|"));
+    assert!(list(&mut session, "DESCRIBE default_database.flights;")[1].starts_with("delay|"));
+    let all = answers(&mut session, "SHOW CREATE TABLE default_database.flights;").unwrap();
+    let Outcome::Text(text) = &all[0].outcome else { panic!("no text") };
+    assert_eq!(*text, FLIGHTS);
+    let wrong = answers(&mut session, "SHOW TABLES IN airs;").err().unwrap_or_default();
+    assert!(wrong.contains("database \"airs\" not found; did you mean \"air\"?"), "{wrong}");
+    answers(&mut session, "USE default_database; DROP DATABASE air CASCADE;").map(drop).unwrap();
+    assert_eq!(list(&mut session, "SHOW DATABASES;"), ["default_database"]);
+    assert_eq!(tables(&mut session), ["flights"]);
+}
+
+#[test]
+fn a_table_that_takes_the_place_of_another_is_filled_once() {
+    let mut session = Session::new();
+    answers(&mut session, FLIGHTS).map(drop).unwrap();
+    let made = "CREATE OR REPLACE TABLE flights WITH ('connector' = 'filesystem', 'path' = 'l', 'format' = 'csv')
+AS SELECT origin FROM flights;";
+    let all = answers(&mut session, made).unwrap();
+    assert!(matches!(all[0].outcome, Outcome::Insert(_)));
+    assert_eq!(list(&mut session, "DESCRIBE flights;").len(), 1);
+    let all = answers(&mut session, "SELECT * FROM flights;").unwrap();
+    assert!(matches!(all[0].outcome, Outcome::Query(..)));
+}
+
 #[test]
 fn a_declaration_is_shown_as_it_was_written_with_what_changed_it() {
     let mut session = Session::new();
