@@ -66,8 +66,17 @@ pub(crate) enum Ask {
     Declaration(Ident),
     /// Names of one kind, of a database or of the current one.
     Names(Listed, Option<Ident>, Option<Matching>),
+    /// What is known of a function.
+    Function(Ident),
+    Catalog,
+    Database(Ident),
+    /// A list with these columns, of which there is nothing here.
+    None(&'static [&'static str]),
     Settings,
     Help,
+    Clear,
+    /// Nothing is asked any more.
+    Quit,
     /// What nobody can answer here.
     Unknown,
 }
@@ -230,6 +239,7 @@ pub(crate) struct OptionDef {
 pub(crate) struct ColumnDef {
     pub(crate) name: Ident,
     pub(crate) kind: ColumnKind,
+    pub(crate) comment: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Debug)]

@@ -144,7 +144,7 @@ impl Binder<'_> {
             }
             let ty = SqlType { kind: field.ty.kind, nullable: field.ty.nullable };
             let kind = ColumnKind::Physical(ty);
-            of_query.push(ColumnDef { name: named(&field.name, span), kind });
+            of_query.push(ColumnDef { name: named(&field.name, span), kind, comment: None });
         }
         let is_listed = |column: &ColumnDef| column.kind == ColumnKind::OfQuery;
         if !table.columns.iter().any(is_listed) {
@@ -431,7 +431,12 @@ impl Binder<'_> {
                 _ => {}
             }
         }
-        let message = format!("{what} is passed over in a program; `weir plan` shows what it does");
+        let message = match ask {
+            Ask::Quit => format!(
+                "{what} is passed over in a program, which is one job: leave out what stands behind it"
+            ),
+            _ => format!("{what} is passed over in a program; `weir plan` shows what it does"),
+        };
         self.warnings.push(Warning { span: *span, message });
     }
 

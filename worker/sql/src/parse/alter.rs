@@ -16,6 +16,23 @@ const OTHERS: [(&str, &str); 5] = [
 ];
 
 impl Parser {
+    /// `DROP [TEMPORARY] [SYSTEM] FUNCTION IF EXISTS f`, which does nothing: there is none.
+    fn dropped_function(&mut self) -> Parsed<bool> {
+        let words = ["TEMPORARY", "SYSTEM"];
+        let mut at = 0;
+        while words.into_iter().any(|word| self.is_word_at(at, word)) {
+            at += 1;
+        }
+        let wanted = ["FUNCTION", "IF", "EXISTS"];
+        if !wanted.into_iter().enumerate().all(|(i, word)| self.is_word_at(at + i, word)) {
+            return Ok(false);
+        }
+        self.at += at + 3;
+        self.table_name()?;
+        self.end_of_statement()?;
+        Ok(true)
+    }
+
     /// `TABLE` or `VIEW` behind `ALTER` or `DROP`; answers whether it is a view.
     fn is_view(&mut self, verb: &str) -> Parsed<bool> {
         if self.eat_word("TABLE") {
@@ -34,8 +51,11 @@ impl Parser {
         }
     }
 
-    pub(super) fn drop_statement(&mut self) -> Parsed<Statement> {
+    pub(super) fn drop_statement(&mut self) -> Parsed<Option<Statement>> {
         self.expect_word("DROP")?;
+        if self.dropped_function()? {
+            return Ok(None);
+        }
         if self.eat_word("DATABASE") {
             let if_exists = self.eat_words(&["IF", "EXISTS"]);
             let name = self.database_name()?;
@@ -44,14 +64,14 @@ impl Parser {
                 self.eat_word("RESTRICT");
             }
             self.end_of_statement()?;
-            return Ok(Statement::DropDatabase { name, if_exists, cascade });
+            return Ok(Some(Statement::DropDatabase { name, if_exists, cascade }));
         }
         let temporary = self.eat_word("TEMPORARY");
         let is_view = self.is_view("DROP")?;
         let if_exists = self.eat_words(&["IF", "EXISTS"]);
         let name = self.table_name()?;
         self.end_of_statement()?;
-        Ok(Statement::Drop { is_view, temporary, name, if_exists })
+        Ok(Some(Statement::Drop { is_view, temporary, name, if_exists }))
     }
 
     pub(super) fn alter(&mut self) -> Parsed<Statement> {
@@ -113,6 +133,7 @@ impl Parser {
             return Ok(Change::Add { part, places });
         }
         if self.eat_word("MODIFY") {
+            self.refuse_partitions(at)?;
             let (part, places) = self.declared(name)?;
             return Ok(Change::Modify { part, places });
         }
@@ -124,6 +145,12 @@ impl Parser {
     }
 
     fn refuse_partitions(&self, at: Span) -> Parsed<()> {
+        if self.is_word("DISTRIBUTION") {
+            return self.error(
+                at.to(self.span()),
+                "a distribution is not added, changed or dropped: how rows are spread over writers is parallelism, and 'sink.partitioner' where the connector has it",
+            );
+        }
         if self.is_word("PARTITION") || self.is_word("IF") {
             return self.error(
                 at.to(self.span()),

@@ -217,12 +217,12 @@ impl Parser {
         }
         if self.eat_word("AS") {
             let expr = self.expr()?;
-            self.comment_of()?;
-            table.columns.push(ColumnDef { name, kind: ColumnKind::Computed(expr) });
+            let comment = self.comment_of()?;
+            table.columns.push(ColumnDef { name, kind: ColumnKind::Computed(expr), comment });
             return Ok(());
         }
         if self.is(",") || self.is(")") {
-            table.columns.push(ColumnDef { name, kind: ColumnKind::OfQuery });
+            table.columns.push(ColumnDef { name, kind: ColumnKind::OfQuery, comment: None });
             return Ok(());
         }
         let ty = self.data_type()?;
@@ -236,6 +236,12 @@ impl Parser {
             kind = ColumnKind::Metadata { ty, key, is_virtual: self.eat_word("VIRTUAL") };
         }
         let at = self.span();
+        if self.eat_word("CONSTRAINT") {
+            self.ident("the constraint's name")?;
+            if !self.are_words(&["PRIMARY", "KEY"]) {
+                return Err(self.unexpected("PRIMARY KEY"));
+            }
+        }
         if self.eat_words(&["PRIMARY", "KEY"]) {
             self.primary_key(table, vec![name.clone()], at)?;
         }
@@ -243,16 +249,16 @@ impl Parser {
             let span = self.span();
             return self.error(span, "DEFAULT is not supported; compute the value in the query, with COALESCE for example");
         }
-        self.comment_of()?;
-        table.columns.push(ColumnDef { name, kind });
+        let comment = self.comment_of()?;
+        table.columns.push(ColumnDef { name, kind, comment });
         Ok(())
     }
 
-    fn comment_of(&mut self) -> Parsed<()> {
-        if self.eat_word("COMMENT") {
-            self.text("a comment in quotes")?;
+    fn comment_of(&mut self) -> Parsed<Option<String>> {
+        match self.eat_word("COMMENT") {
+            true => Ok(Some(self.text("a comment in quotes")?.0)),
+            false => Ok(None),
         }
-        Ok(())
     }
 
     fn primary_key(

@@ -86,7 +86,19 @@ pub(crate) const RESERVED: [&str; 49] = [
 ];
 
 /// Statements that Flink knows and that are not here, with what to do instead.
-const STATEMENTS: [(&str, &str); 7] = [
+const STATEMENTS: [(&str, &str); 13] = [
+    (
+        "EXECUTE",
+        "EXECUTE stands in front of STATEMENT SET BEGIN … END;, of INSERT INTO or of SELECT",
+    ),
+    ("BEGIN", "BEGIN stands in front of STATEMENT SET; INSERT INTO …; END;"),
+    ("END", "END closes a STATEMENT SET, and none is open here"),
+    (
+        "COMPILE",
+        "COMPILE PLAN is not supported: a job goes on from its state whatever its plan; leave it out, and write INSERT INTO for EXECUTE PLAN",
+    ),
+    ("UNLOAD", "UNLOAD MODULE is not supported: all functions are built in"),
+    ("REMOVE", "REMOVE JAR is not supported: connectors are built in"),
     ("DELETE", "DELETE is not supported: a stream is changed by what is inserted"),
     ("UPDATE", "UPDATE is not supported: a stream is changed by what is inserted"),
     ("TRUNCATE", "TRUNCATE is not supported"),
@@ -408,7 +420,8 @@ impl Parser {
         if self.is_word("CREATE") || self.are_words(&["REPLACE", "TABLE"]) {
             return self.create().map(Some);
         }
-        if self.is_word("EXECUTE") && self.is_word_at(1, "INSERT") {
+        let runs = ["INSERT", "SELECT", "WITH", "VALUES"];
+        if self.is_word("EXECUTE") && runs.into_iter().any(|word| self.is_word_at(1, word)) {
             self.next();
         }
         if self.is_word("INSERT") {
@@ -426,10 +439,12 @@ impl Parser {
         match word.as_str() {
             "SET" => return self.set(),
             "RESET" => return self.reset().map(Some),
-            "DROP" => return self.drop_statement().map(Some),
+            "DROP" => return self.drop_statement(),
             "ALTER" => return self.alter().map(Some),
             "USE" => return self.use_statement(),
-            "EXPLAIN" | "DESCRIBE" | "DESC" | "SHOW" | "HELP" => return self.told(),
+            "EXPLAIN" | "DESCRIBE" | "DESC" | "SHOW" | "HELP" | "CLEAR" | "QUIT" | "EXIT" => {
+                return self.told();
+            }
             _ => {}
         }
         if let Some((_, message)) = STATEMENTS.iter().find(|(known, _)| *known == word) {
