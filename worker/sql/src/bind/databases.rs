@@ -17,7 +17,7 @@ impl Binder<'_> {
     }
 
     /// The whole name of a table that is declared.
-    pub(super) fn to_declare(&mut self, name: &Ident) -> Result<Ident, Reported> {
+    pub(super) fn name_to_declare(&mut self, name: &Ident) -> Result<Ident, Reported> {
         let name = Ident { text: self.path(name), span: name.span };
         self.known_database(&name)?;
         Ok(name)

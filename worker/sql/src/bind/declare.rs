@@ -51,7 +51,7 @@ impl Binder<'_> {
         written: &CreateTable,
         program: &mut BoundProgram,
     ) {
-        let Ok(name) = self.to_declare(&written.name) else { return };
+        let Ok(name) = self.name_to_declare(&written.name) else { return };
         let written = &CreateTable { name, ..written.clone() };
         let replaces = written.replaces.is_some();
         if replaces {
@@ -216,7 +216,7 @@ impl Binder<'_> {
     }
 
     pub(super) fn create_view(&mut self, view: &CreateView, program: &mut BoundProgram) {
-        let Ok(name) = self.to_declare(&view.name) else { return };
+        let Ok(name) = self.name_to_declare(&view.name) else { return };
         let view = CreateView { name, ..view.clone() };
         if self.is_new(&view.name, view.temporary, view.if_not_exists) {
             let relation = self.bound_view(&view);
