@@ -21,17 +21,22 @@
 //! | [`testbed`] | an S3 server and a proxy before it that fails, delays and forgets |
 //! | [`process`] | processes that end with their owner, signals, CPU time |
 //! | [`job`] | a manifest, its run, its committed output |
+//! | [`workers`] | a job's workers as pods start them, without Kubernetes |
+//! | [`dashboards`] | what Grafana shows, and every query of it |
 //! | [`rows`] | rows as a multiset, and readable differences |
 //! | [`sql`] | the SQL that tests share, Flink's as it stands |
 //! | [`chaos`] | the faults of one run, and the histogram of the steps they hit |
 
 pub mod cache;
 pub mod chaos;
+pub mod dashboards;
 pub mod data;
 pub mod job;
 pub mod oracle;
 pub mod process;
 pub mod programs;
+pub mod promql;
 pub mod rows;
 pub mod sql;
 pub mod testbed;
+pub mod workers;

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 use weir_e2e::cache;
 use weir_e2e::job::repository;
-use weir_e2e::testbed::cluster::checkers::promtool;
+use weir_e2e::testbed::prometheus::promtool;
 
 #[test]
 fn alerts_fire_when_they_should_and_not_otherwise() -> Result<()> {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use kube::Client;
+use weir_page::traces::Exporter;
 
 use crate::answers::Answers;
 use crate::clock::Clock;
@@ -37,6 +38,8 @@ pub struct Context {
     pub requeue: RequeueCache,
     /// Figures.
     pub metrics: Metrics,
+    /// Where traces of rounds go, if anywhere.
+    pub traces: Option<Exporter>,
 }
 
 impl Context {
@@ -61,6 +64,7 @@ impl Context {
             answers: Answers::default(),
             requeue: RequeueCache::default(),
             metrics: Metrics::default(),
+            traces: None,
         }
     }
 

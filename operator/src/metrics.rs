@@ -85,9 +85,12 @@ impl Metrics {
         }
     }
 
-    /// Whether this operator is active.
+    /// Whether this operator is active. One that is not knows nothing of jobs.
     pub fn lead(&self, leads: bool) {
         self.leader.set(i64::from(leads));
+        if !leads {
+            self.conditions.reset();
+        }
     }
 
     /// Shows a job's conditions.
@@ -135,20 +138,83 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use expect_test::expect_file;
+
     use super::*;
 
-    #[test]
-    fn every_figure_is_registered_and_a_job_that_is_gone_leaves_none() {
+    /// An active operator with a job that runs and one whose program was refused.
+    fn metrics() -> Metrics {
         let metrics = Metrics::default();
-        let status: StreamJobStatus = serde_json::from_value(serde_json::json!({"conditions": [{
-            "type": "Ready", "status": "True", "reason": "Running", "message": "",
-            "lastTransitionTime": "2026-01-01T00:00:00Z"}]}))
-        .unwrap();
-        metrics.observe("default", "flights", &status);
-        metrics.round(Duration::from_millis(3), Some("apply"));
+        let status = |ready: &str, stalled: &str| -> StreamJobStatus {
+            let condition = |type_: &str, status: &str| {
+                serde_json::json!({"type": type_, "status": status, "reason": "Because",
+                    "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"})
+            };
+            let conditions = [
+                condition("Ready", ready),
+                condition("Stalled", stalled),
+                condition("SpecAccepted", ready),
+            ];
+            serde_json::from_value(serde_json::json!({"conditions": conditions})).unwrap()
+        };
+        metrics.lead(true);
+        metrics.observe("default", "flights", &status("True", "False"));
+        metrics.observe("default", "refused", &status("False", "True"));
+        metrics.round(Duration::from_millis(3), None);
+        metrics.round(Duration::from_millis(700), Some("apply"));
+        metrics
+    }
+
+    #[test]
+    fn a_job_that_is_gone_leaves_no_series_and_who_does_not_lead_shows_none() {
+        let metrics = metrics();
         assert!(metrics.render().contains("streamjob=\"flights\""));
-        assert!(metrics.render().contains("weir_controller_reconcile_errors_total"));
         metrics.forget("default", "flights");
         assert!(!metrics.render().contains("flights"));
+        assert!(metrics.render().contains("streamjob=\"refused\""));
+        metrics.lead(false);
+        assert!(!metrics.render().contains("weir_controller_condition{"));
+    }
+
+    /// What stands in for an operator where dashboards are asked beside a real Prometheus
+    /// (`e2e/tests/dashboards.rs`). `UPDATE_EXPECT=1` writes it.
+    #[test]
+    fn what_an_operator_exposes_is_what_dashboards_are_tested_with() {
+        expect_file!["../../e2e/prometheus/operator.txt"].assert_eq(&metrics().render());
+    }
+
+    /// What an operator for Flink calls each figure.
+    const IN_FLINK: [(&str, &str); 4] = [
+        ("weir_controller_condition", "FlinkDeployment.Lifecycle.State.….Count"),
+        ("weir_controller_leader", ""),
+        ("weir_controller_reconcile_errors_total", ""),
+        ("weir_controller_reconcile_seconds", "JOSDK reconciliations"),
+    ];
+
+    /// `UPDATE_EXPECT=1` writes it.
+    #[test]
+    fn the_table_for_people_is_this_set() {
+        let mut page = String::from(
+            "# Metrics of the operator\n\n\
+             What an operator answers at `/metrics` (port 8080, `http`); written by the tests of \
+             `operator/src/metrics.rs`. What is about a job names it by `resource_namespace` and \
+             `streamjob`, and comes from the active operator alone. What jobs say of themselves is \
+             [theirs](../worker/METRICS.md).\n\n\
+             | metric | says | in Flink's operator |\n|---|---|---|\n",
+        );
+        let families = metrics().registry.gather();
+        assert_eq!(families.len(), IN_FLINK.len());
+        for (family, (name, flink)) in families.iter().zip(IN_FLINK) {
+            assert_eq!(family.name(), name);
+            let labels: Vec<&str> =
+                family.get_metric()[0].get_label().iter().map(|label| label.name()).collect();
+            let labels = match labels.as_slice() {
+                [] => String::new(),
+                labels => format!("{{{}}}", labels.join(",")),
+            };
+            let flink = if flink.is_empty() { "–" } else { flink };
+            page.push_str(&format!("| `{name}{labels}` | {} | {flink} |\n", family.help()));
+        }
+        expect_file!["../METRICS.md"].assert_eq(&page);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::StreamExt;
@@ -14,6 +15,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use weir_crds::kube::StreamJob;
+use weir_page::traces::{Exporter, Span};
 
 use crate::clock::Clock;
 use crate::config::Options;
@@ -33,14 +35,16 @@ const ROUNDS_AT_ONCE: u16 = 32;
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let client = Client::try_default().await.context("finding the API server")?;
     let clock = Clock::system();
-    let context = Arc::new(Context::new(
+    let mut context = Context::new(
         client.clone(),
         Arc::new(GrpcWorkers),
         clock.clone(),
         options.defaults(),
         &options.pod_namespace,
         &options.pod_name,
-    ));
+    );
+    context.traces = Exporter::from_env("weir-operator").map_err(anyhow::Error::msg)?;
+    let context = Arc::new(context);
     let listener = TcpListener::bind(&options.http)
         .await
         .with_context(|| format!("listening on {} for probes and metrics", options.http))?;
@@ -168,12 +172,31 @@ fn job_of<K: Resource<DynamicType = ()>>(child: K) -> Option<ObjectRef<StreamJob
     Some(ObjectRef::new(&name).within(&child.namespace()?))
 }
 
+/// A round as a trace. `job`: `namespace/name`; `end_us`: microseconds since 1970; `error`: by what it
+/// failed, and why.
+fn traced(job: &str, end_us: u64, took: Duration, error: Option<(&'static str, String)>) -> Span {
+    let took_us = u64::try_from(took.as_micros()).unwrap_or_default();
+    let begin_us = end_us.saturating_sub(took_us);
+    let mut span = Span::root("reconcile", &format!("{job} at {end_us}"), begin_us, end_us)
+        .with("weir.job", job);
+    if let Some((reason, why)) = error {
+        span = span.with("weir.reason", reason);
+        span.problem = why;
+    }
+    span
+}
+
 async fn round(job: Arc<StreamJob>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     let (namespace, name) = (job.namespace().unwrap_or_default(), job.name_any());
     let began = context.clock.elapsed();
     let result = reconcile(&context, &namespace, &name).await;
     let took = context.clock.elapsed().saturating_sub(began);
     context.metrics.round(took, result.as_ref().err().map(ReconcileError::reason));
+    if let Some(traces) = &context.traces {
+        let end_us = u64::try_from(context.clock.now().as_microsecond()).unwrap_or_default();
+        let error = result.as_ref().err().map(|error| (error.reason(), error.to_string()));
+        traces.send(vec![traced(&format!("{namespace}/{name}"), end_us, took, error)]);
+    }
     match result? {
         Some(again) => Ok(Action::requeue(again)),
         None => Ok(Action::await_change()),
@@ -204,5 +227,24 @@ async fn wait_for_signal() {
             tracing::warn!(%error, "SIGTERM is not handled");
             let _ended = interrupt.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_is_a_trace_with_what_it_failed_by() {
+        let took = Duration::from_micros(1_500);
+        let well = traced("default/a", 10_000, took, None);
+        assert_eq!((well.begin_us, well.end_us, well.problem.as_str()), (8_500, 10_000, ""));
+        let failed = traced("default/a", 10_000, took, Some(("observe", "no answer".to_owned())));
+        assert_eq!(failed.problem, "no answer");
+        assert_ne!(
+            failed,
+            traced("default/b", 10_000, took, Some(("observe", "no answer".to_owned())))
+        );
+        assert!(failed.attributes.contains(&("weir.reason", "observe".to_owned())));
     }
 }

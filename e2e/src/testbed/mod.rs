@@ -3,6 +3,7 @@
 pub mod chromium;
 pub mod cluster;
 pub mod kafka;
+pub mod prometheus;
 pub mod proxy;
 pub mod s3;
 pub mod tls;

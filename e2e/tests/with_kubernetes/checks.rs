@@ -55,7 +55,8 @@ pub(crate) fn the_chart_passes_the_checks_of_others(stage: &Stage, _: &str) -> R
         &["--set", "watchNamespace=default"],
         &[
             "--set",
-            "metrics.podMonitor.enabled=true,metrics.alerts.enabled=true,uninstall.evenWithJobs=true",
+            "metrics.podMonitor.enabled=true,metrics.alerts.enabled=true,\
+             metrics.dashboards.enabled=true,uninstall.evenWithJobs=true",
         ],
     ] {
         let mut helm = Command::new(&ensure_installed(false)?.helm);

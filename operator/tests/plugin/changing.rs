@@ -29,9 +29,9 @@ fn changed(seen: &[Value]) -> Fake {
     patched["metadata"]["generation"] = json!(4);
     let seen: String = seen.iter().map(Value::to_string).collect();
     Fake::new()
-        .prints("*get streamjobs.weir.dev delays --watch --output=json", &seen)
-        .has("*get streamjobs.weir.dev delays --output=json", &at(3, "Running", json!({})))
-        .has("*patch streamjobs.weir.dev delays *", &patched)
+        .prints("*get streamjobs.weir.dev/delays --watch --output=json", &seen)
+        .has("*get streamjobs.weir.dev/delays --output=json", &at(3, "Running", json!({})))
+        .has("*patch streamjobs.weir.dev/delays *", &patched)
 }
 
 fn patches(fake: &Fake) -> Vec<String> {
@@ -58,7 +58,7 @@ fn suspend_sets_the_field_watches_what_becomes_of_it_and_names_the_savepoint() {
     assert!(said.out.contains("; it took ") && said.out.ends_with(" ms\n"), "{said:?}");
     assert!(said.err.contains("spec.desiredState: Running → Suspended"), "{said:?}");
     assert!(said.err.contains("Suspending, savepoint: saving"), "{said:?}");
-    let patch = r#"--namespace=shop patch streamjobs.weir.dev delays --type=merge --patch={"spec":{"desiredState":"Suspended"}} --output=json"#;
+    let patch = r#"--namespace=shop patch streamjobs.weir.dev/delays --type=merge --patch={"spec":{"desiredState":"Suspended"}} --output=json"#;
     assert_eq!(patches(&fake), [patch]);
 }
 
@@ -109,10 +109,43 @@ fn a_change_that_is_refused_fails_and_one_that_takes_too_long_says_so() {
     let unseen = fake.weir(&["suspend", "delays"]);
     assert_eq!(unseen.code, Some(1));
     assert!(unseen.err.ends_with("what was asked for goes on all the same\n"), "{unseen:?}");
+    assert!(unseen.err.contains("watching is forbidden"), "it says why: {unseen:?}");
     let fake = changed(&[]);
     let asked = fake.weir(&["suspend", "delays", "--no-wait"]).well();
     assert!(asked.out.contains("it is asked for; `kubectl weir status delays`"), "{asked:?}");
     assert!(fake.calls().iter().all(|call| !call.contains("--watch")));
+}
+
+#[test]
+fn a_change_is_watched_for_as_long_as_it_takes_whatever_becomes_of_the_watches() {
+    let cluster = |then: &str| {
+        let mut fake = Fake::new();
+        let mut patched = at(3, "Running", json!({}));
+        patched["metadata"]["generation"] = json!(4);
+        let first = at(4, "Suspending", json!({})).to_string();
+        // The watch is cut off in the middle of an object.
+        let first = fake.file(&format!("{first}{}", &first[..40]));
+        let last = fake.file(&at(4, "Suspended", json!({})).to_string());
+        let times = fake.file("");
+        let script = format!(
+            "echo >>'{0}'; case $(wc -l <'{0}') in 1) cat '{1}'; exit 1;; 2) {then};; *) cat '{2}';; esac",
+            times.display(),
+            first.display(),
+            last.display()
+        );
+        fake.does("*--watch*", &script)
+            .has("*get streamjobs.weir.dev/delays *", &at(3, "Running", json!({})))
+            .has("*patch *", &patched)
+    };
+    let said = cluster("echo 'no route' >&2; exit 1").weir(&["suspend", "delays"]).well();
+    assert!(said.out.starts_with("delays  its newest checkpoint is kept"), "{said:?}");
+    assert!(said.err.contains("Suspending") && said.err.contains("no route"), "{said:?}");
+    let gone = cluster("echo 'Error from server (NotFound): no such job' >&2; exit 1");
+    let said = gone.weir(&["suspend", "delays"]);
+    assert!(
+        said.code == Some(1) && said.err.ends_with("delays: it has been deleted\n"),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -199,6 +232,13 @@ fn a_deleted_jobs_state_is_taken_over_by_a_job_that_names_its_uid() {
     let applied: Value = serde_json::from_slice(&std::fs::read(applied).unwrap()).unwrap();
     assert_eq!(applied["spec"], json!({"sql": "SELECT 1", "state": {"adopt": "4be0"}}));
 
+    for (field, value) in [("spec", json!("SELECT 1")), ("spec", json!({"state": [1]}))] {
+        let mut odd = manifest.clone();
+        odd[field] = value;
+        let fake = Fake::new().has("*create *", &odd).does("*--ignore-not-found*", ":");
+        let said = fake.weir(&["savepoint", "restore", "-f", "job.yaml", "--uid", "4be0"]);
+        assert!(said.code == Some(1) && said.err.starts_with("job.yaml: spec"), "{said:?}");
+    }
     let there = Fake::new()
         .has("*create *", &manifest)
         .prints("*--ignore-not-found*", "streamjob.weir.dev/delays\n");

@@ -63,7 +63,11 @@ impl Fake {
 
     /// They are refused.
     pub(crate) fn forbids(self, pattern: &str, what: &str) -> Self {
-        let words = format!("Error from server (Forbidden): {what} is forbidden");
+        let resource = what.split(' ').next().unwrap_or_default();
+        let words = format!(
+            "Error from server (Forbidden): {what} is forbidden: User \"ann\" cannot use resource \
+             \"{resource}\" in API group \"\" in the namespace \"shop\""
+        );
         self.does(pattern, &format!("echo '{words}' >&2; exit 1"))
     }
 
@@ -97,6 +101,16 @@ impl Fake {
     /// Runs the plugin.
     pub(crate) fn weir(&self, arguments: &[&str]) -> Said {
         Said::of(&self.command(arguments).output().expect("it starts"))
+    }
+
+    /// Whether none of the kubectls that were called so far runs any more.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let processes = fs::read_to_string(self.folder.join("processes")).unwrap_or_default();
+        processes.lines().all(|id| {
+            // One that has ended and whose parent has not asked yet runs no more.
+            let state = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            state.is_empty() || state.contains(") Z ")
+        })
     }
 
     /// What kubectl was called with so far.

@@ -45,6 +45,14 @@ fn status_finds_the_pod_that_coordinates_and_says_whether_the_job_is_well() {
         let refused = fake.weir(&["status", name]);
         assert!(refused.code == Some(1) && refused.err.contains(says), "{refused:?}");
     }
+    // A pod that cannot be reached is no reason not to ask the others.
+    let one = with_pods()
+        .does("*port-forward pod/delays-0123abcd-0 *", "echo 'no node' >&2; exit 1")
+        .forwards("delays-0123abcd-1", coordinates(&snapshot, &[]));
+    assert!(one.weir(&["status", "delays"]).well().out.starts_with("delays   Running"));
+    let gone = with_pods().does("*port-forward *", "echo 'no node' >&2; exit 1");
+    let gone = gone.weir(&["status", "delays"]);
+    assert!(gone.err.contains("none of its 2 pods") && gone.err.contains("no node"), "{gone:?}");
     let alone = with_pods().forwards("*", follows()).weir(&["status", "delays"]);
     let says = "none of its 2 pods coordinates it now: coordinated by another";
     assert!(alone.err.contains(says), "{alone:?}");
@@ -55,7 +63,7 @@ fn status_of_a_job_that_does_not_run_says_what_its_resource_says() {
     let mut asleep = job("delays", "Suspended", &[("SpecAccepted", "True", "")]);
     asleep["status"]["lastSavepoint"] = json!({"name": "op-1", "path": "s3://b/savepoints/op-1"});
     let fake =
-        Fake::new().lists("get pods *", &[]).has("get streamjobs.weir.dev delays *", &asleep);
+        Fake::new().lists("get pods *", &[]).has("get streamjobs.weir.dev/delays *", &asleep);
     let shown = fake.weir(&["status", "delays", "--check"]).well();
     assert!(shown.out.starts_with("delays   Suspended   at rest\n"), "{shown:?}");
     assert!(shown.out.contains("savepoint    op-1  s3://b/savepoints/op-1\n"), "{shown:?}");
@@ -105,21 +113,77 @@ fn events_are_those_of_the_job_and_its_pods_in_order() {
         event("StreamJob", "delays", "2026-01-01T00:00:07Z", "Rescaled"),
         event("StreamJob", "delays", "2026-01-01T00:00:01Z", "Recovered"),
     ];
-    let fake = Fake::new()
-        .prints(
-            "*--watch-only*",
-            &event("StreamJob", "delays", "2026-01-01T00:01:00Z", "New").to_string(),
-        )
-        .lists("*get events*", &events);
+    let fake = Fake::new().lists("*get events*", &events);
     let shown = fake.weir(&["events", "delays"]).well().out;
     let reasons: Vec<&str> =
         shown.lines().skip(1).filter_map(|line| line.split_whitespace().nth(4)).collect();
     assert_eq!(reasons, ["Recovered", "Started", "Rescaled"], "{shown}");
     let json = fake.weir(&["events", "delays", "-o", "json"]).well().json();
     assert_eq!(json["items"].as_array().map(Vec::len), Some(3));
-    let watched = fake.weir(&["events", "delays", "--watch"]).well().out;
-    assert!(watched.trim_end().ends_with("New happened"), "{watched}");
-    assert!(!watched.contains("Elsewhere"), "{watched}");
+}
+
+#[test]
+fn events_that_are_watched_are_all_shown_once_over_several_watches() {
+    let at = |id: u32, version: u32, reason: &str| {
+        let mut event = event("StreamJob", "delays", "2026-01-01T00:01:00Z", reason);
+        event["metadata"] = json!({"uid": id.to_string(), "resourceVersion": version.to_string()});
+        event
+    };
+    let texts = |events: &[Value]| events.iter().map(Value::to_string).collect::<String>();
+    let other = event("Pod", "other-0123abcd-0", "2026-01-01T00:00:02Z", "Elsewhere");
+    let mut fake = Fake::new();
+    // Meanwhile happened before it was begun; it ends, fails, and is begun again.
+    let first = fake.file(&texts(&[at(1, 1, "Old"), at(2, 2, "Meanwhile"), other]));
+    let then = fake.file(&texts(&[at(2, 2, "Meanwhile"), at(2, 3, "Again"), at(3, 4, "New")]));
+    let times = fake.file("");
+    let script = format!(
+        "echo >>'{0}'; case $(wc -l <'{0}') in 1) cat '{1}';; 2) echo 'no route' >&2; exit 1;; \
+         *) cat '{2}'; exec sleep 30;; esac",
+        times.display(),
+        first.display(),
+        then.display()
+    );
+    let fake = fake
+        .does("*get events --watch *", &script)
+        .lists("*get events*", std::slice::from_ref(&at(1, 1, "Old")));
+    let mut command = fake.command(&["events", "delays", "--watch"]);
+    let mut watching = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines().skip(1).take(4);
+    let lines: Vec<String> = lines.map(Result::unwrap).collect();
+    let reasons: Vec<&str> =
+        lines.iter().filter_map(|line| line.split_whitespace().nth(4)).collect();
+    watching.kill().unwrap();
+    let said = watching.wait_with_output().unwrap().stderr;
+    assert_eq!(reasons, ["Old", "Meanwhile", "Again", "New"], "{lines:?}");
+    assert!(String::from_utf8_lossy(&said).contains("asked again: no route"), "{said:?}");
+    let never = Fake::new().lists("*get events --output*", &[]).forbids("*--watch*", "events");
+    let said = never.weir(&["events", "delays", "--watch"]);
+    assert!(said.code == Some(1) && said.err.contains("events cannot be watched"), "{said:?}");
+}
+
+#[test]
+fn what_is_watched_is_looked_at_again_when_the_cluster_was_away() {
+    let mut fake = Fake::new();
+    let list = |job: Value| json!({"items": [job]}).to_string();
+    let first = fake.file(&list(job("delays", "Starting", &[("Reconciling", "True", "")])));
+    let then = fake.file(&list(job("delays", "Running", &[("Ready", "True", "")])));
+    let times = fake.file("");
+    let script = format!(
+        "echo >>'{0}'; case $(wc -l <'{0}') in 1) cat '{1}';; 2) echo 'no route' >&2; exit 1;; \
+         *) cat '{2}';; esac",
+        times.display(),
+        first.display(),
+        then.display()
+    );
+    let fake = fake.does("get streamjobs.weir.dev *", &script);
+    let mut command = fake.command(&["list", "-w"]);
+    let mut watching = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines().take(4);
+    let lines: Vec<String> = lines.map(Result::unwrap).collect();
+    assert!(lines[1].contains("changing") && lines[3].contains("well"), "{lines:?}");
+    watching.kill().unwrap();
+    let said = watching.wait_with_output().unwrap().stderr;
+    assert!(String::from_utf8_lossy(&said).contains("it is as it was: no route"), "{said:?}");
 }
 
 #[test]
@@ -127,7 +191,7 @@ fn logs_of_all_pods_are_merged_by_time_and_name_their_pod() {
     let line = |at: u32, text: &str| format!("2026-01-01T00:00:0{at}.000000000Z {text}\n");
     let said = r#"{"timestamp":"2026-01-01T00:00:02.500000Z","level":"INFO","fields":{"message":"published","epoch":7},"target":"weir"}"#;
     let fake = with_pods()
-        .has("get streamjobs.weir.dev delays *", &job("delays", "Running", &[]))
+        .has("get streamjobs.weir.dev/delays *", &job("delays", "Running", &[]))
         .prints("logs pod/delays-0123abcd-0 *", &(line(1, "first") + &line(3, "third")))
         .prints("logs pod/delays-0123abcd-1 *", &line(2, said));
     let shown = fake.weir(&["logs", "delays", "--since=5m", "--tail", "9"]).well();
@@ -150,7 +214,7 @@ fn logs_of_all_pods_are_merged_by_time_and_name_their_pod() {
 #[test]
 fn logs_that_are_followed_go_on_with_pods_that_come_later() {
     let mut fake =
-        Fake::new().has("get streamjobs.weir.dev delays *", &job("delays", "Running", &[]));
+        Fake::new().has("get streamjobs.weir.dev/delays *", &job("delays", "Running", &[]));
     let list = |pods: &[Value]| json!({"items": pods}).to_string();
     let first = fake.file(&list(&[pod(0, "Running")]));
     let then = fake.file(&list(&[pod(0, "Running"), pod(1, "Running")]));
@@ -176,6 +240,79 @@ fn logs_that_are_followed_go_on_with_pods_that_come_later() {
 }
 
 #[test]
+fn logs_of_before_are_those_of_workers_that_were_restarted() {
+    let mut again = pod(0, "Running");
+    let sidecar = json!({"name": "proxy", "restartCount": 5, "state": {"running": {}}});
+    let mut once = pod(1, "Running");
+    for pod in [&mut again, &mut once] {
+        pod["status"]["containerStatuses"].as_array_mut().unwrap().insert(0, sidecar.clone());
+    }
+    again["status"]["containerStatuses"][1]["restartCount"] = json!(1);
+    let fake = Fake::new()
+        .lists("get pods *job=calm,*", std::slice::from_ref(&once))
+        .lists("get pods *", &[again, once])
+        .prints("logs pod/delays-0123abcd-0 *--previous*", "2026-01-01T00:00:00Z before\n")
+        .does("logs *", "echo 'previous terminated container not found' >&2; exit 1");
+    let said = fake.weir(&["logs", "delays", "--previous"]).well();
+    assert_eq!((said.out.as_str(), said.err.as_str()), ("0123abcd-0  before\n", ""), "{said:?}");
+    let none = fake.weir(&["logs", "calm", "--previous"]);
+    assert!(none.code == Some(1) && none.err.contains("no worker was restarted"), "{none:?}");
+}
+
+#[test]
+fn logs_are_shown_whatever_bytes_they_hold_and_whatever_pod_cannot_be_read() {
+    let bytes = r"printf '2026-01-01T00:00:01.5Z a\377b\n2026-01-01T02:00:03+02:00 c\n'";
+    let fake = with_pods().does("logs pod/delays-0123abcd-0 *", bytes).does(
+        "logs pod/delays-0123abcd-1 *",
+        "echo '2026-01-01T00:00:02Z till here'; echo 'no node' >&2; exit 1",
+    );
+    let said = fake.weir(&["logs", "delays"]);
+    assert_eq!(said.out, "0123abcd-0  a\u{fffd}b\n0123abcd-1  till here\n0123abcd-0  c\n");
+    let says = "the lines of pod/delays-0123abcd-1 could not be read: no node\n";
+    assert_eq!((said.code, said.err.as_str()), (Some(1), says), "{said:?}");
+}
+
+#[test]
+fn logs_that_are_followed_go_on_behind_an_ended_stream_and_beside_one_that_never_ceases() {
+    let mut fake = Fake::new();
+    let list = |pods: &[Value]| json!({"items": pods}).to_string();
+    let first = fake.file(&list(&[pod(0, "Running"), pod(1, "Running")]));
+    let all = [pod(0, "Running"), pod(1, "Running"), pod(2, "Running")];
+    let then = fake.file(&list(&all));
+    let script = format!(
+        "if [ -e '{0}.seen' ]; then cat '{1}'; else touch '{0}.seen'; cat '{0}'; fi",
+        first.display(),
+        then.display()
+    );
+    let line = |at: u32, text: &str| format!("2026-01-01T00:00:0{at}.000000000Z {text}");
+    let again = format!("printf '%s\\n' '{}' '{}'; exec sleep 30", line(1, "one"), line(2, "two"));
+    let fake = fake
+        .does("get pods *", &script)
+        .does("logs pod/delays-0123abcd-0 *--since-time=2026-01-01T00:00:01.000000000Z*", &again)
+        .does("logs pod/delays-0123abcd-0 *", &format!("echo '{}'; exit 1", line(1, "one")))
+        .does(
+            "logs pod/delays-0123abcd-1 *",
+            "while :; do echo '2026-01-01T00:00:00Z on'; sleep 0.02; done",
+        )
+        .does("logs pod/delays-0123abcd-2 *", &format!("echo '{}'; exec sleep 30", line(3, "new")));
+    let mut command = fake.command(&["logs", "delays", "-f", "--tail", "1"]);
+    let mut following = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(following.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut seen = Vec::new();
+    // At fifty lines a second: long before those are shown.
+    for line in lines.take(1_000).filter(|line| !line.ends_with(" on")) {
+        seen.push(line);
+        if seen.len() == 3 {
+            break;
+        }
+    }
+    following.kill().unwrap();
+    following.wait().unwrap();
+    seen.sort();
+    assert_eq!(seen, ["0123abcd-0  one", "0123abcd-0  two", "0123abcd-2  new"]);
+}
+
+#[test]
 fn a_list_that_is_watched_is_printed_again_when_it_has_changed() {
     let mut fake = Fake::new();
     let list = |job: Value| json!({"items": [job]}).to_string();
@@ -194,6 +331,64 @@ fn a_list_that_is_watched_is_printed_again_when_it_has_changed() {
     assert!(lines[1].contains("changing") && lines[3].contains("well"), "{lines:?}");
     watching.kill().unwrap();
     watching.wait().unwrap();
+}
+
+#[test]
+fn what_the_cluster_says_has_no_effect_on_a_terminal() {
+    let evil = "bad\u{1b}]0;title\u{7}\u{9b}2J\u{1b}[31m";
+    let mut said = snapshot();
+    said.findings[0].cause = evil.into();
+    said.findings[0].command = Some(evil.into());
+    said.job.name = evil.into();
+    let mut bad = job("delays", "Running", &[("Stalled", "True", evil)]);
+    bad["status"]["lastSavepoint"] = json!({"name": "op-1", "path": evil});
+    let mut happened = event("StreamJob", "delays", "2026-01-01T00:00:07Z", evil);
+    happened["type"] = json!(evil);
+    let line = json!({"level": "INFO", "fields": {"message": evil}});
+    let fake = || {
+        let refused = format!("printf '%s\\n' 'Error: {evil}' >&2; exit 1");
+        Fake::new()
+            .has("*get streamjobs.weir.dev/delays *", &bad)
+            .does("*get streamjobs.weir.dev/broken *", &refused)
+            .lists("*get streamjobs.weir.dev *", std::slice::from_ref(&bad))
+            .lists("*get events*", std::slice::from_ref(&happened))
+            .does("logs pod/delays-0123abcd-2 *", &refused)
+            .prints(
+                "logs *",
+                &format!("2026-01-01T00:00:00Z {line}\n2026-01-01T00:00:01Z {evil}\n"),
+            )
+    };
+    let running = fake()
+        .lists("*get pods*job=broken*", &[pod(2, "Running")])
+        .lists("*get pods*", &[pod(1, "Running")]);
+    let running = running.forwards("delays-0123abcd-1", coordinates(&said, &[]));
+    let silent = fake().lists("*get pods*", &[]);
+    for (fake, command) in [
+        (&running, &["status", "delays"][..]),
+        (&silent, &["status", "delays"]),
+        (&running, &["list"]),
+        (&running, &["list", "-o", "wide", "--live"]),
+        (&running, &["events", "delays"]),
+        (&running, &["logs", "delays"]),
+        (&running, &["savepoint", "ls"]),
+        (&running, &["suspend", "broken"]),
+        (&running, &["logs", "broken"]),
+    ] {
+        let said = fake.weir(command);
+        let all = format!("{}{}", said.out, said.err);
+        assert!(all.contains("bad ]0;title"), "{command:?}: {all:?}");
+        assert!(all.chars().all(|c| c == '\n' || !c.is_control()), "{command:?}: {all:?}");
+    }
+    for command in [
+        &["status", "delays", "-o", "json"][..],
+        &["list", "-o", "json"],
+        &["events", "delays", "-o", "json"],
+        &["savepoint", "ls", "-o", "json"],
+    ] {
+        let said = running.weir(command).well();
+        assert!(said.json().to_string().contains('\u{9b}'), "it says the same: {said:?}");
+        assert!(said.out.chars().all(|c| c == '\n' || !c.is_control()), "{command:?}: {said:?}");
+    }
 }
 
 #[test]

@@ -119,6 +119,64 @@ fn the_page_of_all_jobs_is_for_this_machine_and_leads_to_each_jobs_page() {
 }
 
 #[test]
+fn the_page_of_all_jobs_says_how_old_it_is_and_leads_to_pages_that_answer() {
+    let page = coordinates(&snapshot(), &[]);
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut fake = Fake::new();
+    let jobs = fake.file(
+        &serde_json::json!({"items": [job("delays", "Running", &[("Ready", "True", "")])]})
+            .to_string(),
+    );
+    let away = fake.folder().join("away");
+    let (times, away_now) = (fake.file(""), away.display().to_string());
+    let get = format!(
+        "[ -e '{away_now}' ] && {{ echo 'no route' >&2; exit 1; }}; cat '{}'",
+        jobs.display()
+    );
+    // The way that is opened first leads nowhere any more.
+    let forward = format!(
+        "echo >>'{0}'; case $(wc -l <'{0}') in 1) port={closed};; *) port={page};; esac; \
+         echo \"Forwarding from 127.0.0.1:$port -> 7104\"; exec sleep 30",
+        times.display()
+    );
+    let fake = fake.does("*get streamjobs.weir.dev *", &get).does("*port-forward *", &forward);
+    let mut command = fake.command(&["ui", "--port", "0"]);
+    let mut ui = Ended(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(ui.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap();
+    let (head, body) = self::get(address, "/jobs/shop/delays", address);
+    let location = format!("location: http://127.0.0.1:{page}/");
+    assert!(head.starts_with("HTTP/1.0 303") && head.contains(&location), "{head}{body}");
+
+    std::fs::write(&away, "").unwrap();
+    let (head, body) = self::get(address, "/jobs/shop/delays", address);
+    assert!(head.starts_with("HTTP/1.0 502") && body.contains("no route"), "{head}{body}");
+    let data =
+        || -> Value { serde_json::from_str(&self::get(address, "/v1/fleet", address).1).unwrap() };
+    let before = data()["atMs"].clone();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    write!(stream, "GET /v1/stream HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut heard = String::new();
+    eventually("an age that grows while the page is heard", || {
+        let mut some = [0; 4096];
+        let n = stream.read(&mut some).unwrap_or(0);
+        heard.push_str(&String::from_utf8_lossy(&some[..n]));
+        let ages = heard.split("\"ageMs\":").skip(1).filter_map(|rest| rest.split(',').next());
+        let ages: Vec<u64> = ages.filter_map(|age| age.parse().ok()).collect();
+        ages.iter().any(|age| *age > 2_000).then_some(())
+    });
+    let silent = data();
+    assert_eq!(
+        (&silent["atMs"], &silent["problem"]),
+        (&before, &Value::from("no route")),
+        "{heard}"
+    );
+    assert_eq!(silent["rows"][0]["name"], "delays", "{silent}");
+}
+
+#[test]
 fn top_draws_a_job_on_a_terminal_until_q() {
     let fake = Fake::new()
         .lists("get pods *", &[pod(1, "Running")])
@@ -157,4 +215,52 @@ fn top_draws_a_job_on_a_terminal_until_q() {
     let ended = eventually("its end", || top.0.try_wait().unwrap());
     assert!(ended.success(), "{ended}: {}", seen.lock().unwrap());
     eventually("the old screen", || has("\u{1b}[?1049l"));
+    eventually("no kubectl is left", || fake.is_at_rest().then_some(()));
+}
+
+/// Ends a process by a signal, as `kill` and the end of a session do.
+fn signal(process: &Child, name: &str) {
+    let id = process.id().to_string();
+    let sent = std::process::Command::new("kill").args(["-s", name, &id]).status();
+    assert!(sent.expect("kill").success());
+}
+
+#[test]
+fn no_way_stays_open_when_what_uses_it_is_ended() {
+    let page = coordinates(&snapshot(), &[]);
+    let cluster = || {
+        Fake::new()
+            .lists(
+                "*get streamjobs.weir.dev*",
+                &[job("delays", "Running", &[("Ready", "True", "")])],
+            )
+            .lists("*get pods *", &[pod(1, "Running")])
+            .forwards("delays-0123abcd-1", page)
+            .does("logs *", "while :; do echo '2026-01-01T00:00:00Z on and on'; sleep 0.05; done")
+            .does("*--watch*", "exec sleep 30")
+    };
+    for (command, name, code) in [
+        (&["ui", "delays", "--port", "0"][..], "TERM", 143),
+        (&["ui", "delays", "--port", "0"], "INT", 130),
+        (&["logs", "delays", "-f"], "HUP", 129),
+    ] {
+        let fake = cluster();
+        let mut process = fake.command(command).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(!line.is_empty() && !fake.is_at_rest(), "{command:?}: {line}");
+        signal(&process, name);
+        let ended = eventually("its end", || process.try_wait().unwrap());
+        assert_eq!(ended.code(), Some(code), "{command:?}");
+        eventually("no kubectl is left", || fake.is_at_rest().then_some(()));
+    }
+    // `… | head -n 1`
+    let fake = cluster();
+    let mut process =
+        fake.command(&["logs", "delays", "-f"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ended = eventually("its end", || process.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(0));
+    eventually("no kubectl is left", || fake.is_at_rest().then_some(()));
 }

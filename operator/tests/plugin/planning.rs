@@ -201,6 +201,45 @@ fn a_plan_says_what_it_could_not_find_out() {
 }
 
 #[test]
+fn what_forbids_a_manifest_is_named_and_is_no_missing_right() {
+    let running = running("SELECT 1");
+    let refused = |words: &str| {
+        Fake::new()
+            .has("create *", &running)
+            .has("*--ignore-not-found*", &running)
+            .does("*apply *", &format!("echo '{words}' >&2; exit 1"))
+            .weir(&["plan", "-f", "job.yaml"])
+    };
+    let said = refused(
+        "Error from server (Forbidden): error when patching \"job.yaml\": admission webhook \
+         \"policy.example.com\" denied the request: eight at most",
+    );
+    assert_eq!(said.code, Some(3), "{said:?}");
+    let says = "  admission webhook \"policy.example.com\" denies it: eight at most\n";
+    assert!(said.out.starts_with("delays: INCOMPATIBLE") && said.out.ends_with(says), "{said:?}");
+    let said = refused(
+        "Error from server (Forbidden): streamjobs.weir.dev \"delays\" is forbidden: exceeded quota: q",
+    );
+    assert!(said.code == Some(3) && said.out.contains("denies it: exceeded quota: q"), "{said:?}");
+    let said = refused(
+        "Error from server (InternalError): Internal error occurred: failed calling webhook \"a.b\": \
+         no route",
+    );
+    assert!(
+        said.code == Some(1) && said.out.contains("webhook \"a.b\" was not reached"),
+        "{said:?}"
+    );
+    let viewer = Fake::new()
+        .has("create *", &running)
+        .has("*--ignore-not-found*", &running)
+        .forbids("*apply *", "streamjobs.weir.dev \"delays\"");
+    let said = viewer.weir(&["plan", "-f", "job.yaml"]).well();
+    let note = "note: not checked by the cluster: user \"ann\" has no right to use streamjobs.weir.dev \
+                in namespace shop\n";
+    assert!(said.out.starts_with("delays: UNCHANGED") && said.out.contains(note), "{said:?}");
+}
+
+#[test]
 fn what_is_wrong_with_a_file_is_told_with_its_line() {
     let running = running("SELECT 1");
     let mut fake = cluster(&running, &running);
@@ -216,6 +255,54 @@ fn what_is_wrong_with_a_file_is_told_with_its_line() {
 }
 
 #[test]
+fn a_name_that_looks_like_a_flag_never_reaches_kubectl() {
+    let evil = "--kubeconfig=./evil";
+    let plain = running("SELECT 1");
+    let with = |path: &[&str], value: &str| {
+        let mut manifest = plain.clone();
+        let (last, rest) = path.split_last().expect("a path");
+        rest.iter().fold(&mut manifest, |at, key| &mut at[*key])[*last] = json!(value);
+        manifest
+    };
+    for (manifest, says) in [
+        (with(&["metadata", "name"], evil), "metadata.name"),
+        (with(&["metadata", "name"], ""), "metadata.name"),
+        (with(&["metadata", "name"], "a/b"), "metadata.name"),
+        (with(&["metadata", "namespace"], "a,b"), "metadata.namespace"),
+        (with(&["apiVersion"], "other.dev/v1"), "it has to hold one StreamJob"),
+    ] {
+        let fake = cluster(&plain, &manifest);
+        for call in [
+            &["plan", "-f", "job.yaml"][..],
+            &["savepoint", "restore", "-f", "job.yaml", "--uid", "4be0"][..],
+        ] {
+            let said = fake.weir(call);
+            assert!(said.code == Some(1) && said.err.contains(says), "{said:?}");
+        }
+        assert!(fake.calls().iter().all(|it| it.contains("create ")), "{:?}", fake.calls());
+    }
+    let mut wanted = plain.clone();
+    wanted["spec"].as_object_mut().unwrap().remove("sql");
+    wanted["spec"]["sqlFrom"] = json!({"configMapKeyRef": {"name": evil, "key": "k"}});
+    let fake = cluster(&plain, &wanted);
+    let said = fake.weir(&["plan", "-f", "job.yaml"]);
+    assert!(said.code == Some(1) && said.err.contains("spec.sqlFrom"), "{said:?}");
+    assert!(fake.calls().iter().all(|it| !it.contains("evil")), "{:?}", fake.calls());
+    for command in [
+        &["status", "--", evil][..],
+        &["logs", "--", evil],
+        &["events", "--", evil],
+        &["ui", "--", evil],
+        &["suspend", "--", evil],
+        &["report", "a,b=c"],
+    ] {
+        let fake = Fake::new();
+        assert_eq!(fake.weir(command).code, Some(2), "{command:?}");
+        assert_eq!(fake.calls(), [""; 0], "{command:?}");
+    }
+}
+
+#[test]
 fn a_program_in_a_config_map_is_read_there() {
     let mut running = running("SELECT 1");
     let from = json!({"configMapKeyRef": {"name": "programs", "key": "delays.sql"}});
@@ -223,7 +310,7 @@ fn a_program_in_a_config_map_is_read_there() {
     wanted["spec"].as_object_mut().unwrap().remove("sql");
     wanted["spec"]["sqlFrom"] = from;
     let fake = cluster(&running, &wanted)
-        .has("*get configmaps programs *", &json!({"data": {"delays.sql": "SELECT 1"}}));
+        .has("*get configmaps/programs *", &json!({"data": {"delays.sql": "SELECT 1"}}));
     // The order of rules: `--ignore-not-found` is the job's before.
     let said = fake.weir(&["plan", "-f", "job.yaml"]);
     assert!(
@@ -232,7 +319,7 @@ fn a_program_in_a_config_map_is_read_there() {
     );
     running["metadata"]["name"] = json!("delays");
     let fake = Fake::new()
-        .has("*get configmaps programs *", &json!({"data": {"delays.sql": "SELECT 1"}}))
+        .has("*get configmaps/programs *", &json!({"data": {"delays.sql": "SELECT 1"}}))
         .has("*create *", &wanted)
         .has("*--ignore-not-found*", &running)
         .has("*apply *", &wanted);

@@ -35,6 +35,9 @@ fn a_report_holds_what_helps_and_none_of_the_planted_secrets() {
         "CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'properties.sasl.jaas.config' = 'x \
          password=\"canary-2\";', 'password' = 'canary-3')"
     );
+    planted["spec"]["deep"] = json!({
+        "passwd": ["canary-14", 1], "args": ["--token", "canary-15"], "config": "a: 1\npwd: |\n  canary-16\n",
+    });
     planted["spec"]["workers"] = json!({"env": [{"name": "GREETING", "value": "canary-4"}]});
     planted["metadata"]["annotations"] = json!({
         "kubectl.kubernetes.io/last-applied-configuration": "{\"greeting\":\"canary-5\"}",
@@ -53,7 +56,7 @@ fn a_report_holds_what_helps_and_none_of_the_planted_secrets() {
     let snapshot = Snapshot { job: view, ..Snapshot::default() };
     let failures = json!([{"message": "token=canary-9 is too old"}]);
     let mut fake = Fake::new()
-        .has("get streamjobs.weir.dev delays *", &planted)
+        .has("get streamjobs.weir.dev/delays *", &planted)
         .lists("get pods *", &[worker])
         .forbids("get statefulsets.apps *", "statefulsets.apps")
         .lists("get events *", &[event])
@@ -61,7 +64,15 @@ fn a_report_holds_what_helps_and_none_of_the_planted_secrets() {
             "delays-0123abcd-1",
             coordinates(&snapshot, &[("/v1/failures", failures.to_string())]),
         );
-    let before = "2026-01-01T00:00:00Z thread panicked: canary-4\n";
+    let before = concat!(
+        "2026-01-01T00:00:00Z thread panicked: canary-4\n",
+        "2026-01-01T00:00:00Z connect { password: Some(\"canary-12\"), url: \"a://b:c/canary-13@d\" }\n",
+        "2026-01-01T00:00:00Z -----BEGIN RSA PRIVATE KEY-----\n",
+        "2026-01-01T00:00:00Z Proc-Type: 4,ENCRYPTED\n",
+        "2026-01-01T00:00:00Z \n",
+        "2026-01-01T00:00:00Z canarycanarycanarycanary\n",
+        "2026-01-01T00:00:00Z -----END RSA PRIVATE KEY-----\n",
+    );
     let now = concat!(
         r#"2026-01-01T00:00:01Z {"fields":{"message":"said hello to canary-4","password":"canary-10"}}"#,
         "\n2026-01-01T00:00:02Z the key is AKIAIOSFODNN7CANARY1 and eyJhbGciOiJIUzI1.canary.eleven\n",
@@ -103,10 +114,29 @@ fn a_report_holds_what_helps_and_none_of_the_planted_secrets() {
 }
 
 #[test]
-fn a_report_of_nothing_is_none() {
-    let fake = Fake::new();
+fn a_report_of_a_job_that_is_not_there_is_none_and_says_what_to_do() {
+    let nothing = || {
+        Fake::new()
+            .lists("*get pods *", &[])
+            .lists("*get statefulsets*", &[])
+            .lists("*get events*", &[])
+    };
+    let fake = nothing();
     let file = fake.folder().join("report.tar.gz");
-    let said = fake.weir(&["report", "none", "-o", &file.display().to_string()]);
-    assert!(said.code == Some(1) && said.err.contains("nothing could be read"), "{said:?}");
-    assert!(!file.exists());
+    let file = file.display().to_string();
+    let said = fake.weir(&["report", "none", "-n", "shop", "-o", &file]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.starts_with("none: no such job is in namespace shop"), "{said:?}");
+    assert!(said.err.contains("`kubectl weir list -A`"), "{said:?}");
+    let said = fake.weir(&["report", "none", "-o", &file]);
+    assert!(said.err.contains("in the namespace of the current context"), "{said:?}");
+    assert!(!Path::new(&file).exists());
+    // What a job left behind is worth a report.
+    let left = Fake::new().lists("*get pods *", &[pod(1, "Running")]).prints("logs *", "");
+    let said = left.weir(&["report", "delays", "-o", &file]).well();
+    assert!(said.err.contains("not read: job.json"), "{said:?}");
+    let hidden = nothing().forbids("*get streamjobs*", "streamjobs.weir.dev");
+    let said = hidden.weir(&["report", "delays", "-o", "never.tar.gz"]);
+    assert!(said.code == Some(1) && said.err.contains("nothing of it could be read"), "{said:?}");
+    assert!(said.err.contains("(Forbidden)"), "{said:?}");
 }

@@ -14,21 +14,22 @@ fn right(resource: &str, verb: &str) -> (String, String) {
 }
 
 /// What kubectl needs for a call.
-fn needed(call: &str) -> Rights {
-    let words: Vec<&str> = call.split(' ').filter(|word| !word.starts_with("--n")).collect();
+fn needed<'a>(call: &'a str) -> Rights {
+    let words: Vec<&'a str> = call.split(' ').filter(|word| !word.starts_with("--n")).collect();
     let has = |flag: &str| words.contains(&flag);
+    let of = |word: &'a str| word.split_once('/').map_or((word, None), |(r, n)| (r, Some(n)));
     let pairs: Vec<(&str, &str)> = match words[0] {
         "get" => {
-            let resource = words[1];
-            let named = words.get(2).is_some_and(|word| !word.starts_with('-'));
-            let mut pairs = vec![(resource, if named { "get" } else { "list" })];
-            if has("--watch") || has("--watch-only") {
+            let (resource, name) = of(words[1]);
+            assert!(words[2..].iter().all(|word| word.starts_with('-')), "a name alone: {call}");
+            let mut pairs = vec![(resource, if name.is_some() { "get" } else { "list" })];
+            if has("--watch") {
                 pairs.push((resource, "watch"));
             }
             pairs
         }
         // It reads the object before it writes.
-        "patch" => vec![(words[1], "get"), (words[1], "patch")],
+        "patch" => vec![(of(words[1]).0, "get"), (of(words[1]).0, "patch")],
         "apply" => {
             let resource = "streamjobs.weir.dev";
             vec![(resource, "get"), (resource, "patch"), (resource, "create")]
@@ -87,17 +88,17 @@ fn cluster() -> Fake {
     let mut worker = pod(1, "Running");
     worker["status"]["containerStatuses"][0]["restartCount"] = json!(1);
     Fake::new()
-        .prints("*get streamjobs.weir.dev asleep --watch *", &all)
-        .has("*get streamjobs.weir.dev asleep *", &asleep)
-        .prints("*get streamjobs.weir.dev delays --watch *", &all)
-        .has("*get configmaps *", &json!({"data": {"delays.sql": "SELECT 1"}}))
-        .does("*get streamjobs.weir.dev delays --ignore-not-found --output=name", ":")
-        .has("*get streamjobs.weir.dev delays *", &from_map)
+        .prints("*get streamjobs.weir.dev/asleep --watch *", &all)
+        .has("*get streamjobs.weir.dev/asleep *", &asleep)
+        .prints("*get streamjobs.weir.dev/delays --watch *", &all)
+        .has("*get configmaps/*", &json!({"data": {"delays.sql": "SELECT 1"}}))
+        .does("*get streamjobs.weir.dev/delays --ignore-not-found --output=name", ":")
+        .has("*get streamjobs.weir.dev/delays *", &from_map)
         .lists("*get streamjobs.weir.dev *", &[job("delays", "Running", &[])])
         .has("*create *", &from_map)
         .has("*apply *", &from_map)
         .has("*patch *", &patched)
-        .does("*get events --watch-only *", ":")
+        .does("*get events --watch *", "exit 1")
         .lists("*get events *", &[])
         .lists("*get pods *weir.dev/job=asleep*", &[])
         .lists("*get pods *", &[worker])

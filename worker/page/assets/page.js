@@ -6,6 +6,8 @@ const body = document.body;
 const age = document.getElementById("age");
 let heardAt = performance.now();
 let takenAt = Number(body.dataset.at);
+// How old what was heard was when it was heard, in ms: whoever gathers it may itself hear nothing.
+let ageThen = Number(body.dataset.age ?? 0);
 let source;
 
 // --- parts ---
@@ -91,14 +93,15 @@ function lasted(seconds) {
 /** How old everything is: always said, and grey once it is too old to be believed. */
 function tick() {
   const silent = (performance.now() - heardAt) / 1000;
-  const isStale = silent > 5;
+  const old = silent + ageThen / 1000;
+  const isStale = silent > 5 || old > 15;
   body.classList.toggle("stale", isStale);
   const since = clock.format(new Date(Date.now() - silent * 1000));
-  const text = isStale ? `no answer since ${since}` : `data ${lasted(silent)} old`;
+  const text = silent > 5 ? `no answer since ${since}` : `data ${lasted(old)} old`;
   if (age.textContent !== text) age.textContent = text;
   if (isStale) return;
   for (const element of document.querySelectorAll("[data-since]")) {
-    const now = takenAt + silent * 1000;
+    const now = takenAt + old * 1000;
     element.textContent = lasted((now - Number(element.dataset.since)) / 1000);
   }
 }
@@ -109,8 +112,11 @@ function listen() {
   source?.close();
   source = new EventSource(body.dataset.stream);
   source.addEventListener("fragments", (event) => {
-    const { atMs, parts } = JSON.parse(event.data);
-    heardAt = performance.now();
+    const { atMs, ageMs, parts } = JSON.parse(event.data);
+    const since = performance.now() - heardAt;
+    // Who does not say how old it is sends another time whenever it is new.
+    ageThen = ageMs ?? (atMs && atMs === takenAt ? ageThen + since : 0);
+    heardAt += since;
     takenAt = atMs || Date.now();
     show(parts);
     tick();

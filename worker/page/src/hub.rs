@@ -173,6 +173,12 @@ impl Hub {
         self.lines.lock().iter().cloned().collect()
     }
 
+    /// The newest snapshot; an empty one while there is nothing to show.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.moment().snapshot.clone()
+    }
+
     pub(crate) fn moment(&self) -> Arc<Moment> {
         Arc::clone(&self.moment.borrow())
     }

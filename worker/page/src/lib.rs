@@ -4,6 +4,7 @@
 //!   done with the job and what went wrong.
 //! - **Out**: `/v1/…` as JSON and as a stream, pages that are complete without a script, findings
 //!   ([`diagnose`]); and a page of many jobs ([`fleet`]), of rows that somebody else gathers.
+//!   What is over goes to a collector of traces ([`traces`]), where there is one.
 //! - **Always**: read-only; nobody waits for a viewer; every memory here has a bound; nothing is
 //!   loaded from elsewhere; no other web site gets an answer.
 //!
@@ -12,6 +13,8 @@
 //! ```
 
 pub mod diagnose;
+#[doc(hidden)]
+pub mod example;
 pub mod fleet;
 pub mod history;
 mod html;
@@ -20,10 +23,11 @@ mod places;
 mod render;
 mod serve;
 mod status;
+pub mod traces;
 pub mod words;
 
 pub use diagnose::diagnose;
 pub use hub::{Hub, Ledger, Program};
 pub use places::places;
 pub use serve::{router, serve};
-pub use status::status;
+pub use status::{checkpoints, mark, status};

@@ -105,6 +105,25 @@ pub fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
+/// A text of others on one line of a terminal: ends of lines are shown, and nothing has an effect,
+/// as escape sequences have that move the cursor or set a title.
+#[must_use]
+pub fn on_one_line(text: &str) -> String {
+    let sign = |c: char| match c {
+        '\n' => '↵',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    text.chars().map(sign).collect()
+}
+
+/// A text of others whose lines stay lines, with `between` between them; each as [`on_one_line`]
+/// makes it.
+#[must_use]
+pub fn in_lines(text: &str, between: &str) -> String {
+    text.lines().map(on_one_line).collect::<Vec<_>>().join(between)
+}
+
 /// `1 row`, `2 rows`.
 #[must_use]
 pub fn plural(n: u64, one: &str) -> String {
@@ -115,6 +134,12 @@ pub fn plural(n: u64, one: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_of_others_has_no_effect_on_a_terminal() {
+        assert_eq!(on_one_line("a\x1b]0;t\x07\u{9b}2Jb\n\tü"), "a ]0;t  2Jb↵ ü");
+        assert_eq!(in_lines("a\r\n\x1b[1mb\n", "\n    "), "a\n     [1mb");
+    }
 
     #[test]
     fn numbers_are_short_and_readable() {

@@ -36,6 +36,18 @@ impl OperationKind {
     }
 }
 
+impl OperationOutcome {
+    /// What came of an operation, wherever it is shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unchanged => "unchanged",
+            Self::Done | Self::Unspecified => "done",
+        }
+    }
+}
+
 impl OperationReport {
     /// Why it was not carried out, if it was not.
     #[must_use]

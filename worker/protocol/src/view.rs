@@ -281,6 +281,18 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// Its name wherever it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// Something that is wrong: where, why, what shows it, what helps.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

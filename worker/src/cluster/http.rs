@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
+use weir_page::Hub;
 
 use super::metrics::{self, Settings};
 use super::shared::Shared;
@@ -15,16 +16,17 @@ use super::shared::Shared;
 #[derive(Clone)]
 struct Pages {
     shared: Arc<Shared>,
+    hub: Arc<Hub>,
     settings: Arc<Settings>,
 }
 
 /// `/livez`, `/readyz` and `/metrics`.
-pub(crate) fn router(shared: Arc<Shared>, settings: Settings) -> Router {
+pub(crate) fn router(shared: Arc<Shared>, hub: Arc<Hub>, settings: Settings) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(show_metrics))
-        .with_state(Pages { shared, settings: Arc::new(settings) })
+        .with_state(Pages { shared, hub, settings: Arc::new(settings) })
 }
 
 /// Serves until the listener fails.
@@ -40,7 +42,7 @@ async fn readyz(State(pages): State<Pages>) -> (StatusCode, String) {
 }
 
 async fn show_metrics(State(pages): State<Pages>) -> Response {
-    match metrics::render(&pages.shared, &pages.settings) {
+    match metrics::render(&pages.shared, &pages.hub, &pages.settings) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
             .into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),

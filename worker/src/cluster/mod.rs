@@ -132,7 +132,8 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
         Err(error) => tracing::warn!(%error, at = cluster.page, "the job's page is not served"),
     }
     let role = Role::new(args, &loaded.job, graph, store, Arc::clone(&shared));
-    let pages = http::router(Arc::clone(&shared), metrics::Settings::of(args, &role));
+    let settings = metrics::Settings::of(args, &role);
+    let pages = http::router(Arc::clone(&shared), monitor.hub(), settings);
     let service = Service::new(Arc::clone(&shared), chain);
     let local: Arc<dyn grpc::LocalCoordinator> =
         Arc::clone(&shared) as Arc<dyn grpc::LocalCoordinator>;

@@ -71,16 +71,30 @@ impl Service {
             None => Ok(()),
         }
     }
+}
 
-    /// What becomes of the newest checkpoint's state under the new program.
-    async fn fates(&self, operators: &BTreeMap<String, Reads>, manifest: &str) -> plan::Fates {
-        let Some(head) = self.chain.read_head().await.ok().flatten() else {
-            return plan::Fates::default();
-        };
-        let job = StreamJob::from_yaml(manifest, "job.yaml").ok();
-        let allowed = job.map(|job| job.spec.state.allow_dropped_state).unwrap_or_default();
-        plan::fates(&head, operators, &allowed)
-    }
+/// What becomes of the newest checkpoint's state under the new program.
+///
+/// # Errors
+/// When the checkpoint or the manifest cannot be read: nobody may take that for a job without
+/// state, all of which would be dropped without a word.
+async fn fates(
+    chain: &Chain,
+    operators: &BTreeMap<String, Reads>,
+    manifest: &str,
+) -> Result<plan::Fates, Status> {
+    let head = chain.read_head().await.map_err(|error| {
+        Status::unavailable(format!(
+            "what becomes of the job's state is not known, as its newest checkpoint cannot be read: \
+             {error}; ask again"
+        ))
+    })?;
+    let Some(head) = head else { return Ok(plan::Fates::default()) };
+    let job = StreamJob::from_yaml(manifest, "job.yaml").map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Status::invalid_argument(faults.join("\n"))
+    })?;
+    Ok(plan::fates(&head, operators, &job.spec.state.allow_dropped_state))
 }
 
 #[tonic::async_trait]
@@ -108,7 +122,7 @@ impl Worker for Service {
         let planned = plan_child::plan(&manifest).await;
         let planned = planned.map_err(|e| Status::internal(format!("{e:#}")))?;
         let fates = match planned.errors.is_empty() {
-            true => self.fates(&planned.operators, &manifest).await,
+            true => fates(&self.chain, &planned.operators, &manifest).await?,
             false => plan::Fates::default(),
         };
         Ok(Response::new(PlanReply {
@@ -138,5 +152,30 @@ impl Worker for Service {
         let refused =
             self.shared.terminate(&request.into_inner().pod_uid).err().unwrap_or_default();
         Ok(Response::new(TerminateReply { refused }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_checkpoint::ChainOptions;
+    use weir_checkpoint::store::{StoreOptions, open};
+    use weir_protocol::JobName;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_read_is_no_job_without_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder.path().display().to_string(), &StoreOptions::default()).unwrap();
+        let chain = Chain::attach(store, &JobName("shop/delays".into()), ChainOptions::default());
+        let operators = BTreeMap::new();
+        let none = fates(&chain, &operators, "").await.unwrap();
+        assert_eq!(none, plan::Fates::default(), "a job that was never saved has no state");
+        chain.store().put("chain/00000000000000000001", "{".into()).await.unwrap();
+        let unknown = fates(&chain, &operators, "").await.unwrap_err();
+        assert_eq!(unknown.code(), tonic::Code::Unavailable);
+        let says = unknown.message();
+        assert!(says.contains("its newest checkpoint cannot be read: "), "{says}");
+        assert!(says.contains("chain/00000000000000000001"), "{says}");
     }
 }

@@ -16,7 +16,7 @@ use weir_checkpoint::store::Scoped;
 use weir_coordinator::master::Ending;
 use weir_page::Ledger;
 use weir_protocol::JobName;
-use weir_protocol::control::{JobStatus, OperationKind, OperationOutcome, OperationReport};
+use weir_protocol::control::{JobStatus, OperationKind, OperationReport};
 use weir_protocol::view::{
     AttemptResult, CheckpointRecord, FailureView, OperationView, Step, VIEW_VERSION,
 };
@@ -203,17 +203,12 @@ fn push<T>(all: &mut Vec<T>, one: T) {
     all.push(one);
 }
 
-fn operation(done: &OperationReport, term: u64) -> OperationView {
-    let outcome = match done.outcome() {
-        OperationOutcome::Refused => "refused",
-        OperationOutcome::Unchanged => "unchanged",
-        OperationOutcome::Done | OperationOutcome::Unspecified => "done",
-    };
+pub(super) fn operation(done: &OperationReport, term: u64) -> OperationView {
     OperationView {
         at_ms: done.at_ms,
         term,
         kind: done.kind().name().to_owned(),
-        outcome: outcome.to_owned(),
+        outcome: done.outcome().name().to_owned(),
         message: done.message.clone(),
         total_ms: done.total_ms,
         pause_ms: done.pause_ms,

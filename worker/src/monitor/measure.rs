@@ -75,6 +75,16 @@ impl Facts {
         }
     }
 
+    /// `namespace/name`.
+    pub(super) fn job(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// What a chain is called.
+    pub(super) fn vertex(&self, id: u32) -> String {
+        self.vertices.get(id as usize).map_or_else(|| id.to_string(), |vertex| vertex.name.clone())
+    }
+
     /// Which statements of the program each operator comes from.
     pub(crate) fn places(&self, sql: &str) -> BTreeMap<String, Vec<std::ops::Range<usize>>> {
         weir_page::places(sql, &self.vertices, &self.edges)

@@ -6,6 +6,7 @@
 
 mod ledger;
 mod measure;
+mod traced;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +19,14 @@ use weir_coordinator::master::Ending;
 use weir_crds::StreamJob;
 use weir_engine::env::Clock;
 use weir_engine::graph::JobGraph;
+use weir_page::traces::Exporter;
 use weir_page::{Hub, Program};
 use weir_protocol::JobName;
 
 use crate::cluster::Known;
 use ledger::Keeper;
 pub(crate) use measure::{Facts, Meter};
+use traced::Traced;
 
 /// How often people see something new.
 const EVERY: Duration = Duration::from_secs(1);
@@ -42,6 +45,8 @@ pub(crate) struct Watched {
 pub(crate) struct Monitor {
     hub: Arc<Hub>,
     watched: Watched,
+    /// Where traces go, if anywhere.
+    traces: Option<Exporter>,
 }
 
 impl Monitor {
@@ -61,7 +66,11 @@ impl Monitor {
             places: watched.facts.places(&sql),
             sql,
         };
-        Self { hub: Hub::new(program), watched }
+        let traces = Exporter::from_env("weir").unwrap_or_else(|error| {
+            tracing::warn!(error, "the job runs without traces");
+            None
+        });
+        Self { hub: Hub::new(program), watched, traces }
     }
 
     /// What the page shows.
@@ -80,7 +89,7 @@ impl Monitor {
                 _ = due.tick() => None,
                 ending = coordinator.ended() => Some(ending),
             };
-            looking.look(&self.hub, coordinator, ending.as_ref());
+            looking.look(&self.hub, coordinator, ending.as_ref(), self.traces.as_ref());
             if ending.is_some() {
                 timeout(LAST_WORDS, looking.keeper.settle()).await.ok();
                 return;
@@ -127,6 +136,7 @@ struct Looking<'a> {
     facts: &'a Facts,
     meter: Meter,
     keeper: Keeper,
+    traced: Traced,
     began_at_ms: u64,
     /// Lines of the log that the page has.
     lines: u64,
@@ -138,12 +148,19 @@ impl<'a> Looking<'a> {
             facts: &watched.facts,
             meter: Meter::default(),
             keeper: Keeper::start(Arc::clone(&watched.store), &watched.name),
+            traced: Traced::default(),
             began_at_ms: now_ms(),
             lines: 0,
         }
     }
 
-    fn look(&mut self, hub: &Hub, coordinator: &CoordinatorHandle, ending: Option<&Ending>) {
+    fn look(
+        &mut self,
+        hub: &Hub,
+        coordinator: &CoordinatorHandle,
+        ending: Option<&Ending>,
+        traces: Option<&Exporter>,
+    ) {
         let (report, checkpoints) = (coordinator.report(), coordinator.checkpoints());
         let Some(status) = &report.status else { return };
         self.meter.take(status);
@@ -156,6 +173,9 @@ impl<'a> Looking<'a> {
         snapshot.job.began_at_ms = self.began_at_ms;
         snapshot.job.ending = ending.map(words).unwrap_or_default();
         hub.publish(snapshot, checkpoints.clone());
+        if let Some(traces) = traces {
+            traces.send(self.traced.news(self.facts, status, &checkpoints));
+        }
         if let Some(ledger) = self.keeper.note(status, &checkpoints, ending, now) {
             hub.happened(ledger);
         }

@@ -3,6 +3,7 @@
 use arrow::array::RecordBatch;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use weir_connectors::print::cell;
+use weir_page::words::on_one_line;
 
 /// On a screen a cell is cut here.
 const WIDEST: usize = 40;
@@ -89,15 +90,6 @@ pub(crate) fn cells(records: &RecordBatch) -> Vec<Vec<String>> {
         columns.map(move |column| cell(column.as_ref(), row).unwrap_or_else(|| NULL.to_owned()))
     };
     (0..records.num_rows()).map(|row| text(row).collect()).collect()
-}
-
-fn on_one_line(text: &str) -> String {
-    let sign = |c: char| match c {
-        '\n' => '↵',
-        c if c.is_control() => ' ',
-        c => c,
-    };
-    text.chars().map(sign).collect()
 }
 
 fn cut(text: &str, most: usize) -> String {

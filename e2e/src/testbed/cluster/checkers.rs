@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::install::program;
 use crate::cache;
 use crate::job::repository;
+use crate::testbed::prometheus::promtool;
 
 const KUBE_SCORE: &str = "1.20.0";
 
@@ -96,23 +97,4 @@ fn kube_score() -> Result<PathBuf> {
         cache::run(&mut install).map(drop)
     })?;
     Ok(folder.join("kube-score"))
-}
-
-/// Out of its package, which is not installed: that would start a server.
-///
-/// # Errors
-/// When it cannot be fetched.
-pub fn promtool() -> Result<PathBuf> {
-    let folder = cache::folder("promtool", |folder| {
-        cache::run(Command::new("apt-get").args(["update", "-qq"]))?;
-        let mut download = Command::new("apt-get");
-        cache::run(download.args(["download", "-qq", "prometheus"]).current_dir(folder))?;
-        let package = std::fs::read_dir(folder)?.next().context("apt-get downloaded nothing")??;
-        cache::run(Command::new("dpkg").arg("-x").arg(package.path()).arg(folder.join("all")))?;
-        std::fs::rename(folder.join("all/usr/bin/promtool"), folder.join("promtool"))?;
-        std::fs::remove_dir_all(folder.join("all"))?;
-        std::fs::remove_file(package.path())?;
-        Ok(())
-    })?;
-    Ok(folder.join("promtool"))
 }

@@ -1,15 +1,17 @@
 //! The user's `kubectl`, and a pod's ports over ways that it opens.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use weir_crds::kube::StreamJobStatus;
+
+use crate::kubectl::Running;
 
 /// Where a pod has its page, on its loopback.
 const PAGE_PORT: u16 = 7104;
@@ -55,9 +57,12 @@ impl Cluster {
         Self { connection: Connection { namespace, ..self.connection.clone() } }
     }
 
-    /// The namespace that was asked for.
-    pub(crate) fn namespace(&self) -> Option<&str> {
-        self.connection.namespace.as_deref()
+    /// Where it looks, in words.
+    pub(crate) fn place(&self) -> String {
+        match &self.connection.namespace {
+            Some(name) => format!("namespace {name}"),
+            None => "the namespace of the current context".to_owned(),
+        }
     }
 
     fn kubectl(&self) -> Command {
@@ -84,19 +89,11 @@ impl Cluster {
 
     /// The same, of a call that reads `input`.
     pub(crate) fn read_with(&self, arguments: &[&str], input: Option<&str>) -> Result<Vec<u8>> {
-        let mut command = self.kubectl();
-        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-        let mut child =
-            command.spawn().context("kubectl cannot be started; it has to be in PATH")?;
-        if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
-            // One that ends without reading says why.
-            let _ = stdin.write_all(input.as_bytes());
-        }
-        let output = child.wait_with_output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{}", said.trim());
-        Ok(output.stdout)
+        let mut running = Running::start(self.kubectl().args(arguments), input)?;
+        let mut printed = Vec::new();
+        running.output()?.read_to_end(&mut printed)?;
+        running.wait()?;
+        Ok(printed)
     }
 
     /// What a call prints, as JSON.
@@ -118,15 +115,12 @@ impl Cluster {
 
     /// A call whose output is read while it runs.
     pub(crate) fn start(&self, arguments: &[&str]) -> Result<Running> {
-        let mut command = self.kubectl();
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
-        let child = command.stderr(Stdio::inherit()).spawn();
-        Ok(Running(child.context("kubectl cannot be started; it has to be in PATH")?))
+        Running::start(self.kubectl().args(arguments), None)
     }
 
     /// A job as the API server holds it.
     pub(crate) fn job(&self, name: &str) -> Result<Value> {
-        self.json(&["get", JOBS, name])
+        self.json(&["get", &named(JOBS, name)?])
     }
 
     /// The job's worker pods.
@@ -151,30 +145,21 @@ impl Cluster {
     /// Opens a way to a port of a pod, from this port of this machine, or any.
     pub(crate) fn forward(&self, pod: &str, from: Option<u16>, to: u16) -> Result<Forwarded> {
         let ports = format!("{}:{to}", from.map_or_else(String::new, |port| port.to_string()));
-        let mut command = self.kubectl();
-        command.args(["port-forward", &format!("pod/{pod}"), &ports]);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = child.spawn().context("kubectl cannot be started; it has to be in PATH")?;
+        let call = ["port-forward", &named("pod", pod)?, &ports];
+        let mut running = Running::start(self.kubectl().args(call), None)?;
         let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().context("kubectl's output")?);
-        stdout.read_line(&mut line)?;
+        let mut output = running.output()?;
+        output.read_line(&mut line)?;
         // "Forwarding from 127.0.0.1:34567 -> 7104"
         let address =
             line.strip_prefix("Forwarding from ").and_then(|rest| rest.split(" -> ").next());
         let Some(address) = address.map(str::to_owned) else {
-            let mut why = String::new();
-            if let Some(mut stderr) = child.stderr.take() {
-                stderr.read_to_string(&mut why)?;
-            }
-            child.wait()?;
+            let why = running.wait().err().map_or_else(|| line.clone(), |why| why.to_string());
             bail!("kubectl port-forward pod/{pod}: {}", why.trim());
         };
         // It must not stop because nobody reads what it says.
-        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-        if let Some(mut stderr) = child.stderr.take() {
-            std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-        }
-        Ok(Forwarded { child: Running(child), address })
+        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+        Ok(Forwarded { running, address })
     }
 
     /// A way to the page of the pod that coordinates the job; from this port of this machine, or
@@ -184,21 +169,56 @@ impl Cluster {
         if pods.is_empty() {
             bail!("{job}: no pod of such a job runs; `kubectl weir list` lists the jobs");
         }
-        let mut said = String::new();
+        let mut said: Vec<String> = Vec::new();
         for pod in &pods {
-            let way = self.forward(pod, from, PAGE_PORT)?;
-            match way.get("/v1/snapshot") {
-                Ok(_) => return Ok(way),
-                Err(why) => said = why.to_string(),
+            // One that cannot be reached, as on a node that is gone, says nothing of the others.
+            let way = self.forward(pod, from, PAGE_PORT).and_then(|way| {
+                way.get("/v1/snapshot")?;
+                Ok(way)
+            });
+            match way {
+                Ok(way) => return Ok(way),
+                Err(why) => said.push(format!("{why:#}")),
             }
         }
-        bail!("{job}: none of its {} pods coordinates it now: {said}", pods.len())
+        said.dedup();
+        bail!("{job}: none of its {} pods coordinates it now: {}", pods.len(), said.join("; "))
     }
 
     /// A way to the page of the pod that coordinates the job as its status says.
     pub(crate) fn page_of_pod(&self, pod: &str) -> Result<Forwarded> {
         self.forward(pod, None, PAGE_PORT)
     }
+}
+
+/// An object as kubectl takes it, `TYPE/NAME`: a name that stood alone would be a flag where it
+/// begins like one, and a manifest or a status may say anything.
+pub(crate) fn named(kind: &str, name: &str) -> Result<String> {
+    let is_name = name.len() <= 253 && name.split('.').all(is_label);
+    ensure!(is_name, "{name:?} is no name that an object of Kubernetes can have");
+    Ok(format!("{kind}/{name}"))
+}
+
+/// Whether this is a DNS label, as names of jobs and namespaces are.
+pub(crate) fn is_label(text: &str) -> bool {
+    let is_inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&text.len())
+        && text.bytes().all(is_inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// A job's name, as an argument of a command.
+pub(crate) fn job_name(text: &str) -> Result<String, String> {
+    match is_label(text) {
+        true => Ok(text.to_owned()),
+        false => Err("a job's name is of lower-case letters, digits and '-'".to_owned()),
+    }
+}
+
+/// Whether the API server knows no such object.
+pub(crate) fn is_not_found(error: &anyhow::Error) -> bool {
+    error.to_string().contains("(NotFound)")
 }
 
 /// An object's name.
@@ -211,39 +231,28 @@ pub(crate) fn namespace_of(object: &Value) -> &str {
     object["metadata"]["namespace"].as_str().unwrap_or_default()
 }
 
-/// What the operator says about a job; of a later version's words those that are known.
+/// What the operator says about a job. What does not read, as of another version, is left out, and
+/// takes nothing else with it: no other field, and of a list no other item.
 pub(crate) fn status_of(job: &Value) -> StreamJobStatus {
-    serde_json::from_value(job["status"].clone()).unwrap_or_default()
-}
-
-/// A process that ends when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Running(Child);
-
-impl Running {
-    /// What it prints; once.
-    pub(crate) fn output(&mut self) -> Result<BufReader<std::process::ChildStdout>> {
-        Ok(BufReader::new(self.0.stdout.take().context("kubectl's output")?))
+    let Value::Object(fields) = &job["status"] else { return StreamJobStatus::default() };
+    let alone = |name: &str, value: &Value| json!({name: value});
+    let reads = |status: Value| serde_json::from_value::<StreamJobStatus>(status).is_ok();
+    let mut kept = Map::new();
+    for (name, value) in fields {
+        if reads(alone(name, value)) {
+            kept.insert(name.clone(), value.clone());
+        } else if let Value::Array(items) = value {
+            let items = items.iter().filter(|item| reads(alone(name, &json!([item]))));
+            kept.insert(name.clone(), items.cloned().collect());
+        }
     }
-
-    /// Until it ends: whether it is content.
-    pub(crate) fn wait(&mut self) -> Result<std::process::ExitStatus> {
-        Ok(self.0.wait()?)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    serde_json::from_value(Value::Object(kept)).unwrap_or_default()
 }
 
 /// A way to a pod's port, which closes when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Forwarded {
-    child: Running,
+    running: Running,
     address: String,
 }
 
@@ -275,8 +284,32 @@ impl Forwarded {
 
     /// Until `kubectl` ends.
     pub(crate) fn wait(mut self) -> Result<()> {
-        let ended = self.child.wait()?;
-        ensure!(ended.success(), "the way to the page has closed: kubectl ended with {ended}");
-        Ok(())
+        self.running.wait().context("the way to the page has closed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_read_of_a_status_takes_nothing_else_with_it() {
+        let condition = |type_: &str| {
+            json!({
+                "type": type_, "status": "True", "reason": "Why", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            })
+        };
+        let status = status_of(&json!({"status": {
+            "state": "Running", "restarts": "many", "lastCheckpoint": {"epoch": -1},
+            "coordinator": {"pod": "delays-0123abcd-1", "more": 1}, "later": {"a": 1},
+            "conditions": [condition("Ready"), {"type": 1}, condition("Degraded")],
+        }}));
+        assert_eq!(status.state, Some(weir_crds::kube::JobState::Running));
+        assert_eq!(status.coordinator.map(|it| it.pod).as_deref(), Some("delays-0123abcd-1"));
+        let types: Vec<&str> = status.conditions.iter().map(|it| it.type_.as_str()).collect();
+        assert_eq!(types, ["Ready", "Degraded"]);
+        assert_eq!((status.restarts, status.last_checkpoint), (None, None));
+        assert_eq!(status_of(&json!({"status": 1})), StreamJobStatus::default());
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, Command, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
 use crate::Cli;
-use crate::ask::{Cluster, Connection, JOBS};
+use crate::ask::{Cluster, Connection, JOBS, is_label};
 use crate::out::print;
 
 /// The name under which kubectl asks.
@@ -59,7 +59,8 @@ pub(crate) fn answer(words: &[String]) -> anyhow::Result<u8> {
     let jobs = |connection: &Connection| {
         let listed = Cluster::new(connection).read(&["get", JOBS, "--output=name"]);
         let listed = String::from_utf8_lossy(&listed.unwrap_or_default()).into_owned();
-        listed.lines().filter_map(|line| Some(line.split_once('/')?.1.to_owned())).collect()
+        let names = listed.lines().filter_map(|line| Some(line.split_once('/')?.1));
+        names.filter(|name| is_label(name)).map(str::to_owned).collect()
     };
     let words: String = candidates(words, jobs).iter().map(|word| format!("{word}\n")).collect();
     print(&(words + NO_FILES))?;

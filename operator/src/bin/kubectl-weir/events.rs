@@ -1,5 +1,8 @@
 //! `events`: what happened to a job, its sets and its pods, in the order in which it happened.
 
+use std::collections::{HashMap, VecDeque};
+
+use anyhow::Context;
 use clap::Args;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -8,8 +11,11 @@ use weir_page::words::time_of_day;
 
 use crate::Output;
 use crate::ask::Cluster;
-use crate::out::{Colour, coloured, print, print_json, table};
+use crate::out::{Colour, coloured, in_json, print, print_json, safe, table};
+use crate::watch::Watch;
 
+/// Events of a job that are known to have been shown; Kubernetes forgets them after an hour.
+const REMEMBERED: usize = 10_000;
 /// Digits of a revision.
 const REVISION: usize = 8;
 
@@ -17,6 +23,7 @@ const REVISION: usize = 8;
 #[derive(Debug, Args)]
 pub(crate) struct EventArgs {
     /// Its name.
+    #[arg(value_parser = crate::ask::job_name)]
     job: String,
     /// Go on with what happens from now on, until Ctrl-C.
     #[arg(short, long)]
@@ -84,7 +91,7 @@ fn row(event: &Value, now: Timestamp) -> Vec<String> {
         other => format!("{}/{}", other.to_lowercase(), text(&object["name"])),
     };
     let times = event["series"]["count"].as_u64().or(event["count"].as_u64()).unwrap_or(1);
-    let mut message = text(&event["message"]).replace('\n', "\n    ");
+    let mut message = text(&event["message"]);
     if times > 1 {
         message.push_str(&format!(" (×{times})"));
     }
@@ -96,7 +103,8 @@ fn row(event: &Value, now: Timestamp) -> Vec<String> {
 pub(crate) fn run(cluster: &Cluster, args: &EventArgs, colour: Colour) -> anyhow::Result<u8> {
     let wanted = |event: &Value| !args.warnings || event["type"] == "Warning";
     let mut events = of_job(cluster, &args.job)?;
-    events.retain(wanted);
+    let mut seen = Shown::default();
+    events.retain(|event| seen.is_news(event) && wanted(event));
     let now = Clock::system().now();
     if args.output == Output::Json && !args.watch {
         print_json(&json!({"apiVersion": "v1", "kind": "List", "items": events}))?;
@@ -104,7 +112,7 @@ pub(crate) fn run(cluster: &Cluster, args: &EventArgs, colour: Colour) -> anyhow
     }
     if args.output == Output::Json {
         for event in &events {
-            print(&format!("{event}\n"))?;
+            print(&format!("{}\n", in_json(&event.to_string())))?;
         }
     } else if events.is_empty() {
         let job = &args.job;
@@ -117,24 +125,52 @@ pub(crate) fn run(cluster: &Cluster, args: &EventArgs, colour: Colour) -> anyhow
         let warning = coloured("Warning", 33, colour.is_on());
         print(&text.replace("   Warning   ", &format!("   {warning}   ")))?;
     }
-    if args.watch {
-        let mut call = cluster.start(&["get", "events", "--watch-only", "--output=json"])?;
-        let told = serde_json::Deserializer::from_reader(call.output()?).into_iter::<Value>();
-        for event in told {
-            let event = event?;
-            if !is_of(&args.job, &event) || !wanted(&event) {
-                continue;
-            }
-            match args.output {
-                Output::Json => print(&format!("{event}\n"))?,
-                Output::Text => {
-                    print(&format!("{}\n", row(&event, Clock::system().now()).join("   ")))?
-                }
+    if !args.watch {
+        return Ok(0);
+    }
+    // It begins with what there is, so that nothing is missed that happened meanwhile.
+    let mut watch = Watch::new(cluster, &["events"]);
+    loop {
+        let Some(event) = watch.next(None).context("events cannot be watched")? else { continue };
+        if !is_of(&args.job, &event) || !seen.is_news(&event) || !wanted(&event) {
+            continue;
+        }
+        match args.output {
+            Output::Json => print(&format!("{}\n", in_json(&event.to_string())))?,
+            Output::Text => {
+                print(&format!("{}\n", safe(&row(&event, Clock::system().now())).join("   ")))?
             }
         }
-        anyhow::ensure!(call.wait()?.success(), "kubectl stopped watching events");
     }
-    Ok(0)
+}
+
+/// Events that were shown, the oldest first: by their UID, and in which version.
+#[derive(Debug, Default)]
+struct Shown {
+    versions: HashMap<String, String>,
+    order: VecDeque<String>,
+}
+
+impl Shown {
+    /// Whether this is another one, or has happened once more. From now on it is none.
+    fn is_news(&mut self, event: &Value) -> bool {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let of = &event["metadata"];
+        let id = text(&of["uid"]).unwrap_or_else(|| event.to_string());
+        let version = text(&of["resourceVersion"]).unwrap_or_default();
+        match self.versions.insert(id.clone(), version.clone()) {
+            Some(before) => before != version,
+            None => {
+                self.order.push_back(id);
+                if self.order.len() > REMEMBERED
+                    && let Some(oldest) = self.order.pop_front()
+                {
+                    self.versions.remove(&oldest);
+                }
+                true
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -81,6 +81,12 @@ impl Job {
         }
     }
 
+    /// The pod that has its page: the one that coordinates it, while it does not rest.
+    pub(crate) fn page_pod(&self) -> Option<&str> {
+        let coordinator = self.status.coordinator.as_ref().map(|it| it.pod.as_str());
+        coordinator.filter(|pod| !pod.is_empty() && self.verdict != Verdict::AtRest)
+    }
+
     /// The word of its state.
     pub(crate) fn state(&self) -> String {
         self.status.state.map_or_else(|| "–".to_owned(), |state| format!("{state:?}"))

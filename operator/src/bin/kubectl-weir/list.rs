@@ -6,12 +6,12 @@ use clap::{Args, ValueEnum};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use weir_operator::clock::Clock;
-use weir_page::words::{duration, rate};
+use weir_page::words::{duration, on_one_line, rate};
 use weir_protocol::view::{Severity, Snapshot};
 
 use crate::ask::{Cluster, JOBS};
 use crate::jobs::{Job, Verdict, sort};
-use crate::out::{Colour, coloured, first_line, keep, print, table};
+use crate::out::{Colour, coloured, first_line, in_json, keep, print, table};
 
 /// Pages of jobs that are asked at a time.
 const AT_ONCE: usize = 8;
@@ -104,7 +104,7 @@ pub(crate) fn jobs(
 
 /// What the jobs that run say themselves, by position. One that does not answer says nothing.
 pub(crate) fn live(cluster: &Cluster, jobs: &[Job]) -> HashMap<usize, Live> {
-    let pod = |job: &Job| job.status.coordinator.as_ref().map(|it| it.pod.clone());
+    let pod = |job: &Job| job.page_pod().map(str::to_owned);
     let running: Vec<_> = jobs
         .iter()
         .enumerate()
@@ -142,9 +142,10 @@ fn seen(cluster: &Cluster, args: &ListArgs, colour: Colour) -> anyhow::Result<St
     let live = if args.live { live(cluster, &jobs) } else { HashMap::new() };
     let now = Clock::system().now();
     Ok(match args.output {
-        ListOutput::Name => {
-            jobs.iter().map(|job| format!("streamjob.weir.dev/{}\n", job.name)).collect()
-        }
+        ListOutput::Name => jobs
+            .iter()
+            .map(|job| format!("streamjob.weir.dev/{}\n", on_one_line(&job.name)))
+            .collect(),
         ListOutput::Json => {
             let item = |(at, job): (usize, &Job)| {
                 let mut item = job.json(now);
@@ -157,7 +158,7 @@ fn seen(cluster: &Cluster, args: &ListArgs, colour: Colour) -> anyhow::Result<St
             let list = json!({
                 "apiVersion": "cli.weir.dev/v1", "kind": "JobSummaryList", "items": items,
             });
-            format!("{}\n", serde_json::to_string_pretty(&list)?)
+            format!("{}\n", in_json(&serde_json::to_string_pretty(&list)?))
         }
         ListOutput::Table | ListOutput::Wide if jobs.is_empty() => {
             let place = if args.all_namespaces { "in any namespace" } else { "in this namespace" };

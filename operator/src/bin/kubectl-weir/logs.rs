@@ -1,25 +1,32 @@
 //! `logs`: what all pods of a job write, in one stream, each line with its pod.
 
-use std::collections::HashSet;
-use std::io::BufRead;
-use std::sync::mpsc::{self, Sender};
+use std::collections::HashMap;
+use std::io::{BufRead, IsTerminal};
+use std::sync::mpsc;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
+use weir_operator::clock::Clock;
+use weir_page::words::on_one_line;
 
-use crate::ask::{Cluster, name_of, status_of};
-use crate::out::{Colour, coloured, print};
+use crate::ask::{Cluster, name_of, named, status_of};
+use crate::out::{Colour, coloured, print, tell};
 
-/// How often new pods are looked for.
+/// How often new pods, and streams that have ended, are looked for.
 const LOOK: Duration = Duration::from_secs(2);
+/// Lines of a pod that are read before they can be shown.
+const QUEUE: usize = 1024;
 /// Of pods, in turn.
 const COLOURS: [u8; 6] = [36, 35, 34, 33, 32, 31];
 
 /// `logs`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct LogArgs {
     /// Its name.
+    #[arg(value_parser = crate::ask::job_name)]
     job: String,
     /// Go on with what is written from now on, also by new pods, until Ctrl-C.
     #[arg(short, long)]
@@ -46,6 +53,10 @@ struct Pod {
     process: String,
     /// Its process has begun, and so there is something to be read.
     has_begun: bool,
+    /// It has not ended, and so may write more.
+    runs: bool,
+    /// There was another before it.
+    was_restarted: bool,
     /// What its lines begin with.
     prefix: String,
     colour: u8,
@@ -63,32 +74,34 @@ fn pods(cluster: &Cluster, job: &str) -> anyhow::Result<Vec<Pod>> {
     let wide = listed.iter().map(|pod| short(name_of(pod)).len()).max().unwrap_or(0);
     let pods = listed.iter().enumerate().map(|(at, pod)| {
         let name = name_of(pod);
-        let containers = pod["status"]["containerStatuses"].as_array().cloned().unwrap_or_default();
-        let begun = |container: &Value| {
-            let was = container["restartCount"].as_u64() > Some(0);
-            was || ["running", "terminated"].iter().any(|it| container["state"][it].is_object())
-        };
-        let restarts = containers.iter().filter_map(|container| container["restartCount"].as_u64());
+        let containers = pod["status"]["containerStatuses"].as_array();
+        // Others stand beside it at times, whose lines nobody asked for.
+        let worker = containers.and_then(|all| all.iter().find(|it| it["name"] == "worker"));
+        let is = |state: &str| worker.is_some_and(|it| it["state"][state].is_object());
+        let restarts = worker.and_then(|it| it["restartCount"].as_u64()).unwrap_or(0);
         Pod {
             name: name.to_owned(),
-            process: format!("{}-{}", pod["metadata"]["uid"], restarts.sum::<u64>()),
-            has_begun: containers.iter().any(begun),
-            prefix: format!("{:<wide$}", short(name)),
+            process: format!("{}-{restarts}", pod["metadata"]["uid"]),
+            has_begun: restarts > 0 || is("running") || is("terminated"),
+            runs: is("running"),
+            was_restarted: restarts > 0,
+            prefix: format!("{:<wide$}", on_one_line(&short(name))),
             colour: COLOURS[at % COLOURS.len()],
         }
     });
     Ok(pods.collect())
 }
 
-/// A line as people read it: the workers write JSON.
+/// A line as people read it: the workers write JSON. What it says is somebody else's, and has no
+/// effect on a terminal.
 fn readable(line: &str) -> String {
-    let Ok(Value::Object(said)) = serde_json::from_str::<Value>(line) else {
-        return line.to_owned();
-    };
+    on_one_line(&told(line).unwrap_or_else(|| line.to_owned()))
+}
+
+fn told(line: &str) -> Option<String> {
+    let said: Value = serde_json::from_str(line).ok()?;
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let Some(fields) = said.get("fields").and_then(Value::as_object) else {
-        return line.to_owned();
-    };
+    let fields = said.get("fields").and_then(Value::as_object)?;
     let time = said.get("timestamp").map(text).unwrap_or_default();
     // "2026-01-21T14:00:07.123456Z": the day of what is followed is today's.
     let time = time.get(11..23).unwrap_or(&time).to_owned();
@@ -98,96 +111,251 @@ fn readable(line: &str) -> String {
     for (name, value) in fields.iter().filter(|(name, _)| *name != "message") {
         out.push_str(&format!(" {name}={}", text(value)));
     }
-    out
+    Some(out)
 }
 
-/// Reads the lines of a pod and sends them on, each with the time that the cluster gave it.
-fn follow(
+/// A line of a pod.
+#[derive(Debug)]
+struct Line {
+    pod: Pod,
+    /// When it was written, as the cluster says.
+    time: String,
+    text: String,
+}
+
+impl Line {
+    /// Of a node in another zone it is another text.
+    fn at(&self) -> Option<Timestamp> {
+        self.time.parse().ok()
+    }
+}
+
+/// Since which line on.
+#[derive(Clone, Debug)]
+enum Since {
+    /// As the command's flags say.
+    Asked,
+    /// Everything: of a process that began while we looked on all is news.
+    Start,
+    /// What was written after this, of which there may be more of the same moment.
+    After(String),
+}
+
+/// Reads the lines of a pod and sends them on.
+fn read(
     cluster: &Cluster,
     pod: &Pod,
     args: &LogArgs,
-    is_new: bool,
-    to: &Sender<(Pod, String, String)>,
+    since: &Since,
+    mut send: impl FnMut(Line) -> bool,
 ) -> anyhow::Result<()> {
-    let name = format!("pod/{}", pod.name);
-    let since = args.since.as_ref().map(|since| format!("--since={since}"));
-    let tail = args.tail.map(|lines| format!("--tail={lines}"));
-    let mut call = vec!["logs", &name, "--container=worker", "--timestamps"];
-    call.extend(args.follow.then_some("--follow"));
-    call.extend(args.previous.then_some("--previous"));
-    // Of a process that began while we looked on everything is news.
-    call.extend(since.as_deref().filter(|_| !is_new));
-    call.extend(tail.as_deref().filter(|_| !is_new));
+    let name = named("pod", &pod.name)?;
+    let mut call = vec!["logs".to_owned(), name.clone(), "--container=worker".to_owned()];
+    call.push("--timestamps".to_owned());
+    call.extend(args.follow.then(|| "--follow".to_owned()));
+    call.extend(args.previous.then(|| "--previous".to_owned()));
+    match since {
+        Since::Asked => {
+            call.extend(args.since.as_ref().map(|since| format!("--since={since}")));
+            call.extend(args.tail.map(|lines| format!("--tail={lines}")));
+        }
+        Since::Start => {}
+        Since::After(time) => call.push(format!("--since-time={time}")),
+    }
+    let after = match since {
+        Since::After(time) => time.parse::<Timestamp>().ok(),
+        Since::Asked | Since::Start => None,
+    };
+    let call: Vec<&str> = call.iter().map(String::as_str).collect();
     let mut running = cluster.start(&call)?;
-    for line in running.output()?.lines() {
-        let line = line?;
+    for line in running.output()?.split(b'\n') {
+        // A pod may write anything, also what is no text.
+        let line = String::from_utf8_lossy(&line?).into_owned();
         let (time, text) = line.split_once(' ').unwrap_or(("", &line));
-        if to.send((pod.clone(), time.to_owned(), text.to_owned())).is_err() {
+        let line = Line { pod: pod.clone(), time: time.to_owned(), text: text.to_owned() };
+        if after.is_some() && line.at() <= after {
+            continue;
+        }
+        if !send(line) {
             return Ok(());
         }
     }
-    // It has said why.
-    anyhow::ensure!(running.wait()?.success(), "the lines of {name} could not be read");
-    Ok(())
+    running.wait().with_context(|| format!("the lines of {name} could not be read"))
+}
+
+/// Shows a line.
+struct Shows {
+    colours: bool,
+    is_terminal: bool,
+    raw: bool,
+}
+
+impl Shows {
+    fn line(&self, line: &Line) -> anyhow::Result<()> {
+        let prefix = coloured(&line.pod.prefix, line.pod.colour, self.colours);
+        let text = match self.raw {
+            // A terminal would act upon what stands in it; a file is to hold it.
+            true if self.is_terminal => on_one_line(&line.text),
+            true => line.text.clone(),
+            false => readable(&line.text),
+        };
+        print(&format!("{prefix} {text}\n"))
+    }
 }
 
 pub(crate) fn run(cluster: &Cluster, args: &LogArgs, colour: Colour) -> anyhow::Result<u8> {
-    let colours = colour.is_on();
-    let mut pods_now = pods(cluster, &args.job)?;
+    let is_terminal = std::io::stdout().is_terminal();
+    let shows = Shows { colours: colour.is_on(), is_terminal, raw: args.raw };
+    let mut pods = pods(cluster, &args.job)?;
+    let job = &args.job;
     anyhow::ensure!(
-        args.follow || pods_now.iter().any(|pod| pod.has_begun),
-        "{}: no pod of such a job has begun; `kubectl weir list` lists the jobs, `kubectl weir events \
-         {}` may tell why",
-        args.job,
-        args.job
+        args.follow || pods.iter().any(|pod| pod.has_begun),
+        "{job}: no pod of such a job has begun; `kubectl weir list` lists the jobs, `kubectl weir events \
+         {job}` may tell why"
     );
-    let shown = |(pod, _, text): &(Pod, String, String)| {
-        let prefix = coloured(&pod.prefix, pod.colour, colours);
-        let text = if args.raw { text.clone() } else { readable(text) };
-        print(&format!("{prefix} {text}\n"))
-    };
-    if pods_now.iter().any(|pod| pod.prefix.contains('*')) {
-        eprintln!("* coordinates the job");
+    if args.previous {
+        pods.retain(|pod| pod.was_restarted);
+        anyhow::ensure!(
+            !pods.is_empty(),
+            "{job}: no worker was restarted in its pod, so there are no lines from before; without \
+             --previous there are those of the present ones"
+        );
     }
-    let (to, lines) = mpsc::channel();
-    if !args.follow {
-        let reading: Vec<_> = pods_now
-            .into_iter()
-            .filter(|pod| pod.has_begun)
-            .map(|pod| {
-                let (cluster, to) = (cluster.clone(), to.clone());
-                // Borrowed arguments would not outlive the thread.
-                let args = LogArgs { job: args.job.clone(), since: args.since.clone(), ..*args };
-                std::thread::spawn(move || follow(&cluster, &pod, &args, false, &to))
-            })
-            .collect();
-        drop(to);
-        let mut lines: Vec<_> = lines.into_iter().collect();
-        for thread in reading {
-            thread.join().map_err(|_| anyhow::anyhow!("a pod's lines could not be read"))??;
+    if pods.iter().any(|pod| pod.prefix.contains('*')) {
+        tell("* coordinates the job");
+    }
+    match args.follow {
+        true => follow(cluster, args, pods, &shows),
+        false => {
+            pods.retain(|pod| pod.has_begun);
+            merge(cluster, args, pods, &shows)
         }
-        // RFC 3339 in UTC: the order of texts is that of times. Lines of one pod keep theirs.
-        lines.sort_by(|a, b| a.1.cmp(&b.1));
-        return lines.iter().try_for_each(shown).map(|()| 0);
     }
-    let mut followed = HashSet::new();
-    let mut is_new = false;
+}
+
+/// Shows what there is, in the order of time. Lines of one pod keep theirs.
+fn merge(cluster: &Cluster, args: &LogArgs, pods: Vec<Pod>, shows: &Shows) -> anyhow::Result<u8> {
+    let begin = |pod: Pod| {
+        let (cluster, args) = (cluster.clone(), args.clone());
+        let (to, lines) = mpsc::sync_channel(QUEUE);
+        let reading = std::thread::spawn(move || {
+            read(&cluster, &pod, &args, &Since::Asked, |line| to.send(line).is_ok())
+        });
+        (lines, reading)
+    };
+    let (lines, reading): (Vec<_>, Vec<_>) = pods.into_iter().map(begin).unzip();
+    let mut next: Vec<Option<Line>> = lines.iter().map(|lines| lines.recv().ok()).collect();
+    let first = |next: &[Option<Line>]| {
+        let times = next.iter().enumerate().filter_map(|(i, line)| Some((line.as_ref()?.at(), i)));
+        times.min().map(|(_, i)| i)
+    };
+    while let Some(i) = first(&next) {
+        if let Some(line) = std::mem::replace(&mut next[i], lines[i].recv().ok()) {
+            shows.line(&line)?;
+        }
+    }
+    let mut code = 0;
+    for thread in reading {
+        // The others were shown all the same.
+        if let Ok(Err(why)) = thread.join() {
+            tell(&format!("{why:#}"));
+            code = 1;
+        }
+    }
+    Ok(code)
+}
+
+/// What is known of a process whose lines are followed.
+#[derive(Debug, Default)]
+struct Followed {
+    is_read: bool,
+    /// The time of its newest line.
+    until: Option<String>,
+    /// Why it could not be read, as it was told.
+    told: String,
+}
+
+/// Shows what is written from now on, also by pods that come later. The API server ends each stream
+/// after some hours, and kubelet when it turns a log over: they go on where they ended.
+fn follow(
+    cluster: &Cluster,
+    args: &LogArgs,
+    mut pods: Vec<Pod>,
+    shows: &Shows,
+) -> anyhow::Result<u8> {
+    enum News {
+        Line(Line),
+        Ended(String, anyhow::Result<()>),
+    }
+    let clock = Clock::system();
+    let (to, news) = mpsc::sync_channel(QUEUE);
+    let mut followed: HashMap<String, Followed> = HashMap::new();
+    let mut since = Since::Asked;
+    let mut silent = String::new();
     loop {
-        for pod in pods_now.into_iter().filter(|pod| pod.has_begun) {
-            if followed.insert(pod.process.clone()) {
-                let (cluster, to) = (cluster.clone(), to.clone());
-                let args = LogArgs { job: args.job.clone(), since: args.since.clone(), ..*args };
-                // What cannot be read has said why; the others go on.
-                std::thread::spawn(move || follow(&cluster, &pod, &args, is_new, &to));
+        for pod in pods.iter().filter(|pod| pod.has_begun) {
+            let known = followed.get(&pod.process);
+            // One that has ended was read to its end.
+            if known.is_some_and(|it| it.is_read || !pod.runs) {
+                continue;
+            }
+            let since = match known {
+                None => since.clone(),
+                Some(known) => known.until.clone().map_or(Since::Asked, Since::After),
+            };
+            followed.entry(pod.process.clone()).or_default().is_read = true;
+            let (cluster, args, pod, to) = (cluster.clone(), args.clone(), pod.clone(), to.clone());
+            std::thread::spawn(move || {
+                let send = |line| to.send(News::Line(line)).is_ok();
+                let ended = read(&cluster, &pod, &args, &since, send);
+                // Nobody may listen any more.
+                let _ = to.send(News::Ended(pod.process, ended));
+            });
+        }
+        since = Since::Start;
+        let until = clock.elapsed() + LOOK;
+        loop {
+            let left = until.saturating_sub(clock.elapsed());
+            match news.recv_timeout(left) {
+                Ok(News::Line(line)) => {
+                    shows.line(&line)?;
+                    if let Some(it) = followed.get_mut(&line.pod.process) {
+                        it.until = Some(line.time).filter(|time| !time.is_empty());
+                    }
+                }
+                Ok(News::Ended(process, ended)) => {
+                    let Some(it) = followed.get_mut(&process) else { continue };
+                    it.is_read = false;
+                    let why = ended.err().map_or_else(String::new, |why| format!("{why:#}"));
+                    if !why.is_empty() && why != it.told {
+                        tell(&why);
+                    }
+                    it.told = why;
+                }
+                Err(_) => break,
+            }
+            // Lines that never cease must not keep us from looking.
+            if left.is_zero() {
+                break;
             }
         }
-        is_new = true;
-        let mut patience = LOOK;
-        while let Ok(line) = lines.recv_timeout(patience) {
-            shown(&line)?;
-            patience = patience.saturating_sub(Duration::from_millis(1));
+        match self::pods(cluster, &args.job) {
+            Ok(found) => {
+                pods = found;
+                silent.clear();
+                followed.retain(|process, it| {
+                    it.is_read || pods.iter().any(|pod| pod.process == *process)
+                });
+            }
+            // The streams may go on while the API server does not answer a question.
+            Err(why) => {
+                let why = format!("{why:#}");
+                if why != silent {
+                    tell(&format!("new pods are not seen: {why}"));
+                }
+                silent = why;
+            }
         }
-        pods_now = pods(cluster, &args.job)?;
     }
 }
 
@@ -202,5 +370,8 @@ mod tests {
         for line in ["thread 'main' panicked", "{\"a\": 1}", "[1]", "\"x\""] {
             assert_eq!(readable(line), line);
         }
+        let evil = r#"{"level":"INFO","fields":{"message":"a\u001b[2Jb","x":"\u009b1m"}}"#;
+        assert_eq!(readable(evil), " INFO  a [2Jb x= 1m");
+        assert_eq!(readable("a\x1b]0;t\x07"), "a ]0;t ");
     }
 }

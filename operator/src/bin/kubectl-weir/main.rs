@@ -11,6 +11,7 @@ mod completion;
 mod events;
 mod exit;
 mod jobs;
+mod kubectl;
 mod list;
 mod logs;
 mod out;
@@ -21,6 +22,7 @@ mod status;
 mod top;
 mod ui;
 mod version;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -87,6 +89,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct JobName {
     /// Its name.
+    #[arg(value_parser = crate::ask::job_name)]
     job: String,
 }
 
@@ -102,10 +105,11 @@ fn main() -> ExitCode {
         Some(words) => completion::answer(&words),
         None => run(parse()),
     };
+    kubectl::end_all();
     match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("{error:#}");
+            out::tell(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }

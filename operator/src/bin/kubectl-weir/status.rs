@@ -3,13 +3,13 @@
 use clap::Args;
 use serde_json::json;
 use weir_operator::clock::Clock;
-use weir_page::words::duration;
+use weir_page::words::{duration, in_lines, on_one_line};
 use weir_protocol::view::{OperationView, Severity, Snapshot};
 
 use crate::ask::Cluster;
 use crate::exit::NOT_WELL;
 use crate::jobs::{Job, Verdict};
-use crate::out::{keep, print};
+use crate::out::{in_json, keep, print};
 use crate::{JobName, Output};
 
 /// `status`.
@@ -53,7 +53,7 @@ fn seen(cluster: &Cluster, args: &StatusArgs) -> anyhow::Result<(String, bool)> 
                         "apiVersion": "cli.weir.dev/v1", "kind": "JobSummary",
                         "job": job.json(Clock::system().now()),
                     });
-                    format!("{}\n", serde_json::to_string_pretty(&summary)?)
+                    format!("{}\n", in_json(&serde_json::to_string_pretty(&summary)?))
                 }
                 Output::Text => at_rest(&job, &format!("{silent:#}")),
             };
@@ -65,7 +65,7 @@ fn seen(cluster: &Cluster, args: &StatusArgs) -> anyhow::Result<(String, bool)> 
     let runs = ["Running", "Rescaling", "Finished"].contains(&snapshot.job.state.as_str());
     let is_well = runs && snapshot.findings.iter().all(|f| f.severity == Severity::Note);
     let text = match args.output {
-        Output::Json => format!("{text}\n"),
+        Output::Json => format!("{}\n", in_json(&text)),
         Output::Text => {
             let operations: Vec<OperationView> = way.read("/v1/operations")?;
             weir_page::status(&snapshot, &operations)
@@ -77,9 +77,10 @@ fn seen(cluster: &Cluster, args: &StatusArgs) -> anyhow::Result<(String, bool)> 
 /// What the resource says of a job that nobody coordinates.
 fn at_rest(job: &Job, silent: &str) -> String {
     let now = Clock::system().now();
-    let mut text = format!("{}   {}   {}\n", job.name, job.state(), job.verdict.word());
+    let name = on_one_line(&job.name);
+    let mut text = format!("{name}   {}   {}\n", job.state(), job.verdict.word());
     if !job.reason.is_empty() {
-        text.push_str(&format!("{}\n", job.reason));
+        text.push_str(&format!("{}\n", in_lines(&job.reason, "\n")));
     }
     if let Some(checkpoint) = &job.status.last_checkpoint {
         let ago = job.checkpoint_age(now).map(|age| format!(", {} ago", duration(age)));
@@ -91,10 +92,11 @@ fn at_rest(job: &Job, silent: &str) -> String {
     }
     if let Some(savepoint) = &job.status.last_savepoint {
         let place = savepoint.path.clone().unwrap_or_default();
-        text.push_str(&format!("savepoint    {}  {place}\n", savepoint.name));
+        let saved = on_one_line(&format!("{}  {place}", savepoint.name));
+        text.push_str(&format!("savepoint    {saved}\n"));
     }
     if job.verdict != Verdict::AtRest {
-        text.push_str(&format!("live figures are missing: {silent}\n"));
+        text.push_str(&format!("live figures are missing: {}\n", in_lines(silent, "\n")));
     }
     text
 }

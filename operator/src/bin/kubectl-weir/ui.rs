@@ -1,8 +1,8 @@
 //! `ui`: a job's page over a way that `kubectl` opens, or the page of all jobs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -27,6 +27,7 @@ const ASKED: usize = 24;
 #[derive(Debug, Args)]
 pub(crate) struct UiArgs {
     /// Its name; without one a page of all jobs is served.
+    #[arg(value_parser = crate::ask::job_name)]
     job: Option<String>,
     /// Jobs of all namespaces.
     #[arg(short = 'A', long, conflicts_with = "job")]
@@ -59,27 +60,58 @@ struct Ways {
 impl Ways {
     /// The way to the job's page.
     fn to(&self, job: &Job) -> anyhow::Result<Arc<Forwarded>> {
-        let pod = job.status.coordinator.as_ref().map(|it| it.pod.clone());
+        let pod = job.page_pod();
         let pod = pod.with_context(|| format!("{}: nobody coordinates it now", job.name))?;
-        let key = (job.namespace.clone(), job.name.clone());
-        let known = || self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, way)) = known().get(&key).filter(|(of, _)| *of == pod) {
+        if let Some((_, way)) = self.known().get(&of(job)).filter(|(of, _)| of == pod) {
             return Ok(Arc::clone(way));
         }
-        let way = Arc::new(self.cluster.within(&job.namespace).page_of_pod(&pod)?);
-        known().insert(key, (pod, Arc::clone(&way)));
+        let way = Arc::new(self.cluster.within(&job.namespace).page_of_pod(pod)?);
+        self.known().insert(of(job), (pod.to_owned(), Arc::clone(&way)));
         Ok(way)
     }
 
-    /// What the job says itself; a way that leads nowhere is given up.
-    fn live(&self, job: &Job) -> Option<Live> {
-        let said = self.to(job).and_then(|way| way.read::<Snapshot>("/v1/snapshot"));
-        if said.is_err() {
-            let key = (job.namespace.clone(), job.name.clone());
-            self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        }
-        said.ok().map(|snapshot| Live::of(&snapshot))
+    fn known(&self) -> MutexGuard<'_, HashMap<Of, (Pod, Arc<Forwarded>)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// What is read over the way to the job's page; a way that leads nowhere is given up.
+    fn over<T>(
+        &self,
+        job: &Job,
+        read: impl Fn(&Forwarded) -> anyhow::Result<T>,
+    ) -> anyhow::Result<(Arc<Forwarded>, T)> {
+        let way = self.to(job)?;
+        let said = read(&way);
+        if said.is_err() {
+            self.known().remove(&of(job));
+        }
+        said.map(|said| (way, said))
+    }
+
+    /// Gives up ways to jobs that have no page any more.
+    fn keep(&self, jobs: &[Job]) {
+        let wanted: HashSet<Of> =
+            jobs.iter().filter(|job| job.page_pod().is_some()).map(of).collect();
+        self.known().retain(|job, _| wanted.contains(job));
+    }
+
+    /// Where the job's page is, which answers there.
+    fn address(&self, job: &Job) -> anyhow::Result<String> {
+        // A way that was open may have closed: then another is opened.
+        let answers = || self.over(job, |way| way.get("/v1/snapshot").map(drop));
+        let (way, ()) = answers().or_else(|_| answers())?;
+        Ok(format!("http://{}/", way.address()))
+    }
+
+    /// What the job says itself.
+    fn live(&self, job: &Job) -> Option<Live> {
+        let said = self.over(job, |way| way.read::<Snapshot>("/v1/snapshot"));
+        said.ok().map(|(_, snapshot)| Live::of(&snapshot))
+    }
+}
+
+fn of(job: &Job) -> Of {
+    (job.namespace.clone(), job.name.clone())
 }
 
 /// A job as the page shows it.
@@ -109,7 +141,7 @@ fn row(job: &Job, live: Option<&Live>) -> FleetRow {
         in_rate: live.map(|live| live.in_rate),
         behind_s: live.and_then(|live| live.behind_s),
         why: why.or(found.map(|(_, text)| text.clone())).unwrap_or_default(),
-        has_page: job.status.coordinator.is_some() && job.verdict != Verdict::AtRest,
+        has_page: job.page_pod().is_some(),
     }
 }
 
@@ -123,46 +155,48 @@ fn order(row: &FleetRow) -> u8 {
     }
 }
 
-fn look(ways: &Ways, args: &UiArgs, live: bool) -> anyhow::Result<(Vec<Job>, Vec<FleetRow>)> {
+fn look(ways: &Ways, args: &UiArgs, live: bool) -> anyhow::Result<Vec<FleetRow>> {
     let jobs = jobs(&ways.cluster, args.all_namespaces, None)?;
+    ways.keep(&jobs);
     let asked = if live { ASKED } else { 0 };
     let said: Vec<Option<Live>> = std::thread::scope(|scope| {
         let ask = |job| scope.spawn(move || ways.live(job));
-        let running =
-            |job: &&Job| job.status.coordinator.is_some() && job.verdict != Verdict::AtRest;
         let asking: Vec<_> = jobs
             .iter()
             .enumerate()
-            .map(|(at, job)| Some(job).filter(|job| at < asked && running(job)).map(ask))
+            .map(|(at, job)| {
+                Some(job).filter(|job| at < asked && job.page_pod().is_some()).map(ask)
+            })
             .collect();
         asking.into_iter().map(|thread| thread?.join().ok().flatten()).collect()
     });
     let mut rows: Vec<FleetRow> =
         jobs.iter().zip(&said).map(|(job, live)| row(job, live.as_ref())).collect();
     rows.sort_by_key(order);
-    Ok((jobs, rows))
+    Ok(rows)
 }
 
 fn fleet(cluster: &Cluster, args: &UiArgs) -> anyhow::Result<u8> {
     let ways = Arc::new(Ways { cluster: cluster.clone(), open: Mutex::default() });
-    let place = match (args.all_namespaces, cluster.namespace()) {
-        (true, _) => "all namespaces".to_owned(),
-        (false, Some(name)) => format!("namespace {name}"),
-        (false, None) => "the namespace of the current context".to_owned(),
-    };
+    let place = if args.all_namespaces { "all namespaces".to_owned() } else { cluster.place() };
     let now = || u64::try_from(Clock::system().now().as_millisecond()).unwrap_or(0);
-    let moment = |rows, problem| FleetMoment { at_ms: now(), place: place.clone(), rows, problem };
-    let (first, rows) = look(&ways, args, false)?;
-    let seen = Arc::new(Mutex::new(first));
-    let fleet = Fleet::new(moment(rows, String::new()));
+    let moment =
+        |rows| FleetMoment { at_ms: now(), place: place.clone(), rows, ..FleetMoment::default() };
+    let rows = look(&ways, args, false)?;
+    let fleet = Fleet::new(moment(rows));
     let opens = {
-        let (ways, seen) = (Arc::clone(&ways), Arc::clone(&seen));
+        let (ways, all) = (Arc::clone(&ways), args.all_namespaces);
         Arc::new(move |namespace: &str, name: &str| -> Result<String, String> {
-            let jobs = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let job = jobs.iter().find(|job| job.namespace == namespace && job.name == name);
-            let job = job.ok_or_else(|| format!("{name}: no such job is there any more"))?;
-            let way = ways.to(job).map_err(|error| format!("{error:#}"))?;
-            Ok(format!("http://{}/", way.address()))
+            let open = || {
+                // As it is now: who coordinates it may be another than when the page was drawn.
+                let jobs = jobs(&ways.cluster, all, None)?;
+                let job = jobs.iter().find(|job| job.namespace == namespace && job.name == name);
+                ways.address(job.with_context(|| format!("{name}: no such job is there any more"))?)
+            };
+            let why = |error| {
+                format!("{error:#}\n`kubectl weir -n {namespace} status {name}` may tell more")
+            };
+            open().map_err(why)
         })
     };
     let runtime =
@@ -175,22 +209,14 @@ fn fleet(cluster: &Cluster, args: &UiArgs) -> anyhow::Result<u8> {
     print(&format!("http://{}/   (Ctrl-C ends it)\n", listener.local_addr()?))?;
     let router = fleet.router(opens);
     let served = runtime.spawn(async move { axum::serve(listener, router).await });
-    let mut rows = Vec::new();
     while !served.is_finished() {
         if !fleet.is_watched() {
             std::thread::sleep(SELDOM);
             continue;
         }
         match look(&ways, args, true) {
-            Ok((jobs, found)) => {
-                *seen.lock().unwrap_or_else(PoisonError::into_inner) = jobs;
-                rows.clone_from(&found);
-                fleet.show(moment(found, String::new()));
-            }
-            Err(error) => {
-                let why = first_line(&format!("{error:#}"), 300);
-                fleet.show(moment(rows.clone(), why));
-            }
+            Ok(rows) => fleet.show(moment(rows)),
+            Err(error) => fleet.is_silent(&first_line(&format!("{error:#}"), 300)),
         }
         std::thread::sleep(EACH);
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde_json::{Value, json};
 use weir_operator::names;
+use weir_page::words::on_one_line;
 
 use crate::Output;
 use crate::ask::{Cluster, name_of, namespace_of};
@@ -104,8 +105,8 @@ pub(crate) fn run(cluster: &Cluster, args: &VersionArgs) -> anyhow::Result<u8> {
             for it in found {
                 let other = it.version != client && !it.version.is_empty();
                 let skew = if other { "   another version than this program's" } else { "" };
-                let version = &it.version;
-                text.push_str(&format!("operator  {version}  {}  {}{skew}\n", it.image, it.place));
+                let said = format!("{}  {}  {}{skew}", it.version, it.image, it.place);
+                text.push_str(&format!("operator  {}\n", on_one_line(&said)));
             }
         }
         Err(error) => text.push_str(&format!("operator  not seen: {}\n", unseen(error))),
@@ -114,7 +115,8 @@ pub(crate) fn run(cluster: &Cluster, args: &VersionArgs) -> anyhow::Result<u8> {
         Ok(images) if images.is_empty() => text.push_str("jobs      none runs here\n"),
         Ok(images) => {
             for (image, jobs) in images {
-                text.push_str(&format!("jobs      {image}  {}\n", jobs.join(", ")));
+                let said = format!("{image}  {}", jobs.join(", "));
+                text.push_str(&format!("jobs      {}\n", on_one_line(&said)));
             }
         }
         Err(error) => text.push_str(&format!("jobs      not seen: {}\n", unseen(error))),

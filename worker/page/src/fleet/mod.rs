@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::html::{Html, put};
 use crate::serve::ASSETS;
@@ -91,18 +92,38 @@ pub type Opens = Arc<dyn Fn(&str, &str) -> Result<String, String> + Send + Sync>
 
 /// The newest moment, for those who look.
 #[derive(Clone, Debug)]
-pub struct Fleet(watch::Sender<Arc<FleetMoment>>);
+pub struct Fleet(watch::Sender<Arc<Shown>>);
+
+/// A moment, and since when it is shown. Its own time is that of another clock than the reader's.
+#[derive(Debug)]
+struct Shown {
+    moment: FleetMoment,
+    since: Instant,
+}
+
+impl Shown {
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
 
 impl Fleet {
     /// Of what was seen first.
     #[must_use]
     pub fn new(moment: FleetMoment) -> Self {
-        Self(watch::Sender::new(Arc::new(moment)))
+        Self(watch::Sender::new(Arc::new(Shown { moment, since: Instant::now() })))
     }
 
     /// What was seen now.
     pub fn show(&self, moment: FleetMoment) {
-        self.0.send_replace(Arc::new(moment));
+        self.0.send_replace(Arc::new(Shown { moment, since: Instant::now() }));
+    }
+
+    /// Nothing was seen now, and why: what was seen before is shown on, as old as it is.
+    pub fn is_silent(&self, problem: &str) {
+        let before = self.shown();
+        let moment = FleetMoment { problem: problem.to_owned(), ..before.moment.clone() };
+        self.0.send_replace(Arc::new(Shown { moment, since: before.since }));
     }
 
     /// Whether somebody has the page open, so that it is worth looking.
@@ -116,7 +137,7 @@ impl Fleet {
         serve::router(self.clone(), opens)
     }
 
-    fn moment(&self) -> Arc<FleetMoment> {
+    fn shown(&self) -> Arc<Shown> {
         self.0.borrow().clone()
     }
 }
@@ -180,7 +201,7 @@ fn table(moment: &FleetMoment) -> Html {
     );
     for row in &moment.rows {
         // An id keeps a row the same one where others come and go.
-        put!(out, "<tr id=\"job-{}-{}\"><th scope=\"row\">", row.namespace, row.name);
+        put!(out, "<tr id=\"job-{}/{}\"><th scope=\"row\">", row.namespace, row.name);
         let label = format!("{} / {}", row.namespace, row.name);
         match row.has_page {
             true => put!(out, "<a href=\"/jobs/{}/{}\">{}</a>", row.namespace, row.name, label),
@@ -209,7 +230,7 @@ fn table(moment: &FleetMoment) -> Html {
 }
 
 /// The whole page.
-fn page(moment: &FleetMoment) -> Html {
+fn page(moment: &FleetMoment, age_ms: u64) -> Html {
     let tag = |name: &str| ASSETS.iter().find(|a| a.name == name).map_or("", |a| a.tag.as_str());
     let mut out = Html::new();
     put!(
@@ -219,7 +240,7 @@ fn page(moment: &FleetMoment) -> Html {
          <meta name=\"color-scheme\" content=\"light dark\"><title>Jobs – Weir</title>\
          <link rel=\"icon\" href=\"/assets/icon.svg?{}\"><link rel=\"stylesheet\" href=\"/assets/page.css?{}\">\
          <script type=\"module\" src=\"/assets/page.js?{}\"></script></head>\
-         <body data-stream=\"/v1/stream\" data-at=\"{}\"><a class=\"skip\" href=\"#main\">To the content</a>\
+         <body data-stream=\"/v1/stream\" data-at=\"{}\" data-age=\"{}\"><a class=\"skip\" href=\"#main\">To the content</a>\
          <header class=\"top\"><a class=\"brand\" href=\"/\" aria-label=\"Weir, all jobs\">≋</a>\
          <div id=\"head\"><h1>Jobs</h1></div>\
          <div class=\"age\" role=\"status\" aria-live=\"off\"><i></i><span id=\"age\"></span></div>\
@@ -229,6 +250,7 @@ fn page(moment: &FleetMoment) -> Html {
         tag("page.css"),
         tag("page.js"),
         moment.at_ms,
+        age_ms,
     );
     for (id, html) in fragments(moment) {
         if id == "fleet" {
@@ -270,16 +292,46 @@ mod tests {
             row("asleep", Tone::Calm, ""),
         ];
         let moment = FleetMoment { rows, place: "namespace shop".into(), ..FleetMoment::default() };
-        let text = page(&moment).into_string();
+        let text = page(&moment, 7_000).into_string();
         assert!(text.contains("1 in trouble, 0 changing, 1 well, 1 at rest"), "{text}");
         assert!(text.contains("<a href=\"/jobs/shop/bad\">shop / bad</a>"), "{text}");
         assert!(text.contains(">no column &lt;dist&gt;</td>"), "{text}");
         assert!(text.contains("scope=\"row\">shop / asleep</th>"), "it has no page: {text}");
         assert!(text.find("shop / bad") < text.find("shop / good"), "{text}");
-        let empty = page(&FleetMoment::default()).into_string();
+        assert!(text.contains("data-age=\"7000\""), "how old it is: {text}");
+        let empty = page(&FleetMoment::default(), 0).into_string();
         assert!(empty.contains("No StreamJob here"), "{empty}");
         let problem = "no <right>".to_owned();
-        let broken = page(&FleetMoment { problem, ..FleetMoment::default() }).into_string();
+        let broken = page(&FleetMoment { problem, ..FleetMoment::default() }, 0).into_string();
         assert!(broken.contains("no &lt;right&gt;"), "{broken}");
+    }
+
+    #[test]
+    fn rows_of_other_namespaces_are_other_rows() {
+        let row = |namespace: &str, name: &str| FleetRow {
+            namespace: namespace.into(),
+            name: name.into(),
+            ..FleetRow::default()
+        };
+        let rows = vec![row("a", "b-c"), row("a-b", "c")];
+        let text = page(&FleetMoment { rows, ..FleetMoment::default() }, 0).into_string();
+        let ids = text.split("<tr id=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        assert_eq!(ids.collect::<Vec<_>>(), ["job-a/b-c", "job-a-b/c"]);
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_seen_anew_stays_as_old_as_it_is() {
+        let row = FleetRow { name: "delays".into(), ..FleetRow::default() };
+        let first = FleetMoment { at_ms: 5, rows: vec![row], ..FleetMoment::default() };
+        let fleet = Fleet::new(first.clone());
+        let since = fleet.shown().since;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        fleet.is_silent("no route");
+        let shown = fleet.shown();
+        assert_eq!((shown.since, shown.moment.at_ms), (since, 5));
+        assert_eq!((&shown.moment.rows, shown.moment.problem.as_str()), (&first.rows, "no route"));
+        assert!(shown.age_ms() >= 20, "{shown:?}");
+        fleet.show(first);
+        assert!(fleet.shown().since > since && fleet.shown().moment.problem.is_empty());
     }
 }

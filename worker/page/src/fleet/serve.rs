@@ -14,7 +14,7 @@ use axum::{Json, Router, middleware};
 use futures::stream;
 use tokio::sync::watch;
 
-use super::{Fleet, FleetMoment, Opens, fragments, page};
+use super::{Fleet, Opens, Shown, fragments, page};
 use crate::serve::{asset, guard};
 
 /// A page is told this often that it is heard, if nothing else is to be told.
@@ -41,12 +41,13 @@ pub(super) fn router(fleet: Fleet, opens: Opens) -> Router {
 }
 
 async fn whole(State(served): State<Served>) -> Response {
-    let html = page(&served.fleet.moment()).into_string();
+    let shown = served.fleet.shown();
+    let html = page(&shown.moment, shown.age_ms()).into_string();
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
 }
 
 async fn data(State(served): State<Served>) -> Response {
-    Json(&*served.fleet.moment()).into_response()
+    Json(&served.fleet.shown().moment).into_response()
 }
 
 /// Opens the way to a job's page, and leads there. Only of jobs that the page shows: nobody has a
@@ -55,9 +56,9 @@ async fn open(
     State(served): State<Served>,
     Path((namespace, name)): Path<(String, String)>,
 ) -> Response {
-    let moment = served.fleet.moment();
+    let shown = served.fleet.shown();
     let is_it = |row: &&super::FleetRow| row.namespace == namespace && row.name == name;
-    if !moment.rows.iter().any(|row| is_it(&row)) {
+    if !shown.moment.rows.iter().any(|row| is_it(&row)) {
         return (StatusCode::NOT_FOUND, format!("no job {namespace}/{name} here\n"))
             .into_response();
     }
@@ -71,7 +72,7 @@ async fn open(
 }
 
 struct Listener {
-    moments: watch::Receiver<Arc<FleetMoment>>,
+    moments: watch::Receiver<Arc<Shown>>,
     /// What the page has.
     sent: BTreeMap<&'static str, String>,
     first: bool,
@@ -97,16 +98,19 @@ impl Listener {
                 () = tokio::time::sleep(SIGN_OF_LIFE) => {}
             }
         }
-        let moment = self.moments.borrow_and_update().clone();
+        let shown = self.moments.borrow_and_update().clone();
+        let moment = &shown.moment;
         let mut changed = BTreeMap::new();
-        for (name, html) in fragments(&moment) {
+        for (name, html) in fragments(moment) {
             let html = html.into_string();
             if self.sent.get(name) != Some(&html) {
                 changed.insert(name, html.clone());
                 self.sent.insert(name, html);
             }
         }
-        let said = serde_json::json!({"atMs": moment.at_ms, "parts": changed});
+        let said = serde_json::json!({
+            "atMs": moment.at_ms, "ageMs": shown.age_ms(), "parts": changed,
+        });
         Some(Event::default().event("fragments").data(said.to_string()))
     }
 }

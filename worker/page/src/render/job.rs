@@ -69,11 +69,7 @@ fn calm(snapshot: &Snapshot) -> String {
 }
 
 fn finding(out: &mut Html, finding: &Finding, is_worst: bool) {
-    let class = match finding.severity {
-        Severity::Critical => "critical",
-        Severity::Warning => "warning",
-        Severity::Note => "note",
-    };
+    let class = finding.severity.name();
     put!(out, "<div class=\"card finding {}\" data-code=\"{}\">", class, finding.code);
     let heading = if is_worst { "h2" } else { "h3" };
     put!(out, "<{}><i></i><b>{}</b> {}</{}>", heading, finding.place, finding.cause, heading);

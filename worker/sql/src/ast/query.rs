@@ -286,8 +286,9 @@ pub(crate) struct WindowCall {
     pub(crate) kind: WindowKind,
     pub(crate) data: Relation,
     /// Columns by which sessions are told apart.
-    pub(crate) partition: Vec<Ident>,
-    pub(crate) time: Ident,
+    pub(crate) partition: Vec<Vec<Ident>>,
+    /// The name of its column; with the table's in front where it was written in GROUP BY so.
+    pub(crate) time: Vec<Ident>,
     /// The size, of SESSION the gap.
     pub(crate) size: Expr,
     /// The slide of HOP, the step of CUMULATE.

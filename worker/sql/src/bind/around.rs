@@ -56,7 +56,9 @@ impl Binder<'_> {
             role: Role::Plain,
         };
         let fields = exprs.iter().enumerate().map(field).collect();
-        Ok(Rows { rel: calc(&rel, filter, exprs, fields), names, around, is_one: false })
+        let rel = calc(&rel, filter, exprs, fields);
+        let is_one = rel.keys().iter().any(|key| key.iter().all(|column| *column < around.len()));
+        Ok(Rows { rel, names, around, is_one })
     }
 
     /// The rows of a query that does more than select: by itself, or where it speaks of the rows

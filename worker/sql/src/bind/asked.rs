@@ -4,20 +4,22 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array};
+use arrow::datatypes::Int64Type;
+use weir_engine::EngineError;
 use weir_engine::aggregate::functions;
 
 use super::aggregate::name_of_call;
 use super::around::Rows;
-use super::expr::{bind_plain, call, choose, compare_op, logical};
+use super::expr::{bind_plain, call, call_with, choose, compare_op, logical};
 use super::join::Joined;
 use super::query::{Ctes, From};
 use super::sets::{grouped, plain};
 use super::subquery::{always_has_a_row, of_exists, scope_of};
 use super::{Binder, Reported};
 use crate::ast::{self, BinaryOp, ExprKind};
-use crate::error::Span;
-use crate::expr::{Expr, Style, compare};
+use crate::error::{Span, Warning};
+use crate::expr::{Expr, Kernel, Style, compare};
 use crate::rel::{AggregateCall, Field, JoinKind, Rel, Role, calc, join};
 use crate::types::{Kind, SqlType};
 
@@ -174,6 +176,38 @@ impl Binder<'_> {
         Ok(with_value(from, value, span))
     }
 
+    /// FROM with the value of a query that must not give several rows for one around it.
+    pub(super) fn only_value(
+        &mut self,
+        from: From,
+        rel: &Arc<Rel>,
+        around: &[(Expr, bool)],
+        span: Span,
+    ) -> Result<From, Reported> {
+        self.warnings.push(Warning {
+            span,
+            message: "this query may give several rows where one value is wanted, and the job fails when it does; take an aggregate of them, such as MAX, or the first by ORDER BY … LIMIT 1".to_owned(),
+        });
+        let (from, counts) = self.with_counts(from, rel, around, false, true, span)?;
+        let Counts { rows, least, .. } = counts;
+        let ty = SqlType::nullable(least.kind());
+        let only: Kernel = Arc::new(move |args, rows| {
+            let counts = args[1].to_rows(rows)?;
+            let counts = counts.as_primitive::<Int64Type>();
+            match counts.iter().flatten().find(|count| *count > 1) {
+                Some(count) => Err(EngineError::user(format!(
+                    "the query at {}:{} gave {count} rows where one value is wanted; take an aggregate of them, such as MAX, or the first by ORDER BY … LIMIT 1",
+                    span.line, span.column
+                ))),
+                None => Ok(args[0].clone()),
+            }
+        });
+        let args = vec![least, rows];
+        let value = call_with("SINGLE_VALUE", args, only, ty, Style::Function, true, span);
+        let value = self.keep(value)?;
+        Ok(with_value(from, value, span))
+    }
+
     /// `of op ANY (query)`, or ALL: what is so of the least or the greatest value is so of any or all.
     #[expect(clippy::too_many_arguments, reason = "the parts of one comparison")]
     fn compared(
@@ -251,7 +285,8 @@ impl Binder<'_> {
         let mut calls = vec![count(None), count(Some(keys))];
         for function in [functions::MIN, functions::MAX].into_iter().filter(|_| extremes) {
             if let Err(refusal) = function.resolve(Some(&value.exact_arrow())) {
-                let message = format!("a comparison with ANY or ALL needs {}", refusal.takes);
+                let message =
+                    format!("this query's values are compared, which needs {}", refusal.takes);
                 return self.fail(span, message);
             }
             calls.push(AggregateCall {

@@ -177,7 +177,12 @@ impl Binder<'_> {
             let items = self.values_beside(aggregated, width, span)?;
             return Ok(Some((from, items)));
         }
-        let Rows { mut rel, names, around, .. } = self.rows_of(left, query, span, ctes)?;
+        let before = self.errors.len();
+        let Ok(rows) = self.rows_of(left, query, span, ctes) else {
+            self.errors.truncate(before);
+            return Ok(None);
+        };
+        let Rows { mut rel, names, around, .. } = rows;
         if ungrouped.is_some() {
             let width = rel.fields.len();
             rel = self.final_rows(&grouped(rel, width, Vec::new(), span));

@@ -2,9 +2,11 @@
 //! the window functions of FROM, written elsewhere, and become those before anything is bound.
 
 use crate::ast::{
-    Call, Expr, ExprKind, Ident, Relation, RelationKind, Select, SelectItem, WindowCall, WindowKind,
+    BinaryOp, Call, Expr, ExprKind, Ident, JoinOn, Relation, RelationKind, Select, SelectItem,
+    WindowCall, WindowKind,
 };
 use crate::error::{Span, SqlError};
+use crate::rel::JoinKind;
 
 /// Largest number of arguments of each function, and the name.
 const WINDOWS: [(&str, WindowKind, usize); 3] = [
@@ -44,7 +46,8 @@ pub(super) fn rewritten(select: &Select) -> Result<Option<Select>, SqlError> {
     let Some(data) = &select.from else { return Ok(None) };
     let mut select = select.clone();
     let partition = session_keys(&select, kind)?;
-    let from = window(call, name, kind, most, data, partition, key.span)?;
+    let data = joined_on(data, &mut select.filter);
+    let from = window(call, name, kind, most, &data, partition, key.span)?;
     let old = Old { name, args: call.args.clone() };
     select.from = Some(from);
     for (number, item) in select.items.iter_mut().enumerate() {
@@ -73,8 +76,54 @@ pub(super) fn rewritten(select: &Select) -> Result<Option<Select>, SqlError> {
     Ok(Some(select))
 }
 
+/// FROM with what WHERE says of it in the ON of its last join, which may be a join by a time for
+/// that, with an event time behind it; queries stay in WHERE.
+fn joined_on(data: &Relation, filter: &mut Option<Expr>) -> Relation {
+    let mut data = data.clone();
+    let RelationKind::Join(clause) = &mut data.kind else { return data };
+    let is_plain = !matches!(clause.right.kind, RelationKind::AsOf(_));
+    if clause.kind != JoinKind::Inner || !is_plain {
+        return data;
+    }
+    let on = match &clause.on {
+        JoinOn::Nothing => None,
+        JoinOn::Condition(on) => Some(on.clone()),
+        JoinOn::Using(_) | JoinOn::Natural => return data,
+    };
+    let has_query = |part: &Expr| {
+        let mut found = Vec::new();
+        super::subquery::values(part, &mut found);
+        !found.is_empty()
+    };
+    let Some(whole) = filter.take() else { return data };
+    let (stay, go): (Vec<Expr>, Vec<Expr>) = parts(whole).into_iter().partition(has_query);
+    *filter = all(stay);
+    if let Some(on) = all(on.into_iter().chain(go)) {
+        clause.on = JoinOn::Condition(on);
+    }
+    data
+}
+
+/// What all has to hold.
+fn parts(condition: Expr) -> Vec<Expr> {
+    match condition.kind {
+        ExprKind::Binary { op: BinaryOp::And, left, right } => {
+            parts(*left).into_iter().chain(parts(*right)).collect()
+        }
+        _ => vec![condition],
+    }
+}
+
+fn all(parts: impl IntoIterator<Item = Expr>) -> Option<Expr> {
+    parts.into_iter().reduce(|left, right| {
+        let (span, height) = (left.span.to(right.span), left.height.max(right.height) + 1);
+        let (left, right) = (Box::new(left), Box::new(right));
+        Expr { kind: ExprKind::Binary { op: BinaryOp::And, left, right }, span, height }
+    })
+}
+
 /// The columns by which sessions are told apart: all other keys.
-fn session_keys(select: &Select, kind: WindowKind) -> Result<Vec<Ident>, SqlError> {
+fn session_keys(select: &Select, kind: WindowKind) -> Result<Vec<Vec<Ident>>, SqlError> {
     if kind != WindowKind::Session {
         return Ok(Vec::new());
     }
@@ -82,7 +131,7 @@ fn session_keys(select: &Select, kind: WindowKind) -> Result<Vec<Ident>, SqlErro
     let others = keys.filter(|key| as_window(key).is_none());
     others
         .map(|key| match &key.kind {
-            ExprKind::Column(parts) if !parts.is_empty() => Ok(parts[parts.len() - 1].clone()),
+            ExprKind::Column(parts) if !parts.is_empty() => Ok(parts.clone()),
             _ => Err(SqlError::new(
                 key.span,
                 "GROUP BY SESSION(…) takes columns beside it; compute this in a query in FROM",
@@ -97,7 +146,7 @@ fn window(
     kind: WindowKind,
     most: usize,
     data: &Relation,
-    partition: Vec<Ident>,
+    partition: Vec<Vec<Ident>>,
     span: Span,
 ) -> Result<Relation, SqlError> {
     let least = if kind == WindowKind::Hop { 3 } else { 2 };
@@ -110,7 +159,7 @@ fn window(
         return Err(SqlError::new(span, format!("{name} in GROUP BY is {usage}")));
     }
     let time = match &call.args[0].kind {
-        ExprKind::Column(parts) if !parts.is_empty() => parts[parts.len() - 1].clone(),
+        ExprKind::Column(parts) if !parts.is_empty() => parts.clone(),
         _ => {
             let message = format!("{name} in GROUP BY takes a column with an event time first");
             return Err(SqlError::new(call.args[0].span, message));

@@ -288,6 +288,7 @@ impl<'a> Binder<'a> {
                     Some((_, value)) => value.clone(),
                     None => Expr::null(column.ty.kind, span),
                 },
+                Some(position) if is_null(rel, position) => Expr::null(column.ty.kind, span),
                 Some(position) => {
                     let from = &rel.fields[position];
                     let expr = Expr::column(position, from.ty, Span::default());
@@ -448,6 +449,14 @@ fn mode_of(statements: &[Statement]) -> bool {
         Statement::Reset { key: Some((key, _)) } if key == settings::MODE => false,
         _ => batch,
     })
+}
+
+/// Whether VALUES give nothing but NULL for a column, which is of any type then.
+fn is_null(rel: &Rel, column: usize) -> bool {
+    let null = |row: &Vec<Expr>| {
+        row[column].as_literal().is_some_and(|value| arrow::array::Array::is_null(value, 0))
+    };
+    matches!(&rel.kind, crate::rel::RelKind::Values { rows } if rows.iter().all(null))
 }
 
 fn columns_of(n: usize) -> String {

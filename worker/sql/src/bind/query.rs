@@ -169,8 +169,11 @@ impl Binder<'_> {
                 (self.query(query, ctes)?, None, "the query in FROM".to_owned())
             }
             RelationKind::Window(call) => {
-                let (rel, place) = self.window(call, ctes)?;
-                (rel, None, place)
+                let from = self.window(call, ctes)?;
+                if from.joined.is_some() {
+                    return Ok(From { rel: self.final_rows(&from.rel), ..from });
+                }
+                (from.rel, None, from.place)
             }
             RelationKind::Join(clause) => return self.join(clause, ctes),
             RelationKind::AsOf(as_of) => {

@@ -172,7 +172,12 @@ impl Binder<'_> {
             let bound = condition(&mut binder, having, "HAVING");
             self.keep(bound).ok().map(|bound| (bound, having.span))
         });
-        let qualify = select.qualify.as_ref().and_then(|qualify| {
+        let qualify = select.qualify.as_ref().map(|qualify| {
+            let mut qualify = qualify.clone();
+            with_aliases(&mut qualify, &select.items);
+            qualify
+        });
+        let qualify = qualify.as_ref().and_then(|qualify| {
             let mut binder = ExprBinder {
                 scope: &scope,
                 aggregates: Some(&mut aggregates),
@@ -253,6 +258,24 @@ impl Binder<'_> {
         let from = From { rel, qualifier: None, place, joined: None };
         self.aggregate(select, &from, None, Keys::all(keys), Vec::new(), items, None)
     }
+}
+
+/// Names of the SELECT list become what they stand for, before columns of these names do.
+fn with_aliases(expr: &mut ast::Expr, items: &[SelectItem]) {
+    if let ast::ExprKind::Column(parts) = &expr.kind
+        && let [name] = parts.as_slice()
+    {
+        let named = items.iter().find_map(|item| match item {
+            SelectItem::Expr { expr, alias: Some(alias) } if alias.text == name.text => Some(expr),
+            _ => None,
+        });
+        if let Some(named) = named {
+            *expr = named.clone();
+        }
+        return;
+    }
+    let children = ast::children_mut(&mut expr.kind);
+    children.into_iter().for_each(|child| with_aliases(child, items));
 }
 
 /// Adds columns of `*`; of equal names the later ones are numbered, as in Flink.

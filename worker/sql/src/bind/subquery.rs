@@ -353,7 +353,7 @@ impl Binder<'_> {
             _ => None,
         };
         let Some(aggregated) = aggregated else {
-            let Rows { rel, around, is_one, .. } = self.rows_by_itself(&from, query, span, ctes)?;
+            let Rows { rel, around, is_one, .. } = self.rows_of(&from, query, span, ctes)?;
             let keys = around.len();
             if rel.fields.len() != keys + 1 {
                 let message = format!(
@@ -363,7 +363,7 @@ impl Binder<'_> {
                 return self.fail(span, message);
             }
             if !is_one {
-                return self.fail(span, "this query may give more than one row where one value is wanted; take an aggregate of them, such as MAX, without GROUP BY, or join the query");
+                return self.only_value(from, &rel, &around, span);
             }
             let width = from.rel.fields.len();
             let on = self.found(&around, &rel, width, span)?;

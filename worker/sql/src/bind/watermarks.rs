@@ -52,53 +52,59 @@ impl Binder<'_> {
         if from.joined.is_some() || !asks(select) {
             return Ok(from);
         }
-        let shown = shown(&from.rel);
+        let shown = self.with_shown(&from.rel);
         let Some(rel) = self.keep(shown)? else { return Ok(from) };
         let mut joined = Joined::of(&from);
         let column = rel.fields.len() - 1;
         joined.hide(column..column + 1);
         Ok(From { rel, joined: Some(joined), ..from })
     }
-}
 
-/// The rows with the column behind all others; `None` where they are no table's any more.
-fn shown(rel: &Arc<Rel>) -> Result<Option<Arc<Rel>>, SqlError> {
-    match &rel.kind {
-        RelKind::Scan(table) => Ok(showing(table)?.map(|table| scan(&table))),
-        RelKind::Calc { input, filter, exprs } => {
-            let Some(input) = shown(input)? else { return Ok(None) };
-            let Some(column) = input.fields.last().cloned() else { return Ok(None) };
-            let (mut exprs, mut fields) = (exprs.clone(), rel.fields.clone());
-            exprs.push(Expr::column(input.fields.len() - 1, column.ty, Span::default()));
-            fields.push(Field { role: Role::Plain, ..column });
-            Ok(Some(calc(&input, filter.clone(), exprs, fields)))
+    /// The rows with the column behind all others; `None` where they are no table's any more.
+    fn with_shown(&mut self, rel: &Arc<Rel>) -> Result<Option<Arc<Rel>>, SqlError> {
+        match &rel.kind {
+            RelKind::Scan(table) => Ok(self.showing(table)?.map(|table| scan(&table))),
+            RelKind::Calc { input, filter, exprs } => {
+                let Some(input) = self.with_shown(input)? else { return Ok(None) };
+                let Some(column) = input.fields.last().cloned() else { return Ok(None) };
+                let (mut exprs, mut fields) = (exprs.clone(), rel.fields.clone());
+                exprs.push(Expr::column(input.fields.len() - 1, column.ty, Span::default()));
+                fields.push(Field { role: Role::Plain, ..column });
+                Ok(Some(calc(&input, filter.clone(), exprs, fields)))
+            }
+            _ => Ok(None),
         }
-        _ => Ok(None),
     }
-}
 
-/// The table with the column; `None` if it has no watermark.
-fn showing(table: &Arc<TableDef>) -> Result<Option<Arc<TableDef>>, SqlError> {
-    let Some(watermark) = &table.watermark else { return Ok(None) };
-    if table.columns.iter().any(|column| column.name == SHOWN) {
-        return Ok(Some(Arc::clone(table)));
+    /// The table with the column; `None` if it has no watermark.
+    fn showing(&mut self, table: &Arc<TableDef>) -> Result<Option<Arc<TableDef>>, SqlError> {
+        let Some(watermark) = &table.watermark else { return Ok(None) };
+        if table.columns.iter().any(|column| column.name == SHOWN) {
+            return Ok(Some(Arc::clone(table)));
+        }
+        let time = &table.columns[watermark.column];
+        let kind = match time.ty.kind {
+            Kind::TimestampLtz(_) => Kind::TimestampLtz(3),
+            _ => Kind::Timestamp(3),
+        };
+        // Whoever reads the rows puts the watermark in its place.
+        let nothing = Arc::new(move |_: &[Col], rows: usize| {
+            Ok(Col::Array(new_null_array(&kind.arrow(), rows)))
+        });
+        let of = vec![Expr::column(watermark.column, time.ty, table.span)];
+        let ty = SqlType::nullable(kind);
+        let nothing = call(CURRENT_WATERMARK, of, nothing, ty, Style::Function, table.span)?;
+        let mut table = TableDef::clone(table);
+        table.key = format!("{} with watermarks", table.key);
+        let kind = ColumnKind::Computed(nothing);
+        table.columns.push(Column { name: SHOWN.to_owned(), ty, kind });
+        if let Some(known) = self.hinted.iter().find(|known| known.key == table.key) {
+            return Ok(Some(known.clone()));
+        }
+        let table = Arc::new(table);
+        self.hinted.push(table.clone());
+        Ok(Some(table))
     }
-    let time = &table.columns[watermark.column];
-    let kind = match time.ty.kind {
-        Kind::TimestampLtz(_) => Kind::TimestampLtz(3),
-        _ => Kind::Timestamp(3),
-    };
-    // Whoever reads the rows puts the watermark in its place.
-    let nothing =
-        Arc::new(move |_: &[Col], rows: usize| Ok(Col::Array(new_null_array(&kind.arrow(), rows))));
-    let of = vec![Expr::column(watermark.column, time.ty, table.span)];
-    let ty = SqlType::nullable(kind);
-    let nothing = call(CURRENT_WATERMARK, of, nothing, ty, Style::Function, table.span)?;
-    let mut table = TableDef::clone(table);
-    table.key = format!("{} with watermarks", table.key);
-    let kind = ColumnKind::Computed(nothing);
-    table.columns.push(Column { name: SHOWN.to_owned(), ty, kind });
-    Ok(Some(Arc::new(table)))
 }
 
 impl ExprBinder<'_> {

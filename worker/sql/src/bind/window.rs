@@ -7,7 +7,8 @@ use arrow::datatypes::Int64Type;
 use weir_engine::operators::window::spec::Window;
 
 use super::expr::{Scope, bind_plain};
-use super::query::Ctes;
+use super::query::{Ctes, From};
+use super::subquery::scope_of;
 use super::{Binder, Reported};
 use crate::ast::{self, WindowKind};
 use crate::error::did_you_mean;
@@ -20,7 +21,7 @@ impl Binder<'_> {
         &mut self,
         call: &ast::WindowCall,
         ctes: &Ctes<'_>,
-    ) -> Result<(Arc<Rel>, String), Reported> {
+    ) -> Result<From, Reported> {
         let from = self.from(&call.data, ctes);
         let size_name = if call.kind == WindowKind::Session { "GAP" } else { "SIZE" };
         let size = self.window_interval(&call.size, call, size_name);
@@ -68,16 +69,15 @@ impl Binder<'_> {
             Some(slide) if hop => Windows::Grid(Window::Hop { size, slide, offset }),
             Some(step) => Windows::Grid(Window::Cumulate { size, step, offset }),
         };
-        let fields = &from.rel.fields;
-        let Some(time) = fields.iter().position(|f| f.name == call.time.text) else {
-            let hint = did_you_mean(&call.time.text, fields.iter().map(|f| f.name.as_str()), '"');
-            return self.fail(
-                call.time.span,
-                format!("column \"{}\" not found in {}{hint}", call.time.text, from.place),
-            );
-        };
+        let time = self.named_column(&from, &call.time)?;
+        let mut partition = Vec::new();
+        for path in &call.partition {
+            partition.push(self.named_column(&from, path)?);
+        }
+        let time_span = call.time.last().map_or(call.function.span, |name| name.span);
         let rel = timed(&from.rel, time);
         let fields = &rel.fields;
+        let time_name = fields[time].name.clone();
         // Without watermarks any time will do.
         let any = self.batch
             && matches!(fields[time].ty.kind, Kind::Timestamp(_) | Kind::TimestampLtz(_));
@@ -85,41 +85,29 @@ impl Binder<'_> {
             let message = match fields.iter().find(|f| f.role.is_rowtime()) {
                 Some(other) => format!(
                     "\"{}\" is no event time of {}; its event time is \"{}\"",
-                    call.time.text, from.place, other.name
+                    time_name, from.place, other.name
                 ),
                 None => match &from.rel.kind {
                     RelKind::Scan(_) => format!(
                         "\"{}\" is no event time: {} has no WATERMARK; declare WATERMARK FOR `{}` AS `{}` - INTERVAL '5' SECOND",
-                        call.time.text, from.place, call.time.text, call.time.text
+                        time_name, from.place, time_name, time_name
                     ),
                     _ if from.rel.gives_late_matches() => format!(
                         "\"{}\" is no event time: with this PATTERN matches may leave long after their last row, and would be late; end it with a variable that is there once, or add WITHIN",
-                        call.time.text
+                        time_name
                     ),
                     _ => format!(
                         "\"{}\" is no event time: {} does not pass one on; select the event-time column (or window_time) unchanged",
-                        call.time.text, from.place
+                        time_name, from.place
                     ),
                 },
             };
-            return self.fail(call.time.span, message);
+            return self.fail(time_span, message);
         }
         let zone = match fields[time].ty.kind {
             Kind::TimestampLtz(_) => zone::current(),
             _ => Zone::Utc,
         };
-        let mut partition = Vec::new();
-        for name in &call.partition {
-            let Some(column) = fields.iter().position(|f| f.name == name.text) else {
-                let names = fields.iter().map(|f| f.name.as_str());
-                let hint = did_you_mean(&name.text, names, '"');
-                return self.fail(
-                    name.span,
-                    format!("column \"{}\" not found in {}{hint}", name.text, from.place),
-                );
-            };
-            partition.push(column);
-        }
         self.windows += 1;
         let in_group_by = call.in_group_by;
         let id = WindowId { number: self.windows, window, partition, zone, in_group_by };
@@ -156,7 +144,35 @@ impl Binder<'_> {
         }
         let span = call.function.span;
         let kind = RelKind::Window { input: rel, time, id, span };
-        Ok((Arc::new(Rel { kind, fields }), from.place))
+        // What was written in GROUP BY stands beside the tables of FROM, whose names stay.
+        let joined = from.joined.filter(|_| in_group_by);
+        let rel = Arc::new(Rel { kind, fields });
+        Ok(From { rel, qualifier: None, place: from.place, joined })
+    }
+
+    /// The column of a name in what a window is over.
+    fn named_column(&mut self, from: &From, path: &[ast::Ident]) -> Result<usize, Reported> {
+        let (Some(first), Some(last)) = (path.first(), path.last()) else { return Err(Reported) };
+        let fields = &from.rel.fields;
+        if from.joined.is_none() {
+            return match fields.iter().position(|field| field.name == last.text) {
+                Some(column) => Ok(column),
+                None => {
+                    let names = fields.iter().map(|field| field.name.as_str());
+                    let hint = did_you_mean(&last.text, names, '"');
+                    let message =
+                        format!("column \"{}\" not found in {}{hint}", last.text, from.place);
+                    self.fail(last.span, message)
+                }
+            };
+        }
+        let span = first.span.to(last.span);
+        let name = ast::Expr { kind: ast::ExprKind::Column(path.to_vec()), span, height: 1 };
+        let bound = bind_plain(&name, &scope_of(from), "has no place in a window's arguments");
+        match self.keep(bound)?.as_column() {
+            Some(column) => Ok(column),
+            None => self.fail(span, "a window takes a column as it is"),
+        }
     }
 
     /// A fixed length of time in milliseconds.

@@ -293,6 +293,17 @@ impl Parser {
                 self.next();
                 self.node(start, ExprKind::Null)
             }
+            "X" if text_follows && self.touches() => {
+                self.next();
+                let (digits, span) = self.text("bytes in quotes")?;
+                if digits.len() % 2 != 0 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                    let message = "X'…' holds bytes of two hexadecimal digits each";
+                    return self.error(span, message);
+                }
+                let digits = self.node(span, ExprKind::Text(digits))?;
+                let name = Ident { text: "UNHEX".to_owned(), span: start };
+                self.node(start, ExprKind::Call(Box::new(Call::of(name, vec![digits]))))
+            }
             "DATE" | "TIME" | "TIMESTAMP" if text_follows => {
                 self.next();
                 let (text, _) = self.text("a value in quotes")?;
@@ -471,6 +482,7 @@ impl Parser {
             name if is_json(name) => self.json_arguments(&mut call)?,
             _ => self.arguments(&mut call)?,
         }
+        let ignored = self.nulls_of(&call)?;
         self.expect(")")?;
         if self.is_word("FILTER") && self.is_sign_at(1, "(") {
             self.at += 2;
@@ -478,6 +490,13 @@ impl Parser {
             call.filter = Some(self.expr()?);
             self.expect(")")?;
         }
+        call.filter = match (ignored, call.filter.take()) {
+            (Some(known), Some(filter)) => {
+                let (left, right) = (Box::new(filter), Box::new(known));
+                Some(self.node(start, ExprKind::Binary { op: BinaryOp::And, left, right })?)
+            }
+            (known, filter) => known.or(filter),
+        };
         if self.is_word("OVER") {
             call.over = Some(self.over()?);
         }
@@ -488,6 +507,25 @@ impl Parser {
             return self.json_aggregate(start, call);
         }
         self.node(start, ExprKind::Call(Box::new(call)))
+    }
+
+    /// `IGNORE NULLS` behind what ARRAY_AGG takes: which rows count then.
+    fn nulls_of(&mut self, call: &Call) -> Parsed<Option<Expr>> {
+        let [of] = call.args.as_slice() else { return Ok(None) };
+        if !call.name.text.eq_ignore_ascii_case("ARRAY_AGG") {
+            return Ok(None);
+        }
+        if self.eat_words(&["RESPECT", "NULLS"]) || !self.eat_words(&["IGNORE", "NULLS"]) {
+            return Ok(None);
+        }
+        let kind = ExprKind::IsNull { of: Box::new(of.clone()), negated: true };
+        self.node(of.span, kind).map(Some)
+    }
+
+    /// Whether the next two tokens have nothing between them.
+    fn touches(&self) -> bool {
+        let (word, next) = (self.peek().span, self.peek_at(1).span);
+        (word.end_line, word.end_column) == (next.line, next.column)
     }
 
     /// `ARRAY[…]` and `MAP[…]`.

@@ -500,7 +500,13 @@ impl Parser {
             }
             self.expect(")")?;
         }
-        let columns = if self.is("(") { self.names("a column's name")? } else { Vec::new() };
+        let queries = ["SELECT", "WITH", "VALUES", "TABLE"];
+        let is_query = self.is_sign_at(1, "(")
+            || self.peek_at(1).keyword().is_some_and(|word| queries.contains(&word.as_str()));
+        let columns = match self.is("(") && !is_query {
+            true => self.names("a column's name")?,
+            false => Vec::new(),
+        };
         if options.is_empty() {
             options = self.table_hints()?;
         }

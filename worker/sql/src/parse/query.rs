@@ -120,6 +120,15 @@ impl Parser {
         let start = self.expect_word("VALUES")?;
         let mut rows = Vec::new();
         loop {
+            let is_row = self.is("(") || self.is_word("ROW") && self.is_sign_at(1, "(");
+            if !is_row {
+                // One column needs no brackets.
+                rows.push(vec![self.expr()?]);
+                if self.eat(",") {
+                    continue;
+                }
+                break;
+            }
             self.eat_word("ROW");
             self.expect("(")?;
             let mut row = vec![self.expr()?];

@@ -135,6 +135,8 @@ impl Parser {
         }
         let function = function.clone();
         let in_group_by = false;
+        let (time, partition) =
+            (vec![time], partition.into_iter().map(|column| vec![column]).collect());
         let call =
             WindowCall { function, kind, data, partition, time, size, step, offset, in_group_by };
         Ok(RelationKind::Window(Box::new(call)))

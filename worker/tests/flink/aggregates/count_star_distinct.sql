@@ -1,3 +1,4 @@
+-- differs: Flink documents a count of several expressions, and counts one only
 CREATE TABLE orders (
   id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
   ts TIMESTAMP(3),

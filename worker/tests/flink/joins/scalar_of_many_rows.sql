@@ -1,4 +1,3 @@
--- differs: a query that may give several rows is refused before it does
 CREATE TABLE orders (
   id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
   ts TIMESTAMP(3),

@@ -4,26 +4,24 @@
 mod goal;
 pub(crate) mod savepoint;
 
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use clap::Args;
 use serde_json::Value;
 use weir_crds::kube::StreamJobStatus;
 use weir_operator::clock::Clock;
+use weir_page::words::{in_lines, on_one_line};
 use weir_protocol::view::{OperationView, took};
 
 pub(crate) use goal::Goal;
 use goal::{Progress, token};
 
 use crate::JobName;
-use crate::ask::{Cluster, Forwarded, JOBS, namespace_of, status_of};
+use crate::ask::{Cluster, Forwarded, JOBS, is_not_found, named, namespace_of, status_of};
 use crate::exit::TIMED_OUT;
-use crate::out::print;
-
-/// Before a watch that has ended is begun again.
-const BREATH: Duration = Duration::from_millis(300);
+use crate::out::{print, tell};
+use crate::watch::Watch;
 
 /// How far to go with a change.
 #[derive(Clone, Copy, Debug, Args)]
@@ -88,7 +86,7 @@ pub(crate) fn scale(cluster: &Cluster, args: &ScaleArgs) -> anyhow::Result<u8> {
         let done = |way: Forwarded| way.read::<Vec<OperationView>>("/v1/operations");
         match cluster.page_of(name, None).and_then(done) {
             Ok(operations) => print(&steps(&operations))?,
-            Err(error) => eprintln!("what each step took is not known: {error:#}"),
+            Err(error) => tell(&format!("what each step took is not known: {error:#}")),
         }
     }
     Ok(code)
@@ -99,8 +97,9 @@ fn steps(operations: &[OperationView]) -> String {
     let Some(newest) = operations.iter().find(|it| it.kind == "Rescale") else {
         return String::new();
     };
-    let lines = newest.steps.iter().map(|step| format!("  {:<20} {}\n", step.name, took(step.ms)));
-    format!("{}\n{}", newest.message, lines.collect::<String>())
+    let line = |name: &str, ms| format!("  {:<20} {}\n", on_one_line(name), took(ms));
+    let lines = newest.steps.iter().map(|step| line(&step.name, step.ms));
+    format!("{}\n{}", in_lines(&newest.message, "\n"), lines.collect::<String>())
 }
 
 /// Sets the field, and waits until the job is where it is to be.
@@ -114,13 +113,15 @@ pub(crate) fn carry_out(
     let change = goal.change(&before);
     let patch = goal.patch().to_string();
     let flag = format!("--patch={patch}");
-    let mut call = vec!["patch", JOBS, name, "--type=merge", &flag];
+    let object = named(JOBS, name)?;
+    let mut call = vec!["patch", &object, "--type=merge", &flag];
     if care.dry_run {
         call.push("--dry-run=server");
         cluster.json::<Value>(&call)?;
         let change = change.unwrap_or_else(|| "nothing would change".to_owned());
         print(&format!(
-            "{name}  {change} (dry run)\n  kubectl patch sj/{name} --type=merge -p '{patch}'\n"
+            "{name}  {} (dry run)\n  kubectl patch sj/{name} --type=merge -p '{patch}'\n",
+            on_one_line(&change)
         ))?;
         return Ok(0);
     }
@@ -128,7 +129,7 @@ pub(crate) fn carry_out(
     let wanted = match &change {
         Some(change) => {
             let changed: Value = cluster.json(&call)?;
-            eprintln!("{name}  {change}");
+            tell(&format!("{name}  {change}"));
             changed["metadata"]["generation"].as_i64().unwrap_or(0)
         }
         None => before["metadata"]["generation"].as_i64().unwrap_or(0),
@@ -160,48 +161,30 @@ pub(crate) fn wait(
         took(u64::try_from(millis).unwrap_or(u64::MAX))
     };
     let mut told = String::new();
+    let mut watch = Watch::new(cluster, &[&named(JOBS, name)?]);
     loop {
-        let mut call = cluster.start(&["get", JOBS, name, "--watch", "--output=json"])?;
-        let output = call.output()?;
-        let (to, seen) = mpsc::sync_channel(16);
-        std::thread::spawn(move || {
-            for job in serde_json::Deserializer::from_reader(output).into_iter::<Value>() {
-                if to.send(job).is_err() {
-                    return;
-                }
+        let left = (begun + timeout).saturating_sub(clock.elapsed());
+        let seen = watch.next(Some(left)).map_err(|why| match is_not_found(&why) {
+            true => anyhow!("{name}: it has been deleted"),
+            false => anyhow!(
+                "{name}: it cannot be watched ({why:#}); what was asked for goes on all the same"
+            ),
+        })?;
+        let Some(job) = seen else {
+            tell(&format!("{name}  not within {}: {told}; it goes on all the same", so_far()));
+            return Ok(TIMED_OUT);
+        };
+        match goal.progress(before, &job, wanted) {
+            Progress::Reached(what) => {
+                print(&format!("{name}  {}; it took {}\n", in_lines(&what, "\n"), so_far()))?;
+                return Ok(0);
             }
-        });
-        let mut is_new = true;
-        loop {
-            let left = (begun + timeout).saturating_sub(clock.elapsed());
-            let job = match seen.recv_timeout(left) {
-                Ok(job) => job.context("what kubectl says of the job")?,
-                Err(RecvTimeoutError::Timeout) => {
-                    eprintln!("{name}  not within {}: {told}; it goes on all the same", so_far());
-                    return Ok(TIMED_OUT);
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            is_new = false;
-            match goal.progress(before, &job, wanted) {
-                Progress::Reached(what) => {
-                    print(&format!("{name}  {what}; it took {}\n", so_far()))?;
-                    return Ok(0);
-                }
-                Progress::Failed(why) => bail!("{name}: {why}"),
-                Progress::Waits(on) if on != told => {
-                    eprintln!("  {:>8}  {on}", so_far());
-                    told = on;
-                }
-                Progress::Waits(_) => {}
+            Progress::Failed(why) => bail!("{name}: {why}"),
+            Progress::Waits(on) if on != told => {
+                tell(&format!("  {:>8}  {on}", so_far()));
+                told = on;
             }
+            Progress::Waits(_) => {}
         }
-        let ended = call.wait()?;
-        // The API server ends each watch after some minutes; one that never begins says why.
-        anyhow::ensure!(
-            ended.success() || !is_new,
-            "{name}: it cannot be watched; what was asked for goes on all the same"
-        );
-        std::thread::sleep(BREATH);
     }
 }

@@ -9,14 +9,14 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use weir_crds::kube::StreamJobStatus;
 use weir_operator::clock::{Clock, age};
-use weir_page::words::duration;
+use weir_page::words::{duration, on_one_line};
 
 use super::goal::{Goal, token};
 use super::{Care, carry_out, wait};
-use crate::ask::{Cluster, JOBS, name_of, namespace_of};
+use crate::ask::{Cluster, JOBS, name_of, named, namespace_of};
 use crate::exit::REFUSED;
 use crate::list::jobs;
-use crate::out::{print, print_json, table};
+use crate::out::{print, print_json, table, tell};
 use crate::plan::read_manifest;
 use crate::{JobName, Output};
 
@@ -52,6 +52,7 @@ pub(crate) struct CreateArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LsArgs {
     /// Only of this job.
+    #[arg(value_parser = crate::ask::job_name)]
     job: Option<String>,
     /// Of jobs of all namespaces.
     #[arg(short = 'A', long)]
@@ -130,7 +131,8 @@ fn restore(cluster: &Cluster, args: &RestoreArgs) -> anyhow::Result<u8> {
     let mut job = read_manifest(cluster, &file)?;
     let (name, namespace) = (name_of(&job).to_owned(), namespace_of(&job).to_owned());
     let cluster = cluster.within(&namespace);
-    let there = cluster.read(&["get", JOBS, &name, "--ignore-not-found", "--output=name"])?;
+    let object = named(JOBS, &name)?;
+    let there = cluster.read(&["get", &object, "--ignore-not-found", "--output=name"])?;
     if !there.is_empty() {
         eprintln!(
             "{name}: a job of this name is there, and has state of its own; give the manifest another \
@@ -140,7 +142,7 @@ fn restore(cluster: &Cluster, args: &RestoreArgs) -> anyhow::Result<u8> {
     }
     let goal = Goal::Adopt(args.uid.clone());
     let change = goal.change(&job).unwrap_or_else(|| "as the manifest says".to_owned());
-    job["spec"]["state"]["adopt"] = json!(args.uid);
+    adopt(&mut job, &args.uid).with_context(|| file.clone())?;
     let text = job.to_string();
     let mut call = vec!["apply", "--filename=-", "--output=json"];
     call.extend(args.care.dry_run.then_some("--dry-run=server"));
@@ -148,10 +150,10 @@ fn restore(cluster: &Cluster, args: &RestoreArgs) -> anyhow::Result<u8> {
     let applied = cluster.read_with(&call, Some(&text))?;
     let applied: Value = serde_json::from_slice(&applied).context("kubectl apply")?;
     if args.care.dry_run {
-        print(&format!("{name}  {change} (dry run)\n"))?;
+        print(&format!("{name}  {} (dry run)\n", on_one_line(&change)))?;
         return Ok(0);
     }
-    eprintln!("{name}  {change}");
+    tell(&format!("{name}  {change}"));
     if args.care.no_wait {
         print(&format!("{name}  it is made; `kubectl weir status {name}` shows how it does\n"))?;
         return Ok(0);
@@ -159,4 +161,17 @@ fn restore(cluster: &Cluster, args: &RestoreArgs) -> anyhow::Result<u8> {
     let wanted = applied["metadata"]["generation"].as_i64().unwrap_or(1);
     let none = StreamJobStatus::default();
     wait(&cluster, &name, &goal, &none, wanted, args.care.timeout, &clock)
+}
+
+/// Has a manifest, whose author may have written anything, take over the state of a deleted job.
+fn adopt(job: &mut Value, uid: &str) -> anyhow::Result<()> {
+    let spec = job.get_mut("spec").and_then(Value::as_object_mut);
+    let spec = spec.context("spec: a job has fields here, such as sql")?;
+    let state = spec.entry("state").or_insert(Value::Null);
+    if state.is_null() {
+        *state = json!({});
+    }
+    let state = state.as_object_mut().context("spec.state: it has fields, such as root")?;
+    state.insert("adopt".to_owned(), json!(uid));
+    Ok(())
 }

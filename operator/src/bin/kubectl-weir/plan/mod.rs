@@ -2,6 +2,7 @@
 //! fills in its defaults, [`weir_operator::validate`] tells the revision, and a revision that does
 //! not run is planned by the job that does.
 
+mod forbidden;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -19,9 +20,10 @@ use weir_operator::workers::{GrpcWorkers, PlanReply};
 use weir_protocol::view::took;
 
 use crate::Output;
-use crate::ask::{Cluster, JOBS, name_of, namespace_of};
+use crate::ask::{Cluster, JOBS, is_label, name_of, named, namespace_of};
 use crate::exit::{CHANGES, REFUSED};
-use crate::out::{first_line, print, print_json};
+use crate::out::{print, print_json};
+use forbidden::{Forbidden, forbidden};
 use verdict::{Fate, Plan, Verdict, differences, of_reply};
 
 /// `plan`.
@@ -54,11 +56,12 @@ pub(crate) fn run(cluster: &Cluster, args: &PlanArgs) -> anyhow::Result<u8> {
 }
 
 fn plan(cluster: &Cluster, file: &str) -> anyhow::Result<Plan> {
-    let named = format!("--filename={file}");
+    let filename = format!("--filename={file}");
     let written = read_manifest(cluster, file)?;
     let (name, namespace) = (name_of(&written).to_owned(), namespace_of(&written).to_owned());
     let cluster = cluster.within(&namespace);
-    let there = cluster.read(&["get", JOBS, &name, "--ignore-not-found", "--output=json"])?;
+    let object = named(JOBS, &name)?;
+    let there = cluster.read(&["get", &object, "--ignore-not-found", "--output=json"])?;
     let running: Option<Value> = match there.is_empty() {
         true => None,
         false => Some(serde_json::from_slice(&there).context("kubectl get")?),
@@ -70,19 +73,30 @@ fn plan(cluster: &Cluster, file: &str) -> anyhow::Result<Plan> {
         fates: Vec::new(),
         notes: Vec::new(),
     };
-    let wanted = match cluster.json::<Value>(&["apply", &named, "--dry-run=server"]) {
+    let wanted = match cluster.json::<Value>(&["apply", &filename, "--dry-run=server"]) {
         Ok(wanted) => wanted,
-        Err(error) if is_forbidden(&error) => {
-            let why = first_line(&format!("{error:#}"), 200);
-            plan.notes
-                .push(format!("not checked by the cluster, for which a right is missing: {why}"));
-            replaced(running.as_ref(), written)
-        }
         Err(error) => {
+            let said = format!("{error:#}");
             let faults = faults(file);
-            let said = if faults.is_empty() { format!("{error:#}") } else { faults.join("\n") };
-            plan.verdict = Verdict::Incompatible(said);
-            return Ok(plan);
+            plan.verdict = match forbidden(&said) {
+                Some(Forbidden::Right(right)) => {
+                    plan.notes.push(format!("not checked by the cluster: {right}"));
+                    Verdict::New
+                }
+                Some(Forbidden::Unreached(who, why)) => {
+                    Verdict::Unknown(format!("the cluster's {who} was not reached: {why}"))
+                }
+                Some(Forbidden::Denied(by, why)) => {
+                    let all = [faults, vec![format!("{by} denies it: {why}")]].concat();
+                    Verdict::Incompatible(all.join("\n"))
+                }
+                None if faults.is_empty() => Verdict::Incompatible(said),
+                None => Verdict::Incompatible(faults.join("\n")),
+            };
+            if plan.verdict != Verdict::New {
+                return Ok(plan);
+            }
+            replaced(running.as_ref(), written)
         }
     };
     let faults = faults(file);
@@ -106,10 +120,21 @@ fn plan(cluster: &Cluster, file: &str) -> anyhow::Result<Plan> {
 /// A manifest as kubectl reads it, so that it means what it means to `kubectl apply`; whether its
 /// fields are right is told later, by who can say where they are wrong.
 pub(crate) fn read_manifest(cluster: &Cluster, file: &str) -> anyhow::Result<Value> {
-    let named = format!("--filename={file}");
+    let filename = format!("--filename={file}");
     let written: Value =
-        cluster.json(&["create", &named, "--dry-run=client", "--validate=false"])?;
-    anyhow::ensure!(written["kind"] == "StreamJob", "{file}: it has to hold one StreamJob");
+        cluster.json(&["create", &filename, "--dry-run=client", "--validate=false"])?;
+    let is_ours = written["apiVersion"].as_str().is_some_and(|it| it.starts_with("weir.dev/"));
+    anyhow::ensure!(
+        is_ours && written["kind"] == "StreamJob",
+        "{file}: it has to hold one StreamJob"
+    );
+    for (field, value) in [("name", name_of(&written)), ("namespace", namespace_of(&written))] {
+        anyhow::ensure!(
+            is_label(value),
+            "{file}: metadata.{field}: {value:?} cannot be a {field}; it is of lower-case letters, \
+             digits and '-'"
+        );
+    }
     Ok(written)
 }
 
@@ -120,10 +145,6 @@ fn faults(file: &str) -> Vec<String> {
         Ok(_) => Vec::new(),
         Err(faults) => faults.iter().map(ToString::to_string).collect(),
     }
-}
-
-fn is_forbidden(error: &anyhow::Error) -> bool {
-    error.to_string().contains("(Forbidden)")
 }
 
 /// What the manifest makes of the job, as far as that can be told without the cluster: its spec in
@@ -142,9 +163,8 @@ fn replaced(running: Option<&Value>, written: Value) -> Value {
 /// The text of `spec.sqlFrom`.
 fn program(cluster: &Cluster, job: &StreamJob) -> anyhow::Result<Option<Program>> {
     let Some(from) = &job.spec.sql_from else { return Ok(None) };
-    let name = &from.config_map_key_ref.name;
-    let found =
-        cluster.read(&["get", "configmaps", name, "--ignore-not-found", "--output=json"])?;
+    let map = named("configmaps", &from.config_map_key_ref.name).context("spec.sqlFrom")?;
+    let found = cluster.read(&["get", &map, "--ignore-not-found", "--output=json"])?;
     let namespace = job.metadata.namespace.as_deref().unwrap_or("default");
     if found.is_empty() {
         return Ok(Some(read_program(from, namespace, None)));

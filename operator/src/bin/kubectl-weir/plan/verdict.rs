@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use weir_operator::decide::PlanCheck;
 use weir_operator::validate::Refusal;
 use weir_operator::workers::PlanReply;
+use weir_page::words::{in_lines, on_one_line};
 
 /// What applying a manifest would do.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,25 +110,27 @@ impl Plan {
             Verdict::Live => "taken over while it runs, without a restart".to_owned(),
             Verdict::Restart => "stopped behind a savepoint and begun again from it".to_owned(),
             Verdict::Incompatible(_) => "it would be refused; what runs goes on".to_owned(),
-            Verdict::Unknown(why) => why.clone(),
+            Verdict::Unknown(why) => in_lines(why, "\n"),
         };
-        let mut text = format!("{}: {}, {says}\n", self.name, self.verdict.word());
+        let name = on_one_line(&self.name);
+        let mut text = format!("{name}: {}, {says}\n", self.verdict.word());
         for change in &self.changes {
-            text.push_str(&format!("  ~ {change}\n"));
+            text.push_str(&format!("  ~ {}\n", on_one_line(change)));
         }
         let wide = self.fates.iter().map(|fate| fate.parts().1.chars().count()).max().unwrap_or(0);
         for fate in &self.fates {
             let (mark, name, _, says) = fate.parts();
+            let name = on_one_line(name);
             let pad = " ".repeat(wide - name.chars().count());
             text.push_str(&format!("  {mark} {name}{pad}   {says}\n"));
         }
         if let Verdict::Incompatible(why) = &self.verdict {
             for line in why.lines() {
-                text.push_str(&format!("  {line}\n"));
+                text.push_str(&format!("  {}\n", on_one_line(line)));
             }
         }
         for note in &self.notes {
-            text.push_str(&format!("  note: {note}\n"));
+            text.push_str(&format!("  note: {}\n", in_lines(note, "\n    ")));
         }
         text
     }

@@ -16,13 +16,15 @@ use weir_operator::names;
 use weir_page::words::bytes;
 
 use crate::JobName;
-use crate::ask::{Cluster, Forwarded, name_of};
+use crate::ask::{Cluster, Forwarded, is_not_found, name_of, named};
 use crate::events;
-use crate::out::{first_line, print};
+use crate::out::{first_line, print, tell};
 use redact::Redactor;
 
 /// Lines of each pod's log.
 const LINES: &str = "--tail=5000";
+/// What happened to a job, which outlives it for an hour.
+const EVENTS: &str = "events.json";
 /// What a job's page is asked for, and the file that holds the answer.
 const ANSWERS: [(&str, &str); 5] = [
     ("/v1/snapshot", "snapshot.json"),
@@ -48,9 +50,17 @@ struct Found {
     objects: Vec<(String, Value)>,
     texts: Vec<(String, String)>,
     missing: Vec<String>,
+    /// The cluster knows no such job.
+    is_no_job: bool,
 }
 
 impl Found {
+    /// Whether there is anything to be told of: the job, or what it left.
+    fn has_something(&self) -> bool {
+        let is_there = |object: &Value| object.as_array().is_none_or(|items| !items.is_empty());
+        self.objects.iter().any(|(name, object)| name != EVENTS && is_there(object))
+    }
+
     fn object(&mut self, name: &str, read: anyhow::Result<Value>) {
         match read {
             Ok(object) => self.objects.push((name.to_owned(), object)),
@@ -66,11 +76,16 @@ impl Found {
 pub(crate) fn run(cluster: &Cluster, args: &ReportArgs) -> anyhow::Result<u8> {
     let job = &args.job.job;
     let found = collect(cluster, job);
-    anyhow::ensure!(
-        !found.objects.is_empty(),
-        "{job}: nothing could be read\n  {}",
-        found.missing.join("\n  ")
-    );
+    if !found.has_something() {
+        let place = cluster.place();
+        anyhow::ensure!(
+            !found.is_no_job,
+            "{job}: no such job is in {place}, and nothing of one; `kubectl weir list -A` lists the jobs of \
+             all namespaces, --namespace chooses one"
+        );
+        let missing = found.missing.join("\n  ");
+        anyhow::bail!("{job}: nothing of it could be read in {place}\n  {missing}");
+    }
     let now = Clock::system().now();
     let file = args.output.clone().unwrap_or_else(|| {
         PathBuf::from(format!("weir-report-{job}-{}.tar.gz", now.strftime("%Y%m%d-%H%M%S")))
@@ -85,7 +100,7 @@ pub(crate) fn run(cluster: &Cluster, args: &ReportArgs) -> anyhow::Result<u8> {
         .and_then(|mut to| to.write_all(&archive))
         .with_context(|| format!("{place} cannot be written"))?;
     for missing in &found.missing {
-        eprintln!("not read: {missing}");
+        tell(&format!("not read: {missing}"));
     }
     let size = bytes(archive.len() as u64);
     print(&format!(
@@ -99,11 +114,13 @@ pub(crate) fn run(cluster: &Cluster, args: &ReportArgs) -> anyhow::Result<u8> {
 fn collect(cluster: &Cluster, job: &str) -> Found {
     let mut found = Found::default();
     let label = format!("--selector={}={job}", names::JOB);
-    found.object("job.json", cluster.job(job));
+    let read = cluster.job(job);
+    found.is_no_job = read.as_ref().is_err_and(is_not_found);
+    found.object("job.json", read);
     let list = |what: &str| cluster.list(&["get", what, &label]).map(Value::from);
     found.object("pods.json", list("pods"));
     found.object("statefulsets.json", list("statefulsets.apps"));
-    found.object("events.json", events::of_job(cluster, job).map(Value::from));
+    found.object(EVENTS, events::of_job(cluster, job).map(Value::from));
     match cluster.page_of(job, None) {
         Ok(way) => answers(&way, &mut found),
         Err(error) => found.miss("what the job says itself", &error),
@@ -112,7 +129,13 @@ fn collect(cluster: &Cluster, job: &str) -> Found {
     let pods = pods.and_then(|(_, pods)| pods.as_array().cloned()).unwrap_or_default();
     for pod in &pods {
         let name = name_of(pod).to_owned();
-        let target = format!("pod/{name}");
+        let target = match named("pod", &name) {
+            Ok(target) => target,
+            Err(error) => {
+                found.miss("a pod's log", &error);
+                continue;
+            }
+        };
         let call = ["logs", &target, "--container=worker", "--timestamps", LINES];
         let file = format!("logs/{name}.log");
         match cluster.read(&call) {
@@ -147,7 +170,7 @@ fn redacted(found: &Found, about: &str) -> Vec<(String, String)> {
         let object = redactor.object(object);
         (name.clone(), serde_json::to_string_pretty(&object).unwrap_or_default())
     });
-    let texts = found.texts.iter().map(|(name, text)| (name.clone(), redactor.text(text)));
+    let texts = found.texts.iter().map(|(name, text)| (name.clone(), redactor.log(text)));
     let index = json!({
         "apiVersion": "cli.weir.dev/v1", "kind": "Report", "about": about,
         "missing": found.missing.iter().map(|it| redactor.text(it)).collect::<Vec<_>>(),

@@ -8,9 +8,12 @@ use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row, Sparkline, Table};
-use weir_page::words::{bytes, count, duration, percent, plural, rate};
+use weir_page::words::{bytes, count, duration, on_one_line, percent, plural, rate};
+use weir_page::{checkpoints, mark};
 use weir_protocol::Counter;
-use weir_protocol::view::{Severity, Snapshot, SubtaskView, VertexView, took};
+use weir_protocol::view::{Severity, Snapshot, SubtaskView, VertexView};
+
+use crate::out::first_line;
 
 /// Points of the line of rates.
 const POINTS: usize = 300;
@@ -101,13 +104,13 @@ fn head_line(screen: &Screen) -> Line<'static> {
     let Snapshot { job, at_ms, totals, .. } = &screen.snapshot;
     let up = at_ms.saturating_sub(job.began_at_ms) as f64 / 1e3;
     let mut spans = vec![
-        Span::styled(job.name.clone(), Modifier::BOLD),
-        Span::raw(format!("   {}", job.state)),
+        Span::styled(on_one_line(&job.name), Modifier::BOLD),
+        Span::raw(format!("   {}", on_one_line(&job.state))),
     ];
     if screen.is_old() {
         let why = screen.silent.clone().unwrap_or_else(|| "no answer".to_owned());
         let age = duration(screen.age.as_secs_f64());
-        let words = format!("   {age} old: {}", why.lines().next().unwrap_or_default());
+        let words = format!("   {age} old: {}", first_line(&why, usize::MAX));
         spans.push(Span::styled(words, Color::Red));
     }
     let workers = match job.workers == job.parallelism {
@@ -133,13 +136,14 @@ fn finding_lines(snapshot: &Snapshot) -> Vec<Line<'static>> {
         return vec![Line::styled("well", Color::Green)];
     }
     let line = |it: &weir_protocol::view::Finding| {
-        let (mark, colour) = match it.severity {
-            Severity::Critical => ('■', Color::Red),
-            Severity::Warning => ('▲', Color::Yellow),
-            Severity::Note => ('·', Color::Blue),
+        let colour = match it.severity {
+            Severity::Critical => Color::Red,
+            Severity::Warning => Color::Yellow,
+            Severity::Note => Color::Blue,
         };
         let fix = if it.fix.is_empty() { String::new() } else { format!(" → {}", it.fix) };
-        Line::styled(format!("{mark} {} {}{fix}", it.place, it.cause), colour)
+        let said = on_one_line(&format!("{} {}{fix}", it.place, it.cause));
+        Line::styled(format!("{} {said}", mark(it.severity)), colour)
     };
     snapshot.findings.iter().take(3).map(line).collect()
 }
@@ -153,7 +157,7 @@ fn operators(screen: &Screen) -> Table<'static> {
     for vertex in vertices {
         for (at, operator) in vertex.operators.iter().enumerate() {
             let first = at == 0;
-            let name = format!("{} {}", if first { '┌' } else { '│' }, operator.name);
+            let name = format!("{} {}", if first { '┌' } else { '│' }, on_one_line(&operator.name));
             let (busy, held) = (vertex.most(|t| t.busy).min(1.0), vertex.most(|t| t.held).min(1.0));
             let of_chain = |text: String| if first { text } else { String::new() };
             let waiting =
@@ -216,21 +220,6 @@ fn shade(busy: f64) -> Style {
     })
 }
 
-fn checkpoints(snapshot: &Snapshot) -> String {
-    let it = &snapshot.checkpoint;
-    let mut text = format!("checkpoints  every {}", took(it.interval_ms));
-    if it.at_ms > 0 {
-        let ago = snapshot.at_ms.saturating_sub(it.at_ms) as f64 / 1e3;
-        let (age, took, size) = (duration(ago), took(it.took_ms), bytes(it.bytes));
-        text.push_str(&format!("   last {age} ago, {took}, {size}"));
-    }
-    text.push_str(&format!("   {} failed", it.failed));
-    if !it.problem.is_empty() {
-        text.push_str(&format!("   {}", it.problem));
-    }
-    text
-}
-
 fn help() -> &'static str {
     "SUBTASKS  one cell each: its height is how busy it is, red is held back by what comes behind\n\
      BUSY      of the busiest subtask: the share of its time with rows at hand\n\
@@ -245,75 +234,9 @@ mod tests {
     use expect_test::expect;
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
-    use weir_protocol::view::{
-        CheckpointView, Finding, JobView, OperatorView, TimeShares, TotalsView,
-    };
+    use weir_page::example::airport_delays;
 
     use super::*;
-
-    fn snapshot() -> Snapshot {
-        let operator = |name: &str, kind: &str, out_rate| OperatorView {
-            name: name.into(),
-            kind: kind.into(),
-            out_rate,
-            in_rate: 1_900.0,
-            stateful: kind == "window aggregate",
-            state_bytes: 48_000_000,
-            backlog: if kind == "source" { 1_204 } else { 0 },
-            ..OperatorView::default()
-        };
-        let subtask = |busy, held| SubtaskView {
-            time: TimeShares { busy, held, idle: 0.0, aligning: 0.0 },
-            ..SubtaskView::default()
-        };
-        Snapshot {
-            at_ms: 11_520_000,
-            job: JobView {
-                name: "airport-delays".into(),
-                state: "Running".into(),
-                workers: 4,
-                parallelism: 4,
-                restarts: 1,
-                ..JobView::default()
-            },
-            totals: TotalsView {
-                in_rate: 112_000.0,
-                out_rate: 1_900.0,
-                freshness_s: Some(4.0),
-                ..TotalsView::default()
-            },
-            checkpoint: CheckpointView {
-                at_ms: 11_518_000,
-                took_ms: 38,
-                bytes: 1_234_567,
-                interval_ms: 10_000,
-                ..CheckpointView::default()
-            },
-            vertices: vec![
-                VertexView {
-                    operators: vec![operator("kafka flights", "source", 112_000.0)],
-                    subtasks: vec![subtask(0.1, 0.8), subtask(0.3, 0.0)],
-                    ..VertexView::default()
-                },
-                VertexView {
-                    operators: vec![
-                        operator("hourly count", "window aggregate", 1_900.0),
-                        operator("filesystem delays", "sink", 0.0),
-                    ],
-                    subtasks: (0..32).map(|at| subtask(f64::from(at) / 32.0, 0.0)).collect(),
-                    ..VertexView::default()
-                },
-            ],
-            findings: vec![Finding {
-                place: "hourly count".into(),
-                cause: "is the bottleneck".into(),
-                fix: "run it at a higher parallelism".into(),
-                severity: Severity::Warning,
-                ..Finding::default()
-            }],
-            ..Snapshot::default()
-        }
-    }
 
     fn drawn(screen: &Screen) -> String {
         let mut terminal = Terminal::new(TestBackend::new(110, 16)).unwrap();
@@ -328,8 +251,8 @@ mod tests {
 
     #[test]
     fn a_screen_shows_operators_their_subtasks_and_what_is_wrong() {
-        let mut screen = Screen::new(snapshot());
-        screen.push(snapshot());
+        let mut screen = Screen::new(airport_delays());
+        screen.push(airport_delays());
         expect![[r#"
             airport-delays   Running   4 workers   up 3 h 12 min   restarts 1   112 k → 1,900 rows/s   4.0 s behind
             ▲ hourly count is the bottleneck → run it at a higher parallelism
@@ -352,12 +275,12 @@ mod tests {
 
     #[test]
     fn old_data_is_called_old_and_the_busiest_can_stand_first() {
-        let mut screen = Screen::new(snapshot());
+        let mut screen = Screen::new(airport_delays());
         screen.age = Duration::from_secs(7);
         assert!(drawn(&screen).contains("7.0 s old: no answer"), "{}", drawn(&screen));
         screen.silent = Some("none of its 2 pods coordinates it now\nmore".to_owned());
         assert!(drawn(&screen).contains("old: none of its 2"), "{}", drawn(&screen));
-        screen.push(snapshot());
+        screen.push(airport_delays());
         screen.age = Duration::ZERO;
         assert!(!drawn(&screen).contains("old:"));
         screen.busiest = true;
@@ -369,8 +292,24 @@ mod tests {
     }
 
     #[test]
+    fn what_others_say_has_no_effect_on_the_terminal() {
+        let evil = "a\x1b]0;b\x07\u{9b}2Jc";
+        let mut said = airport_delays();
+        evil.clone_into(&mut said.job.name);
+        evil.clone_into(&mut said.job.state);
+        evil.clone_into(&mut said.vertices[0].operators[0].name);
+        evil.clone_into(&mut said.findings[0].cause);
+        evil.clone_into(&mut said.checkpoint.problem);
+        let mut screen = Screen::new(said);
+        screen.silent = Some(evil.to_owned());
+        let drawn = drawn(&screen);
+        assert!(drawn.chars().all(|c| c == '\n' || !c.is_control()), "{drawn:?}");
+        assert_eq!(drawn.matches("a ]0;b  2Jc").count(), 6, "{drawn:?}");
+    }
+
+    #[test]
     fn a_small_terminal_is_no_reason_to_fail() {
         let mut terminal = Terminal::new(TestBackend::new(20, 4)).unwrap();
-        terminal.draw(|frame| draw(frame, &Screen::new(snapshot()))).unwrap();
+        terminal.draw(|frame| draw(frame, &Screen::new(airport_delays()))).unwrap();
     }
 }

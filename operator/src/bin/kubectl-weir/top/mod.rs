@@ -14,6 +14,7 @@ use weir_protocol::view::Snapshot;
 
 use crate::JobName;
 use crate::ask::Cluster;
+use crate::kubectl;
 use draw::Screen;
 
 /// Between two looks.
@@ -62,7 +63,9 @@ pub(crate) fn run(cluster: &Cluster, args: &TopArgs) -> anyhow::Result<u8> {
         }
     });
     let mut terminal = ratatui::try_init().context("the terminal")?;
+    kubectl::at_end(Some(ratatui::restore));
     let shown = show(&mut terminal, Screen::new(first), &news);
+    kubectl::at_end(None);
     ratatui::restore();
     shown.map(|()| 0)
 }

@@ -135,16 +135,11 @@ impl ExprBinder<'_> {
             let distinct = call.distinct;
             return Ok(FoundAggregate { function, arg: Some(row), filter, distinct, kind });
         }
-        let [arg] = call.args.as_slice() else {
-            if takes_star && call.args.len() > 1 {
-                return fail(
-                    span,
-                    format!(
-                        "{name} of several columns is not supported; concatenate them, or count each"
-                    ),
-                );
-            }
-            return fail(span, format!("{name} takes one argument"));
+        let of_several = (takes_star && call.args.len() > 1).then(|| row_of_all(&call.args, span));
+        let arg = match (&of_several, call.args.as_slice()) {
+            (Some(row), _) => row,
+            (None, [arg]) => arg,
+            (None, _) => return fail(span, format!("{name} takes one argument")),
         };
         let arg = self.bind(arg)?;
         let kind = result_kind(function, name, Some(arg.kind()), arg.span)?;
@@ -152,6 +147,27 @@ impl ExprBinder<'_> {
         let arg = (!takes_star || call.distinct || arg.ty.nullable).then_some(arg);
         Ok(FoundAggregate { function, arg, filter, distinct: call.distinct, kind })
     }
+}
+
+/// The row of some values; NULL if one of them is.
+fn row_of_all(values: &[ast::Expr], span: Span) -> ast::Expr {
+    let height = values.iter().map(|value| value.height).max().unwrap_or_default();
+    let node = |kind: ExprKind, above: usize| {
+        let above = u16::try_from(above).unwrap_or(u16::MAX);
+        ast::Expr { kind, span, height: height.saturating_add(above) }
+    };
+    let known = |value: &ast::Expr| {
+        node(ExprKind::IsNull { of: Box::new(value.clone()), negated: true }, 1)
+    };
+    let all = values.iter().map(known).reduce(|left, right| {
+        let (left, right) = (Box::new(left), Box::new(right));
+        let above = values.len() + 1;
+        node(ExprKind::Binary { op: ast::BinaryOp::And, left, right }, above)
+    });
+    let name = ast::Ident { text: "ROW".to_owned(), span };
+    let row = node(ExprKind::Call(Box::new(ast::Call::of(name, values.to_vec()))), 1);
+    let whens = all.into_iter().map(|all| (all, row.clone())).collect();
+    node(ExprKind::Case { operand: None, whens, otherwise: None }, values.len() + 2)
 }
 
 fn no_star(name: &str) -> String {

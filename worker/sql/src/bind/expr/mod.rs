@@ -19,6 +19,7 @@ use crate::ast::{self, BinaryOp, ExprKind};
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Node, Style, cast, compare};
 use crate::functions::{self, Arg};
+use crate::parse::{CATALOG, DATABASE};
 use crate::rel::Field;
 use crate::types::{Kind, Nested, SqlType};
 
@@ -282,6 +283,12 @@ impl ExprBinder<'_> {
 
     fn column(&mut self, parts: &[ast::Ident], span: Span) -> Bound {
         let scope = self.scope;
+        let named = |at: usize, name: &str| parts.get(at).is_some_and(|part| part.text == name);
+        let parts = match parts {
+            [_, _, table @ ..] if named(0, CATALOG) && named(1, DATABASE) => table,
+            [_, table @ ..] if table.len() > 1 && named(0, DATABASE) => table,
+            parts => parts,
+        };
         if let Some(matching) = &mut self.matching {
             let lacks = |name: &str| self.scope.not_found(name);
             return matching.column(parts, span, &lacks);

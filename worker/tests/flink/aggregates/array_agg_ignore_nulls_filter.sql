@@ -1,0 +1,7 @@
+-- differs: Flink does not take IGNORE NULLS and FILTER together
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+SELECT ARRAY_AGG(amount IGNORE NULLS) FILTER (WHERE id > 2) FROM orders;

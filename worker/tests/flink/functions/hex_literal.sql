@@ -1,0 +1,1 @@
+SELECT X'0a0B', x'', DECODE(X'6162', 'UTF-8'), X'616263' = ENCODE('abc', 'UTF-8');
