@@ -43,6 +43,7 @@ mod calc;
 mod catalog;
 mod clock;
 mod comments;
+mod database;
 mod error;
 mod event_times;
 pub mod explain;

@@ -65,6 +65,11 @@ pub(crate) fn current() -> Zone {
     CURRENT.get()
 }
 
+/// The zone that holds now, for what does not depend on it.
+pub(crate) fn held() -> Zone {
+    CURRENT.get()
+}
+
 /// What is bound from here on is in this zone.
 pub(crate) fn set(zone: Zone) {
     CURRENT.set(zone);

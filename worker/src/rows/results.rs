@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use weir_connectors::print::{Console, Printed};
 use weir_page::words::grouped;
+use weir_sql::session::Shown;
 
 use super::encode::Encoder;
 use super::folded::{Folded, in_order};
@@ -46,6 +47,8 @@ pub(crate) struct Look {
 pub(crate) struct Results {
     look: Look,
     columns: Vec<String>,
+    /// What is known of the query, where there is one.
+    shown: Option<Shown>,
     inner: Mutex<Inner>,
 }
 
@@ -67,8 +70,12 @@ impl Console for Results {
     fn rows(&self, printed: &Printed<'_>) -> Result<(), String> {
         let encoder = self.look.encoder;
         let kinds = printed.kinds.filter(|_| encoder.changes || self.look.at_end);
+        // JSON is for programs, which want points in time as such.
+        let shown = self.shown.as_ref().filter(|_| encoder.format != Format::Json);
+        let on_the_clock = shown.map(|shown| shown.on_the_clock(printed.records));
+        let records = on_the_clock.as_ref().unwrap_or(printed.records);
         let rows = encoder
-            .rows(printed.records, kinds)
+            .rows(records, kinds)
             .map_err(|why| format!("{why}, or choose another format"))?;
         let mut inner = self.inner.lock();
         inner.subtasks.insert(printed.subtask);
@@ -92,7 +99,13 @@ impl Results {
     /// Results with these columns.
     pub(crate) fn new(look: Look, columns: impl Iterator<Item = String>) -> Self {
         let columns = look.encoder.columns(columns);
-        Self { look, columns, inner: Mutex::default() }
+        Self { look, columns, shown: None, inner: Mutex::default() }
+    }
+
+    /// Results of a query.
+    pub(crate) fn of_query(look: Look, shown: &Shown) -> Self {
+        let columns = shown.columns.iter().map(|(name, _)| name.clone());
+        Self { shown: Some(shown.clone()), ..Self::new(look, columns) }
     }
 
     /// Writes rows that are there already.

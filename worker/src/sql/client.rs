@@ -8,9 +8,12 @@ use weir_connectors::print::Taker;
 use weir_crds::limits;
 use weir_engine::env::instant;
 use weir_engine::veil;
-use weir_sql::session::{Answer, Entry, Outcome, PARALLELISM, RESULT_MODE, Session, Shown};
+use weir_sql::session::{
+    Answer, DML_SYNC, Entry, Outcome, PARALLELISM, RESULT_MODE, Session, Shown,
+};
 use weir_sql::{PlanOptions, Planned, SqlError, environment};
 
+use super::aside::Asides;
 use super::engine::{Ended, Engine};
 use crate::cli::Format;
 use crate::exit;
@@ -35,6 +38,9 @@ pub(super) struct Client {
     /// Say how long each statement took.
     pub(super) timer: bool,
     screen: Screen,
+    /// Statements are of a script: jobs without an end do not hold the others up.
+    is_script: bool,
+    asides: Asides,
 }
 
 /// A text of statements.
@@ -54,7 +60,24 @@ impl Client {
             on_screen,
             timer: false,
             screen: Screen::new(plain),
+            is_script: true,
+            asides: Asides::default(),
         }
+    }
+
+    /// Statements are typed from here on, by somebody who watches each.
+    pub(super) fn is_watched(&mut self) {
+        self.is_script = false;
+    }
+
+    /// Waits for what goes on beside the script that has ended with `code`.
+    pub(super) async fn finished(&mut self, code: u8) -> u8 {
+        self.asides.finished(code, &mut self.screen).await
+    }
+
+    /// Ends what goes on beside.
+    pub(super) async fn ended(&mut self) {
+        self.asides.stopped(&mut self.screen).await;
     }
 
     /// Answers every statement of a script; nothing is run if one of them cannot mean anything. The
@@ -74,7 +97,7 @@ impl Client {
             Err(errors) => return Ok(self.refuse(&errors, script.file)),
         };
         for entry in &entries {
-            let code = self.answer(entry, script.file).await?;
+            let Some(code) = self.answer(entry, script.file).await? else { break };
             if code != exit::DONE {
                 return Ok(code);
             }
@@ -98,15 +121,15 @@ impl Client {
         exit::REFUSED
     }
 
-    /// Answers one statement.
-    async fn answer(&mut self, entry: &Entry, file: Option<&str>) -> anyhow::Result<u8> {
+    /// Answers one statement; nothing where it is the last.
+    async fn answer(&mut self, entry: &Entry, file: Option<&str>) -> anyhow::Result<Option<u8>> {
         let began = instant();
         let job = self.engine.next_job();
         let printed = Taker::default();
         let options = self.options(job.clone(), &printed);
         let answered = match self.session.answer(entry, &options) {
             Ok(answered) => answered,
-            Err(errors) => return Ok(self.refuse(&errors, file)),
+            Err(errors) => return Ok(Some(self.refuse(&errors, file))),
         };
         for warning in &answered.warnings {
             let warning = self.session.render_warning(warning, file);
@@ -117,16 +140,18 @@ impl Client {
             Outcome::Text(text) => self.text(&text),
             Outcome::Answer(answer) => self.list(answer),
             Outcome::Query(planned, shown) => {
-                return self.query(&job, *planned, &shown, &printed, began).await;
+                return self.query(&job, *planned, &shown, &printed, began).await.map(Some);
             }
             Outcome::Insert(planned) => {
-                return self.insert(&job, *planned, &printed, began).await;
+                return self.insert(&job, *planned, &printed, began).await.map(Some);
             }
+            Outcome::Nothing => {}
+            Outcome::Quit => return Ok(None),
         }
         if self.timer {
             self.screen.say(&took(began));
         }
-        Ok(exit::DONE)
+        Ok(Some(exit::DONE))
     }
 
     fn text(&self, text: &str) {
@@ -171,12 +196,11 @@ impl Client {
         if !planned.bounded && !live {
             look.most = usize::MAX;
         }
-        let columns = shown.columns.iter().map(|(name, _)| name.clone());
-        let results = Arc::new(Results::new(look, columns));
+        let results = Arc::new(Results::of_query(look, shown));
         printed.set(results.clone());
         let parallelism = self.parallelism();
-        let ended =
-            self.engine.run(job, planned, parallelism, Some(&results), &mut self.screen).await?;
+        let running = self.engine.start(job, planned, parallelism, false)?;
+        let ended = running.watched(Some(&results), &mut self.screen).await;
         let rows = match ended {
             Ended::Failed(why) => {
                 self.screen.say(&why);
@@ -205,23 +229,18 @@ impl Client {
             printed.set(Arc::new(Above));
         }
         let parallelism = self.parallelism();
-        let ended = self.engine.run(job, planned, parallelism, None, &mut self.screen).await?;
-        let took = took(began);
-        let (what, code) = match ended {
-            Ended::Failed(why) => (why, exit::FAILED),
-            Ended::Unread => return Ok(exit::INTERRUPTED),
-            Ended::Finished(rows) => (format!("{} written in {took}", count(rows)), exit::DONE),
-            Ended::Stopped => (
-                format!("interrupted after {took}; what was read until then is written"),
-                exit::INTERRUPTED,
-            ),
-            Ended::LeftOff => (
-                format!(
-                    "interrupted after {took}; what was read until the last checkpoint is written"
-                ),
-                exit::INTERRUPTED,
-            ),
-        };
+        let waits = self.session.setting(DML_SYNC) == Some("true");
+        let goes_on = !planned.bounded && self.is_script && !waits;
+        let running = self.engine.start(job, planned, parallelism, true)?;
+        if goes_on {
+            self.asides.add(running, began, &mut self.screen);
+            return Ok(exit::DONE);
+        }
+        let ended = running.watched(None, &mut self.screen).await;
+        if matches!(ended, Ended::Unread) {
+            return Ok(exit::INTERRUPTED);
+        }
+        let (what, code) = told(ended, &took(began));
         self.screen.say(&what);
         Ok(code)
     }
@@ -232,6 +251,22 @@ impl Client {
     }
 }
 
-fn took(began: Instant) -> String {
+/// What is said of a job that writes and has ended, and the process's code.
+pub(super) fn told(ended: Ended, took: &str) -> (String, u8) {
+    match ended {
+        Ended::Failed(why) => (why, exit::FAILED),
+        Ended::Finished(rows) => (format!("{} written in {took}", count(rows)), exit::DONE),
+        Ended::Stopped => (
+            format!("interrupted after {took}; what was read until then is written"),
+            exit::INTERRUPTED,
+        ),
+        Ended::LeftOff | Ended::Unread => (
+            format!("interrupted after {took}; what was read until the last checkpoint is written"),
+            exit::INTERRUPTED,
+        ),
+    }
+}
+
+pub(super) fn took(began: Instant) -> String {
     format!("{:.2} s", (instant() - began).as_secs_f64())
 }

@@ -1,5 +1,4 @@
-//! Runs the jobs of a session, one at a time, in this process. Their state lives as long as they
-//! do.
+//! Runs the jobs of a session in this process. Their state lives as long as they do.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,11 +15,11 @@ use crate::host::EngineHost;
 use crate::local;
 use crate::monitor::Meter;
 use crate::rows::results::Results;
-use crate::run::screen::{Screen, Totals};
+use crate::run::screen::{Ends, Screen, Totals};
 use crate::run::{ends, stdout, terminal};
 
 /// How often progress is shown.
-const REDRAW: Duration = Duration::from_millis(100);
+pub(super) const REDRAW: Duration = Duration::from_millis(100);
 /// From one checkpoint to the next: output of tables becomes visible with it.
 const CHECKPOINT_MS: u64 = 2_000;
 
@@ -59,18 +58,17 @@ impl Engine {
         format!("{folder}/{}", self.jobs)
     }
 
-    /// Runs a job to its end, or until Ctrl-C. Where it writes, what it wrote until then counts.
+    /// Starts a job; `writes`: what it has written when it is ended counts.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub(super) async fn run(
+    pub(super) fn start(
         &mut self,
         job: &str,
         planned: Planned,
         parallelism: u32,
-        results: Option<&Results>,
-        screen: &mut Screen,
-    ) -> anyhow::Result<Ended> {
+        writes: bool,
+    ) -> anyhow::Result<Running> {
         let host = match &self.host {
             Some(host) => Arc::clone(host),
             None => {
@@ -88,43 +86,80 @@ impl Engine {
         master.checkpoint_interval_ms = CHECKPOINT_MS;
         master.restart.max_user_errors = Some(1);
         // Rows that were shown cannot be shown once more.
-        master.restart.once = results.is_some();
+        master.restart.once = !writes;
         let slots = graph.max_parallelism;
         let config = CoordinatorConfig::new(master);
         let handle = local::start(config, &graph, &store, &host, SegmentCache::none(), slots);
-        let mut meter = Meter::default();
+        let folder = self.folder.join(job);
+        Ok(Running { handle, ends, folder, writes, meter: Meter::default() })
+    }
+}
+
+/// A job that was started.
+pub(super) struct Running {
+    handle: CoordinatorHandle,
+    ends: Ends,
+    folder: PathBuf,
+    writes: bool,
+    meter: Meter,
+}
+
+impl Running {
+    /// Follows a job to its end, or until Ctrl-C. Where it writes, what it wrote until then counts.
+    pub(super) async fn watched(mut self, results: Option<&Results>, screen: &mut Screen) -> Ended {
         let mut redraw = tokio::time::interval(REDRAW);
         let ending = loop {
             tokio::select! {
-                ending = handle.ended() => break ending,
+                ending = self.handle.ended() => break ending,
                 _ = redraw.tick() => {
-                    let status = handle.status();
-                    meter.take(&status);
-                    let rate = meter.out_rate(&status, &ends.sources);
                     let picture = results.and_then(|results| results.picture(terminal::size()));
-                    screen.draw(&status, &Totals::of(&status, &ends), rate, picture);
+                    self.draw(screen, picture);
                     if let Some(results) = results {
                         results.tick();
                     }
                 }
-                _ = tokio::signal::ctrl_c() => break stop(&handle, results.is_none()).await,
+                _ = tokio::signal::ctrl_c() => break stop(&self.handle, self.writes).await,
                 () = stdout::closed() => {
-                    stop(&handle, results.is_none()).await;
+                    stop(&self.handle, self.writes).await;
                     screen.clear();
-                    return Ok(Ended::Unread);
+                    return Ended::Unread;
                 }
             }
         };
         screen.clear();
-        let written = Totals::of(&handle.status(), &ends).rows_out;
-        let folder = self.folder.join(job);
+        self.over(ending).await
+    }
+
+    /// Draws how far it is.
+    pub(super) fn draw(&mut self, screen: &mut Screen, picture: Option<String>) {
+        let status = self.handle.status();
+        self.meter.take(&status);
+        let rate = self.meter.out_rate(&status, &self.ends.sources);
+        screen.draw(&status, &Totals::of(&status, &self.ends), rate, picture);
+    }
+
+    /// How it has ended, if it has.
+    pub(super) async fn ended(&self) -> Option<Ending> {
+        tokio::time::timeout(Duration::ZERO, self.handle.ended()).await.ok()
+    }
+
+    /// Ends it, as Ctrl-C does.
+    pub(super) async fn stopped(self) -> Ended {
+        let ending = stop(&self.handle, self.writes).await;
+        self.over(ending).await
+    }
+
+    /// What has come of it. Its state is of no use any more.
+    pub(super) async fn over(self, ending: Ending) -> Ended {
+        let written = Totals::of(&self.handle.status(), &self.ends).rows_out;
+        let folder = self.folder;
         tokio::task::spawn_blocking(move || remove(&folder)).await.ok();
-        Ok(match ending {
+        match ending {
             Ending::Finished => Ended::Finished(written),
             Ending::Stopped { .. } => Ended::Stopped,
             Ending::SteppedDown => Ended::LeftOff,
             Ending::Failed(why) | Ending::Fenced(why) => Ended::Failed(why),
-        })
+        }
     }
 }
 

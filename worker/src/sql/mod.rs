@@ -6,6 +6,7 @@
 //!
 //! Rows and answers go to standard output, everything that is said about them to standard error.
 
+mod aside;
 mod client;
 mod engine;
 mod prompt;
@@ -36,15 +37,19 @@ pub(crate) async fn run(args: &SqlArgs) -> anyhow::Result<u8> {
     if let Some(path) = &args.init {
         let code = file(&mut client, path).await?;
         if code != exit::DONE {
-            return Ok(code);
+            return Ok(client.finished(code).await);
         }
     }
     if let Some(path) = &args.file {
-        return file(&mut client, path).await;
+        let code = file(&mut client, path).await?;
+        return Ok(client.finished(code).await);
     }
     if args.execute.is_none() && stdin().is_terminal() && stderr().is_terminal() {
         let colours = !args.no_color && std::env::var_os("NO_COLOR").is_none();
-        return prompt::run(&mut client, colours).await;
+        client.is_watched();
+        let code = prompt::run(&mut client, colours).await;
+        client.ended().await;
+        return code;
     }
     let text = match &args.execute {
         Some(text) => text.clone(),
@@ -54,7 +59,8 @@ pub(crate) async fn run(args: &SqlArgs) -> anyhow::Result<u8> {
             text
         }
     };
-    client.run(&Script { text: &text, file: None }).await
+    let code = client.run(&Script { text: &text, file: None }).await?;
+    Ok(client.finished(code).await)
 }
 
 async fn file(client: &mut Client, path: &Path) -> anyhow::Result<u8> {

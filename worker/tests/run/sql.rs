@@ -241,6 +241,78 @@ SELECT COUNT(*) AS n, MAX(n) AS m FROM t",
 }
 
 #[test]
+fn jobs_without_an_end_go_on_beside_the_next_statements_of_a_script() {
+    let folder = flights();
+    let script = format!(
+        "{FLIGHTS}CREATE TABLE n (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '50');
+CREATE TABLE a (n BIGINT) WITH ('connector' = 'filesystem', 'path' = 'a', 'format' = 'csv');
+CREATE TABLE b (n BIGINT) WITH ('connector' = 'filesystem', 'path' = 'b', 'format' = 'csv');
+INSERT INTO a SELECT n FROM n;
+INSERT INTO b SELECT n FROM n;
+SELECT COUNT(*) AS flights FROM flights;
+"
+    );
+    fs::write(folder.0.path().join("script.sql"), script).expect("written");
+    let written = folder.0.path().join("out.csv");
+    let out = fs::File::create(&written).expect("made");
+    let mut command = folder.command(&["-f", "script.sql"]);
+    let run = Running(command.stdout(out).stderr(Stdio::piped()).spawn().expect("weir starts"));
+    let answered = || fs::read_to_string(&written).is_ok_and(|text| text == "flights\n4\n");
+    until("the query behind them", answered);
+    for name in ["a", "b"] {
+        let path = folder.0.path().join(name);
+        until("a file", || fs::read_dir(&path).is_ok_and(|files| files.count() > 0));
+    }
+    run.signal(Signal::INT);
+    let (code, said) = run.end();
+    assert_eq!(code, 130, "{said}");
+    for job in ["job 1: interrupted after", "job 2: interrupted after"] {
+        assert!(said.contains(job), "{said}");
+    }
+    let left = fs::read_dir(folder.0.path().join("tmp")).expect("readable").count();
+    assert_eq!(left, 0, "the state of what is over is gone");
+}
+
+#[test]
+fn one_of_several_jobs_that_fails_is_told_while_the_others_go_on() {
+    let folder = Folder::new(&[]);
+    let script =
+        "CREATE TABLE n (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '50',
+  'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '1000000000');
+CREATE TABLE endless (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '50');
+CREATE TABLE a (n BIGINT) WITH ('connector' = 'blackhole');
+INSERT INTO a SELECT n FROM endless;
+INSERT INTO a SELECT CAST(CONCAT('x', CAST(n AS STRING)) AS BIGINT) FROM endless;
+QUIT;
+SELECT 1 AS never;
+";
+    let mut command = folder.command(&["-e", script]);
+    let err = folder.0.path().join("err.txt");
+    let (out, to) = (Stdio::piped(), fs::File::create(&err).expect("made"));
+    let run = Running(command.stdout(out).stderr(to).spawn().expect("weir starts"));
+    until("what is said of it", || {
+        fs::read_to_string(&err).is_ok_and(|said| said.contains("job 2: "))
+    });
+    run.signal(Signal::INT);
+    assert_eq!(run.end().0, 130);
+    let said = fs::read_to_string(&err).expect("text");
+    assert!(said.contains("job 1: interrupted after"), "{said}");
+}
+
+#[test]
+fn points_in_time_are_shown_on_the_clock_of_the_session() {
+    let folder = Folder::new(&[]);
+    let query = "SELECT TO_TIMESTAMP_LTZ(0, 3) AS t, CAST(NULL AS TIMESTAMP_LTZ(3)) AS n;";
+    let text =
+        format!("{query} SET 'table.local-time-zone' = 'Asia/Shanghai'; {query} EXIT; SELECT 1;");
+    let run = folder.pipe(&text, &["--format", "csv"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(run.out, "t,n\n1970-01-01 00:00:00,\nt,n\n1970-01-01 08:00:00,\n");
+    let run = folder.pipe(&text, &["--format", "json"]);
+    assert_eq!(run.out.matches("1970-01-01T00:00:00Z").count(), 2, "points in time: {}", run.out);
+}
+
+#[test]
 fn a_script_that_is_run_as_a_manifest_is_told_from_one() {
     let folder = flights();
     fs::write(folder.0.path().join("job.SQL"), "SELECT 1;").expect("written");

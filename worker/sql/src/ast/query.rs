@@ -233,7 +233,7 @@ impl Relation {
     pub(crate) fn names(&self) -> Vec<&str> {
         match (&self.alias, &self.kind) {
             (Some(alias), _) => vec![&alias.text],
-            (None, RelationKind::Table(name, _)) => vec![&name.text],
+            (None, RelationKind::Table(name, _)) => vec![name.alone()],
             (None, RelationKind::Join(join)) => [join.left.names(), join.right.names()].concat(),
             (None, RelationKind::AsOf(as_of)) => as_of.table.names(),
             (None, _) => Vec::new(),

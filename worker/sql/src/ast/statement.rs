@@ -23,8 +23,23 @@ pub(crate) enum Statement {
     },
     Drop {
         is_view: bool,
+        temporary: bool,
         name: Ident,
         if_exists: bool,
+    },
+    /// Names that say no database are of this one.
+    Use(Ident),
+    CreateDatabase {
+        name: Ident,
+        if_not_exists: bool,
+    },
+    /// What is said of a database changes nothing; there has to be one of the name.
+    AlterDatabase(Ident),
+    DropDatabase {
+        name: Ident,
+        if_exists: bool,
+        /// With the tables and views in it.
+        cascade: bool,
     },
     Alter(Alter),
     /// What only tells something, such as `EXPLAIN`: these are checked, and nothing is done.
@@ -49,10 +64,19 @@ pub(crate) enum Ask {
     Columns(Ident, Option<Matching>),
     /// How a table or view was declared.
     Declaration(Ident),
-    /// Names of one kind.
-    Names(Listed, Option<Matching>),
+    /// Names of one kind, of a database or of the current one.
+    Names(Listed, Option<Ident>, Option<Matching>),
+    /// What is known of a function.
+    Function(Ident),
+    Catalog,
+    Database(Ident),
+    /// A list with these columns, of which there is nothing here.
+    None(&'static [&'static str]),
     Settings,
     Help,
+    Clear,
+    /// Nothing is asked any more.
+    Quit,
     /// What nobody can answer here.
     Unknown,
 }
@@ -82,7 +106,10 @@ pub(crate) struct Matching {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct CreateTable {
     pub(crate) name: Ident,
+    pub(crate) temporary: bool,
     pub(crate) if_not_exists: bool,
+    /// It takes the place of the one that has its name.
+    pub(crate) replaces: Option<Replaces>,
     pub(crate) columns: Vec<ColumnDef>,
     pub(crate) watermark: Option<WatermarkDef>,
     pub(crate) primary_key: Vec<Ident>,
@@ -99,7 +126,9 @@ impl CreateTable {
     pub(crate) fn named(name: Ident) -> Self {
         Self {
             name,
+            temporary: false,
             if_not_exists: false,
+            replaces: None,
             columns: Vec::new(),
             watermark: None,
             primary_key: Vec::new(),
@@ -109,6 +138,15 @@ impl CreateTable {
             query: None,
         }
     }
+}
+
+/// What a table takes the place of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Replaces {
+    /// `REPLACE TABLE`: of a table that there is.
+    One,
+    /// `CREATE OR REPLACE TABLE`: of a table, if there is one.
+    Any,
 }
 
 /// `LIKE` of `CREATE TABLE`.
@@ -201,6 +239,7 @@ pub(crate) struct OptionDef {
 pub(crate) struct ColumnDef {
     pub(crate) name: Ident,
     pub(crate) kind: ColumnKind,
+    pub(crate) comment: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -225,6 +264,7 @@ pub(crate) struct WatermarkDef {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct CreateView {
     pub(crate) name: Ident,
+    pub(crate) temporary: bool,
     pub(crate) if_not_exists: bool,
     pub(crate) columns: Vec<Ident>,
     pub(crate) query: Query,

@@ -103,7 +103,7 @@ pub(super) fn like(
 }
 
 fn both(span: Span, what: &str, base: &CreateTable, way_out: &str) -> SqlError {
-    SqlError::new(span, format!("table \"{}\" has {what} already{way_out}", base.name.text))
+    SqlError::new(span, format!("table \"{}\" has {what} already{way_out}", base.name.shown()))
 }
 
 fn set_option(table: &mut CreateTable, option: &OptionDef) {
@@ -232,7 +232,7 @@ fn position(table: &CreateTable, name: &Ident) -> Result<usize, SqlError> {
         let known = table.columns.iter().map(|column| column.name.text.as_str());
         let hint = did_you_mean(&name.text, known, '"');
         let message =
-            format!("table \"{}\" has no column \"{}\"{hint}", table.name.text, name.text);
+            format!("table \"{}\" has no column \"{}\"{hint}", table.name.shown(), name.text);
         SqlError::new(name.span, message)
     })
 }

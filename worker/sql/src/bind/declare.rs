@@ -12,17 +12,20 @@ use super::alter::{alter, like};
 use super::emit::Emit;
 use super::{Binder, BoundProgram, Reported};
 use crate::ast::{
-    Alter, Ask, Change, ColumnDef, ColumnKind, CreateTable, CreateView, Ident, Insert, Statement,
-    Told,
+    Alter, Ask, Change, ColumnDef, ColumnKind, CreateTable, CreateView, IN, Ident, Insert,
+    Replaces, Statement, Told,
 };
 use crate::catalog::{Relation, TableDef};
+use crate::database;
 use crate::error::{Span, SqlError, Warning, did_you_mean};
+use crate::parse::DATABASE;
 use crate::rel::Rel;
 use crate::types::{Kind, SqlType};
 
 /// A name that the program declares.
 pub(crate) struct Declared {
     at: Span,
+    temporary: bool,
     relation: Relation,
     written: Written,
 }
@@ -30,8 +33,8 @@ pub(crate) struct Declared {
 #[derive(Clone)]
 enum Written {
     Table(Box<CreateTable>),
-    /// And what held when it was bound.
-    View(Box<CreateView>, Held),
+    /// And what held when it was bound, and the database of the names in it that say none.
+    View(Box<CreateView>, Held, String),
 }
 
 /// What a query means anew when it is another one.
@@ -48,12 +51,26 @@ impl Binder<'_> {
         written: &CreateTable,
         program: &mut BoundProgram,
     ) {
-        if !self.is_new(&written.name, written.if_not_exists) {
+        let Ok(name) = self.name_to_declare(&written.name) else { return };
+        let written = &CreateTable { name, ..written.clone() };
+        let replaces = written.replaces.is_some();
+        if replaces {
+            let if_exists = written.replaces == Some(Replaces::Any);
+            if self.known(false, &written.name, if_exists, "REPLACE").is_err() {
+                return;
+            }
+        } else if !self.is_new(&written.name, written.temporary, written.if_not_exists) {
             return;
         }
-        let Ok((table, rel)) = self.resolved(written) else {
-            return self.declare(&written.name, Relation::Broken, written.clone());
+        let resolved = self.resolved(written);
+        if replaces && let Some(known) = self.declared.remove(&written.name.text) {
+            self.forget(&known.relation, program);
+            self.changes += 1;
+        }
+        let Ok((table, rel)) = resolved else {
+            return self.declare(Relation::Broken, written.clone());
         };
+        self.hide(&table.name, program);
         self.declare_table(&table, program);
         let Some((query, rel)) = table.query.as_ref().zip(rel) else { return };
         let insert = Insert {
@@ -78,12 +95,12 @@ impl Binder<'_> {
         let mut table = written.clone();
         if let Some(clause) = &written.like {
             self.lookup(&clause.of)?;
-            let base = match self.declared.get(&clause.of.text).map(|known| &known.written) {
+            let base = match self.declared.get(&self.path(&clause.of)).map(|known| &known.written) {
                 Some(Written::Table(base)) => base.clone(),
                 _ => {
                     let message = format!(
                         "\"{}\" is a view, and LIKE takes a table; write CREATE TABLE … AS SELECT",
-                        clause.of.text
+                        clause.of.shown()
                     );
                     return self.fail(clause.of.span, message);
                 }
@@ -127,7 +144,7 @@ impl Binder<'_> {
             }
             let ty = SqlType { kind: field.ty.kind, nullable: field.ty.nullable };
             let kind = ColumnKind::Physical(ty);
-            of_query.push(ColumnDef { name: named(&field.name, span), kind });
+            of_query.push(ColumnDef { name: named(&field.name, span), kind, comment: None });
         }
         let is_listed = |column: &ColumnDef| column.kind == ColumnKind::OfQuery;
         if !table.columns.iter().any(is_listed) {
@@ -170,35 +187,48 @@ impl Binder<'_> {
                     // Not the one that had its name before.
                     let Span { line, column, .. } = table.name.span;
                     bound.key =
-                        format!("{:?} of {line}:{column}, change {}", bound.name, self.changes);
+                        format!("{:?} of {line}:{column}, change {}", bound.key, self.changes);
                 }
                 let bound = Arc::new(bound);
-                self.forget(&bound.name, program);
                 program.tables.push(bound.clone());
                 Relation::Table(bound)
             }
             Err(Reported) => Relation::Broken,
         };
-        self.declare(&table.name, relation, CreateTable { query: None, ..table.clone() });
+        self.declare(relation, CreateTable { query: None, ..table.clone() });
     }
 
     /// Takes a table from those that names stand for; statements before may have read it.
-    fn forget(&mut self, name: &str, program: &mut BoundProgram) {
-        let is_named = |table: &mut Arc<TableDef>| table.name == name;
-        self.retired.extend(program.tables.extract_if(.., is_named));
+    fn forget(&mut self, relation: &Relation, program: &mut BoundProgram) {
+        if let Relation::Table(known) = relation {
+            let is_it = |table: &mut Arc<TableDef>| Arc::ptr_eq(table, known);
+            self.retired.extend(program.tables.extract_if(.., is_it));
+        }
     }
 
-    pub(super) fn create_view(&mut self, view: &CreateView) {
-        if self.is_new(&view.name, view.if_not_exists) {
-            let relation = self.bound_view(view);
-            self.declare_view(view.clone(), relation);
+    /// What has this name is not to be seen while a temporary one has it.
+    fn hide(&mut self, name: &Ident, program: &mut BoundProgram) {
+        if let Some(known) = self.declared.remove(&name.text) {
+            self.forget(&known.relation, program);
+            self.changes += 1;
+            self.hidden.insert(name.text.clone(), known);
+        }
+    }
+
+    pub(super) fn create_view(&mut self, view: &CreateView, program: &mut BoundProgram) {
+        let Ok(name) = self.name_to_declare(&view.name) else { return };
+        let view = CreateView { name, ..view.clone() };
+        if self.is_new(&view.name, view.temporary, view.if_not_exists) {
+            let relation = self.bound_view(&view);
+            self.hide(&view.name, program);
+            self.declare_view(view, relation);
         }
     }
 
     fn declare_view(&mut self, view: CreateView, relation: Relation) {
-        let (name, at) = (view.name.text.clone(), view.name.span);
-        let written = Written::View(Box::new(view), self.held());
-        self.declared.insert(name, Declared { at, relation, written });
+        let (name, at, temporary) = (view.name.text.clone(), view.name.span, view.temporary);
+        let written = Written::View(Box::new(view), self.held(), database::current());
+        self.declared.insert(name, Declared { at, temporary, relation, written });
     }
 
     fn held(&self) -> Held {
@@ -213,34 +243,83 @@ impl Binder<'_> {
         }
     }
 
-    fn is_new(&mut self, name: &Ident, if_not_exists: bool) -> bool {
-        let Some(Declared { at, .. }) = self.declared.get(&name.text) else {
+    /// Whether a name may be declared. A temporary table or view may have that of another one.
+    fn is_new(&mut self, name: &Ident, temporary: bool, if_not_exists: bool) -> bool {
+        let Some(Declared { at, temporary: known, .. }) = self.declared.get(&name.text) else {
             return true;
         };
+        if temporary && !known {
+            return true;
+        }
         if !if_not_exists {
-            let message =
-                format!("\"{}\" is declared twice, first at {}:{}", name.text, at.line, at.column);
+            let (name_of, Span { line, column, .. }) = (name.shown(), *at);
+            let message = match (known, temporary) {
+                (true, false) => format!(
+                    "\"{name_of}\" is a temporary table or view of {line}:{column}, which would hide what is declared here; DROP TEMPORARY TABLE or VIEW first"
+                ),
+                _ => format!("\"{name_of}\" is declared twice, first at {line}:{column}"),
+            };
             self.report(SqlError::new(name.span, message));
         }
         false
     }
 
-    fn declare(&mut self, name: &Ident, relation: Relation, written: CreateTable) {
+    fn declare(&mut self, relation: Relation, written: CreateTable) {
+        let (name, at, temporary) =
+            (written.name.text.clone(), written.name.span, written.temporary);
         let written = Written::Table(Box::new(written));
-        self.declared.insert(name.text.clone(), Declared { at: name.span, relation, written });
+        self.declared.insert(name, Declared { at, temporary, relation, written });
     }
 
     pub(super) fn drop_statement(
         &mut self,
-        is_view: bool,
+        (is_view, temporary): (bool, bool),
         name: &Ident,
         if_exists: bool,
         program: &mut BoundProgram,
     ) {
-        if let Ok(Some(_)) = self.known(is_view, name, if_exists, "DROP") {
-            self.declared.remove(&name.text);
-            self.dropped.insert(name.text.clone(), name.span);
-            self.forget(&name.text, program);
+        let path = self.path(name);
+        let Ok(Some(_)) = self.known(is_view, name, if_exists, "DROP") else { return };
+        let is_temporary = self.declared.get(&path).is_some_and(|known| known.temporary);
+        let what = if is_view { "VIEW" } else { "TABLE" };
+        if is_temporary != temporary && (temporary || self.hidden.contains_key(&path)) {
+            let message = match is_temporary {
+                true => format!(
+                    "\"{}\" is a temporary one that hides another; write DROP TEMPORARY {what} first",
+                    name.shown()
+                ),
+                false => format!("\"{}\" is not temporary; write DROP {what}", name.shown()),
+            };
+            if !(temporary && if_exists) {
+                self.report(SqlError::new(name.span, message));
+            }
+            return;
+        }
+        if let Some(known) = self.declared.remove(&path) {
+            self.forget(&known.relation, program);
+        }
+        self.changes += 1;
+        match self.hidden.remove(&path) {
+            Some(hidden) => {
+                if let Relation::Table(table) = &hidden.relation {
+                    program.tables.push(Arc::clone(table));
+                }
+                self.declared.insert(path, hidden);
+            }
+            None => drop(self.dropped.insert(path, name.span)),
+        }
+    }
+
+    /// Drops everything in a database.
+    pub(super) fn drop_tables(&mut self, database: &str, at: Span, program: &mut BoundProgram) {
+        let is_in =
+            |path: &String| path.strip_prefix(database).is_some_and(|rest| rest.starts_with(IN));
+        self.hidden.retain(|path, _| !is_in(path));
+        let gone: Vec<(String, Declared)> =
+            self.declared.extract_if(|path, _| is_in(path)).collect();
+        for (path, known) in gone {
+            self.forget(&known.relation, program);
+            self.dropped.insert(path, at);
             self.changes += 1;
         }
     }
@@ -253,7 +332,7 @@ impl Binder<'_> {
         if_exists: bool,
         verb: &str,
     ) -> Result<Option<Written>, Reported> {
-        let Some(known) = self.declared.get(&name.text) else {
+        let Some(known) = self.declared.get(&self.path(name)) else {
             if !if_exists {
                 return self.lookup(name).map(|_| None);
             }
@@ -264,8 +343,11 @@ impl Binder<'_> {
             written @ Written::View(..) => (written.clone(), (!is_view).then_some("VIEW")),
         };
         if let Some(other) = other {
-            let message =
-                format!("\"{0}\" is a {1}; write {verb} {other}", name.text, other.to_lowercase());
+            let message = format!(
+                "\"{0}\" is a {1}; write {verb} {other}",
+                name.shown(),
+                other.to_lowercase()
+            );
             return self.fail(name.span, message);
         }
         Ok(Some(written))
@@ -274,44 +356,68 @@ impl Binder<'_> {
     pub(super) fn alter_statement(&mut self, statement: &Alter, program: &mut BoundProgram) {
         let Alter { is_view, name, if_exists, change } = statement;
         let Ok(Some(written)) = self.known(*is_view, name, *if_exists, "ALTER") else { return };
-        if let Change::Rename(new) = change
-            && !self.is_new(new, false)
-        {
-            return;
-        }
+        let path = self.path(name);
+        let renamed = match change {
+            Change::Rename(new) => match self.renamed(&path, new) {
+                Ok(new) => Some(new),
+                Err(Reported) => return,
+            },
+            _ => None,
+        };
         // A query cannot be about what it is to be.
-        self.declared.remove(&name.text);
+        if let Some(known) = self.declared.remove(&path) {
+            self.forget(&known.relation, program);
+        }
         self.changes += 1;
+        if let Some(new) = &renamed {
+            self.dropped.insert(path, new.span);
+        }
         match written {
             Written::Table(mut table) => {
-                if let Change::Rename(new) = change {
-                    self.dropped.insert(name.text.clone(), new.span);
-                    table.name = new.clone();
-                }
+                table.name = renamed.unwrap_or(table.name);
                 match self.keep(alter(&mut table, change)) {
-                    Ok(()) => {
-                        self.forget(&name.text, program);
-                        self.declare_table(&table, program);
-                    }
-                    Err(Reported) => self.declare(&table.name.clone(), Relation::Broken, *table),
+                    Ok(()) => self.declare_table(&table, program),
+                    Err(Reported) => self.declare(Relation::Broken, *table),
                 }
             }
-            Written::View(mut view, _) => {
-                match change {
-                    Change::Rename(new) => {
-                        self.dropped.insert(name.text.clone(), new.span);
-                        view.name = new.clone();
-                    }
-                    Change::Query(query) => {
-                        view.query = query.clone();
-                        view.columns.clear();
-                    }
-                    _ => {}
+            Written::View(mut view, _, of) => {
+                view.name = renamed.unwrap_or(view.name);
+                let mut of = of;
+                if let Change::Query(query) = change {
+                    view.query = query.clone();
+                    view.columns.clear();
+                    of = database::current();
                 }
-                let relation = self.bound_view(&view);
-                self.declare_view(*view, relation);
+                self.rebind_view(*view, &of);
             }
         }
+    }
+
+    /// What a table or view is called from now on, which stays in its database.
+    fn renamed(&mut self, path: &str, new: &Ident) -> Result<Ident, Reported> {
+        let old = Ident { text: path.to_owned(), span: new.span };
+        let of = old.database().unwrap_or(DATABASE);
+        if new.database().is_some_and(|named| named != of) {
+            let message = format!(
+                "\"{}\" stays in its database when it is renamed; declare it in the other one",
+                old.shown()
+            );
+            return self.fail(new.span, message);
+        }
+        let new = Ident::in_database(of, new, new.span);
+        match self.is_new(&new, false, false) {
+            true => Ok(new),
+            false => Err(Reported),
+        }
+    }
+
+    /// Binds a view anew, whose names that say no database are of this one.
+    fn rebind_view(&mut self, view: CreateView, of: &str) -> Relation {
+        let now = database::set(of);
+        let relation = self.bound_view(&view);
+        self.declare_view(view, relation.clone());
+        database::set(&now);
+        relation
     }
 
     /// Checks what a statement that tells something is about.
@@ -325,20 +431,24 @@ impl Binder<'_> {
                 _ => {}
             }
         }
-        let message = format!("{what} is passed over in a program; `weir plan` shows what it does");
+        let message = match ask {
+            Ask::Quit => format!(
+                "{what} is passed over in a program, which is one job: leave out what stands behind it"
+            ),
+            _ => format!("{what} is passed over in a program; `weir plan` shows what it does"),
+        };
         self.warnings.push(Warning { span: *span, message });
     }
 
     pub(crate) fn lookup(&mut self, name: &Ident) -> Result<Relation, Reported> {
-        if let Some(known) = self.declared.get(&name.text) {
-            if let Written::View(view, bound) = &known.written
+        let path = self.path(name);
+        if let Some(known) = self.declared.get(&path) {
+            if let Written::View(view, bound, of) = &known.written
                 && *bound != self.held()
             {
-                let view = CreateView::clone(view);
-                self.declared.remove(&name.text);
-                let relation = self.bound_view(&view);
-                self.declare_view(view, relation.clone());
-                return match relation {
+                let (view, of) = (CreateView::clone(view), of.clone());
+                self.declared.remove(&path);
+                return match self.rebind_view(view, &of) {
                     Relation::Broken => Err(Reported),
                     relation => Ok(relation),
                 };
@@ -348,9 +458,11 @@ impl Binder<'_> {
                 relation => Ok(relation.clone()),
             };
         }
-        let known: BTreeSet<&str> = self.declared.keys().map(String::as_str).collect();
-        let hint = did_you_mean(&name.text, known.iter().copied(), '"');
-        let hint = if let Some(at) = self.dropped.get(&name.text) {
+        let name = &Ident { text: path.clone(), span: name.span };
+        self.known_database(name)?;
+        let known: BTreeSet<String> = self.names_of_all().collect();
+        let hint = did_you_mean(&name.shown(), known.iter().map(String::as_str), '"');
+        let hint = if let Some(at) = self.dropped.get(&path) {
             format!("; it was dropped or renamed at {}:{}", at.line, at.column)
         } else if !hint.is_empty() {
             hint
@@ -360,28 +472,41 @@ impl Binder<'_> {
             let known: Vec<String> = known.into_iter().map(|n| format!("\"{n}\"")).collect();
             format!("; the program declares {}", known.join(", "))
         };
-        let message = format!("table \"{}\" not found{hint}", name.text);
+        let message = format!("table \"{}\" not found{hint}", name.shown());
         self.fail(name.span, message)
     }
 }
 
 impl Binder<'_> {
-    /// The names of all tables and views, or of views alone.
-    pub(crate) fn names_declared(&self, views_alone: bool) -> Vec<String> {
+    /// The names of all tables and views of a database, or of its views alone.
+    pub(crate) fn names_declared(&self, views_alone: bool, database: &str) -> Vec<String> {
         let is_meant =
             |declared: &Declared| !views_alone || matches!(declared.written, Written::View(..));
         let declared = self.declared.iter().filter(|(_, declared)| is_meant(declared));
-        declared.map(|(name, _)| name.clone()).collect()
+        let names = declared.filter_map(|(path, _)| path.strip_prefix(database)?.strip_prefix(IN));
+        names.map(str::to_owned).collect()
     }
 
-    /// What a name stands for.
-    pub(crate) fn relation(&self, name: &str) -> Option<&Relation> {
-        self.declared.get(name).map(|declared| &declared.relation)
+    /// All tables and views, as they are called where the current database is this one.
+    pub(crate) fn relations(&self) -> impl Iterator<Item = (String, &Relation)> {
+        let now = database::current();
+        self.declared.iter().map(move |(path, declared)| {
+            let name = match path.strip_prefix(&now).and_then(|rest| rest.strip_prefix(IN)) {
+                Some(name) => name.to_owned(),
+                None => path.replace(IN, "."),
+            };
+            (name, &declared.relation)
+        })
+    }
+
+    fn names_of_all(&self) -> impl Iterator<Item = String> {
+        let named = |path: &String| Ident { text: path.clone(), span: Span::default() }.shown();
+        self.declared.keys().map(named)
     }
 
     /// A table as it is declared, with what `LIKE` and `AS SELECT` stand for.
-    pub(crate) fn written(&self, name: &str) -> Option<CreateTable> {
-        match &self.declared.get(name)?.written {
+    pub(crate) fn written(&self, name: &Ident) -> Option<CreateTable> {
+        match &self.declared.get(&self.path(name))?.written {
             Written::Table(table) => Some(CreateTable::clone(table)),
             Written::View(..) => None,
         }

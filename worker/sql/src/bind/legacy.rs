@@ -170,7 +170,9 @@ fn window(
     let size = lengths.next().unwrap_or_else(|| call.args[0].clone());
     let alias = match (&data.alias, &data.kind) {
         (Some(alias), _) => Some(alias.clone()),
-        (None, RelationKind::Table(name, _)) => Some(name.clone()),
+        (None, RelationKind::Table(name, _)) => {
+            Some(Ident { text: name.alone().to_owned(), span: name.span })
+        }
         (None, _) => None,
     };
     let call = WindowCall {

@@ -8,6 +8,7 @@ mod around;
 mod asked;
 pub(crate) mod base;
 mod below;
+mod databases;
 mod declare;
 mod emit;
 pub(crate) mod expr;
@@ -34,7 +35,7 @@ mod unnest;
 pub(crate) mod watermarks;
 mod window;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,10 +45,12 @@ pub(crate) use self::settings::KNOWN as KNOWN_SETTINGS;
 use crate::PlanOptions;
 use crate::ast::{Insert, Statement};
 use crate::catalog::{Relation, TableDef, implicit};
+use crate::database;
 use crate::error::{Span, SqlError, Warning, did_you_mean};
 use crate::expr::{Expr, Style, cast};
 use crate::narrow::narrow;
-use crate::rel::{Field, Rel, Role, calc};
+use crate::parse::DATABASE;
+use crate::rel::{Field, Rel, Role, and, calc, identity};
 use crate::types::{Kind, SqlType};
 use crate::zone;
 
@@ -69,6 +72,9 @@ pub(crate) struct BoundProgram {
     pub(crate) tables: Vec<Arc<TableDef>>,
     /// `table.exec.state.ttl`.
     pub(crate) state_ttl: Option<Duration>,
+    /// After which silence a source that says nothing of it itself holds up event time no more
+    /// (`table.exec.source.idle-timeout`).
+    pub(crate) source_idle: Option<Duration>,
     /// `execution.runtime-mode` is `batch`.
     pub(crate) batch: bool,
 }
@@ -78,6 +84,9 @@ pub(crate) struct Binder<'a> {
     pub(crate) options: &'a PlanOptions,
     /// What the program declares, by name.
     declared: HashMap<String, Declared>,
+    /// What has the name of a temporary table or view that is declared.
+    hidden: HashMap<String, Declared>,
+    databases: BTreeSet<String>,
     /// Names that stood for something, and where that ended.
     dropped: HashMap<String, Span>,
     /// How often something was changed or dropped.
@@ -91,6 +100,11 @@ pub(crate) struct Binder<'a> {
     /// Tables with options of their own, each once.
     pub(crate) hinted: Vec<Arc<TableDef>>,
     pub(crate) state_ttl: Option<Duration>,
+    /// `table.exec.source.idle-timeout`.
+    source_idle: Option<Duration>,
+    /// Whether rows with NULL where a table takes none are left out:
+    /// `table.exec.sink.not-null-enforcer` is `DROP`.
+    drops_null: bool,
     /// Whether results are final: `execution.runtime-mode` is `batch`.
     pub(crate) batch: bool,
     /// `table.exec.emit`.
@@ -105,9 +119,12 @@ pub(crate) struct Binder<'a> {
 
 impl<'a> Binder<'a> {
     pub(crate) fn new(options: &'a PlanOptions) -> Self {
+        database::set(DATABASE);
         Self {
             options,
             declared: HashMap::new(),
+            hidden: HashMap::new(),
+            databases: BTreeSet::from([DATABASE.to_owned()]),
             dropped: HashMap::new(),
             changes: 0,
             retired: Vec::new(),
@@ -116,6 +133,8 @@ impl<'a> Binder<'a> {
             windows: 0,
             hinted: Vec::new(),
             state_ttl: None,
+            source_idle: None,
+            drops_null: false,
             batch: false,
             emit: emit::Emit::default(),
             writes: false,
@@ -143,8 +162,13 @@ impl<'a> Binder<'a> {
     }
 
     pub(crate) fn program(&mut self, statements: &[Statement]) -> BoundProgram {
-        let mut program =
-            BoundProgram { inserts: Vec::new(), tables: Vec::new(), state_ttl: None, batch: false };
+        let mut program = BoundProgram {
+            inserts: Vec::new(),
+            tables: Vec::new(),
+            state_ttl: None,
+            source_idle: None,
+            batch: false,
+        };
         let mut shown = 0;
         // Views in front of the setting are of the job's mode as well.
         self.batch = mode_of(statements);
@@ -154,9 +178,17 @@ impl<'a> Binder<'a> {
                 Statement::Set { key, value, span } => self.set(key, value, *span),
                 Statement::Reset { key } => self.reset(key.as_ref()),
                 Statement::CreateTable(table) => self.create_table_statement(table, &mut program),
-                Statement::CreateView(view) => self.create_view(view),
-                Statement::Drop { is_view, name, if_exists } => {
-                    self.drop_statement(*is_view, name, *if_exists, &mut program);
+                Statement::CreateView(view) => self.create_view(view, &mut program),
+                Statement::Drop { is_view, temporary, name, if_exists } => {
+                    self.drop_statement((*is_view, *temporary), name, *if_exists, &mut program);
+                }
+                Statement::Use(name) => self.use_database(name),
+                Statement::CreateDatabase { name, if_not_exists } => {
+                    self.create_database(name, *if_not_exists);
+                }
+                Statement::AlterDatabase(name) => self.alter_database(name),
+                Statement::DropDatabase { name, if_exists, cascade } => {
+                    self.drop_database(name, *if_exists, *cascade, &mut program);
                 }
                 Statement::Alter(alter) => self.alter_statement(alter, &mut program),
                 Statement::Told(told) => self.told(told),
@@ -177,6 +209,7 @@ impl<'a> Binder<'a> {
             if matches!(statement, Statement::Insert(_) | Statement::Query(_)) {
                 // What runs has the zone that held when it was reached.
                 zone::forget(declared_in_zone);
+                program.source_idle = self.source_idle;
             }
         }
         program.tables.append(&mut self.retired);
@@ -193,7 +226,7 @@ impl<'a> Binder<'a> {
                 insert.table.span,
                 format!(
                     "\"{}\" is a view; rows can only be inserted into a table",
-                    insert.table.text
+                    insert.table.shown()
                 ),
             ),
             Err(Reported) => Err(Reported),
@@ -306,8 +339,31 @@ impl<'a> Binder<'a> {
         if failed {
             return Err(Reported);
         }
-        let rel = narrow(&calc(&self.final_rows(rel), None, exprs, fields));
+        let rel = calc(&self.final_rows(rel), None, exprs, fields);
+        let rel = narrow(&self.without_null(rel, &table)?);
         self.printed(BoundInsert { table, rel, span: insert.table.span })
+    }
+
+    /// Rows for a table without those that hold NULL where it takes none, where they are to be
+    /// left out; otherwise the first of them ends the job.
+    fn without_null(&mut self, rel: Arc<Rel>, table: &TableDef) -> Result<Arc<Rel>, Reported> {
+        if !self.drops_null {
+            return Ok(rel);
+        }
+        let mut filter = None;
+        for (position, column) in table.sink_columns().into_iter().enumerate() {
+            let ty = rel.fields[position].ty;
+            if !table.columns[column].ty.nullable && ty.nullable {
+                let span = Span::default();
+                let known = self.is_not_null(Expr::column(position, ty, span), span)?;
+                filter = and(filter, Some(known));
+            }
+        }
+        if filter.is_none() {
+            return Ok(rel);
+        }
+        let (exprs, fields) = (identity(&rel), rel.fields.clone());
+        Ok(calc(&rel, filter, exprs, fields))
     }
 
     /// The columns that `PARTITION (…)` gives a value to.

@@ -158,12 +158,12 @@ impl Binder<'_> {
                 {
                     let message = format!(
                         "\"{}\" is a query's name, and only tables have options; write the hint behind the table's name in that query",
-                        name.text
+                        name.shown()
                     );
                     return self.fail(first.key_span, message);
                 }
                 let what = if matches!(rel.kind, RelKind::Scan(_)) { "table" } else { "view" };
-                (rel, Some(name.text.clone()), format!("{what} \"{}\"", name.text))
+                (rel, Some(name.alone().to_owned()), format!("{what} \"{}\"", name.shown()))
             }
             RelationKind::Subquery(query) => {
                 (self.query(query, ctes)?, None, "the query in FROM".to_owned())

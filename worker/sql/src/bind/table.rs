@@ -15,6 +15,7 @@ use crate::ast;
 use crate::catalog::{Column, ColumnKind, LATE_ROWS_TABLE, TableDef, Watermark, WatermarkRule};
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Node};
+use crate::parse::DATABASE;
 use crate::rel::{Field, Role, role_of};
 use crate::types::{Kind, SqlType};
 
@@ -28,7 +29,7 @@ impl Binder<'_> {
         let watermark = columns.as_ref().ok().and_then(|columns| {
             table.watermark.as_ref().and_then(|w| self.watermark(table, w, columns).ok())
         });
-        let place = format!("table \"{}\"", table.name.text);
+        let place = format!("table \"{}\"", table.name.shown());
         let named = |binder: &mut Self, names: &[ast::Ident], clause: &str| {
             let mut found = Vec::new();
             for name in names {
@@ -93,8 +94,11 @@ impl Binder<'_> {
             return self.fail(span, "INTERVAL is not a type for columns; store a number of milliseconds or months as BIGINT, or CAST(value AS STRING)");
         }
         Ok(TableDef {
-            name: table.name.text.clone(),
-            key: table.name.text.clone(),
+            name: table.name.shown(),
+            key: match table.name.database() {
+                Some(database) if database != DATABASE => table.name.text.clone(),
+                _ => table.name.alone().to_owned(),
+            },
             span: table.name.span,
             columns,
             watermark,
@@ -109,7 +113,7 @@ impl Binder<'_> {
     fn columns(&mut self, table: &ast::CreateTable) -> Result<Vec<Column>, Reported> {
         if table.columns.is_empty() {
             return self
-                .fail(table.name.span, format!("table \"{}\" has no columns", table.name.text));
+                .fail(table.name.span, format!("table \"{}\" has no columns", table.name.shown()));
         }
         // Computed columns see the stored ones, whatever the order, but not each other.
         let visible: Vec<Field> = table
@@ -126,7 +130,7 @@ impl Binder<'_> {
                 role: Role::Plain,
             })
             .collect();
-        let place = format!("table \"{}\"", table.name.text);
+        let place = format!("table \"{}\"", table.name.shown());
         let scope =
             Scope { fields: &visible, qualifier: None, place: &place, aliases: &[], joined: None };
         let mut columns = Vec::new();
@@ -173,7 +177,7 @@ impl Binder<'_> {
         mark: &ast::WatermarkDef,
         columns: &[Column],
     ) -> Result<Watermark, Reported> {
-        let place = format!("table \"{}\"", table.name.text);
+        let place = format!("table \"{}\"", table.name.shown());
         let Some(column) = columns.iter().position(|c| c.name == mark.column.text) else {
             let hint =
                 did_you_mean(&mark.column.text, columns.iter().map(|c| c.name.as_str()), '"');
@@ -265,7 +269,7 @@ impl Binder<'_> {
         if failed {
             return Err(Reported);
         }
-        hinted.key = format!("{:?} with {:?}", table.name, hinted.written);
+        hinted.key = format!("{:?} with {:?}", table.key, hinted.written);
         if let Some(known) = self.hinted.iter().find(|known| known.key == hinted.key) {
             return Ok(known.clone());
         }
@@ -280,7 +284,14 @@ impl Binder<'_> {
         let mut late_rows = None;
         for option in &table.options {
             if option.key == LATE_ROWS_TABLE {
-                late_rows = Some((option.value.clone(), option.value_span));
+                // A table of the same database, unless another one is said.
+                let target = match table.name.database() {
+                    Some(of) if of != DATABASE && !option.value.contains('.') => {
+                        format!("{of}.{}", option.value)
+                    }
+                    _ => option.value.clone(),
+                };
+                late_rows = Some((target, option.value_span));
                 written.insert(option.key.clone(), option.value.clone());
                 continue;
             }
@@ -303,7 +314,7 @@ impl Binder<'_> {
                 table.name.span,
                 format!(
                     "table \"{}\" has no connector; add WITH ('connector' = '…')",
-                    table.name.text
+                    table.name.shown()
                 ),
             ));
         }

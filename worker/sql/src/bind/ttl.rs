@@ -25,7 +25,7 @@ fn name(relation: &Relation) -> Option<&str> {
     match (&relation.alias, &relation.kind) {
         (_, RelationKind::Join(_)) => None,
         (Some(alias), _) => Some(&alias.text),
-        (None, RelationKind::Table(name, _)) => Some(&name.text),
+        (None, RelationKind::Table(name, _)) => Some(name.alone()),
         (None, _) => None,
     }
 }

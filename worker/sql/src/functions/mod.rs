@@ -135,6 +135,11 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     all.chain(WINDOW_FUNCTIONS).chain([CURRENT_WATERMARK]).filter(is_called)
 }
 
+/// How a function is called, where that is known.
+pub(crate) fn usage(name: &str) -> Option<&'static str> {
+    all().find(|function| function.name == name).map(|function| function.usage)
+}
+
 /// What an aggregate takes that has another argument than those written, as a function of these.
 pub(crate) fn item_of(aggregate: &str) -> Option<&'static str> {
     all().map(|f| f.name).find(|name| name.strip_suffix(ITEM) == Some(aggregate))

@@ -65,6 +65,8 @@ pub(crate) struct Lowering<'a> {
     late: BTreeMap<String, late::LateRows>,
     /// After which time state is forgotten that nothing happens to (`table.exec.state.ttl`).
     state_ttl: Option<Duration>,
+    /// `table.exec.source.idle-timeout`.
+    source_idle: Option<Duration>,
     bounded: bool,
     /// Whether results leave when everything was read, and are final.
     batch: bool,
@@ -87,6 +89,7 @@ pub(crate) fn lower(
         uids: HashMap::new(),
         late: BTreeMap::new(),
         state_ttl: program.state_ttl,
+        source_idle: program.source_idle,
         bounded: true,
         batch: program.batch,
         errors: Vec::new(),
@@ -118,6 +121,7 @@ fn narrowed(program: &BoundProgram) -> BoundProgram {
         inserts: program.inserts.iter().map(narrow).collect(),
         tables: program.tables.clone(),
         state_ttl: program.state_ttl,
+        source_idle: program.source_idle,
         batch: program.batch,
     }
 }

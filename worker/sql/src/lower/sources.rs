@@ -138,7 +138,9 @@ impl Lowering<'_> {
             }
         };
         if let Some(rule) = &mut times.rule {
-            rule.idle_after = parts.idle_after;
+            // Zero is never.
+            let idle = parts.idle_after.or(self.source_idle).filter(|idle| !idle.is_zero());
+            rule.idle_after = idle;
         }
         if self.batch && !parts.source.is_bounded() {
             let message = format!(
@@ -152,6 +154,10 @@ impl Lowering<'_> {
         info.details.clone_from(&parts.details);
         let listed: Vec<&str> = outputs.iter().map(|(_, name)| name.as_str()).collect();
         info.details.insert("columns".to_owned(), listed.join(", "));
+        if let (Some(idle), None, Some(_)) = (self.source_idle, parts.idle_after, &mark) {
+            let idle = i64::try_from(idle.as_millis()).unwrap_or(i64::MAX);
+            info.details.insert("idle after".to_owned(), names::duration(idle));
+        }
         if let (Some(watermark), Some((_, rule))) = (&table.watermark, &mark) {
             let name = &table.columns[watermark.column].name;
             let text = match rule {

@@ -7,19 +7,34 @@ use crate::ast::{
 use crate::error::Span;
 
 /// What is altered or dropped besides tables and views, with what to do instead.
-const OTHERS: [(&str, &str); 6] = [
+const OTHERS: [(&str, &str); 5] = [
     ("FUNCTION", "functions of your own are not available in SQL"),
     ("SYSTEM", "functions of your own are not available in SQL"),
     ("CATALOG", "there is one catalog, made of the program's own tables"),
-    ("DATABASE", "there is one database, made of the program's own tables"),
     ("MODEL", "models are not available"),
     ("MATERIALIZED", "write into a table with INSERT INTO"),
 ];
 
 impl Parser {
+    /// `DROP [TEMPORARY] [SYSTEM] FUNCTION IF EXISTS f`, which does nothing: there is none.
+    fn dropped_function(&mut self) -> Parsed<bool> {
+        let words = ["TEMPORARY", "SYSTEM"];
+        let mut at = 0;
+        while words.into_iter().any(|word| self.is_word_at(at, word)) {
+            at += 1;
+        }
+        let wanted = ["FUNCTION", "IF", "EXISTS"];
+        if !wanted.into_iter().enumerate().all(|(i, word)| self.is_word_at(at + i, word)) {
+            return Ok(false);
+        }
+        self.at += at + 3;
+        self.table_name()?;
+        self.end_of_statement()?;
+        Ok(true)
+    }
+
     /// `TABLE` or `VIEW` behind `ALTER` or `DROP`; answers whether it is a view.
     fn is_view(&mut self, verb: &str) -> Parsed<bool> {
-        self.eat_word("TEMPORARY");
         if self.eat_word("TABLE") {
             return Ok(false);
         }
@@ -36,17 +51,39 @@ impl Parser {
         }
     }
 
-    pub(super) fn drop_statement(&mut self) -> Parsed<Statement> {
+    pub(super) fn drop_statement(&mut self) -> Parsed<Option<Statement>> {
         self.expect_word("DROP")?;
+        if self.dropped_function()? {
+            return Ok(None);
+        }
+        if self.eat_word("DATABASE") {
+            let if_exists = self.eat_words(&["IF", "EXISTS"]);
+            let name = self.database_name()?;
+            let cascade = self.eat_word("CASCADE");
+            if !cascade {
+                self.eat_word("RESTRICT");
+            }
+            self.end_of_statement()?;
+            return Ok(Some(Statement::DropDatabase { name, if_exists, cascade }));
+        }
+        let temporary = self.eat_word("TEMPORARY");
         let is_view = self.is_view("DROP")?;
         let if_exists = self.eat_words(&["IF", "EXISTS"]);
         let name = self.table_name()?;
         self.end_of_statement()?;
-        Ok(Statement::Drop { is_view, name, if_exists })
+        Ok(Some(Statement::Drop { is_view, temporary, name, if_exists }))
     }
 
     pub(super) fn alter(&mut self) -> Parsed<Statement> {
         self.expect_word("ALTER")?;
+        if self.eat_word("DATABASE") {
+            let name = self.database_name()?;
+            self.expect_word("SET")?;
+            self.option_list()?;
+            self.end_of_statement()?;
+            return Ok(Statement::AlterDatabase(name));
+        }
+        self.eat_word("TEMPORARY");
         let is_view = self.is_view("ALTER")?;
         let if_exists = self.eat_words(&["IF", "EXISTS"]);
         let name = self.table_name()?;
@@ -96,6 +133,7 @@ impl Parser {
             return Ok(Change::Add { part, places });
         }
         if self.eat_word("MODIFY") {
+            self.refuse_partitions(at)?;
             let (part, places) = self.declared(name)?;
             return Ok(Change::Modify { part, places });
         }
@@ -107,6 +145,12 @@ impl Parser {
     }
 
     fn refuse_partitions(&self, at: Span) -> Parsed<()> {
+        if self.is_word("DISTRIBUTION") {
+            return self.error(
+                at.to(self.span()),
+                "a distribution is not added, changed or dropped: how rows are spread over writers is parallelism, and 'sink.partitioner' where the connector has it",
+            );
+        }
         if self.is_word("PARTITION") || self.is_word("IF") {
             return self.error(
                 at.to(self.span()),

@@ -2,7 +2,8 @@
 
 use super::{Parsed, Parser, WEIGHT};
 use crate::ast::{
-    ColumnDef, ColumnKind, CreateTable, CreateView, Ident, OptionDef, Statement, Unit, WatermarkDef,
+    ColumnDef, ColumnKind, CreateTable, CreateView, Ident, OptionDef, Replaces, Statement, Unit,
+    WatermarkDef,
 };
 use crate::error::{Span, did_you_mean};
 use crate::lex::Tok;
@@ -41,28 +42,46 @@ const TYPES: [&str; 28] = [
 
 impl Parser {
     pub(super) fn create(&mut self) -> Parsed<Statement> {
-        self.expect_word("CREATE")?;
-        if self.are_words(&["OR", "REPLACE"]) {
-            let span = self.span();
-            return self.error(span, "OR REPLACE is not supported: every table is declared once");
-        }
-        self.eat_word("TEMPORARY");
+        let start = self.span();
+        let replaces = if self.eat_word("REPLACE") {
+            Some(Replaces::One)
+        } else {
+            self.expect_word("CREATE")?;
+            self.eat_words(&["OR", "REPLACE"]).then_some(Replaces::Any)
+        };
+        let replace = self.since(start);
+        let temporary = replaces.is_none() && self.eat_word("TEMPORARY");
         if self.eat_word("TABLE") {
-            let table = self.create_table()?;
+            let table = CreateTable { temporary, replaces, ..self.create_table()? };
+            if replaces.is_some() && table.query.is_none() {
+                return self.error(replace, "only a table made of a query replaces another, with AS SELECT; write DROP TABLE IF EXISTS in front of CREATE TABLE");
+            }
             self.end_of_statement()?;
             return Ok(Statement::CreateTable(table));
         }
+        if replaces.is_some() {
+            return self.error(replace, "OR REPLACE is for tables made of a query; write ALTER VIEW … AS for a view, and DROP in front of CREATE for anything else");
+        }
         if self.eat_word("VIEW") {
-            let view = self.create_view()?;
+            let view = CreateView { temporary, ..self.create_view()? };
             self.end_of_statement()?;
             return Ok(Statement::CreateView(view));
+        }
+        if self.eat_word("DATABASE") {
+            let if_not_exists = self.if_not_exists();
+            let name = self.database_name()?;
+            self.comment_of()?;
+            if self.eat_word("WITH") {
+                self.option_list()?;
+            }
+            self.end_of_statement()?;
+            return Ok(Statement::CreateDatabase { name, if_not_exists });
         }
         let token = self.peek();
         let what = token.keyword().unwrap_or_default();
         match what.as_str() {
             "FUNCTION" | "SYSTEM" => self.error(token.span, "CREATE FUNCTION is not supported: functions of your own are not available in SQL"),
-            "CATALOG" => self.error(token.span, "CREATE CATALOG is not supported: a program declares its tables itself"),
-            "DATABASE" => self.error(token.span, "CREATE DATABASE is not supported: there is one catalog, made of the program's own tables"),
+            "CATALOG" => self.error(token.span, "CREATE CATALOG is not supported: a program declares its tables itself; CREATE DATABASE makes room for them"),
             "MODEL" => self.error(token.span, "CREATE MODEL is not supported"),
             "MATERIALIZED" => self.error(token.span, "MATERIALIZED tables are not supported; write into a table with INSERT INTO"),
             _ => Err(self.unexpected("TABLE or VIEW")),
@@ -77,12 +96,10 @@ impl Parser {
         let if_not_exists = self.if_not_exists();
         let name = self.table_name()?;
         let columns = if self.is("(") { self.names("a column's name")? } else { Vec::new() };
-        if self.eat_word("COMMENT") {
-            self.text("a comment in quotes")?;
-        }
+        self.comment_of()?;
         self.expect_word("AS")?;
         let query = self.query()?;
-        Ok(CreateView { name, if_not_exists, columns, query })
+        Ok(CreateView { name, temporary: false, if_not_exists, columns, query })
     }
 
     fn create_table(&mut self) -> Parsed<CreateTable> {
@@ -99,9 +116,7 @@ impl Parser {
             self.expect(")")?;
         }
         let behind_columns = self.span();
-        if self.eat_word("COMMENT") {
-            self.text("a comment in quotes")?;
-        }
+        self.comment_of()?;
         if self.is_word("DISTRIBUTED") {
             let span = self.span();
             return self.error(span, "DISTRIBUTED BY is not supported; leave it out");
@@ -119,7 +134,7 @@ impl Parser {
         } else if self.eat_word("AS") {
             table.query = Some(self.query()?);
         } else if table.columns.is_empty() && has_options {
-            let name = &table.name.text;
+            let name = table.name.shown();
             return self.error(
                 behind_columns,
                 format!(
@@ -202,12 +217,12 @@ impl Parser {
         }
         if self.eat_word("AS") {
             let expr = self.expr()?;
-            self.column_comment()?;
-            table.columns.push(ColumnDef { name, kind: ColumnKind::Computed(expr) });
+            let comment = self.comment_of()?;
+            table.columns.push(ColumnDef { name, kind: ColumnKind::Computed(expr), comment });
             return Ok(());
         }
         if self.is(",") || self.is(")") {
-            table.columns.push(ColumnDef { name, kind: ColumnKind::OfQuery });
+            table.columns.push(ColumnDef { name, kind: ColumnKind::OfQuery, comment: None });
             return Ok(());
         }
         let ty = self.data_type()?;
@@ -221,6 +236,12 @@ impl Parser {
             kind = ColumnKind::Metadata { ty, key, is_virtual: self.eat_word("VIRTUAL") };
         }
         let at = self.span();
+        if self.eat_word("CONSTRAINT") {
+            self.ident("the constraint's name")?;
+            if !self.are_words(&["PRIMARY", "KEY"]) {
+                return Err(self.unexpected("PRIMARY KEY"));
+            }
+        }
         if self.eat_words(&["PRIMARY", "KEY"]) {
             self.primary_key(table, vec![name.clone()], at)?;
         }
@@ -228,16 +249,16 @@ impl Parser {
             let span = self.span();
             return self.error(span, "DEFAULT is not supported; compute the value in the query, with COALESCE for example");
         }
-        self.column_comment()?;
-        table.columns.push(ColumnDef { name, kind });
+        let comment = self.comment_of()?;
+        table.columns.push(ColumnDef { name, kind, comment });
         Ok(())
     }
 
-    fn column_comment(&mut self) -> Parsed<()> {
-        if self.eat_word("COMMENT") {
-            self.text("a comment in quotes")?;
+    fn comment_of(&mut self) -> Parsed<Option<String>> {
+        match self.eat_word("COMMENT") {
+            true => Ok(Some(self.text("a comment in quotes")?.0)),
+            false => Ok(None),
         }
-        Ok(())
     }
 
     fn primary_key(

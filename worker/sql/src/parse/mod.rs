@@ -86,7 +86,19 @@ pub(crate) const RESERVED: [&str; 49] = [
 ];
 
 /// Statements that Flink knows and that are not here, with what to do instead.
-const STATEMENTS: [(&str, &str); 7] = [
+const STATEMENTS: [(&str, &str); 13] = [
+    (
+        "EXECUTE",
+        "EXECUTE stands in front of STATEMENT SET BEGIN … END;, of INSERT INTO or of SELECT",
+    ),
+    ("BEGIN", "BEGIN stands in front of STATEMENT SET; INSERT INTO …; END;"),
+    ("END", "END closes a STATEMENT SET, and none is open here"),
+    (
+        "COMPILE",
+        "COMPILE PLAN is not supported: a job goes on from its state whatever its plan; leave it out, and write INSERT INTO for EXECUTE PLAN",
+    ),
+    ("UNLOAD", "UNLOAD MODULE is not supported: all functions are built in"),
+    ("REMOVE", "REMOVE JAR is not supported: connectors are built in"),
     ("DELETE", "DELETE is not supported: a stream is changed by what is inserted"),
     ("UPDATE", "UPDATE is not supported: a stream is changed by what is inserted"),
     ("TRUNCATE", "TRUNCATE is not supported"),
@@ -99,10 +111,6 @@ const STATEMENTS: [(&str, &str); 7] = [
 /// Where Flink keeps what a program declares.
 pub(crate) const CATALOG: &str = "default_catalog";
 pub(crate) const DATABASE: &str = "default_database";
-
-fn texts(parts: &[Ident]) -> Vec<&str> {
-    parts.iter().map(|part| part.text.as_str()).collect()
-}
 
 /// What runs as one: a statement, or all of a STATEMENT SET.
 #[derive(Clone, PartialEq, Debug)]
@@ -291,23 +299,45 @@ impl Parser {
         }
     }
 
-    /// A table's name. In front of it may stand the names of Flink's own catalog and database:
-    /// there are no others.
+    /// A table's name. In front of it may stand the name of its database, and that of the catalog.
     fn table_name(&mut self) -> Parsed<Ident> {
         let mut parts = vec![self.ident("a table's name")?];
         while self.eat(".") {
             parts.push(self.ident("a table's name")?);
         }
-        let name = parts.pop();
-        let known = [&[DATABASE][..], &[CATALOG, DATABASE][..]];
-        match (parts.first(), name) {
-            (None, Some(name)) => Ok(name),
-            (Some(_), Some(name)) if known.contains(&&texts(&parts)[..]) => Ok(name),
-            (first, _) => self.error(
-                first.map_or(self.span(), |first| self.since(first.span)),
-                format!("a program knows the tables that it declares, in {CATALOG}.{DATABASE}; use the table's name alone"),
-            ),
+        match parts.as_slice() {
+            [name] => Ok(name.clone()),
+            [database, name] => {
+                let span = self.since(database.span);
+                Ok(Ident::in_database(&database.text, name, span))
+            }
+            [catalog, database, name] if catalog.text == CATALOG => {
+                let span = self.since(catalog.span);
+                Ok(Ident::in_database(&database.text, name, span))
+            }
+            [catalog, ..] => self.no_catalog(catalog),
+            [] => Err(self.unexpected("a table's name")),
         }
+    }
+
+    /// A database's name, which may stand behind that of the catalog.
+    fn database_name(&mut self) -> Parsed<Ident> {
+        let first = self.ident("a database's name")?;
+        if !self.eat(".") {
+            return Ok(first);
+        }
+        if first.text != CATALOG {
+            return self.no_catalog(&first);
+        }
+        self.ident("a database's name")
+    }
+
+    fn no_catalog<T>(&self, name: &Ident) -> Parsed<T> {
+        let message = format!(
+            "there is no catalog \"{}\": a program's tables are in {CATALOG}; write database.table, or the table's name alone",
+            name.text
+        );
+        self.error(name.span, message)
     }
 
     fn text(&mut self, what: &str) -> Parsed<(String, Span)> {
@@ -387,10 +417,11 @@ impl Parser {
             self.end_of_statement()?;
             return Ok(None);
         }
-        if self.is_word("CREATE") {
+        if self.is_word("CREATE") || self.are_words(&["REPLACE", "TABLE"]) {
             return self.create().map(Some);
         }
-        if self.is_word("EXECUTE") && self.is_word_at(1, "INSERT") {
+        let runs = ["INSERT", "SELECT", "WITH", "VALUES"];
+        if self.is_word("EXECUTE") && runs.into_iter().any(|word| self.is_word_at(1, word)) {
             self.next();
         }
         if self.is_word("INSERT") {
@@ -408,10 +439,12 @@ impl Parser {
         match word.as_str() {
             "SET" => return self.set(),
             "RESET" => return self.reset().map(Some),
-            "DROP" => return self.drop_statement().map(Some),
+            "DROP" => return self.drop_statement(),
             "ALTER" => return self.alter().map(Some),
-            "USE" => return self.use_statement().map(|()| None),
-            "EXPLAIN" | "DESCRIBE" | "DESC" | "SHOW" | "HELP" => return self.told(),
+            "USE" => return self.use_statement(),
+            "EXPLAIN" | "DESCRIBE" | "DESC" | "SHOW" | "HELP" | "CLEAR" | "QUIT" | "EXIT" => {
+                return self.told();
+            }
             _ => {}
         }
         if let Some((_, message)) = STATEMENTS.iter().find(|(known, _)| *known == word) {

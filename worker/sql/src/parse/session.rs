@@ -1,33 +1,40 @@
 //! Statements about the session: `SET`, `RESET`, `USE`.
 
-use super::{CATALOG, DATABASE, Parsed, Parser, texts};
+use super::{CATALOG, Parsed, Parser};
 use crate::ast::{Ask, Statement, Told};
 use crate::error::Span;
 use crate::lex::Tok;
 
 impl Parser {
-    /// `USE`, which may only name what is used anyway.
-    pub(super) fn use_statement(&mut self) -> Parsed<()> {
-        let start = self.span();
+    /// `USE`: of a database; of the catalog and of modules, those that are used anyway.
+    pub(super) fn use_statement(&mut self) -> Parsed<Option<Statement>> {
         self.expect_word("USE")?;
-        let kind = ["CATALOG", "MODULES"].into_iter().find(|word| self.eat_word(word));
-        let mut parts = vec![self.ident("a name")?];
-        while self.eat(".") {
-            parts.push(self.ident("a name")?);
+        if self.eat_word("CATALOG") {
+            let catalog = self.ident("a catalog's name")?;
+            if catalog.text != CATALOG {
+                return self.no_catalog(&catalog);
+            }
+        } else if self.eat_word("MODULES") {
+            loop {
+                let module = self.ident("a module's name")?;
+                if module.text != "core" {
+                    let message = format!(
+                        "there is no module \"{}\": all functions are those of 'core'",
+                        module.text
+                    );
+                    return self.error(module.span, message);
+                }
+                if !self.eat(",") {
+                    break;
+                }
+            }
+        } else {
+            let database = self.database_name()?;
+            self.end_of_statement()?;
+            return Ok(Some(Statement::Use(database)));
         }
-        let known: &[&[&str]] = match kind {
-            None => &[&[DATABASE], &[CATALOG, DATABASE]],
-            Some("CATALOG") => &[&[CATALOG]],
-            Some(_) => &[&["core"]],
-        };
-        if !known.contains(&&texts(&parts)[..]) {
-            let span = self.since(start);
-            return self.error(
-                span,
-                format!("there is one catalog and one database, {CATALOG}.{DATABASE}, made of the program's own tables; leave USE out"),
-            );
-        }
-        self.end_of_statement()
+        self.end_of_statement()?;
+        Ok(None)
     }
 
     /// `RESET`.

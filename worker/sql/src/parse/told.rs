@@ -1,6 +1,6 @@
 //! Statements that tell a person something and change nothing: `EXPLAIN`, `DESCRIBE`, `SHOW`, `HELP`.
 
-use super::{CATALOG, DATABASE, Parsed, Parser};
+use super::{CATALOG, Parsed, Parser};
 use crate::ast::{Ask, Listed, Matching, Statement, Told};
 use crate::lex::Tok;
 
@@ -16,6 +16,18 @@ const LISTS: [(&[&str], Listed); 8] = [
     (&["MODULES"], Listed::Modules),
 ];
 
+/// What `SHOW` lists of which there is nothing here, and how Flink calls the columns of the list.
+const NONE: [(&[&str], &[&str]); 8] = [
+    (&["USER", "FUNCTIONS"], &["function name"]),
+    (&["JARS"], &["jars"]),
+    (&["JOBS"], &["job id", "job name", "status", "start time"]),
+    (&["PARTITIONS"], &["partition name"]),
+    (&["PROCEDURES"], &["procedure name"]),
+    (&["MODELS"], &["model name"]),
+    (&["MATERIALIZED", "TABLES"], &["materialized table name"]),
+    (&["CONNECTIONS"], &["connection name"]),
+];
+
 impl Parser {
     pub(super) fn told(&mut self) -> Parsed<Option<Statement>> {
         let span = self.span();
@@ -23,16 +35,15 @@ impl Parser {
             let ask = Ask::Plan(self.explained()?);
             return Ok(Some(Statement::Told(Told { what: "EXPLAIN", span, ask })));
         }
-        let words = ["DESCRIBE", "DESC", "SHOW", "HELP"];
+        let words = ["DESCRIBE", "DESC", "SHOW", "HELP", "CLEAR", "QUIT", "EXIT"];
         let what = words.into_iter().find(|word| self.eat_word(word)).unwrap_or("HELP");
         let after = self.at;
         let ask = match what {
             "HELP" => Ok(Ask::Help),
+            "CLEAR" => Ok(Ask::Clear),
+            "QUIT" | "EXIT" => Ok(Ask::Quit),
             "SHOW" => self.shown(),
-            _ => {
-                self.eat_word("EXTENDED");
-                self.table_name().map(|name| Ask::Columns(name, None))
-            }
+            _ => self.described(),
         };
         // A program passes over it, whatever it asks.
         let is_whole = self.is(";") || self.peek().tok == Tok::End;
@@ -71,6 +82,27 @@ impl Parser {
         Ok(of)
     }
 
+    /// Behind DESCRIBE.
+    fn described(&mut self) -> Parsed<Ask> {
+        let kinds = ["FUNCTION", "DATABASE", "CATALOG"];
+        let is_kind = !self.is_sign_at(1, ";") && !self.is_sign_at(1, ".");
+        let is_kind = is_kind && self.peek_at(1).tok != Tok::End;
+        let kind = kinds.into_iter().find(|word| is_kind && self.eat_word(word));
+        self.eat_word("EXTENDED");
+        match kind {
+            Some("FUNCTION") => self.ident("a function's name").map(Ask::Function),
+            Some("DATABASE") => self.database_name().map(Ask::Database),
+            Some(_) => {
+                let catalog = self.ident("a catalog's name")?;
+                match catalog.text == CATALOG {
+                    true => Ok(Ask::Catalog),
+                    false => self.no_catalog(&catalog),
+                }
+            }
+            None => self.table_name().map(|name| Ask::Columns(name, None)),
+        }
+    }
+
     fn shown(&mut self) -> Parsed<Ask> {
         for declared in ["TABLE", "VIEW"] {
             if self.eat_words(&["CREATE", declared]) {
@@ -84,23 +116,28 @@ impl Parser {
             let table = self.table_name()?;
             return Ok(Ask::Columns(table, self.pattern()?));
         }
-        if self.are_words(&["FULL", "MODULES"]) || self.are_words(&["USER", "FUNCTIONS"]) {
+        if let Some((words, columns)) = NONE.iter().find(|(words, _)| self.eat_words(words)) {
+            if words.contains(&"PARTITIONS") {
+                self.table_name()?;
+            } else if self.eat_from() {
+                self.database_name()?;
+            }
+            self.pattern()?;
+            return Ok(Ask::None(columns));
+        }
+        if self.are_words(&["FULL", "MODULES"]) {
             self.next();
         }
         let list = LISTS.iter().find(|(words, _)| self.eat_words(words));
         let Some((_, names)) = list else {
             return Err(self.unexpected("what is to be shown"));
         };
-        if matches!(names, Listed::Tables | Listed::Views | Listed::Functions) && self.eat_from() {
-            let mut database = self.ident("a database")?;
-            if database.text == CATALOG && self.eat(".") {
-                database = self.ident("a database")?;
-            }
-            if database.text != DATABASE {
-                return self.error(database.span, "there is one database");
-            }
-        }
-        Ok(Ask::Names(*names, self.pattern()?))
+        let of_database = matches!(names, Listed::Tables | Listed::Views | Listed::Functions);
+        let database = match of_database && self.eat_from() {
+            true => Some(self.database_name()?),
+            false => None,
+        };
+        Ok(Ask::Names(*names, database, self.pattern()?))
     }
 
     fn eat_from(&mut self) -> bool {

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use crate::ast::{Ident, Listed, Matching};
 use crate::bind::{Binder, Reported};
 use crate::catalog::{ColumnKind, Relation, TableDef, WatermarkRule};
+use crate::error::did_you_mean;
 use crate::expr::{Expr, render};
 use crate::functions;
-use crate::parse::{CATALOG, DATABASE};
+use crate::parse::CATALOG;
+use crate::rel::{Role, role_of};
 
 /// A table of texts.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,7 +28,8 @@ pub(super) const HELP: &str = "Statements end with ';':
   INSERT INTO …                   write rows
   EXECUTE STATEMENT SET BEGIN … END   several INSERTs as one job
   EXPLAIN …                       show the plan
-  SHOW TABLES, VIEWS, FUNCTIONS, COLUMNS FROM t, CREATE TABLE t
+  CREATE DATABASE d, USE d        names of several tables; d.t is the t of d
+  SHOW TABLES, VIEWS, DATABASES, FUNCTIONS, COLUMNS FROM t, CREATE TABLE t
   DESCRIBE t                      columns, keys and watermark
   SET 'key' = 'value', SET, RESET settings; SET alone lists them
   HELP, CLEAR, QUIT, EXIT
@@ -35,6 +38,23 @@ pub(super) const HELP: &str = "Statements end with ';':
 impl Answer {
     fn of(columns: &[&str], rows: Vec<Vec<Option<String>>>) -> Self {
         Self { columns: columns.iter().map(|&name| name.to_owned()).collect(), rows }
+    }
+
+    /// A list of which there is nothing.
+    pub(super) fn none(columns: &[&str]) -> Self {
+        Self::of(columns, Vec::new())
+    }
+
+    /// The one catalog.
+    pub(super) fn catalog() -> Self {
+        Self::info(&[("name", CATALOG), ("type", "generic_in_memory"), ("comment", "")])
+    }
+
+    fn info(known: &[(&str, &str)]) -> Self {
+        let row = |(name, value): &(&str, &str)| {
+            vec![Some((*name).to_owned()), Some((*value).to_owned())]
+        };
+        Self::of(&["info name", "info value"], known.iter().map(row).collect())
     }
 
     /// What was set.
@@ -86,24 +106,54 @@ fn like(pattern: &[char], text: &[char]) -> bool {
 
 impl Binder<'_> {
     /// Names of one kind, in order.
-    pub(super) fn listed(&mut self, listed: Listed, pattern: Option<&Matching>) -> Answer {
+    pub(super) fn listed(
+        &mut self,
+        listed: Listed,
+        database: Option<&Ident>,
+        pattern: Option<&Matching>,
+    ) -> Result<Answer, Reported> {
+        let database = self.database_or_current(database)?;
         let (column, mut names) = match listed {
-            Listed::Tables => ("table name", self.names_declared(false)),
-            Listed::Views => ("view name", self.names_declared(true)),
+            Listed::Tables => ("table name", self.names_declared(false, &database)),
+            Listed::Views => ("view name", self.names_declared(true, &database)),
             Listed::Functions => {
                 let names = functions::names().map(str::to_lowercase).collect();
                 ("function name", names)
             }
             Listed::Catalogs => ("catalog name", vec![CATALOG.to_owned()]),
             Listed::CurrentCatalog => ("current catalog name", vec![CATALOG.to_owned()]),
-            Listed::Databases => ("database name", vec![DATABASE.to_owned()]),
-            Listed::CurrentDatabase => ("current database name", vec![DATABASE.to_owned()]),
+            Listed::Databases => ("database name", self.databases().cloned().collect()),
+            Listed::CurrentDatabase => ("current database name", vec![database]),
             Listed::Modules => ("module name", vec!["core".to_owned()]),
         };
         names.retain(|name| pattern.is_none_or(|pattern| pattern.takes(name)));
         names.sort();
         names.dedup();
-        Answer::of(&[column], names.into_iter().map(|name| vec![Some(name)]).collect())
+        Ok(Answer::of(&[column], names.into_iter().map(|name| vec![Some(name)]).collect()))
+    }
+
+    /// What is known of a function that every program has.
+    pub(super) fn function(&mut self, name: &Ident) -> Result<Answer, Reported> {
+        let known = functions::names().find(|known| known.eq_ignore_ascii_case(&name.text));
+        let Some(known) = known else {
+            let hint = did_you_mean(&name.text.to_uppercase(), functions::names(), '\'');
+            let message = format!("there is no function '{}'{hint}", name.text);
+            return self.fail(name.span, message);
+        };
+        let usage = functions::usage(known).unwrap_or(known);
+        Ok(Answer::info(&[
+            ("function name", &known.to_lowercase()),
+            ("usage", usage),
+            ("is system function", "true"),
+            ("is temporary", "false"),
+        ]))
+    }
+
+    /// What is known of a database.
+    pub(super) fn database(&mut self, name: &Ident) -> Result<Answer, Reported> {
+        let database = self.database_or_current(Some(name))?;
+        let count = self.names_declared(false, &database).len().to_string();
+        Ok(Answer::info(&[("name", &database), ("catalog", CATALOG), ("tables and views", &count)]))
     }
 
     /// The columns of a table or view, as Flink's DESCRIBE shows them.
@@ -117,18 +167,32 @@ impl Binder<'_> {
             Relation::View(rel) => {
                 let row = |field: &crate::rel::Field| {
                     let null = Some(field.ty.nullable.to_string().to_uppercase());
-                    let (name, ty) = (field.name.clone(), field.ty.kind.to_string());
+                    let mark = match &field.role {
+                        Role::Proctime => " *PROCTIME*",
+                        role if role.is_rowtime() => " *ROWTIME*",
+                        _ => "",
+                    };
+                    let (name, ty) = (field.name.clone(), format!("{}{mark}", field.ty.kind));
                     vec![Some(name), Some(ty), null, None, None, None]
                 };
                 rel.fields.iter().map(row).collect()
             }
             Relation::Broken => return Err(Reported),
         };
+        let mut columns = vec!["name", "type", "null", "key", "extras", "watermark"];
+        let comments: Vec<Option<String>> = match self.written(name) {
+            Some(table) => table.columns.iter().map(|column| column.comment.clone()).collect(),
+            None => Vec::new(),
+        };
+        if comments.iter().any(Option::is_some) {
+            columns.push("comment");
+            rows.iter_mut().zip(comments).for_each(|(row, comment)| row.push(comment));
+        }
         rows.retain(|row| match (&row[0], pattern) {
             (Some(name), Some(pattern)) => pattern.takes(name),
             _ => true,
         });
-        Ok(Answer::of(&["name", "type", "null", "key", "extras", "watermark"], rows))
+        Ok(Answer::of(&columns, rows))
     }
 }
 
@@ -148,6 +212,11 @@ fn of_table(table: &TableDef) -> Vec<Vec<Option<String>>> {
             }
         };
         let watermark = table.watermark.as_ref().filter(|mark| mark.column == at);
+        let mark = match &it.kind {
+            _ if watermark.is_some() => " *ROWTIME*",
+            ColumnKind::Computed(expr) if role_of(expr, &[]) == Role::Proctime => " *PROCTIME*",
+            _ => "",
+        };
         let watermark = watermark.map(|mark| match &mark.rule {
             WatermarkRule::Delay(delay) if delay.is_zero() => column(at),
             WatermarkRule::Delay(delay) => {
@@ -157,7 +226,7 @@ fn of_table(table: &TableDef) -> Vec<Vec<Option<String>>> {
         });
         vec![
             Some(it.name.clone()),
-            Some(it.ty.kind.to_string()),
+            Some(format!("{}{mark}", it.ty.kind)),
             Some(it.ty.nullable.to_string().to_uppercase()),
             table.primary_key.contains(&at).then(|| format!("PRI({})", key.join(", "))),
             extras,

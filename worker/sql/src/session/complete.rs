@@ -46,21 +46,19 @@ const BEFORE_TABLES: [&str; 8] =
 
 impl Scope {
     pub(super) fn of(binder: &mut Binder<'_>) -> Self {
-        let mut names = binder.names_declared(false);
-        names.sort();
-        let table = |name: String| {
-            let columns = match binder.relation(&name) {
-                Some(Relation::Table(table)) => {
+        let table = |(name, relation): (String, &Relation)| {
+            let columns = match relation {
+                Relation::Table(table) => {
                     table.columns.iter().map(|column| column.name.clone()).collect()
                 }
-                Some(Relation::View(rel)) => {
-                    rel.fields.iter().map(|field| field.name.clone()).collect()
-                }
-                _ => Vec::new(),
+                Relation::View(rel) => rel.fields.iter().map(|field| field.name.clone()).collect(),
+                Relation::Broken => Vec::new(),
             };
             (name, columns)
         };
-        Self { tables: names.into_iter().map(table).collect() }
+        let mut tables: Vec<(String, Vec<String>)> = binder.relations().map(table).collect();
+        tables.sort();
+        Self { tables }
     }
 
     /// What could stand at the end of `text`, in front of `rest` of the statement.

@@ -12,6 +12,7 @@
 mod answers;
 mod complete;
 mod typed;
+mod written;
 
 use std::collections::BTreeMap;
 
@@ -19,17 +20,22 @@ pub use answers::Answer;
 pub use complete::{Candidate, Completion, Scope};
 pub use typed::{Token, TokenKind, is_complete, tokens};
 
-use crate::ast::{Ask, Statement, Told};
+use arrow::array::RecordBatch;
+
+use crate::ast::{Ask, Change, CreateTable, CreateView, Ident, Statement, Told};
 use crate::bind::Binder;
 use crate::error::{Span, SqlError, Warning};
-use crate::parse::{Unit, parse_units};
+use crate::parse::{DATABASE, Unit, parse_units};
+use crate::zone::{self, Zone};
 use crate::{PlanOptions, Planned, comments, lower};
 
 /// Settings that the session itself goes by, and nothing of a program.
-const OF_SESSION: [&str; 3] = [RESULT_MODE, PARALLELISM, "pipeline.name"];
+const OF_SESSION: [&str; 4] = [RESULT_MODE, PARALLELISM, DML_SYNC, "pipeline.name"];
 /// Whether results are shown as they are at the end, or as changes: `table`, `changelog` or
 /// `tableau`.
 pub const RESULT_MODE: &str = "sql-client.execution.result-mode";
+/// Whether a job without an end is waited for, before the next statement of a script.
+pub const DML_SYNC: &str = "table.dml-sync";
 /// Parallelism of what is run.
 pub const PARALLELISM: &str = "parallelism.default";
 
@@ -52,6 +58,8 @@ struct Kept {
     text: String,
     /// The line on which it ends.
     end: u32,
+    /// It was a table made of a query.
+    of_query: bool,
 }
 
 /// A statement, or a STATEMENT SET, that was read and not yet answered.
@@ -78,6 +86,10 @@ pub enum Outcome {
     Query(Box<Planned>, Shown),
     /// It writes rows.
     Insert(Box<Planned>),
+    /// It asked for nothing that is to be said.
+    Nothing,
+    /// What follows is not asked any more.
+    Quit,
 }
 
 /// What is known of the rows of a query.
@@ -87,6 +99,17 @@ pub struct Shown {
     pub columns: Vec<(String, String)>,
     /// Whether rows that were given are taken back and replaced.
     pub is_corrected: bool,
+    /// In which points in time are shown.
+    zone: Zone,
+}
+
+impl Shown {
+    /// Rows with what the session's clock shows in the place of points in time (`TIMESTAMP_LTZ`), as
+    /// Flink's client shows them.
+    #[must_use]
+    pub fn on_the_clock(&self, records: &RecordBatch) -> RecordBatch {
+        written::on_the_clock(records, self.zone)
+    }
 }
 
 /// An outcome, and what should be known of it.
@@ -226,7 +249,8 @@ impl Session {
             let (graph, bounded, mut found) = lower::lower(&bound.program, options)?;
             warnings.append(&mut found);
             let plan = Planned { graph, warnings: Vec::new(), bounded };
-            planned = Some((Box::new(plan), Shown { columns, is_corrected }));
+            let zone = bound.zone;
+            planned = Some((Box::new(plan), Shown { columns, is_corrected, zone }));
         }
         // Declarations were warned of when they were made.
         warnings.retain(|warning| warning.span >= entry.0.span);
@@ -253,6 +277,7 @@ impl Session {
         let own = entry.0.statements.iter().filter(|statement| !is_of_session(statement));
         let kept = self.kept.iter().map(|kept| &kept.statement);
         let statements: Vec<Statement> = kept.chain(own).cloned().collect();
+        let session = zone::Session::begin();
         let mut binder = Binder::new(options);
         let program = binder.program(&statements);
         let mut errors = std::mem::take(&mut binder.errors);
@@ -262,7 +287,8 @@ impl Session {
             return Err(errors);
         }
         let is_query = matches!(entry.0.statements.as_slice(), [Statement::Query(_)]);
-        Ok(Bound { binder, program, is_query })
+        let zone = zone::held();
+        Ok(Bound { binder, program, is_query, zone, _session: session })
     }
 
     /// Keeps what holds from now on; says what was done.
@@ -271,28 +297,50 @@ impl Session {
         for statement in &entry.0.statements {
             let kept = match statement {
                 Statement::CreateTable(table) => {
-                    done = format!("table \"{}\" is declared", table.name.text);
-                    match (&table.query, binder.written(&table.name.text)) {
+                    done = format!("table \"{}\" is declared", table.name.shown());
+                    match (&table.query, binder.written(&table.name)) {
                         // Its rows were written; they are not to be written again.
                         (Some(_), Some(mut written)) => {
                             written.if_not_exists = table.if_not_exists;
+                            if written.replaces.take().is_some() {
+                                let drop = Statement::Drop {
+                                    is_view: false,
+                                    temporary: false,
+                                    name: table.name.clone(),
+                                    if_exists: true,
+                                };
+                                self.push(drop, entry);
+                            }
                             Statement::CreateTable(written)
                         }
                         _ => statement.clone(),
                     }
                 }
                 Statement::CreateView(view) => {
-                    done = format!("view \"{}\" is declared", view.name.text);
+                    done = format!("view \"{}\" is declared", view.name.shown());
                     statement.clone()
                 }
                 Statement::Alter(alter) => {
-                    done = format!("\"{}\" is changed", alter.name.text);
+                    done = format!("\"{}\" is changed", alter.name.shown());
                     statement.clone()
                 }
                 Statement::Drop { name, .. } => {
-                    done = format!("\"{}\" is dropped", name.text);
+                    done = format!("\"{}\" is dropped", name.shown());
                     statement.clone()
                 }
+                Statement::Use(name) => {
+                    done = format!("names are of database \"{}\"", name.text);
+                    statement.clone()
+                }
+                Statement::CreateDatabase { name, .. } => {
+                    done = format!("database \"{}\" is there", name.text);
+                    statement.clone()
+                }
+                Statement::DropDatabase { name, .. } => {
+                    done = format!("database \"{}\" is dropped", name.text);
+                    statement.clone()
+                }
+                Statement::AlterDatabase(_) => continue,
                 Statement::Set { key, value, span } => {
                     check_setting(key, value, *span)?;
                     self.settings.insert(key.clone(), value.clone());
@@ -315,10 +363,16 @@ impl Session {
                 }
                 Statement::Insert(_) | Statement::Query(_) | Statement::Told(_) => continue,
             };
-            let text = self.text(entry.0.span);
-            self.kept.push(Kept { statement: kept, text, end: entry.0.span.end_line });
+            self.push(kept, entry);
         }
         Ok(done)
+    }
+
+    fn push(&mut self, statement: Statement, entry: &Entry) {
+        let text = self.text(entry.0.span);
+        let is_query = |statement: &Statement| matches!(statement, Statement::CreateTable(table) if table.query.is_some());
+        let of_query = entry.0.statements.iter().any(is_query);
+        self.kept.push(Kept { statement, text, end: entry.0.span.end_line, of_query });
     }
 
     /// A stretch of what was read.
@@ -346,22 +400,43 @@ impl Session {
             Ask::Plan(of) => {
                 let kept = self.kept.iter().map(|kept| &kept.statement);
                 let statements: Vec<Statement> = kept.chain(of).cloned().collect();
+                let _zone = zone::Session::begin();
                 let mut binder = Binder::new(options);
                 let program = binder.program(&statements);
                 let (graph, ..) = lower::lower(&program, options)?;
                 Ok(Outcome::Text(crate::explain::text(&graph)))
             }
+            Ask::Function(name) => {
+                let answer = bound.binder.function(name);
+                answer.map(Outcome::Answer).map_err(|_| bound.binder.errors)
+            }
+            Ask::Database(name) => {
+                let answer = bound.binder.database(name);
+                answer.map(Outcome::Answer).map_err(|_| bound.binder.errors)
+            }
+            Ask::Catalog => Ok(Outcome::Answer(Answer::catalog())),
+            Ask::None(columns) => Ok(Outcome::Answer(Answer::none(columns))),
+            Ask::Clear => Ok(Outcome::Nothing),
+            Ask::Quit => Ok(Outcome::Quit),
             Ask::Settings => Ok(Outcome::Answer(Answer::settings(&self.settings))),
             Ask::Help => Ok(Outcome::Text(answers::HELP.to_owned())),
-            Ask::Names(listed, pattern) => {
-                Ok(Outcome::Answer(bound.binder.listed(*listed, pattern.as_ref())))
+            Ask::Names(listed, database, pattern) => {
+                let answer = bound.binder.listed(*listed, database.as_ref(), pattern.as_ref());
+                answer.map(Outcome::Answer).map_err(|_| bound.binder.errors)
             }
             Ask::Columns(name, pattern) => {
                 let answer = bound.binder.described(name, pattern.as_ref());
                 answer.map(Outcome::Answer).map_err(|_| bound.binder.errors)
             }
             Ask::Declaration(name) => match bound.binder.lookup(name) {
-                Ok(_) => Ok(Outcome::Text(self.declaration(&name.text))),
+                Ok(_) => {
+                    let made = bound.binder.written(name).filter(|_| self.is_made(name));
+                    let text = |span| self.text(span);
+                    Ok(Outcome::Text(match made {
+                        Some(table) => written::declaration(&table, &text),
+                        None => self.declaration(name).concat(),
+                    }))
+                }
                 Err(_) => Err(bound.binder.errors),
             },
             Ask::Unknown => {
@@ -371,7 +446,8 @@ impl Session {
                     match told.what {
                         "SHOW" =>
                             "there are SHOW TABLES, VIEWS, COLUMNS FROM, CREATE TABLE, CREATE VIEW, FUNCTIONS, CATALOGS, DATABASES, MODULES, CURRENT CATALOG and CURRENT DATABASE",
-                        _ => "it takes the name of a table or view",
+                        _ =>
+                            "it takes the name of a table or view, or DATABASE, CATALOG or FUNCTION and a name",
                     }
                 );
                 Err(vec![SqlError::new(told.span, message)])
@@ -379,33 +455,63 @@ impl Session {
         }
     }
 
+    /// Whether a table says of itself only in part what it is.
+    fn is_made(&self, name: &Ident) -> bool {
+        self.made_by(name).first().is_some_and(|kept| match &kept.statement {
+            Statement::CreateTable(table) => kept.of_query || table.like.is_some(),
+            _ => false,
+        })
+    }
+
     /// The statements that made a name what it is, as they were written.
-    fn declaration(&self, name: &str) -> String {
-        let mut name = name.to_owned();
-        let mut texts = Vec::new();
-        for kept in self.kept.iter().rev() {
+    fn declaration(&self, name: &Ident) -> Vec<&str> {
+        self.made_by(name).into_iter().map(|kept| kept.text.as_str()).collect()
+    }
+
+    /// The statements that made a name what it is.
+    fn made_by(&self, name: &Ident) -> Vec<&Kept> {
+        // Names that say no database are of the one that was used then.
+        let mut current = DATABASE;
+        let mut of = Vec::new();
+        for kept in &self.kept {
+            of.push(current);
+            if let Statement::Use(database) = &kept.statement {
+                current = &database.text;
+            }
+        }
+        let path = |name: &Ident, of: &str| match name.database() {
+            Some(_) => name.clone(),
+            None => Ident::in_database(of, name, name.span),
+        };
+        let mut name = path(name, current).text;
+        let mut made = Vec::new();
+        for (kept, of) in self.kept.iter().zip(of).rev() {
+            let is_it = |other: &Ident| path(other, of).text == name;
             match &kept.statement {
-                Statement::CreateTable(table) if table.name.text == name => {
-                    texts.push(kept.text.as_str());
-                    break;
-                }
-                Statement::CreateView(view) if view.name.text == name => {
-                    texts.push(kept.text.as_str());
+                Statement::CreateTable(CreateTable { name: declared, .. })
+                | Statement::CreateView(CreateView { name: declared, .. })
+                    if is_it(declared) =>
+                {
+                    made.push(kept);
                     break;
                 }
                 Statement::Alter(alter) => match &alter.change {
-                    crate::ast::Change::Rename(new) if new.text == name => {
-                        name.clone_from(&alter.name.text);
-                        texts.push(kept.text.as_str());
+                    Change::Rename(new) => {
+                        let old = path(&alter.name, of);
+                        let new = Ident::in_database(old.database().unwrap_or(of), new, new.span);
+                        if new.text == name {
+                            name = old.text;
+                            made.push(kept);
+                        }
                     }
-                    _ if alter.name.text == name => texts.push(kept.text.as_str()),
+                    _ if is_it(&alter.name) => made.push(kept),
                     _ => {}
                 },
                 _ => {}
             }
         }
-        texts.reverse();
-        texts.concat()
+        made.reverse();
+        made
     }
 
     /// What names stand for, for completion.
@@ -423,6 +529,10 @@ struct Bound<'a> {
     binder: Binder<'a>,
     program: crate::bind::BoundProgram,
     is_query: bool,
+    /// Views may be bound anew, in the zone that holds.
+    _session: zone::Session,
+    /// The zone that holds behind the statement.
+    zone: Zone,
 }
 
 fn is_of_session(statement: &Statement) -> bool {
@@ -441,6 +551,7 @@ fn check_setting(key: &str, value: &str, span: Span) -> Result<(), Vec<SqlError>
         PARALLELISM if !value.parse::<u32>().is_ok_and(|n| (1..=64).contains(&n)) => {
             "is no parallelism; give a number from 1 to 64"
         }
+        DML_SYNC if !["true", "false"].contains(&value) => "is not 'true' or 'false'",
         _ => return Ok(()),
     };
     Err(vec![SqlError::new(span, format!("'{key}' = '{value}' {wrong}"))])

@@ -117,7 +117,7 @@ fn of_word(word: &str, is_called: bool) -> TokenKind {
 }
 
 /// Words of the language that may also be names.
-pub(super) const WORDS: [&str; 84] = [
+pub(super) const WORDS: [&str; 86] = [
     "ALTER",
     "ARRAY",
     "ASC",
@@ -132,6 +132,8 @@ pub(super) const WORDS: [&str; 84] = [
     "CONSTRAINT",
     "CUBE",
     "CURRENT",
+    "DATABASE",
+    "DATABASES",
     "DATE",
     "DAY",
     "DECIMAL",

@@ -151,10 +151,97 @@ fn tables_made_of_tables_are_those_that_say_it_all() {
                 "{T}CREATE TABLE p (a INT, s STRING) PARTITIONED BY (s) WITH ('connector' = 'filesystem', 'path' = 'p'); INSERT INTO p SELECT a, 'x' FROM t;"
             ),
         ),
+        // Databases: two tables of one name, names that say all of it, the current one, views of
+        // another; what is stored has no database in its name.
+        (
+            format!(
+                "CREATE DATABASE IF NOT EXISTS default_database; CREATE DATABASE db COMMENT 'c' WITH ('k' = 'v'); ALTER DATABASE db SET ('k' = 'w'); {O}{T}USE db; {}{}CREATE VIEW v AS SELECT a, s FROM t; USE default_catalog.default_database; INSERT INTO o SELECT a, s FROM t; INSERT INTO default_catalog.db.o SELECT w.a, t.s FROM db.v AS w JOIN db.t ON w.a = t.a; ",
+                T.replace("'path' = 't'", "'path' = 'u'"),
+                O.replace("print", "blackhole")
+            ),
+            format!(
+                "{O}{T}{}{}INSERT INTO o SELECT a, s FROM t; INSERT INTO o2 SELECT w.a, t2.s FROM (SELECT a, s FROM t2) AS w JOIN t2 ON w.a = t2.a; ",
+                T.replace("'path' = 't'", "'path' = 'u'").replace("TABLE t", "TABLE t2"),
+                O.replace("print", "blackhole").replace("TABLE o", "TABLE o2")
+            ),
+        ),
+        (
+            format!(
+                "CREATE DATABASE db; {O}CREATE TABLE db.b (a INT, s STRING) WITH ('connector' = 'filesystem', 'path' = 't'); CREATE TABLE db.u (x INT) LIKE db.b; ALTER TABLE db.u RENAME TO w; USE db; ALTER TABLE w DROP x; DROP TABLE b; WITH w2 AS (SELECT a, s FROM w) SELECT a, s FROM w2;"
+            ),
+            format!(
+                "{O}CREATE TABLE b (a INT, s STRING) WITH ('connector' = 'filesystem', 'path' = 't'); SELECT a, s FROM b;"
+            ),
+        ),
+        (
+            format!(
+                "{O}CREATE DATABASE db; CREATE TABLE db.t (a INT) WITH ('connector' = 'print'); DROP DATABASE IF EXISTS none; DROP DATABASE db CASCADE; {T}CREATE DATABASE db; CREATE VIEW db.t AS SELECT a, s FROM t; INSERT INTO o SELECT a, s FROM db.t;"
+            ),
+            format!("{O}{T}INSERT INTO o SELECT a, s FROM t;"),
+        ),
+        // A table that hides another one while it is there, and one that takes its place.
+        (
+            format!(
+                "{O}{T}CREATE VIEW v AS SELECT a, s FROM t; CREATE TEMPORARY TABLE t (a INT, s STRING) WITH ('connector' = 'filesystem', 'path' = 'u'); INSERT INTO o SELECT a, s FROM v; DROP TEMPORARY TABLE IF EXISTS o; DROP TEMPORARY TABLE t; INSERT INTO o SELECT a, s FROM v;"
+            ),
+            format!(
+                "{O}{T}CREATE TABLE u (a INT, s STRING) WITH ('connector' = 'filesystem', 'path' = 'u'); INSERT INTO o SELECT a, s FROM u; INSERT INTO o SELECT a, s FROM t;"
+            ),
+        ),
+        (
+            format!(
+                "{T}{O}CREATE OR REPLACE TABLE o WITH ('connector' = 'blackhole') AS SELECT a, s FROM t; REPLACE TABLE o WITH ('connector' = 'print') AS SELECT a FROM t;"
+            ),
+            format!(
+                "{T}CREATE TABLE o WITH ('connector' = 'blackhole') AS SELECT a, s FROM t; CREATE TABLE p WITH ('connector' = 'print') AS SELECT a FROM t;"
+            ),
+        ),
+        // Settings: what holds anyway, what changes no row, what nobody knows.
+        (
+            format!(
+                "SET 'table.exec.sink.type-length-enforcer' = 'ignore'; SET 'table.exec.legacy-cast-behaviour' = 'DISABLED'; SET 'table.column-expansion-strategy' = ''; SET 'metrics.reporters' = 'p'; SET 'kubernetes.namespace' = 'n'; SET 'my.own' = 'x'; RESET 'my.own'; SET 'table.planner' = 'blink'; SET 'execution.attached' = 'true'; SET 'table.exec.sink.not-null-enforcer' = 'error'; {O}{T}INSERT INTO o SELECT a, s FROM t;"
+            ),
+            format!("{O}{T}INSERT INTO o SELECT a, s FROM t;"),
+        ),
+        (
+            format!(
+                "SET 'table.exec.sink.not-null-enforcer' = 'drop'; {T}CREATE TABLE o (a INT NOT NULL, s STRING) WITH ('connector' = 'print'); INSERT INTO o SELECT a, s FROM t; SET 'table.exec.sink.not-null-enforcer' = 'ERROR'; "
+            ),
+            format!("{T}{O}INSERT INTO o SELECT a, s FROM t WHERE a IS NOT NULL;"),
+        ),
     ];
     for (short, whole) in cases {
         assert_eq!(meaning(&short), meaning(&whole), "{short}");
     }
+}
+
+#[test]
+fn a_source_that_says_nothing_of_silence_has_that_of_the_program() {
+    let of = |set: &str, with: &str| {
+        let sql = format!(
+            "{set}; CREATE TABLE t (a INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'kafka'{with}); {O}SELECT a FROM t; RESET;"
+        );
+        let planned = plan(&sql, &options()).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+        planned.graph.vertices[0].chain[0].0.details.get("idle after").cloned()
+    };
+    let idle = "SET 'table.exec.source.idle-timeout' = '2 s'";
+    assert_eq!(of(idle, ""), Some("2 s".to_owned()));
+    assert_eq!(of("RESET", ""), None);
+    assert_eq!(of(&format!("{idle}; {}", idle.replace("2 s", "0 s")), ""), None);
+}
+
+#[test]
+fn what_changes_nothing_is_said() {
+    let sql = format!(
+        "SET 'metrics.reporters' = 'p'; SET 'my.own' = 'x'; SET 'table.exec.sink.type-length-enforcer' = 'IGNORE'; {O}{T}INSERT INTO o SELECT a, s FROM t;"
+    );
+    let planned = plan(&sql, &options()).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+    let said: Vec<&str> = planned.warnings.iter().map(|w| w.message.as_str()).collect();
+    let expected = [
+        "'metrics.reporters' changes nothing here: metrics are always there for Prometheus",
+        "'my.own' changes nothing here: no setting of this name is known",
+    ];
+    assert_eq!(said, expected);
 }
 
 #[test]
@@ -285,7 +372,7 @@ fn what_cannot_be_made_of_another_table_is_refused_at_its_place() {
         ),
         (
             "ALTER DATABASE d SET ('a' = 'b')",
-            "sql:6:7: ALTER DATABASE is not supported: there is one database, made of the program's own tables",
+            "sql:6:16: database \"d\" not found; make it with CREATE DATABASE, or leave it out for tables of \"default_database\"",
         ),
         (
             "DROP TABLE nothing",
@@ -317,8 +404,24 @@ fn what_cannot_be_made_of_another_table_is_refused_at_its_place() {
             "sql:6:125: column \"s\" has its value in PARTITION; leave it out of the list",
         ),
         (
-            "SET 'table.exec.source.idle-timeout' = '1 s'",
-            "sql:6:5: the option 'table.exec.source.idle-timeout' is unknown; give the table 'scan.watermark.idle-timeout' instead",
+            "SET 'table.exec.source.idle-timeout' = 'soon'",
+            "sql:6:5: 'table.exec.source.idle-timeout' = 'soon' is no length of time; write it as '12 h' or '30 min', 0 never",
+        ),
+        (
+            "SET 'table.exec.sink.not-null-enforcer' = 'IGNORE'",
+            "sql:6:5: 'table.exec.sink.not-null-enforcer' = 'IGNORE' is not supported; use 'ERROR' or 'DROP'",
+        ),
+        (
+            "SET 'table.exec.legacy-cast-behaviour' = 'ENABLED'",
+            "sql:6:5: 'table.exec.legacy-cast-behaviour' = 'ENABLED' is not supported: a CAST that fails ends the job; write TRY_CAST where NULL is to take the value's place",
+        ),
+        (
+            "SET 'table.exec.sort.default-limit' = '10'",
+            "sql:6:5: 'table.exec.sort.default-limit' = '10' is not supported: all rows of an ORDER BY are given; write LIMIT behind it",
+        ),
+        (
+            "SET 'execution.runtime-mod' = 'batch'",
+            "sql:6:5: the option 'execution.runtime-mod' is unknown; did you mean 'execution.runtime-mode'?",
         ),
         (
             "INSERT INTO out1 PARTITION (a = 1) SELECT s FROM plain",
@@ -326,11 +429,52 @@ fn what_cannot_be_made_of_another_table_is_refused_at_its_place() {
         ),
         (
             "USE elsewhere",
-            "sql:6:1: there is one catalog and one database, default_catalog.default_database, made of the program's own tables; leave USE out",
+            "sql:6:5: database \"elsewhere\" not found; make it with CREATE DATABASE, or leave it out for tables of \"default_database\"",
+        ),
+        (
+            "USE CATALOG hive",
+            "sql:6:13: there is no catalog \"hive\": a program's tables are in default_catalog; write database.table, or the table's name alone",
         ),
         (
             "INSERT INTO out1 SELECT a FROM db.plain",
-            "sql:6:32: a program knows the tables that it declares, in default_catalog.default_database; use the table's name alone",
+            "sql:6:32: database \"db\" not found; make it with CREATE DATABASE, or leave it out for tables of \"default_database\"",
+        ),
+        (
+            "INSERT INTO out1 SELECT a FROM db.public.plain",
+            "sql:6:32: there is no catalog \"db\": a program's tables are in default_catalog; write database.table, or the table's name alone",
+        ),
+        (
+            "CREATE DATABASE db; INSERT INTO out1 SELECT a FROM db.plain",
+            "sql:6:52: table \"db.plain\" not found; did you mean \"plain\"?",
+        ),
+        (
+            "CREATE DATABASE db; CREATE DATABASE db",
+            "sql:6:37: there is a database \"db\" already; write CREATE DATABASE IF NOT EXISTS, or leave it out",
+        ),
+        (
+            "CREATE DATABASE db; USE db; DROP DATABASE db",
+            "sql:6:43: \"db\" is the current database; USE default_database first",
+        ),
+        (
+            "CREATE DATABASE db; CREATE VIEW db.v AS SELECT a FROM plain; DROP DATABASE db",
+            "sql:6:76: database \"db\" holds \"v\" and 0 more; drop them first, or write DROP DATABASE db CASCADE",
+        ),
+        (
+            "CREATE DATABASE db; ALTER TABLE plain RENAME TO db.other",
+            "sql:6:49: \"plain\" stays in its database when it is renamed; declare it in the other one",
+        ),
+        (
+            "CREATE TEMPORARY VIEW plain AS SELECT a FROM plain; DROP TABLE plain",
+            "sql:6:64: \"plain\" is a view; write DROP VIEW",
+        ),
+        (
+            "CREATE TEMPORARY TABLE plain (a INT) WITH ('connector' = 'print'); DROP TABLE plain",
+            "sql:6:79: \"plain\" is a temporary one that hides another; write DROP TEMPORARY TABLE first",
+        ),
+        ("DROP TEMPORARY TABLE plain", "sql:6:22: \"plain\" is not temporary; write DROP TABLE"),
+        (
+            "CREATE OR REPLACE TABLE plain (a INT) WITH ('connector' = 'print')",
+            "sql:6:1: only a table made of a query replaces another, with AS SELECT; write DROP TABLE IF EXISTS in front of CREATE TABLE",
         ),
         (
             "EXPLAIN SELECT zzz FROM plain",
@@ -342,7 +486,7 @@ fn what_cannot_be_made_of_another_table_is_refused_at_its_place() {
         ),
         (
             "SET table.frobnicate = 1",
-            "sql:6:5: the option 'table.frobnicate' is unknown; known are 'table.exec.state.ttl', 'table.local-time-zone' and 'execution.runtime-mode'",
+            "sql:6:5: the option 'table.frobnicate' is unknown; known are 'table.exec.state.ttl', 'table.local-time-zone', 'execution.runtime-mode', 'table.exec.source.idle-timeout', 'table.exec.sink.not-null-enforcer'",
         ),
     ]);
 }

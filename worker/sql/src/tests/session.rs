@@ -79,6 +79,159 @@ fn settings_hold_until_they_are_reset() {
     assert!(wrong.is_some_and(|text| text.contains("use 'table', 'changelog' or 'tableau'")));
 }
 
+/// The rows of what a statement lists.
+fn list(session: &mut Session, text: &str) -> Vec<String> {
+    let answered = answers(session, text).unwrap_or_else(|e| panic!("{text}: {e}")).pop();
+    match answered.map(|answered| answered.outcome) {
+        Some(Outcome::Answer(answer)) => {
+            let row = |row: Vec<Option<String>>| {
+                row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join("|")
+            };
+            answer.rows.into_iter().map(row).collect()
+        }
+        _ => panic!("no list: {text}"),
+    }
+}
+
+#[test]
+fn databases_hold_tables_of_their_own_names() {
+    let mut session = Session::new();
+    let first = format!("CREATE DATABASE air; {FLIGHTS} USE air; SHOW TABLES;");
+    assert_eq!(list(&mut session, &first), [] as [&str; 0]);
+    session.trim();
+    answers(&mut session, &FLIGHTS.replace("delay", "late")).map(drop).unwrap();
+    assert_eq!(list(&mut session, "SHOW CURRENT DATABASE;"), ["air"]);
+    assert_eq!(list(&mut session, "SHOW DATABASES;"), ["air", "default_database"]);
+    assert_eq!(list(&mut session, "SHOW TABLES IN default_database;"), ["flights"]);
+    assert_eq!(list(&mut session, "SHOW TABLES FROM default_catalog.air LIKE 'f%';"), ["flights"]);
+    assert!(list(&mut session, "DESCRIBE flights;")[1].starts_with("late|"));
+    assert!(list(&mut session, "DESCRIBE default_database.flights;")[1].starts_with("delay|"));
+    let all = answers(&mut session, "SHOW CREATE TABLE default_database.flights;").unwrap();
+    let Outcome::Text(text) = &all[0].outcome else { panic!("no text") };
+    assert_eq!(*text, FLIGHTS);
+    let wrong = answers(&mut session, "SHOW TABLES IN airs;").err().unwrap_or_default();
+    assert!(wrong.contains("database \"airs\" not found; did you mean \"air\"?"), "{wrong}");
+    answers(&mut session, "USE default_database; DROP DATABASE air CASCADE;").map(drop).unwrap();
+    assert_eq!(list(&mut session, "SHOW DATABASES;"), ["default_database"]);
+    assert_eq!(tables(&mut session), ["flights"]);
+}
+
+#[test]
+fn what_there_is_none_of_is_an_empty_list() {
+    let mut session = Session::new();
+    answers(&mut session, FLIGHTS).map(drop).unwrap();
+    for text in [
+        "SHOW USER FUNCTIONS;",
+        "SHOW JARS;",
+        "SHOW JOBS;",
+        "SHOW PROCEDURES LIKE 'a%';",
+        "SHOW MODELS FROM default_database;",
+        "SHOW PARTITIONS flights;",
+    ] {
+        assert_eq!(list(&mut session, text), [] as [&str; 0], "{text}");
+    }
+    assert_eq!(list(&mut session, "DESC DATABASE default_database;")[0], "name|default_database");
+    assert_eq!(
+        list(&mut session, "DESC CATALOG EXTENDED default_catalog;")[1],
+        "type|generic_in_memory"
+    );
+    let upper = list(&mut session, "DESCRIBE FUNCTION upper;");
+    assert_eq!(upper[..2], ["function name|upper", "usage|UPPER(string)"], "{upper:?}");
+    answers(
+        &mut session,
+        "DROP FUNCTION IF EXISTS f; DROP TEMPORARY SYSTEM FUNCTION IF EXISTS db.f;",
+    )
+    .map(drop)
+    .unwrap();
+    let wrong =
+        |session: &mut Session, text: &str| answers(session, text).err().unwrap_or_default();
+    let said = wrong(&mut session, "EXECUTE PLAN 'p';");
+    assert!(said.contains("EXECUTE stands in front of STATEMENT SET"), "{said}");
+    let said = wrong(&mut session, "BEGIN; INSERT INTO flights SELECT 'a', 1; END;");
+    assert!(said.contains("BEGIN stands in front of STATEMENT SET"), "{said}");
+    let said =
+        wrong(&mut session, "ALTER TABLE flights ADD DISTRIBUTION BY HASH(origin) INTO 4 BUCKETS;");
+    assert!(said.contains("a distribution is not added"), "{said}");
+    let all = answers(&mut session, "EXECUTE SELECT origin FROM flights; CLEAR; QUIT;").unwrap();
+    assert!(
+        matches!(all[0].outcome, Outcome::Query(..)) && matches!(all[2].outcome, Outcome::Quit)
+    );
+}
+
+#[test]
+fn columns_are_described_with_their_times_and_comments() {
+    let mut session = Session::new();
+    let table = "CREATE TABLE t (id INT CONSTRAINT pk PRIMARY KEY NOT ENFORCED COMMENT 'its number', ts TIMESTAMP(3),
+  now AS PROCTIME(), at TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+  WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'kafka');";
+    answers(&mut session, table).map(drop).unwrap();
+    assert_eq!(
+        list(&mut session, "DESCRIBE t;"),
+        [
+            "id|INT|FALSE|PRI(id)|||its number",
+            "ts|TIMESTAMP(3) *ROWTIME*|TRUE|||`ts` - INTERVAL '5' SECOND|",
+            "now|TIMESTAMP_LTZ(3) *PROCTIME*|FALSE||AS PROCTIME()||",
+            "at|TIMESTAMP_LTZ(3)|TRUE||METADATA FROM 'timestamp' VIRTUAL||",
+        ]
+    );
+    answers(&mut session, "CREATE VIEW v AS SELECT ts, now FROM t;").map(drop).unwrap();
+    assert_eq!(
+        list(&mut session, "DESCRIBE v;"),
+        ["ts|TIMESTAMP(3) *ROWTIME*|TRUE|||", "now|TIMESTAMP_LTZ(3) *PROCTIME*|FALSE|||"]
+    );
+}
+
+#[test]
+fn a_table_made_of_another_is_shown_whole() {
+    let mut session = Session::new();
+    let tables =
+        "CREATE TABLE t (id INT NOT NULL, ts TIMESTAMP(3), next AS id + 1 COMMENT 'it''s next',
+  WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'kafka', 'topic' = 'a');
+CREATE TABLE u (`from` STRING, PRIMARY KEY (id) NOT ENFORCED) WITH ('topic' = 'b') LIKE t;
+ALTER TABLE u ADD more BIGINT;
+CREATE TABLE w WITH ('connector' = 'print') AS SELECT next FROM t;";
+    answers(&mut session, tables).map(drop).unwrap();
+    let mut shown = |name: &str| {
+        let all = answers(&mut session, &format!("SHOW CREATE TABLE {name};")).unwrap();
+        match &all[0].outcome {
+            Outcome::Text(text) => text.clone(),
+            _ => panic!("no text"),
+        }
+    };
+    let expected = "CREATE TABLE `u` (
+  `id` INT NOT NULL,
+  `ts` TIMESTAMP(3),
+  `next` AS id + 1 COMMENT 'it''s next',
+  `from` STRING,
+  `more` BIGINT,
+  WATERMARK FOR `ts` AS ts - INTERVAL '5' SECOND,
+  PRIMARY KEY (`id`) NOT ENFORCED
+)
+WITH (
+  'connector' = 'kafka',
+  'topic' = 'b'
+);
+";
+    assert_eq!(shown("u"), expected);
+    assert_eq!(
+        shown("w"),
+        "CREATE TABLE `w` (\n  `next` INT NOT NULL\n)\nWITH (\n  'connector' = 'print'\n);\n"
+    );
+}
+
+#[test]
+fn a_table_that_takes_the_place_of_another_is_filled_once() {
+    let mut session = Session::new();
+    answers(&mut session, FLIGHTS).map(drop).unwrap();
+    let made = "CREATE OR REPLACE TABLE flights WITH ('connector' = 'filesystem', 'path' = 'l', 'format' = 'csv')
+AS SELECT origin FROM flights;";
+    let all = answers(&mut session, made).unwrap();
+    assert!(matches!(all[0].outcome, Outcome::Insert(_)));
+    assert_eq!(list(&mut session, "DESCRIBE flights;").len(), 1);
+    let all = answers(&mut session, "SELECT * FROM flights;").unwrap();
+    assert!(matches!(all[0].outcome, Outcome::Query(..)));
+}
+
 #[test]
 fn a_declaration_is_shown_as_it_was_written_with_what_changed_it() {
     let mut session = Session::new();

@@ -1,0 +1,8 @@
+CREATE DATABASE shop;
+CREATE TABLE shop.t (a INT) WITH ('connector' = 'print');
+DROP DATABASE IF EXISTS other;
+DROP DATABASE shop CASCADE;
+CREATE DATABASE shop;
+CREATE VIEW shop.t AS SELECT * FROM (VALUES (1, 'a'), (2, 'b')) AS v (n, s);
+USE shop;
+SELECT s, n, CURRENT_DATABASE() AS d FROM t;
