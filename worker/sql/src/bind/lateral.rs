@@ -10,14 +10,11 @@ use super::join::Joined;
 use super::query::{Ctes, From};
 use super::select::item_name;
 use super::sets::grouped;
-use super::subquery::{Inside, plain, scope_of, scope_over};
+use super::subquery::{Inside, Items, plain, scope_of, scope_over};
 use super::{Binder, Reported};
 use crate::ast::{self, JoinClause, JoinOn, Relation, RelationKind, SelectItem};
 use crate::expr::Expr;
 use crate::rel::{JoinKind, Rel, RelKind, Unnest, calc, identity, join};
-
-/// A query's columns over rows beside those of its FROM.
-type Items = Vec<(Expr, String)>;
 
 impl Binder<'_> {
     /// A join whose right side may speak of the left one.

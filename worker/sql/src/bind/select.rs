@@ -62,7 +62,7 @@ impl Binder<'_> {
     }
 
     /// FROM, with what the hints of its SELECT say of its tables.
-    pub(super) fn from_with_hints(
+    pub(super) fn hinted_from(
         &mut self,
         select: &ast::Select,
         relation: &ast::Relation,
@@ -79,7 +79,7 @@ impl Binder<'_> {
 
     fn of_clauses(&mut self, select: &ast::Select, ctes: &Ctes<'_>) -> Result<Arc<Rel>, Reported> {
         let from = match &select.from {
-            Some(relation) => self.from_with_hints(select, relation, ctes)?,
+            Some(relation) => self.hinted_from(select, relation, ctes)?,
             None => {
                 self.check_join_hints(select)?;
                 self.refuse_unused(Some(Hints::of(&select.lookups)))?;

@@ -114,6 +114,9 @@ pub(super) fn plain(query: &ast::Query) -> Option<&ast::Select> {
     }
 }
 
+/// A query's columns with their names.
+pub(super) type Items = Vec<(Expr, String)>;
+
 /// A query with what it says of the rows around it.
 pub(super) struct Inside {
     pub(super) from: From,
@@ -253,7 +256,7 @@ impl Binder<'_> {
         outer: &From,
         query: &ast::Query,
         ctes: &Ctes<'_>,
-    ) -> Result<Option<(Inside, Vec<(Expr, String)>)>, Reported> {
+    ) -> Result<Option<(Inside, Items)>, Reported> {
         let Some(select) = plain(query) else { return Ok(None) };
         if select.group_by.is_some() || select.having.is_some() || select.from.is_none() {
             return Ok(None);
@@ -297,7 +300,7 @@ impl Binder<'_> {
         let Some(relation) = &select.from else {
             return self.fail(select.span, "a query inside of another needs a FROM");
         };
-        let from = self.with_lasting(select, |b| b.from_with_hints(select, relation, ctes))?;
+        let from = self.with_lasting(select, |b| b.hinted_from(select, relation, ctes))?;
         let (mut from, filters) = self.questions(from, select.filter.as_ref(), ctes)?;
         let mut found = Vec::new();
         filters.iter().for_each(|filter| values(filter, &mut found));
@@ -387,7 +390,7 @@ impl Binder<'_> {
         aggregated: Aggregated,
         width: usize,
         span: Span,
-    ) -> Result<Vec<(Expr, String)>, Reported> {
+    ) -> Result<Items, Reported> {
         let Aggregated { rel, around, values } = aggregated;
         let there = width + rel.fields.len() - 1;
         let there = Expr::column(there, SqlType::nullable(Kind::Boolean), span);
@@ -596,7 +599,7 @@ pub(super) struct Aggregated {
     /// The other side of its keys, over FROM around, and whether NULL finds NULL.
     pub(super) around: Vec<(Expr, bool)>,
     /// What the values are of no rows, and their names.
-    values: Vec<(Expr, String)>,
+    values: Items,
 }
 
 pub(super) fn scope_over<'a>(fields: &'a [Field], place: &'a str) -> Scope<'a> {

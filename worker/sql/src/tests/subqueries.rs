@@ -1,7 +1,7 @@
 //! Queries inside of queries: what cannot be, with its exact message, and what views and hints
 //! mean for them.
 
-use std::time::{Duration, Instant};
+use weir_engine::env::Clock;
 
 use super::errors::check;
 
@@ -89,7 +89,8 @@ fn aggregates_far_inside_of_others_are_bound_in_no_time() {
     for _ in 0..13 {
         query = format!("SELECT MAX(delay) FROM flights WHERE delay < ({query})");
     }
-    let begun = Instant::now();
+    let begun = Clock::System.now_ms();
     check(&[(&format!("INSERT INTO out1 {query}"), "it plans")]);
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let taken = Clock::System.now_ms() - begun;
+    assert!(taken < 5_000, "{taken} ms");
 }
