@@ -5,6 +5,7 @@
 //! over its active splits and over what is known of splits that nobody reads yet.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
@@ -384,10 +385,16 @@ fn showing(
     column: usize,
     before: &Int64Array,
 ) -> Result<RecordBatch, EngineError> {
-    let of = records.schema_ref().field(column).data_type();
-    let shown = before.reinterpret_cast::<TimestampMillisecondType>();
+    let zone = match records.schema_ref().field(column).data_type() {
+        DataType::Timestamp(TimeUnit::Millisecond, zone) => zone.clone(),
+        other => {
+            let message = format!("a watermark is shown as {other}, and is one in milliseconds");
+            return Err(EngineError::internal(message));
+        }
+    };
+    let shown = before.reinterpret_cast::<TimestampMillisecondType>().with_timezone_opt(zone);
     let mut columns = records.columns().to_vec();
-    columns[column] = arrow::compute::cast(&shown, of)?;
+    columns[column] = Arc::new(shown);
     Ok(RecordBatch::try_new(records.schema(), columns)?)
 }
 

@@ -91,7 +91,10 @@ impl Binder<'_> {
         let nothing = Arc::new(move |_: &[Col], rows: usize| {
             Ok(Col::Array(new_null_array(&kind.arrow(), rows)))
         });
-        let of = vec![Expr::column(watermark.column, time.ty, table.span)];
+        let of = vec![match &time.kind {
+            ColumnKind::Computed(expr) => expr.clone(),
+            _ => Expr::column(watermark.column, time.ty, table.span),
+        }];
         let ty = SqlType::nullable(kind);
         let nothing = call(CURRENT_WATERMARK, of, nothing, ty, Style::Function, table.span)?;
         let mut table = TableDef::clone(table);

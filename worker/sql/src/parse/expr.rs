@@ -525,7 +525,8 @@ impl Parser {
     /// Whether the next two tokens have nothing between them.
     fn touches(&self) -> bool {
         let (word, next) = (self.peek().span, self.peek_at(1).span);
-        (word.end_line, word.end_column) == (next.line, next.column)
+        // A span ends with its last character.
+        (word.end_line, word.end_column + 1) == (next.line, next.column)
     }
 
     /// `ARRAY[…]` and `MAP[…]`.

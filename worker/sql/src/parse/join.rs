@@ -15,10 +15,14 @@ fn joined(kind: JoinKind, left: Relation, right: Relation, on: JoinOn, word: Spa
 impl Parser {
     pub(super) fn from(&mut self) -> Parsed<Relation> {
         let mut left = self.joins()?;
-        loop {
+        for tables in 1.. {
             let span = self.span();
             if !self.eat(",") {
                 break;
+            }
+            if tables > super::MAX_HEIGHT {
+                return self
+                    .error(span, "this FROM has too many tables; put some of them into views");
             }
             let right = self.joins()?;
             left = joined(JoinKind::Inner, left, right, JoinOn::Nothing, span);
