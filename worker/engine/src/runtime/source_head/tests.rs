@@ -304,8 +304,8 @@ fn null_in_a_not_null_column_is_told_with_the_place_of_its_row() {
 #[test]
 fn each_row_is_shown_the_watermark_that_it_finds() {
     let column: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![10, 5, 20, 14]));
-    let records = RecordBatch::try_from_iter([("ts", column.clone()), ("mark", column)]);
-    let records = records.expect("two columns");
+    let columns = [("ts", column.clone(), true), ("mark", column, true)];
+    let records = RecordBatch::try_from_iter_with_nullable(columns).expect("two columns");
     let rule = WatermarkRule { column: 0, mark: RowMark::Delay(4), idle_after: None };
     let marked = mark_rows(&records, &rule, Watermark(i64::MIN), true).expect("timestamps");
     let before = marked.before.expect("asked for");
