@@ -1,8 +1,6 @@
 //! BITMAP_…_AGG. Partial result: how many sets of numbers there are, and in how many of them each
 //! number is, both less than none for what went before it came.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -12,6 +10,7 @@ use arrow::compute::kernels::numeric::neg_wrapping;
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type};
 use weir_state::chunked::Chunked;
 
+use super::counted::{Counts, count, negated};
 use crate::aggregate::{
     Accumulator, Aggregate, AggregateFunction, Export, InputRows, Refusal, ResultType, Retraction,
     malformed,
@@ -138,11 +137,7 @@ impl Aggregate for Of {
 
     fn negated(&self, partial: &[ArrayRef]) -> Result<Vec<ArrayRef>, OperatorError> {
         let [sets, numbers, counts] = partial else { return Err(wrong()) };
-        let counts = counts.as_list_opt::<i32>().ok_or_else(wrong)?;
-        let (field, offsets, items, nulls) = counts.clone().into_parts();
-        let counts =
-            arrow::array::ListArray::try_new(field, offsets, neg_wrapping(&items)?, nulls)?;
-        Ok(vec![neg_wrapping(sets)?, Arc::clone(numbers), Arc::new(counts)])
+        Ok(vec![neg_wrapping(sets)?, Arc::clone(numbers), negated(counts, WHAT)?])
     }
 
     fn accumulator(&self) -> Result<Box<dyn Accumulator>, OperatorError> {
@@ -150,8 +145,10 @@ impl Aggregate for Of {
     }
 }
 
+const WHAT: &str = "a bitmap";
+
 fn wrong() -> OperatorError {
-    malformed("a bitmap")
+    malformed(WHAT)
 }
 
 /// Partial results, a row after the other.
@@ -199,7 +196,7 @@ impl Columns {
 struct Group {
     sets: i64,
     /// In how many of them each number is; numbers in their order, which is that without a sign.
-    counts: BTreeMap<u32, i64>,
+    counts: Counts<u32>,
 }
 
 impl Group {
@@ -251,21 +248,10 @@ impl Accumulator for Sets {
             let group = self.groups.get_mut(slot as usize);
             group.sets += sets.value(row);
             let own = starts[row] as usize..starts[row + 1] as usize;
-            for (number, count) in own.zip(ends[row] as usize..) {
-                let by = by.value(count);
-                match group.counts.entry(values.value(number) as u32) {
-                    Entry::Occupied(mut entry) => {
-                        *entry.get_mut() += by;
-                        if *entry.get() == 0 {
-                            entry.remove();
-                            self.entries -= 1;
-                        }
-                    }
-                    Entry::Vacant(entry) => {
-                        entry.insert(by);
-                        self.entries += 1;
-                    }
-                }
+            for (number, counted) in own.zip(ends[row] as usize..) {
+                let by = by.value(counted);
+                let number = values.value(number) as u32;
+                count(&mut group.counts, number, by, &mut self.entries).ok_or_else(wrong)?;
             }
         }
         Ok(())

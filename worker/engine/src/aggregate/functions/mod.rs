@@ -5,6 +5,7 @@ mod avg;
 mod bitmap;
 mod collect;
 mod count;
+mod counted;
 mod listagg;
 mod number;
 mod one_of;

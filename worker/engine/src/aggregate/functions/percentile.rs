@@ -1,18 +1,16 @@
 //! PERCENTILE. Partial result: the values with how often each is there, in their order (less than
 //! never for what went before it came), and which parts of them are asked for.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int64Array, Int64Builder, ListArray,
     ListBuilder,
 };
-use arrow::compute::kernels::numeric::neg_wrapping;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
 use weir_state::chunked::Chunked;
 
+use super::counted::{Counts, count, negated};
 use crate::OperatorError;
 use crate::aggregate::{
     Accumulator, Aggregate, AggregateFunction, Export, InputRows, Refusal, ResultType, Retraction,
@@ -124,10 +122,7 @@ impl Aggregate for Parts {
 
     fn negated(&self, partial: &[ArrayRef]) -> Result<Vec<ArrayRef>, OperatorError> {
         let [values, counts, parts] = partial else { return Err(malformed("PERCENTILE")) };
-        let counts = counts.as_list_opt::<i32>().ok_or_else(|| malformed("PERCENTILE"))?;
-        let (field, offsets, items, nulls) = counts.clone().into_parts();
-        let counts = ListArray::try_new(field, offsets, neg_wrapping(&items)?, nulls)?;
-        Ok(vec![Arc::clone(values), Arc::new(counts), Arc::clone(parts)])
+        Ok(vec![Arc::clone(values), negated(counts, "PERCENTILE")?, Arc::clone(parts)])
     }
 
     fn accumulator(&self) -> Result<Box<dyn Accumulator>, OperatorError> {
@@ -193,7 +188,7 @@ fn value_of(rank: i64) -> f64 {
 #[derive(Clone, Default, Debug)]
 struct Group {
     /// By [`rank_of`].
-    counts: BTreeMap<i64, i64>,
+    counts: Counts<i64>,
     parts: Vec<f64>,
 }
 
@@ -284,22 +279,9 @@ impl Accumulator for Ranked {
                 group.parts = asked.values()[range(&parts, row)].to_vec();
                 self.entries += group.parts.len();
             }
-            for (value, count) in own.zip(counted) {
-                let (rank, by) = (rank_of(numbers.value(value)), by.value(count));
-                match group.counts.entry(rank) {
-                    Entry::Occupied(mut entry) => {
-                        let count = entry.get().checked_add(by).ok_or_else(too_often)?;
-                        *entry.get_mut() = count;
-                        if count == 0 {
-                            entry.remove();
-                            self.entries -= 1;
-                        }
-                    }
-                    Entry::Vacant(entry) => {
-                        entry.insert(by);
-                        self.entries += 1;
-                    }
-                }
+            for (value, counted) in own.zip(counted) {
+                let (rank, by) = (rank_of(numbers.value(value)), by.value(counted));
+                count(&mut group.counts, rank, by, &mut self.entries).ok_or_else(too_often)?;
             }
         }
         Ok(())
