@@ -10,6 +10,8 @@ const WITH_RUNS: u32 = 12_347;
 const LONGEST_LIST: usize = 4096;
 /// Bytes of a row of bits.
 const BITS: usize = 8192;
+/// Numbers that are read of one: 256 MiB.
+const MOST: usize = 1 << 26;
 /// Parts from which on their offsets are written, if some have runs.
 const OFFSETS_FROM: usize = 4;
 
@@ -102,13 +104,18 @@ pub fn read(bytes: &[u8]) -> Result<Vec<u32>, String> {
     if runs.is_empty() || count >= OFFSETS_FROM {
         rest.take(4 * count)?;
     }
+    // A few bytes may stand for very many numbers.
+    if parts.iter().map(|(_, length)| length).sum::<usize>() > MOST {
+        return Err(format!("a bitmap of more than {MOST} numbers is not supported"));
+    }
     let mut set: Vec<u32> = Vec::new();
     for (at, (high, length)) in parts.into_iter().enumerate() {
         let before = set.len();
         if runs.get(at / 8).is_some_and(|bits| bits & 1 << (at % 8) != 0) {
             for _ in 0..rest.half()? {
                 let (start, more) = (u32::from(rest.half()?), u32::from(rest.half()?));
-                if start + more > 0xFFFF {
+                let all = set.len() - before + more as usize + 1;
+                if start + more > 0xFFFF || all > length {
                     return Err(broken());
                 }
                 set.extend((start..=start + more).map(|low| high | low));
