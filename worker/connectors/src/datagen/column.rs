@@ -249,9 +249,9 @@ impl Column {
         match &self.kind {
             Kind::Text { length, .. } => *length as u64 + 4,
             Kind::Row(fields) => fields.iter().map(Self::most_bytes).fold(1, u64::saturating_add),
-            Kind::List(length, element) => length.saturating_mul(element.most_bytes()),
+            Kind::List(length, element) => of_elements(*length, element.most_bytes()),
             Kind::Map(length, key, value) => {
-                length.saturating_mul(key.most_bytes().saturating_add(value.most_bytes()))
+                of_elements(*length, key.most_bytes().saturating_add(value.most_bytes()))
             }
             // The widest is a decimal.
             _ => 16,
@@ -265,6 +265,12 @@ impl Column {
             _ => None,
         }
     }
+}
+
+/// Bytes of so many elements at most. One that is empty has its number, by which it is made, and its
+/// place among the others.
+fn of_elements(length: u64, each: u64) -> u64 {
+    length.saturating_mul(each.max(16)).saturating_add(4)
 }
 
 /// `fields.<path>.length`.

@@ -315,3 +315,20 @@ fn wrong_options_of_parts_are_refused_by_name() {
         assert!(messages.contains(expected), "{expected}: {messages:#?}");
     }
 }
+
+#[test]
+fn rows_of_many_empty_arrays_are_made_few_at_once() {
+    let list = |of: DataType| DataType::List(Arc::new(Field::new_list_field(of, true)));
+    let options = [
+        ("connector", "datagen"),
+        ("number-of-rows", "200"),
+        ("rows-per-second", "1000000"),
+        ("fields.a.length", "65536"),
+        ("fields.a.element.length", "0"),
+    ];
+    let table = table(&options, &[("a", list(list(DataType::Int32)))]);
+    let batches = read(&source(&table, &[0]).unwrap(), false, |_| true);
+    let rows: Vec<usize> = batches.values().flatten().map(RecordBatch::num_rows).collect();
+    assert_eq!(rows.iter().sum::<usize>(), 200);
+    assert!(rows.iter().all(|&rows| rows as u64 * 65_536 * 16 <= MOST_BYTES), "{rows:?}");
+}

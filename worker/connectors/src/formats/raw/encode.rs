@@ -82,6 +82,13 @@ impl RawEncoder {
     }
 }
 
+fn only_column(batch: &RecordBatch) -> Result<&ArrayRef, EncodeError> {
+    batch.columns().first().ok_or_else(|| {
+        let message = "a batch of 'raw' has no column; this is a bug".to_owned();
+        EncodeError { message }
+    })
+}
+
 impl RecordEncoder for RawEncoder {
     fn each_row(
         &mut self,
@@ -89,10 +96,7 @@ impl RecordEncoder for RawEncoder {
         out: &mut Vec<u8>,
         end: &mut dyn FnMut(&mut Vec<u8>),
     ) -> Result<(), EncodeError> {
-        let Some(values) = batch.columns().first() else {
-            let message = "a batch of 'raw' has no column; this is a bug".to_owned();
-            return Err(EncodeError { message });
-        };
+        let values = only_column(batch)?;
         for row in 0..batch.num_rows() {
             if values.is_valid(row) {
                 self.write(values, row, out)?;
@@ -110,7 +114,21 @@ impl RecordEncoder for RawEncoder {
             );
             return Err(EncodeError { message });
         }
-        self.each_row(batch, out, &mut |out| out.push(b'\n'))
+        let values = only_column(batch)?;
+        for row in 0..batch.num_rows() {
+            let start = out.len();
+            self.write(values, row, out)?;
+            let line = &out[start..];
+            if line.contains(&b'\n') || line.ends_with(b"\r") {
+                let message = format!(
+                    "column `{}`: a value with a line's end in it would be several lines in a file of 'raw'; take it out (REPLACE), or write the rows with 'json'",
+                    self.name
+                );
+                return Err(EncodeError { message });
+            }
+            out.push(b'\n');
+        }
+        Ok(())
     }
 
     fn there(&self, batch: &RecordBatch) -> Option<NullBuffer> {

@@ -182,3 +182,14 @@ fn other_columns_than_a_single_value_are_refused() {
     assert!(check_lines(&texts, wide).unwrap_err().starts_with("'raw.charset' = 'UTF-16LE'"));
     assert_eq!(check_lines(&texts, RawOptions::default()), Ok(()));
 }
+
+#[test]
+fn a_value_that_would_be_several_lines_is_no_line_of_a_file() {
+    for value in ["a\nb", "\n", "a\r"] {
+        let written = batch(Arc::new(StringArray::from(vec!["fine", value])));
+        let mut encoder = RawEncoder::new(&written.schema(), RawOptions::default()).unwrap();
+        let error = encoder.encode(&written, &mut Vec::new()).unwrap_err();
+        assert!(error.message.contains("a line's end in it"), "{value:?}: {}", error.message);
+        assert_eq!(messages(&written, RawOptions::default()).len(), 2, "messages have no lines");
+    }
+}

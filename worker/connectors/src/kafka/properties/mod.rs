@@ -21,7 +21,7 @@ use super::jaas;
 use crate::options::{Options, did_you_mean};
 use crate::table::{OptionValue, Position, Problem};
 pub(super) use names::FILES;
-use names::{PASSED, REFUSED, RENAMED, SAME, SECRET, SPECIAL};
+use names::{GUARDS, PASSED, REFUSED, RENAMED, SAME, SECRET, SPECIAL};
 
 /// The option prefix.
 const PREFIX: &str = "properties.";
@@ -166,7 +166,10 @@ impl<'a> Translator<'a> {
             let names = SAME.iter().chain(SPECIAL).chain(RENAMED.iter().map(|(java, _)| java));
             let hint = match did_you_mean(name, names.copied()) {
                 Some(nearest) => format!("did you mean 'properties.{nearest}'?"),
-                None if is_native(name) => "remove it".to_owned(),
+                // Who may read and who is spoken to is decided by nothing that is passed over.
+                None if is_native(name) || GUARDS.iter().any(|of| name.starts_with(of)) => {
+                    "remove it".to_owned()
+                }
                 None => return self.done.passed.push(name.to_owned()),
             };
             self.refuse(

@@ -160,11 +160,15 @@ pub(super) const PASSED: &[&str] = &[
     "value.serializer",
 ];
 
+/// How settings begin that say who may read, and who is spoken to.
+pub(super) const GUARDS: &[&str] = &["ssl.", "sasl.", "security."];
+
 /// Values that are never shown.
 pub(super) const SECRET: &[&str] = &[
     "sasl.password",
     "ssl.key.password",
     "ssl.key.pem",
+    "ssl.keystore.key",
     "ssl.keystore.password",
     "ssl.truststore.password",
     "sasl.jaas.config",
