@@ -131,9 +131,10 @@ impl Line {
 }
 
 /// Since which line on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 enum Since {
     /// As the command's flags say.
+    #[default]
     Asked,
     /// Everything: of a process that began while we looked on all is news.
     Start,
@@ -269,11 +270,18 @@ fn merge(cluster: &Cluster, args: &LogArgs, pods: Vec<Pod>, shows: &Shows) -> an
 #[derive(Debug, Default)]
 struct Followed {
     is_read: bool,
+    /// From where it is read that has shown no line yet.
+    begun: Since,
+    /// How often it was read after it had ended.
+    tries_after_end: u8,
     /// The time of its newest line.
     until: Option<String>,
     /// Why it could not be read, as it was told.
     told: String,
 }
+
+/// Tries to read what one that has ended wrote last.
+const TRIES: u8 = 3;
 
 /// Shows what is written from now on, also by pods that come later. The API server ends each stream
 /// after some hours, and kubelet when it turns a log over: they go on where they ended.
@@ -295,15 +303,17 @@ fn follow(
     loop {
         for pod in pods.iter().filter(|pod| pod.has_begun) {
             let known = followed.get(&pod.process);
-            // One that has ended was read to its end.
-            if known.is_some_and(|it| it.is_read || !pod.runs) {
+            // One that has ended was read to its end, unless that failed.
+            let is_whole = |it: &Followed| it.told.is_empty() || it.tries_after_end >= TRIES;
+            if known.is_some_and(|it| it.is_read || !pod.runs && is_whole(it)) {
                 continue;
             }
-            let since = match known {
-                None => since.clone(),
-                Some(known) => known.until.clone().map_or(Since::Asked, Since::After),
-            };
-            followed.entry(pod.process.clone()).or_default().is_read = true;
+            let it = followed
+                .entry(pod.process.clone())
+                .or_insert_with(|| Followed { begun: since.clone(), ..Followed::default() });
+            it.is_read = true;
+            it.tries_after_end += u8::from(!pod.runs);
+            let since = it.until.clone().map_or(it.begun.clone(), Since::After);
             let (cluster, args, pod, to) = (cluster.clone(), args.clone(), pod.clone(), to.clone());
             std::thread::spawn(move || {
                 let send = |line| to.send(News::Line(line)).is_ok();

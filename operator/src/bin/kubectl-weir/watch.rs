@@ -29,7 +29,7 @@ pub(crate) struct Watch {
     call: Vec<String>,
     clock: Clock,
     now: Option<(Running, Receiver<serde_json::Result<Value>>)>,
-    /// It has told of something.
+    /// It has told of something, or lasted as long as it should.
     has_begun: bool,
     pause: Duration,
     /// Why it does not go on, as it was told.
@@ -104,6 +104,8 @@ impl Watch {
     /// Whether it is worth another try.
     fn again(&mut self, failed: Option<anyhow::Error>) -> Result<()> {
         let Some(why) = failed else {
+            // It may have had nothing to tell of.
+            self.has_begun = true;
             self.pause = BREATH;
             return Ok(());
         };

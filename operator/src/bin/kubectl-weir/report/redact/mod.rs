@@ -117,6 +117,13 @@ impl Redactor {
                 fields.remove("kubectl.kubernetes.io/last-applied-configuration");
                 fields.remove("managedFields");
                 let is_variable = names_a_secret(fields);
+                let holds = |name: &String| self.known.iter().any(|(_, it)| name.contains(it));
+                let names: Vec<String> = fields.keys().filter(|it| holds(it)).cloned().collect();
+                for name in names {
+                    if let Some(value) = fields.remove(&name) {
+                        fields.insert(self.searched(&name, found), value);
+                    }
+                }
                 for (name, value) in fields {
                     // A volume of Kubernetes is an object of this name.
                     let is_volume = name == "secret" && value.is_object();
@@ -164,9 +171,10 @@ impl Redactor {
         }
     }
 
-    /// Items, which may be arguments: a flag and its value, or both in one.
+    /// Items, which may be arguments: a flag and its value, or both in one; or a name and its value.
     fn hide_items(&self, items: &mut [Value], found: &mut Vec<String>) {
         let mut is_next = false;
+        let mut is_pair = items.len() == 2;
         for item in items {
             let Value::String(text) = item else {
                 is_next = false;
@@ -185,7 +193,8 @@ impl Redactor {
                     *text = format!("{name}={HIDDEN}");
                 }
                 _ => {
-                    is_next = text.starts_with('-') && is_name(text);
+                    is_next = (text.starts_with('-') || is_pair) && is_name(text);
+                    is_pair = false;
                     *text = self.without(text, found);
                 }
             }
@@ -198,7 +207,8 @@ impl Redactor {
         read.unwrap_or_else(|| self.searched(text, found))
     }
 
-    /// The same of a text that is JSON; as it is where nothing in it is secret.
+    /// The same of a text that is JSON. Where nothing in it is secret it is searched as a text all the
+    /// same: of equal names a tree has the last alone.
     fn as_json(&self, text: &str, found: &mut Vec<String>) -> Option<String> {
         if !text.trim_start().starts_with(['{', '[']) {
             return None;
@@ -206,7 +216,7 @@ impl Redactor {
         let read: Value = serde_json::from_str(text).ok()?;
         let mut value = read.clone();
         self.hide(&mut value, found);
-        Some(if value == read { text.to_owned() } else { value.to_string() })
+        Some(if value == read { self.searched(text, found) } else { value.to_string() })
     }
 
     /// The same of a text of several lines that is YAML and holds a secret.
@@ -355,6 +365,24 @@ mod tests {
         let shown = redactor.log(&stamped);
         assert!(!shown.contains("canary"), "{stamped}\n→ {shown}");
         assert_eq!(shown.lines().count(), stamped.lines().count(), "{shown}");
+    }
+
+    #[test]
+    fn trees_hide_names_pairs_and_what_stands_twice() {
+        let mut redactor = Redactor::default();
+        let env = json!({"name": "GREETING", "value": "canary-of-env"});
+        redactor.learn(&json!({"spec": {"containers": [{"env": [env]}]}}));
+        for text in [
+            r#"{"fields":{"message":"got canary-of-env","message":"ok"}}"#,
+            r#"{"password":"canary","password":null}"#,
+            r#"{"canary-of-env":1,"x":{"canary-of-env":2}}"#,
+            r#"["authorization","canary x"]"#,
+            r#"{"headers":[["password","canary"],["accept","text"]]}"#,
+        ] {
+            for shown in [redactor.text(text), redactor.log(text)] {
+                assert!(!shown.contains("canary"), "{text}\n→ {shown}");
+            }
+        }
     }
 
     #[test]
