@@ -48,7 +48,7 @@ pub(crate) struct TableDef {
     pub(crate) options: BTreeMap<String, OptionValue>,
     /// Options as written, for names and hashes: no secrets in them.
     pub(crate) written: BTreeMap<String, String>,
-    /// The table that late rows go to, and where that is said.
+    /// The whole name of the table that late rows go to, and where that is said.
     pub(crate) late_rows: Option<(String, Span)>,
 }
 

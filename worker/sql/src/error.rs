@@ -139,7 +139,9 @@ pub(crate) fn did_you_mean<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
     quote: char,
 ) -> String {
-    options::did_you_mean(name, candidates)
+    // One that is written alike is meant otherwise.
+    let others = candidates.into_iter().filter(|known| *known != name);
+    options::did_you_mean(name, others)
         .map(|found| format!("; did you mean {quote}{found}{quote}?"))
         .unwrap_or_default()
 }

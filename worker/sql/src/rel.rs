@@ -21,6 +21,7 @@ use weir_engine::operators::over::spec::Frame;
 use weir_engine::operators::rank::spec::{RankFunction, SortColumn};
 use weir_engine::operators::window::spec::Window;
 
+use crate::bind::watermarks::CURRENT_WATERMARK;
 use crate::catalog::TableDef;
 use crate::error::Span;
 use crate::expr::{Expr, Node};
@@ -53,6 +54,8 @@ pub(crate) enum Role {
     Rowtime,
     /// The time at which a row is looked at.
     Proctime,
+    /// The watermark that a row found, in a column that only `CURRENT_WATERMARK` reads.
+    Watermark,
     WindowStart(WindowId),
     WindowEnd(WindowId),
     /// The last millisecond of a window, which is an event time as well.
@@ -421,8 +424,13 @@ pub(crate) fn timed(rel: &Arc<Rel>, time: usize) -> Arc<Rel> {
 /// What a column that an expression over these fields gives means for time.
 pub(crate) fn role_of(expr: &Expr, fields: &[Field]) -> Role {
     match &*expr.node {
-        Node::Column(column) => fields.get(*column).map_or(Role::Plain, |f| f.role.clone()),
+        Node::Column(column) => match fields.get(*column).map(|field| &field.role) {
+            // With a name it is a column like others.
+            None | Some(Role::Watermark) => Role::Plain,
+            Some(role) => role.clone(),
+        },
         Node::Call(call) if call.name == "PROCTIME" => Role::Proctime,
+        Node::Call(call) if call.name == CURRENT_WATERMARK => Role::Watermark,
         _ => Role::Plain,
     }
 }

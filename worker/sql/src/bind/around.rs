@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use super::aggregate::{Keys, same};
-use super::expr::{ExprBinder, bind_plain, condition};
+use super::expr::{ExprBinder, condition};
 use super::query::{Ctes, From};
 use super::select::item_name;
-use super::subquery::{Beside, scope_of};
+use super::sets::grouped;
+use super::subquery::{Beside, plain, scope_of};
 use super::{Binder, Reported};
 use crate::ast::{self, Body, ExprKind, SelectItem};
 use crate::error::{Span, SqlError};
@@ -56,7 +57,11 @@ impl Binder<'_> {
             role: Role::Plain,
         };
         let fields = exprs.iter().enumerate().map(field).collect();
-        let rel = calc(&rel, filter, exprs, fields);
+        let mut rel = calc(&rel, filter, exprs, fields);
+        if plain(query).is_some_and(|select| select.distinct.is_some()) {
+            let width = rel.fields.len();
+            rel = self.final_rows(&grouped(rel, width, Vec::new(), span));
+        }
         // A declared key is not checked: what it says does not keep a second row away.
         let is_one = rel.keys().iter().any(Vec::is_empty);
         Ok(Rows { rel, names, around, is_one })
@@ -101,31 +106,37 @@ impl Binder<'_> {
         ctes: &Ctes<'_>,
     ) -> Result<Rows, Reported> {
         let mut select = select.clone();
-        // What rows are sorted by is computed in front of the columns.
-        let order: Vec<SelectItem> = query
-            .tail
-            .order
-            .iter()
-            .map(|item| SelectItem::Expr { expr: sorted_by(&item.expr, &select), alias: None })
-            .collect();
-        let sorts = order.len();
-        select.items.splice(0..0, order);
+        let mut hidden = 0;
+        // What rows are sorted by is computed behind the columns, unless it is the place of one.
+        for item in &query.tail.order {
+            if !matches!(item.expr.kind, ExprKind::Number(_)) {
+                let expr = aliased(&item.expr, &select).clone();
+                select.items.push(SelectItem::Expr { expr, alias: None });
+                hidden += 1;
+            }
+        }
         let all = ast::Query {
             body: Body::Select(Box::new(select)),
             tail: ast::Tail::default(),
             ..query.clone()
         };
         let Rows { rel, mut names, around, .. } = self.rows_of(outer, &all, span, ctes)?;
-        let keys = around.len();
-        names.drain(..sorts);
-        let mut order = Vec::new();
-        for (number, item) in query.tail.order.iter().enumerate() {
-            order.push(self.sort_column(&rel, keys + number, item)?);
+        names.truncate(names.len() - hidden);
+        let shown = around.len() + names.len();
+        let (mut order, mut next) = (Vec::new(), shown);
+        for item in &query.tail.order {
+            let place = match item.expr.kind {
+                ExprKind::Number(_) => self.output_column(item, &names)?,
+                _ => None,
+            };
+            let column = place.map_or(next, |place| around.len() + place);
+            next += usize::from(place.is_none());
+            order.push(self.sort_column(&rel, column, item)?);
         }
-        let first = self.limited(rel, (0..keys).collect(), order, &query.tail)?;
+        let first = self.limited(rel, (0..around.len()).collect(), order, &query.tail)?;
         let (mut exprs, mut fields) = (identity(&first), first.fields.clone());
-        exprs.drain(keys..keys + sorts);
-        fields.drain(keys..keys + sorts);
+        exprs.truncate(shown);
+        fields.truncate(shown);
         let is_one = query.tail.limit.is_some_and(|(rows, _)| rows == 1);
         Ok(Rows { rel: calc(&first, None, exprs, fields), names, around, is_one })
     }
@@ -143,8 +154,7 @@ impl Binder<'_> {
         let mut found = Vec::new();
         let (mut keys, mut items, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for key in select.group_by.iter().flat_map(|group| &group.keys) {
-            let bound = bind_plain(key, &scope, "has no place in GROUP BY");
-            keys.push(self.keep(bound)?);
+            keys.push(self.key_of_groups(key, &scope)?);
         }
         let mut binder = ExprBinder {
             scope: &scope,
@@ -213,26 +223,13 @@ fn around_a_select(query: &ast::Query) -> Option<&ast::Select> {
     }
 }
 
-/// What ORDER BY sorts by: an expression, or a column of the result by its name or place.
-fn sorted_by(by: &ast::Expr, select: &ast::Select) -> ast::Expr {
-    let items = || {
-        select.items.iter().map_while(|item| match item {
-            SelectItem::Expr { expr, alias } => Some((expr, alias)),
-            SelectItem::Star { .. } => None,
-        })
-    };
-    let found = match &by.kind {
-        ExprKind::Number(text) => {
-            let place = text.parse::<usize>().ok().and_then(|place| place.checked_sub(1));
-            place.and_then(|place| items().nth(place)).map(|(expr, _)| expr)
-        }
-        ExprKind::Column(parts) => match parts.as_slice() {
-            [name] => items()
-                .find(|(_, alias)| alias.as_ref().is_some_and(|alias| alias.text == name.text))
-                .map(|(expr, _)| expr),
-            _ => None,
-        },
+/// What ORDER BY sorts by: a column of the result by its name in AS, or an expression.
+fn aliased<'a>(by: &'a ast::Expr, select: &'a ast::Select) -> &'a ast::Expr {
+    let ExprKind::Column(parts) = &by.kind else { return by };
+    let [name] = parts.as_slice() else { return by };
+    let named = select.items.iter().find_map(|item| match item {
+        SelectItem::Expr { expr, alias: Some(alias) } if alias.text == name.text => Some(expr),
         _ => None,
-    };
-    found.unwrap_or(by).clone()
+    });
+    named.unwrap_or(by)
 }

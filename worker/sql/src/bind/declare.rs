@@ -59,6 +59,9 @@ impl Binder<'_> {
             if self.known(false, &written.name, if_exists, "REPLACE").is_err() {
                 return;
             }
+            if self.refuse_hiding(&written.name.text, &written.name).is_err() {
+                return;
+            }
         } else if !self.is_new(&written.name, written.temporary, written.if_not_exists) {
             return;
         }
@@ -236,9 +239,13 @@ impl Binder<'_> {
     }
 
     fn bound_view(&mut self, view: &CreateView) -> Relation {
+        let before = self.size.so_far();
         let rel = self.query(&view.query, &[]);
         match rel.and_then(|rel| self.rename(rel, &view.columns, view.name.span)) {
-            Ok(rel) => Relation::View(rel),
+            Ok(rel) => {
+                self.size.name(&rel, before);
+                Relation::View(rel)
+            }
             Err(Reported) => Relation::Broken,
         }
     }
@@ -358,10 +365,13 @@ impl Binder<'_> {
         let Ok(Some(written)) = self.known(*is_view, name, *if_exists, "ALTER") else { return };
         let path = self.path(name);
         let renamed = match change {
-            Change::Rename(new) => match self.renamed(&path, new) {
-                Ok(new) => Some(new),
-                Err(Reported) => return,
-            },
+            Change::Rename(new) => {
+                let hides = self.refuse_hiding(&path, name);
+                match hides.and_then(|()| self.renamed(&path, new)) {
+                    Ok(new) => Some(new),
+                    Err(Reported) => return,
+                }
+            }
             _ => None,
         };
         // A query cannot be about what it is to be.
@@ -391,6 +401,36 @@ impl Binder<'_> {
                 self.rebind_view(*view, &of);
             }
         }
+    }
+
+    /// Finds the tables that late rows go to.
+    pub(super) fn resolve_late(&self, program: &mut BoundProgram) {
+        let tables = self.declared.values().filter_map(|known| match &known.relation {
+            Relation::Table(table) => table.late_rows.as_ref(),
+            _ => None,
+        });
+        for (name, _) in tables {
+            match self.declared.get(name).map(|known| &known.relation) {
+                Some(Relation::Table(target)) => {
+                    program.late.insert(name.clone(), target.clone());
+                }
+                _ => {
+                    program.late.remove(name);
+                }
+            }
+        }
+    }
+
+    /// Refuses to take the name away from a temporary one that hides another.
+    fn refuse_hiding(&mut self, path: &str, name: &Ident) -> Result<(), Reported> {
+        if !self.hidden.contains_key(path) {
+            return Ok(());
+        }
+        let message = format!(
+            "\"{}\" is a temporary one that hides another; write DROP TEMPORARY TABLE or VIEW first",
+            name.shown()
+        );
+        self.fail(name.span, message)
     }
 
     /// What a table or view is called from now on, which stays in its database.

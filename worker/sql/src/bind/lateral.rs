@@ -9,7 +9,6 @@ use super::expr::{ExprBinder, Scope, condition};
 use super::join::Joined;
 use super::query::{Ctes, From};
 use super::select::item_name;
-use super::sets::grouped;
 use super::subquery::{Inside, Items, plain, scope_of, scope_over};
 use super::{Binder, Reported};
 use crate::ast::{self, JoinClause, JoinOn, Relation, RelationKind, SelectItem};
@@ -179,11 +178,7 @@ impl Binder<'_> {
             self.errors.truncate(before);
             return Ok(None);
         };
-        let Rows { mut rel, names, around, .. } = rows;
-        if ungrouped.is_some() {
-            let width = rel.fields.len();
-            rel = self.final_rows(&grouped(rel, width, Vec::new(), span));
-        }
+        let Rows { rel, names, around, .. } = rows;
         let on = self.found(&around, &rel, width, span)?;
         self.refuse_chance(&on)?;
         let from = over_both(&rel, clause.kind, on);

@@ -1,6 +1,7 @@
 //! The old group windows: `GROUP BY TUMBLE(ts, INTERVAL '1' HOUR)` with `TUMBLE_START(…)`. They are
 //! the window functions of FROM, written elsewhere, and become those before anything is bound.
 
+use super::subquery::{parts, values};
 use crate::ast::{
     BinaryOp, Call, Expr, ExprKind, Ident, JoinOn, Relation, RelationKind, Select, SelectItem,
     WindowCall, WindowKind,
@@ -47,6 +48,14 @@ pub(super) fn rewritten(select: &Select) -> Result<Option<Select>, SqlError> {
     let mut select = select.clone();
     let partition = session_keys(&select, kind)?;
     let data = joined_on(data, &mut select.filter);
+    if let (WindowKind::Session, Some(filter)) = (kind, &select.filter)
+        && let Some(query) = query_of(filter)
+    {
+        return Err(SqlError::new(
+            query,
+            "a query in WHERE has no place beside GROUP BY SESSION(…): sessions would be of the rows before it; use TUMBLE or HOP, or a condition without a query",
+        ));
+    }
     let from = window(call, name, kind, most, &data, partition, key.span)?;
     let old = Old { name, args: call.args.clone() };
     select.from = Some(from);
@@ -90,30 +99,26 @@ fn joined_on(data: &Relation, filter: &mut Option<Expr>) -> Relation {
         JoinOn::Condition(on) => Some(on.clone()),
         JoinOn::Using(_) | JoinOn::Natural => return data,
     };
-    let has_query = |part: &Expr| {
-        let mut found = Vec::new();
-        super::subquery::values(part, &mut found);
-        !found.is_empty()
-    };
+    let has_query = |part: &&Expr| query_of(part).is_some();
     let Some(whole) = filter.take() else { return data };
-    let (stay, go): (Vec<Expr>, Vec<Expr>) = parts(whole).into_iter().partition(has_query);
-    *filter = all(stay);
-    if let Some(on) = all(on.into_iter().chain(go)) {
+    let mut all_parts = Vec::new();
+    parts(&whole, &mut all_parts);
+    let (stay, go): (Vec<&Expr>, Vec<&Expr>) = all_parts.into_iter().partition(has_query);
+    *filter = all(stay.into_iter().cloned());
+    if let Some(on) = all(on.into_iter().chain(go.into_iter().cloned())) {
         clause.on = JoinOn::Condition(on);
     }
     data
 }
 
-/// What all has to hold.
-fn parts(condition: Expr) -> Vec<Expr> {
-    match condition.kind {
-        ExprKind::Binary { op: BinaryOp::And, left, right } => {
-            parts(*left).into_iter().chain(parts(*right)).collect()
-        }
-        _ => vec![condition],
-    }
+/// Where an expression holds a query, if it does.
+fn query_of(expr: &Expr) -> Option<Span> {
+    let mut found = Vec::new();
+    values(expr, &mut found);
+    found.first().map(|query| query.span)
 }
 
+/// One condition of those that all have to hold.
 fn all(parts: impl IntoIterator<Item = Expr>) -> Option<Expr> {
     parts.into_iter().reduce(|left, right| {
         let (span, height) = (left.span.to(right.span), left.height.max(right.height) + 1);

@@ -27,6 +27,7 @@ mod select;
 mod sets;
 mod settings;
 mod shown;
+mod size;
 pub(crate) mod subquery;
 pub(crate) mod table;
 mod temporal;
@@ -35,7 +36,7 @@ mod unnest;
 pub(crate) mod watermarks;
 mod window;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub(crate) struct BoundInsert {
 pub(crate) struct BoundProgram {
     pub(crate) inserts: Vec<BoundInsert>,
     pub(crate) tables: Vec<Arc<TableDef>>,
+    /// Tables that late rows go to, by their whole names, as they were when rows were last read.
+    pub(crate) late: BTreeMap<String, Arc<TableDef>>,
     /// `table.exec.state.ttl`.
     pub(crate) state_ttl: Option<Duration>,
     /// After which silence a source that says nothing of it itself holds up event time no more
@@ -115,6 +118,7 @@ pub(crate) struct Binder<'a> {
     hints: Option<lookup::Hints>,
     /// What it says of how long state is kept.
     lasting: ttl::Lasting,
+    size: size::Size,
 }
 
 impl<'a> Binder<'a> {
@@ -140,6 +144,7 @@ impl<'a> Binder<'a> {
             writes: false,
             hints: None,
             lasting: ttl::Lasting::default(),
+            size: size::Size::default(),
         }
     }
 
@@ -165,6 +170,7 @@ impl<'a> Binder<'a> {
         let mut program = BoundProgram {
             inserts: Vec::new(),
             tables: Vec::new(),
+            late: BTreeMap::new(),
             state_ttl: None,
             source_idle: None,
             batch: false,
@@ -173,6 +179,7 @@ impl<'a> Binder<'a> {
         // Views in front of the setting are of the job's mode as well.
         self.batch = mode_of(statements);
         for statement in statements {
+            self.size.next_statement();
             let declared_in_zone = zone::was_asked();
             match statement {
                 Statement::Set { key, value, span } => self.set(key, value, *span),
@@ -193,23 +200,23 @@ impl<'a> Binder<'a> {
                 Statement::Alter(alter) => self.alter_statement(alter, &mut program),
                 Statement::Told(told) => self.told(told),
                 Statement::Insert(insert) => {
-                    self.writes = true;
                     if let Ok(bound) = self.insert(insert) {
                         program.inserts.push(bound);
                     }
                 }
                 Statement::Query(query) => {
-                    self.writes = true;
                     shown += 1;
                     if let Ok(bound) = self.shown(query, shown) {
                         program.inserts.push(bound);
                     }
                 }
             }
-            if matches!(statement, Statement::Insert(_) | Statement::Query(_)) {
+            if writes(statement) {
                 // What runs has the zone that held when it was reached.
                 zone::forget(declared_in_zone);
                 program.source_idle = self.source_idle;
+                self.writes = true;
+                self.resolve_late(&mut program);
             }
         }
         program.tables.append(&mut self.retired);
@@ -433,13 +440,17 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// Whether the job gives final results: what is set when the first statement writes.
-fn mode_of(statements: &[Statement]) -> bool {
-    let writes = |statement: &Statement| match statement {
+/// Whether a statement reads rows and gives them somewhere.
+fn writes(statement: &Statement) -> bool {
+    match statement {
         Statement::Insert(_) | Statement::Query(_) => true,
         Statement::CreateTable(table) => table.query.is_some(),
         _ => false,
-    };
+    }
+}
+
+/// Whether the job gives final results: what is set when the first statement writes.
+fn mode_of(statements: &[Statement]) -> bool {
     let before = statements.iter().take_while(|statement| !writes(statement));
     before.fold(false, |batch, statement| match statement {
         Statement::Set { key, value, .. } if key == settings::MODE => {

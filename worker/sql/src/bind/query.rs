@@ -41,18 +41,26 @@ impl Binder<'_> {
     ) -> Result<Arc<Rel>, Reported> {
         let mut ctes = outer.to_vec();
         for cte in &query.ctes {
+            let before = self.size.so_far();
             let rel = self
                 .query(&cte.query, &ctes)
                 .and_then(|rel| self.rename(rel, &cte.columns, cte.name.span));
+            rel.iter().for_each(|rel| self.size.name(rel, before));
             ctes.push((&cte.name.text, rel.ok()));
         }
         if query.tail.is_empty() {
-            return self.body(&query.body, &ctes);
+            return self.body(&query.body, query.span, &ctes);
         }
-        self.ordered(&query.body, &query.tail, &ctes)
+        self.ordered(query, &ctes)
     }
 
-    pub(super) fn body(&mut self, body: &Body, ctes: &Ctes<'_>) -> Result<Arc<Rel>, Reported> {
+    pub(super) fn body(
+        &mut self,
+        body: &Body,
+        span: Span,
+        ctes: &Ctes<'_>,
+    ) -> Result<Arc<Rel>, Reported> {
+        self.one_more(span)?;
         match body {
             Body::Nested(inner) => self.query(inner, ctes),
             Body::Select(select) => self.select(select, ctes),
@@ -153,6 +161,7 @@ impl Binder<'_> {
                         Relation::Broken => return Err(Reported),
                     },
                 };
+                self.read_by_name(&rel, relation.span)?;
                 if let (Some(first), false) =
                     (options.first(), matches!(rel.kind, RelKind::Scan(_)))
                 {

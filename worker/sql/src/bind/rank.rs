@@ -136,16 +136,17 @@ impl Binder<'_> {
     /// A query with its ORDER BY, LIMIT and OFFSET.
     pub(super) fn ordered(
         &mut self,
-        body: &Body,
-        tail: &ast::Tail,
+        query: &ast::Query,
         ctes: &Ctes<'_>,
     ) -> Result<Arc<Rel>, Reported> {
+        let ast::Query { body, tail, span, .. } = query;
         let (mut body, mut hidden) = (body.clone(), 0);
-        let mut rel = self.body(&body, ctes)?;
+        let mut rel = self.body(&body, *span, ctes)?;
         let width = rel.fields.len();
+        let names: Vec<String> = rel.fields.iter().map(|field| field.name.clone()).collect();
         let mut columns = Vec::new();
         for (number, item) in tail.order.iter().enumerate() {
-            let column = match self.output_column(item, &rel, width)? {
+            let column = match self.output_column(item, &names)? {
                 Some(column) => column,
                 None => {
                     // It is no column of the result: computed beside those, and left out again.
@@ -164,7 +165,7 @@ impl Binder<'_> {
             columns.push((column, item));
         }
         if hidden > 0 {
-            rel = self.body(&body, ctes)?;
+            rel = self.body(&body, *span, ctes)?;
         }
         let mut order = Vec::new();
         for (column, item) in columns {
@@ -258,13 +259,12 @@ impl Binder<'_> {
     }
 
     /// The column of the result that rows are sorted by, if it is one.
-    fn output_column(
+    pub(super) fn output_column(
         &mut self,
         item: &OrderItem,
-        rel: &Rel,
-        width: usize,
+        names: &[String],
     ) -> Result<Option<usize>, Reported> {
-        let span = item.expr.span;
+        let (span, width) = (item.expr.span, names.len());
         match &item.expr.kind {
             ExprKind::Number(text) => match text.parse::<usize>() {
                 Ok(position) if (1..=width).contains(&position) => Ok(Some(position - 1)),
@@ -275,8 +275,7 @@ impl Binder<'_> {
             },
             ExprKind::Column(parts) => {
                 let [name] = parts.as_slice() else { return Ok(None) };
-                let mut found =
-                    rel.fields[..width].iter().enumerate().filter(|(_, f)| f.name == name.text);
+                let mut found = names.iter().enumerate().filter(|(_, known)| **known == name.text);
                 match (found.next(), found.next()) {
                     (Some(_), Some(_)) => self.fail(span, format!("column \"{}\" is ambiguous: the result has several of this name; give them different names with AS", name.text)),
                     (found, _) => Ok(found.map(|(column, _)| column)),

@@ -190,15 +190,7 @@ impl Binder<'_> {
         });
         let mut keys = Vec::new();
         for key in select.group_by.iter().flat_map(|g| &g.keys) {
-            if matches!(key.kind, ast::ExprKind::Number(_)) {
-                self.report(SqlError::new(
-                    key.span,
-                    "GROUP BY takes columns and expressions, not positions",
-                ));
-                continue;
-            }
-            let bound = bind_plain(key, &scope, "has no place in GROUP BY");
-            if let Ok(bound) = self.keep(bound) {
+            if let Ok(bound) = self.key_of_groups(key, &scope) {
                 keys.push(bound);
             }
         }
@@ -250,6 +242,19 @@ impl Binder<'_> {
 }
 
 impl Binder<'_> {
+    /// What GROUP BY groups by.
+    pub(super) fn key_of_groups(
+        &mut self,
+        key: &ast::Expr,
+        scope: &Scope<'_>,
+    ) -> Result<Expr, Reported> {
+        if matches!(key.kind, ast::ExprKind::Number(_)) {
+            return self.fail(key.span, "GROUP BY takes columns and expressions, not positions");
+        }
+        let bound = bind_plain(key, scope, "has no place in GROUP BY");
+        self.keep(bound)
+    }
+
     /// Each of the rows of a query once.
     fn distinct(&mut self, select: &ast::Select, rel: Arc<Rel>) -> Result<Arc<Rel>, Reported> {
         let keys = identity(&rel);

@@ -49,7 +49,7 @@ fn question(expr: &ast::Expr) -> Option<Question<'_>> {
 }
 
 /// The parts of a condition that must all hold.
-fn parts<'a>(expr: &'a ast::Expr, into: &mut Vec<&'a ast::Expr>) {
+pub(super) fn parts<'a>(expr: &'a ast::Expr, into: &mut Vec<&'a ast::Expr>) {
     match &expr.kind {
         ExprKind::Binary { left, op: BinaryOp::And, right } => {
             parts(left, into);

@@ -11,7 +11,7 @@ use weir_connectors::table::OptionValue;
 
 use super::expr::{Scope, bind_plain};
 use super::{Binder, Reported};
-use crate::ast;
+use crate::ast::{self, Ident};
 use crate::catalog::{Column, ColumnKind, LATE_ROWS_TABLE, TableDef, Watermark, WatermarkRule};
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Node};
@@ -285,12 +285,14 @@ impl Binder<'_> {
         for option in &table.options {
             if option.key == LATE_ROWS_TABLE {
                 // A table of the same database, unless another one is said.
-                let target = match table.name.database() {
-                    Some(of) if of != DATABASE && !option.value.contains('.') => {
-                        format!("{of}.{}", option.value)
-                    }
-                    _ => option.value.clone(),
+                let span = option.value_span;
+                let own = table.name.database().unwrap_or(DATABASE);
+                let (of, name) = match option.value.split_once('.') {
+                    Some((of, name)) if self.databases.contains(of) => (of, name),
+                    _ => (own, option.value.as_str()),
                 };
+                let target =
+                    Ident::in_database(of, &Ident { text: name.to_owned(), span }, span).text;
                 late_rows = Some((target, option.value_span));
                 written.insert(option.key.clone(), option.value.clone());
                 continue;

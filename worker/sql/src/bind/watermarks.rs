@@ -12,14 +12,18 @@ use super::{Binder, Reported};
 use crate::ast::{self, ExprKind, SelectItem};
 use crate::catalog::{Column, ColumnKind, TableDef};
 use crate::error::{Span, SqlError};
-use crate::expr::{Col, Expr, Style};
-use crate::rel::{Field, Rel, RelKind, Role, calc};
+use crate::expr::{Col, Expr, Node, Style};
+use crate::rel::{Rel, RelKind, Role, calc};
 use crate::types::{Kind, SqlType};
 
 /// The function.
 pub(crate) const CURRENT_WATERMARK: &str = "CURRENT_WATERMARK";
-/// The column.
-pub(crate) const SHOWN: &str = "$watermark";
+
+/// Whether a column is the one that shows watermarks.
+pub(crate) fn is_shown(column: &Column) -> bool {
+    matches!(&column.kind, ColumnKind::Computed(expr)
+        if matches!(&*expr.node, Node::Call(call) if call.name == CURRENT_WATERMARK))
+}
 
 /// Whether a SELECT asks for watermarks.
 fn asks(select: &ast::Select) -> bool {
@@ -52,6 +56,13 @@ impl Binder<'_> {
         if from.joined.is_some() || !asks(select) {
             return Ok(from);
         }
+        if let Some(by) = from.rel.corrected_by() {
+            let message = format!(
+                "CURRENT_WATERMARK would not give the same once more when a row is taken back as it was given ({} at {}:{}); ask it of rows that only come",
+                by.what, by.span.line, by.span.column
+            );
+            return self.fail(select.span, message);
+        }
         let shown = self.with_shown(&from.rel);
         let Some(rel) = self.keep(shown)? else { return Ok(from) };
         let mut joined = Joined::of(&from);
@@ -69,7 +80,7 @@ impl Binder<'_> {
                 let Some(column) = input.fields.last().cloned() else { return Ok(None) };
                 let (mut exprs, mut fields) = (exprs.clone(), rel.fields.clone());
                 exprs.push(Expr::column(input.fields.len() - 1, column.ty, Span::default()));
-                fields.push(Field { role: Role::Plain, ..column });
+                fields.push(column);
                 Ok(Some(calc(&input, filter.clone(), exprs, fields)))
             }
             _ => Ok(None),
@@ -79,7 +90,7 @@ impl Binder<'_> {
     /// The table with the column; `None` if it has no watermark.
     fn showing(&mut self, table: &Arc<TableDef>) -> Result<Option<Arc<TableDef>>, SqlError> {
         let Some(watermark) = &table.watermark else { return Ok(None) };
-        if table.columns.iter().any(|column| column.name == SHOWN) {
+        if table.columns.iter().any(is_shown) {
             return Ok(Some(Arc::clone(table)));
         }
         let time = &table.columns[watermark.column];
@@ -100,7 +111,11 @@ impl Binder<'_> {
         let mut table = TableDef::clone(table);
         table.key = format!("{} with watermarks", table.key);
         let kind = ColumnKind::Computed(nothing);
-        table.columns.push(Column { name: SHOWN.to_owned(), ty, kind });
+        let mut name = "$watermark".to_owned();
+        while table.columns.iter().any(|column| column.name == name) {
+            name.insert(0, '$');
+        }
+        table.columns.push(Column { name, ty, kind });
         if let Some(known) = self.hinted.iter().find(|known| known.key == table.key) {
             return Ok(Some(known.clone()));
         }
@@ -125,11 +140,10 @@ impl ExprBinder<'_> {
         let is_time =
             bound.as_column().and_then(|c| fields.get(c)).is_some_and(|f| f.role.is_rowtime());
         if !is_time {
-            let message =
-                "CURRENT_WATERMARK takes an event time: the column of a WATERMARK, as it is";
+            let message = "CURRENT_WATERMARK takes an event time: the column of a WATERMARK, as it is, in a SELECT of that table without joins, windows and other queries";
             return Err(SqlError::new(time.span, message));
         }
-        match fields.iter().position(|field| field.name == SHOWN) {
+        match fields.iter().position(|field| field.role == Role::Watermark) {
             Some(column) => Ok(Expr::column(column, fields[column].ty, span)),
             None => Err(SqlError::new(
                 span,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Flow, Lowering, identity, sink_shape};
+use crate::ast::Ident;
 use crate::calc::{Calc, CalcFactory};
 use crate::catalog::{LATE_ROWS_TABLE, TableDef, implicit};
 use crate::error::{Span, SqlError, Warning, did_you_mean};
@@ -48,15 +49,15 @@ impl Lowering<'_> {
                 self.late_error(
                     *span,
                     format!(
-                        "column \"{}\" of table \"{name}\" does not exist in table \"{}\"{hint}",
-                        column.name, table.name
+                        "column \"{}\" of table \"{}\" does not exist in table \"{}\"{hint}",
+                        column.name, target.name, table.name
                     ),
                 );
                 return None;
             };
             let own = &table.columns[index];
             if !implicit(own.ty.kind, column.ty.kind) {
-                self.late_error(*span, format!("column \"{}\" is {} in table \"{}\", but {} in table \"{name}\"; declare both alike", column.name, own.ty.kind, table.name, column.ty.kind));
+                self.late_error(*span, format!("column \"{}\" is {} in table \"{}\", but {} in table \"{}\"; declare both alike", column.name, own.ty.kind, table.name, column.ty.kind, target.name));
                 return None;
             }
             let position = match all.iter().position(|e| e.as_column() == Some(index)) {
@@ -90,10 +91,11 @@ impl Lowering<'_> {
     }
 
     fn late_target(&mut self, name: &str, span: Span) -> Option<Arc<TableDef>> {
-        if let Some(table) = self.tables.iter().find(|t| t.name == name) {
+        if let Some(table) = self.late_tables.get(name) {
             return Some(table.clone());
         }
-        let hint = did_you_mean(name, self.tables.iter().map(|t| t.name.as_str()), '"');
+        let name = Ident { text: name.to_owned(), span }.shown();
+        let hint = did_you_mean(&name, self.tables.iter().map(|t| t.name.as_str()), '"');
         self.late_error(span, format!("table \"{name}\" not found{hint}"));
         None
     }
@@ -115,7 +117,7 @@ impl Lowering<'_> {
     /// Remembers where a window's late rows come out.
     pub(super) fn add_late(&mut self, late: &LateColumns, flow: Flow) {
         self.late
-            .entry(late.target.name.clone())
+            .entry(late.target.key.clone())
             .or_insert_with(|| LateRows { target: late.target.clone(), flows: Vec::new() })
             .flows
             .push((flow, late.exprs.clone()));

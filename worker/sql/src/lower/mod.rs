@@ -55,6 +55,8 @@ type Flows = Vec<Flow>;
 pub(crate) struct Lowering<'a> {
     options: &'a PlanOptions,
     tables: Vec<Arc<TableDef>>,
+    /// Tables that late rows go to, by their whole names.
+    late_tables: BTreeMap<String, Arc<TableDef>>,
     needs: Needs,
     graph: JobGraph,
     /// Sources and aggregations that were lowered already, by their identity.
@@ -83,6 +85,7 @@ pub(crate) fn lower(
     let mut lowering = Lowering {
         options,
         tables: program.tables.clone(),
+        late_tables: program.late.clone(),
         needs: Needs::of(program),
         graph: JobGraph { max_parallelism: options.max_parallelism, ..JobGraph::default() },
         made: HashMap::new(),
@@ -120,6 +123,7 @@ fn narrowed(program: &BoundProgram) -> BoundProgram {
     BoundProgram {
         inserts: program.inserts.iter().map(narrow).collect(),
         tables: program.tables.clone(),
+        late: program.late.clone(),
         state_ttl: program.state_ttl,
         source_idle: program.source_idle,
         batch: program.batch,

@@ -34,7 +34,7 @@ impl Needs {
             }
             // Late rows are written whole.
             if let Some((late, _)) = &table.late_rows
-                && let Some(late) = program.tables.iter().find(|t| t.name == *late)
+                && let Some(late) = program.late.get(late)
             {
                 columns.extend(late.sink_columns().iter().filter_map(|&c| {
                     table.columns.iter().position(|own| own.name == late.columns[c].name)

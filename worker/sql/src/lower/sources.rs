@@ -15,7 +15,7 @@ use weir_engine::source::{EventTimes, NotNull, RowMark, WatermarkRule as EngineR
 
 use super::rank::{Keyed, stored_names};
 use super::{Flow, Lowering, identity, names, schema_of};
-use crate::bind::watermarks::SHOWN;
+use crate::bind::watermarks::is_shown;
 use crate::calc::Calc;
 use crate::catalog::{ColumnKind, TableDef, WatermarkRule};
 use crate::error::{Span, SqlError};
@@ -121,7 +121,7 @@ impl Lowering<'_> {
             kinds: changes.then_some(projection.len()),
             by_key: table.gives_upserts(),
             rule: mark.map(|(column, mark)| EngineRule { column, mark, idle_after: None }),
-            shown: kept.iter().position(|&i| table.columns[i].name == SHOWN),
+            shown: kept.iter().position(|&i| is_shown(&table.columns[i])),
             at_end: self.batch,
             not_null: not_null(table, &read),
         };

@@ -310,7 +310,7 @@ pub(super) fn joined(
         let at = as_of.versions().map(|as_of| as_of.left);
         for (column, (field, of)) in fields.iter_mut().zip(&left.fields).enumerate() {
             let stays = match of.role {
-                Role::Plain | Role::Proctime => false,
+                Role::Plain | Role::Proctime | Role::Watermark => false,
                 Role::Rowtime => at.is_none_or(|at| at == column),
                 // A window's last time is not before that of a row in it.
                 Role::WindowStart(_) | Role::WindowEnd(_) | Role::WindowTime(_) => true,

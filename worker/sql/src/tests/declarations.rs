@@ -490,3 +490,38 @@ fn what_cannot_be_made_of_another_table_is_refused_at_its_place() {
         ),
     ]);
 }
+
+#[test]
+fn temporary_tables_that_hide_others_keep_their_names() {
+    check(&[
+        (
+            "CREATE TEMPORARY TABLE plain (a INT) WITH ('connector' = 'print'); ALTER TABLE plain RENAME TO other",
+            "sql:6:80: \"plain\" is a temporary one that hides another; write DROP TEMPORARY TABLE or VIEW first",
+        ),
+        (
+            "CREATE TEMPORARY TABLE out1 (a INT) WITH ('connector' = 'print'); CREATE OR REPLACE TABLE out1 WITH ('connector' = 'print') AS SELECT a FROM plain",
+            "sql:6:91: \"out1\" is a temporary one that hides another; write DROP TEMPORARY TABLE or VIEW first",
+        ),
+    ]);
+}
+
+#[test]
+fn late_rows_go_to_the_table_that_there_is_when_rows_are_read() {
+    let late = "CREATE TABLE late (a INT) WITH ('connector' = 'print');";
+    let source = "CREATE TABLE l (a INT, t TIMESTAMP(3), WATERMARK FOR t AS t) WITH ('connector' = 'filesystem', 'path' = 'l', 'weir.late-rows.table' = 'late');";
+    let insert = "INSERT INTO out1 SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE l, DESCRIPTOR(t), INTERVAL '1' HOUR)) GROUP BY window_start, window_end;";
+    let use_of = |program: String, expected: &str| check(&[(&program, expected)]);
+    use_of(format!("{late} {source} {insert}"), "it plans");
+    use_of(format!("{source} {late} {insert} DROP TABLE late;"), "it plans");
+    use_of(
+        format!("{late} {source} DROP TABLE late; {insert}"),
+        "sql:6:191: 'weir.late-rows.table': table \"late\" not found",
+    );
+    use_of(
+        format!(
+            "CREATE DATABASE d; USE d; {source} USE default_database; {late} {}",
+            insert.replace("TABLE l,", "TABLE d.l,")
+        ),
+        "sql:6:161: 'weir.late-rows.table': table \"d.late\" not found; did you mean \"late\"?",
+    );
+}

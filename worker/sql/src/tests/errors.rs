@@ -338,6 +338,38 @@ fn an_empty_program_is_refused() {
 }
 
 #[test]
+fn a_short_text_cannot_ask_for_more_than_any_machine_has() {
+    let refused = |text: String| {
+        let all = messages(&format!("{TABLES}{text}"));
+        assert!(all[0].contains("comes to more than 10000 queries"), "{all:?}");
+    };
+    // Every view reads the one before it twice.
+    let views: String = (1..40)
+        .map(|n| {
+            format!("CREATE VIEW v{n} AS SELECT x.a FROM v{0} x JOIN v{0} y ON x.a = y.a;", n - 1)
+        })
+        .collect();
+    refused(format!(
+        "CREATE VIEW v0 AS SELECT a FROM plain; {views} INSERT INTO out1 SELECT a FROM v39;"
+    ));
+    let queries: String = (1..40)
+        .map(|n| format!(", v{n} AS (SELECT a FROM v{0} UNION ALL SELECT a FROM v{0})", n - 1))
+        .collect();
+    refused(format!(
+        "INSERT INTO out1 WITH v0 AS (SELECT a FROM plain){queries} SELECT a FROM v39;"
+    ));
+    // Each is bound with and without the column that it is sorted by.
+    let sorted = |query: String| format!("(SELECT a FROM {query} t ORDER BY a + 1 LIMIT 5)");
+    let query = (0..40).fold("plain".to_owned(), |query, _| sorted(query));
+    refused(format!("INSERT INTO out1 SELECT a FROM {query} t;"));
+    // Each is bound by itself and then beside the rows before it.
+    let beside = |query: String| format!("(SELECT p.a, q.a AS b FROM plain p, LATERAL {query} q)");
+    let query = (0..40)
+        .fold("(SELECT a FROM plain r WHERE r.a = p.a)".to_owned(), |query, _| beside(query));
+    refused(format!("INSERT INTO out1 SELECT a FROM {query} t;"));
+}
+
+#[test]
 fn deep_nesting_is_refused_and_never_exhausts_the_stack() {
     let deep = format!("{TABLES}INSERT INTO out1 SELECT {}1{}", "(".repeat(5000), ")".repeat(5000));
     assert_eq!(

@@ -94,3 +94,47 @@ fn aggregates_far_inside_of_others_are_bound_in_no_time() {
     let taken = Clock::System.now_ms() - begun;
     assert!(taken < 5_000, "{taken} ms");
 }
+
+#[test]
+fn places_in_order_by_and_group_by_are_those_of_any_query() {
+    check(&[
+        (
+            "INSERT INTO out1 SELECT x.delay FROM plain p, LATERAL (SELECT * FROM flights f WHERE f.delay = p.a ORDER BY 9 LIMIT 1) x",
+            "sql:6:47: a query behind LATERAL that speaks of the rows before it can select, group, aggregate and take the first rows; write what does more as a query of its own and join it by its keys (by itself: table \"p\" is not in FROM; FROM has \"f\")",
+        ),
+        (
+            "INSERT INTO out1 SELECT (SELECT f.delay FROM flights f WHERE f.delay = p.a ORDER BY 2 LIMIT 1) FROM plain p",
+            "sql:6:85: ORDER BY 2 is no column of the result, which has 1",
+        ),
+        (
+            "INSERT INTO out1 SELECT (SELECT SUM(f.delay) FROM flights f WHERE f.delay = p.a GROUP BY 1) FROM plain p",
+            "sql:6:90: GROUP BY takes columns and expressions, not positions",
+        ),
+        (
+            "INSERT INTO out1 SELECT x.delay FROM plain p, LATERAL (SELECT * FROM flights f WHERE f.delay = p.a ORDER BY 2 LIMIT 1) x",
+            "it plans",
+        ),
+    ]);
+}
+
+#[test]
+fn sessions_in_group_by_stand_beside_no_query_in_where() {
+    check(&[(
+        "INSERT INTO out1 SELECT COUNT(*) FROM flights WHERE delay NOT IN (SELECT a FROM plain) GROUP BY SESSION(`date`, INTERVAL '1' HOUR)",
+        "sql:6:53: a query in WHERE has no place beside GROUP BY SESSION(…): sessions would be of the rows before it; use TUMBLE or HOP, or a condition without a query",
+    )]);
+}
+
+#[test]
+fn watermarks_are_asked_of_rows_that_only_come() {
+    check(&[
+        (
+            "CREATE TABLE c (a INT, t TIMESTAMP(3), WATERMARK FOR t AS t) WITH ('connector' = 'filesystem', 'format' = 'debezium-json', 'path' = 'c'); INSERT INTO out1 SELECT a FROM c WHERE CURRENT_WATERMARK(t) IS NULL",
+            "sql:6:156: CURRENT_WATERMARK would not give the same once more when a row is taken back as it was given (a format of changes at 6:14); ask it of rows that only come",
+        ),
+        (
+            "CREATE TABLE c (`$watermark` INT, t TIMESTAMP(3), WATERMARK FOR t AS t) WITH ('connector' = 'filesystem', 'path' = 'c'); INSERT INTO out1 SELECT `$watermark` FROM c WHERE CURRENT_WATERMARK(t) IS NULL",
+            "it plans",
+        ),
+    ]);
+}
