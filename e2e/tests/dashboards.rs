@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use weir_e2e::cache;
 use weir_e2e::dashboards::{self, Query};
 use weir_e2e::job::{Manifest, repository};
-use weir_e2e::process::wait_for;
+use weir_e2e::process::wait_looking;
 use weir_e2e::promql;
 use weir_e2e::testbed::prometheus::{Prometheus, Target, promtool};
 use weir_e2e::workers::Workers;
@@ -149,6 +149,8 @@ INSERT INTO per_second
 
 /// Everything that is waited for comes within.
 const LIMIT: Duration = Duration::from_secs(90);
+/// Between two looks at everything.
+const PAUSE: Duration = Duration::from_millis(500);
 
 #[test]
 fn prometheus_answers_every_query_beside_a_running_job() -> Result<()> {
@@ -189,20 +191,20 @@ fn prometheus_answers_every_query_beside_a_running_job() -> Result<()> {
     };
     // What is known of operations comes with the first.
     let is_of_operations = |query: &Query| query.expr.contains("weir_operation_");
-    let calm = wait_for("answers", LIMIT, || {
+    let calm = wait_looking("answers", LIMIT, PAUSE, || {
         unanswered(&mut open)?;
-        std::thread::sleep(Duration::from_millis(500));
         Ok(open.iter().all(is_of_operations))
     });
     calm.with_context(|| said(&open, &workers))?;
     ensure!(!open.is_empty(), "operations are known before there was one");
 
     workers.kill(1);
-    std::thread::sleep(Duration::from_secs(1));
+    wait_looking("the loss to be seen", LIMIT, PAUSE, || {
+        Ok(!prometheus.query("up == 0")?.is_empty())
+    })?;
     workers.restart(1)?;
-    let after = wait_for("answers about the recovery", LIMIT, || {
+    let after = wait_looking("answers about the recovery", LIMIT, PAUSE, || {
         unanswered(&mut open)?;
-        std::thread::sleep(Duration::from_millis(500));
         Ok(open.is_empty())
     });
     after.with_context(|| said(&open, &workers))
