@@ -5,7 +5,7 @@ import org.apache.flink.table.api.EnvironmentSettings;
 import org.apache.flink.table.api.TableEnvironment;
 import org.apache.flink.table.api.TableResult;
 
-/** Runs the statements of a SQL file in one JVM: FlinkSql.java FILE PARALLELISM. */
+/** Runs the statements of a SQL file in one JVM: FlinkSql.java FILE PARALLELISM [SETTING=VALUE]…. */
 public class FlinkSql {
   public static void main(String[] arguments) throws Exception {
     Configuration settings = new Configuration();
@@ -17,6 +17,10 @@ public class FlinkSql {
     settings.setString("taskmanager.memory.managed.size", "1g");
     settings.setString("taskmanager.memory.network.min", "256m");
     settings.setString("taskmanager.memory.network.max", "256m");
+    for (int i = 2; i < arguments.length; i++) {
+      String[] setting = arguments[i].split("=", 2);
+      settings.setString(setting[0], setting[1]);
+    }
     TableEnvironment tables =
         TableEnvironment.create(
             EnvironmentSettings.newInstance().inStreamingMode().withConfiguration(settings).build());

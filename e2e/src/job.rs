@@ -92,7 +92,9 @@ pub struct Job {
     /// `None` for a manifest that somebody else wrote.
     manifest: Option<Manifest>,
     environment: Vec<(&'static str, String)>,
-    arguments: Vec<&'static str>,
+    arguments: Vec<String>,
+    /// A program and its arguments that become `weir run`.
+    within: Vec<String>,
 }
 
 impl Job {
@@ -109,6 +111,7 @@ impl Job {
             manifest: Some(manifest),
             environment: Vec::new(),
             arguments: Vec::new(),
+            within: Vec::new(),
         };
         job.write()?;
         Ok(job)
@@ -126,6 +129,7 @@ impl Job {
             manifest: None,
             environment: Vec::new(),
             arguments: Vec::new(),
+            within: Vec::new(),
         })
     }
 
@@ -138,8 +142,16 @@ impl Job {
 
     /// Adds arguments of `weir run`.
     #[must_use]
-    pub fn with_arguments(mut self, arguments: &[&'static str]) -> Self {
-        self.arguments.extend(arguments);
+    pub fn with_arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// Starts the program by another one, which gets its command line behind these words and must
+    /// become it (`exec`).
+    #[must_use]
+    pub fn within(mut self, words: Vec<String>) -> Self {
+        self.within = words;
         self
     }
 
@@ -181,8 +193,10 @@ impl Job {
         let run = RUNS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let log = self.folder.path().join(format!("run-{run}.log"));
         let output = File::create(&log)?;
-        let mut command = Command::new(programs::weir()?);
-        command.arg("run").arg(self.manifest_file()).args(&self.arguments);
+        let mut words: Vec<_> = self.within.iter().map(std::ffi::OsString::from).collect();
+        words.push(programs::weir()?.into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg("run").arg(self.manifest_file()).args(&self.arguments);
         if workers > 0 {
             command.args(["--workers", &workers.to_string()]);
         }

@@ -33,6 +33,7 @@ pub mod dashboards;
 pub mod data;
 pub mod job;
 pub mod oracle;
+pub mod page;
 pub mod process;
 pub mod programs;
 pub mod promql;

@@ -2,15 +2,14 @@
 //! show in what happened, a skewed key is named, other sites get nothing.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use weir_e2e::cache::tail;
-use weir_e2e::job::{Job, Manifest, Run};
+use weir_e2e::job::{Job, Manifest};
+use weir_e2e::page::{address, get, snapshot};
 use weir_e2e::process::{signal, wait_for};
 use weir_e2e::testbed::chromium::Browser;
 
@@ -46,45 +45,18 @@ fn pictures() -> PathBuf {
     target.join("page")
 }
 
-/// `127.0.0.1:8081`, as `weir run` says.
-fn address(run: &Run) -> Result<String> {
-    let mut address = String::new();
-    wait_for("the page's address", LIMIT, || {
-        let log = run.log();
-        let found =
-            log.split_once("  page http://").and_then(|(_, rest)| rest.split_whitespace().next());
-        address = found.unwrap_or_default().to_owned();
-        Ok(!address.is_empty())
-    })
-    .with_context(|| tail(&run.log()))?;
-    Ok(address)
-}
-
-/// The first line and the body of an answer.
-fn get(address: &str, path: &str, headers: &str) -> Result<(String, String)> {
-    let mut stream = TcpStream::connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n").context("an answer")?;
-    Ok((head.lines().next().unwrap_or_default().to_owned(), body.to_owned()))
-}
-
 #[test]
 fn the_page_of_a_live_job_moves_and_tells_what_happens() -> Result<()> {
     let mut manifest = Manifest::new("clicks", CLICKS);
     manifest.parallelism = 2;
     let mut job = Job::new(manifest)?;
     let mut run = job.start(2)?;
-    let address = address(&run)?;
+    let address = address(&run, LIMIT)?;
     let page = format!("http://{address}");
     let pictures = pictures();
 
     // Other names and other sites get nothing, before anything is drawn.
-    wait_for("a snapshot", LIMIT, || {
-        Ok(get(&address, "/v1/snapshot", &format!("Host: {address}\r\n"))?.0.contains("200"))
-    })?;
+    wait_for("a snapshot", LIMIT, || Ok(snapshot(&address).is_ok()))?;
     for headers in [
         "Host: evil.example\r\n".to_owned(),
         String::new(),
@@ -212,7 +184,7 @@ fn the_page_of_a_live_job_moves_and_tells_what_happens() -> Result<()> {
 
     // What happened is there when the job runs again, in another process.
     let run = job.start(0)?;
-    let address = self::address(&run)?;
+    let address = weir_e2e::page::address(&run, LIMIT)?;
     wait_for("what happened before", LIMIT, || {
         let (_, body) = get(&address, "/v1/operations", &format!("Host: {address}\r\n"))?;
         Ok(body.contains("2 → 3") && body.contains("Recovery") && body.contains("Rescale"))

@@ -29,7 +29,7 @@ pub struct FlinkRun {
 /// # Errors
 /// When Flink cannot be installed, or the program fails.
 pub fn run(sql: &str, parallelism: u32) -> Result<FlinkRun> {
-    run_with(sql, parallelism, &[])
+    run_with(sql, parallelism, &[], &[])
 }
 
 /// Flink's Kafka connector, which does not come with Flink: its jar, fetched from Maven's central
@@ -50,11 +50,17 @@ pub fn kafka_connector() -> Result<PathBuf> {
     Ok(folder.join(format!("{name}.jar")))
 }
 
-/// Runs a program with connectors (jars) that do not come with Flink.
+/// Runs a program with connectors (jars) that do not come with Flink, and with settings
+/// (`name=value`).
 ///
 /// # Errors
 /// When Flink cannot be installed, or the program fails.
-pub fn run_with(sql: &str, parallelism: u32, jars: &[PathBuf]) -> Result<FlinkRun> {
+pub fn run_with(
+    sql: &str,
+    parallelism: u32,
+    jars: &[PathBuf],
+    settings: &[String],
+) -> Result<FlinkRun> {
     let home = cache::python("python-flink-2.3.0", &["apache-flink==2.3.0"])?;
     let flink = find_flink(&home)?;
     let scratch = tempfile::tempdir()?;
@@ -72,6 +78,7 @@ pub fn run_with(sql: &str, parallelism: u32, jars: &[PathBuf]) -> Result<FlinkRu
         .arg(&runner)
         .arg(&program)
         .arg(parallelism.to_string())
+        .args(settings)
         .current_dir(scratch.path())
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)

@@ -30,8 +30,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let weir = |rows| weir_cpu(&program(&broker, rows), rows, parallelism);
     let connector = flink::kafka_connector()?;
     let flink = |rows| {
-        Ok(flink::run_with(&program(&broker, rows), parallelism, std::slice::from_ref(&connector))?
-            .cpu)
+        let jars = std::slice::from_ref(&connector);
+        Ok(flink::run_with(&program(&broker, rows), parallelism, jars, &[])?.cpu)
     };
     compare(&arguments.sizes, weir, flink)
 }

@@ -25,13 +25,21 @@ INSERT INTO sums
   GROUP BY window_start, window_end, k;
 ";
 
-/// A window's end, as text, and when its first line arrived.
+/// When a line arrived, and what was read from it: of windows the end, as text.
 pub(crate) type Arrival = (Instant, String);
+
+/// What of a line counts as output that was not there before; it sees the newest arrival.
+pub(crate) type Reads = fn(&str, Option<&Arrival>) -> Option<String>;
 
 /// The running job.
 pub(crate) struct Live {
     pub(crate) job: Job,
     pub(crate) run: Run,
+    lines: Lines,
+}
+
+/// What it prints, read along.
+struct Lines {
     arrivals: Arc<Mutex<Vec<Arrival>>>,
     over: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
@@ -41,27 +49,44 @@ impl Live {
     /// Starts it and waits for its first output.
     pub(crate) fn start(parallelism: u32, workers: u32) -> Result<Self> {
         let manifest = Manifest { parallelism, ..Manifest::new("live", PROGRAM) };
-        let job = Job::new(manifest)?;
+        let mut live = Self::of(Job::new(manifest)?, workers, newer_window)?;
+        live.wait_for_windows(20, Duration::from_secs(60))?;
+        Ok(live)
+    }
+
+    /// Starts a job of which these lines count.
+    pub(crate) fn of(job: Job, workers: u32, reads: Reads) -> Result<Self> {
         let run = job.start(workers)?;
         let arrivals = Arc::new(Mutex::new(Vec::new()));
         let over = Arc::new(AtomicBool::new(false));
         let file = File::open(run.log_file())?;
         let (writing, ending) = (arrivals.clone(), over.clone());
-        let reader = std::thread::spawn(move || follow(file, &writing, &ending));
-        let mut live = Self { job, run, arrivals, over, reader: Some(reader) };
-        live.wait_for_windows(20, Duration::from_secs(60))?;
-        Ok(live)
+        let reader = std::thread::spawn(move || follow(file, &writing, &ending, reads));
+        Ok(Self { job, run, lines: Lines { arrivals, over, reader: Some(reader) } })
+    }
+
+    /// Kills the job with all its processes and starts it again.
+    pub(crate) fn killed_and_started(self, workers: u32, reads: Reads) -> Result<Self> {
+        let Self { job, mut run, lines } = self;
+        run.process.kill_group();
+        drop(lines);
+        Self::of(job, workers, reads)
+    }
+
+    /// The first arrival.
+    pub(crate) fn first(&self) -> Option<Arrival> {
+        self.lines.arrivals.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()
     }
 
     /// What arrived since `then`.
     pub(crate) fn since(&self, then: Instant) -> Vec<Arrival> {
-        let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        let arrivals = self.lines.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
         arrivals.iter().filter(|(at, _)| *at >= then).cloned().collect()
     }
 
     /// The newest window that arrived.
     pub(crate) fn newest(&self) -> Option<Arrival> {
-        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
+        self.lines.arrivals.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
     }
 
     /// Waits until so many windows have arrived from now on.
@@ -79,9 +104,16 @@ impl Live {
         }
         Ok(())
     }
+
+    /// The longest time without output since `then`, in seconds.
+    pub(crate) fn longest_gap(&self, then: Instant) -> f64 {
+        let arrivals = self.since(then);
+        let gaps = arrivals.windows(2).map(|pair| pair[1].0.duration_since(pair[0].0));
+        gaps.max().unwrap_or_default().as_secs_f64()
+    }
 }
 
-impl Drop for Live {
+impl Drop for Lines {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         if let Some(reader) = self.reader.take() {
@@ -90,18 +122,21 @@ impl Drop for Live {
     }
 }
 
-/// Notes when a line with a window that is newer than all before it is written.
-fn follow(file: File, arrivals: &Mutex<Vec<Arrival>>, over: &AtomicBool) {
+/// A window that is newer than all before it.
+fn newer_window(line: &str, newest: Option<&Arrival>) -> Option<String> {
+    first_timestamp(line).filter(|window| newest.is_none_or(|(_, newest)| newest < window))
+}
+
+/// Notes when lines that count are written.
+fn follow(file: File, arrivals: &Mutex<Vec<Arrival>>, over: &AtomicBool, reads: Reads) {
     let mut reader = BufReader::new(file);
     let mut line = String::new();
     while !over.load(Ordering::Relaxed) {
         match reader.read_line(&mut line) {
             Ok(n) if n > 0 && line.ends_with('\n') => {
-                if let Some(window) = first_timestamp(&line) {
-                    let mut arrivals = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-                    if arrivals.last().is_none_or(|(_, newest)| *newest < window) {
-                        arrivals.push((Instant::now(), window));
-                    }
+                let mut arrivals = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(read) = reads(&line, arrivals.last()) {
+                    arrivals.push((Instant::now(), read));
                 }
                 line.clear();
             }

@@ -14,6 +14,7 @@ mod live;
 mod nexmark;
 mod recovery;
 mod rescale;
+mod state;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -39,6 +40,10 @@ enum What {
     Recovery(recovery::Arguments),
     /// How long output pauses when the manifest is saved with another parallelism.
     Rescale(rescale::Arguments),
+    /// A keyed job with far more state than memory: its pauses beside those of a small one.
+    State(state::pauses::Arguments),
+    /// Rows by keys of which memory holds a part, beside Flink with RocksDB.
+    StateRates(state::rates::Arguments),
 }
 
 fn main() -> Result<()> {
@@ -49,6 +54,8 @@ fn main() -> Result<()> {
         What::CheckpointOverhead(arguments) => checkpoints::run(&arguments),
         What::Recovery(arguments) => recovery::run(&arguments),
         What::Rescale(arguments) => rescale::run(&arguments),
+        What::State(arguments) => state::pauses::run(&arguments),
+        What::StateRates(arguments) => state::rates::run(&arguments),
     }
 }
 

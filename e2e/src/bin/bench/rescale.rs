@@ -29,12 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             Ok(live.run.log().matches("rescaled ").count() > seen)
         })?;
         live.wait_for_windows(10, Duration::from_secs(60))?;
-        let arrivals = live.since(saved - Duration::from_millis(300));
-        let longest = arrivals
-            .windows(2)
-            .map(|pair| pair[1].0.duration_since(pair[0].0).as_secs_f64())
-            .fold(0.0, f64::max);
-        pauses.push(longest);
+        pauses.push(live.longest_gap(saved - Duration::from_millis(300)));
     }
     super::print_spread("longest gap in output around a rescale (0.1 s is the calm gap)", pauses);
     Ok(())
