@@ -124,16 +124,14 @@ fn tables(lines: &str) -> BTreeMap<String, BTreeMap<String, i64>> {
     of_table.into_iter().map(|(table, lines)| (table, fold(&lines))).collect()
 }
 
-/// Groups, groups of groups, joins, rows by rank, over others and in sessions, as they were saved
-/// when state tables were new: with what had been given until then, the rest is what a run gives
-/// that was never stopped.
-#[test]
-fn a_job_with_every_kind_of_state_table_goes_on() {
-    let folder = job("tables", 6, "/nowhere");
+/// A job that was stopped behind a savepoint: with what it had given until then, the rest is what a
+/// run gives that was never stopped.
+fn goes_on(golden: &str, version: u64, of_tables: usize) {
+    let folder = job(golden, version, "/nowhere");
     let rest = weir(&folder).output().expect("weir starts");
     let (code, text) = said(&rest);
     assert_eq!(code, 0, "{text}");
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run/golden/tables");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run/golden").join(golden);
     let given = fs::read_to_string(golden.join("given.txt")).expect("it is there");
     let resumed = format!("{given}{}", String::from_utf8_lossy(&rest.stdout));
     let anew = TempDir::new().expect("a folder");
@@ -142,7 +140,21 @@ fn a_job_with_every_kind_of_state_table_goes_on() {
     let (code, text) = said(&whole);
     assert_eq!(code, 0, "{text}");
     let whole = tables(&String::from_utf8_lossy(&whole.stdout));
-    assert_eq!(whole.len(), 11, "all tables have rows");
+    assert_eq!(whole.len(), of_tables, "all tables have rows");
     assert_ne!(tables(&String::from_utf8_lossy(&rest.stdout)), whole, "some were given before");
     assert_eq!(tables(&resumed), whole);
+}
+
+/// Groups, groups of groups, joins, rows by rank, over others and in sessions, as they were saved
+/// when state tables were new.
+#[test]
+fn a_job_with_every_kind_of_state_table_goes_on() {
+    goes_on("tables", 6, 11);
+}
+
+/// Ranks, joins of every kind, versions of rows, patterns, sets, frames that are corrected, windows,
+/// and aggregates that keep more than a number, as they were saved when Flink's SQL was whole.
+#[test]
+fn a_job_with_every_other_operator_goes_on() {
+    goes_on("operators", 7, 24);
 }
