@@ -33,7 +33,7 @@ impl EngineHost {
             clock: Clock::System,
             io: tokio::runtime::Handle::current(),
             state_pool: Arc::new(Pool::new("the job's state on this worker", state)),
-            exchange_bytes: memory::exchange_bytes(),
+            exchange_bytes: memory::exchange_bytes(state),
             transport: Arc::new(TcpTransport),
             exchange,
         });

@@ -11,10 +11,12 @@ pub(crate) fn state_bytes(asked: Option<&str>) -> Result<usize, String> {
     }
 }
 
-/// Memory for all exchange channels of a worker: a tenth of what there is, as far as useful.
+/// Memory for all exchange channels of a worker: a tenth of what there is, as far as useful, and an
+/// eighth of what `state` has. What waits in channels in front of a barrier becomes state before a
+/// checkpoint can make room for it.
 #[must_use]
-pub(crate) fn exchange_bytes() -> usize {
-    (available() / 10).min(256 << 20)
+pub(crate) fn exchange_bytes(state: usize) -> usize {
+    (available() / 10).min(256 << 20).min(state / 8)
 }
 
 /// Memory for segments kept near the worker where it has no folder for them: a tenth of what there
@@ -56,6 +58,12 @@ fn available() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn channels_never_hold_much_of_what_state_has_room_for() {
+        assert_eq!(exchange_bytes(32 << 20), 4 << 20);
+        assert!(exchange_bytes(1 << 40) <= 256 << 20);
+    }
 
     #[test]
     fn sizes_are_read_with_binary_units() {

@@ -60,6 +60,7 @@ mod types;
 mod values;
 mod zone;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -120,6 +121,8 @@ pub struct Planned {
     pub warnings: Vec<Warning>,
     /// Whether every source ends by itself.
     pub bounded: bool,
+    /// Sinks, by their operators' names, that are given rows which are corrected later.
+    pub corrected: BTreeSet<String>,
 }
 
 /// Plans a program.
@@ -143,12 +146,12 @@ pub fn plan(sql: &str, options: &PlanOptions) -> Result<Planned, Vec<SqlError>> 
         }
         if errors.is_empty() {
             match lower::lower(&program, options) {
-                Ok((graph, bounded, mut warnings)) => {
-                    warnings.append(&mut binder.warnings);
-                    for span in comments::with_statements(sql) {
-                        warnings.push(Warning { span, message: comments::MESSAGE.to_owned() });
-                    }
-                    return Ok(Planned { graph, warnings, bounded });
+                Ok(mut planned) => {
+                    planned.warnings.append(&mut binder.warnings);
+                    let said = comments::with_statements(sql).into_iter();
+                    let warning = |span| Warning { span, message: comments::MESSAGE.to_owned() };
+                    planned.warnings.extend(said.map(warning));
+                    return Ok(planned);
                 }
                 Err(found) => errors = found,
             }

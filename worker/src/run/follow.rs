@@ -1,6 +1,7 @@
 //! A job while it runs: progress is shown, edits and Ctrl-C are obeyed.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -13,6 +14,7 @@ use weir_protocol::control::{OperationKind, OperationReport};
 use super::screen::{Ends, Screen, Totals};
 use super::start::Workers;
 use super::supervisor::WorkerEvent;
+use super::table::Tables;
 use super::watch::{self, Edit};
 use super::{status_json, stdout, terminal};
 use crate::exit;
@@ -64,6 +66,8 @@ pub(super) struct Running {
     pub(super) ends: Ends,
     pub(super) json: bool,
     pub(super) meter: Meter,
+    /// Rows that are redrawn.
+    pub(super) live: Option<Arc<Tables>>,
 }
 
 impl Running {
@@ -128,7 +132,8 @@ impl Running {
         if let Some(newest) = status.operations.last() {
             said.operation = newest.number;
         }
-        screen.draw(&status, &totals, self.meter.out_rate(&status, &self.ends.sources), None);
+        let picture = self.live.as_ref().map(|tables| tables.picture(terminal::size()));
+        screen.draw(&status, &totals, self.meter.out_rate(&status, &self.ends.sources), picture);
     }
 
     fn edit(&self, edit: Edit, screen: &mut Screen) {

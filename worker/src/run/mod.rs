@@ -31,7 +31,7 @@ use crate::monitor::{self, Facts, Meter, Monitor, Watched};
 use follow::Running;
 use screen::{Ends, Screen, Totals};
 pub(crate) use start::apply_spec;
-use table::Tables;
+use table::{Live, Tables};
 
 /// Where a job's state is: the manifest's word, else the command line's.
 #[must_use]
@@ -90,7 +90,8 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let watching = coordinator.clone();
     let watching = tokio::spawn(async move { monitor.follow(&watching).await });
     let json = args.output == Report::Json;
-    let mut running = Running { coordinator, workers, ends, json, meter: Meter::default() };
+    let live = tables.clone().filter(|_| !loaded.planned.bounded);
+    let mut running = Running { coordinator, workers, ends, json, meter: Meter::default(), live };
     let ending = running.follow(&args.manifest, job, &mut screen).await;
     screen.clear();
     // Only what happened at the end is waited for, and not when the job is left behind.
@@ -109,20 +110,24 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
 }
 
 /// On a terminal, printed rows and the progress line share the screen: rows of a job that ends are
-/// a table at its end, those of a live one come above the line. Where output is piped, `print` has
-/// standard output for itself.
+/// a table at its end; those of a live one come above the line, or are a table that is redrawn where
+/// they are corrected. Where output is piped, `print` has standard output for itself.
 fn take_over_output(screen: &Screen, loaded: &Loaded, args: &RunArgs) -> Option<Arc<Tables>> {
     if !screen.is_live() || !terminal::is_shared() {
         return None;
     }
     // Rows of other processes come as lines.
-    if loaded.planned.bounded && args.workers.is_none() {
-        let tables = Arc::new(Tables::default());
-        loaded.printed.set(Arc::clone(&tables) as Arc<dyn Console>);
-        return Some(tables);
+    if args.workers.is_some() {
+        loaded.printed.set(Arc::new(Above));
+        return None;
     }
-    loaded.printed.set(Arc::new(Above));
-    None
+    let tables = Arc::new(Tables::default());
+    let console: Arc<dyn Console> = match loaded.planned.bounded {
+        true => tables.clone(),
+        false => Arc::new(Live::new(loaded.planned.corrected.clone(), tables.clone())),
+    };
+    loaded.printed.set(console);
+    Some(tables)
 }
 
 /// Printed rows, above the progress line.

@@ -1,12 +1,15 @@
-//! What a job that ends has printed, as a table that fits the screen.
+//! What a job prints as a table that fits the screen: of one that ends when it has, of one that has
+//! no end the rows as they are now, where they are corrected.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use weir_connectors::print::{Console, Printed};
 use weir_page::words::grouped;
 
+use super::Above;
 use crate::rows::folded::{Folded, in_order};
 use crate::rows::grid::{Grid, cells};
 
@@ -31,7 +34,7 @@ impl Console for Tables {
 }
 
 impl Tables {
-    /// All tables, for a screen of this size.
+    /// All tables, for a screen of this size; nothing before there are rows.
     pub(super) fn show(&self, (columns, rows): (usize, usize)) -> String {
         let mut tables = self.0.lock();
         let each = (rows / tables.len().max(1)).saturating_sub(OTHERS).max(LEAST);
@@ -44,6 +47,38 @@ impl Tables {
             table.show(&mut out, columns, each);
         }
         out
+    }
+}
+
+impl Tables {
+    /// As [`Tables::show`], for the lines at the bottom of the screen that are redrawn.
+    pub(super) fn picture(&self, (columns, rows): (usize, usize)) -> String {
+        let all = self.show((columns, rows));
+        // One is the progress line's, and the screen must not scroll.
+        all.split_inclusive('\n').take(rows.saturating_sub(2)).collect()
+    }
+}
+
+/// Rows that only come, as lines; those of the other sinks in tables.
+pub(super) struct Live {
+    /// Names of sinks whose rows are corrected.
+    corrected: BTreeSet<String>,
+    tables: Arc<Tables>,
+}
+
+impl Live {
+    /// For these sinks; none of them has rows yet.
+    pub(super) fn new(corrected: BTreeSet<String>, tables: Arc<Tables>) -> Self {
+        Self { corrected, tables }
+    }
+}
+
+impl Console for Live {
+    fn rows(&self, printed: &Printed<'_>) -> Result<(), String> {
+        match self.corrected.contains(printed.table) {
+            true => self.tables.rows(printed),
+            false => Above.rows(printed),
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::FutureExt;
+use tokio::signal::unix::{SignalKind, signal};
 use weir_connectors::print::Taker;
 use weir_crds::limits;
 use weir_engine::env::instant;
@@ -96,10 +98,16 @@ impl Client {
             Ok(entries) => entries,
             Err(errors) => return Ok(self.refuse(&errors, script.file)),
         };
+        // Ctrl-C ends a job, or the script between two of them.
+        let mut interrupts = self.is_script.then(|| signal(SignalKind::interrupt())).transpose()?;
         for entry in &entries {
             let Some(code) = self.answer(entry, script.file).await? else { break };
             if code != exit::DONE {
                 return Ok(code);
+            }
+            let came = interrupts.as_mut().and_then(|all| all.recv().now_or_never());
+            if came.is_some() {
+                return Ok(exit::INTERRUPTED);
             }
         }
         Ok(exit::DONE)
@@ -229,7 +237,8 @@ impl Client {
             printed.set(Arc::new(Above));
         }
         let parallelism = self.parallelism();
-        let waits = self.session.setting(DML_SYNC) == Some("true");
+        let waits =
+            self.session.setting(DML_SYNC).is_some_and(|it| it.eq_ignore_ascii_case("true"));
         let goes_on = !planned.bounded && self.is_script && !waits;
         let running = self.engine.start(job, planned, parallelism, true)?;
         if goes_on {

@@ -197,5 +197,6 @@ async fn stop(handle: &CoordinatorHandle, writes: bool) -> Ending {
         }
     }
     handle.step_down().await;
-    Ending::SteppedDown
+    // It may have failed before.
+    handle.ended().await
 }

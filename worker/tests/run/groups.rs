@@ -70,6 +70,35 @@ fn more_groups_than_memory_holds_are_read_back_and_no_row_is_given_twice() {
     assert!(job.rows().into_iter().eq(0..ROWS), "each once: {text}");
 }
 
+/// What waits in channels in front of a barrier becomes state before the checkpoint frees any.
+#[test]
+fn rows_that_come_faster_than_memory_is_emptied_wait_and_restart_nothing() {
+    let job = Copying::new("");
+    let manifest = "apiVersion: weir.dev/v1alpha1
+kind: StreamJob
+metadata: {name: copy}
+spec:
+  parallelism: 2
+  state: {checkpoint: {interval: 2s}}
+  sql: |
+    CREATE TABLE first_of_each (k BIGINT, a BIGINT, b BIGINT) WITH ('connector' = 'datagen',
+      'number-of-rows' = '400000', 'rows-per-second' = '1000000000',
+      'fields.k.kind' = 'sequence', 'fields.k.start' = '0', 'fields.k.end' = '399999');
+    CREATE TABLE more (k BIGINT, a BIGINT, b BIGINT) WITH ('connector' = 'datagen',
+      'number-of-rows' = '400000', 'rows-per-second' = '1000000000',
+      'fields.k.min' = '0', 'fields.k.max' = '399999');
+    CREATE TABLE sums (k BIGINT, n BIGINT, a BIGINT, least BIGINT, most BIGINT, b BIGINT)
+      WITH ('connector' = 'blackhole');
+    INSERT INTO sums SELECT k, COUNT(*), SUM(a), MIN(b), MAX(b), SUM(b) FROM (
+      SELECT k, a, b FROM first_of_each UNION ALL SELECT k, a, b FROM more) GROUP BY k;
+";
+    fs::write(job.path("job.yaml"), manifest).expect("written");
+    let output = job.command("st").args(["--memory", "16MiB"]).output().expect("weir starts");
+    let (code, text) = said(&output);
+    assert!(code == 0 && !text.contains("restarting"), "{text}");
+    assert!(text.contains("800,000 rows in"), "{text}");
+}
+
 /// A job that prints groups of numbers by whether they are even.
 fn write_grouping(job: &Copying, parallelism: u32) {
     let manifest = format!(

@@ -1,4 +1,4 @@
-//! `weir sql` at a terminal: keys are typed, the screen is looked at.
+//! `weir sql` and `weir run` at a terminal: keys are typed, the screen is looked at.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -14,7 +14,7 @@ use super::until;
 const ROWS: u16 = 40;
 const COLUMNS: u16 = 100;
 
-/// A terminal in which `weir sql` runs.
+/// A terminal in which `weir` runs.
 struct Terminal {
     child: Child,
     keys: Arc<Mutex<ChildStdin>>,
@@ -26,8 +26,12 @@ const WHERE: &[u8] = b"\x1b[6n";
 
 impl Terminal {
     fn start(folder: &Path) -> Self {
+        Self::running(folder, "sql")
+    }
+
+    fn running(folder: &Path, arguments: &str) -> Self {
         let command = format!(
-            "stty cols {COLUMNS} rows {ROWS}; exec {} sql; echo gone",
+            "stty cols {COLUMNS} rows {ROWS}; exec {} {arguments}; echo gone",
             env!("CARGO_BIN_EXE_weir")
         );
         // It gives the program a terminal of its own, which it is in control of.
@@ -201,4 +205,44 @@ fn a_query_without_an_end_is_drawn_again_and_ctrl_c_ends_it_alone() {
     terminal.typed("\x03", "rows until");
     terminal.ready();
     terminal.typed("SELECT 41 + 1 AS answer;\r", "\n+I      42");
+}
+
+#[test]
+fn rows_of_a_live_job_that_are_corrected_are_a_table_and_those_that_only_come_are_lines() {
+    let folder = TempDir::new().expect("a folder");
+    let job = "apiVersion: weir.dev/v1alpha1
+kind: StreamJob
+metadata: {name: parity}
+spec:
+  sql: |
+    CREATE TABLE n (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '100',
+      'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '1000000');
+    CREATE TABLE counts (odd BIGINT, many BIGINT) WITH ('connector' = 'print');
+    CREATE TABLE tens (n BIGINT) WITH ('connector' = 'print');
+    EXECUTE STATEMENT SET BEGIN
+      INSERT INTO counts SELECT MOD(n, 2), COUNT(*) FROM (SELECT n FROM n) GROUP BY MOD(n, 2);
+      INSERT INTO tens SELECT n FROM n WHERE MOD(n, 50) = 0;
+    END;
+";
+    fs::write(folder.path().join("job.yaml"), job).expect("written");
+    // The rows of both are told apart by their connector's table.
+    let terminal = Terminal::running(folder.path(), "run --state st --no-page job.yaml");
+    let many = |shown: &str| -> Vec<u64> {
+        let rows =
+            shown.lines().rev().skip_while(|line| !line.trim_start().starts_with(['0', '1']));
+        let rows = rows.take_while(|line| !line.contains("many"));
+        rows.filter_map(|line| line.split_whitespace().nth(1)?.parse().ok()).collect()
+    };
+    let shown = terminal.until("both", |shown| {
+        shown.contains("odd") && shown.contains("\n+I[100]\n") && many(shown).len() == 2
+    });
+    assert!(!shown.contains("+U[") && !shown.contains("-U["), "no changes as lines:\n{shown}");
+    let before = many(&shown);
+    let later = terminal.until("more", |shown| {
+        let now = many(shown);
+        now.len() == 2 && now[0] > before[0] && now[1] > before[1]
+    });
+    assert_eq!(later.matches("odd").count(), 1, "drawn over:\n{later}");
+    let shown = terminal.typed("\x03", "run it again to go on from there");
+    assert_eq!(many(&shown).len(), 2, "the last rows stay:\n{shown}");
 }

@@ -50,8 +50,12 @@ impl Location {
                 ));
             }
         };
-        let mut root =
-            if base.as_os_str().is_empty() { PathBuf::from("/") } else { base.to_owned() };
+        // First of all, for there is nothing above a "." that could be left.
+        let mut root = match base.as_os_str().is_empty() {
+            true => PathBuf::from("/"),
+            false => std::path::absolute(base)
+                .map_err(|error| format!("'{text}' cannot be made absolute: {error}"))?,
+        };
         let parts = Path::new(path).components().map(|part| match part {
             Component::RootDir | Component::Prefix(_) => "/".to_owned(),
             part => part.as_os_str().to_string_lossy().into_owned(),
@@ -67,10 +71,6 @@ impl Location {
                 }
                 part => root.push(part),
             }
-        }
-        if root.is_relative() {
-            root = std::path::absolute(&root)
-                .map_err(|error| format!("'{text}' cannot be made absolute: {error}"))?;
         }
         Ok(Self { root: Root::Local(root), pattern })
     }
@@ -208,6 +208,18 @@ mod tests {
             parse("file://host/k").unwrap_err(),
             "'file://host/k' names a host; write 'file:///folder'"
         );
+    }
+
+    #[test]
+    fn a_folder_above_is_one_wherever_a_path_begins() {
+        let above = std::env::current_dir().unwrap();
+        let above = above.parent().unwrap().join("in.csv");
+        for base in [".", "./", "here"] {
+            let path = if base == "here" { "../../in.csv" } else { "../in.csv" };
+            let location = Location::parse(path, Path::new(base)).unwrap();
+            let found = format!("{:?} {:?}", location.root, location.pattern);
+            assert_eq!(found, format!("Local({above:?}) []"), "{base}");
+        }
     }
 
     #[test]

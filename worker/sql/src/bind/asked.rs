@@ -184,6 +184,15 @@ impl Binder<'_> {
         around: &[(Expr, bool)],
         span: Span,
     ) -> Result<From, Reported> {
+        if let Some(field) = rel.fields.last()
+            && super::over::has_order(field.ty.kind).is_err()
+        {
+            let message = format!(
+                "this query may give several rows where one {} is wanted, and rows of such values are not counted; write what there is one of, such as an aggregate or a key in WHERE, or take the first by ORDER BY … LIMIT 1",
+                field.ty.kind
+            );
+            return self.fail(span, message);
+        }
         self.warnings.push(Warning {
             span,
             message: "this query may give several rows where one value is wanted, and the job fails when it does; take an aggregate of them, such as MAX, or the first by ORDER BY … LIMIT 1".to_owned(),

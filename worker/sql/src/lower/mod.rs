@@ -16,7 +16,7 @@ mod sources;
 mod unnest;
 mod windows;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,13 +27,13 @@ use weir_engine::graph::{Edge, Exchange, JobGraph, Node, OperatorInfo, Paralleli
 use weir_engine::operator::{OperatorFactory, OutputTag};
 use weir_protocol::{OperatorUid, VertexId};
 
-use crate::PlanOptions;
 use crate::bind::{BoundInsert, BoundProgram};
 use crate::calc::{Calc, CalcFactory};
 use crate::catalog::TableDef;
 use crate::error::{SqlError, Warning};
 use crate::expr::{Expr, render};
 use crate::rel::{Field, Narrowing, Rel, RelKind};
+use crate::{PlanOptions, Planned};
 
 use needs::Needs;
 use sinks::{one_of_each, sink_shape};
@@ -70,6 +70,8 @@ pub(crate) struct Lowering<'a> {
     /// `table.exec.source.idle-timeout`.
     source_idle: Option<Duration>,
     bounded: bool,
+    /// Names of sinks that are given rows which are corrected later.
+    corrected: BTreeSet<String>,
     /// Whether results leave when everything was read, and are final.
     batch: bool,
     errors: Vec<SqlError>,
@@ -80,7 +82,7 @@ pub(crate) struct Lowering<'a> {
 pub(crate) fn lower(
     program: &BoundProgram,
     options: &PlanOptions,
-) -> Result<(JobGraph, bool, Vec<Warning>), Vec<SqlError>> {
+) -> Result<Planned, Vec<SqlError>> {
     let program = &narrowed(program);
     let mut lowering = Lowering {
         options,
@@ -94,6 +96,7 @@ pub(crate) fn lower(
         state_ttl: program.state_ttl,
         source_idle: program.source_idle,
         bounded: true,
+        corrected: BTreeSet::new(),
         batch: program.batch,
         errors: Vec::new(),
         warnings: Vec::new(),
@@ -105,7 +108,8 @@ pub(crate) fn lower(
     lowering.unused_options();
     if lowering.errors.is_empty() {
         lowering.finish();
-        Ok((lowering.graph, lowering.bounded, lowering.warnings))
+        let Lowering { graph, warnings, bounded, corrected, .. } = lowering;
+        Ok(Planned { graph, warnings, bounded, corrected })
     } else {
         Err(lowering.errors)
     }
@@ -171,6 +175,9 @@ impl Lowering<'_> {
         let Some(flows) = self.rel(&rel, Some(&shape)) else {
             return;
         };
+        if rel.corrected_by().is_some() {
+            self.corrected.insert(sinks::name(table));
+        }
         self.sink(flows, &identity::rows(&rel, false), table, &key);
     }
 

@@ -24,7 +24,7 @@ impl Lowering<'_> {
         let sink = table.as_sink();
         let mut info = OperatorInfo {
             uid: self.uid(&format!("sink {} of {identity}", identity::sink(table))),
-            name: format!("{} {}", table.connector(), table.name),
+            name: name(table),
             kind: "sink",
             details: BTreeMap::new(),
             state: None,
@@ -55,6 +55,11 @@ impl Lowering<'_> {
             self.edge(flow, vertex, input, exchange);
         }
     }
+}
+
+/// What the operator that writes to a table is called.
+pub(super) fn name(table: &TableDef) -> String {
+    format!("{} {}", table.connector(), table.name)
 }
 
 /// What a table of upserts is written: of each of its keys one row.

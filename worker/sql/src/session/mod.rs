@@ -246,9 +246,8 @@ impl Session {
                 }
                 _ => Vec::new(),
             };
-            let (graph, bounded, mut found) = lower::lower(&bound.program, options)?;
-            warnings.append(&mut found);
-            let plan = Planned { graph, warnings: Vec::new(), bounded };
+            let mut plan = lower::lower(&bound.program, options)?;
+            warnings.append(&mut plan.warnings);
             let zone = bound.zone;
             planned = Some((Box::new(plan), Shown { columns, is_corrected, zone }));
         }
@@ -403,7 +402,7 @@ impl Session {
                 let _zone = zone::Session::begin();
                 let mut binder = Binder::new(options);
                 let program = binder.program(&statements);
-                let (graph, ..) = lower::lower(&program, options)?;
+                let graph = lower::lower(&program, options)?.graph;
                 Ok(Outcome::Text(crate::explain::text(&graph)))
             }
             Ask::Function(name) => {
