@@ -154,7 +154,7 @@ fn bounded_queries(executed: &Executed) -> Result<()> {
     ensure!(said.contains("table \"flights\" is declared\n"), "{said}");
     let airports = executed.cell("%%sql airports")?;
     let html = airports.all("text/html").join("\n");
-    ensure!(html.contains("<td>ATL</td>") && html.contains("5 rows × 3 columns"), "{html}");
+    ensure!(html.contains("<td>ATL</td>") && html.matches("<tr").count() == 6, "{html}");
     let charts = airports.all("image/png");
     ensure!(charts.len() == 1 && charts[0].starts_with("iVBOR"), "a chart: {}", airports.0);
     let shares = executed.said("airports[\"share\"]")?;
@@ -179,7 +179,7 @@ fn bounded_queries(executed: &Executed) -> Result<()> {
     ensure!(executed.said("SHOW TABLES")?.contains("from_atlanta"));
     let big = executed.cell("9007199254740993")?;
     ensure!(big.said().contains("9007199254740993"), "not a row's number is another: {}", big.0);
-    for part in ["9007199254740993", "%sql --live SELECT '<script>"] {
+    for part in ["9007199254740993", "%sql --live --limit 900 SELECT '<script>"] {
         let html = executed.cell(part)?.all("text/html").join("\n");
         ensure!(!html.contains("<script>") && !html.contains("<b>"), "HTML from data: {html}");
         ensure!(html.contains("&lt;script&gt;") && html.contains("&lt;b&gt;"), "{html}");
@@ -196,7 +196,8 @@ fn queries_without_an_end(executed: &Executed) -> Result<()> {
     ensure!((3.0..30.0).contains(&timed.seconds()), "it took {} s", timed.seconds());
     ensure!(timed.said().contains("5 rows in "), "{}", timed.0);
     ensure!(timed.all("image/png").len() == 1, "one chart, in its place: {}", timed.0);
-    ensure!(timed.all("text/html").join("").contains("5 rows × 3 columns"), "{}", timed.0);
+    // The live table gave way to the result: five auctions under their names.
+    ensure!(timed.all("text/html").join("").matches("<tr").count() == 6, "{}", timed.0);
 
     for part in ["%%sql endless", "%%sql counted"] {
         let said = executed.said(part)?;

@@ -31,7 +31,7 @@ MORE = [
     "'number-of-rows' = '1000000');",
     INTERRUPT + "%%sql\nSELECT COUNT(*) AS n FROM many;",
     "%sql --limit 1 SELECT '<script>alert(1)</script>' AS `<b>`, 9007199254740993 AS big",
-    "%sql --live SELECT '<script>alert(1)</script>' AS `<b>` FROM bids",
+    "%sql --live --limit 900 SELECT '<script>alert(1)</script>' AS `<b>` FROM bids",
     "%sql --limt 3 SELECT 1",
     "%%sql --plot auction prise\nSELECT auction, price FROM bids;",
     "text = '%%sql\\nSELECT auction, pri'\n"

@@ -69,8 +69,13 @@ const PROGRESS: Duration = Duration::from_millis(500);
 
 /// Answers requests until standard input ends; the code is the process's.
 pub(super) async fn run(memory: Option<&str>) -> u8 {
-    let mut driver =
-        Driver { session: Session::new(), engine: Engine::new(memory), inbox: Inbox::open() };
+    let mut driver = Driver {
+        // Whole, since '..' of a path leads above nothing where its start is not known.
+        base: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+        session: Session::new(),
+        engine: Engine::new(memory),
+        inbox: Inbox::open(),
+    };
     tell(&Event::Hello { protocol: PROTOCOL, weir: env!("CARGO_PKG_VERSION") });
     while let Some(asked) = driver.inbox.next().await {
         match asked {
@@ -92,6 +97,8 @@ pub(super) async fn run(memory: Option<&str>) -> u8 {
 }
 
 struct Driver {
+    /// Paths of tables are relative to it.
+    base: PathBuf,
     session: Session,
     engine: Engine,
     inbox: Inbox,
@@ -126,7 +133,7 @@ impl Following {
 
 impl Driver {
     fn options(&self, job: String, printed: &Taker) -> weir_sql::PlanOptions {
-        options(PathBuf::from("."), job, printed)
+        options(self.base.clone(), job, printed)
     }
 
     async fn run(&mut self, run: &Run) -> u8 {
