@@ -107,8 +107,7 @@ fn end(code: u8) -> Value {
 }
 
 const ENDLESS: &str = "CREATE TABLE n (n BIGINT) WITH ('connector' = 'datagen',
-  'rows-per-second' = '500', 'fields.n.kind' = 'sequence', 'fields.n.start' = '1',
-  'fields.n.end' = '1000000000');";
+  'rows-per-second' = '500', 'fields.n.min' = '1', 'fields.n.max' = '1000000');";
 
 #[test]
 fn every_statement_and_every_request_says_that_it_is_answered_and_the_session_goes_on() {
@@ -154,7 +153,7 @@ fn a_query_without_an_end_is_looked_at_and_ended_by_its_limit_its_time_or_an_int
     asking.sql(ENDLESS);
     let limited = asking.ask(json!({ "sql": "SELECT n FROM n;", "limit": 300 }));
     let all = rows(&limited);
-    assert_eq!((all.len(), &all[0], &all[299]), (300, &json!([1]), &json!([300])));
+    assert!(all.len() == 300 && all.iter().all(|row| row[0].as_u64() > Some(0)), "{all:?}");
     assert_eq!(limited[limited.len() - 2..], [done("limit", 300), end(0)]);
 
     let corrected = "SELECT MOD(n, 3) AS m, COUNT(*) AS c FROM n GROUP BY MOD(n, 3);";
@@ -185,9 +184,10 @@ fn a_query_without_an_end_is_looked_at_and_ended_by_its_limit_its_time_or_an_int
 #[test]
 fn what_is_written_until_an_interrupt_counts_and_printed_lines_are_told() {
     let mut asking = Asking::start();
-    asking.sql(ENDLESS);
     asking.sql(
-        "CREATE TABLE t (n BIGINT) WITH ('connector' = 'filesystem', 'path' = 't', 'format' = 'csv');
+        "CREATE TABLE n (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '500',
+           'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '1000000000');
+         CREATE TABLE t (n BIGINT) WITH ('connector' = 'filesystem', 'path' = 't', 'format' = 'csv');
          CREATE TABLE p (n BIGINT) WITH ('connector' = 'print');",
     );
     asking.send(&json!({ "run": { "sql": "INSERT INTO t SELECT n FROM n;" } }).to_string());
@@ -198,7 +198,7 @@ fn what_is_written_until_an_interrupt_counts_and_printed_lines_are_told() {
     let said = written[0]["text"].as_str().unwrap_or_default();
     assert!(said.ends_with("what was read until then is written"), "{written:?}");
     assert_eq!(written[written.len() - 1], end(130));
-    let count = rows(&asking.sql("SELECT COUNT(*) AS n, MAX(n) AS m FROM t;"));
+    let count = rows(&asking.sql("SELECT COUNT(*) AS n, COUNT(DISTINCT n) AS m FROM t;"));
     assert!(count[0][0] == count[0][1] && count[0][0].as_u64() > Some(0), "{count:?}");
     let printed = asking.sql("INSERT INTO p VALUES (7), (8);");
     let lines: Vec<&str> = printed.iter().filter_map(|event| event["text"].as_str()).collect();
