@@ -91,6 +91,10 @@ pub struct SqlArgs {
     /// How rows are written: a table on a terminal, CSV elsewhere, unless this is said.
     #[arg(long, value_enum)]
     pub format: Option<Format>,
+    /// Answer another program, such as a notebook: requests and answers are JSON, one a line, on
+    /// standard input and output.
+    #[arg(long, conflicts_with_all = ["execute", "file", "init", "format"])]
+    pub stdio: bool,
     /// Memory for state, such as 512MiB; half of what the machine (or container) has otherwise.
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,

@@ -42,12 +42,7 @@ impl Encoder {
         records: &RecordBatch,
         kinds: Option<&[RowKind]>,
     ) -> Result<Vec<Vec<String>>, String> {
-        let change = |at: usize| match kinds.map_or(RowKind::Insert, |kinds| kinds[at]) {
-            RowKind::Insert => "+I",
-            RowKind::UpdateBefore => "-U",
-            RowKind::UpdateAfter => "+U",
-            RowKind::Delete => "-D",
-        };
+        let change = |at: usize| change(kinds, at);
         if self.format == Format::Json {
             return self.objects(records, &change);
         }
@@ -126,6 +121,16 @@ impl Encoder {
         };
         encoder.each_row(records, &mut out, &mut end).map_err(|error| error.message)?;
         Ok(rows)
+    }
+}
+
+/// What happens to a row, as Flink writes it.
+pub(crate) fn change(kinds: Option<&[RowKind]>, at: usize) -> &'static str {
+    match kinds.map_or(RowKind::Insert, |kinds| kinds[at]) {
+        RowKind::Insert => "+I",
+        RowKind::UpdateBefore => "-U",
+        RowKind::UpdateAfter => "+U",
+        RowKind::Delete => "-D",
     }
 }
 

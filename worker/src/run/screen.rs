@@ -112,7 +112,8 @@ impl Screen {
     }
 }
 
-fn progress(status: &JobStatus, totals: &Totals, per_second: f64) -> String {
+/// The line that tells how far a job is.
+pub(crate) fn progress(status: &JobStatus, totals: &Totals, per_second: f64) -> String {
     let mut line = String::from("  ");
     if status.total > 0 {
         let done = 1.0 - status.remaining as f64 / status.total as f64;

@@ -7,19 +7,16 @@ use std::time::Instant;
 use futures::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 use weir_connectors::print::Taker;
-use weir_crds::limits;
 use weir_engine::env::instant;
 use weir_engine::veil;
-use weir_sql::session::{
-    Answer, DML_SYNC, Entry, Outcome, PARALLELISM, RESULT_MODE, Session, Shown,
-};
-use weir_sql::{PlanOptions, Planned, SqlError, environment};
+use weir_sql::session::{Answer, DML_SYNC, Entry, Outcome, RESULT_MODE, Session, Shown};
+use weir_sql::{PlanOptions, Planned, SqlError};
 
 use super::aside::Asides;
 use super::engine::{Ended, Engine};
+use super::{options, parallelism};
 use crate::cli::Format;
 use crate::exit;
-use crate::printing::Printing;
 use crate::rows::encode::Encoder;
 use crate::rows::results::{Look, Results, count, write_out};
 use crate::run::screen::Screen;
@@ -115,13 +112,7 @@ impl Client {
 
     /// What a statement can be planned with.
     pub(super) fn options(&self, job: String, printed: &Taker) -> PlanOptions {
-        PlanOptions {
-            job,
-            max_parallelism: limits::DEFAULT_MAX_PARALLELISM,
-            base: self.base.clone(),
-            env: environment(),
-            parts: Arc::new(Printing(printed.clone())),
-        }
+        options(self.base.clone(), job, printed)
     }
 
     fn refuse(&mut self, errors: &[SqlError], file: Option<&str>) -> u8 {
@@ -206,7 +197,7 @@ impl Client {
         }
         let results = Arc::new(Results::of_query(look, shown));
         printed.set(results.clone());
-        let parallelism = self.parallelism();
+        let parallelism = parallelism(&self.session);
         let running = self.engine.start(job, planned, parallelism, false)?;
         let ended = running.watched(Some(&results), &mut self.screen).await;
         let rows = match ended {
@@ -236,7 +227,7 @@ impl Client {
             // Tables of the connector 'print' share the screen with the progress line.
             printed.set(Arc::new(Above));
         }
-        let parallelism = self.parallelism();
+        let parallelism = parallelism(&self.session);
         let waits =
             self.session.setting(DML_SYNC).is_some_and(|it| it.eq_ignore_ascii_case("true"));
         let goes_on = !planned.bounded && self.is_script && !waits;
@@ -252,11 +243,6 @@ impl Client {
         let (what, code) = told(ended, &took(began));
         self.screen.say(&what);
         Ok(code)
-    }
-
-    fn parallelism(&self) -> u32 {
-        // It was checked when it was set.
-        self.session.setting(PARALLELISM).and_then(|n| n.parse().ok()).unwrap_or(1)
     }
 }
 

@@ -9,13 +9,15 @@ use weir_checkpoint::SegmentCache;
 use weir_checkpoint::store::{Store, StoreOptions, open};
 use weir_coordinator::{CoordinatorConfig, CoordinatorHandle, Ending, MasterConfig};
 use weir_protocol::JobName;
+use weir_protocol::control::JobStatus;
 use weir_sql::Planned;
 
+use super::stdio::Inbox;
 use crate::host::EngineHost;
 use crate::local;
 use crate::monitor::Meter;
 use crate::rows::results::Results;
-use crate::run::screen::{Ends, Screen, Totals};
+use crate::run::screen::{Ends, Screen, Totals, progress};
 use crate::run::{ends, stdout, terminal};
 
 /// How often progress is shown.
@@ -118,9 +120,9 @@ impl Running {
                         results.tick();
                     }
                 }
-                _ = tokio::signal::ctrl_c() => break stop(&self.handle, self.writes).await,
+                () = ctrl_c() => break stop(&self.handle, self.writes, ctrl_c()).await,
                 () = stdout::closed() => {
-                    stop(&self.handle, self.writes).await;
+                    stop(&self.handle, self.writes, ctrl_c()).await;
                     screen.clear();
                     return Ended::Unread;
                 }
@@ -130,12 +132,48 @@ impl Running {
         self.over(ending).await
     }
 
+    /// Follows a job to its end, until another program interrupts it, or until `enough` says so of
+    /// the line that tells how far it is. Where it writes, what it wrote until then counts.
+    pub(super) async fn asked(
+        mut self,
+        inbox: &mut Inbox,
+        mut enough: impl FnMut(&str) -> bool,
+    ) -> Ended {
+        let mut redraw = tokio::time::interval(REDRAW);
+        let ending = loop {
+            tokio::select! {
+                ending = self.handle.ended() => break ending,
+                _ = redraw.tick() => {
+                    let (status, totals, rate) = self.figures();
+                    if enough(&progress(&status, &totals, rate)) {
+                        break stop(&self.handle, self.writes, inbox.interrupted()).await;
+                    }
+                }
+                () = inbox.interrupted() => {
+                    break stop(&self.handle, self.writes, inbox.interrupted()).await;
+                }
+                () = stdout::closed() => {
+                    stop(&self.handle, self.writes, inbox.interrupted()).await;
+                    return Ended::Unread;
+                }
+            }
+        };
+        self.over(ending).await
+    }
+
     /// Draws how far it is.
     pub(super) fn draw(&mut self, screen: &mut Screen, picture: Option<String>) {
+        let (status, totals, rate) = self.figures();
+        screen.draw(&status, &totals, rate, picture);
+    }
+
+    /// Its status, sums of it, and the rate in rows read a second.
+    fn figures(&mut self) -> (JobStatus, Totals, f64) {
         let status = self.handle.status();
         self.meter.take(&status);
         let rate = self.meter.out_rate(&status, &self.ends.sources);
-        screen.draw(&status, &Totals::of(&status, &self.ends), rate, picture);
+        let totals = Totals::of(&status, &self.ends);
+        (status, totals, rate)
     }
 
     /// How it has ended, if it has.
@@ -145,7 +183,7 @@ impl Running {
 
     /// Ends it, as Ctrl-C does.
     pub(super) async fn stopped(self) -> Ended {
-        let ending = stop(&self.handle, self.writes).await;
+        let ending = stop(&self.handle, self.writes, ctrl_c()).await;
         self.over(ending).await
     }
 
@@ -181,9 +219,13 @@ fn remove(folder: &Path) {
     }
 }
 
+async fn ctrl_c() {
+    tokio::signal::ctrl_c().await.ok();
+}
+
 /// Ends a job that was interrupted. One that `writes` is stopped behind a savepoint, so that
-/// everything it has read counts; unless Ctrl-C comes again.
-async fn stop(handle: &CoordinatorHandle, writes: bool) -> Ending {
+/// everything it has read counts; unless it is interrupted once more.
+async fn stop(handle: &CoordinatorHandle, writes: bool, again: impl Future<Output = ()>) -> Ending {
     if writes {
         let saving = async {
             handle.savepoint("stop", true).await.ok()?;
@@ -193,7 +235,7 @@ async fn stop(handle: &CoordinatorHandle, writes: bool) -> Ending {
             saved = saving => if let Some(ending) = saved {
                 return ending;
             },
-            _ = tokio::signal::ctrl_c() => {}
+            () = again => {}
         }
     }
     handle.step_down().await;

@@ -1,23 +1,31 @@
-//! `weir sql`: statements of Flink's SQL client, from a script, a pipe or a prompt.
+//! `weir sql`: statements of Flink's SQL client, from a script, a pipe, a prompt or another program.
 //!
 //! ```text
 //!  text ──► session (declares, tells, plans) ──► engine (runs in this process) ──► results ──► stdout
 //! ```
 //!
-//! Rows and answers go to standard output, everything that is said about them to standard error.
+//! Rows and answers go to standard output, everything that is said about them to standard error;
+//! where another program asks ([`stdio`]), all of it goes to standard output.
 
 mod aside;
 mod client;
 mod engine;
 mod prompt;
+mod stdio;
 
 use std::io::{IsTerminal, Read, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
+use weir_connectors::print::Taker;
+use weir_crds::limits;
+use weir_sql::session::{PARALLELISM, Session};
+use weir_sql::{PlanOptions, environment};
 
 use crate::cli::{Format, SqlArgs};
 use crate::exit;
+use crate::printing::Printing;
 use client::{Client, Script};
 
 /// Answers what is asked; the code is the process's.
@@ -25,6 +33,9 @@ use client::{Client, Script};
 /// # Errors
 /// When a file cannot be read, or a job cannot be started at all.
 pub(crate) async fn run(args: &SqlArgs) -> anyhow::Result<u8> {
+    if args.stdio {
+        return Ok(stdio::run(args.memory.as_deref()).await);
+    }
     let on_screen = stdout().is_terminal();
     let format = args.format.unwrap_or(if on_screen { Format::Table } else { Format::Csv });
     let mut client = Client::new(format, on_screen, args.memory.as_deref(), args.no_color);
@@ -68,4 +79,20 @@ async fn file(client: &mut Client, path: &Path) -> anyhow::Result<u8> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{name} cannot be read; give the path of a script of SQL"))?;
     client.run(&Script { text: &text, file: Some(&name) }).await
+}
+
+/// What a statement can be planned with; `base` is what paths of tables are relative to.
+fn options(base: PathBuf, job: String, printed: &Taker) -> PlanOptions {
+    PlanOptions {
+        job,
+        max_parallelism: limits::DEFAULT_MAX_PARALLELISM,
+        base,
+        env: environment(),
+        parts: Arc::new(Printing(printed.clone())),
+    }
+}
+
+fn parallelism(session: &Session) -> u32 {
+    // It was checked when it was set.
+    session.setting(PARALLELISM).and_then(|n| n.parse().ok()).unwrap_or(1)
 }

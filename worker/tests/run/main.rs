@@ -14,6 +14,7 @@ mod program;
 mod prompt;
 mod ranks;
 mod sql;
+mod stdio;
 mod temporal;
 mod upserts;
 mod windows;
