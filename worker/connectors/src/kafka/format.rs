@@ -53,7 +53,8 @@ fn read(part: Part, options: &mut Options<'_>) -> Option<(String, Format)> {
         Part::Key => ("key.format", "key."),
         Part::Upsert => {
             if !options.is_given("value.format") {
-                options.refuse_table("'value.format' is missing; give 'json', 'csv' or 'raw'");
+                options
+                    .refuse_table("'value.format' is missing; give 'json', 'csv', 'raw' or 'avro'");
             }
             ("value.format", "value.")
         }
@@ -70,7 +71,7 @@ fn read(part: Part, options: &mut Options<'_>) -> Option<(String, Format)> {
             (true, false) => ("format", ""),
             (false, false) => {
                 ["format", "value.format"].iter().for_each(|name| options.allow(name));
-                options.refuse_table("'format' is missing; give 'json', 'csv' or 'raw'");
+                options.refuse_table("'format' is missing; give 'json', 'csv', 'raw' or 'avro'");
                 return None;
             }
         },
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn wrong_formats_and_options_are_refused() {
         for (pairs, expected) in [
-            (&[("topic", "t")][..], "'format' is missing; give 'json', 'csv' or 'raw'"),
+            (&[("topic", "t")][..], "'format' is missing; give 'json', 'csv', 'raw' or 'avro'"),
             (&[("format", "jsn")], "'format' = 'jsn' is not known; did you mean 'json'?"),
             (
                 &[("format", "json"), ("value.format", "json")],
