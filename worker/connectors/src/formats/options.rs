@@ -538,6 +538,11 @@ mod tests {
             3: 'raw.endianness' = 'middle' is not known; give one of: big-endian, little-endian
             --
             2: 'parquet.compression' is 'brotli'; use SNAPPY, ZSTD, GZIP, LZ4_RAW or UNCOMPRESSED
-            3: 'parquet.block.size' is 100; give 65536 bytes or more"#]].assert_eq(&text.join("\n--\n"));
+            3: 'parquet.block.size' is 100; give 65536 bytes or more
+            --
+            2: 'avro.codec' = 'lzo' is not known; give one of: null, deflate, snappy, bzip2, xz, zstandard
+            3: 'avro.encoding' is 'json', which is not supported; use 'binary', or 'format' = 'json'
+            4: 'avro.timestamp_mapping.legacy' is 'no'; give 'true' or 'false'
+            5: option 'avro.ignore-parse-errors' is unknown for connector ''"#]].assert_eq(&text.join("\n--\n"));
     }
 }

@@ -67,8 +67,6 @@ mod derive;
 mod encode;
 mod resolve;
 mod schema;
-#[cfg(test)]
-mod tests;
 mod write;
 
 pub use decode::AvroDecoder;
