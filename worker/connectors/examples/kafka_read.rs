@@ -102,6 +102,8 @@ fn read(io: &tokio::runtime::Runtime, servers: &str, topic: &str) {
         primary_key: Vec::new(),
         partitioned_by: Vec::new(),
         declared: Vec::new(),
+        not_null: Vec::new(),
+        part_not_null: Vec::new(),
         event_time: None,
         options: options.iter().map(|(key, value)| ((*key).to_owned(), option(value))).collect(),
     };

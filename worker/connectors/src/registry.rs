@@ -262,6 +262,15 @@ mod tests {
             ("parquet.block.size", "65536"),
         ],
         &[
+            ("connector", "filesystem"),
+            ("path", "/folder"),
+            ("format", "avro"),
+            ("avro.codec", "zstandard"),
+            ("avro.encoding", "binary"),
+            ("avro.timestamp_mapping.legacy", "false"),
+            ("avro.open.fastread", "true"),
+        ],
+        &[
             ("connector", "kafka"),
             ("topic", "t"),
             ("properties.bootstrap.servers", "b:9092"),

@@ -22,6 +22,12 @@ pub struct Table {
     pub schema: SchemaRef,
     /// What the columns' SQL types say beyond `schema`; columns that are missing here say nothing.
     pub declared: Vec<Declared>,
+    /// Columns that are declared NOT NULL: indices in `schema`, where those of a source may be NULL
+    /// whatever is declared.
+    pub not_null: Vec<usize>,
+    /// Columns of whose type a part is declared NOT NULL (`ARRAY<INT NOT NULL>`), which `schema` does
+    /// not say: indices in it.
+    pub part_not_null: Vec<usize>,
     /// Metadata columns: index in `schema` → metadata key (`METADATA FROM 'key'`).
     pub metadata: BTreeMap<usize, String>,
     /// `PRIMARY KEY (…) NOT ENFORCED`: indices in `schema`.

@@ -33,6 +33,8 @@ pub(crate) fn table(options: &[(&str, &str)], columns: &[(&str, DataType)]) -> T
         name: "t".into(),
         schema: Arc::new(Schema::new(fields)),
         declared: Vec::new(),
+        not_null: Vec::new(),
+        part_not_null: Vec::new(),
         metadata: BTreeMap::new(),
         primary_key: Vec::new(),
         partitioned_by: Vec::new(),

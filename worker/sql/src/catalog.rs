@@ -56,6 +56,8 @@ pub(crate) struct TableDef {
 pub(crate) struct Column {
     pub(crate) name: String,
     pub(crate) ty: SqlType,
+    /// A part of the type is declared NOT NULL, which the type does not say.
+    pub(crate) part_not_null: bool,
     pub(crate) kind: ColumnKind,
 }
 
@@ -140,8 +142,13 @@ impl TableDef {
             })
             .collect();
         let place = |index: &usize| columns.iter().position(|c| c == index);
+        let those = |of: fn(&Column) -> bool| {
+            (0..columns.len()).filter(|at| of(&self.columns[columns[*at]])).collect()
+        };
         Table {
             name: self.name.clone(),
+            not_null: those(|column| !column.ty.nullable),
+            part_not_null: those(|column| column.part_not_null),
             schema: Arc::new(Schema::new(fields)),
             declared: columns.iter().map(|&i| self.columns[i].ty.kind.declared()).collect(),
             metadata: columns

@@ -67,6 +67,8 @@ pub(crate) struct Growing {
     pub(crate) compare: bool,
     /// Compressed content may end anywhere, since more may come.
     pub(crate) may_be_cut: bool,
+    /// Records are lines: the last one may have been taken without its end.
+    pub(crate) lines: bool,
 }
 
 /// A buffer with [`HEADROOM`] free bytes, then data up to `end`.
@@ -397,6 +399,9 @@ fn open_growing(
         );
     }
     // Only a last line that was taken as it was does not end in a newline.
+    if !growing.lines {
+        return Ok((read, None));
+    }
     if before.last.is_none_or(|last| matches!(last, b'\n' | b'\r')) {
         return Ok((read, before.last));
     }
@@ -535,8 +540,12 @@ pub(crate) fn line_at(
     offset: u64,
     growing: bool,
 ) -> Result<u64, EngineError> {
-    let growing =
-        growing.then(|| Growing { mark: Mark::default(), compare: false, may_be_cut: true });
+    let growing = growing.then(|| Growing {
+        mark: Mark::default(),
+        compare: false,
+        may_be_cut: true,
+        lines: true,
+    });
     Ok(1 + Content::open(io, file, store, Start { offset: 0, growing })?.pass(offset)?)
 }
 

@@ -9,7 +9,7 @@ use crate::options::Options;
 
 /// Reads `format` and its options; `None` after a problem.
 pub(crate) fn read(options: &mut Options<'_>) -> Option<Format> {
-    options.required("format", "give 'json', 'csv', 'parquet' or 'raw'")?;
+    options.required("format", "give 'json', 'csv', 'parquet', 'raw' or 'avro'")?;
     Format::read(options, "", &FILES)
 }
 
@@ -34,7 +34,7 @@ impl ReadFormat {
         matches!(self.format, Format::Parquet(_))
     }
 
-    /// A decoder of lines; `None` for Parquet.
+    /// A decoder of records; `None` for Parquet.
     ///
     /// # Errors
     /// When a column cannot be read from the format.

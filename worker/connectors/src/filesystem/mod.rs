@@ -71,7 +71,7 @@ const REGEX: &str = "source.path.regex-pattern";
 /// A file that is gone may come back as it was; another file of its name is an error.
 pub(crate) const GROWTH: &str = "source.file-growth";
 /// `'source.unfinished-file.timeout'`, 10 s: how long a watched file that ends in the middle of a
-/// line (of compressed content, without a Parquet footer) may stay the same before it is taken as
+/// line (of compressed content, of a block of Avro, without a Parquet footer) may stay the same before it is taken as
 /// it is: then the line counts as whole, or the file is an error. While it waits it holds the
 /// watermark. A line that goes on after it was taken as whole is an error.
 const UNFINISHED: &str = "source.unfinished-file.timeout";

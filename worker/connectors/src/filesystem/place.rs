@@ -23,7 +23,7 @@ pub(crate) fn line_of_row(
         return None;
     }
     // The rows were read already: whatever has become of the file since is told elsewhere.
-    let growing = Growing { mark: Mark::default(), compare: false, may_be_cut: true };
+    let growing = Growing { mark: Mark::default(), compare: false, may_be_cut: true, lines: true };
     let start = Start { offset: 0, growing: Some(growing) };
     let mut content = Content::open(io, file.clone(), None, start).ok()?;
     let mut lines = 1 + content.pass(from).ok()?;

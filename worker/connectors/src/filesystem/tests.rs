@@ -23,6 +23,7 @@ use weir_protocol::Counter;
 
 use super::*;
 use crate::formats::Format;
+use crate::formats::avro::{AvroFile, AvroOptions};
 use crate::formats::parquet::{ParquetOptions, ParquetRows};
 use crate::testing::{MemoryStores, context, runtime, table};
 
@@ -58,6 +59,12 @@ fn encoded(format: &str, packing: &str) -> Vec<u8> {
             .unwrap()
             .encode(&rows, &mut plain)
             .unwrap(),
+        "avro" => {
+            let mut file = AvroFile::new(rows.schema(), AvroOptions::default()).unwrap();
+            file.write(&rows).unwrap();
+            file.end_block().unwrap();
+            plain = file.take();
+        }
         _ => {
             let options = ParquetOptions { row_group_bytes: 200_000, ..ParquetOptions::default() };
             let mut writer = ParquetRows::new(&rows.schema(), &options).unwrap();
@@ -225,6 +232,8 @@ fn every_format_and_packing_goes_on_exactly_behind_any_batch() {
         ("csv", ".bz2"),
         ("csv", ".xz"),
         ("parquet", ""),
+        ("avro", ""),
+        ("avro", ".gz"),
     ] {
         let name = format!("{format}{packing}/data.{format}{packing}");
         let content = encoded(format, packing);

@@ -1,4 +1,5 @@
-//! Reads a file of delimited records: chunks in, batches out, position behind every batch.
+//! Reads a file of records that stand one behind the other: chunks in, batches out, position behind
+//! every batch. Where a file begins with what tells how to read the rest, that is read first.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use weir_engine::operator::Context;
 use weir_protocol::Counter;
 
 use super::fetch::{Chunks, Growing, HEADROOM, Next, Start, line_at};
-use super::mark::Marker;
+use super::mark::{Mark, Marker};
 use super::place::{self, line_of_row};
 use super::position::{At, FileInfo, Position};
 use super::store::RemoteStore;
@@ -63,7 +64,16 @@ pub(crate) struct TextFile {
     skipped: u64,
     /// What is to be passed before the first record.
     beginning: Option<Beginning>,
+    /// The file's beginning, where it has to be read and is not yet.
+    head: Option<FileHead>,
     failing: Option<oneshot::Receiver<EngineError>>,
+}
+
+/// The beginning of a file that is read from further on.
+#[derive(Default)]
+struct FileHead {
+    bytes: Vec<u8>,
+    chunks: Option<Chunks>,
 }
 
 /// What may stand before the first record.
@@ -95,6 +105,7 @@ impl TextFile {
         offset: u64,
     ) -> Self {
         let skipped = decoder.skipped();
+        let head = (offset > 0 && decoder.has_head()).then(FileHead::default);
         let beginning = (offset == 0 && decoder.has_mark()).then_some(Beginning::Mark);
         Self {
             file: position.file.clone(),
@@ -117,6 +128,7 @@ impl TextFile {
             cut: false,
             skipped,
             beginning,
+            head,
             failing: None,
         }
     }
@@ -143,6 +155,9 @@ impl TextFile {
         decoder: Box<dyn RecordDecoder>,
         row: usize,
     ) -> String {
+        if !decoder.has_lines() {
+            return place::shown(&self.file, None, self.given_before, row);
+        }
         let of = |records: &[u32]| records.get(row).map_or(row, |&record| record as usize);
         let record = self.decoder.records_of().map_or(row, of);
         let line = line_of_row(io, &self.file, decoder, self.given_before, record);
@@ -164,6 +179,12 @@ impl TextFile {
                     self.file.path
                 ))),
             };
+        }
+        if let Some(head) = &mut self.head {
+            match head.read(cx, &self.position, self.store.as_ref(), self.decoder.as_mut())? {
+                true => self.head = None,
+                false => return Ok(Polled::Pending),
+            }
         }
         loop {
             if !self.starved
@@ -223,6 +244,7 @@ impl TextFile {
                             mark,
                             compare: self.compare,
                             may_be_cut: !self.whole,
+                            lines: self.decoder.has_lines(),
                         }),
                     },
                 )
@@ -359,12 +381,15 @@ impl TextFile {
         self.failing = Some(receive);
         let at = self.offset + error.offset_in_data as u64;
         let (io, file, store) = (cx.io.clone(), self.file.clone(), self.store.clone());
-        let growing = self.marker.is_some();
+        let (growing, has_lines) = (self.marker.is_some(), self.decoder.has_lines());
         let (message, waker) = (error.message.clone(), cx.waker.clone());
         cx.io.spawn_blocking(move || {
             let name = file.path.clone();
-            let line =
-                if at > COUNTED { None } else { line_at(&io, file, store, at, growing).ok() };
+            let line = if at > COUNTED || !has_lines {
+                None
+            } else {
+                line_at(&io, file, store, at, growing).ok()
+            };
             let error = match line {
                 Some(line) => EngineError::user(format!("{name}:{line}: {message}")),
                 None => EngineError::user(format!("{name}: byte {at}: {message}")),
@@ -373,5 +398,53 @@ impl TextFile {
             waker.wake();
         });
         Polled::Pending
+    }
+}
+
+impl FileHead {
+    /// Reads on; whether the decoder has the whole of it.
+    fn read(
+        &mut self,
+        cx: &Context,
+        position: &Position,
+        store: Option<&Arc<dyn RemoteStore>>,
+        decoder: &mut dyn RecordDecoder,
+    ) -> Result<bool, EngineError> {
+        let file = &position.file;
+        let chunks = self.chunks.get_or_insert_with(|| {
+            // What stands there is compared when the file is read on.
+            let growing = position.mark.map(|_| Growing {
+                mark: Mark::default(),
+                compare: false,
+                may_be_cut: true,
+                lines: false,
+            });
+            let start = Start { offset: 0, growing };
+            Chunks::open(&cx.io, cx.waker.clone(), file.clone(), store.cloned(), start)
+        });
+        loop {
+            let last = match chunks.next()? {
+                Next::Pending => return Ok(false),
+                Next::InLine(_) | Next::Cut => continue,
+                Next::End => true,
+                Next::Chunk(chunk) => {
+                    self.bytes.extend_from_slice(&chunk.buffer[HEADROOM..chunk.end]);
+                    chunks.recycle(chunk.buffer);
+                    false
+                }
+            };
+            let begun = decoder.begin(&self.bytes, last);
+            let begun = begun
+                .map_err(|error| EngineError::user(format!("{}: {}", file.path, error.message)))?;
+            if begun {
+                return Ok(true);
+            }
+            if last {
+                return Err(EngineError::user(format!(
+                    "{}: the file's head is not there",
+                    file.path
+                )));
+            }
+        }
     }
 }

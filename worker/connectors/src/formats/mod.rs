@@ -1,8 +1,8 @@
 //! Formats: records as bytes ↔ Arrow columns.
 //!
 //! What enters: a table's schema, the columns that are wanted, and the options under Flink's
-//! names. What leaves: a [`RecordDecoder`] or [`RecordEncoder`] for JSON lines, CSV and bare values,
-//! a plan of what to read and a writer for Parquet.
+//! names. What leaves: a [`RecordDecoder`] or [`RecordEncoder`] for JSON lines, CSV, bare values
+//! and Avro, a plan of what to read and a writer for Parquet, a writer of Avro files.
 //!
 //! What always holds: only wanted columns are built; a record that is broken anywhere is an
 //! error (or is skipped and counted, where the user asked for that); a decoder never reads past
@@ -48,6 +48,7 @@
 //! Deliberately absent: I/O, compression of whole files (the connectors stream it; see
 //! [`Compression`]), and `CREATE TABLE` options that are not a format's.
 
+pub mod avro;
 pub(crate) mod cell;
 pub mod changes;
 pub(crate) mod column;
@@ -141,6 +142,26 @@ pub trait RecordDecoder: Send {
     /// Whether the first bytes of a file may say how it is encoded; else they are a record's.
     fn has_mark(&self) -> bool {
         true
+    }
+
+    /// Whether records are lines; else places in files are told by their bytes.
+    fn has_lines(&self) -> bool {
+        true
+    }
+
+    /// Whether a file's beginning tells what the bytes behind it are. Then [`Self::decode`] is given
+    /// the file from its first byte on, or from where it stopped before, after [`Self::begin`].
+    fn has_head(&self) -> bool {
+        false
+    }
+
+    /// Takes the beginning of a file whose records are read from further on; `false`: it goes on
+    /// behind these bytes. `last` says that no more follow.
+    ///
+    /// # Errors
+    /// When it is none.
+    fn begin(&mut self, _head: &[u8], _last: bool) -> Result<bool, DecodeError> {
+        Ok(true)
     }
 
     /// Rows in the builder.

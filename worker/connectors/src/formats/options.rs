@@ -3,6 +3,7 @@
 
 use arrow::datatypes::SchemaRef;
 
+use super::avro::{self, AvroDecoder, AvroEncoder, AvroOptions};
 use super::changes::{ChangeDecoder, ChangeEncoder, ChangeOptions, Dialect, Known};
 use super::csv::{CsvDecoder, CsvEncoder, CsvOptions};
 use super::json::{JsonDecoder, JsonEncoder, JsonOptions};
@@ -23,24 +24,34 @@ pub enum Format {
     Parquet(ParquetOptions),
     /// `'format' = 'raw'`.
     Raw(RawOptions),
+    /// `'format' = 'avro'`.
+    Avro(AvroOptions),
     /// `'format' = 'debezium-json'` and other formats of changes.
     Changes(ChangeOptions),
 }
 
 /// Formats of the keys of messages.
-pub const KEYS: [&str; 3] = ["json", "csv", "raw"];
+pub const KEYS: [&str; 4] = ["json", "csv", "raw", "avro"];
 
 /// Formats of single records, such as messages are.
-pub const RECORDS: [&str; 7] =
-    ["json", "csv", "raw", "debezium-json", "ogg-json", "maxwell-json", "canal-json"];
+pub const RECORDS: [&str; 8] =
+    ["json", "csv", "raw", "avro", "debezium-json", "ogg-json", "maxwell-json", "canal-json"];
 
 /// Formats of files.
-pub const FILES: [&str; 8] =
-    ["json", "csv", "parquet", "raw", "debezium-json", "ogg-json", "maxwell-json", "canal-json"];
+pub const FILES: [&str; 9] = [
+    "json",
+    "csv",
+    "parquet",
+    "raw",
+    "avro",
+    "debezium-json",
+    "ogg-json",
+    "maxwell-json",
+    "canal-json",
+];
 
 /// Formats of Flink that are not here, so that the message can say so.
-const ABSENT: [&str; 8] = [
-    "avro",
+const ABSENT: [&str; 7] = [
     "avro-confluent",
     "debezium-avro-confluent",
     "protobuf",
@@ -61,8 +72,16 @@ impl Format {
         let key = format!("{prefix}format");
         let given = options.text(&key)?;
         let name = if ABSENT.contains(&given.shown()) {
-            let message =
-                format!("'{key}' = {} is not supported yet; use {}", given.quoted(), list(names));
+            // Their messages hold the number of a schema alone.
+            let why = match given.shown().ends_with("avro-confluent") {
+                true => ", because no schema registry is asked here",
+                false => "",
+            };
+            let message = format!(
+                "'{key}' = {} is not supported yet{why}; use {}",
+                given.quoted(),
+                list(names)
+            );
             options.refuse(&key, message);
             ""
         } else {
@@ -76,6 +95,7 @@ impl Format {
             "csv" => Some(Self::Csv(reader.csv())),
             "parquet" => Some(Self::Parquet(reader.parquet())),
             "raw" => Some(Self::Raw(reader.raw())),
+            "avro" => Some(Self::Avro(reader.avro(names.contains(&"parquet")))),
             name => {
                 let (_, dialect) = Dialect::ALL.into_iter().find(|(known, _)| *known == name)?;
                 Some(Self::Changes(reader.changes(dialect)))
@@ -91,6 +111,7 @@ impl Format {
             Self::Csv(_) => "csv",
             Self::Parquet(_) => "parquet",
             Self::Raw(_) => "raw",
+            Self::Avro(_) => "avro",
             Self::Changes(options) => options.dialect.name(),
         }
     }
@@ -120,6 +141,7 @@ impl Format {
             }
             Self::Parquet(_) => Err(no_records()),
             Self::Raw(options) => Ok(Box::new(RawDecoder::new(schema, projection, *options)?)),
+            Self::Avro(options) => Ok(Box::new(AvroDecoder::new(schema, projection, *options)?)),
             Self::Changes(options) => {
                 let projected = schema.project(projection).map_err(|error| error.to_string())?;
                 Ok(Box::new(ChangeDecoder::new(&projected.into(), metadata, options)?))
@@ -138,6 +160,7 @@ impl Format {
             Self::Csv(options) => Ok(Box::new(CsvEncoder::new(schema, options.clone())?)),
             Self::Parquet(_) => Err(no_records()),
             Self::Raw(options) => Ok(Box::new(RawEncoder::new(&schema, *options)?)),
+            Self::Avro(options) => Ok(Box::new(AvroEncoder::new(schema, *options)?)),
             Self::Changes(options) => {
                 Ok(Box::new(ChangeEncoder::new(schema, options.dialect, options.json)?))
             }
@@ -355,6 +378,29 @@ impl Reader<'_, '_> {
         RawOptions { charset: charset.unwrap_or_default(), little_endian }
     }
 
+    /// `files`: of whole files, whose blocks are packed.
+    fn avro(&mut self, files: bool) -> AvroOptions {
+        let defaults = AvroOptions::default();
+        let mut codec = defaults.codec;
+        let packed = self.key("codec");
+        if files {
+            codec = self.options.choice(&packed, codec, &avro::Codec::NAMES);
+        } else if self.is_given("codec") {
+            self.refuse("codec", "has no meaning for messages, which are never packed; remove it");
+        }
+        let encoding = self.key("encoding");
+        if self.options.choice(&encoding, false, &[("binary", false), ("json", true)]) {
+            self.refuse(
+                "encoding",
+                "is 'json', which is not supported; use 'binary', or 'format' = 'json'",
+            );
+        }
+        // How Flink's reader is built inside.
+        self.bool("open.fastread", false);
+        let legacy_timestamps = self.bool("timestamp_mapping.legacy", defaults.legacy_timestamps);
+        AvroOptions { codec, legacy_timestamps }
+    }
+
     fn parquet(&mut self) -> ParquetOptions {
         let defaults = ParquetOptions::default();
         // Both settings mean the same here: the process runs in UTC, and values are not moved.
@@ -437,7 +483,7 @@ mod tests {
                 ("json.map-null-key.mode", "KEEP"),
             ]),
             messages(&[("format", "jsn"), ("json.ignore-parse-errors", "true")]),
-            messages(&[("format", "avro"), ("json.x", "1")]),
+            messages(&[("format", "avro-confluent"), ("json.x", "1")]),
             messages(&[
                 ("format", "json"),
                 ("json.fail-on-missing-field", "true"),
@@ -461,6 +507,13 @@ mod tests {
                 ("parquet.compression", "brotli"),
                 ("parquet.block.size", "100"),
             ]),
+            messages(&[
+                ("format", "avro"),
+                ("avro.codec", "lzo"),
+                ("avro.encoding", "json"),
+                ("avro.timestamp_mapping.legacy", "no"),
+                ("avro.ignore-parse-errors", "true"),
+            ]),
         ];
         expect_test::expect![[r#"
             2: option 'json.ignore-parse-error' is unknown for connector ''; did you mean 'json.ignore-parse-errors'?
@@ -471,7 +524,7 @@ mod tests {
             --
             1: 'format' = 'jsn' is not known; did you mean 'json'?
             --
-            1: 'format' = 'avro' is not supported yet; use 'json', 'csv', 'parquet', 'raw', 'debezium-json', 'ogg-json', 'maxwell-json' or 'canal-json'
+            1: 'format' = 'avro-confluent' is not supported yet, because no schema registry is asked here; use 'json', 'csv', 'parquet', 'raw', 'avro', 'debezium-json', 'ogg-json', 'maxwell-json' or 'canal-json'
             --
             2: 'json.fail-on-missing-field' and 'json.ignore-parse-errors' exclude each other; remove one
             --
@@ -485,6 +538,11 @@ mod tests {
             3: 'raw.endianness' = 'middle' is not known; give one of: big-endian, little-endian
             --
             2: 'parquet.compression' is 'brotli'; use SNAPPY, ZSTD, GZIP, LZ4_RAW or UNCOMPRESSED
-            3: 'parquet.block.size' is 100; give 65536 bytes or more"#]].assert_eq(&text.join("\n--\n"));
+            3: 'parquet.block.size' is 100; give 65536 bytes or more
+            --
+            2: 'avro.codec' = 'lzo' is not known; give one of: null, deflate, snappy, bzip2, xz, zstandard
+            3: 'avro.encoding' is 'json', which is not supported; use 'binary', or 'format' = 'json'
+            4: 'avro.timestamp_mapping.legacy' is 'no'; give 'true' or 'false'
+            5: option 'avro.ignore-parse-errors' is unknown for connector ''"#]].assert_eq(&text.join("\n--\n"));
     }
 }

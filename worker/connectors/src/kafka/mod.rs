@@ -214,7 +214,9 @@ impl Rows {
             Self::Told => Part::Value,
             Self::Upserts => {
                 if !options.is_given("key.format") {
-                    options.refuse_table("'key.format' is missing; give 'json', 'csv' or 'raw'");
+                    options.refuse_table(
+                        "'key.format' is missing; give 'json', 'csv', 'raw' or 'avro'",
+                    );
                 }
                 Part::Upsert
             }

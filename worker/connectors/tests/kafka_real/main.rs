@@ -151,6 +151,8 @@ fn table(servers: &str, options: &[(&str, &str)], columns: &[(&str, DataType)]) 
         primary_key: Vec::new(),
         partitioned_by: Vec::new(),
         declared: Vec::new(),
+        not_null: Vec::new(),
+        part_not_null: Vec::new(),
         event_time: None,
         options: all,
     }

@@ -239,6 +239,8 @@ pub(crate) struct OptionDef {
 pub(crate) struct ColumnDef {
     pub(crate) name: Ident,
     pub(crate) kind: ColumnKind,
+    /// A part of its type is declared NOT NULL, such as the elements of an ARRAY.
+    pub(crate) part_not_null: bool,
     pub(crate) comment: Option<String>,
 }
 

@@ -147,7 +147,12 @@ impl Binder<'_> {
             }
             let ty = SqlType { kind: field.ty.kind, nullable: field.ty.nullable };
             let kind = ColumnKind::Physical(ty);
-            of_query.push(ColumnDef { name: named(&field.name, span), kind, comment: None });
+            of_query.push(ColumnDef {
+                name: named(&field.name, span),
+                kind,
+                part_not_null: false,
+                comment: None,
+            });
         }
         let is_listed = |column: &ColumnDef| column.kind == ColumnKind::OfQuery;
         if !table.columns.iter().any(is_listed) {

@@ -40,6 +40,7 @@ impl Binder<'_> {
         let columns = rel.fields.iter().map(|field| Column {
             name: field.name.clone(),
             ty: SqlType::nullable(field.ty.kind),
+            part_not_null: false,
             kind: ColumnKind::Physical,
         });
         let connector = ("connector".to_owned(), "print".to_owned());

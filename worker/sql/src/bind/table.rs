@@ -166,7 +166,8 @@ impl Binder<'_> {
                     }
                 }
             };
-            columns.push(Column { name: column.name.text.clone(), ty, kind });
+            let (name, part_not_null) = (column.name.text.clone(), column.part_not_null);
+            columns.push(Column { name, ty, part_not_null, kind });
         }
         if failed { Err(Reported) } else { Ok(columns) }
     }

@@ -115,7 +115,7 @@ impl Binder<'_> {
         while table.columns.iter().any(|column| column.name == name) {
             name.insert(0, '$');
         }
-        table.columns.push(Column { name, ty, kind });
+        table.columns.push(Column { name, ty, part_not_null: false, kind });
         if let Some(known) = self.hinted.iter().find(|known| known.key == table.key) {
             return Ok(Some(known.clone()));
         }

@@ -218,14 +218,26 @@ impl Parser {
         if self.eat_word("AS") {
             let expr = self.expr()?;
             let comment = self.comment_of()?;
-            table.columns.push(ColumnDef { name, kind: ColumnKind::Computed(expr), comment });
+            table.columns.push(ColumnDef {
+                name,
+                kind: ColumnKind::Computed(expr),
+                part_not_null: false,
+                comment,
+            });
             return Ok(());
         }
         if self.is(",") || self.is(")") {
-            table.columns.push(ColumnDef { name, kind: ColumnKind::OfQuery, comment: None });
+            table.columns.push(ColumnDef {
+                name,
+                kind: ColumnKind::OfQuery,
+                part_not_null: false,
+                comment: None,
+            });
             return Ok(());
         }
+        self.part_not_null = false;
         let ty = self.data_type()?;
+        let part_not_null = self.part_not_null;
         let mut kind = ColumnKind::Physical(ty);
         if self.eat_word("METADATA") {
             let key = if self.eat_word("FROM") {
@@ -250,7 +262,7 @@ impl Parser {
             return self.error(span, "DEFAULT is not supported; compute the value in the query, with COALESCE for example");
         }
         let comment = self.comment_of()?;
-        table.columns.push(ColumnDef { name, kind, comment });
+        table.columns.push(ColumnDef { name, kind, part_not_null, comment });
         Ok(())
     }
 
@@ -286,6 +298,14 @@ impl Parser {
         }
         self.eat_word("NULL");
         Ok(SqlType::nullable(kind))
+    }
+
+    /// The type of a part of another type. Whether that part may be NULL is no part of the whole
+    /// one; it is only remembered that one may not.
+    fn part_type(&mut self) -> Parsed<Kind> {
+        let of = self.data_type()?;
+        self.part_not_null |= !of.nullable;
+        Ok(of.kind)
     }
 
     pub(super) fn kind(&mut self) -> Parsed<Kind> {
@@ -338,22 +358,22 @@ impl Parser {
             "TIMESTAMP_LTZ" => Kind::TimestampLtz(self.precision("TIMESTAMP_LTZ", 6)?),
             "ARRAY" => {
                 self.expect("<")?;
-                let of = self.data_type()?.kind;
+                let of = self.part_type()?;
                 self.expect(">")?;
                 Nested::array(of)
             }
             "MAP" => {
                 self.expect("<")?;
-                let key = self.data_type()?.kind;
+                let key = self.part_type()?;
                 self.expect(",")?;
-                let value = self.data_type()?.kind;
+                let value = self.part_type()?;
                 self.expect(">")?;
                 Nested::Map(key, value).kind()
             }
             "ROW" => self.row()?,
             "MULTISET" => {
                 self.expect("<")?;
-                let of = self.data_type()?.kind;
+                let of = self.part_type()?;
                 self.expect(">")?;
                 Nested::Multiset(of).kind()
             }
@@ -448,7 +468,7 @@ impl Parser {
                 return self
                     .error(name.span, format!("the field \"{}\" is there twice", name.text));
             }
-            let of = self.data_type()?.kind;
+            let of = self.part_type()?;
             if matches!(self.peek().tok, Tok::Text(_)) {
                 self.next();
             }

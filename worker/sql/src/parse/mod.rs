@@ -133,7 +133,7 @@ pub(crate) fn parse_units(sql: &str, line: u32) -> (Vec<Unit>, Vec<SqlError>) {
         Ok(tokens) => tokens,
         Err(error) => return (Vec::new(), vec![error]),
     };
-    let mut parser = Parser { tokens, at: 0, depth: 0, in_set: None };
+    let mut parser = Parser { tokens, at: 0, depth: 0, in_set: None, part_not_null: false };
     let mut units: Vec<Unit> = Vec::new();
     let mut errors = Vec::new();
     loop {
@@ -169,7 +169,8 @@ pub(crate) fn parse_units(sql: &str, line: u32) -> (Vec<Unit>, Vec<SqlError>) {
 /// Parses one expression, for tests.
 #[cfg(test)]
 pub(crate) fn parse_expr(sql: &str) -> Parsed<crate::ast::Expr> {
-    let mut parser = Parser { tokens: tokenize_from(sql, 1)?, at: 0, depth: 0, in_set: None };
+    let tokens = tokenize_from(sql, 1)?;
+    let mut parser = Parser { tokens, at: 0, depth: 0, in_set: None, part_not_null: false };
     let expr = parser.expr()?;
     match parser.peek().tok {
         Tok::End => Ok(expr),
@@ -182,6 +183,8 @@ pub(crate) struct Parser {
     at: usize,
     depth: u16,
     in_set: Option<Span>,
+    /// A part of a type that was read is NOT NULL.
+    part_not_null: bool,
 }
 
 impl Parser {

@@ -232,6 +232,8 @@ fn known(given: &BTreeMap<String, String>) -> BTreeSet<String> {
         primary_key: Vec::new(),
         partitioned_by: Vec::new(),
         declared: Vec::new(),
+        not_null: Vec::new(),
+        part_not_null: Vec::new(),
         event_time: None,
         options: given.iter().map(option).collect(),
     };

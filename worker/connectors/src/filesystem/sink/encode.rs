@@ -4,6 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use weir_engine::{EngineError, OperatorError};
 
+use crate::formats::avro::AvroFile;
 use crate::formats::parquet::ParquetRows;
 use crate::formats::{EncodeError, Format, RecordEncoder};
 
@@ -18,6 +19,7 @@ pub(crate) struct Encoder {
 pub(crate) enum FileEncoder {
     Lines { encoder: Box<dyn RecordEncoder>, buffer: Vec<u8>, taken: usize },
     Parquet { rows: Box<ParquetRows>, taken: usize },
+    Avro(Box<AvroFile>),
 }
 
 fn failed(error: EncodeError) -> OperatorError {
@@ -36,6 +38,7 @@ impl Encoder {
             Format::Csv(_) => ".csv",
             Format::Parquet(_) => ".parquet",
             Format::Raw(_) => "",
+            Format::Avro(_) => ".avro",
         }
     }
 
@@ -44,6 +47,10 @@ impl Encoder {
         if let Format::Parquet(options) = &self.format {
             let rows = ParquetRows::new(&self.schema, options).map_err(failed)?;
             return Ok(FileEncoder::Parquet { rows: Box::new(rows), taken: 0 });
+        }
+        if let Format::Avro(options) = &self.format {
+            let file = AvroFile::new(self.schema.clone(), *options).map_err(failed)?;
+            return Ok(FileEncoder::Avro(Box::new(file)));
         }
         self.format.check_lines(&self.schema).map_err(EngineError::user)?;
         let encoder = self.format.encoder(self.schema.clone()).map_err(EngineError::user)?;
@@ -57,6 +64,7 @@ impl FileEncoder {
         match self {
             Self::Lines { encoder, buffer, .. } => encoder.encode(records, buffer).map_err(failed),
             Self::Parquet { rows, .. } => rows.write(records).map_err(failed),
+            Self::Avro(file) => file.write(records).map_err(failed),
         }
     }
 
@@ -65,6 +73,7 @@ impl FileEncoder {
         match self {
             Self::Lines { buffer, taken, .. } => (buffer.len() + taken) as u64,
             Self::Parquet { rows, .. } => rows.size() as u64,
+            Self::Avro(file) => file.size() as u64,
         }
     }
 
@@ -74,6 +83,7 @@ impl FileEncoder {
             Self::Lines { buffer, .. } => buffer.len(),
             // Rows in the open row group count too: taking then costs little and gives nothing.
             Self::Parquet { rows, taken } => rows.size().saturating_sub(*taken),
+            Self::Avro(file) => file.pending(),
         }
     }
 
@@ -82,10 +92,11 @@ impl FileEncoder {
         match self {
             Self::Lines { buffer, .. } => buffer.capacity(),
             Self::Parquet { rows, .. } => rows.memory(),
+            Self::Avro(file) => file.memory(),
         }
     }
 
-    /// Takes what is encoded: whole records.
+    /// Takes what is encoded: whole records, of Avro whole blocks.
     pub(crate) fn take(&mut self) -> Result<Vec<u8>, OperatorError> {
         match self {
             Self::Lines { buffer, taken, .. } => {
@@ -97,6 +108,7 @@ impl FileEncoder {
                 *taken += bytes.len();
                 Ok(bytes)
             }
+            Self::Avro(file) => Ok(file.take()),
         }
     }
 
@@ -105,6 +117,7 @@ impl FileEncoder {
         match self {
             Self::Lines { .. } => Ok(()),
             Self::Parquet { rows, .. } => rows.close_row_group().map_err(failed),
+            Self::Avro(file) => file.end_block().map_err(failed),
         }
     }
 
@@ -112,7 +125,7 @@ impl FileEncoder {
     /// [`Self::take`]; empty where nothing is needed.
     pub(crate) fn footer(&self) -> Result<Vec<u8>, OperatorError> {
         match self {
-            Self::Lines { .. } => Ok(Vec::new()),
+            Self::Lines { .. } | Self::Avro(_) => Ok(Vec::new()),
             Self::Parquet { rows, .. } => rows.footer().map_err(failed),
         }
     }
@@ -122,6 +135,10 @@ impl FileEncoder {
         match self {
             Self::Lines { buffer, .. } => Ok(buffer),
             Self::Parquet { rows, .. } => rows.finish().map_err(failed),
+            Self::Avro(mut file) => {
+                file.end_block().map_err(failed)?;
+                Ok(file.take())
+            }
         }
     }
 }

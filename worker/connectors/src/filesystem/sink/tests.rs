@@ -46,13 +46,15 @@ struct Published {
     items: Vec<Bytes>,
 }
 
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 8] = [
     ("json", "out"),
     ("csv", "out"),
     ("parquet", "out"),
     ("json", "s3://b/out"),
     ("csv", "s3://b/out"),
     ("parquet", "s3://b/out"),
+    ("avro", "out"),
+    ("avro", "s3://b/out"),
 ];
 
 impl Bench {

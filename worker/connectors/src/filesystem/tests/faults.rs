@@ -175,6 +175,7 @@ fn damaged_files_are_named() {
         bench.write(&format!("cut.json{packing}"), &packed[..packed.len() / 2]);
     }
     bench.write("bad.json.xz", b"this is not xz");
+    bench.write("bad.avro", b"this is not Avro");
     bench.write("bad.parquet", b"this is not Parquet either");
     for (name, format, expected) in [
         ("cut.json.gz", "json", "/cut.json.gz: the compressed content is damaged or cut off: "),
@@ -183,6 +184,7 @@ fn damaged_files_are_named() {
         ("bad.json.xz", "json", "/bad.json.xz: the compressed content is damaged or cut off: "),
         ("bad.json.zst", "json", "/bad.json.zst: the compressed content is damaged or cut off: "),
         ("bad.parquet", "parquet", "/bad.parquet: not readable as Parquet: "),
+        ("bad.avro", "avro", "/bad.avro: byte 0: not an Avro file: "),
     ] {
         let source = bench.simple(name, format);
         let split = bench.splits(&source).remove(0);

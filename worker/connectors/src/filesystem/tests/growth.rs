@@ -451,6 +451,37 @@ fn a_parquet_file_waits_for_its_footer_and_never_grows() {
 }
 
 #[test]
+fn an_avro_file_is_read_as_far_as_its_blocks_go_through_restarts() {
+    let bench = Bench::new();
+    let content = encoded("avro", "");
+    bench.write("in/a.avro", &content[..2]);
+    let mut watched = Watched::new(&bench, "in", "avro", &[]);
+    assert_eq!((watched.look(), watched.rows.len()), (Ok(1), 0));
+    let mut written = 2;
+    for step in [50, 400, 90_000, 1, 300_000, content.len()] {
+        let end = (written + step).min(content.len());
+        bench.append("in/a.avro", &content[written..end]);
+        written = end;
+        assert_eq!(watched.look(), Ok(1));
+        watched.restart();
+    }
+    assert_eq!(watched.ids(), (0..ROWS as i64).collect::<Vec<_>>());
+    assert_eq!((watched.look(), watched.enumerator.held()), (Ok(0), None));
+    let mut another = AvroFile::new(rows().schema(), AvroOptions::default()).unwrap();
+    another.write(&rows().slice(0, 1)).unwrap();
+    another.end_block().unwrap();
+    bench.append("in/a.avro", &another.take());
+    let message = watched.look().unwrap_err();
+    assert!(message.starts_with("/in/a.avro: byte "), "{message}");
+
+    bench.write("cut/a.avro", &content[..content.len() - 1]);
+    let mut watched = Watched::new(&bench, "cut", "avro", &[(UNFINISHED, "0 s")]);
+    assert_eq!(watched.look(), Ok(1));
+    let message = watched.look().unwrap_err();
+    assert!(message.ends_with(": the file ends in the middle of a block"), "{message}");
+}
+
+#[test]
 fn objects_are_complete_and_another_of_the_name_is_an_error() {
     let bench = Bench::new();
     bench.put("in/a.csv", b"1,a\n2,b");

@@ -141,6 +141,6 @@ fn what_has_no_meaning_for_upserts_is_refused() {
     changes.options.remove("value.format");
     assert_eq!(
         refused(&changes).first().map(String::as_str),
-        Some("'value.format' is missing; give 'json', 'csv' or 'raw'")
+        Some("'value.format' is missing; give 'json', 'csv', 'raw' or 'avro'")
     );
 }
