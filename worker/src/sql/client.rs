@@ -22,6 +22,7 @@ use crate::rows::encode::Encoder;
 use crate::rows::results::{Look, Results, count, write_out};
 use crate::run::screen::Screen;
 use crate::run::{Above, terminal};
+use crate::state::WithState;
 
 /// Rows of a result that a screen shows.
 const ON_SCREEN: usize = 1_000;
@@ -112,7 +113,7 @@ impl Client {
             max_parallelism: limits::DEFAULT_MAX_PARALLELISM,
             base: self.base.clone(),
             env: environment(),
-            parts: Arc::new(Printing(printed.clone())),
+            parts: Arc::new(WithState::new(Printing(printed.clone()))),
         }
     }
 

@@ -14,6 +14,7 @@ mod program;
 mod prompt;
 mod ranks;
 mod sql;
+mod stored;
 mod temporal;
 mod upserts;
 mod windows;
