@@ -154,13 +154,47 @@ pub enum StateCommand {
     },
     /// Show what one version of a job's state holds.
     Show {
-        /// `<root>/<namespace>/<name>`.
+        /// `<root>/<namespace>/<name>`, or the folder of a savepoint.
         place: String,
         /// The version; the newest otherwise.
         version: Option<u64>,
         /// How to show it.
         #[arg(short, long, value_enum, default_value_t = Report::Text)]
         output: Report,
+    },
+    /// Show what became of a job's state from one version to another.
+    Diff {
+        /// `<root>/<namespace>/<name>`.
+        place: String,
+        /// The earlier version.
+        #[arg(value_name = "A")]
+        from: u64,
+        /// The later version.
+        #[arg(value_name = "B")]
+        to: u64,
+        /// Read both versions, and count the rows of each table that came, went and changed.
+        #[arg(long)]
+        rows: bool,
+        /// How to show it.
+        #[arg(short, long, value_enum, default_value_t = Report::Text)]
+        output: Report,
+    },
+    /// Write the rows of an operator's table to a file. `SELECT * FROM STATE('<place>',
+    /// '<operator>', '<table>')` of `weir sql` gives the same rows.
+    Export {
+        /// `<root>/<namespace>/<name>`, or the folder of a savepoint.
+        place: String,
+        /// The version; the newest otherwise.
+        version: Option<u64>,
+        /// The operator's uid or name, as `weir state show` lists them.
+        #[arg(long, value_name = "UID")]
+        operator: String,
+        /// The table; not needed where the operator has one.
+        #[arg(long, value_name = "NAME")]
+        table: Option<String>,
+        /// The file, .parquet or .csv.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
     },
     /// Delete everything of one job, if it is still the job with this UID. Repeating it is
     /// harmless.
@@ -173,7 +207,7 @@ pub enum StateCommand {
     },
     /// Read everything that the newest version needs and check it.
     Verify {
-        /// `<root>/<namespace>/<name>`.
+        /// `<root>/<namespace>/<name>`, or the folder of a savepoint.
         place: String,
     },
 }

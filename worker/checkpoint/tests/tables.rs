@@ -8,14 +8,17 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType, Int64Type};
 use common::{NEVER, Rig, Toy, request};
+use weir_checkpoint::data::OpenTable;
 use weir_checkpoint::store::Scoped;
 use weir_checkpoint::store::testing::MemoryStore;
 use weir_checkpoint::{
     DataError, DataReader, DataWriter, Nonces, SegmentCache, Start, Steps, Store, TableSegment,
     savepoint,
 };
-use weir_protocol::{Attempt, KeyGroupRange, Term};
+use weir_protocol::{Attempt, KeyGroup, KeyGroupRange, Term};
+use weir_state::merge::Input;
 use weir_state::sorted::Age;
+use weir_state::table::rows::Rows;
 use weir_state::table::{Field, Groups, Keyed, Table, TableSpec};
 
 const GROUPS: u32 = 128;
@@ -85,6 +88,42 @@ async fn the_shares_of_subtasks_are_what_was_stored_and_the_youngest_row_counts(
     rows.sort_unstable();
     let expected = (0..40_000).map(|key| (key, if key < 100 { 2 } else { 1 }));
     assert!(rows.into_iter().eq(expected));
+}
+
+/// The rows of one piece, each key group read by itself.
+fn of_piece(inputs: &[Input], piece: KeyGroupRange) -> Vec<(i64, i64)> {
+    let mut found = Vec::new();
+    for group in (piece.start..piece.end).map(KeyGroup) {
+        let own = OpenTable::of_group(inputs, group);
+        let mut rows = Rows::open(&spec(), groups(group.0, group.0 + 1), &own).unwrap();
+        while let Some(rows) = rows.next_batch().unwrap() {
+            let number = |column: usize| rows.column(column).as_primitive::<Int64Type>().values();
+            found.extend(number(0).iter().copied().zip(number(1).iter().copied()));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn pieces_of_a_table_are_the_table_however_large_they_are() {
+    let store = MemoryStore::new();
+    let writer = writer(&store);
+    let references = [write(&writer, 1, 40_000, 1).await, write(&writer, 2, 100, 2).await];
+    let reader = DataReader::new(Arc::new(store));
+    let expected = read(&reader, &references, all()).await.unwrap();
+    for (bytes, least, most) in [(0, 128, 128), (50_000, 3, 60), (u64::MAX, 1, 1)] {
+        let table = reader.open_table(&references, all()).await.unwrap().with_pieces_of(bytes);
+        let (mut rows, mut pieces, mut left) = (Vec::new(), 0, all());
+        while !left.is_empty() {
+            let piece = table.next_piece(left);
+            left.start = piece.end;
+            pieces += 1;
+            rows.extend(of_piece(&table.read(piece).await.unwrap(), piece));
+        }
+        rows.sort_unstable();
+        assert_eq!(rows, expected);
+        assert!((least..=most).contains(&pieces), "{pieces} pieces of {bytes} bytes");
+    }
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ use std::sync::Arc;
 
 pub use catalog::LATE_ROWS_TABLE;
 pub use error::{Span, SqlError, Warning, render};
-pub use parts::{BuiltIn, Parts, WindowParts};
+pub use parts::{BuiltIn, Parts, StateAsked, StateColumns, StatePart, StateProblem, WindowParts};
 pub use weir_connectors::reference::Variable;
 use weir_engine::graph::JobGraph;
 use weir_engine::veil;

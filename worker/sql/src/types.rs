@@ -156,6 +156,45 @@ impl Kind {
         })
     }
 
+    /// The kind of the values of a column of state: where no type of SQL is the one that an operator
+    /// holds them as, the next wider one.
+    #[must_use]
+    pub(crate) fn of_stored(data_type: &DataType) -> Option<Self> {
+        let digits = |unit: &TimeUnit| match unit {
+            TimeUnit::Second => 0,
+            TimeUnit::Millisecond => 3,
+            TimeUnit::Microsecond => 6,
+            TimeUnit::Nanosecond => 9,
+        };
+        Some(match data_type {
+            DataType::UInt8 => Self::SmallInt,
+            DataType::UInt16 => Self::Int,
+            DataType::UInt32 => Self::BigInt,
+            DataType::UInt64 => Self::Decimal(20, 0),
+            DataType::LargeUtf8 | DataType::Utf8View => Self::STRING,
+            DataType::LargeBinary | DataType::BinaryView => Self::Bytes,
+            DataType::Date64 => Self::Timestamp(3),
+            DataType::Time32(_) | DataType::Time64(_) => Self::Time(3),
+            DataType::Timestamp(unit, None) => Self::Timestamp(digits(unit)),
+            DataType::Timestamp(unit, Some(_)) => Self::TimestampLtz(digits(unit)),
+            DataType::List(item) => Nested::array(Self::of_stored(item.data_type())?),
+            DataType::Map(entries, _) => match entries.data_type() {
+                DataType::Struct(pair) if pair.len() == 2 => {
+                    let of = |at: usize| Self::of_stored(pair[at].data_type());
+                    Nested::Map(of(0)?, of(1)?).kind()
+                }
+                _ => return None,
+            },
+            DataType::Struct(fields) => {
+                let field = |field: &arrow::datatypes::FieldRef| {
+                    Some((field.name().clone(), Self::of_stored(field.data_type())?))
+                };
+                Nested::Row(fields.iter().map(field).collect::<Option<_>>()?).kind()
+            }
+            other => return Self::of_arrow(other),
+        })
+    }
+
     /// Whether it is such a type, or made of one.
     pub(crate) fn holds(self, is_such: fn(Self) -> bool) -> bool {
         is_such(self)

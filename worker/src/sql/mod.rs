@@ -26,6 +26,7 @@ use weir_sql::{PlanOptions, environment};
 use crate::cli::{Format, SqlArgs};
 use crate::exit;
 use crate::printing::Printing;
+use crate::state::WithState;
 use client::{Client, Script};
 
 /// Answers what is asked; the code is the process's.
@@ -88,7 +89,7 @@ fn options(base: PathBuf, job: String, printed: &Taker) -> PlanOptions {
         max_parallelism: limits::DEFAULT_MAX_PARALLELISM,
         base,
         env: environment(),
-        parts: Arc::new(Printing(printed.clone())),
+        parts: Arc::new(WithState::new(Printing(printed.clone()))),
     }
 }
 

@@ -210,6 +210,21 @@ impl Subject for Keyed {
         let visible = model.iter().filter(|(_, (_, stamp))| !spec.expiry.is_over(*stamp, clock));
         visible.map(|(key, (row, _))| (*key, row.clone())).collect()
     }
+
+    fn see_rows(rows: &[RecordBatch]) -> Self::Seen {
+        let mut all = BTreeMap::new();
+        for rows in rows {
+            let number = |column: usize| rows.column(column).as_primitive::<Int64Type>();
+            let texts = rows.column(2).as_string::<i32>();
+            assert_eq!(rows.column(3).as_ref(), parts(texts.iter()).as_ref());
+            for row in 0..rows.num_rows() {
+                let key = number(0).is_valid(row).then(|| number(0).value(row));
+                let text = texts.is_valid(row).then(|| texts.value(row).to_owned());
+                assert_eq!(all.insert(key, (number(1).value(row), text)), None, "twice");
+            }
+        }
+        all
+    }
 }
 
 impl ReadsThrough for Keyed {

@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Int64Type};
 use common::cached::{Cached, ReadsThrough};
 use common::world::{Subject, World, steps};
@@ -258,6 +258,25 @@ impl Subject for Ordered {
             (key.clone(), rows.map(|(order, (n, _))| (order.clone(), *n)).collect::<Vec<_>>())
         });
         seen.filter(|(_, rows)| !rows.is_empty()).collect()
+    }
+
+    fn see_rows(rows: &[RecordBatch]) -> Self::Seen {
+        let mut all = Self::Seen::new();
+        for rows in rows {
+            let names: Vec<&str> =
+                rows.schema_ref().fields().iter().map(|f| f.name().as_str()).collect();
+            assert_eq!(names, ["k", "time", "text", "n"]);
+            let (keys, texts) =
+                (rows.column(0).as_string::<i32>(), rows.column(2).as_string::<i32>());
+            let number = |column: usize| rows.column(column).as_primitive::<Int64Type>();
+            for row in 0..rows.num_rows() {
+                let text = texts.is_valid(row).then(|| texts.value(row).to_owned());
+                let n = number(3).is_valid(row).then(|| number(3).value(row));
+                let own = all.entry(keys.value(row).to_owned()).or_default();
+                own.push(((number(1).value(row), text), n));
+            }
+        }
+        all
     }
 }
 

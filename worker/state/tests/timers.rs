@@ -7,8 +7,8 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
-use arrow::datatypes::DataType;
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Int64Type};
 use common::world::{Subject, World, steps};
 use common::*;
 use proptest::prelude::*;
@@ -122,6 +122,14 @@ impl Subject for Timers {
 
     fn see_model(_: &TableSpec, model: &Self::Model, _: u32) -> Self::Seen {
         model.clone()
+    }
+
+    fn see_rows(rows: &[RecordBatch]) -> Self::Seen {
+        let each = rows.iter().flat_map(|rows| {
+            let keys = rows.column(0).as_string::<i32>().iter().map(|key| key.unwrap().to_owned());
+            rows.column(1).as_primitive::<Int64Type>().values().iter().copied().zip(keys)
+        });
+        each.collect()
     }
 }
 

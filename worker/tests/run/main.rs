@@ -15,6 +15,7 @@ mod prompt;
 mod ranks;
 mod sql;
 mod stdio;
+mod stored;
 mod temporal;
 mod upserts;
 mod windows;

@@ -5,6 +5,7 @@
 //! the references. A reader fetches only the blocks that still count for the key groups it wants,
 //! and checks each. What either has in its hands goes to the worker's [`SegmentCache`], too.
 
+mod pieces;
 mod read;
 mod tables;
 
@@ -19,6 +20,7 @@ use crate::manifest::{INLINE_LIMIT, Place};
 use crate::store::{ErrorKind, Store, StoreError};
 use crate::{Nonces, SegmentCache};
 
+pub use pieces::OpenTable;
 pub(crate) use read::fetch_segment;
 pub use read::{DataReader, Prefetched};
 pub(crate) use tables::fetch_table_segment;

@@ -153,12 +153,7 @@ impl DataReader {
         &self,
         reference: &TableSegment,
     ) -> Result<SegmentReader, DataError> {
-        let tail = reference.len.saturating_sub(reference.tail)..reference.len;
-        let open = |tail: &Bytes| {
-            let reader = SegmentReader::open(tail)?;
-            check_identity(reference, &reader).map(|()| reader)
-        };
-        let (mut reader, _) = self.read_part(reference, tail, |tail| open(&tail)).await?;
+        let mut reader = self.open_table_index(reference).await?;
         let (offset, len) = reader.filters_at();
         if len > 0 {
             let filters = offset..offset + u64::from(len);
@@ -169,6 +164,19 @@ impl DataReader {
             (reader, _) = self.read_part(reference, filters, check).await?;
         }
         Ok(reader)
+    }
+
+    /// As [`DataReader::open_table_segment`], without filters: for whoever reads every row.
+    pub(super) async fn open_table_index(
+        &self,
+        reference: &TableSegment,
+    ) -> Result<SegmentReader, DataError> {
+        let tail = reference.len.saturating_sub(reference.tail)..reference.len;
+        let open = |tail: &Bytes| {
+            let reader = SegmentReader::open(tail)?;
+            check_identity(reference, &reader).map(|()| reader)
+        };
+        Ok(self.read_part(reference, tail, |tail| open(&tail)).await?.0)
     }
 
     /// Some bytes of a segment as `check` makes them out, from the cache if they are good there.

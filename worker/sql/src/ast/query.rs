@@ -224,6 +224,8 @@ pub(crate) enum RelationKind {
     Lateral(Box<Query>),
     /// `TABLE(f(x))` of a function that gives tables.
     Function(Box<Call>),
+    /// `STATE('place', 'operator', …)`.
+    State(Box<StateCall>),
     /// `… MATCH_RECOGNIZE (…)`.
     Match(Box<MatchClause>),
 }
@@ -239,6 +241,17 @@ impl Relation {
             (None, _) => Vec::new(),
         }
     }
+}
+
+/// Rows that an operator of a job keeps, as a checkpoint or savepoint holds them.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct StateCall {
+    pub(crate) function: Ident,
+    pub(crate) place: (String, Span),
+    pub(crate) operator: (String, Span),
+    pub(crate) table: Option<(String, Span)>,
+    pub(crate) version: Option<(u64, Span)>,
+    pub(crate) span: Span,
 }
 
 /// A table as it was at a time.

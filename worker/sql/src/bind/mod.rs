@@ -28,6 +28,7 @@ mod sets;
 mod settings;
 mod shown;
 mod size;
+mod state;
 pub(crate) mod subquery;
 pub(crate) mod table;
 mod temporal;

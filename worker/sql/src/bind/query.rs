@@ -194,6 +194,10 @@ impl Binder<'_> {
                 (self.query(query, ctes)?, None, "the query in FROM".to_owned())
             }
             RelationKind::Function(call) => return self.table_function(call),
+            RelationKind::State(call) => {
+                let (rel, place) = self.state(call)?;
+                (rel, None, place)
+            }
             RelationKind::Match(clause) => {
                 let rel = self.match_recognize(clause, ctes)?;
                 (rel, None, "what MATCH_RECOGNIZE gives".to_owned())

@@ -14,6 +14,7 @@ mod pattern;
 mod query;
 mod rows;
 mod session;
+mod state;
 mod told;
 mod window;
 

@@ -21,12 +21,14 @@ impl Parser {
             "HOP" => WindowKind::Hop,
             "CUMULATE" => WindowKind::Cumulate,
             "SESSION" => WindowKind::Session,
+            "STATE" => return self.state_call(function),
             _ => {
-                let hint = did_you_mean(&name, ["TUMBLE", "HOP", "CUMULATE", "SESSION"], '\'');
+                let hint =
+                    did_you_mean(&name, ["TUMBLE", "HOP", "CUMULATE", "SESSION", "STATE"], '\'');
                 return self.error(
                     function.span,
                     format!(
-                        "\"{}\" is not a table function; TUMBLE, HOP, CUMULATE and SESSION are{hint}",
+                        "\"{}\" is not a table function; TUMBLE, HOP, CUMULATE, SESSION and STATE are{hint}",
                         function.text
                     ),
                 );

@@ -11,6 +11,7 @@ mod pattern_errors;
 mod plans;
 mod secrets;
 mod session;
+mod stored;
 mod subqueries;
 mod tables;
 mod window_errors;

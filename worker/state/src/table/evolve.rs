@@ -85,11 +85,20 @@ impl Evolution {
         &'a self,
         stored: impl Fn(usize) -> Value<'a>,
     ) -> impl Iterator<Item = Value<'a>> {
-        self.sources.iter().map(move |source| match source {
+        (0..self.sources.len()).map(move |column| self.value(column, &stored))
+    }
+
+    /// One of them.
+    pub(crate) fn value<'a>(
+        &'a self,
+        column: usize,
+        stored: impl Fn(usize) -> Value<'a>,
+    ) -> Value<'a> {
+        match &self.sources[column] {
             Source::Stored(at) => stored(*at),
             Source::Default(None) => Value::Null,
             Source::Default(Some(scalar)) => scalar.value(),
-        })
+        }
     }
 }
 

@@ -35,6 +35,7 @@ mod keyed;
 mod ordered;
 mod read_through;
 mod restore;
+pub mod rows;
 mod run;
 mod scan;
 mod slots;

@@ -1,5 +1,7 @@
 //! Tables from segments.
 
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 
@@ -48,14 +50,14 @@ pub enum RestoreError {
 }
 
 /// Some rows on their way into a table.
-pub(crate) struct Batch<'a> {
-    evolutions: &'a [Evolution],
+pub(crate) struct Batch {
+    evolutions: Arc<[Evolution]>,
     blocks: Vec<(usize, Block)>,
     /// Block and number of each row.
     rows: Vec<(u32, u32)>,
 }
 
-impl Batch<'_> {
+impl Batch {
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -96,6 +98,71 @@ impl Batch<'_> {
         let (block, number, source) = self.at(row);
         self.evolutions[source].values(move |column| block.value(number, column))
     }
+
+    /// One of them.
+    pub(crate) fn value(&self, row: usize, column: usize) -> Value<'_> {
+        let (block, number, source) = self.at(row);
+        self.evolutions[source].value(column, |stored| block.value(number, stored))
+    }
+}
+
+/// The rows of segments that count, some at a time.
+pub(crate) struct Batches {
+    merge: Merge,
+    evolutions: Arc<[Evolution]>,
+    /// The block that each source's last row was in: its place in the batch and its number.
+    last: Vec<Option<(u32, u32)>>,
+}
+
+impl Batches {
+    pub(crate) fn new(
+        table: &TableSpec,
+        groups: Groups,
+        segments: &[Input],
+    ) -> Result<Self, RestoreError> {
+        check_groups(table, groups.of, segments)?;
+        let merge = Merge::new(table, segments, groups.range, true)?;
+        let evolutions: Arc<[Evolution]> = merge.evolutions().into();
+        let last = vec![None; evolutions.len()];
+        Ok(Self { merge, evolutions, last })
+    }
+
+    /// The next rows, in order; `None` after the last.
+    pub(crate) fn next(&mut self) -> Result<Option<Batch>, RestoreError> {
+        let evolutions = Arc::clone(&self.evolutions);
+        let mut batch = Batch { evolutions, blocks: Vec::new(), rows: Vec::new() };
+        self.last.fill(None);
+        while batch.rows.len() < ROWS {
+            let Some(hit) = self.merge.advance()? else { break };
+            let number = hit.block.number();
+            let block = match self.last[hit.source] {
+                Some((at, same)) if same == number => at,
+                _ => {
+                    batch.blocks.push((hit.source, hit.block.clone()));
+                    let at = (batch.blocks.len() - 1) as u32;
+                    self.last[hit.source] = Some((at, number));
+                    at
+                }
+            };
+            batch.rows.push((block, hit.row as u32));
+        }
+        Ok((!batch.rows.is_empty()).then_some(batch))
+    }
+}
+
+/// Keys of a job with another number of key groups would be in other groups.
+pub(crate) fn check_groups(
+    table: &TableSpec,
+    of: u32,
+    segments: &[Input],
+) -> Result<(), RestoreError> {
+    for segment in segments {
+        let stored = segment.stored.reader().meta().groups;
+        if stored != of {
+            return Err(RestoreError::Groups { table: table.name.clone(), stored, wanted: of });
+        }
+    }
+    Ok(())
 }
 
 /// Hands every row of the groups to `install`, batch by batch, in order; gives the clock and the
@@ -104,41 +171,11 @@ pub(crate) fn restore(
     table: &TableSpec,
     groups: Groups,
     segments: &[Input],
-    mut install: impl FnMut(&Batch<'_>) -> Result<(), RestoreError>,
+    mut install: impl FnMut(&Batch) -> Result<(), RestoreError>,
 ) -> Result<(u32, Bounds), RestoreError> {
-    for segment in segments {
-        let stored = segment.stored.reader().meta().groups;
-        if stored != groups.of {
-            let (table, wanted) = (table.name.clone(), groups.of);
-            return Err(RestoreError::Groups { table, stored, wanted });
-        }
-    }
-    let mut merge = Merge::new(table, segments, groups.range, true)?;
-    let evolutions = merge.evolutions();
-    let empty = || Batch { evolutions: &evolutions, blocks: Vec::new(), rows: Vec::new() };
-    let mut batch = empty();
-    // The block that each source's last row was in: its place in the batch and its number.
-    let mut last: Vec<Option<(u32, u32)>> = vec![None; evolutions.len()];
-    while let Some(hit) = merge.advance()? {
-        let number = hit.block.number();
-        let block = match last[hit.source] {
-            Some((at, same)) if same == number => at,
-            _ => {
-                batch.blocks.push((hit.source, hit.block.clone()));
-                let at = (batch.blocks.len() - 1) as u32;
-                last[hit.source] = Some((at, number));
-                at
-            }
-        };
-        batch.rows.push((block, hit.row as u32));
-        if batch.rows.len() == ROWS {
-            install(&batch)?;
-            batch = empty();
-            last.fill(None);
-        }
-    }
-    if !batch.rows.is_empty() {
+    let mut batches = Batches::new(table, groups, segments)?;
+    while let Some(batch) = batches.next()? {
         install(&batch)?;
     }
-    Ok((merge.clock(), merge.bounds().clone()))
+    Ok((batches.merge.clock(), batches.merge.bounds().clone()))
 }

@@ -216,7 +216,7 @@ pub struct SpecError {
 }
 
 /// The columns, all of different names.
-fn numbered(mut columns: Vec<Field>) -> Vec<Field> {
+pub(crate) fn numbered(mut columns: Vec<Field>) -> Vec<Field> {
     for at in 1..columns.len() {
         let (before, rest) = columns.split_at_mut(at);
         let taken = |name: &str| before.iter().any(|other| other.name == name);

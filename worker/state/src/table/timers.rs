@@ -79,7 +79,7 @@ impl Timers {
     ) -> Result<Self, RestoreError> {
         let mut timers = Self::new(spec, groups)?;
         let spec = timers.spec.clone();
-        let (clock, _) = restore(&spec, groups, segments, |batch: &Batch<'_>| {
+        let (clock, _) = restore(&spec, groups, segments, |batch: &Batch| {
             for row in 0..batch.len() {
                 let order = batch.order(row);
                 let key = Blob::new(order.get(8..).unwrap_or_default());
@@ -212,7 +212,7 @@ impl Timers {
 }
 
 /// The time at the front of an encoded order.
-fn time_of(order: &[u8]) -> i64 {
+pub(super) fn time_of(order: &[u8]) -> i64 {
     (order_word(order) as i64) ^ i64::MIN
 }
 

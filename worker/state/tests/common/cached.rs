@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, RecordBatch};
 use weir_state::merge::Input;
 use weir_state::sorted::Age;
 use weir_state::table::{Announced, Groups, Layer, StoredTable, Table, TableSpec};
@@ -142,5 +142,9 @@ impl<T: ReadsThrough> Subject for Cached<T> {
 
     fn see_model(spec: &TableSpec, model: &T::Model, clock: u32) -> T::Seen {
         T::see_model(spec, model, clock)
+    }
+
+    fn see_rows(rows: &[RecordBatch]) -> T::Seen {
+        T::see_rows(rows)
     }
 }

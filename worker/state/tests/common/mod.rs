@@ -8,10 +8,12 @@ pub(crate) mod world;
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use bytes::Bytes;
 use weir_protocol::{Attempt, KeyGroup, KeyGroupRange, Term};
 use weir_state::merge::{Compaction, Input};
 use weir_state::sorted::{Age, Ages, Stored};
+use weir_state::table::rows::Rows;
 use weir_state::table::{Encoded, Frozen, Groups, Table, TableSpec};
 
 pub(crate) const GROUPS: u32 = 8;
@@ -144,6 +146,12 @@ fn meets(a: Ages, b: Ages) -> bool {
 
 fn inside(a: Ages, b: Ages) -> bool {
     b.lo <= a.lo && a.hi <= b.hi
+}
+
+/// The rows of segments as data.
+pub(crate) fn rows(spec: &TableSpec, groups: Groups, inputs: &[Input]) -> Vec<RecordBatch> {
+    let mut rows = Rows::open(spec, groups, inputs).unwrap();
+    std::iter::from_fn(|| rows.next_batch().unwrap()).collect()
 }
 
 /// Freezes a table into the chain at an age and has it published.

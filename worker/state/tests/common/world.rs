@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use arrow::array::RecordBatch;
 use proptest::prelude::*;
 use weir_protocol::{Attempt, KeyGroupRange, Term};
 use weir_state::merge::Input;
@@ -35,6 +36,8 @@ pub(crate) trait Subject: Sized {
     /// Everything that the subtask holds, read in every way there is.
     fn see(&mut self, groups: Groups) -> Self::Seen;
     fn see_model(spec: &TableSpec, model: &Self::Model, clock: u32) -> Self::Seen;
+    /// What batches of rows hold that were read from segments without a table.
+    fn see_rows(rows: &[RecordBatch]) -> Self::Seen;
 }
 
 /// What happens next.
@@ -241,7 +244,10 @@ impl<S: Subject> World<S> {
             .map(|range| {
                 let groups = Groups { range, of: GROUPS };
                 let here = overlapping(&inputs, range);
-                (groups, S::restore(&self.spec, groups, &here))
+                let mut subtask = S::restore(&self.spec, groups, &here);
+                let rows = super::rows(&self.spec, groups, &here);
+                assert_eq!(S::see_rows(&rows), subtask.see(groups), "as data and restored");
+                (groups, subtask)
             })
             .collect();
         self.set_clocks();

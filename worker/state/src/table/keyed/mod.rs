@@ -76,7 +76,7 @@ impl Keyed {
     ) -> Result<Self, RestoreError> {
         let mut table = Self::new(spec, groups)?;
         let mut slots = Vec::new();
-        let (clock, _) = restore(&table.spec.clone(), groups, segments, |batch: &Batch<'_>| {
+        let (clock, _) = restore(&table.spec.clone(), groups, segments, |batch: &Batch| {
             let keys = batch.keys(&table.spec.key_types())?;
             table.slots_of(&keys, batch.len(), &mut slots)?;
             for (row, &slot) in slots.iter().enumerate() {

@@ -136,7 +136,7 @@ impl Ordered {
         let mut table = Self::new(spec, groups)?;
         let mut key_slots = Vec::new();
         let spec = table.spec.clone();
-        let (clock, bounds) = restore(&spec, groups, segments, |batch: &Batch<'_>| {
+        let (clock, bounds) = restore(&spec, groups, segments, |batch: &Batch| {
             let keys = batch.keys(&spec.key_types())?;
             table.keys.resolve(&keys, batch.len(), &mut key_slots)?;
             table.add_states(|row| group_of(batch.prefix(row)), &key_slots);

@@ -1,17 +1,29 @@
 //! `weir state`: what a chain holds, read without touching it.
 
+mod diff;
+mod export;
+mod parts;
+mod pick;
+mod place;
+mod rows;
+mod source;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use weir_checkpoint::manifest::{chain_name, version_of};
-use weir_checkpoint::store::{Scoped, Store, StoreOptions, open};
-use weir_checkpoint::{Chain, ChainOptions, DataReader, Manifest, ManifestKind};
+use weir_checkpoint::store::{Scoped, Store};
+use weir_checkpoint::{Chain, ChainOptions, Manifest, ManifestKind};
 use weir_page::words::{bytes, event_time};
-use weir_protocol::{JobName, KeyGroupRange, Version};
+use weir_protocol::{KeyGroupRange, Version};
+use weir_sql::StateAsked;
+use weir_state::table::rows::row_schema;
 
 use crate::cli::{Report, StateCommand};
+pub(crate) use parts::WithState;
+use place::{Stored, find, open_root, split_place};
 
 /// Runs a `weir state` command; the text is for standard output.
 ///
@@ -21,36 +33,17 @@ pub(crate) async fn run(command: &StateCommand) -> anyhow::Result<String> {
     match command {
         StateCommand::Ls { place, output } => list(place, *output).await,
         StateCommand::Show { place, version, output } => show(place, *version, *output).await,
+        StateCommand::Diff { place, from, to, rows, output } => {
+            diff::diff(place, *from, *to, *rows, *output).await
+        }
+        StateCommand::Export { place, version, operator, table, output } => {
+            let (place, operator) = (place.clone(), operator.clone());
+            let asked = StateAsked { place, operator, table: table.clone(), version: *version };
+            export::export(&asked, output).await
+        }
         StateCommand::Verify { place } => verify(place).await,
         StateCommand::Delete { place, uid } => delete(place, uid).await,
     }
-}
-
-/// A job's folder `<root>/<namespace>/<name>` as root and job.
-fn split_place(place: &str) -> anyhow::Result<(String, JobName)> {
-    let parts: Vec<&str> = place.trim_end_matches('/').rsplitn(3, '/').collect();
-    match parts[..] {
-        [name, namespace, root] if !root.is_empty() && !name.is_empty() => {
-            Ok((root.to_owned(), JobName(format!("{namespace}/{name}"))))
-        }
-        [name, namespace] => Ok((".".to_owned(), JobName(format!("{namespace}/{name}")))),
-        _ => bail!(
-            "{place}: not a job's state; write <root>/<namespace>/<name>, for example .weir/default/airport-delays"
-        ),
-    }
-}
-
-fn open_root(root: &str) -> anyhow::Result<Arc<dyn Store>> {
-    let local = !root.contains("://");
-    if local && !std::path::Path::new(root).is_dir() {
-        bail!("{root}: no such directory; nothing was stored here");
-    }
-    Ok(open(root, &StoreOptions::default())?)
-}
-
-fn attach(place: &str) -> anyhow::Result<Chain> {
-    let (root, job) = split_place(place)?;
-    Ok(Chain::attach(open_root(&root)?, &job, ChainOptions::default()))
 }
 
 /// The newest manifest of the job whose state is at `place`; none where nothing is stored.
@@ -64,13 +57,6 @@ pub(crate) async fn head_of(place: &str) -> anyhow::Result<Option<Manifest>> {
     }
     let chain = Chain::attach(open_root(&root)?, &job, ChainOptions::default());
     Ok(chain.read_head().await?)
-}
-
-async fn head(chain: &Chain, place: &str) -> anyhow::Result<Manifest> {
-    let head = chain.read_head().await?;
-    head.with_context(|| {
-        format!("{place}: no job has kept state here; `weir state ls <root>` lists those that have")
-    })
 }
 
 async fn list(place: &str, output: Report) -> anyhow::Result<String> {
@@ -129,15 +115,7 @@ async fn list(place: &str, output: Report) -> anyhow::Result<String> {
 }
 
 async fn show(place: &str, version: Option<u64>, output: Report) -> anyhow::Result<String> {
-    let chain = attach(place)?;
-    let head = head(&chain, place).await?;
-    let manifest = match version {
-        None => head,
-        Some(version) => chain.read_version(Version(version)).await?.with_context(|| {
-            let kept: Vec<String> = head.retained.iter().map(|r| r.version.to_string()).collect();
-            format!("{place}: version {version} is not there; kept are {}", kept.join(", "))
-        })?,
-    };
+    let manifest = find(place, version).await?.manifest;
     if output == Report::Json {
         return Ok(serde_json::to_string_pretty(&manifest)?);
     }
@@ -184,6 +162,9 @@ fn describe(m: &Manifest) -> anyhow::Result<String> {
             let (rows, size) = stored().fold((0, 0), |(r, s), t| (r + t.rows, s + t.len));
             let (count, size) = (stored().count(), bytes(size));
             writeln!(text, "    table {spec}: {count} segments, {rows} rows and changes, {size}")?;
+            let columns = row_schema(spec);
+            let names: Vec<&str> = columns.fields().iter().map(|f| f.name().as_str()).collect();
+            writeln!(text, "      rows of {}", names.join(", "))?;
         }
         if !entry.state.items.is_empty() {
             writeln!(text, "    {} values that are not keyed", entry.state.items.len())?;
@@ -244,9 +225,7 @@ async fn delete(place: &str, uid: &str) -> anyhow::Result<String> {
 }
 
 async fn verify(place: &str) -> anyhow::Result<String> {
-    let chain = attach(place)?;
-    let manifest = head(&chain, place).await?;
-    let reader = DataReader::new(Arc::clone(chain.store()));
+    let Stored { manifest, reader, .. } = find(place, None).await?;
     let mut segments = 0;
     let mut size = 0;
     for (uid, entry) in &manifest.operators {
@@ -266,18 +245,4 @@ async fn verify(place: &str) -> anyhow::Result<String> {
         manifest.version,
         bytes(size)
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_a_root_and_a_job() {
-        let split = |p: &str| split_place(p).map(|(root, job)| (root, job.0)).ok();
-        assert_eq!(split(".weir/default/a"), Some((".weir".into(), "default/a".into())));
-        assert_eq!(split("s3://b/p/ns/a/"), Some(("s3://b/p".into(), "ns/a".into())));
-        assert_eq!(split("default/a"), Some((".".into(), "default/a".into())));
-        assert_eq!(split("a"), None);
-    }
 }
