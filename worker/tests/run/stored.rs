@@ -170,19 +170,30 @@ spec:
         serde_json::from_str(&self.says(&["state", "show", PLACE, "-o", "json"])).expect("JSON")
     }
 
-    /// Of the operator that keeps this many tables, each of which begins so.
+    /// Of the operator that keeps tables whose names begin so, one of which has this column.
     fn operator(&self, tables: &[&str], column: &str) -> String {
         let manifest = self.manifest();
         let operators = manifest["operators"].as_object().expect("operators");
         let fits = |entry: &Value| {
             let own = entry["tables"].as_array().into_iter().flatten();
             let names: Vec<&str> = own.clone().filter_map(|table| table["name"].as_str()).collect();
-            names == tables && entry["tables"].to_string().contains(&format!("\"{column}\""))
+            let begin = |(name, begins): (&&str, &&str)| name.starts_with(begins);
+            names.len() == tables.len()
+                && names.iter().zip(tables).all(begin)
+                && entry["tables"].to_string().contains(&format!("\"{column}\""))
         };
         let mut found = operators.iter().filter(|(_, entry)| fits(entry));
         let uid = found.next().unwrap_or_else(|| panic!("no {tables:?} in {manifest:#}")).0;
         assert!(found.next().is_none(), "several operators keep {tables:?}");
         uid.clone()
+    }
+
+    /// The whole name of an operator's table that begins so.
+    fn table(&self, operator: &str, begins: &str) -> String {
+        let manifest = self.manifest();
+        let tables = manifest["operators"][operator]["tables"].as_array().expect("tables");
+        let mut names = tables.iter().filter_map(|table| table["name"].as_str());
+        names.find(|name| name.starts_with(begins)).expect("it").to_owned()
     }
 
     /// Rows of a table as its columns by name, sorted.
@@ -221,10 +232,15 @@ impl Table {
         Self { names, rows }
     }
 
-    /// These columns, sorted.
+    /// These columns, sorted. What begins and ends a name may be given, with a `*` between.
     fn columns(&self, names: &[&str]) -> Vec<String> {
         let at = |name: &&str| {
-            let found = self.names.iter().position(|known| known == name);
+            let (begins, ends) = name.split_once('*').unwrap_or((name, ""));
+            let is_it = |known: &String| match ends.is_empty() {
+                true => known == name,
+                false => known.starts_with(begins) && known.ends_with(ends),
+            };
+            let found = self.names.iter().position(is_it);
             found.unwrap_or_else(|| panic!("no {name} among {:?}", self.names))
         };
         let at: Vec<usize> = names.iter().map(at).collect();
@@ -284,14 +300,15 @@ fn check(job: &Job, place: &str, version: Option<u64>, events: &[Event], cities:
         *group = (group.0 + 1, group.1 + amount);
         *values.entry((customer, *amount)).or_default() += 1;
     }
-    let grouping = job.operator(&["groups", "values of EXPR$3"], "customer");
+    let grouping = job.operator(&["groups", "values of MAX(amount)"], "customer");
     let kept = job.export(place, version, &grouping, "groups");
     assert_eq!(
-        kept.columns(&["customer", "$rows", "EXPR$2"]),
+        kept.columns(&["customer", "$rows", "SUM(amount)*$sum"]),
         sorted(groups.iter().map(|(customer, (n, total))| format!("{customer},{n},{total}"))),
         "a row per group"
     );
-    let kept = job.export(place, version, &grouping, "values of EXPR$3");
+    let values_of = job.table(&grouping, "values of MAX(amount)");
+    let kept = job.export(place, version, &grouping, &values_of);
     assert_eq!(
         kept.columns(&["customer", "value", "count"]),
         sorted(values.iter().map(|((customer, value), n)| format!("{customer},{value},{n}"))),
