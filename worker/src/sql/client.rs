@@ -1,6 +1,6 @@
 //! Answers statements: what was declared is kept, lists are shown, jobs are run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -107,13 +107,7 @@ impl Client {
 
     /// What a statement can be planned with.
     pub(super) fn options(&self, job: String, printed: &Taker) -> PlanOptions {
-        PlanOptions {
-            job,
-            max_parallelism: limits::DEFAULT_MAX_PARALLELISM,
-            base: self.base.clone(),
-            env: environment(),
-            parts: Arc::new(Printing(printed.clone())),
-        }
+        plan_options(&self.base, job, printed)
     }
 
     fn refuse(&mut self, errors: &[SqlError], file: Option<&str>) -> u8 {
@@ -248,6 +242,17 @@ impl Client {
     fn parallelism(&self) -> u32 {
         // It was checked when it was set.
         self.session.setting(PARALLELISM).and_then(|n| n.parse().ok()).unwrap_or(1)
+    }
+}
+
+/// What a statement can be planned with; paths of tables are relative to `base`.
+pub(super) fn plan_options(base: &Path, job: String, printed: &Taker) -> PlanOptions {
+    PlanOptions {
+        job,
+        max_parallelism: limits::DEFAULT_MAX_PARALLELISM,
+        base: base.to_path_buf(),
+        env: environment(),
+        parts: Arc::new(Printing(printed.clone())),
     }
 }
 
