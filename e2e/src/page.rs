@@ -33,8 +33,25 @@ pub fn address(run: &Run, limit: Duration) -> Result<String> {
 /// # Errors
 /// When nobody answers.
 pub fn get(address: &str, path: &str, headers: &str) -> Result<(String, String)> {
+    let request = format!("GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
+    answered(address, &request)
+}
+
+/// The first line and the body of the answer to a POST; `headers` end in line breaks.
+///
+/// # Errors
+/// When nobody answers.
+pub fn post(address: &str, path: &str, headers: &str, body: &str) -> Result<(String, String)> {
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    answered(address, &request)
+}
+
+fn answered(address: &str, request: &str) -> Result<(String, String)> {
     let mut stream = TcpStream::connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n")?;
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer).into_owned();

@@ -77,6 +77,7 @@ pub struct RunArgs {
 #[command(after_help = "Examples:
   weir sql -e \"SELECT 1 + 1\"
   weir sql -f script.sql --format json
+  weir sql --page
   echo \"SHOW FUNCTIONS LIKE 'json%';\" | weir sql")]
 pub struct SqlArgs {
     /// Run these statements, separated by semicolons.
@@ -88,6 +89,10 @@ pub struct SqlArgs {
     /// Run the statements of this file first, such as declarations.
     #[arg(short, long, value_name = "FILE")]
     pub init: Option<PathBuf>,
+    /// Serve a page for statements instead, on loopback: at this address, or at the first free port
+    /// from 8081 on 127.0.0.1. What -e or -f give stands in its editor, and is not run.
+    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = "")]
+    pub page: Option<String>,
     /// How rows are written: a table on a terminal, CSV elsewhere, unless this is said.
     #[arg(long, value_enum)]
     pub format: Option<Format>,

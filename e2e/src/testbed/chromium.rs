@@ -169,6 +169,77 @@ impl Browser {
         Ok(())
     }
 
+    /// Presses a key while another is held: `ctrl`, or `ctrl+shift`.
+    ///
+    /// # Errors
+    /// When the page is gone.
+    pub fn chord(&mut self, key: &str, held: &str) -> Result<()> {
+        let held: u32 = [("ctrl", 2), ("shift", 8)]
+            .iter()
+            .filter(|(n, _)| held.contains(n))
+            .map(|(_, b)| b)
+            .sum();
+        for kind in ["rawKeyDown", "keyUp"] {
+            let params = json!({"type": kind, "key": key, "modifiers": held});
+            self.ask("Input.dispatchKeyEvent", params)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a text where the cursor is, all at once.
+    ///
+    /// # Errors
+    /// When the page is gone.
+    pub fn insert(&mut self, text: &str) -> Result<()> {
+        self.ask("Input.insertText", json!({"text": text})).map(drop)
+    }
+
+    /// Writes a text where the cursor is, key by key.
+    ///
+    /// # Errors
+    /// When the page is gone.
+    pub fn type_keys(&mut self, text: &str) -> Result<()> {
+        text.chars().try_for_each(|c| self.press(&c.to_string()))
+    }
+
+    /// Clicks the first element that a selector finds.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn click(&mut self, selector: &str) -> Result<()> {
+        let script = format!(
+            "(() => {{ const found = document.querySelector({}); found?.click(); return Boolean(found); }})()",
+            json!(selector)
+        );
+        ensure!(self.evaluate(&script)? == true, "nothing to click at: {selector}");
+        Ok(())
+    }
+
+    /// What the browser complains of since the page was opened: errors of scripts, and what they or
+    /// the page may not do or load.
+    ///
+    /// # Errors
+    /// When the page is gone.
+    pub fn complaints(&mut self) -> Result<Vec<String>> {
+        self.ask("Log.enable", json!({}))?;
+        self.ask("Runtime.enable", json!({}))?;
+        // They come with the answers that follow.
+        self.evaluate("null")?;
+        let complaint = |event: &Value| match event["method"].as_str() {
+            Some("Log.entryAdded") if event["params"]["entry"]["level"] == "error" => {
+                Some(event["params"]["entry"]["text"].to_string())
+            }
+            Some("Runtime.exceptionThrown") => {
+                Some(event["params"]["exceptionDetails"].to_string())
+            }
+            Some("Runtime.consoleAPICalled") if event["params"]["type"] == "error" => {
+                Some(event["params"]["args"].to_string())
+            }
+            _ => None,
+        };
+        Ok(self.events.iter().filter_map(complaint).collect())
+    }
+
     /// Lets the system's word be dark or light.
     ///
     /// # Errors

@@ -8,7 +8,7 @@
 //! defaults, and what would be wrong with it is not reported.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use weir_engine::veil::Veil;
@@ -17,14 +17,14 @@ use crate::reference::OptionText;
 use crate::table::{OptionValue, Position, Problem, Table};
 
 thread_local! {
-    /// Names of options that are made known on this thread, while somebody wants to hear them.
-    static ASKED: RefCell<Option<BTreeSet<String>>> = const { RefCell::new(None) };
+    /// Options that are made known on this thread, while somebody wants to hear them.
+    static ASKED: RefCell<Option<BTreeMap<String, Vec<String>>>> = const { RefCell::new(None) };
 }
 
-/// The names of all options that are asked for meanwhile. What a table's options can be is said
-/// nowhere but by whoever reads them.
-pub fn asked(read: impl FnOnce()) -> BTreeSet<String> {
-    ASKED.set(Some(BTreeSet::new()));
+/// All options that are asked for meanwhile, and the values that each can have where those are few.
+/// What a table's options can be is said nowhere but by whoever reads them.
+pub fn asked(read: impl FnOnce()) -> BTreeMap<String, Vec<String>> {
+    ASKED.set(Some(BTreeMap::new()));
     read();
     ASKED.take().unwrap_or_default()
 }
@@ -60,11 +60,7 @@ impl<'a> Options<'a> {
     /// Makes an option known that somebody else reads.
     pub fn allow(&mut self, key: &str) {
         self.known.insert(key.to_owned());
-        ASKED.with_borrow_mut(|asked| {
-            if let Some(asked) = asked {
-                asked.insert(key.to_owned());
-            }
-        });
+        offer(key, &[]);
     }
 
     /// Makes every option known that begins with `prefix`, and returns those that are given.
@@ -175,6 +171,7 @@ impl<'a> Options<'a> {
 
     /// `true` or `false`.
     pub fn bool(&mut self, key: &str, default: bool) -> bool {
+        offer(key, &["true", "false"]);
         let Some(value) = self.decisive(key) else {
             return default;
         };
@@ -261,13 +258,14 @@ impl<'a> Options<'a> {
 
     /// One of several names.
     pub fn choice<T: Copy>(&mut self, key: &str, default: T, choices: &[(&str, T)]) -> T {
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        offer(key, &names);
         let Some(value) = self.decisive(key) else {
             return default;
         };
         if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == value) {
             return *choice;
         }
-        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
         // What is near to a value tells of it.
         let literal = self.table.options.get(key).is_some_and(|option| option.value.is_literal());
         let meant = did_you_mean(value, names.iter().copied()).filter(|_| literal);
@@ -333,6 +331,18 @@ pub fn did_you_mean<'a>(given: &str, names: impl IntoIterator<Item = &'a str>) -
         }
     });
     near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+}
+
+/// Tells whoever wants to hear it of an option and of its values.
+fn offer(key: &str, values: &[&str]) {
+    ASKED.with_borrow_mut(|asked| {
+        if let Some(asked) = asked {
+            let known = asked.entry(key.to_owned()).or_default();
+            let new = values.iter().filter(|value| !known.iter().any(|one| one == *value));
+            let new: Vec<String> = new.map(|value| (*value).to_owned()).collect();
+            known.extend(new);
+        }
+    });
 }
 
 /// Splits a leading whole number from its unit.

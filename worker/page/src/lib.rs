@@ -5,7 +5,8 @@
 //! - **Out**: `/v1/…` as JSON and as a stream, pages that are complete without a script, findings
 //!   ([`diagnose`]); and a page of many jobs ([`fleet`]), of rows that somebody else gathers.
 //!   What is over goes to a collector of traces ([`traces`]), where there is one.
-//! - **Always**: read-only; nobody waits for a viewer; every memory here has a bound; nothing is
+//!   Where a person has it on their own machine, [`sql`]: statements are written, run and looked at.
+//! - **Always**: read-only, but for [`sql`], which has rules of its own; nobody waits for a viewer; every memory here has a bound; nothing is
 //!   loaded from elsewhere; no other web site gets an answer.
 //!
 //! ```text
@@ -22,6 +23,7 @@ mod hub;
 mod places;
 mod render;
 mod serve;
+pub mod sql;
 mod status;
 pub mod traces;
 pub mod words;

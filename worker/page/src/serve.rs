@@ -179,7 +179,7 @@ pub(crate) static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
 });
 
 impl Asset {
-    fn new(name: &'static str, kind: &'static str, content: &[u8]) -> Self {
+    pub(crate) fn new(name: &'static str, kind: &'static str, content: &[u8]) -> Self {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         // Writing to memory succeeds.
         let gzipped =
@@ -190,7 +190,12 @@ impl Asset {
 }
 
 pub(crate) async fn asset(Path(name): Path<String>) -> Response {
-    let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
+    sent(ASSETS.iter(), &name)
+}
+
+/// One of these files.
+pub(crate) fn sent<'a>(mut assets: impl Iterator<Item = &'a Asset>, name: &str) -> Response {
+    let Some(asset) = assets.find(|asset| asset.name == name) else {
         return missing(&format!("no {name} here"));
     };
     let headers = [

@@ -161,6 +161,31 @@ impl Running {
         self.over(ending).await
     }
 
+    /// Follows a job to its end, or until it is to be stopped. How much it has read and written, and
+    /// how many rows it reads a second, is told from time to time.
+    pub(super) async fn followed(
+        mut self,
+        stopped: impl Future<Output = ()>,
+        mut tell: impl FnMut(Totals, f64),
+    ) -> Ended {
+        let mut due = tokio::time::interval(REDRAW);
+        tokio::pin!(stopped);
+        loop {
+            let over = tokio::select! {
+                ending = self.handle.ended() => Some(ending),
+                _ = due.tick() => None,
+                () = &mut stopped => return self.stopped().await,
+            };
+            let status = self.handle.status();
+            self.meter.take(&status);
+            let rate = self.meter.out_rate(&status, &self.ends.sources);
+            tell(Totals::of(&status, &self.ends), rate);
+            if let Some(ending) = over {
+                return self.over(ending).await;
+            }
+        }
+    }
+
     /// Draws how far it is.
     pub(super) fn draw(&mut self, screen: &mut Screen, picture: Option<String>) {
         let (status, totals, rate) = self.figures();
@@ -201,9 +226,16 @@ impl Running {
     }
 }
 
+impl Engine {
+    /// Removes the state of all jobs, which have ended.
+    pub(super) fn clear(&self) {
+        remove(&self.folder);
+    }
+}
+
 impl Drop for Engine {
     fn drop(&mut self) {
-        remove(&self.folder);
+        self.clear();
     }
 }
 

@@ -10,6 +10,7 @@
 mod aside;
 mod client;
 mod engine;
+mod page;
 mod prompt;
 mod stdio;
 
@@ -52,6 +53,19 @@ pub(crate) async fn run(args: &SqlArgs) -> anyhow::Result<u8> {
             return Ok(client.finished(code).await);
         }
     }
+    if let Some(address) = &args.page {
+        let text = match (&args.file, &args.execute) {
+            (Some(path), _) => text_of(path)?,
+            (_, text) => text.clone().unwrap_or_default(),
+        };
+        let (base, folder) = (client.session.clone(), client.base.clone());
+        let before = base.declared();
+        let begun = page::Begun { base, before, text, folder, memory: args.memory.clone() };
+        let address = Some(address.as_str()).filter(|address| !address.is_empty());
+        let code = page::run(address, begun).await;
+        client.ended().await;
+        return code;
+    }
     if let Some(path) = &args.file {
         let code = file(&mut client, path).await?;
         return Ok(client.finished(code).await);
@@ -77,8 +91,7 @@ pub(crate) async fn run(args: &SqlArgs) -> anyhow::Result<u8> {
 
 async fn file(client: &mut Client, path: &Path) -> anyhow::Result<u8> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("{name} cannot be read; give the path of a script of SQL"))?;
+    let text = text_of(path)?;
     client.run(&Script { text: &text, file: Some(&name) }).await
 }
 
@@ -96,4 +109,10 @@ fn options(base: PathBuf, job: String, printed: &Taker) -> PlanOptions {
 fn parallelism(session: &Session) -> u32 {
     // It was checked when it was set.
     session.setting(PARALLELISM).and_then(|n| n.parse().ok()).unwrap_or(1)
+}
+
+fn text_of(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| {
+        format!("{} cannot be read; give the path of a script of SQL", path.display())
+    })
 }

@@ -37,6 +37,7 @@ use crate::{PlanOptions, Planned};
 
 use needs::Needs;
 use sinks::{one_of_each, sink_shape};
+pub(crate) use sources::at_options;
 
 /// Rows that come out of an operator of the graph.
 #[derive(Clone)]

@@ -43,23 +43,32 @@ pub(super) fn not_null(table: &TableDef, read: &BTreeSet<usize>) -> Vec<NotNull>
     read.map(|(column, &index)| NotNull { column, message: message(index) }).collect()
 }
 
+/// Problems of a table, at its options.
+pub(crate) fn at_options(
+    table: &TableDef,
+    problems: Vec<Problem>,
+) -> impl Iterator<Item = SqlError> {
+    problems.into_iter().map(|problem| {
+        let span = problem.at.map_or(table.span, |at| options_span(table, Span::from(at)));
+        SqlError::new(span, problem.message)
+    })
+}
+
+/// The whole key of an option, where its first character is known.
+fn options_span(table: &TableDef, at: Span) -> Span {
+    table.options.iter().find(|(_, o)| Span::from(o.at) == at).map_or(at, |(key, _)| Span {
+        end_column: at.column + key.chars().count() as u32 + 1,
+        ..at
+    })
+}
+
 impl Lowering<'_> {
     pub(super) fn problems(&mut self, table: &TableDef, problems: Vec<Problem>) {
-        for problem in problems {
-            let span = problem.at.map_or(table.span, |at| self.options_span(table, Span::from(at)));
-            let error = SqlError::new(span, problem.message);
+        for error in at_options(table, problems) {
             if !self.errors.contains(&error) {
                 self.errors.push(error);
             }
         }
-    }
-
-    /// The whole key of an option, where its first character is known.
-    fn options_span(&self, table: &TableDef, at: Span) -> Span {
-        table.options.iter().find(|(_, o)| Span::from(o.at) == at).map_or(at, |(key, _)| Span {
-            end_column: at.column + key.chars().count() as u32 + 1,
-            ..at
-        })
     }
 
     pub(super) fn scan(&mut self, table: &Arc<TableDef>, rel: &Rel) -> Option<Flow> {

@@ -198,9 +198,15 @@ fn options(parts: &[Token], words: &[&str]) -> Vec<Candidate> {
             if is_value && before.iter().rev().nth(1) == Some(&"'connector'") {
                 registry::connectors().map(|name| (name.to_owned(), "connector")).collect()
             } else if is_value {
-                Vec::new()
+                let key = before.iter().rev().nth(1).map_or("", |key| key.trim_matches('\''));
+                // Some look at a value only where one is given.
+                let begun = if typed.is_empty() { "?" } else { typed };
+                let with: BTreeMap<String, String> =
+                    given.into_iter().chain([(key.to_owned(), begun.to_owned())]).collect();
+                let values = known(&with).remove(key).unwrap_or_default();
+                values.into_iter().map(|value| (value, "value")).collect()
             } else {
-                let known = known(&given).into_iter().filter(|name| !given.contains_key(name));
+                let known = known(&given).into_keys().filter(|name| !given.contains_key(name));
                 known.map(|name| (name, "option")).collect()
             }
         }
@@ -219,8 +225,9 @@ fn given(parts: &[Token], words: &[&str]) -> BTreeMap<String, String> {
     pairs.map(|at| (text(at - 2), text(at))).collect()
 }
 
-/// The options that a table with these knows, as a source or as a sink.
-fn known(given: &BTreeMap<String, String>) -> BTreeSet<String> {
+/// The options that a table with these knows, as a source or as a sink, with the values that each
+/// can have where those are few.
+fn known(given: &BTreeMap<String, String>) -> BTreeMap<String, Vec<String>> {
     let at = Position { line: 1, column: 1 };
     let option = |(key, value): (&String, &String)| {
         (key.clone(), OptionValue { value: value.as_str().into(), at })
@@ -290,6 +297,13 @@ mod tests {
         );
         assert!(texts(&format!("{files}'csv.f")).contains(&"csv.field-delimiter'".to_owned()));
         assert!(!texts(&format!("{files}'")).contains(&"path'".to_owned()), "it is given");
+        assert_eq!(
+            texts("CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'scan.startup.mode' = 'e"),
+            ["earliest-offset'"]
+        );
+        let format = "CREATE TABLE t (a INT) WITH ('connector' = 'filesystem', 'format' = '";
+        assert!(texts(format).contains(&"parquet'".to_owned()), "{:?}", texts(format));
+        assert_eq!(texts(&format!("{files}'csv.ignore-parse-errors' = '")), ["true'", "false'"]);
         assert_eq!(texts("SET 'sql-client.execution.result-mode' = 'ch"), ["changelog'"]);
         assert!(texts("SET 'table.exec.s").contains(&"table.exec.state.ttl'".to_owned()));
     }

@@ -11,6 +11,7 @@
 
 mod answers;
 mod complete;
+mod draft;
 mod typed;
 mod written;
 
@@ -18,7 +19,8 @@ use std::collections::BTreeMap;
 
 pub use answers::Answer;
 pub use complete::{Candidate, Completion, Scope};
-pub use typed::{Token, TokenKind, is_complete, tokens};
+pub use draft::{Draft, Drafted, statement_at_end};
+pub use typed::{Token, TokenKind, is_complete, tokens, words};
 
 use arrow::array::RecordBatch;
 
@@ -66,11 +68,35 @@ struct Kept {
 #[derive(Clone)]
 pub struct Entry(Unit);
 
+/// What a statement is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// It asks for rows.
+    Query,
+    /// It writes rows.
+    Insert,
+    /// It asks how things are.
+    Told,
+    /// What follows goes by it.
+    Declares,
+}
+
 impl Entry {
     /// Where it stands.
     #[must_use]
     pub fn span(&self) -> Span {
         self.0.span
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self.0.statements.first() {
+            Some(Statement::Query(_)) => Kind::Query,
+            Some(Statement::Insert(_)) => Kind::Insert,
+            Some(Statement::Told(_)) => Kind::Told,
+            _ => Kind::Declares,
+        }
     }
 }
 
@@ -132,6 +158,12 @@ impl Session {
     /// # Errors
     /// Everything that is no statement of the dialect.
     pub fn read(&mut self, text: &str) -> Result<Vec<Entry>, Vec<SqlError>> {
+        let (entries, errors) = self.read_draft(text);
+        if errors.is_empty() { Ok(entries) } else { Err(errors) }
+    }
+
+    /// Reads the statements of a text that need not be whole, and everything that is none.
+    pub fn read_draft(&mut self, text: &str) -> (Vec<Entry>, Vec<SqlError>) {
         self.before = self.source.lines().count() as u32;
         let line = self.before + 1;
         self.source.push_str(text);
@@ -139,12 +171,17 @@ impl Session {
             self.source.push('\n');
         }
         let (units, mut errors) = parse_units(text, line);
-        if errors.is_empty() {
-            return Ok(units.into_iter().map(Entry).collect());
-        }
         errors.sort();
         errors.dedup();
-        Err(errors)
+        (units.into_iter().map(Entry).collect(), errors)
+    }
+
+    /// A place in what was read last, with lines that count from 1; nothing where it is in what was
+    /// read before.
+    #[must_use]
+    pub fn in_last(&self, span: Span) -> Option<Span> {
+        let line = span.line.checked_sub(self.before).filter(|line| *line > 0)?;
+        Some(Span { line, end_line: span.end_line.saturating_sub(self.before).max(line), ..span })
     }
 
     /// Forgets texts that no place can be about any more: everything behind the last declaration.
@@ -192,6 +229,12 @@ impl Session {
         }
     }
 
+    /// Everything that holds for statements that follow, as it was written.
+    #[must_use]
+    pub fn declared(&self) -> String {
+        self.kept.iter().map(|kept| kept.text.as_str()).collect()
+    }
+
     /// What was set, by name.
     #[must_use]
     pub fn setting(&self, key: &str) -> Option<&str> {
@@ -230,7 +273,16 @@ impl Session {
         entry: &Entry,
         options: &PlanOptions,
     ) -> Result<Answered, Vec<SqlError>> {
-        let mut bound = self.bind(entry, options)?;
+        let bound = self.bind(entry, options)?;
+        self.answer_bound(entry, bound, options)
+    }
+
+    fn answer_bound(
+        &mut self,
+        entry: &Entry,
+        mut bound: Bound<'_>,
+        options: &PlanOptions,
+    ) -> Result<Answered, Vec<SqlError>> {
         let mut warnings = std::mem::take(&mut bound.binder.warnings);
         if let [Statement::Told(told)] = entry.0.statements.as_slice() {
             let outcome = self.tell(told, bound, options)?;
@@ -273,6 +325,16 @@ impl Session {
         entry: &Entry,
         options: &'a PlanOptions,
     ) -> Result<Bound<'a>, Vec<SqlError>> {
+        let (bound, errors) = self.bind_draft(entry, options);
+        if errors.is_empty() { Ok(bound) } else { Err(errors) }
+    }
+
+    /// The same, with everything that is wrong.
+    fn bind_draft<'a>(
+        &self,
+        entry: &Entry,
+        options: &'a PlanOptions,
+    ) -> (Bound<'a>, Vec<SqlError>) {
         let own = entry.0.statements.iter().filter(|statement| !is_of_session(statement));
         let kept = self.kept.iter().map(|kept| &kept.statement);
         let statements: Vec<Statement> = kept.chain(own).cloned().collect();
@@ -280,14 +342,11 @@ impl Session {
         let mut binder = Binder::new(options);
         let program = binder.program(&statements);
         let mut errors = std::mem::take(&mut binder.errors);
-        if !errors.is_empty() {
-            errors.sort();
-            errors.dedup();
-            return Err(errors);
-        }
+        errors.sort();
+        errors.dedup();
         let is_query = matches!(entry.0.statements.as_slice(), [Statement::Query(_)]);
         let zone = zone::held();
-        Ok(Bound { binder, program, is_query, zone, _session: session })
+        (Bound { binder, program, is_query, zone, _session: session }, errors)
     }
 
     /// Keeps what holds from now on; says what was done.

@@ -106,6 +106,18 @@ pub fn tokens(text: &str) -> Vec<Token> {
     found
 }
 
+/// The words of the language, and the names of functions: what [`tokens`] sets off.
+#[must_use]
+pub fn words() -> (Vec<&'static str>, Vec<&'static str>) {
+    let mut keywords: Vec<&str> = RESERVED.into_iter().chain(WORDS).collect();
+    let mut called: Vec<&str> = functions::names().collect();
+    for words in [&mut keywords, &mut called] {
+        words.sort_unstable();
+        words.dedup();
+    }
+    (keywords, called)
+}
+
 fn of_word(word: &str, is_called: bool) -> TokenKind {
     if RESERVED.contains(&word) || WORDS.contains(&word) {
         TokenKind::Keyword

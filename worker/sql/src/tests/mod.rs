@@ -2,6 +2,7 @@
 
 mod cases;
 mod declarations;
+mod drafts;
 mod errors;
 mod fake;
 mod functions;
