@@ -182,8 +182,8 @@ spec:
                 && names.iter().zip(tables).all(begin)
                 && entry["tables"].to_string().contains(&format!("\"{column}\""))
         };
-        let mut found = operators.iter().filter(|(_, entry)| fits(entry));
-        let uid = found.next().unwrap_or_else(|| panic!("no {tables:?} in {manifest:#}")).0;
+        let found = operators.iter().find(|(_, entry)| fits(entry));
+        let uid = found.unwrap_or_else(|| panic!("no {tables:?} in {manifest:#}")).0;
         uid.clone()
     }
 
