@@ -23,7 +23,7 @@ use weir_protocol::Counter;
 
 use super::*;
 use crate::formats::Format;
-use crate::formats::avro::{AvroFile, AvroOptions};
+use crate::formats::avro::{AvroFile, AvroOptions, Codec};
 use crate::formats::parquet::{ParquetOptions, ParquetRows};
 use crate::testing::{MemoryStores, context, runtime, table};
 
@@ -60,7 +60,8 @@ fn encoded(format: &str, packing: &str) -> Vec<u8> {
             .encode(&rows, &mut plain)
             .unwrap(),
         "avro" => {
-            let mut file = AvroFile::new(rows.schema(), AvroOptions::default()).unwrap();
+            let options = AvroOptions { codec: Codec::Null, ..AvroOptions::default() };
+            let mut file = AvroFile::new(rows.schema(), options).unwrap();
             file.write(&rows).unwrap();
             file.end_block().unwrap();
             plain = file.take();
@@ -204,8 +205,11 @@ fn resumes_everywhere(bench: &Bench, source: &Arc<dyn Source>) {
             cuts.push((seen, position.clone()));
         })
         .unwrap();
-    assert!(calm.iter().all(|batch| batch.num_rows() <= 8192));
-    assert!(cuts.len() >= 4, "{} batches", cuts.len());
+    // Blocks of Avro are whole in a batch, and the last one may be more than what was missing.
+    let is_avro = split.id.contains(".avro");
+    let most = if is_avro { 8192 + 8192 } else { 8192 };
+    assert!(calm.iter().all(|batch| batch.num_rows() <= most));
+    assert!(cuts.len() >= if is_avro { 3 } else { 4 }, "{} batches", cuts.len());
     let calm = joined(&calm);
     assert_eq!(calm.columns(), rows().columns());
     for (seen, position) in cuts {

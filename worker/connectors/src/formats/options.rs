@@ -543,6 +543,6 @@ mod tests {
             2: 'avro.codec' = 'lzo' is not known; give one of: null, deflate, snappy, bzip2, xz, zstandard
             3: 'avro.encoding' is 'json', which is not supported; use 'binary', or 'format' = 'json'
             4: 'avro.timestamp_mapping.legacy' is 'no'; give 'true' or 'false'
-            5: option 'avro.ignore-parse-errors' is unknown for connector ''"#]].assert_eq(&text.join("\n--\n"));
+            5: option 'avro.ignore-parse-errors' is unknown for connector ''; remove it; known are: avro.codec, avro.encoding, avro.open.fastread, avro.timestamp_mapping.legacy, connector, format"#]].assert_eq(&text.join("\n--\n"));
     }
 }
