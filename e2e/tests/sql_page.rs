@@ -27,7 +27,7 @@ CREATE TABLE orders (
 );
 
 CREATE TABLE airports (code STRING, city STRING)
-WITH ('connector' = 'filesystem', 'path' = 'airports.csv', 'format' = 'csv');
+WITH ('connector' = 'filesystem', 'path' = 'airports.csv', 'format' = 'csv', 'csv.null-literal' = '');
 
 SELECT item, COUNT(*) AS orders, SUM(amount) AS worth FROM orders GROUP BY item;
 ";
@@ -278,7 +278,9 @@ fn statements_are_checked_completed_run_and_stopped_in_a_browser() -> Result<()>
         "[...new Set(performance.getEntriesByType('resource').map((e) => new URL(e.name).origin))]",
     )?;
     ensure!(from == json!([format!("http://{}", page.address)]), "{from}");
-    let complaints = browser.complaints()?;
+    let mut complaints = browser.complaints()?;
+    // A browser says so of every answer that refuses: of the name, of the text, and without a token.
+    complaints.retain(|it| !["status of 403", "status of 422"].iter().any(|of| it.contains(of)));
     ensure!(complaints.is_empty(), "{complaints:#?}");
 
     // A run whose page is closed ends by itself, and Ctrl-C ends what runs.

@@ -1,6 +1,6 @@
 //! Answers statements: what was declared is kept, lists are shown, jobs are run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 

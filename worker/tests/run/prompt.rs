@@ -216,16 +216,15 @@ metadata: {name: parity}
 spec:
   sql: |
     CREATE TABLE n (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '100',
-      'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '1000000');
+      'fields.n.min' = '1', 'fields.n.max' = '1000');
     CREATE TABLE counts (odd BIGINT, many BIGINT) WITH ('connector' = 'print');
     CREATE TABLE tens (n BIGINT) WITH ('connector' = 'print');
     EXECUTE STATEMENT SET BEGIN
-      INSERT INTO counts SELECT MOD(n, 2), COUNT(*) FROM (SELECT n FROM n) GROUP BY MOD(n, 2);
-      INSERT INTO tens SELECT n FROM n WHERE MOD(n, 50) = 0;
+      INSERT INTO counts SELECT MOD(n, 2), COUNT(*) FROM n GROUP BY MOD(n, 2);
+      INSERT INTO tens SELECT n FROM n WHERE MOD(n, 10) = 0;
     END;
 ";
     fs::write(folder.path().join("job.yaml"), job).expect("written");
-    // The rows of both are told apart by their connector's table.
     let terminal = Terminal::running(folder.path(), "run --state st --no-page job.yaml");
     let many = |shown: &str| -> Vec<u64> {
         let rows =
@@ -234,7 +233,7 @@ spec:
         rows.filter_map(|line| line.split_whitespace().nth(1)?.parse().ok()).collect()
     };
     let shown = terminal.until("both", |shown| {
-        shown.contains("odd") && shown.contains("\n+I[100]\n") && many(shown).len() == 2
+        shown.contains("odd") && shown.contains("\n+I[") && many(shown).len() == 2
     });
     assert!(!shown.contains("+U[") && !shown.contains("-U["), "no changes as lines:\n{shown}");
     let before = many(&shown);

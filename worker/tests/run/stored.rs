@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
+use arrow::array::ArrayRef;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rustix::process::Signal;
@@ -205,12 +208,13 @@ spec:
         let text = fs::read_to_string(self.0.path().join("rows.csv")).expect("text");
         self.says(&[arguments.as_slice(), &["rows.parquet"]].concat());
         let file = File::open(self.0.path().join("rows.parquet")).expect("a file");
-        assert_eq!(from_parquet(file), text, "Parquet and CSV");
+        let text = in_one_way(&text);
+        assert!(in_one_way(&from_parquet(file)) == text, "Parquet and CSV");
         let at = version.map(|version| format!(", VERSION => {version}")).unwrap_or_default();
         let query = format!("SELECT * FROM STATE('{place}', '{operator}', '{table}'{at})");
         let table = Table::of(&text);
         let selected = self.says(&["sql", "--format", "csv", "-e", &query]);
-        assert_eq!(Table::of(&selected), table, "{query}");
+        assert!(Table::of(&in_one_way(&selected)) == table, "{query}");
         table
     }
 }
@@ -252,6 +256,34 @@ impl Table {
     }
 }
 
+/// Names of zones are not known where values are shown; an offset is.
+fn without_zone(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            let there = DataType::Timestamp(*unit, Some("+00:00".into()));
+            cast(column, &there).expect("the same points in time")
+        }
+        _ => column.clone(),
+    }
+}
+
+/// Rows whose times are written in one way, as on the clock of UTC and without zeros at the end:
+/// each form has its own.
+fn in_one_way(text: &str) -> String {
+    let cell = |cell: &str| {
+        if cell.len() < 19 || cell.as_bytes()[4] != b'-' || cell.as_bytes()[13] != b':' {
+            return cell.to_owned();
+        }
+        let time = cell.trim_end_matches('Z').replace('T', " ");
+        match time.contains('.') {
+            true => time.trim_end_matches('0').trim_end_matches('.').to_owned(),
+            false => time,
+        }
+    };
+    let line = |line: &str| line.split(',').map(cell).collect::<Vec<_>>().join(",") + "\n";
+    text.lines().map(line).collect()
+}
+
 /// A Parquet file's rows as the same rows of CSV.
 fn from_parquet(file: File) -> String {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet");
@@ -261,11 +293,9 @@ fn from_parquet(file: File) -> String {
     let options = FormatOptions::default();
     for batch in builder.build().expect("readable") {
         let batch = batch.expect("readable");
-        let columns: Vec<ArrayFormatter<'_>> = batch
-            .columns()
-            .iter()
-            .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).expect("shown"))
-            .collect();
+        let columns: Vec<ArrayRef> = batch.columns().iter().map(without_zone).collect();
+        let shown = |column| ArrayFormatter::try_new(column, &options).expect("shown");
+        let columns: Vec<ArrayFormatter<'_>> = columns.iter().map(|c| shown(c.as_ref())).collect();
         for row in 0..batch.num_rows() {
             let values: Vec<String> = columns.iter().map(|c| c.value(row).to_string()).collect();
             text += &(values.join(",") + "\n");
@@ -448,7 +478,7 @@ fn differs(job: &Job, before: u64, after: u64, were: &[Event], are: &[Event]) {
     let text = job.says(&arguments);
     assert!(text.contains(&format!("version {before} → {after}")), "{text}");
     assert!(text.contains("  ~ table left: "), "{text}");
-    assert!(!text.contains("rows: "), "rows are counted only if asked: {text}");
+    assert!(!text.contains(" as they were"), "rows are counted only if asked: {text}");
     let moved =
         text.lines().any(|line| line.contains(" split ") || line.contains("filesystem events"));
     assert!(moved, "{text}");

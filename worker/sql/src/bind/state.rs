@@ -49,7 +49,12 @@ impl Binder<'_> {
                 return self.fail(call.span, message);
             };
             let ty = SqlType { kind, nullable: field.is_nullable() };
-            columns.push(Column { name: field.name().clone(), ty, kind: ColumnKind::Physical });
+            columns.push(Column {
+                name: field.name().clone(),
+                ty,
+                kind: ColumnKind::Physical,
+                part_not_null: false,
+            });
         }
         let name = format!("{table} of {}", found.operator);
         let mut written = BTreeMap::from([("connector".to_owned(), "state".to_owned())]);

@@ -328,8 +328,8 @@ mod tests {
     }
 
     fn texts(inner: &Inner) -> Vec<(u64, &str)> {
-        let text = |cells: &Cells| -> &str { cells.0[0].as_deref().unwrap_or_default() };
-        inner.rows.iter().map(|(key, (_, cells))| (*key, text(cells))).collect()
+        let rows = inner.rows.iter();
+        rows.map(|(key, (_, cells))| (*key, cells.0[0].as_deref().unwrap_or_default())).collect()
     }
 
     #[test]

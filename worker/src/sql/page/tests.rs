@@ -123,7 +123,7 @@ async fn rows_change_under_their_keys_until_the_run_is_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_run_in_order_and_the_first_that_fails_is_the_last() {
     let (bench, folder) = bench("", LIMIT);
-    let text = "CREATE TABLE a (code STRING, n INT) WITH ('connector' = 'filesystem', 'path' = 'a.csv', 'format' = 'csv');
+    let text = "CREATE TABLE a (code STRING, n INT) WITH ('connector' = 'filesystem', 'path' = 'a.csv', 'format' = 'csv', 'csv.null-literal' = '');
 CREATE TABLE b (code STRING) WITH ('connector' = 'filesystem', 'path' = 'out', 'format' = 'csv');
 INSERT INTO b SELECT code FROM a;
 SHOW TABLES;
