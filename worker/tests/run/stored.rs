@@ -102,7 +102,7 @@ kind: StreamJob
 metadata: {{name: orders}}
 spec:
   parallelism: 2
-  state: {{checkpoint: {{interval: 200ms, retained: 50}}}}
+  state: {{checkpoint: {{interval: 500ms, retained: 100}}}}
   sql: |
 {indented}"
         );

@@ -51,6 +51,7 @@ impl Session {
             if unread.is_some_and(|unread| entry.span() > unread) {
                 break;
             }
+            let before = session.kept.len();
             let (bound, mut found) = session.bind_draft(&entry, options);
             let mut drafted =
                 Drafted { span: entry.span(), kind: entry.kind(), planned: None, shown: None };
@@ -70,7 +71,8 @@ impl Session {
                     Err(errors) => found = errors,
                 }
             }
-            if !found.is_empty() && entry.kind() == Kind::Declares {
+            let is_kept = session.kept.len() > before;
+            if !found.is_empty() && entry.kind() == Kind::Declares && !is_kept {
                 // What uses it is not wrong because of it.
                 session.hold(&entry);
             }

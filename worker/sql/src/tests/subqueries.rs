@@ -144,7 +144,7 @@ fn a_value_that_cannot_be_counted_is_one_by_what_the_query_says() {
     check(&[
         (
             "INSERT INTO out1 SELECT CARDINALITY((SELECT ARRAY[p.a] FROM plain p WHERE p.a = plain.a)) FROM plain",
-            "sql:6:58: this query may give several rows where one ARRAY<INT> is wanted, and rows of such values are not counted; write what there is one of, such as an aggregate or a key in WHERE, or take the first by ORDER BY … LIMIT 1",
+            "sql:6:37: this query may give several rows where one ARRAY<INT> is wanted, and rows of such values are not counted; write what there is one of, such as an aggregate or a key in WHERE, or take the first by ORDER BY … LIMIT 1",
         ),
         (
             "INSERT INTO out1 SELECT CARDINALITY((SELECT ARRAY[p.a] FROM plain p WHERE p.a = plain.a ORDER BY p.a LIMIT 1)) FROM plain",
