@@ -40,7 +40,7 @@ impl Asking {
     fn event(&mut self) -> Value {
         let mut line = String::new();
         self.events.read_line(&mut line).expect("text");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+        serde_json::from_str(&line).expect("a line is JSON")
     }
 
     /// The next event of a kind, without what comes before it.

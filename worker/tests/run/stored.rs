@@ -186,7 +186,7 @@ spec:
                 && entry["tables"].to_string().contains(&format!("\"{column}\""))
         };
         let found = operators.iter().find(|(_, entry)| fits(entry));
-        let uid = found.unwrap_or_else(|| panic!("no {tables:?} in {manifest:#}")).0;
+        let uid = found.expect("an operator that keeps these tables").0;
         uid.clone()
     }
 
@@ -244,7 +244,7 @@ impl Table {
                 false => known.starts_with(begins) && known.ends_with(ends),
             };
             let found = self.names.iter().position(is_it);
-            found.unwrap_or_else(|| panic!("no {name} among {:?}", self.names))
+            found.expect("a column of this name")
         };
         let at: Vec<usize> = names.iter().map(at).collect();
         let row = |row: &Vec<String>| {

@@ -1,6 +1,8 @@
 //! Avro by its public face: what is written is read, what another implementation wrote too, and
 //! what nobody should have written is an error.
 
+#![expect(clippy::unwrap_used, reason = "what is built for a test is right, or the test fails")]
+
 use std::sync::Arc;
 
 use arrow::array::{

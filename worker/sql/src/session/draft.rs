@@ -164,6 +164,6 @@ impl Session {
 /// Where the statement begins that is being written at the end of a text, in bytes.
 #[must_use]
 pub fn statement_at_end(text: &str) -> usize {
-    let ends = tokens(text).into_iter().filter(|token| &text[token.start..token.end] == ";");
-    ends.last().map_or(0, |token| token.end)
+    let mut ends = tokens(text).into_iter().filter(|token| &text[token.start..token.end] == ";");
+    ends.next_back().map_or(0, |token| token.end)
 }
