@@ -2,14 +2,22 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::cache::tail;
-use crate::job::Run;
+use crate::job::{Run, repository};
 use crate::process::wait_for;
+
+/// Where pictures of pages are kept: beside the build, for whoever wants to look.
+#[must_use]
+pub fn pictures() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| repository().join("target")).join("page")
+}
 
 /// Where the page of a job that has just begun listens, as its first line says.
 ///

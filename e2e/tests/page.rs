@@ -2,14 +2,13 @@
 //! show in what happened, a skewed key is named, other sites get nothing.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use weir_e2e::cache::tail;
 use weir_e2e::job::{Job, Manifest};
-use weir_e2e::page::{address, get, snapshot};
+use weir_e2e::page::{address, get, pictures, snapshot};
 use weir_e2e::process::{signal, wait_for};
 use weir_e2e::testbed::chromium::Browser;
 
@@ -37,13 +36,6 @@ INSERT INTO per_second
   FROM TABLE(TUMBLE(TABLE clicks, DESCRIPTOR(at), INTERVAL '1' SECOND))
   GROUP BY window_start, window_end, visitor;
 ";
-
-/// Where pictures are kept: beside the build, for whoever wants to look.
-fn pictures() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| weir_e2e::job::repository().join("target"));
-    target.join("page")
-}
 
 #[test]
 fn the_page_of_a_live_job_moves_and_tells_what_happens() -> Result<()> {

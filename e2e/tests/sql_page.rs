@@ -2,15 +2,13 @@
 //! what they may say, runs them and ends them; who does not hold the token gets nothing.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use weir_e2e::job::repository;
-use weir_e2e::page::{get, post};
+use weir_e2e::page::{get, pictures, post};
 use weir_e2e::process::{Process, wait_for};
 use weir_e2e::testbed::chromium::Browser;
 
@@ -31,11 +29,6 @@ WITH ('connector' = 'filesystem', 'path' = 'airports.csv', 'format' = 'csv', 'cs
 
 SELECT item, COUNT(*) AS orders, SUM(amount) AS worth FROM orders GROUP BY item;
 ";
-
-fn pictures() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    target.unwrap_or_else(|| repository().join("target")).join("page")
-}
 
 /// `weir sql --page` over a script in a folder, and the address that it says.
 struct Page {

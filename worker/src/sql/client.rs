@@ -85,13 +85,8 @@ impl Client {
     /// # Errors
     /// When a job cannot be started at all.
     pub(super) async fn run(&mut self, script: &Script<'_>) -> anyhow::Result<u8> {
-        let read = self.session.read(script.text);
         let options = self.options(String::new(), &Taker::default());
-        let checked = read.and_then(|entries| {
-            self.session.check(&entries, &options)?;
-            Ok(entries)
-        });
-        let entries = match checked {
+        let entries = match self.session.read_checked(script.text, &options) {
             Ok(entries) => entries,
             Err(errors) => return Ok(self.refuse(&errors, script.file)),
         };

@@ -162,6 +162,20 @@ impl Session {
         if errors.is_empty() { Ok(entries) } else { Err(errors) }
     }
 
+    /// Reads statements that all mean something: see [`Session::read`] and [`Session::check`].
+    ///
+    /// # Errors
+    /// What is no statement, or else what is wrong with names and types.
+    pub fn read_checked(
+        &mut self,
+        text: &str,
+        options: &PlanOptions,
+    ) -> Result<Vec<Entry>, Vec<SqlError>> {
+        let entries = self.read(text)?;
+        self.check(&entries, options)?;
+        Ok(entries)
+    }
+
     /// Reads the statements of a text that need not be whole, and everything that is none.
     pub fn read_draft(&mut self, text: &str) -> (Vec<Entry>, Vec<SqlError>) {
         self.before = self.source.lines().count() as u32;

@@ -137,13 +137,8 @@ impl Driver {
     }
 
     async fn run(&mut self, run: &Run) -> u8 {
-        let read = self.session.read(&run.sql);
         let options = self.options(String::new(), &Taker::default());
-        let checked = read.and_then(|entries| {
-            self.session.check(&entries, &options)?;
-            Ok(entries)
-        });
-        let entries = match checked {
+        let entries = match self.session.read_checked(&run.sql, &options) {
             Ok(entries) => entries,
             Err(errors) => {
                 events::error(&self.session.render(&errors, None));
