@@ -398,10 +398,10 @@ fn open_growing(
             file.rewritten(&format!("what stands before byte {offset} is not what was read"))
         );
     }
-    // Only a last line that was taken as it was does not end in a newline.
     if !growing.lines {
         return Ok((read, None));
     }
+    // Only a last line that was taken as it was does not end in a newline.
     if before.last.is_none_or(|last| matches!(last, b'\n' | b'\r')) {
         return Ok((read, before.last));
     }

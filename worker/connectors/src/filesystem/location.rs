@@ -50,28 +50,17 @@ impl Location {
                 ));
             }
         };
-        // First of all, for there is nothing above a "." that could be left.
-        let mut root = match base.as_os_str().is_empty() {
+        // A relative base first of all: above a "." there is something.
+        let base = match base.as_os_str().is_empty() {
             true => PathBuf::from("/"),
             false => std::path::absolute(base)
                 .map_err(|error| format!("'{text}' cannot be made absolute: {error}"))?,
         };
-        let parts = Path::new(path).components().map(|part| match part {
-            Component::RootDir | Component::Prefix(_) => "/".to_owned(),
-            part => part.as_os_str().to_string_lossy().into_owned(),
-        });
-        let parts: Vec<_> = parts.collect();
+        let mut root = PathBuf::from("/");
+        parts_of(&base).iter().for_each(|part| go(&mut root, part));
+        let parts = parts_of(Path::new(path));
         let (fixed, pattern) = split_pattern(parts.iter().map(String::as_str));
-        for part in fixed {
-            match part.as_str() {
-                "/" => root = PathBuf::from("/"),
-                "." => {}
-                ".." => {
-                    root.pop();
-                }
-                part => root.push(part),
-            }
-        }
+        fixed.iter().for_each(|part| go(&mut root, part));
         Ok(Self { root: Root::Local(root), pattern })
     }
 
@@ -91,6 +80,26 @@ impl std::fmt::Display for Location {
             Root::Remote { bucket, key } => write!(f, "s3://{bucket}/{key}")?,
         }
         self.pattern.iter().try_for_each(|part| write!(f, "/{part}"))
+    }
+}
+
+fn parts_of(path: &Path) -> Vec<String> {
+    let part = |part| match part {
+        Component::RootDir | Component::Prefix(_) => "/".to_owned(),
+        part => part.as_os_str().to_string_lossy().into_owned(),
+    };
+    path.components().map(part).collect()
+}
+
+/// Takes one part of a path.
+fn go(at: &mut PathBuf, part: &str) {
+    match part {
+        "/" => *at = PathBuf::from("/"),
+        "." => {}
+        ".." => {
+            at.pop();
+        }
+        part => at.push(part),
     }
 }
 
@@ -212,13 +221,19 @@ mod tests {
 
     #[test]
     fn a_folder_above_is_one_wherever_a_path_begins() {
-        let above = std::env::current_dir().unwrap();
-        let above = above.parent().unwrap().join("in.csv");
-        for base in [".", "./", "here"] {
-            let path = if base == "here" { "../../in.csv" } else { "../in.csv" };
+        let here = std::env::current_dir().unwrap();
+        let above = here.parent().unwrap();
+        for (base, path, expected) in [
+            (".", "../in.csv", above.join("in.csv")),
+            ("./", "../in.csv", above.join("in.csv")),
+            ("here", "../../in.csv", above.join("in.csv")),
+            ("..", "../in.csv", above.parent().unwrap().join("in.csv")),
+            ("../jobs", "../../in.csv", above.parent().unwrap().join("in.csv")),
+            ("../jobs", "in.csv", above.join("jobs/in.csv")),
+        ] {
             let location = Location::parse(path, Path::new(base)).unwrap();
             let found = format!("{:?} {:?}", location.root, location.pattern);
-            assert_eq!(found, format!("Local({above:?}) []"), "{base}");
+            assert_eq!(found, format!("Local({expected:?}) []"), "{base}: {path}");
         }
     }
 

@@ -108,7 +108,7 @@ impl SourceReader for FileReader {
                     At::Row { group, row } => RowPosition { group, row },
                     // What a split begins with, whatever its format.
                     At::Byte(0) => RowPosition::default(),
-                    At::Byte(_) => return Err(format_changed(&file, "lines")),
+                    At::Byte(_) => return Err(format_changed(&file, "records")),
                 };
                 let format = self.plan.format.clone();
                 let watched = self.plan.watched;

@@ -32,7 +32,15 @@ pub(super) enum Refused {
     Null,
     /// More text in one batch than 32-bit offsets can hold.
     Full,
+    /// More values in one batch than memory is meant for.
+    Large,
 }
+
+/// Bytes of values in one batch at most. A few bytes of input may stand for very many values: NULL in
+/// columns that a record does not have, or elements of an array.
+const MOST_BYTES: usize = 1 << 30;
+/// Elements of an array after which it is looked at how much there is.
+const LOOK_EVERY: usize = 1 << 16;
 
 /// One column under construction.
 pub(super) struct Column {
@@ -323,6 +331,42 @@ impl Column {
         }
     }
 
+    /// Bytes that its values take, about.
+    pub(super) fn bytes(&self) -> usize {
+        let nested = match &self.data {
+            Data::Boolean(values) => values.len() / 8,
+            Data::Int8(values) => values.len(),
+            Data::Int16(values) => 2 * values.len(),
+            Data::Int32(values) | Data::Date(values) | Data::Time32(values, _) => 4 * values.len(),
+            Data::Int64(values) | Data::Time64(values, _) | Data::Timestamp(values, ..) => {
+                8 * values.len()
+            }
+            Data::Float32(values) => 4 * values.len(),
+            Data::Float64(values) => 8 * values.len(),
+            Data::Decimal(values, ..) => 16 * values.len(),
+            Data::Text(values) | Data::TextView(values) | Data::Binary(values) => {
+                values.bytes.len() + 4 * values.offsets.len()
+            }
+            Data::Row(children, _) => children.iter().map(Self::bytes).sum(),
+            Data::List(offsets, child) => 4 * offsets.len() + child.bytes(),
+            Data::Map(offsets, keys, values, _) => {
+                4 * offsets.len() + keys.bytes() + values.bytes()
+            }
+        };
+        nested + self.nulls.len() / 8
+    }
+
+    /// Whether there may be another of these elements of an array or map; looked at from time to time.
+    ///
+    /// # Errors
+    /// When they are more than memory is meant for.
+    pub(super) fn has_room(&self) -> Result<(), Refused> {
+        match self.len().is_multiple_of(LOOK_EVERY) && self.bytes() > MOST_BYTES {
+            true => Err(Refused::Large),
+            false => Ok(()),
+        }
+    }
+
     /// Drops every row from `rows` on, half-built ones included.
     pub(super) fn truncate(&mut self, rows: usize) {
         if self.nulls.len() > rows {
@@ -446,6 +490,7 @@ impl Column {
                 format!("column `{name}`: {shown} is out of the range of {type_name}")
             }
             Refused::Full => format!("column `{name}`: more than 2 GiB of text in one batch"),
+            Refused::Large => too_large(name),
             Refused::Type => {
                 let wanted = match (&self.data, format) {
                     (Data::Timestamp(_, _, zoned), format) => {
@@ -465,6 +510,22 @@ impl Column {
             }
         }
     }
+}
+
+fn too_large(name: &str) -> String {
+    format!("column `{name}`: values of more than {} GiB in one batch", MOST_BYTES >> 30)
+}
+
+/// That columns, together, hold no more than memory is meant for.
+///
+/// # Errors
+/// The one that holds most.
+pub(super) fn are_small(columns: &[Column]) -> Result<(), String> {
+    if columns.iter().map(Column::bytes).sum::<usize>() <= MOST_BYTES {
+        return Ok(());
+    }
+    let most = columns.iter().max_by_key(|column| column.bytes());
+    Err(too_large(most.map_or("", |column| column.field.name())))
 }
 
 /// Appends what base64 text stands for, read as Flink's Jackson does: blanks may stand between

@@ -463,6 +463,10 @@ fn hostile_files_are_refused_before_they_cost_anything() {
     let doubled = record(&format!(r#"{{"name":"b","type":{doubled}}}"#));
     let table = schema(&[("a", list(DataType::Int32))]);
     let message = |bytes: &[u8]| read(bytes, &table, &[0], 1 << 20).unwrap_err().message;
+    let columns: Vec<_> = (0..20).map(|n| format!("c{n}")).collect();
+    let wide: Vec<_> = columns.iter().map(|name| (name.as_str(), DataType::Int64)).collect();
+    let wide = schema(&wide);
+    let all: Vec<usize> = (0..20).collect();
     let long_list = record(r#"{"name":"a","type":{"type":"array","items":"int"}}"#);
     let messages = [
         message(&hostile(&nulls, 1, &endless)),
@@ -481,6 +485,21 @@ fn hostile_files_are_refused_before_they_cost_anything() {
         message(&hostile(&nulls, 1, b"\x00")[..60]),
         message(&[&hostile(&nulls, 1, b"\x00")[..], &[7; 5]].concat()),
         message(&hostile(&nulls, 1, b"\x00\x00")),
+        message(&hostile(&record(r#"{"name":"a","type":["int","int"]}"#), 1, b"")),
+        message(&hostile(
+            &record(&format!(r#"{{"name":"{}","type":"int"}}"#, "n".repeat(1_001))),
+            1,
+            b"",
+        )),
+        // A byte for each record, and of each column NULL.
+        read(
+            &hostile(&record(r#"{"name":"x","type":"int"}"#), 40_000_000, &[0; 40_000_000]),
+            &wide,
+            &all,
+            99,
+        )
+        .unwrap_err()
+        .message,
     ];
     expect_test::expect_file!["golden/hostile.txt"].assert_eq(&messages.join("\n"));
 }

@@ -125,7 +125,7 @@ fn read_block<'a>(cursor: &mut Cursor<'a>, head: &Head) -> Result<(usize, &'a [u
     let Some(size) = usize::try_from(size).ok().filter(|size| *size <= MOST_BLOCK) else {
         return wrong(format!(
             "a block of {size} bytes, where {} MiB are the most that is read at once; is it damaged?",
-            MOST_BLOCK >> 20
+            MOST_BLOCK.div_ceil(1 << 20)
         ));
     };
     let packed = cursor.take(size)?;
@@ -156,7 +156,7 @@ fn unpack(codec: Codec, packed: &[u8]) -> Result<Cow<'_, [u8]>, String> {
 }
 
 fn too_large() -> String {
-    format!("it has more than {} MiB; write smaller ones", MOST_BLOCK >> 20)
+    format!("it has more than {} MiB; write smaller ones", MOST_BLOCK.div_ceil(1 << 20))
 }
 
 /// Bytes as snappy makes them, and behind them the CRC-32 of what they stand for.

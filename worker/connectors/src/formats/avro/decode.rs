@@ -11,12 +11,14 @@ use super::cursor::{Cursor, Fail, wrong};
 use super::resolve::{Branch, Plan, Row, Step, resolve};
 use super::schema::{self, Schema};
 use super::{AvroOptions, derive};
-use crate::formats::column::{Column, Data, Refused, finish};
+use crate::formats::column::{Column, Data, Refused, are_small, finish};
 use crate::formats::time::Instant;
 use crate::formats::{DecodeError, Decoded, RecordDecoder, TimestampFormat};
 
-/// Text in one batch; far below what 32-bit offsets hold, with a whole block behind it.
+/// Values in one batch, from which on no block more is read into it.
 const FULL_BYTES: usize = 256 << 20;
+/// Records of a block after which it is looked at how much there is.
+const LOOK_EVERY: usize = 1024;
 /// Of a map with more pairs, a key is looked up, not looked for.
 const FEW_PAIRS: usize = 16;
 /// Milliseconds of a day.
@@ -77,8 +79,8 @@ impl AvroDecoder {
         Ok(Some(length))
     }
 
-    fn text_bytes(&self) -> usize {
-        self.columns.iter().map(Column::text_bytes).sum()
+    fn bytes(&self) -> usize {
+        self.columns.iter().map(Column::bytes).sum()
     }
 }
 
@@ -93,7 +95,7 @@ impl RecordDecoder for AvroDecoder {
                 None => return Ok(Decoded::default()),
             }
         }
-        while at < data.len() && self.rows < max_rows && self.text_bytes() < FULL_BYTES {
+        while at < data.len() && self.rows < max_rows && self.bytes() < FULL_BYTES {
             let Some((head, reading)) = &self.file else { break };
             let failed = |message| DecodeError::at(data, at, at, message);
             let block = container::block(&data[at..], head, last).map_err(failed)?;
@@ -125,7 +127,7 @@ impl RecordDecoder for AvroDecoder {
             self.columns.iter_mut().for_each(|column| column.truncate(rows));
             let mut told = why.message();
             if message.first() == Some(&0) && message.len() > 5 {
-                told.push_str("; a zero and four bytes before the record are a schema registry's, whose 'avro-confluent' is not supported yet");
+                told.push_str("; if a zero and four bytes stand before the record, it was written with a schema registry, whose 'avro-confluent' is not supported yet");
             }
             return Err(DecodeError::at(message, 0, cursor.at(), told));
         }
@@ -174,6 +176,9 @@ fn block_rows(
         record(&reading.row, &reading.schema, columns, &mut cursor)
             .and_then(|()| cursor.count_empty(before))
             .map_err(|why| format!("record {} of its block: {}", number + 1, why.message()))?;
+        if number % LOOK_EVERY == LOOK_EVERY - 1 {
+            are_small(columns)?;
+        }
     }
     match cursor.left() {
         0 => Ok(()),
@@ -225,11 +230,9 @@ fn value(
     match plan {
         Plan::Null => return null(column),
         Plan::Union(branches) => {
-            let number = schema::branch(branches.len(), cursor)?;
-            return match branches.get(number) {
-                Some(Branch::Read(plan)) => value(plan, schema, column, cursor),
-                Some(Branch::Wrong(why)) => wrong(why.as_str()),
-                None => wrong("a union without branches"),
+            return match schema::branch(branches, cursor)? {
+                Branch::Read(plan) => value(plan, schema, column, cursor),
+                Branch::Wrong(why) => wrong(why.as_str()),
             };
         }
         Plan::Int => return integer(column, cursor.int()?.into()),
@@ -249,7 +252,7 @@ fn value(
         },
         Plan::Bytes => return bytes(column, cursor.bytes()?),
         Plan::Fixed(size) => return bytes(column, cursor.take(*size)?),
-        Plan::Enum(symbols) => return bytes(column, schema::symbol(symbols, cursor)?.as_bytes()),
+        Plan::Enum(of) => return bytes(column, schema.symbol(*of, cursor)?.as_bytes()),
         Plan::Decimal { size, zeros } => {
             let digits = match size {
                 Some(size) => cursor.take(*size)?,
@@ -378,6 +381,7 @@ fn list(
             let before = cursor.at();
             value(plan, schema, child, cursor)?;
             cursor.count_empty(before)?;
+            child.has_room().map_err(|why| refused(child, why, b""))?;
         }
     }
     column.close_list().map_err(|why| refused(column, why, b""))
@@ -428,6 +432,7 @@ fn map(
         bytes(keys, key)?;
         cursor.set(at);
         value(plan, schema, values, cursor)?;
+        values.has_room().map_err(|why| refused(values, why, b""))?;
     }
     cursor.set(end);
     column.close_list().map_err(|why| refused(column, why, b""))

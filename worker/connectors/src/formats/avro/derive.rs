@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 
+use super::resolve::inside;
 use crate::formats::column::sql_type;
 
 const NAMESPACE: &str = "org.apache.flink.avro.generated";
@@ -48,7 +49,7 @@ impl Writer {
         self.out.push_str(",\"fields\":[");
         for (number, field) in fields.enumerate() {
             let column = field.name();
-            let path = if path.is_empty() { column.clone() } else { format!("{path}.{column}") };
+            let path = inside(path, column);
             check_name(column, &path)?;
             if number > 0 {
                 self.out.push(',');

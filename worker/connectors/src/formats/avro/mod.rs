@@ -73,8 +73,9 @@ pub use decode::AvroDecoder;
 pub use encode::AvroEncoder;
 pub use write::AvroFile;
 
-/// Bytes of a block at most, packed and unpacked: a batch is made of whole blocks.
-pub(crate) const MOST_BLOCK: usize = 64 << 20;
+/// Bytes of a block at most, packed and unpacked: a batch is made of whole blocks. With what stands
+/// around it a block is no longer than the longest record of any file.
+pub(crate) const MOST_BLOCK: usize = (64 << 20) - 64;
 
 /// The `avro.*` options.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,8 +5,11 @@ use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use super::schema::{Id, Logical, Schema, Type};
 use crate::formats::column::sql_type;
 
-/// Types looked at: those of a hostile schema that hold each other are as many as it likes.
+/// Types looked at. A short schema can name one type inside of another so often that a value has 2⁴⁰
+/// parts.
 const MOST_LOOKS: u32 = 100_000;
+/// Names that a message lists.
+const LISTED: usize = 20;
 
 /// How a value is read into a column.
 #[derive(Debug)]
@@ -22,7 +25,8 @@ pub(super) enum Plan {
     Bytes,
     /// So many bytes.
     Fixed(usize),
-    Enum(Vec<String>),
+    /// A symbol of this enum.
+    Enum(Id),
     /// Digits as bytes, or as so many bytes; so many zeros go behind them.
     Decimal {
         size: Option<usize>,
@@ -96,6 +100,7 @@ impl Resolver<'_> {
         let mut steps = Vec::with_capacity(fields.len());
         let mut found = vec![false; columns.len()];
         for (name, of) in fields {
+            self.look(path)?;
             match columns.iter().position(|column| column.name() == name) {
                 Some(at) => {
                     found[at] = true;
@@ -107,21 +112,27 @@ impl Resolver<'_> {
         }
         let missing: Vec<usize> = (0..columns.len()).filter(|at| !found[*at]).collect();
         if let Some(column) = missing.iter().map(|at| &columns[*at]).find(|c| !c.is_nullable()) {
-            let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
+            let names = fields.iter().map(|(name, _)| name.as_str());
+            let more = if fields.len() > LISTED { ", …" } else { "" };
             return Err(format!(
-                "column `{}` is NOT NULL, but there is no field of this name; there are {}",
+                "column `{}` is NOT NULL, but there is no field of this name; there are {}{more}",
                 inside(path, column.name()),
-                names.join(", ")
+                names.take(LISTED).collect::<Vec<_>>().join(", ")
             ));
         }
         Ok(Row { steps, missing })
     }
 
-    fn value(&mut self, id: Id, field: &Field, path: &str) -> Result<Plan, String> {
+    fn look(&mut self, path: &str) -> Result<(), String> {
         self.looks += 1;
-        if self.looks > MOST_LOOKS {
-            return Err(format!("column `{path}`: its type has more than {MOST_LOOKS} parts"));
+        match self.looks > MOST_LOOKS {
+            true => Err(format!("column `{path}`: its type has more than {MOST_LOOKS} parts")),
+            false => Ok(()),
         }
+    }
+
+    fn value(&mut self, id: Id, field: &Field, path: &str) -> Result<Plan, String> {
+        self.look(path)?;
         let schema = self.schema;
         let node = schema.node(id);
         match (&node.of, field.data_type()) {
@@ -162,6 +173,7 @@ impl Resolver<'_> {
                 }
                 _ => Err(self.differ(id, field, path)),
             },
+            (Type::Enum(..), DataType::Utf8 | DataType::Utf8View) => Ok(Plan::Enum(id)),
             _ => scalar(&node.of, node.logical, field.data_type())
                 .ok_or_else(|| self.differ(id, field, path)),
         }
@@ -198,7 +210,7 @@ impl Resolver<'_> {
     }
 }
 
-fn inside(path: &str, name: &str) -> String {
+pub(super) fn inside(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
@@ -212,7 +224,7 @@ fn scalar(of: &Type, logical: Option<Logical>, wanted: &DataType) -> Option<Plan
             D::Decimal128(most, scale_of),
         ) => decimal(None, (precision, scale), (*most, *scale_of))?,
         (
-            Type::Fixed(_, size),
+            Type::Fixed(size),
             Some(Logical::Decimal { precision, scale }),
             D::Decimal128(most, scale_of),
         ) => decimal(Some(*size), (precision, scale), (*most, *scale_of))?,
@@ -232,8 +244,7 @@ fn scalar(of: &Type, logical: Option<Logical>, wanted: &DataType) -> Option<Plan
         (Type::Double, _, D::Float64) => Plan::Double,
         (Type::Bytes, None, D::Utf8 | D::Utf8View) | (Type::Bytes, _, D::Binary) => Plan::Bytes,
         (Type::String, _, D::Utf8 | D::Utf8View | D::Binary) => Plan::Bytes,
-        (Type::Fixed(_, size), _, D::Binary) => Plan::Fixed(*size),
-        (Type::Enum(_, symbols), _, D::Utf8 | D::Utf8View) => Plan::Enum(symbols.clone()),
+        (Type::Fixed(size), _, D::Binary) => Plan::Fixed(*size),
         _ => return None,
     })
 }

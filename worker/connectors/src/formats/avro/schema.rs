@@ -1,6 +1,6 @@
 //! A schema's JSON → types that refer to each other by number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use arrow::datatypes::TimeUnit;
 use serde_json::{Map, Value};
@@ -14,6 +14,10 @@ pub(super) type Id = usize;
 const DEEPEST: usize = 64;
 /// Types of one schema.
 const MOST_TYPES: usize = 100_000;
+/// Bytes of a name: each is repeated wherever it is spoken of.
+const LONGEST_NAME: usize = 1_000;
+/// Branches that a message lists.
+const LISTED: usize = 8;
 
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Type {
@@ -25,7 +29,7 @@ pub(super) enum Type {
     Double,
     Bytes,
     String,
-    Fixed(String, usize),
+    Fixed(usize),
     Enum(String, Vec<String>),
     Record(String, Vec<(String, Id)>),
     Array(Id),
@@ -91,14 +95,15 @@ impl Schema {
             Type::Double => "double".to_owned(),
             Type::Bytes => "bytes".to_owned(),
             Type::String => "string".to_owned(),
-            Type::Fixed(_, size) => format!("fixed of {size} bytes"),
+            Type::Fixed(size) => format!("fixed of {size} bytes"),
             Type::Enum(name, _) => format!("enum {name}"),
             Type::Record(name, _) => format!("record {name}"),
             Type::Array(_) => "array".to_owned(),
             Type::Map(_) => "map".to_owned(),
             Type::Union(branches) => {
-                let branches: Vec<_> = branches.iter().map(|id| self.shown(*id)).collect();
-                format!("union of {}", branches.join(", "))
+                let shown = branches.iter().take(LISTED).map(|id| self.shown(*id));
+                let more = if branches.len() > LISTED { ", …" } else { "" };
+                format!("union of {}{more}", shown.collect::<Vec<_>>().join(", "))
             }
         };
         let unit = |unit| match unit {
@@ -151,11 +156,11 @@ impl Schema {
             Type::Bytes | Type::String => {
                 cursor.bytes()?;
             }
-            Type::Fixed(_, size) => {
+            Type::Fixed(size) => {
                 cursor.take(*size)?;
             }
-            Type::Enum(_, symbols) => {
-                symbol(symbols, cursor)?;
+            Type::Enum(..) => {
+                self.symbol(id, cursor)?;
             }
             Type::Record(_, fields) => {
                 for (_, of) in fields {
@@ -184,32 +189,34 @@ impl Schema {
                 }
             }
             Type::Union(branches) => {
-                let branch = branch(branches.len(), cursor)?;
-                if let Some(of) = branches.get(branch) {
-                    self.skip_at(*of, deeper, cursor)?;
-                }
+                self.skip_at(*branch(branches, cursor)?, deeper, cursor)?;
             }
         }
         Ok(())
     }
-}
 
-/// The branch of a union's value.
-pub(super) fn branch(branches: usize, cursor: &mut Cursor<'_>) -> Result<usize, Fail> {
-    let number = cursor.long()?;
-    match usize::try_from(number) {
-        Ok(branch) if branch < branches => Ok(branch),
-        _ => wrong(format!("branch {number} of a union that has {branches}")),
+    /// The symbol of an enum's value.
+    pub(super) fn symbol(&self, id: Id, cursor: &mut Cursor<'_>) -> Result<&str, Fail> {
+        let Type::Enum(_, symbols) = &self.node(id).of else {
+            return wrong("a symbol of what is no enum; this is a bug");
+        };
+        let number = cursor.int()?;
+        let found = usize::try_from(number).ok().and_then(|number| symbols.get(number));
+        found.map(String::as_str).map_or_else(
+            || wrong(format!("symbol {number} of an enum that has {}", symbols.len())),
+            Ok,
+        )
     }
 }
 
-/// The symbol of an enum's value.
-pub(super) fn symbol<'a>(symbols: &'a [String], cursor: &mut Cursor<'_>) -> Result<&'a str, Fail> {
-    let number = cursor.int()?;
-    let found = usize::try_from(number).ok().and_then(|number| symbols.get(number));
-    found
-        .map(String::as_str)
-        .map_or_else(|| wrong(format!("symbol {number} of an enum that has {}", symbols.len())), Ok)
+/// The branch of a union's value.
+pub(super) fn branch<'a, B>(branches: &'a [B], cursor: &mut Cursor<'_>) -> Result<&'a B, Fail> {
+    let number = cursor.long()?;
+    let found = usize::try_from(number).ok().and_then(|number| branches.get(number));
+    found.map_or_else(
+        || wrong(format!("branch {number} of a union that has {}", branches.len())),
+        Ok,
+    )
 }
 
 struct Parser {
@@ -237,11 +244,29 @@ impl Parser {
                 if branches.iter().any(|id| matches!(self.nodes[*id].of, Type::Union(_))) {
                     return Err("a union is a branch of a union".to_owned());
                 }
+                self.check_branches(&branches)?;
                 self.add(Type::Union(branches), None)
             }
             Value::Object(object) => self.object(object, namespace),
             other => Err(format!("{other} is no type")),
         }
+    }
+
+    /// A union has each type once, and as many as it likes of those that have names.
+    fn check_branches(&self, branches: &[Id]) -> Result<(), String> {
+        let mut named = BTreeSet::new();
+        let mut others = HashSet::new();
+        for id in branches {
+            let of = &self.nodes[*id].of;
+            let is_new = match of {
+                Type::Record(..) | Type::Enum(..) | Type::Fixed(_) => named.insert(*id),
+                _ => others.insert(std::mem::discriminant(of)),
+            };
+            if !is_new {
+                return Err("a union has one type twice".to_owned());
+            }
+        }
+        Ok(())
     }
 
     fn named(
@@ -260,6 +285,7 @@ impl Parser {
             "bytes" => Type::Bytes,
             "string" => Type::String,
             name => {
+                check_length(name)?;
                 let full = full_name(name, namespace);
                 let found = self.names.get(&full).or_else(|| self.names.get(name));
                 return found.copied().ok_or_else(|| format!("the type '{name}' is unknown"));
@@ -295,6 +321,7 @@ impl Parser {
         let text = |key: &str| object.get(key).and_then(Value::as_str);
         let name = text("name").ok_or_else(|| format!("a type '{kind}' without 'name'"))?;
         let full = full_name(name, text("namespace").unwrap_or(namespace));
+        check_length(&full)?;
         let inner = full.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned();
         if self.names.contains_key(&full) {
             return Err(format!("the type '{full}' is defined twice"));
@@ -309,6 +336,7 @@ impl Parser {
                 let symbols: Option<Vec<_>> =
                     symbols.map(|symbol| symbol.map(str::to_owned)).collect();
                 let symbols = symbols.ok_or_else(|| format!("a symbol of '{full}' is no text"))?;
+                symbols.iter().try_for_each(|symbol| check_length(symbol))?;
                 let id = self.add(Type::Enum(full.clone(), symbols), None)?;
                 self.names.insert(full, id);
                 Ok(id)
@@ -317,7 +345,7 @@ impl Parser {
                 let size = object.get("size").and_then(Value::as_u64);
                 let size = size.and_then(|size| usize::try_from(size).ok());
                 let size = size.ok_or_else(|| format!("the type '{full}' has no 'size'"))?;
-                let id = self.add(Type::Fixed(full.clone(), size), logical(kind, size, object))?;
+                let id = self.add(Type::Fixed(size), logical(kind, size, object))?;
                 self.names.insert(full, id);
                 Ok(id)
             }
@@ -327,12 +355,13 @@ impl Parser {
                 let id = self.add(Type::Record(full.clone(), Vec::new()), None)?;
                 self.names.insert(full.clone(), id);
                 let mut fields = Vec::with_capacity(declared.len());
-                let mut known = std::collections::BTreeSet::new();
+                let mut known = BTreeSet::new();
                 for field in declared {
                     let name = field.get("name").and_then(Value::as_str);
                     let (Some(name), Some(of)) = (name, field.get("type")) else {
                         return Err(format!("a field of '{full}' without 'name' or 'type'"));
                     };
+                    check_length(name)?;
                     if !known.insert(name) {
                         return Err(format!("'{full}' has two fields '{name}'"));
                     }
@@ -342,6 +371,13 @@ impl Parser {
                 Ok(id)
             }
         }
+    }
+}
+
+fn check_length(name: &str) -> Result<(), String> {
+    match name.len() > LONGEST_NAME {
+        true => Err(format!("a name has more than {LONGEST_NAME} bytes")),
+        false => Ok(()),
     }
 }
 

@@ -173,8 +173,11 @@ impl Converter {
                 Ok(())
             }
             (Data::List(_, child), Shape::List(shape), Kind::Array) => {
-                scan::elements(text, |token| self.push(child, shape, text, token))
-                    .map_err(inside)?;
+                scan::elements(text, |token| {
+                    self.push(child, shape, text, token)?;
+                    has_room(child, token)
+                })
+                .map_err(inside)?;
                 close(column, token, text)
             }
             (Data::Map(_, keys, values, _), Shape::Map(shape), Kind::Object) => {
@@ -196,6 +199,7 @@ impl Converter {
                         inside(Problem { at: 0, message: keys.refusal(why, &key, format) })
                     })?;
                     self.push(values, shape, text, value).map_err(inside)?;
+                    has_room(values, value).map_err(inside)?;
                 }
                 close(column, token, text)
             }
@@ -230,6 +234,13 @@ fn hint(
         }
         _ => "",
     }
+}
+
+fn has_room(elements: &Column, newest: Token) -> Result<(), Problem> {
+    elements.has_room().map_err(|why| Problem {
+        at: newest.start,
+        message: elements.refusal(why, b"", Default::default()),
+    })
 }
 
 fn close(column: &mut Column, token: Token, text: &[u8]) -> Result<(), Problem> {
