@@ -83,10 +83,13 @@ at("theme").addEventListener("click", () => {
 
 // --- the editor ---
 
-const [cm, words] = await Promise.all([
+const [cm, words, begun] = await Promise.all([
   import(body.dataset.editor),
   fetch("/v1/sql/words").then((answer) => answer.json()),
+  ask("begun", {}).catch(() => ({ error: "weir does not answer; is it still running in the terminal?" })),
 ]);
+if (begun.error) notice(begun.error);
+at("folder").textContent = begun.folder ?? "";
 
 const dialect = cm.SQLDialect.define({
   keywords: words.keywords.join(" ").toLowerCase(),
@@ -192,7 +195,7 @@ async function complete(context) {
   return { from: found.from, options, filter: false };
 }
 
-const start = body.dataset.text;
+const start = begun.text ?? "";
 const saved = JSON.parse(sessionStorage.getItem("weir-sql-text") ?? "null");
 const keepText = cm.EditorView.updateListener.of((update) => {
   if (update.docChanged) {
@@ -327,7 +330,8 @@ async function start_run(onlyHere) {
   if (!asked.run) {
     const [first] = asked.diagnostics ?? [];
     notice(asked.error ?? `Nothing was run. ${first?.message ?? ""}`);
-    if (asked.diagnostics) {
+    // What was written since is judged anew by itself.
+    if (asked.diagnostics && text === editor.state.doc.toString()) {
       editor.dispatch(cm.setDiagnostics(editor.state, asked.diagnostics.map((found) => whole(found, text))));
       understood = { ...understood, diagnostics: asked.diagnostics };
       problems(editor);
@@ -355,7 +359,8 @@ function follow(name) {
   stream.addEventListener("state", (event) => {
     const state = JSON.parse(event.data);
     state.statements.forEach((each, number) => progress(number, each, state.most));
-    if (state.ended) over(state.statements.some(({ state }) => state === "failed") ? "failed" : "done");
+    const ends = (how) => state.statements.some(({ state }) => state === how);
+    if (state.ended) over(["failed", "stopped"].find(ends) ?? "done");
     else say(`running ${lasted(Math.max(0, ...state.statements.map(({ tookMs }) => tookMs)))}`);
   });
   stream.addEventListener("rows", (event) => rows(JSON.parse(event.data)));
@@ -428,7 +433,7 @@ function show(card, mode) {
 
 function progress(number, each, most) {
   // Declarations that went well are not worth a card each.
-  if (each.kind === "declares" && ["done", "waiting"].includes(each.state)) return;
+  if (each.kind === "declares" && ["done", "waiting", "running"].includes(each.state)) return;
   const it = card(number);
   it.now = each;
   it.most = most;

@@ -9,12 +9,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use weir_connectors::print::Taker;
 use weir_engine::env::instant;
 use weir_engine::veil;
-use weir_sql::session::{Answer, DML_SYNC, Entry, Outcome, RESULT_MODE, Session, Shown};
+use weir_sql::session::{Answer, Entry, Outcome, RESULT_MODE, Session, Shown};
 use weir_sql::{PlanOptions, Planned, SqlError};
 
 use super::aside::Asides;
 use super::engine::{Ended, Engine};
-use super::{options, parallelism};
+use super::{options, parallelism, waits};
 use crate::cli::Format;
 use crate::exit;
 use crate::rows::encode::Encoder;
@@ -223,9 +223,7 @@ impl Client {
             printed.set(Arc::new(Above));
         }
         let parallelism = parallelism(&self.session);
-        let waits =
-            self.session.setting(DML_SYNC).is_some_and(|it| it.eq_ignore_ascii_case("true"));
-        let goes_on = !planned.bounded && self.is_script && !waits;
+        let goes_on = !planned.bounded && self.is_script && !waits(&self.session);
         let running = self.engine.start(job, planned, parallelism, true)?;
         if goes_on {
             self.asides.add(running, began, &mut self.screen);

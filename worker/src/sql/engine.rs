@@ -176,10 +176,8 @@ impl Running {
                 _ = due.tick() => None,
                 () = &mut stopped => return self.stopped().await,
             };
-            let status = self.handle.status();
-            self.meter.take(&status);
-            let rate = self.meter.out_rate(&status, &self.ends.sources);
-            tell(Totals::of(&status, &self.ends), rate);
+            let (_, totals, rate) = self.figures();
+            tell(totals, rate);
             if let Some(ending) = over {
                 return self.over(ending).await;
             }

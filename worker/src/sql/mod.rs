@@ -21,7 +21,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use weir_connectors::print::Taker;
 use weir_crds::limits;
-use weir_sql::session::{PARALLELISM, Session};
+use weir_sql::session::{DML_SYNC, PARALLELISM, Session};
 use weir_sql::{PlanOptions, environment};
 
 use crate::cli::{Format, SqlArgs};
@@ -109,6 +109,11 @@ fn options(base: PathBuf, job: String, printed: &Taker) -> PlanOptions {
 fn parallelism(session: &Session) -> u32 {
     // It was checked when it was set.
     session.setting(PARALLELISM).and_then(|n| n.parse().ok()).unwrap_or(1)
+}
+
+/// Whether an INSERT without an end holds up what follows it.
+fn waits(session: &Session) -> bool {
+    session.setting(DML_SYNC).is_some_and(|it| it.eq_ignore_ascii_case("true"))
 }
 
 fn text_of(path: &Path) -> anyhow::Result<String> {

@@ -4,8 +4,8 @@ use super::EDITOR;
 use crate::html::{Html, put};
 use crate::serve::ASSETS;
 
-/// The page, with the text that the editor begins with.
-pub(super) fn page(text: &str, folder: &str) -> Html {
+/// The page as everybody may have it: what the editor begins with is asked for with the token.
+pub(super) fn page() -> Html {
     let all = || ASSETS.iter().chain(EDITOR.iter());
     let tag = |name: &str| all().find(|a| a.name == name).map_or("", |a| a.tag.as_str());
     let mut out = Html::new();
@@ -24,20 +24,15 @@ pub(super) fn page(text: &str, folder: &str) -> Html {
     );
     put!(
         out,
-        "<body data-editor=\"/assets/codemirror.js?{}\" data-text=\"{}\">\
+        "<body data-editor=\"/assets/codemirror.js?{}\">\
          <a class=\"skip\" href=\"#editor\">To the editor</a>\
          <header class=\"top\"><span class=\"brand\" aria-hidden=\"true\">{}</span><div id=\"head\"><h1>SQL</h1>",
         tag("codemirror.js"),
-        text,
         "≋"
     );
-    put!(
-        out,
-        "<span class=\"folder\">paths of tables begin in <code>{}</code></span></div>",
-        folder
-    );
     out.raw(
-        "<div class=\"age\" role=\"status\" id=\"status\"></div>\
+        "<span class=\"folder\">paths of tables begin in <code id=\"folder\"></code></span></div>\
+         <div class=\"age\" role=\"status\" id=\"status\"></div>\
          <button id=\"theme\" type=\"button\" title=\"Light or dark\" aria-label=\"Light or dark\">◐</button></header>\
          <main id=\"main\"><p id=\"notice\" class=\"card finding bad\" role=\"alert\" hidden></p>\
          <div class=\"desk\"><section class=\"card write\" aria-label=\"Statements\">\

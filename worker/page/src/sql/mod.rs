@@ -110,6 +110,7 @@ type Shared = State<Arc<SqlPage>>;
 /// The page and `/v1/sql/…`.
 pub fn router(page: Arc<SqlPage>) -> Router {
     let acting = Router::new()
+        .route("/v1/sql/begun", post(begun))
         .route("/v1/sql/check", post(check))
         .route("/v1/sql/complete", post(complete))
         .route("/v1/sql/manifest", post(manifest))
@@ -137,8 +138,8 @@ pub async fn serve(listener: TcpListener, page: Arc<SqlPage>) -> std::io::Result
     axum::serve(listener, router(page)).await
 }
 
-async fn shown(State(page): Shared) -> Response {
-    let html = html::page(&page.text, &page.folder);
+async fn shown() -> Response {
+    let html = html::page();
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html.into_string()).into_response()
 }
 
@@ -161,6 +162,12 @@ async fn words(State(page): Shared) -> Json<Words> {
 }
 
 type Asked<T> = Result<Json<T>, JsonRejection>;
+
+/// What the page begins with. Not in the page itself, which whoever reaches the port may have: a script
+/// may hold passwords.
+async fn begun(State(page): Shared) -> Response {
+    Json(serde_json::json!({ "text": page.text, "folder": page.folder })).into_response()
+}
 
 async fn check(State(page): Shared, asked: Asked<Text>) -> Response {
     planned(&page, asked, |bench, asked| Json(bench.check(&asked.text)).into_response()).await

@@ -287,6 +287,24 @@ async fn the_page_takes_nothing_from_its_address_and_loads_nothing_from_elsewher
     assert_eq!(elsewhere, None);
 }
 
+/// A script may hold passwords.
+#[tokio::test]
+async fn what_the_page_begins_with_is_had_with_the_token_alone() {
+    let asking = Asking::new();
+    let path = "/v1/sql/begun";
+    let (status, _, answer) = asking.ask((Method::POST, path), &PROPER, "{}").await;
+    assert_eq!(status, StatusCode::OK);
+    let begun: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let text = begun["text"].as_str().unwrap();
+    assert!(!text.is_empty() && begun["folder"] == "/data", "{answer}");
+    let without: Vec<_> = PROPER.into_iter().filter(|(name, _)| *name != "x-weir-token").collect();
+    let (status, _, answer) = asking.ask((Method::POST, path), &without, "{}").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(!answer.contains(text) && !answer.contains("/data"), "{answer}");
+    let (_, _, page) = asking.ask((Method::GET, "/sql"), &[("host", HERE)], "").await;
+    assert!(!page.contains(text) && !page.contains("/data"), "{page}");
+}
+
 /// Pods serve the page of their job.
 #[tokio::test]
 async fn the_page_of_a_job_has_none_of_it() {

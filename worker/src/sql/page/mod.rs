@@ -17,6 +17,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub(super) struct Bench {
     folder: PathBuf,
     engine: Mutex<Engine>,
     runs: Mutex<Vec<Arc<Run>>>,
+    /// Nothing begins any more; changed and read while `runs` is held.
+    ends: AtomicBool,
     host: Handle,
     /// Nobody may look at a run for so long.
     patience: Duration,
@@ -112,6 +115,7 @@ impl Bench {
             folder: begun.folder,
             engine: Mutex::new(Engine::new(begun.memory.as_deref())),
             runs: Mutex::default(),
+            ends: AtomicBool::new(false),
             host: Handle::current(),
             patience,
             this: Weak::clone(this),
@@ -146,7 +150,11 @@ impl Bench {
 
     /// Ends all runs.
     async fn end(&self) {
-        let runs = self.runs.lock().clone();
+        let runs = {
+            let runs = self.runs.lock();
+            self.ends.store(true, Ordering::Relaxed);
+            runs.clone()
+        };
         runs.iter().for_each(|run| run.stop());
         while runs.iter().any(|run| !run.has_ended()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -288,6 +296,9 @@ impl Workbench for Bench {
         let name = uuid::Uuid::new_v4().simple().to_string();
         let run = Arc::new(Run::new(name.clone(), statements.collect(), self.patience));
         let mut runs = self.runs.lock();
+        if self.ends.load(Ordering::Relaxed) {
+            return Err(Refused::Busy("the page ends".to_owned()));
+        }
         runs.retain(|run| !run.is_forgotten());
         if runs.iter().filter(|run| !run.has_ended()).count() >= MAX_RUNS {
             return Err(Refused::Busy(format!(

@@ -12,10 +12,11 @@ use tokio::time::{Instant, sleep};
 use weir_connectors::print::Taker;
 use weir_engine::veil;
 use weir_page::sql::view::{ColumnView, RunState, StatementState};
-use weir_sql::session::{DML_SYNC, Entry, Kind, Outcome, PARALLELISM, Session};
+use weir_sql::session::{Entry, Kind, Outcome, Session};
 
 use super::super::client::told;
 use super::super::engine::{Ended, Running};
+use super::super::{parallelism, waits};
 use super::Bench;
 use super::feed::{Feed, Keep, MOST};
 
@@ -96,8 +97,9 @@ impl Statement {
 
     fn shows(&self, columns: Vec<ColumnView>, feed: Feed) -> Arc<Feed> {
         let feed = Arc::new(feed);
-        *self.feed.lock() = Some(Arc::clone(&feed));
+        // First: who sees the rows has to know of what.
         self.state.lock().columns = columns;
+        *self.feed.lock() = Some(Arc::clone(&feed));
         feed
     }
 }
@@ -205,6 +207,7 @@ pub(super) struct Asked {
 /// Answers statements one after the other. As in a script, the first that fails ends the run, and
 /// what has no end goes on beside what follows.
 pub(super) async fn go(bench: Arc<Bench>, run: Arc<Run>, mut session: Session, asked: Vec<Asked>) {
+    let over = Over(Arc::clone(&run));
     let mut beside: Vec<JoinHandle<()>> = Vec::new();
     let mut goes_on = true;
     let last = asked.len();
@@ -260,9 +263,8 @@ pub(super) async fn go(bench: Arc<Bench>, run: Arc<Run>, mut session: Session, a
             }
         };
         statement.state.lock().message.clone_from(&warnings);
-        let waits = planned.bounded || is_query || session.setting(DML_SYNC) == Some("true");
-        // It was checked when it was set.
-        let parallelism = session.setting(PARALLELISM).and_then(|n| n.parse().ok()).unwrap_or(1);
+        let waits = planned.bounded || is_query || waits(&session);
+        let parallelism = parallelism(&session);
         match bench.start(&job, planned, parallelism, !is_query) {
             Err(error) => {
                 statement.end("failed", &format!("{error:#}"));
@@ -283,8 +285,19 @@ pub(super) async fn go(bench: Arc<Bench>, run: Arc<Run>, mut session: Session, a
         run.stop();
     }
     join_all(beside).await;
-    *run.seen.lock() = Instant::now();
-    run.ended.store(true, Ordering::Release);
+    drop(over);
+}
+
+/// A run is over when this is gone, also where a fault of Weir has ended it.
+struct Over(Arc<Run>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        // What goes on beside is not left behind.
+        self.0.stop();
+        *self.0.seen.lock() = Instant::now();
+        self.0.ended.store(true, Ordering::Release);
+    }
 }
 
 /// What was no job.

@@ -189,7 +189,8 @@ async fn a_run_that_nobody_looks_at_ends_and_only_so_many_go_on() {
     let left = until(&bench, &runs[1], has_ended).await;
     assert!(left.state.statements[0].message.contains("nobody looked"), "{:?}", left.state);
     drop(looked_at);
-    bench.end().await;
+    bench.stop(&runs[0]);
+    until(&bench, &runs[0], has_ended).await;
     // What is over is not kept for ever.
     for _ in 0..2 * MAX_ENDED {
         let run = bench.run(&asked("SELECT 1;")).unwrap();
@@ -197,6 +198,8 @@ async fn a_run_that_nobody_looks_at_ends_and_only_so_many_go_on() {
     }
     assert!(bench.runs.lock().len() <= MAX_ENDED + 1);
     assert!(bench.follow(&runs[1]).is_none());
+    bench.end().await;
+    assert!(bench.run(&asked("SELECT 1;")).is_err(), "the process ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]

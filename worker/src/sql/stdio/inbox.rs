@@ -114,12 +114,38 @@ async fn read(lines: &mut (impl AsyncBufRead + Unpin)) -> Option<Asked> {
         line.clear();
         match (&mut *lines).take(LONGEST).read_until(b'\n', &mut line).await {
             Ok(0) => return None,
+            Ok(_) if line.len() as u64 == LONGEST && line.last() != Some(&b'\n') => {
+                return pass(lines).await.then(|| {
+                    Asked::Unreadable(format!("a request has at most {} MiB", LONGEST >> 20))
+                });
+            }
             Ok(_) if line.trim_ascii().is_empty() => {}
             Ok(_) => return Some(parse(&line)),
             Err(error) => {
                 tracing::warn!(%error, "standard input cannot be read");
                 return None;
             }
+        }
+    }
+}
+
+/// Passes over the rest of a line, which is no request of its own; false where it cannot be read.
+async fn pass(lines: &mut (impl AsyncBufRead + Unpin)) -> bool {
+    loop {
+        let (length, is_end) = match lines.fill_buf().await {
+            Ok([]) => return true,
+            Ok(bytes) => match bytes.iter().position(|byte| *byte == b'\n') {
+                Some(at) => (at + 1, true),
+                None => (bytes.len(), false),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "standard input cannot be read");
+                return false;
+            }
+        };
+        lines.consume(length);
+        if is_end {
+            return true;
         }
     }
 }
@@ -160,6 +186,19 @@ mod tests {
         }
         assert!(matches!(next().await, Some(Asked::Complete(_))));
         assert!(next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_too_long_is_answered_once() {
+        let long = "x".repeat(LONGEST as usize + 10);
+        let text = format!("{long}\n\"interrupt\"\n{long}");
+        let mut lines = text.as_bytes();
+        assert!(
+            matches!(read(&mut lines).await, Some(Asked::Unreadable(why)) if why.contains("16 MiB"))
+        );
+        assert!(matches!(read(&mut lines).await, Some(Asked::Interrupt)));
+        assert!(matches!(read(&mut lines).await, Some(Asked::Unreadable(_))));
+        assert!(read(&mut lines).await.is_none());
     }
 
     #[tokio::test]

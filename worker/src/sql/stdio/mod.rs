@@ -60,7 +60,7 @@ pub(super) use inbox::Inbox;
 
 use events::{Candidate, Column, Event, Printed, tell};
 use inbox::{Asked, Complete, Run};
-use rows::{Look, Rows};
+use rows::{Closing, Look, Rows};
 
 /// What a program may expect.
 const PROTOCOL: u32 = 1;
@@ -227,6 +227,7 @@ impl Driver {
         tell(&Event::Columns { columns, bounded, corrected: look.corrected });
         let rows = Arc::new(Rows::new(look));
         printed.set(rows.clone());
+        let closing = Closing(&rows);
         let parallelism = parallelism(&self.session);
         let running = self.engine.start(job, planned, parallelism, false)?;
         let mut following = Following::new(began, run);
@@ -245,6 +246,7 @@ impl Driver {
             Ended::Stopped | Ended::LeftOff => false,
         };
         let (total, is_cut) = rows.finish();
+        drop(closing);
         let (how, code) = match (is_whole, following.enough) {
             (true, _) if is_cut => ("limit", exit::DONE),
             (true, _) => ("finished", exit::DONE),

@@ -75,6 +75,8 @@ struct Inner {
 enum Kept {
     /// They have left.
     None,
+    /// Nobody waits for them any more: tasks end a little later than what is said of them.
+    Over,
     Newest(VecDeque<String>),
     Folded(Folded),
 }
@@ -86,6 +88,9 @@ impl Console for Rows {
         let most = self.look.most();
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
+        if matches!(inner.kept, Kept::Over) {
+            return Ok(());
+        }
         inner.subtasks.insert(printed.subtask);
         inner.has_changed = true;
         if let Kept::Folded(folded) = &mut inner.kept {
@@ -154,7 +159,7 @@ impl Rows {
         (inner.looked, inner.has_changed) = (now, false);
         let shown = self.look.shown;
         let rows: Vec<&str> = match &inner.kept {
-            Kept::None => return,
+            Kept::None | Kept::Over => return,
             Kept::Newest(rows) => {
                 rows.iter().skip(rows.len().saturating_sub(shown)).map(String::as_str).collect()
             }
@@ -167,8 +172,8 @@ impl Rows {
     /// written.
     pub(super) fn finish(&self) -> (u64, bool) {
         let mut inner = self.inner.lock();
-        match std::mem::replace(&mut inner.kept, Kept::None) {
-            Kept::None => {}
+        match std::mem::replace(&mut inner.kept, Kept::Over) {
+            Kept::None | Kept::Over => {}
             Kept::Newest(rows) => write(rows.iter().map(String::as_str)),
             Kept::Folded(folded) => {
                 let mut rows: Vec<&Vec<String>> = folded.iter().collect();
@@ -184,6 +189,15 @@ impl Rows {
         (inner.total as u64, inner.is_cut)
     }
 }
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.inner.lock().kept = Kept::Over;
+    }
+}
+
+/// Rows of which nothing is written once this is gone, however their query ended.
+pub(super) struct Closing<'a>(pub(super) &'a Rows);
 
 /// Writes rows of texts.
 pub(super) fn texts(rows: &[Vec<Option<String>>]) {
