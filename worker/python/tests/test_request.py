@@ -30,6 +30,7 @@ class Cells(unittest.TestCase):
             "--for nan": "write --for 2.5",
             "SELECT 1": "statements begin on the next line",
             "late early": "is no name of a variable",
+            "class": "is no name of a variable",
             "--live late": "there is no option late",
         }
         for line, why in mistakes.items():

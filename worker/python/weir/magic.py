@@ -182,7 +182,7 @@ class Cell:
             note += f"; the {which} {len(table):,} are kept"
         elif event["ended"] == "limit" and self._asked.limit is None and self._asked.seconds is None:
             note += "; there may be more: --limit says how many are wanted"
-        elif event["ended"] == "limit" and self._asked.limit != came:
+        elif event["ended"] == "limit" and self._asked.seconds is not None and self._asked.limit != came:
             note += f", when --for {self._asked.seconds:g} ended it"
         else:
             note = note if live is not None else ""

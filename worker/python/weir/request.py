@@ -5,6 +5,7 @@
 
 import dataclasses
 import difflib
+import keyword
 import re
 
 from .errors import SqlError
@@ -54,7 +55,8 @@ def of_cell(line, cell):
     first = words.peek()
     if first and not first.startswith("--"):
         request.name = words.next("a name")
-        if not request.name.isidentifier() or words.peek() and not words.peek().startswith("--"):
+        is_name = request.name.isidentifier() and not keyword.iskeyword(request.name)
+        if not is_name or words.peek() and not words.peek().startswith("--"):
             raise SqlError(
                 f"%%sql: '{line.strip()}' is no name of a variable; statements begin on the next line, "
                 "and %sql takes one on its own"

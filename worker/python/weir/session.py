@@ -94,6 +94,11 @@ class Session:
         with _Interrupts() as interrupts:
             self._send({"complete": {"before": before, "after": after}})
             event = self._next(interrupts)
+            if event["event"] == "error":
+                # What cannot be read is answered like a run.
+                while self._next(interrupts)["event"] != "end":
+                    pass
+                raise SqlError(event["text"])
         return event["start"], [(found["text"], found["what"]) for found in event["candidates"]]
 
     def close(self):
