@@ -34,8 +34,22 @@ impl Console for Tables {
 }
 
 impl Tables {
-    /// All tables, for a screen of this size; nothing before there are rows.
-    pub(super) fn show(&self, (columns, rows): (usize, usize)) -> String {
+    /// All tables as they are in the end, for a screen of this size.
+    pub(super) fn show(&self, size: (usize, usize)) -> String {
+        self.written(size, true)
+    }
+
+    /// All tables as they are now, for the lines at the bottom of a screen of this size, which are
+    /// redrawn; nothing before there are rows.
+    pub(super) fn picture(&self, (columns, rows): (usize, usize)) -> String {
+        let all = self.written((columns, rows), false);
+        let line =
+            |line: &str| line.chars().take(columns.saturating_sub(1)).chain(['\n']).collect();
+        // One is the progress line's, and the screen must not scroll.
+        all.lines().take(rows.saturating_sub(2)).map(line).collect::<Vec<String>>().concat()
+    }
+
+    fn written(&self, (columns, rows): (usize, usize), is_end: bool) -> String {
         let mut tables = self.0.lock();
         let each = (rows / tables.len().max(1)).saturating_sub(OTHERS).max(LEAST);
         let named = tables.len() > 1;
@@ -44,18 +58,9 @@ impl Tables {
             if named {
                 let _ = writeln!(out, "\n{name}");
             }
-            table.show(&mut out, columns, each);
+            table.show(&mut out, columns, each, is_end);
         }
         out
-    }
-}
-
-impl Tables {
-    /// As [`Tables::show`], for the lines at the bottom of the screen that are redrawn.
-    pub(super) fn picture(&self, (columns, rows): (usize, usize)) -> String {
-        let all = self.show((columns, rows));
-        // One is the progress line's, and the screen must not scroll.
-        all.split_inclusive('\n').take(rows.saturating_sub(2)).collect()
     }
 }
 
@@ -99,13 +104,16 @@ impl Table {
         self.rows.take(cells(printed.records), printed.kinds, KEPT);
     }
 
-    fn show(&mut self, out: &mut String, width: usize, most: usize) {
-        let mut rows: Vec<&Vec<String>> = self.rows.iter().collect();
-        // Rows of several subtasks come in no order: then in that of their values.
-        if self.subtasks.len() > 1 {
+    fn show(&mut self, out: &mut String, width: usize, most: usize, is_end: bool) {
+        let all = self.rows.len() + self.rows.more();
+        // Rows of several subtasks come in no order: in the end in that of their values. While they
+        // change, whoever writes them would wait for that.
+        let is_sorted = is_end && self.subtasks.len() > 1;
+        let looked_at = if is_sorted { usize::MAX } else { most };
+        let mut rows: Vec<&Vec<String>> = self.rows.iter().take(looked_at).collect();
+        if is_sorted {
             rows.sort_by(|a, b| in_order(a, b));
         }
-        let all = rows.len() + self.rows.more();
         rows.truncate(most);
         let grid = Grid::of(&self.columns, &rows, Some(width.saturating_sub(2)));
         let _ = writeln!(out, "  {}", grid.line(&self.columns));
@@ -121,7 +129,9 @@ impl Table {
             notes.push(format!("{} more columns", grid.hidden()));
         }
         if !notes.is_empty() {
-            let _ = writeln!(out, "  … {}: `weir run … | less` shows all", notes.join(" and "));
+            // Piped, the rows of a job without an end are their changes.
+            let all = if is_end { ": `weir run … | less` shows all" } else { "" };
+            let _ = writeln!(out, "  … {}{all}", notes.join(" and "));
         }
     }
 }
@@ -152,14 +162,14 @@ mod tests {
             "1",
         ]));
         let mut out = String::new();
-        table.show(&mut out, 80, 3);
+        table.show(&mut out, 80, 3, true);
         let lines: Vec<&str> = out.lines().collect();
         assert_eq!(lines[0], "  window_start  origin  flights");
         assert_eq!(lines[1], "  06:00         ATL           3", "{out}");
         assert_eq!(lines[3], "  06:00         ATL          10", "{out}");
         assert_eq!(lines[4], "  … 1 more rows: `weir run … | less` shows all");
         let mut narrow = String::new();
-        table.show(&mut narrow, 24, 9);
+        table.show(&mut narrow, 24, 9, true);
         assert!(
             narrow.contains("2 more columns") && narrow.lines().all(|l| l.chars().count() < 60),
             "{narrow}"
@@ -174,7 +184,7 @@ mod tests {
         table.rows.remove(&row(&["a", "b", "1"]));
         table.rows.add(row(&["a", "b", "2"]));
         let mut out = String::new();
-        table.show(&mut out, 80, 10);
+        table.show(&mut out, 80, 10, true);
         let lines: Vec<&str> = out.lines().skip(1).map(str::trim).collect();
         assert_eq!(lines, ["c             d             1", "a             b             2"]);
     }
