@@ -77,6 +77,11 @@ pub trait Connect: Send + Sync {
     /// When nobody answers; says who and why.
     async fn connect(&self) -> Result<WorkerLink, ConnectError>;
 
+    /// Nobody will ever answer here again.
+    fn has_ended(&self) -> bool {
+        false
+    }
+
     /// Waits until there is reason to try again at once.
     async fn news(&self) {
         std::future::pending().await
@@ -128,5 +133,9 @@ impl Connect for Attachments {
         let (worker, master) = in_process();
         self.attach(master).await?;
         Ok(worker)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.to.is_closed()
     }
 }

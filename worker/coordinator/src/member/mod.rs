@@ -72,7 +72,7 @@ pub struct MemberConfig {
 /// Why a member has ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum MemberEnd {
-    /// The coordinator said so.
+    /// The coordinator said so, or was one of this process and has ended.
     Shutdown {
         /// Why.
         reason: String,
@@ -210,7 +210,8 @@ impl Member {
         self
     }
 
-    /// Connects, serves, and connects again, until the coordinator shuts it down.
+    /// Connects, serves, and connects again, until the coordinator shuts it down or, in this
+    /// process, has ended.
     pub async fn run(&self, coordinator: &dyn Connect) -> MemberEnd {
         let mut wait = RECONNECT.0;
         let mut lost = Instant::now();
@@ -229,6 +230,9 @@ impl Member {
                     }
                     SessionEnd::Broken { served: false } => {}
                 },
+                Err(error) if coordinator.has_ended() => {
+                    return MemberEnd::Shutdown { reason: error.to_string(), end: None };
+                }
                 Err(error) => tracing::debug!(%error, "trying again"),
             }
             let longest = if lost.elapsed() < EAGER.0 { EAGER.1 } else { RECONNECT.1 };

@@ -395,6 +395,20 @@ async fn every_end_tells_the_chain_what_was_committed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_worker_of_the_same_process_ends_with_a_coordinator_that_hands_its_job_over() {
+    let world = World::with_rows(3, 50);
+    let job = Job::new(&world, 2, false, Assignment::Eager);
+    let handle = job.start();
+    let worker = job.worker(0, 2, local(&handle));
+    until(&handle, |s| s.epoch >= 1).await;
+    handle.step_down().await;
+    let end = tokio::time::timeout(Duration::from_secs(60), worker).await.unwrap().unwrap();
+    let MemberEnd::Shutdown { reason, end } = end;
+    assert_eq!(end, None, "the job goes on elsewhere");
+    assert!(reason.contains("the coordinator has ended"), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_that_fails_for_good_has_told_the_chain_what_was_committed() {
     let world = World::with_rows(4, 200);
     let mut job = Job::new(&world, 2, true, Assignment::Pull);
