@@ -12,6 +12,7 @@ mod json;
 mod kafka;
 mod live;
 mod nexmark;
+mod operators;
 mod recovery;
 mod rescale;
 mod state;
@@ -34,6 +35,8 @@ enum What {
     Kafka(kafka::Arguments),
     /// The queries of Nexmark from JSON, beside Flink.
     Nexmark(nexmark::Arguments),
+    /// An aggregate, a join, Top-N, OVER and MATCH_RECOGNIZE, beside Flink.
+    Operators(operators::Arguments),
     /// What a checkpoint every second, and every ten, costs.
     CheckpointOverhead(checkpoints::Arguments),
     /// From the kill of a worker's process to the first new output.
@@ -51,6 +54,7 @@ fn main() -> Result<()> {
         What::Json(arguments) => json::run(&arguments),
         What::Kafka(arguments) => kafka::run(&arguments),
         What::Nexmark(arguments) => nexmark::run(&arguments),
+        What::Operators(arguments) => operators::run(&arguments),
         What::CheckpointOverhead(arguments) => checkpoints::run(&arguments),
         What::Recovery(arguments) => recovery::run(&arguments),
         What::Rescale(arguments) => rescale::run(&arguments),

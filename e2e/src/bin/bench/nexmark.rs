@@ -40,24 +40,43 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { small, large, runs, only, parallelism, .. } = *arguments;
     let sizes = Sizes { small, large, runs, only };
-    println!("events per CPU-second\n| query | Weir | Flink 2.3 | ratio |\n|---|---|---|---|");
-    let mut ratios = Vec::new();
+    let mut table = Table::begin("query");
     for number in 0..=23 {
         let query = format!("q{number}");
         if !arguments.queries.is_empty() && !arguments.queries.contains(&query) {
             continue;
         }
         let rates = measure(&query, &sizes, parallelism).with_context(|| query.clone())?;
+        table.add(&query, &rates);
+    }
+    table.end();
+    Ok(())
+}
+
+/// Prints a row as soon as it was measured, and the median ratio in the end.
+pub(crate) struct Table {
+    ratios: Vec<f64>,
+}
+
+impl Table {
+    pub(crate) fn begin(what: &str) -> Self {
+        println!("rows per CPU-second\n| {what} | Weir | Flink 2.3 | ratio |\n|---|---|---|---|");
+        Self { ratios: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, what: &str, rates: &Rates) {
         let in_k = |rate: Option<f64>| rate.map_or("–".into(), |r| format!("{:.0} k", r / 1e3));
         let ratio = rates.ratio().map_or("–".into(), |ratio| format!("{ratio:.1} ×"));
-        println!("| {query} | {} | {} | {ratio} |", in_k(rates.weir), in_k(rates.flink));
-        ratios.extend(rates.ratio());
+        println!("| {what} | {} | {} | {ratio} |", in_k(rates.weir), in_k(rates.flink));
+        self.ratios.extend(rates.ratio());
     }
-    ratios.sort_by(f64::total_cmp);
-    if !ratios.is_empty() {
-        println!("median {:.1} ×", super::quantile(&ratios, 0.5));
+
+    pub(crate) fn end(mut self) {
+        self.ratios.sort_by(f64::total_cmp);
+        if !self.ratios.is_empty() {
+            println!("median {:.1} ×", super::quantile(&self.ratios, 0.5));
+        }
     }
-    Ok(())
 }
 
 fn measure(query: &str, sizes: &Sizes, parallelism: u32) -> Result<Rates> {
@@ -92,7 +111,7 @@ fn program(script: &str, events: &Path, out: &Path) -> Result<String> {
 }
 
 /// Events in the cache, in as many files as there are subtasks. Returns their folder.
-fn events(rows: u64, files: u32) -> Result<PathBuf> {
+pub(crate) fn events(rows: u64, files: u32) -> Result<PathBuf> {
     cache::folder(&format!("derived-v1/nexmark-{rows}-{files}"), |folder| {
         data::write_events(folder, rows, files as usize).map(|_| ())
     })
