@@ -23,10 +23,9 @@ impl JsonDecoder {
         };
         let before = self.rows;
         for element in elements {
-            let wanted = self.names.len();
-            let tokens = self.tokens.get_mut(..wanted).unwrap_or_default();
+            let tokens = self.tokens.get_mut(..self.fields.slots).unwrap_or_default();
             let inside = &record[element.start..element.end];
-            let walked = scan::object(inside, &self.names, tokens, None).map(|()| true);
+            let walked = scan::object(inside, &self.fields.names, tokens, None).map(|()| true);
             if let Err(failure) = self.settle(walked, window, at + element.start) {
                 for column in &mut self.columns {
                     column.truncate(before);

@@ -84,7 +84,8 @@ pub(super) struct Layout {
     tail: Gap,
     /// Index entries of a row, its newline included.
     entries: usize,
-    wanted: usize,
+    /// Slots of objects: their braces stand in the gaps.
+    objects: Vec<usize>,
 }
 
 impl Layout {
@@ -97,7 +98,6 @@ impl Layout {
         first: usize,
         (start, newline): (usize, usize),
         notes: &Notes,
-        wanted: usize,
     ) -> Option<Self> {
         if notes.unfit || notes.scalars.is_empty() || notes.scalars.len() > MAX_SCALARS {
             return None;
@@ -135,7 +135,7 @@ impl Layout {
         while entry_at(passed)? < newline {
             passed += 1;
         }
-        Some(Self { steps, tail, entries: passed + 1, wanted })
+        Some(Self { steps, tail, entries: passed + 1, objects: notes.objects.clone() })
     }
 
     /// Tries the row at `start`, whose first entry is number `first`. On a match `tokens` has
@@ -152,8 +152,8 @@ impl Layout {
     ) -> Option<usize> {
         let entries = index.entries.get(first..first + self.entries)?;
         let newline = *entries.last()? as usize;
-        debug_assert!(tokens.len() > self.wanted, "one token more, for values nobody wants");
         tokens.fill(Token::MISSING);
+        // One token more than there are wanted fields, for values that nobody wants.
         let nobody = tokens.len() - 1;
         let mut at = start;
         for step in &self.steps {
@@ -185,6 +185,10 @@ impl Layout {
             && at + self.tail.length == newline
             // A message ends without one, at the window's end.
             && window.get(newline).is_none_or(|&byte| byte == b'\n');
+        for &slot in &self.objects {
+            // What counts of it are its fields, which have tokens of their own.
+            *tokens.get_mut(slot)? = Token { kind: Kind::Object, start, end: newline };
+        }
         ends.then_some(first + self.entries - 1)
     }
 }

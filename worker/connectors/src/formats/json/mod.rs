@@ -27,9 +27,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use self::layout::Layout;
-use self::scan::{Broken, Names, Notes, Token};
+use self::scan::{Broken, Notes, Token};
 use self::simd::Index;
-use self::value::{Converter, Problem, Shape};
+use self::value::{Converter, Fields, Problem, Row};
 use super::column::{Column, finish};
 use super::{DecodeError, Decoded, RecordDecoder, TimestampFormat, encoding};
 
@@ -68,15 +68,14 @@ pub struct JsonDecoder {
     /// The format whose options an error speaks of.
     format: &'static str,
     schema: SchemaRef,
-    names: Names,
-    shapes: Vec<Shape>,
+    fields: Fields,
     columns: Vec<Column>,
     rows: usize,
     skipped: u64,
     converter: Converter,
     index: Index,
     predictor: Predictor,
-    /// One per column, and one for values that nobody wants.
+    /// One per wanted field, at any depth, and one for values that nobody wants.
     tokens: Vec<Token>,
 }
 
@@ -157,11 +156,11 @@ impl JsonDecoder {
     pub fn new(schema: SchemaRef, options: JsonOptions) -> Result<Self, String> {
         let fields = schema.fields();
         let columns = fields.iter().map(Column::new).collect::<Result<Vec<_>, _>>()?;
+        let fields = Fields::new(fields);
         Ok(Self {
             format: "json",
-            names: Names::new(fields.iter().map(|field| field.name().as_str())),
-            shapes: fields.iter().map(Shape::new).collect(),
-            tokens: vec![Token::MISSING; columns.len() + 1],
+            tokens: vec![Token::MISSING; fields.slots + 1],
+            fields,
             columns,
             rows: 0,
             skipped: 0,
@@ -228,8 +227,7 @@ impl JsonDecoder {
 
     fn learn(&mut self, window: &[u8], first: usize, row: (usize, usize)) {
         let notes = std::mem::take(&mut self.predictor.notes);
-        let wanted = self.names.len();
-        if let Some(layout) = Layout::learn(window, &self.index, first, row, &notes, wanted) {
+        if let Some(layout) = Layout::learn(window, &self.index, first, row, &notes) {
             self.predictor.keep(layout);
         }
         self.predictor.notes = notes;
@@ -238,8 +236,7 @@ impl JsonDecoder {
     /// Walks a record in full; `false` for an empty one. Tokens are relative to the record.
     fn walk(&mut self, record: &[u8], unchecked: bool, learn: bool) -> Result<bool, Broken> {
         let notes = &mut self.predictor.notes;
-        notes.scalars.clear();
-        notes.unfit = false;
+        notes.clear();
         if record.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')) {
             notes.unfit = true;
             return Ok(false);
@@ -250,9 +247,9 @@ impl JsonDecoder {
             let what = encoding::mark(record).err().unwrap_or("not UTF-8");
             return Err(Broken { at: error.valid_up_to(), what });
         }
-        let wanted = self.names.len();
-        let tokens = self.tokens.get_mut(..wanted).unwrap_or_default();
-        let walked = scan::object(record, &self.names, tokens, learn.then_some(&mut *notes));
+        let tokens = self.tokens.get_mut(..self.fields.slots).unwrap_or_default();
+        let names = &self.fields.names;
+        let walked = scan::object(record, names, tokens, learn.then_some(&mut *notes));
         if walked.is_err() {
             notes.unfit = true;
         }
@@ -288,9 +285,9 @@ impl JsonDecoder {
     /// Appends the row whose values the tokens tell.
     #[inline]
     fn take_row(&mut self, window: &[u8]) -> Result<(), Failure> {
-        for ((column, shape), &token) in self.columns.iter_mut().zip(&self.shapes).zip(&self.tokens)
-        {
-            if let Err(problem) = self.converter.push(column, shape, window, token) {
+        let row = Row { data: window, tokens: &self.tokens };
+        for (column, field) in self.columns.iter_mut().zip(&self.fields.fields) {
+            if let Err(problem) = self.converter.push(column, &field.shape, row, field.slot) {
                 return self.revoke_row(problem);
             }
         }

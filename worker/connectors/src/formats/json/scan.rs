@@ -47,32 +47,38 @@ pub(super) struct Broken {
     pub(super) what: &'static str,
 }
 
-/// The wanted field names of one object.
+/// The wanted field names of one object, and where what they stand for is noted.
 pub(super) struct Names {
     names: Vec<Box<[u8]>>,
     /// For objects with more wanted names than a short loop should compare.
     by_name: HashMap<Box<[u8]>, usize>,
+    places: Vec<Place>,
+}
+
+/// A wanted field.
+pub(super) struct Place {
+    /// The token that it gets.
+    pub(super) slot: usize,
+    /// What is wanted of it where it is an object. The slots of that follow its own.
+    pub(super) inner: Option<Names>,
 }
 
 const SHORT: usize = 8;
 
 impl Names {
-    pub(super) fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        let names: Vec<Box<[u8]>> = names.map(|name| name.as_bytes().into()).collect();
+    pub(super) fn new<'a>(fields: impl Iterator<Item = (&'a str, Place)>) -> Self {
+        let (names, places): (Vec<Box<[u8]>>, Vec<_>) =
+            fields.map(|(name, place)| (name.as_bytes().into(), place)).unzip();
         let by_name = if names.len() > SHORT {
-            names.iter().enumerate().map(|(slot, name)| (name.clone(), slot)).collect()
+            names.iter().enumerate().map(|(place, name)| (name.clone(), place)).collect()
         } else {
             HashMap::new()
         };
-        Self { names, by_name }
+        Self { names, by_name, places }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.names.len()
-    }
-
-    /// The slot of a name; `next` is the likeliest one.
-    fn slot(&self, name: &[u8], next: usize) -> Option<usize> {
+    /// Which of the names this is; `next` is the likeliest one.
+    fn position(&self, name: &[u8], next: usize) -> Option<usize> {
         if self.names.get(next).is_some_and(|likely| **likely == *name) {
             return Some(next);
         }
@@ -80,6 +86,18 @@ impl Names {
             return self.by_name.get(name).copied();
         }
         self.names.iter().position(|known| **known == *name)
+    }
+
+    /// Forgets what was noted for these and all that is within them.
+    fn forget(&self, tokens: &mut [Token]) {
+        for place in &self.places {
+            if let Some(token) = tokens.get_mut(place.slot) {
+                *token = Token::MISSING;
+            }
+            if let Some(inner) = &place.inner {
+                inner.forget(tokens);
+            }
+        }
     }
 }
 
@@ -95,19 +113,30 @@ pub(super) struct Scalar {
 #[derive(Default)]
 pub(super) struct Notes {
     pub(super) scalars: Vec<Scalar>,
-    /// A wanted value is an object or array, or a name holds an escape: no layout can be made.
+    /// Slots of wanted objects of which fields are wanted.
+    pub(super) objects: Vec<usize>,
+    /// A wanted value is an object or array of which no fields are wanted, an object comes twice, or
+    /// a name holds an escape: no layout can be made.
     pub(super) unfit: bool,
 }
 
-/// Walks a record that is an object; `tokens` gets one token per wanted name, the last of
-/// duplicates.
+impl Notes {
+    pub(super) fn clear(&mut self) {
+        self.scalars.clear();
+        self.objects.clear();
+        self.unfit = false;
+    }
+}
+
+/// Walks a record that is an object; `tokens` gets one token per wanted field, at any depth, the
+/// last of duplicates.
 pub(super) fn object(
     record: &[u8],
     names: &Names,
     tokens: &mut [Token],
     notes: Option<&mut Notes>,
 ) -> Result<(), Broken> {
-    let mut walk = Walk { data: record, at: mark(record), notes };
+    let mut walk = Walk { data: record, at: mark(record), depth: 0, notes };
     tokens.fill(Token::MISSING);
     walk.space();
     if walk.peek() != Some(b'{') {
@@ -123,7 +152,7 @@ pub(super) fn object(
 
 /// Walks a record that is an array; the token goes from bracket to bracket.
 pub(super) fn array(record: &[u8]) -> Result<Token, Broken> {
-    let mut walk = Walk { data: record, at: mark(record), notes: None };
+    let mut walk = Walk { data: record, at: mark(record), depth: 0, notes: None };
     walk.space();
     let token = walk.value(None)?;
     walk.space();
@@ -145,7 +174,7 @@ pub(super) fn elements<E: From<Broken>>(
     array: &[u8],
     mut each: impl FnMut(Token) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut walk = Walk { data: array, at: 1, notes: None };
+    let mut walk = Walk { data: array, at: 1, depth: 0, notes: None };
     walk.space();
     if walk.peek() == Some(b']') {
         return Ok(());
@@ -165,7 +194,7 @@ pub(super) fn members<E: From<Broken>>(
     object: &[u8],
     mut each: impl FnMut(Token, Token) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut walk = Walk { data: object, at: 1, notes: None };
+    let mut walk = Walk { data: object, at: 1, depth: 0, notes: None };
     walk.space();
     if walk.peek() == Some(b'}') {
         return Ok(());
@@ -189,7 +218,7 @@ pub(super) fn bare(text: &[u8]) -> Option<Kind> {
         b"true" => Some(Kind::True),
         b"false" => Some(Kind::False),
         _ => {
-            let mut walk = Walk { data: text, at: 0, notes: None };
+            let mut walk = Walk { data: text, at: 0, depth: 0, notes: None };
             (walk.number().is_ok() && walk.at == text.len()).then_some(Kind::Number)
         }
     }
@@ -197,7 +226,7 @@ pub(super) fn bare(text: &[u8]) -> Option<Kind> {
 
 /// Checks the escapes of a string's inside.
 pub(super) fn escapes(inside: &[u8]) -> Result<(), Broken> {
-    let mut walk = Walk { data: inside, at: 0, notes: None };
+    let mut walk = Walk { data: inside, at: 0, depth: 0, notes: None };
     while let Some(found) = memchr::memchr(b'\\', &inside[walk.at..]) {
         walk.at += found;
         walk.escape()?;
@@ -245,6 +274,8 @@ fn hex4(data: &[u8], at: usize) -> Option<u32> {
 struct Walk<'a, 'n> {
     data: &'a [u8],
     at: usize,
+    /// Wanted objects around the one whose members are walked.
+    depth: usize,
     notes: Option<&'n mut Notes>,
 }
 
@@ -279,7 +310,7 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// The members of the outermost object, from its brace on.
+    /// The members of a wanted object, from its brace on.
     fn members(&mut self, names: &Names, tokens: &mut [Token]) -> Result<(), Broken> {
         self.at += 1;
         self.space();
@@ -291,25 +322,23 @@ impl Walk<'_, '_> {
         let mut unescaped = Vec::new();
         loop {
             let name = self.string()?;
-            let slot = match name.kind {
-                Kind::Text => names.slot(&self.data[name.start..name.end], likely),
+            let position = match name.kind {
+                Kind::Text => names.position(&self.data[name.start..name.end], likely),
                 _ => {
                     if let Some(notes) = &mut self.notes {
                         notes.unfit = true;
                     }
                     unescaped.clear();
                     unescape(&self.data[name.start..name.end], &mut unescaped);
-                    names.slot(&unescaped, likely)
+                    names.position(&unescaped, likely)
                 }
             };
             self.colon()?;
-            let token = self.value(slot)?;
-            if let Some(slot) = slot {
-                likely = slot + 1;
-                if let Some(place) = tokens.get_mut(slot) {
-                    *place = token;
-                }
-            }
+            let token = match position.and_then(|position| names.places.get(position)) {
+                Some(place) => self.wanted(place, tokens)?,
+                None => self.value(None)?,
+            };
+            likely = position.map_or(likely, |position| position + 1);
             self.space();
             match self.next() {
                 Some(b',') => self.space(),
@@ -321,6 +350,44 @@ impl Walk<'_, '_> {
                 }
             }
         }
+    }
+
+    /// The value of a wanted field.
+    fn wanted(&mut self, place: &Place, tokens: &mut [Token]) -> Result<Token, Broken> {
+        let Place { slot, inner } = place;
+        let Some(inner) = inner else {
+            let token = self.value(Some(*slot))?;
+            if let Some(noted) = tokens.get_mut(*slot) {
+                *noted = token;
+            }
+            return Ok(token);
+        };
+        if tokens.get(*slot).is_some_and(|noted| noted.kind != Kind::Missing) {
+            // Of an object that comes again nothing of the first counts.
+            inner.forget(tokens);
+            if let Some(notes) = &mut self.notes {
+                notes.unfit = true;
+            }
+        }
+        let token = if self.peek() == Some(b'{') {
+            let start = self.at;
+            if self.depth == MAX_DEPTH {
+                return Err(self.broken("nested more than 1000 deep"));
+            }
+            if let Some(notes) = &mut self.notes {
+                notes.objects.push(*slot);
+            }
+            self.depth += 1;
+            self.members(inner, tokens)?;
+            self.depth -= 1;
+            Token { kind: Kind::Object, start, end: self.at }
+        } else {
+            self.value(Some(*slot))?
+        };
+        if let Some(noted) = tokens.get_mut(*slot) {
+            *noted = token;
+        }
+        Ok(token)
     }
 
     /// Any value.
@@ -387,7 +454,7 @@ impl Walk<'_, '_> {
                 }
             };
             if close != 0 {
-                if open.len() == MAX_DEPTH {
+                if self.depth + open.len() == MAX_DEPTH {
                     return Err(self.broken("nested more than 1000 deep"));
                 }
                 self.at += 1;

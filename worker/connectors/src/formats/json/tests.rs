@@ -464,6 +464,76 @@ fn nested_types_are_read() {
     .assert_eq(std::str::from_utf8(&out).unwrap());
 }
 
+/// Rows within rows, as JSON; how many were passed over.
+fn read_rows_of_rows(lines: &[u8], ignore: bool) -> (Result<String, String>, u64, JsonDecoder) {
+    let row = |fields: Vec<Field>| DataType::Struct(fields.into());
+    let inner = row(vec![Field::new("z", DataType::Boolean, true)]);
+    let fields = vec![
+        Field::new("x", DataType::Int64, true),
+        Field::new("s", DataType::Utf8, true),
+        Field::new("q", inner, true),
+    ];
+    let schema = schema(&[("a", DataType::Int64), ("r", row(fields))]);
+    let options = JsonOptions { ignore_parse_errors: ignore, ..JsonOptions::default() };
+    let mut decoder = JsonDecoder::new(schema.clone(), options).unwrap();
+    let read = decoder.decode(lines, 1_000, true).map_err(|error| error.message);
+    let batch = decoder.finish().unwrap();
+    let mut out = Vec::new();
+    let mut encoder = JsonEncoder::new(schema, JsonOptions::default()).unwrap();
+    crate::formats::RecordEncoder::encode(&mut encoder, &batch, &mut out).unwrap();
+    let skipped = decoder.skipped();
+    (read.map(|_| String::from_utf8(out).unwrap()), skipped, decoder)
+}
+
+#[test]
+fn rows_of_rows_are_the_same_by_a_layout_and_by_the_walk() {
+    let good = r#"{"a":12,"r":{"x":3,"s":"abc","q":{"z":true},"m":[{"x":9}]},"n":{"x":1}}"#;
+    let (_, _, decoder) = read_rows_of_rows(format!("{good}\n{good}\n").as_bytes(), false);
+    assert_eq!(decoder.predictor.layouts.len(), 1, "there is one to be used");
+
+    let mut rows: Vec<Vec<u8>> = [
+        r#"{"a":12,"r":{"x":3,"s":"abc","q":{"z":true}},"r":{"x":4},"n":{}}"#,
+        r#"{"a":12,"r":{"x":3,"s":"abc","q":{"z":true}},"r":null}"#,
+        r#"{"a":12,"r":null,"r":{"x":3,"q":{"z":true},"q":{}}}"#,
+        r#"{"a":12,"r":{"x":3,"x":4,"s":null,"q":null,"m":[{"x":9}]},"n":{"x":1}}"#,
+        r#"{"a":12,"r":{"x":"5","s":{"b":[1, 2]},"q":[true],"m":[{"x":9}]},"n":{"x":1}}"#,
+        r#"{"a":12,"r":7,"n":{"x":1}}"#,
+        r#"{"a":{},"r":{"x":{},"s":"abc","q":{"z":true}}}"#,
+        r#"{"a":1,"r":{}}"#,
+        r#"{"r":{"q":{}}}"#,
+        r#"{"a":12,"r":{"x":3,"s":"a\"c","q":{"z":true},"m":[{"x":9}]},"n":{"x":1}}"#,
+        r#"{"a":12,"r":{"x":3,"s":"abc","\u0071":{"z":true}}}"#,
+    ]
+    .map(|row| row.as_bytes().to_vec())
+    .into();
+    for at in 0..good.len() {
+        for byte in b"\"\\{}[],: 0-.en\x01x" {
+            let mut row = good.as_bytes().to_vec();
+            row[at] = *byte;
+            rows.push(row);
+        }
+    }
+    let filler = format!("{good}\n").repeat(2);
+    for row in rows {
+        let shown = String::from_utf8_lossy(&row).into_owned();
+        let (walked, skipped, _) = read_rows_of_rows(&row, true);
+        let (known, _, _) = read_rows_of_rows(filler.as_bytes(), true);
+        let between = [filler.as_bytes(), &row, b"\n", &row, b"\n", filler.as_bytes()].concat();
+        let (read, passed, _) = read_rows_of_rows(&between, true);
+        let (walked, known) = (walked.unwrap(), known.unwrap());
+        assert_eq!(read.unwrap(), format!("{known}{walked}{walked}{known}"), "{shown}");
+        assert_eq!(passed, 2 * skipped, "{shown}");
+        // And of those that fail, it fails.
+        let (alone, _, _) = read_rows_of_rows(&row, false);
+        let (read, _, _) = read_rows_of_rows(&between, false);
+        assert_eq!(read.is_err(), alone.is_err(), "{shown}");
+    }
+    let twice = r#"{"a":12,"r":{"x":3,"s":"abc","q":{"z":true}},"r":{"x":4,"q":{}}}"#;
+    let (read, _, _) = read_rows_of_rows(twice.as_bytes(), false);
+    let expected = "{\"a\":12,\"r\":{\"x\":4,\"s\":null,\"q\":{\"z\":null}}}\n";
+    assert_eq!(read.unwrap(), expected, "the last one counts, with nothing of the first");
+}
+
 #[test]
 fn errors_name_column_value_and_way_out() {
     let timestamps = schema(&[("ts", DataType::Timestamp(TimeUnit::Millisecond, None))]);

@@ -6,35 +6,102 @@
 use arrow::datatypes::{DataType, FieldRef};
 
 use super::JsonOptions;
-use super::scan::{self, Broken, Kind, Names, Token};
+use super::scan::{self, Broken, Kind, Names, Place, Token};
 use crate::formats::TimestampFormat;
 use crate::formats::column::{Column, Data, Refused};
 use crate::formats::number::{self, Decimal};
 
-/// The names inside a column's type.
+/// The fields of an object, at any depth, and where a walk notes their values.
+pub(super) struct Fields {
+    pub(super) names: Names,
+    pub(super) fields: Vec<Field>,
+    /// How many slots there are.
+    pub(super) slots: usize,
+}
+
+/// A field.
+pub(super) struct Field {
+    pub(super) slot: usize,
+    pub(super) shape: Shape,
+}
+
+/// What is inside of a column's type.
 pub(super) enum Shape {
     Scalar,
-    Row(Names, Vec<Shape>),
-    List(Box<Shape>),
-    Map(Box<Shape>),
+    Row(Vec<Field>),
+    List(Box<Element>),
+    Map(Box<Element>),
+}
+
+/// An element of a list or a map: what a walk of its record has noted says nothing of it.
+pub(super) enum Element {
+    Row(Fields),
+    Other(Shape),
+}
+
+impl Fields {
+    pub(super) fn new(fields: &arrow::datatypes::Fields) -> Self {
+        let mut slots = 0;
+        let (names, fields) = numbered(fields, &mut slots);
+        Self { names, fields, slots }
+    }
+}
+
+/// Gives out slots from `next` on, those of an object's fields behind its own.
+fn numbered(fields: &arrow::datatypes::Fields, next: &mut usize) -> (Names, Vec<Field>) {
+    let mut inside = Vec::with_capacity(fields.len());
+    let mut places = Vec::with_capacity(fields.len());
+    for field in fields {
+        let slot = *next;
+        *next += 1;
+        let (shape, inner) = match field.data_type() {
+            DataType::Struct(fields) => {
+                let (names, fields) = numbered(fields, next);
+                (Shape::Row(fields), Some(names))
+            }
+            other => (Shape::new(other), None),
+        };
+        inside.push(Field { slot, shape });
+        places.push((field.name().as_str(), Place { slot, inner }));
+    }
+    (Names::new(places.into_iter()), inside)
 }
 
 impl Shape {
-    pub(super) fn new(field: &FieldRef) -> Self {
-        match field.data_type() {
-            DataType::Struct(fields) => Self::Row(
-                Names::new(fields.iter().map(|f| f.name().as_str())),
-                fields.iter().map(Self::new).collect(),
-            ),
-            DataType::List(item) => Self::List(Box::new(Self::new(item))),
+    /// Of what is no row.
+    fn new(of: &DataType) -> Self {
+        match of {
+            DataType::List(item) => Self::List(Box::new(Element::new(item))),
             DataType::Map(entries, _) => match entries.data_type() {
                 DataType::Struct(fields) if fields.len() == 2 => {
-                    Self::Map(Box::new(Self::new(&fields[1])))
+                    Self::Map(Box::new(Element::new(&fields[1])))
                 }
                 _ => Self::Scalar,
             },
             _ => Self::Scalar,
         }
+    }
+}
+
+impl Element {
+    fn new(field: &FieldRef) -> Self {
+        match field.data_type() {
+            DataType::Struct(fields) => Self::Row(Fields::new(fields)),
+            other => Self::Other(Shape::new(other)),
+        }
+    }
+}
+
+/// A record that was walked.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub(super) data: &'a [u8],
+    pub(super) tokens: &'a [Token],
+}
+
+impl Row<'_> {
+    fn token(&self, slot: usize) -> Token {
+        self.tokens.get(slot).copied().unwrap_or(Token::MISSING)
     }
 }
 
@@ -69,9 +136,10 @@ impl Converter {
         &mut self,
         column: &mut Column,
         shape: &Shape,
-        data: &[u8],
-        token: Token,
+        row: Row<'_>,
+        slot: usize,
     ) -> Result<(), Problem> {
+        let (data, token) = (row.data, row.token(slot));
         // What most rows consist of.
         if token.kind == Kind::Number
             && let Data::Int64(values) = &mut column.data
@@ -82,36 +150,45 @@ impl Converter {
             column.nulls.append_non_null();
             return Ok(());
         }
-        self.push_any(column, shape, data, token)
+        self.push_any(column, shape, row, token)
     }
 
     fn push_any(
         &mut self,
         column: &mut Column,
         shape: &Shape,
-        data: &[u8],
+        row: Row<'_>,
         token: Token,
     ) -> Result<(), Problem> {
-        let rows = if self.options.ignore_parse_errors { column.len() } else { 0 };
-        let problem = match self.convert(column, shape, data, token) {
-            Ok(()) => return Ok(()),
-            Err(problem) => problem,
-        };
-        if self.options.ignore_parse_errors {
-            column.truncate(rows);
-            return column.push_null().map_err(|_| problem);
+        let rows = column.len();
+        let converted = self.convert(column, shape, row, token);
+        self.or_null(column, rows, converted)
+    }
+
+    /// With `ignore-parse-errors` a value that a column of so many rows did not take becomes NULL.
+    fn or_null(
+        &self,
+        column: &mut Column,
+        rows: usize,
+        converted: Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        match converted {
+            Err(problem) if self.options.ignore_parse_errors => {
+                column.truncate(rows);
+                column.push_null().map_err(|_| problem)
+            }
+            converted => converted,
         }
-        Err(problem)
     }
 
     fn convert(
         &mut self,
         column: &mut Column,
         shape: &Shape,
-        data: &[u8],
+        row: Row<'_>,
         token: Token,
     ) -> Result<(), Problem> {
-        let text = &data[token.start..token.end];
+        let text = &row.data[token.start..token.end];
         let format = self.options.timestamp_format;
         let pushed = match token.kind {
             Kind::Missing if self.options.fail_on_missing_field => {
@@ -143,7 +220,7 @@ impl Converter {
                     compact(text, &mut self.scratch);
                     column.push_text(&self.scratch, format)
                 }
-                _ => return self.nested(column, shape, data, token),
+                _ => return self.nested(column, shape, row, token),
             },
         };
         pushed.map_err(|why| {
@@ -153,34 +230,74 @@ impl Converter {
         })
     }
 
+    /// An element of a list or a map that begins at `token.start` of `text`.
+    fn push_element(
+        &mut self,
+        column: &mut Column,
+        element: &Element,
+        text: &[u8],
+        token: Token,
+    ) -> Result<(), Problem> {
+        let shape = match element {
+            Element::Other(shape) => shape,
+            Element::Row(_) if token.kind != Kind::Object => &Shape::Scalar,
+            Element::Row(fields) => {
+                let inside = |problem: Problem| Problem { at: problem.at + token.start, ..problem };
+                let data = &text[token.start..token.end];
+                let mut tokens = vec![Token::MISSING; fields.slots];
+                scan::object(data, &fields.names, &mut tokens, None)
+                    .map_err(|broken| inside(broken.into()))?;
+                let row = Row { data, tokens: &tokens };
+                let rows = column.len();
+                let pushed = self.push_object(column, &fields.fields, row, token);
+                return self.or_null(column, rows, pushed.map_err(inside));
+            }
+        };
+        self.push_any(column, shape, Row { data: text, tokens: &[] }, token)
+    }
+
+    /// The fields of an object that was walked; `token` is where it stands for whoever names it.
+    fn push_object(
+        &mut self,
+        column: &mut Column,
+        fields: &[Field],
+        row: Row<'_>,
+        token: Token,
+    ) -> Result<(), Problem> {
+        let Data::Row(children, _) = &mut column.data else {
+            let message = column.refusal(Refused::Type, b"{}", self.options.timestamp_format);
+            return Err(Problem { at: token.start, message });
+        };
+        for (child, field) in children.iter_mut().zip(fields) {
+            self.push(child, &field.shape, row, field.slot)?;
+        }
+        column.nulls.append_non_null();
+        Ok(())
+    }
+
     fn nested(
         &mut self,
         column: &mut Column,
         shape: &Shape,
-        data: &[u8],
+        row: Row<'_>,
         token: Token,
     ) -> Result<(), Problem> {
-        let text = &data[token.start..token.end];
+        if let (Data::Row(..), Shape::Row(fields), Kind::Object) = (&column.data, shape, token.kind)
+        {
+            return self.push_object(column, fields, row, token);
+        }
+        let text = &row.data[token.start..token.end];
         let inside = |problem: Problem| Problem { at: problem.at + token.start, ..problem };
         match (&mut column.data, shape, token.kind) {
-            (Data::Row(children, _), Shape::Row(names, shapes), Kind::Object) => {
-                let mut tokens = vec![Token::MISSING; names.len()];
-                scan::object(text, names, &mut tokens, None).map_err(|b| inside(b.into()))?;
-                for ((child, shape), token) in children.iter_mut().zip(shapes).zip(tokens) {
-                    self.push(child, shape, text, token).map_err(inside)?;
-                }
-                column.nulls.append_non_null();
-                Ok(())
-            }
-            (Data::List(_, child), Shape::List(shape), Kind::Array) => {
+            (Data::List(_, child), Shape::List(element), Kind::Array) => {
                 scan::elements(text, |token| {
-                    self.push(child, shape, text, token)?;
+                    self.push_element(child, element, text, token)?;
                     has_room(child, token)
                 })
                 .map_err(inside)?;
                 close(column, token, text)
             }
-            (Data::Map(_, keys, values, _), Shape::Map(shape), Kind::Object) => {
+            (Data::Map(_, keys, values, _), Shape::Map(element), Kind::Object) => {
                 // The last of duplicate keys wins, as everywhere.
                 let mut pairs: Vec<(Vec<u8>, Token)> = Vec::new();
                 scan::members(text, |name, value| {
@@ -198,7 +315,7 @@ impl Converter {
                     keys.push_text(&key, format).map_err(|why| {
                         inside(Problem { at: 0, message: keys.refusal(why, &key, format) })
                     })?;
-                    self.push(values, shape, text, value).map_err(inside)?;
+                    self.push_element(values, element, text, value).map_err(inside)?;
                     has_room(values, value).map_err(inside)?;
                 }
                 close(column, token, text)
