@@ -27,6 +27,15 @@ pub fn operator() -> Result<PathBuf> {
     chosen_or_built("WEIR_OPERATOR_BIN", "weir-operator", &BUILT)
 }
 
+/// The plugin of `kubectl`: `$WEIR_PLUGIN_BIN`, else built like [`weir`].
+///
+/// # Errors
+/// When it cannot be built.
+pub fn plugin() -> Result<PathBuf> {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    chosen_or_built("WEIR_PLUGIN_BIN", "kubectl-weir", &BUILT)
+}
+
 fn chosen_or_built(variable: &str, name: &str, built: &OnceLock<PathBuf>) -> Result<PathBuf> {
     if let Some(chosen) = std::env::var_os(variable) {
         return Ok(PathBuf::from(chosen));

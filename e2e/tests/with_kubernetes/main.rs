@@ -18,6 +18,7 @@ mod faults;
 mod figures;
 mod flights;
 mod lifecycle;
+mod look;
 mod nodes;
 mod readme;
 mod start;
@@ -87,6 +88,7 @@ const SCENARIOS: &[Scenario] = scenarios![
     Operator faults::a_killed_operator_costs_nothing,
     OperatorAndNodes nodes::a_lost_node_costs_no_row,
     OperatorAndNodes bursts::bursts_and_silence_cost_no_row,
+    Operator look::who_may_only_look_sees_jobs_and_their_pages,
     Operator lifecycle::a_suspended_job_resumes,
     Operator lifecycle::a_drained_job_writes_every_result,
     Operator lifecycle::deletion_keeps_state_or_removes_it,

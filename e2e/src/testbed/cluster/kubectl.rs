@@ -1,6 +1,8 @@
 //! `kubectl` as a user has it.
 
+use std::fs::{self, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -47,6 +49,19 @@ impl Kubectl {
     /// What it says when it fails.
     pub fn run(&self, arguments: &[&str]) -> Result<String> {
         cache::run(self.command().args(arguments))
+    }
+
+    /// Makes `folder` one in which others find a program `kubectl`; it knows no cluster by itself.
+    /// Returns the folder.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn on_path<'a>(&self, folder: &'a Path) -> Result<&'a Path> {
+        let file = folder.join("kubectl");
+        let script = format!("#!/bin/sh\nexec '{}' kubectl \"$@\"\n", self.program.display());
+        fs::write(&file, script)?;
+        fs::set_permissions(&file, Permissions::from_mode(0o755))?;
+        Ok(folder)
     }
 
     /// Applies manifests.

@@ -15,6 +15,9 @@ use crate::kubectl::Running;
 
 /// Where a pod has its page, on its loopback.
 const PAGE_PORT: u16 = 7104;
+/// What helps a user who is not let through to a pod.
+const NO_WAY: &str = "pages need the right to create pods/portforward, which Kubernetes' own role \
+     `view` lacks; the chart's ClusterRole whose name ends in -pages gives it";
 /// A page answers sooner, or not at all.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The kind by its full name: a short one may be another group's too.
@@ -178,6 +181,10 @@ impl Cluster {
             });
             match way {
                 Ok(way) => return Ok(way),
+                // The same right is missing for each of them.
+                Err(why) if is_forbidden(&why) => {
+                    bail!("{job}: {why:#}; {NO_WAY}");
+                }
                 Err(why) => said.push(format!("{why:#}")),
             }
         }
@@ -219,6 +226,11 @@ pub(crate) fn job_name(text: &str) -> Result<String, String> {
 /// Whether the API server knows no such object.
 pub(crate) fn is_not_found(error: &anyhow::Error) -> bool {
     error.to_string().contains("(NotFound)")
+}
+
+/// Whether the API server says that this user may not.
+fn is_forbidden(error: &anyhow::Error) -> bool {
+    format!("{error:#}").contains("(Forbidden)")
 }
 
 /// An object's name.
