@@ -11,7 +11,11 @@ public class FlinkSql {
     Configuration settings = new Configuration();
     settings.setString("parallelism.default", arguments[1]);
     settings.setString("pipeline.object-reuse", "true");
+    // One that fails says why, instead of beginning again for ever.
+    settings.setString("restart-strategy.type", "none");
     settings.setString("execution.checkpointing.interval", "10 s");
+    // In memory, as by default, a checkpoint may have 5 MB.
+    settings.setString("execution.checkpointing.dir", Path.of("checkpoints").toAbsolutePath().toUri().toString());
     settings.setString("table.local-time-zone", "UTC");
     settings.setString("taskmanager.numberOfTaskSlots", "16");
     settings.setString("taskmanager.memory.managed.size", "1g");

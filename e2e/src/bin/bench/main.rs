@@ -47,6 +47,8 @@ enum What {
     State(state::pauses::Arguments),
     /// Rows by keys of which memory holds a part, beside Flink with RocksDB.
     StateRates(state::rates::Arguments),
+    /// Keys that never come again, with a time to live: memory over a hundred million of them.
+    StateExpiry(state::expiry::Arguments),
 }
 
 fn main() -> Result<()> {
@@ -60,6 +62,7 @@ fn main() -> Result<()> {
         What::Rescale(arguments) => rescale::run(&arguments),
         What::State(arguments) => state::pauses::run(&arguments),
         What::StateRates(arguments) => state::rates::run(&arguments),
+        What::StateExpiry(arguments) => state::expiry::run(&arguments),
     }
 }
 

@@ -103,7 +103,7 @@ fn weir_cpu(
     parallelism: u32,
 ) -> Result<Duration> {
     let program = program(script, source, rows, parallelism)?;
-    let (summary, cpu) = super::json::run_weir(name, &program, parallelism)?;
+    let (summary, cpu) = super::json::run_weir(&name.replace('_', "-"), &program, parallelism)?;
     ensure!(summary.rows_in >= rows, "{summary:?} of {rows} rows");
     Ok(cpu)
 }

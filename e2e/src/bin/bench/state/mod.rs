@@ -1,5 +1,6 @@
 //! Keyed state that is larger than memory, nine of ten rows by a tenth of the keys.
 
+pub(crate) mod expiry;
 pub(crate) mod pauses;
 pub(crate) mod rates;
 

@@ -17,6 +17,9 @@ use crate::live::{Arrival, Live};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// Whose state it is.
+    #[arg(long, value_enum, default_value = "aggregate")]
+    operator: Operator,
     /// Keys of the small state, about 1 kB each.
     #[arg(long, default_value_t = 100_000)]
     small: u64,
@@ -37,6 +40,15 @@ pub(crate) struct Arguments {
     parallelism: u32,
 }
 
+/// Who keeps the state.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Operator {
+    /// A row for each key.
+    Aggregate,
+    /// A row for each key on either side.
+    Join,
+}
+
 /// How long state may take to be there.
 const FILL: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_secs(120);
@@ -51,12 +63,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 fn measure(arguments: &Arguments, keys: u64, container: &Container) -> Result<()> {
     let parallelism = arguments.parallelism;
-    let manifest =
-        Manifest { parallelism, ..Manifest::new("state", &program(keys, arguments.rate)) };
+    let manifest = Manifest { parallelism, ..Manifest::new("state", &program(arguments, keys)) };
+    let row = match arguments.operator {
+        Operator::Aggregate => corrected,
+        Operator::Join => joined,
+    };
     let job = Job::new(manifest)?.within(container.words());
     let began = Instant::now();
     let mut live = Live::of(job, 0, row)?;
-    let filled = fill(&mut live, keys)?;
+    let sides = if arguments.operator == Operator::Join { 2 } else { 1 };
+    let filled = fill(&mut live, keys * sides)?;
     println!("{keys} keys, filled in {:.0} s: {filled}", began.elapsed().as_secs_f64());
 
     let calm = Instant::now();
@@ -93,8 +109,8 @@ fn measure(arguments: &Arguments, keys: u64, container: &Container) -> Result<()
     Ok(())
 }
 
-/// Waits until every key has been seen and is in a checkpoint.
-fn fill(live: &mut Live, keys: u64) -> Result<String> {
+/// Waits until the first rows of all keys have been seen and are in a checkpoint.
+fn fill(live: &mut Live, rows: u64) -> Result<String> {
     let at = page::address(&live.run, SOON)?;
     let deadline = Instant::now() + FILL;
     while Instant::now() < deadline {
@@ -102,10 +118,10 @@ fn fill(live: &mut Live, keys: u64) -> Result<String> {
             bail!("the job ended with {status}:\n{}", cache::tail(&live.run.log()));
         }
         if let Ok(snapshot) = page::snapshot(&at)
-            && rows_of(&snapshot, "first_of_each") >= keys
+            && rows_of(&snapshot, "first_of_each") >= rows
         {
             let published = number(&snapshot, "/checkpoint/published");
-            wait_for("a checkpoint with all keys", SOON, || {
+            wait_for("a checkpoint with all of them", SOON, || {
                 Ok(number(&page::snapshot(&at)?, "/checkpoint/published") > published + 1)
             })?;
             return said(live);
@@ -116,7 +132,7 @@ fn fill(live: &mut Live, keys: u64) -> Result<String> {
 }
 
 /// Rows that the source of this table has read.
-fn rows_of(snapshot: &Value, table: &str) -> u64 {
+pub(super) fn rows_of(snapshot: &Value, table: &str) -> u64 {
     let vertices = snapshot["vertices"].as_array().into_iter().flatten();
     let operators =
         vertices.flat_map(|vertex| vertex["operators"].as_array().into_iter().flatten());
@@ -126,7 +142,7 @@ fn rows_of(snapshot: &Value, table: &str) -> u64 {
         .sum()
 }
 
-fn number(snapshot: &Value, at: &str) -> u64 {
+pub(super) fn number(snapshot: &Value, at: &str) -> u64 {
     snapshot.pointer(at).and_then(Value::as_u64).unwrap_or(0)
 }
 
@@ -147,10 +163,13 @@ fn said(live: &Live) -> Result<String> {
     ))
 }
 
-/// Every key once with a payload, then rows at a rate; those that come again for a key are shown.
-fn program(keys: u64, rate: u32) -> String {
-    format!(
-        "CREATE TABLE first_of_each (k BIGINT, payload STRING) WITH (
+/// Every key once with a payload, then rows at a rate, of which those are shown whose key was there.
+fn program(arguments: &Arguments, keys: u64) -> String {
+    let Arguments { operator, rate, .. } = arguments;
+    let (each_key, options) = (each_key(keys), key_options(keys));
+    match operator {
+        Operator::Aggregate => format!(
+            "CREATE TABLE first_of_each (k BIGINT, payload STRING) WITH (
   {each_key}, 'fields.payload.length' = '960'
 );
 CREATE TABLE more ({KEY}, payload STRING) WITH (
@@ -164,15 +183,40 @@ INSERT INTO shown
       SELECT k, payload FROM first_of_each UNION ALL SELECT k, payload FROM more
     ) GROUP BY k
   ) WHERE n > 1;
-",
-        each_key = each_key(keys),
-        options = key_options(keys),
-    )
+"
+        ),
+        // A condition over both sides is the join's own: no filter in front of it drops a row.
+        Operator::Join => format!(
+            "CREATE TABLE first_of_each_left (k BIGINT, payload STRING) WITH (
+  {each_key}, 'fields.payload.length' = '480'
+);
+CREATE TABLE first_of_each_right (k BIGINT, payload STRING) WITH (
+  {each_key}, 'fields.payload.length' = '480'
+);
+CREATE TABLE more ({KEY}, payload STRING) WITH (
+  'connector' = 'datagen', 'rows-per-second' = '{rate}',
+  {options}, 'fields.payload.length' = '480'
+);
+CREATE TABLE shown (k BIGINT, longest INT) WITH ('connector' = 'print');
+INSERT INTO shown
+  SELECT l.k, CHAR_LENGTH(l.payload) + CHAR_LENGTH(r.payload) FROM (
+    SELECT k, payload, 0 AS again FROM first_of_each_left
+    UNION ALL SELECT k, payload, 1 AS again FROM more
+  ) AS l JOIN (SELECT k, payload, 1 AS there FROM first_of_each_right) AS r
+  ON l.k = r.k AND l.again + r.there > 1;
+"
+        ),
+    }
 }
 
-/// A printed row.
-fn row(line: &str, _: Option<&Arrival>) -> Option<String> {
+/// A printed row of the aggregate.
+fn corrected(line: &str, _: Option<&Arrival>) -> Option<String> {
     line.contains("+U[").then(String::new)
+}
+
+/// A printed row of the join.
+fn joined(line: &str, _: Option<&Arrival>) -> Option<String> {
+    line.contains("+I[").then(String::new)
 }
 
 /// What bounds the memory of whatever is started in it, as a container does.
