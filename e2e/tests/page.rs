@@ -88,6 +88,39 @@ fn the_page_of_a_live_job_moves_and_tells_what_happens() -> Result<()> {
         "{}",
         browser.text("#verdict")?
     );
+    // All rows are of one key: its key group is named, and marked in its operator's strip.
+    wait_for("the hot key group in the verdict", LIMIT, || {
+        let verdict = browser.text("#verdict")?;
+        Ok(verdict.contains("; key group ")
+            && verdict.contains("no parallelism divides a key group"))
+    })
+    .with_context(|| browser.text("#verdict").unwrap_or_default())?;
+    let (uid, hot) = hottest(&address)?;
+    let path = format!("/v1/operators/{uid}/key-groups");
+    let (line, body) = get(&address, &path, &format!("Host: {address}\r\n"))?;
+    ensure!(line.contains("200"), "{line} {body}");
+    let groups: serde_json::Value = serde_json::from_str(&body)?;
+    let largest = |list: &str| {
+        let all = groups[list].as_array().map(Vec::as_slice).unwrap_or_default().iter();
+        all.enumerate()
+            .max_by(|a, b| a.1.as_f64().unwrap_or(0.0).total_cmp(&b.1.as_f64().unwrap_or(0.0)))
+            .map(|(group, _)| group as u64)
+    };
+    ensure!(largest("inRates") == Some(hot) && largest("stateRows") == Some(hot), "{hot}: {body}");
+    browser.open(&format!("{page}/?operator={uid}"))?;
+    wait_for("the strip of key groups", LIMIT, || {
+        Ok(browser.text("#drawer")?.contains(&format!("Key group {hot} is hot")))
+    })
+    .with_context(|| browser.text("#drawer").unwrap_or_default())?;
+    ensure!(
+        browser.evaluate("document.querySelectorAll('#drawer svg.groups .hot').length")? == 1,
+        "the hot key group is not marked"
+    );
+    browser.picture(&pictures.join("key-groups-light.png"))?;
+    let faults = browser.faults()?;
+    ensure!(faults.is_empty(), "{faults:#?}");
+    browser.press("Escape")?;
+    wait_for("the drawer to close", LIMIT, || Ok(browser.text("#drawer")?.is_empty()))?;
     wait_for("charts", LIMIT, || {
         Ok(browser.evaluate("document.querySelectorAll('#charts polyline').length")?.as_u64()
             >= Some(4))
@@ -185,4 +218,16 @@ fn the_page_of_a_live_job_moves_and_tells_what_happens() -> Result<()> {
     let ledger = job.folder().join("state/default/clicks/ledger");
     ensure!(fs::read_dir(&ledger)?.count() >= 1, "no ledger in {}", ledger.display());
     Ok(())
+}
+
+/// The operator for whose hottest key group most rows come, and that key group.
+fn hottest(address: &str) -> Result<(String, u64)> {
+    let snapshot = snapshot(address)?;
+    let vertices = snapshot["vertices"].as_array().context("chains")?;
+    let operators = vertices.iter().filter_map(|vertex| vertex["operators"].as_array()).flatten();
+    let rate =
+        |operator: &serde_json::Value| operator["hottest"][0]["inRate"].as_f64().unwrap_or(0.0);
+    let hottest = operators.max_by(|a, b| rate(a).total_cmp(&rate(b))).context("operators")?;
+    let group = hottest["hottest"][0]["group"].as_u64().context("no key group is hot")?;
+    Ok((hottest["uid"].as_str().unwrap_or_default().to_owned(), group))
 }

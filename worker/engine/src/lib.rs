@@ -25,6 +25,7 @@ pub mod env;
 pub mod error;
 pub mod exchange;
 pub mod graph;
+pub mod group_load;
 pub mod lookup;
 pub mod message;
 pub mod operator;

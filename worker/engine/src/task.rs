@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use weir_protocol::{Attempt, OperatorCounts, OperatorUid, Subtask, VertexId, WorkerId};
+use weir_protocol::{
+    Attempt, KeyGroupRange, OperatorCounts, OperatorUid, Subtask, VertexId, WorkerId,
+};
 use weir_state::table::Layer;
 
 use crate::operator::{OperatorMetrics, Snapshot};
@@ -26,6 +28,27 @@ pub enum TaskCommand {
     /// Source tasks only: nothing more is read, and event time comes to its end. Splits keep their
     /// positions for later barriers.
     Drain,
+    /// Somebody looks at these operators: what the task shows of them stands in its next report,
+    /// once. Asked again for as long as somebody looks.
+    Look(Vec<Look>),
+}
+
+/// An operator that somebody looks at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Look {
+    /// Which.
+    pub uid: OperatorUid,
+}
+
+/// What a task shows of an operator that somebody looks at.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OperatorShown {
+    /// Which.
+    pub uid: OperatorUid,
+    /// The key groups of the task.
+    pub groups: KeyGroupRange,
+    /// Rows of state in memory, about, by key group of these; empty when it keeps no state tables.
+    pub state_rows: Vec<u64>,
 }
 
 /// The segments of a table of which a task goes on from now on.
@@ -137,6 +160,8 @@ pub struct TaskReport {
     pub time: TimeInState,
     /// What a source reads, the splits that are furthest behind first; at most [`SHOWN_SPLITS`].
     pub splits: Vec<SplitReport>,
+    /// Of what somebody looks at, where there is something new.
+    pub shown: Vec<OperatorShown>,
 }
 
 /// Splits of a task that are shown.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 use weir_protocol::view::{
-    CheckpointRecord, FailureView, History, OperationView, Snapshot, VIEW_VERSION,
+    CheckpointRecord, FailureView, History, KeyGroupsView, OperationView, Snapshot, VIEW_VERSION,
 };
 
 use crate::diagnose;
@@ -22,6 +22,10 @@ const MAX_LINES: usize = 500;
 const MAX_LINE: usize = 2_000;
 /// Views whose fragments are kept until the next moment; viewers of the same view share them.
 const MAX_RENDERED: usize = 32;
+/// Operators that are looked at at a time: what workers show of one is 6 bytes a key group.
+const MAX_LOOKED: usize = 4;
+/// Whoever has not asked again for so long does not look any more.
+const LOOK_MS: u64 = 5_000;
 /// News that a slow listener may be behind by.
 const MAX_NEWS: usize = 64;
 
@@ -92,6 +96,15 @@ impl News {
     }
 }
 
+/// An operator that somebody looks at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Looked {
+    /// Until when, if nobody asks again.
+    until_ms: u64,
+    /// What its key groups are like.
+    pub(crate) groups: Option<Arc<KeyGroupsView>>,
+}
+
 /// What the page shows; one for a process.
 #[derive(Debug)]
 pub struct Hub {
@@ -101,6 +114,8 @@ pub struct Hub {
     rings: Mutex<Rings>,
     lines: Mutex<VecDeque<String>>,
     rendered: Mutex<Vec<(View, u64, Arc<Fragments>)>>,
+    /// By uid.
+    looked: Mutex<BTreeMap<String, Looked>>,
 }
 
 impl Hub {
@@ -116,6 +131,7 @@ impl Hub {
             rings: Mutex::default(),
             lines: Mutex::default(),
             rendered: Mutex::default(),
+            looked: Mutex::default(),
         })
     }
 
@@ -177,6 +193,36 @@ impl Hub {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.moment().snapshot.clone()
+    }
+
+    /// Somebody looks at an operator: from now on and for a while workers show of it what they do not
+    /// show otherwise. Gives what is known so far; nothing while as many are looked at as may be.
+    pub(crate) fn look(&self, uid: &str) -> Option<Looked> {
+        let until_ms = self.moment().snapshot.at_ms + LOOK_MS;
+        let mut looked = self.looked.lock();
+        if !looked.contains_key(uid) && looked.len() >= MAX_LOOKED {
+            return None;
+        }
+        let operator = looked.entry(uid.to_owned()).or_default();
+        operator.until_ms = until_ms;
+        Some(operator.clone())
+    }
+
+    /// The operators that somebody looks at just now, by uid: who feeds the page has workers show
+    /// them.
+    #[must_use]
+    pub fn looks(&self) -> Vec<String> {
+        let at_ms = self.moment().snapshot.at_ms;
+        let mut looked = self.looked.lock();
+        looked.retain(|_, operator| operator.until_ms >= at_ms);
+        looked.keys().cloned().collect()
+    }
+
+    /// Takes what workers show of an operator; to be published with the next snapshot.
+    pub fn show_groups(&self, groups: KeyGroupsView) {
+        if let Some(operator) = self.looked.lock().get_mut(&groups.uid) {
+            operator.groups = Some(Arc::new(groups));
+        }
     }
 
     pub(crate) fn moment(&self) -> Arc<Moment> {

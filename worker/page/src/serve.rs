@@ -48,6 +48,7 @@ pub fn router(hub: Arc<Hub>) -> Router {
         .route("/v1/checkpoints/{epoch}", get(data::checkpoint))
         .route("/v1/operations", get(data::operations))
         .route("/v1/failures", get(data::failures))
+        .route("/v1/operators/{uid}/key-groups", get(data::key_groups))
         .layer(middleware::from_fn(guard::guard))
         .with_state(Page { hub })
 }

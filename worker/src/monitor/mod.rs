@@ -22,6 +22,7 @@ use weir_engine::graph::JobGraph;
 use weir_page::traces::Exporter;
 use weir_page::{Hub, Program};
 use weir_protocol::JobName;
+use weir_protocol::control::Look;
 
 use crate::cluster::Known;
 use ledger::Keeper;
@@ -140,6 +141,8 @@ struct Looking<'a> {
     began_at_ms: u64,
     /// Lines of the log that the page has.
     lines: u64,
+    /// What the coordinator knows that people look at.
+    looks: Vec<String>,
 }
 
 impl<'a> Looking<'a> {
@@ -151,6 +154,7 @@ impl<'a> Looking<'a> {
             traced: Traced::default(),
             began_at_ms: now_ms(),
             lines: 0,
+            looks: Vec::new(),
         }
     }
 
@@ -172,12 +176,35 @@ impl<'a> Looking<'a> {
             measure::snapshot(self.facts, &self.meter, (&report, status), &checkpoints, now);
         snapshot.job.began_at_ms = self.began_at_ms;
         snapshot.job.ending = ending.map(words).unwrap_or_default();
+        self.show(hub, coordinator, now);
         hub.publish(snapshot, checkpoints.clone());
         if let Some(traces) = traces {
             traces.send(self.traced.news(self.facts, status, &checkpoints));
         }
         if let Some(ledger) = self.keeper.note(status, &checkpoints, ending, now) {
             hub.happened(ledger);
+        }
+    }
+}
+
+impl Looking<'_> {
+    /// Has workers show what people look at, and people see what workers show.
+    fn show(&mut self, hub: &Hub, coordinator: &CoordinatorHandle, now_ms: u64) {
+        let looks = hub.looks();
+        if looks != self.looks {
+            let wanted = looks.iter().map(|uid| Look { uid: uid.clone() }).collect();
+            if coordinator.look(wanted) {
+                self.looks.clone_from(&looks);
+            }
+        }
+        if looks.is_empty() {
+            return;
+        }
+        let shown = coordinator.shown();
+        for uid in &looks {
+            if let Some(groups) = measure::key_groups(self.facts, uid, &shown, now_ms) {
+                hub.show_groups(groups);
+            }
         }
     }
 }

@@ -1,9 +1,15 @@
 //! What tasks say of themselves, as messages.
 
+use std::time::Instant;
+
 use weir_engine::env::instant;
+use weir_engine::group_load::GroupLoad;
 use weir_engine::task::TaskReport;
 use weir_engine::{EngineError, Fault};
 use weir_protocol::control::{self, from_worker};
+
+/// Key groups of an operator's task that are told of without being asked for.
+const HOTTEST: usize = 3;
 
 pub(super) fn failed_message(error: EngineError, peer: Option<u32>) -> from_worker::Kind {
     let fault = match error.fault {
@@ -15,13 +21,14 @@ pub(super) fn failed_message(error: EngineError, peer: Option<u32>) -> from_work
 }
 
 pub(super) fn task_stats(report: &TaskReport) -> control::TaskStats {
+    let now = instant();
     let operators =
         report.operators.iter().map(|(uid, metrics, state_bytes)| control::OperatorStats {
             uid: uid.0.clone(),
             counts: metrics.counts().into(),
             state_bytes: *state_bytes as u64,
+            hottest: metrics.groups().map_or_else(Vec::new, |load| hottest(load, now)),
         });
-    let now = instant();
     let splits = report.splits.iter().map(|split| control::SplitStats {
         id: split.id.clone(),
         watermark: split.watermark.map(|w| w.0),
@@ -42,4 +49,25 @@ pub(super) fn task_stats(report: &TaskReport) -> control::TaskStats {
         splits: splits.collect(),
         worker: 0,
     }
+}
+
+fn hottest(load: &GroupLoad, now: Instant) -> Vec<control::GroupRate> {
+    let hottest = load.hottest(now, HOTTEST).into_iter();
+    hottest.map(|(group, rate)| control::GroupRate { group: group.0.into(), rate }).collect()
+}
+
+/// What a task shows of operators that somebody looks at.
+pub(super) fn shown(report: &TaskReport) -> impl Iterator<Item = control::OperatorShown> + '_ {
+    let now = instant();
+    report.shown.iter().map(move |shown| {
+        let load = report.operators.iter().find(|(uid, ..)| *uid == shown.uid);
+        let load = load.and_then(|(_, metrics, _)| metrics.groups());
+        control::OperatorShown {
+            uid: shown.uid.0.clone(),
+            subtask: report.subtask.0,
+            first_group: shown.groups.start.into(),
+            rates: load.map(|load| load.rates(now)).unwrap_or_default(),
+            state_rows: shown.state_rows.clone(),
+        }
+    })
 }

@@ -8,6 +8,7 @@
 //! operator has let go of everything it held back for the next one ([`Operator::flush`]), however
 //! many steps that takes. No operator can get that wrong, since it is never asked.
 
+mod look;
 mod tables;
 
 use std::sync::Arc;
@@ -214,6 +215,9 @@ impl Chain {
                 Work::Batch { at, port, batch } => {
                     let Some(link) = self.links.get_mut(at) else { continue };
                     link.cx.metrics.add(Counter::RowsIn, batch.num_rows());
+                    if let (Some(load), Some(hashes)) = (link.cx.metrics.groups(), batch.hashes()) {
+                        load.count(hashes.values());
+                    }
                     let progress = link.operator.on_batch(&mut link.cx, port, batch, &mut self.out);
                     self.after(at, progress, Then::Nothing)?;
                 }

@@ -5,6 +5,7 @@ mod checkpoints;
 mod graph;
 mod happened;
 mod job;
+mod key_groups;
 mod operator;
 mod program;
 #[cfg(test)]

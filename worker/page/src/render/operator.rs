@@ -4,6 +4,7 @@ use weir_protocol::Counter;
 use weir_protocol::view::{OperatorView, Snapshot, SubtaskView, VertexView};
 
 use super::graph::strip;
+use super::key_groups;
 use crate::html::{Html, put};
 use crate::hub::Hub;
 use crate::words::{bytes, count, duration, event_second, grouped, percent, rate};
@@ -41,6 +42,10 @@ pub(super) fn operator(hub: &Hub, snapshot: &Snapshot, uid: &str) -> Html {
         );
     }
     facts(&mut out, operator);
+    if operator.stateful {
+        let looked = hub.look(uid);
+        key_groups::strip(&mut out, operator, looked.and_then(|l| l.groups).as_deref());
+    }
     subtasks(&mut out, vertex);
     if vertex.is_source() && operator.kind == "source" {
         splits(&mut out, vertex);

@@ -8,8 +8,8 @@ use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 use weir_protocol::view::{
-    CheckpointRecord, CheckpointTask, EdgeView, FailureView, JobView, OperationView, OperatorView,
-    Snapshot, SplitView, Step, SubtaskView, TimeShares, VertexView,
+    CheckpointRecord, CheckpointTask, EdgeView, FailureView, JobView, KeyGroupOwner, KeyGroupsView,
+    OperationView, OperatorView, Snapshot, SplitView, Step, SubtaskView, TimeShares, VertexView,
 };
 
 use super::*;
@@ -180,6 +180,83 @@ async fn data_has_the_same_numbers_as_the_pages() {
     assert_eq!(value("/v1/checkpoints/5").await["tasks"].as_array().map(Vec::len), Some(4));
     assert_eq!(value("/v1/operations").await[0]["pauseMs"], 40);
     assert_eq!(value("/v1/failures").await[0]["times"], 3);
+}
+
+/// What workers say of 720 key groups in two subtasks: rows in all, most for 412.
+fn key_groups(uid: &str) -> KeyGroupsView {
+    let owner = |subtask, first, end| KeyGroupOwner { subtask, first, end };
+    let mut view = KeyGroupsView {
+        uid: uid.to_owned(),
+        at_ms: 10_000,
+        in_rates: vec![2.0; 720],
+        state_rows: vec![3; 720],
+        owners: vec![owner(0, 0, 360), owner(1, 360, 720)],
+    };
+    view.in_rates[412] = 4_000.0;
+    view
+}
+
+#[tokio::test]
+async fn key_groups_are_asked_for_while_somebody_looks_and_the_hot_one_is_marked() {
+    let hub = hub(2);
+    assert!(hub.looks().is_empty(), "nobody looks");
+    let (_, html) = get(&hub, "/?operator=uid-1").await;
+    assert!(html.contains("Its workers are being asked"), "{html}");
+    assert_eq!(hub.looks(), ["uid-1"]);
+    hub.show_groups(key_groups("uid-1"));
+    hub.publish(snapshot(11_000, 2), Vec::new());
+    let (_, html) = get(&hub, "/?operator=uid-1").await;
+    for holds in [
+        "<b>Key group 412 is hot</b>: 4,000 rows/s, 74 % of all, for subtask 1.",
+        "2,160 rows of state in memory, in 720 of 720 key groups",
+        "a bar is the largest of 3",
+        "<rect class=\"hot\" x=\"342.5\"",
+    ] {
+        assert!(html.contains(holds), "no {holds} in {html}");
+    }
+    // A source keeps no state by key.
+    assert!(!get(&hub, "/?operator=uid-0").await.1.contains("Key groups"));
+    assert_eq!(hub.looks(), ["uid-1"], "workers are asked for what is shown alone");
+    // Nobody looks any more.
+    hub.publish(snapshot(20_000, 2), Vec::new());
+    assert!(hub.looks().is_empty());
+    hub.show_groups(key_groups("uid-1"));
+    assert!(get(&hub, "/?operator=uid-1").await.1.contains("Its workers are being asked"));
+}
+
+#[tokio::test]
+async fn a_program_gets_key_groups_once_workers_have_said_them() {
+    let hub = hub(2);
+    for (path, says) in [
+        ("/v1/operators/none/key-groups", "the job has no operator none"),
+        ("/v1/operators/uid-0/key-groups", "flights keeps no state by key"),
+    ] {
+        let (status, text) = get(&hub, path).await;
+        assert_eq!((status, text.trim()), (StatusCode::NOT_FOUND, says));
+    }
+    let answer = get(&hub, "/v1/operators/uid-1/key-groups");
+    let workers = async {
+        while hub.looks().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        hub.show_groups(key_groups("uid-1"));
+        hub.publish(snapshot(11_000, 2), Vec::new());
+    };
+    let ((status, text), ()) = tokio::join!(answer, workers);
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(serde_json::from_str::<KeyGroupsView>(&text).unwrap(), key_groups("uid-1"));
+    // As many are looked at as may be: what workers show stays small.
+    for other in ["a", "b", "c"] {
+        assert!(hub.look(other).is_some());
+    }
+    assert!(hub.look("d").is_none() && hub.look("uid-1").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_program_that_no_worker_answers_is_told_so() {
+    let (status, text) = get(&hub(2), "/v1/operators/uid-1/key-groups").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(text, "no worker has answered yet: ask again\n");
 }
 
 #[tokio::test]
