@@ -54,7 +54,7 @@ fn the_page_of_a_live_job_moves_and_tells_what_happens() -> Result<()> {
         String::new(),
         format!("Host: {address}\r\nOrigin: https://evil.example\r\n"),
     ] {
-        for path in ["/", "/v1/snapshot", "/v1/stream"] {
+        for path in ["/", "/v1/snapshot", "/v1/stream", "/v1/operators/x/sample"] {
             let (line, body) = get(&address, path, &headers)?;
             ensure!(
                 line.contains("403") || line.contains("400"),
@@ -117,6 +117,28 @@ fn the_page_of_a_live_job_moves_and_tells_what_happens() -> Result<()> {
         "the hot key group is not marked"
     );
     browser.picture(&pictures.join("key-groups-light.png"))?;
+    // Its newest rows, once somebody wants them.
+    ensure!(!browser.text("#drawer")?.contains("kept nowhere. JSON"), "rows that nobody asked for");
+    browser.open(&format!("{page}/?operator={uid}&rows=1"))?;
+    wait_for("rows in the drawer", LIMIT, || {
+        Ok(browser
+            .evaluate("document.querySelectorAll('#drawer table.rows tbody tr').length")?
+            .as_u64()
+            >= Some(2))
+    })
+    .with_context(|| browser.text("#drawer").unwrap_or_default())?;
+    let drawer = browser.text("#drawer")?;
+    ensure!(drawer.contains("A few of those that it gives at "), "{drawer}");
+    let (line, body) =
+        get(&address, &format!("/v1/operators/{uid}/sample"), &format!("Host: {address}\r\n"))?;
+    ensure!(line.contains("200"), "{line} {body}");
+    let rows: serde_json::Value = serde_json::from_str(&body)?;
+    let kept = rows["rows"].as_array().context("rows")?;
+    // Counts of the one page: each row takes the place of the one before.
+    ensure!((1..=20).contains(&kept.len()), "{body}");
+    ensure!(kept.iter().all(|row| row["values"][0] == "1"), "{body}");
+    ensure!(kept.iter().any(|row| row["change"] == "+U"), "{body}");
+    browser.picture(&pictures.join("rows-light.png"))?;
     let faults = browser.faults()?;
     ensure!(faults.is_empty(), "{faults:#?}");
     browser.press("Escape")?;

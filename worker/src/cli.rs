@@ -294,6 +294,10 @@ pub struct ClusterArgs {
     /// `kubectl port-forward`. A port that is taken leaves the worker without one.
     #[arg(long, env = "WEIR_PAGE", default_value = "127.0.0.1:7104")]
     pub page: String,
+    /// The page may show the newest rows of an operator while somebody looks at them.
+    #[arg(long, env = "WEIR_SHOW_ROWS", action = clap::ArgAction::Set, num_args = 0..=1,
+          default_value_t = false, default_missing_value = "true")]
+    pub show_rows: bool,
     /// Seconds after which a worker gives up that has never reached the job's state.
     #[arg(long, env = "WEIR_STORE_PATIENCE_SECONDS", default_value = "60", value_parser = seconds)]
     pub store_patience: Duration,

@@ -31,6 +31,7 @@ pub mod message;
 pub mod operator;
 pub mod operators;
 pub mod roaring;
+pub mod rows;
 pub mod runtime;
 pub mod sink;
 pub mod source;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use weir_protocol::view::RowsView;
 use weir_protocol::{
     Attempt, KeyGroupRange, OperatorCounts, OperatorUid, Subtask, VertexId, WorkerId,
 };
@@ -38,6 +39,8 @@ pub enum TaskCommand {
 pub struct Look {
     /// Which.
     pub uid: OperatorUid,
+    /// Rows that it gives are looked at as well, or those that it takes where it gives none.
+    pub rows: bool,
 }
 
 /// What a task shows of an operator that somebody looks at.
@@ -49,6 +52,8 @@ pub struct OperatorShown {
     pub groups: KeyGroupRange,
     /// Rows of state in memory, about, by key group of these; empty when it keeps no state tables.
     pub state_rows: Vec<u64>,
+    /// Rows that have passed since it was looked at before; absent when none did.
+    pub rows: Option<RowsView>,
 }
 
 /// The segments of a table of which a task goes on from now on.

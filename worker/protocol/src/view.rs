@@ -223,6 +223,34 @@ pub struct KeyGroupsView {
     pub owners: Vec<KeyGroupOwner>,
 }
 
+/// A few rows that an operator has given lately, or that a sink has taken, the newest last.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RowsView {
+    /// The operator.
+    pub uid: String,
+    /// When the newest of them passed.
+    pub at_ms: u64,
+    /// Names of columns.
+    pub columns: Vec<String>,
+    /// Columns that are left out.
+    pub more_columns: u32,
+    /// The rows.
+    pub rows: Vec<RowView>,
+}
+
+/// A row as texts.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RowView {
+    /// Whose it is.
+    pub subtask: u32,
+    /// `+I`, `-U`, `+U` or `-D`.
+    pub change: String,
+    /// A value a column, cut where it is long; absent: NULL.
+    pub values: Vec<Option<String>>,
+}
+
 /// The key groups of a subtask.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use weir_engine::graph::JobGraph;
+use weir_engine::rows::MAX_ROWS;
 use weir_protocol::control::{CoordinatorReport, JobStatus, OperatorShown, TaskStats};
 use weir_protocol::view::{
     AttemptResult, CheckpointRecord, CheckpointView, EdgeView, JobView, KeyGroupOwner,
-    KeyGroupView, KeyGroupsView, MemoryView, OperatorView, Snapshot, SplitView, SubtaskView,
-    TimeShares, TotalsView, VertexView,
+    KeyGroupView, KeyGroupsView, MemoryView, OperatorView, RowsView, Snapshot, SplitView,
+    SubtaskView, TimeShares, TotalsView, VertexView,
 };
 use weir_protocol::{Counter, OperatorCounts};
 use weir_sql::explain::explain;
@@ -339,6 +340,25 @@ pub(super) fn key_groups(
     Some(view)
 }
 
+/// The newest rows of an operator that tasks show; nothing where no row has passed any of them since
+/// they were looked at before.
+pub(super) fn newest_rows(uid: &str, shown: &[OperatorShown]) -> Option<RowsView> {
+    let parts = shown.iter().filter(|part| part.uid == uid && !part.rows_json.is_empty());
+    // A worker of another version may show what this one does not know: then there is nothing.
+    let mut parts: Vec<RowsView> =
+        parts.filter_map(|part| serde_json::from_slice(&part.rows_json).ok()).collect();
+    parts.sort_by_key(|part| std::cmp::Reverse(part.at_ms));
+    let newest = parts.first()?;
+    let mut view = RowsView { uid: uid.to_owned(), rows: Vec::new(), ..newest.clone() };
+    for part in &parts {
+        let room = MAX_ROWS.saturating_sub(view.rows.len());
+        let from = part.rows.len().saturating_sub(room);
+        // The newest last.
+        view.rows.splice(0..0, part.rows.iter().skip(from).cloned());
+    }
+    Some(view)
+}
+
 /// Puts values where they belong; what a worker says of key groups that there are not is dropped.
 fn put<T: Copy>(all: &mut [T], first: usize, values: &[T]) {
     for (slot, value) in all.iter_mut().skip(first).zip(values) {
@@ -442,6 +462,7 @@ fn checkpoint(
 #[cfg(test)]
 mod tests {
     use weir_protocol::control::OperatorStats;
+    use weir_protocol::view::RowView;
 
     use super::*;
 
@@ -475,7 +496,9 @@ mod tests {
         let facts = Facts { max_parallelism: 4, ..Facts::default() };
         let part = |uid: &str, subtask, first_group, rates: &[f32], state_rows: &[u64]| {
             let (rates, state_rows) = (rates.to_vec(), state_rows.to_vec());
-            OperatorShown { uid: uid.into(), subtask, first_group, rates, state_rows }
+            let uid = uid.into();
+            let rows_json = Vec::new();
+            OperatorShown { uid, subtask, first_group, rates, state_rows, rows_json }
         };
         let shown = [
             part("count", 1, 2, &[30.0, 0.0], &[3, 0]),
@@ -494,6 +517,29 @@ mod tests {
         let out = key_groups(&facts, "out", &shown, 9).unwrap();
         assert!(out.in_rates.is_empty() && out.state_rows.is_empty(), "no state by key");
         assert_eq!(key_groups(&facts, "elsewhere", &shown, 9), None);
+    }
+
+    #[test]
+    fn the_newest_rows_of_all_tasks_are_shown_and_not_more_than_may_be() {
+        let part = |uid: &str, at_ms, rows: std::ops::Range<u32>| {
+            let row = |subtask| RowView { subtask, ..RowView::default() };
+            let rows = RowsView { at_ms, rows: rows.map(row).collect(), ..RowsView::default() };
+            let rows_json = serde_json::to_vec(&rows).unwrap();
+            OperatorShown { uid: uid.into(), rows_json, ..OperatorShown::default() }
+        };
+        let nothing = OperatorShown { uid: "count".into(), ..OperatorShown::default() };
+        let shown = [part("count", 5, 0..15), nothing.clone(), part("count", 9, 20..30)];
+        let view = newest_rows("count", &shown).unwrap();
+        let rows: Vec<u32> = view.rows.iter().map(|row| row.subtask).collect();
+        let expected: Vec<u32> = (5..15).chain(20..30).collect();
+        assert_eq!((view.at_ms, view.uid.as_str(), rows), (9, "count", expected));
+        assert_eq!(newest_rows("count", &[nothing]), None);
+        let strange = OperatorShown {
+            uid: "count".into(),
+            rows_json: b"[".to_vec(),
+            ..OperatorShown::default()
+        };
+        assert_eq!(newest_rows("count", &[strange]), None);
     }
 
     #[test]

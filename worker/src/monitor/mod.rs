@@ -40,6 +40,8 @@ pub(crate) struct Watched {
     /// The folder of all jobs.
     pub(crate) store: Arc<dyn Store>,
     pub(crate) facts: Facts,
+    /// Whether the page may show rows: they are data of the user's.
+    pub(crate) shows_rows: bool,
 }
 
 /// Looks at a job for the page.
@@ -65,6 +67,7 @@ impl Monitor {
             plan: weir_sql::explain::text(graph),
             details: details.collect(),
             places: watched.facts.places(&sql),
+            shows_rows: watched.shows_rows,
             sql,
         };
         let traces = Exporter::from_env("weir").unwrap_or_else(|error| {
@@ -142,7 +145,7 @@ struct Looking<'a> {
     /// Lines of the log that the page has.
     lines: u64,
     /// What the coordinator knows that people look at.
-    looks: Vec<String>,
+    looks: Vec<weir_page::Look>,
 }
 
 impl<'a> Looking<'a> {
@@ -192,7 +195,8 @@ impl Looking<'_> {
     fn show(&mut self, hub: &Hub, coordinator: &CoordinatorHandle, now_ms: u64) {
         let looks = hub.looks();
         if looks != self.looks {
-            let wanted = looks.iter().map(|uid| Look { uid: uid.clone() }).collect();
+            let wanted =
+                looks.iter().map(|look| Look { uid: look.uid.clone(), rows: look.rows }).collect();
             if coordinator.look(wanted) {
                 self.looks.clone_from(&looks);
             }
@@ -201,9 +205,12 @@ impl Looking<'_> {
             return;
         }
         let shown = coordinator.shown();
-        for uid in &looks {
-            if let Some(groups) = measure::key_groups(self.facts, uid, &shown, now_ms) {
+        for look in &looks {
+            if let Some(groups) = measure::key_groups(self.facts, &look.uid, &shown, now_ms) {
                 hub.show_groups(groups);
+            }
+            if let Some(rows) = measure::newest_rows(&look.uid, &shown).filter(|_| look.rows) {
+                hub.show_rows(rows);
             }
         }
     }

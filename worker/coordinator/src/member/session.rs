@@ -393,7 +393,7 @@ impl<'a> Session<'a> {
         let tasks: Vec<_> = reports.iter().map(task_stats).collect();
         self.member.show(|view| view.tasks.clone_from(&tasks));
         let state_bytes = tasks.iter().flat_map(|t| &t.operators).map(|o| o.state_bytes).sum();
-        let shown = reports.iter().flat_map(shown).collect();
+        let shown = shown(&reports);
         let heartbeat = control::Heartbeat { tasks, state_bytes, shown };
         self.send(term, from_worker::Kind::Heartbeat(heartbeat))
     }
@@ -408,7 +408,8 @@ impl<'a> Session<'a> {
                 continue;
             };
             let here = looks.iter().filter(|look| chain.iter().any(|(o, _)| o.uid.0 == look.uid));
-            let here: Vec<Look> = here.map(|look| Look { uid: look.uid.as_str().into() }).collect();
+            let here: Vec<Look> =
+                here.map(|l| Look { uid: l.uid.as_str().into(), rows: l.rows }).collect();
             if !here.is_empty() {
                 running.tasks.command(*vertex, *subtask, TaskCommand::Look(here));
             }

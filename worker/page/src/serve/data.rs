@@ -12,6 +12,7 @@ use weir_protocol::view::CheckpointRecord;
 
 use super::{Page, missing};
 use crate::hub::Hub;
+use crate::render::ROWS_ARE_HIDDEN;
 
 /// What workers are asked for is waited for so long.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -86,7 +87,22 @@ pub(super) async fn key_groups(State(page): State<Page>, Path(uid): Path<String>
         }
         Some(_) => {}
     }
-    asked(&page.hub, || page.hub.look(&uid).map(|looked| looked.groups)).await
+    asked(&page.hub, || page.hub.look(&uid, false).map(|looked| looked.groups)).await
+}
+
+/// A few of the rows that an operator gave since somebody looks, where rows may be shown.
+pub(super) async fn sample(State(page): State<Page>, Path(uid): Path<String>) -> Response {
+    let moment = page.hub.moment();
+    if !moment.elsewhere.is_empty() {
+        return unavailable(&moment.elsewhere);
+    }
+    if moment.snapshot.operator(&uid).is_none() {
+        return missing(&format!("the job has no operator {uid}"));
+    }
+    if !page.hub.program.shows_rows {
+        return (StatusCode::FORBIDDEN, format!("{ROWS_ARE_HIDDEN}\n")).into_response();
+    }
+    asked(&page.hub, || page.hub.look(&uid, true).map(|looked| looked.rows)).await
 }
 
 /// Asks with each new moment until there is an answer. `None`: more is looked at than may be.
@@ -108,7 +124,7 @@ async fn asked<T: serde::Serialize>(
         unavailable("the process ends")
     };
     let answered = tokio::time::timeout(PATIENCE, answered).await;
-    answered.unwrap_or_else(|_| unavailable("no worker has answered yet: ask again"))
+    answered.unwrap_or_else(|_| unavailable("nothing has come from the workers yet: ask again"))
 }
 
 fn unavailable(why: &str) -> Response {

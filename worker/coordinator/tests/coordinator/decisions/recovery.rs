@@ -53,7 +53,8 @@ fn a_silent_worker_is_lost_after_four_seconds() {
 fn a_worker_hears_what_people_look_at_with_each_answer_to_a_heartbeat() {
     let mut script = Script::running();
     let looks = |script: &mut Script, looks: &[&str]| {
-        let looks = looks.iter().map(|uid| control::Look { uid: (*uid).into() }).collect();
+        let looks =
+            looks.iter().map(|uid| control::Look { uid: (*uid).into(), rows: false }).collect();
         assert_eq!(script.master.on(Event::Look { looks }, script.now), [], "it decides nothing");
         let kind = from_worker::Kind::Heartbeat(control::Heartbeat::default());
         let message = FromWorker { term: script.master.term().0, kind: Some(kind) };

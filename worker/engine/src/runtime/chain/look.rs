@@ -3,6 +3,8 @@
 use weir_protocol::KeyGroupRange;
 
 use super::{Chain, Link};
+use crate::Batch;
+use crate::rows::Tap;
 use crate::task::{Look, OperatorShown};
 
 /// Rows of a table that are looked at: enough to see which key groups have most, and few enough that
@@ -12,14 +14,34 @@ const ROWS: usize = 8_192;
 impl Chain {
     /// What is known of these operators just now.
     pub(crate) fn look(&mut self, looks: &[Look]) -> Vec<OperatorShown> {
-        let looked_at = |link: &&mut Link| looks.iter().any(|look| look.uid == link.cx.uid);
-        self.links.iter_mut().filter(looked_at).map(shown).collect()
+        let mut taken = std::mem::take(&mut self.taps);
+        let mut shown = Vec::new();
+        for (at, link) in self.links.iter_mut().enumerate() {
+            let Some(look) = looks.iter().find(|look| look.uid == link.cx.uid) else { continue };
+            let tap = taken.iter().position(|tap| tap.at == at).map(|tap| taken.swap_remove(tap));
+            if look.rows {
+                self.taps.push(Tap::new(at));
+            }
+            let (uid, groups) = (link.cx.uid.clone(), link.cx.key_groups);
+            let rows = tap.filter(|_| look.rows).and_then(Tap::rows);
+            shown.push(OperatorShown { uid, groups, state_rows: state_rows(link, groups), rows });
+        }
+        shown
     }
-}
 
-fn shown(link: &mut Link) -> OperatorShown {
-    let groups = link.cx.key_groups;
-    OperatorShown { uid: link.cx.uid.clone(), groups, state_rows: state_rows(link, groups) }
+    /// Rows pass an operator.
+    #[cold]
+    pub(super) fn tap(&mut self, at: usize, batch: &Batch) {
+        let Some(Link { cx, .. }) = self.links.get(at) else { return };
+        for tap in self.taps.iter_mut().filter(|tap| tap.at == at) {
+            tap.take(batch, cx.subtask.0, cx.clock.now_ms());
+        }
+    }
+
+    /// Whether an operator gives its rows to nobody: a sink.
+    pub(super) fn is_end(&self, at: usize) -> bool {
+        at + 1 == self.links.len() && self.partitions.iter().all(|p| p.operator != at)
+    }
 }
 
 fn state_rows(link: &mut Link, groups: KeyGroupRange) -> Vec<u64> {

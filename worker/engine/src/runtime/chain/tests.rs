@@ -265,7 +265,7 @@ fn who_looks_sees_the_rows_of_each_key_group_and_the_rows_that_come_for_it() {
     bench.chain.give_batch(0, Batch::new(records).with_hashes(hashes.clone()));
     assert_eq!(bench.drives(), Vec::<String>::new());
 
-    let looks = ["first", "elsewhere"].map(|uid| Look { uid: uid.into() });
+    let looks = ["first", "elsewhere"].map(|uid| Look { uid: uid.into(), rows: false });
     let shown = bench.chain.look(&looks);
     assert_eq!(shown.len(), 1);
     let distinct: BTreeSet<u64> = hashes.values().iter().copied().collect();
@@ -276,4 +276,46 @@ fn who_looks_sees_the_rows_of_each_key_group_and_the_rows_that_come_for_it() {
     let later = crate::env::instant() + std::time::Duration::from_secs(1);
     let hot = KeyGroup::of_hash(hashes.value(1), 24);
     assert_eq!(load.hottest(later, 1)[0].0, hot);
+}
+
+#[test]
+fn rows_are_taken_only_while_somebody_looks_at_them() {
+    let io = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let mut bench = Bench::of([Box::new(Hoarder::default()), Box::new(Hoarder::default())], io);
+    let look = |bench: &mut Bench, uid: &str, rows| {
+        let shown = bench.chain.look(&[Look { uid: uid.into(), rows }]);
+        shown.into_iter().next().and_then(|shown| shown.rows).map_or(0, |rows| rows.rows.len())
+    };
+    let pass = |bench: &mut Bench, rows| {
+        bench.chain.give_batch(0, Batch::new(records(&vec![0; rows])));
+        bench.chain.give_idle();
+        bench.drives();
+    };
+    pass(&mut bench, 3);
+    assert_eq!(look(&mut bench, "first", true), 0, "nobody had looked");
+    pass(&mut bench, 3);
+    assert_eq!(look(&mut bench, "first", true), 3);
+    assert_eq!(look(&mut bench, "first", true), 0, "each row is shown once");
+    pass(&mut bench, 3);
+    assert_eq!(look(&mut bench, "first", false), 0, "only its key groups are looked at");
+    assert!(bench.chain.taps.is_empty());
+    look(&mut bench, "second", true);
+    pass(&mut bench, 30);
+    assert_eq!(look(&mut bench, "first", true), 0);
+    assert_eq!(bench.chain.taps.len(), 1, "the other one is not looked at any more");
+}
+
+#[test]
+fn of_a_sink_the_rows_that_it_takes_are_shown() {
+    let io = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let mut bench = Bench::of([Box::new(Hoarder::default()), Box::new(Hoarder::default())], io);
+    bench.chain.partitions.clear();
+    let looks = [Look { uid: "second".into(), rows: true }];
+    bench.chain.look(&looks);
+    bench.chain.give_batch(0, Batch::new(records(&[0; 4])));
+    bench.chain.give_idle();
+    bench.drives();
+    let rows = bench.chain.look(&looks)[0].rows.clone().expect("rows");
+    assert_eq!(rows.rows.len(), 4, "{rows:?}");
+    assert_eq!(rows.columns, ["ts"]);
 }
