@@ -179,6 +179,20 @@ pub trait Operator: Send {
         None
     }
 
+    /// Tells of the rows that it keeps by key beside its tables: hashes of their keys, of at most about
+    /// `most` rows, evenly spread, and for how many rows each of them stands. For people to look at.
+    ///
+    /// # Errors
+    /// When a key cannot be read, which is a bug; nothing ends because of it.
+    fn count_keys(
+        &self,
+        most: usize,
+        count: &mut dyn FnMut(&[u64], u64),
+    ) -> Result<(), OperatorError> {
+        let _ = (most, count);
+        Ok(())
+    }
+
     /// Memory that the operator holds beside its tables, in bytes; accounted to the state pool.
     fn state_bytes(&self) -> usize {
         0
@@ -326,7 +340,7 @@ impl Waker {
 #[derive(Default, Debug)]
 pub struct OperatorMetrics {
     counts: [AtomicU64; Counter::ALL.len()],
-    /// Of an operator that keeps state tables.
+    /// Of an operator that keeps state by key.
     groups: OnceLock<GroupLoad>,
 }
 
@@ -347,7 +361,7 @@ impl OperatorMetrics {
         self.groups.get_or_init(|| load);
     }
 
-    /// For which key groups rows come; only of an operator that keeps state tables.
+    /// For which key groups rows come; only of an operator that keeps state by key.
     #[must_use]
     pub fn groups(&self) -> Option<&GroupLoad> {
         self.groups.get()

@@ -165,12 +165,11 @@ impl TaskBuilder<'_> {
                 }
                 Node::Operator(factory) => {
                     let operator = factory.create(&cx).map_err(|e| e.at(&info.name))?;
-                    let mut operator = restore(operator, &mut cx, restored)?;
-                    if !operator.tables().is_empty() {
+                    if info.keeps_keys() {
                         let load = GroupLoad::new(cx.key_groups, cx.max_parallelism);
                         cx.metrics.count_groups(load);
                     }
-                    operator
+                    restore(operator, &mut cx, restored)?
                 }
             };
             links.push(Link { operator, cx });

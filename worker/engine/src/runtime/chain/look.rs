@@ -1,6 +1,6 @@
 //! What a chain shows of its operators because somebody looks.
 
-use weir_protocol::KeyGroupRange;
+use weir_protocol::{KeyGroup, KeyGroupRange};
 
 use super::{Chain, Link};
 use crate::Batch;
@@ -44,19 +44,26 @@ impl Chain {
     }
 }
 
+/// Rows of state in memory by key group; none where the operator keeps no state by key.
 fn state_rows(link: &mut Link, groups: KeyGroupRange) -> Vec<u64> {
-    let tables = link.operator.tables();
-    if tables.is_empty() {
+    let Link { operator, cx } = link;
+    if cx.metrics.groups().is_none() {
         return Vec::new();
     }
     let mut rows = vec![0; groups.len()];
-    for table in tables {
-        let counted = table.count_groups(ROWS, &mut |group, count| {
-            if let Some(rows) = rows.get_mut(usize::from(group.0.wrapping_sub(groups.start))) {
-                *rows += count;
-            }
-        });
-        if let Err(error) = counted {
+    let mut add = |group: KeyGroup, count| {
+        if let Some(rows) = rows.get_mut(usize::from(group.0.wrapping_sub(groups.start))) {
+            *rows += count;
+        }
+    };
+    let counted = operator.count_keys(ROWS, &mut |hashes, count| {
+        hashes.iter().for_each(|hash| add(KeyGroup::of_hash(*hash, cx.max_parallelism), count));
+    });
+    if let Err(error) = counted {
+        tracing::warn!(%error, operator = %cx.name, "its rows were not counted");
+    }
+    for table in operator.tables() {
+        if let Err(error) = table.count_groups(ROWS, &mut add) {
             tracing::warn!(%error, table = table.spec().name, "its rows were not counted");
         }
     }
