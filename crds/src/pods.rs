@@ -47,6 +47,8 @@ pub struct Pods {
     pub node_selector: BTreeMap<String, String>,
     /// Taints that are accepted.
     pub tolerations: Vec<Toleration>,
+    /// Whether the page that they serve may show rows.
+    pub show_rows: bool,
     /// The rest.
     pub template: PodTemplateSpec,
 }
@@ -69,6 +71,7 @@ impl Pods {
             tolerations,
             pod_template,
             disruption_budget: _,
+            show_rows,
         } = workers;
         Ok(Self {
             resources: resources.as_ref().map(|it| read(it, "resources")).transpose()?,
@@ -79,6 +82,7 @@ impl Pods {
             volume_mounts: read_all(volume_mounts, "volumeMounts")?,
             node_selector: node_selector.clone(),
             tolerations: read_all(tolerations, "tolerations")?,
+            show_rows: *show_rows,
             template: match pod_template {
                 Some(template) => read(template, "podTemplate")?,
                 None => PodTemplateSpec::default(),

@@ -348,6 +348,11 @@ pub struct Workers {
     pub pod_template: Option<Value>,
     /// How many workers a node drain may take at a time.
     pub disruption_budget: DisruptionBudget,
+    /// Whether the job's page may show a few of the newest rows of an operator, while somebody
+    /// looks at it. The page listens on loopback in the pods: whoever may forward a port to them
+    /// sees these rows then. A change of it restarts the job from a fresh savepoint.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub show_rows: bool,
 }
 
 /// How many workers a node drain may take at a time.

@@ -36,6 +36,7 @@ workers:
   tolerations: [{key: a, operator: Exists, tolerationSeconds: 10}]
   podTemplate: {spec: {priorityClassName: high}}
   disruptionBudget: {maxUnavailable: 2}
+  showRows: true
 networkPolicy: {enabled: false}"#,
     ));
     let spec = job.spec;
@@ -55,6 +56,7 @@ networkPolicy: {enabled: false}"#,
     assert_eq!(spec.workers.node_selector["disk"], "ssd");
     assert_eq!(spec.workers.tolerations[0]["tolerationSeconds"], 10);
     assert_eq!(spec.workers.disruption_budget.max_unavailable, 2);
+    assert!(spec.workers.show_rows);
     assert!(!spec.network_policy.enabled);
 }
 
@@ -195,7 +197,7 @@ fn what_only_a_cluster_can_do_is_checked_too() {
         (
             "workers: {replicas: 3}",
             expect![[r#"
-            job.yaml:7 spec.workers.replicas: unknown field; here can stand resources, serviceAccountName, env, envFrom, volumes, volumeMounts, nodeSelector, tolerations, podTemplate, disruptionBudget
+            job.yaml:7 spec.workers.replicas: unknown field; here can stand resources, serviceAccountName, env, envFrom, volumes, volumeMounts, nodeSelector, tolerations, podTemplate, disruptionBudget, showRows
         "#]],
         ),
         (

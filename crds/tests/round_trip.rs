@@ -108,6 +108,7 @@ fn workers() -> impl Strategy<Value = Workers> {
                 tolerations,
                 pod_template: template,
                 disruption_budget: DisruptionBudget { max_unavailable: budget },
+                show_rows: budget % 2 == 1,
             }
         },
     )

@@ -54,7 +54,7 @@ fn the_page_of_a_live_job_moves_and_tells_what_happens() -> Result<()> {
         String::new(),
         format!("Host: {address}\r\nOrigin: https://evil.example\r\n"),
     ] {
-        for path in ["/", "/v1/snapshot", "/v1/stream"] {
+        for path in ["/", "/v1/snapshot", "/v1/stream", "/v1/operators/x/sample"] {
             let (line, body) = get(&address, path, &headers)?;
             ensure!(
                 line.contains("403") || line.contains("400"),
@@ -88,6 +88,61 @@ fn the_page_of_a_live_job_moves_and_tells_what_happens() -> Result<()> {
         "{}",
         browser.text("#verdict")?
     );
+    // All rows are of one key: its key group is named, and marked in its operator's strip.
+    wait_for("the hot key group in the verdict", LIMIT, || {
+        let verdict = browser.text("#verdict")?;
+        Ok(verdict.contains("; key group ")
+            && verdict.contains("no parallelism divides a key group"))
+    })
+    .with_context(|| browser.text("#verdict").unwrap_or_default())?;
+    let (uid, hot) = hottest(&address)?;
+    let path = format!("/v1/operators/{uid}/key-groups");
+    let (line, body) = get(&address, &path, &format!("Host: {address}\r\n"))?;
+    ensure!(line.contains("200"), "{line} {body}");
+    let groups: serde_json::Value = serde_json::from_str(&body)?;
+    let largest = |list: &str| {
+        let all = groups[list].as_array().map(Vec::as_slice).unwrap_or_default().iter();
+        all.enumerate()
+            .max_by(|a, b| a.1.as_f64().unwrap_or(0.0).total_cmp(&b.1.as_f64().unwrap_or(0.0)))
+            .map(|(group, _)| group as u64)
+    };
+    ensure!(largest("inRates") == Some(hot) && largest("stateRows") == Some(hot), "{hot}: {body}");
+    browser.open(&format!("{page}/?operator={uid}"))?;
+    wait_for("the strip of key groups", LIMIT, || {
+        Ok(browser.text("#drawer")?.contains(&format!("Key group {hot} is hot")))
+    })
+    .with_context(|| browser.text("#drawer").unwrap_or_default())?;
+    ensure!(
+        browser.evaluate("document.querySelectorAll('#drawer svg.groups .hot').length")? == 1,
+        "the hot key group is not marked"
+    );
+    browser.picture(&pictures.join("key-groups-light.png"))?;
+    // Its newest rows, once somebody wants them.
+    ensure!(!browser.text("#drawer")?.contains("kept nowhere. JSON"), "rows that nobody asked for");
+    browser.open(&format!("{page}/?operator={uid}&rows=1"))?;
+    wait_for("rows in the drawer", LIMIT, || {
+        Ok(browser
+            .evaluate("document.querySelectorAll('#drawer table.rows tbody tr').length")?
+            .as_u64()
+            >= Some(2))
+    })
+    .with_context(|| browser.text("#drawer").unwrap_or_default())?;
+    let drawer = browser.text("#drawer")?;
+    ensure!(drawer.contains("A few of those that it gives at "), "{drawer}");
+    let (line, body) =
+        get(&address, &format!("/v1/operators/{uid}/sample"), &format!("Host: {address}\r\n"))?;
+    ensure!(line.contains("200"), "{line} {body}");
+    let rows: serde_json::Value = serde_json::from_str(&body)?;
+    let kept = rows["rows"].as_array().context("rows")?;
+    // Counts of the one page: each row takes the place of the one before.
+    ensure!((1..=20).contains(&kept.len()), "{body}");
+    ensure!(kept.iter().all(|row| row["values"][0] == "1"), "{body}");
+    ensure!(kept.iter().any(|row| row["change"] == "+U"), "{body}");
+    browser.picture(&pictures.join("rows-light.png"))?;
+    let faults = browser.faults()?;
+    ensure!(faults.is_empty(), "{faults:#?}");
+    browser.press("Escape")?;
+    wait_for("the drawer to close", LIMIT, || Ok(browser.text("#drawer")?.is_empty()))?;
     wait_for("charts", LIMIT, || {
         Ok(browser.evaluate("document.querySelectorAll('#charts polyline').length")?.as_u64()
             >= Some(4))
@@ -185,4 +240,16 @@ fn the_page_of_a_live_job_moves_and_tells_what_happens() -> Result<()> {
     let ledger = job.folder().join("state/default/clicks/ledger");
     ensure!(fs::read_dir(&ledger)?.count() >= 1, "no ledger in {}", ledger.display());
     Ok(())
+}
+
+/// The operator for whose hottest key group most rows come, and that key group.
+fn hottest(address: &str) -> Result<(String, u64)> {
+    let snapshot = snapshot(address)?;
+    let vertices = snapshot["vertices"].as_array().context("chains")?;
+    let operators = vertices.iter().filter_map(|vertex| vertex["operators"].as_array()).flatten();
+    let rate =
+        |operator: &serde_json::Value| operator["hottest"][0]["inRate"].as_f64().unwrap_or(0.0);
+    let hottest = operators.max_by(|a, b| rate(a).total_cmp(&rate(b))).context("operators")?;
+    let group = hottest["hottest"][0]["group"].as_u64().context("no key group is hot")?;
+    Ok((hottest["uid"].as_str().unwrap_or_default().to_owned(), group))
 }

@@ -98,7 +98,7 @@ pub struct SqlArgs {
     pub format: Option<Format>,
     /// Answer another program, such as a notebook: requests and answers are JSON, one a line, on
     /// standard input and output.
-    #[arg(long, conflicts_with_all = ["execute", "file", "init", "format"])]
+    #[arg(long, conflicts_with_all = ["execute", "file", "init", "format", "page"])]
     pub stdio: bool,
     /// Memory for state, such as 512MiB; half of what the machine (or container) has otherwise.
     #[arg(long, value_name = "SIZE")]
@@ -294,6 +294,10 @@ pub struct ClusterArgs {
     /// `kubectl port-forward`. A port that is taken leaves the worker without one.
     #[arg(long, env = "WEIR_PAGE", default_value = "127.0.0.1:7104")]
     pub page: String,
+    /// The page may show the newest rows of an operator while somebody looks at them.
+    #[arg(long, env = "WEIR_SHOW_ROWS", action = clap::ArgAction::Set, num_args = 0..=1,
+          default_value_t = false, default_missing_value = "true")]
+    pub show_rows: bool,
     /// Seconds after which a worker gives up that has never reached the job's state.
     #[arg(long, env = "WEIR_STORE_PATIENCE_SECONDS", default_value = "60", value_parser = seconds)]
     pub store_patience: Duration,
@@ -333,4 +337,24 @@ pub enum Report {
     Text,
     /// For programs.
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn flags_that_ask_for_two_things_at_once_are_refused_by_name() {
+        Cli::command().debug_assert();
+        for other in [&["--page"][..], &["--page", "127.0.0.1:0"], &["-e", "SELECT 1"]] {
+            let words = ["weir", "sql", "--stdio"].iter().chain(other);
+            let error = Cli::try_parse_from(words).expect_err("one of them would be ignored");
+            assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{other:?}");
+            assert!(error.to_string().contains(other[0].trim_start_matches('-')), "{error}");
+        }
+        assert!(Cli::try_parse_from(["weir", "sql", "--page", "-e", "SELECT 1"]).is_ok());
+    }
 }

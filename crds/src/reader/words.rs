@@ -220,6 +220,7 @@ pub(super) fn in_order<'s>(path: &str, schema: &'s Schema) -> Vec<&'s str> {
             "tolerations",
             "podTemplate",
             "disruptionBudget",
+            "showRows",
         ],
         _ => &[],
     };

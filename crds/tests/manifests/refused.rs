@@ -398,7 +398,7 @@ fn state_and_restart_have_ranges() {
     check(
         &with_spec("workers: {slots: 2}"),
         expect![[r#"
-            job.yaml:7 spec.workers.slots: unknown field; here can stand resources, serviceAccountName, env, envFrom, volumes, volumeMounts, nodeSelector, tolerations, podTemplate, disruptionBudget
+            job.yaml:7 spec.workers.slots: unknown field; here can stand resources, serviceAccountName, env, envFrom, volumes, volumeMounts, nodeSelector, tolerations, podTemplate, disruptionBudget, showRows
         "#]],
     );
 }

@@ -249,6 +249,7 @@ fn worker(owner: &Owner, accepted: &Accepted, replicas: u32) -> Container {
         variable("WEIR_COORDINATOR", coordinator),
         variable("WEIR_PARALLELISM", replicas.to_string()),
     ];
+    env.extend(accepted.pods.show_rows.then(|| variable("WEIR_SHOW_ROWS", "true")));
     env.extend(accepted.adopt.as_ref().map(|adopt| variable("WEIR_ADOPT_UID", adopt.as_str())));
     let port = |name: &str, port: u16| ContainerPort {
         name: Some(name.to_owned()),

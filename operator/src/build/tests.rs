@@ -98,6 +98,19 @@ fn what_a_user_says_about_pods_is_in_them_and_what_weir_needs_stays() {
 }
 
 #[test]
+fn pages_show_rows_only_where_the_manifest_says_so() {
+    let shows = |workers: Value| {
+        let accepted = accepted(json!({"sql": "INSERT INTO a SELECT 1", "workers": workers}));
+        let set = json!(build_set(&owner(), &accepted, 1, &first()));
+        let env = set["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+        env.iter().find(|it| it["name"] == "WEIR_SHOW_ROWS").map(|it| it["value"].clone())
+    };
+    assert_eq!(shows(json!({})), None);
+    assert_eq!(shows(json!({"showRows": false})), None);
+    assert_eq!(shows(json!({"showRows": true})), Some(json!("true")));
+}
+
+#[test]
 fn pods_are_within_the_restricted_pod_security_standard() {
     let accepted = accepted(json!({"sql": "INSERT INTO a SELECT 1"}));
     let set = json!(build_set(&owner(), &accepted, 1, &first()));

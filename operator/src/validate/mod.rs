@@ -229,6 +229,7 @@ fn template_key(spec: &StreamJobSpec, defaults: &Defaults) -> String {
         tolerations,
         pod_template,
         disruption_budget: _,
+        show_rows,
     } = &spec.workers;
     let Defaults {
         image: _,
@@ -239,7 +240,7 @@ fn template_key(spec: &StreamJobSpec, defaults: &Defaults) -> String {
         credentials_secret,
         service_account,
     } = defaults;
-    json!([
+    let mut key = vec![json!([
         resources,
         service_account_name,
         env,
@@ -255,8 +256,10 @@ fn template_key(spec: &StreamJobSpec, defaults: &Defaults) -> String {
         credentials_secret,
         service_account,
         spec.state.adopt,
-    ])
-    .to_string()
+    ])];
+    // What was not there before must not make another revision of every job that does not have it.
+    key.extend(show_rows.then(|| json!("showRows")));
+    key.iter().map(|part| part.to_string()).collect()
 }
 
 #[cfg(test)]
@@ -305,6 +308,7 @@ mod tests {
             json!({"sql": "SELECT 1", "restartToken": "again"}),
             json!({"sql": "SELECT 1", "state": {"checkpoint": {"interval": "1s"}}}),
             json!({"sql": "SELECT 1", "workers": {"resources": {"limits": {"cpu": "1"}}}}),
+            json!({"sql": "SELECT 1", "workers": {"showRows": true}}),
         ] {
             assert_ne!(first, revision(other.clone()), "{other}");
         }

@@ -92,6 +92,14 @@ pub struct OperatorInfo {
     pub nondeterministic: Option<String>,
 }
 
+impl OperatorInfo {
+    /// Whether it keeps state by key.
+    #[must_use]
+    pub fn keeps_keys(&self) -> bool {
+        self.state.is_some() || !self.tables.is_empty()
+    }
+}
+
 /// An operator of a chain.
 #[derive(Clone)]
 pub enum Node {

@@ -1,8 +1,8 @@
 //! What an operator's author writes against.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::ArrayRef;
 use bytes::Bytes;
@@ -16,6 +16,7 @@ pub use weir_state::table::TableSpec;
 use weir_state::table::{self, Groups, StoredTable, Table};
 
 use crate::env::Clock;
+use crate::group_load::GroupLoad;
 use crate::{Batch, EngineError, OperatorError, Watermark};
 
 /// Whether an operator has more to do for the message it was last given.
@@ -178,6 +179,20 @@ pub trait Operator: Send {
         None
     }
 
+    /// Tells of the rows that it keeps by key beside its tables: hashes of their keys, of at most about
+    /// `most` rows, evenly spread, and for how many rows each of them stands. For people to look at.
+    ///
+    /// # Errors
+    /// When a key cannot be read, which is a bug; nothing ends because of it.
+    fn count_keys(
+        &self,
+        most: usize,
+        count: &mut dyn FnMut(&[u64], u64),
+    ) -> Result<(), OperatorError> {
+        let _ = (most, count);
+        Ok(())
+    }
+
     /// Memory that the operator holds beside its tables, in bytes; accounted to the state pool.
     fn state_bytes(&self) -> usize {
         0
@@ -323,18 +338,33 @@ impl Waker {
 
 /// What an operator counts about itself; read by status and metrics.
 #[derive(Default, Debug)]
-pub struct OperatorMetrics([AtomicU64; Counter::ALL.len()]);
+pub struct OperatorMetrics {
+    counts: [AtomicU64; Counter::ALL.len()],
+    /// Of an operator that keeps state by key.
+    groups: OnceLock<GroupLoad>,
+}
 
 impl OperatorMetrics {
     /// Adds to a counter.
     pub fn add(&self, counter: Counter, n: usize) {
-        self.0[counter as usize].fetch_add(n as u64, Ordering::Relaxed);
+        self.counts[counter as usize].fetch_add(n as u64, Ordering::Relaxed);
     }
 
     /// A counter.
     #[must_use]
     pub fn get(&self, counter: Counter) -> u64 {
-        self.0[counter as usize].load(Ordering::Relaxed)
+        self.counts[counter as usize].load(Ordering::Relaxed)
+    }
+
+    /// From now on it is counted for which key groups rows come. A second call changes nothing.
+    pub(crate) fn count_groups(&self, load: GroupLoad) {
+        self.groups.get_or_init(|| load);
+    }
+
+    /// For which key groups rows come; only of an operator that keeps state by key.
+    #[must_use]
+    pub fn groups(&self) -> Option<&GroupLoad> {
+        self.groups.get()
     }
 
     /// What it has counted so far.

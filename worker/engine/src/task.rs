@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use weir_protocol::{Attempt, OperatorCounts, OperatorUid, Subtask, VertexId, WorkerId};
+use weir_protocol::view::RowsView;
+use weir_protocol::{
+    Attempt, KeyGroupRange, OperatorCounts, OperatorUid, Subtask, VertexId, WorkerId,
+};
 use weir_state::table::Layer;
 
 use crate::operator::{OperatorMetrics, Snapshot};
@@ -26,6 +29,31 @@ pub enum TaskCommand {
     /// Source tasks only: nothing more is read, and event time comes to its end. Splits keep their
     /// positions for later barriers.
     Drain,
+    /// Somebody looks at these operators: what the task shows of them stands in its next report,
+    /// once. Asked again for as long as somebody looks.
+    Look(Vec<Look>),
+}
+
+/// An operator that somebody looks at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Look {
+    /// Which.
+    pub uid: OperatorUid,
+    /// Rows that it gives are looked at as well, or those that it takes where it gives none.
+    pub rows: bool,
+}
+
+/// What a task shows of an operator that somebody looks at.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OperatorShown {
+    /// Which.
+    pub uid: OperatorUid,
+    /// The key groups of the task.
+    pub groups: KeyGroupRange,
+    /// Rows of state in memory, about, by key group of these; empty when it keeps no state tables.
+    pub state_rows: Vec<u64>,
+    /// Rows that have passed since it was looked at before; absent when none did.
+    pub rows: Option<RowsView>,
 }
 
 /// The segments of a table of which a task goes on from now on.
@@ -137,6 +165,8 @@ pub struct TaskReport {
     pub time: TimeInState,
     /// What a source reads, the splits that are furthest behind first; at most [`SHOWN_SPLITS`].
     pub splits: Vec<SplitReport>,
+    /// Of what somebody looks at, where there is something new.
+    pub shown: Vec<OperatorShown>,
 }
 
 /// Splits of a task that are shown.

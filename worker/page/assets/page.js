@@ -134,6 +134,8 @@ function open(uid) {
   for (const each of [url, page]) {
     if (uid) each.searchParams.set("operator", uid);
     else each.searchParams.delete("operator");
+    // Rows are shown of the operator of which somebody wanted to see them.
+    each.searchParams.delete("rows");
   }
   body.dataset.stream = url.pathname + url.search;
   history.replaceState(null, "", page);

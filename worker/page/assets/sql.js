@@ -358,7 +358,7 @@ function follow(name) {
   stream = new EventSource(`/v1/sql/runs/${name}`);
   stream.addEventListener("state", (event) => {
     const state = JSON.parse(event.data);
-    state.statements.forEach((each, number) => progress(number, each, state.most));
+    state.statements.forEach((each, number) => progress(number, each, state));
     const ends = (how) => state.statements.some(({ state }) => state === how);
     if (state.ended) over(["failed", "stopped"].find(ends) ?? "done");
     else say(`running ${lasted(Math.max(0, ...state.statements.map(({ tookMs }) => tookMs)))}`);
@@ -431,12 +431,13 @@ function show(card, mode) {
   bound(card);
 }
 
-function progress(number, each, most) {
+function progress(number, each, { most, mostBytes }) {
   // Declarations that went well are not worth a card each.
   if (each.kind === "declares" && ["done", "waiting", "running"].includes(each.state)) return;
   const it = card(number);
   it.now = each;
   it.most = most;
+  it.mostBytes = mostBytes;
   it.root.dataset.state = each.state;
   it.root.dataset.kind = each.kind;
   set(it.title, each.title);
@@ -485,15 +486,17 @@ const isNumber = (type) => /^(TINYINT|SMALLINT|INT|BIGINT|FLOAT|DOUBLE|DECIMAL)/
 
 /** What is not shown is said. */
 function bound(it) {
-  const { now, most } = it;
+  const { now, most, mostBytes } = it;
   if (!now?.columns.length || !it.columns) return;
   const isLog = it.mode === "changelog";
   const all = isLog ? now.changes : now.rows;
   const shown = (isLog ? it.log : it.table).tBodies[0].rows.length;
   const which = isLog || now.newest ? "newest" : "first";
+  // Wide rows are fewer.
+  const bytes = `${mostBytes >> 20} MiB`;
   const text = all > shown && shown > 0
-    ? `the ${which} ${grouped(shown)} of ${plural(all, isLog ? "change" : "row")}; the page keeps ${grouped(most)}, INSERT INTO writes all`
-    : `the page keeps at most ${grouped(most)} ${isLog ? "changes" : "rows"}`;
+    ? `the ${which} ${grouped(shown)} of ${plural(all, isLog ? "change" : "row")}; the page keeps ${grouped(most)} or ${bytes}, INSERT INTO writes all`
+    : `the page keeps at most ${grouped(most)} ${isLog ? "changes" : "rows"} or ${bytes}`;
   set(it.bound, all === 0 && now.state !== "running" ? "no rows" : text);
 }
 
@@ -506,7 +509,7 @@ function cells(row, it, into) {
   });
 }
 
-function rows({ statement, reset, changes }) {
+function rows({ statement, reset, missed, changes }) {
   const it = card(statement);
   if (!it.columns) return;
   const table = it.table.tBodies[0];
@@ -517,6 +520,8 @@ function rows({ statement, reset, changes }) {
     log.replaceChildren();
     for (const { key, row } of reset) put(it, table, key, row);
   }
+  // What follows does not follow what is shown.
+  if (missed) log.replaceChildren();
   const lines = document.createDocumentFragment();
   for (const { op, key, row } of changes.slice(-it.most)) {
     if (op === "x") continue;

@@ -1,7 +1,8 @@
 //! What a job was like: 600 points a second apart and 1,440 a minute apart, in rings of a fixed
 //! size. A job of twenty chains takes 1.3 MB.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use weir_protocol::view::{History, JobPoint, Snapshot, VertexPoint};
 
@@ -17,11 +18,14 @@ pub struct Rings {
     minute: Vec<Point>,
 }
 
-/// Chains by the uid of their first operator: numbers change with the program.
 #[derive(Clone, Debug, Default)]
 struct Point {
     job: JobPoint,
-    vertices: BTreeMap<String, VertexPoint>,
+    /// Chains by the uid of their first operator, for numbers change with the program. Points share
+    /// them: on their own they would take more than all figures.
+    uids: Arc<[String]>,
+    /// In the same order.
+    vertices: Box<[VertexPoint]>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -42,7 +46,7 @@ impl Ring {
             let known = history.job.len();
             history.at_ms = point.job.at_ms;
             history.job.push(point.job);
-            for (uid, vertex) in &point.vertices {
+            for (uid, vertex) in point.uids.iter().zip(&point.vertices) {
                 let series = history.vertices.entry(uid.clone()).or_default();
                 series.resize(known, VertexPoint::default());
                 series.push(*vertex);
@@ -57,7 +61,7 @@ impl Ring {
 impl Rings {
     /// Takes the next point, a second after the last one.
     pub fn push(&mut self, snapshot: &Snapshot) {
-        let point = Point::of(snapshot);
+        let point = Point::of(snapshot, self.seconds.0.back().map(|point| &point.uids));
         let minute = |ms: u64| ms / 60_000;
         if self.minute.first().is_some_and(|p| minute(p.job.at_ms) != minute(point.job.at_ms)) {
             let over = std::mem::take(&mut self.minute);
@@ -89,7 +93,13 @@ impl Ring {
 }
 
 impl Point {
-    fn of(snapshot: &Snapshot) -> Self {
+    /// The vertex whose first operator this is.
+    fn vertex(&self, uid: &str) -> Option<&VertexPoint> {
+        self.vertices.get(self.uids.iter().position(|known| known == uid)?)
+    }
+
+    /// `known`: uids of the point before.
+    fn of(snapshot: &Snapshot, known: Option<&Arc<[String]>>) -> Self {
         let totals = &snapshot.totals;
         let splits = snapshot.vertices.iter().flat_map(|v| &v.subtasks).flat_map(|s| &s.splits);
         let marks: Vec<i64> = splits.filter(|s| !s.idle).filter_map(|s| s.watermark).collect();
@@ -106,18 +116,20 @@ impl Point {
             epoch: snapshot.checkpoint.epoch,
             checkpoint_ms: snapshot.checkpoint.took_ms as f32,
         };
-        let vertices = snapshot.vertices.iter().filter_map(|vertex| {
-            let uid = vertex.operators.first()?.uid.clone();
-            let point = VertexPoint {
-                in_rate: vertex.in_rate() as f32,
-                out_rate: vertex.out_rate() as f32,
-                busy: vertex.most(|time| time.busy) as f32,
-                held: vertex.most(|time| time.held) as f32,
-                state_bytes: vertex.state_bytes() as f32,
-            };
-            Some((uid, point))
+        let vertices = snapshot.vertices.iter().filter(|vertex| !vertex.operators.is_empty());
+        let uids = vertices.clone().filter_map(|v| v.operators.first()).map(|o| &o.uid);
+        let uids = match known.filter(|known| known.iter().eq(uids.clone())) {
+            Some(known) => Arc::clone(known),
+            None => uids.cloned().collect(),
+        };
+        let vertices = vertices.map(|vertex| VertexPoint {
+            in_rate: vertex.in_rate() as f32,
+            out_rate: vertex.out_rate() as f32,
+            busy: vertex.most(|time| time.busy) as f32,
+            held: vertex.most(|time| time.held) as f32,
+            state_bytes: vertex.state_bytes() as f32,
         });
-        Self { job, vertices: vertices.collect() }
+        Self { job, uids, vertices: vertices.collect() }
     }
 }
 
@@ -134,26 +146,26 @@ fn mean(points: Vec<Point>) -> Option<Point> {
         checkpoint_ms: points.iter().map(|p| p.job.checkpoint_ms).fold(0.0, f32::max),
         ..last.job
     };
-    let vertices = last.vertices.into_iter().map(|(uid, last)| {
-        let of: Vec<&VertexPoint> = points.iter().filter_map(|p| p.vertices.get(&uid)).collect();
+    let vertices = last.uids.iter().zip(&last.vertices).map(|(uid, last)| {
+        let of: Vec<&VertexPoint> = points.iter().filter_map(|point| point.vertex(uid)).collect();
         let mean = |value: fn(&VertexPoint) -> f32| {
             of.iter().map(|p| value(p)).sum::<f32>() / of.len().max(1) as f32
         };
-        let point = VertexPoint {
+        VertexPoint {
             in_rate: mean(|p| p.in_rate),
             out_rate: mean(|p| p.out_rate),
             busy: mean(|p| p.busy),
             held: mean(|p| p.held),
-            ..last
-        };
-        (uid, point)
+            ..*last
+        }
     });
-    Some(Point { job, vertices: vertices.collect() })
+    let (uids, vertices) = (Arc::clone(&last.uids), vertices.collect());
+    Some(Point { job, uids, vertices })
 }
 
 #[cfg(test)]
 mod tests {
-    use weir_protocol::view::{OperatorView, TotalsView, VertexView};
+    use weir_protocol::view::{OperatorView, SubtaskView, TotalsView, VertexView};
 
     use super::*;
 
@@ -180,5 +192,20 @@ mod tests {
         assert_eq!((minutes.job.len(), minutes.step_s), (1_440, 60));
         assert!((minutes.job[7].in_rate - 50.0).abs() < 0.01, "{:?}", minutes.job[7]);
         assert_eq!(rings.seconds(99_989_000).job.len(), 10);
+    }
+
+    #[test]
+    fn a_chain_that_comes_later_is_drawn_from_its_first_point_on() {
+        let mut rings = Rings::default();
+        rings.push(&snapshot(1, 7.0));
+        let mut more = snapshot(2, 7.0);
+        let operator = OperatorView { uid: "b".into(), ..OperatorView::default() };
+        let subtasks = vec![SubtaskView { in_rate: 5.0, ..SubtaskView::default() }];
+        let operators = vec![operator];
+        more.vertices.insert(0, VertexView { operators, subtasks, ..VertexView::default() });
+        rings.push(&more);
+        let seconds = rings.seconds(0);
+        let rates = |uid: &str| seconds.vertices[uid].iter().map(|p| p.in_rate).collect::<Vec<_>>();
+        assert_eq!((rates("a"), rates("b")), (vec![0.0, 0.0], vec![0.0, 5.0]));
     }
 }

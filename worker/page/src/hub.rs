@@ -7,7 +7,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 use weir_protocol::view::{
-    CheckpointRecord, FailureView, History, OperationView, Snapshot, VIEW_VERSION,
+    CheckpointRecord, FailureView, History, KeyGroupsView, OperationView, RowsView, Snapshot,
+    VIEW_VERSION,
 };
 
 use crate::diagnose;
@@ -22,6 +23,10 @@ const MAX_LINES: usize = 500;
 const MAX_LINE: usize = 2_000;
 /// Views whose fragments are kept until the next moment; viewers of the same view share them.
 const MAX_RENDERED: usize = 32;
+/// Operators that are looked at at a time: what workers show of one is 6 bytes a key group.
+const MAX_LOOKED: usize = 4;
+/// Whoever has not asked again for so long does not look any more.
+const LOOK_MS: u64 = 5_000;
 /// News that a slow listener may be behind by.
 const MAX_NEWS: usize = 64;
 
@@ -36,6 +41,8 @@ pub struct Program {
     pub details: BTreeMap<String, BTreeMap<String, String>>,
     /// By operator (uid): where in the text it comes from, in bytes.
     pub places: BTreeMap<String, Vec<Range<usize>>>,
+    /// Whether rows may be shown: whoever reaches the page sees them then.
+    pub shows_rows: bool,
 }
 
 /// What was done with the job and what went wrong, oldest first.
@@ -92,6 +99,27 @@ impl News {
     }
 }
 
+/// An operator that somebody looks at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Looked {
+    /// Until when, if nobody asks again; and until when at its rows.
+    until_ms: u64,
+    rows_until_ms: u64,
+    /// What its key groups are like.
+    pub(crate) groups: Option<Arc<KeyGroupsView>>,
+    /// The newest rows that it gave since somebody looks at them.
+    pub(crate) rows: Option<Arc<RowsView>>,
+}
+
+/// An operator of which workers are to show more than they do otherwise.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Look {
+    /// Which.
+    pub uid: String,
+    /// Its rows are looked at as well.
+    pub rows: bool,
+}
+
 /// What the page shows; one for a process.
 #[derive(Debug)]
 pub struct Hub {
@@ -101,6 +129,8 @@ pub struct Hub {
     rings: Mutex<Rings>,
     lines: Mutex<VecDeque<String>>,
     rendered: Mutex<Vec<(View, u64, Arc<Fragments>)>>,
+    /// By uid.
+    looked: Mutex<BTreeMap<String, Looked>>,
 }
 
 impl Hub {
@@ -116,6 +146,7 @@ impl Hub {
             rings: Mutex::default(),
             lines: Mutex::default(),
             rendered: Mutex::default(),
+            looked: Mutex::default(),
         })
     }
 
@@ -177,6 +208,55 @@ impl Hub {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.moment().snapshot.clone()
+    }
+
+    /// Somebody looks at an operator: from now on and for a while workers show of it what they do not
+    /// show otherwise; with `rows` a few of the rows that it gives, if that is allowed. Gives what is
+    /// known so far; nothing while as many are looked at as may be.
+    pub(crate) fn look(&self, uid: &str, rows: bool) -> Option<Looked> {
+        let until_ms = self.moment().snapshot.at_ms + LOOK_MS;
+        let rows = rows && self.program.shows_rows;
+        let mut looked = self.looked.lock();
+        if !looked.contains_key(uid) && looked.len() >= MAX_LOOKED {
+            return None;
+        }
+        let operator = looked.entry(uid.to_owned()).or_default();
+        operator.until_ms = until_ms;
+        if rows {
+            operator.rows_until_ms = until_ms;
+        }
+        let seen = operator.rows.clone().filter(|_| rows);
+        Some(Looked { rows: seen, ..operator.clone() })
+    }
+
+    /// The operators that somebody looks at just now: who feeds the page has workers show them. What
+    /// nobody looks at any more is forgotten.
+    #[must_use]
+    pub fn looks(&self) -> Vec<Look> {
+        let at_ms = self.moment().snapshot.at_ms;
+        let mut looked = self.looked.lock();
+        looked.retain(|_, operator| operator.until_ms >= at_ms);
+        let look = |(uid, operator): (&String, &mut Looked)| {
+            let rows = operator.rows_until_ms >= at_ms && operator.rows_until_ms > 0;
+            operator.rows = operator.rows.take().filter(|_| rows);
+            Look { uid: uid.clone(), rows }
+        };
+        looked.iter_mut().map(look).collect()
+    }
+
+    /// Takes rows that an operator gave; to be published with the next snapshot.
+    pub fn show_rows(&self, rows: RowsView) {
+        let mut looked = self.looked.lock();
+        if let Some(operator) = looked.get_mut(&rows.uid).filter(|o| o.rows_until_ms > 0) {
+            operator.rows = Some(Arc::new(rows));
+        }
+    }
+
+    /// Takes what workers show of an operator; to be published with the next snapshot.
+    pub fn show_groups(&self, groups: KeyGroupsView) {
+        if let Some(operator) = self.looked.lock().get_mut(&groups.uid) {
+            operator.groups = Some(Arc::new(groups));
+        }
     }
 
     pub(crate) fn moment(&self) -> Arc<Moment> {

@@ -6,6 +6,8 @@
 //!   ([`diagnose`]); and a page of many jobs ([`fleet`]), of rows that somebody else gathers.
 //!   What is over goes to a collector of traces ([`traces`]), where there is one.
 //!   Where a person has it on their own machine, [`sql`]: statements are written, run and looked at.
+//! - **While somebody looks**: key groups of an operator, and a few of its rows where those may be
+//!   shown ([`Program::shows_rows`]). Who feeds the hub asks it what is looked at ([`Hub::looks`]).
 //! - **Always**: read-only, but for [`sql`], which has rules of its own; nobody waits for a viewer; every memory here has a bound; nothing is
 //!   loaded from elsewhere; no other web site gets an answer.
 //!
@@ -29,7 +31,7 @@ pub mod traces;
 pub mod words;
 
 pub use diagnose::diagnose;
-pub use hub::{Hub, Ledger, Program};
+pub use hub::{Hub, Ledger, Look, Program};
 pub use places::places;
 pub use serve::{router, serve};
 pub use status::{checkpoints, mark, status};

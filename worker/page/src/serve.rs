@@ -48,6 +48,8 @@ pub fn router(hub: Arc<Hub>) -> Router {
         .route("/v1/checkpoints/{epoch}", get(data::checkpoint))
         .route("/v1/operations", get(data::operations))
         .route("/v1/failures", get(data::failures))
+        .route("/v1/operators/{uid}/key-groups", get(data::key_groups))
+        .route("/v1/operators/{uid}/sample", get(data::sample))
         .layer(middleware::from_fn(guard::guard))
         .with_state(Page { hub })
 }
@@ -69,12 +71,15 @@ struct Asked {
     range: Option<String>,
     /// The uid of an operator whose part lies open.
     operator: Option<String>,
+    /// `1`: the newest rows of the operator are looked at.
+    rows: Option<String>,
 }
 
 impl Asked {
     fn view(&self, subject: Subject) -> View {
         let by_minute = self.range.as_deref() == Some("24h");
-        View { subject, by_minute, operator: self.operator.clone() }
+        let rows = self.rows.as_deref() == Some("1");
+        View { subject, by_minute, operator: self.operator.clone(), rows }
     }
 
     fn is_json(&self) -> bool {

@@ -190,6 +190,77 @@ pub struct OperatorView {
     pub state_bytes: u64,
     /// Rows (or bytes, of files) that a source knows of and has not read.
     pub backlog: u64,
+    /// Key groups for which most rows come lately, the hottest first, and not many; of an operator
+    /// that keeps state by key.
+    pub hottest: Vec<KeyGroupView>,
+}
+
+/// A key group for which rows come.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KeyGroupView {
+    /// Its number.
+    pub group: u32,
+    /// The subtask that owns it.
+    pub subtask: u32,
+    /// Rows that come for it a second, lately; from a sample of them.
+    pub in_rate: f64,
+}
+
+/// What is known of all key groups of an operator, by their numbers.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KeyGroupsView {
+    /// The operator.
+    pub uid: String,
+    /// When it was known; 0: nothing is known yet.
+    pub at_ms: u64,
+    /// Rows that come for each a second, lately; from a sample of them.
+    pub in_rates: Vec<f32>,
+    /// Rows of state in memory of each; of a large table from a sample of them.
+    pub state_rows: Vec<u64>,
+    /// Who owns which.
+    pub owners: Vec<KeyGroupOwner>,
+}
+
+/// A few rows that an operator has given lately, or that a sink has taken, the newest last.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RowsView {
+    /// The operator.
+    pub uid: String,
+    /// When the newest of them passed.
+    pub at_ms: u64,
+    /// Names of columns.
+    pub columns: Vec<String>,
+    /// Columns that are left out.
+    pub more_columns: u32,
+    /// The rows.
+    pub rows: Vec<RowView>,
+}
+
+/// A row as texts.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RowView {
+    /// Whose it is.
+    pub subtask: u32,
+    /// `+I`, `-U`, `+U` or `-D`.
+    pub change: String,
+    /// A value a column, cut where it is long; absent: NULL.
+    pub values: Vec<Option<String>>,
+}
+
+/// The key groups of a subtask.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KeyGroupOwner {
+    /// The subtask.
+    pub subtask: u32,
+    /// Its first key group.
+    pub first: u32,
+    /// One past its last one.
+    pub end: u32,
 }
 
 /// A subtask of a chain.

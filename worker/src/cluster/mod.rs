@@ -125,7 +125,8 @@ pub(crate) async fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
         Member::new(config, Arc::clone(&graph), host, Arc::clone(chain.store())).with_cache(cache);
     shared.watch_member(member.view());
     let facts = Facts::of(&loaded.job, &graph).with_state_limit(args.memory.as_deref());
-    let watched = Watched { name: name.clone(), store: Arc::clone(&store), facts };
+    let shows_rows = cluster.show_rows;
+    let watched = Watched { name: name.clone(), store: Arc::clone(&store), facts, shows_rows };
     let monitor = Monitor::new(&loaded.job, &graph, watched);
     match monitor::listen(Some(&cluster.page)).await {
         Ok(listener) => drop(tokio::spawn(monitor::serve(listener, monitor.hub()))),

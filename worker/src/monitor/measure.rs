@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use weir_engine::graph::JobGraph;
-use weir_protocol::control::{CoordinatorReport, JobStatus, TaskStats};
+use weir_engine::rows::MAX_ROWS;
+use weir_protocol::control::{CoordinatorReport, JobStatus, OperatorShown, TaskStats};
 use weir_protocol::view::{
-    AttemptResult, CheckpointRecord, CheckpointView, EdgeView, JobView, MemoryView, OperatorView,
-    Snapshot, SplitView, SubtaskView, TimeShares, TotalsView, VertexView,
+    AttemptResult, CheckpointRecord, CheckpointView, EdgeView, JobView, KeyGroupOwner,
+    KeyGroupView, KeyGroupsView, MemoryView, OperatorView, RowsView, Snapshot, SplitView,
+    SubtaskView, TimeShares, TotalsView, VertexView,
 };
 use weir_protocol::{Counter, OperatorCounts};
 use weir_sql::explain::explain;
@@ -17,6 +19,8 @@ const WINDOW_US: u64 = 5_000_000;
 /// A task that has not reported for so many looks, which come one to five times a second, does
 /// nothing that is known.
 const SILENT_LOOKS: u32 = 12;
+/// Key groups of an operator that are told of without being asked for.
+const HOTTEST: usize = 3;
 /// What a checkpoint usually takes is said of so many.
 const USUAL: usize = 10;
 /// Event time of a live job is not older than this; that of a replay of old files is no freshness.
@@ -280,6 +284,11 @@ fn measured(vertex: &VertexView, meter: &Meter, status: &JobStatus) -> VertexVie
             };
             operator.counts = operator.counts + (&stats.counts).into();
             operator.state_bytes += stats.state_bytes;
+            operator.hottest.extend(stats.hottest.iter().map(|hot| KeyGroupView {
+                group: hot.group,
+                subtask: task.subtask,
+                in_rate: f64::from(hot.rate),
+            }));
             if let Some((rows_in, rows_out, late)) = rates.operators.get(at) {
                 operator.in_rate += rows_in;
                 operator.out_rate += rows_out;
@@ -291,7 +300,70 @@ fn measured(vertex: &VertexView, meter: &Meter, status: &JobStatus) -> VertexVie
         }
         vertex.subtasks.push(subtask(task, &rates, is_source));
     }
+    for operator in &mut vertex.operators {
+        operator.hottest.sort_by(|a, b| b.in_rate.total_cmp(&a.in_rate));
+        operator.hottest.truncate(HOTTEST);
+    }
     vertex
+}
+
+/// What tasks show of the key groups of an operator, put together; nothing while none does.
+pub(super) fn key_groups(
+    facts: &Facts,
+    uid: &str,
+    shown: &[OperatorShown],
+    now_ms: u64,
+) -> Option<KeyGroupsView> {
+    let mut parts: Vec<&OperatorShown> = shown.iter().filter(|part| part.uid == uid).collect();
+    if parts.is_empty() {
+        return None;
+    }
+    parts.sort_by_key(|part| part.first_group);
+    // What keeps no state tables has nothing to say of any.
+    let has_groups = parts.iter().any(|p| !(p.rates.is_empty() && p.state_rows.is_empty()));
+    let many = if has_groups { facts.max_parallelism as usize } else { 0 };
+    let mut view = KeyGroupsView {
+        uid: uid.to_owned(),
+        at_ms: now_ms,
+        in_rates: vec![0.0; many],
+        state_rows: vec![0; many],
+        owners: Vec::with_capacity(parts.len()),
+    };
+    for part in parts {
+        let first = part.first_group as usize;
+        put(&mut view.in_rates, first, &part.rates);
+        put(&mut view.state_rows, first, &part.state_rows);
+        let many = part.rates.len().max(part.state_rows.len()) as u32;
+        let (subtask, first) = (part.subtask, part.first_group);
+        view.owners.push(KeyGroupOwner { subtask, first, end: first + many });
+    }
+    Some(view)
+}
+
+/// The newest rows of an operator that tasks show; nothing where no row has passed any of them since
+/// they were looked at before.
+pub(super) fn newest_rows(uid: &str, shown: &[OperatorShown]) -> Option<RowsView> {
+    let parts = shown.iter().filter(|part| part.uid == uid && !part.rows_json.is_empty());
+    // A worker of another version may show what this one does not know: then there is nothing.
+    let mut parts: Vec<RowsView> =
+        parts.filter_map(|part| serde_json::from_slice(&part.rows_json).ok()).collect();
+    parts.sort_by_key(|part| std::cmp::Reverse(part.at_ms));
+    let newest = parts.first()?;
+    let mut view = RowsView { uid: uid.to_owned(), rows: Vec::new(), ..newest.clone() };
+    for part in &parts {
+        let room = MAX_ROWS.saturating_sub(view.rows.len());
+        let from = part.rows.len().saturating_sub(room);
+        // The newest last.
+        view.rows.splice(0..0, part.rows.iter().skip(from).cloned());
+    }
+    Some(view)
+}
+
+/// Puts values where they belong; what a worker says of key groups that there are not is dropped.
+fn put<T: Copy>(all: &mut [T], first: usize, values: &[T]) {
+    for (slot, value) in all.iter_mut().skip(first).zip(values) {
+        *slot = *value;
+    }
 }
 
 fn subtask(task: &TaskStats, rates: &Rates, is_source: bool) -> SubtaskView {
@@ -390,6 +462,7 @@ fn checkpoint(
 #[cfg(test)]
 mod tests {
     use weir_protocol::control::OperatorStats;
+    use weir_protocol::view::RowView;
 
     use super::*;
 
@@ -416,6 +489,57 @@ mod tests {
             let rate = meter.out_rate(&status, &uids);
             assert!(look < 6 || (rate - 1_000.0).abs() < 2.0, "look {look}: {rate}");
         }
+    }
+
+    #[test]
+    fn what_tasks_show_of_key_groups_is_put_in_its_place() {
+        let facts = Facts { max_parallelism: 4, ..Facts::default() };
+        let part = |uid: &str, subtask, first_group, rates: &[f32], state_rows: &[u64]| {
+            let (rates, state_rows) = (rates.to_vec(), state_rows.to_vec());
+            let uid = uid.into();
+            let rows_json = Vec::new();
+            OperatorShown { uid, subtask, first_group, rates, state_rows, rows_json }
+        };
+        let shown = [
+            part("count", 1, 2, &[30.0, 0.0], &[3, 0]),
+            part("count", 0, 0, &[1.0, 2.0], &[5, 6]),
+            part("sum", 0, 0, &[7.0; 2], &[7; 2]),
+            // Which there cannot be.
+            part("wide", 0, 3, &[7.0; 9], &[7; 9]),
+            part("out", 0, 0, &[], &[]),
+        ];
+        let view = key_groups(&facts, "count", &shown, 9).unwrap();
+        assert_eq!((view.in_rates, view.state_rows), (vec![1.0, 2.0, 30.0, 0.0], vec![5, 6, 3, 0]));
+        let owners = view.owners.iter().map(|o| (o.subtask, o.first, o.end));
+        assert_eq!(owners.collect::<Vec<_>>(), [(0, 0, 2), (1, 2, 4)]);
+        let wide = key_groups(&facts, "wide", &shown, 9).unwrap();
+        assert_eq!(wide.in_rates, [0.0, 0.0, 0.0, 7.0]);
+        let out = key_groups(&facts, "out", &shown, 9).unwrap();
+        assert!(out.in_rates.is_empty() && out.state_rows.is_empty(), "no state by key");
+        assert_eq!(key_groups(&facts, "elsewhere", &shown, 9), None);
+    }
+
+    #[test]
+    fn the_newest_rows_of_all_tasks_are_shown_and_not_more_than_may_be() {
+        let part = |uid: &str, at_ms, rows: std::ops::Range<u32>| {
+            let row = |subtask| RowView { subtask, ..RowView::default() };
+            let rows = RowsView { at_ms, rows: rows.map(row).collect(), ..RowsView::default() };
+            let rows_json = serde_json::to_vec(&rows).unwrap();
+            OperatorShown { uid: uid.into(), rows_json, ..OperatorShown::default() }
+        };
+        let nothing = OperatorShown { uid: "count".into(), ..OperatorShown::default() };
+        let shown = [part("count", 5, 0..15), nothing.clone(), part("count", 9, 20..30)];
+        let view = newest_rows("count", &shown).unwrap();
+        let rows: Vec<u32> = view.rows.iter().map(|row| row.subtask).collect();
+        let expected: Vec<u32> = (5..15).chain(20..30).collect();
+        assert_eq!((view.at_ms, view.uid.as_str(), rows), (9, "count", expected));
+        assert_eq!(newest_rows("count", &[nothing]), None);
+        let strange = OperatorShown {
+            uid: "count".into(),
+            rows_json: b"[".to_vec(),
+            ..OperatorShown::default()
+        };
+        assert_eq!(newest_rows("count", &[strange]), None);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use weir_engine::graph::JobGraph;
 use weir_page::traces::Exporter;
 use weir_page::{Hub, Program};
 use weir_protocol::JobName;
+use weir_protocol::control::Look;
 
 use crate::cluster::Known;
 use ledger::Keeper;
@@ -39,6 +40,8 @@ pub(crate) struct Watched {
     /// The folder of all jobs.
     pub(crate) store: Arc<dyn Store>,
     pub(crate) facts: Facts,
+    /// Whether the page may show rows: they are data of the user's.
+    pub(crate) shows_rows: bool,
 }
 
 /// Looks at a job for the page.
@@ -64,6 +67,7 @@ impl Monitor {
             plan: weir_sql::explain::text(graph),
             details: details.collect(),
             places: watched.facts.places(&sql),
+            shows_rows: watched.shows_rows,
             sql,
         };
         let traces = Exporter::from_env("weir").unwrap_or_else(|error| {
@@ -140,6 +144,8 @@ struct Looking<'a> {
     began_at_ms: u64,
     /// Lines of the log that the page has.
     lines: u64,
+    /// What the coordinator knows that people look at.
+    looks: Vec<weir_page::Look>,
 }
 
 impl<'a> Looking<'a> {
@@ -151,6 +157,7 @@ impl<'a> Looking<'a> {
             traced: Traced::default(),
             began_at_ms: now_ms(),
             lines: 0,
+            looks: Vec::new(),
         }
     }
 
@@ -172,12 +179,39 @@ impl<'a> Looking<'a> {
             measure::snapshot(self.facts, &self.meter, (&report, status), &checkpoints, now);
         snapshot.job.began_at_ms = self.began_at_ms;
         snapshot.job.ending = ending.map(words).unwrap_or_default();
+        self.show(hub, coordinator, now);
         hub.publish(snapshot, checkpoints.clone());
         if let Some(traces) = traces {
             traces.send(self.traced.news(self.facts, status, &checkpoints));
         }
         if let Some(ledger) = self.keeper.note(status, &checkpoints, ending, now) {
             hub.happened(ledger);
+        }
+    }
+}
+
+impl Looking<'_> {
+    /// Has workers show what people look at, and people see what workers show.
+    fn show(&mut self, hub: &Hub, coordinator: &CoordinatorHandle, now_ms: u64) {
+        let looks = hub.looks();
+        if looks != self.looks {
+            let wanted =
+                looks.iter().map(|look| Look { uid: look.uid.clone(), rows: look.rows }).collect();
+            if coordinator.look(wanted) {
+                self.looks.clone_from(&looks);
+            }
+        }
+        if looks.is_empty() {
+            return;
+        }
+        let shown = coordinator.shown();
+        for look in &looks {
+            if let Some(groups) = measure::key_groups(self.facts, &look.uid, &shown, now_ms) {
+                hub.show_groups(groups);
+            }
+            if let Some(rows) = measure::newest_rows(&look.uid, &shown).filter(|_| look.rows) {
+                hub.show_rows(rows);
+            }
         }
     }
 }

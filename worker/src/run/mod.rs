@@ -81,7 +81,9 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let facts = Facts::of(&job, &graph)
         .with_manifest(&args.manifest)
         .with_state_limit(args.memory.as_deref());
-    let watched = Watched { name: name.clone(), store: Arc::clone(&store), facts };
+    // Whoever reaches the page of this machine could read its output as well.
+    let watched =
+        Watched { name: name.clone(), store: Arc::clone(&store), facts, shows_rows: true };
     let monitor = Monitor::new(&job, &graph, watched);
     if let Some(listener) = page {
         tokio::spawn(monitor::serve(listener, monitor.hub()));

@@ -392,3 +392,31 @@ fn a_row_that_expired_or_was_removed_begins_anew() {
     table.resolve(&keys(&[Some(1), Some(2)]), 2, &mut slots).unwrap();
     assert_eq!(read(&mut table), BTreeMap::from([(Some(1), (0, None)), (Some(2), (0, None))]));
 }
+
+#[test]
+fn rows_are_told_of_by_key_group_exactly_when_they_are_few_and_about_when_they_are_many() {
+    let mut table = Keyed::new(spec(Expiry::Never), all_groups()).unwrap();
+    let counted = |table: &Keyed, most| {
+        let mut groups = [0_u64; GROUPS as usize];
+        table.count_groups(most, &mut |group, rows| groups[usize::from(group.0)] += rows).unwrap();
+        groups
+    };
+    assert_eq!(counted(&table, 100), [0; GROUPS as usize]);
+    let rows: Vec<(Key, RowOf)> = (0..4_000).map(|k| ((k > 0).then_some(k), (k, None))).collect();
+    write(&mut table, &rows);
+    let mut gone = Vec::new();
+    table.lookup(&keys(&[Some(17), Some(18)]), 2, &mut gone).unwrap();
+    table.remove(&gone);
+
+    let mut exact = [0_u64; GROUPS as usize];
+    let of: Vec<Key> =
+        rows.iter().map(|row| row.0).filter(|k| !matches!(k, Some(17 | 18))).collect();
+    for hash in hash_columns(&keys(&of), of.len()).values() {
+        exact[usize::from(KeyGroup::of_hash(*hash, GROUPS).0)] += 1;
+    }
+    assert_eq!(counted(&table, 4_000), exact);
+    // A tenth of them, each for ten.
+    let about = counted(&table, 400);
+    assert!(about.iter().sum::<u64>().abs_diff(3_998) <= 20, "{about:?}");
+    assert!(about.iter().zip(exact).all(|(a, e)| a.abs_diff(e) < e / 2), "{about:?} of {exact:?}");
+}

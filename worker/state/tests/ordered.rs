@@ -438,3 +438,25 @@ fn a_table_that_is_moved_together_forgets_nothing_that_was_not_frozen() {
     let mut restored = Ordered::restore(spec(Expiry::Never), all, &chain.inputs()).unwrap();
     assert_eq!(restored.see(all), seen);
 }
+
+#[test]
+fn rows_are_told_of_by_the_key_group_of_their_key() {
+    let mut table = Ordered::new(spec(Expiry::Never), all_groups()).unwrap();
+    let put = |table: &mut Ordered, key: &str, times: std::ops::Range<i64>| {
+        let of: Vec<Key> = times.clone().map(|_| key.to_owned()).collect();
+        let order: Vec<OrderOf> = times.clone().map(|time| (time, None)).collect();
+        let n: ArrayRef = Arc::new(Int64Array::from_iter_values(times));
+        table.put(&keys(of.iter()), &orders(order.iter()), &[n], of.len()).unwrap();
+    };
+    put(&mut table, "a", 0..30);
+    put(&mut table, "d", 0..5);
+    let mut groups = BTreeMap::new();
+    table
+        .count_groups(1_000, &mut |group, rows| *groups.entry(group).or_insert(0) += rows)
+        .unwrap();
+    let mut expected = BTreeMap::new();
+    for (key, rows) in [("a", 30), ("d", 5)] {
+        *expected.entry(group(&key.to_owned())).or_insert(0) += rows;
+    }
+    assert_eq!(groups, expected);
+}

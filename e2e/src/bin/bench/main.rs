@@ -13,6 +13,7 @@ mod kafka;
 mod live;
 mod nexmark;
 mod operators;
+mod page;
 mod recovery;
 mod rescale;
 mod state;
@@ -43,6 +44,8 @@ enum What {
     Recovery(recovery::Arguments),
     /// How long output pauses when the manifest is saved with another parallelism.
     Rescale(rescale::Arguments),
+    /// What a job's page costs the job, with nobody at it and with a hundred viewers.
+    Page(page::Arguments),
     /// A keyed job with far more state than memory: its pauses beside those of a small one.
     State(state::pauses::Arguments),
     /// Rows by keys of which memory holds a part, beside Flink with RocksDB.
@@ -60,6 +63,7 @@ fn main() -> Result<()> {
         What::CheckpointOverhead(arguments) => checkpoints::run(&arguments),
         What::Recovery(arguments) => recovery::run(&arguments),
         What::Rescale(arguments) => rescale::run(&arguments),
+        What::Page(arguments) => page::run(&arguments),
         What::State(arguments) => state::pauses::run(&arguments),
         What::StateRates(arguments) => state::rates::run(&arguments),
         What::StateExpiry(arguments) => state::expiry::run(&arguments),

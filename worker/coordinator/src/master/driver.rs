@@ -11,7 +11,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use weir_engine::graph::JobGraph;
 use weir_engine::source::{Source, Split};
 use weir_engine::{EngineError, Fault};
-use weir_protocol::control::{self, CoordinatorReport, JobStatus, ToWorker, to_worker};
+use weir_protocol::control::{
+    self, CoordinatorReport, JobStatus, OperatorShown, ToWorker, to_worker,
+};
 use weir_protocol::view::CheckpointRecord;
 use weir_protocol::{Term, VertexId};
 
@@ -79,6 +81,8 @@ pub(super) struct Shown {
     pub(super) report: watch::Sender<CoordinatorReport>,
     /// The newest attempts that are over, oldest first.
     pub(super) checkpoints: watch::Sender<CheckpointRecords>,
+    /// What tasks show because somebody looks.
+    pub(super) operators: watch::Sender<Vec<OperatorShown>>,
     /// Protocol steps taken.
     pub(super) steps: watch::Sender<BTreeMap<&'static str, u64>>,
 }
@@ -227,6 +231,10 @@ impl Driver {
                 (*shown, *newest) = (count, records.to_vec());
             }
             is_news
+        });
+        self.shown.operators.send_if_modified(|operators| {
+            let had = std::mem::replace(operators, self.master.shown());
+            !had.is_empty() || !operators.is_empty()
         });
         self.shown.steps.send_replace(self.master.steps().clone());
         self.shown.status.send_replace(status);

@@ -5,7 +5,7 @@ use weir_checkpoint::CheckpointBody;
 use weir_checkpoint::manifest::Assignment;
 use weir_engine::EngineError;
 use weir_engine::source::Split;
-use weir_protocol::control::{FromWorker, ToWorker};
+use weir_protocol::control::{FromWorker, Look, ToWorker};
 use weir_protocol::{Attempt, Epoch, Term, Version, VertexId};
 
 use super::head::Head;
@@ -126,6 +126,11 @@ pub enum Event {
         request: Request,
         /// The id under which it is reported as an operation; empty when nobody will look.
         operation: String,
+    },
+    /// People look at these operators from now on; nothing is decided by it.
+    Look {
+        /// Which, all of them.
+        looks: Vec<Look>,
     },
     /// The process was told to end: the role is to be handed over.
     StepDown,

@@ -9,7 +9,7 @@ use weir_checkpoint::manifest::{Assignment, Member, chain_name};
 use weir_checkpoint::{ChainOptions, Store};
 use weir_engine::env::Clock;
 use weir_engine::graph::JobGraph;
-use weir_protocol::control::{CoordinatorReport, JobStatus};
+use weir_protocol::control::{CoordinatorReport, JobStatus, Look, OperatorShown};
 use weir_protocol::view::CheckpointRecord;
 use weir_protocol::{Epoch, Version, WorkerId};
 
@@ -124,6 +124,7 @@ impl Coordinator {
         let (status, watched) = watch::channel(master.status());
         let (report, reported) = watch::channel(master.coordinator_report());
         let (checkpoints, attempted) = watch::channel((0, Vec::new()));
+        let (operators, looked_at) = watch::channel(Vec::new());
         let (steps, taken) = watch::channel(BTreeMap::new());
         let (ended, ending) = watch::channel(None);
         let driver = Driver::new(
@@ -131,7 +132,7 @@ impl Coordinator {
             graph,
             (events.clone(), inputs),
             tasks,
-            Shown { status, report, checkpoints, steps },
+            Shown { status, report, checkpoints, operators, steps },
         );
         let (attachments, mut attached) = Attachments::new();
         let inputs = events.clone();
@@ -150,6 +151,7 @@ impl Coordinator {
             status: watched,
             report: reported,
             checkpoints: attempted,
+            operators: looked_at,
             place,
             steps: taken,
             inputs: events,
@@ -192,6 +194,7 @@ pub struct CoordinatorHandle {
     status: watch::Receiver<JobStatus>,
     report: watch::Receiver<CoordinatorReport>,
     checkpoints: watch::Receiver<CheckpointRecords>,
+    operators: watch::Receiver<Vec<OperatorShown>>,
     /// URL of the job's folder.
     place: String,
     steps: watch::Receiver<BTreeMap<&'static str, u64>>,
@@ -224,6 +227,20 @@ impl CoordinatorHandle {
     #[must_use]
     pub fn checkpoints(&self) -> Vec<Arc<CheckpointRecord>> {
         self.checkpoints.borrow().1.clone()
+    }
+
+    /// Says what people look at from now on, in the place of what they looked at before: tasks show
+    /// of it what they have, about once a second ([`CoordinatorHandle::shown`]). `false`: it has too
+    /// much to do, or has ended; nothing changes.
+    #[must_use]
+    pub fn look(&self, looks: Vec<Look>) -> bool {
+        self.inputs.try_send(Input::Event(Box::new(Event::Look { looks }))).is_ok()
+    }
+
+    /// What tasks show of what people look at, the newest of each task.
+    #[must_use]
+    pub fn shown(&self) -> Vec<OperatorShown> {
+        self.operators.borrow().clone()
     }
 
     /// Begins an operation; what came of it stands in the status, under `id`.

@@ -1,9 +1,19 @@
 //! What tasks say of themselves, as messages.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
 use weir_engine::env::instant;
-use weir_engine::task::TaskReport;
+use weir_engine::group_load::GroupLoad;
+use weir_engine::rows::MAX_ROWS;
+use weir_engine::task::{OperatorShown, TaskReport};
 use weir_engine::{EngineError, Fault};
+use weir_protocol::OperatorUid;
 use weir_protocol::control::{self, from_worker};
+
+/// Key groups of an operator's task that are told of without being asked for.
+const HOTTEST: usize = 3;
 
 pub(super) fn failed_message(error: EngineError, peer: Option<u32>) -> from_worker::Kind {
     let fault = match error.fault {
@@ -15,13 +25,14 @@ pub(super) fn failed_message(error: EngineError, peer: Option<u32>) -> from_work
 }
 
 pub(super) fn task_stats(report: &TaskReport) -> control::TaskStats {
+    let now = instant();
     let operators =
         report.operators.iter().map(|(uid, metrics, state_bytes)| control::OperatorStats {
             uid: uid.0.clone(),
             counts: metrics.counts().into(),
             state_bytes: *state_bytes as u64,
+            hottest: metrics.groups().map_or_else(Vec::new, |load| hottest(load, now)),
         });
-    let now = instant();
     let splits = report.splits.iter().map(|split| control::SplitStats {
         id: split.id.clone(),
         watermark: split.watermark.map(|w| w.0),
@@ -42,4 +53,37 @@ pub(super) fn task_stats(report: &TaskReport) -> control::TaskStats {
         splits: splits.collect(),
         worker: 0,
     }
+}
+
+fn hottest(load: &GroupLoad, now: Instant) -> Vec<control::GroupRate> {
+    let hottest = load.hottest(now, HOTTEST).into_iter();
+    hottest.map(|(group, rate)| control::GroupRate { group: group.0.into(), rate }).collect()
+}
+
+/// What tasks show of operators that somebody looks at. Of a worker's many tasks only the newest rows
+/// are told: as many as are shown.
+pub(super) fn shown(reports: &[TaskReport]) -> Vec<control::OperatorShown> {
+    let now = instant();
+    let all = reports.iter().flat_map(|report| report.shown.iter().map(move |s| (report, s)));
+    let mut all: Vec<_> = all.collect();
+    let passed_ms = |shown: &OperatorShown| shown.rows.as_ref().map_or(0, |rows| rows.at_ms);
+    all.sort_by_key(|(_, shown)| Reverse(passed_ms(shown)));
+    let mut told: BTreeMap<&OperatorUid, usize> = BTreeMap::new();
+    let each = all.into_iter().map(|(report, shown)| {
+        let load = report.operators.iter().find(|(uid, ..)| *uid == shown.uid);
+        let load = load.and_then(|(_, metrics, _)| metrics.groups());
+        let told = told.entry(&shown.uid).or_default();
+        let rows = shown.rows.as_ref().filter(|_| *told < MAX_ROWS);
+        *told += rows.map_or(0, |rows| rows.rows.len());
+        control::OperatorShown {
+            uid: shown.uid.0.clone(),
+            subtask: report.subtask.0,
+            first_group: shown.groups.start.into(),
+            rates: load.map(|load| load.rates(now)).unwrap_or_default(),
+            state_rows: shown.state_rows.clone(),
+            // Names and texts always encode.
+            rows_json: rows.and_then(|rows| serde_json::to_vec(rows).ok()).unwrap_or_default(),
+        }
+    });
+    each.collect()
 }

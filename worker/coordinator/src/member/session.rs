@@ -10,14 +10,14 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use weir_checkpoint::DataError;
 use weir_engine::EngineError;
 use weir_engine::source::SplitAssignment;
-use weir_engine::task::{TaskCommand, TaskEvent, TriggerRequest};
+use weir_engine::task::{Look, TaskCommand, TaskEvent, TriggerRequest};
 use weir_protocol::control::{self, FromWorker, ToWorker, from_worker, to_worker};
 use weir_protocol::{Attempt, CONTROL_VERSION, Subtask, Term, VertexId};
 
 use super::compaction::{MergeFailed, Merged};
 use super::freeze::{Prepared, TaskId};
 use super::prefetch::prefetch;
-use super::report::{failed_message, task_stats};
+use super::report::{failed_message, shown, task_stats};
 use super::work::{Built, Followed, Running, Work};
 use super::{Member, MemberView, commit};
 use crate::link::{LinkBroken, WorkerLink};
@@ -256,6 +256,7 @@ impl<'a> Session<'a> {
                     view.term = term;
                     view.state = heard.state();
                 });
+                self.look(&heard.looks);
                 Ok(())
             }
             to_worker::Kind::Drain(_) => {
@@ -392,7 +393,27 @@ impl<'a> Session<'a> {
         let tasks: Vec<_> = reports.iter().map(task_stats).collect();
         self.member.show(|view| view.tasks.clone_from(&tasks));
         let state_bytes = tasks.iter().flat_map(|t| &t.operators).map(|o| o.state_bytes).sum();
-        self.send(term, from_worker::Kind::Heartbeat(control::Heartbeat { tasks, state_bytes }))
+        let shown = shown(&reports);
+        let heartbeat = control::Heartbeat { tasks, state_bytes, shown };
+        self.send(term, from_worker::Kind::Heartbeat(heartbeat))
+    }
+
+    /// Has tasks show what somebody looks at.
+    fn look(&self, looks: &[control::Look]) {
+        let Work::Running(running) = &self.work else {
+            return;
+        };
+        for (vertex, subtask) in &running.all {
+            let Some(chain) = running.graph.vertex(*vertex).map(|vertex| &vertex.chain) else {
+                continue;
+            };
+            let here = looks.iter().filter(|look| chain.iter().any(|(o, _)| o.uid.0 == look.uid));
+            let here: Vec<Look> =
+                here.map(|l| Look { uid: l.uid.as_str().into(), rows: l.rows }).collect();
+            if !here.is_empty() {
+                running.tasks.command(*vertex, *subtask, TaskCommand::Look(here));
+            }
+        }
     }
 
     /// The tasks cannot go on; the coordinator is told once, and will say `Stop`.

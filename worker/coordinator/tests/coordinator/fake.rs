@@ -356,6 +356,7 @@ impl HostedTasks for FakeTasks {
             remaining: 0,
             time: TimeInState::default(),
             splits: Vec::new(),
+            shown: Vec::new(),
         };
         self.counters.iter().map(report).collect()
     }
@@ -421,7 +422,7 @@ impl FakeTask {
             TaskCommand::Trigger(trigger) => self.freeze(&trigger),
             TaskCommand::Resume(_) => self.frozen = false,
             TaskCommand::Drain => self.drained = true,
-            TaskCommand::Follow(_) | TaskCommand::Abandon(_) => {}
+            TaskCommand::Follow(_) | TaskCommand::Abandon(_) | TaskCommand::Look(_) => {}
         }
     }
 

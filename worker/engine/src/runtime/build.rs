@@ -19,6 +19,7 @@ use super::task::{Head, Task, TaskHandle};
 use super::{Deployment, Runtime};
 use crate::exchange::ChannelKey;
 use crate::graph::{Edge, Exchange, Node, OperatorInfo, Vertex};
+use crate::group_load::GroupLoad;
 use crate::operator::{
     Context, Operator, OperatorMetrics, Output, Progress, Restored, Snapshot, SnapshotRequest,
     Waker,
@@ -164,6 +165,10 @@ impl TaskBuilder<'_> {
                 }
                 Node::Operator(factory) => {
                     let operator = factory.create(&cx).map_err(|e| e.at(&info.name))?;
+                    if info.keeps_keys() {
+                        let load = GroupLoad::new(cx.key_groups, cx.max_parallelism);
+                        cx.metrics.count_groups(load);
+                    }
                     restore(operator, &mut cx, restored)?
                 }
             };

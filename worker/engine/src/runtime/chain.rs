@@ -8,6 +8,7 @@
 //! operator has let go of everything it held back for the next one ([`Operator::flush`]), however
 //! many steps that takes. No operator can get that wrong, since it is never asked.
 
+mod look;
 mod tables;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::partition::ResultPartition;
 use super::reading::{Reading, SegmentSource};
 use crate::message::{Barrier, Round};
 use crate::operator::{Context, Operator, Output, OutputTag, Progress, Snapshot, SnapshotRequest};
+use crate::rows::Tap;
 use crate::{Batch, EngineError, Message, Watermark};
 
 /// Rows of a table that are looked at for expiry between two ticks.
@@ -45,6 +47,8 @@ pub(crate) struct Chain {
     /// Bytes of rows that segments hold and that could not leave memory all the same: not before more
     /// is published.
     stuck: usize,
+    /// Of operators at whose rows somebody looks.
+    taps: Vec<Tap>,
 }
 
 /// What a barrier leaves behind on its way through a chain: per operator, in order, its state
@@ -123,6 +127,7 @@ impl Chain {
             read_bytes,
             reading: None,
             stuck: 0,
+            taps: Vec::new(),
             stack: Vec::new(),
             out: Output::default(),
             frozen: FrozenChain::default(),
@@ -212,8 +217,14 @@ impl Chain {
             let Some(work) = self.stack.pop() else { return Ok(Driven::Done) };
             match work {
                 Work::Batch { at, port, batch } => {
+                    if !self.taps.is_empty() && self.is_end(at) {
+                        self.tap(at, &batch);
+                    }
                     let Some(link) = self.links.get_mut(at) else { continue };
                     link.cx.metrics.add(Counter::RowsIn, batch.num_rows());
+                    if let (Some(load), Some(hashes)) = (link.cx.metrics.groups(), batch.hashes()) {
+                        load.count(hashes.values());
+                    }
                     let progress = link.operator.on_batch(&mut link.cx, port, batch, &mut self.out);
                     self.after(at, progress, Then::Nothing)?;
                 }
@@ -263,6 +274,9 @@ impl Chain {
         for (tag, batch) in given {
             if tag == OutputTag::Main {
                 self.links[at].cx.metrics.add(Counter::RowsOut, batch.num_rows());
+                if !self.taps.is_empty() && !self.is_end(at) {
+                    self.tap(at, &batch);
+                }
             }
             let chained = tag == OutputTag::Main && at + 1 < self.links.len();
             for partition in

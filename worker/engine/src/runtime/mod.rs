@@ -237,6 +237,7 @@ impl TermTasks {
                     remaining: cell.handle.remaining.load(Ordering::Relaxed),
                     time: cell.handle.time_in_state(instant()),
                     splits: cell.handle.splits.lock().clone(),
+                    shown: std::mem::take(&mut cell.handle.shown.lock()),
                 }
             })
             .collect()

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod handle;
+mod look;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -235,6 +236,7 @@ impl Task {
                 self.thaw(attempt);
             }
             TaskCommand::Resume(attempt) => self.thaw(attempt),
+            TaskCommand::Look(looks) => self.look(&looks),
             TaskCommand::Drain => {
                 if let Head::Source(head, _) = &mut self.head {
                     head.drain();

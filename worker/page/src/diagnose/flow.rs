@@ -12,6 +12,8 @@ const SPEAKING_MS: u64 = 5_000;
 const AHEAD_MS: i64 = 10_000;
 /// So many times the mean of the others makes one subtask the odd one out.
 const SKEWED: f64 = 2.5;
+/// A key group is what makes a subtask the odd one out when it has so much of its rows.
+const HOT: f64 = 0.3;
 
 /// The chain that everything before it waits for: fully busy, not held back itself.
 pub(super) fn bottleneck(snapshot: &Snapshot) -> Option<Finding> {
@@ -133,6 +135,33 @@ fn skewed(snapshot: &Snapshot, vertex: &VertexView) -> Option<Finding> {
         true => format!("{:.1} × the mean of the others", most.in_rate / mean),
         false => "all of the rows".to_owned(),
     };
+    let hot = hot_group(vertex, most);
+    let (heat, fix) = match hot {
+        // More subtasks do not divide a key group.
+        Some((group, share)) if share >= HOT => (
+            format!("; key group {group} has {} of them", percent(share)),
+            format!(
+                "rows go to subtasks by {by}: one value of it, or a few that share key group \
+                 {group}, are most of them, and no parallelism divides a key group; group by more \
+                 columns first, then by these"
+            ),
+        ),
+        Some((group, share)) => (
+            format!("; its hottest key group, {group}, has {} of them", percent(share)),
+            format!(
+                "rows go to subtasks by {by}: several values are most of them; at a higher \
+                 parallelism they are spread over more subtasks, or group by more columns first, \
+                 then by these"
+            ),
+        ),
+        None => (
+            String::new(),
+            format!(
+                "rows go to subtasks by {by}: a few values are most of them; group by more columns \
+                 first, then by these"
+            ),
+        ),
+    };
     Some(Finding {
         code: "skew".into(),
         severity,
@@ -140,17 +169,23 @@ fn skewed(snapshot: &Snapshot, vertex: &VertexView) -> Option<Finding> {
         vertex: Some(vertex.id),
         cause: format!("has most of its rows in subtask {}", most.subtask),
         evidence: format!(
-            "subtask {} takes {} rows/s, {times}, and is {} busy",
+            "subtask {} takes {} rows/s, {times}, and is {} busy{heat}",
             most.subtask,
             rate(most.in_rate),
             percent(most.time.busy)
         ),
-        fix: format!(
-            "rows go to subtasks by {by}: a few values are most of them; group by more columns \
-             first, then by these"
-        ),
+        fix,
         command: None,
     })
+}
+
+/// The key group for which most rows of a subtask come, and its share of them; absent where rows
+/// carry no key into a state, or it is too early to say.
+fn hot_group(vertex: &VertexView, subtask: &SubtaskView) -> Option<(u32, f64)> {
+    let hottest = vertex.operators.iter().find(|o| !o.hottest.is_empty())?;
+    let hot = hottest.hottest.iter().find(|hot| hot.subtask == subtask.subtask)?;
+    // Both are measured, over times that are not quite the same.
+    Some((hot.group, (hot.in_rate / subtask.in_rate).min(1.0)))
 }
 
 /// A split that gives nothing and holds event time back for all.

@@ -1,8 +1,8 @@
 //! A finding each, from the smallest snapshot that shows it, and none from a calm job.
 
 use weir_protocol::view::{
-    CheckpointView, EdgeView, JobView, MemoryView, OperatorView, Severity, SplitView, SubtaskView,
-    TimeShares, TotalsView,
+    CheckpointView, EdgeView, JobView, KeyGroupView, MemoryView, OperatorView, Severity, SplitView,
+    SubtaskView, TimeShares, TotalsView,
 };
 use weir_protocol::{Counter, OperatorCounts};
 
@@ -123,6 +123,20 @@ fn skew_names_the_subtask_and_the_columns() {
     assert_eq!(found.cause, "has most of its rows in subtask 0");
     assert!(found.evidence.contains("900 rows/s, 9.0 × the mean of the others"), "{found:?}");
     assert!(found.fix.starts_with("rows go to subtasks by origin"), "{found:?}");
+    // A hot key group is named, with what can be done about one.
+    let hot = |group, subtask, in_rate| KeyGroupView { group, subtask, in_rate };
+    job.vertices[1].operators[0].hottest = vec![hot(412, 0, 783.0), hot(3, 1, 20.0)];
+    let found = only(&job);
+    assert!(found.evidence.ends_with("; key group 412 has 87 % of them"), "{found:?}");
+    assert!(found.fix.contains("no parallelism divides a key group"), "{found:?}");
+    // Several that are warm: more subtasks do help.
+    job.vertices[1].operators[0].hottest = vec![hot(412, 0, 90.0), hot(3, 0, 80.0)];
+    let found = only(&job);
+    assert!(
+        found.evidence.ends_with("; its hottest key group, 412, has 10 % of them"),
+        "{found:?}"
+    );
+    assert!(found.fix.contains("at a higher parallelism"), "{found:?}");
     // Rows that go in turn cannot be skewed by keys.
     job.edges[0].exchange = "rebalance".into();
     assert_eq!(diagnose(&job), []);

@@ -5,12 +5,15 @@ mod checkpoints;
 mod graph;
 mod happened;
 mod job;
+mod key_groups;
 mod operator;
 mod program;
+mod rows;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use program::tokens;
+pub(crate) use rows::ROWS_ARE_HIDDEN;
 use weir_protocol::view::Snapshot;
 
 use crate::html::{Html, put};
@@ -44,6 +47,8 @@ pub(crate) struct View {
     pub(crate) by_minute: bool,
     /// The operator whose drawer is open, or whose part of the program is lit.
     pub(crate) operator: Option<String>,
+    /// The newest rows of the operator are looked at.
+    pub(crate) rows: bool,
 }
 
 impl View {
@@ -65,11 +70,11 @@ impl View {
                 parts.push(("charts", charts::charts(&history, moment, self.by_minute)));
                 parts.push(("happened", happened::happened(moment)));
                 let uid = self.operator.as_deref();
-                let open = uid.map(|uid| operator::operator(hub, snapshot, uid));
+                let open = uid.map(|uid| operator::operator(hub, snapshot, uid, self));
                 parts.push(("drawer", open.unwrap_or_default()));
             }
             Subject::Operator(uid) => {
-                parts.push(("operator", operator::operator(hub, snapshot, uid)));
+                parts.push(("operator", operator::operator(hub, snapshot, uid, self)));
             }
             Subject::Checkpoints(attempt) => {
                 parts.push(("strip", checkpoints::strip(moment, *attempt)));
@@ -106,6 +111,9 @@ impl View {
         };
         if let Some(uid) = operator {
             url.push_str(&format!("&operator={uid}"));
+        }
+        if self.rows {
+            url.push_str("&rows=1");
         }
         if let Subject::Checkpoints(Some(attempt)) = self.subject {
             url.push_str(&format!("&attempt={attempt}"));

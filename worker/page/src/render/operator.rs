@@ -4,6 +4,7 @@ use weir_protocol::Counter;
 use weir_protocol::view::{OperatorView, Snapshot, SubtaskView, VertexView};
 
 use super::graph::strip;
+use super::{View, key_groups, rows};
 use crate::html::{Html, put};
 use crate::hub::Hub;
 use crate::words::{bytes, count, duration, event_second, grouped, percent, rate};
@@ -14,7 +15,7 @@ const SUBTASKS: usize = 64;
 const SPLITS: usize = 64;
 
 /// Everything of an operator.
-pub(super) fn operator(hub: &Hub, snapshot: &Snapshot, uid: &str) -> Html {
+pub(super) fn operator(hub: &Hub, snapshot: &Snapshot, uid: &str, view: &View) -> Html {
     let mut out = Html::new();
     let Some((vertex, operator)) = snapshot.operator(uid) else {
         put!(
@@ -41,6 +42,20 @@ pub(super) fn operator(hub: &Hub, snapshot: &Snapshot, uid: &str) -> Html {
         );
     }
     facts(&mut out, operator);
+    let rows = view.rows && hub.program.shows_rows;
+    // Workers are asked for what is shown alone.
+    let looks = operator.stateful || rows;
+    let looked = looks.then(|| hub.look(uid, rows)).flatten();
+    if looks && looked.is_none() {
+        out.raw(
+            "<p class=\"problem\">As many operators are looked at as may be: close one to see more of this one.</p>",
+        );
+    }
+    let looked = looked.unwrap_or_default();
+    if operator.stateful {
+        key_groups::strip(&mut out, operator, looked.groups.as_deref());
+    }
+    rows::newest(&mut out, hub, (snapshot, operator), view, looked.rows.as_deref());
     subtasks(&mut out, vertex);
     if vertex.is_source() && operator.kind == "source" {
         splits(&mut out, vertex);

@@ -8,12 +8,13 @@ use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 use weir_protocol::view::{
-    CheckpointRecord, CheckpointTask, EdgeView, FailureView, JobView, OperationView, OperatorView,
-    Snapshot, SplitView, Step, SubtaskView, TimeShares, VertexView,
+    CheckpointRecord, CheckpointTask, EdgeView, FailureView, JobView, KeyGroupOwner, KeyGroupsView,
+    OperationView, OperatorView, RowView, RowsView, Snapshot, SplitView, Step, SubtaskView,
+    TimeShares, VertexView,
 };
 
 use super::*;
-use crate::hub::{Ledger, Program};
+use crate::hub::{Ledger, Look, Program};
 use crate::serve::ASSETS;
 
 /// A job of chains of so many subtasks each: flights → count → out.
@@ -62,8 +63,18 @@ fn snapshot(at_ms: u64, subtasks: u32) -> Snapshot {
     }
 }
 
+fn look(uid: &str, rows: bool) -> Look {
+    Look { uid: uid.into(), rows }
+}
+
 fn hub(subtasks: u32) -> Arc<Hub> {
+    hub_that(subtasks, true)
+}
+
+/// Of which rows may be shown, or not.
+fn hub_that(subtasks: u32, shows_rows: bool) -> Arc<Hub> {
     let program = Program {
+        shows_rows,
         sql: "SELECT origin FROM flights WHERE origin <> '<script>'".into(),
         places: [("uid-1".to_owned(), vec![0..6, 7..26])].into(),
         ..Program::default()
@@ -182,6 +193,149 @@ async fn data_has_the_same_numbers_as_the_pages() {
     assert_eq!(value("/v1/failures").await[0]["times"], 3);
 }
 
+/// What workers say of 720 key groups in two subtasks: rows in all, most for 412.
+fn key_groups(uid: &str) -> KeyGroupsView {
+    let owner = |subtask, first, end| KeyGroupOwner { subtask, first, end };
+    let mut view = KeyGroupsView {
+        uid: uid.to_owned(),
+        at_ms: 10_000,
+        in_rates: vec![2.0; 720],
+        state_rows: vec![3; 720],
+        owners: vec![owner(0, 0, 360), owner(1, 360, 720)],
+    };
+    view.in_rates[412] = 4_000.0;
+    view
+}
+
+#[tokio::test]
+async fn key_groups_are_asked_for_while_somebody_looks_and_the_hot_one_is_marked() {
+    let hub = hub(2);
+    assert!(hub.looks().is_empty(), "nobody looks");
+    let (_, html) = get(&hub, "/?operator=uid-1").await;
+    assert!(html.contains("Its workers are being asked"), "{html}");
+    assert_eq!(hub.looks(), [look("uid-1", false)]);
+    hub.show_groups(key_groups("uid-1"));
+    hub.publish(snapshot(11_000, 2), Vec::new());
+    let (_, html) = get(&hub, "/?operator=uid-1").await;
+    for holds in [
+        "<b>Key group 412 is hot</b>: 4,000 rows/s, 74 % of all, for subtask 1.",
+        "2,160 rows of state in memory, in 720 of 720 key groups",
+        "a bar is the largest of 3",
+        "<rect class=\"hot\" x=\"342.5\"",
+    ] {
+        assert!(html.contains(holds), "no {holds} in {html}");
+    }
+    // A source keeps no state by key.
+    assert!(!get(&hub, "/?operator=uid-0").await.1.contains("Key groups"));
+    assert_eq!(hub.looks(), [look("uid-1", false)], "workers are asked for what is shown alone");
+    // Nobody looks any more.
+    hub.publish(snapshot(20_000, 2), Vec::new());
+    assert!(hub.looks().is_empty());
+    hub.show_groups(key_groups("uid-1"));
+    assert!(get(&hub, "/?operator=uid-1").await.1.contains("Its workers are being asked"));
+}
+
+#[tokio::test]
+async fn a_program_gets_key_groups_once_workers_have_said_them() {
+    let hub = hub(2);
+    for (path, says) in [
+        ("/v1/operators/none/key-groups", "the job has no operator none"),
+        ("/v1/operators/uid-0/key-groups", "flights keeps no state by key"),
+    ] {
+        let (status, text) = get(&hub, path).await;
+        assert_eq!((status, text.trim()), (StatusCode::NOT_FOUND, says));
+    }
+    let answer = get(&hub, "/v1/operators/uid-1/key-groups");
+    let workers = async {
+        while hub.looks().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        hub.show_groups(key_groups("uid-1"));
+        hub.publish(snapshot(11_000, 2), Vec::new());
+    };
+    let ((status, text), ()) = tokio::join!(answer, workers);
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(serde_json::from_str::<KeyGroupsView>(&text).unwrap(), key_groups("uid-1"));
+    // As many are looked at as may be: what workers show stays small.
+    for other in ["a", "b", "c"] {
+        assert!(hub.look(other, false).is_some());
+    }
+    assert!(hub.look("d", false).is_none() && hub.look("uid-1", true).is_some());
+}
+
+fn newest_rows(uid: &str) -> RowsView {
+    let row = |change: &str, value: Option<&str>| RowView {
+        change: change.into(),
+        values: vec![value.map(str::to_owned), Some("7".into())],
+        ..RowView::default()
+    };
+    RowsView {
+        uid: uid.into(),
+        at_ms: 10_500,
+        columns: vec!["origin".into(), "<b>".into()],
+        more_columns: 2,
+        rows: vec![row("+I", Some("<script>")), row("-U", None)],
+    }
+}
+
+#[tokio::test]
+async fn rows_are_shown_while_somebody_wants_to_see_them() {
+    let hub = hub(2);
+    let (_, html) = get(&hub, "/?operator=uid-0").await;
+    assert!(html.contains("<a href=\"/?operator=uid-0&amp;rows=1\">"), "{html}");
+    assert!(hub.looks().is_empty(), "nothing is taken before somebody wants it");
+    hub.show_rows(newest_rows("uid-0"));
+    let (_, html) = get(&hub, "/?operator=uid-0&rows=1").await;
+    assert!(html.contains("None since you look."), "{html}");
+    assert!(html.contains("&amp;rows=1\" data-at="), "its stream goes on with them: {html}");
+    assert_eq!(hub.looks(), [look("uid-0", true)]);
+    hub.show_rows(newest_rows("uid-0"));
+    hub.publish(snapshot(11_000, 2), Vec::new());
+    let (_, html) = get(&hub, "/operators/uid-0?rows=1").await;
+    for holds in [
+        "<th>&lt;b&gt;</th>",
+        "<tr><td>-U</td><td class=\"quiet\">NULL</td><td>7</td></tr><tr><td>+I</td><td>&lt;script&gt;</td>",
+        ", without 2 more columns.",
+    ] {
+        assert!(html.contains(holds), "no {holds} in {html}");
+    }
+    let (status, text) = get(&hub, "/v1/operators/uid-0/sample").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(serde_json::from_str::<RowsView>(&text).unwrap(), newest_rows("uid-0"));
+    // Who only looks at the operator sees no rows, and soon they are gone.
+    assert!(!get(&hub, "/operators/uid-0").await.1.contains("&lt;script&gt;</td>"));
+    hub.publish(snapshot(15_000, 2), Vec::new());
+    get(&hub, "/operators/uid-1").await;
+    hub.publish(snapshot(17_000, 2), Vec::new());
+    assert_eq!(hub.looks(), [look("uid-1", false)]);
+    assert!(get(&hub, "/operators/uid-0?rows=1").await.1.contains("None since you look."));
+}
+
+#[tokio::test]
+async fn rows_that_may_not_be_shown_are_not_asked_for() {
+    let hub = hub_that(2, false);
+    for path in ["/?operator=uid-0&rows=1", "/operators/uid-0?rows=1"] {
+        let (_, html) = get(&hub, path).await;
+        assert!(html.contains("spec.workers.showRows: true"), "{path}: {html}");
+    }
+    let (status, text) = get(&hub, "/v1/operators/uid-0/sample").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(text.contains("spec.workers.showRows: true"), "{text}");
+    assert!(hub.looks().is_empty());
+    // Not even where workers showed some.
+    assert!(hub.look("uid-0", true).is_some_and(|looked| looked.rows.is_none()));
+    hub.show_rows(newest_rows("uid-0"));
+    assert!(hub.look("uid-0", true).is_some_and(|looked| looked.rows.is_none()));
+    assert_eq!(hub.looks(), [look("uid-0", false)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_program_that_no_worker_answers_is_told_so() {
+    let (status, text) = get(&hub(2), "/v1/operators/uid-1/key-groups").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(text, "nothing has come from the workers yet: ask again\n");
+}
+
 #[tokio::test]
 async fn a_process_that_does_not_coordinate_says_who_does() {
     let hub = Hub::new(Program::default());
@@ -273,11 +427,22 @@ fn everything_that_a_page_loads_fits_its_budget() {
 #[test]
 fn a_thousand_subtasks_are_rendered_in_no_time() {
     let hub = hub(1_000);
-    let view = View { subject: Subject::Job, by_minute: false, operator: Some("uid-1".into()) };
-    let began = tokio::time::Instant::now();
-    let fragments = view.render(&hub, &hub.moment());
-    let took = began.elapsed();
-    let bytes: usize = fragments.iter().map(|(_, html)| html.as_str().len()).sum();
+    let view = View {
+        subject: Subject::Job,
+        by_minute: false,
+        operator: Some("uid-1".into()),
+        rows: false,
+    };
+    hub.look("uid-1", false);
+    hub.show_groups(key_groups("uid-1"));
+    let (mut took, mut bytes) = (Duration::MAX, 0);
+    // The fastest of several: others may have the processor meanwhile.
+    for _ in 0..10 {
+        let began = tokio::time::Instant::now();
+        let fragments = view.render(&hub, &hub.moment());
+        took = took.min(began.elapsed());
+        bytes = fragments.iter().map(|(_, html)| html.as_str().len()).sum();
+    }
     assert!(
         took < Duration::from_millis(if cfg!(debug_assertions) { 400 } else { 100 }),
         "{took:?}"

@@ -33,20 +33,22 @@ pub(super) struct Wanted {
     operator: Option<String>,
     attempt: Option<u64>,
     range: Option<String>,
+    rows: Option<String>,
 }
 
 impl Wanted {
     fn view(self) -> Option<View> {
         let by_minute = self.range.as_deref() == Some("24h");
         let uid = self.operator.clone().unwrap_or_default();
-        let (subject, operator) = match self.view?.as_str() {
+        let (subject, operator) = match self.view.as_deref()? {
             "operator" => (Subject::Operator(uid), None),
             "checkpoints" => (Subject::Checkpoints(self.attempt), None),
             "program" => (Subject::Program, self.operator),
             "log" => (Subject::Log, None),
             _ => (Subject::Job, self.operator),
         };
-        Some(View { subject, by_minute, operator })
+        let rows = self.rows.as_deref() == Some("1");
+        Some(View { subject, by_minute, operator, rows })
     }
 }
 

@@ -167,6 +167,9 @@ pub struct RunState {
     pub ended: bool,
     /// How many rows of a statement are kept.
     pub most: usize,
+    /// And of how many bytes, with their changes.
+    #[serde(rename = "mostBytes")]
+    pub most_bytes: usize,
 }
 
 /// How far a statement is.
@@ -210,6 +213,8 @@ pub struct RowsUpdate {
     pub statement: usize,
     /// All rows that are kept, where what was sent before does not count any more.
     pub reset: Option<Vec<KeyedRow>>,
+    /// Between what was sent before and these changes there were more, of rows that are not kept.
+    pub missed: bool,
     /// What has happened since; on a reset what is kept of the last.
     pub changes: Vec<Change>,
 }

@@ -1,9 +1,9 @@
 //! The rows of one statement for whoever looks at them: what is there after every change, and the
 //! last changes. Nobody is waited for; who is slow gets the newest.
 //!
-//! Of rows that are there at most [`MOST`] are kept. Rows that only come need not be known when they
-//! are not kept; of those that may be taken back a mark stays, so that no row is shown that is not
-//! there.
+//! Of rows that are there at most [`MOST`] are kept, of at most half of [`MOST_BYTES`]; of changes as
+//! much. Rows that only come need not be known when they are not kept; of those that may be taken back
+//! a mark stays, so that no row is shown that is not there.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,6 +18,10 @@ use weir_sql::session::Shown;
 
 /// Rows that are kept, and as many changes.
 pub(super) const MOST: usize = 1_000;
+/// What rows and changes that are kept may take together.
+pub(super) const MOST_BYTES: usize = 8 << 20;
+/// Changes: rows that are not kept any more stand among them as well.
+const LOGGED: usize = 2 * MOST;
 /// Rows that may be taken back and are not kept.
 const MARKED: usize = 1_000_000;
 /// Bytes of a value that are shown.
@@ -47,6 +51,7 @@ pub(super) struct Feed {
 struct Inner {
     /// By key, which counts up.
     rows: BTreeMap<u64, (Mark, Cells)>,
+    bytes: usize,
     places: HashMap<Mark, Vec<u64>>,
     /// Rows that are there and not kept.
     marked: HashMap<Mark, u32>,
@@ -54,8 +59,13 @@ struct Inner {
     owed: HashMap<Mark, u32>,
     /// Changes with their numbers.
     log: VecDeque<(u64, Change)>,
-    /// Changes up to this number are not in the log.
+    log_bytes: usize,
+    /// Of the changes up to this number, some of rows that are kept, or were, are not in the log: who
+    /// knows of none later has to begin anew.
     forgotten: u64,
+    /// Of the changes up to this number, some are not in the log, maybe only of rows that were never
+    /// kept.
+    missing: u64,
     number: u64,
     next_key: u64,
     there: u64,
@@ -103,6 +113,8 @@ impl Feed {
             return None;
         }
         let known = number.filter(|number| *number >= inner.forgotten);
+        // Whoever has nothing yet misses nothing.
+        let missed = number.is_some_and(|number| number < inner.missing);
         let reset = known.is_none().then(|| {
             let row = |(key, (_, cells)): (&u64, &(Mark, Cells))| KeyedRow {
                 key: *key,
@@ -110,9 +122,14 @@ impl Feed {
             };
             inner.rows.iter().map(row).collect()
         });
-        let changes = inner.log.iter().filter(|(number, _)| known.is_none_or(|k| *number > k));
-        let changes = changes.map(|(_, change)| change.clone()).collect();
-        Some((RowsUpdate { statement: 0, reset, changes }, last))
+        let news = inner.log.partition_point(|(number, _)| known.is_some_and(|k| *number <= k));
+        // Nobody shows more of the others.
+        let shown = inner.log.len().saturating_sub(MOST);
+        let changes = inner.log.iter().enumerate().skip(news);
+        let changes = changes
+            .filter(|(at, (_, change))| *at >= shown || known.is_some() && change.key.is_some());
+        let changes = changes.map(|(_, (_, change))| change.clone()).collect();
+        Some((RowsUpdate { statement: 0, reset, missed, changes }, last))
     }
 }
 
@@ -166,30 +183,42 @@ impl Inner {
     /// A row that comes and is never taken back.
     fn append(&mut self, (mark, cells): (Mark, Cells), keep: Keep) {
         self.there += 1;
-        if self.rows.len() >= MOST {
-            match keep {
-                Keep::First => return self.note("+I", None, cells),
-                Keep::Newest => {
-                    if let Some((key, (_, cells))) = self.rows.pop_first() {
-                        self.log("x", Some(key), cells);
-                    }
+        let size = size(&cells);
+        while self.is_full(size) {
+            match (keep, self.rows.pop_first()) {
+                (Keep::Newest, Some((key, (_, old)))) => self.left(key, &old),
+                (_, first) => {
+                    self.rows.extend(first);
+                    return self.note("+I", None, cells);
                 }
             }
         }
         let key = self.key();
+        self.bytes += size;
         self.rows.insert(key, (mark, cells.clone()));
         self.note("+I", Some(key), cells);
     }
 
-    /// Rows that nobody will look at.
+    /// Rows that nobody will look at. More than are shown of changes follow them.
     fn pass(&mut self, rows: usize) {
+        self.there += rows as u64;
+        self.changes += rows as u64;
+        self.number += rows as u64;
         if rows > 0 {
-            self.there += rows as u64;
-            self.changes += rows as u64;
-            self.number += rows as u64;
-            self.forgotten = self.number;
-            self.log.clear();
+            self.missing = self.number;
         }
+    }
+
+    /// Whether a row of this size has no place beside those that are kept. One has always.
+    fn is_full(&self, size: usize) -> bool {
+        let is_large = self.bytes + size > MOST_BYTES / 2;
+        self.rows.len() >= MOST || is_large && !self.rows.is_empty()
+    }
+
+    /// A row is not kept any more, and still there.
+    fn left(&mut self, key: u64, cells: &Cells) {
+        self.bytes -= size(cells);
+        self.log("x", Some(key), Cells(Arc::from([])));
     }
 
     /// A change, which may fill the place that the one before has left `free`; the place that it
@@ -219,7 +248,9 @@ impl Inner {
                 let op = if kind == RowKind::Delete { "-D" } else { "-U" };
                 let key = self.places.get_mut(&mark).and_then(Vec::pop);
                 if let Some(key) = key {
-                    self.rows.remove(&key);
+                    if let Some((_, cells)) = self.rows.remove(&key) {
+                        self.bytes -= size(&cells);
+                    }
                     self.tidy(mark);
                 }
                 if key.is_some() || settle(&mut self.marked, mark) {
@@ -235,7 +266,8 @@ impl Inner {
 
     /// Keeps a row, or a mark of it; its key where it is kept.
     fn place(&mut self, mark: Mark, cells: &Cells, place: Option<u64>, keep: Keep) -> Option<u64> {
-        if place.is_none() && self.rows.len() >= MOST {
+        let size = size(cells);
+        while self.is_full(size) {
             match (keep, self.rows.pop_first()) {
                 (Keep::Newest, Some((key, (old, cells)))) => {
                     if let Some(places) = self.places.get_mut(&old) {
@@ -243,7 +275,7 @@ impl Inner {
                     }
                     self.tidy(old);
                     *self.marked.entry(old).or_default() += 1;
-                    self.log("x", Some(key), cells);
+                    self.left(key, &cells);
                 }
                 (_, first) => {
                     self.rows.extend(first);
@@ -253,6 +285,7 @@ impl Inner {
             }
         }
         let key = place.unwrap_or_else(|| self.key());
+        self.bytes += size;
         self.places.entry(mark).or_default().push(key);
         self.rows.insert(key, (mark, cells.clone()));
         Some(key)
@@ -276,14 +309,23 @@ impl Inner {
 
     fn log(&mut self, op: &'static str, key: Option<u64>, row: Cells) {
         self.number += 1;
-        // Rows that are not kept any more stand in the log as well.
-        if self.log.len() >= 2 * MOST
-            && let Some((number, _)) = self.log.pop_front()
-        {
-            self.forgotten = number;
-        }
+        self.log_bytes += size(&row);
         self.log.push_back((self.number, Change { op, key, row }));
+        while self.log.len() > LOGGED || self.log_bytes > MOST_BYTES / 2 && self.log.len() > 1 {
+            let Some((number, change)) = self.log.pop_front() else { return };
+            self.log_bytes -= size(&change.row);
+            self.missing = self.missing.max(number);
+            if change.key.is_some() {
+                self.forgotten = number;
+            }
+        }
     }
+}
+
+/// Memory of a row, about.
+fn size(cells: &Cells) -> usize {
+    let values = cells.0.iter().map(|value| value.as_ref().map_or(0, String::len));
+    64 + cells.0.len() * size_of::<Option<String>>() + values.sum::<usize>()
 }
 
 /// Takes one away where there is one.
@@ -377,5 +419,68 @@ mod tests {
         let (all, _) = feed.since(Some(number)).unwrap();
         assert_eq!(all.reset.unwrap().len(), MOST);
         assert_eq!(feed.counts().there, 3 * MOST as u64 + 2);
+    }
+
+    #[test]
+    fn rows_that_are_not_kept_do_not_send_those_again_that_are() {
+        let feed = Feed { shown: None, keep: Keep::First, inner: Mutex::default() };
+        // As of a large batch: what there is room for, those that nobody looks at, and the last ones.
+        let batch = |from: usize, keep: usize, pass: usize| {
+            let mut inner = feed.inner.lock();
+            (from..from + keep).for_each(|n| inner.append(row(&n.to_string()), Keep::First));
+            inner.pass(pass);
+            let last = from + keep + pass;
+            (last..last + MOST).for_each(|n| inner.append(row(&n.to_string()), Keep::First));
+        };
+        batch(0, MOST, 5_000);
+        let (first, number) = feed.since(None).unwrap();
+        assert_eq!((first.reset.map(|rows| rows.len()), first.changes.len()), (Some(MOST), MOST));
+        batch(7_000, 0, 5_000);
+        let (next, later) = feed.since(Some(number)).unwrap();
+        assert!(next.reset.is_none(), "the rows are the same");
+        assert!(next.missed, "there were more changes than are kept");
+        assert!(next.changes.len() == MOST && next.changes.iter().all(|c| c.key.is_none()));
+        assert_eq!(next.changes[MOST - 1].row.0[0].as_deref(), Some("12999"));
+        // Few enough: nothing is missed.
+        feed.inner.lock().append(row("one more"), Keep::First);
+        let (one, _) = feed.since(Some(later)).unwrap();
+        assert!(!one.missed && one.reset.is_none() && one.changes.len() == 1);
+        let counts = feed.counts();
+        assert_eq!((counts.there, counts.kept), (13_001, MOST));
+    }
+
+    #[test]
+    fn wide_rows_are_kept_as_far_as_there_are_bytes_for_them() {
+        let wide = |n: usize| marked(vec![Some(format!("{n:0>1900}")); 50]);
+        for keep in [Keep::First, Keep::Newest] {
+            let (mut only_come, mut corrected) = (Inner::default(), Inner::default());
+            for n in 0..200 {
+                only_come.append(wide(n), keep);
+                corrected.take(Insert, wide(n), None, keep);
+            }
+            // Each is taken back, whether it is kept or not, and one is replaced by a larger one.
+            for inner in [&only_come, &corrected] {
+                let kept: usize = inner.rows.values().map(|(_, cells)| size(cells)).sum();
+                let logged: usize = inner.log.iter().map(|(_, change)| size(&change.row)).sum();
+                assert_eq!((inner.bytes, inner.log_bytes), (kept, logged));
+                assert!(kept <= MOST_BYTES / 2 && logged <= MOST_BYTES / 2, "{kept} {logged}");
+                assert!((30..50).contains(&inner.rows.len()), "{}", inner.rows.len());
+                assert_eq!(inner.there, 200);
+            }
+            let free = corrected.take(UpdateBefore, wide(199), None, keep);
+            corrected.take(UpdateAfter, marked(vec![Some("y".repeat(1_999)); 1_000]), free, keep);
+            assert!(corrected.bytes <= MOST_BYTES / 2 && !corrected.rows.is_empty());
+            for n in 0..199 {
+                corrected.take(Delete, wide(n), None, keep);
+            }
+            assert_eq!(corrected.there, 1);
+            assert!(
+                corrected.owed.is_empty() && corrected.rows.len() + corrected.marked.len() == 1
+            );
+        }
+        // One is always shown, however large.
+        let mut inner = Inner::default();
+        inner.append(marked(vec![Some("y".repeat(1_999)); 5_000]), Keep::Newest);
+        assert_eq!((inner.rows.len(), inner.log.len()), (1, 1));
     }
 }

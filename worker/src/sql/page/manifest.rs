@@ -1,6 +1,7 @@
 //! A text as the manifest of a job: written, read back, planned.
 
 use weir_crds::StreamJob;
+use weir_engine::veil;
 use weir_page::sql::view::{Diagnostic, ManifestAsked};
 use weir_sql::PlanOptions;
 
@@ -40,6 +41,7 @@ pub(super) fn manifest(
             false => (0, 0),
         };
         let message = format!("line {}: {}", span.line, error.message);
+        let message = veil::hide(&message).into_owned();
         Diagnostic { from, to, severity: "error", message }
     };
     Err(errors.into_iter().map(diagnostic).collect())
@@ -81,7 +83,10 @@ fn written(
         let why = "this text cannot stand in a manifest; leave out characters that cannot be seen";
         messages.push(why.to_owned());
     }
-    let diagnostic = |message| Diagnostic { from: 0, to: 0, severity: "error", message };
+    let diagnostic = |message: String| {
+        let message = veil::hide(&message).into_owned();
+        Diagnostic { from: 0, to: 0, severity: "error", message }
+    };
     Err(messages.into_iter().map(diagnostic).collect())
 }
 
@@ -119,5 +124,13 @@ mod tests {
             assert!(wrong[0].message.starts_with("metadata"), "{name}: {wrong:?}");
         }
         assert!(made("my-job", "", TABLE).unwrap_err()[0].message.contains("no INSERT INTO"));
+    }
+
+    #[test]
+    fn what_is_said_of_a_manifest_covers_values_that_are_covered_elsewhere() {
+        veil::cover("PAGE_TOKEN", "s3cret-of-the-page");
+        let wrong = made("my-job", TABLE, "SELECT `s3cret-of-the-page` FROM t;").unwrap_err();
+        assert!(wrong.iter().any(|d| d.message.contains("PAGE_TOKEN")), "{wrong:?}");
+        assert!(!wrong.iter().any(|d| d.message.contains("s3cret-of-the-page")), "{wrong:?}");
     }
 }

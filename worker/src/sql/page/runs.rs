@@ -18,7 +18,7 @@ use super::super::client::told;
 use super::super::engine::{Ended, Running};
 use super::super::{parallelism, waits};
 use super::Bench;
-use super::feed::{Feed, Keep, MOST};
+use super::feed::{Feed, Keep, MOST, MOST_BYTES};
 
 /// A run that nobody looks at ends after this time: its page was closed.
 pub(super) const ABANDONED: Duration = Duration::from_secs(30);
@@ -166,7 +166,7 @@ impl Run {
 
     pub(super) fn state(&self) -> RunState {
         let statements = self.statements.iter().map(Statement::now).collect();
-        RunState { statements, ended: false, most: MOST }
+        RunState { statements, ended: false, most: MOST, most_bytes: MOST_BYTES }
     }
 
     /// Ends it.

@@ -57,7 +57,7 @@ pub use restore::RestoreError;
 pub use scan::{Edge, Scan};
 pub use spec::{Expiry, Field, Order, OrderField, Scalar, SpecError, TableSpec};
 pub use timers::Timers;
-use weir_protocol::KeyGroupRange;
+use weir_protocol::{KeyGroup, KeyGroupRange};
 
 use crate::UnsupportedType;
 use crate::canonical::DecodeError;
@@ -203,6 +203,22 @@ pub trait Table {
 
     /// Memory that the table holds.
     fn memory(&self) -> Memory;
+
+    /// Tells of the rows in memory by key group: of at most about `most` of them, evenly spread, of
+    /// which each stands for those that are left out. For people to look at; to be called between
+    /// batches. Timers are not told of: whoever is due has a row, mostly, and a walk over all of
+    /// them is long.
+    ///
+    /// # Errors
+    /// When a key cannot be read, which is a bug.
+    fn count_groups(
+        &self,
+        most: usize,
+        count: &mut dyn FnMut(KeyGroup, u64),
+    ) -> Result<(), TableError> {
+        let _ = (most, count);
+        Ok(())
+    }
 }
 
 /// What can go wrong with columns that come in or go out.

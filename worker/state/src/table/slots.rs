@@ -158,6 +158,14 @@ impl Slots {
         self.occupied
     }
 
+    /// At most so many of the slots in which rows live, evenly spread, and for how many rows each
+    /// of them stands. Costs O(`most`), however many there are.
+    pub(crate) fn spread(&self, most: usize) -> (Vec<u32>, u64) {
+        let step = self.len.div_ceil(most.max(1)).max(1);
+        let slots = (0..self.len as u32).step_by(step).filter(|&slot| self.is_live(slot));
+        (slots.collect(), step as u64)
+    }
+
     /// Number of slots that changed since the last freeze.
     pub(crate) fn dirty(&self) -> usize {
         self.dirty

@@ -31,10 +31,11 @@ impl JobMaster {
             from_worker::Kind::Heartbeat(heartbeat) => {
                 // Of whatever term: it tells the worker that somebody listens.
                 let state = self.run_state().into();
-                self.send(worker, to_worker::Kind::Heard(control::Heard { state }));
+                let looks = self.notes.looks.clone();
+                self.send(worker, to_worker::Kind::Heard(control::Heard { state, looks }));
                 if is_current {
-                    let tasks = heartbeat.tasks;
-                    self.tell_workers(workers::Event::Counted { worker, tasks });
+                    let control::Heartbeat { tasks, shown, .. } = heartbeat;
+                    self.tell_workers(workers::Event::Counted { worker, tasks, shown });
                 }
             }
             // Everything else is about tasks of the term.

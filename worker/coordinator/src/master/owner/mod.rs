@@ -135,6 +135,7 @@ impl JobMaster {
             Event::StoreProblem { message } => self.notes.failure = message,
             Event::Unusable { message } => self.end(Ending::Failed(message)),
             Event::Fenced { message } => self.end(Ending::Fenced(message)),
+            Event::Look { looks } => self.notes.looks = looks,
             Event::StepDown => self.end(Ending::SteppedDown),
             Event::SavepointDone { name, result } => self.on_savepoint_done(name, result),
             Event::Discovered { term, vertex, result } if term == self.term() => {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use weir_protocol::Epoch;
 use weir_protocol::control::{
-    self, CoordinatorReport, JobEnd, JobStatus, OperationStep, RunState, TaskStats, job_end,
+    self, CoordinatorReport, JobEnd, JobStatus, OperationStep, OperatorShown, RunState, TaskStats,
+    job_end,
 };
 
 use super::JobMaster;
@@ -24,6 +25,8 @@ pub(super) struct Notes {
     pub(super) last_savepoint: Option<JobEnd>,
     /// How often each protocol step was taken; for tests alone.
     steps: BTreeMap<&'static str, u64>,
+    /// What people look at; what workers show of it is theirs.
+    pub(super) looks: Vec<control::Look>,
     /// What the job was busy with from when on: of the change under way, or of the last one.
     marks: Vec<(u64, &'static str)>,
 }
@@ -118,6 +121,14 @@ impl JobMaster {
             led: tally.restored.is_some(),
             source_problem: self.sources.problem(),
             task_problem: self.lifecycle.task_problem(self.now),
+        }
+    }
+
+    /// What tasks show because somebody looks.
+    pub(in crate::master) fn shown(&self) -> Vec<OperatorShown> {
+        match self.notes.looks.is_empty() {
+            true => Vec::new(),
+            false => self.workers.shown().cloned().collect(),
         }
     }
 

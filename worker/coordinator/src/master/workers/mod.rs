@@ -10,7 +10,7 @@ mod incarnations;
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_checkpoint::manifest::Member;
-use weir_protocol::control::{self, TaskStats};
+use weir_protocol::control::{self, OperatorShown, TaskStats};
 use weir_protocol::{CONTROL_VERSION, WorkerId};
 
 use super::event::LinkId;
@@ -24,8 +24,8 @@ pub(super) enum Event {
     Attached { link: LinkId, hello: control::Hello },
     /// A worker has said something.
     Heard(WorkerId),
-    /// What a worker's tasks have counted.
-    Counted { worker: WorkerId, tasks: Vec<TaskStats> },
+    /// What a worker's tasks have counted, and what they show because somebody looks.
+    Counted { worker: WorkerId, tasks: Vec<TaskStats>, shown: Vec<OperatorShown> },
     /// A term has begun: what was counted is of tasks that are over.
     Sealed,
     /// Those of these that are there are to end their tasks, by the given time.
@@ -66,6 +66,7 @@ struct Worker {
     slots: u32,
     heard_ms: u64,
     tasks: Vec<TaskStats>,
+    shown: Vec<OperatorShown>,
 }
 
 /// Workers that were told to stop and have not answered.
@@ -105,14 +106,15 @@ impl Workers {
                     worker.heard_ms = now_ms;
                 }
             }
-            Event::Counted { worker, tasks } => {
+            Event::Counted { worker, tasks, shown } => {
                 if let Some(worker) = self.attached.get_mut(&worker) {
-                    worker.tasks = tasks;
+                    (worker.tasks, worker.shown) = (tasks, shown);
                 }
             }
             Event::Sealed => {
                 for worker in self.attached.values_mut() {
                     worker.tasks.clear();
+                    worker.shown.clear();
                 }
             }
             Event::Stop { workers, until_ms } => {
@@ -150,6 +152,7 @@ impl Workers {
             slots: hello.slots.max(1),
             heard_ms: now_ms,
             tasks: Vec::new(),
+            shown: Vec::new(),
         };
         self.links.insert(link, id);
         self.attached.insert(id, worker);
@@ -279,6 +282,11 @@ impl Workers {
             worker.tasks.iter().map(here)
         })
     }
+
+    /// What tasks show because somebody looks.
+    pub(super) fn shown(&self) -> impl Iterator<Item = &OperatorShown> {
+        self.attached.values().flat_map(|worker| &worker.shown)
+    }
 }
 
 fn short(hash: &str) -> &str {
@@ -328,6 +336,25 @@ mod tests {
         assert_eq!(workers.on(Event::Lost(W), 0), [Outcome::Disconnect(LinkId(1))]);
         assert_eq!(workers.on(Event::Lost(W), 0), [], "it is lost already");
         assert_eq!(workers.of_link(LinkId(1)), None);
+    }
+
+    #[test]
+    fn what_a_worker_shows_is_of_its_last_word_and_of_the_term() {
+        let mut workers = attached();
+        let counted = |uid: &str| Event::Counted {
+            worker: W,
+            tasks: Vec::new(),
+            shown: vec![OperatorShown { uid: uid.into(), ..OperatorShown::default() }],
+        };
+        let shown = |workers: &Workers| workers.shown().map(|o| o.uid.clone()).collect::<Vec<_>>();
+        workers.on(counted("count"), 0);
+        workers.on(counted("sum"), 0);
+        assert_eq!(shown(&workers), ["sum"]);
+        workers.on(Event::Sealed, 0);
+        assert!(shown(&workers).is_empty(), "of tasks that are over");
+        workers.on(counted("sum"), 0);
+        workers.on(Event::Lost(W), 0);
+        assert!(shown(&workers).is_empty());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use weir_coordinator::master::{Action, Ending, Event, LinkId, MasterConfig};
 use weir_protocol::JobName;
-use weir_protocol::control::{self, FromWorker, RunState, from_worker, to_worker};
+use weir_protocol::control::{self, FromWorker, RunState, ToWorker, from_worker, to_worker};
 
 use crate::script::{Script, assignment, done};
 
@@ -47,6 +47,30 @@ fn a_silent_worker_is_lost_after_four_seconds() {
     assert!(script.actions.contains(&Action::Disconnect { link: LinkId(1) }));
     assert_eq!(script.master.run_state(), RunState::Recovering);
     assert_eq!(script.master.status().workers, 1);
+}
+
+#[test]
+fn a_worker_hears_what_people_look_at_with_each_answer_to_a_heartbeat() {
+    let mut script = Script::running();
+    let looks = |script: &mut Script, looks: &[&str]| {
+        let looks =
+            looks.iter().map(|uid| control::Look { uid: (*uid).into(), rows: false }).collect();
+        assert_eq!(script.master.on(Event::Look { looks }, script.now), [], "it decides nothing");
+        let kind = from_worker::Kind::Heartbeat(control::Heartbeat::default());
+        let message = FromWorker { term: script.master.term().0, kind: Some(kind) };
+        let actions = script.master.on(Event::Message { link: LinkId(1), message }, script.now);
+        let heard = actions.into_iter().find_map(|action| match action {
+            Action::Send {
+                message: ToWorker { kind: Some(to_worker::Kind::Heard(heard)), .. },
+                ..
+            } => Some(heard.looks.into_iter().map(|look| look.uid).collect::<Vec<_>>()),
+            _ => None,
+        });
+        heard.expect("an answer")
+    };
+    assert_eq!(looks(&mut script, &["count"]), ["count"]);
+    assert_eq!(looks(&mut script, &["count", "sum"]), ["count", "sum"]);
+    assert_eq!(looks(&mut script, &[]), Vec::<String>::new());
 }
 
 #[test]

@@ -375,6 +375,15 @@ impl Operator for Global {
         Ok(Snapshot { keyed: Some(Box::new(frozen)), ..Snapshot::default() })
     }
 
+    fn count_keys(&self, most: usize, count: &mut dyn FnMut(&[u64], u64)) -> Result<()> {
+        let all: usize = self.tables.values().map(Table::len).sum();
+        let step = all.div_ceil(most.max(1)).max(1);
+        for table in self.tables.values() {
+            count(table.hashes(step)?.values(), step as u64);
+        }
+        Ok(())
+    }
+
     fn state_bytes(&self) -> usize {
         self.tables.values().map(Table::bytes).sum::<usize>() + self.spans.bytes()
     }

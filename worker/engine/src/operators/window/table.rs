@@ -1,7 +1,8 @@
 //! The groups of one slice: keys and, per aggregate, a column of state.
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, UInt64Array};
 use weir_state::dirty::Dirty;
+use weir_state::hash::hash_columns;
 use weir_state::key_table::{FrozenKeys, KeyTable};
 
 use super::plan::Plan;
@@ -55,6 +56,13 @@ impl Table {
 
     pub(super) fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// Hashes of the keys of every `step`th group.
+    pub(super) fn hashes(&self, step: usize) -> Result<UInt64Array, OperatorError> {
+        let slots: Vec<u32> = (0..self.keys.len() as u32).step_by(step).collect();
+        let keys = self.keys.keys(&slots).map_err(OperatorError::internal)?;
+        Ok(hash_columns(&keys, slots.len()))
     }
 
     /// Merges rows of partial results; `slots` is scratch.

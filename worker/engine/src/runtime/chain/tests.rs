@@ -1,14 +1,20 @@
 //! What operators hold back never comes behind what passes them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use weir_protocol::{Attempt, Subtask};
+use arrow::datatypes::{DataType, TimeUnit};
+use weir_protocol::{Attempt, KeyGroup, Subtask};
+use weir_state::hash::hash_columns;
+use weir_state::table::{Field, Keyed, Table, TableSpec};
 
 use super::*;
 use crate::graph::Exchange;
+use crate::group_load::GroupLoad;
 use crate::runtime::channel::Channel;
 use crate::runtime::testing::{context, records};
+use crate::task::Look;
 
 /// Holds back every batch until it is told to let go, which it does one batch a call.
 #[derive(Default)]
@@ -217,4 +223,99 @@ fn nothing_passes_an_operator_that_waits_for_something_outside() {
     works.store(false, Ordering::Relaxed);
     bench.chain.give_end();
     assert_eq!(bench.drives(), ["watermark +inf", "2", "end"]);
+}
+
+/// Keeps a row per key hash of the rows that come.
+struct Keeper(Keyed);
+
+impl Operator for Keeper {
+    fn tables(&mut self) -> Vec<&mut dyn Table> {
+        vec![&mut self.0]
+    }
+
+    fn on_batch(
+        &mut self,
+        _: &mut Context,
+        _: usize,
+        batch: Batch,
+        _: &mut Output,
+    ) -> Result<Progress, EngineError> {
+        let key = Arc::clone(batch.records().column(0));
+        let resolved = self.0.resolve(&[key], batch.num_rows(), &mut Vec::new());
+        resolved.map_err(EngineError::internal)?;
+        Ok(Progress::Done)
+    }
+}
+
+#[test]
+fn who_looks_sees_the_rows_of_each_key_group_and_the_rows_that_come_for_it() {
+    let io = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let type_of = DataType::Timestamp(TimeUnit::Millisecond, None);
+    let spec = TableSpec::keyed("rows", vec![Field::new("ts", type_of, false)], Vec::new());
+    let mut bench = Bench::of([Box::new(Hoarder::default()), Box::new(Hoarder::default())], io);
+    let keeper = Keeper(Keyed::new(spec, bench.chain.links[1].cx.groups()).expect("a table"));
+    bench.chain.links[0].operator = Box::new(keeper);
+    let cx = &bench.chain.links[0].cx;
+    let metrics = Arc::clone(&cx.metrics);
+    metrics.count_groups(GroupLoad::new(cx.key_groups, 24));
+    // The same key for three rows of four.
+    let keys: Vec<i64> = (0..4_000).map(|row| if row % 4 > 0 { 7 } else { row }).collect();
+    let records = records(&keys);
+    let hashes = hash_columns(records.columns(), keys.len());
+    bench.chain.give_batch(0, Batch::new(records).with_hashes(hashes.clone()));
+    assert_eq!(bench.drives(), Vec::<String>::new());
+
+    let looks = ["first", "elsewhere"].map(|uid| Look { uid: uid.into(), rows: false });
+    let shown = bench.chain.look(&looks);
+    assert_eq!(shown.len(), 1);
+    let distinct: BTreeSet<u64> = hashes.values().iter().copied().collect();
+    let mut expected = vec![0; 24];
+    distinct.iter().for_each(|hash| expected[KeyGroup::of_hash(*hash, 24).0 as usize] += 1);
+    assert_eq!((shown[0].uid.0.as_str(), &shown[0].state_rows), ("first", &expected));
+    let load = metrics.groups().expect("it keeps a table");
+    let later = crate::env::instant() + std::time::Duration::from_secs(1);
+    let hot = KeyGroup::of_hash(hashes.value(1), 24);
+    assert_eq!(load.hottest(later, 1)[0].0, hot);
+}
+
+#[test]
+fn rows_are_taken_only_while_somebody_looks_at_them() {
+    let io = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let mut bench = Bench::of([Box::new(Hoarder::default()), Box::new(Hoarder::default())], io);
+    let look = |bench: &mut Bench, uid: &str, rows| {
+        let shown = bench.chain.look(&[Look { uid: uid.into(), rows }]);
+        shown.into_iter().next().and_then(|shown| shown.rows).map_or(0, |rows| rows.rows.len())
+    };
+    let pass = |bench: &mut Bench, rows| {
+        bench.chain.give_batch(0, Batch::new(records(&vec![0; rows])));
+        bench.chain.give_idle();
+        bench.drives();
+    };
+    pass(&mut bench, 3);
+    assert_eq!(look(&mut bench, "first", true), 0, "nobody had looked");
+    pass(&mut bench, 3);
+    assert_eq!(look(&mut bench, "first", true), 3);
+    assert_eq!(look(&mut bench, "first", true), 0, "each row is shown once");
+    pass(&mut bench, 3);
+    assert_eq!(look(&mut bench, "first", false), 0, "only its key groups are looked at");
+    assert!(bench.chain.taps.is_empty());
+    look(&mut bench, "second", true);
+    pass(&mut bench, 30);
+    assert_eq!(look(&mut bench, "first", true), 0);
+    assert_eq!(bench.chain.taps.len(), 1, "the other one is not looked at any more");
+}
+
+#[test]
+fn of_a_sink_the_rows_that_it_takes_are_shown() {
+    let io = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let mut bench = Bench::of([Box::new(Hoarder::default()), Box::new(Hoarder::default())], io);
+    bench.chain.partitions.clear();
+    let looks = [Look { uid: "second".into(), rows: true }];
+    bench.chain.look(&looks);
+    bench.chain.give_batch(0, Batch::new(records(&[0; 4])));
+    bench.chain.give_idle();
+    bench.drives();
+    let rows = bench.chain.look(&looks)[0].rows.clone().expect("rows");
+    assert_eq!(rows.rows.len(), 4, "{rows:?}");
+    assert_eq!(rows.columns, ["ts"]);
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use weir_protocol::{Subtask, VertexId};
 
-use crate::task::{SplitReport, TaskCommand, TimeInState};
+use crate::task::{OperatorShown, SplitReport, TaskCommand, TimeInState};
 
 /// How long a task may go on before others get a turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +37,8 @@ pub(crate) struct TaskHandle {
     pub(crate) remaining: AtomicU64,
     pub(crate) state_bytes: Mutex<Vec<usize>>,
     pub(crate) splits: Mutex<Vec<SplitReport>>,
+    /// What somebody looks at; taken by whoever reports it.
+    pub(crate) shown: Mutex<Vec<OperatorShown>>,
     time: Mutex<Spent>,
 }
 
@@ -69,6 +71,7 @@ impl TaskHandle {
             remaining: AtomicU64::new(0),
             state_bytes: Mutex::new(Vec::new()),
             splits: Mutex::new(Vec::new()),
+            shown: Mutex::new(Vec::new()),
             time: Mutex::default(),
         }
     }

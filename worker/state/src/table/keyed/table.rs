@@ -3,8 +3,10 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use arrow::array::ArrayRef;
+use weir_protocol::KeyGroup;
 
 use super::{Keyed, SMALL};
+use crate::hash::hash_columns;
 use crate::merge::MergeError;
 use crate::sorted::{Age, Meta};
 use crate::table::columns::Columns;
@@ -150,6 +152,19 @@ impl Table for Keyed {
             self.keep(&kept);
         }
         gone
+    }
+
+    fn count_groups(
+        &self,
+        most: usize,
+        count: &mut dyn FnMut(KeyGroup, u64),
+    ) -> Result<(), TableError> {
+        let (slots, each) = self.slots.spread(most);
+        let keys = self.keys.keys(&slots)?;
+        for hash in hash_columns(&keys, slots.len()).values() {
+            count(KeyGroup::of_hash(*hash, self.groups.of), each);
+        }
+        Ok(())
     }
 
     fn memory(&self) -> Memory {

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use arrow::array::ArrayRef;
+use weir_protocol::KeyGroup;
 
 use super::{KeyState, Ordered, SMALL};
 use crate::merge::MergeError;
@@ -134,6 +135,18 @@ impl Table for Ordered {
             self.keep(&self.needed());
         }
         gone
+    }
+
+    fn count_groups(
+        &self,
+        most: usize,
+        count: &mut dyn FnMut(KeyGroup, u64),
+    ) -> Result<(), TableError> {
+        let (slots, each) = self.slots.spread(most);
+        for slot in slots {
+            count(self.states[*self.key_of.get(slot as usize) as usize].group, each);
+        }
+        Ok(())
     }
 
     fn memory(&self) -> Memory {

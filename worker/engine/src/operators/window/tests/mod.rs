@@ -390,3 +390,32 @@ fn the_stored_form_of_version_1_never_changes() {
     let bytes: String = segment.bytes.iter().map(|b| format!("{b:02x}")).collect();
     expect_test::expect!["1 fd0831397f607ed1450000003c000000000000003c000000000000000001000000000100000000000000000200000000000000000200000000000000000100000031000100000001000000000100000031"].assert_eq(&format!("{} {}", segment.schema, bytes));
 }
+
+#[test]
+fn groups_of_all_slices_are_told_of_by_the_hashes_of_their_keys() {
+    let window = Window::Tumble { size: 10, offset: 0 };
+    let mut run = Run::new(spec(window, &["k"]), 1, 1, Tuning::default());
+    let row = |n: i64| Row {
+        ts: n / 20 * 10,
+        k: Some(n % 20),
+        int: None,
+        float: None,
+        text: None,
+        decimal: None,
+        flag: None,
+    };
+    let rows: Vec<Row> = (0..40).map(row).collect();
+    run.data(0, &rows);
+    run.barrier(1, false);
+    let told = |most| {
+        let mut told = Vec::new();
+        let global = &run.globals[0].1;
+        global.count_keys(most, &mut |hashes, each| told.push((hashes.to_vec(), each))).unwrap();
+        told
+    };
+    let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(0..20));
+    let expected = weir_state::hash::hash_columns(&[keys], 20).values().to_vec();
+    assert_eq!(told(100), [(expected.clone(), 1), (expected.clone(), 1)], "both slices");
+    let some: Vec<u64> = expected.iter().step_by(4).copied().collect();
+    assert_eq!(told(10), [(some.clone(), 4), (some, 4)]);
+}
