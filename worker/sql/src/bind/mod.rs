@@ -8,6 +8,7 @@ mod around;
 mod asked;
 pub(crate) mod base;
 mod below;
+mod catalogs;
 mod databases;
 mod declare;
 mod emit;
@@ -90,6 +91,8 @@ pub(crate) struct Binder<'a> {
     declared: HashMap<String, Declared>,
     /// What has the name of a temporary table or view that is declared.
     hidden: HashMap<String, Declared>,
+    catalogs: BTreeMap<String, catalogs::Catalog>,
+    /// By their paths, as in [`crate::database`].
     databases: BTreeSet<String>,
     /// Names that stood for something, and where that ended.
     dropped: HashMap<String, Span>,
@@ -129,6 +132,7 @@ impl<'a> Binder<'a> {
             options,
             declared: HashMap::new(),
             hidden: HashMap::new(),
+            catalogs: catalogs::at_first(),
             databases: BTreeSet::from([DATABASE.to_owned()]),
             dropped: HashMap::new(),
             changes: 0,
@@ -191,6 +195,11 @@ impl<'a> Binder<'a> {
                     self.drop_statement((*is_view, *temporary), name, *if_exists, &mut program);
                 }
                 Statement::Use(name) => self.use_database(name),
+                Statement::UseCatalog(name) => self.use_catalog(name),
+                Statement::CreateCatalog(create) => self.create_catalog(create),
+                Statement::DropCatalog { name, if_exists } => {
+                    self.drop_catalog(name, *if_exists, &mut program);
+                }
                 Statement::CreateDatabase { name, if_not_exists } => {
                     self.create_database(name, *if_not_exists);
                 }

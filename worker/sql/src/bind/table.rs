@@ -13,6 +13,7 @@ use super::expr::{Scope, bind_plain};
 use super::{Binder, Reported};
 use crate::ast::{self, Ident};
 use crate::catalog::{Column, ColumnKind, LATE_ROWS_TABLE, TableDef, Watermark, WatermarkRule};
+use crate::database;
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Node};
 use crate::parse::DATABASE;
@@ -279,21 +280,35 @@ impl Binder<'_> {
         Ok(hinted)
     }
 
+    /// The path of a database and the name of a table in it, of a name in an option: a table of
+    /// this database, unless the name says another one.
+    fn whole_name<'n>(&self, name: &'n str, own: &str) -> (String, &'n str) {
+        if let Some((of, table)) = name.split_once('.') {
+            let beside = database::path(database::catalog_of(own), of);
+            if self.databases.contains(&beside) {
+                return (beside, table);
+            }
+            if let Some((of_catalog, table)) = table.split_once('.') {
+                let path = database::path(of, of_catalog);
+                if self.databases.contains(&path) {
+                    return (path, table);
+                }
+            }
+        }
+        (own.to_owned(), name)
+    }
+
     fn options(&mut self, table: &ast::CreateTable) -> Options {
         let mut options = BTreeMap::new();
         let mut written = BTreeMap::new();
         let mut late_rows = None;
         for option in &table.options {
             if option.key == LATE_ROWS_TABLE {
-                // A table of the same database, unless another one is said.
                 let span = option.value_span;
                 let own = table.name.database().unwrap_or(DATABASE);
-                let (of, name) = match option.value.split_once('.') {
-                    Some((of, name)) if self.databases.contains(of) => (of, name),
-                    _ => (own, option.value.as_str()),
-                };
+                let (of, name) = self.whole_name(&option.value, own);
                 let target =
-                    Ident::in_database(of, &Ident { text: name.to_owned(), span }, span).text;
+                    Ident::in_database(&of, &Ident { text: name.to_owned(), span }, span).text;
                 late_rows = Some((target, option.value_span));
                 written.insert(option.key.clone(), option.value.clone());
                 continue;
