@@ -24,7 +24,7 @@ use crate::parse::{CATALOG, DATABASE};
 use crate::rel::Field;
 use crate::types::{Kind, Nested, SqlType};
 
-pub(crate) use calls::{call, call_with};
+pub(crate) use calls::{SINGLE_VALUE, call, call_with};
 pub(crate) use literals::text_literal;
 use literals::{number, typed_literal};
 pub(crate) use operators::{arithmetic, cast_to, compare_op, logical};
