@@ -303,6 +303,8 @@ pub(crate) struct CreateView {
 
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Insert {
+    /// `OVERWRITE` instead of `INTO`.
+    pub(crate) overwrites: Option<Span>,
     pub(crate) table: Ident,
     /// `/*+ OPTIONS(…) */` behind the table's name.
     pub(crate) options: Vec<OptionDef>,

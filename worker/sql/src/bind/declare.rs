@@ -77,6 +77,7 @@ impl Binder<'_> {
         self.declare_table(&table, program);
         let Some((query, rel)) = table.query.as_ref().zip(rel) else { return };
         let insert = Insert {
+            overwrites: None,
             table: table.name.clone(),
             options: Vec::new(),
             partition: Vec::new(),

@@ -42,6 +42,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use weir_connectors::registry;
+
 use self::declare::Declared;
 use self::expr::{Scope, bind_plain};
 pub(crate) use self::settings::KNOWN as KNOWN_SETTINGS;
@@ -229,6 +231,7 @@ impl<'a> Binder<'a> {
                 self.resolve_late(&mut program);
             }
         }
+        self.refuse_overwritten_twice(&program.inserts);
         program.tables.append(&mut self.retired);
         program.tables.append(&mut self.hinted);
         program.state_ttl = self.state_ttl;
@@ -260,6 +263,10 @@ impl<'a> Binder<'a> {
         rel: &Arc<Rel>,
     ) -> Result<BoundInsert, Reported> {
         let fixed = self.fixed_columns(insert, &table)?;
+        let table = match insert.overwrites {
+            Some(span) => self.overwritten(&table, insert, &fixed, span)?,
+            None => table,
+        };
         let of_points = |&c: &usize| matches!(table.columns[c].ty.kind, Kind::TimestampLtz(_));
         if table.partitioned_by.iter().any(of_points) && !zone::current().is_utc() {
             let message = "partitions by a TIMESTAMP_LTZ are not supported with a 'table.local-time-zone' other than UTC; partition by a STRING, such as DATE_FORMAT gives";
@@ -359,6 +366,61 @@ impl<'a> Binder<'a> {
         let rel = calc(&self.final_rows(rel), None, exprs, fields);
         let rel = narrow(&self.without_null(rel, &table)?);
         self.printed(BoundInsert { table, rel, span: insert.table.span })
+    }
+
+    /// The table, of whose files an INSERT OVERWRITE takes the place.
+    fn overwritten(
+        &mut self,
+        table: &Arc<TableDef>,
+        insert: &Insert,
+        fixed: &[(usize, Expr)],
+        span: Span,
+    ) -> Result<Arc<TableDef>, Reported> {
+        if !self.batch {
+            return self.fail(span, "INSERT OVERWRITE is for batch jobs alone: a streaming job has no end at which its rows could take the place of what is there; SET 'execution.runtime-mode' = 'batch' in front of it, or write INSERT INTO");
+        }
+        if !registry::overwrites(table.connector()) {
+            let message = format!(
+                "INSERT OVERWRITE replaces files, and table \"{}\" (connector '{}') has none; write INSERT INTO, or a table with 'connector' = 'filesystem'",
+                table.name,
+                table.connector()
+            );
+            return self.fail(insert.table.span, message);
+        }
+        let value = |(column, expr): &(usize, Expr)| Some((*column, expr.as_literal()?.clone()));
+        let mut overwritten = TableDef::clone(table);
+        overwritten.overwrites = Some(fixed.iter().filter_map(value).collect());
+        Ok(Arc::new(overwritten))
+    }
+
+    /// Refuses to write files of a table beside those that take the place of all.
+    fn refuse_overwritten_twice(&mut self, inserts: &[BoundInsert]) {
+        let path = |insert: &BoundInsert| {
+            let path = insert.table.written.get("path").map(String::as_str).unwrap_or_default();
+            std::path::PathBuf::from(path.strip_prefix("./").unwrap_or(path))
+        };
+        for (at, insert) in inserts.iter().enumerate() {
+            let Some(fixed) = &insert.table.overwrites else { continue };
+            let other = inserts.iter().enumerate().find(|(other, insert_of)| {
+                *other != at && insert_of.table.connector() == insert.table.connector()
+                    // Also folders of its own.
+                    && path(insert_of).starts_with(path(insert))
+                    // Other partitions are other files.
+                    && !insert_of.table.overwrites.as_ref().is_some_and(|other| {
+                        fixed.iter().any(|(column, value)| {
+                            other.iter().any(|(c, v)| c == column && v != value)
+                        })
+                    })
+            });
+            if let Some((_, other)) = other {
+                let Span { line, column, .. } = other.span;
+                let message = format!(
+                    "table \"{}\" is overwritten here and written at {line}:{column} as well, in one job, of whose rows one would take the place of the other; write all of them by one INSERT OVERWRITE with UNION ALL, or run two jobs",
+                    insert.table.name
+                );
+                self.report(SqlError::new(insert.span, message));
+            }
+        }
     }
 
     /// Rows for a table without those that hold NULL where it takes none, where they are to be

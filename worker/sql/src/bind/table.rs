@@ -108,6 +108,7 @@ impl Binder<'_> {
             options,
             written,
             late_rows,
+            overwrites: None,
         })
     }
 

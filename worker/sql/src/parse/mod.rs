@@ -477,11 +477,11 @@ impl Parser {
 
     fn insert(&mut self) -> Parsed<Insert> {
         self.expect_word("INSERT")?;
-        if self.is_word("OVERWRITE") {
-            let span = self.span();
-            return self.error(span, "INSERT OVERWRITE is not supported: it replaces what is there, which a stream cannot; use INSERT INTO");
+        let span = self.span();
+        let overwrites = self.eat_word("OVERWRITE").then_some(span);
+        if overwrites.is_none() {
+            self.expect_word("INTO")?;
         }
-        self.expect_word("INTO")?;
         let table = self.table_name()?;
         let mut options = self.table_hints()?;
         let mut partition = Vec::new();
@@ -510,7 +510,7 @@ impl Parser {
             options = self.table_hints()?;
         }
         let query = self.query()?;
-        Ok(Insert { table, options, partition, columns, query })
+        Ok(Insert { overwrites, table, options, partition, columns, query })
     }
 }
 
