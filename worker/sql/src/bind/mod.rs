@@ -263,6 +263,7 @@ impl<'a> Binder<'a> {
         rel: &Arc<Rel>,
     ) -> Result<BoundInsert, Reported> {
         let fixed = self.fixed_columns(insert, &table)?;
+        self.refuse_plain_times(&table, true, insert.table.span)?;
         let table = match insert.overwrites {
             Some(span) => self.overwritten(&table, insert, &fixed, span)?,
             None => table,

@@ -19,6 +19,7 @@ use crate::expr::{Expr, Node};
 use crate::parse::DATABASE;
 use crate::rel::{Field, Role, role_of};
 use crate::types::{Kind, SqlType};
+use crate::zone;
 
 /// Options as connectors see them, as written, and the table that late rows go to.
 type Options = (BTreeMap<String, OptionValue>, BTreeMap<String, String>, Option<(String, Span)>);
@@ -238,6 +239,29 @@ impl Binder<'_> {
     }
 
     /// The table with the options of a hint, which come before those of its WITH.
+    /// Refuses metadata that are points in time in columns of a type that is none, which would show
+    /// another time than the session's clock.
+    pub(super) fn refuse_plain_times(
+        &mut self,
+        table: &TableDef,
+        written: bool,
+        span: Span,
+    ) -> Result<(), Reported> {
+        let is_plain = |column: &&Column| {
+            matches!(column.ty.kind, Kind::Timestamp(_))
+                && matches!(&column.kind, ColumnKind::Metadata { is_virtual, .. } if !(written && *is_virtual))
+        };
+        let Some(column) = table.columns.iter().find(is_plain) else { return Ok(()) };
+        if zone::current().is_utc() {
+            return Ok(());
+        }
+        let message = format!(
+            "column \"{}\" of table \"{}\" is {}, and its metadata are points in time, which are not shown by a 'table.local-time-zone' other than UTC there; declare it TIMESTAMP_LTZ(3), and CAST it where it is used",
+            column.name, table.name, column.ty.kind
+        );
+        self.fail(span, message)
+    }
+
     pub(super) fn with_options(
         &mut self,
         table: &Arc<TableDef>,
