@@ -106,6 +106,7 @@ fn read(io: &tokio::runtime::Runtime, servers: &str, topic: &str) {
         part_not_null: Vec::new(),
         event_time: None,
         options: options.iter().map(|(key, value)| ((*key).to_owned(), option(value))).collect(),
+        output: Default::default(),
     };
     // What a count per auction and window needs.
     let source = kafka::source(&table, &[0, 5], &Place::default()).unwrap().source;

@@ -27,7 +27,8 @@ pub fn sink(table: &Table) -> Result<SinkParts, Vec<Problem>> {
     let factory: Arc<dyn OperatorFactory> = Arc::new(factory);
     let connector = ("connector".to_owned(), "blackhole".to_owned());
     let details = [connector].into_iter().chain(parallelism).collect();
-    Ok(SinkParts { factory, committer: None, guarantee: Guarantee::None, details })
+    let guarantee = Guarantee::None;
+    Ok(SinkParts { factory, committer: None, guarantee, single: false, details })
 }
 
 struct Blackhole;

@@ -117,7 +117,8 @@ fn make(table: &Table, out: Lines, err: Lines, taker: Taker) -> Result<SinkParts
     let factory: Arc<dyn OperatorFactory> = Arc::new(factory);
     let connector = ("connector".to_owned(), "print".to_owned());
     let details = [connector].into_iter().chain(parallelism).collect();
-    Ok(SinkParts { factory, committer: None, guarantee: Guarantee::None, details })
+    let guarantee = Guarantee::None;
+    Ok(SinkParts { factory, committer: None, guarantee, single: false, details })
 }
 
 /// As Flink: `identifier:subtask> `, the subtask only where there are several.

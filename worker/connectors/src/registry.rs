@@ -81,6 +81,12 @@ pub fn gives_changes(connector: &str, format: Option<&str>) -> bool {
     })
 }
 
+/// Whether `INSERT OVERWRITE` can replace what a table of this connector holds.
+#[must_use]
+pub fn overwrites(connector: &str) -> bool {
+    connector == "filesystem"
+}
+
 /// Every connector, by name.
 const CONNECTORS: &[Connector] = &[
     Connector {

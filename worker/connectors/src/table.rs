@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use weir_engine::graph::OperatorInfo;
 use weir_engine::operator::OperatorFactory;
@@ -41,6 +41,19 @@ pub struct Table {
     pub event_time: Option<usize>,
     /// The `WITH` clause.
     pub options: BTreeMap<String, OptionValue>,
+    /// Of a sink: how its output takes its place.
+    pub output: Output,
+}
+
+/// How what is written takes its place among what is there.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// The job ends by itself, and its results are those of its end (`execution.runtime-mode` is
+    /// `batch`).
+    pub at_end: bool,
+    /// `INSERT OVERWRITE`: at the job's end it takes the place of what was there. The columns that
+    /// `PARTITION (…)` gives a value, as indices in the schema, with these values, of one row each.
+    pub overwrites: Option<Vec<(usize, ArrayRef)>>,
 }
 
 /// What a column's SQL type says beyond its Arrow type.
@@ -131,6 +144,9 @@ pub struct SinkParts {
     pub committer: Option<Arc<dyn Committer>>,
     /// What it guarantees.
     pub guarantee: Guarantee,
+    /// All rows go to one task, whatever the job's parallelism: what is written follows from all of
+    /// them.
+    pub single: bool,
     /// Details for `weir plan`: path, format, topic.
     pub details: BTreeMap<String, String>,
 }

@@ -19,7 +19,7 @@ use weir_engine::operator::{Context, OperatorMetrics, Waker};
 use weir_protocol::{KeyGroupRange, Subtask, Term};
 
 use crate::reference::{OptionText, Variable};
-use crate::table::{OptionValue, Position, Table};
+use crate::table::{OptionValue, Output, Position, Table};
 
 /// A table with these options, one a line, and these columns.
 pub(crate) fn table(options: &[(&str, &str)], columns: &[(&str, DataType)]) -> Table {
@@ -40,6 +40,7 @@ pub(crate) fn table(options: &[(&str, &str)], columns: &[(&str, DataType)]) -> T
         partitioned_by: Vec::new(),
         event_time: None,
         options: options.collect(),
+        output: Output::default(),
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn sink() -> SinkParts {
         factory: Arc::new(factory),
         committer: None,
         guarantee: Guarantee::None,
+        single: false,
         details: BTreeMap::new(),
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::{Field as ArrowField, Schema};
 use weir_connectors::registry::{self, Changes};
-use weir_connectors::table::{OptionValue, Table};
+use weir_connectors::table::{OptionValue, Output, Table};
 
 use crate::error::Span;
 use crate::expr::Expr;
@@ -50,6 +51,8 @@ pub(crate) struct TableDef {
     pub(crate) written: BTreeMap<String, String>,
     /// The whole name of the table that late rows go to, and where that is said.
     pub(crate) late_rows: Option<(String, Span)>,
+    /// Where `INSERT OVERWRITE` writes it: columns that `PARTITION (…)` gives a value, with it.
+    pub(crate) overwrites: Option<Vec<(usize, ArrayRef)>>,
 }
 
 #[derive(Clone)]
@@ -167,6 +170,13 @@ impl TableDef {
                 .filter(|w| source && matches!(self.columns[w.column].kind, ColumnKind::Physical))
                 .and_then(|w| place(&w.column)),
             options: self.options.clone(),
+            output: Output {
+                at_end: false,
+                overwrites: self.overwrites.as_ref().filter(|_| !source).map(|fixed| {
+                    let fixed = fixed.iter();
+                    fixed.filter_map(|(c, value)| Some((place(c)?, value.clone()))).collect()
+                }),
+            },
         }
     }
 

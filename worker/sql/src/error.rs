@@ -6,7 +6,9 @@ use weir_connectors::options;
 use weir_connectors::table::Position;
 
 /// A stretch of the program text: first and last character, both from 1, both inclusive.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+///
+/// `{:#?}` of whatever holds places does not say where these are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Span {
     /// Line of the first character.
     pub line: u32,
@@ -16,6 +18,16 @@ pub struct Span {
     pub end_line: u32,
     /// Column of the last character.
     pub end_column: u32,
+}
+
+impl std::fmt::Debug for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { line, column, end_line, end_column } = self;
+        match f.alternate() {
+            true => f.write_str("Span"),
+            false => write!(f, "{line}:{column} to {end_line}:{end_column}"),
+        }
+    }
 }
 
 impl Span {

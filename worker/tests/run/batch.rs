@@ -73,3 +73,34 @@ WHERE f.id > 3",
         &["4, 70", "5, null"],
     );
 }
+
+#[test]
+fn files_are_overwritten_when_the_job_ends() {
+    let program = Program::new(&[
+        ("fares/a.csv", FARES),
+        ("kept/old.csv", "9,z\n"),
+        ("kept/_metadata", "theirs"),
+        ("parts/taxi=x/old.csv", "9\n"),
+        ("parts/taxi=z/old.csv", "9\n"),
+    ]);
+    let out = "
+CREATE TABLE kept (id BIGINT, taxi STRING)
+  WITH ('connector' = 'filesystem', 'path' = 'kept', 'format' = 'csv');
+CREATE TABLE parts (id BIGINT, taxi STRING) PARTITIONED BY (taxi)
+  WITH ('connector' = 'filesystem', 'path' = 'parts', 'format' = 'csv');
+INSERT OVERWRITE kept SELECT id, taxi FROM fares WHERE id < 3;
+INSERT OVERWRITE parts SELECT id, taxi FROM fares WHERE taxi = 'x';
+";
+    // Again: rows of the first time go.
+    program.always(&format!("{TABLES}{out}"), &[]);
+    assert_eq!(program.written("kept"), ["1,x", "2,x"]);
+    assert_eq!(program.written("parts"), ["1", "2", "4", "9"]);
+    // Rows that a table has are read before they go.
+    let from_itself = "
+CREATE TABLE kept (id BIGINT, taxi STRING)
+  WITH ('connector' = 'filesystem', 'path' = 'kept', 'format' = 'csv');
+INSERT OVERWRITE kept SELECT id + 10, taxi FROM kept WHERE id = 2;
+";
+    assert_eq!(program.rows(2, &format!("{TABLES}{from_itself}")), [] as [&str; 0]);
+    assert_eq!(program.written("kept"), ["12,x"]);
+}

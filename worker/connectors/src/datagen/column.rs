@@ -119,7 +119,7 @@ impl Column {
             );
         }
         let kind = if sequence {
-            Self::read_sequence(options, part.field, &key)?
+            Self::read_sequence(options, part, &key)?
         } else {
             Self::read_random(options, part, &key)?
         };
@@ -131,9 +131,10 @@ impl Column {
 
     fn read_sequence(
         options: &mut Options<'_>,
-        field: &Field,
+        part: Part<'_>,
         key: &dyn Fn(&str) -> String,
     ) -> Option<Kind> {
+        let field = part.field;
         let numeric = field.data_type().is_numeric() || *field.data_type() == DataType::Utf8;
         let (start, end) =
             (options.parsed(&key("start"), "1"), options.parsed(&key("end"), "1000"));
@@ -167,6 +168,23 @@ impl Column {
                     options.detail(&key("end"), end),
                     key("start"),
                     options.detail(&key("start"), start)
+                ),
+            );
+            return None;
+        }
+        let fits = holds(field.data_type(), part.declared);
+        if let Some(outside) = [("start", start), ("end", end)].iter().find(|(_, n)| !fits(*n)) {
+            let (bound, value) = (key(outside.0), outside.1);
+            options.refuse(
+                &bound,
+                format!(
+                    "'{bound}' is {}, which column '{}', {}, cannot hold; give another one, or declare a wider type",
+                    options.detail(&bound, value),
+                    part.path,
+                    match part.declared {
+                        Declared::Text(length) => format!("text of {length} characters"),
+                        _ => sql_type(field),
+                    }
                 ),
             );
             return None;
@@ -264,6 +282,34 @@ impl Column {
             Kind::Sequence { start, end } => Some(start.abs_diff(end).saturating_add(1)),
             _ => None,
         }
+    }
+}
+
+/// Whether a column of this type can hold a whole number of a sequence: so it can all between two
+/// that it holds.
+fn holds(data_type: &DataType, declared: &Declared) -> impl Fn(i64) -> bool + use<> {
+    let digits = match (data_type, declared) {
+        (DataType::Decimal128(precision, scale), _) => {
+            Some(u32::try_from(i32::from(*precision) - i32::from(*scale)).unwrap_or(0))
+        }
+        (DataType::Utf8, Declared::Text(length)) => Some(*length),
+        _ => None,
+    };
+    let (least, most) = match data_type {
+        DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
+        DataType::Int16 => (i16::MIN.into(), i16::MAX.into()),
+        DataType::Int32 => (i32::MIN.into(), i32::MAX.into()),
+        _ => (i64::MIN, i64::MAX),
+    };
+    let is_text = *data_type == DataType::Utf8;
+    move |value| {
+        // Text of a negative number has its sign as well.
+        let sign = u32::from(is_text && value < 0);
+        let written = match value.unsigned_abs() {
+            0 if !is_text => 0,
+            number => number.checked_ilog10().map_or(1, |log| log + 1),
+        };
+        (least..=most).contains(&value) && digits.is_none_or(|digits| written + sign <= digits)
     }
 }
 

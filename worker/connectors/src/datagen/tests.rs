@@ -332,3 +332,46 @@ fn rows_of_many_empty_arrays_are_made_few_at_once() {
     assert_eq!(rows.iter().sum::<usize>(), 200);
     assert!(rows.iter().all(|&rows| rows as u64 * 65_536 * 16 <= MOST_BYTES), "{rows:?}");
 }
+
+#[test]
+fn a_sequence_that_its_column_cannot_hold_is_refused() {
+    let refused = |kind: DataType, declared: Declared, start: &str, end: &str| -> Vec<String> {
+        let options = [
+            ("connector", "datagen"),
+            ("fields.n.kind", "sequence"),
+            ("fields.n.start", start),
+            ("fields.n.end", end),
+        ];
+        let mut table = table(&options, &[("n", kind)]);
+        table.declared = vec![declared];
+        let problems = source(&table, &[0]).err().unwrap_or_default();
+        problems.into_iter().map(|problem| problem.message).collect()
+    };
+    let plain = |kind, start, end| refused(kind, Declared::Plain, start, end);
+    assert_eq!(
+        plain(DataType::Int8, "1", "300"),
+        [
+            "'fields.n.end' is 300, which column 'n', TINYINT, cannot hold; give another one, or declare a wider type"
+        ]
+    );
+    assert_eq!(plain(DataType::Int16, "-40000", "3").len(), 1);
+    assert_eq!(plain(DataType::Int32, "1", "3000000000").len(), 1);
+    assert_eq!(plain(DataType::Decimal128(4, 2), "1", "100").len(), 1);
+    let text = |end| refused(DataType::Utf8, Declared::Text(2), "1", end);
+    assert_eq!(
+        text("100"),
+        [
+            "'fields.n.end' is 100, which column 'n', text of 2 characters, cannot hold; give another one, or declare a wider type"
+        ]
+    );
+    for (kind, start, end) in [
+        (DataType::Int8, "-128", "127"),
+        (DataType::Int64, "-9223372036854775808", "9223372036854775807"),
+        (DataType::Decimal128(4, 2), "-99", "99"),
+        (DataType::Decimal128(2, 2), "0", "0"),
+        (DataType::Utf8, "-5", "1000000"),
+    ] {
+        assert_eq!(plain(kind.clone(), start, end), [] as [&str; 0], "{kind}");
+    }
+    assert_eq!(text("99"), [] as [&str; 0]);
+}

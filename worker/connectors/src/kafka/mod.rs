@@ -320,6 +320,7 @@ fn build_sink(
         factory: Arc::new(maker),
         committer: None,
         guarantee: if flush { Guarantee::AtLeastOnce } else { Guarantee::None },
+        single: false,
         details,
     })
 }

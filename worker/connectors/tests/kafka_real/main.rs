@@ -155,6 +155,7 @@ fn table(servers: &str, options: &[(&str, &str)], columns: &[(&str, DataType)]) 
         part_not_null: Vec::new(),
         event_time: None,
         options: all,
+        output: Default::default(),
     }
 }
 

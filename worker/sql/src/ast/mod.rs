@@ -9,6 +9,7 @@ pub(crate) use self::expr::*;
 pub(crate) use self::pattern::*;
 pub(crate) use self::query::*;
 pub(crate) use self::statement::*;
+use crate::database;
 use crate::error::Span;
 use crate::parse::DATABASE;
 
@@ -25,13 +26,13 @@ pub(crate) struct Ident {
 pub(crate) const IN: char = '\u{1f}';
 
 impl Ident {
-    /// The name of a table with that of its database: what names a query by its text alone, such as
+    /// The name of a table with the path of its database (see [`crate::database`]): what names a query by its text alone, such as
     /// WITH, is then not meant.
     pub(crate) fn in_database(database: &str, table: &Self, span: Span) -> Self {
         Self { text: format!("{database}{IN}{}", table.alone()), span }
     }
 
-    /// The database that is said of a table.
+    /// The database that is said of a table, as in [`crate::database`].
     pub(crate) fn database(&self) -> Option<&str> {
         self.text.split_once(IN).map(|(database, _)| database)
     }
@@ -44,7 +45,9 @@ impl Ident {
     /// The name of a table as people are told it.
     pub(crate) fn shown(&self) -> String {
         match self.database() {
-            Some(database) if database != DATABASE => format!("{database}.{}", self.alone()),
+            Some(of) if database::shown(of) != DATABASE => {
+                format!("{}.{}", database::shown(of), self.alone())
+            }
             _ => self.alone().to_owned(),
         }
     }

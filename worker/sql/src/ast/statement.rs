@@ -29,6 +29,14 @@ pub(crate) enum Statement {
     },
     /// Names that say no database are of this one.
     Use(Ident),
+    /// Names that say no database are of the one that the catalog has for them.
+    UseCatalog(Ident),
+    CreateCatalog(CreateCatalog),
+    /// With everything in it.
+    DropCatalog {
+        name: Ident,
+        if_exists: bool,
+    },
     CreateDatabase {
         name: Ident,
         if_not_exists: bool,
@@ -64,11 +72,13 @@ pub(crate) enum Ask {
     Columns(Ident, Option<Matching>),
     /// How a table or view was declared.
     Declaration(Ident),
-    /// Names of one kind, of a database or of the current one.
+    /// Names of one kind, of a database or of the current one; of databases, those of a catalog.
     Names(Listed, Option<Ident>, Option<Matching>),
     /// What is known of a function.
     Function(Ident),
-    Catalog,
+    Catalog(Ident),
+    /// How a catalog was made.
+    DeclaredCatalog(Ident),
     Database(Ident),
     /// A list with these columns, of which there is nothing here.
     None(&'static [&'static str]),
@@ -101,6 +111,25 @@ pub(crate) struct Matching {
     /// `ILIKE`.
     pub(crate) any_case: bool,
     pub(crate) text: String,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct CreateCatalog {
+    pub(crate) name: Ident,
+    pub(crate) if_not_exists: bool,
+    pub(crate) comment: Option<String>,
+    pub(crate) options: Vec<OptionDef>,
+}
+
+impl CreateCatalog {
+    /// The option that names the database which a catalog begins with.
+    pub(crate) const FIRST_DATABASE: &str = "default-database";
+
+    /// The database that it begins with, which `USE CATALOG` means.
+    pub(crate) fn first_database(&self) -> &str {
+        let said = self.options.iter().rev().find(|option| option.key == Self::FIRST_DATABASE);
+        said.map_or("default", |option| option.value.as_str())
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -274,6 +303,8 @@ pub(crate) struct CreateView {
 
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Insert {
+    /// `OVERWRITE` instead of `INTO`.
+    pub(crate) overwrites: Option<Span>,
     pub(crate) table: Ident,
     /// `/*+ OPTIONS(…) */` behind the table's name.
     pub(crate) options: Vec<OptionDef>,

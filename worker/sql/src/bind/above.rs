@@ -8,6 +8,7 @@ use weir_engine::aggregate::functions as aggregates;
 
 use super::aggregate::map_children;
 use super::asked::Asked;
+use super::expr::SINGLE_VALUE;
 use super::join::Joined;
 use super::query::{Ctes, From};
 use super::subquery::{gives_aggregates, is_value, values};
@@ -39,7 +40,8 @@ pub(super) fn aggregates(expr: &ast::Expr) -> bool {
 
 fn is_aggregate(expr: &ast::Expr) -> bool {
     let ExprKind::Call(call) = &expr.kind else { return false };
-    call.over.is_none() && aggregates::find(&call.name.text.to_ascii_uppercase()).is_some()
+    let name = call.name.text.to_ascii_uppercase();
+    call.over.is_none() && (aggregates::find(&name).is_some() || name == SINGLE_VALUE)
 }
 
 /// Whether a SELECT gives a row for a group and not for a row.
@@ -63,6 +65,12 @@ fn parted<'a>(
     if is_value(expr) {
         outside.push(expr);
     }
+}
+
+/// Whether two expressions are the same but for where they stand.
+fn is_written_like(a: &ast::Expr, b: &ast::Expr) -> bool {
+    // Written out, a place does not say where it is.
+    format!("{a:#?}") == format!("{b:#?}")
 }
 
 /// What `IN` looks for, bound, beside the column that stands for its answer.
@@ -101,13 +109,14 @@ impl Binder<'_> {
             SelectItem::Expr { expr, .. } => Some(expr),
             SelectItem::Star { .. } => None,
         });
-        let (mut below, mut above) = (Vec::new(), Vec::new());
+        let (mut below, mut above, mut of_keys) = (Vec::new(), Vec::new(), Vec::new());
         if groups(select) {
             for expr in items.chain(&select.having) {
                 parted(expr, &mut below, &mut above);
             }
             let keys = select.group_by.iter().flat_map(|group| &group.keys);
-            keys.for_each(|key| values(key, &mut below));
+            keys.for_each(|key| values(key, &mut of_keys));
+            below.extend(&of_keys);
         } else {
             items.chain(&select.qualify).for_each(|expr| values(expr, &mut below));
         }
@@ -115,6 +124,16 @@ impl Binder<'_> {
             from = self.value_of(from, expr, ctes)?;
         }
         let mut joined = Joined::of(&from);
+        // One that stands in GROUP BY as well is what the rows were grouped by.
+        above.retain(|expr| {
+            let key = of_keys.iter().find(|key| is_written_like(key, expr));
+            let value = key.and_then(|key| joined.value(key.span));
+            match value {
+                Some(value) => joined.add_value(expr.span, value),
+                None => return true,
+            }
+            false
+        });
         for (number, expr) in above.iter().enumerate() {
             let ty = match &expr.kind {
                 ExprKind::Scalar(_) => self.type_of_value(&from, expr, ctes)?,
@@ -124,7 +143,8 @@ impl Binder<'_> {
             let ctes = ctes.iter().map(|(name, rel)| ((*name).to_owned(), rel.clone())).collect();
             joined.above.push(Above { expr: (*expr).clone(), ctes });
         }
-        Ok(if above.is_empty() { from } else { From { joined: Some(joined), ..from } })
+        let is_same = above.is_empty() && of_keys.is_empty();
+        Ok(if is_same { from } else { From { joined: Some(joined), ..from } })
     }
 
     /// The type of a query's value.

@@ -11,14 +11,14 @@ use weir_engine::aggregate::functions;
 
 use super::aggregate::name_of_call;
 use super::around::Rows;
-use super::expr::{bind_plain, call, call_with, choose, compare_op, logical};
+use super::expr::{SINGLE_VALUE, bind_plain, call, call_with, choose, compare_op, logical};
 use super::join::Joined;
 use super::query::{Ctes, From};
 use super::sets::{grouped, plain};
 use super::subquery::{always_has_a_row, of_exists, scope_of};
 use super::{Binder, Reported};
 use crate::ast::{self, BinaryOp, ExprKind};
-use crate::error::{Span, Warning};
+use crate::error::{Span, SqlError, Warning};
 use crate::expr::{Expr, Kernel, Style, compare};
 use crate::rel::{AggregateCall, Field, JoinKind, Rel, Role, calc, join};
 use crate::types::{Kind, SqlType};
@@ -63,6 +63,28 @@ struct Counts {
     /// Where they are asked for.
     least: Expr,
     greatest: Expr,
+}
+
+/// A value of so many rows that there must be one of at most; whoever has more `gave` them.
+pub(super) fn only_value(
+    value: Expr,
+    rows: Expr,
+    gave: &'static str,
+    span: Span,
+) -> Result<Expr, SqlError> {
+    let ty = SqlType::nullable(value.kind());
+    let only: Kernel = Arc::new(move |args, rows| {
+        let counts = args[1].to_rows(rows)?;
+        let counts = counts.as_primitive::<Int64Type>();
+        match counts.iter().flatten().find(|count| *count > 1) {
+            Some(count) => Err(EngineError::user(format!(
+                "at {}:{} {gave} {count} rows where one value is wanted; take an aggregate of them, such as MAX, or the first by ORDER BY … LIMIT 1",
+                span.line, span.column
+            ))),
+            None => Ok(args[0].clone()),
+        }
+    });
+    call_with(SINGLE_VALUE, vec![value, rows], only, ty, Style::Function, true, span)
 }
 
 impl Binder<'_> {
@@ -199,20 +221,7 @@ impl Binder<'_> {
         });
         let (from, counts) = self.with_counts(from, rel, around, false, true, span)?;
         let Counts { rows, least, .. } = counts;
-        let ty = SqlType::nullable(least.kind());
-        let only: Kernel = Arc::new(move |args, rows| {
-            let counts = args[1].to_rows(rows)?;
-            let counts = counts.as_primitive::<Int64Type>();
-            match counts.iter().flatten().find(|count| *count > 1) {
-                Some(count) => Err(EngineError::user(format!(
-                    "the query at {}:{} gave {count} rows where one value is wanted; take an aggregate of them, such as MAX, or the first by ORDER BY … LIMIT 1",
-                    span.line, span.column
-                ))),
-                None => Ok(args[0].clone()),
-            }
-        });
-        let args = vec![least, rows];
-        let value = call_with("SINGLE_VALUE", args, only, ty, Style::Function, true, span);
+        let value = only_value(least, rows, "the query gave", span);
         let value = self.keep(value)?;
         Ok(with_value(from, value, span))
     }

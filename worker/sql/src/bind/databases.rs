@@ -3,17 +3,18 @@
 
 use super::{Binder, BoundProgram, Reported};
 use crate::ast::Ident;
-use crate::database;
+use crate::database::{self, catalog_of, current_catalog, name_of, shown};
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::parse::DATABASE;
 
 impl Binder<'_> {
     /// The whole name of a table: its database's too, which is the current one where none is said.
     pub(super) fn path(&self, name: &Ident) -> String {
-        match name.database() {
-            Some(_) => name.text.clone(),
-            None => Ident::in_database(&database::current(), name, name.span).text,
-        }
+        let of = match name.database() {
+            Some(said) => database::resolve(said, &current_catalog()),
+            None => database::current(),
+        };
+        Ident::in_database(&of, name, name.span).text
     }
 
     /// The whole name of a table that is declared.
@@ -26,32 +27,47 @@ impl Binder<'_> {
     /// Refuses a name of a database that there is not.
     pub(super) fn known_database(&mut self, name: &Ident) -> Result<(), Reported> {
         match name.database() {
-            Some(database) => self.find_database(database, name.span),
+            Some(of) => self.find_database(of, name.span).map(drop),
             None => Ok(()),
         }
     }
 
-    fn find_database(&mut self, name: &str, span: Span) -> Result<(), Reported> {
-        if self.databases.contains(name) {
-            return Ok(());
+    /// The path of a database that has to be there.
+    fn find_database(&mut self, said: &str, span: Span) -> Result<String, Reported> {
+        let path = database::resolve(said, &current_catalog());
+        if self.databases.contains(&path) {
+            return Ok(path);
         }
-        let hint = did_you_mean(name, self.databases.iter().map(String::as_str), '"');
+        let catalog = catalog_of(&path);
+        if !self.catalogs.contains_key(catalog) {
+            let message = self.no_catalog(catalog);
+            return self.fail(span, message);
+        }
+        let beside = self.databases.iter().filter(|known| catalog_of(known) == catalog);
+        let hint = did_you_mean(name_of(&path), beside.map(|known| name_of(known)), '"');
         let hint = match hint.is_empty() {
             true => format!(
                 "; make it with CREATE DATABASE, or leave it out for tables of \"{}\"",
-                database::current()
+                shown(&database::current())
             ),
             false => hint,
         };
-        self.fail(span, format!("database \"{name}\" not found{hint}"))
+        self.fail(span, format!("database \"{}\" not found{hint}", shown(&path)))
     }
 
     pub(super) fn create_database(&mut self, name: &Ident, if_not_exists: bool) {
-        if !self.databases.insert(name.text.clone()) && !if_not_exists {
-            let message = format!(
-                "there is a database \"{}\" already; write CREATE DATABASE IF NOT EXISTS, or leave it out",
-                name.text
-            );
+        let path = database::resolve(&name.text, &current_catalog());
+        let catalog = catalog_of(&path);
+        if !self.catalogs.contains_key(catalog) {
+            let message = self.no_catalog(catalog);
+            self.report(SqlError::new(name.span, message));
+            return;
+        }
+        let message = format!(
+            "there is a database \"{}\" already; write CREATE DATABASE IF NOT EXISTS, or leave it out",
+            shown(&path)
+        );
+        if !self.databases.insert(path) && !if_not_exists {
             self.report(SqlError::new(name.span, message));
         }
     }
@@ -62,8 +78,8 @@ impl Binder<'_> {
     }
 
     pub(super) fn use_database(&mut self, name: &Ident) {
-        if self.find_database(&name.text, name.span).is_ok() {
-            database::set(&name.text);
+        if let Ok(path) = self.find_database(&name.text, name.span) {
+            database::set(&path);
         }
     }
 
@@ -74,44 +90,45 @@ impl Binder<'_> {
         cascade: bool,
         program: &mut BoundProgram,
     ) {
-        if if_exists && !self.databases.contains(&name.text) {
+        let path = database::resolve(&name.text, &current_catalog());
+        if if_exists && !self.databases.contains(&path) {
             return;
         }
         if self.find_database(&name.text, name.span).is_err() {
             return;
         }
-        if name.text == database::current() {
-            let other = if name.text == DATABASE { "another one" } else { DATABASE };
-            let message = format!("\"{}\" is the current database; USE {other} first", name.text);
+        if path == database::current() {
+            let other = if path == DATABASE { "another one" } else { DATABASE };
+            let message =
+                format!("\"{}\" is the current database; USE {other} first", shown(&path));
             self.report(SqlError::new(name.span, message));
             return;
         }
-        let tables = self.names_declared(false, &name.text);
+        let tables = self.names_declared(false, &path);
         if let (Some(table), false) = (tables.iter().min(), cascade) {
             let message = format!(
                 "database \"{0}\" holds \"{table}\" and {1} more; drop them first, or write DROP DATABASE {0} CASCADE",
-                name.text,
+                shown(&path),
                 tables.len() - 1
             );
             self.report(SqlError::new(name.span, message));
             return;
         }
-        self.drop_tables(&name.text, name.span, program);
-        self.databases.remove(&name.text);
+        self.drop_tables(&path, name.span, program);
+        self.databases.remove(&path);
     }
 
-    /// Names of databases, in order.
-    pub(crate) fn databases(&self) -> impl Iterator<Item = &String> {
-        self.databases.iter()
+    /// Names of the databases of a catalog, in order.
+    pub(crate) fn databases(&self, catalog: &str) -> Vec<String> {
+        let paths = self.databases.iter().filter(|path| catalog_of(path) == catalog);
+        paths.map(|path| name_of(path).to_owned()).collect()
     }
 
-    /// Refuses a database that there is not, where one is said; answers which it is.
+    /// Refuses a database that there is not, where one is said; answers the path of the one that is
+    /// meant.
     pub(crate) fn database_or_current(&mut self, name: Option<&Ident>) -> Result<String, Reported> {
         match name {
-            Some(name) => {
-                self.find_database(&name.text, name.span)?;
-                Ok(name.text.clone())
-            }
+            Some(name) => self.find_database(&name.text, name.span),
             None => Ok(database::current()),
         }
     }

@@ -77,6 +77,7 @@ impl Binder<'_> {
         self.declare_table(&table, program);
         let Some((query, rel)) = table.query.as_ref().zip(rel) else { return };
         let insert = Insert {
+            overwrites: None,
             table: table.name.clone(),
             options: Vec::new(),
             partition: Vec::new(),
@@ -442,7 +443,8 @@ impl Binder<'_> {
     fn renamed(&mut self, path: &str, new: &Ident) -> Result<Ident, Reported> {
         let old = Ident { text: path.to_owned(), span: new.span };
         let of = old.database().unwrap_or(DATABASE);
-        if new.database().is_some_and(|named| named != of) {
+        let said = new.database().map(|said| database::resolve(said, &database::current_catalog()));
+        if said.is_some_and(|said| said != of) {
             let message = format!(
                 "\"{}\" stays in its database when it is renamed; declare it in the other one",
                 old.shown()
@@ -538,7 +540,11 @@ impl Binder<'_> {
         self.declared.iter().map(move |(path, declared)| {
             let name = match path.strip_prefix(&now).and_then(|rest| rest.strip_prefix(IN)) {
                 Some(name) => name.to_owned(),
-                None => path.replace(IN, "."),
+                None => {
+                    let catalog = format!("{}{}", database::catalog_of(&now), database::OF);
+                    let path = path.strip_prefix(&catalog).unwrap_or(path);
+                    path.replace([IN, database::OF], ".")
+                }
             };
             (name, &declared.relation)
         })

@@ -12,8 +12,16 @@ use super::select::item_name;
 use super::subquery::{Inside, Items, plain, scope_of, scope_over};
 use super::{Binder, Reported};
 use crate::ast::{self, JoinClause, JoinOn, Relation, RelationKind, SelectItem};
+use crate::error::SqlError;
 use crate::expr::Expr;
 use crate::rel::{JoinKind, Rel, RelKind, Unnest, calc, identity, join};
+
+/// Whether an error is about a name that may be one of the rows before a query.
+fn is_of_a_name(error: &SqlError) -> bool {
+    [" not found", " is not in FROM", "is a column, not a table"]
+        .into_iter()
+        .any(|part| error.message.contains(part))
+}
 
 impl Binder<'_> {
     /// A join whose right side may speak of the left one.
@@ -109,7 +117,7 @@ impl Binder<'_> {
             let right = Relation { kind, ..clause.right.clone() };
             return self.join(&JoinClause { right, ..clause.clone() }, ctes);
         }
-        let first = self.errors.drain(errors..).next();
+        let of_itself: Vec<SqlError> = self.errors.drain(errors..).collect();
         self.warnings.truncate(warnings);
         let width = left.rel.fields.len();
         let found = match self.found_beside(&left, clause, query, ctes) {
@@ -117,6 +125,11 @@ impl Binder<'_> {
             found => found.ok().flatten(),
         };
         let Some((from, items)) = found else {
+            // What is wrong whatever the names stand for says more than that they stand for nothing.
+            let (first, mut others) = (of_itself.first().cloned(), of_itself.into_iter());
+            if let Some(precise) = others.find(|error| !is_of_a_name(error)) {
+                return Err(self.report(precise));
+            }
             let why = first.map_or_else(String::new, |e| format!(" (by itself: {})", e.message));
             let message = format!(
                 "a query behind LATERAL that speaks of the rows before it can select, group, aggregate and take the first rows; write what does more as a query of its own and join it by its keys{why}"

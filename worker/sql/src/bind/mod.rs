@@ -8,6 +8,7 @@ mod around;
 mod asked;
 pub(crate) mod base;
 mod below;
+mod catalogs;
 mod databases;
 mod declare;
 mod emit;
@@ -40,6 +41,8 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+
+use weir_connectors::registry;
 
 use self::declare::Declared;
 use self::expr::{Scope, bind_plain};
@@ -90,6 +93,8 @@ pub(crate) struct Binder<'a> {
     declared: HashMap<String, Declared>,
     /// What has the name of a temporary table or view that is declared.
     hidden: HashMap<String, Declared>,
+    catalogs: BTreeMap<String, catalogs::Catalog>,
+    /// By their paths, as in [`crate::database`].
     databases: BTreeSet<String>,
     /// Names that stood for something, and where that ended.
     dropped: HashMap<String, Span>,
@@ -129,6 +134,7 @@ impl<'a> Binder<'a> {
             options,
             declared: HashMap::new(),
             hidden: HashMap::new(),
+            catalogs: catalogs::at_first(),
             databases: BTreeSet::from([DATABASE.to_owned()]),
             dropped: HashMap::new(),
             changes: 0,
@@ -191,6 +197,11 @@ impl<'a> Binder<'a> {
                     self.drop_statement((*is_view, *temporary), name, *if_exists, &mut program);
                 }
                 Statement::Use(name) => self.use_database(name),
+                Statement::UseCatalog(name) => self.use_catalog(name),
+                Statement::CreateCatalog(create) => self.create_catalog(create),
+                Statement::DropCatalog { name, if_exists } => {
+                    self.drop_catalog(name, *if_exists, &mut program);
+                }
                 Statement::CreateDatabase { name, if_not_exists } => {
                     self.create_database(name, *if_not_exists);
                 }
@@ -220,6 +231,7 @@ impl<'a> Binder<'a> {
                 self.resolve_late(&mut program);
             }
         }
+        self.refuse_overwritten_twice(&program.inserts);
         program.tables.append(&mut self.retired);
         program.tables.append(&mut self.hinted);
         program.state_ttl = self.state_ttl;
@@ -251,6 +263,11 @@ impl<'a> Binder<'a> {
         rel: &Arc<Rel>,
     ) -> Result<BoundInsert, Reported> {
         let fixed = self.fixed_columns(insert, &table)?;
+        self.refuse_plain_times(&table, true, insert.table.span)?;
+        let table = match insert.overwrites {
+            Some(span) => self.overwritten(&table, insert, &fixed, span)?,
+            None => table,
+        };
         let of_points = |&c: &usize| matches!(table.columns[c].ty.kind, Kind::TimestampLtz(_));
         if table.partitioned_by.iter().any(of_points) && !zone::current().is_utc() {
             let message = "partitions by a TIMESTAMP_LTZ are not supported with a 'table.local-time-zone' other than UTC; partition by a STRING, such as DATE_FORMAT gives";
@@ -350,6 +367,61 @@ impl<'a> Binder<'a> {
         let rel = calc(&self.final_rows(rel), None, exprs, fields);
         let rel = narrow(&self.without_null(rel, &table)?);
         self.printed(BoundInsert { table, rel, span: insert.table.span })
+    }
+
+    /// The table, of whose files an INSERT OVERWRITE takes the place.
+    fn overwritten(
+        &mut self,
+        table: &Arc<TableDef>,
+        insert: &Insert,
+        fixed: &[(usize, Expr)],
+        span: Span,
+    ) -> Result<Arc<TableDef>, Reported> {
+        if !self.batch {
+            return self.fail(span, "INSERT OVERWRITE is for batch jobs alone: a streaming job has no end at which its rows could take the place of what is there; SET 'execution.runtime-mode' = 'batch' in front of it, or write INSERT INTO");
+        }
+        if !registry::overwrites(table.connector()) {
+            let message = format!(
+                "INSERT OVERWRITE replaces files, and table \"{}\" (connector '{}') has none; write INSERT INTO, or a table with 'connector' = 'filesystem'",
+                table.name,
+                table.connector()
+            );
+            return self.fail(insert.table.span, message);
+        }
+        let value = |(column, expr): &(usize, Expr)| Some((*column, expr.as_literal()?.clone()));
+        let mut overwritten = TableDef::clone(table);
+        overwritten.overwrites = Some(fixed.iter().filter_map(value).collect());
+        Ok(Arc::new(overwritten))
+    }
+
+    /// Refuses to write files of a table beside those that take the place of all.
+    fn refuse_overwritten_twice(&mut self, inserts: &[BoundInsert]) {
+        let path = |insert: &BoundInsert| {
+            let path = insert.table.written.get("path").map(String::as_str).unwrap_or_default();
+            std::path::PathBuf::from(path.strip_prefix("./").unwrap_or(path))
+        };
+        for (at, insert) in inserts.iter().enumerate() {
+            let Some(fixed) = &insert.table.overwrites else { continue };
+            let other = inserts.iter().enumerate().find(|(other, insert_of)| {
+                *other != at && insert_of.table.connector() == insert.table.connector()
+                    // Also folders of its own.
+                    && path(insert_of).starts_with(path(insert))
+                    // Other partitions are other files.
+                    && !insert_of.table.overwrites.as_ref().is_some_and(|other| {
+                        fixed.iter().any(|(column, value)| {
+                            other.iter().any(|(c, v)| c == column && v != value)
+                        })
+                    })
+            });
+            if let Some((_, other)) = other {
+                let Span { line, column, .. } = other.span;
+                let message = format!(
+                    "table \"{}\" is overwritten here and written at {line}:{column} as well, in one job, of whose rows one would take the place of the other; write all of them by one INSERT OVERWRITE with UNION ALL, or run two jobs",
+                    insert.table.name
+                );
+                self.report(SqlError::new(insert.span, message));
+            }
+        }
     }
 
     /// Rows for a table without those that hold NULL where it takes none, where they are to be

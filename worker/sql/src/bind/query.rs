@@ -156,6 +156,7 @@ impl Binder<'_> {
                         Relation::View(rel) => rel,
                         Relation::Table(table) => {
                             let table = self.with_options(&table, options)?;
+                            self.refuse_plain_times(&table, false, relation.span)?;
                             self.final_rows(&scan(&table))
                         }
                         Relation::Broken => return Err(Reported),

@@ -58,6 +58,7 @@ impl Binder<'_> {
             )]),
             written: BTreeMap::from([connector]),
             late_rows: None,
+            overwrites: None,
         };
         let plain = |field: &Field| Field { role: Role::Plain, ..field.clone() };
         let fields = rel.fields.iter().map(plain).collect();

@@ -79,6 +79,7 @@ impl Binder<'_> {
             options: written.iter().map(option).collect(),
             written,
             late_rows: None,
+            overwrites: None,
         });
         self.hinted.push(table.clone());
         Ok((scan(&table), place))

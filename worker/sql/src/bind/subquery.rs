@@ -261,7 +261,8 @@ impl Binder<'_> {
         if select.group_by.is_some() || select.having.is_some() || select.from.is_none() {
             return Ok(None);
         }
-        if gives_aggregates(select) {
+        // Watermarks are those of the query's own rows, before others stand beside them.
+        if gives_aggregates(select) || super::watermarks::asks(select) {
             return Ok(None);
         }
         let inside = self.inside(outer, select, ctes)?;

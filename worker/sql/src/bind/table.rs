@@ -13,11 +13,13 @@ use super::expr::{Scope, bind_plain};
 use super::{Binder, Reported};
 use crate::ast::{self, Ident};
 use crate::catalog::{Column, ColumnKind, LATE_ROWS_TABLE, TableDef, Watermark, WatermarkRule};
+use crate::database;
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Node};
 use crate::parse::DATABASE;
 use crate::rel::{Field, Role, role_of};
 use crate::types::{Kind, SqlType};
+use crate::zone;
 
 /// Options as connectors see them, as written, and the table that late rows go to.
 type Options = (BTreeMap<String, OptionValue>, BTreeMap<String, String>, Option<(String, Span)>);
@@ -107,6 +109,7 @@ impl Binder<'_> {
             options,
             written,
             late_rows,
+            overwrites: None,
         })
     }
 
@@ -236,6 +239,29 @@ impl Binder<'_> {
     }
 
     /// The table with the options of a hint, which come before those of its WITH.
+    /// Refuses metadata that are points in time in columns of a type that is none, which would show
+    /// another time than the session's clock.
+    pub(super) fn refuse_plain_times(
+        &mut self,
+        table: &TableDef,
+        written: bool,
+        span: Span,
+    ) -> Result<(), Reported> {
+        let is_plain = |column: &&Column| {
+            matches!(column.ty.kind, Kind::Timestamp(_))
+                && matches!(&column.kind, ColumnKind::Metadata { is_virtual, .. } if !(written && *is_virtual))
+        };
+        let Some(column) = table.columns.iter().find(is_plain) else { return Ok(()) };
+        if zone::current().is_utc() {
+            return Ok(());
+        }
+        let message = format!(
+            "column \"{}\" of table \"{}\" is {}, and its metadata are points in time, which are not shown by a 'table.local-time-zone' other than UTC there; declare it TIMESTAMP_LTZ(3), and CAST it where it is used",
+            column.name, table.name, column.ty.kind
+        );
+        self.fail(span, message)
+    }
+
     pub(super) fn with_options(
         &mut self,
         table: &Arc<TableDef>,
@@ -279,21 +305,35 @@ impl Binder<'_> {
         Ok(hinted)
     }
 
+    /// The path of a database and the name of a table in it, of a name in an option: a table of
+    /// this database, unless the name says another one.
+    fn whole_name<'n>(&self, name: &'n str, own: &str) -> (String, &'n str) {
+        if let Some((of, table)) = name.split_once('.') {
+            let beside = database::path(database::catalog_of(own), of);
+            if self.databases.contains(&beside) {
+                return (beside, table);
+            }
+            if let Some((of_catalog, table)) = table.split_once('.') {
+                let path = database::path(of, of_catalog);
+                if self.databases.contains(&path) {
+                    return (path, table);
+                }
+            }
+        }
+        (own.to_owned(), name)
+    }
+
     fn options(&mut self, table: &ast::CreateTable) -> Options {
         let mut options = BTreeMap::new();
         let mut written = BTreeMap::new();
         let mut late_rows = None;
         for option in &table.options {
             if option.key == LATE_ROWS_TABLE {
-                // A table of the same database, unless another one is said.
                 let span = option.value_span;
                 let own = table.name.database().unwrap_or(DATABASE);
-                let (of, name) = match option.value.split_once('.') {
-                    Some((of, name)) if self.databases.contains(of) => (of, name),
-                    _ => (own, option.value.as_str()),
-                };
+                let (of, name) = self.whole_name(&option.value, own);
                 let target =
-                    Ident::in_database(of, &Ident { text: name.to_owned(), span }, span).text;
+                    Ident::in_database(&of, &Ident { text: name.to_owned(), span }, span).text;
                 late_rows = Some((target, option.value_span));
                 written.insert(option.key.clone(), option.value.clone());
                 continue;

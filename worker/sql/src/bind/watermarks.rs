@@ -26,7 +26,7 @@ pub(crate) fn is_shown(column: &Column) -> bool {
 }
 
 /// Whether a SELECT asks for watermarks.
-fn asks(select: &ast::Select) -> bool {
+pub(super) fn asks(select: &ast::Select) -> bool {
     let items = select.items.iter().filter_map(|item| match item {
         SelectItem::Expr { expr, .. } => Some(expr),
         SelectItem::Star { .. } => None,

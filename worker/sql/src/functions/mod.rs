@@ -32,6 +32,7 @@ use weir_engine::EngineError;
 use weir_engine::aggregate::functions as aggregate;
 
 use crate::ast::Unit;
+use crate::bind::expr::SINGLE_VALUE;
 use crate::bind::watermarks::CURRENT_WATERMARK;
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Call, Col, Expr, Style, cast};
@@ -132,7 +133,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     // Others stand for signs and for clauses of their own.
     let is_called = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let all = all().map(|function| function.name).chain(aggregate::names());
-    all.chain(WINDOW_FUNCTIONS).chain([CURRENT_WATERMARK]).filter(is_called)
+    all.chain(WINDOW_FUNCTIONS).chain([CURRENT_WATERMARK, SINGLE_VALUE]).filter(is_called)
 }
 
 /// How a function is called, where that is known.

@@ -13,7 +13,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     special("TYPEOF", "TYPEOF(value [, TRUE for types without short names])", type_of),
     special("CURRENT_DATABASE", "CURRENT_DATABASE()", |site| {
         site.expect_count(0..=0)?;
-        Ok(text(site, &crate::database::current()))
+        Ok(text(site, crate::database::name_of(&crate::database::current())))
     }),
 ];
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir_connectors::table::Guarantee;
-use weir_engine::graph::{Exchange, Node, OperatorInfo};
+use weir_engine::graph::{Exchange, Node, OperatorInfo, Parallelism};
 use weir_engine::operators::rank::spec::RankFunction;
 
 use super::{Flows, Lowering, Shape, identity};
@@ -21,9 +21,12 @@ impl Lowering<'_> {
         table: &Arc<TableDef>,
         key: &[usize],
     ) {
-        let sink = table.as_sink();
+        let mut sink = table.as_sink();
+        sink.output.at_end = self.batch;
+        // What is held for the end is nothing for a sink that adds rows.
+        let how = if table.overwrites.is_some() { " overwritten" } else { "" };
         let mut info = OperatorInfo {
-            uid: self.uid(&format!("sink {} of {identity}", identity::sink(table))),
+            uid: self.uid(&format!("sink {}{how} of {identity}", identity::sink(table))),
             name: name(table),
             kind: "sink",
             details: BTreeMap::new(),
@@ -44,6 +47,14 @@ impl Lowering<'_> {
         info.details.insert("guarantee".to_owned(), guarantee.to_owned());
         if let Some(committer) = parts.committer {
             self.graph.committers.insert(info.uid.clone(), committer);
+        }
+        if parts.single {
+            let vertex = self.vertex(info, Node::Operator(parts.factory));
+            self.graph.vertices[vertex].parallelism = Parallelism::Single;
+            for (input, flow) in flows.iter().enumerate() {
+                self.edge(flow, vertex, input, Exchange::Single);
+            }
+            return;
         }
         if key.is_empty() {
             self.append(&flows, info, parts.factory, sink.schema);

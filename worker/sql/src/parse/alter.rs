@@ -10,7 +10,7 @@ use crate::error::Span;
 const OTHERS: [(&str, &str); 5] = [
     ("FUNCTION", "functions of your own are not available in SQL"),
     ("SYSTEM", "functions of your own are not available in SQL"),
-    ("CATALOG", "there is one catalog, made of the program's own tables"),
+    ("CATALOG", "a catalog stays as it was made; DROP CATALOG and CREATE CATALOG make another one"),
     ("MODEL", "models are not available"),
     ("MATERIALIZED", "write into a table with INSERT INTO"),
 ];
@@ -65,6 +65,12 @@ impl Parser {
             }
             self.end_of_statement()?;
             return Ok(Some(Statement::DropDatabase { name, if_exists, cascade }));
+        }
+        if self.eat_word("CATALOG") {
+            let if_exists = self.eat_words(&["IF", "EXISTS"]);
+            let name = self.ident("a catalog's name")?;
+            self.end_of_statement()?;
+            return Ok(Some(Statement::DropCatalog { name, if_exists }));
         }
         let temporary = self.eat_word("TEMPORARY");
         let is_view = self.is_view("DROP")?;

@@ -1,9 +1,9 @@
-//! `CREATE TABLE` and `CREATE VIEW`.
+//! `CREATE TABLE`, `CREATE VIEW`, `CREATE DATABASE` and `CREATE CATALOG`.
 
 use super::{Parsed, Parser, WEIGHT};
 use crate::ast::{
-    ColumnDef, ColumnKind, CreateTable, CreateView, Ident, OptionDef, Replaces, Statement, Unit,
-    WatermarkDef,
+    ColumnDef, ColumnKind, CreateCatalog, CreateTable, CreateView, Ident, OptionDef, Replaces,
+    Statement, Unit, WatermarkDef,
 };
 use crate::error::{Span, did_you_mean};
 use crate::lex::Tok;
@@ -77,15 +77,35 @@ impl Parser {
             self.end_of_statement()?;
             return Ok(Statement::CreateDatabase { name, if_not_exists });
         }
+        if self.eat_word("CATALOG") {
+            return self.create_catalog();
+        }
         let token = self.peek();
         let what = token.keyword().unwrap_or_default();
         match what.as_str() {
-            "FUNCTION" | "SYSTEM" => self.error(token.span, "CREATE FUNCTION is not supported: functions of your own are not available in SQL"),
-            "CATALOG" => self.error(token.span, "CREATE CATALOG is not supported: a program declares its tables itself; CREATE DATABASE makes room for them"),
+            "FUNCTION" | "SYSTEM" => self.error(
+                token.span,
+                "CREATE FUNCTION is not supported: functions of your own are not available in SQL",
+            ),
             "MODEL" => self.error(token.span, "CREATE MODEL is not supported"),
-            "MATERIALIZED" => self.error(token.span, "MATERIALIZED tables are not supported; write into a table with INSERT INTO"),
+            "MATERIALIZED" => self.error(
+                token.span,
+                "MATERIALIZED tables are not supported; write into a table with INSERT INTO",
+            ),
             _ => Err(self.unexpected("TABLE or VIEW")),
         }
+    }
+
+    fn create_catalog(&mut self) -> Parsed<Statement> {
+        let if_not_exists = self.if_not_exists();
+        let name = self.ident("a catalog's name")?;
+        let comment = self.comment_of()?;
+        let options = match self.eat_word("WITH") {
+            true => self.option_list()?,
+            false => Vec::new(),
+        };
+        self.end_of_statement()?;
+        Ok(Statement::CreateCatalog(CreateCatalog { name, if_not_exists, comment, options }))
     }
 
     fn if_not_exists(&mut self) -> bool {

@@ -22,6 +22,7 @@ pub(crate) use expr::children;
 pub(crate) use rows::row;
 
 use crate::ast::{Ident, Insert, Statement};
+use crate::database;
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::lex::{HINT, Tok, Token, tokenize_from};
 
@@ -311,37 +312,31 @@ impl Parser {
         }
         match parts.as_slice() {
             [name] => Ok(name.clone()),
-            [database, name] => {
-                let span = self.since(database.span);
-                Ok(Ident::in_database(&database.text, name, span))
+            [of, name] => {
+                let span = self.since(of.span);
+                Ok(Ident::in_database(&database::of_current_catalog(&of.text), name, span))
             }
-            [catalog, database, name] if catalog.text == CATALOG => {
+            [catalog, of, name] => {
                 let span = self.since(catalog.span);
-                Ok(Ident::in_database(&database.text, name, span))
+                Ok(Ident::in_database(&database::path(&catalog.text, &of.text), name, span))
             }
-            [catalog, ..] => self.no_catalog(catalog),
+            [first, ..] => {
+                let message = "a table's name has three parts at most: catalog.database.table";
+                self.error(self.since(first.span), message)
+            }
             [] => Err(self.unexpected("a table's name")),
         }
     }
 
-    /// A database's name, which may stand behind that of the catalog.
+    /// A database's name, which may stand behind that of its catalog.
     fn database_name(&mut self) -> Parsed<Ident> {
         let first = self.ident("a database's name")?;
         if !self.eat(".") {
-            return Ok(first);
+            return Ok(Ident { text: database::of_current_catalog(&first.text), span: first.span });
         }
-        if first.text != CATALOG {
-            return self.no_catalog(&first);
-        }
-        self.ident("a database's name")
-    }
-
-    fn no_catalog<T>(&self, name: &Ident) -> Parsed<T> {
-        let message = format!(
-            "there is no catalog \"{}\": a program's tables are in {CATALOG}; write database.table, or the table's name alone",
-            name.text
-        );
-        self.error(name.span, message)
+        let name = self.ident("a database's name")?;
+        let span = self.since(first.span);
+        Ok(Ident { text: database::path(&first.text, &name.text), span })
     }
 
     fn text(&mut self, what: &str) -> Parsed<(String, Span)> {
@@ -482,11 +477,11 @@ impl Parser {
 
     fn insert(&mut self) -> Parsed<Insert> {
         self.expect_word("INSERT")?;
-        if self.is_word("OVERWRITE") {
-            let span = self.span();
-            return self.error(span, "INSERT OVERWRITE is not supported: it replaces what is there, which a stream cannot; use INSERT INTO");
+        let span = self.span();
+        let overwrites = self.eat_word("OVERWRITE").then_some(span);
+        if overwrites.is_none() {
+            self.expect_word("INTO")?;
         }
-        self.expect_word("INTO")?;
         let table = self.table_name()?;
         let mut options = self.table_hints()?;
         let mut partition = Vec::new();
@@ -515,7 +510,7 @@ impl Parser {
             options = self.table_hints()?;
         }
         let query = self.query()?;
-        Ok(Insert { table, options, partition, columns, query })
+        Ok(Insert { overwrites, table, options, partition, columns, query })
     }
 }
 

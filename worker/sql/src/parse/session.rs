@@ -1,19 +1,18 @@
 //! Statements about the session: `SET`, `RESET`, `USE`.
 
-use super::{CATALOG, Parsed, Parser};
+use super::{Parsed, Parser};
 use crate::ast::{Ask, Statement, Told};
 use crate::error::Span;
 use crate::lex::Tok;
 
 impl Parser {
-    /// `USE`: of a database; of the catalog and of modules, those that are used anyway.
+    /// `USE`: of a database, of a catalog; of modules, those that are used anyway.
     pub(super) fn use_statement(&mut self) -> Parsed<Option<Statement>> {
         self.expect_word("USE")?;
         if self.eat_word("CATALOG") {
             let catalog = self.ident("a catalog's name")?;
-            if catalog.text != CATALOG {
-                return self.no_catalog(&catalog);
-            }
+            self.end_of_statement()?;
+            return Ok(Some(Statement::UseCatalog(catalog)));
         } else if self.eat_word("MODULES") {
             loop {
                 let module = self.ident("a module's name")?;

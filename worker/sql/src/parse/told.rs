@@ -1,6 +1,6 @@
 //! Statements that tell a person something and change nothing: `EXPLAIN`, `DESCRIBE`, `SHOW`, `HELP`.
 
-use super::{CATALOG, Parsed, Parser};
+use super::{Parsed, Parser};
 use crate::ast::{Ask, Listed, Matching, Statement, Told};
 use crate::lex::Tok;
 
@@ -92,13 +92,7 @@ impl Parser {
         match kind {
             Some("FUNCTION") => self.ident("a function's name").map(Ask::Function),
             Some("DATABASE") => self.database_name().map(Ask::Database),
-            Some(_) => {
-                let catalog = self.ident("a catalog's name")?;
-                match catalog.text == CATALOG {
-                    true => Ok(Ask::Catalog),
-                    false => self.no_catalog(&catalog),
-                }
-            }
+            Some(_) => self.ident("a catalog's name").map(Ask::Catalog),
             None => self.table_name().map(|name| Ask::Columns(name, None)),
         }
     }
@@ -108,6 +102,9 @@ impl Parser {
             if self.eat_words(&["CREATE", declared]) {
                 return self.table_name().map(Ask::Declaration);
             }
+        }
+        if self.eat_words(&["CREATE", "CATALOG"]) {
+            return self.ident("a catalog's name").map(Ask::DeclaredCatalog);
         }
         if self.eat_word("COLUMNS") {
             if !self.eat_from() {
@@ -133,7 +130,9 @@ impl Parser {
             return Err(self.unexpected("what is to be shown"));
         };
         let of_database = matches!(names, Listed::Tables | Listed::Views | Listed::Functions);
-        let database = match of_database && self.eat_from() {
+        let of_catalog = *names == Listed::Databases;
+        let database = match (of_database || of_catalog) && self.eat_from() {
+            true if of_catalog => Some(self.ident("a catalog's name")?),
             true => Some(self.database_name()?),
             false => None,
         };

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::ast::{Ident, Listed, Matching};
 use crate::bind::{Binder, Reported};
 use crate::catalog::{ColumnKind, Relation, TableDef, WatermarkRule};
+use crate::database::{self, catalog_of, name_of};
 use crate::error::did_you_mean;
 use crate::expr::{Expr, render};
 use crate::functions;
-use crate::parse::CATALOG;
 use crate::rel::{Role, role_of};
 
 /// A table of texts.
@@ -29,7 +29,8 @@ pub(super) const HELP: &str = "Statements end with ';':
   EXECUTE STATEMENT SET BEGIN … END   several INSERTs as one job
   EXPLAIN …                       show the plan
   CREATE DATABASE d, USE d        names of several tables; d.t is the t of d
-  SHOW TABLES, VIEWS, DATABASES, FUNCTIONS, COLUMNS FROM t, CREATE TABLE t
+  CREATE CATALOG c WITH ('type' = 'generic_in_memory'), USE CATALOG c   of several databases
+  SHOW TABLES, VIEWS, DATABASES, CATALOGS, FUNCTIONS, COLUMNS FROM t, CREATE TABLE t
   DESCRIBE t                      columns, keys and watermark
   SET 'key' = 'value', SET, RESET settings; SET alone lists them
   HELP, CLEAR, QUIT, EXIT
@@ -43,11 +44,6 @@ impl Answer {
     /// A list of which there is nothing.
     pub(super) fn none(columns: &[&str]) -> Self {
         Self::of(columns, Vec::new())
-    }
-
-    /// The one catalog.
-    pub(super) fn catalog() -> Self {
-        Self::info(&[("name", CATALOG), ("type", "generic_in_memory"), ("comment", "")])
     }
 
     fn info(known: &[(&str, &str)]) -> Self {
@@ -112,7 +108,15 @@ impl Binder<'_> {
         database: Option<&Ident>,
         pattern: Option<&Matching>,
     ) -> Result<Answer, Reported> {
-        let database = self.database_or_current(database)?;
+        let catalog = match (listed, database) {
+            (Listed::Databases, Some(catalog)) => {
+                self.catalog(catalog)?;
+                catalog.text.clone()
+            }
+            _ => database::current_catalog(),
+        };
+        let database =
+            self.database_or_current(database.filter(|_| listed != Listed::Databases))?;
         let (column, mut names) = match listed {
             Listed::Tables => ("table name", self.names_declared(false, &database)),
             Listed::Views => ("view name", self.names_declared(true, &database)),
@@ -120,10 +124,12 @@ impl Binder<'_> {
                 let names = functions::names().map(str::to_lowercase).collect();
                 ("function name", names)
             }
-            Listed::Catalogs => ("catalog name", vec![CATALOG.to_owned()]),
-            Listed::CurrentCatalog => ("current catalog name", vec![CATALOG.to_owned()]),
-            Listed::Databases => ("database name", self.databases().cloned().collect()),
-            Listed::CurrentDatabase => ("current database name", vec![database]),
+            Listed::Catalogs => ("catalog name", self.catalogs().cloned().collect()),
+            Listed::CurrentCatalog => ("current catalog name", vec![catalog]),
+            Listed::Databases => ("database name", self.databases(&catalog)),
+            Listed::CurrentDatabase => {
+                ("current database name", vec![name_of(&database).to_owned()])
+            }
             Listed::Modules => ("module name", vec!["core".to_owned()]),
         };
         names.retain(|name| pattern.is_none_or(|pattern| pattern.takes(name)));
@@ -153,7 +159,45 @@ impl Binder<'_> {
     pub(super) fn database(&mut self, name: &Ident) -> Result<Answer, Reported> {
         let database = self.database_or_current(Some(name))?;
         let count = self.names_declared(false, &database).len().to_string();
-        Ok(Answer::info(&[("name", &database), ("catalog", CATALOG), ("tables and views", &count)]))
+        Ok(Answer::info(&[
+            ("name", name_of(&database)),
+            ("catalog", catalog_of(&database)),
+            ("tables and views", &count),
+        ]))
+    }
+
+    /// What is known of a catalog.
+    pub(super) fn catalog_described(&mut self, name: &Ident) -> Result<Answer, Reported> {
+        let catalog = self.catalog(name)?;
+        let of: Vec<(String, &str)> = catalog
+            .made_of()
+            .map(|(key, value)| match key {
+                "type" => (key.to_owned(), value),
+                _ => (format!("option:{key}"), value),
+            })
+            .collect();
+        let mut known = vec![("name", name.text.as_str())];
+        known.extend(of.iter().map(|(key, value)| (key.as_str(), *value)));
+        known.insert(2, ("comment", &catalog.comment));
+        Ok(Answer::info(&known))
+    }
+
+    /// The statement that makes a catalog.
+    pub(super) fn catalog_declared(&mut self, name: &Ident) -> Result<String, Reported> {
+        let catalog = self.catalog(name)?;
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let options = catalog.made_of();
+        let options: Vec<String> =
+            options.map(|(key, value)| format!("  {} = {}", quoted(key), quoted(value))).collect();
+        let comment = match catalog.comment.as_str() {
+            "" => String::new(),
+            comment => format!("COMMENT {}\n", quoted(comment)),
+        };
+        Ok(format!(
+            "CREATE CATALOG `{}`\n{comment}WITH (\n{}\n);\n",
+            name.text.replace('`', "``"),
+            options.join(",\n")
+        ))
     }
 
     /// The columns of a table or view, as Flink's DESCRIBE shows them.

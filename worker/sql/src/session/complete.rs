@@ -41,8 +41,8 @@ pub struct Candidate {
 }
 
 /// Words behind which a table's name stands.
-const BEFORE_TABLES: [&str; 8] =
-    ["FROM", "JOIN", "INTO", "TABLE", "VIEW", "DESCRIBE", "DESC", "UPDATE"];
+const BEFORE_TABLES: [&str; 9] =
+    ["FROM", "JOIN", "INTO", "OVERWRITE", "TABLE", "VIEW", "DESCRIBE", "DESC", "UPDATE"];
 
 impl Scope {
     pub(super) fn of(binder: &mut Binder<'_>) -> Self {
@@ -243,6 +243,7 @@ fn known(given: &BTreeMap<String, String>) -> BTreeMap<String, Vec<String>> {
         part_not_null: Vec::new(),
         event_time: None,
         options: given.iter().map(option).collect(),
+        output: Default::default(),
     };
     let place = Place {
         job: "completion/completion".to_owned(),

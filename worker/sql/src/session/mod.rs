@@ -15,7 +15,7 @@ mod draft;
 mod typed;
 mod written;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 pub use answers::Answer;
 pub use complete::{Candidate, Completion, Scope};
@@ -24,10 +24,11 @@ pub use typed::{Token, TokenKind, is_complete, tokens, words};
 
 use arrow::array::RecordBatch;
 
-use crate::ast::{Ask, Change, CreateTable, CreateView, Ident, Statement, Told};
+use crate::ast::{Ask, Change, CreateCatalog, CreateTable, CreateView, Ident, Statement, Told};
 use crate::bind::Binder;
+use crate::database;
 use crate::error::{Span, SqlError, Warning};
-use crate::parse::{DATABASE, Unit, parse_units};
+use crate::parse::{CATALOG, DATABASE, Unit, parse_units};
 use crate::zone::{self, Zone};
 use crate::{PlanOptions, Planned, comments, lower};
 
@@ -401,15 +402,27 @@ impl Session {
                     statement.clone()
                 }
                 Statement::Use(name) => {
-                    done = format!("names are of database \"{}\"", name.text);
+                    done = format!("names are of database \"{}\"", database::shown(&name.text));
+                    statement.clone()
+                }
+                Statement::UseCatalog(name) => {
+                    done = format!("names are of catalog \"{}\"", name.text);
+                    statement.clone()
+                }
+                Statement::CreateCatalog(CreateCatalog { name, .. }) => {
+                    done = format!("catalog \"{}\" is there", name.text);
+                    statement.clone()
+                }
+                Statement::DropCatalog { name, .. } => {
+                    done = format!("catalog \"{}\" is dropped", name.text);
                     statement.clone()
                 }
                 Statement::CreateDatabase { name, .. } => {
-                    done = format!("database \"{}\" is there", name.text);
+                    done = format!("database \"{}\" is there", database::shown(&name.text));
                     statement.clone()
                 }
                 Statement::DropDatabase { name, .. } => {
-                    done = format!("database \"{}\" is dropped", name.text);
+                    done = format!("database \"{}\" is dropped", database::shown(&name.text));
                     statement.clone()
                 }
                 Statement::AlterDatabase(_) => continue,
@@ -486,7 +499,14 @@ impl Session {
                 let answer = bound.binder.database(name);
                 answer.map(Outcome::Answer).map_err(|_| bound.binder.errors)
             }
-            Ask::Catalog => Ok(Outcome::Answer(Answer::catalog())),
+            Ask::Catalog(name) => {
+                let answer = bound.binder.catalog_described(name);
+                answer.map(Outcome::Answer).map_err(|_| bound.binder.errors)
+            }
+            Ask::DeclaredCatalog(name) => {
+                let text = bound.binder.catalog_declared(name);
+                text.map(Outcome::Text).map_err(|_| bound.binder.errors)
+            }
             Ask::None(columns) => Ok(Outcome::Answer(Answer::none(columns))),
             Ask::Clear => Ok(Outcome::Nothing),
             Ask::Quit => Ok(Outcome::Quit),
@@ -517,7 +537,7 @@ impl Session {
                     told.what,
                     match told.what {
                         "SHOW" =>
-                            "there are SHOW TABLES, VIEWS, COLUMNS FROM, CREATE TABLE, CREATE VIEW, FUNCTIONS, CATALOGS, DATABASES, MODULES, CURRENT CATALOG and CURRENT DATABASE",
+                            "there are SHOW TABLES, VIEWS, COLUMNS FROM, CREATE TABLE, CREATE VIEW, CREATE CATALOG, FUNCTIONS, CATALOGS, DATABASES, MODULES, CURRENT CATALOG and CURRENT DATABASE",
                         _ =>
                             "it takes the name of a table or view, or DATABASE, CATALOG or FUNCTION and a name",
                     }
@@ -543,21 +563,36 @@ impl Session {
     /// The statements that made a name what it is.
     fn made_by(&self, name: &Ident) -> Vec<&Kept> {
         // Names that say no database are of the one that was used then.
-        let mut current = DATABASE;
+        let mut current = DATABASE.to_owned();
+        let mut first = HashMap::from([(CATALOG, DATABASE)]);
         let mut of = Vec::new();
         for kept in &self.kept {
-            of.push(current);
-            if let Statement::Use(database) = &kept.statement {
-                current = &database.text;
+            of.push(current.clone());
+            match &kept.statement {
+                Statement::CreateCatalog(create) => {
+                    first.entry(&create.name.text).or_insert(create.first_database());
+                }
+                Statement::DropCatalog { name, .. } => drop(first.remove(name.text.as_str())),
+                Statement::UseCatalog(name) if name.text != database::catalog_of(&current) => {
+                    let first = first.get(name.text.as_str()).copied().unwrap_or(DATABASE);
+                    current = database::path(&name.text, first);
+                }
+                Statement::Use(name) => {
+                    current = database::resolve(&name.text, database::catalog_of(&current));
+                }
+                _ => {}
             }
         }
-        let path = |name: &Ident, of: &str| match name.database() {
-            Some(_) => name.clone(),
-            None => Ident::in_database(of, name, name.span),
+        let path = |name: &Ident, now: &str| {
+            let of = match name.database() {
+                Some(said) => database::resolve(said, database::catalog_of(now)),
+                None => now.to_owned(),
+            };
+            Ident::in_database(&of, name, name.span)
         };
-        let mut name = path(name, current).text;
+        let mut name = path(name, &current).text;
         let mut made = Vec::new();
-        for (kept, of) in self.kept.iter().zip(of).rev() {
+        for (kept, of) in self.kept.iter().zip(&of).rev() {
             let is_it = |other: &Ident| path(other, of).text == name;
             match &kept.statement {
                 Statement::CreateTable(CreateTable { name: declared, .. })

@@ -129,7 +129,7 @@ fn of_word(word: &str, is_called: bool) -> TokenKind {
 }
 
 /// Words of the language that may also be names.
-pub(super) const WORDS: [&str; 86] = [
+pub(super) const WORDS: [&str; 89] = [
     "ALTER",
     "ARRAY",
     "ASC",
@@ -139,6 +139,8 @@ pub(super) const WORDS: [&str; 86] = [
     "BY",
     "BYTES",
     "CAST",
+    "CATALOG",
+    "CATALOGS",
     "CLEAR",
     "COLUMNS",
     "CONSTRAINT",
@@ -183,6 +185,7 @@ pub(super) const WORDS: [&str; 86] = [
     "NULLS",
     "OF",
     "OVER",
+    "OVERWRITE",
     "PARTITION",
     "PARTITIONED",
     "PATTERN",

@@ -165,6 +165,26 @@ fn tables_made_of_tables_are_those_that_say_it_all() {
                 O.replace("print", "blackhole").replace("TABLE o", "TABLE o2")
             ),
         ),
+        // Catalogs: the same, of names of three parts, of the current one's databases and of views
+        // that were declared where another one was current.
+        (
+            format!(
+                "CREATE CATALOG IF NOT EXISTS c COMMENT 'x' WITH ('type' = 'generic_in_memory', 'default-database' = 'd'); {O}{T}USE CATALOG c; {}{}CREATE VIEW v AS SELECT a, s FROM t; CREATE DATABASE e; CREATE VIEW e.v AS SELECT a, s FROM d.t; USE CATALOG default_catalog; INSERT INTO o SELECT a, s FROM t; INSERT INTO c.d.o SELECT w.a, t.s FROM c.e.v AS w JOIN c.d.t ON w.a = t.a; CREATE CATALOG IF NOT EXISTS c WITH ('type' = 'generic_in_memory'); ",
+                T.replace("'path' = 't'", "'path' = 'u'"),
+                O.replace("print", "blackhole")
+            ),
+            format!(
+                "{O}{T}{}{}INSERT INTO o SELECT a, s FROM t; INSERT INTO o2 SELECT w.a, t2.s FROM (SELECT a, s FROM t2) AS w JOIN t2 ON w.a = t2.a; ",
+                T.replace("'path' = 't'", "'path' = 'u'").replace("TABLE t", "TABLE t2"),
+                O.replace("print", "blackhole").replace("TABLE o", "TABLE o2")
+            ),
+        ),
+        (
+            format!(
+                "CREATE CATALOG c WITH ('type' = 'generic_in_memory'); USE c.`default`; {O}USE CATALOG default_catalog; {O}{T}DROP CATALOG c; DROP CATALOG IF EXISTS c; INSERT INTO o SELECT default_catalog.default_database.t.a, s FROM t;"
+            ),
+            format!("{O}{T}INSERT INTO o SELECT a, s FROM t;"),
+        ),
         (
             format!(
                 "CREATE DATABASE db; {O}CREATE TABLE db.b (a INT, s STRING) WITH ('connector' = 'filesystem', 'path' = 't'); CREATE TABLE db.u (x INT) LIKE db.b; ALTER TABLE db.u RENAME TO w; USE db; ALTER TABLE w DROP x; DROP TABLE b; WITH w2 AS (SELECT a, s FROM w) SELECT a, s FROM w2;"
@@ -433,7 +453,47 @@ fn what_cannot_be_made_of_another_table_is_refused_at_its_place() {
         ),
         (
             "USE CATALOG hive",
-            "sql:6:13: there is no catalog \"hive\": a program's tables are in default_catalog; write database.table, or the table's name alone",
+            "sql:6:13: there is no catalog \"hive\"; make it with CREATE CATALOG hive WITH ('type' = 'generic_in_memory'), or write database.table, or the table's name alone",
+        ),
+        (
+            "CREATE CATALOG hive WITH ('type' = 'hive', 'hive-conf-dir' = '/etc/hive')",
+            "sql:6:36: a catalog of type 'hive' is not supported: it would know tables of another system; write 'type' = 'generic_in_memory', and declare the tables that are used with CREATE TABLE and their connector",
+        ),
+        (
+            "CREATE CATALOG c",
+            "sql:6:16: catalog \"c\" has no type; add WITH ('type' = 'generic_in_memory')",
+        ),
+        (
+            "CREATE CATALOG c WITH ('type' = 'generic_in_memory', 'default-databse' = 'd')",
+            "sql:6:54: option 'default-databse' is unknown for a catalog of type 'generic_in_memory'; did you mean 'default-database'?",
+        ),
+        (
+            "CREATE CATALOG c WITH ('type' = 'generic_in_memory'); CREATE CATALOG c WITH ('type' = 'generic_in_memory')",
+            "sql:6:70: there is a catalog \"c\" already; write CREATE CATALOG IF NOT EXISTS, or leave it out",
+        ),
+        (
+            "CREATE CATALOG c WITH ('type' = 'generic_in_memory'); USE CATALOG c; DROP CATALOG c",
+            "sql:6:83: \"c\" is the current catalog; USE CATALOG default_catalog first",
+        ),
+        (
+            "CREATE CATALOG c WITH ('type' = 'generic_in_memory'); USE CATALOG c; DROP CATALOG default_catalog",
+            "sql:6:83: default_catalog is every program's, and stays; drop the tables in it",
+        ),
+        (
+            "CREATE CATALOG c WITH ('type' = 'generic_in_memory'); INSERT INTO out1 SELECT a FROM c.nowhere.plain",
+            "sql:6:86: database \"c.nowhere\" not found; make it with CREATE DATABASE, or leave it out for tables of \"default_database\"",
+        ),
+        (
+            "CREATE CATALOG c WITH ('type' = 'generic_in_memory'); USE CATALOG c; INSERT INTO default_catalog.default_database.out1 SELECT a FROM plain",
+            "sql:6:134: table \"c.default.plain\" not found; did you mean \"plain\"?",
+        ),
+        (
+            "INSERT INTO out1 SELECT a FROM x.db.public.plain",
+            "sql:6:32: a table's name has three parts at most: catalog.database.table",
+        ),
+        (
+            "ALTER CATALOG default_catalog COMMENT 'c'",
+            "sql:6:7: ALTER CATALOG is not supported: a catalog stays as it was made; DROP CATALOG and CREATE CATALOG make another one",
         ),
         (
             "INSERT INTO out1 SELECT a FROM db.plain",
@@ -441,7 +501,7 @@ fn what_cannot_be_made_of_another_table_is_refused_at_its_place() {
         ),
         (
             "INSERT INTO out1 SELECT a FROM db.public.plain",
-            "sql:6:32: there is no catalog \"db\": a program's tables are in default_catalog; write database.table, or the table's name alone",
+            "sql:6:32: there is no catalog \"db\"; make it with CREATE CATALOG db WITH ('type' = 'generic_in_memory'), or write database.table, or the table's name alone",
         ),
         (
             "CREATE DATABASE db; INSERT INTO out1 SELECT a FROM db.plain",

@@ -191,7 +191,19 @@ fn syntax_that_is_refused_says_what_is_missing() {
         ("INSERT INTO out1 SELECT a FROM plain UNION SELECT a FROM plain", "it plans"),
         (
             "INSERT OVERWRITE out1 SELECT a FROM plain",
-            "sql:6:8: INSERT OVERWRITE is not supported: it replaces what is there, which a stream cannot; use INSERT INTO",
+            "sql:6:8: INSERT OVERWRITE is for batch jobs alone: a streaming job has no end at which its rows could take the place of what is there; SET 'execution.runtime-mode' = 'batch' in front of it, or write INSERT INTO",
+        ),
+        (
+            "SET 'execution.runtime-mode' = 'batch'; CREATE TABLE o (a INT) WITH ('connector' = 'blackhole'); INSERT OVERWRITE o SELECT a FROM plain",
+            "sql:6:115: INSERT OVERWRITE replaces files, and table \"o\" (connector 'blackhole') has none; write INSERT INTO, or a table with 'connector' = 'filesystem'",
+        ),
+        (
+            "SET 'execution.runtime-mode' = 'batch'; CREATE TABLE f (a INT, p STRING) PARTITIONED BY (p) WITH ('connector' = 'filesystem', 'path' = 'f', 'format' = 'csv'); INSERT OVERWRITE f SELECT a, 'x' FROM plain; INSERT INTO f SELECT a, 'y' FROM plain",
+            "sql:6:177: table \"f\" is overwritten here and written at 6:217 as well, in one job, of whose rows one would take the place of the other; write all of them by one INSERT OVERWRITE with UNION ALL, or run two jobs",
+        ),
+        (
+            "SET 'execution.runtime-mode' = 'batch'; CREATE TABLE f (a INT, p STRING) PARTITIONED BY (p) WITH ('connector' = 'filesystem', 'path' = 'f', 'format' = 'csv'); INSERT OVERWRITE f PARTITION (p = 'x') SELECT a FROM plain; INSERT OVERWRITE f PARTITION (p = 'y') SELECT a FROM plain",
+            "it plans",
         ),
         (
             "DELETE FROM plain",

@@ -53,6 +53,7 @@ impl Parts for Fake {
             factory: Arc::new(factory),
             committer: None,
             guarantee,
+            single: false,
             details: BTreeMap::new(),
         })
     }

@@ -192,6 +192,10 @@ fn what_stands_beside_rows_says_why_it_cannot() {
             "6:44: a query behind LATERAL that speaks of the rows before it can select, group, aggregate and take the first rows; write what does more as a query of its own and join it by its keys (by itself: table \"p\" is not in FROM; FROM has \"flights\")",
         ),
         (
+            "SELECT n FROM plain AS p, LATERAL (SELECT UPPER('x', 1) AS n FROM flights WHERE delay < p.a QUALIFY n > 1) AS t",
+            "6:60: UPPER does not take 2 arguments; it is UPPER(string)",
+        ),
+        (
             "SELECT n FROM plain AS p LEFT JOIN LATERAL (SELECT delay + p.a AS n FROM flights WHERE delay = p.a) AS t ON TRUE",
             "6:69: where LEFT JOIN LATERAL finds nothing its columns are NULL, which only columns of the query's own FROM are by themselves; compute in the SELECT list around it",
         ),

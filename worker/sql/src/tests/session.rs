@@ -117,6 +117,48 @@ fn databases_hold_tables_of_their_own_names() {
 }
 
 #[test]
+fn catalogs_hold_databases_of_their_own_names() {
+    let mut session = Session::new();
+    let first = format!(
+        "CREATE CATALOG air COMMENT 'it''s' WITH ('type' = 'generic_in_memory', 'default-database' = 'd'); {FLIGHTS} USE CATALOG air; SHOW TABLES;"
+    );
+    assert_eq!(list(&mut session, &first), [] as [&str; 0]);
+    answers(&mut session, &FLIGHTS.replace("delay", "late")).map(drop).unwrap();
+    assert_eq!(list(&mut session, "SHOW CATALOGS;"), ["air", "default_catalog"]);
+    assert_eq!(list(&mut session, "SHOW CURRENT CATALOG;"), ["air"]);
+    assert_eq!(list(&mut session, "SHOW CURRENT DATABASE;"), ["d"]);
+    answers(&mut session, "CREATE DATABASE e; CREATE DATABASE air.f;").map(drop).unwrap();
+    assert_eq!(list(&mut session, "SHOW DATABASES LIKE '_';"), ["d", "e", "f"]);
+    assert_eq!(list(&mut session, "SHOW DATABASES FROM default_catalog;"), ["default_database"]);
+    let tables = "SHOW TABLES IN default_catalog.default_database;";
+    assert_eq!(list(&mut session, tables), ["flights"]);
+    assert!(list(&mut session, "DESCRIBE flights;")[1].starts_with("late|"));
+    let other = "DESCRIBE default_catalog.default_database.flights;";
+    assert!(list(&mut session, other)[1].starts_with("delay|"));
+    assert_eq!(list(&mut session, "DESC DATABASE e;")[..2], ["name|e", "catalog|air"]);
+    assert_eq!(
+        list(&mut session, "DESC CATALOG EXTENDED air;"),
+        ["name|air", "type|generic_in_memory", "comment|it's", "option:default-database|d"]
+    );
+    let shown =
+        |session: &mut Session, text: &str| match &answers(session, text).unwrap()[0].outcome {
+            Outcome::Text(text) => text.clone(),
+            _ => panic!("no text: {text}"),
+        };
+    assert_eq!(
+        shown(&mut session, "SHOW CREATE CATALOG air;"),
+        "CREATE CATALOG `air`\nCOMMENT 'it''s'\nWITH (\n  'type' = 'generic_in_memory',\n  'default-database' = 'd'\n);\n"
+    );
+    answers(&mut session, "USE CATALOG default_catalog;").map(drop).unwrap();
+    let made = shown(&mut session, "SHOW CREATE TABLE air.d.flights;");
+    assert_eq!(made, FLIGHTS.replace("delay", "late"));
+    let wrong = answers(&mut session, "SHOW DATABASES IN airs;").err().unwrap_or_default();
+    assert!(wrong.contains("there is no catalog \"airs\"; did you mean \"air\"?"), "{wrong}");
+    answers(&mut session, "DROP CATALOG air;").map(drop).unwrap();
+    assert_eq!(list(&mut session, "SHOW CATALOGS;"), ["default_catalog"]);
+}
+
+#[test]
 fn what_there_is_none_of_is_an_empty_list() {
     let mut session = Session::new();
     answers(&mut session, FLIGHTS).map(drop).unwrap();

@@ -29,6 +29,22 @@ fn zones_that_there_are_not_and_what_depends_on_them_too_late() {
             "SET 'table.local-time-zone' = 'Europe/Berlin'; CREATE TABLE pt (a INT, d TIMESTAMP_LTZ(3)) PARTITIONED BY (d) WITH ('connector' = 'filesystem'); INSERT INTO pt SELECT a, t FROM plain",
             "sql:6:158: partitions by a TIMESTAMP_LTZ are not supported with a 'table.local-time-zone' other than UTC; partition by a STRING, such as DATE_FORMAT gives",
         ),
+        (
+            "SET 'table.local-time-zone' = 'Europe/Berlin'; CREATE TABLE m (a INT, `at` TIMESTAMP(3) METADATA FROM 'timestamp') WITH ('connector' = 'kafka', 'topic' = 't', 'properties.bootstrap.servers' = 'x', 'format' = 'json'); INSERT INTO out1 SELECT a FROM m",
+            "sql:6:249: column \"at\" of table \"m\" is TIMESTAMP(3), and its metadata are points in time, which are not shown by a 'table.local-time-zone' other than UTC there; declare it TIMESTAMP_LTZ(3), and CAST it where it is used",
+        ),
+        (
+            "SET 'table.local-time-zone' = 'Europe/Berlin'; CREATE TABLE m (a INT, `at` TIMESTAMP(3) METADATA FROM 'timestamp') WITH ('connector' = 'kafka', 'topic' = 't', 'properties.bootstrap.servers' = 'x', 'format' = 'json'); INSERT INTO m SELECT a, t FROM plain",
+            "sql:6:230: column \"at\" of table \"m\" is TIMESTAMP(3), and its metadata are points in time, which are not shown by a 'table.local-time-zone' other than UTC there; declare it TIMESTAMP_LTZ(3), and CAST it where it is used",
+        ),
+        (
+            "CREATE TABLE m (a INT, `at` TIMESTAMP(3) METADATA FROM 'timestamp') WITH ('connector' = 'kafka', 'topic' = 't', 'properties.bootstrap.servers' = 'x', 'format' = 'json'); INSERT INTO out1 SELECT a FROM m",
+            "it plans",
+        ),
+        (
+            "SET 'table.local-time-zone' = 'Europe/Berlin'; CREATE TABLE m (a INT, `at` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp') WITH ('connector' = 'kafka', 'topic' = 't', 'properties.bootstrap.servers' = 'x', 'format' = 'json'); INSERT INTO out1 SELECT a FROM m",
+            "it plans",
+        ),
     ]);
 }
 

@@ -17,6 +17,8 @@ use weir_engine::sink::{CommitAnswer, CommitContext, Committer};
 use super::local;
 use super::payload::{self, Commit};
 use super::remote::Bucket;
+use crate::filesystem::list::{local_info, remote_info};
+use crate::filesystem::position::FileInfo;
 use crate::filesystem::store::Stores;
 
 pub(crate) struct FileCommitter {
@@ -41,6 +43,7 @@ impl Committer for FileCommitter {
                     Err(why) => CommitAnswer::Retry(why),
                 }
             }
+            Ok((Commit::Replace { files, by }, _)) => self.replace(&files, &by).await,
         }
     }
 
@@ -64,6 +67,8 @@ impl Committer for FileCommitter {
                     Err(why) => CommitAnswer::Retry(why),
                 }
             }
+            // Nothing of it is staged, and without the new files nobody carries it out any more.
+            Ok((Commit::Replace { .. }, _)) => CommitAnswer::Committed,
         }
     }
 }
@@ -71,6 +76,64 @@ impl Committer for FileCommitter {
 impl FileCommitter {
     pub(crate) fn new(stores: Arc<dyn Stores>) -> Self {
         Self { stores, open: Mutex::default() }
+    }
+
+    /// Removes files whose place others have taken.
+    async fn replace(&self, files: &[FileInfo], by: &[(String, u64)]) -> CommitAnswer {
+        for (name, size) in by {
+            match self.size(name).await {
+                Ok(found) if found == Some(*size) => {}
+                Ok(_) => {
+                    return lost(
+                        name,
+                        "it was to take the place of older files and is not there any more; those stay: remove them by hand, or run the job again",
+                    );
+                }
+                Err(why) => return CommitAnswer::Retry(why),
+            }
+        }
+        for file in files {
+            if let Err(why) = self.remove(file).await {
+                return CommitAnswer::Retry(why);
+            }
+        }
+        CommitAnswer::Committed
+    }
+
+    /// The size of a file, as listings write its name.
+    async fn size(&self, name: &str) -> Result<Option<u64>, String> {
+        match in_bucket(name) {
+            Some((bucket, key)) => {
+                let bucket = self.bucket(bucket)?;
+                bucket.size(key).await.map_err(|error| error.message)
+            }
+            None => match std::fs::metadata(name) {
+                Ok(found) => Ok(Some(found.len())),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(format!("{name}: cannot look at the file: {error}")),
+            },
+        }
+    }
+
+    /// Removes a file, if it is still the one that was found.
+    async fn remove(&self, file: &FileInfo) -> Result<(), String> {
+        let Some((bucket, key)) = in_bucket(&file.path) else {
+            let file = file.clone();
+            let removed = joined(tokio::task::spawn_blocking(move || remove_local(&file))).await;
+            return removed.map_err(|error| format!("the commit ended early: {error}"))?;
+        };
+        let bucket = self.bucket(bucket)?;
+        let path = bucket.path(key).map_err(|error| error.message)?;
+        let failed = |what: &str, error| bucket.failed(what, key)(error).message;
+        match bucket.store.head(&path).await {
+            Ok(found) if remote_info(&bucket.name, &found) == *file => {}
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(failed("look at the object", error)),
+        }
+        match bucket.store.delete(&path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed("remove the object", error)),
+        }
     }
 
     fn bucket(&self, name: &str) -> Result<Bucket, String> {
@@ -82,6 +145,29 @@ impl FileCommitter {
         open.insert(name.to_owned(), bucket.clone());
         Ok(bucket)
     }
+}
+
+/// Bucket and key of a name that is no local path.
+fn in_bucket(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("s3://")?.split_once('/')
+}
+
+fn remove_local(file: &FileInfo) -> Result<(), String> {
+    let path = Path::new(&file.path);
+    let failed = |error: std::io::Error| format!("{}: cannot be removed: {error}", file.path);
+    match std::fs::metadata(path) {
+        Ok(found) if local_info(path, &found).is_ok_and(|found| found == *file) => {}
+        // Written anew since, or gone.
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    // It is not to come back.
+    path.parent().map_or(Ok(()), |directory| local::sync_directory(directory).map_err(failed))
 }
 
 async fn blocking(work: impl FnOnce() -> CommitAnswer + Send + 'static) -> CommitAnswer {

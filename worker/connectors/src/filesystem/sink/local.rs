@@ -183,9 +183,23 @@ impl Stage for LocalStage {
         Ok(())
     }
 
+    async fn mark(&mut self, directory: &str, name: &str) -> Result<(), EngineError> {
+        let target = self.root.join(directory).join(name);
+        if target.exists() {
+            return Ok(());
+        }
+        let (file, staging) = self.create(&format!("{name}.{}", fresh(self.term)))?;
+        file.sync_data().map_err(failed("sync", &staging))?;
+        let (staging, target) = (text(&staging)?, text(&target)?);
+        let remove = Vec::new();
+        self.ready.push(Commit::Link { staging, target, size: 0, remove, held: false });
+        Ok(())
+    }
+
     async fn barrier(
         &mut self,
         footers: Vec<(FileId, Vec<u8>)>,
+        _ended: bool,
     ) -> Result<(Vec<Commit>, Vec<Bytes>), EngineError> {
         let mut footers: HashMap<FileId, Vec<u8>> = footers.into_iter().collect();
         let mut items = Vec::with_capacity(self.open.len());
@@ -250,7 +264,7 @@ fn text(path: &Path) -> Result<String, EngineError> {
 }
 
 /// Where a discarded staging file lies that an older checkpoint still needs.
-fn aside(staging: &str) -> String {
+pub(crate) fn aside(staging: &str) -> String {
     format!("{staging}.discarded")
 }
 

@@ -21,9 +21,11 @@ mod partition;
 mod payload;
 mod policy;
 mod remote;
+mod replace;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod whole;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -34,9 +36,9 @@ use weir_engine::OperatorError;
 use weir_engine::operator::{Context, Operator, OperatorFactory};
 use weir_protocol::Term;
 
-use super::format;
 use super::location::Root;
 use super::store::Stores;
+use super::{format, list};
 use crate::options::Options;
 use crate::table::{Guarantee, Place, Problem, SinkParts, Table};
 use committer::FileCommitter;
@@ -45,7 +47,9 @@ use local::LocalStage;
 use partition::Layout;
 use policy::Policy;
 use remote::{Bucket, RemoteStage};
-use stage::Queue;
+use replace::Replacing;
+use stage::{Queue, Stage};
+use whole::Rule;
 use writer::FileWriter;
 
 /// Where files are staged, below the sink's path.
@@ -93,7 +97,8 @@ pub(crate) fn allow_sink_options(options: &mut Options<'_>) {
     IDLE.iter().chain([&POLICY]).for_each(|key| options.allow(key));
 }
 
-/// Reads what changes nothing here; what a plan says of it.
+/// Reads what changes nothing here; what a plan says of it. Where a policy is given, options of it
+/// count.
 fn read_idle(options: &mut Options<'_>) -> Option<(String, String)> {
     IDLE.iter().chain([&POLICY]).for_each(|key| options.allow(key));
     for key in ["auto-compaction", "sink.shuffle-by-partition.enable"] {
@@ -101,13 +106,10 @@ fn read_idle(options: &mut Options<'_>) -> Option<(String, String)> {
     }
     options.memory("compaction.file-size");
     options.number("compaction.parallelism");
-    if options.is_given(POLICY) {
-        options.refuse(
-            POLICY,
-            format!("'{POLICY}': nothing is written or called here when a partition is finished, so whoever waits for it would wait for ever; remove it, and let readers take the files, which are whole when they appear"),
-        );
-    }
-    let given: Vec<&str> = IDLE.into_iter().filter(|key| options.is_given(key)).collect();
+    let has_policy = options.is_given(POLICY);
+    let counts = |key: &str| has_policy && whole::OF_POLICY.contains(&key);
+    let given = IDLE.into_iter().filter(|key| options.is_given(key) && !counts(key));
+    let given: Vec<&str> = given.collect();
     (!given.is_empty()).then(|| ("settings without effect".to_owned(), given.join(", ")))
 }
 
@@ -121,6 +123,7 @@ pub(crate) fn sink(
     allow_source_options(&mut options);
     let parallelism = options.parallelism("sink.parallelism");
     let idle = read_idle(&mut options);
+    let rule = Rule::read(&mut options);
     let location = super::read_location(&mut options, place);
     if location.as_ref().is_some_and(|location| !location.pattern.is_empty()) {
         options.refuse("path", "'path' of a sink names one directory; remove '*' and '?'");
@@ -163,23 +166,45 @@ pub(crate) fn sink(
     ]);
     details.extend(parallelism);
     details.extend(idle);
+    details.extend(rule.iter().map(|rule| ("partition commit".to_owned(), rule.shown())));
+    let replaced = table.output.overwrites.as_ref().map(|fixed| layout.replaced(fixed));
+    if let Some(replaced) = &replaced {
+        let what = match replaced.as_deref() {
+            None => "partitions that rows come for".to_owned(),
+            Some("") => "all files".to_owned(),
+            Some(directory) => directory.to_owned(),
+        };
+        let how = "at the job's end; rows are written by one task";
+        details.insert("overwrites".to_owned(), format!("{what}, {how}"));
+    }
+    let single = rule.is_some() || replaced.is_some();
     let uid = place.operator.uid.clone();
     let factory = move |cx: &Context| -> Result<Box<dyn Operator>, OperatorError> {
-        let queue = match (&location.root, &store) {
+        let (stage, blocks): (Box<dyn Stage>, bool) = match (&location.root, &store) {
             (Root::Remote { key, .. }, Some(bucket)) => {
-                let stage =
-                    RemoteStage::new(bucket.clone(), key.clone(), cx.term, encoder.is_parquet());
-                Queue::start(cx, stage, false)
+                let (bucket, key) = (bucket.clone(), key.clone());
+                let stage = RemoteStage::new(bucket, key, cx.term, encoder.is_parquet());
+                (Box::new(stage), false)
             }
-            (Root::Local(root), _) => {
-                Queue::start(cx, LocalStage::new(root.clone(), cx.term), true)
-            }
+            (Root::Local(root), _) => (Box::new(LocalStage::new(root.clone(), cx.term)), true),
             (Root::Remote { .. }, None) => {
                 return Err(weir_engine::EngineError::internal("the bucket was not opened"));
             }
         };
-        let (layout, encoder) = (layout.clone(), encoder.clone());
-        Ok(Box::new(FileWriter::new(uid.clone(), shown.clone(), layout, policy, encoder, queue)))
+        let stage = match &replaced {
+            None => stage,
+            Some(replaced) => {
+                let location = location.clone();
+                let store = store.as_ref().map(|bucket| bucket.store.clone());
+                let place = list::Place { location, store, regex: None };
+                let mark = rule.as_ref().map(|rule| rule.name.clone());
+                Box::new(Replacing::new(stage, place, replaced.clone(), mark))
+            }
+        };
+        let queue = Queue::start(cx, stage, blocks);
+        let (layout, encoder, rule) = (layout.clone(), encoder.clone(), rule.clone());
+        let (uid, shown) = (uid.clone(), shown.clone());
+        Ok(Box::new(FileWriter::new(uid, shown, layout, policy, encoder, rule, queue)))
     };
     let factory: Arc<dyn OperatorFactory> = Arc::new(factory);
     let committer = Arc::new(FileCommitter::new(stores));
@@ -187,6 +212,7 @@ pub(crate) fn sink(
         factory,
         committer: Some(committer),
         guarantee: Guarantee::ExactlyOnce,
+        single,
         details,
     })
 }

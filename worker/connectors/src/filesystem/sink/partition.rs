@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Array, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::SchemaRef;
 use weir_engine::EngineError;
@@ -65,6 +65,16 @@ impl Layout {
         groups.into_iter().map(take).collect()
     }
 
+    /// The directory whose files `INSERT OVERWRITE` takes the place of, where `PARTITION (…)` gives
+    /// these columns their values: all of the sink's where it has no partitions, a partition where
+    /// all of its columns have one; none where only the rows say which partitions are meant.
+    pub(crate) fn replaced(&self, fixed: &[(usize, ArrayRef)]) -> Option<String> {
+        let value = |column: &usize| fixed.iter().find(|(known, _)| known == column);
+        let values: Option<Vec<StringArray>> =
+            self.directories.iter().map(|(i, _)| Some(partition::write(&value(i)?.1))).collect();
+        values.map(|texts| self.directory(&texts, 0))
+    }
+
     fn directory(&self, texts: &[StringArray], row: usize) -> String {
         let mut directory = String::new();
         for ((_, name), text) in self.directories.iter().zip(texts) {
@@ -87,7 +97,7 @@ fn same(texts: &StringArray, a: usize, b: usize) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, AsArray, Date32Array, Int64Array};
+    use arrow::array::{AsArray, Date32Array, Int64Array};
     use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
     use super::*;

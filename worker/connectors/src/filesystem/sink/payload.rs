@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use weir_engine::EngineError;
 
+use crate::filesystem::position::FileInfo;
+
 /// A staged file that waits to be visible.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,6 +41,22 @@ pub(crate) enum Commit {
         /// How many of the parts a checkpoint names as an open file's; `None`: it names none.
         held: Option<usize>,
     },
+    /// Remove files whose place others take: these, as they were when that was decided, and none
+    /// that was written since. They go once the files of `by` are there; where a roll-back has taken
+    /// those away again, nobody can remove the old ones any more.
+    Replace {
+        files: Vec<FileInfo>,
+        /// New files, as [`FileInfo::path`] writes names, and their sizes.
+        by: Vec<(String, u64)>,
+    },
+}
+
+/// Partitions that hold rows and are not said to be whole yet.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Waiting {
+    /// Directories, and when their first row came.
+    Partitions(Vec<(String, i64)>),
 }
 
 /// A file that was open at a barrier.
@@ -149,6 +167,25 @@ mod tests {
         };
         let bytes = encode(&open, b"foot");
         assert_eq!(decode::<Open>(&bytes).unwrap(), (open, Bytes::from_static(b"foot")));
+    }
+
+    #[test]
+    fn what_a_job_replaces_and_waits_for_is_read_for_ever() {
+        let golden = |text: &str| {
+            let mut bytes = (text.len() as u32).to_le_bytes().to_vec();
+            bytes.extend_from_slice(text.as_bytes());
+            Bytes::from(bytes)
+        };
+        let old = FileInfo { path: "/d/a".into(), size: 3, modified_ns: -1, etag: None };
+        let replace = Commit::Replace { files: vec![old], by: vec![("/d/b".into(), 2)] };
+        let text = r#"{"v":1,"replace":{"files":[{"path":"/d/a","size":3,"modified_ns":-1}],"by":[["/d/b",2]]}}"#;
+        assert_eq!(encode(&replace, b""), golden(text));
+        assert_eq!(decode::<Commit>(&golden(text)).unwrap().0, replace);
+        let waiting = Waiting::Partitions(vec![("day=1".into(), 5)]);
+        let text = r#"{"v":1,"partitions":[["day=1",5]]}"#;
+        assert_eq!(encode(&waiting, b""), golden(text));
+        assert_eq!(decode::<Waiting>(&golden(text)).unwrap().0, waiting);
+        assert!(decode::<Open>(&golden(text)).is_err() && decode::<Commit>(&golden(text)).is_err());
     }
 
     #[test]

@@ -383,9 +383,22 @@ impl Stage for RemoteStage {
         Ok(())
     }
 
+    async fn mark(&mut self, directory: &str, name: &str) -> Result<(), EngineError> {
+        let key = join(&self.prefix, &join(directory, name));
+        if self.bucket.size(&key).await?.is_some() {
+            return Ok(());
+        }
+        // An upload, as of any other file, so that a roll-back can take it away for good.
+        let mut upload = self.bucket.begin(&key).await?;
+        self.bucket.add(&key, &mut upload, Vec::new()).await?;
+        self.complete(key, upload, Vec::new(), None);
+        Ok(())
+    }
+
     async fn barrier(
         &mut self,
         footers: Vec<(FileId, Vec<u8>)>,
+        _ended: bool,
     ) -> Result<(Vec<Commit>, Vec<Bytes>), EngineError> {
         let mut footers: HashMap<FileId, Vec<u8>> = footers.into_iter().collect();
         let mut items = Vec::with_capacity(self.open.len());

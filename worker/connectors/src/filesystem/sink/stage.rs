@@ -46,14 +46,20 @@ pub(crate) trait Stage: Send {
         data: Vec<u8>,
     ) -> Result<(), EngineError>;
 
+    /// Stages an empty file of this name in a directory, unless it is there: it becomes ready behind
+    /// all that was rolled before.
+    async fn mark(&mut self, directory: &str, name: &str) -> Result<(), EngineError>;
+
     /// Nothing follows in this file.
     async fn roll(&mut self, file: FileId) -> Result<(), EngineError>;
 
     /// Makes everything appended so far survive a crash: committables of rolled files (each
-    /// told once), items of open ones. `footers` complete open Parquet files.
+    /// told once), items of open ones. `footers` complete open Parquet files; `ended`: no row
+    /// follows.
     async fn barrier(
         &mut self,
         footers: Vec<(FileId, Vec<u8>)>,
+        ended: bool,
     ) -> Result<(Vec<Commit>, Vec<Bytes>), EngineError>;
 }
 
@@ -63,14 +69,15 @@ enum Command {
     Restore(Bytes),
     Append { file: FileId, name: Arc<FileName>, data: Vec<u8> },
     Roll(FileId),
-    Barrier { footers: Vec<(FileId, Vec<u8>)>, reply: Reply },
+    Mark { directory: String, name: String },
+    Barrier { footers: Vec<(FileId, Vec<u8>)>, ended: bool, reply: Reply },
 }
 
 impl Command {
     fn bytes(&self) -> usize {
         match self {
             Self::Append { data, .. } => data.len(),
-            Self::Restore(_) | Self::Roll(_) | Self::Barrier { .. } => 0,
+            Self::Restore(_) | Self::Roll(_) | Self::Mark { .. } | Self::Barrier { .. } => 0,
         }
     }
 }
@@ -97,12 +104,12 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// Starts a stage. `blocks`: it does file I/O, which must not hold up the runtime.
-    pub(crate) fn start(cx: &Context, stage: impl Stage + 'static, blocks: bool) -> Self {
+    pub(crate) fn start(cx: &Context, stage: Box<dyn Stage>, blocks: bool) -> Self {
         // Bounded by `has_room`; a bounded channel would have to block or to lose.
         let (send, receive) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::default());
         let threads = blocks.then(|| cx.io.clone());
-        cx.io.spawn(run(Box::new(stage), receive, shared.clone(), cx.waker.clone(), threads));
+        cx.io.spawn(run(stage, receive, shared.clone(), cx.waker.clone(), threads));
         Self { send, shared }
     }
 
@@ -139,13 +146,19 @@ impl Queue {
         self.push(Command::Roll(file))
     }
 
+    /// An empty file of this name, behind all files that were rolled.
+    pub(crate) fn mark(&self, directory: &str, name: &str) -> Result<(), OperatorError> {
+        self.push(Command::Mark { directory: directory.to_owned(), name: name.to_owned() })
+    }
+
     /// Queued at once, so that it covers exactly what was appended before; awaited later.
     pub(crate) fn barrier(
         &self,
         footers: Vec<(FileId, Vec<u8>)>,
+        ended: bool,
     ) -> impl Future<Output = Result<(Vec<Commit>, Vec<Bytes>), OperatorError>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
-        let pushed = self.push(Command::Barrier { footers, reply });
+        let pushed = self.push(Command::Barrier { footers, ended, reply });
         let shared = self.shared.clone();
         async move {
             pushed?;
@@ -214,8 +227,9 @@ async fn execute(
         Command::Restore(item) => stage.restore(item).await,
         Command::Append { file, name, data } => stage.append(file, &name, data).await,
         Command::Roll(file) => stage.roll(file).await,
-        Command::Barrier { footers, reply } => {
-            let answer = stage.barrier(footers).await;
+        Command::Mark { directory, name } => stage.mark(&directory, &name).await,
+        Command::Barrier { footers, ended, reply } => {
+            let answer = stage.barrier(footers, ended).await;
             let failed = answer.as_ref().err().cloned();
             // Nobody listens when the attempt was given up together with its term.
             let _ = reply.send(answer);

@@ -1,5 +1,7 @@
 //! The sink against real files and buckets: what readers see, after any failure.
 
+mod ends;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,7 +166,7 @@ impl Bench {
 
 impl Writer {
     fn write(&mut self, ids: std::ops::Range<i64>) {
-        let to: StringArray = ids.clone().map(|id| Some(["A", "B"][(id % 2) as usize])).collect();
+        let to: StringArray = ids.clone().map(|id| Some(["A", "B"][id.rem_euclid(2) as usize])).collect();
         let schema = arrow::datatypes::Schema::new(vec![
             arrow::datatypes::Field::new("id", DataType::Int64, true),
             arrow::datatypes::Field::new("to", DataType::Utf8, true),
@@ -431,6 +433,7 @@ fn target_of(item: &Committable) -> String {
     match super::payload::decode(&item.payload).unwrap().0 {
         super::payload::Commit::Link { target, .. } => target,
         super::payload::Commit::Complete { bucket, key, .. } => format!("s3://{bucket}/{key}"),
+        super::payload::Commit::Replace { .. } => panic!("a sink that adds rows replaces none"),
     }
 }
 
@@ -591,7 +594,7 @@ fn what_says_which_files_hold_the_rows_or_whom_to_tell_is_taken_and_changes_noth
     let bench = Bench::new("json", "out", &policy);
     let problems = sink_with(&bench.table, &bench.place(), bench.stores.clone()).err().unwrap();
     let messages: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
-    assert!(messages[0].starts_with("'sink.partition-commit.policy.kind': nothing is written"));
+    assert!(messages[0].ends_with("add PARTITIONED BY (…), or remove the option"), "{messages:?}");
     assert_eq!(messages[1], "'auto-compaction' is 'x'; give 'true' or 'false'");
 }
 

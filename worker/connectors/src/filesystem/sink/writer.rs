@@ -7,15 +7,16 @@ use weir_engine::operator::{
     Committable, Context, Operator, Output, PreCommitted, Progress, Restored, Snapshot,
     SnapshotRequest,
 };
-use weir_engine::{Batch, EngineError, OperatorError, RowKind};
+use weir_engine::{Batch, EngineError, OperatorError, RowKind, Watermark};
 use weir_protocol::{Counter, OperatorUid};
 
 use super::encode::{Encoder, FileEncoder};
 use super::fresh;
 use super::partition::Layout;
-use super::payload;
+use super::payload::{self, Waiting};
 use super::policy::{Age, Policy};
 use super::stage::{FileId, FileName, Queue};
+use super::whole::{Partition, Rule};
 use crate::formats::changes::records_with_kinds;
 
 /// Encoded bytes that are handed over at once.
@@ -34,6 +35,11 @@ pub(crate) struct FileWriter {
     open: BTreeMap<String, Writing>,
     next: FileId,
     checked_ms: i64,
+    /// When partitions are said to be whole.
+    rule: Option<Rule>,
+    /// Those that are not, by directory.
+    waiting: BTreeMap<String, Partition>,
+    watermark: Watermark,
 }
 
 struct Writing {
@@ -50,6 +56,7 @@ impl FileWriter {
         layout: Layout,
         policy: Policy,
         encoder: Encoder,
+        rule: Option<Rule>,
         queue: Queue,
     ) -> Self {
         Self {
@@ -62,7 +69,24 @@ impl FileWriter {
             open: BTreeMap::new(),
             next: 0,
             checked_ms: 0,
+            rule,
+            waiting: BTreeMap::new(),
+            watermark: Watermark::MIN,
         }
+    }
+
+    /// Says of partitions that they are whole, behind all of their rows.
+    fn mark_whole(&mut self, cx: &Context, ended: bool) -> Result<(), OperatorError> {
+        let Some(rule) = self.rule.clone() else { return Ok(()) };
+        let (now_ms, watermark) = (cx.clock.now_ms(), self.watermark);
+        let due = |partition: &Partition| ended || rule.is_due(*partition, now_ms, watermark);
+        let whole: Vec<String> =
+            self.waiting.extract_if(.., |_, partition| due(partition)).map(|(d, _)| d).collect();
+        for directory in whole {
+            self.roll(&directory)?;
+            self.queue.mark(&directory, &rule.name)?;
+        }
+        Ok(())
     }
 
     fn open_file(&mut self, cx: &Context, directory: &str) -> Result<(), OperatorError> {
@@ -118,7 +142,20 @@ impl FileWriter {
 
 impl Operator for FileWriter {
     fn restore(&mut self, _cx: &mut Context, state: Restored) -> Result<(), OperatorError> {
-        state.items.into_iter().try_for_each(|item| self.queue.restore(item))
+        for item in state.items {
+            match (payload::decode::<Waiting>(&item), &self.rule) {
+                (Err(_), _) => self.queue.restore(item)?,
+                (Ok((Waiting::Partitions(known), _)), Some(rule)) => {
+                    for (directory, since_ms) in known {
+                        let partition = rule.partition(&directory, since_ms)?;
+                        self.waiting.insert(directory, partition);
+                    }
+                }
+                // Nobody is told of them any more.
+                (Ok(_), None) => {}
+            }
+        }
+        Ok(())
     }
 
     fn is_ready(&mut self, _cx: &mut Context) -> bool {
@@ -151,6 +188,13 @@ impl Operator for FileWriter {
             false => batch.into_records(),
         };
         for (directory, records) in self.layout.split(&records)? {
+            if let Some(rule) = &self.rule
+                && !self.waiting.contains_key(&directory)
+            {
+                let partition = rule.partition(&directory, now_ms);
+                let partition = partition.map_err(|error| error.at(&self.place))?;
+                self.waiting.insert(directory.clone(), partition);
+            }
             if !self.open.contains_key(&directory) {
                 self.open_file(cx, &directory)?;
             }
@@ -172,6 +216,16 @@ impl Operator for FileWriter {
                 self.roll(&directory)?;
             }
         }
+        Ok(Progress::Done)
+    }
+
+    fn on_watermark(
+        &mut self,
+        _cx: &mut Context,
+        mark: Watermark,
+        _out: &mut Output,
+    ) -> Result<Progress, OperatorError> {
+        self.watermark = self.watermark.max(mark);
         Ok(Progress::Done)
     }
 
@@ -198,6 +252,9 @@ impl Operator for FileWriter {
         let (policy, now_ms) = (self.policy, cx.clock.now_ms());
         // What is due is shown with this checkpoint, not with the one after the next look.
         self.roll_where(|file| request.last || policy.is_due(file.age, now_ms))?;
+        // A job may also stop before its end, with a savepoint to go on from.
+        let ended = request.last && self.watermark == Watermark::MAX;
+        self.mark_whole(cx, ended)?;
         let mut footers = Vec::new();
         for file in self.open.values_mut() {
             file.encoder.pause()?;
@@ -211,10 +268,15 @@ impl Operator for FileWriter {
                 footers.push((file.id, footer));
             }
         }
-        let staged = self.queue.barrier(footers);
+        let staged = self.queue.barrier(footers, ended);
+        let waiting = self.waiting.iter().map(|(directory, p)| (directory.clone(), p.since_ms));
+        let waiting: Vec<(String, i64)> = waiting.collect();
         let uid = self.uid.clone();
         let pre_commit = async move {
-            let (commits, items) = staged.await?;
+            let (commits, mut items) = staged.await?;
+            if !waiting.is_empty() {
+                items.push(payload::encode(&Waiting::Partitions(waiting), &[]));
+            }
             let committable =
                 |commit| Committable { sink: uid.clone(), payload: payload::encode(&commit, &[]) };
             Ok(PreCommitted { committables: commits.into_iter().map(committable).collect(), items })

@@ -7,11 +7,16 @@ use weir_engine::aggregate::{
 
 use super::{Bound, ExprBinder, FoundAggregate, condition, fail};
 use crate::ast::{self, ExprKind};
+use crate::bind::asked::only_value;
 use crate::bind::grouping::{grouping, is_grouping};
+use crate::bind::over::has_order;
 use crate::error::{Span, SqlError};
 use crate::expr::{Call, Expr, Kernel, Style};
 use crate::functions::{self, Arg};
 use crate::types::{Kind, Nested, SqlType};
+
+/// The aggregate that fails where there is more than one value.
+pub(crate) const SINGLE_VALUE: &str = "SINGLE_VALUE";
 
 impl ExprBinder<'_> {
     pub(super) fn function(&mut self, call: &ast::Call, span: Span) -> Bound {
@@ -46,6 +51,9 @@ impl ExprBinder<'_> {
             let call = ast::Call { name: count, distinct: true, ..call.clone() };
             return self.aggregate(aggregates::COUNT, &name, &call, span);
         }
+        if name == SINGLE_VALUE {
+            return self.single_value(call, span);
+        }
         if let Some(function) = aggregates::find(&name) {
             return self.aggregate(function, &name, call, span);
         }
@@ -67,6 +75,25 @@ impl ExprBinder<'_> {
             })
             .collect::<Result<Vec<_>, _>>()?;
         functions::bind(&call.name.text, args, call.name.span, span)
+    }
+
+    /// `SINGLE_VALUE(value)`: of the one row of a group, whose job fails where it has more.
+    fn single_value(&mut self, call: &ast::Call, span: Span) -> Bound {
+        if call.distinct {
+            return fail(span, format!("{SINGLE_VALUE} is of one row; remove DISTINCT"));
+        }
+        let value = self.aggregate(aggregates::MIN, SINGLE_VALUE, call, span)?;
+        if has_order(value.kind()).is_err() {
+            let message = format!(
+                "{SINGLE_VALUE} of {} is not supported; take FIRST_VALUE, or its parts one by one",
+                value.kind()
+            );
+            return fail(span, message);
+        }
+        let name = ast::Ident { text: "COUNT".to_owned(), span: call.name.span };
+        let count = ast::Call { name, star: true, args: Vec::new(), ..call.clone() };
+        let rows = self.aggregate(aggregates::COUNT, SINGLE_VALUE, &count, span)?;
+        only_value(value, rows, "a group has", span)
     }
 
     /// A call of `function`, which the program calls `name`.

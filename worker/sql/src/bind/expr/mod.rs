@@ -16,6 +16,7 @@ use super::join::Joined;
 use super::over::OverCalls;
 use super::pattern::Matching;
 use crate::ast::{self, BinaryOp, ExprKind};
+use crate::database;
 use crate::error::{Span, SqlError, did_you_mean};
 use crate::expr::{Expr, Node, Style, cast, compare};
 use crate::functions::{self, Arg};
@@ -23,7 +24,7 @@ use crate::parse::{CATALOG, DATABASE};
 use crate::rel::Field;
 use crate::types::{Kind, Nested, SqlType};
 
-pub(crate) use calls::{call, call_with};
+pub(crate) use calls::{SINGLE_VALUE, call, call_with};
 pub(crate) use literals::text_literal;
 use literals::{number, typed_literal};
 pub(crate) use operators::{arithmetic, cast_to, compare_op, logical};
@@ -284,9 +285,13 @@ impl ExprBinder<'_> {
     fn column(&mut self, parts: &[ast::Ident], span: Span) -> Bound {
         let scope = self.scope;
         let named = |at: usize, name: &str| parts.get(at).is_some_and(|part| part.text == name);
+        // In front of a table's name may stand that of its database, and of the catalog.
+        let now = database::current();
+        let [catalog, of] = [database::catalog_of(&now), database::name_of(&now)];
         let parts = match parts {
             [_, _, table @ ..] if named(0, CATALOG) && named(1, DATABASE) => table,
-            [_, table @ ..] if table.len() > 1 && named(0, DATABASE) => table,
+            [_, _, table @ ..] if table.len() > 1 && named(0, catalog) && named(1, of) => table,
+            [_, table @ ..] if table.len() > 1 && (named(0, DATABASE) || named(0, of)) => table,
             parts => parts,
         };
         if let Some(matching) = &mut self.matching {

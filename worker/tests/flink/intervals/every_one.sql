@@ -1,0 +1,7 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+SELECT DISTINCT amount * INTERVAL '1' DAY AS d, amount * INTERVAL '-1' MONTH AS m FROM orders
+UNION ALL SELECT INTERVAL '1' SECOND, INTERVAL '1' MONTH FROM orders WHERE id = 1;

@@ -1,0 +1,6 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+SELECT id, ARRAY[amount * INTERVAL '1' DAY, INTERVAL '1' SECOND], ROW(id, amount * INTERVAL '1' MONTH), MAP['a', amount * INTERVAL '1' HOUR] FROM orders WHERE id < 3;

@@ -1,0 +1,4 @@
+CREATE CATALOG shop WITH ('type' = 'generic_in_memory');
+USE CATALOG shop;
+DROP CATALOG shop;
+SELECT 1;

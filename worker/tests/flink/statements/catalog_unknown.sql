@@ -1,0 +1,2 @@
+CREATE CATALOG lake WITH ('type' = 'lake', 'uri' = 'thrift://nowhere');
+SELECT 1;

@@ -1,0 +1,6 @@
+CREATE TABLE orders (
+  id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'in/orders.json', 'format' = 'json');
+SELECT id, (SELECT COUNT(*) FROM orders WHERE CURRENT_WATERMARK(ts) IS NULL) FROM orders WHERE id < 3;
