@@ -118,7 +118,7 @@ fn the_page_of_a_live_job_moves_and_tells_what_happens() -> Result<()> {
     );
     browser.picture(&pictures.join("key-groups-light.png"))?;
     // Its newest rows, once somebody wants them.
-    ensure!(!browser.text("#drawer")?.contains("kept nowhere. JSON"), "rows that nobody asked for");
+    ensure!(!browser.text("#drawer")?.contains("Rows as JSON"), "rows that nobody asked for");
     browser.open(&format!("{page}/?operator={uid}&rows=1"))?;
     wait_for("rows in the drawer", LIMIT, || {
         Ok(browser

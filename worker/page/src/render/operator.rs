@@ -203,7 +203,7 @@ fn fragment(out: &mut Html, hub: &Hub, uid: &str) {
     }
     out.raw("<h3>In the program</h3>");
     for part in parts {
-        out.raw("<pre class=\"sql\">");
+        out.raw("<pre class=\"sql\" tabindex=\"0\">");
         super::program::highlight(out, part, &[]);
         out.raw("</pre>");
     }

@@ -31,7 +31,7 @@ pub(super) fn newest(
         };
         put!(
             out,
-            "<p><a href=\"{}\">Show a few of the rows that it {}</a> <span class=\"quiet\">· taken while you look, kept nowhere</span></p>",
+            "<p><a href=\"{}\">Show a few of the rows that it {}</a></p><p class=\"quiet\">Taken while you look, kept nowhere.</p>",
             path,
             gives
         );
@@ -50,7 +50,7 @@ pub(super) fn newest(
     }
     put!(
         out,
-        ". Taken while you look, kept nowhere. <a href=\"/v1/operators/{}/sample\">JSON</a></p>",
+        ". Taken while you look, kept nowhere.</p><p><a href=\"/v1/operators/{}/sample\">Rows as JSON</a></p>",
         operator.uid
     );
 }
