@@ -92,9 +92,6 @@ impl Binder<'_> {
         } else if is_grouped(select) {
             return self.groups_of(outer, select, span, ctes);
         }
-        if super::watermarks::asks(select) {
-            return self.fail(select.span, "CURRENT_WATERMARK has no place in a query that speaks of the rows around it; ask for it further inside, as in FROM (SELECT *, CURRENT_WATERMARK(ts) AS w FROM t), and take w");
-        }
         self.errors.extend(by_itself);
         Err(Reported)
     }

@@ -261,8 +261,7 @@ impl Binder<'_> {
         if select.group_by.is_some() || select.having.is_some() || select.from.is_none() {
             return Ok(None);
         }
-        // Watermarks are those of the query's own rows, before others stand beside them.
-        if gives_aggregates(select) || super::watermarks::asks(select) {
+        if gives_aggregates(select) {
             return Ok(None);
         }
         let inside = self.inside(outer, select, ctes)?;
@@ -302,6 +301,7 @@ impl Binder<'_> {
             return self.fail(select.span, "a query inside of another needs a FROM");
         };
         let from = self.with_lasting(select, |b| b.hinted_from(select, relation, ctes))?;
+        let from = self.with_watermarks(from, select)?;
         let (mut from, filters) = self.questions(from, select.filter.as_ref(), ctes)?;
         let mut found = Vec::new();
         filters.iter().for_each(|filter| values(filter, &mut found));
@@ -311,17 +311,23 @@ impl Binder<'_> {
         let fields = join_fields(&outer.rel, &from.rel, JoinKind::Inner);
         let joined = Joined::inside(outer, &from);
         let scope = Scope { joined: Some(&joined), ..scope_over(&fields, &from.place) };
+        let own = scope_of(&from);
+        let width = outer.rel.fields.len();
         let mut on = Vec::new();
         for filter in filters {
+            // Watermarks are those of the query's own rows, before others stand beside them.
+            let is_own = super::watermarks::is_asked(filter);
             let mut binder = ExprBinder {
-                scope: &scope,
+                scope: if is_own { &own } else { &scope },
                 aggregates: None,
                 no_aggregates: "has no place in WHERE; use HAVING",
                 over: None,
                 matching: None,
             };
             let bound = condition(&mut binder, filter, "WHERE");
-            conjuncts(self.keep(bound)?, &mut on);
+            let bound = self.keep(bound)?;
+            let moved = |column: usize| if is_own { column + width } else { column };
+            conjuncts(bound.renumber(&moved), &mut on);
         }
         let mut used = BTreeSet::new();
         on.iter().for_each(|on| on.columns(&mut used));

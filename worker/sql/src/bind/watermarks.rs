@@ -26,7 +26,7 @@ pub(crate) fn is_shown(column: &Column) -> bool {
 }
 
 /// Whether a SELECT asks for watermarks.
-pub(super) fn asks(select: &ast::Select) -> bool {
+fn asks(select: &ast::Select) -> bool {
     let items = select.items.iter().filter_map(|item| match item {
         SelectItem::Expr { expr, .. } => Some(expr),
         SelectItem::Star { .. } => None,
@@ -36,7 +36,7 @@ pub(super) fn asks(select: &ast::Select) -> bool {
     items.chain(keys).chain(conditions).any(is_asked)
 }
 
-fn is_asked(expr: &ast::Expr) -> bool {
+pub(super) fn is_asked(expr: &ast::Expr) -> bool {
     matches!(&expr.kind, ExprKind::Call(call) if is_it(&call.name.text))
         || crate::parse::children(&expr.kind).any(is_asked)
 }

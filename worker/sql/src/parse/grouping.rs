@@ -100,7 +100,9 @@ impl Parser {
     /// `a`, or `(a, b)`.
     fn grouping_keys(&mut self, keys: &mut Vec<Expr>) -> Parsed<Element> {
         let before = self.at;
-        if self.eat("(") {
+        let is_query =
+            ["SELECT", "WITH", "VALUES"].into_iter().any(|word| self.is_word_at(1, word));
+        if !is_query && self.eat("(") {
             let mut listed = vec![self.expr()?];
             while self.eat(",") {
                 listed.push(self.expr()?);

@@ -485,7 +485,7 @@ fn what_cannot_be_made_of_another_table_is_refused_at_its_place() {
         ),
         (
             "CREATE CATALOG c WITH ('type' = 'generic_in_memory'); USE CATALOG c; INSERT INTO default_catalog.default_database.out1 SELECT a FROM plain",
-            "sql:6:134: table \"c.default.plain\" not found; did you mean \"plain\"?",
+            "sql:6:134: table \"c.default.plain\" not found; the program declares \"flights\", \"out1\", \"out2\", \"plain\"",
         ),
         (
             "INSERT INTO out1 SELECT a FROM x.db.public.plain",

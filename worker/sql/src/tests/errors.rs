@@ -202,7 +202,7 @@ fn syntax_that_is_refused_says_what_is_missing() {
             "sql:6:177: table \"f\" is overwritten here and written at 6:217 as well, in one job, of whose rows one would take the place of the other; write all of them by one INSERT OVERWRITE with UNION ALL, or run two jobs",
         ),
         (
-            "SET 'execution.runtime-mode' = 'batch'; CREATE TABLE f (a INT, p STRING) PARTITIONED BY (p) WITH ('connector' = 'filesystem', 'path' = 'f', 'format' = 'csv'); INSERT OVERWRITE f PARTITION (p = 'x') SELECT a FROM plain; INSERT OVERWRITE f PARTITION (p = 'y') SELECT a FROM plain",
+            "SET 'execution.runtime-mode' = 'batch'; CREATE TABLE f (a INT, p STRING) PARTITIONED BY (p) WITH ('connector' = 'filesystem', 'path' = 'f', 'format' = 'csv'); INSERT OVERWRITE f PARTITION (p = 'x') VALUES (1); INSERT OVERWRITE f PARTITION (p = 'y') VALUES (2)",
             "it plans",
         ),
         (

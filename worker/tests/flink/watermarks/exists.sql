@@ -1,4 +1,3 @@
--- differs: CURRENT_WATERMARK is asked for in a query of its own where the query speaks of rows around it
 CREATE TABLE orders (
   id BIGINT, customer STRING, product STRING, amount INT, price DECIMAL(10, 2), paid BOOLEAN,
   ts TIMESTAMP(3),

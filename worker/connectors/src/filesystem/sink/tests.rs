@@ -166,7 +166,8 @@ impl Bench {
 
 impl Writer {
     fn write(&mut self, ids: std::ops::Range<i64>) {
-        let to: StringArray = ids.clone().map(|id| Some(["A", "B"][id.rem_euclid(2) as usize])).collect();
+        let to: StringArray =
+            ids.clone().map(|id| Some(["A", "B"][id.rem_euclid(2) as usize])).collect();
         let schema = arrow::datatypes::Schema::new(vec![
             arrow::datatypes::Field::new("id", DataType::Int64, true),
             arrow::datatypes::Field::new("to", DataType::Utf8, true),

@@ -240,7 +240,13 @@ fn result_type(
     argument: Option<Kind>,
     span: Span,
 ) -> Result<Option<ResultType>, SqlError> {
-    match (function.resolve(argument.map(Kind::exact_arrow).as_ref()), argument) {
+    // A value as it is has any type that values are kept in.
+    let as_it_is = matches!(function.name(), "FIRST_VALUE" | "LAST_VALUE");
+    let of = argument.map(|kind| match as_it_is && kind.is_interval() {
+        true => kind.arrow(),
+        false => kind.exact_arrow(),
+    });
+    match (function.resolve(of.as_ref()), argument) {
         (Ok(result), _) => Ok(Some(result)),
         (Err(refusal), Some(kind)) => {
             fail(span, format!("{name} needs {}, not {kind}", refusal.takes))
