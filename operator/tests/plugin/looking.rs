@@ -53,6 +53,13 @@ fn status_finds_the_pod_that_coordinates_and_says_whether_the_job_is_well() {
     let gone = with_pods().does("*port-forward *", "echo 'no node' >&2; exit 1");
     let gone = gone.weir(&["status", "delays"]);
     assert!(gone.err.contains("none of its 2 pods") && gone.err.contains("no node"), "{gone:?}");
+    // Who may not reach a pod reaches none of them, and is told who can change that.
+    let words = "error: error upgrading connection: pods \"delays-0123abcd-0\" is forbidden: User \
+                 \"ann\" cannot create resource \"pods/portforward\"";
+    let barred = with_pods().does("*port-forward *", &format!("echo '{words}' >&2; exit 1"));
+    let barred = barred.weir(&["status", "delays"]).err;
+    assert!(barred.contains("ClusterRole whose name ends in -pages"), "{barred}");
+    assert!(!barred.contains("none of its 2 pods"), "{barred}");
     let alone = with_pods().forwards("*", follows()).weir(&["status", "delays"]);
     let says = "none of its 2 pods coordinates it now: coordinated by another";
     assert!(alone.err.contains(says), "{alone:?}");

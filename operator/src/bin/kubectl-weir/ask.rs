@@ -228,9 +228,9 @@ pub(crate) fn is_not_found(error: &anyhow::Error) -> bool {
     error.to_string().contains("(NotFound)")
 }
 
-/// Whether the API server says that this user may not.
+/// Whether the API server says that this user may not; of a way to a pod it says it without the code.
 fn is_forbidden(error: &anyhow::Error) -> bool {
-    format!("{error:#}").contains("(Forbidden)")
+    format!("{error:#}").contains(" is forbidden: User ")
 }
 
 /// An object's name.
