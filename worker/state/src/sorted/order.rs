@@ -19,6 +19,7 @@ use arrow::datatypes::DataType;
 
 use super::{Strings, Value};
 use crate::UnsupportedType;
+use crate::canonical::Shape;
 use crate::table::{Cells, OrderField, build_array};
 
 const SIGN: u64 = 1 << 63;
@@ -181,13 +182,28 @@ fn decode_column(field: &OrderField, rests: &mut [&[u8]]) -> Result<ArrayRef, Or
 
 /// What makes a value of eight bytes of an ascending order; absent for other types.
 fn word_from_bits(data_type: &DataType) -> Option<fn(u64) -> u64> {
-    use DataType::{Date32, Date64, Int8, Int16, Int32, Int64, Time32, Time64, Timestamp};
-    match data_type {
-        Int8 | Int16 | Int32 | Int64 | Date32 | Date64 | Time32(_) | Time64(_) | Timestamp(..) => {
-            Some(|bits| bits ^ SIGN)
-        }
-        of if is_unsigned(of) => Some(|bits| bits),
-        of if is_float(of) => Some(float_from_bits),
+    let is_word = matches!(Shape::of(data_type), Ok(Shape::Word { .. }));
+    // One of a BOOLEAN has a byte.
+    (is_word && *data_type != DataType::Boolean).then_some(if is_float(data_type) {
+        float_from_bits
+    } else if is_unsigned(data_type) {
+        |bits| bits
+    } else {
+        |bits| bits ^ SIGN
+    })
+}
+
+/// Takes what tells NULL from a value off the front, and whether it is one; `None` is a mismatch.
+#[inline]
+fn take_is_null(order: &mut &[u8], nullable: bool) -> Option<bool> {
+    if !nullable {
+        return Some(false);
+    }
+    let (&flag, rest) = order.split_first()?;
+    *order = rest;
+    match flag {
+        VALUE => Some(false),
+        NULL_FIRST | NULL_LAST => Some(true),
         _ => None,
     }
 }
@@ -196,14 +212,8 @@ fn word_from_bits(data_type: &DataType) -> Option<fn(u64) -> u64> {
 #[expect(clippy::option_option, reason = "a mismatch and a NULL are different things")]
 #[inline]
 fn take_bits(order: &mut &[u8], nullable: bool) -> Option<Option<u64>> {
-    if nullable {
-        let (&flag, rest) = order.split_first()?;
-        *order = rest;
-        match flag {
-            VALUE => {}
-            NULL_FIRST | NULL_LAST => return Some(None),
-            _ => return None,
-        }
+    if take_is_null(order, nullable)? {
+        return Some(None);
     }
     let (&head, rest) = order.split_first_chunk()?;
     *order = rest;
@@ -218,17 +228,11 @@ enum Number {
     Bytes,
 }
 
-/// Takes one value off the front; the outer `None` is a mismatch, the inner NULL.
+/// Takes one value that is no word of eight bytes off the front; the outer `None` is a mismatch, the inner NULL.
 #[expect(clippy::option_option, reason = "a mismatch and a NULL are different things")]
 fn decode(field: &OrderField, order: &mut &[u8], text: &mut Vec<u8>) -> Option<Option<Number>> {
-    if field.field.nullable {
-        let (&flag, rest) = order.split_first()?;
-        *order = rest;
-        match flag {
-            VALUE => {}
-            NULL_FIRST | NULL_LAST => return Some(None),
-            _ => return None,
-        }
+    if take_is_null(order, field.field.nullable)? {
+        return Some(None);
     }
     let invert = if field.descending { u8::MAX } else { 0 };
     let data_type = &field.field.data_type;
@@ -262,16 +266,8 @@ fn decode(field: &OrderField, order: &mut &[u8], text: &mut Vec<u8>) -> Option<O
             }
             text.push(byte);
         },
-        _ => {
-            let bits = take(8)? as u64;
-            Number::Word(if is_float(data_type) {
-                float_from_bits(bits)
-            } else if is_unsigned(data_type) {
-                bits
-            } else {
-                bits ^ SIGN
-            })
-        }
+        // Words are taken by `take_bits`.
+        _ => return None,
     }))
 }
 
