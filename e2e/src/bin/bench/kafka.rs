@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use weir_e2e::oracle::flink;
 use weir_e2e::testbed::kafka::Kafka;
 
-use super::json::{Sizes, compare};
+use super::rates::{Sizes, compare};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

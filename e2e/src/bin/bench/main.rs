@@ -14,6 +14,7 @@ mod live;
 mod nexmark;
 mod operators;
 mod page;
+mod rates;
 mod recovery;
 mod rescale;
 mod state;

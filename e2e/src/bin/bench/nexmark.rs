@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use weir_e2e::oracle::flink;
 use weir_e2e::{cache, data};
 
-use super::json::{Engine, Rates, Sizes};
+use super::rates::{Engine, Rates, Sizes, Table, rates};
 
 /// Its rows depend on the clock, so that the suite cannot hold it.
 const BY_THE_CLOCK: &str = include_str!("nexmark_q12.sql");
@@ -46,44 +46,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         if !arguments.queries.is_empty() && !arguments.queries.contains(&query) {
             continue;
         }
-        let rates = measure(&query, &sizes, parallelism).with_context(|| query.clone())?;
-        table.add(&query, &rates);
+        let measured = measure(&query, &sizes, parallelism).with_context(|| query.clone())?;
+        table.add(&query, &measured);
     }
     table.end();
     Ok(())
-}
-
-/// Prints a row as soon as it was measured, and the median ratio in the end.
-pub(crate) struct Table {
-    ratios: Vec<f64>,
-}
-
-impl Table {
-    pub(crate) fn begin(what: &str) -> Self {
-        println!("rows per CPU-second\n| {what} | Weir | Flink 2.3 | ratio |\n|---|---|---|---|");
-        Self { ratios: Vec::new() }
-    }
-
-    pub(crate) fn add(&mut self, what: &str, rates: &Rates) {
-        let in_k = |rate: Option<f64>| rate.map_or("–".into(), |r| format!("{:.0} k", r / 1e3));
-        let ratio = rates.ratio().map_or("–".into(), |ratio| format!("{ratio:.1} ×"));
-        println!("| {what} | {} | {} | {ratio} |", in_k(rates.weir), in_k(rates.flink));
-        self.ratios.extend(rates.ratio());
-    }
-
-    pub(crate) fn end(mut self) {
-        self.ratios.sort_by(f64::total_cmp);
-        if !self.ratios.is_empty() {
-            println!("median {:.1} ×", super::quantile(&self.ratios, 0.5));
-        }
-    }
 }
 
 fn measure(query: &str, sizes: &Sizes, parallelism: u32) -> Result<Rates> {
     let script = if query == "q12" { BY_THE_CLOCK.to_owned() } else { text(query)? };
     // Flink cannot ask a file, and has no frame of so many rows over rows that change.
     let only = if ["q6", "q13"].contains(&query) { Some(Engine::Weir) } else { sizes.only };
-    super::json::rates(
+    rates(
         &Sizes { only, ..*sizes },
         |rows| weir_cpu(query, &script, rows, parallelism),
         |rows| flink_cpu(&script, rows, parallelism),

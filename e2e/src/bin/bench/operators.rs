@@ -6,19 +6,20 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use weir_e2e::oracle::flink;
 
-use super::json::Sizes;
-use super::nexmark::{Table, events};
+use super::json::run_weir;
+use super::nexmark::events;
+use super::rates::{Sizes, Table, rates};
 
 /// Where rows come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-enum From {
+enum Input {
     /// Events of Nexmark in files.
     Json,
     /// `datagen` of each engine.
     Generated,
 }
 
-impl From {
+impl Input {
     const ALL: [Self; 2] = [Self::Json, Self::Generated];
 
     /// Declares `bid` and `auction`.
@@ -34,7 +35,7 @@ impl From {
 const SCRIPTS: [(&str, &str); 5] = [
     ("aggregate", include_str!("operators/aggregate.sql")),
     ("join", include_str!("operators/join.sql")),
-    ("top_n", include_str!("operators/top_n.sql")),
+    ("top-n", include_str!("operators/top-n.sql")),
     ("over", include_str!("operators/over.sql")),
     ("match", include_str!("operators/match.sql")),
 ];
@@ -48,7 +49,7 @@ pub(crate) struct Arguments {
     sizes: Sizes,
     /// Only from here.
     #[arg(long, value_enum)]
-    from: Option<From>,
+    from: Option<Input>,
     /// Subtasks, and files of the input.
     #[arg(long, default_value_t = 2)]
     parallelism: u32,
@@ -66,14 +67,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         if !operators.is_empty() && !operators.iter().any(|o| o == name) {
             continue;
         }
-        for source in From::ALL {
+        for source in Input::ALL {
             if from.is_none_or(|from| from == source) {
-                let rates = super::json::rates(
+                let measured = rates(
                     sizes,
                     |rows| weir_cpu(name, script, source, rows, parallelism),
                     |rows| flink_cpu(script, source, rows, parallelism),
                 )?;
-                table.add(&format!("{name}, {source:?}"), &rates);
+                table.add(&format!("{name}, {source:?}"), &measured);
             }
         }
     }
@@ -81,10 +82,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn program(script: &str, source: From, rows: u64, parallelism: u32) -> Result<String> {
+fn program(script: &str, source: Input, rows: u64, parallelism: u32) -> Result<String> {
     let auctions = (rows / BIDS).max(1);
     let mut tables = source.tables().to_owned();
-    if source == From::Json {
+    if source == Input::Json {
         let events = events(rows, parallelism)?;
         tables = tables.replace("{events}", &events.display().to_string());
     }
@@ -98,16 +99,16 @@ fn program(script: &str, source: From, rows: u64, parallelism: u32) -> Result<St
 fn weir_cpu(
     name: &str,
     script: &str,
-    source: From,
+    source: Input,
     rows: u64,
     parallelism: u32,
 ) -> Result<Duration> {
     let program = program(script, source, rows, parallelism)?;
-    let (summary, cpu) = super::json::run_weir(&name.replace('_', "-"), &program, parallelism)?;
+    let (summary, cpu) = run_weir(name, &program, parallelism)?;
     ensure!(summary.rows_in >= rows, "{summary:?} of {rows} rows");
     Ok(cpu)
 }
 
-fn flink_cpu(script: &str, source: From, rows: u64, parallelism: u32) -> Result<Duration> {
+fn flink_cpu(script: &str, source: Input, rows: u64, parallelism: u32) -> Result<Duration> {
     Ok(flink::run(&program(script, source, rows, parallelism)?, parallelism)?.cpu)
 }

@@ -1,12 +1,13 @@
 //! Keys that never come again, kept for a while: memory and stored state must stay where they are
 //! however many have come.
 
-use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use weir_e2e::job::{Job, Manifest};
 use weir_e2e::{cache, page};
+
+use super::{memory, number, rows_of};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -32,10 +33,10 @@ const LOOKS: u64 = 10;
 const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { rows, memory, parallelism, .. } = *arguments;
+    let Arguments { rows, parallelism, .. } = *arguments;
     let manifest = Manifest { parallelism, ..Manifest::new("expiry", &program(arguments)) };
-    let memory = format!("{memory}MiB");
-    let mut run = Job::new(manifest)?.with_arguments(&["--memory", &memory]).start(0)?;
+    let bound = format!("{}MiB", arguments.memory);
+    let mut run = Job::new(manifest)?.with_arguments(&["--memory", &bound]).start(0)?;
     let at = page::address(&run, SOON)?;
     println!("rows, resident memory, stored state:");
     let mut residents = Vec::new();
@@ -47,10 +48,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 bail!("the job ended with {status}:\n{}", cache::tail(&run.log()));
             }
             let snapshot = page::snapshot(&at)?;
-            let read = super::pauses::rows_of(&snapshot, "keys");
+            let read = rows_of(&snapshot, "keys");
             if read >= wanted {
-                let resident = resident(run.process.id())?;
-                let stored = super::pauses::number(&snapshot, "/checkpoint/bytes") >> 20;
+                let resident = memory(&run, "VmRSS")?;
+                let stored = number(&snapshot, "/checkpoint/bytes") >> 20;
                 println!("{:>6} M {resident:>6} MB {stored:>6} MB", read / 1_000_000);
                 residents.push(resident);
                 break;
@@ -64,13 +65,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ensure!(most(late) <= most(early) * 5 / 4, "memory grows");
     run.process.kill_group();
     Ok(())
-}
-
-/// What the process holds now, in MB.
-fn resident(process: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? >> 10)
 }
 
 fn program(Arguments { rows, rate, ttl, .. }: &Arguments) -> String {

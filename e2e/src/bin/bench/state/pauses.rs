@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
 use tokio::time::Instant;
 use weir_e2e::job::{Job, Manifest};
 use weir_e2e::process::wait_for;
 use weir_e2e::{cache, page};
 
-use super::{KEY, each_key, key_options};
+use super::{KEY, each_key, key_options, memory, number, rows_of};
 use crate::live::{Arrival, Live};
 
 #[derive(clap::Args)]
@@ -131,32 +130,15 @@ fn fill(live: &mut Live, rows: u64) -> Result<String> {
     bail!("not all keys were read in {FILL:?}:\n{}", cache::tail(&live.run.log()))
 }
 
-/// Rows that the source of this table has read.
-pub(super) fn rows_of(snapshot: &Value, table: &str) -> u64 {
-    let vertices = snapshot["vertices"].as_array().into_iter().flatten();
-    let operators =
-        vertices.flat_map(|vertex| vertex["operators"].as_array().into_iter().flatten());
-    operators
-        .filter(|it| it["kind"] == "source" && it["name"].to_string().contains(table))
-        .map(|it| it["counts"]["rows_out"].as_u64().unwrap_or(0))
-        .sum()
-}
-
-pub(super) fn number(snapshot: &Value, at: &str) -> u64 {
-    snapshot.pointer(at).and_then(Value::as_u64).unwrap_or(0)
-}
-
 /// State and checkpoints of a running job.
 fn said(live: &Live) -> Result<String> {
     let snapshot = page::snapshot(&page::address(&live.run, SOON)?)?;
     let number = |at| number(&snapshot, at);
     ensure!(number("/checkpoint/failed") == 0, "checkpoints failed: {}", snapshot["checkpoint"]);
-    let memory = fs::read_to_string(format!("/proc/{}/status", live.run.process.id()))?;
-    let most = memory.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("?");
+    let most = memory(&live.run, "VmHWM")?;
     Ok(format!(
-        "{} MB of state, at most {} of memory, {} restarts, a checkpoint usually takes {} ms ({} ms of these for barriers)",
+        "{} MB of state, at most {most} MB of memory, {} restarts, a checkpoint usually takes {} ms ({} ms of these for barriers)",
         number("/checkpoint/bytes") >> 20,
-        most.trim(),
         number("/job/restarts"),
         number("/checkpoint/usualMs"),
         number("/checkpoint/alignMs"),

@@ -7,7 +7,7 @@ use weir_e2e::job::{Job, Manifest};
 use weir_e2e::oracle::flink;
 
 use super::{KEY, each_key, key_options};
-use crate::json::{Engine, Sizes, compare};
+use crate::rates::{Engine, Sizes, compare};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -76,11 +76,9 @@ fn weir_cpu(program: &str, memory: u32, parallelism: u32) -> Result<Duration> {
 }
 
 fn flink_cpu(program: &str, memory: u32, parallelism: u32) -> Result<Duration> {
-    let checkpoints = tempfile::tempdir()?;
     let settings = [
         "state.backend.type=rocksdb".to_owned(),
         "execution.checkpointing.incremental=true".to_owned(),
-        format!("execution.checkpointing.dir=file://{}", checkpoints.path().display()),
         format!("taskmanager.memory.managed.size={memory}m"),
     ];
     Ok(flink::run_with(program, parallelism, &[], &settings)?.cpu)
