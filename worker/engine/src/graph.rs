@@ -131,6 +131,9 @@ pub struct JobGraph {
     pub edges: Vec<Edge>,
     /// Committers of the sinks that stage output.
     pub committers: BTreeMap<OperatorUid, Arc<dyn Committer>>,
+    /// The sink, by its name for people, whose rows take the place of others once the input has
+    /// ended: half of them must not.
+    pub replaces: Option<String>,
     /// Number of key groups.
     pub max_parallelism: u32,
     /// Hash of everything that must agree between processes.

@@ -395,6 +395,7 @@ impl Job for JobSpec {
             vertices,
             edges,
             committers: BTreeMap::from([("out".into(), Arc::clone(external) as _)]),
+            replaces: None,
             max_parallelism: 24,
             hash: "simulated".into(),
         }))

@@ -18,6 +18,8 @@ pub struct Plan {
     pub hash: String,
     /// Number of key groups.
     pub max_parallelism: u32,
+    /// [`JobGraph::replaces`].
+    pub replaces: Option<String>,
     /// Vertices; position = id.
     pub vertices: Vec<PlanVertex>,
 }
@@ -96,7 +98,12 @@ impl Plan {
                 source: sources.get(&vertex.id).copied(),
             })
             .collect();
-        Self { hash: graph.hash.clone(), max_parallelism: graph.max_parallelism, vertices }
+        Self {
+            hash: graph.hash.clone(),
+            max_parallelism: graph.max_parallelism,
+            replaces: graph.replaces.clone(),
+            vertices,
+        }
     }
 
     /// Number of subtasks of a vertex at this parallelism.

@@ -207,6 +207,7 @@ pub(crate) fn graph(world: &Arc<World>, bounded: bool, assignment: Assignment) -
         }],
         edges: Vec::new(),
         committers: BTreeMap::from([("sink".into(), committer)]),
+        replaces: None,
         max_parallelism: MAX_PARALLELISM,
         hash: "plan-1".into(),
     })

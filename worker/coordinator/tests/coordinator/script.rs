@@ -31,6 +31,7 @@ pub(crate) fn plan() -> Plan {
     Plan {
         hash: "plan".into(),
         max_parallelism: 8,
+        replaces: None,
         vertices: vec![
             PlanVertex {
                 id: VertexId(0),
@@ -191,7 +192,12 @@ impl Script {
 
     /// A job of parallelism 2 on workers 0 and 1, running since 0 ms.
     pub(crate) fn running() -> Self {
-        let mut script = Self::new(2);
+        Self::running_with(plan())
+    }
+
+    /// The same, by this plan.
+    pub(crate) fn running_with(plan: Plan) -> Self {
+        let mut script = Self::of(plan, MasterConfig::new(JobName::from("ns/job"), 2), None);
         script.hello(0, 0, 1);
         script.hello(1, 1, 1);
         assert!(script.wants_seal());

@@ -39,6 +39,9 @@ impl Lowering<'_> {
             Err(problems) => return self.problems(table, problems),
         };
         info.details = parts.details;
+        if table.overwrites.is_some() {
+            self.graph.replaces = Some(info.name.clone());
+        }
         let guarantee = match parts.guarantee {
             Guarantee::ExactlyOnce => "exactly once",
             Guarantee::AtLeastOnce => "at least once",

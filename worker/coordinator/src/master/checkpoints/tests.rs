@@ -25,7 +25,8 @@ fn checkpoints() -> Checkpoints {
         operators: vec![operator],
         source: None,
     };
-    let plan = Plan { hash: String::new(), max_parallelism: 8, vertices: vec![vertex] };
+    let plan =
+        Plan { hash: String::new(), max_parallelism: 8, replaces: None, vertices: vec![vertex] };
     let config = MasterConfig::new(JobName::from("ns/job"), 1);
     let mut checkpoints = Checkpoints::new(Arc::new(config), Arc::new(plan));
     checkpoints.on(Event::TasksBegan, 0);

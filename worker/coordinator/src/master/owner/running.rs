@@ -106,6 +106,14 @@ impl JobMaster {
         match ask {
             Ask::Save(saving) => self.begin_attempt(Purpose::Savepoint(saving)),
             Ask::Stop(saving) => self.hold(Hold::Save(saving)),
+            Ask::Drain(saving) if let Some(sink) = &self.plan.replaces => {
+                // To a sink that is the end of the input, whatever was not read yet.
+                let why = format!(
+                    "{sink} overwrites what is there with the rows of the whole input, of which only a \
+                     part has been read; let the job end by itself, or suspend it"
+                );
+                self.tell_requests(requests::Event::Refuse { ask: Ask::Drain(saving), why });
+            }
             Ask::Drain(saving) => {
                 self.tell_requests(requests::Event::Draining(saving));
                 self.step("drain");

@@ -187,7 +187,7 @@ mod tests {
             operators: Vec::new(),
             source: None,
         };
-        Plan { hash: String::new(), max_parallelism: 8, vertices: vec![vertex] }
+        Plan { hash: String::new(), max_parallelism: 8, replaces: None, vertices: vec![vertex] }
     }
 
     fn all(slots: &[(u32, u32)]) -> BTreeMap<WorkerId, u32> {

@@ -3,14 +3,14 @@
 use weir_checkpoint::manifest::{Assignment, ChainWatermark, END_OF_TIME};
 use weir_checkpoint::{EnumeratorState, Manifest, OperatorEntry};
 use weir_coordinator::master::{
-    Action, Ending, Event, Head, MasterConfig, Reply, Request, RequestId, SavepointInfo,
+    Action, Ending, Event, Head, MasterConfig, Plan, Reply, Request, RequestId, SavepointInfo,
 };
 use weir_protocol::control::{
     self, OperationKind, OperationOutcome, RunState, from_worker, to_worker,
 };
 use weir_protocol::{JobName, Placement, Subtask, Version, VertexId, WorkerId};
 
-use crate::script::{Script, done, head};
+use crate::script::{Script, done, head, plan};
 
 #[test]
 fn all_tasks_finished_means_one_last_attempt_and_its_commits() {
@@ -175,6 +175,23 @@ fn a_drained_job_stops_with_a_savepoint_once_its_sources_have_ended() {
     assert_eq!((end.savepoint.as_str(), end.bytes), ("the-end", 5));
     let done = (OperationKind::Drain, "op-1".to_owned(), OperationOutcome::Done);
     assert_eq!(reports(&script), [done]);
+}
+
+#[test]
+fn a_job_that_overwrites_is_not_drained_with_half_of_its_input() {
+    let mut script =
+        Script::running_with(Plan { replaces: Some("filesystem sums".into()), ..plan() });
+    let request = Request::Drain { name: "the-end".into() };
+    script.on(Event::Request { id: RequestId(1), request, operation: "op-1".into() });
+    assert_eq!(script.told(|k| matches!(k, to_worker::Kind::Drain(_))), [] as [u64; 0]);
+    let is_refused = |action: &Action| match action {
+        Action::Reply { reply: Reply::Refused(why), .. } => {
+            why.contains("filesystem sums overwrites") && why.contains("suspend it")
+        }
+        _ => false,
+    };
+    assert!(script.actions.iter().any(is_refused), "{:?}", script.actions);
+    assert_eq!(script.master.run_state(), RunState::Running, "and goes on");
 }
 
 #[test]
