@@ -198,7 +198,7 @@ pub(crate) fn sink(
                 let store = store.as_ref().map(|bucket| bucket.store.clone());
                 let place = list::Place { location, store, regex: None };
                 let mark = rule.as_ref().map(|rule| rule.name.clone());
-                Box::new(Replacing::new(stage, place, replaced.clone(), mark))
+                Box::new(Replacing::new(stage, cx.term, place, replaced.clone(), mark))
             }
         };
         let queue = Queue::start(cx, stage, blocks);

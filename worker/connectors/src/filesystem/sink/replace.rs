@@ -1,8 +1,14 @@
 //! `INSERT OVERWRITE`: everything stays staged until the job ends; what it commits then takes the
 //! place of the files that are there, which go last.
 //!
-//! What always holds: no file goes that the job's own checkpoint does not name, and none before the
-//! new ones are there, so that a job that fails, is stopped or rolled back leaves the old rows.
+//! What always holds: only files that the last checkpoint lists are removed, and none before the new
+//! ones are there, so that a job that fails, is stopped or rolled back leaves the old rows. (One that
+//! overwrites is not drained: `JobGraph::replaces`.)
+//!
+//! A roll-back has to keep a commit that comes late from removing anything. It takes back what the last
+//! checkpoint alone has staged, so every removal names a file of those, and is lost without it. Where
+//! there is none (no rows, or all of them in earlier checkpoints, which an upload outlives), an empty
+//! file is made for that, by a name that readers pass over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,6 +17,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use weir_engine::EngineError;
+use weir_protocol::Term;
 
 use super::local;
 use super::payload::{self, Commit};
@@ -21,12 +28,16 @@ use crate::filesystem::location::{Location, Root};
 
 /// Files that one committable removes at most.
 const FILES: usize = 500;
-/// New files that are looked for before old ones are removed, at most.
+/// New files that are looked for before old ones are removed, at most: the order of commits sees to it
+/// that all are there, and these to it that they were not taken back.
 const BY: usize = 16;
+/// How the name of a file begins that is there for that alone.
+const WITNESS: &str = "_overwritten-";
 
 /// A stage whose files are committed at the job's end.
 pub(crate) struct Replacing {
     inner: Box<dyn Stage>,
+    term: Term,
     /// The sink's own.
     place: Place,
     /// The directory whose files all go; none: directories that rows are written to.
@@ -41,11 +52,17 @@ pub(crate) struct Replacing {
 impl Replacing {
     pub(crate) fn new(
         inner: Box<dyn Stage>,
+        term: Term,
         place: Place,
         whole: Option<String>,
         mark: Option<String>,
     ) -> Self {
-        Self { inner, place, whole, mark, held: Vec::new(), own: BTreeSet::new() }
+        Self { inner, term, place, whole, mark, held: Vec::new(), own: BTreeSet::new() }
+    }
+
+    /// Where the sink writes, as its files' names begin.
+    fn root(&self) -> String {
+        format!("{}/", self.place.location.to_string().trim_end_matches('/'))
     }
 
     /// A file's name, as listings write it, and its size.
@@ -56,6 +73,15 @@ impl Replacing {
                 Some((format!("s3://{bucket}/{key}"), *size))
             }
             Commit::Replace { .. } => None,
+        }
+    }
+
+    /// Whether an earlier checkpoint has it as well, to which a roll-back may go.
+    fn is_held(commit: &Commit) -> bool {
+        match commit {
+            Commit::Link { held, .. } => *held,
+            Commit::Complete { held, .. } => held.is_some(),
+            Commit::Replace { .. } => false,
         }
     }
 
@@ -79,9 +105,9 @@ impl Replacing {
 
     /// All that was held, then what it takes the place of, then what says that it is whole.
     async fn publish(&mut self) -> Result<Vec<Commit>, EngineError> {
-        let root = format!("{}/", self.place.location.to_string().trim_end_matches('/'));
+        let root = self.root();
         let (mut commits, mut marks) = (Vec::new(), Vec::new());
-        let mut directories: BTreeMap<String, Vec<(String, u64)>> = BTreeMap::new();
+        let mut directories: BTreeMap<String, By> = BTreeMap::new();
         for commit in std::mem::take(&mut self.held) {
             let Some((target, size)) = Self::target(&commit) else { continue };
             self.own.insert(target.clone());
@@ -89,16 +115,18 @@ impl Replacing {
                 marks.push(commit);
                 continue;
             }
-            let directory = match (&self.whole, target.strip_prefix(&root)) {
-                (Some(whole), _) => whole.clone(),
-                (None, relative) => {
-                    let parts = relative.and_then(|relative| relative.rsplit_once('/'));
-                    parts.map_or_else(String::new, |(directory, _)| directory.to_owned())
-                }
+            let relative = target.strip_prefix(&root).ok_or_else(|| {
+                EngineError::internal(format!("{target} is not below {root}, which it overwrites"))
+            })?;
+            let directory = match &self.whole {
+                Some(whole) => whole.as_str(),
+                None => relative.rsplit_once('/').map_or("", |(directory, _)| directory),
             };
-            let by = directories.entry(directory).or_default();
-            if by.len() < BY {
-                by.push((target, size));
+            let by = directories.entry(directory.to_owned()).or_default();
+            if Self::is_held(&commit) {
+                by.held.push((target, size));
+            } else {
+                by.fresh.push((target, size));
             }
             commits.push(commit);
         }
@@ -108,6 +136,18 @@ impl Replacing {
         for (directory, by) in directories {
             let mut files = self.below(&directory).list().await?.unwrap_or_default();
             files.retain(|file| !self.own.contains(&file.path));
+            if files.is_empty() {
+                continue;
+            }
+            let By { mut fresh, held } = by;
+            if fresh.is_empty() {
+                let name = format!("{WITNESS}{}", super::fresh(self.term));
+                self.inner.mark(&directory, &name).await?;
+                let (witness, _) = self.inner.barrier(Vec::new(), true).await?;
+                fresh.extend(witness.iter().filter_map(Self::target));
+                commits.extend(witness);
+            }
+            let by: Vec<(String, u64)> = fresh.into_iter().chain(held).take(BY).collect();
             for files in files.chunks(FILES) {
                 commits.push(Commit::Replace { files: files.to_vec(), by: by.clone() });
             }
@@ -117,12 +157,28 @@ impl Replacing {
     }
 }
 
+/// New files of a directory, with their sizes.
+#[derive(Default)]
+struct By {
+    /// Those that no checkpoint but the last has.
+    fresh: Vec<(String, u64)>,
+    held: Vec<(String, u64)>,
+}
+
 #[async_trait]
 impl Stage for Replacing {
     async fn restore(&mut self, item: Bytes) -> Result<(), EngineError> {
         let Ok((mut commit, _)) = payload::decode::<Commit>(&item) else {
             return self.inner.restore(item).await;
         };
+        if let Some((target, _)) = Self::target(&commit)
+            && !target.starts_with(&self.root())
+        {
+            return Err(EngineError::user(format!(
+                "filesystem sink: the checkpoint holds {target} for the job's end, and 'path' now names {}; let the job begin anew after changing 'path'",
+                self.place.location
+            )));
+        }
         if let Commit::Link { staging, target, .. } = &mut commit {
             // Where a roll-back has put it that dropped a later point.
             let aside = local::aside(staging);

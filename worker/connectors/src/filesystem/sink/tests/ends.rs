@@ -130,6 +130,30 @@ fn nothing_goes_where_the_new_files_were_taken_back() {
 }
 
 #[test]
+fn old_files_stay_where_a_late_commit_brings_nothing_that_was_taken_back() {
+    let cases = PLACES.iter().flat_map(|place| [(place, 0), (place, 300)]);
+    for ((format, path), rows) in cases {
+        let bench = Bench::new(format, path, &[("sink.rolling-policy.file-size", "1 kb")]);
+        let bench = bench.overwriting(false, None).with_old_rows();
+        let mut writer = bench.writer(2, vec![]);
+        if rows > 0 {
+            writer.write(0..rows);
+            // An earlier checkpoint has all of them, so that uploads outlive a roll-back to it.
+            assert!(writer.barrier(false).commits.is_empty());
+        }
+        let ended = writer.end();
+        let discarded: Vec<_> = ended.commits.iter().map(|item| bench.discard(item)).collect();
+        assert!(discarded.iter().all(|answer| *answer == CommitAnswer::Committed), "{discarded:?}");
+        let answers: Vec<_> = ended.commits.iter().map(|item| bench.commit(item)).collect();
+        assert!(
+            matches!(answers.last(), Some(CommitAnswer::Lost(_))),
+            "{format} {path} {answers:?}"
+        );
+        assert!(bench.visible().starts_with(&[-2, -1]), "{format} {path} of {rows} rows");
+    }
+}
+
+#[test]
 fn partitions_are_overwritten_that_have_rows_or_are_named() {
     for (format, path) in PLACES {
         // Rows for B alone.
@@ -259,12 +283,19 @@ fn in_a_batch_job_partitions_are_whole_at_its_end_and_behind_what_they_replace()
     writer.write(0..1);
     assert!(writer.barrier(false).commits.is_empty());
     let ended = writer.end();
-    let kinds: Vec<bool> = ended
-        .commits
-        .iter()
-        .map(|item| String::from_utf8_lossy(&item.payload).contains("_SUCCESS"))
-        .collect();
-    assert_eq!(kinds, [false, false, true], "rows, what they replace, what says so");
+    let names = ["rows", "_overwritten-", "\"replace\"", "_SUCCESS"];
+    let kind = |payload: &[u8]| {
+        let text = String::from_utf8_lossy(payload);
+        names
+            .iter()
+            .skip(1)
+            .rev()
+            .find(|name| text.contains(**name))
+            .unwrap_or(&names[0])
+            .to_string()
+    };
+    let kinds: Vec<String> = ended.commits.iter().map(|item| kind(&item.payload)).collect();
+    assert_eq!(kinds, names);
     bench.commit_all(&ended);
     assert_eq!(bench.visible(), [-1, 0]);
     assert_eq!(marks(&bench), ["out/to=A/_SUCCESS", "out/to=B/_SUCCESS"]);
