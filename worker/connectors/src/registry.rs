@@ -87,6 +87,13 @@ pub fn overwrites(connector: &str) -> bool {
     connector == "filesystem"
 }
 
+/// Whether the folder of one option `path` is within that of another, relative to `base` where they
+/// are; false where one of them names no folder.
+#[must_use]
+pub fn is_path_within(path: &str, other: &str, base: &std::path::Path) -> bool {
+    filesystem::is_path_within(path, other, base)
+}
+
 /// Every connector, by name.
 const CONNECTORS: &[Connector] = &[
     Connector {

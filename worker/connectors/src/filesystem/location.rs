@@ -64,6 +64,20 @@ impl Location {
         Ok(Self { root: Root::Local(root), pattern })
     }
 
+    /// Whether all that is here is also there: a folder is within itself.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        match (&self.root, &other.root) {
+            (Root::Local(here), Root::Local(there)) => here.starts_with(there),
+            (Root::Remote { bucket, key }, Root::Remote { bucket: of, key: folder }) => {
+                let rest = key.strip_prefix(folder.as_str());
+                bucket == of
+                    && (folder.is_empty()
+                        || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether a file is wanted, given its name relative to the root.
     pub(crate) fn wants(&self, relative: &str) -> bool {
         let names: Vec<&str> = relative.split('/').filter(|name| !name.is_empty()).collect();

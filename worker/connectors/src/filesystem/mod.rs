@@ -53,6 +53,13 @@ use reader::{FileReader, Metadata, Origin, ReadPlan};
 pub use store::{RemoteStore, S3, Stores, brief};
 use watch::Growth;
 
+/// Whether the folder of one option `path` is within that of another, relative to `base` where they
+/// are; false where one of them names no folder.
+pub(crate) fn is_path_within(path: &str, other: &str, base: &std::path::Path) -> bool {
+    let parsed = |path| Location::parse(path, base);
+    matches!((parsed(path), parsed(other)), (Ok(here), Ok(there)) if here.is_within(&there))
+}
+
 const MONITOR: &str = "source.monitor-interval";
 const REGEX: &str = "source.path.regex-pattern";
 /// `'source.file-growth'`: what becomes of a file in a watched directory (`source.monitor-interval`)

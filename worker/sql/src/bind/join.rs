@@ -183,6 +183,11 @@ impl Joined {
         self.find(&name.text, fields, span)
     }
 
+    /// Whether there is a table of this name.
+    pub(super) fn has_table(&self, name: &str) -> bool {
+        self.parts.iter().any(|part| part.qualifier.as_deref() == Some(name))
+    }
+
     fn part(&self, qualifier: &Ident) -> Result<&Part, SqlError> {
         let named = |part: &&Part| part.qualifier.as_deref() == Some(qualifier.text.as_str());
         self.parts.iter().rev().find(named).ok_or_else(|| {

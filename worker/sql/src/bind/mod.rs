@@ -388,24 +388,33 @@ impl<'a> Binder<'a> {
             );
             return self.fail(insert.table.span, message);
         }
-        let value = |(column, expr): &(usize, Expr)| Some((*column, expr.as_literal()?.clone()));
+        let mut values = Vec::new();
+        for (column, expr) in fixed {
+            let Some(value) = expr.as_literal() else {
+                let message = "INSERT OVERWRITE replaces partitions that have to be known before it runs: write the value in PARTITION as a literal";
+                return self.fail(expr.span, message);
+            };
+            values.push((*column, value.clone()));
+        }
         let mut overwritten = TableDef::clone(table);
-        overwritten.overwrites = Some(fixed.iter().filter_map(value).collect());
+        overwritten.overwrites = Some(values);
         Ok(Arc::new(overwritten))
     }
 
     /// Refuses to write files of a table beside those that take the place of all.
     fn refuse_overwritten_twice(&mut self, inserts: &[BoundInsert]) {
-        let path = |insert: &BoundInsert| {
-            let path = insert.table.written.get("path").map(String::as_str).unwrap_or_default();
-            std::path::PathBuf::from(path.strip_prefix("./").unwrap_or(path))
+        let path =
+            |insert: &BoundInsert| insert.table.written.get("path").cloned().unwrap_or_default();
+        let is_within = |one: &BoundInsert, other: &BoundInsert| {
+            registry::is_path_within(&path(one), &path(other), &self.options.base)
         };
         for (at, insert) in inserts.iter().enumerate() {
             let Some(fixed) = &insert.table.overwrites else { continue };
             let other = inserts.iter().enumerate().find(|(other, insert_of)| {
                 *other != at && insert_of.table.connector() == insert.table.connector()
-                    // Also folders of its own.
-                    && path(insert_of).starts_with(path(insert))
+                    // Also folders of its own, and those whose partitions it is one of.
+                    && (is_within(insert_of, insert)
+                        || !insert_of.table.partitioned_by.is_empty() && is_within(insert, insert_of))
                     // Other partitions are other files.
                     && !insert_of.table.overwrites.as_ref().is_some_and(|other| {
                         fixed.iter().any(|(column, value)| {

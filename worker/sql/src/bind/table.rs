@@ -238,7 +238,6 @@ impl Binder<'_> {
         Ok(Watermark { column, rule })
     }
 
-    /// The table with the options of a hint, which come before those of its WITH.
     /// Refuses metadata that are points in time in columns of a type that is none, which would show
     /// another time than the session's clock.
     pub(super) fn refuse_plain_times(
@@ -262,6 +261,7 @@ impl Binder<'_> {
         self.fail(span, message)
     }
 
+    /// The table with the options of a hint, which come before those of its WITH.
     pub(super) fn with_options(
         &mut self,
         table: &Arc<TableDef>,

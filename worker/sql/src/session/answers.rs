@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::written;
 use crate::ast::{Ident, Listed, Matching};
 use crate::bind::{Binder, Reported};
 use crate::catalog::{ColumnKind, Relation, TableDef, WatermarkRule};
@@ -185,17 +186,17 @@ impl Binder<'_> {
     /// The statement that makes a catalog.
     pub(super) fn catalog_declared(&mut self, name: &Ident) -> Result<String, Reported> {
         let catalog = self.catalog(name)?;
-        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
         let options = catalog.made_of();
-        let options: Vec<String> =
-            options.map(|(key, value)| format!("  {} = {}", quoted(key), quoted(value))).collect();
+        let options: Vec<String> = options
+            .map(|(key, value)| format!("  {} = {}", written::quoted(key), written::quoted(value)))
+            .collect();
         let comment = match catalog.comment.as_str() {
             "" => String::new(),
-            comment => format!("COMMENT {}\n", quoted(comment)),
+            comment => format!("COMMENT {}\n", written::quoted(comment)),
         };
         Ok(format!(
-            "CREATE CATALOG `{}`\n{comment}WITH (\n{}\n);\n",
-            name.text.replace('`', "``"),
+            "CREATE CATALOG {}\n{comment}WITH (\n{}\n);\n",
+            written::name(name),
             options.join(",\n")
         ))
     }

@@ -60,11 +60,11 @@ pub(super) fn declaration(table: &CreateTable, text: &dyn Fn(Span) -> String) ->
     all
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-fn name(name: &Ident) -> String {
+pub(super) fn name(name: &Ident) -> String {
     format!("`{}`", name.alone().replace('`', "``"))
 }
 

@@ -206,6 +206,23 @@ fn syntax_that_is_refused_says_what_is_missing() {
             "it plans",
         ),
         (
+            "SET 'execution.runtime-mode' = 'batch'; CREATE TABLE f (a INT) WITH ('connector' = 'filesystem', 'path' = 'out/f', 'format' = 'csv'); CREATE TABLE g (a INT) WITH ('connector' = 'filesystem', 'path' = 'x/../out/f/deep', 'format' = 'csv'); INSERT OVERWRITE f SELECT a FROM plain; INSERT INTO g SELECT a FROM plain",
+            "sql:6:256: table \"f\" is overwritten here and written at 6:291 as well, in one job, of whose rows one would take the place of the other; write all of them by one INSERT OVERWRITE with UNION ALL, or run two jobs",
+        ),
+        (
+            "SET 'execution.runtime-mode' = 'batch'; CREATE TABLE f (a INT) WITH ('connector' = 'filesystem', 'path' = 'out/p=x', 'format' = 'csv'); CREATE TABLE g (a INT, p STRING) PARTITIONED BY (p) WITH ('connector' = 'filesystem', 'path' = 'out', 'format' = 'csv'); INSERT OVERWRITE f SELECT a FROM plain; INSERT INTO g SELECT a, 'x' FROM plain",
+            "sql:6:275: table \"f\" is overwritten here and written at 6:310 as well, in one job, of whose rows one would take the place of the other; write all of them by one INSERT OVERWRITE with UNION ALL, or run two jobs",
+        ),
+        (
+            "SET 'execution.runtime-mode' = 'batch'; CREATE TABLE f (a INT, d DATE) PARTITIONED BY (d) WITH ('connector' = 'filesystem', 'path' = 'f', 'format' = 'csv'); INSERT OVERWRITE f PARTITION (d = CURRENT_DATE) SELECT a FROM plain",
+            "sql:6:192: INSERT OVERWRITE replaces partitions that have to be known before it runs: write the value in PARTITION as a literal",
+        ),
+        // A table of FROM comes before a database of its name.
+        (
+            "CREATE DATABASE d; USE d; CREATE TABLE r1 (r ROW<x INT>) WITH ('connector' = 'datagen'); CREATE TABLE o (x INT) WITH ('connector' = 'print'); INSERT INTO o SELECT d.r.x FROM r1 AS d",
+            "it plans",
+        ),
+        (
             "DELETE FROM plain",
             "sql:6:1: DELETE is not supported: a stream is changed by what is inserted",
         ),

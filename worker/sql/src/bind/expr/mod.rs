@@ -44,6 +44,11 @@ pub(crate) struct Scope<'a> {
 }
 
 impl Scope<'_> {
+    /// Whether columns may be qualified with this name.
+    fn has_table(&self, name: &str) -> bool {
+        self.qualifier == Some(name) || self.joined.is_some_and(|joined| joined.has_table(name))
+    }
+
     fn not_found(&self, name: &str) -> String {
         let scope = self;
         if scope.fields.is_empty() {
@@ -291,7 +296,14 @@ impl ExprBinder<'_> {
         let parts = match parts {
             [_, _, table @ ..] if named(0, CATALOG) && named(1, DATABASE) => table,
             [_, _, table @ ..] if table.len() > 1 && named(0, catalog) && named(1, of) => table,
-            [_, table @ ..] if table.len() > 1 && (named(0, DATABASE) || named(0, of)) => table,
+            // A table of FROM by the same name comes first, unless it is one of its own database.
+            [first, table @ ..]
+                if table.len() > 1
+                    && (named(0, DATABASE) || named(0, of))
+                    && (!scope.has_table(&first.text) || named(1, of)) =>
+            {
+                table
+            }
             parts => parts,
         };
         if let Some(matching) = &mut self.matching {
