@@ -269,7 +269,11 @@ impl Converter {
             return Err(Problem { at: token.start, message });
         };
         for (child, field) in children.iter_mut().zip(fields) {
-            self.push(child, &field.shape, row, field.slot)?;
+            self.push(child, &field.shape, row, field.slot).map_err(|problem| {
+                // A field that is not there has no place but its object's.
+                let is_missing = row.token(field.slot).kind == Kind::Missing;
+                Problem { at: if is_missing { token.start } else { problem.at }, ..problem }
+            })?;
         }
         column.nulls.append_non_null();
         Ok(())
