@@ -249,7 +249,12 @@ fn worker(owner: &Owner, accepted: &Accepted, replicas: u32) -> Container {
         variable("WEIR_COORDINATOR", coordinator),
         variable("WEIR_PARALLELISM", replicas.to_string()),
     ];
-    env.extend(accepted.pods.show_rows.then(|| variable("WEIR_SHOW_ROWS", "true")));
+    // What a ConfigMap or Secret holds by this name is not what the manifest says.
+    let may_be_given = !accepted.pods.env_from.is_empty();
+    let show_rows = accepted.pods.show_rows;
+    env.extend(
+        (show_rows || may_be_given).then(|| variable("WEIR_SHOW_ROWS", show_rows.to_string())),
+    );
     env.extend(accepted.adopt.as_ref().map(|adopt| variable("WEIR_ADOPT_UID", adopt.as_str())));
     let port = |name: &str, port: u16| ContainerPort {
         name: Some(name.to_owned()),

@@ -108,6 +108,9 @@ fn pages_show_rows_only_where_the_manifest_says_so() {
     assert_eq!(shows(json!({})), None);
     assert_eq!(shows(json!({"showRows": false})), None);
     assert_eq!(shows(json!({"showRows": true})), Some(json!("true")));
+    // Nor where others name variables.
+    let from = json!({"envFrom": [{"configMapRef": {"name": "theirs"}}]});
+    assert_eq!(shows(from), Some(json!("false")));
 }
 
 #[test]
