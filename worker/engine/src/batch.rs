@@ -26,6 +26,17 @@ impl RowKind {
     pub fn goes(self) -> bool {
         matches!(self, Self::UpdateBefore | Self::Delete)
     }
+
+    /// As Flink writes it: `+I`, `-U`, `+U`, `-D`.
+    #[must_use]
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Insert => "+I",
+            Self::UpdateBefore => "-U",
+            Self::UpdateAfter => "+U",
+            Self::Delete => "-D",
+        }
+    }
 }
 
 /// An Arrow record batch plus metadata that is computed once and carried along.

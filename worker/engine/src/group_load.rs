@@ -13,6 +13,9 @@ use weir_protocol::{KeyGroup, KeyGroupRange};
 
 use crate::env::instant;
 
+/// Key groups of an operator that are told of without being asked for.
+pub const HOTTEST: usize = 3;
+
 /// One row of so many is counted, on average.
 const EVERY: u32 = 64;
 /// Rates are of about so long.
@@ -66,13 +69,7 @@ impl GroupLoad {
         }
     }
 
-    /// The key groups of the subtask.
-    #[must_use]
-    pub fn range(&self) -> KeyGroupRange {
-        self.range
-    }
-
-    /// Takes notice of rows with these key hashes. Called by the task alone.
+    /// Samples rows by their key hashes. Called by the task alone.
     #[inline]
     pub fn count(&self, hashes: &[u64]) {
         let mut at = self.next.load(Ordering::Relaxed) as usize;

@@ -6,7 +6,7 @@ use arrow::array::Array;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use weir_protocol::view::{RowView, RowsView};
 
-use crate::{Batch, RowKind};
+use crate::Batch;
 
 /// Rows that are shown at a time.
 pub const MAX_ROWS: usize = 20;
@@ -32,7 +32,7 @@ impl Tap {
     }
 
     /// Whether it takes no more rows.
-    fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.rows.rows.len() >= MAX_ROWS || self.bytes >= MAX_BYTES
     }
 
@@ -49,7 +49,8 @@ impl Tap {
         self.rows.at_ms = u64::try_from(now_ms).unwrap_or(0);
         let options = FormatOptions::default()
             .with_display_error(true)
-            .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"));
+            .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
+            .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.fZ"));
         let columns: Vec<_> = records
             .columns()
             .iter()
@@ -69,7 +70,7 @@ impl Tap {
             let values: Vec<Option<String>> = values.collect();
             self.bytes +=
                 values.iter().map(|value| 8 + value.as_ref().map_or(0, String::len)).sum::<usize>();
-            let change = change(batch.kind(row)).to_owned();
+            let change = batch.kind(row).short().to_owned();
             self.rows.rows.push(RowView { subtask, change, values });
         }
     }
@@ -77,15 +78,6 @@ impl Tap {
     /// What it has taken, if anything.
     pub(crate) fn rows(self) -> Option<RowsView> {
         (!self.rows.rows.is_empty()).then_some(self.rows)
-    }
-}
-
-fn change(kind: RowKind) -> &'static str {
-    match kind {
-        RowKind::Insert => "+I",
-        RowKind::UpdateBefore => "-U",
-        RowKind::UpdateAfter => "+U",
-        RowKind::Delete => "-D",
     }
 }
 
@@ -111,8 +103,7 @@ impl Write for Cut {
             self.0.push_str(text);
             return Ok(());
         }
-        let end = (0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        self.0.push_str(&text[..end]);
+        self.0.push_str(&text[..text.floor_char_boundary(room)]);
         Err(fmt::Error)
     }
 }
@@ -126,6 +117,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::RowKind;
 
     fn taken(tap: Tap) -> Vec<Vec<Option<String>>> {
         tap.rows()

@@ -214,9 +214,16 @@ impl Hub {
     /// show otherwise; with `rows` a few of the rows that it gives, if that is allowed. Gives what is
     /// known so far; nothing while as many are looked at as may be.
     pub(crate) fn look(&self, uid: &str, rows: bool) -> Option<Looked> {
-        let until_ms = self.moment().snapshot.at_ms + LOOK_MS;
+        let moment = self.moment();
+        let at_ms = moment.snapshot.at_ms;
+        if !moment.snapshot.job.ending.is_empty() {
+            // Nobody is there to ask, and time goes on for it no more.
+            return Some(Looked::default());
+        }
+        let until_ms = at_ms + LOOK_MS;
         let rows = rows && self.program.shows_rows;
         let mut looked = self.looked.lock();
+        looked.retain(|_, operator| operator.until_ms >= at_ms);
         if !looked.contains_key(uid) && looked.len() >= MAX_LOOKED {
             return None;
         }

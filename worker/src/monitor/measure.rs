@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use weir_engine::graph::JobGraph;
+use weir_engine::group_load;
 use weir_engine::rows::MAX_ROWS;
 use weir_protocol::control::{CoordinatorReport, JobStatus, OperatorShown, TaskStats};
 use weir_protocol::view::{
@@ -19,8 +20,6 @@ const WINDOW_US: u64 = 5_000_000;
 /// A task that has not reported for so many looks, which come one to five times a second, does
 /// nothing that is known.
 const SILENT_LOOKS: u32 = 12;
-/// Key groups of an operator that are told of without being asked for.
-const HOTTEST: usize = 3;
 /// What a checkpoint usually takes is said of so many.
 const USUAL: usize = 10;
 /// Event time of a live job is not older than this; that of a replay of old files is no freshness.
@@ -45,9 +44,10 @@ impl Facts {
     pub(crate) fn of(job: &weir_crds::StreamJob, graph: &JobGraph) -> Self {
         let explained = explain(graph);
         let vertices = explained.chains.into_iter().zip(&graph.vertices).map(|(chain, vertex)| {
-            let operators = chain.operators.into_iter().map(|operator| OperatorView {
+            let operators = chain.operators.into_iter().zip(&vertex.chain);
+            let operators = operators.map(|(operator, (info, _))| OperatorView {
                 connector: operator.details.get("connector").cloned().unwrap_or_default(),
-                stateful: operator.state.is_some() || !operator.tables.is_empty(),
+                stateful: info.keeps_keys(),
                 uid: operator.uid,
                 name: operator.name,
                 kind: operator.kind,
@@ -302,7 +302,7 @@ fn measured(vertex: &VertexView, meter: &Meter, status: &JobStatus) -> VertexVie
     }
     for operator in &mut vertex.operators {
         operator.hottest.sort_by(|a, b| b.in_rate.total_cmp(&a.in_rate));
-        operator.hottest.truncate(HOTTEST);
+        operator.hottest.truncate(group_load::HOTTEST);
     }
     vertex
 }
@@ -335,7 +335,10 @@ pub(super) fn key_groups(
         put(&mut view.state_rows, first, &part.state_rows);
         let many = part.rates.len().max(part.state_rows.len()) as u32;
         let (subtask, first) = (part.subtask, part.first_group);
-        view.owners.push(KeyGroupOwner { subtask, first, end: first + many });
+        // As with what it says of them: no group is behind the last.
+        let last = view.in_rates.len() as u32;
+        let end = first.saturating_add(many).min(last);
+        view.owners.push(KeyGroupOwner { subtask, first: first.min(last), end });
     }
     Some(view)
 }

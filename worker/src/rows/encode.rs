@@ -126,12 +126,7 @@ impl Encoder {
 
 /// What happens to a row, as Flink writes it.
 pub(crate) fn change(kinds: Option<&[RowKind]>, at: usize) -> &'static str {
-    match kinds.map_or(RowKind::Insert, |kinds| kinds[at]) {
-        RowKind::Insert => "+I",
-        RowKind::UpdateBefore => "-U",
-        RowKind::UpdateAfter => "+U",
-        RowKind::Delete => "-D",
-    }
+    kinds.map_or(RowKind::Insert, |kinds| kinds[at]).short()
 }
 
 fn json(text: &str) -> String {

@@ -81,7 +81,7 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let facts = Facts::of(&job, &graph)
         .with_manifest(&args.manifest)
         .with_state_limit(args.memory.as_deref());
-    // Whoever reaches the page of this machine could read its output as well.
+    // The page is on loopback: everybody with an account on this machine may see rows there.
     let watched =
         Watched { name: name.clone(), store: Arc::clone(&store), facts, shows_rows: true };
     let monitor = Monitor::new(&job, &graph, watched);

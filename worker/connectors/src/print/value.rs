@@ -16,12 +16,8 @@ use crate::formats::time::{self, Instant, TimestampFormat};
 
 /// `+I[a, b]`.
 pub(crate) fn write_row(out: &mut Vec<u8>, kind: RowKind, columns: &[ArrayRef], row: usize) {
-    out.extend_from_slice(match kind {
-        RowKind::Insert => b"+I[",
-        RowKind::UpdateBefore => b"-U[",
-        RowKind::UpdateAfter => b"+U[",
-        RowKind::Delete => b"-D[",
-    });
+    out.extend_from_slice(kind.short().as_bytes());
+    out.push(b'[');
     for (i, column) in columns.iter().enumerate() {
         if i > 0 {
             out.extend_from_slice(b", ");

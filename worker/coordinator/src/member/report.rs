@@ -5,15 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use weir_engine::env::instant;
-use weir_engine::group_load::GroupLoad;
+use weir_engine::group_load::{self, GroupLoad};
 use weir_engine::rows::MAX_ROWS;
 use weir_engine::task::{OperatorShown, TaskReport};
 use weir_engine::{EngineError, Fault};
 use weir_protocol::OperatorUid;
 use weir_protocol::control::{self, from_worker};
-
-/// Key groups of an operator's task that are told of without being asked for.
-const HOTTEST: usize = 3;
 
 pub(super) fn failed_message(error: EngineError, peer: Option<u32>) -> from_worker::Kind {
     let fault = match error.fault {
@@ -56,7 +53,7 @@ pub(super) fn task_stats(report: &TaskReport) -> control::TaskStats {
 }
 
 fn hottest(load: &GroupLoad, now: Instant) -> Vec<control::GroupRate> {
-    let hottest = load.hottest(now, HOTTEST).into_iter();
+    let hottest = load.hottest(now, group_load::HOTTEST).into_iter();
     hottest.map(|(group, rate)| control::GroupRate { group: group.0.into(), rate }).collect()
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use weir_checkpoint::DataError;
 use weir_engine::EngineError;
 use weir_engine::source::SplitAssignment;
-use weir_engine::task::{Look, TaskCommand, TaskEvent, TriggerRequest};
+use weir_engine::task::{TaskCommand, TaskEvent, TriggerRequest};
 use weir_protocol::control::{self, FromWorker, ToWorker, from_worker, to_worker};
 use weir_protocol::{Attempt, CONTROL_VERSION, Subtask, Term, VertexId};
 
@@ -256,7 +256,9 @@ impl<'a> Session<'a> {
                     view.term = term;
                     view.state = heard.state();
                 });
-                self.look(&heard.looks);
+                if let Work::Running(running) = &mut self.work {
+                    running.look(&heard.looks);
+                }
                 Ok(())
             }
             to_worker::Kind::Drain(_) => {
@@ -396,24 +398,6 @@ impl<'a> Session<'a> {
         let shown = shown(&reports);
         let heartbeat = control::Heartbeat { tasks, state_bytes, shown };
         self.send(term, from_worker::Kind::Heartbeat(heartbeat))
-    }
-
-    /// Has tasks show what somebody looks at.
-    fn look(&self, looks: &[control::Look]) {
-        let Work::Running(running) = &self.work else {
-            return;
-        };
-        for (vertex, subtask) in &running.all {
-            let Some(chain) = running.graph.vertex(*vertex).map(|vertex| &vertex.chain) else {
-                continue;
-            };
-            let here = looks.iter().filter(|look| chain.iter().any(|(o, _)| o.uid.0 == look.uid));
-            let here: Vec<Look> =
-                here.map(|l| Look { uid: l.uid.as_str().into(), rows: l.rows }).collect();
-            if !here.is_empty() {
-                running.tasks.command(*vertex, *subtask, TaskCommand::Look(here));
-            }
-        }
     }
 
     /// The tasks cannot go on; the coordinator is told once, and will say `Stop`.

@@ -12,7 +12,7 @@ use weir_checkpoint::{DataError, DataReader, DataWriter};
 use weir_engine::EngineError;
 use weir_engine::graph::{JobGraph, Node};
 use weir_engine::runtime::Pool;
-use weir_engine::task::{Follow, FrozenTask, TaskCommand, TaskEvent};
+use weir_engine::task::{Follow, FrozenTask, Look, TaskCommand, TaskEvent};
 use weir_protocol::control::{self, from_worker};
 use weir_protocol::{Attempt, Term};
 use weir_state::table::Layer;
@@ -40,6 +40,8 @@ pub(super) struct Running {
     pub(super) tasks: Box<dyn HostedTasks>,
     pub(super) all: BTreeSet<TaskId>,
     pub(super) sources: BTreeSet<TaskId>,
+    /// Those that were asked to show something, until they are told that nobody looks any more.
+    pub(super) looked: BTreeSet<TaskId>,
     pub(super) frozen: Frozen,
     pub(super) writer: DataWriter,
     /// Frozen tasks that wait for their task's earlier attempt to be prepared: the ledger has to
@@ -178,6 +180,7 @@ impl Session<'_> {
                     frozen: Frozen::new(all.clone(), tables),
                     all,
                     sources,
+                    looked: BTreeSet::new(),
                     writer,
                     queued: BTreeMap::new(),
                     preparing: FuturesUnordered::new(),
@@ -244,6 +247,29 @@ impl Session<'_> {
 }
 
 impl Running {
+    /// Has tasks show what somebody looks at, and show nothing any more when nobody does.
+    pub(super) fn look(&mut self, looks: &[control::Look]) {
+        if looks.is_empty() && self.looked.is_empty() {
+            return;
+        }
+        for task in &self.all {
+            let Some(vertex) = self.graph.vertex(task.0) else { continue };
+            let is_here = |look: &&control::Look| {
+                vertex.chain.iter().any(|(operator, _)| operator.uid.0 == look.uid)
+            };
+            let here = looks.iter().filter(is_here);
+            let here: Vec<Look> =
+                here.map(|l| Look { uid: l.uid.as_str().into(), rows: l.rows }).collect();
+            let was_asked = self.looked.remove(task);
+            if !here.is_empty() {
+                self.looked.insert(*task);
+            } else if !was_asked {
+                continue;
+            }
+            self.tasks.command(task.0, task.1, TaskCommand::Look(here));
+        }
+    }
+
     pub(super) fn freeze(&mut self, frozen: FrozenTask) {
         let task = (frozen.vertex, frozen.subtask);
         let queue = self.queued.entry(task).or_default();

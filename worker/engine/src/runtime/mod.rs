@@ -198,7 +198,13 @@ impl TermTasks {
     /// Tells a task something; unknown tasks are ignored, they belong to another worker.
     pub fn command(&self, vertex: VertexId, subtask: Subtask, command: TaskCommand) {
         if let Some((cell, _)) = self.cells.get(&(vertex, subtask)) {
-            cell.handle.commands.lock().push_back(command);
+            let mut commands = cell.handle.commands.lock();
+            if matches!(command, TaskCommand::Look(_)) {
+                // A task that does not get to it would do all of them one day, for one answer.
+                commands.retain(|waiting| !matches!(waiting, TaskCommand::Look(_)));
+            }
+            commands.push_back(command);
+            drop(commands);
             self.executor.wake(cell);
         }
     }

@@ -6,7 +6,7 @@ use weir_protocol::view::{OperatorView, Snapshot, SubtaskView, VertexView};
 use super::graph::strip;
 use super::{View, key_groups, rows};
 use crate::html::{Html, put};
-use crate::hub::Hub;
+use crate::hub::{Hub, Looked};
 use crate::words::{bytes, count, duration, event_second, grouped, percent, rate};
 
 /// Rows of the table of subtasks: those with most to do.
@@ -51,11 +51,12 @@ pub(super) fn operator(hub: &Hub, snapshot: &Snapshot, uid: &str, view: &View) -
             "<p class=\"problem\">As many operators are looked at as may be: close one to see more of this one.</p>",
         );
     }
-    let looked = looked.unwrap_or_default();
-    if operator.stateful {
-        key_groups::strip(&mut out, operator, looked.groups.as_deref());
+    if let Some(looked) = looked.or_else(|| (!looks).then(Looked::default)) {
+        if operator.stateful {
+            key_groups::strip(&mut out, operator, looked.groups.as_deref());
+        }
+        rows::newest(&mut out, hub, (snapshot, operator), view, looked.rows.as_deref());
     }
-    rows::newest(&mut out, hub, (snapshot, operator), view, looked.rows.as_deref());
     subtasks(&mut out, vertex);
     if vertex.is_source() && operator.kind == "source" {
         splits(&mut out, vertex);

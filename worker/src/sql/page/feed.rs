@@ -230,9 +230,9 @@ impl Inner {
         free: Option<u64>,
         keep: Keep,
     ) -> Option<u64> {
+        let op = kind.short();
         match kind {
             RowKind::Insert | RowKind::UpdateAfter => {
-                let op = if kind == RowKind::Insert { "+I" } else { "+U" };
                 let place = free.filter(|_| kind == RowKind::UpdateAfter);
                 let key = match settle(&mut self.owed, mark) {
                     true => None,
@@ -245,7 +245,6 @@ impl Inner {
                 None
             }
             RowKind::Delete | RowKind::UpdateBefore => {
-                let op = if kind == RowKind::Delete { "-D" } else { "-U" };
                 let key = self.places.get_mut(&mark).and_then(Vec::pop);
                 if let Some(key) = key {
                     if let Some((_, cells)) = self.rows.remove(&key) {

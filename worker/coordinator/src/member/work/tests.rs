@@ -5,7 +5,11 @@ use bytes::Bytes;
 use futures::StreamExt;
 use weir_checkpoint::store::testing::MemoryStore;
 use weir_checkpoint::{Nonces, TaskSnapshot};
-use weir_engine::operator::{Committable, PreCommitted, Snapshot};
+use weir_engine::OperatorError;
+use weir_engine::graph::{OperatorInfo, Parallelism, Vertex};
+use weir_engine::operator::{
+    Committable, Context, Operator, OperatorFactory, PreCommitted, Snapshot,
+};
 use weir_engine::task::{TaskCommand, TaskReport};
 use weir_protocol::{Subtask, VertexId};
 
@@ -36,6 +40,7 @@ fn running() -> Running {
         frozen: Frozen::new(all.clone(), StoredTables::default()),
         all,
         sources: BTreeSet::new(),
+        looked: BTreeSet::new(),
         writer: DataWriter::new(Arc::new(MemoryStore::new()), Term(1), Nonces::seeded(1)),
         queued: BTreeMap::new(),
         preparing: FuturesUnordered::new(),
@@ -48,6 +53,51 @@ fn running() -> Running {
         telling: None,
         failed: false,
     }
+}
+
+/// Tasks that remember how many operators they were last asked to show.
+struct Asked(Arc<std::sync::Mutex<Vec<usize>>>);
+
+#[async_trait::async_trait]
+impl HostedTasks for Asked {
+    fn command(&self, _: VertexId, _: Subtask, command: TaskCommand) {
+        if let TaskCommand::Look(looks) = command {
+            self.0.lock().unwrap().push(looks.len());
+        }
+    }
+
+    fn reports(&self) -> Vec<TaskReport> {
+        Vec::new()
+    }
+
+    async fn stop(self: Box<Self>) {}
+}
+
+#[test]
+fn a_task_is_told_once_that_nobody_looks_any_more() {
+    let asked = Arc::default();
+    let info = OperatorInfo { uid: "sums".into(), ..OperatorInfo::default() };
+    let none = |_: &Context| -> Result<Box<dyn Operator>, OperatorError> {
+        Err(OperatorError::internal("no operator"))
+    };
+    let factory: Arc<dyn OperatorFactory> = Arc::new(none);
+    let vertex = |id| Vertex {
+        id: VertexId(id),
+        name: String::new(),
+        parallelism: Parallelism::Job,
+        chain: vec![(info.clone(), Node::Operator(Arc::clone(&factory)))],
+    };
+    let graph = JobGraph { vertices: vec![vertex(0), vertex(1)], ..JobGraph::default() };
+    let tasks = Box::new(Asked(Arc::clone(&asked)));
+    let mut running = Running { graph: Arc::new(graph), tasks, ..running() };
+    let look = |uid: &str| control::Look { uid: uid.into(), rows: true };
+    running.look(&[]);
+    running.look(&[look("others")]);
+    assert_eq!(*asked.lock().unwrap(), [] as [usize; 0]);
+    running.look(&[look("sums")]);
+    running.look(&[look("others")]);
+    running.look(&[]);
+    assert_eq!(*asked.lock().unwrap(), [1, 0], "then it keeps no rows any more");
 }
 
 /// A sink's part of an attempt: one committable, which takes its time to be flushed.

@@ -58,9 +58,9 @@ impl Table {
         self.keys.len()
     }
 
-    /// Hashes of the keys of every `step`th group.
-    pub(super) fn hashes(&self, step: usize) -> Result<UInt64Array, OperatorError> {
-        let slots: Vec<u32> = (0..self.keys.len() as u32).step_by(step).collect();
+    /// Hashes of the keys of every `step`th group, beginning with number `from`.
+    pub(super) fn hashes(&self, from: usize, step: usize) -> Result<UInt64Array, OperatorError> {
+        let slots: Vec<u32> = (from as u32..self.keys.len() as u32).step_by(step).collect();
         let keys = self.keys.keys(&slots).map_err(OperatorError::internal)?;
         Ok(hash_columns(&keys, slots.len()))
     }

@@ -33,7 +33,7 @@ impl Chain {
     #[cold]
     pub(super) fn tap(&mut self, at: usize, batch: &Batch) {
         let Some(Link { cx, .. }) = self.links.get(at) else { return };
-        for tap in self.taps.iter_mut().filter(|tap| tap.at == at) {
+        for tap in self.taps.iter_mut().filter(|tap| tap.at == at && !tap.is_full()) {
             tap.take(batch, cx.subtask.0, cx.clock.now_ms());
         }
     }

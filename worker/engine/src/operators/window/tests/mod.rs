@@ -418,4 +418,14 @@ fn groups_of_all_slices_are_told_of_by_the_hashes_of_their_keys() {
     assert_eq!(told(100), [(expected.clone(), 1), (expected.clone(), 1)], "both slices");
     let some: Vec<u64> = expected.iter().step_by(4).copied().collect();
     assert_eq!(told(10), [(some.clone(), 4), (some, 4)]);
+
+    // Slices of one group each are passed over as rows of one are.
+    let mut run = Run::new(spec(window, &["k"]), 1, 1, Tuning::default());
+    let rows: Vec<Row> = (0..30).map(|n| Row { ts: n * 10, ..row(n) }).collect();
+    run.data(0, &rows);
+    run.barrier(1, false);
+    let mut told = Vec::new();
+    let global = &run.globals[0].1;
+    global.count_keys(10, &mut |hashes, each| told.push((hashes.len(), each))).unwrap();
+    assert_eq!(told, [(1, 3); 10]);
 }
