@@ -33,6 +33,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use weir_engine::OperatorError;
+use weir_engine::env::Clock;
 use weir_engine::operator::{Context, Operator, OperatorFactory};
 use weir_protocol::Term;
 
@@ -179,6 +180,8 @@ pub(crate) fn sink(
     }
     let single = rule.is_some() || replaced.is_some();
     let uid = place.operator.uid.clone();
+    // In front of all that the job does; the data plane's clock may be a test's.
+    let planned_ms = Clock::System.now_ms();
     let factory = move |cx: &Context| -> Result<Box<dyn Operator>, OperatorError> {
         let (stage, blocks): (Box<dyn Stage>, bool) = match (&location.root, &store) {
             (Root::Remote { key, .. }, Some(bucket)) => {
@@ -198,7 +201,8 @@ pub(crate) fn sink(
                 let store = store.as_ref().map(|bucket| bucket.store.clone());
                 let place = list::Place { location, store, regex: None };
                 let mark = rule.as_ref().map(|rule| rule.name.clone());
-                Box::new(Replacing::new(stage, cx.term, place, replaced.clone(), mark))
+                let replaced = replaced.clone();
+                Box::new(Replacing::new(stage, cx.term, place, replaced, mark, planned_ms))
             }
         };
         let queue = Queue::start(cx, stage, blocks);

@@ -59,6 +59,14 @@ pub(crate) enum Waiting {
     Partitions(Vec<(String, i64)>),
 }
 
+/// What a job found that overwrites, when it began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub(crate) enum There {
+    /// The body: hashes of files that were there, of eight bytes each.
+    There,
+}
+
 /// A file that was open at a barrier.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -186,6 +194,14 @@ mod tests {
         assert_eq!(encode(&waiting, b""), golden(text));
         assert_eq!(decode::<Waiting>(&golden(text)).unwrap().0, waiting);
         assert!(decode::<Open>(&golden(text)).is_err() && decode::<Commit>(&golden(text)).is_err());
+        let text = r#"{"v":1,"kind":"there"}"#;
+        let hashes = 7_u64.to_le_bytes();
+        let stored = [&golden(text)[..], &hashes[..]].concat();
+        assert_eq!(encode(&There::There, &hashes), stored);
+        let read = decode::<There>(&stored.clone().into()).unwrap();
+        assert_eq!(read, (There::There, Bytes::copy_from_slice(&hashes)));
+        assert!(decode::<Waiting>(&stored.clone().into()).is_err());
+        assert!(decode::<Commit>(&stored.into()).is_err());
     }
 
     #[test]

@@ -5,6 +5,13 @@
 //! ones are there, so that a job that fails, is stopped or rolled back leaves the old rows. (One that
 //! overwrites is not drained: `JobGraph::replaces`.)
 //!
+//! A job may read what it overwrites, and its source lists the files once. One that comes later holds
+//! rows that nobody has read: only files go that were there when the job began. The sink lists them as
+//! its first act and keeps that through every checkpoint. Nothing orders that listing and the source's,
+//! which may be the earlier one by a moment; so a file that was modified since the program was planned,
+//! which comes before both, stays as well. Whoever writes into the directory meanwhile then finds rows
+//! twice, which is told, and never none.
+//!
 //! A roll-back has to keep a commit that comes late from removing anything. It takes back what the last
 //! checkpoint alone has staged, so every removal names a file of those, and is lost without it. Where
 //! there is none (no rows, or all of them in earlier checkpoints, which an upload outlives), an empty
@@ -18,13 +25,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use weir_engine::EngineError;
 use weir_protocol::Term;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::local;
-use super::payload::{self, Commit};
+use super::payload::{self, Commit, There};
 use super::remote::join;
 use super::stage::{FileId, FileName, Stage};
 use crate::filesystem::list::Place;
 use crate::filesystem::location::{Location, Root};
+use crate::filesystem::position::FileInfo;
 
 /// Files that one committable removes at most.
 const FILES: usize = 500;
@@ -44,7 +53,12 @@ pub(crate) struct Replacing {
     whole: Option<String>,
     /// What says that a partition is whole: it comes when the old files are gone.
     mark: Option<String>,
-    held: Vec<Commit>,
+    /// When the program was planned, in milliseconds.
+    planned_ms: i64,
+    /// Files that were there when the job began, by their hashes.
+    there: BTreeSet<u64>,
+    /// Commits of earlier checkpoints, as items of the next one.
+    held: Vec<Bytes>,
     /// Names of files that this subtask has made.
     own: BTreeSet<String>,
 }
@@ -56,8 +70,10 @@ impl Replacing {
         place: Place,
         whole: Option<String>,
         mark: Option<String>,
+        planned_ms: i64,
     ) -> Self {
-        Self { inner, term, place, whole, mark, held: Vec::new(), own: BTreeSet::new() }
+        let (there, held, own) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
+        Self { inner, term, place, whole, mark, planned_ms, there, held, own }
     }
 
     /// Where the sink writes, as its files' names begin.
@@ -103,12 +119,31 @@ impl Replacing {
         Place { location, store: self.place.store.clone(), regex: None }
     }
 
+    /// Of what is there, what was when the job began.
+    fn began_with(&self, files: Vec<FileInfo>, directory: &str) -> Vec<FileInfo> {
+        let (old, new): (Vec<FileInfo>, Vec<FileInfo>) =
+            files.into_iter().partition(|file| self.there.contains(&hash(file)));
+        if let Some(first) = new.first() {
+            tracing::warn!(
+                place = %self.place.location,
+                directory,
+                first = %first.path,
+                files = new.len(),
+                "files came or changed while the job ran that overwrites this directory; they stay, since the job may not have read them"
+            );
+        }
+        old
+    }
+
     /// All that was held, then what it takes the place of, then what says that it is whole.
-    async fn publish(&mut self) -> Result<Vec<Commit>, EngineError> {
+    async fn publish(&mut self, last: Vec<Commit>) -> Result<Vec<Commit>, EngineError> {
         let root = self.root();
         let (mut commits, mut marks) = (Vec::new(), Vec::new());
         let mut directories: BTreeMap<String, By> = BTreeMap::new();
-        for commit in std::mem::take(&mut self.held) {
+        let held = std::mem::take(&mut self.held);
+        let held = held.iter().map(|item| Ok(payload::decode::<Commit>(item)?.0));
+        let held: Vec<Commit> = held.collect::<Result<_, EngineError>>()?;
+        for commit in held.into_iter().chain(last) {
             let Some((target, size)) = Self::target(&commit) else { continue };
             self.own.insert(target.clone());
             if self.is_mark(&target) {
@@ -136,6 +171,7 @@ impl Replacing {
         for (directory, by) in directories {
             let mut files = self.below(&directory).list().await?.unwrap_or_default();
             files.retain(|file| !self.own.contains(&file.path));
+            let files = self.began_with(files, &directory);
             if files.is_empty() {
                 continue;
             }
@@ -165,9 +201,30 @@ struct By {
     held: Vec<(String, u64)>,
 }
 
+/// What a file is known by among those that were there: its name and what tells that it is still the
+/// same one. Stored, so never another function; eight bytes, since there may be very many.
+fn hash(file: &FileInfo) -> u64 {
+    // Text and numbers always serialise.
+    xxh3_64(&serde_json::to_vec(file).unwrap_or_default())
+}
+
 #[async_trait]
 impl Stage for Replacing {
+    async fn begin(&mut self) -> Result<(), EngineError> {
+        self.inner.begin().await?;
+        let directory = self.whole.clone().unwrap_or_default();
+        let files = self.below(&directory).list().await?.unwrap_or_default();
+        let old = files.iter().filter(|file| file.modified_ns / 1_000_000 <= self.planned_ms);
+        self.there = old.map(hash).collect();
+        Ok(())
+    }
+
     async fn restore(&mut self, item: Bytes) -> Result<(), EngineError> {
+        if let Ok((There::There, hashes)) = payload::decode(&item) {
+            let hashes = hashes.as_chunks::<8>().0;
+            self.there = hashes.iter().map(|hash| u64::from_le_bytes(*hash)).collect();
+            return Ok(());
+        }
         let Ok((mut commit, _)) = payload::decode::<Commit>(&item) else {
             return self.inner.restore(item).await;
         };
@@ -191,7 +248,7 @@ impl Stage for Replacing {
                 )));
             }
         }
-        self.held.push(commit);
+        self.held.push(payload::encode(&commit, &[]));
         Ok(())
     }
 
@@ -218,19 +275,21 @@ impl Stage for Replacing {
         ended: bool,
     ) -> Result<(Vec<Commit>, Vec<Bytes>), EngineError> {
         let (commits, mut items) = self.inner.barrier(footers, ended).await?;
-        self.held.extend(commits);
         if ended {
-            return Ok((self.publish().await?, items));
+            return Ok((self.publish(commits).await?, items));
         }
-        for commit in &mut self.held {
+        for mut commit in commits {
             // A checkpoint names it from here on.
-            match commit {
+            match &mut commit {
                 Commit::Link { held, .. } => *held = true,
                 Commit::Complete { held, parts, .. } => *held = Some(parts.len()),
                 Commit::Replace { .. } => {}
             }
-            items.push(payload::encode(commit, &[]));
+            self.held.push(payload::encode(&commit, &[]));
         }
+        items.extend(self.held.iter().cloned());
+        let there: Vec<u8> = self.there.iter().flat_map(|hash| hash.to_le_bytes()).collect();
+        items.push(payload::encode(&There::There, &there));
         Ok((Vec::new(), items))
     }
 }

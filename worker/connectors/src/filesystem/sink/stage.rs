@@ -35,6 +35,11 @@ pub(crate) struct FileName {
 /// What a stage does, in order.
 #[async_trait]
 pub(crate) trait Stage: Send {
+    /// The first act, also in front of a restore.
+    async fn begin(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Takes over an open file of an earlier term, item by item; it becomes ready as it is.
     async fn restore(&mut self, item: Bytes) -> Result<(), EngineError>;
 
@@ -66,6 +71,7 @@ pub(crate) trait Stage: Send {
 type Reply = oneshot::Sender<Result<(Vec<Commit>, Vec<Bytes>), EngineError>>;
 
 enum Command {
+    Begin,
     Restore(Bytes),
     Append { file: FileId, name: Arc<FileName>, data: Vec<u8> },
     Roll(FileId),
@@ -77,7 +83,11 @@ impl Command {
     fn bytes(&self) -> usize {
         match self {
             Self::Append { data, .. } => data.len(),
-            Self::Restore(_) | Self::Roll(_) | Self::Mark { .. } | Self::Barrier { .. } => 0,
+            Self::Begin
+            | Self::Restore(_)
+            | Self::Roll(_)
+            | Self::Mark { .. }
+            | Self::Barrier { .. } => 0,
         }
     }
 }
@@ -107,7 +117,9 @@ impl Queue {
     pub(crate) fn start(cx: &Context, stage: Box<dyn Stage>, blocks: bool) -> Self {
         // Bounded by `has_room`; a bounded channel would have to block or to lose.
         let (send, receive) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { commands: AtomicUsize::new(1), ..Shared::default() });
+        // Its receiver is here.
+        let _ = send.send(Command::Begin);
         let threads = blocks.then(|| cx.io.clone());
         cx.io.spawn(run(stage, receive, shared.clone(), cx.waker.clone(), threads));
         Self { send, shared }
@@ -224,6 +236,7 @@ async fn execute(
     command: Command,
 ) -> (Box<dyn Stage>, Result<(), EngineError>) {
     let done = match command {
+        Command::Begin => stage.begin().await,
         Command::Restore(item) => stage.restore(item).await,
         Command::Append { file, name, data } => stage.append(file, &name, data).await,
         Command::Roll(file) => stage.roll(file).await,

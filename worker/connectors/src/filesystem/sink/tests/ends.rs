@@ -26,18 +26,17 @@ impl Bench {
         self.names().into_iter().filter(is_shown).collect()
     }
 
+    /// A subtask of another job, which adds files to the same place.
+    fn adding(&self, term: u64) -> Writer {
+        let table = Table { output: Ending::default(), ..self.table.clone() };
+        let parts = sink_with(&table, &self.place(), self.stores.clone()).unwrap();
+        let cx = context(self.io.handle(), term, 0, 1);
+        Writer { operator: parts.factory.create(&cx).unwrap(), cx }
+    }
+
     /// What is there before: rows -2 of A and -1 of B.
     fn with_old_rows(self) -> Self {
-        let before = Bench {
-            io: runtime(),
-            directory: tempfile::tempdir().unwrap(),
-            stores: self.stores.clone(),
-            table: Table { output: Ending::default(), ..self.table.clone() },
-        };
-        let place = Place { base: self.directory.path().to_owned(), ..before.place() };
-        let parts = sink_with(&before.table, &place, self.stores.clone()).unwrap();
-        let cx = context(self.io.handle(), 1, 0, 1);
-        let mut writer = Writer { operator: parts.factory.create(&cx).unwrap(), cx };
+        let mut writer = self.adding(1);
         writer.write(-2..0);
         self.commit_all(&writer.barrier(true));
         assert_eq!(self.visible(), [-2, -1]);
@@ -93,6 +92,41 @@ fn old_files_go_when_the_new_ones_are_there_at_the_jobs_end() {
         assert_eq!(bench.visible().last(), Some(&500), "{format} {path}");
         assert_eq!(bench.stores.0.open_uploads(), 0);
     }
+}
+
+#[test]
+fn a_file_that_comes_while_the_job_runs_stays_since_nobody_has_read_it() {
+    for (format, path) in PLACES {
+        let bench = Bench::new(format, path, &[]).overwriting(false, None).with_old_rows();
+        let mut writer = bench.writer(2, vec![]);
+        writer.write(0..2);
+        // Gone on with by another process, which finds more than the first one.
+        let saved = writer.barrier(true);
+        let mut other = bench.adding(9);
+        other.write(70..71);
+        bench.commit_all(&other.barrier(true));
+        let mut writer = bench.writer(3, saved.items);
+        writer.write(2..3);
+        let ended = writer.end();
+        bench.commit_all(&ended);
+        assert_eq!(bench.visible(), [0, 1, 2, 70], "{format} {path}");
+    }
+}
+
+#[test]
+fn a_file_that_the_source_may_have_missed_stays_although_the_sink_found_it() {
+    let bench = Bench::new("json", "out", &[]).overwriting(false, None).with_old_rows();
+    let cx = context(bench.io.handle(), 2, 0, 1);
+    // Planned, and the source has listed its files.
+    let parts = bench.parts();
+    let late = bench.directory.path().join("out/late.json");
+    std::fs::write(&late, b"{\"id\":7}\n").unwrap();
+    let modified = std::time::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+    std::fs::File::options().write(true).open(&late).unwrap().set_modified(modified).unwrap();
+    let mut writer = Writer { operator: parts.factory.create(&cx).unwrap(), cx };
+    writer.write(0..2);
+    bench.commit_all(&writer.end());
+    assert_eq!(bench.visible(), [0, 1, 7]);
 }
 
 #[test]
