@@ -263,6 +263,36 @@ fn a_partition_is_said_to_be_whole_behind_its_rows() {
 }
 
 #[test]
+fn a_success_file_that_somebody_else_has_written_says_the_same() {
+    for (format, path) in PLACES {
+        let mut bench = Bench::new(format, path, &[SUCCESS]);
+        bench.table.partitioned_by = vec![1];
+        let mut writer = bench.writer(1, vec![]);
+        writer.write(0..1);
+        let due = writer.end();
+        let theirs = b"by another tool";
+        match path.strip_prefix("s3://b/") {
+            Some(key) => {
+                let key = Key::from(format!("{key}/to=A/_SUCCESS"));
+                let put = bench.stores.0.put(&key, PutPayload::from_static(theirs));
+                bench.io.block_on(put).unwrap();
+            }
+            None => {
+                let directory = bench.directory.path().join("out/to=A");
+                std::fs::create_dir_all(&directory).unwrap();
+                std::fs::write(directory.join("_SUCCESS"), theirs).unwrap();
+            }
+        }
+        bench.commit_all(&due);
+        bench.commit_all(&due);
+        assert_eq!(bench.visible(), [0], "{format} {path}");
+        assert_eq!(marks(&bench).len(), 1, "{format} {path}");
+        assert_eq!(bench.stores.0.open_uploads(), 0);
+        assert!(bench.names().iter().all(|name| !name.contains(".staging/_SUCCESS")));
+    }
+}
+
+#[test]
 fn a_partition_is_whole_when_the_watermark_is_behind_its_time() {
     let options = [
         SUCCESS,
