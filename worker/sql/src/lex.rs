@@ -218,6 +218,16 @@ fn quoted(cursor: &mut Cursor<'_>, quote: char, what: &str) -> Result<String, Sq
                     return Ok(text);
                 }
             }
+            // Names that stand for several hold some between those.
+            Some(c) if quote == '`' && c.is_control() => {
+                let (line, column) = cursor.last;
+                let span = Span { line, column, end_line: line, end_column: column };
+                let message = format!(
+                    "a name cannot hold control characters, and this one is U+{:04X}; leave it out",
+                    c as u32
+                );
+                return Err(SqlError::new(span, message));
+            }
             Some(c) => text.push(c),
             None => {
                 return Err(SqlError::new(

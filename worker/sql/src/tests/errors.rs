@@ -31,6 +31,24 @@ pub(super) fn check(cases: &[(&str, &str)]) {
 }
 
 #[test]
+fn control_characters_in_names_are_refused_where_they_stand() {
+    check(&[
+        (
+            "INSERT INTO out1 SELECT `a\u{1f}b` FROM plain",
+            "sql:6:27: a name cannot hold control characters, and this one is U+001F; leave it out",
+        ),
+        (
+            "INSERT INTO `default\u{1e}out1` SELECT a FROM plain",
+            "sql:6:21: a name cannot hold control characters, and this one is U+001E; leave it out",
+        ),
+        (
+            "INSERT INTO out1 SELECT\n  `a\n` FROM plain",
+            "sql:7:5: a name cannot hold control characters, and this one is U+000A; leave it out",
+        ),
+    ]);
+}
+
+#[test]
 fn names_that_do_not_exist() {
     check(&[
         (
