@@ -219,6 +219,11 @@ impl<'a> Options<'a> {
     /// Flink's `scan.parallelism` or `sink.parallelism`: taken, and without effect, since a job has
     /// one parallelism; what a plan says of it.
     pub fn parallelism(&mut self, key: &str) -> Option<(String, String)> {
+        self.parallelism_beside(key, "the job's")
+    }
+
+    /// The same where something else than the job's parallelism is in force.
+    pub fn parallelism_beside(&mut self, key: &str, real: &str) -> Option<(String, String)> {
         let given = self.number(key)?;
         let shown = self.detail(key, given);
         if given == 0 {
@@ -227,7 +232,7 @@ impl<'a> Options<'a> {
                 format!("'{key}' is {shown}; give a whole number from 1, or remove it"),
             );
         }
-        Some(("parallelism".to_owned(), format!("the job's; '{key}' = '{shown}' changes nothing")))
+        Some(("parallelism".to_owned(), format!("{real}; '{key}' = '{shown}' changes nothing")))
     }
 
     /// A duration as Flink writes it: `10 s`, `1min`; without a unit milliseconds.

@@ -122,9 +122,11 @@ pub(crate) fn sink(
 ) -> Result<SinkParts, Vec<Problem>> {
     let mut options = Options::new(table);
     allow_source_options(&mut options);
-    let parallelism = options.parallelism("sink.parallelism");
     let idle = read_idle(&mut options);
     let rule = Rule::read(&mut options);
+    let single = rule.is_some() || table.output.overwrites.is_some();
+    let real = if single { "one task" } else { "the job's" };
+    let parallelism = options.parallelism_beside("sink.parallelism", real);
     let location = super::read_location(&mut options, place);
     if location.as_ref().is_some_and(|location| !location.pattern.is_empty()) {
         options.refuse("path", "'path' of a sink names one directory; remove '*' and '?'");
@@ -178,7 +180,6 @@ pub(crate) fn sink(
         let how = "at the job's end; rows are written by one task";
         details.insert("overwrites".to_owned(), format!("{what}, {how}"));
     }
-    let single = rule.is_some() || replaced.is_some();
     let uid = place.operator.uid.clone();
     // In front of all that the job does; the data plane's clock may be a test's.
     let planned_ms = Clock::System.now_ms();

@@ -366,6 +366,19 @@ fn in_a_batch_job_partitions_are_whole_at_its_end_and_behind_what_they_replace()
 }
 
 #[test]
+fn what_is_written_by_one_task_says_so_beside_another_parallelism() {
+    let shown = |bench: &Bench| bench.parts().details["parallelism"].clone();
+    let many = ("sink.parallelism", "3");
+    let mut bench = Bench::new("json", "out", &[many, SUCCESS]);
+    bench.table.partitioned_by = vec![1];
+    assert_eq!(shown(&bench), "one task; 'sink.parallelism' = '3' changes nothing");
+    let bench = Bench::new("json", "out", &[many]).overwriting(false, None);
+    assert_eq!(shown(&bench), "one task; 'sink.parallelism' = '3' changes nothing");
+    let bench = Bench::new("json", "out", &[many]);
+    assert_eq!(shown(&bench), "the job's; 'sink.parallelism' = '3' changes nothing");
+}
+
+#[test]
 fn what_cannot_be_said_of_partitions_is_refused() {
     let refused = |partitioned: bool, more: &[(&str, &str)]| -> Vec<String> {
         let mut bench = Bench::new("json", "out", more);
