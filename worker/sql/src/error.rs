@@ -70,13 +70,20 @@ pub struct SqlError {
     pub span: Span,
     /// Cause and fix.
     pub message: String,
+    /// It is about a name that stands for nothing where it is written.
+    pub(crate) is_of_a_name: bool,
 }
 
 impl SqlError {
     /// An error at `span`.
     #[must_use]
     pub fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { span, message: message.into() }
+        Self { span, message: message.into(), is_of_a_name: false }
+    }
+
+    /// An error about a name that stands for nothing, where it may stand for something elsewhere.
+    pub(crate) fn of_a_name(span: Span, message: impl Into<String>) -> Self {
+        Self { is_of_a_name: true, ..Self::new(span, message) }
     }
 
     /// Line of the first wrong character, from 1.

@@ -52,7 +52,8 @@ impl Binder<'_> {
             ),
             false => hint,
         };
-        self.fail(span, format!("database \"{}\" not found{hint}", shown(&path)))
+        let message = format!("database \"{}\" not found{hint}", shown(&path));
+        Err(self.report(SqlError::of_a_name(span, message)))
     }
 
     pub(super) fn create_database(&mut self, name: &Ident, if_not_exists: bool) {

@@ -520,7 +520,7 @@ impl Binder<'_> {
             format!("; the program declares {}", known.join(", "))
         };
         let message = format!("table \"{}\" not found{hint}", name.shown());
-        self.fail(name.span, message)
+        Err(self.report(SqlError::of_a_name(name.span, message)))
     }
 }
 

@@ -168,7 +168,7 @@ impl Joined {
             (None, _) => {
                 let hint = did_you_mean(&name.text, own.iter().map(|f| f.name.as_str()), '"');
                 let message = format!("column \"{}\" not found in {}{hint}", name.text, part.place);
-                Err(SqlError::new(name.span, message))
+                Err(SqlError::of_a_name(name.span, message))
             }
         }
     }
@@ -198,7 +198,7 @@ impl Joined {
                 qualifier.text,
                 known.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
             );
-            SqlError::new(qualifier.span, message)
+            SqlError::of_a_name(qualifier.span, message)
         })
     }
 
@@ -358,7 +358,7 @@ impl Binder<'_> {
                     "column \"{}\" of USING not found in {place}{hint}; both sides have to have it",
                     name.text
                 );
-                self.fail(name.span, message)
+                Err(self.report(SqlError::of_a_name(name.span, message)))
             }
         }
     }

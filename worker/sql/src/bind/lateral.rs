@@ -16,13 +16,6 @@ use crate::error::SqlError;
 use crate::expr::Expr;
 use crate::rel::{JoinKind, Rel, RelKind, Unnest, calc, identity, join};
 
-/// Whether an error is about a name that may be one of the rows before a query.
-fn is_of_a_name(error: &SqlError) -> bool {
-    [" not found", " is not in FROM", "is a column, not a table"]
-        .into_iter()
-        .any(|part| error.message.contains(part))
-}
-
 impl Binder<'_> {
     /// A join whose right side may speak of the left one.
     pub(super) fn beside(
@@ -125,9 +118,10 @@ impl Binder<'_> {
             found => found.ok().flatten(),
         };
         let Some((from, items)) = found else {
-            // What is wrong whatever the names stand for says more than that they stand for nothing.
+            // A name may be one of the rows before the query. What is wrong whatever the names stand
+            // for says more than that they stand for nothing.
             let (first, mut others) = (of_itself.first().cloned(), of_itself.into_iter());
-            if let Some(precise) = others.find(|error| !is_of_a_name(error)) {
+            if let Some(precise) = others.find(|error| !error.is_of_a_name) {
                 return Err(self.report(precise));
             }
             let why = first.map_or_else(String::new, |e| format!(" (by itself: {})", e.message));

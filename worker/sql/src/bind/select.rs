@@ -132,7 +132,7 @@ impl Binder<'_> {
                     if let Some(qualifier) = qualifier
                         && scope.qualifier != Some(qualifier.text.as_str())
                     {
-                        self.report(SqlError::new(
+                        self.report(SqlError::of_a_name(
                             qualifier.span,
                             format!("table \"{}\" is not in FROM", qualifier.text),
                         ));

@@ -11,7 +11,7 @@ use super::query::{Ctes, From};
 use super::subquery::scope_of;
 use super::{Binder, Reported};
 use crate::ast::{self, WindowKind};
-use crate::error::did_you_mean;
+use crate::error::{SqlError, did_you_mean};
 use crate::rel::{Field, Rel, RelKind, Role, WindowId, Windows, timed};
 use crate::types::{Kind, SqlType};
 use crate::zone::{self, Zone};
@@ -162,7 +162,7 @@ impl Binder<'_> {
                     let hint = did_you_mean(&last.text, names, '"');
                     let message =
                         format!("column \"{}\" not found in {}{hint}", last.text, from.place);
-                    self.fail(last.span, message)
+                    Err(self.report(SqlError::of_a_name(last.span, message)))
                 }
             };
         }

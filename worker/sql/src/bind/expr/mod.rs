@@ -49,16 +49,22 @@ impl Scope<'_> {
         self.qualifier == Some(name) || self.joined.is_some_and(|joined| joined.has_table(name))
     }
 
-    fn not_found(&self, name: &str) -> String {
+    fn not_found(&self, name: &ast::Ident) -> SqlError {
+        if !self.fields.is_empty() && self.aliases.contains(&name.text) {
+            let message = format!(
+                "\"{}\" is a name given in SELECT, which is not visible here; repeat its expression, or name it in a subquery",
+                name.text
+            );
+            return SqlError::new(name.span, message);
+        }
+        SqlError::of_a_name(name.span, self.why_not_found(&name.text))
+    }
+
+    fn why_not_found(&self, name: &str) -> String {
         let scope = self;
         if scope.fields.is_empty() {
             return format!(
                 "column \"{name}\" not found: there is no FROM; strings are written in 'single quotes'"
-            );
-        }
-        if scope.aliases.iter().any(|alias| alias == name) {
-            return format!(
-                "\"{name}\" is a name given in SELECT, which is not visible here; repeat its expression, or name it in a subquery"
             );
         }
         let hint = did_you_mean(name, scope.fields.iter().map(|f| f.name.as_str()), '"');
@@ -307,14 +313,13 @@ impl ExprBinder<'_> {
             parts => parts,
         };
         if let Some(matching) = &mut self.matching {
-            let lacks = |name: &str| self.scope.not_found(name);
+            let lacks = |name: &ast::Ident| self.scope.not_found(name);
             return matching.column(parts, span, &lacks);
         }
         let name = match (parts, scope.joined) {
             ([name], Some(joined)) => {
                 let found = joined.unqualified(name, scope.fields, span)?;
-                let lacks = || SqlError::new(name.span, scope.not_found(&name.text));
-                return found.ok_or_else(lacks);
+                return found.ok_or_else(|| scope.not_found(name));
             }
             ([qualifier, name], Some(joined)) => {
                 return joined.qualified(qualifier, name, scope.fields, span);
@@ -323,22 +328,22 @@ impl ExprBinder<'_> {
             ([qualifier, name], None) => {
                 if scope.qualifier != Some(qualifier.text.as_str()) {
                     if scope.fields.iter().any(|f| f.name == qualifier.text) {
-                        return fail(
+                        return Err(SqlError::of_a_name(
                             span,
                             format!(
                                 "\"{}\" is a column, not a table; fields of a column cannot be read",
                                 qualifier.text
                             ),
-                        );
+                        ));
                     }
                     let known = match scope.qualifier {
                         Some(known) => format!("; FROM has \"{known}\""),
                         None => String::new(),
                     };
-                    return fail(
+                    return Err(SqlError::of_a_name(
                         qualifier.span,
                         format!("table \"{}\" is not in FROM{known}", qualifier.text),
-                    );
+                    ));
                 }
                 name
             }
@@ -346,7 +351,7 @@ impl ExprBinder<'_> {
         };
         let mut found = scope.fields.iter().enumerate().filter(|(_, f)| f.name == name.text);
         let Some((index, field)) = found.next() else {
-            return fail(name.span, scope.not_found(&name.text));
+            return Err(scope.not_found(name));
         };
         if found.next().is_some() {
             return fail(

@@ -93,7 +93,7 @@ impl Matching {
         &mut self,
         parts: &[Ident],
         span: Span,
-        lacks: &dyn Fn(&str) -> String,
+        lacks: &dyn Fn(&Ident) -> SqlError,
     ) -> Bound {
         let (of, name) = match parts {
             [name] => (Of::All, name),
@@ -102,7 +102,7 @@ impl Matching {
         };
         let mut found = self.fields.iter().enumerate().filter(|(_, f)| f.name == name.text);
         let Some((index, field)) = found.next() else {
-            return fail(name.span, lacks(&name.text));
+            return Err(lacks(name));
         };
         if found.next().is_some() {
             return fail(
