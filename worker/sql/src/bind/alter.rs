@@ -124,17 +124,11 @@ pub(super) fn alter(table: &mut CreateTable, change: &Change) -> Result<(), SqlE
         }
         Change::ResetOptions(keys) => {
             for (key, span) in keys {
-                let known = table.options.iter().position(|option| option.key == *key);
-                let Some(known) = known.filter(|_| key != "connector") else {
-                    let hint =
-                        did_you_mean(key, table.options.iter().map(|o| o.key.as_str()), '\'');
-                    let message = match key.as_str() {
-                        "connector" => "a table cannot be without a connector".to_owned(),
-                        key => format!("the table has no option '{key}'{hint}"),
-                    };
-                    return Err(SqlError::new(*span, message));
-                };
-                table.options.remove(known);
+                if key == "connector" {
+                    return Err(SqlError::new(*span, "a table cannot be without a connector"));
+                }
+                // One that the table has not is reset already, as in Flink.
+                table.options.retain(|option| option.key != *key);
             }
             Ok(())
         }
