@@ -93,6 +93,12 @@ impl GroupLoad {
         1 + (seed >> 16) % (2 * EVERY - 1)
     }
 
+    /// The key groups.
+    #[must_use]
+    pub fn range(&self) -> KeyGroupRange {
+        self.range
+    }
+
     /// Rows a second that come lately, by key group of the range.
     #[must_use]
     pub fn rates(&self, now: Instant) -> Vec<f32> {

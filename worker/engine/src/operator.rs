@@ -357,7 +357,7 @@ impl OperatorMetrics {
     }
 
     /// From now on it is counted for which key groups rows come. A second call changes nothing.
-    pub(crate) fn count_groups(&self, load: GroupLoad) {
+    pub fn count_groups(&self, load: GroupLoad) {
         self.groups.get_or_init(|| load);
     }
 

@@ -385,17 +385,18 @@ impl<'a> Session<'a> {
     }
 
     fn beat(&mut self) -> Result<(), LinkBroken> {
-        let (term, reports) = match &mut self.work {
+        let (term, reports, shown) = match &mut self.work {
             Work::Running(running) => {
                 running.tell_tables();
-                (running.term, running.tasks.reports())
+                let reports = running.tasks.reports();
+                let shown = shown(&reports, &running.looks);
+                (running.term, reports, shown)
             }
-            _ => (self.term, Vec::new()),
+            _ => (self.term, Vec::new(), Vec::new()),
         };
         let tasks: Vec<_> = reports.iter().map(task_stats).collect();
         self.member.show(|view| view.tasks.clone_from(&tasks));
         let state_bytes = tasks.iter().flat_map(|t| &t.operators).map(|o| o.state_bytes).sum();
-        let shown = shown(&reports);
         let heartbeat = control::Heartbeat { tasks, state_bytes, shown };
         self.send(term, from_worker::Kind::Heartbeat(heartbeat))
     }

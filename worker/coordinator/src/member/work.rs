@@ -42,6 +42,8 @@ pub(super) struct Running {
     pub(super) sources: BTreeSet<TaskId>,
     /// Those that were asked to show something, until they are told that nobody looks any more.
     pub(super) looked: BTreeSet<TaskId>,
+    /// The operators that somebody looks at, by their uids.
+    pub(super) looks: BTreeSet<String>,
     pub(super) frozen: Frozen,
     pub(super) writer: DataWriter,
     /// Frozen tasks that wait for their task's earlier attempt to be prepared: the ledger has to
@@ -181,6 +183,7 @@ impl Session<'_> {
                     all,
                     sources,
                     looked: BTreeSet::new(),
+                    looks: BTreeSet::new(),
                     writer,
                     queued: BTreeMap::new(),
                     preparing: FuturesUnordered::new(),
@@ -249,6 +252,7 @@ impl Session<'_> {
 impl Running {
     /// Has tasks show what somebody looks at, and show nothing any more when nobody does.
     pub(super) fn look(&mut self, looks: &[control::Look]) {
+        self.looks = looks.iter().map(|look| look.uid.clone()).collect();
         if looks.is_empty() && self.looked.is_empty() {
             return;
         }

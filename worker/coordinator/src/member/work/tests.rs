@@ -41,6 +41,7 @@ fn running() -> Running {
         all,
         sources: BTreeSet::new(),
         looked: BTreeSet::new(),
+        looks: BTreeSet::new(),
         writer: DataWriter::new(Arc::new(MemoryStore::new()), Term(1), Nonces::seeded(1)),
         queued: BTreeMap::new(),
         preparing: FuturesUnordered::new(),
