@@ -53,6 +53,9 @@ struct Inner {
     rows: BTreeMap<u64, (Mark, Cells)>,
     bytes: usize,
     places: HashMap<Mark, Vec<u64>>,
+    /// Of those that came first one had no place: none that comes later is kept, or there would be
+    /// holes between them.
+    is_closed: bool,
     /// Rows that are there and not kept.
     marked: HashMap<Mark, u32>,
     /// Rows that were taken back before they came: subtasks do not wait for each other.
@@ -158,8 +161,12 @@ impl Console for Feed {
                 Keep::First => MOST.saturating_sub(inner.rows.len()).min(tail),
                 Keep::Newest => 0,
             };
-            (0..room).for_each(|at| inner.append(row(at), self.keep));
-            inner.pass(tail - room);
+            let mut read = 0;
+            while read < room && !inner.is_closed {
+                inner.append(row(read), self.keep);
+                read += 1;
+            }
+            inner.pass(tail - read);
             (tail..rows).for_each(|at| inner.append(row(at), self.keep));
             return Ok(());
         }
@@ -189,6 +196,7 @@ impl Inner {
                 (Keep::Newest, Some((key, (_, old)))) => self.left(key, &old),
                 (_, first) => {
                     self.rows.extend(first);
+                    self.is_closed = true;
                     return self.note("+I", None, cells);
                 }
             }
@@ -212,7 +220,7 @@ impl Inner {
     /// Whether a row of this size has no place beside those that are kept. One has always.
     fn is_full(&self, size: usize) -> bool {
         let is_large = self.bytes + size > MOST_BYTES / 2;
-        self.rows.len() >= MOST || is_large && !self.rows.is_empty()
+        self.is_closed || self.rows.len() >= MOST || is_large && !self.rows.is_empty()
     }
 
     /// A row is not kept any more, and still there.
@@ -446,6 +454,19 @@ mod tests {
         assert!(!one.missed && one.reset.is_none() && one.changes.len() == 1);
         let counts = feed.counts();
         assert_eq!((counts.there, counts.kept), (13_001, MOST));
+    }
+
+    #[test]
+    fn rows_that_came_first_have_no_holes_between_them() {
+        let mut inner = Inner::default();
+        let large = |name: &str| marked(vec![Some(name.repeat(VALUE)); 1_500]);
+        inner.append(row("a"), Keep::First);
+        inner.append(large("b"), Keep::First);
+        // It has no place, and what is small enough would stand where it is missing.
+        inner.append(large("c"), Keep::First);
+        inner.append(row("d"), Keep::First);
+        assert_eq!((inner.rows.len(), inner.there, inner.changes), (2, 4, 4));
+        assert!(inner.is_closed);
     }
 
     #[test]
