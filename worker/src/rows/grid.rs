@@ -96,15 +96,15 @@ fn cut(text: &str, most: usize) -> String {
     if text.width() <= most {
         return text.to_owned();
     }
-    let mut kept = String::new();
-    let mut used = 1;
-    for c in text.chars() {
+    format!("{}…", fitting(text, most.saturating_sub(1)))
+}
+
+/// As much of the beginning of a text as fits into so many columns of a screen.
+pub(crate) fn fitting(text: &str, most: usize) -> &str {
+    let mut used = 0;
+    let end = text.char_indices().find(|(_, c)| {
         used += c.width().unwrap_or(0);
-        if used > most {
-            break;
-        }
-        kept.push(c);
-    }
-    kept.push('…');
-    kept
+        used > most
+    });
+    end.map_or(text, |(end, _)| &text[..end])
 }

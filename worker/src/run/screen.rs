@@ -7,6 +7,7 @@ use weir_protocol::control::{JobStatus, RunState};
 use weir_protocol::{Counter, OperatorCounts};
 
 use super::terminal;
+use crate::rows::grid::fitting;
 
 /// Sums over all tasks of a status, and over those of earlier terms up to the cut that the
 /// present ones go on from.
@@ -106,8 +107,8 @@ impl Screen {
             let (columns, _) = terminal::size();
             // A line that wraps could not be taken away.
             let line = progress(status, totals, rate);
-            let line: String = line.chars().take(columns.saturating_sub(1)).collect();
-            terminal::draw(picture.unwrap_or_default() + &line);
+            let line = fitting(&line, columns.saturating_sub(1));
+            terminal::draw(picture.unwrap_or_default() + line);
         }
     }
 }

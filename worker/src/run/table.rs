@@ -11,7 +11,7 @@ use weir_page::words::grouped;
 
 use super::Above;
 use crate::rows::folded::{Folded, in_order};
-use crate::rows::grid::{Grid, cells};
+use crate::rows::grid::{Grid, cells, fitting};
 
 /// Rows of a table that are kept; what comes after them is counted.
 const KEPT: usize = 100_000;
@@ -43,8 +43,7 @@ impl Tables {
     /// redrawn; nothing before there are rows.
     pub(super) fn picture(&self, (columns, rows): (usize, usize)) -> String {
         let all = self.written((columns, rows), false);
-        let line =
-            |line: &str| line.chars().take(columns.saturating_sub(1)).chain(['\n']).collect();
+        let line = |line: &str| format!("{}\n", fitting(line, columns.saturating_sub(1)));
         // One is the progress line's, and the screen must not scroll.
         all.lines().take(rows.saturating_sub(2)).map(line).collect::<Vec<String>>().concat()
     }
@@ -174,6 +173,20 @@ mod tests {
             narrow.contains("2 more columns") && narrow.lines().all(|l| l.chars().count() < 60),
             "{narrow}"
         );
+    }
+
+    #[test]
+    fn lines_that_are_redrawn_never_wrap_however_wide_their_characters_are() {
+        let mut table = table(1);
+        table.columns = row(&["city"]);
+        table.rows.add(row(&["東京都新宿区西新宿"]));
+        table.rows.add(row(&["🛫🛬🛫🛬🛫🛬"]));
+        let tables = Tables(Mutex::new(BTreeMap::from([("out".to_owned(), table)])));
+        let picture = tables.picture((12, 24));
+        let widths: Vec<usize> =
+            picture.lines().map(unicode_width::UnicodeWidthStr::width).collect();
+        assert!(widths.iter().all(|width| *width < 12), "{picture}");
+        assert!(picture.contains("  東京都新\n") && picture.contains("  🛫🛬🛫🛬\n"), "{picture}");
     }
 
     #[test]
