@@ -102,9 +102,9 @@ impl News {
 /// An operator that somebody looks at.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Looked {
-    /// Until when, if nobody asks again; and until when at its rows.
+    /// Until when, if nobody asks again; and until when at its rows, if anybody does.
     until_ms: u64,
-    rows_until_ms: u64,
+    rows_until_ms: Option<u64>,
     /// What its key groups are like.
     pub(crate) groups: Option<Arc<KeyGroupsView>>,
     /// The newest rows that it gave since somebody looks at them.
@@ -230,7 +230,7 @@ impl Hub {
         let operator = looked.entry(uid.to_owned()).or_default();
         operator.until_ms = until_ms;
         if rows {
-            operator.rows_until_ms = until_ms;
+            operator.rows_until_ms = Some(until_ms);
         }
         let seen = operator.rows.clone().filter(|_| rows);
         Some(Looked { rows: seen, ..operator.clone() })
@@ -244,7 +244,7 @@ impl Hub {
         let mut looked = self.looked.lock();
         looked.retain(|_, operator| operator.until_ms >= at_ms);
         let look = |(uid, operator): (&String, &mut Looked)| {
-            let rows = operator.rows_until_ms >= at_ms && operator.rows_until_ms > 0;
+            let rows = operator.rows_until_ms.is_some_and(|until_ms| until_ms >= at_ms);
             operator.rows = operator.rows.take().filter(|_| rows);
             Look { uid: uid.clone(), rows }
         };
@@ -254,7 +254,7 @@ impl Hub {
     /// Takes rows that an operator gave; to be published with the next snapshot.
     pub fn show_rows(&self, rows: RowsView) {
         let mut looked = self.looked.lock();
-        if let Some(operator) = looked.get_mut(&rows.uid).filter(|o| o.rows_until_ms > 0) {
+        if let Some(operator) = looked.get_mut(&rows.uid).filter(|o| o.rows_until_ms.is_some()) {
             operator.rows = Some(Arc::new(rows));
         }
     }

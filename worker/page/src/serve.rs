@@ -75,10 +75,15 @@ struct Asked {
     rows: Option<String>,
 }
 
+/// Whether a request says that the newest rows of its operator are looked at: `rows=1`.
+fn looks_at_rows(rows: Option<&str>) -> bool {
+    rows == Some("1")
+}
+
 impl Asked {
     fn view(&self, subject: Subject) -> View {
         let by_minute = self.range.as_deref() == Some("24h");
-        let rows = self.rows.as_deref() == Some("1");
+        let rows = looks_at_rows(self.rows.as_deref());
         View { subject, by_minute, operator: self.operator.clone(), rows }
     }
 

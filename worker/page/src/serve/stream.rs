@@ -47,7 +47,7 @@ impl Wanted {
             "log" => (Subject::Log, None),
             _ => (Subject::Job, self.operator),
         };
-        let rows = self.rows.as_deref() == Some("1");
+        let rows = super::looks_at_rows(self.rows.as_deref());
         Some(View { subject, by_minute, operator, rows })
     }
 }
