@@ -30,8 +30,13 @@ impl Terminal {
     }
 
     fn running(folder: &Path, arguments: &str) -> Self {
+        Self::behind(folder, "", arguments)
+    }
+
+    /// After the shell has done something.
+    fn behind(folder: &Path, before: &str, arguments: &str) -> Self {
         let command = format!(
-            "stty cols {COLUMNS} rows {ROWS}; exec {} {arguments}; echo gone",
+            "stty cols {COLUMNS} rows {ROWS}; {before}exec {} {arguments}; echo gone",
             env!("CARGO_BIN_EXE_weir")
         );
         // It gives the program a terminal of its own, which it is in control of.
@@ -114,6 +119,28 @@ impl Drop for Terminal {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+#[test]
+fn a_session_that_outlives_its_terminal_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut terminal = Terminal::behind(folder.path(), "trap '' HUP; echo $$ > process; ", "sql");
+    terminal.ready();
+    let process = fs::read_to_string(folder.path().join("process")).expect("the shell wrote it");
+    terminal.child.kill().expect("it runs");
+    terminal.child.wait().expect("it was killed");
+    // Who has ended may wait for somebody to ask for its code.
+    let stat = format!("/proc/{}/stat", process.trim());
+    let has_ended = || fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+    let deadline = weir_engine::env::instant() + super::LIMIT;
+    while !has_ended() && weir_engine::env::instant() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let ended = has_ended();
+    if !ended {
+        Command::new("kill").args(["-9", process.trim()]).status().ok();
+    }
+    assert!(ended, "it still runs, without a terminal");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod commands;
 mod editor;
+mod hangup;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use super::client::{Client, Script};
 use crate::exit;
 use commands::{Command, Said};
 use editor::Mark;
+use hangup::Hangup;
 
 /// What is said at the start.
 const WELCOME: &str = "statements end with ';'   Tab completes   .help tells more   Ctrl-D leaves";
@@ -26,9 +28,10 @@ pub(super) async fn run(client: &mut Client, colours: bool) -> anyhow::Result<u8
     eprintln!("weir {}   {WELCOME}", env!("CARGO_PKG_VERSION"));
     let scope = Arc::new(Mutex::new(client.scope()));
     let mut editor = editor::editor(Arc::clone(&scope), colours);
+    let hangup = Hangup::watched();
     loop {
         // Keys are waited for on this thread: others run what was asked before.
-        let typed = tokio::task::block_in_place(|| editor.read_line(&Mark));
+        let typed = tokio::task::block_in_place(|| hangup.during(|| editor.read_line(&Mark)));
         let text = match typed.context("the terminal cannot be read")? {
             Signal::Success(text) => text,
             Signal::CtrlD => return Ok(exit::DONE),
