@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMillisecondType};
 use weir_state::table::{self, OrderField, Ordered, Scan, TableSpec, Timers};
 
 use super::rank::spec::SortColumn;
-use super::rows::{BatchKeys, put_behind, take_all};
+use super::rows::{BatchKeys, take_all};
 use crate::{Batch, EventTime, OperatorError};
 
 type Result<T, E = OperatorError> = std::result::Result<T, E>;
@@ -143,7 +143,7 @@ impl InOrder {
         };
         let numbers: Vec<u32> =
             wait.values().iter().map(|&row| keys.numbers[row as usize]).collect();
-        let key_columns = take_all(&keys.keys, &UInt32Array::from(numbers.clone()))?;
+        let key_columns = pick(&self.keys)?;
         let order = pick(&self.order)?;
         let first = earliest(&numbers, order.first().map_or(&[], times_of), keys.len);
         let owners: UInt32Array =
@@ -156,15 +156,11 @@ impl InOrder {
             let nothing = || new_null_array(&DataType::Int64, batch.num_rows());
             row.push(take(&behind.unwrap_or_else(nothing), wait, None)?);
         }
-        put_behind(rows, &numbers, &key_columns, order, &row)
+        Ok(rows.append(&key_columns, &order, &row, wait.len())?)
     }
 
-    /// The rows in these slots, and the columns of their order.
-    pub(super) fn read(
-        &self,
-        table: &Ordered,
-        slots: &[u32],
-    ) -> Result<(RecordBatch, Vec<ArrayRef>)> {
+    /// The rows in these slots.
+    pub(super) fn read(&self, table: &Ordered, slots: &[u32]) -> Result<RecordBatch> {
         let (keys, orders) = (table.keys(slots)?, table.orders(slots)?);
         let rows = (0..self.row.len()).map(|column| table.read(column, slots));
         let rows = rows.collect::<Result<Vec<ArrayRef>, _>>()?;
@@ -179,7 +175,7 @@ impl InOrder {
             }
         };
         let columns = (0..self.input.fields().len()).filter_map(column).collect();
-        Ok((RecordBatch::try_new(Arc::clone(&self.input), columns)?, orders))
+        Ok(RecordBatch::try_new(Arc::clone(&self.input), columns)?)
     }
 }
 
@@ -190,34 +186,24 @@ pub(super) fn read_key(
     passed: EventTime,
     slots: &mut Vec<u32>,
     times: &mut Vec<EventTime>,
-) -> Result<Option<EventTime>> {
+) -> Option<EventTime> {
     let mut scan = Scan::all(key);
     let mut found = Vec::new();
     loop {
         found.clear();
         let more = table.scan(&mut scan, LOOK, &mut found);
-        let orders = table.orders(&found)?;
-        let of = orders.first().map(times_of).unwrap_or_default();
-        for (&slot, &time) in found.iter().zip(of) {
+        for &slot in &found {
+            let time = table.first_order(slot);
             if time > passed {
-                return Ok(Some(time));
+                return Some(time);
             }
             slots.push(slot);
             times.push(time);
         }
         if !more {
-            return Ok(None);
+            return None;
         }
     }
-}
-
-/// Removes the rows in these slots.
-pub(super) fn forget(table: &mut Ordered, slots: &[u32]) -> Result<()> {
-    if slots.is_empty() {
-        return Ok(());
-    }
-    let (keys, orders) = (table.keys(slots)?, table.orders(slots)?);
-    Ok(table.remove(&keys, &orders, slots.len())?)
 }
 
 fn times_of(column: &ArrayRef) -> &[EventTime] {

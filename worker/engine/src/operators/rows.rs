@@ -1,19 +1,11 @@
 //! What operators do alike with the rows of a batch.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, UInt32Array, make_comparator,
-};
+use arrow::array::{Array, ArrayRef, BooleanArray, make_comparator};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{SortOptions, take};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::DataType;
 use weir_state::key_table::KeyTable;
-use weir_state::sorted::Strings;
-use weir_state::sorted::order::encode_orders;
-use weir_state::table::{Ordered, Scan, Table};
 
 use crate::aggregate::InputRows;
 use crate::{Batch, Context, OperatorError};
@@ -70,56 +62,6 @@ impl BatchKeys {
         let keys = table.keys(&all).map_err(OperatorError::internal)?;
         Ok(Self { numbers, keys, len: all.len() })
     }
-}
-
-/// Puts rows into a table whose last order column, an `Int64`, tells rows apart that are equal in
-/// the others: each behind those that are there. `numbers`: per row the number of its key. The
-/// keys must be in memory.
-pub(super) fn put_behind(
-    table: &mut Ordered,
-    numbers: &[u32],
-    keys: &[ArrayRef],
-    mut order: Vec<ArrayRef>,
-    rows: &[ArrayRef],
-) -> Result<(), OperatorError> {
-    let fields = table.spec().order_fields();
-    let fields = fields.get(..order.len()).unwrap_or_default();
-    let mut orders = Strings::with_capacity(numbers.len(), 16);
-    encode_orders(fields, &order, numbers.len(), &mut orders).map_err(OperatorError::user)?;
-    let mut number_of: HashMap<(u32, &[u8]), usize> = HashMap::new();
-    let (mut once, mut owners) = (Vec::new(), Vec::with_capacity(numbers.len()));
-    for (row, &number) in numbers.iter().enumerate() {
-        owners.push(*number_of.entry((number, orders.get(row))).or_insert_with(|| {
-            once.push(row as u32);
-            once.len() - 1
-        }));
-    }
-    let once = UInt32Array::from(once);
-    let mut slots = Vec::new();
-    table.lookup(&take_all(keys, &once)?, once.len(), &mut slots)?;
-    let edges = table.edges(&take_all(&order, &once)?, once.len())?;
-    let (mut last, mut known) = (vec![None; once.len()], Vec::new());
-    for (at, (&key, edge)) in slots.iter().zip(&edges).enumerate() {
-        let mut scan = Scan::all(key).from(edge).to(edge).backward();
-        let mut found = Vec::new();
-        // Rows that are gone keep their place for a while.
-        while found.is_empty() && table.scan(&mut scan, 1, &mut found) {}
-        if let Some(&slot) = found.first() {
-            last[at] = Some(known.len());
-            known.push(slot);
-        }
-    }
-    let arrivals = table.orders(&known)?.pop();
-    let arrivals = arrivals.ok_or_else(|| OperatorError::internal("an order has no arrival"))?;
-    let arrivals = arrivals.as_primitive::<Int64Type>();
-    let mut next: Vec<i64> =
-        last.iter().map(|last| last.map_or(0, |at| arrivals.value(at) + 1)).collect();
-    let arrival = owners.into_iter().map(|owner| {
-        next[owner] += 1;
-        next[owner] - 1
-    });
-    order.push(Arc::new(Int64Array::from_iter_values(arrival)));
-    Ok(table.put(keys, &order, rows, numbers.len())?)
 }
 
 /// The clock by which state expires, in seconds.

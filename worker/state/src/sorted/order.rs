@@ -23,8 +23,8 @@ use crate::canonical::Shape;
 use crate::table::{Cells, OrderField, build_array};
 
 const SIGN: u64 = 1 << 63;
-const NULL_FIRST: u8 = 0;
-const VALUE: u8 = 1;
+pub(crate) const NULL_FIRST: u8 = 0;
+pub(crate) const VALUE: u8 = 1;
 const NULL_LAST: u8 = 2;
 
 /// Stored bytes that are not of the order columns they should be of.

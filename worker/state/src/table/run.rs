@@ -1,16 +1,26 @@
-//! The rows of one key in order: slots in a list of sorted leaves.
+//! The rows of one key in order: a list of sorted leaves.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
-/// Slots of a leaf at most. Inserting moves half of them on average, a quarter of a kilobyte.
-const LEAF: usize = 128;
+/// Rows of a leaf at most. Inserting moves half of them on average, half a kilobyte.
+const LEAF: usize = 64;
+
+/// A row of a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// What tells most rows apart, beside the slot: to look at the row itself is a cache miss.
+    word: u64,
+    slot: u32,
+}
 
 /// Slots in the order of their rows. Few are one list; many are leaves of at most [`LEAF`]: with
-/// a million rows an insertion moves a leaf, and once in 64 times also the list of leaves.
+/// a million rows an insertion moves a leaf, and once in 32 times also the list of leaves.
+///
+/// Each has a word of its row's order: of two rows the one with the smaller word is the first.
 #[derive(Debug)]
 pub(crate) enum Run {
-    Few(Vec<u32>),
-    Many(Vec<Vec<u32>>),
+    Few(Vec<Entry>),
+    Many(Vec<Vec<Entry>>),
 }
 
 /// A place in a run: leaf and place in it.
@@ -41,43 +51,57 @@ impl Run {
         }
     }
 
-    fn leaf(&self, leaf: usize) -> &[u32] {
+    fn leaf(&self, leaf: usize) -> &[Entry] {
         match self {
-            Self::Few(slots) if leaf == 0 => slots,
+            Self::Few(entries) if leaf == 0 => entries,
             Self::Few(_) => &[],
             Self::Many(leaves) => leaves.get(leaf).map_or(&[], Vec::as_slice),
         }
     }
 
-    /// The first place whose row is not `before`; rows that are come first.
-    pub(crate) fn lower_bound(&self, before: impl Fn(u32) -> bool) -> Spot {
-        // Most rows come in order.
+    /// The first place whose row is not `before`; rows that are come first. Those with words below
+    /// the range are, those above are not, and `before` is asked of those within alone.
+    #[inline]
+    pub(crate) fn lower_bound(
+        &self,
+        words: RangeInclusive<u64>,
+        before: impl Fn(u32) -> bool,
+    ) -> Spot {
+        let (low, high) = words.into_inner();
+        let before = |entry: &Entry| entry.word < low || (entry.word <= high && before(entry.slot));
+        // Most rows come in order, and many go in it.
         if self.last().is_none_or(&before) {
             return self.end();
         }
+        if !self.leaf(0).first().is_some_and(&before) {
+            return Spot::START;
+        }
         let leaf = match self {
             Self::Few(_) => 0,
-            Self::Many(leaves) => {
-                leaves.partition_point(|leaf| leaf.last().is_some_and(|&slot| before(slot)))
-            }
+            Self::Many(leaves) => leaves.partition_point(|leaf| leaf.last().is_some_and(&before)),
         };
-        Spot { leaf, at: self.leaf(leaf).partition_point(|&slot| before(slot)) }
+        Spot { leaf, at: self.leaf(leaf).partition_point(before) }
     }
 
     /// The slot at a place.
     pub(crate) fn get(&self, spot: Spot) -> Option<u32> {
-        self.leaf(spot.leaf).get(spot.at).copied()
+        self.leaf(spot.leaf).get(spot.at).map(|entry| entry.slot)
+    }
+
+    /// The slot before a place.
+    pub(crate) fn get_before(&self, spot: Spot) -> Option<u32> {
+        self.between(Spot::START..spot).next_back()
     }
 
     /// The first slot.
     pub(crate) fn first(&self) -> Option<u32> {
-        self.leaf(0).first().copied()
+        self.get(Spot::START)
     }
 
-    fn last(&self) -> Option<u32> {
+    fn last(&self) -> Option<&Entry> {
         match self {
-            Self::Few(slots) => slots.last().copied(),
-            Self::Many(leaves) => leaves.last()?.last().copied(),
+            Self::Few(entries) => entries.last(),
+            Self::Many(leaves) => leaves.last()?.last(),
         }
     }
 
@@ -89,12 +113,13 @@ impl Run {
     }
 
     /// Inserts before a place that [`Run::lower_bound`] gave.
-    pub(crate) fn insert(&mut self, spot: Spot, slot: u32) {
+    pub(crate) fn insert(&mut self, spot: Spot, word: u64, slot: u32) {
+        let entry = Entry { word, slot };
         match self {
-            Self::Few(slots) => {
-                slots.insert(spot.at, slot);
-                if slots.len() > LEAF {
-                    *self = Self::Many(split(std::mem::take(slots)));
+            Self::Few(entries) => {
+                entries.insert(spot.at, entry);
+                if entries.len() > LEAF {
+                    *self = Self::Many(split(&std::mem::take(entries)));
                 }
             }
             Self::Many(leaves) => {
@@ -102,12 +127,12 @@ impl Run {
                 let end = spot.leaf >= leaves.len();
                 let number = spot.leaf.min(leaves.len().saturating_sub(1));
                 let Some(leaf) = leaves.get_mut(number) else {
-                    *self = Self::Few(vec![slot]);
+                    *self = Self::Few(vec![entry]);
                     return;
                 };
-                leaf.insert(if end { leaf.len() } else { spot.at }, slot);
+                leaf.insert(if end { leaf.len() } else { spot.at }, entry);
                 if leaf.len() > LEAF {
-                    let halves = split(std::mem::take(leaf));
+                    let halves = split(&std::mem::take(leaf));
                     leaves.splice(number..=number, halves);
                 }
             }
@@ -139,16 +164,16 @@ impl Run {
     pub(crate) fn remove_before(&mut self, spot: Spot, removed: &mut Vec<u32>) {
         match self {
             Self::Few(slots) => {
-                removed.extend(slots.drain(..spot.at));
+                removed.extend(slots.drain(..spot.at).map(|entry| entry.slot));
                 if slots.is_empty() {
                     *slots = Vec::new();
                 }
             }
             Self::Many(leaves) => {
                 let whole = spot.leaf.min(leaves.len());
-                leaves.drain(..whole).for_each(|leaf| removed.extend(leaf));
+                leaves.drain(..whole).for_each(|leaf| removed.extend(leaf.iter().map(|e| e.slot)));
                 if let Some(leaf) = leaves.first_mut() {
-                    removed.extend(leaf.drain(..spot.at));
+                    removed.extend(leaf.drain(..spot.at).map(|entry| entry.slot));
                     if leaf.is_empty() {
                         leaves.remove(0);
                     }
@@ -173,9 +198,9 @@ impl Run {
     /// Renumbers the slots.
     pub(crate) fn renumber(&mut self, mut to: impl FnMut(u32) -> u32) {
         match self {
-            Self::Few(slots) => slots.iter_mut().for_each(|slot| *slot = to(*slot)),
+            Self::Few(entries) => entries.iter_mut().for_each(|entry| entry.slot = to(entry.slot)),
             Self::Many(leaves) => {
-                leaves.iter_mut().flatten().for_each(|slot| *slot = to(*slot));
+                leaves.iter_mut().flatten().for_each(|entry| entry.slot = to(entry.slot));
             }
         }
     }
@@ -183,17 +208,18 @@ impl Run {
     /// Memory in bytes beside the run itself.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Few(slots) => slots.capacity() * 4,
+            Self::Few(entries) => entries.capacity() * size_of::<Entry>(),
             // Each has room for a full leaf and one more.
             Self::Many(leaves) => {
-                leaves.capacity() * size_of::<Vec<u32>>() + leaves.len() * (LEAF + 1) * 4
+                leaves.capacity() * size_of::<Vec<Entry>>()
+                    + leaves.len() * (LEAF + 1) * size_of::<Entry>()
             }
         }
     }
 }
 
-fn split(full: Vec<u32>) -> Vec<Vec<u32>> {
-    let half = |part: &[u32]| {
+fn split(full: &[Entry]) -> Vec<Vec<Entry>> {
+    let half = |part: &[Entry]| {
         let mut leaf = Vec::with_capacity(LEAF + 1);
         leaf.extend_from_slice(part);
         leaf
@@ -251,6 +277,15 @@ mod tests {
 
     use super::*;
 
+    /// One for several rows.
+    fn word(slot: u32) -> u64 {
+        u64::from(slot / 3)
+    }
+
+    fn find(run: &Run, slot: u32) -> Spot {
+        run.lower_bound(word(slot)..=word(slot), |other| other < slot)
+    }
+
     proptest! {
         #[test]
         fn a_run_is_a_sorted_list_however_long_it_grows(
@@ -260,11 +295,12 @@ mod tests {
             let mut run = Run::default();
             let mut model = std::collections::BTreeSet::new();
             for (slot, kind) in changes {
-                let spot = run.lower_bound(|other| other < slot);
+                let spot = find(&run, slot);
                 let there = run.get(spot) == Some(slot);
                 prop_assert_eq!(there, model.contains(&slot));
+                prop_assert_eq!(run.get_before(spot), model.range(..slot).next_back().copied());
                 if kind > 1 && !there {
-                    run.insert(spot, slot);
+                    run.insert(spot, word(slot), slot);
                     model.insert(slot);
                 } else if there {
                     run.remove(spot);
@@ -274,13 +310,13 @@ mod tests {
                 prop_assert_eq!(run.first(), model.first().copied());
             }
             prop_assert_eq!(run.iter().collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
-            let range = run.lower_bound(|s| s < low)..run.lower_bound(|s| s < high);
+            let range = find(&run, low)..find(&run, high);
             let wanted: Vec<u32> = if low < high { model.range(low..high).copied().collect() } else { Vec::new() };
             prop_assert_eq!(run.between(range.clone()).collect::<Vec<_>>(), wanted.clone());
             let backward: Vec<u32> = run.between(range).rev().collect();
             prop_assert_eq!(backward, wanted.into_iter().rev().collect::<Vec<_>>());
             let mut removed = Vec::new();
-            run.remove_before(run.lower_bound(|s| s < before), &mut removed);
+            run.remove_before(find(&run, before), &mut removed);
             prop_assert_eq!(removed, model.range(..before).copied().collect::<Vec<_>>());
             prop_assert_eq!(run.iter().collect::<Vec<_>>(), model.range(before..).copied().collect::<Vec<_>>());
         }

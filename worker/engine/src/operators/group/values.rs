@@ -158,7 +158,8 @@ impl Values {
         let order = [take(values, rows, None)?];
         let counts: Vec<ArrayRef> = counts.into_iter().map(|c| Arc::new(c) as _).collect();
         let (keys, counts) = (take_all(keys, rows)?, take_all(&counts, rows)?);
-        Ok(self.table.put(&keys, &order, &counts, rows.len())?)
+        self.table.put(&keys, &order, &counts, rows.len())?;
+        Ok(())
     }
 
     /// One value of each of these groups; NULL where there is none.

@@ -70,8 +70,8 @@ impl Fold<'_> {
             // Every row gets its place, by which equal ones are found.
             let columns = Store::columns_of(self.side, self.batch.records().columns(), &new)?;
             let (keys, order_of_new) = (take_all(self.keys, &new)?, take_all(&order, &new)?);
-            self.store.put(&keys, &order_of_new, &columns, new.len())?;
-            self.store.find(self.keys, &order, rows, &mut slots)?;
+            let put = self.store.put(&keys, &order_of_new, &columns, new.len())?;
+            new.values().iter().zip(put).for_each(|(&row, slot)| slots[row as usize] = slot);
         }
         self.numbers.number(&slots, &known);
         match self.side.count {

@@ -70,20 +70,23 @@ impl Store {
         }
     }
 
-    /// Writes rows, over those that are there: all columns of the table.
+    /// Writes rows, over those that are there: all columns of the table. Gives the slot of each;
+    /// [`ABSENT`] if the table takes it no more.
     pub(super) fn put(
         &mut self,
         keys: &[ArrayRef],
         order: &[ArrayRef],
         columns: &[ArrayRef],
         rows: usize,
-    ) -> Result<(), TableError> {
+    ) -> Result<Vec<u32>, TableError> {
         match self {
             Self::One(table) => {
                 let mut slots = Vec::new();
                 table.resolve(keys, rows, &mut slots)?;
-                let mut columns = columns.iter().enumerate();
-                columns.try_for_each(|(column, values)| table.write(column, &slots, values))
+                for (column, values) in columns.iter().enumerate() {
+                    table.write(column, &slots, values)?;
+                }
+                Ok(slots)
             }
             Self::Many(table) => table.put(keys, order, columns, rows),
         }

@@ -18,7 +18,6 @@ use super::spec::Over;
 use crate::aggregate::InputRows;
 use crate::operator::{OutputTag, TableKeys};
 use crate::operators::due::Due;
-use crate::operators::in_order::forget;
 use crate::operators::rows::{BatchKeys, gone, now, take_all};
 use crate::{Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Watermark};
 
@@ -215,7 +214,8 @@ impl OverRows {
             let length = BATCH.min(records.num_rows() - from);
             out.push(Batch::new(records.slice(from, length)));
         }
-        self.forget(&rows)
+        self.forget(&rows);
+        Ok(())
     }
 
     /// What is known of keys in these slots.
@@ -276,7 +276,7 @@ impl OverRows {
     }
 
     /// Forgets rows that have left and that no frame reaches back to.
-    fn forget(&mut self, rows: &Sequence) -> Result<()> {
+    fn forget(&mut self, rows: &Sequence) {
         let mut gone = Vec::new();
         for span in &rows.spans {
             let Some(last) = (span.start..span.end).next_back().map(|row| rows.times[row]) else {
@@ -290,7 +290,7 @@ impl OverRows {
                 }
             }
         }
-        forget(&mut self.rows, &gone)
+        self.rows.remove_slots(&gone);
     }
 }
 

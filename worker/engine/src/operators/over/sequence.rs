@@ -1,10 +1,8 @@
 //! The rows of some keys, sorted: those that frames reach back to, then those that leave.
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{RecordBatch, UInt32Array};
 use weir_state::key_table::ABSENT;
-use weir_state::sorted::Strings;
-use weir_state::sorted::order::encode_orders;
-use weir_state::table::{Ordered, Table, TableError};
+use weir_state::table::{Ordered, TableError};
 
 use super::plan::Plan;
 use crate::operators::in_order::read_key;
@@ -48,7 +46,7 @@ impl Sequence {
             let next = if key == ABSENT {
                 None
             } else {
-                let next = read_key(table, key, passed, &mut slots, &mut times)?;
+                let next = read_key(table, key, passed, &mut slots, &mut times);
                 let waits = waiting(plan, table, &slots[start..], passed)?;
                 match waits.map(|at| times[start + at]) {
                     None => next,
@@ -64,8 +62,8 @@ impl Sequence {
             let gone = times[start..].partition_point(|time| *time <= last);
             spans.push(Span { start, leaving: start + gone, end: slots.len(), next });
         }
-        let (records, orders) = plan.layout.read(table, &slots)?;
-        let equal = equal_rows(table, &orders, &spans, slots.len())?;
+        let records = plan.layout.read(table, &slots)?;
+        let equal = equal_rows(table, &spans, &slots);
         Ok(Self { slots, records, spans, times, equal })
     }
 
@@ -99,26 +97,19 @@ fn waiting(
 }
 
 /// Where rows that are equal in the order but for their arrival begin and end.
-fn equal_rows(
-    table: &Ordered,
-    orders: &[ArrayRef],
-    spans: &[Span],
-    rows: usize,
-) -> Result<Vec<(usize, usize)>, OperatorError> {
-    let fields = table.spec().order_fields();
-    let width = fields.len().saturating_sub(1);
-    let mut encoded = Strings::with_capacity(rows, 16);
-    encode_orders(&fields[..width], &orders[..width], rows, &mut encoded)
-        .map_err(OperatorError::internal)?;
-    let mut equal = vec![(0, 0); rows];
+fn equal_rows(table: &Ordered, spans: &[Span], slots: &[u32]) -> Vec<(usize, usize)> {
+    let is_equal = |row: usize, other: usize| {
+        table.order_before_last(slots[row]) == table.order_before_last(slots[other])
+    };
+    let mut equal = vec![(0, 0); slots.len()];
     for span in spans {
         let mut start = span.start;
         for row in span.start..span.end {
-            if row + 1 == span.end || encoded.get(row + 1) != encoded.get(row) {
+            if row + 1 == span.end || !is_equal(row, row + 1) {
                 equal[start..=row].fill((start, row + 1));
                 start = row + 1;
             }
         }
     }
-    Ok(equal)
+    equal
 }

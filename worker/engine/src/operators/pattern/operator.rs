@@ -15,7 +15,7 @@ use super::search::{Found, Search, Seen};
 use super::spec::{Of, Pattern, Skip};
 use crate::aggregate::InputRows;
 use crate::operator::{OutputTag, Restored, TableKeys};
-use crate::operators::in_order::{forget, read_key};
+use crate::operators::in_order::read_key;
 use crate::operators::passed::Passed;
 use crate::operators::rows::{BatchKeys, gone, take_all};
 use crate::{Batch, Context, EventTime, Operator, OperatorError, Output, Progress, Watermark};
@@ -108,7 +108,7 @@ impl PatternRows {
         // A key may have been due several times.
         let keys = BatchKeys::number(keys, len)?;
         let (mut searched, slots, times) = self.read(&keys)?;
-        let (records, _) = self.plan.layout.read(&self.rows, &slots)?;
+        let records = self.plan.layout.read(&self.rows, &slots)?;
         let spans: Vec<Range<usize>> = searched.iter().map(|key| key.span.clone()).collect();
         let masks = masks(&self.plan, &records, &spans)?;
         let mut search = Search::new(&self.plan, &records, &times, &masks)?;
@@ -130,7 +130,7 @@ impl PatternRows {
         }
         out.push(Batch::new(matches.give(&self.plan, &records)?));
         drop(search);
-        forget(&mut self.rows, &gone)?;
+        self.rows.remove_slots(&gone);
         self.remember(&keys, &searched)?;
         let [set, unset] = [timers.set, timers.unset]
             .map(|(keys, times)| (UInt32Array::from(keys), Int64Array::from(times)));
@@ -148,7 +148,7 @@ impl PatternRows {
             let start = slots.len();
             let next = match key {
                 ABSENT => None,
-                key => read_key(&self.rows, key, passed, &mut slots, &mut times)?,
+                key => read_key(&self.rows, key, passed, &mut slots, &mut times),
             };
             searched.push(Key { span: start..slots.len(), next, before: 0, matches: 0 });
         }

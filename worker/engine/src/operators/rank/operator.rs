@@ -1,12 +1,9 @@
 //! The operator: a batch in, what it changes out.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use weir_state::key_table::ABSENT;
-use weir_state::sorted::Strings;
-use weir_state::sorted::order::encode_orders;
 use weir_state::table::{Edge, Groups, Ordered, Scan, Table};
 
 use super::changes::{Shown, changes};
@@ -14,7 +11,7 @@ use super::plan::Plan;
 use super::rows::{Equal, Incoming};
 use super::spec::{RankFunction, TopN};
 use crate::operator::TableKeys;
-use crate::operators::rows::{gone, now, put_behind};
+use crate::operators::rows::{gone, now};
 use crate::{Batch, Context, Operator, OperatorError, Output, Progress};
 
 type Result<T, E = OperatorError> = std::result::Result<T, E>;
@@ -38,6 +35,14 @@ struct First {
     beyond: Vec<u32>,
 }
 
+impl First {
+    /// Leaves the first rows out.
+    fn skip(&mut self, rows: usize) {
+        self.slots.drain(..rows);
+        self.ranks.drain(..rows);
+    }
+}
+
 impl Rank {
     /// The operator with an empty table for these key groups.
     ///
@@ -57,7 +62,12 @@ impl Rank {
     pub fn take_in(&mut self, batch: &Batch, now: u32) -> Result<Option<Batch>> {
         // A rank that is shown depends on the rows before it.
         let together = self.plan.spec.rank.is_some();
-        let Some([before, after]) = self.around(batch, now, together)? else { return Ok(None) };
+        let sides = if self.plan.trims() {
+            self.around_new(batch, now, together)?
+        } else {
+            self.around(batch, now, together)?
+        };
+        let Some([before, after]) = sides else { return Ok(None) };
         changes(&self.plan, &before, &after)
     }
 
@@ -78,6 +88,33 @@ impl Rank {
         Ok(Some([before, self.shown(&after)?]))
     }
 
+    /// As [`Rank::around`], of rows that only come: without those before the first one of a key that
+    /// came, which stay in their slots as they are.
+    fn around_new(
+        &mut self,
+        batch: &Batch,
+        now: u32,
+        together: bool,
+    ) -> Result<Option<[Shown; 2]>> {
+        let Some((rows, mut before)) = self.admit(batch, now)? else { return Ok(None) };
+        self.put(&rows)?;
+        let mut after = self.first_of(&rows, true)?;
+        if together && self.plan.spec.ttl.is_some() {
+            after.iter().for_each(|first| self.rows.touch(&first.slots));
+        }
+        for (before, after) in before.iter_mut().zip(&mut after) {
+            let same = before.slots.iter().zip(&after.slots).take_while(|(a, b)| a == b).count();
+            before.skip(same);
+            after.skip(same);
+        }
+        let sides = [self.shown(&before)?, self.shown(&after)?];
+        // Last, for rows that are gone are among those before.
+        for first in &after {
+            self.rows.remove_slots(&first.beyond);
+        }
+        Ok(Some(sides))
+    }
+
     /// Takes in rows as [`Rank::take_in`], but says nothing of it.
     pub(super) fn store(&mut self, batch: &Batch, now: u32) -> Result<()> {
         if let Some((mut rows, _)) = self.admit(batch, now)? {
@@ -96,7 +133,7 @@ impl Rank {
         let before = self.first_of(&rows, false)?;
         if self.plan.trims() {
             rows.keep_first(&self.plan);
-            self.leave_out(&mut rows, &before)?;
+            self.leave_out(&mut rows, &before);
             if rows.come.is_empty() {
                 return Ok(None);
             }
@@ -111,7 +148,7 @@ impl Rank {
         let mut after = self.first_of(rows, self.plan.trims())?;
         let beyond: Vec<u32> =
             after.iter_mut().flat_map(|first| std::mem::take(&mut first.beyond)).collect();
-        self.remove_slots(&beyond)?;
+        self.rows.remove_slots(&beyond);
         Ok(after)
     }
 
@@ -119,8 +156,8 @@ impl Rank {
     pub(super) fn give(&mut self, keys: &[ArrayRef], len: usize) -> Result<Option<Batch>> {
         let mut slots = Vec::new();
         self.rows.lookup(keys, len, &mut slots)?;
-        let first = slots.into_iter().map(|key| self.first(key, false));
-        let shown = self.shown(&first.collect::<Result<Vec<_>>>()?)?;
+        let first: Vec<First> = slots.into_iter().map(|key| self.first(key, false)).collect();
+        let shown = self.shown(&first)?;
         self.rows.clear(keys, len)?;
         if shown.ranks.is_empty() {
             return Ok(None);
@@ -148,94 +185,69 @@ impl Rank {
     fn first_of(&mut self, rows: &Incoming, beyond: bool) -> Result<Vec<First>> {
         let mut slots = Vec::new();
         self.rows.lookup(&rows.keys.keys, rows.keys.len, &mut slots)?;
-        slots.into_iter().map(|key| self.first(key, beyond)).collect()
+        Ok(slots.into_iter().map(|key| self.first(key, beyond)).collect())
     }
 
     /// The first rows of a key.
-    fn first(&self, key: u32, beyond: bool) -> Result<First> {
+    fn first(&self, key: u32, beyond: bool) -> First {
         let mut first = First::default();
         if key == ABSENT {
-            return Ok(first);
+            return first;
         }
         let to = self.plan.spec.to;
         let (mut scan, mut slots) = (Scan::all(key), Vec::new());
-        let mut last: Vec<u8> = Vec::new();
+        let compares = self.plan.spec.function != RankFunction::RowNumber;
         loop {
             slots.clear();
             let more = self.rows.scan(&mut scan, LOOK, &mut slots);
-            let orders = match self.plan.spec.function {
-                RankFunction::RowNumber => Strings::default(),
-                RankFunction::Rank | RankFunction::DenseRank => self.orders(&slots)?,
-            };
-            for (at, &slot) in slots.iter().enumerate() {
-                let order = if orders.is_empty() { &[][..] } else { orders.get(at) };
+            for &slot in &slots {
                 let rows = first.slots.len() as u64;
-                let rank = match first.ranks.last() {
-                    Some(&rank) => self.plan.next_rank(rows, rank, *order == *last),
-                    None => 1,
+                let rank = match (first.slots.last(), first.ranks.last()) {
+                    (Some(&last), Some(&rank)) => {
+                        let equal = compares
+                            && self.rows.order_before_last(last)
+                                == self.rows.order_before_last(slot);
+                        self.plan.next_rank(rows, rank, equal)
+                    }
+                    _ => 1,
                 };
                 if !first.beyond.is_empty() || rank > to {
                     if !beyond {
-                        return Ok(first);
+                        return first;
                     }
                     first.beyond.push(slot);
                     continue;
                 }
                 first.slots.push(slot);
                 first.ranks.push(rank);
-                last.clear();
-                last.extend_from_slice(order);
             }
             if !more {
-                return Ok(first);
+                return first;
             }
         }
-    }
-
-    /// The encoded orders of rows, without their arrival.
-    fn orders(&self, slots: &[u32]) -> Result<Strings> {
-        let fields = self.plan.order_fields();
-        let columns = self.rows.orders(slots)?;
-        let mut orders = Strings::with_capacity(slots.len(), 16);
-        encode_orders(
-            fields,
-            columns.get(..fields.len()).unwrap_or_default(),
-            slots.len(),
-            &mut orders,
-        )
-        .map_err(OperatorError::internal)?;
-        Ok(orders)
     }
 
     /// Leaves out rows that come behind the first ones of their key as they are.
-    fn leave_out(&self, rows: &mut Incoming, before: &[First]) -> Result<()> {
-        let last: Vec<u32> =
-            before.iter().filter_map(|first| first.slots.last().copied()).collect();
-        let orders = self.orders(&last)?;
-        // Per key the last order, and the ranks of a row behind it and of one that is equal.
-        let mut full: HashMap<u32, (&[u8], u64, u64)> = HashMap::new();
-        let mut at = 0;
-        for (number, first) in (0..).zip(before) {
-            if let Some(&rank) = first.ranks.last() {
-                let count = first.slots.len() as u64;
-                let behind = self.plan.next_rank(count, rank, false);
-                let equal = self.plan.next_rank(count, rank, true);
-                full.insert(number, (orders.get(at), behind, equal));
-                at += 1;
-            }
-        }
+    fn leave_out(&self, rows: &mut Incoming, before: &[First]) {
         let to = self.plan.spec.to;
         let mut come = std::mem::take(&mut rows.come);
-        come.retain(|&row| match full.get(&rows.key(row)) {
-            None => true,
-            Some((last, behind, equal)) => match rows.order(row).cmp(last) {
+        come.retain(|&row| {
+            let first = &before[rows.key(row) as usize];
+            let (Some(&last), Some(&rank)) = (first.slots.last(), first.ranks.last()) else {
+                return true;
+            };
+            let next = |equal| self.plan.next_rank(first.slots.len() as u64, rank, equal);
+            // As many come behind as there is room for.
+            if next(false) <= to && next(true) <= to {
+                return true;
+            }
+            match rows.order(row).cmp(self.rows.order_before_last(last)) {
                 std::cmp::Ordering::Less => true,
-                std::cmp::Ordering::Equal => *equal <= to,
-                std::cmp::Ordering::Greater => *behind <= to,
-            },
+                std::cmp::Ordering::Equal => next(true) <= to,
+                std::cmp::Ordering::Greater => next(false) <= to,
+            }
         });
         rows.come = come;
-        Ok(())
     }
 
     /// What is given out of first rows.
@@ -294,15 +306,8 @@ impl Rank {
             looking = next;
         }
         rows.settle(&there);
-        self.remove_slots(&found)
-    }
-
-    fn remove_slots(&mut self, slots: &[u32]) -> Result<()> {
-        if slots.is_empty() {
-            return Ok(());
-        }
-        let (keys, orders) = (self.rows.keys(slots)?, self.rows.orders(slots)?);
-        Ok(self.rows.remove(&keys, &orders, slots.len())?)
+        self.rows.remove_slots(&found);
+        Ok(())
     }
 
     /// Of rows of a batch the slots of their keys, and where rows of their order are.
@@ -319,10 +324,9 @@ impl Rank {
         if come.is_empty() {
             return Ok(());
         }
-        let numbers: Vec<u32> = come.iter().map(|&row| rows.key(row)).collect();
         let (keys, order) = (rows.keys_of(come)?, rows.take(&self.plan.order, come)?);
         let row = rows.take(&self.plan.row, come)?;
-        put_behind(&mut self.rows, &numbers, &keys, order, &row)
+        Ok(self.rows.append(&keys, &order, &row, come.len())?)
     }
 }
 

@@ -180,7 +180,8 @@ impl SessionRows {
         columns.push(Arc::new(moved.collect::<Int64Array>()));
         self.due.timers.set(&keys, int64(&columns[0])?)?;
         let places: ArrayRef = Arc::new(Int64Array::from(places));
-        Ok(self.sessions.put(&keys, &[places], &columns, changed.len())?)
+        self.sessions.put(&keys, &[places], &columns, changed.len())?;
+        Ok(())
     }
 
     /// Gives out the sessions of keys that have ended.

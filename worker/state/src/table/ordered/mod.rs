@@ -10,9 +10,11 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::DataType;
 use weir_protocol::KeyGroup;
 
+use crate::UnsupportedType;
 use crate::chunked::Chunked;
 use crate::key_table::{ABSENT, KeyTable};
 use crate::merge::Input;
@@ -26,8 +28,8 @@ use crate::table::run::{Run, Spot};
 use crate::table::scan::Scan;
 use crate::table::slots::Slots;
 use crate::table::{
-    Bounds, Cell, Cells, ColumnError, Expiry, Groups, Reader, SpecError, TableError, TableSpec,
-    Writer,
+    Bounds, Cell, Cells, ColumnError, Expiry, Groups, OrderField, Reader, SpecError, TableError,
+    TableSpec, Writer,
 };
 
 /// Below this many keys or rows moving them together frees too little to be worth it.
@@ -62,6 +64,8 @@ pub struct Ordered {
     /// Of each row, the slot of its key and its encoded order.
     key_of: Chunked<u32>,
     orders: Chunked<Blob>,
+    /// Whether an order begins with what tells NULL from a value.
+    first_is_nullable: bool,
     /// Vacant slots, to be used again. What a frozen handle sees of them does not change: it
     /// has chunks of its own from the first write on.
     free: Vec<u32>,
@@ -93,9 +97,10 @@ impl Ordered {
     pub fn new(spec: TableSpec, groups: Groups) -> Result<Self, SpecError> {
         spec.check()?;
         let wrong = |problem: String| SpecError { table: spec.name.clone(), problem };
-        if spec.order_fields().is_empty() {
+        let Some(first) = spec.order_fields().first() else {
             return Err(wrong("an ordered table needs order columns".to_owned()));
-        }
+        };
+        let first_is_nullable = first.field.nullable;
         let keys = KeyTable::new(&spec.key_types()).map_err(|error| wrong(error.to_string()))?;
         let columns = Columns::new(&spec);
         Ok(Self {
@@ -107,6 +112,7 @@ impl Ordered {
             columns,
             key_of: Chunked::new(),
             orders: Chunked::new(),
+            first_is_nullable,
             free: Vec::new(),
             cleared: BTreeSet::new(),
             unpublished: HashMap::new(),
@@ -158,7 +164,15 @@ impl Ordered {
     }
 
     fn encode(&self, order: &[ArrayRef], rows: usize) -> Result<Strings, TableError> {
-        let fields = self.spec.order_fields();
+        self.encode_first(self.spec.order_fields(), order, rows)
+    }
+
+    fn encode_first(
+        &self,
+        fields: &[OrderField],
+        order: &[ArrayRef],
+        rows: usize,
+    ) -> Result<Strings, TableError> {
         width("an order", order.len(), fields.len())?;
         for (field, column) in fields.iter().zip(order) {
             if !field.field.nullable && column.null_count() > 0 {
@@ -171,7 +185,8 @@ impl Ordered {
     }
 
     /// Writes a row per key and order: a new one, or over the one that is there. Of equal ones
-    /// in one batch the last counts. Rows below the expiry bound are left out.
+    /// in one batch the last counts. Rows below the expiry bound are left out. Gives the slot of each
+    /// row; [`ABSENT`] if it was left out.
     ///
     /// # Errors
     /// When columns are of other types than the table's, or NULL where that cannot be.
@@ -181,16 +196,13 @@ impl Ordered {
         order: &[ArrayRef],
         columns: &[ArrayRef],
         rows: usize,
-    ) -> Result<(), TableError> {
-        width("a row", columns.len(), self.spec.columns.len())?;
-        let fields = self.spec.columns.iter();
-        let cells = fields.zip(columns).map(|(field, column)| Cells::of_field(column, field));
-        let cells = cells.collect::<Result<Vec<_>, _>>()?;
+    ) -> Result<Vec<u32>, TableError> {
+        let cells = self.cells(columns)?;
         let orders = self.encode(order, rows)?;
-        let mut key_slots = Vec::new();
-        self.resolve_keys(keys, rows, &mut key_slots)?;
-        for (row, &key) in key_slots.iter().enumerate() {
-            let order = orders.get(row);
+        let mut slots = Vec::new();
+        self.resolve_keys(keys, rows, &mut slots)?;
+        for (row, of) in slots.iter_mut().enumerate() {
+            let (key, order) = (std::mem::replace(of, ABSENT), orders.get(row));
             if order_word(order) < self.bounds.word(self.states[key as usize].group) {
                 continue;
             }
@@ -206,8 +218,67 @@ impl Ordered {
             for (column, cells) in cells.iter().enumerate() {
                 self.columns.set(slot, column, cells.value(row));
             }
+            *of = slot;
+        }
+        Ok(slots)
+    }
+
+    /// Writes each row behind those of its key that are equal to it in the order columns but the last,
+    /// an ascending `Int64` that is never NULL and numbers them from 0; `order` is without it. The keys
+    /// must be in memory. Rows below the expiry bound are left out.
+    ///
+    /// # Errors
+    /// As [`Ordered::put`], and when the last order column is of another kind.
+    pub fn append(
+        &mut self,
+        keys: &[ArrayRef],
+        order: &[ArrayRef],
+        columns: &[ArrayRef],
+        rows: usize,
+    ) -> Result<(), TableError> {
+        let cells = self.cells(columns)?;
+        let orders = match self.spec.order_fields().split_last() {
+            Some((last, first))
+                if *last == OrderField::ascending(&last.field.name, DataType::Int64) =>
+            {
+                self.encode_first(first, order, rows)?
+            }
+            last => {
+                let of = last.map_or(DataType::Null, |(last, _)| last.field.data_type.clone());
+                return Err(UnsupportedType(of).into());
+            }
+        };
+        let mut key_slots = Vec::new();
+        self.resolve_keys(keys, rows, &mut key_slots)?;
+        let mut whole = Vec::new();
+        for (row, &key) in key_slots.iter().enumerate() {
+            let order = orders.get(row);
+            let spot = self.place_behind(key, order);
+            let before =
+                self.states[key as usize].run.get_before(spot).map(|slot| self.order(slot));
+            // Also behind one that is gone and keeps its place.
+            let equal = before.and_then(|before| before.strip_prefix(order)?.first_chunk());
+            let number = equal.map_or(i64::MIN as u64, |last| u64::from_be_bytes(*last) + 1);
+            whole.clear();
+            whole.extend_from_slice(order);
+            whole.extend_from_slice(&number.to_be_bytes());
+            if order_word(&whole) < self.bounds.word(self.states[key as usize].group) {
+                continue;
+            }
+            let slot = self.add_row(key, spot, &whole);
+            self.may_be_stored(key, slot);
+            self.write_row(key, slot);
+            for (column, cells) in cells.iter().enumerate() {
+                self.columns.set(slot, column, cells.value(row));
+            }
         }
         Ok(())
+    }
+
+    fn cells<'a>(&self, columns: &'a [ArrayRef]) -> Result<Vec<Cells<'a>>, TableError> {
+        width("a row", columns.len(), self.spec.columns.len())?;
+        let fields = self.spec.columns.iter();
+        fields.zip(columns).map(|(field, column)| Cells::of_field(column, field)).collect()
     }
 
     /// Removes the rows of these keys and orders; those that are not there stay so.
@@ -229,16 +300,7 @@ impl Ordered {
             }
             let order = orders.get(row);
             match self.find_row(key, order) {
-                (spot, Some(slot)) if self.slots.is_live(slot) => {
-                    self.slots.remove(slot);
-                    if self.slots.is_vacant(slot) {
-                        self.change_run(key, |run| run.remove(spot));
-                        self.free_row(slot);
-                    } else {
-                        self.columns.release(slot);
-                        self.touch_key(key);
-                    }
-                }
+                (spot, Some(slot)) if self.slots.is_live(slot) => self.remove_row(key, spot, slot),
                 // A segment may hold it.
                 (spot, None) if !self.states[key as usize].resident => {
                     let slot = self.add_row(key, spot, order);
@@ -250,6 +312,19 @@ impl Ordered {
             }
         }
         Ok(())
+    }
+
+    /// Removes the rows in these slots, which were found or scanned.
+    pub fn remove_slots(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            let key = *self.key_of.get(slot as usize);
+            match self.find_row(key, self.order(slot)) {
+                (spot, Some(found)) if found == slot && self.slots.is_live(slot) => {
+                    self.remove_row(key, spot, slot);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Removes every row of these keys, however many segments hold: by one marker a key.
@@ -345,7 +420,7 @@ impl Ordered {
         let Some(state) = self.states.get(scan.key as usize) else { return false };
         let run = &state.run;
         let bound = self.bounds.word(state.group);
-        let place = |order: &[u8]| run.lower_bound(|slot| self.order(slot) < order);
+        let place = |order: &[u8]| self.place(scan.key, order);
         let start = if scan.from.is_empty() { Spot::START } else { place(&scan.from) };
         let end = scan.to.as_ref().map_or(Spot::END, |to| place(to));
         let mut rows = run.between(start..end);
@@ -396,6 +471,20 @@ impl Ordered {
     pub fn orders(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, TableError> {
         let orders = slots.iter().map(|&slot| self.order(slot));
         Ok(decode_orders(self.spec.order_fields(), orders)?)
+    }
+
+    /// The encoded order columns of a row but the last one, of a table for [`Ordered::append`].
+    #[must_use]
+    pub fn order_before_last(&self, slot: u32) -> &[u8] {
+        let order = self.order(slot);
+        &order[..order.len().saturating_sub(8)]
+    }
+
+    /// The first order column of a row, of a table where that is a signed number or a time that is
+    /// never NULL and ascends.
+    #[must_use]
+    pub fn first_order(&self, slot: u32) -> i64 {
+        (order_word(self.order(slot)) as i64) ^ i64::MIN
     }
 
     /// The key columns of these rows.

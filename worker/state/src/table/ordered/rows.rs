@@ -1,6 +1,7 @@
 //! Rows and keys coming and going, one at a time.
 
 use std::cmp::Reverse;
+use std::ops::RangeInclusive;
 
 use arrow::array::ArrayRef;
 use weir_protocol::KeyGroup;
@@ -9,6 +10,7 @@ use super::{KeyState, Ordered};
 use crate::chunked::CHUNK;
 use crate::hash::hash_columns;
 use crate::key_table::ABSENT;
+use crate::sorted::order::{NULL_FIRST, VALUE};
 use crate::sorted::order_word;
 use crate::table::blob::Blob;
 use crate::table::read_through::ReadThrough;
@@ -84,11 +86,44 @@ impl Ordered {
         }
     }
 
+    /// The first place of a key's run whose row does not sort before this order.
+    #[inline]
+    pub(super) fn place(&self, key: u32, order: &[u8]) -> Spot {
+        let word = *self.words(order).start();
+        let run = &self.states[key as usize].run;
+        run.lower_bound(word..=word, |slot| self.order(slot) < order)
+    }
+
+    /// The first place of a key's run whose row sorts after all that begin with this.
+    #[inline]
+    pub(super) fn place_behind(&self, key: u32, prefix: &[u8]) -> Spot {
+        let run = &self.states[key as usize].run;
+        run.lower_bound(self.words(prefix), |slot| {
+            let order = self.order(slot);
+            &order[..order.len().min(prefix.len())] <= prefix
+        })
+    }
+
+    /// The words of orders that begin with this, for [`Run`]: eight bytes behind what tells NULL
+    /// from a value, which would leave only seven of it.
+    #[inline]
+    fn words(&self, order: &[u8]) -> RangeInclusive<u64> {
+        let value = match (self.first_is_nullable, order) {
+            (false, value) | (true, [VALUE, value @ ..]) => value,
+            (true, [] | [NULL_FIRST, ..]) => return 0..=0,
+            (true, _) => return u64::MAX..=u64::MAX,
+        };
+        let word = order_word(value);
+        let missing = 8 - value.len().min(8) as u32;
+        let high = if missing == 0 { word } else { word | (u64::MAX >> (64 - 8 * missing)) };
+        word..=high
+    }
+
     /// Where a row of a key is, or would be.
     #[inline]
     pub(super) fn find_row(&self, key: u32, order: &[u8]) -> (Spot, Option<u32>) {
+        let spot = self.place(key, order);
         let run = &self.states[key as usize].run;
-        let spot = run.lower_bound(|slot| self.order(slot) < order);
         (spot, run.get(spot).filter(|&slot| self.order(slot) == order))
     }
 
@@ -112,7 +147,8 @@ impl Ordered {
         let blob = Blob::new(order);
         self.order_heap += blob.heap();
         *self.orders.get_mut(slot as usize) = blob;
-        self.change_run(key, |run| run.insert(spot, slot));
+        let word = *self.words(order).start();
+        self.change_run(key, |run| run.insert(spot, word, slot));
         if self.spec.expiry == Expiry::ByOrder {
             self.enqueue(key, order);
         }
@@ -160,6 +196,18 @@ impl Ordered {
         self.slots.is_live(slot)
             && !self.spec.expiry.is_over(self.columns.stamp(slot), self.clock)
             && (bound == 0 || order_word(self.order(slot)) >= bound)
+    }
+
+    /// Removes a row that is at this place of its key's run.
+    pub(super) fn remove_row(&mut self, key: u32, spot: Spot, slot: u32) {
+        self.slots.remove(slot);
+        if self.slots.is_vacant(slot) {
+            self.change_run(key, |run| run.remove(spot));
+            self.free_row(slot);
+        } else {
+            self.columns.release(slot);
+            self.touch_key(key);
+        }
     }
 
     pub(super) fn write_row(&mut self, key: u32, slot: u32) {

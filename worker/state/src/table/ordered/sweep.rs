@@ -27,7 +27,8 @@ impl Ordered {
                 continue;
             }
             let bound = self.bounds.word(state.group);
-            let spot = state.run.lower_bound(|slot| order_word(self.order(slot)) < bound);
+            let spot =
+                state.run.lower_bound(0..=u64::MAX, |slot| order_word(self.order(slot)) < bound);
             let mut rows = Vec::new();
             self.change_run(key, |run| run.remove_before(spot, &mut rows));
             for &slot in &rows {

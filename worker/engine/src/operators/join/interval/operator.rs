@@ -235,8 +235,9 @@ impl IntervalJoin {
         let new: UInt32Array =
             (0..).zip(&slots).filter(|(_, slot)| **slot == ABSENT).map(|(row, _)| row).collect();
         let zeros = Store::columns_of(side, records.columns(), &new)?;
-        store.put(&take_all(&keys, &new)?, &take_all(&order, &new)?, &zeros, new.len())?;
-        store.find(&keys, &order, rows, &mut slots)?;
+        let put =
+            store.put(&take_all(&keys, &new)?, &take_all(&order, &new)?, &zeros, new.len())?;
+        new.values().iter().zip(put).for_each(|(&row, slot)| slots[row as usize] = slot);
         let taken: BooleanArray = slots.iter().map(|&slot| Some(slot != ABSENT)).collect();
         let late = filter_record_batch(&records, &arrow::compute::not(&taken)?)?;
         let batch = Batch::new(filter_record_batch(&records, &taken)?);

@@ -13,8 +13,7 @@ use super::plan::{Plan, THERE};
 use super::rows::{Met, alone};
 use crate::aggregate::InputRows;
 use crate::operator::TableKeys;
-use crate::operators::in_order::forget;
-use crate::operators::rows::{BatchKeys, gone, now, put_behind, take_all};
+use crate::operators::rows::{BatchKeys, gone, now, take_all};
 use crate::{
     Batch, Context, EventTime, Operator, OperatorError, Output, Progress, RowKind, Watermark,
 };
@@ -88,7 +87,7 @@ impl TemporalJoin {
         let numbered = BatchKeys::number(&keys, records.num_rows())?;
         self.set_due(&numbered, &times, i64::min)?;
         let order: Vec<ArrayRef> = vec![Arc::new(times)];
-        put_behind(&mut self.waiting, &numbered.numbers, &keys, order, &values)?;
+        self.waiting.append(&keys, &order, &values, records.num_rows())?;
         Ok(given)
     }
 
@@ -116,7 +115,8 @@ impl TemporalJoin {
         let mut columns: Vec<ArrayRef> = vec![Arc::new(there)];
         columns.extend(self.plan.right.values(&records));
         let order: Vec<ArrayRef> = vec![Arc::new(times)];
-        Ok(self.versions.put(&keys, &order, &columns, records.num_rows())?)
+        self.versions.put(&keys, &order, &columns, records.num_rows())?;
+        Ok(())
     }
 
     /// Sets a timer per key, at one of its times.
@@ -189,8 +189,8 @@ impl TemporalJoin {
         }
         let left = met.rows.clone();
         let given = met.batch(&self.plan, &self.waiting, &self.versions)?;
-        forget(&mut self.waiting, &left)?;
-        forget(&mut self.versions, &old)?;
+        self.waiting.remove_slots(&left);
+        self.versions.remove_slots(&old);
         self.work = (work.at < work.len).then_some(work);
         Ok(given)
     }
