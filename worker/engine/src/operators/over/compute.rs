@@ -203,12 +203,14 @@ fn next_valid(column: &ArrayRef) -> Vec<Option<usize>> {
     found
 }
 
-/// An aggregate over frames: each is merged from its rows, once for neighbours that share it.
+/// An aggregate over frames: each is merged from partial results of its rows, those of long ones from
+/// blocks of rows; once for neighbours that share it.
 fn framed(call: &Call, over: &Reach, rows: &Sequence) -> Result<ArrayRef> {
-    let partial = call.partial(&rows.records)?;
+    let frames = frames(over, rows)?;
+    let longest = frames.iter().map(|(start, end)| end.saturating_sub(*start)).max();
+    let blocks = Blocks::new(call, rows, longest.unwrap_or_default())?;
     let mut accumulator = call.aggregate().accumulator()?;
     accumulator.grow(rows.len());
-    let frames = frames(over, rows)?;
     let (mut slots, mut from): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
     let (mut slot, mut of_rows) = (0_u32, Vec::with_capacity(rows.len()));
     for span in &rows.spans {
@@ -218,21 +220,83 @@ fn framed(call: &Call, over: &Reach, rows: &Sequence) -> Result<ArrayRef> {
                 of_rows.push(slot - 1);
                 continue;
             }
-            for row in start..end {
-                slots.push(slot);
-                from.push(row as u32);
-                if slots.len() == TOGETHER {
-                    let taken = UInt32Array::from(std::mem::take(&mut from));
-                    accumulator.merge(&slots, &take_all(&partial, &taken)?)?;
-                    slots.clear();
-                }
+            blocks.cover(start..end, &mut from);
+            slots.resize(from.len(), slot);
+            if slots.len() >= TOGETHER {
+                let taken = UInt32Array::from(std::mem::take(&mut from));
+                accumulator.merge(&slots, &take_all(&blocks.partial, &taken)?)?;
+                slots.clear();
             }
             of_rows.push(slot);
             slot += 1;
         }
     }
-    accumulator.merge(&slots, &take_all(&partial, &UInt32Array::from(from))?)?;
+    accumulator.merge(&slots, &take_all(&blocks.partial, &UInt32Array::from(from))?)?;
     accumulator.finish(&of_rows)
+}
+
+/// Partial results of rows, then of blocks of [`Blocks::WIDTH`] of them, of as many such blocks, and
+/// so on.
+struct Blocks {
+    partial: Vec<ArrayRef>,
+    /// Where those of each level begin.
+    levels: Vec<usize>,
+}
+
+impl Blocks {
+    const WIDTH: usize = 4;
+    /// Up to as many rows are merged one by one; in tests fewer, whose frames are short.
+    const FEW: usize = if cfg!(test) { 2 } else { 16 };
+
+    fn new(call: &Call, rows: &Sequence, longest: usize) -> Result<Self> {
+        let mut level = call.partial(&rows.records)?;
+        let (mut levels, mut begin) = (vec![0], rows.slots.len());
+        // The sum of floating-point numbers depends on where blocks begin, which batches decide.
+        let is_exact = level.iter().all(|column| !column.data_type().is_floating());
+        if !is_exact || longest <= Self::FEW {
+            return Ok(Self { partial: level, levels });
+        }
+        let mut all: Vec<Vec<ArrayRef>> =
+            level.iter().map(|column| vec![Arc::clone(column)]).collect();
+        let (mut wide, mut count) = (Self::WIDTH, rows.slots.len());
+        while wide <= longest {
+            let mut accumulator = call.aggregate().accumulator()?;
+            let blocks = count.div_ceil(Self::WIDTH);
+            accumulator.grow(blocks);
+            let slots: Vec<u32> = (0..count).map(|at| (at / Self::WIDTH) as u32).collect();
+            accumulator.merge(&slots, &level)?;
+            let slots: Vec<u32> = (0..blocks as u32).collect();
+            level = accumulator.export(&slots)?;
+            all.iter_mut().zip(&level).for_each(|(all, column)| all.push(Arc::clone(column)));
+            levels.push(begin);
+            (begin, count, wide) = (begin + blocks, blocks, wide * Self::WIDTH);
+        }
+        let concat_all = |column: &Vec<ArrayRef>| -> Result<ArrayRef> {
+            let parts: Vec<&dyn Array> = column.iter().map(|part| &**part).collect();
+            Ok(concat(&parts)?)
+        };
+        Ok(Self { partial: all.iter().map(concat_all).collect::<Result<_>>()?, levels })
+    }
+
+    /// Appends which partial results these rows are made of, in their order.
+    fn cover(&self, rows: std::ops::Range<usize>, into: &mut Vec<u32>) {
+        let (mut start, mut end) = (rows.start, rows.end);
+        let mut behind = Vec::new();
+        for (number, begin) in self.levels.iter().enumerate() {
+            let at = |place: usize| (begin + place) as u32;
+            let is_last = number + 1 == self.levels.len();
+            while start < end && (is_last || start % Self::WIDTH != 0) {
+                into.push(at(start));
+                start += 1;
+            }
+            while start < end && end % Self::WIDTH != 0 {
+                end -= 1;
+                behind.push(at(end));
+            }
+            (start, end) = (start / Self::WIDTH, end / Self::WIDTH);
+        }
+        into.extend(behind.into_iter().rev());
+    }
 }
 
 /// An aggregate over all rows up to each.
