@@ -2,6 +2,7 @@
 
 use arrow::array::{Array, ArrayRef, Int64Array, UInt32Array, new_null_array};
 use arrow::compute::{concat, interleave, take};
+use arrow::datatypes::DataType;
 use std::sync::Arc;
 
 use super::plan::{Computed, Planned, Reach};
@@ -251,9 +252,11 @@ impl Blocks {
     fn new(call: &Call, rows: &Sequence, longest: usize) -> Result<Self> {
         let mut level = call.partial(&rows.records)?;
         let (mut levels, mut begin) = (vec![0], rows.slots.len());
-        // The sum of floating-point numbers depends on where blocks begin, which batches decide.
-        let is_exact = level.iter().all(|column| !column.data_type().is_floating());
-        if !is_exact || longest <= Self::FEW {
+        // Where blocks begin is up to batches, and must not be seen: sums of floating-point numbers are
+        // rounded, those of DECIMAL overflow for good. Texts and lists would be copied at every level.
+        let is_exact = |of: &DataType| of.is_integer() || of.is_temporal();
+        let are_exact = level.iter().all(|column| is_exact(column.data_type()));
+        if !are_exact || longest <= Self::FEW {
             return Ok(Self { partial: level, levels });
         }
         let mut all: Vec<Vec<ArrayRef>> =

@@ -4,17 +4,20 @@ mod corrected;
 mod whole;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, Decimal128Array, RecordBatch, TimestampMillisecondArray};
 use proptest::prelude::*;
 use weir_protocol::Counter;
 
 use crate::aggregate::testing::{Row, aggregates, expected, key_of, schema};
+use crate::aggregate::{AggregateCall, functions};
 use crate::operators::over::operator::OverRows;
 use crate::operators::over::spec::{Frame, FrameUnit, Over, OverCall, OverFunction};
 use crate::operators::over::{operator, output_schema, tables};
 use crate::operators::rank::spec::SortColumn;
 use crate::operators::testing::{Bench, Event, GROUPS, any_events, any_row, batch_behind, text};
-use crate::{Operator, RowKind};
+use crate::{Batch, Operator, RowKind};
 
 const INT: usize = 2;
 const TEXT: usize = 4;
@@ -297,6 +300,37 @@ fn rows_of_one_time_leave_in_the_order_in_which_they_came() {
     bench.watermark(6);
     let ints: Vec<&str> = bench.out.iter().map(|(_, row)| row[INT].as_str()).collect();
     assert_eq!(ints, ["2", "1", "3", "4"]);
+}
+
+#[test]
+fn a_sum_overflows_by_the_rows_of_its_frame_alone() {
+    let large = 90_000_000_000_000_000_000_000_000_000_000_000_000_i128;
+    let numbers = [0, 0, 0, -1, 1, 1, -1, -1].map(|sign| sign * large);
+    let times: ArrayRef = Arc::new(TimestampMillisecondArray::from_iter_values(0..8));
+    let numbers = Decimal128Array::from_iter_values(numbers).with_precision_and_scale(38, 0);
+    let columns = [("ts", times), ("d", Arc::new(numbers.unwrap()) as ArrayRef)];
+    let records = RecordBatch::try_from_iter(columns).unwrap();
+    let call = AggregateCall {
+        function: functions::SUM,
+        input: Some(1),
+        filter: None,
+        distinct: false,
+        name: "sum".to_owned(),
+    };
+    let frame = Frame { unit: FrameUnit::Rows, preceding: Some(4), following: Some(0) };
+    let function = OverFunction::Aggregate(call);
+    let spec = Over {
+        input: records.schema(),
+        calls: vec![OverCall { function, frame, name: "sum".to_owned() }],
+        ..spec(&[], false, Vec::new())
+    };
+    let mut bench = Bench::new(fresh(&spec));
+    bench.batch(Batch::new(records));
+    bench.watermark(i64::MAX);
+    // The first two of the last four rows come to more than can be held, but not behind the one before.
+    let sums: Vec<&str> = bench.out.iter().map(|(_, row)| row[2].as_str()).collect();
+    let [zero, plus, minus] = ["0".to_owned(), large.to_string(), (-large).to_string()];
+    assert_eq!(sums, [&zero, &zero, &zero, &minus, &zero, &plus, &zero, &minus]);
 }
 
 #[test]
