@@ -249,8 +249,10 @@ fn worker(owner: &Owner, accepted: &Accepted, replicas: u32) -> Container {
         variable("WEIR_COORDINATOR", coordinator),
         variable("WEIR_PARALLELISM", replicas.to_string()),
     ];
-    // What a ConfigMap or Secret holds by this name is not what the manifest says.
-    let may_be_given = !accepted.pods.env_from.is_empty();
+    let mut container = container(accepted, &["/usr/local/bin/weir", "pod"]);
+    // What a ConfigMap or Secret holds by this name, also that of the credentials, is not what the
+    // manifest says.
+    let may_be_given = container.env_from.is_some();
     let show_rows = accepted.pods.show_rows;
     env.extend(
         (show_rows || may_be_given).then(|| variable("WEIR_SHOW_ROWS", show_rows.to_string())),
@@ -273,7 +275,6 @@ fn worker(owner: &Owner, accepted: &Accepted, replicas: u32) -> Container {
         ..Probe::default()
     };
     let theirs = accepted.pods.resources.clone();
-    let mut container = container(accepted, &["/usr/local/bin/weir", "pod"]);
     container.merge_from(Container {
         name: "worker".to_owned(),
         env: Some(env),
