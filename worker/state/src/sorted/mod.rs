@@ -63,8 +63,8 @@ pub use footer::{Footer, OrderSpan};
 pub use meta::Meta;
 pub use reader::{BlockRef, SegmentReader, Stored};
 pub use strings::Strings;
-pub(crate) use writer::order_word;
 pub use writer::{Header, SegmentWriter};
+pub(crate) use writer::{order_time, order_word};
 
 /// When rows were frozen. Ages order the segments of a table: what is younger counts.
 #[derive(

@@ -45,6 +45,14 @@ pub(crate) fn order_word(order: &[u8]) -> u64 {
     u64::from_be_bytes(word)
 }
 
+/// The first order column of an encoded order, where that is a signed number or a time that is never
+/// NULL and ascends.
+#[must_use]
+#[inline]
+pub(crate) fn order_time(order: &[u8]) -> i64 {
+    (order_word(order) as i64) ^ i64::MIN
+}
+
 impl SegmentWriter {
     /// An empty segment.
     #[must_use]

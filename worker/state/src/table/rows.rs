@@ -13,11 +13,11 @@ use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef};
 
 use super::restore::{Batch, Batches, check_groups};
 use super::spec::numbered;
-use super::timers::time_of;
 use super::{Field, Groups, Order, RestoreError, TableError, TableSpec, build_array};
 use crate::canonical::decode_rows;
 use crate::merge::{Hit, Input, Merge};
 use crate::sorted::order::decode_orders;
+use crate::sorted::order_time;
 
 /// The column that says when a timer is due: event time in milliseconds, or what the operator's
 /// clock counts.
@@ -88,7 +88,7 @@ impl Rows {
                 orders().for_each(|order| each(order.get(8..).unwrap_or_default()));
             });
             let mut columns = keys?;
-            columns.push(Arc::new(orders().map(time_of).collect::<Int64Array>()));
+            columns.push(Arc::new(orders().map(order_time).collect::<Int64Array>()));
             return Ok(columns);
         }
         let mut columns = batch.keys(&types)?;

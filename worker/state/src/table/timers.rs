@@ -16,7 +16,7 @@ use super::{
 };
 use crate::canonical::{Shape, decode_rows, encode_rows};
 use crate::merge::Input;
-use crate::sorted::{Age, Meta, order_word};
+use crate::sorted::{Age, Meta, order_time};
 
 /// When, and whose: what timers are sorted by.
 type Timer = (i64, Blob);
@@ -84,7 +84,7 @@ impl Timers {
                 let order = batch.order(row);
                 let key = Blob::new(order.get(8..).unwrap_or_default());
                 timers.heap += key.heap();
-                timers.timers.insert((time_of(order), key), true);
+                timers.timers.insert((order_time(order), key), true);
             }
             Ok(())
         })?;
@@ -209,11 +209,6 @@ impl Timers {
         })?;
         Ok(())
     }
-}
-
-/// The time at the front of an encoded order.
-pub(super) fn time_of(order: &[u8]) -> i64 {
-    (order_word(order) as i64) ^ i64::MIN
 }
 
 impl Table for Timers {

@@ -237,7 +237,7 @@ impl Rank {
                 return true;
             };
             let next = |equal| self.plan.next_rank(first.slots.len() as u64, rank, equal);
-            // As many come behind as there is room for.
+            // There is room for it wherever it stands.
             if next(false) <= to && next(true) <= to {
                 return true;
             }

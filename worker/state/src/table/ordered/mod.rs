@@ -19,7 +19,7 @@ use crate::chunked::Chunked;
 use crate::key_table::{ABSENT, KeyTable};
 use crate::merge::Input;
 use crate::sorted::order::{decode_orders, encode_orders};
-use crate::sorted::{Age, Strings, group_of, order_word};
+use crate::sorted::{Age, Strings, group_of, order_time, order_word};
 use crate::table::blob::Blob;
 use crate::table::columns::Columns;
 use crate::table::read_through::ReadThrough;
@@ -214,10 +214,7 @@ impl Ordered {
                     slot
                 }
             };
-            self.write_row(key, slot);
-            for (column, cells) in cells.iter().enumerate() {
-                self.columns.set(slot, column, cells.value(row));
-            }
+            self.fill_row(key, slot, &cells, row);
             *of = slot;
         }
         Ok(slots)
@@ -267,10 +264,7 @@ impl Ordered {
             }
             let slot = self.add_row(key, spot, &whole);
             self.may_be_stored(key, slot);
-            self.write_row(key, slot);
-            for (column, cells) in cells.iter().enumerate() {
-                self.columns.set(slot, column, cells.value(row));
-            }
+            self.fill_row(key, slot, &cells, row);
         }
         Ok(())
     }
@@ -484,7 +478,7 @@ impl Ordered {
     /// never NULL and ascends.
     #[must_use]
     pub fn first_order(&self, slot: u32) -> i64 {
-        (order_word(self.order(slot)) as i64) ^ i64::MIN
+        order_time(self.order(slot))
     }
 
     /// The key columns of these rows.

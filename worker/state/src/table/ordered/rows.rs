@@ -11,11 +11,11 @@ use crate::chunked::CHUNK;
 use crate::hash::hash_columns;
 use crate::key_table::ABSENT;
 use crate::sorted::order::{NULL_FIRST, VALUE};
-use crate::sorted::order_word;
+use crate::sorted::{order_time, order_word};
 use crate::table::blob::Blob;
 use crate::table::read_through::ReadThrough;
 use crate::table::run::{Run, Spot};
-use crate::table::{Expiry, TableError};
+use crate::table::{Cells, Expiry, TableError};
 
 impl Ordered {
     /// The slot of each key, a new one if it has none.
@@ -164,7 +164,7 @@ impl Ordered {
 
     /// Sees to it that the key is looked at when a row of this order expires.
     pub(super) fn enqueue(&mut self, key: u32, order: &[u8]) {
-        let time = (order_word(order) as i64) ^ i64::MIN;
+        let time = order_time(order);
         let state = &mut self.states[key as usize];
         if time < state.queued {
             state.queued = time;
@@ -207,6 +207,14 @@ impl Ordered {
         } else {
             self.columns.release(slot);
             self.touch_key(key);
+        }
+    }
+
+    /// Writes a row of a batch.
+    pub(super) fn fill_row(&mut self, key: u32, slot: u32, cells: &[Cells<'_>], row: usize) {
+        self.write_row(key, slot);
+        for (column, cells) in cells.iter().enumerate() {
+            self.columns.set(slot, column, cells.value(row));
         }
     }
 
