@@ -191,7 +191,7 @@ fn gone(target: &str, staged: &str) -> CommitAnswer {
 
 /// Whether a file of this size is the one that was staged. What is staged empty is a mark that only has
 /// to exist, and others write marks of that name too.
-fn is_it(found: u64, size: u64) -> bool {
+fn is_as_staged(found: u64, size: u64) -> bool {
     found == size || size == 0
 }
 
@@ -210,7 +210,9 @@ fn link(staging: &str, target: &str, size: u64, remove: &[String]) -> CommitAnsw
     };
     // Looked at first, because the final name alone decides.
     match std::fs::metadata(target) {
-        Ok(found) if !is_it(found.len(), size) => return wrong_size(target, found.len(), size),
+        Ok(found) if !is_as_staged(found.len(), size) => {
+            return wrong_size(target, found.len(), size);
+        }
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             match std::fs::metadata(staging) {
@@ -236,7 +238,7 @@ fn link(staging: &str, target: &str, size: u64, remove: &[String]) -> CommitAnsw
         Err(error) => return retry("link the staged file", error),
     }
     match std::fs::metadata(target) {
-        Ok(found) if is_it(found.len(), size) => {
+        Ok(found) if is_as_staged(found.len(), size) => {
             // The links that are left take room, nothing more.
             for path in remove.iter().map(String::as_str).chain([staging]) {
                 let _ = std::fs::remove_file(path);
@@ -280,7 +282,7 @@ async fn complete(
     };
     match visible {
         None => Ok(gone(&target, &format!("upload {upload}"))),
-        Some(found) if !is_it(found, size) => Ok(wrong_size(&target, found, size)),
+        Some(found) if !is_as_staged(found, size) => Ok(wrong_size(&target, found, size)),
         Some(_) => {
             if size == 0 {
                 // Where it is somebody else's, ours is still open, and takes room.

@@ -62,7 +62,7 @@ pub(crate) enum Waiting {
 /// What a job found that overwrites, when it began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
-pub(crate) enum There {
+pub(crate) enum Inventory {
     /// The body: hashes of files that were there, of eight bytes each.
     There,
 }
@@ -197,9 +197,9 @@ mod tests {
         let text = r#"{"v":1,"kind":"there"}"#;
         let hashes = 7_u64.to_le_bytes();
         let stored = [&golden(text)[..], &hashes[..]].concat();
-        assert_eq!(encode(&There::There, &hashes), stored);
-        let read = decode::<There>(&stored.clone().into()).unwrap();
-        assert_eq!(read, (There::There, Bytes::copy_from_slice(&hashes)));
+        assert_eq!(encode(&Inventory::There, &hashes), stored);
+        let read = decode::<Inventory>(&stored.clone().into()).unwrap();
+        assert_eq!(read, (Inventory::There, Bytes::copy_from_slice(&hashes)));
         assert!(decode::<Waiting>(&stored.clone().into()).is_err());
         assert!(decode::<Commit>(&stored.into()).is_err());
     }

@@ -28,7 +28,7 @@ use weir_protocol::Term;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::local;
-use super::payload::{self, Commit, There};
+use super::payload::{self, Commit, Inventory};
 use super::remote::join;
 use super::stage::{FileId, FileName, Stage};
 use crate::filesystem::list::Place;
@@ -220,7 +220,7 @@ impl Stage for Replacing {
     }
 
     async fn restore(&mut self, item: Bytes) -> Result<(), EngineError> {
-        if let Ok((There::There, hashes)) = payload::decode(&item) {
+        if let Ok((Inventory::There, hashes)) = payload::decode(&item) {
             let hashes = hashes.as_chunks::<8>().0;
             self.there = hashes.iter().map(|hash| u64::from_le_bytes(*hash)).collect();
             return Ok(());
@@ -289,7 +289,20 @@ impl Stage for Replacing {
         }
         items.extend(self.held.iter().cloned());
         let there: Vec<u8> = self.there.iter().flat_map(|hash| hash.to_le_bytes()).collect();
-        items.push(payload::encode(&There::There, &there));
+        items.push(payload::encode(&Inventory::There, &there));
         Ok((Vec::new(), items))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_the_hash_for_ever_by_which_checkpoints_know_it() {
+        let local = FileInfo { path: "/out/a".into(), size: 7, modified_ns: 9, etag: None };
+        assert_eq!(hash(&local), 7_411_217_567_948_392_608);
+        let remote = FileInfo { path: "s3://b/a".into(), etag: Some("e".into()), ..local };
+        assert_eq!(hash(&remote), 17_326_738_342_102_684_352);
     }
 }
