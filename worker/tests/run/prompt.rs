@@ -129,18 +129,27 @@ fn a_session_that_outlives_its_terminal_ends() {
     let process = fs::read_to_string(folder.path().join("process")).expect("the shell wrote it");
     terminal.child.kill().expect("it runs");
     terminal.child.wait().expect("it was killed");
-    // Who has ended may wait for somebody to ask for its code.
-    let stat = format!("/proc/{}/stat", process.trim());
-    let has_ended = || fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
-    let deadline = weir_engine::env::instant() + super::LIMIT;
-    while !has_ended() && weir_engine::env::instant() < deadline {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+    let left = Left(process.trim().to_owned());
+    super::until("the end of a process without a terminal", || left.has_ended());
+}
+
+/// A process, by its id, that nobody waits for; killed when this is dropped.
+struct Left(String);
+
+impl Left {
+    fn has_ended(&self) -> bool {
+        // Who has ended may wait for somebody to ask for its code.
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0));
+        stat.map_or(true, |stat| stat.contains(") Z "))
     }
-    let ended = has_ended();
-    if !ended {
-        Command::new("kill").args(["-9", process.trim()]).status().ok();
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        if !self.has_ended() {
+            Command::new("kill").args(["-9", &self.0]).status().ok();
+        }
     }
-    assert!(ended, "it still runs, without a terminal");
 }
 
 #[test]
